@@ -1,7 +1,8 @@
-"""`python -m benchmarks`: every benchmark in a process of its own, and one table that says which targets are met.
+"""`python -m benchmarks`: every benchmark in a process of its own,
+and one table that says which targets are met.
 
-A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine; the table says how
-loaded it was.
+A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine;
+the table says how loaded it was.
 """
 
 import argparse
@@ -51,7 +52,18 @@ QUICK = {
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["attribution.py", "--purchases", "50000"]],
     "dashboard": [["dashboard.py", "--days", "60"]],
-    "delivery": [["delivery.py", "--events", "200000", "--sdk-events", "20000", "--memory", "50000", "500000"]],
+    "delivery": [
+        [
+            "delivery.py",
+            "--events",
+            "200000",
+            "--sdk-events",
+            "20000",
+            "--memory",
+            "50000",
+            "500000",
+        ]
+    ],
     "explain": [["explain.py", "--events", "500000"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "files_per_answer": [["files_per_answer.py"]],
@@ -64,11 +76,17 @@ QUICK = {
     "handwritten": [["handwritten.py", "--size", "quick"]],
     "identity": [["identity.py", "--events", "1000000", "--repetitions", "1"]],
     "one_caller": [["one_caller.py", "--seconds", "5"]],
-    "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3", "--identity-events", "300000"]],
-    "one_more_order_day": [["one_more_order_day.py", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]],
+    "one_more_day": [
+        ["one_more_day.py", "--size", "quick", "--repetitions", "3", "--identity-events", "300000"]
+    ],
+    "one_more_order_day": [
+        ["one_more_order_day.py", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]
+    ],
     "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],
-    "publication": [["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]],
+    "publication": [
+        ["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]
+    ],
     "questions": [
         ["questions.py", "--events", "1000000", "--repetitions", "1"],
         ["sessions_from_files.py", "--events", "1000000", "--repetitions", "1"],
@@ -89,10 +107,21 @@ def run_script(script: list[str]) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         lines = Path(folder) / "lines.json"
         says_lines = script[0] == "funnel.py"
-        command = [sys.executable, str(HERE / script[0]), *script[1:], *(["--json", str(lines)] if says_lines else [])]
-        done = subprocess.run(command, stdout=None if says_lines else subprocess.PIPE, text=True, check=False)
+        command = [
+            sys.executable,
+            str(HERE / script[0]),
+            *script[1:],
+            *(["--json", str(lines)] if says_lines else []),
+        ]
+        done = subprocess.run(
+            command, stdout=None if says_lines else subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
-            yield {"name": f"{script[0]} ended with code {done.returncode}", "value": None, "met": False}
+            yield {
+                "name": f"{script[0]} ended with code {done.returncode}",
+                "value": None,
+                "met": False,
+            }
         elif says_lines:
             yield from _funnel_rows(lines.read_text())
         else:
@@ -110,7 +139,11 @@ def _funnel_rows(text: str) -> Iterator[Row]:
 
 def show(rows: list[Row]) -> None:
     """The table."""
-    print(f"\n{'figure':66} {'value':>10} {'target':>10} {'outcome':8} {'wall s':>8} {'CPU s':>8} {'MB':>6}")
+    print(
+        "\n"
+        f"{'figure':66} {'value':>10} {'target':>10} {'outcome':8} {'wall s':>8} {'CPU s':>8} "
+        f"{'MB':>6}"
+    )
     for row in rows:
         side = "<=" if row.get("at_most", True) else ">="
         target = "" if row.get("target") is None else f"{side} {row['target']:.3g}"
@@ -130,18 +163,29 @@ def _number(value: float | None) -> str:
 def conditions() -> Row:
     """What the figures depend on."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"cpus": os.cpu_count(), "python": platform.python_version(), "load_before": os.getloadavg()[0], **versions}
+    return {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+        **versions,
+    }
 
 
 def main() -> None:
     """Parse the command line, run and show."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
-    parser.add_argument("--huge", action="store_true", help="also 100 million events: an hour, and 80 GB of disk")
+    parser.add_argument(
+        "--huge", action="store_true", help="also 100 million events: an hour, and 80 GB of disk"
+    )
     parser.add_argument("--only", nargs="+", choices=[*FULL, *HUGE], help="these benchmarks")
-    parser.add_argument("--json", type=Path, help="also write every result as a JSON line to this file")
+    parser.add_argument(
+        "--json", type=Path, help="also write every result as a JSON line to this file"
+    )
     arguments = parser.parse_args()
     chosen = {**(QUICK if arguments.quick else FULL), **(HUGE if arguments.huge else {})}
     unknown = [name for name in arguments.only or [] if name not in chosen]

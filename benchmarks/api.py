@@ -1,8 +1,9 @@
-"""Answers of the API that no cache has, over two years of daily facts and fifty thousand products, on loopback.
+"""Answers of the API that no cache has, over two years of daily facts and fifty
+thousand products, on loopback.
 
-Each path is asked about ranges that nobody asked about before, so that nothing is known beforehand: a day, a week, 30,
-90 and 365 days, moved by a day each time. The target is for the median over all of these requests. Then a custom funnel
-over ten million events.
+Each path is asked about ranges that nobody asked about before, so that nothing is known beforehand:
+a day, a week, 30, 90 and 365 days, moved by a day each time. The target is for the median over all
+of these requests. Then a custom funnel over ten million events.
 """
 
 import argparse
@@ -39,7 +40,10 @@ PATHS = (
     "/analytics/customers/segments?",
 )
 LENGTHS = (1, 7, 30, 90, 365)
-FUNNEL = {"steps": ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"], "within": "7d"}
+FUNNEL = {
+    "steps": ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"],
+    "within": "7d",
+}
 
 
 def serve(home: Path) -> None:
@@ -53,7 +57,9 @@ def serve(home: Path) -> None:
 
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
-    config = uvicorn.Config(build_app(Settings(home=home)), access_log=False, log_config=None, timeout_keep_alive=600)
+    config = uvicorn.Config(
+        build_app(Settings(home=home)), access_log=False, log_config=None, timeout_keep_alive=600
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -91,9 +97,15 @@ def questions(rounds: int) -> Iterator[str]:
         for length in LENGTHS:
             end = LAST_DAY - timedelta(days=moved)
             days = f"start_date={end - timedelta(days=length - 1)}&end_date={end}"
-            has_days = (path for path in PATHS if "inventory" not in path and "segments" not in path)
+            has_days = (
+                path for path in PATHS if "inventory" not in path and "segments" not in path
+            )
             values += [path + days for path in has_days]
-        values += [f"{path}explain={moved % 2 == 1}" for path in PATHS if "inventory" in path or "segments" in path]
+        values += [
+            f"{path}explain={moved % 2 == 1}"
+            for path in PATHS
+            if "inventory" in path or "segments" in path
+        ]
     random.Random(7).shuffle(values)  # noqa: S311 (an order, no secret)
     yield from values
 
@@ -108,13 +120,35 @@ def measure(home: Path, rounds: int) -> None:
         for path in questions(rounds):
             took.setdefault(path.partition("?")[0], []).append(ask(connection, path) * 1000)
         for name, times in sorted(took.items()):
-            report(Result(f"uncached {name}, median", statistics.median(times), "ms", about={"requests": len(times)}))
+            report(
+                Result(
+                    f"uncached {name}, median",
+                    statistics.median(times),
+                    "ms",
+                    about={"requests": len(times)},
+                )
+            )
         times = [time_ms for path_times in took.values() for time_ms in path_times]
-        about: dict[str, object] = {"requests": len(times), "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1)}
-        report(Result("uncached answers of the API, median", statistics.median(times), "ms", MEDIAN_MS, about=about))
+        about: dict[str, object] = {
+            "requests": len(times),
+            "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1),
+        }
+        report(
+            Result(
+                "uncached answers of the API, median",
+                statistics.median(times),
+                "ms",
+                MEDIAN_MS,
+                about=about,
+            )
+        )
         funnels = [ask(connection, "/analytics/funnel", FUNNEL) for _ in range(3)]
         events: dict[str, object] = {"events": api_shop.event_count(home)}
-        report(Result("custom funnel by the API", statistics.median(funnels), "s", FUNNEL_S, about=events))
+        report(
+            Result(
+                "custom funnel by the API", statistics.median(funnels), "s", FUNNEL_S, about=events
+            )
+        )
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""A cached answer of the API against a bare FastAPI route that returns the same bytes, each in a server of its own.
+"""A cached answer of the API against a bare FastAPI route that returns the same bytes,
+each in a server of its own.
 
-Both are served by uvicorn with the same settings, on loopback, and asked in turn over one kept connection each. The
-cached one passes all that `ecom api` puts in front: log, metrics, key, rates, cache. The target is for the median time
-of a request; the servers' CPU time is reported beside it.
+Both are served by uvicorn with the same settings, on loopback, and asked in turn over one kept
+connection each. The cached one passes all that `ecom api` puts in front: log, metrics, key, rates,
+cache. The target is for the median time of a request; the servers' CPU time is reported beside it.
 """
 
 import argparse
@@ -51,7 +52,10 @@ def serve(kind: str, home: Path) -> None:
     config = _config_of_ecom_api(app, home) if kind == "cached" else bare
     config.timeout_keep_alive = 600  # while the other one is asked
     print(listening.getsockname()[1], flush=True)
-    with (home / "api.log").open("w") as log, json_lines(log) if kind == "cached" else nullcontext():
+    with (
+        (home / "api.log").open("w") as log,
+        json_lines(log) if kind == "cached" else nullcontext(),
+    ):
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -62,13 +66,17 @@ def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
     from ecom_assets.interfaces.api.server import new_config  # noqa: PLC0415 (as in `serve`)
 
     async def version() -> str:
-        os.stat(home)  # as the pointer of the snapshot is looked at  # noqa: PTH116 (as in served_data.py)
+        # as the pointer of the snapshot is looked at
+        os.stat(home)  # noqa: PTH116 (as in served_data.py)
         return "1"
 
     app.state.served = SimpleNamespace(version=version)
     app.state.metrics = ApiMetrics(lambda: 0.0)
     settings = Settings(
-        home=home, api_keys=f"read:{KEY}", rate_limit_key="1000000/second", rate_limit_address="1000000/second"
+        home=home,
+        api_keys=f"read:{KEY}",
+        rate_limit_key="1000000/second",
+        rate_limit_address="1000000/second",
     )
     return new_config(settings, build_stack(settings, app))
 
@@ -81,8 +89,11 @@ class Asker:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = (
-            f"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
-        )
+            "GET /analytics/sales HTTP/1.1\r\n"
+            "host: 127.0.0.1\r\n"
+            f"authorization: Bearer {KEY}\r\n"
+            "\r\n"
+        ).encode()
 
     def ask(self) -> tuple[float, bytes]:
         """Ask once; return the seconds it took and the body."""
@@ -103,7 +114,9 @@ BODY = body()
 def serving(kind: str, home: Path) -> Iterator[tuple[Asker, int]]:
     """A server, once it answers: who asks it, and its process."""
     command = [sys.executable, __file__, "--serve", kind, "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             port = int(process.stdout.readline()) if process.stdout else 0
             asker = Asker(port)
@@ -124,7 +137,11 @@ def measure(requests: int) -> None:
     """Ask both in turn, in blocks, so that what else the machine does falls on both."""
     times: dict[str, list[float]] = {"bare": [], "cached": []}
     used = dict.fromkeys(times, 0.0)
-    with TemporaryDirectory() as home, serving("bare", Path(home)) as bare, serving("cached", Path(home)) as cached:
+    with (
+        TemporaryDirectory() as home,
+        serving("bare", Path(home)) as bare,
+        serving("cached", Path(home)) as cached,
+    ):
         servers = {"bare": bare, "cached": cached}
         for _ in range(BLOCKS):
             for kind, (asker, pid) in servers.items():
@@ -133,7 +150,10 @@ def measure(requests: int) -> None:
                 used[kind] += cpu_s(pid) - before
     medians = {kind: statistics.median(some) for kind, some in times.items()}
     for kind, median in medians.items():
-        say(f"{kind}: median {median * 1e6:.0f} µs, server CPU {used[kind] / requests * 1e6:.0f} µs a request")
+        say(
+            f"{kind}: median {median * 1e6:.0f} µs, server CPU {used[kind] / requests * 1e6:.0f} "
+            "µs a request"
+        )
     about: dict[str, object] = {
         "bare_us": round(medians["bare"] * 1e6, 1),
         "cached_us": round(medians["cached"] * 1e6, 1),
@@ -142,14 +162,20 @@ def measure(requests: int) -> None:
     }
     report(
         Result(
-            "api: a cached answer / a bare FastAPI route", medians["cached"] / medians["bare"], "x", TARGET, about=about
+            "api: a cached answer / a bare FastAPI route",
+            medians["cached"] / medians["bare"],
+            "x",
+            TARGET,
+            about=about,
         )
     )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--serve", choices=["bare", "cached"], help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)

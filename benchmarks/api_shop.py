@@ -1,4 +1,5 @@
-"""A published state of two years and fifty thousand products, made inside DuckDB, for `api.py` to be asked of.
+"""A published state of two years and fifty thousand products, made inside DuckDB,
+for `api.py` to be asked of.
 
 Every column is filled by arithmetic on row numbers: what the numbers are does not matter here.
 """
@@ -15,7 +16,10 @@ from ecom_assets.outputs.serving.snapshot import publish_snapshot
 
 FIRST_DAY = "DATE '2024-01-01'"
 DAYS = 730
-EVENT_TYPES = "['page_view', 'product_view', 'product_view', 'add_to_cart', 'page_view', 'checkout_start', 'purchase']"
+EVENT_TYPES = (
+    "['page_view', 'product_view', 'product_view', 'add_to_cart', 'page_view', 'checkout_start', "
+    "'purchase']"
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,16 @@ def publish(home: Path, size: Size) -> None:
         for contract in SERVED:
             engine.ensure(contract)
             for rows, columns in _filled(contract.name, size):
-                answer = {name: columns.get(name, _default(column)) for name, column in contract.columns.items()}
-                selected = ", ".join(f'{expression} AS "{name}"' for name, expression in answer.items())
-                engine.execute(f"INSERT INTO {engine.name_of(contract)} SELECT {selected} FROM {rows}")
+                answer = {
+                    name: columns.get(name, _default(column))
+                    for name, column in contract.columns.items()
+                }
+                selected = ", ".join(
+                    f'{expression} AS "{name}"' for name, expression in answer.items()
+                )
+                engine.execute(
+                    f"INSERT INTO {engine.name_of(contract)} SELECT {selected} FROM {rows}"
+                )
         publish_snapshot(engine, home / "serving", SERVED, {}, "benchmark")
 
 
@@ -87,7 +98,10 @@ def _sales(size: Size) -> Filled:
                     "uniq_id": "'l' || n",
                     "order_id": "'o' || (n // 2)",
                     "order_date": _day(500),
-                    "ordered_at": f"({FIRST_DAY} + (n // 500)::INTEGER)::TIMESTAMP + INTERVAL 1 MINUTE * (n % 1440)",
+                    "ordered_at": (
+                        f"({FIRST_DAY} + (n // 500)::INTEGER)::TIMESTAMP + INTERVAL 1 MINUTE "
+                        "* (n % 1440)"
+                    ),
                     "customer_id": f"'c' || ((n // 2 * 31) % {size.customers})",
                     "item_id": f"'p' || ((n * 13) % {size.products})",
                     "status": "'shipped'",
@@ -96,7 +110,12 @@ def _sales(size: Size) -> Filled:
                 },
             )
         ],
-        "city": [("range(100) r(n)", {"city_id": "'v' || n", "country": "'c' || (n % 9)", "city_name": "'n' || n"})],
+        "city": [
+            (
+                "range(100) r(n)",
+                {"city_id": "'v' || n", "country": "'c' || (n % 9)", "city_name": "'n' || n"},
+            )
+        ],
     }
 
 
@@ -115,14 +134,22 @@ def _products(size: Size) -> Filled:
                 },
             )
         ],
-        "item": [(f"range({size.products}) r(n)", {"item_id": "'p' || n", "item_name": "'name ' || n"})],
+        "item": [
+            (f"range({size.products}) r(n)", {"item_id": "'p' || n", "item_name": "'name ' || n"})
+        ],
         "category_performance": [
             (
                 f"range({DAYS * 30}) r(n)",
-                {"started_date": _day(30), "product_category": "'v' || (n % 30)", "product_view_count": "n % 90"},
+                {
+                    "started_date": _day(30),
+                    "product_category": "'v' || (n % 30)",
+                    "product_view_count": "n % 90",
+                },
             )
         ],
-        "inventory_alerts": [(f"range({size.products // 10}) r(n)", {"product_id": "'p' || n", "alert": "'low'"})],
+        "inventory_alerts": [
+            (f"range({size.products // 10}) r(n)", {"product_id": "'p' || n", "alert": "'low'"})
+        ],
     }
 
 
@@ -131,16 +158,26 @@ def _people(size: Size) -> Filled:
         "customer": [
             (
                 f"range({size.customers}) r(n)",
-                {"customer_id": "'c' || n", "first_order_date": f"({FIRST_DAY} + (n % {DAYS})::INTEGER)::DATE"},
+                {
+                    "customer_id": "'c' || n",
+                    "first_order_date": f"({FIRST_DAY} + (n % {DAYS})::INTEGER)::DATE",
+                },
             )
         ],
         "customer_segments": [
-            (f"range({size.customers}) r(n)", {"customer_id": "'c' || n", "segment": "['Lost', 'New'][1 + n % 2]"})
+            (
+                f"range({size.customers}) r(n)",
+                {"customer_id": "'c' || n", "segment": "['Lost', 'New'][1 + n % 2]"},
+            )
         ],
         "lifetime_value": [
             (
                 f"range({size.customers}) r(n)",
-                {"customer_id": "'c' || n", "alive_probability": "n % 100 / 100", "lifetime_value_amount": "n % 300"},
+                {
+                    "customer_id": "'c' || n",
+                    "alive_probability": "n % 100 / 100",
+                    "lifetime_value_amount": "n % 300",
+                },
             )
         ],
         "engagement_daily": [(f"range({DAYS}) r(n)", {"event_date": _day(1)})],
@@ -155,8 +192,10 @@ def _channels() -> Filled:
                 {
                     "converted_date": _day(160),
                     "unit": "'order'",
-                    "model": "['first', 'last', 'last_non_direct', 'linear', 'position', 'j', 'time_decay', 'markov']"
-                    "[1 + n % 8]",
+                    "model": (
+                        "['first', 'last', 'last_non_direct', 'linear', 'position', 'j', "
+                        "'time_decay', 'markov'][1 + n % 8]"
+                    ),
                     "channel": "'v' || (n % 160 // 8)",
                     "credit": "1",
                     "revenue_amount": "n % 500",
@@ -175,7 +214,9 @@ def _funnels() -> Filled:
                     "funnel_name": "'default'",
                     "cohort_date": _day(310),
                     "unit": "['session', 'visitor'][1 + n % 2]",
-                    "product_category": "CASE n % 310 // 10 WHEN 0 THEN '(all)' ELSE 'v' || (n % 310 // 10) END",
+                    "product_category": (
+                        "CASE n % 310 // 10 WHEN 0 THEN '(all)' ELSE 'v' || (n % 310 // 10) END"
+                    ),
                     "step": "1 + n % 10 // 2",
                     "event_type": "'step ' || (n % 10 // 2)",
                     "unit_count": "1000 - n % 10 * 90",
@@ -199,7 +240,12 @@ def _funnels() -> Filled:
         "cart_abandonment": [
             (
                 f"range({DAYS}) r(n)",
-                {"cart_date": _day(1), "unit": "'session'", "cart_count": "10 + n", "abandoned_cart_count": "n"},
+                {
+                    "cart_date": _day(1),
+                    "unit": "'session'",
+                    "cart_count": "10 + n",
+                    "abandoned_cart_count": "n",
+                },
             )
         ],
     }
@@ -213,8 +259,14 @@ def _events(size: Size) -> Filled:
                 {
                     "event_id": "'e' || n",
                     "visitor_id": "'u' || (n // 10)",
-                    "event_at": f"{FIRST_DAY} + INTERVAL 1 SECOND * ((n // 10 * 6) % {DAYS * 86_400} + n % 10 * 40)",
-                    "event_date": f"({FIRST_DAY} + INTERVAL 1 SECOND * ((n // 10 * 6) % {DAYS * 86_400}))::DATE",
+                    "event_at": (
+                        f"{FIRST_DAY} + INTERVAL 1 SECOND * ((n // 10 * 6) % {DAYS * 86_400} "
+                        "+ n % 10 * 40)"
+                    ),
+                    "event_date": (
+                        f"({FIRST_DAY} + INTERVAL 1 SECOND * ((n // 10 * 6) % "
+                        f"{DAYS * 86_400}))::DATE"
+                    ),
                     "event_type": f"{EVENT_TYPES}[1 + (n % 10 * (1 + n // 10 % 5)) % 7]",
                     "source_session_id": "'s' || (n // 10)",
                     "product_category": "'v' || (n % 30)",
@@ -227,5 +279,10 @@ def _events(size: Size) -> Filled:
 def _default(column: Column) -> str:
     if column.nullable:
         return "NULL"
-    kinds = {"string": "'-'", "date": FIRST_DAY, "boolean": "FALSE", "timestamp(6)": f"{FIRST_DAY}::TIMESTAMP"}
+    kinds = {
+        "string": "'-'",
+        "date": FIRST_DAY,
+        "boolean": "FALSE",
+        "timestamp(6)": f"{FIRST_DAY}::TIMESTAMP",
+    }
     return kinds.get(column.type, "0")

@@ -1,7 +1,8 @@
-"""Credit for a million purchases under every model, from sessions with channels to credit by channel, on DuckDB.
+"""Credit for a million purchases under every model, from sessions with channels to
+credit by channel, on DuckDB.
 
-A third of the visitors never buy, whose paths only removal effects need. Sums are checked before the time counts; the
-one model that a few lines of SQL can give is compared channel by channel.
+A third of the visitors never buy, whose paths only removal effects need. Sums are checked before
+the time counts; the one model that a few lines of SQL can give is compared channel by channel.
 """
 
 import argparse
@@ -14,7 +15,11 @@ from ibis.backends.duckdb import Backend
 from measuring import Result, report, say, scratch
 
 from ecom_assets.commerce.attribution.contracts import MODELS
-from ecom_assets.commerce.attribution.credit import AttributionRule, channel_attribution, conversion_credit
+from ecom_assets.commerce.attribution.credit import (
+    AttributionRule,
+    channel_attribution,
+    conversion_credit,
+)
 from ecom_assets.commerce.attribution.markov import (
     converting_days,
     removal_effect_rows,
@@ -25,7 +30,16 @@ from ecom_assets.commerce.attribution.markov import (
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 
-CHANNELS = ("Direct", "Organic Search", "Paid Search", "Email", "Paid Social", "Organic Social", "Referral", "Display")
+CHANNELS = (
+    "Direct",
+    "Organic Search",
+    "Paid Search",
+    "Email",
+    "Paid Social",
+    "Organic Social",
+    "Referral",
+    "Display",
+)
 FIRST, DAYS = "2026-01-01", 60
 TARGET_S = 30.0
 RULE = AttributionRule()
@@ -36,9 +50,12 @@ def make(con: Backend, purchases: int) -> Days:
     names = ", ".join(f"'{name}'" for name in CHANNELS)
     con.raw_sql(f"""
         CREATE TABLE touches AS
-        SELECT 'v' || visitor || '-' || epoch(started_at)::BIGINT AS session_id, 'v' || visitor AS visitor_id,
-            started_at, started_at::DATE AS started_date, false AS is_bot, '' AS source, '' AS medium, '' AS campaign,
-            [{names}][1 + (hash(n * 7 + 1) % {len(CHANNELS)})::INT] AS channel, '' AS source_lists_version
+        SELECT 'v' || visitor || '-' || epoch(started_at)::BIGINT AS session_id, 'v' || visitor
+          AS visitor_id,
+            started_at, started_at::DATE AS started_date, false AS is_bot, '' AS source, ''
+              AS medium, '' AS campaign,
+            [{names}][1 + (hash(n * 7 + 1) % {len(CHANNELS)})::INT] AS channel, ''
+              AS source_lists_version
         FROM (SELECT n, hash(n) % {purchases * 3 // 2} AS visitor,
               TIMESTAMP '{FIRST}' + INTERVAL (hash(n + 3) % {DAYS * 86_400}) SECOND AS started_at
               FROM range({purchases * 4}) AS numbers(n))
@@ -48,11 +65,14 @@ def make(con: Backend, purchases: int) -> Days:
         SELECT converted_at::DATE AS converted_date, 'purchase' AS unit, 'p' || n AS conversion_id,
             'v' || (hash(n + 11) % {purchases}) AS visitor_id, false AS is_refund, converted_at,
             (1 + hash(n) % 20000)::DECIMAL(18, 2) / 100 AS revenue_amount
-        FROM (SELECT n, TIMESTAMP '{FIRST}' + INTERVAL (hash(n + 5) % {DAYS * 86_400}) SECOND AS converted_at
+        FROM (SELECT n, TIMESTAMP '{FIRST}' + INTERVAL (hash(n + 5) % {DAYS * 86_400}) SECOND
+          AS converted_at
               FROM range({purchases}) AS numbers(n))
     """)
     con.raw_sql("ALTER TABLE conversions ALTER revenue_amount TYPE DECIMAL(18, 2)")
-    ((first, last),) = con.raw_sql("SELECT min(converted_date), max(converted_date) FROM conversions").fetchall()
+    ((first, last),) = con.raw_sql(
+        "SELECT min(converted_date), max(converted_date) FROM conversions"
+    ).fetchall()
     return Days.between(first, last).widened(after=1)
 
 
@@ -62,16 +82,25 @@ def credit(con: Backend, days: Days) -> tuple[list[tuple[Any, ...]], float, floa
     touches, conversions = con.table("touches"), con.table("conversions")
     spans = step_spans(conversions, touches, RULE, days)
     chains: dict[tuple[Any, str], dict[tuple[str, str], int]] = {}
-    for row in con.to_pyarrow(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])).to_pylist():
-        chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(row["step_count"])
-    answer = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
+    for row in con.to_pyarrow(
+        steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
+    ).to_pylist():
+        chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(
+            row["step_count"]
+        )
+    answer = removal_effect_rows(
+        (*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items())
+    )
     con.create_table("effects", answer)
     solved = time.perf_counter()
-    credited = con.create_table("conversion_credit", conversion_credit(conversions, touches, RULE, days))
+    credited = con.create_table(
+        "conversion_credit", conversion_credit(conversions, touches, RULE, days)
+    )
     con.create_table("credit", channel_attribution(credited, con.table("effects")))
     done = time.perf_counter()
     rows: list[tuple[Any, ...]] = con.raw_sql(
-        "SELECT model, channel, sum(credit), sum(revenue_amount) FROM credit GROUP BY ALL ORDER BY ALL"
+        "SELECT model, channel, sum(credit), sum(revenue_amount) FROM credit GROUP BY ALL ORDER "
+        "BY ALL"
     ).fetchall()
     return rows, solved - begun, done - solved
 
@@ -81,7 +110,10 @@ def check(con: Backend, rows: list[tuple[Any, ...]], purchases: int) -> None:
     ((revenue,),) = con.raw_sql("SELECT sum(revenue_amount) FROM conversions").fetchall()
     for model in MODELS:
         sums = [(row[2], row[3]) for row in rows if row[0] == model]
-        if sum(credit for credit, _ in sums) != purchases or sum(amount for _, amount in sums) != revenue:
+        if (
+            sum(credit for credit, _ in sums) != purchases
+            or sum(amount for _, amount in sums) != revenue
+        ):
             sys.exit(f"the credit of {model} does not add up")
     last = con.raw_sql("""
         SELECT coalesce(channel, '(none)') AS channel, count(*) FROM (
@@ -104,14 +136,28 @@ def measure(purchases: int, folder: Path) -> None:
     cpu_s = round(time.process_time() - cpu, 2)
     check(con, rows, purchases)
     say(f"{purchases:,} purchases: removal effects {effects_s:.1f} s, credit {credit_s:.1f} s")
-    about: dict[str, object] = {"effects_s": round(effects_s, 2), "credit_s": round(credit_s, 2), "cpu_s": cpu_s}
+    about: dict[str, object] = {
+        "effects_s": round(effects_s, 2),
+        "credit_s": round(credit_s, 2),
+        "cpu_s": cpu_s,
+    }
     name = f"attribution: {purchases:,} purchases under {len(MODELS)} models"
-    report(Result(name, effects_s + credit_s, "s", TARGET_S, about={"wall_s": round(effects_s + credit_s, 2), **about}))
+    report(
+        Result(
+            name,
+            effects_s + credit_s,
+            "s",
+            TARGET_S,
+            about={"wall_s": round(effects_s + credit_s, 2), **about},
+        )
+    )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--purchases", type=int, default=1_000_000)
     arguments = parser.parse_args()
     with scratch() as folder:

@@ -1,7 +1,9 @@
-"""Weekly cohorts of all visitors side by side with ClickHouse in a wheel: who came back in each week after their first.
+"""Weekly cohorts of all visitors side by side with ClickHouse in a wheel:
+who came back in each week after their first.
 
-Both read the same Parquet file, warm, in one process; counts are compared first, and repetitions take turns. Ours is
-what `ecom retention` asks, from events to cells, with value and what is complete.
+Both read the same Parquet file, warm, in one process; counts are compared first, and repetitions
+take turns. Ours is what `ecom retention` asks, from events to cells, with value and what is
+complete.
 """
 
 # ruff: noqa: PLC0415  # a process that only makes the events must not load the contenders
@@ -36,7 +38,9 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     con, rule = connect(), RetentionQuestion()
     con.raw_sql(f"SET threads = {os.cpu_count()}")
     events = con.read_parquet(file)
-    events = events.mutate(event_date=events.event_at.date(), cart_amount=ibis.null("decimal(18, 2)"))
+    events = events.mutate(
+        event_date=events.event_at.date(), cart_amount=ibis.null("decimal(18, 2)")
+    )
     return con, event_activity(events, rule), rule
 
 
@@ -61,14 +65,19 @@ def clickhouse(file: Path) -> Ask:
     sql = f"""
         SELECT first, (week - first) / 7 AS n, count() FROM (
             SELECT arrayMin(weeks) AS first, arrayJoin(weeks) AS week FROM (
-                SELECT groupUniqArray(toMonday(assumeNotNull(event_at))) AS weeks FROM file('{file}', Parquet)
+                SELECT groupUniqArray(toMonday(assumeNotNull(event_at))) AS weeks
+                  FROM file('{file}', Parquet)
                 GROUP BY visitor_id
             )
         ) GROUP BY first, n ORDER BY first, n SETTINGS max_threads = {os.cpu_count()}"""
 
     def ask() -> Counts:
-        rows = [json.loads(line) for line in str(opened.query(sql, "JSONCompactEachRow")).splitlines()]
-        return _as_counts((date.fromisoformat(first), int(n), int(count)) for first, n, count in rows)
+        rows = [
+            json.loads(line) for line in str(opened.query(sql, "JSONCompactEachRow")).splitlines()
+        ]
+        return _as_counts(
+            (date.fromisoformat(first), int(n), int(count)) for first, n, count in rows
+        )
 
     return ask
 
@@ -77,7 +86,10 @@ def _as_counts(rows: Any) -> Counts:  # noqa: ANN401 (rows of either)
     actual: dict[str, dict[int, int]] = {}
     for cohort, n, count in rows:
         actual.setdefault(str(cohort), {})[int(n)] = int(count)
-    return {cohort: [cells.get(n, 0) for n in range(max(cells) + 1)] for cohort, cells in sorted(actual.items())}
+    return {
+        cohort: [cells.get(n, 0) for n in range(max(cells) + 1)]
+        for cohort, cells in sorted(actual.items())
+    }
 
 
 def _trimmed(counts: Counts) -> Counts:
@@ -111,7 +123,9 @@ def _results(
 ) -> list[Result]:
     pairs = list(zip(expression_runs, chdb_runs, strict=True))
     wall, cpu = (median(left[n] / other[n] for left, other in pairs) for n in (0, 1))
-    wall_s, chdb_wall_s = (round(median(run_s for run_s, _ in spent), 3) for spent in (expression_runs, chdb_runs))
+    wall_s, chdb_wall_s = (
+        round(median(run_s for run_s, _ in spent), 3) for spent in (expression_runs, chdb_runs)
+    )
     about: dict[str, object] = {"events": events, "wall_s": wall_s, "chdb_wall_s": chdb_wall_s}
     return [
         Result("cohorts by week / chDB, warm, wall", wall, "x", TARGET, about=about),
@@ -121,8 +135,12 @@ def _results(
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=10_000_000, help="how many events to make (10 million)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--events", type=int, default=10_000_000, help="how many events to make (10 million)"
+    )
     parser.add_argument("--repetitions", type=int, default=7, help="interleaved repetitions (7)")
     arguments = parser.parse_args()
     measure(arguments.events, arguments.repetitions)

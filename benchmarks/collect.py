@@ -1,4 +1,5 @@
-"""The collector: events per second in batches, and single requests per second, each acknowledged as durable.
+"""The collector: events per second in batches, and single requests per second,
+each acknowledged as durable.
 
 Usage: collect.py [SECONDS]. The clients run on the same machine, and cost as much as the server.
 """
@@ -23,7 +24,10 @@ from measuring import ECOM, Result, report
 PORT = 8_190
 BATCH, CONNECTIONS = 100, 32
 BATCHED_TARGET, SINGLE_TARGET, P99_MS = 20_000, 2_000, 200
-AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36"
+AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 "
+    "Safari/537.36"
+)
 
 
 def event(number: int) -> dict[str, object]:
@@ -44,7 +48,9 @@ def event(number: int) -> dict[str, object]:
 
 
 async def _client(body_of: int, until: float, first: int) -> list[float]:
-    """Send bodies of so many events on one connection, one after the other; return the seconds that each took."""
+    """Send bodies of so many events on one connection, one after the other;
+    return the seconds that each took.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
     took = []
     number = first
@@ -53,7 +59,9 @@ async def _client(body_of: int, until: float, first: int) -> list[float]:
         number += body_of
         body = json.dumps({"batch": batch} if body_of > 1 else batch[0]).encode()
         began = time.perf_counter()
-        writer.write(b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        writer.write(
+            b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(head.decode())
@@ -76,7 +84,9 @@ def clients(body_of: int, seconds: float) -> list[float]:
 
 
 def measured(name: str, body_of: int, seconds: float, target: int) -> None:
-    """Run a collector, send to it from a process of its own, and compare what landed with what was acknowledged."""
+    """Run a collector, send to it from a process of its own, and compare what landed
+    with what was acknowledged.
+    """
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DISK", ".")) as folder:
         command = [ECOM, "collect", "--events", f"{folder}/events", "--port", str(PORT)]
         environment = os.environ | {"ECOM_HOME": f"{folder}/home"}
@@ -95,9 +105,20 @@ def measured(name: str, body_of: int, seconds: float, target: int) -> None:
     if landed != (len(took) * body_of, len(took) * body_of):
         raise RuntimeError(f"{len(took) * body_of:,} events were acknowledged, and {landed} landed")
     p99_ms = quantiles(took, n=100)[98] * 1_000
-    about: dict[str, object] = {"p50_ms": quantiles(took, n=2)[0] * 1_000, "peak_mb": peak_mb, "requests": len(took)}
+    about: dict[str, object] = {
+        "p50_ms": quantiles(took, n=2)[0] * 1_000,
+        "peak_mb": peak_mb,
+        "requests": len(took),
+    }
     report(
-        Result(f"{name}, durable", len(took) * body_of / seconds, "events/s", target, at_most=False, about=about),
+        Result(
+            f"{name}, durable",
+            len(took) * body_of / seconds,
+            "events/s",
+            target,
+            at_most=False,
+            about=about,
+        ),
         Result(f"{name}, p99", p99_ms, "ms", P99_MS),
     )
 

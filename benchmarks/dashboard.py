@@ -1,7 +1,9 @@
-"""The dashboard over two years of the sandbox shop: what the server takes for each page, and when a browser paints it.
+"""The dashboard over two years of the sandbox shop: what the server takes for each page,
+and when a browser paints it.
 
-Cold is a page's first request of a fresh server, warm its next one, filtered the first one for other days. A browser
-(headless Chromium) opens each page with an empty cache, and then by a link of the navigation, as people change pages.
+Cold is a page's first request of a fresh server, warm its next one, filtered the first one for
+other days. A browser (headless Chromium) opens each page with an empty cache, and then by a link of
+the navigation, as people change pages.
 """
 
 import argparse
@@ -24,10 +26,18 @@ from ecom_assets.interfaces.dashboard.page import Filters, all_pages
 
 UNTIL, DAYS = "2026-11-20", 730
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 FIRST_PAINT_S, PAGE_CHANGE_S, CODE_LOCATION_S = 1.5, 0.7, 4.0
 FILTERED = "time_range=year"
-LOADS_DEFINITIONS = "import ecom_assets.definitions as d; d.defs().get_repository_def().load_all_definitions()"
+LOADS_DEFINITIONS = (
+    "import ecom_assets.definitions as d; d.defs().get_repository_def().load_all_definitions()"
+)
 PAINTED = """() => new Promise(answer => {
   let largest = 0;
   new PerformanceObserver(list => { for (const one of list.getEntries()) largest = one.startTime; })
@@ -37,10 +47,13 @@ PAINTED = """() => new Promise(answer => {
   const files = performance.getEntriesByType('resource');
   setTimeout(() => answer({
     paint_s: (paint ? paint.startTime : page.domInteractive) / 1000, largest_s: largest / 1000,
-    loaded_s: page.loadEventEnd / 1000, kb: [page, ...files].reduce((sum, one) => sum + one.transferSize, 0) / 1024,
+    loaded_s: page.loadEventEnd / 1000,
+    kb: [page, ...files].reduce((sum, one) => sum + one.transferSize, 0) / 1024,
   }), 100);
 })"""
-"""When the open page was painted, in seconds since its navigation began, and how many KB came over the wire."""
+"""When the open page was painted, in seconds since its navigation began,
+and how many KB came over the wire.
+"""
 
 
 def serve() -> str:
@@ -56,11 +69,15 @@ def serve() -> str:
 def pages() -> list[tuple[str, str, bool]]:
     """Return the name and the path of each listed page, and whether its address takes days."""
     listed = [page for page in all_pages() if page.is_listed]
-    return [(page.path or "overview", page.address, issubclass(page.asks, Filters)) for page in listed]
+    return [
+        (page.path or "overview", page.address, issubclass(page.asks, Filters)) for page in listed
+    ]
 
 
 def requested(address: str) -> dict[str, float]:
-    """Return what a request took: seconds, CPU seconds of this process, which serves it, and KB as compressed."""
+    """Return what a request took: seconds, CPU seconds of this process, which serves it,
+    and KB as compressed.
+    """
     begun, cpu = time.perf_counter(), time.process_time()
     with httpx.stream("GET", address, headers={"accept-encoding": "gzip"}, timeout=120) as answer:
         size = sum(len(chunk) for chunk in answer.iter_raw())
@@ -73,14 +90,27 @@ def of_server(server: str) -> list[Result]:
     for name, path, has_days in pages():
         cold = requested(server + path)
         warm = [requested(server + path) for _ in range(3)]
-        about: dict[str, object] = {"cold_s": cold["s"], "cold_cpu_s": cold["cpu_s"], "kb": warm[0]["kb"]}
+        about: dict[str, object] = {
+            "cold_s": cold["s"],
+            "cold_cpu_s": cold["cpu_s"],
+            "kb": warm[0]["kb"],
+        }
         if has_days:
             other = requested(f"{server}{path}?{FILTERED}")
-            about |= {"filtered_s": other["s"], "filtered_cpu_s": other["cpu_s"], "filtered_kb": other["kb"]}
+            about |= {
+                "filtered_s": other["s"],
+                "filtered_cpu_s": other["cpu_s"],
+                "filtered_kb": other["kb"],
+            }
         about |= {"wall_s": median(row["s"] for row in warm)}
-        rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in about.items()}
+        rounded = {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in about.items()
+        }
         cpu_s = median(row["cpu_s"] for row in warm)
-        results.append(Result(f"dashboard: server, {name}, CPU time", cpu_s, "s", PAGE_CHANGE_S, about=rounded))
+        results.append(
+            Result(f"dashboard: server, {name}, CPU time", cpu_s, "s", PAGE_CHANGE_S, about=rounded)
+        )
     return results
 
 
@@ -100,9 +130,19 @@ def of_browser(browser: Browser, server: str) -> list[Result]:
         changed = painted(page)
         context.close()
         results += [
-            Result(f"dashboard: first paint, {name}", first["paint_s"], "s", FIRST_PAINT_S, about=rounded_of(first)),
             Result(
-                f"dashboard: page change, {name}", changed["paint_s"], "s", PAGE_CHANGE_S, about=rounded_of(changed)
+                f"dashboard: first paint, {name}",
+                first["paint_s"],
+                "s",
+                FIRST_PAINT_S,
+                about=rounded_of(first),
+            ),
+            Result(
+                f"dashboard: page change, {name}",
+                changed["paint_s"],
+                "s",
+                PAGE_CHANGE_S,
+                about=rounded_of(changed),
             ),
         ]
     return results
@@ -122,17 +162,29 @@ def rounded_of(times: dict[str, float]) -> dict[str, Any]:
 
 def code_location() -> Result:
     """Load Dagster's definitions in a fresh process."""
-    spent = run_process([sys.executable, "-c", LOADS_DEFINITIONS], {"ECOM_HOME": os.environ["ECOM_HOME"]})
+    spent = run_process(
+        [sys.executable, "-c", LOADS_DEFINITIONS], {"ECOM_HOME": os.environ["ECOM_HOME"]}
+    )
     return Result(
-        "dashboard: code location", spent.wall_s, "s", CODE_LOCATION_S, about={"cpu_s": round(spent.cpu_s, 2)}
+        "dashboard: code location",
+        spent.wall_s,
+        "s",
+        CODE_LOCATION_S,
+        about={"cpu_s": round(spent.cpu_s, 2)},
     )
 
 
 def fill(home: Path, days: int) -> None:
     """Run the platform over so many days."""
-    spent, summary = run_platform(ECOM_HOME=str(home), ECOM_SANDBOX_UNTIL=UNTIL, ECOM_SANDBOX_DAYS=str(days))
+    spent, summary = run_platform(
+        ECOM_HOME=str(home), ECOM_SANDBOX_UNTIL=UNTIL, ECOM_SANDBOX_DAYS=str(days)
+    )
     about = {"cpu_s": round(spent.cpu_s, 1), "events": summary["tables"]["raw.events"]}
-    report(Result(f"dashboard: ecom run over {days} days before the last", spent.wall_s, "s", about=about))
+    report(
+        Result(
+            f"dashboard: ecom run over {days} days before the last", spent.wall_s, "s", about=about
+        )
+    )
 
 
 def main() -> None:

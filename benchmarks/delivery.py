@@ -1,8 +1,9 @@
-"""Events from the mart to acknowledged and in the ledger, against Amplitude's own Python client; and memory.
+"""Events from the mart to acknowledged and in the ledger, against Amplitude's own
+Python client; and memory.
 
-Both read the same table, send 2,000 events a request to the same receiver in a process of its own, which answers at
-once, and the receiver must have counted every event before any time counts. Amplitude's client keeps no ledger: what it
-has not sent, a killed process loses.
+Both read the same table, send 2,000 events a request to the same receiver in a process of its own,
+which answers at once, and the receiver must have counted every event before any time counts.
+Amplitude's client keeps no ledger: what it has not sent, a killed process loses.
 """
 
 import argparse
@@ -35,21 +36,27 @@ from ecom_assets.outputs.delivery.tools.all import destinations
 TARGET, FLAT = 15.0, 1.5
 BATCH, CHUNK_ROWS = 2_000, 50_000
 MART_MEMORY = "32MB"
-"""For what the mart's engine keeps of its file: unbounded, this cache would be the peak of ten million events."""
+"""For what the mart's engine keeps of its file: unbounded, this cache would be the
+peak of ten million events.
+"""
 DAY = date(2026, 1, 5)
 NAME = "amplitude_events"
 FLAGS = ("joins_nobody", "is_sign_in")
 EVENTS = """
 CREATE TABLE events AS
-SELECT md5(i::TEXT) AS event_id, TIMESTAMP '2026-01-05' + INTERVAL (i * 86399 // {count}) SECOND AS event_at,
-  CASE WHEN i % 40 = 0 THEN 'purchase' WHEN i % 9 = 0 THEN 'add_to_cart' ELSE 'product_view' END AS event_type,
+SELECT md5(i::TEXT) AS event_id, TIMESTAMP '2026-01-05' + INTERVAL (i * 86399 // {count}) SECOND
+  AS event_at,
+  CASE WHEN i % 40 = 0 THEN 'purchase' WHEN i % 9 = 0 THEN 'add_to_cart' ELSE 'product_view' END
+    AS event_type,
   'visitor-' || (i * 7919 % ({count} // 10 + 1)) AS visitor_id, visitor_id AS user_id,
-  's-' || (i * 7919 % ({count} // 10 + 1)) AS source_session_id, (1000 + i % 700)::TEXT AS product_id,
+  's-' || (i * 7919 % ({count} // 10 + 1)) AS source_session_id, (1000 + i % 700)::TEXT
+    AS product_id,
   NULL::VARCHAR AS device_id, 'shoes' AS product_category,
   'https://shop.example.com/p/' || (1000 + i % 700) || '-heritage-polo' AS page_url,
   'https://shop.example.com/c/shoes' AS referrer_url,
   CASE WHEN i % 9 = 0 OR i % 40 = 0 THEN (i % 10000 / 100)::DECIMAL(18, 2) END AS cart_amount,
-  '{{"device":"mobile","country":"' || CASE i % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'FR' ELSE 'US' END || '"}}' AS properties
+  '{{"device":"mobile","country":"' || CASE i % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'FR'
+    ELSE 'US' END || '"}}' AS properties
 FROM range({count}) AS t(i)
 """
 
@@ -84,7 +91,9 @@ def send_by_sdk(path: Path, url: str) -> int:
         if done[0] == expected:
             all_done.set()
 
-    client = Amplitude("key", Config(server_url=f"{url}/batch", flush_queue_size=BATCH, callback=count))
+    client = Amplitude(
+        "key", Config(server_url=f"{url}/batch", flush_queue_size=BATCH, callback=count)
+    )
     with duckdb.connect(str(path), read_only=True) as mart:
         expected = mart.execute("SELECT count(*) FROM events").fetchall()[0][0]
     for chunk in chunks(path):
@@ -111,7 +120,9 @@ def send_by_sdk(path: Path, url: str) -> int:
 
 
 def one_client(client: str, path: Path, url: str, ledger: Path) -> None:
-    """Send in this process and print what it took, from the opening of the mart to the last acknowledgement."""
+    """Send in this process and print what it took, from the opening of the mart to
+    the last acknowledgement.
+    """
     begun, cpu = time.perf_counter(), time.process_time()
     delivered = send_ours(path, url, ledger) if client == "ours" else send_by_sdk(path, url)
     answer = {
@@ -128,25 +139,39 @@ def one_client(client: str, path: Path, url: str, ledger: Path) -> None:
 def receiving() -> Iterator[str]:
     """The address of a receiver in a process of its own."""
     command = [sys.executable, str(Path(__file__).with_name("delivery_receiver.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         port = process.stdout.readline().strip() if process.stdout else ""
         yield f"http://127.0.0.1:{port}"
         process.communicate()
 
 
 def run(client: str, count: int, folder: Path) -> dict[str, float]:
-    """Send so many events in a fresh process to a fresh receiver; it must have got them all, and each once."""
+    """Send so many events in a fresh process to a fresh receiver; it must have
+    got them all, and each once.
+    """
     path = folder / f"{count}.duckdb"
-    if not path.exists():  # in a process of its own: a process' peak is never reported as less than that of its parent
+    if (
+        not path.exists()
+    ):  # in a process of its own: a process' peak is never reported as less than that of its parent
         run_process([sys.executable, __file__, "--mart", str(path), str(count)])
     with receiving() as url:
         ledger = folder / f"{client}-{count}-{datetime.now(UTC).timestamp()}.sqlite"
-        spent = run_process([sys.executable, __file__, "--client", client, str(path), url, str(ledger)])
+        spent = run_process(
+            [sys.executable, __file__, "--client", client, str(path), url, str(ledger)]
+        )
         answer: dict[str, float] = json.loads(spent.printed)
         counted = requests.get(url, timeout=600).json()
     if not answer["events"] == counted["events"] == count:
-        sys.exit(f"{client}: {count} events were due, {counted['events']} arrived, {answer['events']} are acknowledged")
-    say(f"{client}: {count:,} events in {answer['wall_s']:.2f} s, {count / answer['wall_s']:,.0f} a second")
+        sys.exit(
+            f"{client}: {count} events were due, {counted['events']} arrived, {answer['events']} "
+            "are acknowledged"
+        )
+    say(
+        f"{client}: {count:,} events in {answer['wall_s']:.2f} s, {count / answer['wall_s']:,.0f} "
+        "a second"
+    )
     return answer
 
 
@@ -173,12 +198,22 @@ def measure(ours: int, sdk: int, sizes: list[int]) -> None:
         )
         peaks = [run("ours", size, folder)["peak_mb"] for size in sizes]
     name = f"delivery: peak memory of {sizes[-1]:,} events / of {sizes[0]:,}"
-    report(Result(name, peaks[-1] / peaks[0], "x", FLAT, about={"peaks_mb": [round(peak) for peak in peaks]}))
+    report(
+        Result(
+            name,
+            peaks[-1] / peaks[0],
+            "x",
+            FLAT,
+            about={"peaks_mb": [round(peak) for peak in peaks]},
+        )
+    )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--sdk-events", type=int, default=100_000)
     parser.add_argument("--memory", type=int, nargs="+", default=[100_000, 10_000_000])

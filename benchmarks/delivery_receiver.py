@@ -1,4 +1,6 @@
-"""A receiver that costs as little as it can: it answers yes at once, and counts the events in what came when asked."""
+"""A receiver that costs as little as it can: it answers yes at once,
+and counts the events in what came when asked.
+"""
 
 import gzip
 import json
@@ -41,7 +43,12 @@ def _talk(connection: socket.socket) -> None:
             else:
                 Kept.bodies.append(body)
                 answer = YES
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+            head = (
+                "HTTP/1.1 200 OK\r\n"
+                "Content-Type: application/json\r\n"
+                f"Content-Length: {len(answer)}\r\n"
+                "\r\n"
+            )
             connection.sendall(head.encode() + answer)
 
 

@@ -1,6 +1,8 @@
-"""How much of a run is the engine's: the seconds in which DuckDB writes slices and answers questions.
+"""How much of a run is the engine's: the seconds in which DuckDB writes
+slices and answers questions.
 
-Making SQL from Ibis expressions is counted apart; it is the platform's overhead, not the engine's work.
+Making SQL from Ibis expressions is counted apart; it is the platform's overhead, not the engine's
+work.
 """
 
 import time
@@ -47,7 +49,9 @@ class EngineClock:
     @property
     def engine(self) -> "Seconds":
         """DuckDB's own."""
-        return Seconds(self._busy.wall - self._compiling_sql.wall, self._busy.cpu - self._compiling_sql.cpu)
+        return Seconds(
+            self._busy.wall - self._compiling_sql.wall, self._busy.cpu - self._compiling_sql.cpu
+        )
 
     def resource(self) -> dg.ResourceDefinition:
         """Return the resource `warehouse`, with every call to it on the clock."""
@@ -65,7 +69,10 @@ class EngineClock:
         return actual
 
     def _watch(self, engine: DuckDBEngine) -> None:
-        for owner, names in ((engine, ("replace", "ensure")), (engine.con, ("to_pyarrow", "raw_sql"))):
+        for owner, names in (
+            (engine, ("replace", "ensure")),
+            (engine.con, ("to_pyarrow", "raw_sql")),
+        ):
             for name in names:
                 setattr(owner, name, self._timed(getattr(owner, name)))
         for owner in (engine, engine.con):  # both are called inside the calls above

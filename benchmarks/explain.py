@@ -1,7 +1,8 @@
-"""Explaining numbers over ten million events: each walk must end at received rows that give the number again.
+"""Explaining numbers over ten million events: each walk must end at received rows
+that give the number again.
 
-The events are those of 90 days, each day 22,222 visitors with a session of five. Times are CPU seconds of a process
-that is warm, as a server is.
+The events are those of 90 days, each day 22,222 visitors with a session of five. Times are CPU
+seconds of a process that is warm, as a server is.
 """
 
 import argparse
@@ -47,35 +48,61 @@ def fill(engine: DuckDBEngine, sessions_a_day: int) -> None:
     visitor = f"'u' || (({session}) * 7919 % 500000)"
     at = f"{start} + INTERVAL 1 MINUTE * (n % {EVENTS_A_SESSION})"
     event = {
-        "event_id": "'e' || n", "event_at": at, "event_date": day, "user_id": visitor, "visitor_id": visitor,
-        "event_type": f"{KINDS}[1 + n % {EVENTS_A_SESSION}]", "product_id": "'p' || (n % 1000)", "received_date": day,
-        "page_url": "'https://shop.example/p/' || (n % 1000)", "source": "'made'", "source_file": "'made.parquet'",
+        "event_id": "'e' || n",
+        "event_at": at,
+        "event_date": day,
+        "user_id": visitor,
+        "visitor_id": visitor,
+        "event_type": f"{KINDS}[1 + n % {EVENTS_A_SESSION}]",
+        "product_id": "'p' || (n % 1000)",
+        "received_date": day,
+        "page_url": "'https://shop.example/p/' || (n % 1000)",
+        "source": "'made'",
+        "source_file": "'made.parquet'",
         "is_bot": "false",
-    }  # fmt: skip
+    }
     count = DAYS * sessions_a_day * EVENTS_A_SESSION
     engine.ensure(DuplicateEvents)
     for of_events in (RawEvents, CleanEvents):
         insert(engine, of_events, f"range({count}) r(n)", event)
     last = f"({start} + INTERVAL 1 MINUTE * {EVENTS_A_SESSION - 1})"
     run = {
-        "visitor_id": visitor, "session_id": f"'s' || {session}", "event_date": day, "started_date": day,
-        "ended_date": day, "started_at": start, "ended_at": last, "event_count": str(EVENTS_A_SESSION),
-    }  # fmt: skip
+        "visitor_id": visitor,
+        "session_id": f"'s' || {session}",
+        "event_date": day,
+        "started_date": day,
+        "ended_date": day,
+        "started_at": start,
+        "ended_at": last,
+        "event_count": str(EVENTS_A_SESSION),
+    }
     for of_runs in (SessionDays, Sessions):
         insert(engine, of_runs, f"range(0, {count}, {EVENTS_A_SESSION}) r(n)", run)
     days = f"range({DAYS}) r(n)"
     of_day = f"({FIRST} + n::INTEGER)::DATE"
     visitors = (
-        "(SELECT count(DISTINCT visitor_id) FROM mart.session_days WHERE event_date > {0} - {1} AND event_date <= {0})"
+        "(SELECT count(DISTINCT visitor_id) FROM mart.session_days WHERE event_date > {0} - {1} "
+        "AND event_date <= {0})"
     )
     numbers = {
-        f"{name}_visitor_count": visitors.format(of_day, length) for name, length in (("daily", 1), ("monthly", 30))
+        f"{name}_visitor_count": visitors.format(of_day, length)
+        for name, length in (("daily", 1), ("monthly", 30))
     }
-    insert(engine, EngagementDaily, days, {"event_date": of_day, "session_count": str(sessions_a_day), **numbers})
+    insert(
+        engine,
+        EngagementDaily,
+        days,
+        {"event_date": of_day, "session_count": str(sessions_a_day), **numbers},
+    )
     funnel = {
-        "funnel_name": "'default'", "cohort_date": of_day, "unit": "'session'", "product_category": "'(all)'",
-        "step": "3", "event_type": "'add_to_cart'", "unit_count": str(sessions_a_day),
-    }  # fmt: skip
+        "funnel_name": "'default'",
+        "cohort_date": of_day,
+        "unit": "'session'",
+        "product_category": "'(all)'",
+        "step": "3",
+        "event_type": "'add_to_cart'",
+        "unit_count": str(sessions_a_day),
+    }
     insert(engine, ConversionFunnel, days, funnel)
 
 
@@ -94,8 +121,12 @@ def _nothing(contract: type[Table], name: str) -> str:
     return {"string": "'x'", "boolean": "false"}.get(column.type, "0")
 
 
-def requested(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, float, dict[str, Any]]]:
-    """Explain each number several times; yield what it is, its median CPU seconds and seconds, and the last answer."""
+def requested(
+    engine: DuckDBEngine, home: Path
+) -> Iterator[tuple[str, float, float, dict[str, Any]]]:
+    """Explain each number several times; yield what it is, its median CPU seconds and seconds,
+    and the last answer.
+    """
     for table, column, where in ASKED:
         times, walls = [], []
         for _ in range(3):
@@ -122,7 +153,10 @@ def main() -> None:
                 if number["adds_up"] is not True:
                     sys.exit(f"{name} does not add up: {number['down']}")
                 rows = number["down"][0]["levels"][-1]["row_count"]
-                title = f"CPU time of explaining {name}, {rows:,} received rows behind it, {events:,} events"
+                title = (
+                    f"CPU time of explaining {name}, {rows:,} received rows behind it, {events:,} "
+                    "events"
+                )
                 about = {"value_explained": number["value"], "wall_s": round(wall_s, 2)}
                 report(Result(title, cpu_s, "s", CPU_S, about=about))
 

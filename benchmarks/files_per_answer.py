@@ -1,6 +1,8 @@
-"""How many files of the package an answer runs through: those with a function that is called, not only imported.
+"""How many files of the package an answer runs through: those with a function that is called,
+not only imported.
 
-A file of four rows through `ecom funnel`, and one request of `/analytics/sales`, not answered before.
+A file of four rows through `ecom funnel`, and one request of `/analytics/sales`, not answered
+before.
 """
 
 import argparse
@@ -29,7 +31,9 @@ event_id,user_id,event_type,event_timestamp,product_id,product_category,session_
 
 
 class Called:
-    """The files of the package with functions that are called while none of its modules is being imported."""
+    """The files of the package with functions that are called while none of its
+    modules is being imported.
+    """
 
     def __init__(self, package: Path) -> None:
         """Count nothing until `counting`."""
@@ -40,7 +44,9 @@ class Called:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count in this thread, and in those that began after this object was registered with `sys` and `threading`."""
+        """Count in this thread, and in those that began after this object was registered
+        with `sys` and `threading`.
+        """
         self._is_on = True
         try:
             yield
@@ -55,7 +61,11 @@ class Called:
         if code.co_name == "<module>":
             change = 1 if event == "call" else -1
             self._thread.depth = getattr(self._thread, "depth", 0) + change
-        elif self._is_on and not getattr(self._thread, "depth", 0) and code.co_filename.startswith(self._package):
+        elif (
+            self._is_on
+            and not getattr(self._thread, "depth", 0)
+            and code.co_filename.startswith(self._package)
+        ):
             self.files.add(code.co_filename.removeprefix(self._package))
 
 
@@ -73,7 +83,15 @@ def funnel(package: Path, folder: Path) -> set[str]:
     events.write_text(ROWS)
     from ecom_assets.cli import command  # noqa: PLC0415 (only the process that is watched)
 
-    sys.argv = ["ecom", "funnel", "--events", str(events), "--steps", "page_view,purchase", "--json"]
+    sys.argv = [
+        "ecom",
+        "funnel",
+        "--events",
+        str(events),
+        "--steps",
+        "page_view,purchase",
+        "--json",
+    ]
     called = started(package)
     with called.counting(), suppress(SystemExit):
         command()
@@ -103,7 +121,10 @@ ANSWERS: dict[str, Any] = {"funnel": funnel, "sales": sales}
 def files_of(name: str, folder: Path) -> list[str]:
     """The files of an answer, computed in a process of its own."""
     run = [sys.executable, __file__, "--answer", name, "--folder", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # the tests' small shop is imported
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }  # the tests' small shop is imported
     done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
     files: list[str] = json.loads(done.stdout.splitlines()[-1])
     return files
@@ -111,7 +132,9 @@ def files_of(name: str, folder: Path) -> list[str]:
 
 def main() -> None:
     """Parse the command line and count."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--answer", choices=ANSWERS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,4 +1,6 @@
-"""From an installed environment to the first numbers: `ecom run` with nothing given, over the sandbox shop."""
+"""From an installed environment to the first numbers: `ecom run` with nothing given,
+over the sandbox shop.
+"""
 
 import sys
 
@@ -14,7 +16,9 @@ def main() -> None:
     if not summary["sessions"]["sessions"]:
         sys.exit("The run has no sessions.")
     about = {"events": summary["tables"]["raw.events"], **costs(spent)}
-    report(Result("first_numbers: ecom run to its summary", spent.wall_s, "s", TARGET_S, about=about))
+    report(
+        Result("first_numbers: ecom run to its summary", spent.wall_s, "s", TARGET_S, about=about)
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""`ecom funnel` as a whole process beside ClickHouse's as a whole process, over Parquet files in the native layout.
+"""`ecom funnel` as a whole process beside ClickHouse's as a whole process,
+over Parquet files in the native layout.
 
-Text ids in one file, and integer ids in a landing folder per day; and the command alone over ten rows.
+Text ids in one file, and integer ids in a landing folder per day; and the command alone over ten
+rows.
 
-The command refuses bad rows, names visitors and finds arrival days before it counts; ClickHouse only counts. Counts are
-compared first; repetitions take turns.
+The command refuses bad rows, names visitors and finds arrival days before it counts; ClickHouse
+only counts. Counts are compared first; repetitions take turns.
 """
 
-# ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports
+# A contender measured as a whole process must not pay for the others' imports.
+# ruff: noqa: PLC0415
 
 import argparse
 import json
@@ -38,10 +41,13 @@ def native(events: int) -> Path:
         part = file.with_suffix(".part")
         duckdb.connect().execute(f"""
             COPY (
-                SELECT lpad(to_hex(row_number() OVER ()), 16, '0') AS event_id, visitor_id AS user_id, event_type,
-                    event_at AS event_timestamp, (1000 + hash(visitor_id) % 500)::VARCHAR AS product_id,
+                SELECT lpad(to_hex(row_number() OVER ()), 16, '0') AS event_id, visitor_id
+                  AS user_id, event_type,
+                    event_at AS event_timestamp, (1000 + hash(visitor_id) % 500)::VARCHAR
+                      AS product_id,
                     'shoes' AS product_category, 's' || visitor_id AS session_id,
-                    'https://shop.example.com/' || event_type AS page_url, NULL::VARCHAR AS referrer_url,
+                    'https://shop.example.com/' || event_type AS page_url, NULL::VARCHAR
+                      AS referrer_url,
                     NULL::VARCHAR AS cart_value
                 FROM '{make_events(events)}'
             ) TO '{part}' (FORMAT parquet, COMPRESSION zstd)
@@ -59,9 +65,11 @@ def in_folders(events: int) -> Path:
         part = folder.with_suffix(".part")
         duckdb.connect().execute(f"""
             COPY (
-                SELECT * REPLACE (substr(user_id, 2)::BIGINT + 1 AS user_id), event_timestamp::DATE AS received_date
+                SELECT * REPLACE (substr(user_id, 2)::BIGINT + 1 AS user_id), event_timestamp::DATE
+                  AS received_date
                 FROM '{native(events)}'
-            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date), OVERWRITE)
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
+              OVERWRITE)
         """)
         part.rename(folder)
     return folder
@@ -107,14 +115,21 @@ def run_clickhouse(file: Path) -> tuple[Spent, list[int]]:
 
 def measure(events: int, repetitions: int) -> None:
     """Measure all."""
-    file, folder, ten = run_process([sys.executable, __file__, "--make", str(events)]).printed.split()
+    file, folder, ten = run_process(
+        [sys.executable, __file__, "--make", str(events)]
+    ).printed.split()
     with scratch() as home:
         for where, which in ((NO_HOME, "first question"), (home, "further questions")):
             compare(Path(file), f"text ids in a file, {which}", repetitions, where)
             compare(Path(folder), f"integer ids in 90 folders, {which}", repetitions, where)
     starts = [run_ecom(Path(ten), NO_HOME)[0] for _ in range(repetitions + 1)][1:]
     report(
-        Result("funnel, ecom funnel over ten rows, wall", median(start.wall_s for start in starts), "s", TARGET_START_S)
+        Result(
+            "funnel, ecom funnel over ten rows, wall",
+            median(start.wall_s for start in starts),
+            "s",
+            TARGET_START_S,
+        )
     )
 
 
@@ -124,7 +139,10 @@ def compare(file: Path, label: str, repetitions: int, home: Path) -> None:
     for repetition in range(repetitions + 1):
         (ecom_spent, counts), (chdb_spent, expected) = run_ecom(file, home), run_clickhouse(file)
         if counts != expected:
-            sys.exit(f"ecom funnel and ClickHouse disagree, so there is nothing to compare: {counts}, {expected}")
+            sys.exit(
+                f"ecom funnel and ClickHouse disagree, so there is nothing to compare: {counts}, "
+                f"{expected}"
+            )
         if repetition:  # the first round warms the disk's cache
             pairs.append((ecom_spent, chdb_spent))
     say(f"visitors per step {counts}, the same from both")
@@ -133,7 +151,9 @@ def compare(file: Path, label: str, repetitions: int, home: Path) -> None:
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--clickhouse", type=Path, help=argparse.SUPPRESS)

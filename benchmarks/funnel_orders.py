@@ -1,7 +1,8 @@
-"""Funnels in full, in every order, beside ClickHouse's mode of that name; and what 20 steps cost against 5.
+"""Funnels in full, in every order, beside ClickHouse's mode of that name;
+and what 20 steps cost against 5.
 
-"In full" is counts, times between steps, and the events that each unit took them by, from the portable expression on
-DuckDB; ClickHouse counts levels only. Counts are compared first.
+"In full" is counts, times between steps, and the events that each unit took them by, from the
+portable expression on DuckDB; ClickHouse counts levels only. Counts are compared first.
 """
 
 import argparse
@@ -56,15 +57,21 @@ def clocked(work: Callable[[], list[int]], repetitions: int) -> tuple[float, lis
 
 def orders(con: Backend, file: Path, repetitions: int) -> None:
     """Each order in full beside ClickHouse's level."""
-    events = con.sql(f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)")
+    events = con.sql(
+        f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)"
+    )
     for order, modes in MODES.items():
         ecom_s, ecom_counts = clocked(
-            partial(reported, con, events, Funnel.from_mapping({"steps": FIVE_STEPS, "order": order})), repetitions
+            partial(
+                reported, con, events, Funnel.from_mapping({"steps": FIVE_STEPS, "order": order})
+            ),
+            repetitions,
         )
         chdb_s, chdb_counts = clocked(clickhouse(file, modes=modes), repetitions)
         if ecom_counts != chdb_counts:
             raise SystemExit(
-                f"{order}: {ecom_counts} here and {chdb_counts} in ClickHouse, so there is nothing to compare."
+                f"{order}: {ecom_counts} here and {chdb_counts} in ClickHouse, so there is "
+                "nothing to compare."
             )
         say(f"{order}: {ecom_counts}, the same from both")
         report(Result(f"funnel, {order} in full / chDB levels, warm, CPU", ecom_s / chdb_s, "x"))
@@ -74,8 +81,10 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
     """What 20 steps cost against 5, in one window of a month, by kernel and by expression."""
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE many_types AS
-        SELECT 'v' || i % {events // 20} AS visitor_id, i AS event_id, 'e' || hash(i * 7) % 20 AS event_type,
-            make_timestamp(1735689600000000 + (hash(i) % {90 * DAY_S})::BIGINT * 1000000) AS event_at
+        SELECT 'v' || i % {events // 20} AS visitor_id, i AS event_id, 'e' || hash(i * 7) % 20
+          AS event_type,
+            make_timestamp(1735689600000000 + (hash(i) % {90 * DAY_S})::BIGINT * 1000000)
+              AS event_at
         FROM range({events}) AS r(i)""")
     table = con.table("many_types", database=("temp", "main"))
     methods: dict[str, Callable[[Funnel], Any]] = {
@@ -87,16 +96,26 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
         spent = {
             steps: clocked(partial(count, funnel), repetitions)[0]
             for steps in (5, 20)
-            for funnel in [Funnel.from_mapping({"steps": [f"e{n}" for n in range(steps)], "within": "30d"})]
+            for funnel in [
+                Funnel.from_mapping({"steps": [f"e{n}" for n in range(steps)], "within": "30d"})
+            ]
         }
         report(
-            Result(f"funnel, 20 steps / 5 steps, {name}, CPU", spent[20] / spent[5], "x", GROWTH, about={"s": spent})
+            Result(
+                f"funnel, 20 steps / 5 steps, {name}, CPU",
+                spent[20] / spent[5],
+                "x",
+                GROWTH,
+                about={"s": spent},
+            )
         )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     arguments = parser.parse_args()

@@ -1,9 +1,10 @@
 """The funnel of `benchmarks/funnel.py` in other tools: ClickHouse in a wheel, Polars and pandas.
 
-Each function opens its tool and gives the function that counts, so that starting up and counting can be measured
-separately.
+Each function opens its tool and gives the function that counts, so that starting up and counting
+can be measured separately.
 """
-# ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports
+# A contender measured as a whole process must not pay for the others' imports.
+# ruff: noqa: PLC0415
 
 import os
 from collections.abc import Callable
@@ -20,9 +21,14 @@ WINDOW_S = FUNNEL.within
 
 
 def clickhouse(
-    file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000, modes: str = ""
+    file: Path,
+    clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))",
+    unit: int = 1_000_000,
+    modes: str = "",
 ) -> Count:
-    """ClickHouse's windowFunnel, in microseconds as ours; `modes` are more of its parameters, after a comma."""
+    """ClickHouse's windowFunnel, in microseconds as ours; `modes` are more of its
+    parameters, after a comma.
+    """
     from chdb import session as chdb_session
 
     session: Any = chdb_session
@@ -36,7 +42,9 @@ def clickhouse(
 
     def count() -> list[int]:
         lines = [line.split(",") for line in str(opened.query(sql, "CSV")).split()]
-        return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(STEPS) + 1)]
+        return [
+            sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(STEPS) + 1)
+        ]
 
     return count
 
@@ -55,7 +63,9 @@ def polars(file: Path) -> Count:
         frame = pl.scan_parquet(file).select(
             pl.col("visitor_id").cast(pl.Categorical).to_physical().cast(pl.Int64).alias("who"),
             (clock - clock.min()).alias("at"),
-            pl.col("event_type").replace_strict(STEPS, range(1, 6), return_dtype=pl.Int64).alias("step"),
+            pl.col("event_type")
+            .replace_strict(STEPS, range(1, 6), return_dtype=pl.Int64)
+            .alias("step"),
         )
         bits = 36
         key = (((pl.col("who") * 2**bits) + pl.col("at")) * 8 + pl.col("step")).sort().alias("key")
@@ -65,8 +75,12 @@ def polars(file: Path) -> Count:
         reached = []
         for step in range(1, len(STEPS) + 1):
             if step > 1:
-                rows = rows.with_columns(pl.col("start").forward_fill()).filter(pl.col("step") >= step)
-                in_time = (pl.col("step") == step) & (pl.col("at") - pl.col("start") <= WINDOW_S * 1000)
+                rows = rows.with_columns(pl.col("start").forward_fill()).filter(
+                    pl.col("step") >= step
+                )
+                in_time = (pl.col("step") == step) & (
+                    pl.col("at") - pl.col("start") <= WINDOW_S * 1000
+                )
                 rows = rows.with_columns(start=pl.when(in_time).then(pl.col("start")))
             hits = rows.filter(pl.col("start").is_not_null())
             reached.append(hits.select((pl.col("at") // 2**bits).n_unique()).item())
@@ -87,14 +101,18 @@ def pandas(file: Path) -> Count:
             {
                 "who": visitor_numbers,
                 "at": events["event_at"].astype("datetime64[us]").astype("int64"),
-                "step": events["event_type"].map({step: n for n, step in enumerate(STEPS, start=1)}).astype("int8"),
+                "step": events["event_type"]
+                .map({step: n for n, step in enumerate(STEPS, start=1)})
+                .astype("int8"),
             }
         ).sort_values(["who", "at", "step"], ignore_index=True)
         start = rows["at"].where(rows["step"] == 1)
         reached = [rows["who"][start.notna()].nunique()]
         for step in range(2, len(STEPS) + 1):
             latest = start.groupby(rows["who"]).ffill()
-            start = latest.where((rows["step"] == step) & (rows["at"] - latest <= WINDOW_S * 1_000_000))
+            start = latest.where(
+                (rows["step"] == step) & (rows["at"] - latest <= WINDOW_S * 1_000_000)
+            )
             reached.append(rows["who"][start.notna()].nunique())
         return reached
 

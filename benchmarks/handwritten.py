@@ -1,7 +1,8 @@
 """The platform's main tables of events beside the same tables by hand-written SQL, both on DuckDB.
 
-`python benchmarks/handwritten.py` runs `ecom run`, limited to these tables and their checks, as a fresh process in a
-fresh home, and `handwritten.sql` as another, in turn. Times count only if all rows are equal.
+`python benchmarks/handwritten.py` runs `ecom run`, limited to these tables and their checks, as a
+fresh process in a fresh home, and `handwritten.sql` as another, in turn. Times count only if all
+rows are equal.
 """
 
 import argparse
@@ -33,7 +34,9 @@ def by_hand(events: Path, file: Path) -> Spent:
 def platform(events: Path, home: Path) -> Spent:
     """Return what `ecom run` cost for the same tables, with their checks."""
     select = " or ".join(f'key:"{table.replace(".", "/")}"' for table in TABLES)
-    return run_platform("--events", str(events), "--select", select, ECOM_HOME=str(home), **SAME_RULE)[0]
+    return run_platform(
+        "--events", str(events), "--select", select, ECOM_HOME=str(home), **SAME_RULE
+    )[0]
 
 
 def measure(size: str, repetitions: int) -> None:
@@ -42,9 +45,15 @@ def measure(size: str, repetitions: int) -> None:
     for repetition in range(repetitions):
         with scratch() as folder:
             rival_spent = by_hand(events, folder / "by_hand.duckdb")
-            say(f"by hand {rival_spent.wall_s:.1f} s, {rival_spent.cpu_s:.1f} CPU s, {rival_spent.peak_mb:.0f} MB")
+            say(
+                f"by hand {rival_spent.wall_s:.1f} s, {rival_spent.cpu_s:.1f} CPU s, "
+                f"{rival_spent.peak_mb:.0f} MB"
+            )
             ecom_spent = platform(events, folder / "home")
-            say(f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, {ecom_spent.peak_mb:.0f} MB")
+            say(
+                f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, "
+                f"{ecom_spent.peak_mb:.0f} MB"
+            )
             if repetition == 0:
                 require_equal(folder / "home" / "warehouse.duckdb", folder / "by_hand.duckdb")
             pairs.append((ecom_spent, rival_spent))
@@ -54,10 +63,14 @@ def measure(size: str, repetitions: int) -> None:
 
 def main() -> None:
     """Parse the command line; measure, or be the process that is measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=("quick", "full"), default="full")
     parser.add_argument("--repetitions", type=int, default=1)
-    parser.add_argument("--write", type=Path, nargs=2, metavar=("EVENTS", "FILE"), help="only write the tables")
+    parser.add_argument(
+        "--write", type=Path, nargs=2, metavar=("EVENTS", "FILE"), help="only write the tables"
+    )
     arguments = parser.parse_args()
     if arguments.write:
         write_tables(*arguments.write)

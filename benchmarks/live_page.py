@@ -1,6 +1,8 @@
-"""How long a message in a topic of a real Kafka broker takes to the Live page in Chromium, through `ecom stream`.
+"""How long a message in a topic of a real Kafka broker takes to the Live page in Chromium,
+through `ecom stream`.
 
-Needs `make kafka` and `make browser`. Messages come one by one, each after the one before is on the page.
+Needs `make kafka` and `make browser`. Messages come one by one, each after the one before is on the
+page.
 """
 
 import json
@@ -27,7 +29,9 @@ from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 TOPIC = "clicks"
 TARGET_S = 2.0
 APART_S = 1.3
-"""More than a second, so that the page, which changes once a second, does not wait for the message before."""
+"""More than a second, so that the page, which changes once a second,
+does not wait for the message before.
+"""
 
 
 def main(count: int = 10) -> None:
@@ -45,18 +49,30 @@ def main(count: int = 10) -> None:
         finally:
             broker.kill()
     about: dict[str, object] = {"messages": count, "median_s": statistics.median(took_s)}
-    report(Result("Live page, slowest message from its topic", max(took_s), "s", TARGET_S, about=about))
+    report(
+        Result("Live page, slowest message from its topic", max(took_s), "s", TARGET_S, about=about)
+    )
 
 
 def _measured(broker: KafkaBroker, folder: Path, count: int) -> list[float]:
     """Return how many seconds each message took."""
     address = f"kafka://{broker.address}/{TOPIC}"
-    environment = os.environ | {"ECOM_HOME": str(folder / "home"), "ECOM_EVENTS": address, "ECOM_STREAM_PORT": "0"}
+    environment = os.environ | {
+        "ECOM_HOME": str(folder / "home"),
+        "ECOM_EVENTS": address,
+        "ECOM_STREAM_PORT": "0",
+    }
     settings = Settings(home=folder / "home", events=address)
     producer = Producer({"bootstrap.servers": broker.address})
     took_s = []
-    with (folder / "log").open("wb") as log, subprocess.Popen([ECOM, "stream"], env=environment, stderr=log) as stream:
-        with sync_playwright() as browser, serving(settings, build_dashboard_app(settings)) as client:
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([ECOM, "stream"], env=environment, stderr=log) as stream,
+    ):
+        with (
+            sync_playwright() as browser,
+            serving(settings, build_dashboard_app(settings)) as client,
+        ):
             page = browser.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
             page.goto(f"{client.address}/dashboard/live")
             for number in range(count + 1):
@@ -72,9 +88,13 @@ def _measured(broker: KafkaBroker, folder: Path, count: int) -> list[float]:
 
 def _send(producer: Producer, product: str) -> None:
     view = {
-        "event_id": product, "user_id": "ann", "session_id": "s", "event_type": "product_view", "product_id": product,
+        "event_id": product,
+        "user_id": "ann",
+        "session_id": "s",
+        "event_type": "product_view",
+        "product_id": product,
         "event_timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }  # fmt: skip
+    }
     producer.produce(TOPIC, json.dumps(view).encode())
     producer.flush()
 

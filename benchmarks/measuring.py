@@ -1,4 +1,6 @@
-"""Running a program as a fresh process and saying what it cost; results in the shape of every benchmark."""
+"""Running a program as a fresh process and saying what it cost;
+results in the shape of every benchmark.
+"""
 
 import json
 import os
@@ -18,7 +20,9 @@ ECOM = str(Path(sys.executable).with_name("ecom"))
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process and its children cost: seconds, CPU seconds, peak MB of the largest, and what it printed."""
+    """What a process and its children cost: seconds, CPU seconds, peak MB of the largest,
+    and what it printed.
+    """
 
     wall_s: float
     cpu_s: float
@@ -65,15 +69,23 @@ def say(sentence: str) -> None:
 def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
     """Run a program to its end, children included."""
     begun = time.perf_counter()
-    dropped = ("ECOM_", "DAGSTER_", "PYTHONDONTWRITEBYTECODE")  # compiling all modules again is no part of a program
+    dropped = (
+        "ECOM_",
+        "DAGSTER_",
+        "PYTHONDONTWRITEBYTECODE",
+    )  # compiling all modules again is no part of a program
     env = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**env, **(environment or {})}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**env, **(environment or {})}
+    ) as process:
         printed = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     wall_s = time.perf_counter() - begun
     if process.returncode:
-        sys.exit(f"{' '.join(command)} failed with exit code {process.returncode}:\n{printed[-2000:]}")
+        sys.exit(
+            f"{' '.join(command)} failed with exit code {process.returncode}:\n{printed[-2000:]}"
+        )
     return Spent(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
 
 
@@ -88,22 +100,35 @@ def run_platform(*arguments: str, **settings: str) -> tuple[Spent, dict[str, Any
 
 def costs(spent: Spent) -> dict[str, object]:
     """The fields that every result about a process has."""
-    return {"wall_s": round(spent.wall_s, 3), "cpu_s": round(spent.cpu_s, 3), "peak_mb": round(spent.peak_mb)}
+    return {
+        "wall_s": round(spent.wall_s, 3),
+        "cpu_s": round(spent.cpu_s, 3),
+        "peak_mb": round(spent.peak_mb),
+    }
 
 
 def ratios(
     name: str, pairs: Sequence[tuple[Spent, Spent]], target: float, other: str, **about: object
 ) -> tuple[Result, Result]:
-    """Return the medians of our costs ÷ the other's in the same round: by the clock, with its target, and CPU time."""
+    """Return the medians of our costs ÷ the other's in the same round: by the clock,
+    with its target, and CPU time.
+    """
     wall = median(own_spent.wall_s / other_spent.wall_s for own_spent, other_spent in pairs)
     cpu = median(own_spent.cpu_s / other_spent.cpu_s for own_spent, other_spent in pairs)
     own_spent, other_spent = pairs[-1]
-    about |= {**costs(own_spent), **{f"{other}_{key}": value for key, value in costs(other_spent).items()}}
-    return Result(f"{name}, wall", wall, "x", target, about=about), Result(f"{name}, CPU", cpu, "x", about=about)
+    about |= {
+        **costs(own_spent),
+        **{f"{other}_{key}": value for key, value in costs(other_spent).items()},
+    }
+    return Result(f"{name}, wall", wall, "x", target, about=about), Result(
+        f"{name}, CPU", cpu, "x", about=about
+    )
 
 
 def available_mb() -> float:
-    """Memory that programs could still have; what only caches files counts as free where the system says."""
+    """Memory that programs could still have; what only caches files counts as
+    free where the system says.
+    """
     facts = Path("/proc/meminfo")
     if facts.exists():
         answer = dict(line.split(":") for line in facts.read_text().splitlines())

@@ -1,7 +1,9 @@
-"""What others notice of one caller who asks the most expensive questions that there are, over and over.
+"""What others notice of one caller who asks the most expensive questions that
+there are, over and over.
 
-A server over a small shop is asked for the dashboard's first page, again and again: alone, and while one caller keeps
-60 questions at once, each a funnel with conditions on patterns. Somebody else asks a cheap question meanwhile.
+A server over a small shop is asked for the dashboard's first page, again and again: alone, and
+while one caller keeps 60 questions at once, each a funnel with conditions on patterns. Somebody
+else asks a cheap question meanwhile.
 """
 
 import argparse
@@ -32,15 +34,27 @@ ATTACKS = {
     "a huge pattern": ["a{0,1000}" * 50],
     "many allowed patterns": [f"(?:[a-z]?[a-z/:.]?){{{count}}}9z" for count in range(90, 130)],
 }
-"""What each step of the questions looks for: the first is refused where patterns have a limit on their size."""
+"""What each step of the questions looks for: the first is refused where patterns
+have a limit on their size.
+"""
 Answers = list[tuple[int, float]]
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def body_of(patterns: list[str]) -> bytes:
     """Return a question whose steps each look for any of some patterns."""
-    where = [{"any_of": [{"column": "page_url", "operator": "matches", "value": pattern} for pattern in patterns]}]
-    steps = [{"event_type": name, "where": where} for name in ("page_view", "product_view", "add_to_cart")]
+    where = [
+        {
+            "any_of": [
+                {"column": "page_url", "operator": "matches", "value": pattern}
+                for pattern in patterns
+            ]
+        }
+    ]
+    steps = [
+        {"event_type": name, "where": where}
+        for name in ("page_view", "product_view", "add_to_cart")
+    ]
     return json.dumps({"steps": steps}).encode()
 
 
@@ -55,7 +69,9 @@ def served(home: Path) -> Iterator[str]:
         "ECOM_RATE_LIMIT_KEY": "none",
         "ECOM_RATE_LIMIT_ADDRESS": "none",
     }
-    with subprocess.Popen([ECOM, "api"], env=os.environ | own, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [ECOM, "api"], env=os.environ | own, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             address = "127.0.0.1:8731"
             wait_for(lambda: field(address, "GET", PAGE, KEYS["others"])[0] == http.HTTPStatus.OK)
@@ -73,7 +89,9 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def field(address: str, method: str, path: str, key: str, body: bytes | None = None) -> tuple[int, float]:
+def field(
+    address: str, method: str, path: str, key: str, body: bytes | None = None
+) -> tuple[int, float]:
     """Return the status and the seconds of a request; 0 if there was no answer."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     begun = time.perf_counter()
@@ -99,7 +117,9 @@ def repeated(ask: Callable[[], tuple[int, float]], until: float, pause_s: float 
 
 
 def attack(address: str, body: bytes, seconds: float, answers: "Queue[Answers]") -> None:
-    """Keep 60 questions at once: the whole of a process of its own, so that it does not slow the measuring one down."""
+    """Keep 60 questions at once: the whole of a process of its own,
+    so that it does not slow the measuring one down.
+    """
     os.nice(10)
     until = time.monotonic() + seconds
     ask = lambda: field(address, "POST", QUESTION, KEYS["attacker"], body)  # noqa: E731 (used below only)

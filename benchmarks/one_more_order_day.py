@@ -1,7 +1,8 @@
-"""One more day of orders after a short and after a long history: what an increment costs must not depend on it.
+"""One more day of orders after a short and after a long history:
+what an increment costs must not depend on it.
 
-Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their lines: as many sales,
-of the same amount, as were made.
+Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their
+lines: as many sales, of the same amount, as were made.
 """
 
 import argparse
@@ -21,14 +22,27 @@ from one_more_day import ONE_DAY, Figures, run_days
 NEXT_DAY = date(2026, 3, 2)
 CUSTOMERS, ITEMS, CITIES = 20_000, 2_000, 200
 COLUMNS = (
-    "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "quantity", "payment_amount", "status",
-)  # fmt: skip
+    "id",
+    "uniq_id",
+    "date_time",
+    "city_id",
+    "city_name",
+    "customer_id",
+    "first_name",
+    "last_name",
+    "item_id",
+    "item_name",
+    "quantity",
+    "payment_amount",
+    "status",
+)
 RATIO = 1.1
 
 
 def write_day(day: date, line_count: int, folder: Path) -> None:
-    """Write a day's increment: lines of random customers, items and cities, one in fifty a refund."""
+    """Write a day's increment: lines of random customers, items and cities,
+    one in fifty a refund.
+    """
     dice = random.Random(day.toordinal())  # noqa: S311 (made data)
     path = folder / f"increment_date={day}" / "user_order_log_inc.csv"
     path.parent.mkdir(parents=True)
@@ -37,9 +51,24 @@ def write_day(day: date, line_count: int, folder: Path) -> None:
         writer.writerow(COLUMNS)
         for number in range(line_count):
             at = datetime.combine(day, time()) + timedelta(seconds=dice.randrange(86_400))
-            city, customer, item = dice.randrange(CITIES), dice.randrange(CUSTOMERS), dice.randrange(ITEMS)
+            city, customer, item = (
+                dice.randrange(CITIES),
+                dice.randrange(CUSTOMERS),
+                dice.randrange(ITEMS),
+            )
             status = "refunded" if dice.randrange(50) == 0 else "shipped"
-            of_whom = (city, f"City {city}", customer, "Ann", "Adler", item, f"Item {item}", 1, 10 + item % 90, status)
+            of_whom = (
+                city,
+                f"City {city}",
+                customer,
+                "Ann",
+                "Adler",
+                item,
+                f"Item {item}",
+                1,
+                10 + item % 90,
+                status,
+            )
             writer.writerow((number, f"{day}-{number}", at.isoformat(), *of_whom))
 
 
@@ -63,8 +92,8 @@ def one_more(home: Path, orders: Path, expected_count: int) -> Figures:
         spent = run_days(copied, NEXT_DAY, NEXT_DAY, orders=str(orders))
         with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
             actual = con.execute(
-                "SELECT count(*), sum(revenue_amount), (SELECT sum(revenue_amount) FROM mart.product_sales_daily) "
-                "FROM mart.sales"
+                "SELECT count(*), sum(revenue_amount), (SELECT sum(revenue_amount) FROM "
+                "mart.product_sales_daily) FROM mart.sales"
             ).fetchone()
         if not actual or actual[0] != expected_count or actual[1] != actual[2]:
             sys.exit(f"{actual} is not {expected_count} sales that add up")
@@ -87,7 +116,9 @@ def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> No
                     say(f"after {days} days: {spent['wall_s']:.2f} s, CPU {spent['cpu_s']:.2f} s")
     for kind, target in (("wall", RATIO), ("cpu", None)):
         pairs = zip(runs[short], runs[long], strict=True)
-        value = median(after_long[f"{kind}_s"] / after_short[f"{kind}_s"] for after_short, after_long in pairs)
+        value = median(
+            after_long[f"{kind}_s"] / after_short[f"{kind}_s"] for after_short, after_long in pairs
+        )
         about: dict[str, object] = {
             name: round(median(run[name] for run in runs[long]), 3) for name in ("wall_s", "cpu_s")
         }
@@ -97,7 +128,9 @@ def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> No
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=int, nargs=2, default=(30, 360), help="days of history")
     parser.add_argument("--lines", type=int, default=5_000, help="order lines a day")
     parser.add_argument("--repetitions", type=int, default=3)

@@ -22,13 +22,30 @@ def check(  # noqa: PLR0913 (one parameter per table)
     engagement: pd.DataFrame,
 ) -> None:
     """Check everything."""
-    _keeps(clean, ["event_id"], ["event_at", "event_date", "visitor_id", "event_type", "received_date"], [])
-    _keeps(numbered, ["event_id"], ["event_at", "visitor_id", "fragment_started_at"], ["event_number", "until_next_s"])
-    _keeps(duplicates, ["event_date", "event_id"], ["first_received_date", "last_received_date"], ["surplus_count"])
+    _keeps(
+        clean,
+        ["event_id"],
+        ["event_at", "event_date", "visitor_id", "event_type", "received_date"],
+        [],
+    )
+    _keeps(
+        numbered,
+        ["event_id"],
+        ["event_at", "visitor_id", "fragment_started_at"],
+        ["event_number", "until_next_s"],
+    )
+    _keeps(
+        duplicates,
+        ["event_date", "event_id"],
+        ["first_received_date", "last_received_date"],
+        ["surplus_count"],
+    )
     counts = _named(fragments, "_count")
     times = ["started_at", "ended_at"]
     _keeps(fragments, ["visitor_id", "started_at"], ["event_date", *times], counts)
-    _keeps(sessions, ["session_id"], ["started_date", "ended_date", *times], [*counts, "duration_s"])
+    _keeps(
+        sessions, ["session_id"], ["started_date", "ended_date", *times], [*counts, "duration_s"]
+    )
     key = ["cohort_date", "unit", "product_category", "step"]
     _keeps(funnel, key, ["event_type"], ["unit_count"])
     _keeps(engagement, ["event_date"], [], _named(engagement, "")[1:])
@@ -41,10 +58,15 @@ def check(  # noqa: PLR0913 (one parameter per table)
     _agrees(fragments, sessions, engagement)
 
 
-def _keeps(table: pd.DataFrame, key: list[str], present: Iterable[str], not_negative: Iterable[str]) -> None:
+def _keeps(
+    table: pd.DataFrame, key: list[str], present: Iterable[str], not_negative: Iterable[str]
+) -> None:
     """A contract: keys unique, nothing missing, nothing below zero."""
     if key:
-        _hold(f"{key} is unique", not (table[key[0]] if len(key) == 1 else table[key]).duplicated().any())
+        _hold(
+            f"{key} is unique",
+            not (table[key[0]] if len(key) == 1 else table[key]).duplicated().any(),
+        )
     for name in [*key, *present]:
         _hold(f"{name} is there", not table[name].isna().any())
     for name in not_negative:
@@ -60,20 +82,30 @@ def _within_one(table: pd.DataFrame, rates: Iterable[str]) -> None:
         _hold(f"{name} is at most 1", not (table[name] > 1).any())
 
 
-def _accounts(received: pd.Series, clean: pd.DataFrame, quarantined: pd.DataFrame, duplicates: pd.DataFrame) -> None:
+def _accounts(
+    received: pd.Series, clean: pd.DataFrame, quarantined: pd.DataFrame, duplicates: pd.DataFrame
+) -> None:
     left = received.sub(clean["event_date"].value_counts(), fill_value=0)
     left = left.sub(quarantined["accounted_date"].value_counts(), fill_value=0)
     left = left.sub(duplicates.groupby("event_date")["surplus_count"].sum(), fill_value=0)
     _hold("received = clean + quarantined + surplus, per day", not left.any())
 
 
-def _adds_up(clean: pd.DataFrame, numbered: pd.DataFrame, fragments: pd.DataFrame, sessions: pd.DataFrame) -> None:
+def _adds_up(
+    clean: pd.DataFrame, numbered: pd.DataFrame, fragments: pd.DataFrame, sessions: pd.DataFrame
+) -> None:
     per_day = clean["event_date"].value_counts()
-    _hold("numbered = clean", not per_day.sub(numbered["event_date"].value_counts(), fill_value=0).any())
+    _hold(
+        "numbered = clean",
+        not per_day.sub(numbered["event_date"].value_counts(), fill_value=0).any(),
+    )
     in_fragments = fragments.groupby("event_date")["event_count"].sum()
     _hold("fragments add up to clean events", not per_day.sub(in_fragments, fill_value=0).any())
     in_sessions = fragments.groupby("session")["event_count"].sum()
-    _hold("each session's fragments add up", bool((in_sessions.to_numpy() == sessions["event_count"].to_numpy()).all()))
+    _hold(
+        "each session's fragments add up",
+        bool((in_sessions.to_numpy() == sessions["event_count"].to_numpy()).all()),
+    )
 
 
 def _narrows(funnel: pd.DataFrame) -> None:

@@ -13,7 +13,9 @@ WINDOW_DAYS = 7
 TOTAL, NO_CATEGORY = "(all)", "(none)"
 
 
-def conversion_funnel(events: pd.DataFrame, fragments: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+def conversion_funnel(
+    events: pd.DataFrame, fragments: pd.DataFrame, sessions: pd.DataFrame
+) -> pd.DataFrame:
     """Units of each day that reached each step."""
     step = pd.Categorical(events["event_type"], categories=STEPS).codes + 1
     steps = events[["who", "session", "event_date", "event_at"]].assign(step=step).loc[step > 0]
@@ -32,18 +34,27 @@ def _session_levels(steps: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame
     reached = steps.loc[steps["step"] == 1].groupby("session")["event_at"].min()
     level.loc[reached.index] = 1
     for number in range(2, len(STEPS) + 1):
-        rows = steps.loc[(steps["step"] == number) & steps["session"].isin(reached.index), ["session", "event_at"]]
+        rows = steps.loc[
+            (steps["step"] == number) & steps["session"].isin(reached.index),
+            ["session", "event_at"],
+        ]
         rows = rows.loc[rows["event_at"] >= rows["session"].map(reached)]
         reached = rows.groupby("session")["event_at"].min()
         level.loc[reached.index] = number
-    actual = sessions[["started_date", "first_product_category"]].set_axis(["cohort_date", "product_category"], axis=1)
+    actual = sessions[["started_date", "first_product_category"]].set_axis(
+        ["cohort_date", "product_category"], axis=1
+    )
     return actual.assign(level=level).query("level > 0")
 
 
 def _visitor_levels(steps: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
-    """Attempts are visitors' days with a first step; each later step keeps the latest start that still leads to it."""
+    """Attempts are visitors' days with a first step; each later step keeps the latest
+    start that still leads to it.
+    """
     starts = steps.loc[steps["step"] == 1]
-    attempts = starts.groupby(["who", "event_date"], as_index=False).agg(last_start_at=("event_at", "max"))
+    attempts = starts.groupby(["who", "event_date"], as_index=False).agg(
+        last_start_at=("event_at", "max")
+    )
     attempts = attempts.rename(columns={"event_date": "cohort_date"})
     attempts["closes_at"] = attempts["last_start_at"] + WINDOW
     attempts["try"] = np.arange(len(attempts))
@@ -54,13 +65,21 @@ def _visitor_levels(steps: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFram
 
 
 def _rows_of_tries(steps: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
-    """Steps with each try that they can belong to: those of the same day and of the seven days before it."""
+    """Steps with each try that they can belong to: those of the same day and of
+    the seven days before it.
+    """
     actual = []
     for days in range(WINDOW_DAYS + 1):
         rows = steps if days == 0 else steps.loc[steps["step"] > 1]
-        rows = rows[["who", "event_at", "step"]].assign(cohort_date=rows["event_date"] - days * ONE_DAY)
-        joined = rows.merge(attempts[["who", "cohort_date", "closes_at", "try"]], on=["who", "cohort_date"])
-        actual.append(joined.loc[joined["event_at"] <= joined["closes_at"], ["try", "event_at", "step"]])
+        rows = rows[["who", "event_at", "step"]].assign(
+            cohort_date=rows["event_date"] - days * ONE_DAY
+        )
+        joined = rows.merge(
+            attempts[["who", "cohort_date", "closes_at", "try"]], on=["who", "cohort_date"]
+        )
+        actual.append(
+            joined.loc[joined["event_at"] <= joined["closes_at"], ["try", "event_at", "step"]]
+        )
     return pd.concat(actual, ignore_index=True)
 
 
@@ -83,14 +102,23 @@ def _latest_starts(rows: pd.DataFrame, size: int) -> pd.Series:
 def _categories(fragments: pd.DataFrame, attempts: pd.DataFrame) -> pd.Series:
     """The first category that a visitor saw from the day of the try until its window closed."""
     seen = fragments.loc[
-        fragments["first_product_category"].notna(), ["who", "event_date", "started_at", "first_product_category"]
+        fragments["first_product_category"].notna(),
+        ["who", "event_date", "started_at", "first_product_category"],
     ]
     seen = seen.drop_duplicates(["who", "event_date"])  # already in order of time
-    actual = pd.Series(pd.Categorical([None] * len(attempts), categories=seen["first_product_category"].cat.categories))
+    actual = pd.Series(
+        pd.Categorical(
+            [None] * len(attempts), categories=seen["first_product_category"].cat.categories
+        )
+    )
     for days in range(WINDOW_DAYS + 1):
-        rows = seen.assign(cohort_date=seen["event_date"] - days * ONE_DAY).drop(columns="event_date")
+        rows = seen.assign(cohort_date=seen["event_date"] - days * ONE_DAY).drop(
+            columns="event_date"
+        )
         joined = attempts.merge(rows, how="left", on=["who", "cohort_date"])
-        category = joined["first_product_category"].where(joined["started_at"] <= joined["closes_at"])
+        category = joined["first_product_category"].where(
+            joined["started_at"] <= joined["closes_at"]
+        )
         actual = actual.fillna(category)
     return actual
 
@@ -104,7 +132,9 @@ def _reached(levels: pd.DataFrame) -> pd.DataFrame:
 def _steps(reached: pd.DataFrame) -> pd.DataFrame:
     actual = []
     for number, event_type in enumerate(STEPS, start=1):
-        rows = reached[["cohort_date", "unit", "product_category"]].astype({"product_category": "str"})
+        rows = reached[["cohort_date", "unit", "product_category"]].astype(
+            {"product_category": "str"}
+        )
         rows = rows.assign(step=number, event_type=event_type, unit_count=reached[number])
         rows["conversion_from_start_rate"] = reached[number] / reached[1].where(reached[1] > 0)
         previous = reached[max(number - 1, 1)]

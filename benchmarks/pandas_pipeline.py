@@ -1,7 +1,8 @@
 """The rival: the main tables of events that `ecom run` computes, as one vectorized pandas script.
 
-`python benchmarks/pandas_pipeline.py EVENTS OUT` writes nine tables as Parquet and prints seconds per part. It keeps
-all in memory, knows no days to replace, no history and no interface; these tables and their checks are the same.
+`python benchmarks/pandas_pipeline.py EVENTS OUT` writes nine tables as Parquet and prints seconds
+per part. It keeps all in memory, knows no days to replace, no history and no interface; these
+tables and their checks are the same.
 """
 
 import json
@@ -40,12 +41,21 @@ def run(events: Path, out: Path) -> dict[str, float]:
     clock.done("write raw")
     received, tables = cleaned(raw, clock)
     del raw
-    write(out, {name: table.drop(columns="cart_parts", errors="ignore") for name, table in tables.items()})
+    write(
+        out,
+        {name: table.drop(columns="cart_parts", errors="ignore") for name, table in tables.items()},
+    )
     clock.done("write events")
     ordered = in_order(tables.pop("events"))
     clock.done("order")
     marts = computed(ordered, clock)
-    write(out, {name: table.drop(columns=["who", "session"], errors="ignore") for name, table in marts.items()})
+    write(
+        out,
+        {
+            name: table.drop(columns=["who", "session"], errors="ignore")
+            for name, table in marts.items()
+        },
+    )
     clock.done("write marts")
     check(
         received=received,

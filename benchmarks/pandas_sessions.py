@@ -1,4 +1,5 @@
-"""Sessions, their fragments by day, and engagement in pandas; stitching is free here, all of history is at hand.
+"""Sessions, their fragments by day, and engagement in pandas; stitching is free here,
+all of history is at hand.
 
 Part of the rival in `pandas_pipeline.py`.
 """
@@ -11,17 +12,36 @@ from pandas_events import ONE_DAY, TYPES
 IDLE = np.timedelta64(1800, "s")
 VIEWS = ["page_view", "product_view", "category_view"]
 ROBOT_EVENTS, ROBOT_PACE_S = 300, 2.0
-COUNTS = ["event_count", "view_count", "key_event_count", "purchase_parts", *(f"{kind}_count" for kind in TYPES)]
+COUNTS = [
+    "event_count",
+    "view_count",
+    "key_event_count",
+    "purchase_parts",
+    *(f"{kind}_count" for kind in TYPES),
+]
 EVENT_COLUMNS = [
-    "event_date", "visitor_id", "fragment_started_at", "event_number", "event_at", "event_id", "event_type",
-    "product_id", "product_category", "page_url", "cart_amount", "until_next_s", "is_bot",
-]  # fmt: skip
+    "event_date",
+    "visitor_id",
+    "fragment_started_at",
+    "event_number",
+    "event_at",
+    "event_id",
+    "event_type",
+    "product_id",
+    "product_category",
+    "page_url",
+    "cart_amount",
+    "until_next_s",
+    "is_bot",
+]
 
 Flags = npt.NDArray[np.bool_]
 
 
 def in_order(clean: pd.DataFrame) -> pd.DataFrame:
-    """Clean events by visitor, time and id, with `who` (a number per visitor), `session` and `fragment`."""
+    """Clean events by visitor, time and id, with `who` (a number per visitor),
+    `session` and `fragment`.
+    """
     visitor_numbers = pd.factorize(clean["visitor_id"])[0]
     at = clean["event_at"].to_numpy().astype("int64")
     order = np.lexsort((at, visitor_numbers))
@@ -30,7 +50,9 @@ def in_order(clean: pd.DataFrame) -> pd.DataFrame:
     events["who"] = visitor_numbers[order]
     at = events["event_at"].to_numpy()
     begins = np.ones(len(events), bool)
-    begins[1:] = (events["who"].to_numpy()[1:] != events["who"].to_numpy()[:-1]) | (at[1:] > at[:-1] + IDLE)
+    begins[1:] = (events["who"].to_numpy()[1:] != events["who"].to_numpy()[:-1]) | (
+        at[1:] > at[:-1] + IDLE
+    )
     cut = begins.copy()
     days = events["event_date"].to_numpy()
     cut[1:] |= days[1:] != days[:-1]
@@ -39,9 +61,14 @@ def in_order(clean: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ties_by_id(
-    order: npt.NDArray[np.int64], visitor_numbers: npt.NDArray[np.int64], at: npt.NDArray[np.int64], ids: pd.Series
+    order: npt.NDArray[np.int64],
+    visitor_numbers: npt.NDArray[np.int64],
+    at: npt.NDArray[np.int64],
+    ids: pd.Series,
 ) -> npt.NDArray[np.int64]:
-    """Put events of one visitor and instant in the order of their ids: few, so that only they are sorted by text."""
+    """Put events of one visitor and instant in the order of their ids: few,
+    so that only they are sorted by text.
+    """
     same = (visitor_numbers[1:] == visitor_numbers[:-1]) & (at[1:] == at[:-1])
     tied = np.zeros(len(order), bool)
     tied[1:] |= same
@@ -50,7 +77,11 @@ def _ties_by_id(
     if not len(positions):
         return order
     rows = pd.DataFrame(
-        {"who": visitor_numbers[positions], "at": at[positions], "id": ids.take(order[positions]).to_numpy()}
+        {
+            "who": visitor_numbers[positions],
+            "at": at[positions],
+            "id": ids.take(order[positions]).to_numpy(),
+        }
     )
     order[positions] = order[positions][rows.sort_values(["who", "at", "id"]).index.to_numpy()]
     return order
@@ -77,7 +108,9 @@ def session_days(events: pd.DataFrame) -> pd.DataFrame:
     """One row per fragment: a session's events of one day."""
     first = np.flatnonzero(_begins(events["fragment"]))
     last = np.append(first[1:] - 1, len(events) - 1)
-    fragments = events.take(first)[["session", "who", "visitor_id", "event_date"]].reset_index(drop=True)
+    fragments = events.take(first)[["session", "who", "visitor_id", "event_date"]].reset_index(
+        drop=True
+    )
     fragments["started_at"] = events["event_at"].to_numpy()[first]
     fragments["ended_at"] = events["event_at"].to_numpy()[last]
     fragments["event_count"] = last - first + 1
@@ -87,17 +120,28 @@ def session_days(events: pd.DataFrame) -> pd.DataFrame:
     fragments["first_product_category"] = _first_category(events, "fragment", len(first))
     robot = np.add.reduceat(events["is_bot"].to_numpy().astype("int64"), first) > 0
     length_s = (fragments["ended_at"] - fragments["started_at"]).dt.total_seconds()
-    at_pace = (fragments["event_count"] >= ROBOT_EVENTS) & (length_s <= fragments["event_count"] * ROBOT_PACE_S)
+    at_pace = (fragments["event_count"] >= ROBOT_EVENTS) & (
+        length_s <= fragments["event_count"] * ROBOT_PACE_S
+    )
     fragments["is_bot"] = robot | at_pace
-    fragments["is_near_previous_midnight"] = fragments["started_at"] <= fragments["event_date"] + IDLE
-    fragments["is_near_next_midnight"] = fragments["ended_at"] >= fragments["event_date"] + ONE_DAY - IDLE
+    fragments["is_near_previous_midnight"] = (
+        fragments["started_at"] <= fragments["event_date"] + IDLE
+    )
+    fragments["is_near_next_midnight"] = (
+        fragments["ended_at"] >= fragments["event_date"] + ONE_DAY - IDLE
+    )
     return fragments
 
 
 def _of_types(events: pd.DataFrame, first: npt.NDArray[np.int64]) -> pd.DataFrame:
     codes = pd.Categorical(events["event_type"], categories=TYPES).codes
-    counts = {f"{kind}_count": np.add.reduceat((codes == n).astype("int64"), first) for n, kind in enumerate(TYPES)}
-    parts = np.where(codes == TYPES.index("purchase"), events["cart_parts"].fillna(0), 0).astype("int64")
+    counts = {
+        f"{kind}_count": np.add.reduceat((codes == n).astype("int64"), first)
+        for n, kind in enumerate(TYPES)
+    }
+    parts = np.where(codes == TYPES.index("purchase"), events["cart_parts"].fillna(0), 0).astype(
+        "int64"
+    )
     views = sum((counts[f"{kind}_count"] for kind in VIEWS), np.zeros(len(first), "int64"))
     totals = {"view_count": views, "key_event_count": counts["purchase_count"]}
     return pd.DataFrame({**totals, **counts, "purchase_parts": np.add.reduceat(parts, first)})
@@ -113,7 +157,9 @@ def sessions(events: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
     """Sessions, whole, from their fragments."""
     first = np.flatnonzero(_begins(fragments["session"]))
     last = np.append(first[1:] - 1, len(fragments) - 1)
-    actual = fragments.take(first)[["who", "visitor_id", "event_date", "started_at", "entry_page_url"]]
+    actual = fragments.take(first)[
+        ["who", "visitor_id", "event_date", "started_at", "entry_page_url"]
+    ]
     actual = actual.rename(columns={"event_date": "started_date"}).reset_index(drop=True)
     actual["ended_date"] = fragments["event_date"].to_numpy()[last]
     actual["ended_at"] = fragments["ended_at"].to_numpy()[last]
@@ -123,7 +169,9 @@ def sessions(events: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
     actual["first_product_category"] = _first_category(events, "session", len(first))
     actual["is_bot"] = np.add.reduceat(fragments["is_bot"].to_numpy().astype("int64"), first) > 0
     actual["duration_s"] = (actual["ended_at"] - actual["started_at"]).dt.total_seconds()
-    actual["is_engaged"] = (actual["duration_s"] > 10) | (actual["key_event_count"] > 0) | (actual["view_count"] >= 2)
+    actual["is_engaged"] = (
+        (actual["duration_s"] > 10) | (actual["key_event_count"] > 0) | (actual["view_count"] >= 2)
+    )
     actual["is_single_page"] = actual["view_count"] <= 1
     epoch_s = actual["started_at"].astype("datetime64[s]").astype("int64").astype("str")
     actual["session_id"] = actual["visitor_id"] + "-" + epoch_s
@@ -145,7 +193,12 @@ def engagement_daily(actual: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFr
         median_duration_s=("duration_s", "median"),
     )
     answer = came.join(numbers)
-    counts = ["session_count", "engaged_session_count", "single_page_session_count", "bot_session_count"]
+    counts = [
+        "session_count",
+        "engaged_session_count",
+        "single_page_session_count",
+        "bot_session_count",
+    ]
     answer[counts] = answer[counts].fillna(0).astype("int64")
     total = answer["session_count"].where(answer["session_count"] > 0)
     answer["engagement_rate"] = answer["engaged_session_count"] / total
@@ -158,7 +211,9 @@ def engagement_daily(actual: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFr
 
 
 def _active(fragments: pd.DataFrame) -> pd.DataFrame:
-    """Distinct visitors of each day and of the 7 and 30 days that end with it; who comes counts until the next time."""
+    """Distinct visitors of each day and of the 7 and 30 days that end with it;
+    who comes counts until the next time.
+    """
     came = fragments[["who", "event_date"]].drop_duplicates()  # already in order of visitor and day
     day = came["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
     visitor_numbers = came["who"].to_numpy()
@@ -168,7 +223,9 @@ def _active(fragments: pd.DataFrame) -> pd.DataFrame:
     columns = {}
     for name, length in (("daily", 1), ("weekly", 7), ("monthly", 30)):
         leaves = np.minimum(following, day + length) - start
-        change = np.bincount(day - start, minlength=size + 30) - np.bincount(leaves, minlength=size + 30)
+        change = np.bincount(day - start, minlength=size + 30) - np.bincount(
+            leaves, minlength=size + 30
+        )
         columns[f"{name}_visitor_count"] = np.cumsum(change)[:size]
     days = pd.to_datetime(np.arange(start, start + size), unit="D").astype("datetime64[us]")
     active = pd.DataFrame(columns, index=days)

@@ -1,8 +1,9 @@
-"""The whole platform over some 10 million events, beside a vectorized pandas script for its main tables of events.
+"""The whole platform over some 10 million events, beside a vectorized pandas script for
+its main tables of events.
 
-`python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival on the same landing
-folders, compares the tables that both have row by row, and reports wall time, CPU time and peak memory. CPU time is the
-steadier figure on a machine that does other work.
+`python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival
+on the same landing folders, compares the tables that both have row by row, and reports wall time,
+CPU time and peak memory. CPU time is the steadier figure on a machine that does other work.
 """
 
 import argparse
@@ -13,7 +14,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import Result, Spent, available_mb, costs, report, run_platform, run_process, say, scratch
+from measuring import (
+    Result,
+    Spent,
+    available_mb,
+    costs,
+    report,
+    run_platform,
+    run_process,
+    say,
+    scratch,
+)
 from same_tables import SAME_RULE, require_equal
 from shop_data import shop, truth
 
@@ -43,8 +54,8 @@ def measure(size: str, repetitions: int) -> None:
         with scratch() as folder:
             ecom_spent, summary = platform(events, folder / "home")
             say(
-                f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, {ecom_spent.peak_mb:.0f} MB: "
-                f"{_rows(summary)}"
+                f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, "
+                f"{ecom_spent.peak_mb:.0f} MB: {_rows(summary)}"
             )
             pandas_spent, parts = rival(events, folder / "pandas")
             say(
@@ -55,15 +66,30 @@ def measure(size: str, repetitions: int) -> None:
                 require_equal(folder / "home" / "warehouse.duckdb", folder / "pandas")
             pairs.append((ecom_spent, pandas_spent))
     ratio = _middle(pairs, lambda ecom_spent, pandas_spent: pandas_spent.wall_s / ecom_spent.wall_s)
-    cpu_ratio = _middle(pairs, lambda ecom_spent, pandas_spent: pandas_spent.cpu_s / ecom_spent.cpu_s)
+    cpu_ratio = _middle(
+        pairs, lambda ecom_spent, pandas_spent: pandas_spent.cpu_s / ecom_spent.cpu_s
+    )
     peak_mb = max(ecom_spent.peak_mb for ecom_spent, _ in pairs)
     last_ecom, last_pandas = pairs[-1]
     their_costs = {f"pandas_{name}": value for name, value in costs(last_pandas).items()}
     about_ratios = {**about, **costs(last_ecom), **their_costs}
     report(
-        Result("pipeline: times faster than pandas, wall", ratio, "x", TIMES_FASTER, at_most=False, about=about_ratios),
+        Result(
+            "pipeline: times faster than pandas, wall",
+            ratio,
+            "x",
+            TIMES_FASTER,
+            at_most=False,
+            about=about_ratios,
+        ),
         Result("pipeline: times faster than pandas, CPU", cpu_ratio, "x", about=about_ratios),
-        Result("pipeline: peak memory", peak_mb, "MB", PEAK_MB[size], about={**about, **costs(last_ecom)}),
+        Result(
+            "pipeline: peak memory",
+            peak_mb,
+            "MB",
+            PEAK_MB[size],
+            about={**about, **costs(last_ecom)},
+        ),
     )
 
 
@@ -78,7 +104,10 @@ def measure_alone(size: str) -> None:
 
 
 def _rows(summary: dict[str, Any]) -> str:
-    return f"{summary['tables']['raw.events']:,} rows received, {summary['sessions']['sessions']:,} sessions"
+    return (
+        f"{summary['tables']['raw.events']:,} rows received, {summary['sessions']['sessions']:,} "
+        "sessions"
+    )
 
 
 def _middle(pairs: list[tuple[Spent, Spent]], of: Callable[[Spent, Spent], float]) -> float:
@@ -87,7 +116,9 @@ def _middle(pairs: list[tuple[Spent, Spent]], of: Callable[[Spent, Spent], float
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=PEAK_MB, default="full")
     parser.add_argument("--repetitions", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,7 +1,9 @@
-"""Publishing a mart in Postgres against `pandas.to_sql(method="multi")`; one more day after short and long history.
+"""Publishing a mart in Postgres against `pandas.to_sql(method="multi")`;
+one more day after short and long history.
 
-Both write the same rows into tables of the same columns, types and keys, which are compared first. pandas writes few
-rows, and its time is scaled to as many as were published. Days have as many rows whatever the history.
+Both write the same rows into tables of the same columns, types and keys, which are compared first.
+pandas writes few rows, and its time is scaled to as many as were published. Days have as many rows
+whatever the history.
 """
 
 import argparse
@@ -35,12 +37,16 @@ DAY_ROWS = 55_000
 FIRST = date(2026, 1, 1)
 TABLES: tuple[type[Table], ...] = (SessionEvents,)
 EVENTS = """
-SELECT DATE '{first}' + (i // {day_rows})::INT AS event_date, 'v' || (i * 7919 % 500000) AS visitor_id,
-  TIMESTAMP '{first}' + INTERVAL (i // 10) SECOND AS fragment_started_at, i % 40 + 1 AS event_number,
-  TIMESTAMP '{first}' + INTERVAL (i) SECOND AS event_at, md5(i::TEXT) AS event_id, 'page_view' AS event_type,
+SELECT DATE '{first}' + (i // {day_rows})::INT AS event_date, 'v' || (i * 7919 % 500000)
+  AS visitor_id,
+  TIMESTAMP '{first}' + INTERVAL (i // 10) SECOND AS fragment_started_at, i % 40 + 1
+    AS event_number,
+  TIMESTAMP '{first}' + INTERVAL (i) SECOND AS event_at, md5(i::TEXT) AS event_id, 'page_view'
+    AS event_type,
   'p' || (i % 700) AS product_id, 'shoes' AS product_category, NULL::TEXT AS search_term,
   'https://shop.example/p/' || i AS page_url,
-  (i % 1000 / 100.0)::DECIMAL(18, 2) AS cart_amount, (i % 77) / 3.0 + {shift} AS until_next_s, i % 99 = 0 AS is_bot
+  (i % 1000 / 100.0)::DECIMAL(18, 2) AS cart_amount, (i % 77) / 3.0 + {shift} AS until_next_s,
+    i % 99 = 0 AS is_bot
 FROM range({begin}, {end}) AS t(i)
 """
 
@@ -60,7 +66,9 @@ def filled(folder: Path, days: int) -> DuckDBEngine:
 
 def give(engine: DuckDBEngine, first: int, end: int, *, shift: int = 0) -> None:
     """Put days into the warehouse, or other values into days that it has."""
-    made = EVENTS.format(first=FIRST, day_rows=DAY_ROWS, begin=first * DAY_ROWS, end=end * DAY_ROWS, shift=shift)
+    made = EVENTS.format(
+        first=FIRST, day_rows=DAY_ROWS, begin=first * DAY_ROWS, end=end * DAY_ROWS, shift=shift
+    )
     days = Days.from_dates(FIRST + timedelta(days=n) for n in range(first, end))
     engine.replace(SessionEvents, engine.con.sql(made), days)
 
@@ -73,18 +81,30 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def with_pandas(source: DuckDBEngine, target: PostgresEngine, url: str, rows: int) -> float:
-    """The seconds that `to_sql` takes for some rows, into a table of the contract's columns and key."""
+    """The seconds that `to_sql` takes for some rows, into a table of the
+    contract's columns and key.
+    """
     target.drop(PandasEvents)
     target.create(PandasEvents)
     some = source.table(SessionEvents).order_by("event_at").limit(rows)
     frame = some.to_pandas()
     database = sa.create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url))
-    kinds: Any = {"cart_amount": sa.Numeric(18, 2), "event_date": sa.Date()}  # pandas would send them as text
+    kinds: Any = {
+        "cart_amount": sa.Numeric(18, 2),
+        "event_date": sa.Date(),
+    }  # pandas would send them as text
 
     def write() -> None:
         name, chunk = PandasEvents.name, 1000
         frame.to_sql(
-            name, database, schema="peer", if_exists="append", index=False, method="multi", chunksize=chunk, dtype=kinds
+            name,
+            database,
+            schema="peer",
+            if_exists="append",
+            index=False,
+            method="multi",
+            chunksize=chunk,
+            dtype=kinds,
         )
 
     took_s = seconds(write)
@@ -104,7 +124,9 @@ def with_us(source: DuckDBEngine, url: str) -> tuple[float, PostgresEngine]:
     return took_s, target
 
 
-def one_more_day(source: DuckDBEngine, target: PostgresEngine, days: int, repetitions: int) -> float:
+def one_more_day(
+    source: DuckDBEngine, target: PostgresEngine, days: int, repetitions: int
+) -> float:
     """The median seconds of publishing a newest day that has changed."""
     times = []
     for repetition in range(repetitions):
@@ -116,7 +138,9 @@ def one_more_day(source: DuckDBEngine, target: PostgresEngine, days: int, repeti
 
 
 def measure(histories: list[int], peer_rows: int, repetitions: int) -> None:
-    """Publish each history whole, then a day more; pandas writes as many rows as are asked of it."""
+    """Publish each history whole, then a day more;
+    pandas writes as many rows as are asked of it.
+    """
     of_a_day: dict[int, float] = {}
     with scratch() as folder, running_postgres(folder / "pg") as server:
         for days in histories:
@@ -125,7 +149,10 @@ def measure(histories: list[int], peer_rows: int, repetitions: int) -> None:
             pandas_s = with_pandas(source, target, url, peer_rows)
             rows = days * DAY_ROWS
             scaled_s = pandas_s / peer_rows * rows
-            say(f"{rows} rows: {took_s:.1f} s; pandas {pandas_s:.1f} s for {peer_rows}, {scaled_s:.0f} s for as many")
+            say(
+                f"{rows} rows: {took_s:.1f} s; pandas {pandas_s:.1f} s for {peer_rows}, "
+                f"{scaled_s:.0f} s for as many"
+            )
             of_a_day[days] = one_more_day(source, target, days, repetitions)
             say(f"a day of {DAY_ROWS} rows after {days}: {of_a_day[days]:.2f} s")
             about: dict[str, object] = {
@@ -141,15 +168,23 @@ def measure(histories: list[int], peer_rows: int, repetitions: int) -> None:
     about = {"wall_s": round(long, 3), "short_s": round(short, 3)}
     report(
         Result(
-            f"publication of one more day: {histories[-1]} days / {histories[0]}", long / short, "x", SAME, about=about
+            f"publication of one more day: {histories[-1]} days / {histories[0]}",
+            long / short,
+            "x",
+            SAME,
+            about=about,
         )
     )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, nargs=2, default=[9, 91], help="days of the short and the long history")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--days", type=int, nargs=2, default=[9, 91], help="days of the short and the long history"
+    )
     parser.add_argument("--peer-rows", type=int, default=20_000, help="rows that pandas writes")
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()

@@ -1,7 +1,9 @@
-"""Each question that `ecom` answers over a file beside ClickHouse (chDB) with the same question, as whole processes.
+"""Each question that `ecom` answers over a file beside ClickHouse (chDB) with the same question,
+as whole processes.
 
-Both read one Parquet file of text ids, amounts and properties. Answers are compared first, number by number; then both
-take turns. The command also refuses bad rows, looks for surplus copies and finds who is who, which ClickHouse does not.
+Both read one Parquet file of text ids, amounts and properties. Answers are compared first, number
+by number; then both take turns. The command also refuses bad rows, looks for surplus copies and
+finds who is who, which ClickHouse does not.
 """
 
 import argparse
@@ -19,7 +21,9 @@ from questions_clickhouse import CLICKHOUSE, FIVE
 
 TARGET, TARGET_PROPERTY = 2.0, 2.0
 HOME = "home"
-"""Where the command keeps statements, and what its check of the file said; nothing is kept where it does not exist."""
+"""Where the command keeps statements, and what its check of the file said;
+nothing is kept where it does not exist.
+"""
 LOYAL = "loyal:\n  - {did: purchase, at_least: 2, within: 30d}\n  - not: {did: search}\n"
 Answer = dict[str, Any]
 Rows = list[list[Any]]
@@ -28,7 +32,9 @@ Numbers = dict[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """A command, and how its answer and ClickHouse's rows (of each statement) become the same numbers."""
+    """A command, and how its answer and ClickHouse's rows (of each
+    statement) become the same numbers.
+    """
 
     command: tuple[str, ...]
     ecom_numbers: Callable[[Answer], Numbers]
@@ -41,7 +47,9 @@ def _present(values: Mapping[Any, float | None] | Iterable[tuple[Any, float | No
 
 def _line(answer: Answer) -> Numbers:
     (line,) = answer["series"]
-    return _present(zip(answer["periods"], line["values"], strict=True)) | _present({"total": line["total"]})
+    return _present(zip(answer["periods"], line["values"], strict=True)) | _present(
+        {"total": line["total"]}
+    )
 
 
 def _days(answers: list[Rows]) -> Numbers:
@@ -55,7 +63,9 @@ def _trend(series: str, *more: str) -> Question:
 
 def _steps(levels: Iterable[tuple[int, int]]) -> Numbers:
     rows = list(levels)
-    return _present((step, sum(n for level, n in rows if level >= step)) for step in range(1, len(FIVE) + 1))
+    return _present(
+        (step, sum(n for level, n in rows if level >= step)) for step in range(1, len(FIVE) + 1)
+    )
 
 
 def _counts(answer: Answer) -> Numbers:
@@ -64,7 +74,9 @@ def _counts(answer: Answer) -> Numbers:
 
 def _funnel(*more: str) -> Question:
     command = ("funnel", "--steps", ",".join(FIVE), "--within", "7d", *more)
-    return Question(command, _counts, lambda answers: _steps((int(level), int(n)) for level, n in answers[0]))
+    return Question(
+        command, _counts, lambda answers: _steps((int(level), int(n)) for level, n in answers[0])
+    )
 
 
 def _cohorts_of_theirs(answers: list[Rows]) -> Numbers:
@@ -83,7 +95,9 @@ def _times(answer: Answer) -> Numbers:
 def _times_of_theirs(answers: list[Rows]) -> Numbers:
     ((count, total, *bins, _median),) = answers[0]
     average = round(int(total) / int(count) / 1e6, 3)
-    return _present({"count": count, "average": average, **{f"bin {n}": bin_ for n, bin_ in enumerate(bins)}})
+    return _present(
+        {"count": count, "average": average, **{f"bin {n}": bin_ for n, bin_ in enumerate(bins)}}
+    )
 
 
 def _cells(cohorts: Iterable[Answer]) -> Numbers:
@@ -104,37 +118,56 @@ def _cells_of_theirs(rows: Iterable[list[Any]]) -> Numbers:
 def _parts(answers: list[Rows]) -> Numbers:
     values = {row[1] for row in answers[0]}
     return {
-        value: _cells_of_theirs([first, n, count] for first, row_value, n, count in answers[0] if row_value == value)
+        value: _cells_of_theirs(
+            [first, n, count] for first, row_value, n, count in answers[0] if row_value == value
+        )
         for value in values
     }
 
 
 def _paths(answer: Answer) -> Numbers:
-    steps = {f"{transition['from']} > {transition['to']}": transition["count"] for transition in answer["transitions"]}
+    steps = {
+        f"{transition['from']} > {transition['to']}": transition["count"]
+        for transition in answer["transitions"]
+    }
     top = [[path["path"], path["sessions"]] for path in answer["top_paths"]]
-    return {"sessions": [answer["sessions"], answer["converted_sessions"]], "top": top, "steps": steps}
+    return {
+        "sessions": [answer["sessions"], answer["converted_sessions"]],
+        "top": top,
+        "steps": steps,
+    }
 
 
 def _paths_of_theirs(answers: list[Rows]) -> Numbers:
     _, top, ((sessions, converted),), steps = answers
     counts = {f"{first} > {then}": int(n) for first, then, n in steps}
-    return {"sessions": [int(sessions), int(converted)], "top": [[path, int(n)] for path, n in top], "steps": counts}
+    return {
+        "sessions": [int(sessions), int(converted)],
+        "top": [[path, int(n)] for path, n in top],
+        "steps": counts,
+    }
 
 
 def _odds(answer: Answer) -> Numbers:
-    rows = {row["value"]: [row["converted_count"], row["other_count"]] for row in answer["correlations"]}
+    rows = {
+        row["value"]: [row["converted_count"], row["other_count"]] for row in answer["correlations"]
+    }
     return {"converted": answer["converted_count"], "others": answer["other_count"], **rows}
 
 
 def _odds_of_theirs(answers: list[Rows]) -> Numbers:
     *_, ((converted, entered),), rows = answers
-    counts = {kind: [int(converted_count), int(other_count)] for kind, converted_count, other_count in rows}
+    counts = {
+        kind: [int(converted_count), int(other_count)]
+        for kind, converted_count, other_count in rows
+    }
     return {"converted": int(converted), "others": int(entered) - int(converted), **counts}
 
 
 def _variants(rows: Iterable[tuple[str, int, int, float]]) -> Numbers:
     return {
-        variant: [int(units), int(converted), round(float(amount), 2)] for variant, units, converted, amount in rows
+        variant: [int(units), int(converted), round(float(amount), 2)]
+        for variant, units, converted, amount in rows
     }
 
 
@@ -151,7 +184,10 @@ def _lines(answer: Answer) -> Numbers:
 
 def _lines_of_theirs(answers: list[Rows]) -> Numbers:
     values = {row[0] for row in answers[0]}
-    return {value: _present((day, n) for row_value, day, n in answers[0] if row_value == value) for value in values}
+    return {
+        value: _present((day, n) for row_value, day, n in answers[0] if row_value == value)
+        for value in values
+    }
 
 
 def _units(answer: Answer) -> Numbers:
@@ -173,9 +209,13 @@ QUESTIONS: dict[str, Question] = {
     "funnel": _funnel(),
     "funnel, where column": _funnel("--where", "product_category in shoes, hats"),
     "funnel, where property": _funnel("--where", "properties.plan = pro"),
-    "funnel, over weeks": Question((*_funnel().command, "--over", "week"), _weeks, _cohorts_of_theirs),
+    "funnel, over weeks": Question(
+        (*_funnel().command, "--over", "week"), _weeks, _cohorts_of_theirs
+    ),
     "funnel, time to convert": Question(
-        ("funnel", *PURCHASE, "--time-to-convert", "1:2", "--bins", "1h,1d"), _times, _times_of_theirs
+        ("funnel", *PURCHASE, "--time-to-convert", "1:2", "--bins", "1h,1d"),
+        _times,
+        _times_of_theirs,
     ),
     "retention, daily": Question(
         ("retention", "--period", "day"),
@@ -183,18 +223,31 @@ QUESTIONS: dict[str, Question] = {
         lambda answers: _cells_of_theirs(answers[0]),
     ),
     "retention, by category": Question(
-        BY_CATEGORY, lambda answer: {part["value"]: _cells(part["cohorts"]) for part in answer["breakdown"]}, _parts
+        BY_CATEGORY,
+        lambda answer: {part["value"]: _cells(part["cohorts"]) for part in answer["breakdown"]},
+        _parts,
     ),
     "journeys": Question(("journeys",), _paths, _paths_of_theirs),
     "correlation": Question(("correlation", *PURCHASE), _odds, _odds_of_theirs),
     "experiment": Question(
-        ("experiment", "--variant", "properties.variant", "--goal", "purchase", "--amount", "cart_amount"),
+        (
+            "experiment",
+            "--variant",
+            "properties.variant",
+            "--goal",
+            "purchase",
+            "--amount",
+            "cart_amount",
+        ),
         _units,
         lambda answers: _variants(tuple(row) for row in answers[0]),
     ),
     "trend of a segment": _trend("product_view", "--segment", "{segment}"),
 }
-PROPERTIES = {"trend, where property": "trend, where column", "funnel, where property": "funnel, where column"}
+PROPERTIES = {
+    "trend, where property": "trend, where column",
+    "funnel, where property": "funnel, where column",
+}
 """Which question with a condition on a property is which one with a condition on a column."""
 
 
@@ -209,7 +262,10 @@ def ask_clickhouse(name: str, file: Path) -> None:
         result = sql.replace("{file}", f"file('{file}', Parquet)")
         setting = f" SETTINGS max_threads = {os.cpu_count()}" if "CREATE" not in sql else ""
         answers.append(
-            [json.loads(row) for row in str(opened.query(result + setting, "JSONCompactEachRow")).splitlines()]
+            [
+                json.loads(row)
+                for row in str(opened.query(result + setting, "JSONCompactEachRow")).splitlines()
+            ]
         )
     print(json.dumps(answers))
 
@@ -220,7 +276,9 @@ def run_ecom(name: str, file: Path, folder: Path) -> tuple[Spent, Numbers]:
     segment.write_text(LOYAL)
     question = QUESTIONS[name]
     command = [part.replace("{segment}", str(segment)) for part in question.command]
-    spent = run_process([ECOM, *command, "--events", str(file), "--json"], {"ECOM_HOME": str(folder / HOME)})
+    spent = run_process(
+        [ECOM, *command, "--events", str(file), "--json"], {"ECOM_HOME": str(folder / HOME)}
+    )
     return spent, question.ecom_numbers(json.loads(spent.printed))
 
 
@@ -235,12 +293,19 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
     pairs: list[tuple[Spent, Spent]] = []
     first: dict[str, object] = {}
     for repetition in range(repetitions + 1):
-        (ecom_spent, numbers), (chdb_spent, expected) = run_ecom(name, file, folder), run_clickhouse(name, file)
+        (ecom_spent, numbers), (chdb_spent, expected) = (
+            run_ecom(name, file, folder),
+            run_clickhouse(name, file),
+        )
         if numbers != expected:
             sys.exit(
-                f"ecom and ClickHouse disagree about {name}, so there is nothing to compare:\n{numbers}\n{expected}"
+                f"ecom and ClickHouse disagree about {name}, so there is nothing to compare:\n"
+                f"{numbers}\n"
+                f"{expected}"
             )
-        if repetition or not repetitions:  # the first round warms the disk's cache, and writes statements that are kept
+        if (
+            repetition or not repetitions
+        ):  # the first round warms the disk's cache, and writes statements that are kept
             pairs.append((ecom_spent, chdb_spent))
         else:
             first = {f"first_{key}": value for key, value in costs(ecom_spent).items()}
@@ -251,11 +316,15 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, help="these questions")
-    parser.add_argument("--first", action="store_true", help="as the first question about the file: nothing is kept")
+    parser.add_argument(
+        "--first", action="store_true", help="as the first question about the file: nothing is kept"
+    )
     parser.add_argument("--clickhouse", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -263,7 +332,9 @@ def main() -> None:
         ask_clickhouse(arguments.clickhouse, arguments.file)
         return
     maker = Path(__file__).with_name("question_data.py")
-    file = Path(run_process([sys.executable, str(maker), str(arguments.events)]).printed.splitlines()[-1])
+    file = Path(
+        run_process([sys.executable, str(maker), str(arguments.events)]).printed.splitlines()[-1]
+    )
     spent: dict[str, list[tuple[Spent, Spent]]] = {}
     with scratch() as folder:
         if not arguments.first:
@@ -274,9 +345,12 @@ def main() -> None:
         if by_property in spent and by_column in spent:
             pairs = zip(spent[by_property], spent[by_column], strict=True)
             ratio = median(
-                property_spent.cpu_s / column_spent.cpu_s for (property_spent, _), (column_spent, _) in pairs
+                property_spent.cpu_s / column_spent.cpu_s
+                for (property_spent, _), (column_spent, _) in pairs
             )
-            report(Result(f"questions, {by_property} / where column, CPU", ratio, "x", TARGET_PROPERTY))
+            report(
+                Result(f"questions, {by_property} / where column, CPU", ratio, "x", TARGET_PROPERTY)
+            )
 
 
 if __name__ == "__main__":

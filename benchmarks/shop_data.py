@@ -1,9 +1,11 @@
 """The simulated shop's events that benchmarks read, made once and kept in `benchmarks/data`.
 
-One shop of 91 days serves them all, so that "the next day" is the same day whatever the history before it.
+One shop of 91 days serves them all, so that "the next day" is the same day whatever the history
+before it.
 """
 
-# ruff: noqa: PLC0415  # the shop's libraries must not weigh on a process whose children's memory is measured
+# ruff: noqa: PLC0415  # the shop's libraries must not weigh on a process whose children's memory is
+# measured
 
 import json
 import os
@@ -40,7 +42,9 @@ def truth(size: str) -> dict[str, int]:
 
 
 def landed(size: str, first: date, last: date, into: Path) -> Path:
-    """A folder that holds the landing folders from `first` to `last` only, by hard links where that can be."""
+    """A folder that holds the landing folders from `first` to `last` only,
+    by hard links where that can be.
+    """
     for folder in sorted(shop(size).iterdir()):
         if first.isoformat() <= folder.name.removeprefix("received_date=") <= last.isoformat():
             copied = into / folder.name

@@ -1,9 +1,10 @@
-"""What one day costs on Snowflake: statements by kind and by table, and bytes, as its stand-in gets them.
+"""What one day costs on Snowflake: statements by kind and by table, and bytes,
+as its stand-in gets them.
 
-A small simulated shop is run up to its last day but one, then the last day is run and each of its statements is
-counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills the
-seconds in which a warehouse runs, so the count gives the credits of a small shop, where a statement takes about as long
-whatever it reads.
+A small simulated shop is run up to its last day but one, then the last day is run and each of its
+statements is counted. What a statement takes on the service is not measured here: the stand-in is
+another engine. Snowflake bills the seconds in which a warehouse runs, so the count gives the
+credits of a small shop, where a statement takes about as long whatever it reads.
 """
 
 import argparse
@@ -33,16 +34,25 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.automation.instance.sqlite import patient_history
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
 from ecom_assets.orchestration.registry import ALL
-from ecom_assets_tests.core.warehouse.engines.snowflake_server import fresh_database, running_snowflake
+from ecom_assets_tests.core.warehouse.engines.snowflake_server import (
+    fresh_database,
+    running_snowflake,
+)
 from ecom_sandbox.shop.shop import generate
 
 FIRST = date(2026, 1, 1)
 SECONDS_EACH = 0.25
-"""What a small statement is taken to need on the service, compiling included: an assumption, not a measurement."""
+"""What a small statement is taken to need on the service, compiling included: an assumption,
+not a measurement.
+"""
 KINDS = {
-    "reads": r"SELECT|WITH", "locks": r"UPDATE", "deletes": r"DELETE", "inserts": r"INSERT|COPY|PUT",
-    "transactions": r"BEGIN|COMMIT|ROLLBACK", "definitions": r"CREATE|ALTER|DROP|DESC|SHOW|USE",
-}  # fmt: skip
+    "reads": r"SELECT|WITH",
+    "locks": r"UPDATE",
+    "deletes": r"DELETE",
+    "inserts": r"INSERT|COPY|PUT",
+    "transactions": r"BEGIN|COMMIT|ROLLBACK",
+    "definitions": r"CREATE|ALTER|DROP|DESC|SHOW|USE",
+}
 IN_THE_WAREHOUSE = {"reads", "locks", "deletes", "inserts"}
 """What needs the warehouse; cloud services do the rest."""
 
@@ -75,7 +85,9 @@ class Log:
         return dict(counts.most_common())
 
     def by_table(self, steps: Steps) -> dict[str, int]:
-        """How many statements run in the warehouse for each table and its checks; steps run one after another."""
+        """How many statements run in the warehouse for each table and its checks;
+        steps run one after another.
+        """
         actual: Counter[str] = Counter()
         for step in steps:
             table = step.step_key.removesuffix("_checks").replace("__", ".")
@@ -89,7 +101,12 @@ def _kind(statement: str) -> str:
     if "information_schema" in statement.lower():
         return "definitions"
     return next(
-        (name for name, pattern in KINDS.items() if re.match(rf"\s*({pattern})\b", statement, re.IGNORECASE)), "other"
+        (
+            name
+            for name, pattern in KINDS.items()
+            if re.match(rf"\s*({pattern})\b", statement, re.IGNORECASE)
+        ),
+        "other",
     )
 
 
@@ -101,7 +118,9 @@ def run_days(home: Path, events: Path, first: date, last: date, url: str) -> tup
     job = build_definitions(settings).resolve_job_def(EVERYTHING)
     tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
     with patient_history(), dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=True, tags=tags)
+        result = job.execute_in_process(
+            instance=instance, run_config=QUIET, raise_on_error=True, tags=tags
+        )
         steps = instance.get_run_step_stats(result.run_id)
     return steps, len({event.asset_key for event in result.get_asset_materialization_events()})
 
@@ -113,7 +132,11 @@ def bytes_of(day: date, url: str) -> dict[str, tuple[int, int]]:
         for contract in ALL:
             if engine.has(contract):
                 table = engine.table(contract)
-                rows = table.filter(table[contract.day_column] == day) if contract.day_column else table
+                rows = (
+                    table.filter(table[contract.day_column] == day)
+                    if contract.day_column
+                    else table
+                )
                 written = rows.to_pyarrow()
                 actual[contract.qualified_name()] = (written.num_rows, written.nbytes)
     return actual
@@ -136,7 +159,10 @@ def measure(days: int, visitors: int) -> None:
     hours = len(log.statements) * SECONDS_EACH / 3600
     report(
         Result(
-            "snowflake: statements for one day", len(log.statements), "statements", about={"tables": tables, **kinds}
+            "snowflake: statements for one day",
+            len(log.statements),
+            "statements",
+            about={"tables": tables, **kinds},
         ),
         Result("snowflake: credits of an X-Small for one small day, assumed", hours, "credits"),
     )
@@ -144,13 +170,20 @@ def measure(days: int, visitors: int) -> None:
         rows, size = sizes.get(table, (0, 0))
         about: dict[str, object] = {"statements": count, "rows": rows, "bytes": size}
         report(
-            Result(f"snowflake: {table}, credits of one small day", count * SECONDS_EACH / 3600, "credits", about=about)
+            Result(
+                f"snowflake: {table}, credits of one small day",
+                count * SECONDS_EACH / 3600,
+                "credits",
+                about=about,
+            )
         )
 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--visitors", type=int, default=60)
     arguments = parser.parse_args()

@@ -1,9 +1,11 @@
-"""The stream: events per second from a real Kafka broker into Parquet, and whether its memory stays flat.
+"""The stream: events per second from a real Kafka broker into Parquet,
+and whether its memory stays flat.
 
-Usage: stream.py [EVENTS]. The broker (`make kafka`) runs on the same machine; all messages are in it before the stream
-begins. Beside it is the least that a consumer in Python does: the same client and pyarrow, automatic commits, and
-neither ledger, dead letters, days nor a mapping; when it is killed, it loses and doubles messages. Both are compared by
-processor time, which other work on the machine hardly changes.
+Usage: stream.py [EVENTS]. The broker (`make kafka`) runs on the same machine; all messages are in
+it before the stream begins. Beside it is the least that a consumer in Python does: the same client
+and pyarrow, automatic commits, and neither ledger, dead letters, days nor a mapping; when it is
+killed, it loses and doubles messages. Both are compared by processor time, which other work on the
+machine hardly changes.
 """
 
 import json
@@ -31,11 +33,14 @@ import io, sys
 import pyarrow.json as pj, pyarrow.parquet as pq
 from confluent_kafka import Consumer
 address, folder, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-consumer = Consumer({"bootstrap.servers": address, "group.id": "plain", "auto.offset.reset": "earliest"})
+consumer = Consumer(
+    {"bootstrap.servers": address, "group.id": "plain", "auto.offset.reset": "earliest"}
+)
 consumer.subscribe(["events"])
 read, waiting = 0, []
 while read < count:
-    waiting += [message.value() for message in consumer.consume(10_000, 0.1) if message.error() is None]
+    messages = consumer.consume(10_000, 0.1)
+    waiting += [message.value() for message in messages if message.error() is None]
     if len(waiting) >= 50_000 or (read + len(waiting) >= count and waiting):
         table = pj.read_json(io.BytesIO(b"\\n".join(waiting)))
         pq.write_table(table, f"{folder}/{read}.parquet", compression="zstd")
@@ -48,7 +53,9 @@ FLAT = 1.25
 
 def send(broker: KafkaBroker, count: int) -> None:
     """Send events of usual size, about 450 bytes."""
-    producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 20, "compression.type": "lz4"})
+    producer = Producer(
+        {"bootstrap.servers": broker.address, "linger.ms": 20, "compression.type": "lz4"}
+    )
     for number in range(count):
         body = json.dumps(event(number))
         while True:
@@ -74,7 +81,9 @@ def landed(folder: Path) -> tuple[int, int]:
     return int(rows), int(ids)
 
 
-def _followed(process: subprocess.Popen[bytes], folder: Path, count: int) -> list[tuple[float, int, float]]:
+def _followed(
+    process: subprocess.Popen[bytes], folder: Path, count: int
+) -> list[tuple[float, int, float]]:
     """Return moments, with the rows that had landed by then and the memory."""
     seen: dict[Path, int] = {}
     moments = []
@@ -108,7 +117,9 @@ def main(count: int = 10_000_000) -> None:
         finally:
             broker.kill()
         if landed(folder / "events") != (count, count):
-            raise RuntimeError(f"{count:,} events were sent, and {landed(folder / 'events')} landed")
+            raise RuntimeError(
+                f"{count:,} events were sent, and {landed(folder / 'events')} landed"
+            )
     (began, first, _), (ended, last, _) = moments[0], moments[-1]
     third = next(memory for _, rows, memory in moments if 3 * rows >= count)
     peak = max(memory for _, _, memory in moments)
@@ -123,17 +134,24 @@ def main(count: int = 10_000_000) -> None:
             about=about,
         ),
         Result("stream, memory at its peak over that at a third", peak / third, "times", FLAT),
-        Result("stream, processor time over that of a plain consumer", own_cpu_s / floor_cpu_s, "times"),
+        Result(
+            "stream, processor time over that of a plain consumer", own_cpu_s / floor_cpu_s, "times"
+        ),
     )
 
 
-def _stream(broker: KafkaBroker, folder: Path, count: int) -> tuple[list[tuple[float, int, float]], float]:
+def _stream(
+    broker: KafkaBroker, folder: Path, count: int
+) -> tuple[list[tuple[float, int, float]], float]:
     """Return what was seen of the stream, and its processor time in seconds."""
     address = f"kafka://{broker.address}/{TOPIC}"
     command = [ECOM, "stream", address, "--events", str(folder / "events")]
     environment = os.environ | {"ECOM_HOME": str(folder / "home"), "ECOM_STREAM_PORT": "0"}
     before = _children_cpu_s()
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stderr=log) as process,
+    ):
         moments = _followed(process, folder / "events", count)
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -144,7 +162,9 @@ def _floor(broker: KafkaBroker, folder: Path, count: int) -> float:
     """Return the processor time, in seconds, of a plain consumer in a process of its own."""
     folder.mkdir()
     before = _children_cpu_s()
-    subprocess.run([sys.executable, "-c", PLAIN_CONSUMER, broker.address, str(folder), str(count)], check=True)
+    subprocess.run(
+        [sys.executable, "-c", PLAIN_CONSUMER, broker.address, str(folder), str(count)], check=True
+    )
     return _children_cpu_s() - before
 
 

@@ -1,10 +1,12 @@
-"""Who a person is, by two rules: sign-ins count for some days, or for a year on a device that only one user has.
+"""Who a person is, by two rules: sign-ins count for some days,
+or for a year on a device that only one user has.
 
     python benchmarks/who_a_person_is.py [--rees46 rees46_2019_10_01.csv]
 
-Over a year of the simulated shop, whose truth is known, and over a file of REES46, of which all users are known, and
-most are hidden. Pairs are two events of one person: precision is the share of the pairs found that are right, recall
-that of all right pairs that are found. The same arguments give the same figures; docs/metrics/identity.md has them.
+Over a year of the simulated shop, whose truth is known, and over a file of REES46, of which all
+users are known, and most are hidden. Pairs are two events of one person: precision is the share of
+the pairs found that are right, recall that of all right pairs that are found. The same arguments
+give the same figures; docs/metrics/identity.md has them.
 """
 
 import argparse
@@ -34,19 +36,32 @@ RULES = {
 }
 DAYS, PEOPLE, SEEDS = 365, 2_000, (7,)
 KEPT_OF = 10
-"""Of so many sessions of REES46, all of whose users are hidden but that of one event, one keeps it."""
+"""Of so many sessions of REES46, all of whose users are hidden but that of one event, one keeps it.
+"""
 HEAD = (
-    "events", "rule", "precision", "without guests", "recall", "right", "wrong", "left to the device", "visitors",
-    "people", "with a cart", "back in week 1",
-)  # fmt: skip
+    "events",
+    "rule",
+    "precision",
+    "without guests",
+    "recall",
+    "right",
+    "wrong",
+    "left to the device",
+    "visitors",
+    "people",
+    "with a cart",
+    "back in week 1",
+)
 PRECISION = """
-    (with cells as (select visitor_id, person_id, count(*) as n from owned where {condition} group by all),
+    (with cells as (select visitor_id, person_id, count(*) as n from owned
+            where {condition} group by all),
         by_visitor as (select sum(n) as n from cells group by visitor_id)
     select (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from by_visitor))"""
 COUNTED = f"""
     with cells as (select visitor_id, person_id, count(*) as n from owned group by all),
         by_person as (select sum(n) as n from cells group by person_id)
-    select {PRECISION.format(condition="true")}, {PRECISION.format(condition="user_id is distinct from 'guest'")},
+    select {PRECISION.format(condition="true")},
+        {PRECISION.format(condition="user_id is distinct from 'guest'")},
         (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from by_person),
         count(*) filter (user_id is null and is_person),
         count(*) filter (user_id is null and not is_person and not is_device),
@@ -59,11 +74,14 @@ HIDDEN = """
     with once as (select distinct * from read_csv('{file}', all_varchar = true)),
         numbered as (
             select *, event_time[:19]::timestamp as t, hash(user_session) as dice,
-                row_number() over (order by event_time, user_session, product_id, event_type, price) as n
+                row_number() over (
+                    order by event_time, user_session, product_id, event_type, price) as n
             from once where user_session is not null),
         shuffled as (
-            select *, row_number() over (partition by user_session order by hash(n)) as position from numbered)
-    select 'e' || n as event_id, t as event_at, event_type, user_id as person_id, user_session as device_id,
+            select *, row_number() over (partition by user_session order by hash(n)) as position
+            from numbered)
+    select 'e' || n as event_id, t as event_at, event_type, user_id as person_id,
+        user_session as device_id,
         case when position = 1 and dice % {kept_of} < {kept} then user_id end as user_id
     from shuffled"""
 
@@ -89,7 +107,9 @@ def shops(folder: Path) -> Iterator[Trial]:
 
 
 def rees46(file: Path) -> Trial:
-    """Return the events of a file, of whose users one event in each of some sessions keeps its own."""
+    """Return the events of a file,
+    of whose users one event in each of some sessions keeps its own.
+    """
     con = connect()
     hidden = con.con.sql(HIDDEN.format(file=file, kept_of=KEPT_OF, kept=KEPT_OF // 2))
     con.con.register("hidden", hidden.to_arrow_table())
@@ -108,16 +128,26 @@ def figures(trial: Trial, rule: IdentityRule | None) -> list[str]:
     """Return the figures of a rule, or of the truth without one, in the order of `HEAD`."""
     con, rows = trial.con, TRUTH
     if rule is not None:
-        rows = con.compile(with_visitors_of_all(con.table("clean"), con.table("merged"), rule, names_step=False))
+        rows = con.compile(
+            with_visitors_of_all(con.table("clean"), con.table("merged"), rule, names_step=False)
+        )
     con.con.execute("drop table if exists owned")
     con.con.execute(OWNED.format(rows=rows))
-    ((*pairs, right, wrong, left, visitors, people, shoppers),) = con.con.execute(COUNTED).fetchall()
+    ((*pairs, right, wrong, left, visitors, people, shoppers),) = con.con.execute(
+        COUNTED
+    ).fetchall()
     counts = (right, wrong, left, visitors, people, shoppers)
-    return [*(f"{share:.2%}" for share in pairs), *(f"{count:,}" for count in counts), back_in_week_1(con)]
+    return [
+        *(f"{share:.2%}" for share in pairs),
+        *(f"{count:,}" for count in counts),
+        back_in_week_1(con),
+    ]
 
 
 def back_in_week_1(con: Backend) -> str:
-    """Return the share of visitors who come back in the week after their first; empty for less than two weeks."""
+    """Return the share of visitors who come back in the week after their first;
+    empty for less than two weeks.
+    """
     ((last,),) = con.con.execute("select date_trunc('week', max(event_at)) from owned").fetchall()
     ((rate,),) = con.con.execute(RETURNED, [last - timedelta(weeks=2)]).fetchall()
     return "" if rate is None else f"{rate:.1%}"
@@ -126,7 +156,9 @@ def back_in_week_1(con: Backend) -> str:
 def main() -> None:
     """Print the table of docs/metrics/identity.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rees46", type=Path, help="a CSV file of REES46; without it the shop only")
+    parser.add_argument(
+        "--rees46", type=Path, help="a CSV file of REES46; without it the shop only"
+    )
     arguments = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     with scratch() as folder:

@@ -10,7 +10,8 @@ OPENING = """\
 
 Made from each subject's `contracts.py` by `make docs`; correct it there.
 
-Instants (`_at`) are UTC. Days (`_date`) are days of `ECOM_TIMEZONE`. Money is exact to the cent. A column is never null
+Instants (`_at`) are UTC. Days (`_date`) are days of `ECOM_TIMEZONE`. Money is exact to the cent. \
+A column is never null
 unless its line says so. What the numbers mean is in [metrics](metrics/README.md).
 """
 

@@ -1,7 +1,8 @@
-"""The picture of the asset graph: a box per subject from what is received on the left to what is sent on the right.
+"""The picture of the asset graph:
+a box per subject from what is received on the left to what is sent on the right.
 
-Dagster's UI shows each table; here are subjects, so that the picture fits a page. `make_docs.py` reads from the
-definitions which tables there are.
+Dagster's UI shows each table; here are subjects, so that the picture fits a page. `make_docs.py`
+reads from the definitions which tables there are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,9 @@ RECEIVED = {
     "customers": ("customers", "paginated API, files", {"raw"}),
     "products": ("stock", "API, files", {"raw"}),
 }
-"""What is received, by subject: its title, where it comes from, and its layers up to where other subjects are read."""
+"""What is received, by subject: its title, where it comes from,
+and its layers up to where other subjects are read.
+"""
 SENT = {"delivery": "four tools, customers.json", "serving": "HTTP API, dashboard"}
 COLOURS = {"received": "#3f7d58", "mart": "#a8701a", "sent": "#8a4a93"}
 BOX_WIDTH, BOX_HEIGHT = 168, 58
@@ -27,7 +30,9 @@ Parents = Mapping[str, frozenset[str]]
 
 
 def without_shortcuts(parents: Parents) -> Parents:
-    """Return the graph without arrows that a route over other nodes makes redundant: they would hide the others."""
+    """Return the graph without arrows that a route over other nodes makes redundant:
+    they would hide the others.
+    """
 
     @cache
     def before(name: str) -> frozenset[str]:
@@ -35,7 +40,9 @@ def without_shortcuts(parents: Parents) -> Parents:
 
     return {
         name: frozenset(
-            parent for parent in direct if not any(parent in before(other) for other in direct if other != parent)
+            parent
+            for parent in direct
+            if not any(parent in before(other) for other in direct if other != parent)
         )
         for name, direct in parents.items()
     }
@@ -51,7 +58,9 @@ class Asset:
 
     @property
     def node(self) -> str:
-        """Return the box that it is part of: what is received of a subject stands apart from what is made of it."""
+        """Return the box that it is part of:
+        what is received of a subject stands apart from what is made of it.
+        """
         if self.key == "staging/events":  # given their visitors there
             return "identity"
         _, _, layers = RECEIVED.get(self.subject, ("", "", ()))
@@ -70,7 +79,9 @@ class Picture:
         node = {asset.key: asset.node for asset in self.assets}
         return without_shortcuts(
             {
-                name: frozenset(node[key] for asset in self.assets if asset.node == name for key in asset.reads)
+                name: frozenset(
+                    node[key] for asset in self.assets if asset.node == name for key in asset.reads
+                )
                 - {name}
                 for name in sorted(set(node.values()))
             }
@@ -89,11 +100,16 @@ class Picture:
 
     @cached_property
     def routes(self) -> dict[tuple[str, str], list[str]]:
-        """Return each arrow with what it passes: its boxes, and a gap in each column between them."""
+        """Return each arrow with what it passes: its boxes,
+        and a gap in each column between them.
+        """
         return {
             (parent, child): [
                 parent,
-                *(f"{parent} > {child} {column}" for column in range(self.depths[parent] + 1, self.depths[child])),
+                *(
+                    f"{parent} > {child} {column}"
+                    for column in range(self.depths[parent] + 1, self.depths[child])
+                ),
                 child,
             ]
             for child in self.parents
@@ -102,7 +118,9 @@ class Picture:
 
     @cached_property
     def columns(self) -> list[list[str]]:
-        """Return the boxes and gaps from left to right, each near the middle of what leads to it."""
+        """Return the boxes and gaps from left to right,
+        each near the middle of what leads to it.
+        """
         before: dict[str, list[str]] = {name: [] for name in self.parents}
         column = dict(self.depths)
         for (parent, _), route in self.routes.items():
@@ -148,13 +166,22 @@ class Picture:
     @cached_property
     def svg(self) -> str:
         """Return the whole drawing."""
-        size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}"'
+        size = (
+            f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}"'
+        )
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="Helvetica, Arial, sans-serif">',
-            "<title>Subjects of tables and what each is computed from; what follows from other arrows has none</title>",
             (
-                '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
-                'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#6b7280"/></marker></defs>'
+                f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
+                'font-family="Helvetica, Arial, sans-serif">'
+            ),
+            (
+                "<title>Subjects of tables and what each is computed from; what follows from other "
+                "arrows has none</title>"
+            ),
+            (
+                '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" '
+                'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" '
+                'fill="#6b7280"/></marker></defs>'
             ),
             f'<rect width="{self.width}" height="{self.height}" fill="#ffffff"/>',
             *(self._arrow(route) for route in self.routes.values()),
@@ -170,16 +197,21 @@ class Picture:
             (x, y), (to_x, to_y) = self.corners[left], self.corners[right]
             x, y, to_y = x + BOX_WIDTH, y + self._height(left) // 2, to_y + self._height(right) // 2
             middle = (x + to_x) // 2
-            path += f" C{middle},{y} {middle},{to_y} {to_x},{to_y}" + ("" if right == route[-1] else f" h{BOX_WIDTH}")
-        return f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" marker-end="url(#tip)"/>'
+            path += f" C{middle},{y} {middle},{to_y} {to_x},{to_y}" + (
+                "" if right == route[-1] else f" h{BOX_WIDTH}"
+            )
+        return (
+            f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" '
+            'marker-end="url(#tip)"/>'
+        )
 
     def _box(self, name: str) -> str:
         x, y = self.corners[name]
         kind, title, caption = self._labels(name)
         middle = x + BOX_WIDTH // 2
         return (
-            f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
-            f'stroke="{COLOURS[kind]}" stroke-width="1.8"/>'
+            f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" '
+            f'fill="#ffffff" stroke="{COLOURS[kind]}" stroke-width="1.8"/>'
             + _text(middle, y + 25, title, 'font-size="15" font-weight="600" fill="#111827"')
             + _text(middle, y + 44, caption, 'font-size="11.5" fill="#4b5563"')
         )

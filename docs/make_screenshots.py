@@ -1,6 +1,8 @@
-"""Write the pictures of docs/dashboard.md: pages of the dashboard over the simulated shop, whose days are pinned.
+"""Write the pictures of docs/dashboard.md: pages of the dashboard over the simulated shop,
+whose days are pinned.
 
-Run by `make screenshots`. It runs the whole platform, which takes a minute or more; a folder with a run may be given.
+Run by `make screenshots`. It runs the whole platform, which takes a minute or more; a folder with a
+run may be given.
 """
 
 import os
@@ -20,7 +22,13 @@ from playwright.sync_api import sync_playwright
 
 UNTIL = "2026-11-20"
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 FUNNEL = (
     "step1=product_view&step2=add_to_cart&step3=purchase&last=30d&compare=before&by=properties.device&over=week"
     "&where_step1=product_category+%3D+Shoes"
@@ -32,7 +40,11 @@ PICTURES = {
     "customers": ("customers", "body", 720),
     "funnel": (f"funnel?{FUNNEL}", "body", 860),
     "retention": ("retention", "section:has(.cohorts)", 0),
-    "trend": ("trend?series1=purchase&measure1=sum&of1=cart_amount&last=30d&compare=before", "section:has(.plot)", 0),
+    "trend": (
+        "trend?series1=purchase&measure1=sum&of1=cart_amount&last=30d&compare=before",
+        "section:has(.plot)",
+        0,
+    ),
     "journeys": ("journeys", "section:nth-of-type(1)", 0),
     "quality": ("quality", "body", 620),
     "attribution": ("attribution?time_range=quarter", "section:nth-of-type(1)", 0),
@@ -40,12 +52,15 @@ PICTURES = {
     "deliveries": ("deliveries", "body", 620),
     "live": ("live", "body", 620),
 }
-"""The name of each picture, with the path of its page, what stands at its top, and its height; 0: only that part."""
+"""The name of each picture, with the path of its page, what stands at its top, and its height; 0:
+only that part.
+"""
 TIMES = ("event_timestamp", "received_at")
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 BUSIEST = """
 SELECT bought.came
-FROM day bought JOIN day other ON other.came BETWEEN bought.came - INTERVAL 30 MINUTE AND bought.came
+FROM day bought JOIN day other ON other.came BETWEEN bought.came - INTERVAL 30 MINUTE
+  AND bought.came
 WHERE bought.event_type = 'purchase' GROUP BY ALL ORDER BY count(*) DESC, bought.came LIMIT 1
 """
 IMAGES = Path(__file__).with_name("images")
@@ -66,7 +81,9 @@ def main() -> None:
 
 @contextmanager
 def newest_events(landing: Path) -> Iterator[None]:
-    """Land the busiest half hour of the shop's last day that ends in a purchase as events of the last half hour."""
+    """Land the busiest half hour of the shop's last day that ends in a purchase as
+    events of the last half hour.
+    """
     con = duckdb.connect()
     day = con.read_parquet(f"{landing}/received_date={UNTIL}/*.parquet", hive_partitioning=False)
     day.select("*, received_at::TIMESTAMP AS came").create_view("day")
@@ -74,10 +91,14 @@ def newest_events(landing: Path) -> Iterator[None]:
     now = datetime.now(UTC).replace(tzinfo=None)
     shift = f"to_microseconds({round((now - busiest).total_seconds() * 1_000_000)})"
     at = ", ".join(f"strftime({name}::TIMESTAMP + {shift}, '{FORMAT}') AS {name}" for name in TIMES)
-    rows = con.table("day").filter(f"came BETWEEN TIMESTAMP '{busiest}' - INTERVAL 30 MINUTE AND TIMESTAMP '{busiest}'")
+    rows = con.table("day").filter(
+        f"came BETWEEN TIMESTAMP '{busiest}' - INTERVAL 30 MINUTE AND TIMESTAMP '{busiest}'"
+    )
     path = landing / f"received_date={now:%Y-%m-%d}" / "now.parquet"
     path.parent.mkdir(exist_ok=True)
-    rows.select(f"* EXCLUDE (came) REPLACE (concat('now-', event_id) AS event_id, {at})").write_parquet(str(path))
+    rows.select(
+        f"* EXCLUDE (came) REPLACE (concat('now-', event_id) AS event_id, {at})"
+    ).write_parquet(str(path))
     try:
         yield
     finally:
@@ -110,7 +131,9 @@ def take(address: str) -> None:
             page.wait_for_load_state("networkidle")
             page.wait_for_timeout(1_000)  # charts are drawn when the data of the map are there
             picture = IMAGES / f"dashboard-{name}.png"
-            picture.write_bytes(page.screenshot() if height else page.locator(top).first.screenshot())
+            picture.write_bytes(
+                page.screenshot() if height else page.locator(top).first.screenshot()
+            )
             if picture.stat().st_size > MOST_BYTES:
                 raise SystemExit(f"{picture} has more than {MOST_BYTES} bytes; make it less high.")
         browser.close()

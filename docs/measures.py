@@ -15,7 +15,9 @@ BEGIN, END = "<!-- measures, made by `make docs` -->\n", "<!-- end of measures -
 
 
 def with_measures(page: str, subject: str) -> str:
-    """Return a page with the table of its subject's measures after its title; as it is for a subject without any."""
+    """Return a page with the table of its subject's measures after its title;
+    as it is for a subject without any.
+    """
     module = f"{PACKAGES.get(subject)}.measures"
     if subject not in PACKAGES or not find_spec(module):
         return page
@@ -30,11 +32,16 @@ def _lines(module: ModuleType) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for measures in vars(module).values():
         if isinstance(measures, type) and measures.__module__ == module.__name__:
-            tables = ", ".join(f"`{table.qualified_name()}`" for table in ALL if issubclass(table, measures))
+            tables = ", ".join(
+                f"`{table.qualified_name()}`" for table in ALL if issubclass(table, measures)
+            )
             for name, measure in vars(measures).items():
                 if isinstance(measure, Column):
                     counted = _counted(measures, measure)
-                    yield f"| {measure.label} (`{name}`) | {measure.description} | {counted} | {tables} |"
+                    yield (
+                        f"| {measure.label} (`{name}`) | {measure.description} | {counted} | "
+                        f"{tables} |"
+                    )
 
 
 def _counted(declared: type, measure: Column) -> str:
@@ -44,6 +51,12 @@ def _counted(declared: type, measure: Column) -> str:
     if not isinstance(of, Aggregate):
         part, whole = (measures_of(declared)[name].label for name in (of.part, of.whole))
         return f"{'1 less ' if of.is_rest else ''}{part} ÷ {whole}"
-    counted = "rows" if not of.column else f"{'sum' if of.is_sum else 'different values'} of `{of.column}`"
-    where = " and ".join(f"`{name}`" if value is True else f"`{name}` is {value}" for name, value in of.where.items())
+    counted = (
+        "rows"
+        if not of.column
+        else f"{'sum' if of.is_sum else 'different values'} of `{of.column}`"
+    )
+    where = " and ".join(
+        f"`{name}`" if value is True else f"`{name}` is {value}" for name, value in of.where.items()
+    )
     return f"{'minus the ' if of.sign == -1 else ''}{counted}{f' where {where}' if where else ''}"

@@ -20,9 +20,17 @@ def _questions() -> Iterator[tuple[str, Mapping[str, Values], Values]]:
     rule = {"session_rule": "ga4"}
     for kind in all_questions():
         if presets := kind.question.PRESETS:
-            yield kind.name, presets, {field.name: field.default for field in fields_of(kind.question)} | rule
+            yield (
+                kind.name,
+                presets,
+                {field.name: field.default for field in fields_of(kind.question)} | rule,
+            )
         if kind.name == "funnel":
-            yield "funnel --per session", {tool: {"session_rule": name} for tool, name in TOOL_RULES.items()}, rule
+            yield (
+                "funnel --per session",
+                {tool: {"session_rule": name} for tool, name in TOOL_RULES.items()},
+                rule,
+            )
 
 
 def preset_table(tool: str) -> str:
@@ -31,13 +39,18 @@ def preset_table(tool: str) -> str:
     for question, presets, usual in _questions():
         values = presets.get(tool)
         if values is None:
-            note = "nothing" if " " in question else f"refused: {TOOLS[tool]} has no such question to follow"
+            note = (
+                "nothing"
+                if " " in question
+                else f"refused: {TOOLS[tool]} has no such question to follow"
+            )
             lines.append(f"| `ecom {question}` | | {note} | |")
         elif not values:
             lines.append(f"| `ecom {question}` | | nothing: no default is known that differs | |")
         else:
             lines += [
-                f"| `ecom {question}` | `--{name.replace('_', '-')}` | `{value}` | `{usual[name]}` |"
+                f"| `ecom {question}` | `--{name.replace('_', '-')}` | `{value}` | "
+                f"`{usual[name]}` |"
                 for name, value in values.items()
             ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,6 @@
-"""The API with the dashboard as an ASGI application, with settings from the environment: `ecom_assets.asgi:app`."""
+"""The API with the dashboard as an ASGI application, with settings from the environment:
+`ecom_assets.asgi:app`.
+"""
 
 from fastapi import FastAPI
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ecom_assets.behaviour.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
+from ecom_assets.behaviour.events.assets import (
+    EVENT_TABLE,
+    accounting_assets,
+    raw_events,
+    staging_assets,
+)
 from ecom_assets.behaviour.events.checks import (
     accounting_check,
     amounts_check,
@@ -31,7 +36,12 @@ from ecom_assets.behaviour.sessions.assets import SESSION_ASSETS
 from ecom_assets.behaviour.sessions.checks import SESSION_CHECKS
 from ecom_assets.behaviour.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.behaviour.visitor_segments.checks import SEGMENT_CHECKS
-from ecom_assets.commerce.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
+from ecom_assets.commerce.attribution.assets import (
+    CREDIT_ASSETS,
+    TOUCH_ASSETS,
+    conversions,
+    first_touches,
+)
 from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
@@ -50,7 +60,14 @@ from ecom_assets.core.gc_tuning import collect_rarely
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.core.settings.settings import Settings, hand_on, load_settings
-from ecom_assets.core.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
+from ecom_assets.core.tables.asset import (
+    AUTOMATED,
+    PUBLICATION,
+    SNAPSHOT,
+    ListedDays,
+    TableAsset,
+    asset_key,
+)
 from ecom_assets.core.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.factory import engine_kind, new_engine
@@ -84,7 +101,12 @@ from ecom_assets.ingestion.sources.presence import (
 )
 from ecom_assets.ingestion.sources.report_paths import are_activities
 from ecom_assets.ingestion.sources.stock import has_stock
-from ecom_assets.interfaces.report.report import board_job, board_sensor, report_job, report_schedule
+from ecom_assets.interfaces.report.report import (
+    board_job,
+    board_sensor,
+    report_job,
+    report_schedule,
+)
 from ecom_assets.interfaces.watching.jobs import watch_job, watch_sensor
 from ecom_assets.orchestration.automation.alerts import Alerts, alert_sensor
 from ecom_assets.orchestration.automation.expectations import expected_assets
@@ -104,7 +126,11 @@ from ecom_assets.orchestration.automation.landing import (
     extraction_job,
     extraction_schedule,
 )
-from ecom_assets.orchestration.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
+from ecom_assets.orchestration.automation.sensors import (
+    arrival_sensor,
+    automation_condition_sensor,
+    request_sensor,
+)
 from ecom_assets.orchestration.automation.ui_address import remember_address_of_dev
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
@@ -122,7 +148,10 @@ if TYPE_CHECKING:
 
 
 def build_definitions(
-    settings: Settings, *, progress: Progress = NO_PROGRESS, resources: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    progress: Progress = NO_PROGRESS,
+    resources: Mapping[str, Any] | None = None,
 ) -> dg.Definitions:
     """Return the definitions of the whole platform.
 
@@ -132,29 +161,42 @@ def build_definitions(
         resources: Dagster resources that replace the platform's own, by key.
     """
     settings = with_services(settings, resources or {})
-    daily = ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
+    daily = ListedDays(
+        start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
+    )
     erased = {
         "unlinked_ids": partial(unlinked_ids, settings),
         "erased_users": partial(erased_users, settings),
     }
     business_rules = {**rules(settings), **erased}
-    pool = "embedded_warehouse" if engine_kind(settings).has_one_writer else None  # in which runs take turns
+    pool = (
+        "embedded_warehouse" if engine_kind(settings).has_one_writer else None
+    )  # in which runs take turns
     with warnings.catch_warnings():
-        # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
-        # and tested here.
+        # Single-run backfills, mappings past the newest partition and observed sources are marked
+        # beta; all are pinned and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
-            *(asset.build(daily, business_rules, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
+            *(
+                asset.build(daily, business_rules, pool, kinds_of(settings, asset))
+                for asset in table_assets(settings)
+            ),
             *publications(settings, daily, progress, pool),
             *tool_exports(daily, progress, pool),
             customers_json(settings, business_rules["market_segments"], daily, progress, pool),
         ]
-        observed = [*sources(settings, daily), *([compaction_asset(settings)] if _lands_files(settings) else [])]
+        observed = [
+            *sources(settings, daily),
+            *([compaction_asset(settings)] if _lands_files(settings) else []),
+        ]
     idle = without_source(settings)
     return dg.Definitions(
         assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *observed],
         asset_checks=check_steps(checks(settings), table_assets(settings), pool),
-        jobs=[*jobs(settings, {asset.key for asset in assets}), *manual_jobs(settings, resources or {}, pool)],
+        jobs=[
+            *jobs(settings, {asset.key for asset in assets}),
+            *manual_jobs(settings, resources or {}, pool),
+        ],
         schedules=schedules(settings),
         sensors=sensors(settings),
         resources={**platform_resources(settings, progress, idle), **(resources or {})},
@@ -163,7 +205,8 @@ def build_definitions(
 
 
 def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Return the definitions for the settings in the environment, for `dg.Definitions.merge(defs(), …)` too.
+    """Return the definitions for the settings in the environment, for
+    `dg.Definitions.merge(defs(), …)` too.
 
     Without own data in the settings they are for the files of the last `ecom run`, as in `ecom ui`.
 
@@ -183,49 +226,75 @@ def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
 def code_location() -> dg.Definitions:
     """Return the definitions; Dagster's own commands load this.
 
-    `defs` is a plain function: Dagster prefers a lazy definition to all else in a file that imports one.
+    `defs` is a plain function: Dagster prefers a lazy definition to all else in a file that imports
+    one.
     """
     return defs()
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every table asset, in dependency order."""
-    of_sales = [*LINE_ASSETS, *REPORT_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
+    of_sales = [
+        *LINE_ASSETS,
+        *REPORT_ASSETS,
+        conversions,
+        *STAR_ASSETS,
+        *CREDIT_ASSETS,
+        *PRODUCT_ASSETS,
+    ]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
-    computed = [*event_assets(settings), *of_sales, *of_customers, *of_reconciliation, *DELIVERY_TABLES]
+    computed = [
+        *event_assets(settings),
+        *of_sales,
+        *of_customers,
+        *of_reconciliation,
+        *DELIVERY_TABLES,
+    ]
     return widened_by_identity(computed)
 
 
 def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
-    """Return assets in dependency order, of which those that depend on visitors follow a visitor's changes of days."""
+    """Return assets in dependency order,
+    of which those that depend on visitors follow a visitor's changes of days.
+    """
     result, dependent = [], {asset_key(CleanEvents)}
     for asset in assets:
         upstream = {asset_key(reads.contract) for reads in asset.reads.values()}
         if asset.key in dependent or upstream & dependent:
             dependent.add(asset.key)
             widened_by, only_visitors = FOLLOWING[asset.follows]
-            result.append(replace(asset, late=RawEvents, widened_by=widened_by, only_visitors=only_visitors))
+            result.append(
+                replace(asset, late=RawEvents, widened_by=widened_by, only_visitors=only_visitors)
+            )
         else:
             result.append(asset)
     return result
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
-    """Return the assets that are computed from events: of days only that were loaded, not from late rows alone."""
+    """Return the assets that are computed from events: of days only that were loaded,
+    not from late rows alone.
+    """
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     if are_activities(settings.events):  # increments bring them with the orders
         raw = replace(raw_events, deps=(raw_user_order_log.key,))
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *CONVERSION_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days
-    staging = [*staging_assets(late_days), *identity_assets(late_days), *accounting_assets(late_days)]
+    staging = [
+        *staging_assets(late_days),
+        *identity_assets(late_days),
+        *accounting_assets(late_days),
+    ]
     computed = widened_by_identity([*staging, *behaviour, *built_on])
     return [raw, *(replace(asset, raw=raw.contract, late=raw.contract) for asset in computed)]
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
-    """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source; Dagster allows three."""
+    """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source;
+    Dagster allows three.
+    """
     engine = engine_kind(settings).name
     from_source = {
         raw_events.key: event_kinds,
@@ -237,10 +306,11 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
-    """Return the assets that are left out: without rows to read, or built on stored rows that no source adds to.
+    """Return the assets that are left out: without rows to read,
+    or built on stored rows that no source adds to.
 
-    Order tables are left out if there are only events. Where orders were loaded earlier, a run over events leaves the
-    order lines as they are, and computes what is built on both.
+    Order tables are left out if there are only events. Where orders were loaded earlier, a run over
+    events leaves the order lines as they are, and computes what is built on both.
     """
     current_sources, all_sources = given_sources(settings), known_sources(settings)
     needed: list[tuple[Sequence[TableAsset], set[str]]] = [
@@ -250,11 +320,19 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]
-    empty = {asset.key for assets, sources in needed if not sources <= all_sources for asset in assets}
+    empty = {
+        asset.key for assets, sources in needed if not sources <= all_sources for asset in assets
+    }
     empty |= set() if settings.visitor_segments else {asset.key for asset in SEGMENT_ASSETS}
     empty |= set() if has_report(settings) else {asset.key for asset in REPORT_ASSETS}
-    unmoved = {key for key, sources in sources_of(settings).items() if sources and not sources & current_sources}
-    exports = unset_exports(settings, has_events=EVENTS in current_sources, has_customers=CUSTOMERS in all_sources)
+    unmoved = {
+        key
+        for key, sources in sources_of(settings).items()
+        if sources and not sources & current_sources
+    }
+    exports = unset_exports(
+        settings, has_events=EVENTS in current_sources, has_customers=CUSTOMERS in all_sources
+    )
     return {*empty, *unmoved, *exports}
 
 
@@ -269,16 +347,25 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
 
 
 def jobs(settings: Settings, keys: Set[dg.AssetKey]) -> list[Any]:
-    """Return the jobs of all tables and of each configured source, and those of the report and of watched numbers.
+    """Return the jobs of all tables and of each configured source,
+    and those of the report and of watched numbers.
 
     `keys` are those of the platform's assets.
     """
     skipped, lands = without_source(settings), _lands_files(settings)
-    entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
+    entrances = {
+        EVENTS: raw_events,
+        ORDERS: raw_user_order_log,
+        CUSTOMERS: raw_customers,
+        STOCK: raw_stock,
+    }
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
     present = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
-    # If there are orders, segments and value are computed from them, so the events job leaves them out.
-    of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
+    # If there are orders, segments and value are computed from them, so the events job leaves them
+    # out.
+    of_orders = (
+        {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
+    )
     return [
         everything_job(sorted(keys - skipped)),
         *([compaction_job()] if lands else []),
@@ -287,13 +374,17 @@ def jobs(settings: Settings, keys: Set[dg.AssetKey]) -> list[Any]:
         watch_job(settings),
         board_job(settings),
         *(
-            source_job(name, key, sorted(keys - left_out - (of_orders if name == EVENTS else set())))
+            source_job(
+                name, key, sorted(keys - left_out - (of_orders if name == EVENTS else set()))
+            )
             for name, key in present.items()
         ),
     ]
 
 
-def manual_jobs(settings: Settings, resources: Mapping[str, Any], pool: str | None) -> list[dg.JobDefinition]:
+def manual_jobs(
+    settings: Settings, resources: Mapping[str, Any], pool: str | None
+) -> list[dg.JobDefinition]:
     """Return the jobs that people start by hand: yesterday, backfill, export, publish."""
 
     def everything() -> dg.JobDefinition:
@@ -301,13 +392,17 @@ def manual_jobs(settings: Settings, resources: Mapping[str, Any], pool: str | No
 
     permissions = {"withdrawal": ALLOW_WITHDRAWAL, "rebuild": REBUILD}
     reported = [asset.key for asset in DELIVERY_TABLES]
-    return ManualJobs(settings, everything, without_source(settings), reported, permissions, pool).build()
+    return ManualJobs(
+        settings, everything, without_source(settings), reported, permissions, pool
+    ).build()
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """Return the schedule of each configured source, and that of the weekly report."""
     nightly = ((has_events, EVENTS), (has_orders, ORDERS), (has_stock, STOCK))
-    of_sources = [nightly_schedule(settings, job) for is_there, job in nightly if is_there(settings)]
+    of_sources = [
+        nightly_schedule(settings, job) for is_there, job in nightly if is_there(settings)
+    ]
     evening = [customers_schedule(settings)] if has_customers(settings) else []
     mondays = [report_schedule(settings)] if settings.report_email else []
     merges = [compaction_schedule(settings)] if _lands_files(settings) else []
@@ -316,22 +411,37 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def _lands_files(settings: Settings) -> bool:
-    """Return whether the shop's own rows lie in files, some of which the platform may have written."""
+    """Return whether the shop's own rows lie in files,
+    some of which the platform may have written.
+    """
     return (bool(settings.events) and not is_table(settings)) or bool(stream_folders(settings))
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, automation conditions, requests, alerts, watched numbers and lineage."""
+    """Return the sensors for new events, automation conditions, requests, alerts,
+    watched numbers and lineage.
+    """
     landing = [arrival_sensor(settings)] if has_events(settings) else []
-    requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
+    requested = request_sensor(
+        settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES]
+    )
     alerts = Alerts.from_settings(settings)
     alerting = [alert_sensor(alerts)] if alerts else []
     watching = [watch_sensor(settings), board_sensor(settings)]
-    return [*landing, automation_condition_sensor(), requested, *alerting, *watching, *lineage_sensors(settings)]
+    return [
+        *landing,
+        automation_condition_sensor(),
+        requested,
+        *alerting,
+        *watching,
+        *lineage_sensors(settings),
+    ]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
-    """Return the observable source assets: the table that events come from, if they come from a table."""
+    """Return the observable source assets: the table that events come from,
+    if they come from a table.
+    """
     if not is_table(settings):
         return []
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
@@ -343,10 +453,18 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 def publications(
     settings: Settings, daily: dg.PartitionsDefinition, progress: Progress, pool: str | None
 ) -> list[dg.AssetsDefinition]:
-    """Return the assets that publish the marts: to Postgres if it is configured, and to a file if the API reads one."""
+    """Return the assets that publish the marts: to Postgres if it is configured,
+    and to a file if the API reads one.
+    """
     without, rule = unpublished(settings), order_rule(settings)
-    postgres = [] if PUBLICATION in without else [postgres_marts(settings, MARTS, rule, daily, progress, pool)]
-    return postgres + ([] if SNAPSHOT in without else [serving_marts(settings, rule, daily, progress, pool)])
+    postgres = (
+        []
+        if PUBLICATION in without
+        else [postgres_marts(settings, MARTS, rule, daily, progress, pool)]
+    )
+    return postgres + (
+        [] if SNAPSHOT in without else [serving_marts(settings, rule, daily, progress, pool)]
+    )
 
 
 def unpublished(settings: Settings) -> set[dg.AssetKey]:
@@ -379,13 +497,18 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
         from ecom_assets.orchestration.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
 
-    return Lineage.from_settings(settings, new_engine(settings).dataset_names(), lineage_tables(settings))
+    return Lineage.from_settings(
+        settings, new_engine(settings).dataset_names(), lineage_tables(settings)
+    )
 
 
 def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:
     """Return the contract of each asset, and those of the tables that it reads."""
     return {
-        asset.key.to_user_string(): (asset.contract, tuple(reads.contract for reads in asset.reads.values()))
+        asset.key.to_user_string(): (
+            asset.contract,
+            tuple(reads.contract for reads in asset.reads.values()),
+        )
         for asset in table_assets(settings)
     }
 

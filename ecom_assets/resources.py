@@ -29,13 +29,23 @@ from ecom_assets.ingestion.sources.events import SANDBOX, ReceivedEventFiles, is
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.first_partition import catalogue_of
 from ecom_assets.ingestion.sources.order_reports.report_files import ReportFiles
-from ecom_assets.ingestion.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
+from ecom_assets.ingestion.sources.order_reports.source import (
+    ApiOrders,
+    OrderReader,
+    ReceivedOrderFiles,
+    has_orders,
+)
 from ecom_assets.ingestion.sources.presence import claim_warehouse
 from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
-from ecom_assets.orchestration.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.orchestration.sandbox import (
+    SandboxCustomers,
+    SandboxOrders,
+    SandboxStock,
+    ensure_sandbox,
+)
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.outputs.serving.plots import plot_of
@@ -49,7 +59,9 @@ APIS: dict[str, type[SettingsResource]] = {
 
 
 def service_resources(settings: Settings) -> dict[str, Any]:
-    """Return the external services as Dagster's Resources page shows them, including those that are not configured."""
+    """Return the external services as Dagster's Resources page shows them,
+    including those that are not configured.
+    """
     return {
         **{kind.name: kind.resource(settings) for kind in engine_kinds() if kind.service},
         **tool_resources(settings),
@@ -65,8 +77,11 @@ def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def platform_resources(settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]) -> dict[str, Any]:
-    """Return all resources that assets need: the open warehouse, its I/O manager, sources and services.
+def platform_resources(
+    settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]
+) -> dict[str, Any]:
+    """Return all resources that assets need: the open warehouse, its I/O manager,
+    sources and services.
 
     No warning asks for the assets `without_source`.
     """
@@ -79,10 +94,16 @@ def platform_resources(settings: Settings, progress: Progress, without_source: S
         "order_source": orders(order_source_of, description="Where order lines come from."),
         "report_source": orders(
             ReportFiles,
-            description="Where the activities, market research and prices of an order report come from.",
+            description=(
+                "Where the activities, market research and prices of an order report come from."
+            ),
         ),
-        "stock_source": _source(settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."),
-        "customer_source": _source(settings, customer_source_of, "customer_api", "Where customers come from."),
+        "stock_source": _source(
+            settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."
+        ),
+        "customer_source": _source(
+            settings, customer_source_of, "customer_api", "Where customers come from."
+        ),
         "delivery_context": delivery_resource(settings),
         **service_resources(settings),
     }
@@ -92,7 +113,9 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     """Return the source of events as a resource."""
     with_tables = {kind.name for kind in engine_kinds() if kind.has_event_tables}
 
-    @dg.resource(required_resource_keys={"warehouse", *with_tables}, description="Where events come from.")
+    @dg.resource(
+        required_resource_keys={"warehouse", *with_tables}, description="Where events come from."
+    )
     def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
@@ -107,7 +130,12 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
 
 
 def _source(
-    settings: Settings, source_of: Callable[..., object], api: str, description: str, *, reads_files: bool = False
+    settings: Settings,
+    source_of: Callable[..., object],
+    api: str,
+    description: str,
+    *,
+    reads_files: bool = False,
 ) -> dg.ResourceDefinition:
     """Return a source as a resource, built from the settings and the values of its API's resource.
 
@@ -117,7 +145,8 @@ def _source(
     def source(context: dg.InitResourceContext) -> object:
         source_settings = getattr(context.resources, api).applied_to(settings)
         return source_of(
-            *([context.resources.warehouse.file_reader(source_settings)] if reads_files else []), source_settings
+            *([context.resources.warehouse.file_reader(source_settings)] if reads_files else []),
+            source_settings,
         )
 
     needed = {api, "warehouse"} if reads_files else {api}
@@ -143,12 +172,21 @@ def _writer(
 
 
 def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
-    """Return the delivery context as a resource; with `retry_rejected`, rejected records are sent again."""
+    """Return the delivery context as a resource; with `retry_rejected`,
+    rejected records are sent again.
+    """
 
-    @dg.resource(required_resource_keys=set(TOOLS), description="What is delivered to, and what was delivered.")
+    @dg.resource(
+        required_resource_keys=set(TOOLS),
+        description="What is delivered to, and what was delivered.",
+    )
     def delivery_context(context: dg.InitResourceContext) -> Iterator[DeliveryContext]:
-        delivery_settings = with_services(settings, {tool: getattr(context.resources, tool) for tool in TOOLS})
-        with closing(delivery_context_of(delivery_settings, retry_rejected=retry_rejected)) as opened:
+        delivery_settings = with_services(
+            settings, {tool: getattr(context.resources, tool) for tool in TOOLS}
+        )
+        with closing(
+            delivery_context_of(delivery_settings, retry_rejected=retry_rejected)
+        ) as opened:
             yield opened
 
     return delivery_context
@@ -165,7 +203,9 @@ def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> 
 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
         begins = partial(first_delivered_day, settings)
-        return DeliveryContext(settings, opened, sending_at=at, retry_rejected=retry_rejected, first_day=begins)
+        return DeliveryContext(
+            settings, opened, sending_at=at, retry_rejected=retry_rejected, first_day=begins
+        )
     from ecom_assets.outputs.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
     return DeliveryContext(settings, opened_destinations(settings), retry_rejected=retry_rejected)
@@ -201,7 +241,9 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
         nothing = OrderReader(reader, settings.timezone, "").nothing
         return NoSource(partial(nothing, "neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set"))
     catalogue = settings.sandbox_folder / "catalogue.parquet"
-    return SandboxOrders(settings, ensure_sandbox, OrderReader(reader, settings.timezone, SANDBOX, catalogue))
+    return SandboxOrders(
+        settings, ensure_sandbox, OrderReader(reader, settings.timezone, SANDBOX, catalogue)
+    )
 
 
 def customer_source_of(settings: Settings) -> CustomerSource:
@@ -214,7 +256,9 @@ def customer_source_of(settings: Settings) -> CustomerSource:
 
 
 def stock_source_of(settings: Settings) -> StockSource:
-    """Return the source of stock: the configured API, else the catalogue file, the sandbox's API, or none."""
+    """Return the source of stock: the configured API, else the catalogue file,
+    the sandbox's API, or none.
+    """
     if settings.catalogue_api_url:
         return ApiStock(settings)
     if settings.catalogue:

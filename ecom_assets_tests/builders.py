@@ -1,4 +1,6 @@
-"""Journeys as test language: who did what, when; and the received rows that such events arrive as."""
+"""Journeys as test language: who did what, when;
+and the received rows that such events arrive as.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,7 +33,9 @@ _KINDS = {
 
 
 def at(text: str, day: date = DAY_ONE) -> datetime:
-    """Return the UTC instant of `09:00`, `09:00:00.000001`, or of a clock with days ahead: `+1 00:10`."""
+    """Return the UTC instant of `09:00`, `09:00:00.000001`, or of a clock
+    with days ahead: `+1 00:10`.
+    """
     ahead, _, clock = text.rpartition(" ")
     return datetime.combine(day + timedelta(days=int(ahead or 0)), time.fromisoformat(clock))
 
@@ -41,8 +45,12 @@ def local_day(instant: datetime, timezone: str) -> date:
     return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
-def received(event_id: str | None, event_at: datetime | None, *, timezone: str = "UTC", **values: Any) -> Row:
-    """Return one row of `raw/events`: a page view that arrived on its own day, unless `values` differ."""
+def received(
+    event_id: str | None, event_at: datetime | None, *, timezone: str = "UTC", **values: Any
+) -> Row:
+    """Return one row of `raw/events`: a page view that arrived on its own day,
+    unless `values` differ.
+    """
     event_date = None if event_at is None else local_day(event_at, timezone)
     row: Row = dict.fromkeys(RawEvents.columns)
     row |= {
@@ -57,16 +65,22 @@ def received(event_id: str | None, event_at: datetime | None, *, timezone: str =
         "source_file": "test.csv",
     }
     row |= values
-    if row["event_type"] in {"product_view", "add_to_cart", "remove_from_cart"} and "product_id" not in values:
+    if (
+        row["event_type"] in {"product_view", "add_to_cart", "remove_from_cart"}
+        and "product_id" not in values
+    ):
         row["product_id"] = "p1"
     return row
 
 
-def journeys(people: Mapping[str, Iterable[Step]], *, day: date = DAY_ONE, timezone: str = "UTC") -> list[Row]:
-    """Return the rows received when people do things: each step a time, a type, and further values if any.
+def journeys(
+    people: Mapping[str, Iterable[Step]], *, day: date = DAY_ONE, timezone: str = "UTC"
+) -> list[Row]:
+    """Return the rows received when people do things: each step a time, a type,
+    and further values if any.
 
-    `journeys({"anna": [("09:00", "page_view"), ("09:05", "purchase", {"cart_amount": 20})]})`; ids are
-    `anna-0`, `anna-1`.
+    `journeys({"anna": [("09:00", "page_view"), ("09:05", "purchase", {"cart_amount": 20})]})`; ids
+    are `anna-0`, `anna-1`.
     """
     rows = []
     for who, steps in people.items():
@@ -77,8 +91,12 @@ def journeys(people: Mapping[str, Iterable[Step]], *, day: date = DAY_ONE, timez
     return rows
 
 
-def order_line(uniq_id: str | None, day: date, customer_id: str | None = "anna", **values: Any) -> Row:
-    """Return one row of `raw/user_order_log`: a hat for 20.00, ordered at noon and received the same day."""
+def order_line(
+    uniq_id: str | None, day: date, customer_id: str | None = "anna", **values: Any
+) -> Row:
+    """Return one row of `raw/user_order_log`: a hat for 20.00, ordered at noon
+    and received the same day.
+    """
     ordered_at = values.get("ordered_at", datetime.combine(day, time(12)))
     row: Row = dict.fromkeys(RawUserOrderLog.columns)
     row |= {
@@ -119,4 +137,6 @@ def clean_events(rows: Iterable[Row]) -> pa.Table:
 def as_table(rows: Iterable[Row], contract: type[Table]) -> pa.Table:
     """Return rows in the columns and types of a contract."""
     schema = pa.schema([(name, _KINDS[column.type]) for name, column in contract.columns.items()])
-    return pa.Table.from_pylist([{name: row.get(name) for name in contract.columns} for row in rows], schema=schema)
+    return pa.Table.from_pylist(
+        [{name: row.get(name) for name in contract.columns} for row in rows], schema=schema
+    )

@@ -1,4 +1,6 @@
-"""The `ecom` command as tests use it: in this process where speed matters, in one of its own where warnings do."""
+"""The `ecom` command as tests use it: in this process where speed matters,
+in one of its own where warnings do.
+"""
 
 import io
 import json
@@ -27,11 +29,19 @@ HEADER = (
 SMALL = {"ECOM_ORDER_CUSTOMERS_OVER": "0"}
 """The shops of tests have few customers a day."""
 FEW_TABLES = ("--select", '+key:"mart/sessions" or +key:"mart/engagement_daily"')
-"""Words by which a run makes some tables of events only, for tests of what holds whatever the table."""
+"""Words by which a run makes some tables of events only, for tests of what
+holds whatever the table.
+"""
 FEW_SALES = ("--select", '+key:"mart/sales"')
 """The same for orders."""
 UNTIL_DUE = " or ".join(
-    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
+    f'key:"{key}"'
+    for key in (
+        "raw/events",
+        "staging/events",
+        "staging/quarantined_events",
+        "staging/duplicate_events",
+    )
 )
 """The events that deliveries are due from, and what they are made of."""
 ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
@@ -52,7 +62,9 @@ class CommandResult:
 
     @property
     def sentence(self) -> str:
-        """Return the one line of an error; a command that fails prints nothing else but warnings."""
+        """Return the one line of an error;
+        a command that fails prints nothing else but warnings.
+        """
         assert "Traceback" not in self.err
         lines = [line for line in self.err.splitlines() if line.startswith("ecom: ")]
         lines = [line for line in lines if not line.startswith("ecom: warning: ")]
@@ -61,7 +73,10 @@ class CommandResult:
 
 
 def ecom(
-    *arguments: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    home: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> CommandResult:
     """Run a command in this process, with no setting but `home` and those in `env`."""
     out, err, exit_code = io.StringIO(), io.StringIO(), 0
@@ -89,13 +104,21 @@ def ecom(
 
 
 def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a process that runs the command: this one's, without its settings."""
+    """Return the environment of a process that runs the command: this one's,
+    without its settings.
+    """
     share_sql(home)
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    mine = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ECOM_", "DAGSTER_"))
+    }
     return {**mine, "ECOM_HOME": str(home), **SMALL, **(env or {})}
 
 
-def ecom_process(*arguments: str | Path, home: Path, env: Mapping[str, str] | None = None) -> CommandResult:
+def ecom_process(
+    *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None
+) -> CommandResult:
     """Run a command in an interpreter of its own, as a person does."""
     done = subprocess.run(
         [*ECOM, *map(str, arguments)],
@@ -136,7 +159,10 @@ def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, A
 
 def page_views(path: Path, *days: str) -> Path:
     """Write a page view of Ann's at ten o'clock of each day."""
-    rows = [f"e{n},ann,page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,," for n, day in enumerate(days)]
+    rows = [
+        f"e{n},ann,page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,,"
+        for n, day in enumerate(days)
+    ]
     path.write_text("\n".join([HEADER, *rows]) + "\n")
     return path
 

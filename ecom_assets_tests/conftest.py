@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from ecom_assets.core.warehouse.engine import Engine
     from ecom_assets_tests.platform import Platform
 
-gc.disable()  # until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
+# until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
+gc.disable()
 STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
-"""Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow, but for the brief ones."""
+"""Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow,
+but for the brief ones.
+"""
 OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
@@ -37,9 +40,15 @@ ROOM = 4 * 1024**3
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make SQL and Dagster's empty files once, give children back their Ctrl-C, a session a folder of its own."""
-    # What a shell starts in the background ignores Ctrl-C, and so would every process that tests start and interrupt.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    """Make SQL and Dagster's empty files once, give children back their Ctrl-C,
+    a session a folder of its own.
+    """
+    # What a shell starts in the background ignores Ctrl-C, and so would every process that tests
+    # start and interrupt.
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        and threading.current_thread() is threading.main_thread()
+    ):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput") and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-", dir=memory_folder()))
@@ -50,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def memory_folder() -> Path | None:
-    """Return Linux's file system in memory, if it has room: tests wait for the disk a quarter of their time."""
+    """Return Linux's file system in memory, if it has room: tests wait for the
+    disk a quarter of their time.
+    """
     if "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK):
         return None
     has_room = shutil.disk_usage(IN_MEMORY).free > ROOM and _available() > 2 * ROOM
@@ -64,7 +75,9 @@ def _available() -> int:
 
 
 def remember(folder: Path) -> None:
-    """Keep in a folder what tests need again and again; the process that only starts the others loads none of it."""
+    """Keep in a folder what tests need again and again; the process that only starts
+    the others loads none of it.
+    """
     from ecom_assets_tests.known_history import remember_history  # noqa: PLC0415 (loads Dagster)
     from ecom_assets_tests.known_sql import remember_sql  # noqa: PLC0415 (loads Ibis)
 
@@ -73,9 +86,11 @@ def remember(folder: Path) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a long value by its beginning and length: each process would send names of 40 MB to the first one.
+    """Name a long value by its beginning and length: each process would send names
+    of 40 MB to the first one.
 
-    A gzip file begins with the second at which it was made, and each process must give a test the same name.
+    A gzip file begins with the second at which it was made, and each process must give a test the
+    same name.
     """
     if isinstance(val, bytes) and val.startswith(GZIP):
         return f"gzip of {len(val)}"
@@ -85,7 +100,9 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_collection_finish() -> None:
-    """Never look for garbage among what was loaded, and rarely among the rest: a twentieth of the CPU time."""
+    """Never look for garbage among what was loaded, and rarely among the rest:
+    a twentieth of the CPU time.
+    """
     gc.collect()
     gc.freeze()
     collect_rarely()
@@ -93,12 +110,20 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remove that folder, but keep on disk what a failed test left, which somebody may want to see."""
+    """Remove that folder, but keep on disk what a failed test left,
+    which somebody may want to see.
+    """
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is not None:
-        del os.environ["PYTEST_DEBUG_TEMPROOT"], os.environ["TMPDIR"], session.config.stash[TEMPORARY]
+        del (
+            os.environ["PYTEST_DEBUG_TEMPROOT"],
+            os.environ["TMPDIR"],
+            session.config.stash[TEMPORARY],
+        )
         tempfile.tempdir = None
-        getattr(multiprocessing.util, FINALIZERS)()  # as at the end of the process: its sockets are in the folder
+        getattr(
+            multiprocessing.util, FINALIZERS
+        )()  # as at the end of the process: its sockets are in the folder
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             shutil.rmtree(folder, ignore_errors=True)
         elif folder.parent == IN_MEMORY:  # it would take memory until somebody removes it
@@ -109,7 +134,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_process() -> Iterator[None]:
-    """Undo what a command in the test's own process changes: the rights of new files, and settings that it hands on."""
+    """Undo what a command in the test's own process changes: the rights of new files,
+    and settings that it hands on.
+    """
     os.umask(0o022)
     before = set(os.environ)
     yield
@@ -139,7 +166,9 @@ def postgres_warehouse(postgres_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[None]:
-    """Spark in a process of its own, started by the first test that opens it and ended with the session."""
+    """Spark in a process of its own, started by the first test that opens it
+    and ended with the session.
+    """
     yield
     from ecom_assets.core.warehouse.engines.spark.session import end_session  # noqa: PLC0415 (loads Spark's packages)
 
@@ -181,7 +210,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real account; mark what shares a process, is slow by its server or is not sampled."""
+    """Leave out what needs a real account; mark what shares a process,
+    is slow by its server or is not sampled.
+    """
     for item in [*_not_sampled(items)]:
         item.add_marker(pytest.mark.slow)
     for item in items:
@@ -202,19 +233,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str | None:
-    """Return the group of a test whose file fills tables, as each process would write all its statements again."""
-    if item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(item, "fixturenames", ()):
-        # Slow tests together take half an hour, in which one process would work alone: each file is a group.
+    """Return the group of a test whose file fills tables, as each process would write
+    all its statements again.
+    """
+    if item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(
+        item, "fixturenames", ()
+    ):
+        # Slow tests together take half an hour, in which one process would work alone: each file is
+        # a group.
         return f"api/{item.path.stem}" if item.get_closest_marker("slow") else "api"
     module = item.getparent(pytest.Module)
     names = (*getattr(item, "fixturenames", ()), *(vars(module.obj) if module else ()))
-    fills = "platform" in names or any(name.endswith(("Platform", "customer_stories")) for name in names)
-    of_the_page = item.path.stem.startswith("test_metrics_doc")  # these share what is parsed of it, too
-    return ("metrics_doc" if of_the_page else f"{item.path.parent.name}/{item.path.stem}") if fills else None
+    fills = "platform" in names or any(
+        name.endswith(("Platform", "customer_stories")) for name in names
+    )
+    of_the_page = item.path.stem.startswith(
+        "test_metrics_doc"
+    )  # these share what is parsed of it, too
+    return (
+        ("metrics_doc" if of_the_page else f"{item.path.parent.name}/{item.path.stem}")
+        if fills
+        else None
+    )
 
 
 def _not_sampled(items: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield the cases of each test under `sampled(n)` but n of them, evenly spread from the first on."""
+    """Yield the cases of each test under `sampled(n)` but n of them,
+    evenly spread from the first on.
+    """
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("sampled"):

@@ -1,7 +1,8 @@
-"""Runs `ecom run` again and again in children that are killed, without loading its libraries each time.
+"""Runs `ecom run` again and again in children that are killed,
+without loading its libraries each time.
 
-A program of its own, because forking is safe only where no threads run. It reads one JSON line per run, of `Attempt`'s
-fields, and answers with one.
+A program of its own, because forking is safe only where no threads run. It reads one JSON line per
+run, of `Attempt`'s fields, and answers with one.
 """
 
 import json
@@ -25,22 +26,34 @@ from ecom_assets.cli import main
 from ecom_assets.core.warehouse import engine
 from ecom_assets_tests.known_history import remember_history, template
 
-LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.summary.run)
+LOADED_ONCE = (
+    alembic.command,
+    pd,
+    ecom_assets.cli.app,
+    ecom_assets.cli.platform_run,
+    ecom_assets.cli.summary.run,
+)
 """What a run needs, loaded here so that no child has to."""
 UNREPORTED = "metadata_not_yet_reported"
-"""The slice is committed, its metadata are made, and Dagster has not stored that it was materialized."""
+"""The slice is committed, its metadata are made, and Dagster has not stored
+that it was materialized.
+"""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run: in which home, and when it is to die, if at all: at the nth time of a step, or after some seconds."""
+    """One run: in which home, and when it is to die, if at all: at the nth time of a step,
+    or after some seconds.
+    """
 
     home: str
     step: str = ""
     nth: int = 0
     kill_after_s: float | None = None
     arguments: Sequence[str] = ()
-    """What `ecom run` is given beside; with anything, Dagster's empty files are copied instead of made."""
+    """What `ecom run` is given beside; with anything, Dagster's empty files
+    are copied instead of made.
+    """
 
 
 def serve() -> None:
@@ -56,7 +69,10 @@ def serve() -> None:
             time.sleep(attempt.kill_after_s)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        answer = {"exit_code": os.waitstatus_to_exitcode(status), "took_s": time.monotonic() - started}
+        answer = {
+            "exit_code": os.waitstatus_to_exitcode(status),
+            "took_s": time.monotonic() - started,
+        }
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -94,7 +110,9 @@ def _die_at(attempt: Attempt) -> None:
         if step == attempt.step and reached == attempt.nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def listening(begin: Callable[[engine.Engine, str], None]) -> Callable[[engine.Engine, str], None]:
+    def listening(
+        begin: Callable[[engine.Engine, str], None],
+    ) -> Callable[[engine.Engine, str], None]:
         def begin_listening(self: engine.Engine, address: str) -> None:
             begin(self, address)
             self.on_step = announce

@@ -1,4 +1,6 @@
-"""How much of the random is tried: little, always the same, in `make test`; more, at random, in `make test-all`."""
+"""How much of the random is tried: little, always the same, in `make test`; more, at random,
+in `make test-all`.
+"""
 
 import os
 from collections.abc import Sequence
@@ -6,8 +8,12 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, settings
 
 FEWEST = 2
-PERCENT = int(os.environ.get("RANDOM_EXAMPLES", "0"))  # without ECOM_: the platform refuses what is no setting
-"""The percentage of all examples that `make test-all` tries; 0 in `make test`, which tries a twentieth."""
+PERCENT = int(
+    os.environ.get("RANDOM_EXAMPLES", "0")
+)  # without ECOM_: the platform refuses what is no setting
+"""The percentage of all examples that `make test-all` tries; 0 in `make test`,
+which tries a twentieth.
+"""
 
 
 def examples(count: int) -> settings:

@@ -1,7 +1,9 @@
-"""Dagster's empty files, made once per process and copied: making them takes longer than most runs of tests.
+"""Dagster's empty files, made once per process and copied: making them takes
+longer than most runs of tests.
 
-A test that is about the files themselves finds what Dagster would have made. Dagster's ninety migrations, by which each
-instance looks up the newest one for each of its three storages, are loaded once per process too.
+A test that is about the files themselves finds what Dagster would have made. Dagster's ninety
+migrations, by which each instance looks up the newest one for each of its three storages, are
+loaded once per process too.
 """
 
 import os
@@ -26,7 +28,9 @@ _initdb = SqliteEventLogStorage._initdb  # noqa: SLF001 (it is what makes a run'
 
 
 def remember_history() -> None:
-    """Let this process copy the files of an instance and of a run, where there are none yet, and keep migrations."""
+    """Let this process copy the files of an instance and of a run, where there are none yet,
+    and keep migrations.
+    """
     ScriptDirectory.from_config = _migrations  # type: ignore[method-assign]  # as below
     dg.DagsterInstance.get = staticmethod(_in_copied_home)  # type: ignore[method-assign]  # as a test may
     dg.DagsterInstance.local_temp = staticmethod(_in_copied_folder)  # type: ignore[method-assign]
@@ -60,7 +64,11 @@ def _copy_to(folder: Path) -> None:
         shutil.copytree(template() / name, folder / name, copy_function=shutil.copyfile)
 
 
-def _copied_file(storage: SqliteEventLogStorage, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 (as Dagster's)
+def _copied_file(
+    storage: SqliteEventLogStorage,
+    engine: Engine,
+    for_index_shard: bool = False,  # noqa: FBT001, FBT002 (as Dagster's)
+) -> None:
     path = Path(engine.url.database or "")
     if for_index_shard or (path.exists() and path.stat().st_size):
         _initdb(storage, engine, for_index_shard)

@@ -1,4 +1,5 @@
-"""Statements for DuckDB, kept for all tests of a session: writing them takes much longer than running them.
+"""Statements for DuckDB, kept for all tests of a session: writing them takes much
+longer than running them.
 
 Warehouses of tests are alike, so that one's statement is another's.
 `ecom_assets/core/warehouse/sql_text.py` says why no kept statement can be wrong.
@@ -13,7 +14,9 @@ _SHARED: list[Path] = []
 
 
 def remember_sql(path: Path) -> None:
-    """Keep the statements of this process in a file that all of the session's processes share, and in no other."""
+    """Keep the statements of this process in a file that all of the session's processes share,
+    and in no other.
+    """
     _SHARED[:] = [path]
     STATEMENTS.keep_in(path)
     STATEMENTS.keep_in = lambda path: None  # type: ignore[method-assign]  # noqa: ARG005 (the names of the method)

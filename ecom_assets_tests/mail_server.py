@@ -1,4 +1,6 @@
-"""A real SMTP server in the test's own process: with or without TLS and login, and with faults on demand."""
+"""A real SMTP server in the test's own process: with or without TLS and login,
+and with faults on demand.
+"""
 
 import ssl
 import warnings
@@ -28,7 +30,9 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Mailbox:
-    """What arrived; `answers` are given to the next messages instead of taking them, `refused` recipients never."""
+    """What arrived; `answers` are given to the next messages instead of taking them,
+    `refused` recipients never.
+    """
 
     port: int
     messages: list[EmailMessage] = field(default_factory=list)
@@ -39,7 +43,12 @@ class Mailbox:
     goodbye: str = "221 Bye"
 
     async def handle_EHLO(  # noqa: N802 (aiosmtpd's name)
-        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+        self,
+        _server: SMTP,
+        session: Session,
+        _envelope: Envelope,
+        hostname: str,
+        responses: list[str],
     ) -> list[str]:
         """Count who comes."""
         self.session_count += 1
@@ -47,7 +56,12 @@ class Mailbox:
         return responses
 
     async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
     ) -> str:
         """Take a recipient, or not."""
         if address in self.refused:
@@ -85,17 +99,23 @@ class Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
         now = datetime.now(UTC)
         certificate = (
-            x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+            x509.CertificateBuilder(
+                issuer_name=name, subject_name=name, public_key=key.public_key()
+            )
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False
+            )
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256())
         )
         made = cls(folder / "certificate.pem")
         private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
         made.file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
         return made
@@ -114,10 +134,20 @@ def mail_server(
 ) -> Iterator[Mailbox]:
     """Serve until the test is done; with `login`, mail without one is refused."""
     mailbox = Mailbox(free_port())
-    options: dict[str, Any] = {"auth_required": login, "auth_require_tls": False, "authenticator": _known}
+    options: dict[str, Any] = {
+        "auth_required": login,
+        "auth_require_tls": False,
+        "authenticator": _known,
+    }
     if starttls:
         options |= {"tls_context": starttls.context, "require_starttls": True}
-    controller = _Server(mailbox, hostname=HOST, port=mailbox.port, ssl_context=tls.context if tls else None, **options)
+    controller = _Server(
+        mailbox,
+        hostname=HOST,
+        port=mailbox.port,
+        ssl_context=tls.context if tls else None,
+        **options,
+    )
     controller.start()
     mailbox.session_count = 0
     try:
@@ -129,12 +159,16 @@ def mail_server(
 class _Server(Controller):
     def factory(self) -> SMTP:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of logins without TLS, which some shops' servers have
+            warnings.simplefilter(
+                "ignore"
+            )  # it warns of logins without TLS, which some shops' servers have
             served: SMTP = super().factory()  # type: ignore[no-untyped-call]  # aiosmtpd leaves its type out
             return served
 
 
-def _known(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
+def _known(
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object
+) -> AuthResult:
     assert isinstance(data, LoginPassword)
     is_known = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
     return AuthResult(success=is_known, handled=False)

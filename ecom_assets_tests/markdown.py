@@ -18,7 +18,9 @@ class Section:
     @property
     def tables(self) -> list[list[Line]]:
         """Return every table, a row as column to cell; backticks are left out."""
-        return [_rows(block) for block in re.findall(r"(?:^\|.*\n)+", self.text + "\n", re.MULTILINE)]
+        return [
+            _rows(block) for block in re.findall(r"(?:^\|.*\n)+", self.text + "\n", re.MULTILINE)
+        ]
 
     @property
     def code(self) -> list[str]:
@@ -43,7 +45,12 @@ def sections(page: str) -> Iterator[tuple[str, str]]:
 
 
 def _hide_comments_in_code(text: str) -> str:
-    return re.sub(r"^```.*?^```$", lambda block: block[0].replace("#", "\0"), text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(
+        r"^```.*?^```$",
+        lambda block: block[0].replace("#", "\0"),
+        text,
+        flags=re.MULTILINE | re.DOTALL,
+    )
 
 
 def _rows(block: str) -> list[Line]:

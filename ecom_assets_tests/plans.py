@@ -1,6 +1,8 @@
-"""Random histories of a small world: what people did, when it arrived, and in what order days were run.
+"""Random histories of a small world: what people did, when it arrived,
+and in what order days were run.
 
-A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is run.
+A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range
+of days is run.
 """
 
 import json
@@ -15,9 +17,18 @@ from ecom_assets_tests.builders import Row, received
 EVENT_DAYS = 4
 LATE_DAYS = 1
 KINDS = (
-    "page_view", "page_view", "page_view", "product_view", "add_to_cart", "purchase", "refund",
-    "search", "category_view", "$wish", "alias",
-)  # fmt: skip
+    "page_view",
+    "page_view",
+    "page_view",
+    "product_view",
+    "add_to_cart",
+    "purchase",
+    "refund",
+    "search",
+    "category_view",
+    "$wish",
+    "alias",
+)
 CORRUPTIONS: Sequence[Row] = (
     {"event_id": None},
     {"event_at": None, "event_date": None, "event_timestamp": "yesterday"},
@@ -40,8 +51,12 @@ class World:
 
     @property
     def arrival_days(self) -> Days:
-        """Days on which rows may arrive: from the day before the first event to long after the last."""
-        return Days.between(self.first, self.first + timedelta(days=EVENT_DAYS)).widened(before=1, after=LATE_DAYS + 1)
+        """Days on which rows may arrive: from the day before the first
+        event to long after the last.
+        """
+        return Days.between(self.first, self.first + timedelta(days=EVENT_DAYS)).widened(
+            before=1, after=LATE_DAYS + 1
+        )
 
     @property
     def all_days(self) -> Days:
@@ -79,10 +94,18 @@ class Plan:
 
 
 TABLES = (
-    "duplicate_events", "quarantined_events", "identity_links", "shared_ids", "merged_users", "events",
-    "session_events", "session_days",
-    "sessions", "funnel_entries", "conversion_funnel",
-)  # fmt: skip
+    "duplicate_events",
+    "quarantined_events",
+    "identity_links",
+    "shared_ids",
+    "merged_users",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "funnel_entries",
+    "conversion_funnel",
+)
 PEOPLE = ("anna", "anna", "ben", "carl", None)
 PAGES: Sequence[Row] = (
     {},
@@ -96,7 +119,9 @@ GAPS_S = (0, 5, 11, 600, 1799, 1800, 1801, 2400)
 
 
 def random_plan(world: World, dice: random.Random) -> Plan:
-    """Either all arrives, is run, and then some days change, or days arrive and are run as they come."""
+    """Either all arrives, is run, and then some days change, or days arrive
+    and are run as they come.
+    """
     rows = [row for _ in range(dice.randint(1, 12)) for row in _burst(world, dice)]
     rows = [row | {"event_id": f"e{number:03}"} for number, row in enumerate(rows)]
     rows += [_copy(world, dice, dice.choice(rows)) for _ in range(dice.choice((0, 4, 12)))]
@@ -111,7 +136,10 @@ def random_plan(world: World, dice: random.Random) -> Plan:
         dice.shuffle(steps)
         steps = steps[: dice.randint(2, len(steps))]
     for _ in range(dice.randint(0, 5)):
-        steps.insert(dice.randint(len(steps) // 2, len(steps)), dice.choice((_arrival(dice, rows), _run(world, dice))))
+        steps.insert(
+            dice.randint(len(steps) // 2, len(steps)),
+            dice.choice((_arrival(dice, rows), _run(world, dice))),
+        )
     return Plan(tuple(rows), tuple(steps))
 
 
@@ -123,14 +151,27 @@ def due_on(day: date, rows: Sequence[Row]) -> tuple[int, ...]:
 def _burst(world: World, dice: random.Random) -> list[Row]:
     """A few events of one visitor around a midnight, or a chain without a gap over several days."""
     person = dice.choice(PEOPLE)
-    who = {"user_id": person, "session_id": dice.choice(("s1", "s2", None) if person else ("s1", "s2"))}
+    who = {
+        "user_id": person,
+        "session_id": dice.choice(("s1", "s2", None) if person else ("s1", "s2")),
+    }
     who["anonymous_id"] = dice.choice((None, "d1", "d1", "d2"))
     offset_s = dice.choice((dice.choice(OFFSETS_S), dice.randint(-2400, 2400)))
     start = world.near_midnight(dice.randint(0, EVENT_DAYS), offset_s, dice.choice((0, 0, 1, -1)))
-    gaps = [1800] * dice.randint(20, 120) if dice.random() < 0.15 else dice.choices(GAPS_S, k=dice.randint(0, 5))
+    gaps = (
+        [1800] * dice.randint(20, 120)
+        if dice.random() < 0.15
+        else dice.choices(GAPS_S, k=dice.randint(0, 5))
+    )
     late = dice.choice(((0,), (-1,), (0, 0, 1), (-1, 0, 1), (0, LATE_DAYS, LATE_DAYS + 1)))
     return [
-        _row(world, start + timedelta(seconds=sum(gaps[:n])), dice.choice(KINDS), dice.choice(late), who)
+        _row(
+            world,
+            start + timedelta(seconds=sum(gaps[:n])),
+            dice.choice(KINDS),
+            dice.choice(late),
+            who,
+        )
         | dice.choice(PAGES)
         for n in range(len(gaps) + 1)
     ]
@@ -140,7 +181,11 @@ def _row(world: World, moment: datetime, kind: str, late: int, who: Row) -> Row:
     row = received("", moment, timezone=world.timezone, event_type=kind, **who)
     days = world.arrival_days.dates
     row["received_date"] = min(max(row["event_date"] + timedelta(days=late), days[0]), days[-1])
-    row["product_category"] = {"product_view": "hats", "add_to_cart": "shoes", "category_view": "shoes"}.get(kind)
+    row["product_category"] = {
+        "product_view": "hats",
+        "add_to_cart": "shoes",
+        "category_view": "shoes",
+    }.get(kind)
     row["page_url"] = "https://shop.test/?q=Red+hat" if kind == "search" else None
     if kind == "alias":
         row["properties"] = json.dumps({"previous_id": PEOPLE[moment.minute % 3]})
@@ -153,7 +198,12 @@ def _copy(world: World, dice: random.Random, original: Row) -> Row:
     if dice.random() < 0.7:
         days_apart = (original["received_date"] - world.first).days + dice.choice((0, 1, 2, 3))
         moment = world.near_midnight(min(days_apart, EVENT_DAYS), dice.choice(OFFSETS_S), 0)
-        copy = received(original["event_id"], moment, timezone=world.timezone, user_id=dice.choice(("anna", "ben")))
+        copy = received(
+            original["event_id"],
+            moment,
+            timezone=world.timezone,
+            user_id=dice.choice(("anna", "ben")),
+        )
     copy["received_date"] = copy["event_date"] + timedelta(days=dice.choice((-1, 0, 0, 1)))
     return copy
 

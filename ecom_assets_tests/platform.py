@@ -1,7 +1,8 @@
 """The platform's tables materialized without Dagster, for tests that need hundreds of runs.
 
-The assets compute as they do under Dagster (`TableAsset.output`), and slices are replaced as they are there; only the
-run is not Dagster's, and a table is not computed before something reads it, receives rows or runs again.
+The assets compute as they do under Dagster (`TableAsset.output`), and slices are replaced as they
+are there; only the run is not Dagster's, and a table is not computed before something reads it,
+receives rows or runs again.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,12 +54,16 @@ NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
 
 class Platform:
-    """One warehouse in memory, with every asset that is made of events or customers, after the raw ones."""
+    """One warehouse in memory, with every asset that is made of events or customers,
+    after the raw ones.
+    """
 
     raw: type[Table] = RawEvents
 
     def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
-        """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
+        """Open an empty warehouse; `rule` replaces definitions that assets ask for,
+        by parameter name.
+        """
         self.settings = settings or Settings(home=Path("never written"))
         self.rules: dict[str, Any] = (
             rules(self.settings)
@@ -107,20 +112,30 @@ class Platform:
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
         self._compute()
-        self._left = [(asset, days) for asset in self.assets if only is None or asset.contract.name in only]
+        self._left = [
+            (asset, days) for asset in self.assets if only is None or asset.contract.name in only
+        ]
 
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
-        """Return what an asset computes in a run over a range of days, and the days that it replaces."""
+        """Return what an asset computes in a run over a range of days,
+        and the days that it replaces.
+        """
         whole = asset.is_widened or asset.widened_by is not None
-        tables = {name: self._slice(reads, days, whole=whole) for name, reads in asset.reads.items()}
-        actual = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
+        tables = {
+            name: self._slice(reads, days, whole=whole) for name, reads in asset.reads.items()
+        }
+        actual = asset.output(
+            days, {**self.rules, **tables, "warehouse": self._engine}, self._engine
+        )
         return actual if isinstance(actual, SliceOutput) else SliceOutput(actual, days)
 
     def touched(self, arrival_days: Iterable[date]) -> Days:
         """Return the event days that a change of what arrived on some days can touch."""
         late_days = self.settings.late_days
         return Days.from_dates(
-            day + timedelta(days=n) for day in arrival_days for n in range(-late_days, late_days + 3)
+            day + timedelta(days=n)
+            for day in arrival_days
+            for n in range(-late_days, late_days + 3)
         )
 
     def table(self, contract: type[Table]) -> ir.Table:
@@ -131,15 +146,22 @@ class Platform:
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a whole table's rows as mappings, in the order of its key."""
         table = self.table(contract)
-        actual: list[Row] = table.order_by([*contract.key] or table.columns).to_pyarrow().to_pylist()
+        actual: list[Row] = (
+            table.order_by([*contract.key] or table.columns).to_pyarrow().to_pylist()
+        )
         return actual
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the sorted rows of every table but raw, by name."""
-        return {asset.contract.qualified_name(): as_rows(self.engine, asset.contract) for asset in self.assets}
+        return {
+            asset.contract.qualified_name(): as_rows(self.engine, asset.contract)
+            for asset in self.assets
+        }
 
     def by_day(self, contract: type[Table]) -> dict[date, list[tuple[Any, ...]]]:
-        """Return a table's sorted rows by day; one that is not cut by day has all of them on no day."""
+        """Return a table's sorted rows by day; one that is not cut by day
+        has all of them on no day.
+        """
         if contract.day_column is None:
             return {date.min: self._as_rows(contract)}
         position = list(contract.columns).index(contract.day_column)
@@ -152,7 +174,12 @@ class Platform:
         """Empty every table."""
         self._left = []
         self.rules["order_source"].dates = frozenset()
-        contracts: list[type[Table]] = [self.raw, RawCustomers, EmptyDays, *(asset.contract for asset in self.assets)]
+        contracts: list[type[Table]] = [
+            self.raw,
+            RawCustomers,
+            EmptyDays,
+            *(asset.contract for asset in self.assets),
+        ]
         for contract in contracts:
             self.engine.ensure(contract)
             self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
@@ -163,7 +190,9 @@ class Platform:
         self._engine.close()
 
     def _compute(self, contract: type[Table] | None = None) -> None:
-        """Compute what is left of the last run: all of it, or one table and those that it is made from."""
+        """Compute what is left of the last run: all of it, or one table and
+        those that it is made from.
+        """
         left, self._left = self._left, []
         needed = {asset.contract for asset, _ in left} if contract is None else {contract}
         for asset, _ in reversed(left):
@@ -186,9 +215,15 @@ class Platform:
         self._engine.con.con.register("landed", as_table(rows, self.raw))
 
     def _remembering(self, asset: TableAsset) -> TableAsset:
-        """Return the asset with functions that write the expression of the same arguments once: random plans repeat."""
+        """Return the asset with functions that write the expression of the same arguments once:
+        random plans repeat.
+        """
         invalidation = asset.invalidated_by
-        kept = replace(invalidation, function=self._once(invalidation.function)) if invalidation else None
+        kept = (
+            replace(invalidation, function=self._once(invalidation.function))
+            if invalidation
+            else None
+        )
         return replace(asset, function=self._once(asset.function), invalidated_by=kept)
 
     def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -201,7 +236,8 @@ class Platform:
                 actual = function(**arguments)
                 has_read = self._statement_count > before
                 if has_read or not isinstance(actual, ir.Table) or not self._engine.holds(actual):
-                    return actual  # it has something in it of the rows that are there now, such as their places
+                    # it has something in it of the rows that are there now, such as their places
+                    return actual
                 self._remembered[key] = actual
             return self._remembered[key]
 
@@ -229,12 +265,16 @@ class Platform:
             return table
         if (reads, days) not in self._remembered:
             seen = days.widened(before=reads.days_before, after=reads.days_after)
-            self._remembered[reads, days] = table.filter(seen.contain(table[reads.contract.day_column]))
+            self._remembered[reads, days] = table.filter(
+                seen.contain(table[reads.contract.day_column])
+            )
         return self._remembered[reads, days]
 
 
 class OrderPlatform(Platform):
-    """One warehouse in memory, with every asset that is made of order lines, after `raw/user_order_log`."""
+    """One warehouse in memory, with every asset that is made of order lines,
+    after `raw/user_order_log`.
+    """
 
     raw = RawUserOrderLog
 
@@ -244,7 +284,9 @@ class OrderPlatform(Platform):
 
 
 class ShopPlatform(Platform):
-    """One warehouse in memory, with every asset that is made of events or order lines, after the raw ones."""
+    """One warehouse in memory, with every asset that is made of events or order lines,
+    after the raw ones.
+    """
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
@@ -268,7 +310,9 @@ class ShopPlatform(Platform):
 def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:
     """Return a whole table as sorted tuples."""
     engine.ensure(contract)
-    rows = engine.con.raw_sql(f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}").fetchall()
+    rows = engine.con.raw_sql(
+        f"SELECT {', '.join(contract.columns)} FROM {contract.qualified_name()}"
+    ).fetchall()
     return sorted(rows, key=repr)
 
 

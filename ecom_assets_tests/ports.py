@@ -4,7 +4,9 @@ import secrets
 import socket
 
 FIRST, END = 10_000, 32_768
-"""Below the ports that Linux gives to outgoing connections, which other processes open all the time."""
+"""Below the ports that Linux gives to outgoing connections, which other
+processes open all the time.
+"""
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -11,7 +11,9 @@ import psycopg
 
 NUMBERS = itertools.count()
 HASTE = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
-"""Nothing of these servers outlives a session: waiting for the disk, most of all when they end, is for nothing."""
+"""Nothing of these servers outlives a session: waiting for the disk, most of all when they end,
+is for nothing.
+"""
 
 
 @contextmanager

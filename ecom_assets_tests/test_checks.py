@@ -1,4 +1,5 @@
-"""Every check holds on a small good shop, and goes red for a defect of each kind that it checks to catch.
+"""Every check holds on a small good shop, and goes red for a defect of each
+kind that it checks to catch.
 
 Defects are planted by SQL in a finished table, as a fault of the platform would leave them.
 """
@@ -12,7 +13,12 @@ import ibis
 import pytest
 
 from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays, IdentityAliases, MergedUsers, SharedIds
+from ecom_assets.behaviour.identity.contracts import (
+    ChangedVisitorDays,
+    IdentityAliases,
+    MergedUsers,
+    SharedIds,
+)
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.customers.contracts import RawCustomers
 from ecom_assets.core.errors import WarehouseError
@@ -39,19 +45,27 @@ VISIT: list[Step] = [
 
 
 EMPTY_HERE = {IdentityAliases, SharedIds, MergedUsers, ChangedVisitorDays}
-"""Tables without rows: nobody has two ids, no id is shared, and a single run changes no other day."""
+"""Tables without rows: nobody has two ids, no id is shared, and a single run changes no other day.
+"""
 
 
 @pytest.fixture(scope="module")
 def good_shop() -> Iterator[Platform]:
-    """Two visitors over two days, one of them across midnight, with a surplus copy and a broken row."""
+    """Two visitors over two days, one of them across midnight, with a
+    surplus copy and a broken row.
+    """
     loyal = VisitorSegment.from_definition("loyal", {"did": "page_view"})
     platform = Platform(declared_segments=(loyal,))
     people_at_once = journeys({"anna": VISIT, "ben": VISIT[:2]})
-    rows = [row | {"referrer_url": "https://www.google.com/", "anonymous_id": "d1"} for row in people_at_once]
+    rows = [
+        row | {"referrer_url": "https://www.google.com/", "anonymous_id": "d1"}
+        for row in people_at_once
+    ]
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]
     platform.receive(rows, DAYS)
-    platform.receive_customers([*people(1, 2), people(1)[0] | {"city": "Bonn"}, {"id": "none"}], DAY_ONE)
+    platform.receive_customers(
+        [*people(1, 2), people(1)[0] | {"city": "Bonn"}, {"id": "none"}], DAY_ONE
+    )
     platform.receive_customers([people(1)[0] | {"city": "Paris"}], DAY_ONE + timedelta(days=1))
     platform.run(DAYS)
     for contract in ALL:  # those of sales too, outside of any transaction
@@ -80,31 +94,46 @@ def check(platform: Platform, name: str) -> TableCheck:
 
 def result(platform: Platform, table_check: TableCheck, days: Days | None = DAYS) -> CheckResult:
     """Run a check on the tables as they are."""
-    return table_check.evaluate(days, *(platform.table(contract) for contract in table_check.tables))
+    return table_check.evaluate(
+        days, *(platform.table(contract) for contract in table_check.tables)
+    )
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
-def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
+def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(
+    shop: Platform, days: Days | None
+) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
-    evaluated = [table_check for table_check in checks(shop.settings) if ours.issuperset(table_check.tables)]
+    evaluated = [
+        table_check for table_check in checks(shop.settings) if ours.issuperset(table_check.tables)
+    ]
     # Of so few rows the one that is broken is more than a twentieth.
-    evaluated = [evaluation for evaluation in evaluated if evaluation.name != "very_few_were_refused"]
+    evaluated = [
+        evaluation for evaluation in evaluated if evaluation.name != "very_few_were_refused"
+    ]
     assert {evaluation.contract for evaluation in evaluated} == ours, (
         "sales and stock are looked at by the tests of their own checks"
     )
     for evaluation in evaluated:
         actual = result(shop, evaluation, days)
         assert (actual.broken_count, actual.examples) == (0, []), evaluation.name
-        # The reasons of days are compared with those of days before, and of all of history there are none before.
-        if evaluation.contract not in EMPTY_HERE and (days or evaluation.name != "reasons_are_usual"):
-            assert actual.looked_at_count > 0, f"{evaluation.contract.qualified_name()}: {evaluation.name}"
+        # The reasons of days are compared with those of days before, and of all of history there
+        # are none before.
+        if evaluation.contract not in EMPTY_HERE and (
+            days or evaluation.name != "reasons_are_usual"
+        ):
+            assert actual.looked_at_count > 0, (
+                f"{evaluation.contract.qualified_name()}: {evaluation.name}"
+            )
 
 
 def test_a_purchase_below_zero_lowers_sums_and_stops_nothing() -> None:
     platform = Platform()
     back: Step = ("09:30", "purchase", {"cart_amount": -50})
-    platform.receive(journeys({"anna": [*VISIT, back], "ben": [*VISIT[:3], back], "cleo": [back]}), DAYS)
+    platform.receive(
+        journeys({"anna": [*VISIT, back], "ben": [*VISIT[:3], back], "cleo": [back]}), DAYS
+    )
     platform.run(DAYS)
     for asset in platform.assets:
         actual = result(platform, contract_holds.contract_check(asset.contract))
@@ -131,17 +160,32 @@ DEFECTS: dict[str, tuple[str, str]] = {
     "a customer is lost": (RECEIVED, "DELETE FROM staging.customers WHERE customer_id = '2'"),
     "a quarantined customer is forgotten": (RECEIVED, "DELETE FROM staging.quarantined_customers"),
     "a copy of a customer is forgotten": (RECEIVED, "DELETE FROM staging.duplicate_customers"),
-    "too many copies of a customer are counted": (RECEIVED, "UPDATE staging.duplicate_customers SET surplus_count = 2"),
+    "too many copies of a customer are counted": (
+        RECEIVED,
+        "UPDATE staging.duplicate_customers SET surplus_count = 2",
+    ),
     "a record of a customer arrives after the versions": (
         RECEIVED,
-        f"INSERT INTO raw.customers BY NAME SELECT * REPLACE ('3' AS customer_id, 9 AS record_number) FROM {SECOND}",
+        (
+            "INSERT INTO raw.customers BY NAME SELECT * REPLACE ('3' AS customer_id, 9 AS "
+            f"record_number) FROM {SECOND}"
+        ),
     ),
     "a customer is two at once": (
         RECEIVED,
-        f"INSERT INTO staging.customers BY NAME SELECT * REPLACE (DATE '2026-03-09' AS valid_from) FROM {SECOND_NOW}",
+        (
+            "INSERT INTO staging.customers BY NAME SELECT * REPLACE (DATE '2026-03-09' AS "
+            f"valid_from) FROM {SECOND_NOW}"
+        ),
     ),
-    "no version is current": (CURRENT, "UPDATE staging.customers SET is_current = FALSE WHERE customer_id = '2'"),
-    "an old version is current": (CURRENT, "UPDATE staging.customers SET is_current = TRUE WHERE customer_id = '1'"),
+    "no version is current": (
+        CURRENT,
+        "UPDATE staging.customers SET is_current = FALSE WHERE customer_id = '2'",
+    ),
+    "an old version is current": (
+        CURRENT,
+        "UPDATE staging.customers SET is_current = TRUE WHERE customer_id = '1'",
+    ),
     "a version ends before the next begins": (
         CURRENT,
         "UPDATE staging.customers SET valid_to = valid_from WHERE NOT is_current",
@@ -152,10 +196,16 @@ DEFECTS: dict[str, tuple[str, str]] = {
     ),
     "an old version of a customer is counted": (
         PROFILES,
-        "UPDATE mart.customer_profiles SET customer_count = customer_count + 1 WHERE value = 'basic'",
+        (
+            "UPDATE mart.customer_profiles SET customer_count = customer_count + 1 WHERE value = "
+            "'basic'"
+        ),
     ),
     "a customer is fetched after the profiles": (PROFILES, f"DELETE FROM {SECOND_NOW}"),
-    "a received row is lost in cleaning": (ACCOUNTING, "DELETE FROM staging.events WHERE event_id = 'ben-0'"),
+    "a received row is lost in cleaning": (
+        ACCOUNTING,
+        "DELETE FROM staging.events WHERE event_id = 'ben-0'",
+    ),
     "a clean event is there twice": (
         ACCOUNTING,
         "INSERT INTO staging.events SELECT * FROM staging.events LIMIT 1",
@@ -166,8 +216,14 @@ DEFECTS: dict[str, tuple[str, str]] = {
         ACCOUNTING,
         "UPDATE staging.duplicate_events SET surplus_count = 2",
     ),
-    "rows arrive after the cleaning": (ACCOUNTING, "INSERT INTO raw.events SELECT * FROM raw.events"),
-    "a numbered event is lost": (FRAGMENTS, "DELETE FROM mart.session_events WHERE event_id = 'anna-1'"),
+    "rows arrive after the cleaning": (
+        ACCOUNTING,
+        "INSERT INTO raw.events SELECT * FROM raw.events",
+    ),
+    "a numbered event is lost": (
+        FRAGMENTS,
+        "DELETE FROM mart.session_events WHERE event_id = 'anna-1'",
+    ),
     "a fragment is lost": (FRAGMENTS, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
     "a fragment counts one event too many": (
         FRAGMENTS,
@@ -178,25 +234,46 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "DELETE FROM staging.events; DELETE FROM mart.session_events",
     ),
     "a session is lost": (HOMES, "DELETE FROM mart.sessions WHERE visitor_id = 'ben'"),
-    "a session outlives its fragments": (HOMES, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
+    "a session outlives its fragments": (
+        HOMES,
+        "DELETE FROM mart.session_days WHERE visitor_id = 'ben'",
+    ),
     "a session ends at midnight though it went on": (
         HOMES,
-        f"UPDATE mart.sessions SET ended_at = started_at, ended_date = started_date WHERE {ANNA_CROSSES}",
+        (
+            "UPDATE mart.sessions SET ended_at = started_at, ended_date = started_date WHERE "
+            f"{ANNA_CROSSES}"
+        ),
     ),
     "a fragment is in two sessions": (
         HOMES,
-        f"INSERT INTO mart.sessions BY NAME SELECT * REPLACE ('2' AS session_id) FROM {ANNA_CROSSING}",
+        (
+            "INSERT INTO mart.sessions BY NAME SELECT * REPLACE ('2' AS session_id) FROM "
+            f"{ANNA_CROSSING}"
+        ),
     ),
     "a session counts one event too few": (
         HOMES,
         f"UPDATE mart.sessions SET event_count = 1 WHERE {ANNA_CROSSES}",
     ),
-    "a later step has more": (NARROW, "UPDATE mart.conversion_funnel SET unit_count = 9 WHERE step = 3"),
-    "a category is lost": (TOTAL, "DELETE FROM mart.conversion_funnel WHERE product_category = 'hats'"),
-    "a total is lost": (TOTAL, "DELETE FROM mart.conversion_funnel WHERE product_category = '(all)'"),
+    "a later step has more": (
+        NARROW,
+        "UPDATE mart.conversion_funnel SET unit_count = 9 WHERE step = 3",
+    ),
+    "a category is lost": (
+        TOTAL,
+        "DELETE FROM mart.conversion_funnel WHERE product_category = 'hats'",
+    ),
+    "a total is lost": (
+        TOTAL,
+        "DELETE FROM mart.conversion_funnel WHERE product_category = '(all)'",
+    ),
     "a category has one too many": (
         TOTAL,
-        "UPDATE mart.conversion_funnel SET unit_count = unit_count + 1 WHERE product_category = 'hats'",
+        (
+            "UPDATE mart.conversion_funnel SET unit_count = unit_count + 1 WHERE product_category "
+            "= 'hats'"
+        ),
     ),
     "a day of engagement is lost": (
         ENGAGED,
@@ -243,7 +320,10 @@ DEFECTS: dict[str, tuple[str, str]] = {
     ),
     "a value is missing": (
         "mart.sessions: contract_holds",
-        ("ALTER TABLE mart.sessions ALTER is_engaged DROP NOT NULL; UPDATE mart.sessions SET is_engaged = NULL"),
+        (
+            "ALTER TABLE mart.sessions ALTER is_engaged DROP NOT NULL; UPDATE mart.sessions SET "
+            "is_engaged = NULL"
+        ),
     ),
 }
 
@@ -259,13 +339,21 @@ def test_a_check_goes_red_when(shop: Platform, defect: str) -> None:
     assert actual.examples
 
 
-def test_many_keys_are_compared_a_few_days_at_a_time(shop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_keys_are_compared_a_few_days_at_a_time(
+    shop: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = check(shop, "staging.events: contract_holds")
     whole = result(shop, held)
-    monkeypatch.setattr(contract_holds, "KEYS_AT_ONCE", 3)  # the first day has six events, the second two
+    monkeypatch.setattr(
+        contract_holds, "KEYS_AT_ONCE", 3
+    )  # the first day has six events, the second two
     assert result(shop, held) == whole
-    shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'anna-4'")
-    shop.engine.execute("INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'ben-0'")
+    shop.engine.execute(
+        "INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'anna-4'"
+    )
+    shop.engine.execute(
+        "INSERT INTO staging.events SELECT * FROM staging.events WHERE event_id = 'ben-0'"
+    )
     assert result(shop, held).broken_count == 2
 
 
@@ -287,7 +375,9 @@ def test_no_example_names_a_visitor(shop: Platform) -> None:
     checks(Platform().settings),
     ids=lambda table_check: f"{table_check.contract.qualified_name()} {table_check.name}",
 )
-def test_a_check_that_cannot_look_raises_instead_of_passing(shop: Platform, table_check: TableCheck) -> None:
+def test_a_check_that_cannot_look_raises_instead_of_passing(
+    shop: Platform, table_check: TableCheck
+) -> None:
     tables = [shop.table(contract) for contract in table_check.tables]
     shop.engine.execute(f"DROP TABLE IF EXISTS {table_check.tables[0].qualified_name()}")
     with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):

@@ -1,4 +1,6 @@
-"""Rules that the code keeps, as tests: sizes, docstrings, who may import what, who may read the environment."""
+"""Rules that the code keeps, as tests: sizes, docstrings, who may import what,
+who may read the environment.
+"""
 
 import ast
 import io
@@ -17,14 +19,21 @@ pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
-ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+ALL = [
+    *SOURCES,
+    *sorted((ROOT / "ecom_assets_tests").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
+]
 RENEWING = sorted((ROOT / "renew").glob("*.py"))
 SUBJECTS = [name for name in registry.SUBJECTS if name != "ecom_assets.outputs.delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
-    "ecom_assets/behaviour/events/late_rows.py",  # sees days of raw events being replaced, and notes what they change
-    "ecom_assets/commerce/orders/held_days.py",  # keeps since when a day is held, and who released it
-    "ecom_assets/commerce/sales/source_days.py",  # asks the open warehouse which days of each source are known
+    # sees days of raw events being replaced, and notes what they change
+    "ecom_assets/behaviour/events/late_rows.py",
+    # keeps since when a day is held, and who released it
+    "ecom_assets/commerce/orders/held_days.py",
+    # asks the open warehouse which days of each source are known
+    "ecom_assets/commerce/sales/source_days.py",
     "ecom_assets/commerce/reconciliation/restatements.py",  # sees slices being replaced
     "ecom_assets/behaviour/funnels/kernel/counts.py",  # the fast way on DuckDB
     "ecom_assets/behaviour/funnels/kernel/passes.py",
@@ -68,9 +77,14 @@ def test_a_file_says_first_what_lives_there() -> None:
 
 def test_a_class_name_is_used_once() -> None:
     names = Counter(
-        node.name.lstrip("_") for path in SOURCES for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)
+        node.name.lstrip("_")
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef)
     )
-    assert [name for name, count in names.items() if count > 1] == [], "put the subject in front of the name"
+    assert [name for name, count in names.items() if count > 1] == [], (
+        "put the subject in front of the name"
+    )
 
 
 def test_what_is_public_says_what_it_does() -> None:
@@ -78,9 +92,12 @@ def test_what_is_public_says_what_it_does() -> None:
         f"{name_of(path)}:{node.lineno} {node.name}"
         for path in SOURCES
         for scope in ast.walk(tree(path))
-        if isinstance(scope, ast.Module | ast.ClassDef) and not getattr(scope, "name", "").startswith("_")
+        if isinstance(scope, ast.Module | ast.ClassDef)
+        and not getattr(scope, "name", "").startswith("_")
         for node in scope.body
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+        if isinstance(node, Function | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
     ]
     assert silent == []
 
@@ -101,7 +118,9 @@ def test_the_pure_files_of_a_subject_know_nothing_of_dagster_engines_files_or_se
     assert len(PURE) > 40
     for path in PURE:
         crossing = [name for name in imports(path) if name.startswith(forbidden)]
-        assert crossing == [], f"{name_of(path)} imports {crossing}: it is a pure function of tables"
+        assert crossing == [], (
+            f"{name_of(path)} imports {crossing}: it is a pure function of tables"
+        )
 
 
 def test_private_names_of_dagster_and_ibis_are_imported_in_two_files_at_most() -> None:
@@ -110,7 +129,9 @@ def test_private_names_of_dagster_and_ibis_are_imported_in_two_files_at_most() -
         for path in SOURCES
         if (
             names := [
-                name for name in imports(path) if re.match(r"(dagster|ibis)\w*\..*\b_|dagster_shared", f"{name}.")
+                name
+                for name in imports(path)
+                if re.match(r"(dagster|ibis)\w*\..*\b_|dagster_shared", f"{name}.")
             ]
         )
     }
@@ -133,7 +154,9 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_the_first_line_of_an_error_is_read_in_one_place() -> None:
-    assert [first_line(error) for error in (ValueError("a.\nb"), ValueError(), ValueError(" \n"))] == [
+    assert [
+        first_line(error) for error in (ValueError("a.\nb"), ValueError(), ValueError(" \n"))
+    ] == [
         "a",
         "ValueError",
         "ValueError",
@@ -152,27 +175,51 @@ def test_pure_files_read_no_clock() -> None:
             "time_ns",
             "monotonic",
         }
-        assert calls == set(), f"{name_of(path)} reads a clock: the day it is today is the caller's business"
+        assert calls == set(), (
+            f"{name_of(path)} reads a clock: the day it is today is the caller's business"
+        )
 
 
 def test_commands_load_nothing_heavy_until_they_run() -> None:
     for path in (PACKAGE / "cli" / f"{name}.py" for name in ("__init__", "app", "options")):
-        heavy = {"dagster", "ibis", "duckdb", "pandas", "pyarrow"} & {name.split(".")[0] for name in imports(path)}
+        heavy = {"dagster", "ibis", "duckdb", "pandas", "pyarrow"} & {
+            name.split(".")[0] for name in imports(path)
+        }
         assert heavy == set(), f"{name_of(path)} makes every command wait for {heavy}"
 
 
 def test_the_summary_and_the_routes_render_numbers_that_queries_return() -> None:
-    counting = {"agg", "aggregate", "group_by", "nunique", "to_pyarrow", "to_pylist", "query", "execute"}
-    for path in (*(PACKAGE / "cli" / "summary").glob("*.py"), *(PACKAGE / "api" / "routes").glob("*.py")):
-        calls = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)} & counting
-        assert calls == set(), f"{name_of(path)} computes; a number is read through its subject's queries.py"
+    counting = {
+        "agg",
+        "aggregate",
+        "group_by",
+        "nunique",
+        "to_pyarrow",
+        "to_pylist",
+        "query",
+        "execute",
+    }
+    for path in (
+        *(PACKAGE / "cli" / "summary").glob("*.py"),
+        *(PACKAGE / "api" / "routes").glob("*.py"),
+    ):
+        calls = {
+            node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
+        } & counting
+        assert calls == set(), (
+            f"{name_of(path)} computes; a number is read through its subject's queries.py"
+        )
 
 
 NAMED_FILE = re.compile(
     r"`([\w./-]*\w\.py|(?:ecom_assets|ecom_sandbox|ecom_assets_tests|benchmarks|docs|deploy)/[\w./-]*/)`"
 )
 """A Python file, or a folder of the repository, as docstrings, comments and documents name it."""
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "benchmarks" / "README.md",
+]
 
 
 def prose(path: Path) -> str:
@@ -183,14 +230,20 @@ def prose(path: Path) -> str:
     strings = [
         node.value.value
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     ]
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return "\n".join([*strings, *(token.string for token in tokens if token.type == tokenize.COMMENT)])
+    return "\n".join(
+        [*strings, *(token.string for token in tokens if token.type == tokenize.COMMENT)]
+    )
 
 
 def exists(name: str) -> bool:
-    """Return whether a file or folder is there under the whole name, or under the end of its path."""
+    """Return whether a file or folder is there under the whole name,
+    or under the end of its path.
+    """
     if name.endswith("/"):
         return (ROOT / name).is_dir()
     return name in ends_of_paths()

@@ -1,4 +1,6 @@
-"""Killed at any moment and run again, `ecom run` leaves the tables of a run that nothing disturbed."""
+"""Killed at any moment and run again,
+`ecom run` leaves the tables of a run that nothing disturbed.
+"""
 
 import json
 import random
@@ -27,14 +29,21 @@ Logged = list[tuple[Any, ...]]
 KILLED = -signal.SIGKILL
 MOMENTS = 10
 SEED = 20_261_120
-STEPS = [("file_creation", 1), *((step, 6) for step in ("slice_begun", "slice_written", "committed", UNREPORTED))]
-"""The sixth table is `mart/session_days`, so that there are finished tables before it and missing ones after it."""
+STEPS = [
+    ("file_creation", 1),
+    *((step, 6) for step in ("slice_begun", "slice_written", "committed", UNREPORTED)),
+]
+"""The sixth table is `mart/session_days`, so that there are finished tables before it
+and missing ones after it.
+"""
 ALL_TABLES: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The process that runs and kills, the shop that is run over, and how long an undisturbed run takes."""
+    """The process that runs and kills, the shop that is run over, and how long
+    an undisturbed run takes.
+    """
 
     process: "subprocess.Popen[str]"
     shop: Path
@@ -68,7 +77,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     small_shop(shop)
     command = [sys.executable, "-m", crash_driver.__name__]
     root = Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield Driver(process, shop)
         assert process.stdin is not None
         process.stdin.close()
@@ -88,7 +99,9 @@ def run_once(driver: Driver, folder: Path, arguments: tuple[str, ...]) -> Undist
     home = driver.new_home(folder)
     exit_code, took_s = driver.run(Attempt(str(home), arguments=arguments))
     assert exit_code == 0, Path(f"{home}.log").read_text()
-    for file in home.glob("statements.sqlite*"):  # they say nothing of the run, and take most of its time to write
+    for file in home.glob(
+        "statements.sqlite*"
+    ):  # they say nothing of the run, and take most of its time to write
         shutil.copyfile(file, driver.shop / file.name)
     return Undisturbed(arguments, contents(home / "warehouse.duckdb"), took_s)
 
@@ -126,7 +139,9 @@ for source, hooks in (("whole", None), ("half", Killed())):
 
 def test_a_day_whose_writer_was_killed_is_as_before(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
-    killed = subprocess.run([sys.executable, "-c", WRITER, str(warehouse)], capture_output=True, text=True, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", WRITER, str(warehouse)], capture_output=True, text=True, check=False
+    )
     assert killed.returncode == KILLED, killed.stderr
     engine = DuckDBEngine(warehouse).open()
     rows = engine.table(EmptyDays).to_pyarrow().to_pylist()
@@ -136,7 +151,9 @@ def test_a_day_whose_writer_was_killed_is_as_before(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("step", "nth"), STEPS)
-def test_a_kill_at_a_step_is_mended(driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int) -> None:
+def test_a_kill_at_a_step_is_mended(
+    driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int
+) -> None:
     home = driver.new_home(tmp_path)
     exit_code, _ = driver.run(Attempt(str(home), step, nth, arguments=few.arguments))
     assert exit_code == KILLED
@@ -145,7 +162,9 @@ def test_a_kill_at_a_step_is_mended(driver: Driver, few: Undisturbed, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_random_kill_is_mended_by_runs(driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int) -> None:
+def test_a_random_kill_is_mended_by_runs(
+    driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
+) -> None:
     share = (moment + random.Random(SEED + moment).random()) / MOMENTS  # noqa: S311 (no secret)
     home = driver.new_home(tmp_path)
     exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
@@ -154,7 +173,9 @@ def test_a_random_kill_is_mended_by_runs(driver: Driver, undisturbed: Undisturbe
 
 
 @pytest.mark.slow
-def test_a_kill_as_a_warehouse_is_rewritten_changes_nothing(driver: Driver, few: Undisturbed, tmp_path: Path) -> None:
+def test_a_kill_as_a_warehouse_is_rewritten_changes_nothing(
+    driver: Driver, few: Undisturbed, tmp_path: Path
+) -> None:
     home = driver.new_home(tmp_path)
     assert driver.run(Attempt(str(home), arguments=few.arguments))[0] == 0
     for step in ("slice_begun", "slice_written"):
@@ -170,11 +191,15 @@ def contents_after_recovery(home: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture(scope="module")
 def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that has published two days, and into which a third day's rows have come since, late ones among them."""
+    """A home that has published two days, and into which a third day's rows have come since,
+    late ones among them.
+    """
     home = in_a_small_shop(driver.new_home(tmp_path_factory.mktemp("late")))
     third = home / "sandbox" / "events" / "received_date=2026-01-03"
     aside = third.rename(home.parent / "third")
-    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
+    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(
+        f"{home}.log"
+    ).read_text()
     aside.rename(third)
     return home
 
@@ -183,7 +208,9 @@ def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory) -> Logged:
     """What a run logs that nothing disturbs."""
     home = in_a_small_shop(Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home")))
-    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
+    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(
+        f"{home}.log"
+    ).read_text()
     actual = logged_in(home)
     assert actual, "without late rows there is nothing to lose"
     return actual
@@ -211,11 +238,15 @@ def logged_in(home: Path) -> Logged:
     """Return what was logged, but for times and runs."""
     of_runs = "published_run_id, run_id, restated_at"
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        return con.execute(f"SELECT * EXCLUDE ({of_runs}) FROM mart.restatements ORDER BY ALL").fetchall()
+        return con.execute(
+            f"SELECT * EXCLUDE ({of_runs}) FROM mart.restatements ORDER BY ALL"
+        ).fetchall()
 
 
 @pytest.mark.slow
-def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(driver: Driver, tmp_path: Path) -> None:
+def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(
+    driver: Driver, tmp_path: Path
+) -> None:
     home = driver.new_home(tmp_path)
     assert driver.run(Attempt(str(home), "file_creation", 1))[0] == KILLED
     assert not (home / "warehouse.duckdb").exists()

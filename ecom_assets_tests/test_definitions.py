@@ -1,4 +1,6 @@
-"""The wiring: it loads anywhere, every table is described, owned and checked, and Dagster's own commands work."""
+"""The wiring: it loads anywhere, every table is described, owned and checked,
+and Dagster's own commands work.
+"""
 
 import json
 import os
@@ -23,7 +25,9 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SNAPSHOT = "serving/marts"
 KEYS = sorted([*BY_KEY, *(f"export/{name}" for name in (*NAMES, "customers_json")), SNAPSHOT])
-"""The tables by their contracts, what is delivered, and what is published: docs/data_dictionary.md lists the tables."""
+"""The tables by their contracts, what is delivered, and what is published:
+docs/data_dictionary.md lists the tables.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +39,16 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
 
 
-def test_the_assets_are_the_tables_the_deliveries_and_the_snapshot(definitions: dg.Definitions) -> None:
+def test_the_assets_are_the_tables_the_deliveries_and_the_snapshot(
+    definitions: dg.Definitions,
+) -> None:
     assert sorted(specs(definitions)) == KEYS
 
 
 def tables(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """Return the assets that are tables; the others deliver them to other tools, or write a file."""
+    """Return the assets that are tables; the others deliver them to other tools,
+    or write a file.
+    """
     return {key: spec for key, spec in specs(definitions).items() if spec.kinds & {"table"}}
 
 
@@ -58,7 +66,11 @@ def test_every_table_is_described_owned_and_grouped(definitions: dg.Definitions)
     for key in set(specs(definitions)) - set(tables(definitions)):
         spec = specs(definitions)[key]
         group = "serving" if key == SNAPSHOT else "delivery"
-        assert (bool(spec.description), list(spec.owners), spec.group_name) == (True, [f"team:{group}"], group)
+        assert (bool(spec.description), list(spec.owners), spec.group_name) == (
+            True,
+            [f"team:{group}"],
+            group,
+        )
 
 
 def test_every_table_shows_the_columns_of_its_contract(definitions: dg.Definitions) -> None:
@@ -68,20 +80,30 @@ def test_every_table_shows_the_columns_of_its_contract(definitions: dg.Definitio
         assert all(column.description for column in shown.values())
 
 
-def test_every_table_has_a_blocking_check_and_every_check_a_table(definitions: dg.Definitions) -> None:
+def test_every_table_has_a_blocking_check_and_every_check_a_table(
+    definitions: dg.Definitions,
+) -> None:
     checks = definitions.resolve_asset_graph().asset_check_keys
     # What is in the snapshot was checked as tables.
-    assert {check.asset_key.to_user_string() for check in checks} == set(specs(definitions)) - {SNAPSHOT}
-    blocking = {check.asset_key.to_user_string() for check in checks if check.name == "contract_holds"}
+    assert {check.asset_key.to_user_string() for check in checks} == set(specs(definitions)) - {
+        SNAPSHOT
+    }
+    blocking = {
+        check.asset_key.to_user_string() for check in checks if check.name == "contract_holds"
+    }
     assert blocking == set(tables(definitions))
 
 
 def test_a_table_with_all_before_it_has_what_its_checks_read(definitions: dg.Definitions) -> None:
-    """Anyone who selects `+mart/journey_transitions` must not see a check fail for want of `mart/journeys`."""
+    """Anyone who selects `+mart/journey_transitions` must not see a check fail
+    for want of `mart/journeys`.
+    """
     graph = definitions.resolve_asset_graph()
     for check in checks(Settings(home=Path("never written"))):
         before = dg.AssetSelection.assets(asset_key(check.contract)).upstream().resolve(graph)
-        assert {asset_key(table) for table in check.tables if table not in NOTES} <= before, check.name
+        assert {asset_key(table) for table in check.tables if table not in NOTES} <= before, (
+            check.name
+        )
 
 
 def test_a_range_of_days_is_one_run_on_every_asset(definitions: dg.Definitions) -> None:
@@ -116,9 +138,15 @@ def test_partitions_are_day_to_day_so_that_a_backfill_runs_the_days_that_were_ch
 
 @pytest.mark.parametrize(
     ("warehouse", "pools"),
-    [("", {"embedded_warehouse"}), ("duckdb:///a/b.duckdb", {"embedded_warehouse"}), ("postgres://a@b/c", {None})],
+    [
+        ("", {"embedded_warehouse"}),
+        ("duckdb:///a/b.duckdb", {"embedded_warehouse"}),
+        ("postgres://a@b/c", {None}),
+    ],
 )
-def test_runs_take_turns_only_where_the_warehouse_has_one_writer(warehouse: str, pools: set[str | None]) -> None:
+def test_runs_take_turns_only_where_the_warehouse_has_one_writer(
+    warehouse: str, pools: set[str | None]
+) -> None:
     made = build_definitions(Settings(home=Path("never written"), warehouse=warehouse))
     steps = made.resolve_job_def("everything").graph.node_defs
     assert {step.pool for step in steps if isinstance(step, dg.OpDefinition)} == pools
@@ -126,14 +154,20 @@ def test_runs_take_turns_only_where_the_warehouse_has_one_writer(warehouse: str,
 
 def test_jobs_schedules_and_sensors_are_there(definitions: dg.Definitions) -> None:
     assert definitions.resolve_job_def("everything").name == "everything"
-    for source, at in (("events", "0 2 * * *"), ("orders", "0 1 * * *"), ("customers", "0 23 * * *")):
+    for source, at in (
+        ("events", "0 2 * * *"),
+        ("orders", "0 1 * * *"),
+        ("customers", "0 23 * * *"),
+    ):
         assert definitions.resolve_job_def(source).name == source
         assert definitions.resolve_schedule_def(f"daily_{source}").cron_schedule == at
     assert definitions.resolve_sensor_def("landing_files").job_name == "events"
     assert definitions.resolve_sensor_def("following").name == "following"
 
 
-def test_segments_and_value_follow_orders_and_purchase_events_where_there_are_none(definitions: dg.Definitions) -> None:
+def test_segments_and_value_follow_orders_and_purchase_events_where_there_are_none(
+    definitions: dg.Definitions,
+) -> None:
     events_only = build_definitions(Settings(home=Path("never written"), events="clicks.csv"))
     of_value = {asset.key for asset in VALUE_ASSETS}
     for made, job, follows in (
@@ -147,16 +181,29 @@ def test_segments_and_value_follow_orders_and_purchase_events_where_there_are_no
 
 def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
     """Run a program that sees none of our settings but the home."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
-    env |= {"ECOM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "PATH": f"{BIN}:{env['PATH']}"}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ECOM_", "DAGSTER_"))
+    }
+    env |= {
+        "ECOM_HOME": str(home),
+        "DAGSTER_HOME": str(home / "dagster"),
+        "PATH": f"{BIN}:{env['PATH']}",
+    }
     env |= {"DAGSTER_DISABLE_TELEMETRY": "1"}
     (home / "dagster").mkdir(parents=True, exist_ok=True)
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @pytest.mark.slow
 def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: Path) -> None:
-    script = "from ecom_assets.definitions import defs; print(len(list(defs().resolve_all_asset_keys())))"
+    script = (
+        "from ecom_assets.definitions import defs; "
+        "print(len(list(defs().resolve_all_asset_keys())))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:ecom_assets", "-c", script],
         env={"PATH": os.environ["PATH"]},
@@ -189,15 +236,25 @@ def test_dg_lists_every_table(tmp_path: Path) -> None:
 def test_dg_launches_a_day(tmp_path: Path) -> None:
     small_shop(tmp_path, days=1, visitors=20)
     done = in_a_process(
-        BIN / "dg", "launch", "--assets", '+key:"mart/sessions"', "--partition", "2026-01-01", home=tmp_path
+        BIN / "dg",
+        "launch",
+        "--assets",
+        '+key:"mart/sessions"',
+        "--partition",
+        "2026-01-01",
+        home=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "warehouse.duckdb").exists()
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("arguments", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")])
-def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")]
+)
+def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     program, *rest = arguments
     module = ["-m", "ecom_assets.definitions"] if program == "dagster" else []
     done = in_a_process(BIN / program, *rest, "mart/sales", *module, home=tmp_path)

@@ -1,6 +1,8 @@
-"""The documents held against the code: what they list exists, what exists is listed, what they show comes out.
+"""The documents held against the code: what they list exists, what exists is listed,
+what they show comes out.
 
-Not here: the examples of `docs/metrics/` (`test_metrics_doc.py`), what mappings may say (`sources/`).
+Not here: the examples of `docs/metrics/` (`test_metrics_doc.py`), what mappings may say
+(`sources/`).
 """
 
 import importlib
@@ -28,9 +30,13 @@ PAGES = [
     *sorted((ROOT / ".github").rglob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+TARGETS = set(
+    re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+)
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES]
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,9 @@ def test_the_picture_of_the_asset_graph_is_that_of_the_definitions(make_docs: Mo
 
 
 def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> None:
-    assert make_docs.DICTIONARY.read_text(encoding="utf-8") == make_docs.data_dictionary(), "run `make docs`"
+    assert make_docs.DICTIONARY.read_text(encoding="utf-8") == make_docs.data_dictionary(), (
+        "run `make docs`"
+    )
 
 
 def test_the_pages_of_metrics_have_the_measures_of_their_subjects(make_docs: ModuleType) -> None:
@@ -77,24 +85,32 @@ def test_the_page_of_metrics_lists_every_page_of_its_folder() -> None:
     assert linked == {path.name for path in folder.glob("*.md")} - {"README.md"}
 
 
-def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: ModuleType, postgres_url: str) -> None:
+def test_the_statements_for_postgres_are_those_of_the_contracts(
+    make_docs: ModuleType, postgres_url: str
+) -> None:
     script = make_docs.POSTGRES_TABLES.read_text(encoding="utf-8")
     assert script == make_docs.postgres_tables(), "run `make docs`"
     with psycopg.connect(postgres_url) as con:
         con.execute(script.encode())
         con.execute((make_docs.POSTGRES_TABLES.parent / "ecommerce_events.sql").read_bytes())
-        actual = con.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user")
+        actual = con.execute(
+            "SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user"
+        )
         names = {name for (name,) in actual.fetchall()}
     assert {*(contract.qualified_name() for contract in ALL), "public.ecommerce_events"} <= names
 
 
 @pytest.mark.slow
 def test_the_statements_for_snowflake_are_those_of_the_contracts(make_docs: ModuleType) -> None:
-    assert make_docs.SNOWFLAKE_TABLES.read_text(encoding="utf-8") == make_docs.snowflake_tables(), "run `make docs`"
+    assert make_docs.SNOWFLAKE_TABLES.read_text(encoding="utf-8") == make_docs.snowflake_tables(), (
+        "run `make docs`"
+    )
 
 
 def test_the_page_of_settings_has_every_setting_once_and_no_other(make_docs: ModuleType) -> None:
-    assert make_docs.SETTINGS.read_text(encoding="utf-8") == make_docs.settings_page(), "run `make docs`"
+    assert make_docs.SETTINGS.read_text(encoding="utf-8") == make_docs.settings_page(), (
+        "run `make docs`"
+    )
     listed = re.findall(r"^\| `(ECOM_[A-Z0-9_]+)` \|", make_docs.settings_page(), re.MULTILINE)
     assert sorted(listed) == sorted(PREFIX + name.upper() for name in Settings.model_fields)
 
@@ -117,7 +133,9 @@ def test_the_pages_about_other_tools_say_what_their_presets_set(make_docs: Modul
 
 
 def test_the_picture_of_the_summary_is_that_of_the_first_run(make_docs: ModuleType) -> None:
-    assert make_docs.SUMMARY.read_text(encoding="utf-8") == make_docs.summary_picture(), "run `make docs`"
+    assert make_docs.SUMMARY.read_text(encoding="utf-8") == make_docs.summary_picture(), (
+        "run `make docs`"
+    )
 
 
 # What the pages list
@@ -130,7 +148,11 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 def test_the_index_has_every_page_and_no_other() -> None:
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     (listed,) = section("docs/README.md", "Documentation").tables
-    assert {re.sub(r"^\[(.*)\]\(.*\)$", r"\1", line["page"]) for line in listed} == {*pages, "adr/", "metrics/"}
+    assert {re.sub(r"^\[(.*)\]\(.*\)$", r"\1", line["page"]) for line in listed} == {
+        *pages,
+        "adr/",
+        "metrics/",
+    }
 
 
 def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
@@ -140,7 +162,9 @@ def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
 
 @each_page
 def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(
+        re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert named <= {*TARGETS, "setup", "setup-dev"}
 
 
@@ -151,19 +175,25 @@ def test_the_page_of_commands_has_every_command_and_no_other() -> None:
 
 @each_page
 def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -> None:
-    shown = re.findall(r"(?:^|`)(ecom [a-z][^`\n#]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(
+        r"(?:^|`)(ecom [a-z][^`\n#]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
     for line in shown:
         arguments = shlex.split(line)
         (name,) = {" ".join(arguments[:2]), " ".join(arguments[:3])} & COMMANDS.keys()
         options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
-        assert {word for word in arguments if word.startswith("--") and word != "--help"} <= options, line
+        assert {
+            word for word in arguments if word.startswith("--") and word != "--help"
+        } <= options, line
 
 
 def test_every_definition_that_the_code_names_has_its_heading() -> None:
     code = [path.read_text(encoding="utf-8") for path in (ROOT / "ecom_assets").rglob("*.py")]
     named = {name for text in code for name in re.findall(r'METRICS "([^"]+)"', text)}
     pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "metrics").glob("*.md")]
-    headings = {heading for page in pages for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+    headings = {
+        heading for page in pages for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    }
     assert len(named) > 15
     assert named - headings == set()
 
@@ -171,8 +201,14 @@ def test_every_definition_that_the_code_names_has_its_heading() -> None:
 def test_every_folder_of_the_package_is_in_the_recipes() -> None:
     (listed,) = section("CONTRIBUTING.md", "Where things are").tables
     paths = {line["place"] for line in listed}
-    packages = [path.parent for depth in ("*", "*/*") for path in (ROOT / "ecom_assets").glob(f"{depth}/__init__.py")]
-    rooms = {f"{path.relative_to(ROOT).as_posix()}/" for path in packages if path.parent.name != "cli"}
+    packages = [
+        path.parent
+        for depth in ("*", "*/*")
+        for path in (ROOT / "ecom_assets").glob(f"{depth}/__init__.py")
+    ]
+    rooms = {
+        f"{path.relative_to(ROOT).as_posix()}/" for path in packages if path.parent.name != "cli"
+    }
     assert rooms <= paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
@@ -193,14 +229,20 @@ def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints
     result = ecom("run", home=home, env=make_docs.SHOP)
     assert result.exit_code == 0
     (shown,) = section("docs/first_run.md", "The first run").code
-    assert _comparable(make_docs.as_shown(result.out, str(home))) == _comparable(shown), "run `make first-run`"
+    assert _comparable(make_docs.as_shown(result.out, str(home))) == _comparable(shown), (
+        "run `make first-run`"
+    )
 
 
 def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run() -> None:
     (whole,) = section("docs/first_run.md", "The first run").code
     rest = iter(whole.splitlines())
-    part = [line for line in section("README.md", "Two commands").code[1].splitlines() if line != "…"]
-    assert [line for line in part if line not in rest] == []  # in their order: each is looked for after the one before
+    part = [
+        line for line in section("README.md", "Two commands").code[1].splitlines() if line != "…"
+    ]
+    assert [
+        line for line in part if line not in rest
+    ] == []  # in their order: each is looked for after the one before
 
 
 def test_the_readme_s_own_file_gives_the_funnel_that_it_shows(tmp_path: Path) -> None:
@@ -229,27 +271,51 @@ def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> No
         for row in ecom("doctor", "--json", home=own_home, cwd=tmp_path, env=exported).json
         if row["subject"] == "events"
     ]
-    assert (events["ok"], events["found"]) == (True, "1 files in clicks.csv fit the mapping my_shop")
+    assert (events["ok"], events["found"]) == (
+        True,
+        "1 files in clicks.csv fit the mapping my_shop",
+    )
 
 
 def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     clicks, mapping, *_ = section("docs/own_data.md", "Your own data").code
     *_, definition = section("docs/commands.md", "Funnels").code
-    for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
+    for name, text in {
+        "clicks.csv": clicks,
+        "my_shop.yaml": mapping,
+        "lamps.yaml": definition,
+    }.items():
         (tmp_path / name).write_text(text)
     arguments = (
-        "funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json",
-    )  # fmt: skip
+        "funnel",
+        "--events",
+        "clicks.csv",
+        "--mapping",
+        "my_shop.yaml",
+        "--definition",
+        "lamps.yaml",
+        "--json",
+    )
     result = ecom(*arguments, home=tmp_path / "home", cwd=tmp_path)
     assert [step["count"] for step in result.json["steps"]] == [2, 1, 1]
 
 
 @pytest.mark.slow
 def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
-    header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
-    rows = [f"2019-10-01 0{n}:00:00 UTC,{kind},1,1,a,b,20,7,s" for n, kind in enumerate(("view", "cart", "purchase"))]
+    header = (
+        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+        "user_session"
+    )
+    rows = [
+        f"2019-10-01 0{n}:00:00 UTC,{kind},1,1,a,b,20,7,s"
+        for n, kind in enumerate(("view", "cart", "purchase"))
+    ]
     (tmp_path / "clicks.csv").write_text("\n".join([header, *rows]))
-    shown = [block for block in section("docs/commands.md", "Funnels").code if block.startswith("ecom funnel")]
+    shown = [
+        block
+        for block in section("docs/commands.md", "Funnels").code
+        if block.startswith("ecom funnel")
+    ]
     lines = [line for block in shown for line in block.splitlines()]
     assert len(lines) >= 6
     for line in lines:
@@ -269,7 +335,9 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         if anchor:
-            assert anchor in {anchor_of(heading) for heading, _ in sections(str(file.relative_to(ROOT)))}, target
+            assert anchor in {
+                anchor_of(heading) for heading, _ in sections(str(file.relative_to(ROOT)))
+            }, target
 
 
 def anchor_of(heading: str) -> str:
@@ -279,7 +347,8 @@ def anchor_of(heading: str) -> str:
 @each_page
 def test_every_file_of_the_code_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(
-        r"`((?:ecom_assets|ecom_assets_tests|benchmarks|docs)/[\w/.-]*)`", page.read_text(encoding="utf-8")
+        r"`((?:ecom_assets|ecom_assets_tests|benchmarks|docs)/[\w/.-]*)`",
+        page.read_text(encoding="utf-8"),
     )
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -299,7 +368,9 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 def test_the_index_of_decisions_has_every_decision_in_order() -> None:
     (listed,) = section("docs/adr/README.md", "Architecture decisions").tables
-    assert [line["number"] for line in listed] == [f"[{int(page.name[:4])}]({page.name})" for page in ADRS]
+    assert [line["number"] for line in listed] == [
+        f"[{int(page.name[:4])}]({page.name})" for page in ADRS
+    ]
 
 
 def test_code_and_tables_are_read_from_a_page_by_section() -> None:
@@ -309,9 +380,11 @@ def test_code_and_tables_are_read_from_a_page_by_section() -> None:
 
 
 def _comparable(summary: str) -> list[str]:
-    """Return the lines, sorted, because reasons that are equally frequent come in no particular order.
+    """Return the lines, sorted, because reasons that are equally frequent
+    come in no particular order.
 
-    Which of the requests that are made side by side something happens to is chance; what GA4 may have got shows it.
+    Which of the requests that are made side by side something happens to is chance; what GA4 may
+    have got shows it.
     """
     by_chance = r"^(Fetched for \S+|  ga4_events .* sent now): .*"
     return sorted(re.sub(by_chance, r"\1", line) for line in summary.strip().splitlines())

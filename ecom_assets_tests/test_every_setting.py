@@ -1,4 +1,6 @@
-"""The code location loads under every setting, singly and together; a new setting is tried by itself."""
+"""The code location loads under every setting, singly and together;
+a new setting is tried by itself.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -73,7 +75,9 @@ WRITTEN: Final = {
     "visitor_segments": "segments.yaml",
     "warehouse": "postgres://shop@db.example/shop",
 }
-"""Values of settings whose text has a form; of all others a value follows from their type and bounds."""
+"""Values of settings whose text has a form; of all others a value follows
+from their type and bounds.
+"""
 NEEDS: Final = {
     "alert_email": ("smtp_url",),
     "report_email": ("smtp_url",),
@@ -83,7 +87,12 @@ NEEDS: Final = {
 """What a setting asks for, besides itself."""
 ALTERNATIVES: Final = (("orders", "order_api_url"), ("funnel_steps", "funnels"))
 """Settings of which only one may be set."""
-WAREHOUSES: Final = ("", WRITTEN["warehouse"], "snowflake://shop@account/SHOP?warehouse=WH", "spark://local")
+WAREHOUSES: Final = (
+    "",
+    WRITTEN["warehouse"],
+    "snowflake://shop@account/SHOP?warehouse=WH",
+    "spark://local",
+)
 FILES: Final = {
     "catalogue.csv": "product_id,category,stock\n1,lamps,4\n",
     "cities.csv": "country,city,region\nDE,Ulm,South\n",
@@ -107,7 +116,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def value_of(name: str) -> str:
     """Return a value other than the default, as the environment would have it."""
     field = FIELDS[name]
-    kind = next((arg for arg in get_args(field.annotation) if arg is not type(None)), field.annotation)
+    kind = next(
+        (arg for arg in get_args(field.annotation) if arg is not type(None)), field.annotation
+    )
     kind = field.annotation if get_origin(field.annotation) in {Literal, tuple} else kind
     if name in WRITTEN:
         return WRITTEN[name]
@@ -115,7 +126,11 @@ def value_of(name: str) -> str:
         return next(str(choice) for choice in get_args(kind) if choice != field.default)
     if kind in {int, float, Decimal}:
         return number(field)
-    texts: dict[object, str] = {bool: str(not field.default), date: "2025-01-31", Path: f"{name}.file"}
+    texts: dict[object, str] = {
+        bool: str(not field.default),
+        date: "2025-01-31",
+        Path: f"{name}.file",
+    }
     return texts.get(kind, f"some-{name.replace('_', '-')}")
 
 
@@ -132,12 +147,16 @@ def number(field: FieldInfo) -> str:
     candidates = [most, *(least + 1, least + 2), *([] if most is None else [(least + most) / 2])]
     return str(
         next(
-            value for value in candidates if value is not None and value != default and (most is None or value <= most)
+            value
+            for value in candidates
+            if value is not None and value != default and (most is None or value <= most)
         )
     )
 
 
-def load(names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
+def load(
+    names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **others: str
+) -> Settings:
     """Build the code location with these settings, as `dagster definitions validate` does."""
     for name in names:
         monkeypatch.setenv(PREFIX + name.upper(), value_of(name))
@@ -150,7 +169,9 @@ def load(names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", sorted(FIELDS))
-def test_the_code_location_loads_with_each_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_location_loads_with_each_setting(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = load((name, *NEEDS.get(name, ())), monkeypatch)
     assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 

@@ -12,7 +12,9 @@ from ecom_assets.core.http_server.keys import KeyFile
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+TARGETS = set(
+    re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+)
 
 
 def loaded(path: Path) -> Any:
@@ -30,7 +32,9 @@ def test_workflows_run_targets_of_make_and_nothing_else(path: Path) -> None:
     ran = commands(path)
     assert ran
     for command in ran:
-        assert re.fullmatch(r"make [a-z-]+( [A-Z]+=\S+( \}\})?)*", command.replace("${{ ", "${{")), command
+        assert re.fullmatch(
+            r"make [a-z-]+( [A-Z]+=\S+( \}\})?)*", command.replace("${{ ", "${{")
+        ), command
         assert command.split()[1] in TARGETS, f"{path.name}: there is no target for {command!r}"
 
 
@@ -41,7 +45,9 @@ def test_the_tests_run_on_every_python_that_the_package_allows() -> None:
     least, end = map(int, versions.groups())
     (job,) = loaded(ROOT / ".github" / "workflows" / "test.yaml")["jobs"].values()
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(least, end)]
-    assert {"make check", "make test"} <= set(commands(ROOT / ".github" / "workflows" / "test.yaml"))
+    assert {"make check", "make test"} <= set(
+        commands(ROOT / ".github" / "workflows" / "test.yaml")
+    )
 
 
 def hooks() -> dict[str, dict[str, Any]]:
@@ -78,5 +84,11 @@ def test_keys_of_the_api_are_found(tmp_path: Path) -> None:
 
 
 def test_what_only_looks_like_one_is_not() -> None:
-    for text in ("ecom_assets", "ecom_api_requests", "sk_test_" + "a" * 24, "AKIA", "BEGIN PUBLIC KEY"):
+    for text in (
+        "ecom_assets",
+        "ecom_api_requests",
+        "sk_test_" + "a" * 24,
+        "AKIA",
+        "BEGIN PUBLIC KEY",
+    ):
         assert not re.search(hooks()["secrets"]["entry"], text)

@@ -1,4 +1,6 @@
-"""No clean rows make a table fail: rows at the bounds of amounts and quantities, against sums in plain Python."""
+"""No clean rows make a table fail: rows at the bounds of amounts and quantities,
+against sums in plain Python.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -30,7 +32,9 @@ from ecom_assets_tests.platform import ShopPlatform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
 WHO = st.sampled_from(["anna", "ben", "日本", "a" * 300, "-7", "1e9"])
-AMOUNTS = st.sampled_from([Decimal(0), Decimal("0.01"), WIDEST_AMOUNT - Decimal("0.01"), WIDEST_AMOUNT])
+AMOUNTS = st.sampled_from(
+    [Decimal(0), Decimal("0.01"), WIDEST_AMOUNT - Decimal("0.01"), WIDEST_AMOUNT]
+)
 QUANTITIES = st.sampled_from([1, 2, WIDEST_QUANTITY])
 MINUTES = st.integers(0, 3 * 24 * 60 - 1)
 
@@ -40,19 +44,28 @@ class WholePlatform(ShopPlatform):
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return [*super().assets_of(settings), product_performance, *VALUE_ASSETS, *RECONCILIATION_ASSETS]
+        return [
+            *super().assets_of(settings),
+            product_performance,
+            *VALUE_ASSETS,
+            *RECONCILIATION_ASSETS,
+        ]
 
 
 @cache
 def platform() -> WholePlatform:
     """One warehouse, emptied between examples, so that it compiles a slice once."""
-    settings = Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT, max_quantity=WIDEST_QUANTITY)
+    settings = Settings(
+        home=Path("never written"), max_amount=WIDEST_AMOUNT, max_quantity=WIDEST_QUANTITY
+    )
     return WholePlatform(settings)
 
 
 @st.composite
 def events(draw: st.DrawFn) -> list[Row]:
-    """Draw purchases, refunds, carts and page views of three days; several at one instant and in one session."""
+    """Draw purchases, refunds, carts and page views of three days;
+    several at one instant and in one session.
+    """
     rows = []
     for number in range(draw(st.integers(0, 12))):
         kind = draw(st.sampled_from(["purchase", "purchase", "refund", "add_to_cart", "page_view"]))
@@ -73,7 +86,11 @@ def lines(draw: st.DrawFn) -> list[Row]:
             "status": draw(st.sampled_from(["shipped", "shipped", "refunded"])),
             "order_id": draw(st.sampled_from(["o1", "o2", None])),
         }
-        rows.append(order_line(f"l{number}", DAY_ONE + timedelta(days=draw(st.integers(0, 2))), draw(WHO), **values))
+        rows.append(
+            order_line(
+                f"l{number}", DAY_ONE + timedelta(days=draw(st.integers(0, 2))), draw(WHO), **values
+            )
+        )
     return rows
 
 
@@ -89,8 +106,12 @@ def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
     purchase = received("e", at("09:00"), event_type="purchase", cart_amount=WIDEST_AMOUNT)
     many = [purchase | {"event_id": f"e{n}"} for n in range(1_000_000)]
     shop.receive([*many, purchase | {"event_id": "small", "cart_amount": Decimal("0.01")}], DAYS)
-    shop.run(DAYS, only={"duplicate_events", "events", "session_events", "session_days", "sessions"})
-    assert [row["purchase_amount"] for row in shop.rows(Sessions)] == [Decimal("10000000000000000.01")]
+    shop.run(
+        DAYS, only={"duplicate_events", "events", "session_events", "session_days", "sessions"}
+    )
+    assert [row["purchase_amount"] for row in shop.rows(Sessions)] == [
+        Decimal("10000000000000000.01")
+    ]
     shop.close()
 
 
@@ -106,14 +127,27 @@ def test_no_set_of_clean_rows_makes_a_table_fail(happened: list[Row], ordered: l
     assert len(shop.rows(CleanEvents)) == len(happened)
     assert len(shop.rows(UserOrderLog)) == len(ordered)
     bought = [row for row in happened if row["event_type"] == "purchase"]
-    assert sum(row["purchase_amount"] for row in shop.rows(Sessions)) == sum(row["cart_amount"] for row in bought)
+    assert sum(row["purchase_amount"] for row in shop.rows(Sessions)) == sum(
+        row["cart_amount"] for row in bought
+    )
     net = signed(ordered, "payment_amount", "status", "refunded")
-    totals = [row for row in shop.rows(RevenueDaily) if all(row[name] == ALL for name in DIMENSIONS)]
+    totals = [
+        row for row in shop.rows(RevenueDaily) if all(row[name] == ALL for name in DIMENSIONS)
+    ]
     assert sum(row["revenue_amount"] for row in totals) == net
     buyers = {row["customer_id"] for row in ordered if row["status"] == "shipped"}
-    of_buyers = signed([row for row in ordered if row["customer_id"] in buyers], "payment_amount", "status", "refunded")
+    of_buyers = signed(
+        [row for row in ordered if row["customer_id"] in buyers],
+        "payment_amount",
+        "status",
+        "refunded",
+    )
     # Where there is not a single order line, purchases stand for orders.
     expected = of_buyers if ordered else sum(row["cart_amount"] for row in bought)
     assert sum(row["revenue_amount"] for row in shop.rows(CustomerSegments)) == expected
-    credited = [row for row in shop.rows(ChannelAttribution) if row["unit"] == "order" and row["model"] == "linear"]
+    credited = [
+        row
+        for row in shop.rows(ChannelAttribution)
+        if row["unit"] == "order" and row["model"] == "linear"
+    ]
     assert sum(row["revenue_amount"] for row in credited) == net

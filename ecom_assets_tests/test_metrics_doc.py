@@ -130,10 +130,15 @@ def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> 
 def test_every_event_type_of_the_platform_is_named() -> None:
     text = section(PAGE, "Clean events and reject reasons").text
     listed = text.partition("do not change them:")[2].partition(".")[0]
-    assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [" page_view", *EVENT_TYPES[1:]]
+    assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [
+        " page_view",
+        *EVENT_TYPES[1:],
+    ]
 
 
-def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_page_gives(tmp_path: Path) -> None:
+def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_page_gives(
+    tmp_path: Path,
+) -> None:
     (text,) = section(PAGE, "Clean events and reject reasons").code
     _, expected = tables("Clean events and reject reasons")
     folder = tmp_path / "received_date=2026-03-10"
@@ -144,7 +149,8 @@ def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_
     rule = clean.CleaningRule(event_types=("page_view", "add_to_cart", "purchase"))
     classified = clean.classify(raw, rule, DAYS).to_pyarrow().to_pylist()
     actual = {
-        (row["event_id"] or (row["malformed_row"] or "").partition(",")[0], row["reject_reason"]) for row in classified
+        (row["event_id"] or (row["malformed_row"] or "").partition(",")[0], row["reject_reason"])
+        for row in classified
     }
     assert len(classified) == len(expected)
     assert actual == {(line["event_id"], line["reject_reason"] or None) for line in expected}
@@ -155,8 +161,14 @@ def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(platform: P
     lines, _ = tables("Duplicates and the accounting")
     rows = rows_of(without(lines, "row", "becomes", "as"))
     run(platform, rows)
-    became = {"clean": expected_of(lines, "clean"), "quarantined": expected_of(lines, "quarantined")}
-    kept = [(row["event_id"], row["event_at"], row["user_id"], row["event_type"]) for row in platform.rows(CleanEvents)]
+    became = {
+        "clean": expected_of(lines, "clean"),
+        "quarantined": expected_of(lines, "quarantined"),
+    }
+    kept = [
+        (row["event_id"], row["event_at"], row["user_id"], row["event_type"])
+        for row in platform.rows(CleanEvents)
+    ]
     refused = [
         (row["event_id"], row["event_at"], row["user_id"], row["event_type"] or "")
         for row in platform.rows(QuarantinedEvents)
@@ -183,7 +195,10 @@ def expected_of(lines: Iterable[Line], becomes: str) -> list[tuple[object, ...]]
 def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
     lines, expected = tables("Duplicates and the accounting")
     run(platform, rows_of(without(lines, "row", "becomes", "as")))
-    four = [platform.table(contract) for contract in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)]
+    four = [
+        platform.table(contract)
+        for contract in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)
+    ]
     per_day = accounting(DAYS, platform.settings.late_days, *four).order_by("day")
     assert as_shown(platform.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
 
@@ -201,25 +216,33 @@ def test_visitors_are_found_as_the_page_says() -> None:
     )
     platform = Platform(near)
     run(platform, rows_of(without(lines, "visitor_id", "joined_by", "why")))
-    actual = {row["event_id"]: (row["visitor_id"], row["joined_by"]) for row in platform.rows(CleanEvents)}
+    actual = {
+        row["event_id"]: (row["visitor_id"], row["joined_by"]) for row in platform.rows(CleanEvents)
+    }
     platform.close()
     assert actual == {line["event_id"]: (line["visitor_id"], line["joined_by"]) for line in lines}
 
 
 def test_the_presets_are_described_as_they_are() -> None:
     described, _, _ = tables("Where a session ends")
-    assert [line["preset"].removesuffix(" (web)") for line in described] == sorted(PRESETS, key=_place_on_page)
+    assert [line["preset"].removesuffix(" (web)") for line in described] == sorted(
+        PRESETS, key=_place_on_page
+    )
     for line in described:
         rule = PRESETS[line["preset"].removesuffix(" (web)")]
         assert line["gap"] == f"{rule.idle_timeout_s // 60} min"
         assert line["at midnight"] == ("ends" if rule.midnight_split else "continues")
         assert line["new campaign"] == ("begins a session" if rule.campaign_split else "continues")
         assert line["longest"] == ("24 h" if rule.max_length_s == DAY_S else "")
-        assert line["by the source's session id"].startswith("yes" if rule.trust_source_session_id else "no")
+        assert line["by the source's session id"].startswith(
+            "yes" if rule.trust_source_session_id else "no"
+        )
 
 
 def _place_on_page(preset: str) -> int:
-    return ["ga4", "amplitude", "universal_analytics", "mixpanel", "snowplow", "source"].index(preset)
+    return ["ga4", "amplitude", "universal_analytics", "mixpanel", "snowplow", "source"].index(
+        preset
+    )
 
 
 def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
@@ -231,7 +254,9 @@ def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
         cut = whole_sessions(ibis.memtable(clean_events(rows)), SessionRule.preset(line["preset"]))
         starts = sorted(connect().to_pyarrow(cut)["started_at"].to_pylist())
         names = ", ".join(name_of[start] for start in starts)
-        actual.append({"preset": line["preset"], "sessions": str(len(starts)), "they begin with": names})
+        actual.append(
+            {"preset": line["preset"], "sessions": str(len(starts)), "they begin with": names}
+        )
     assert actual == expected
 
 
@@ -255,7 +280,9 @@ def test_the_day_of_these_sessions_comes_out_as_the_page_says(platform: Platform
     assert as_shown(platform.rows(EngagementDaily), expected) == expected
 
 
-def test_visitors_of_a_day_a_week_and_a_month_are_counted_as_the_page_says(platform: Platform) -> None:
+def test_visitors_of_a_day_a_week_and_a_month_are_counted_as_the_page_says(
+    platform: Platform,
+) -> None:
     lines, expected = tables("Engagement")
     run(platform, rows_of(lines))
     assert as_shown(platform.rows(EngagementDaily), expected) == expected
@@ -270,7 +297,9 @@ def levels(rows: list[Row], funnel: Funnel) -> dict[str, int]:
 
 
 def levels_each_way(rows: list[Row], *steps: str, folder: Path) -> dict[str, dict[str, int]]:
-    ordered, strict = (funnel_of(*steps, within="1h", order=order) for order in ("ordered", "strict_increase"))
+    ordered, strict = (
+        funnel_of(*steps, within="1h", order=order) for order in ("ordered", "strict_increase")
+    )
     events = clean_events(rows).select(["visitor_id", "event_at", "event_type"])
     return {
         "ordered": levels(rows, ordered),
@@ -293,7 +322,11 @@ def test_each_way_of_counting_gives_the_levels_of_the_page(
     expected = without(others[table_number - 1], "why")
     actual = [
         {"visitor": line["visitor"]}
-        | {method: str(levels_by_method[method].get(line["visitor"], 0)) for method in line if method != "visitor"}
+        | {
+            method: str(levels_by_method[method].get(line["visitor"], 0))
+            for method in line
+            if method != "visitor"
+        }
         for line in expected
     ]
     assert actual == expected
@@ -303,7 +336,9 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     lines, _, expected, _ = tables("Funnel")
     con = connect().con
     con.register("page_events", clean_events(rows_of(lines)))
-    counts = funnel_times(con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h")).counts
+    counts = funnel_times(
+        con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h")
+    ).counts
     assert as_shown(plain_steps(THREE_STEPS, counts), expected) == expected
 
 
@@ -316,4 +351,6 @@ def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform
         key = (str(row["cohort_date"]), row["unit"], row["product_category"])
         counts.setdefault(key, {})[row["event_type"]] = str(row["unit_count"])
     named = ("cohort_date", "unit", "product_category")
-    assert counts == {tuple(line[name] for name in named): {s: line[s] for s in THREE_STEPS} for line in expected}
+    assert counts == {
+        tuple(line[name] for name in named): {s: line[s] for s in THREE_STEPS} for line in expected
+    }

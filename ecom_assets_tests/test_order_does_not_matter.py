@@ -1,7 +1,9 @@
-"""Whatever the order and grouping in which days are run, tables end as one run over everything leaves them.
+"""Whatever the order and grouping in which days are run, tables end as one run
+over everything leaves them.
 
-Each random plan lets rows arrive late, twice, broken, changed or not at all, and runs ranges of days in between, all
-tables or one. Then only the days whose inputs changed are run, in a random order, by single days and pairs.
+Each random plan lets rows arrive late, twice, broken, changed or not at all, and runs ranges of
+days in between, all tables or one. Then only the days whose inputs changed are run, in a random
+order, by single days and pairs.
 """
 
 import random
@@ -20,7 +22,10 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset, asset_key
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.behaviour.funnels.definitions import funnel_of, step_of
-from ecom_assets_tests.behaviour.sessions.session_reference import reference_sessions, stored_sessions
+from ecom_assets_tests.behaviour.sessions.session_reference import (
+    reference_sessions,
+    stored_sessions,
+)
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
@@ -47,13 +52,17 @@ def platform(timezone: str) -> Platform:
         "identity_one_user_days": 3,
         "identity_device_users": 3,
     }
-    settings = Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS).model_copy(update=bounds)
+    settings = Settings(
+        home=Path("never written"), timezone=timezone, late_days=LATE_DAYS
+    ).model_copy(update=bounds)
     recent = VisitorSegment.from_definition("recent", {"did": "page_view", "within": "2d"})
     return Platform(settings, funnels=[funnel], declared_segments=(recent,))
 
 
 class Ledger:
-    """Which days of which table still differ from their inputs: those to run again, and no others."""
+    """Which days of which table still differ from their inputs:
+    those to run again, and no others.
+    """
 
     def __init__(self, shop: Platform) -> None:
         self.shop = shop
@@ -71,7 +80,9 @@ class Ledger:
                 self.stale[asset.contract.name] |= touched
 
     def run(self, step: Run) -> None:
-        """Run a range; what is built on a table is stale for those of the days on which the table changed."""
+        """Run a range; what is built on a table is stale for those of the days
+        on which the table changed.
+        """
         done = [asset for asset in self.shop.assets if step.table in {None, asset.contract.name}]
         before = {asset.contract: self.shop.by_day(asset.contract) for asset in done}
         self.shop.run(step.days, only=[asset.contract.name for asset in done])
@@ -83,19 +94,33 @@ class Ledger:
             changed = {day for day in old.keys() | after.keys() if old.get(day) != after.get(day)}
             self._mark(asset, changed, set(step.days.dates), done)
 
-    def _mark(self, asset: TableAsset, changed: set[date], own: set[date], done: list[TableAsset]) -> None:
-        # Other days that a table restated are for its followers to find: a run of the same days must do.
+    def _mark(
+        self, asset: TableAsset, changed: set[date], own: set[date], done: list[TableAsset]
+    ) -> None:
+        # Other days that a table restated are for its followers to find: a run of the same days
+        # must do.
         stale = own & changed if changed <= own else own
         for follower in self.shop.assets:
-            built_on = {asset_key(reads.contract) for reads in follower.reads.values()} | {*follower.deps}
+            built_on = {asset_key(reads.contract) for reads in follower.reads.values()} | {
+                *follower.deps
+            }
             if follower not in done and asset.key in built_on:
                 self.stale[follower.contract.name] |= stale
 
     def settle(self, dice: random.Random) -> None:
-        """Run every stale day of every table, upstream first, otherwise in any order and grouping."""
+        """Run every stale day of every table, upstream first,
+        otherwise in any order and grouping.
+        """
         for asset in self.shop.assets:
-            groups = [Days.between(*run) for run in Days.from_dates(self.stale[asset.contract.name]).runs()]
-            pieces = [piece for group in groups for piece in _cut(group, dice.choice((1, 2, len(group.dates))))]
+            groups = [
+                Days.between(*run)
+                for run in Days.from_dates(self.stale[asset.contract.name]).runs()
+            ]
+            pieces = [
+                piece
+                for group in groups
+                for piece in _cut(group, dice.choice((1, 2, len(group.dates))))
+            ]
             for days in dice.sample(pieces, len(pieces)):
                 self.run(Run(days, asset.contract.name))
 
@@ -115,7 +140,9 @@ def check(world: World, seed: int) -> None:
         ledger.apply(plan, step)
     ledger.settle(dice)
     after_the_plan = shop.state()
-    events, numbered, sessions = (shop.rows(table) for table in (CleanEvents, SessionEvents, Sessions))
+    events, numbered, sessions = (
+        shop.rows(table) for table in (CleanEvents, SessionEvents, Sessions)
+    )
     for table in after_the_plan:
         shop.engine.execute(f"DELETE FROM {table}")
     shop.run(world.all_days)
@@ -123,7 +150,9 @@ def check(world: World, seed: int) -> None:
     del at_once[ChangedVisitorDays.qualified_name()]  # the memory of what changed when
     for table, rows in at_once.items():
         assert after_the_plan[table] == rows, f"{table} of plan {seed} in {world}"
-    assert stored_sessions(sessions, numbered) == reference_sessions(events), f"plan {seed} in {world}"
+    assert stored_sessions(sessions, numbered) == reference_sessions(events), (
+        f"plan {seed} in {world}"
+    )
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""A shop's own assets on top of the platform's: docs/own_tables.md, each of its blocks as it is written there."""
+"""A shop's own assets on top of the platform's: docs/own_tables.md,
+each of its blocks as it is written there.
+"""
 
 import importlib.util
 import pickle
@@ -90,7 +92,13 @@ def stored(instance: dg.DagsterInstance, *path: str) -> Any:
 
 
 def test_each_block_of_the_page_is_a_file() -> None:
-    assert list(BLOCKS) == ["shop.py", "branch.py", "reports.py", "test_sessions.py", "test_materialize.py"]
+    assert list(BLOCKS) == [
+        "shop.py",
+        "branch.py",
+        "reports.py",
+        "test_sessions.py",
+        "test_materialize.py",
+    ]
     assert PAGE.count("```python") == len(BLOCKS)
 
 
@@ -101,19 +109,29 @@ def test_defs_is_a_plain_function_beside_what_dagster_loads() -> None:
 
 def test_dagster_lists_the_merged_assets_of_a_file(home: Path) -> None:
     command = [str(BIN / "dagster"), "asset", "list", "-f", str(home.parent / "shop.py")]
-    own = environment(home) | {"ECOM_EVENTS": str(home.parent / "own.csv"), "DAGSTER_HOME": str(home.parent)}
-    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False, timeout=120)
-    assert {"visits_by_entry_page", "entry_pages", "mart/sessions", "raw/events"} <= set(done.stdout.split()), (
-        done.stderr
+    own = environment(home) | {
+        "ECOM_EVENTS": str(home.parent / "own.csv"),
+        "DAGSTER_HOME": str(home.parent),
+    }
+    done = subprocess.run(
+        command, env=own, capture_output=True, text=True, check=False, timeout=120
     )
+    assert {"visits_by_entry_page", "entry_pages", "mart/sessions", "raw/events"} <= set(
+        done.stdout.split()
+    ), done.stderr
 
 
 @pytest.mark.slow
 def test_dagster_loads_both_locations_of_the_workspace(home: Path) -> None:
     (home.parent / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     command = [str(BIN / "dagster"), "definitions", "validate", "-w", "workspace.yaml"]
-    own = environment(home) | {"ECOM_EVENTS": str(home.parent / "own.csv"), "DAGSTER_HOME": str(home.parent)}
-    done = subprocess.run(command, env=own, cwd=home.parent, capture_output=True, text=True, check=False, timeout=120)
+    own = environment(home) | {
+        "ECOM_EVENTS": str(home.parent / "own.csv"),
+        "DAGSTER_HOME": str(home.parent),
+    }
+    done = subprocess.run(
+        command, env=own, cwd=home.parent, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Validation successful for code location") == 2
 
@@ -124,7 +142,9 @@ def test_own_assets_read_the_platforms_tables_and_each_other(home: Path, tmp_pat
         run(shop, instance, '+key:"mart/sessions"', days=True)
         run(shop, instance, 'key:"visits_by_entry_page" or key:"entry_pages"')
         visits = stored(instance, "visits_by_entry_page")
-        assert visits.to_dict("records") == [{"entry_page_url": "https://shop.example/", "visit_count": 2}]
+        assert visits.to_dict("records") == [
+            {"entry_page_url": "https://shop.example/", "visit_count": 2}
+        ]
         assert stored(instance, "entry_pages") == ["https://shop.example/"]
 
 
@@ -183,11 +203,17 @@ def returning(value: Callable[[], Any]) -> dg.AssetsDefinition:
 
 
 def beside_the_platform(tmp_path: Path, own: dg.AssetsDefinition) -> dg.Definitions:
-    return dg.Definitions.merge(build_definitions(Settings(home=tmp_path / "home")), dg.Definitions(assets=[own]))
+    return dg.Definitions.merge(
+        build_definitions(Settings(home=tmp_path / "home")), dg.Definitions(assets=[own])
+    )
 
 
-@pytest.mark.parametrize("value", [lambda: pd.DataFrame({"a": [1]}), lambda: None, lambda: [{"a": 1}]])
-def test_whatever_an_own_asset_returns_is_stored_as_dagster_stores_it(tmp_path: Path, value: Any) -> None:
+@pytest.mark.parametrize(
+    "value", [lambda: pd.DataFrame({"a": [1]}), lambda: None, lambda: [{"a": 1}]]
+)
+def test_whatever_an_own_asset_returns_is_stored_as_dagster_stores_it(
+    tmp_path: Path, value: Any
+) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
         run(beside_the_platform(tmp_path, returning(value)), instance, "hello")
         assert str(stored(instance, "hello")) == str(value())

@@ -1,6 +1,7 @@
 """CONTRIBUTING's recipes, each by the smallest example: it is shown as it is here, and it runs.
 
-The endpoint and the question run in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
+The endpoint and the question run in `api/test_recipe.py`, the destination in
+`delivery/test_new_tool.py`.
 """
 
 import json
@@ -27,7 +28,15 @@ from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
 from ecom_assets_tests.builders import as_table
-from ecom_assets_tests.command import ECOM, FEW_TABLES, UNTIL_DUE, CommandResult, ecom, environment, page_views
+from ecom_assets_tests.command import (
+    ECOM,
+    FEW_TABLES,
+    UNTIL_DUE,
+    CommandResult,
+    ecom,
+    environment,
+    page_views,
+)
 from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import line
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
@@ -38,7 +47,9 @@ FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
 
 
-@pytest.mark.parametrize("name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"])
+@pytest.mark.parametrize(
+    "name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"]
+)
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     kind = name.partition("s/")[0]
     (shown,) = section("CONTRIBUTING.md", f"Add {'an' if kind[0] == 'e' else 'a'} {kind}").code[:1]
@@ -46,8 +57,14 @@ def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
 
 
 def test_the_question_is_shown_as_it_runs() -> None:
-    written = "".join(file.read_text(encoding="utf-8") for file in (RECIPES / "week_hours").glob("*.py"))
-    assert [block for block in section("CONTRIBUTING.md", "Add a question").code[:3] if block not in written] == []
+    written = "".join(
+        file.read_text(encoding="utf-8") for file in (RECIPES / "week_hours").glob("*.py")
+    )
+    assert [
+        block
+        for block in section("CONTRIBUTING.md", "Add a question").code[:3]
+        if block not in written
+    ] == []
 
 
 def holding(path: Path, *times: str) -> DuckDBEngine:
@@ -61,9 +78,13 @@ def holding(path: Path, *times: str) -> DuckDBEngine:
 
 def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     """Let Dagster make the mart, its contract check and its own check."""
-    asset = order_hours_asset.build(dg.DailyPartitionsDefinition("2026-01-01"), {"timezone": "Europe/Berlin"})
+    asset = order_hours_asset.build(
+        dg.DailyPartitionsDefinition("2026-01-01"), {"timezone": "Europe/Berlin"}
+    )
     lines = dg.AssetSpec(asset_key(UserOrderLog)).with_io_manager_key("io_manager")
-    manager = WarehouseIOManager(engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog})
+    manager = WarehouseIOManager(
+        engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog}
+    )
     return dg.materialize(
         [asset, lines, *check_steps((hours_are_of_one_day, contract_check(OrderHours)))],
         resources={
@@ -73,7 +94,9 @@ def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     )
 
 
-@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
+@pytest.mark.filterwarnings(
+    "ignore::dagster_shared.utils.warnings.BetaWarning"
+)  # as `definitions.py` does
 def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
     engine = holding(tmp_path, "09:15", "09:50", "23:59")
     result = materialize(engine)
@@ -82,11 +105,16 @@ def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
         {"order_hour": 0, "line_count": 1},  # 23:59 in UTC
         {"order_hour": 10, "line_count": 2},
     ]
-    passed = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+    passed = {
+        evaluation.check_name: evaluation.passed
+        for evaluation in result.get_asset_check_evaluations()
+    }
     assert passed == {"hours_are_of_one_day": True, "contract_holds": True}
 
 
-@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
+@pytest.mark.filterwarnings(
+    "ignore::dagster_shared.utils.warnings.BetaWarning"
+)  # as `definitions.py` does
 def test_the_check_goes_red_for_what_it_is_about(tmp_path: Path) -> None:
     engine = holding(tmp_path, "09:15")
     materialize(engine)
@@ -98,7 +126,9 @@ def test_the_check_goes_red_for_what_it_is_about(tmp_path: Path) -> None:
 def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
     source = dg.ResourceDefinition.hardcoded_resource(OneOrderADay(FIRST + timedelta(days=1)))
     settings = Settings(home=tmp_path / "home")
-    job = build_definitions(settings, resources={"order_source": source}).resolve_job_def("everything")
+    job = build_definitions(settings, resources={"order_source": source}).resolve_job_def(
+        "everything"
+    )
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(
             instance=instance,
@@ -129,7 +159,10 @@ from ecom_assets.core.settings.settings import Settings
 with TestClient(build_app(Settings()), base_url="http://127.0.0.1") as client:
     print(client.get("/v1/analytics/sales?start_date=2026-01-05&end_date=2026-01-05").json()["sales"]["{MEASURE}"])
     print(client.get("/openapi.json").json()["components"]["schemas"]["Point"]["properties"]["{MEASURE}"]["title"])
-print(TableColumn.from_field(Point, "{MEASURE}").label, RevenueDaily.columns["{MEASURE}"].description)
+print(
+    TableColumn.from_field(Point, "{MEASURE}").label,
+    RevenueDaily.columns["{MEASURE}"].description,
+)
 sys.argv[0] = "ecom"
 main()
 """
@@ -137,13 +170,17 @@ main()
 
 @pytest.mark.slow
 def test_a_measure_touches_one_file(tmp_path: Path) -> None:
-    """It is then a column of marts, a field of routes with its label, and traced: 4 items in 2 lines are 2.0."""
+    """It is then a column of marts, a field of routes with its label, and traced:
+    4 items in 2 lines are 2.0.
+    """
     package = tmp_path / "changed"
     shutil.copytree(
         Path(ecom_assets.__file__).parent, package / "ecom_assets"
     )  # compiled files too, which saves seconds
     measures = package / "ecom_assets" / "commerce" / "sales" / "measures.py"
-    _, _, declared = (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
+    _, _, declared = (
+        (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
+    )
     imports = "from ecom_assets.core.tables.contract import Aggregate, Ratio, count, per_unit\n"
     written = measures.read_text(encoding="utf-8")
     measures.write_text(imports + written + declared, encoding="utf-8")
@@ -192,7 +229,9 @@ def test_an_engine_that_is_only_a_package_loads_a_shop(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_toy")
-def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(tmp_path: Path) -> None:
+def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(
+    tmp_path: Path,
+) -> None:
     home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}
 
     def toy(*arguments: str | Path) -> CommandResult:
@@ -201,7 +240,13 @@ def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(tmp
         return result
 
     chosen = f'{FEW_TABLES[1]} or key:"{SNAPSHOT.to_user_string()}"'
-    toy("run", "--events", page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02"), "--select", chosen)
+    toy(
+        "run",
+        "--events",
+        page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02"),
+        "--select",
+        chosen,
+    )
     assert (tmp_path / "shop.toy").exists()
     assert list((home / "serving").glob("marts-*.duckdb"))
     explained = toy("explain", "mart.engagement_daily", "--column", "session_count", "--json").json

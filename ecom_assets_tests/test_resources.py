@@ -1,4 +1,6 @@
-"""Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
+"""Resources as Dagster's Resources page shows them,
+and runs that use another one in their place.
+"""
 
 import json
 from collections.abc import Callable
@@ -30,9 +32,27 @@ from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, loaded
 from ecom_assets_tests.services import people
 from ecom_sandbox.services.pages import CustomerService
 
-SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
-    "customer_api", "order_report_api", "catalogue_api")  # fmt: skip
-SECRETS = ("key-of-customers", "key-of-amplitude", "of-postgres", "secret-of-ga4", "of-snowflake", "token-of-mixpanel")
+SERVICES = (
+    "warehouse",
+    "io_manager",
+    "snowflake",
+    "postgres",
+    "amplitude",
+    "heap",
+    "mixpanel",
+    "ga4",
+    "customer_api",
+    "order_report_api",
+    "catalogue_api",
+)
+SECRETS = (
+    "key-of-customers",
+    "key-of-amplitude",
+    "of-postgres",
+    "secret-of-ga4",
+    "of-snowflake",
+    "token-of-mixpanel",
+)
 ENVIRONMENT = {
     "ECOM_EVENTS": "snowflake://reader:of-snowflake@account/SHOP/PUBLIC/EVENTS?warehouse=SMALL",
     "ECOM_CUSTOMER_API_URL": "https://crm.example/customers",
@@ -56,7 +76,9 @@ Shown = dict[str, dict[str, Any]]
 
 
 def shown_by_dagster(folder: Path, environment: dict[str, str]) -> Shown:
-    """Return what the Resources page of a code location with an environment gets, by the resource's name."""
+    """Return what the Resources page of a code location with an environment gets,
+    by the resource's name.
+    """
     with loaded(folder, environment) as location:
         actual = location.ask(QUESTION)["allTopLevelResourceDetailsOrError"]
     assert "results" in actual, actual
@@ -74,7 +96,9 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> 
     assert set(SERVICES) <= set(shown)
     for name in SERVICES:
         assert shown[name]["description"]
-        undescribed = [field["name"] for field in shown[name]["configFields"] if not field["description"]]
+        undescribed = [
+            field["name"] for field in shown[name]["configFields"] if not field["description"]
+        ]
         assert shown[name]["configFields"]
         assert not undescribed, name
     api, amplitude = values(shown["customer_api"]), values(shown["amplitude"])
@@ -85,7 +109,9 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> 
     assert shown["snowflake"]["resourceType"].endswith("SnowflakeAccount")
     assert values(shown["snowflake"])["warehouse"] == '"SMALL"'
     assert values(shown["warehouse"])["url"].startswith('"duckdb:///')
-    assert {key for key, value in values(shown["snowflake"]).items() if value == f'"{MASK}"'} == {"password"}
+    assert {key for key, value in values(shown["snowflake"]).items() if value == f'"{MASK}"'} == {
+        "password"
+    }
     answer = json.dumps(shown)
     assert not [secret for secret in SECRETS if secret in answer]
 
@@ -95,18 +121,27 @@ def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> 
     shown = shown_by_dagster(tmp_path, {})
     assert set(SERVICES) <= set(shown)
     set_by = {
-        "snowflake": "ECOM_WAREHOUSE=snowflake://", "postgres": "ECOM_POSTGRES_URL=postgres://",
-        "amplitude": "ECOM_AMPLITUDE_API_KEY", "heap": "ECOM_HEAP_APP_ID", "mixpanel": "ECOM_MIXPANEL_TOKEN",
-        "ga4": "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET", "customer_api": "ECOM_CUSTOMER_API_URL",
-        "order_report_api": "ECOM_ORDER_API_URL", "catalogue_api": "ECOM_CATALOGUE_API_URL",
-    }  # fmt: skip
-    assert {name for name, phrase in set_by.items() if phrase not in shown[name]["description"]} == set()
+        "snowflake": "ECOM_WAREHOUSE=snowflake://",
+        "postgres": "ECOM_POSTGRES_URL=postgres://",
+        "amplitude": "ECOM_AMPLITUDE_API_KEY",
+        "heap": "ECOM_HEAP_APP_ID",
+        "mixpanel": "ECOM_MIXPANEL_TOKEN",
+        "ga4": "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET",
+        "customer_api": "ECOM_CUSTOMER_API_URL",
+        "order_report_api": "ECOM_ORDER_API_URL",
+        "catalogue_api": "ECOM_CATALOGUE_API_URL",
+    }
+    assert {
+        name for name, phrase in set_by.items() if phrase not in shown[name]["description"]
+    } == set()
     assert values(shown["customer_api"])["url"] == '""'
     assert values(shown["customer_api"]).get("key", "null") == "null"
 
 
 def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
-    options: dict[str, Any] = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
+    options: dict[str, Any] = {
+        name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()
+    }
     with dg.DagsterInstance.local_temp(str(tmp_path)):
         job = build_definitions(Settings(home=tmp_path, **options)).resolve_job_def("everything")
         kept = dg.serialize_value(job.get_job_snapshot())
@@ -117,7 +152,9 @@ def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_fetches_from_the_resource_that_stands_in_for_the_api(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-03-10")
-    settings = Settings(home=tmp_path / "home", events=str(events), customer_api_url="https://crm.example/customers")
+    settings = Settings(
+        home=tmp_path / "home", events=str(events), customer_api_url="https://crm.example/customers"
+    )
     today, keys = today_in("UTC"), [asset_key(RawCustomers), asset_key(Customers)]
     with CustomerService(people(1, 2, 3)) as api, dg.DagsterInstance.ephemeral() as instance:
         stand_in = CustomerApi(url=api.api_url, key=api.key, page_size=2)
@@ -151,7 +188,11 @@ class ClosedAccount:
 
 
 def test_the_snowflake_engine_logs_in_through_the_resource(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, warehouse="snowflake://reader@account/SHOP", snowflake_password="p")  # noqa: S106 (of nobody)
+    settings = Settings(
+        home=tmp_path,
+        warehouse="snowflake://reader@account/SHOP",
+        snowflake_password="p",  # noqa: S106 (of nobody)
+    )
     account = ClosedAccount()
     with pytest.raises(WarehouseError, match="closed today"):
         new_engine(settings).connect_through(account).open()
@@ -170,10 +211,17 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
     @dg.asset(required_resource_keys={"customer_api", "postgres", "heap"})
     def reader(context: dg.AssetExecutionContext) -> None:
         settings = context.resources.customer_api.applied_to(Settings())
-        seen.append((settings.customer_api_key.get_secret_value(), context.resources.postgres.secret_value("url")))
+        seen.append(
+            (
+                settings.customer_api_key.get_secret_value(),
+                context.resources.postgres.secret_value("url"),
+            )
+        )
         seen.append(context.resources.heap.applied_to(Settings()).heap_app_id)
 
-    app: dict[str, Any] = {"app_id": "7"}  # the fields of a tool are known when its package is found
+    app: dict[str, Any] = {
+        "app_id": "7"
+    }  # the fields of a tool are known when its package is found
     resources: dict[str, Any] = {
         "customer_api": CustomerApi(url="https://crm.example", key="k"),
         "postgres": Postgres(url="postgres://shop:p@db/shop"),
@@ -181,7 +229,10 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
     }
     assert dg.materialize([reader], resources=resources).success
     assert seen == [("k", "postgres://shop:p@db/shop"), "7"]
-    assert (resources["customer_api"].key, resources["postgres"].url) == (MASK, "postgres://shop@db/shop")
+    assert (resources["customer_api"].key, resources["postgres"].url) == (
+        MASK,
+        "postgres://shop@db/shop",
+    )
 
 
 def test_a_setting_of_a_tool_may_be_called_its_secret() -> None:
@@ -202,7 +253,9 @@ def test_a_setting_that_would_hide_what_every_resource_has_is_refused(
     monkeypatch.setitem(TOOLS, "heap", replace(TOOLS["heap"], settings=own))
     monkeypatch.setattr(tool_packages, "setting", lambda _name: Field(""))
     monkeypatch.setattr(tool_packages, "kind_in_dagster", lambda _name: str)
-    with pytest.raises(DefinitionError, match=f"The setting heap_{field} would hide `{field}` of the tool's"):
+    with pytest.raises(
+        DefinitionError, match=f"The setting heap_{field} would hide `{field}` of the tool's"
+    ):
         tool_resource.__wrapped__("heap")
 
 
@@ -238,7 +291,9 @@ def kinds_of(**settings: Any) -> dict[str, set[str]]:
 def test_kinds_name_the_engine(tmp_path: Path, warehouse: str, engine: str) -> None:
     kinds = kinds_of(home=tmp_path, warehouse=warehouse)
     assert kinds["mart/sales"] == {engine, "ibis", "table"}
-    assert {key for key, actual in kinds.items() if key.startswith("mart/") and engine not in actual} == set()
+    assert {
+        key for key, actual in kinds.items() if key.startswith("mart/") and engine not in actual
+    } == set()
 
 
 def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""A server that cannot start ends with exit code 1 and a sentence; it never comes up to answer 500 to all."""
+"""A server that cannot start ends with exit code 1 and a sentence;
+it never comes up to answer 500 to all.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -28,7 +30,9 @@ async def _broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def test_an_application_that_cannot_start_ends_the_server() -> None:
-    config = bounded_config(_broken, ConnectionBounds(1, 9, 9), stop_s=1, host="127.0.0.1", port=free_port())
+    config = bounded_config(
+        _broken, ConnectionBounds(1, 9, 9), stop_s=1, host="127.0.0.1", port=free_port()
+    )
     with pytest.raises(WorkError, match="could not start"):
         run_server(config)
 

@@ -1,4 +1,6 @@
-"""The pages about other tools: every command on them prints, over the example's events, what stands below it."""
+"""The pages about other tools: every command on them prints, over the example's events,
+what stands below it.
+"""
 
 import re
 import shlex
@@ -10,7 +12,9 @@ from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom, real_file
 from ecom_assets_tests.markdown import ROOT, section, sections
 
-SHOWN = re.compile(r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(
+    r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 GAP = "…"
 PAGES = (*TOOLS, "snowplow")
 """Those of tools with a preset, and Snowplow's, whose rules are named one by one."""
@@ -29,8 +33,13 @@ def printed(commands: str, home: Path) -> str:
 
 def fits(shown: str, whole: str) -> bool:
     """Return whether lines are those of a text, save where a line `…` stands for others."""
-    parts = [re.escape(part.strip("\n")) for part in re.split(rf"^{GAP}$", shown, flags=re.MULTILINE)]
-    return re.fullmatch("(?:.*\n)*?".join(part + "\n" if part else "" for part in parts), whole) is not None
+    parts = [
+        re.escape(part.strip("\n")) for part in re.split(rf"^{GAP}$", shown, flags=re.MULTILINE)
+    ]
+    return (
+        re.fullmatch("(?:.*\n)*?".join(part + "\n" if part else "" for part in parts), whole)
+        is not None
+    )
 
 
 @pytest.mark.parametrize("tool", PAGES)
@@ -40,8 +49,12 @@ def test_no_command_of_the_page_stands_without_what_it_prints(tool: str) -> None
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize(("tool", "index"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))])
-def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, index: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tool", "index"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))]
+)
+def test_every_command_of_the_page_prints_what_stands_below_it(
+    tool: str, index: int, tmp_path: Path
+) -> None:
     commands, shown = shown_on(tool)[index]
     whole = printed(commands, tmp_path / "home")
     assert fits(shown, whole), f"{commands}{whole}"
@@ -53,30 +66,69 @@ def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, index:
     [("rees46_2019_10_01.csv", "rees46", "17,434"), ("otto_sessions.jsonl", "otto", "862")],
 )
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_real_file_answers_the_questions_too(tool: str, file: str, mapping: str, rows: str, tmp_path: Path) -> None:
+def test_a_real_file_answers_the_questions_too(
+    tool: str, file: str, mapping: str, rows: str, tmp_path: Path
+) -> None:
     """Of real clickstreams, whose words for what happens are others, by their mappings."""
     events = real_file(file)
     for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):
         for line in commands.splitlines():
-            arguments = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
+            arguments = [
+                str(events) if word.endswith("example_events.csv") else word
+                for word in shlex.split(line)[1:]
+            ]
             result = ecom(*arguments, "--mapping", mapping, home=tmp_path / "home")
-            assert (result.exit_code, f"Rows: {rows} read" in result.out) == (0, True), f"{line}\n{result.err}"
+            assert (result.exit_code, f"Rows: {rows} read" in result.out) == (0, True), (
+                f"{line}\n{result.err}"
+            )
 
 
 @pytest.mark.slow
-def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(tmp_path: Path) -> None:
-    """UCI's Online Retail as events, by the mapping on the page about own data; the counts are published."""
+def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(
+    tmp_path: Path,
+) -> None:
+    """UCI's Online Retail as events, by the mapping on the page about own data;
+    the counts are published.
+    """
     events = real_file("online_retail_2010_2011.parquet")
     mapping = tmp_path / "retail_events.yaml"
     (text,) = [
-        block for block in section("docs/own_data.md", "Questions to other files").code if block.startswith("name: ")
+        block
+        for block in section("docs/own_data.md", "Questions to other files").code
+        if block.startswith("name: ")
     ]
     mapping.write_text(text, encoding="utf-8")
-    arguments = ("--events", events, "--mapping", mapping, "--start", "purchase", "--return", "purchase", "--json")
+    arguments = (
+        "--events",
+        events,
+        "--mapping",
+        mapping,
+        "--start",
+        "purchase",
+        "--return",
+        "purchase",
+        "--json",
+    )
     for tool in ("posthog", "clickhouse"):
-        result = ecom("retention", *arguments, "--preset", tool, "--period", "month", home=tmp_path / "home")
+        result = ecom(
+            "retention", *arguments, "--preset", tool, "--period", "month", home=tmp_path / "home"
+        )
         december = result.json["cohorts"][0]
-        assert december["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
+        assert december["returned"] == [
+            885,
+            324,
+            286,
+            340,
+            321,
+            352,
+            321,
+            309,
+            313,
+            350,
+            331,
+            445,
+            235,
+        ]
         assert result.json["rows"]["rejected"] == {"missing_identity": 135_080, "duplicate": 5_225}
     values = (
         "trend",
@@ -98,12 +150,16 @@ def test_the_page_has_five_questions_and_shows_each_difference(tool: str) -> Non
     assert len(SHOWN.findall(parts["Five questions"])) == 5
     answer = [
         part
-        for part in re.split(r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE)
+        for part in re.split(
+            r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE
+        )
         if part.strip()
     ]
     assert len(answer) >= 3
     assert [row.splitlines()[0] for row in answer if not SHOWN.search(row)] == []
-    assert all(f"--preset {tool}" in command for command, _ in SHOWN.findall(parts["Five questions"]))
+    assert all(
+        f"--preset {tool}" in command for command, _ in SHOWN.findall(parts["Five questions"])
+    )
 
 
 def test_lines_are_left_out_only_where_a_gap_stands() -> None:

@@ -8,7 +8,7 @@ read such an id.
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -88,7 +88,10 @@ QUERIES: Final[dict[str, list[Row]]] = {
 }
 """Queries besides the plain one; those of routes that need them, instead of it."""
 NEEDED: Final = {path for path in QUERIES if path.endswith("/who") or "explain" in path}
-OF_NOW: Final = {f"/v1/{path}" for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")}
+OF_NOW: Final = {
+    f"/v1/{path}"
+    for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")
+}
 """Answers of the moment, which are not compared."""
 PAGES: Final = {
     "product": "product=p1",
@@ -120,7 +123,13 @@ class Asked:
         sent = {"X-API-Key": KEYS[key], **headers}
         url = address + self.path
         return requests.request(
-            self.method, url, params=self.query, json=self.body, headers=sent, timeout=60, allow_redirects=False
+            self.method,
+            url,
+            params=self.query,
+            json=self.body,
+            headers=sent,
+            timeout=60,
+            allow_redirects=False,
         )
 
 
@@ -148,7 +157,9 @@ def asked(document: Row) -> Iterator[Asked]:
 
 DOCUMENT: Final = build_app(Settings()).openapi()
 ASKED: Final = [*asked(DOCUMENT)]
-OF_PAGES: Final = [Asked("GET", f"{page.address}?{PAGES.get(page.path, '')}") for page in all_pages()]
+OF_PAGES: Final = [
+    Asked("GET", f"{page.address}?{PAGES.get(page.path, '')}") for page in all_pages()
+]
 QUESTIONS: Final = questions_of(DOCUMENT)
 
 
@@ -172,8 +183,17 @@ def save(store: BoardStore) -> None:
     question = {"name": "By user", "kind": "trend", "definition": definition}
     assert store.save_new(SavedQuestion.from_mapping(question), "anna").slug == SAVED
     tiles = [{"question": SAVED, "show": "table"}, {"measure": "revenue_amount", "show": "number"}]
-    assert store.save_new(Board.from_mapping({"name": "By user", "tiles": tiles}), "anna").slug == SAVED
-    alert = {"name": "By user", "question": SAVED, "when": "rises", "limit": 0.1, "by": ["event_type"]}
+    assert (
+        store.save_new(Board.from_mapping({"name": "By user", "tiles": tiles}), "anna").slug
+        == SAVED
+    )
+    alert = {
+        "name": "By user",
+        "question": SAVED,
+        "when": "rises",
+        "limit": 0.1,
+        "by": ["event_type"],
+    }
     assert store.save_new(NumberAlert.from_mapping(alert), "anna").slug == SAVED
     store.save_new(BoardMail(board=SAVED, emails=("a@shop.example",)), "anna")
 
@@ -190,7 +210,11 @@ class Servers:
 def pages(settings: Settings) -> Iterator[Servers]:
     """The API with the dashboard."""
     without = settings.model_copy(update={"api_cache_mb": 0})
-    with served(build_dashboard_stack(without)) as cold, served(build_dashboard_stack(settings)) as warm:  # type: ignore[arg-type]
+    with ExitStack() as servers:
+        cold, warm = (
+            servers.enter_context(served(build_dashboard_stack(each)))  # type: ignore[arg-type]
+            for each in (without, settings)
+        )
         yield Servers(cold.address, warm.address)
 
 
@@ -306,7 +330,9 @@ READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
-def test_a_tool_answers_a_key_the_same_after_any_other(tools: Servers, name: str, arguments: Row) -> None:
+def test_a_tool_answers_a_key_the_same_after_any_other(
+    tools: Servers, name: str, arguments: Row
+) -> None:
     compare_tool(tools, name, arguments)
 
 

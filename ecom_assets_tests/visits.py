@@ -28,8 +28,16 @@ def warehouse() -> Backend:
 def sql(rule: SessionRule, kind: str) -> str:
     """Compile once per rule."""
     events = warehouse().table("events")
-    table = whole_sessions(events, rule) if kind == "sessions" else session_events(events, rule, by_day=False)
-    order = ("visitor_id", "started_at", "session_id") if kind == "sessions" else ("visitor_id", "event_at", "event_id")
+    table = (
+        whole_sessions(events, rule)
+        if kind == "sessions"
+        else session_events(events, rule, by_day=False)
+    )
+    order = (
+        ("visitor_id", "started_at", "session_id")
+        if kind == "sessions"
+        else ("visitor_id", "event_at", "event_id")
+    )
     return str(warehouse().compile(table.order_by(*order)))
 
 

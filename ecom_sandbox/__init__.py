@@ -1,1 +1,3 @@
-"""A simulated shop and local stand-ins for the services that the platform talks to, with faults on demand."""
+"""A simulated shop and local stand-ins for the services that the platform talks to,
+with faults on demand.
+"""

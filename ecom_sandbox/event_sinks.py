@@ -22,7 +22,8 @@ OWN_IDS: Final = ("event_id", "session_id", "anonymous_id")
 
 
 def sink_to(address: str, key: str = "") -> EventSink:
-    """Return the sink of an address: `http://HOST:PORT` of a collector, or `kafka://HOST:PORT/TOPIC`.
+    """Return the sink of an address: `http://HOST:PORT` of a collector, or
+    `kafka://HOST:PORT/TOPIC`.
 
     Raises:
         UsageError: It is none of both.
@@ -33,7 +34,8 @@ def sink_to(address: str, key: str = "") -> EventSink:
     if address.startswith("kafka://") and brokers and topic:
         return _topic(brokers, topic)
     raise UsageError(
-        f"Events cannot be sent to {address}; give http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC."
+        f"Events cannot be sent to {address}; give http://HOST:PORT of a collector, or "
+        "kafka://HOST:PORT/TOPIC."
     )
 
 
@@ -51,12 +53,16 @@ def _is_taken(url: str, headers: dict[str, str], body: Event, *, is_last: bool) 
         answer = requests.post(url, json=body, headers=headers, timeout=TIMEOUT_S)
     except requests.RequestException as error:
         if is_last:
-            raise SourceError(f"The collector at {url} does not answer ({type(error).__name__}); start it.") from error
+            raise SourceError(
+                f"The collector at {url} does not answer ({type(error).__name__}); start it."
+            ) from error
         return False
     if answer.status_code in LATER and not is_last:
         return False
     if not answer.ok:
-        raise SourceError(f"The collector at {url} answered {answer.status_code}: {answer.text[:200]}.")
+        raise SourceError(
+            f"The collector at {url} answered {answer.status_code}: {answer.text[:200]}."
+        )
     return True
 
 
@@ -68,23 +74,32 @@ def _topic(brokers: str, topic: str) -> EventSink:
 
     def send(events: Sequence[Event]) -> None:
         for event in events:
-            producer.produce(topic, json.dumps(_as_sent(event)), key=event.get("anonymous_id") or "")
+            producer.produce(
+                topic, json.dumps(_as_sent(event)), key=event.get("anonymous_id") or ""
+            )
         if producer.flush(PATIENCE_S):
-            raise SourceError(f"The brokers at {brokers} take nothing; check that they run and have {topic}.")
+            raise SourceError(
+                f"The brokers at {brokers} take nothing; check that they run and have {topic}."
+            )
 
     return send
 
 
 def _as_sent(event: Event) -> Event:
-    """Return a row of the shop's files as a page would send it: without what is empty, or only known on arrival."""
-    filled = {name: value for name, value in event.items() if value is not None and name != "received_at"}
+    """Return a row of the shop's files as a page would send it: without what is empty,
+    or only known on arrival.
+    """
+    filled = {
+        name: value for name, value in event.items() if value is not None and name != "received_at"
+    }
     if "properties" in filled:
         filled["properties"] = json.loads(filled["properties"])
     return filled
 
 
 def played(rows: Sequence[Event], now: Callable[[], str], first_round: int) -> Iterator[Event]:
-    """Yield a day's events again and again as they would come now, each round with visitors of its own.
+    """Yield a day's events again and again as they would come now,
+    each round with visitors of its own.
 
     Rounds are counted from `first_round`, so that those of a later process differ.
     """

@@ -22,7 +22,10 @@ TRUTH, SERVED = "services_truth.json", "served"
 
 @dataclass(frozen=True)
 class Ports:
-    """The port of each stand-in; 0 means a free one. `receivers` has those of the tools, by name."""
+    """The port of each stand-in; 0 means a free one.
+
+    `receivers` has those of the tools, by name.
+    """
 
     customers: int = 0
     orders: int = 0
@@ -42,7 +45,9 @@ class SandboxServices:
     truth: dict[str, object]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that make the platform use these services and the shop's events."""
+        """Return the environment variables that make the platform use these
+        services and the shop's events.
+        """
         return {
             "ECOM_EVENTS": str(self.folder / "events"),
             "ECOM_CUSTOMER_API_URL": self.customers.api_url,
@@ -61,9 +66,11 @@ class SandboxServices:
 def running_services(
     folder: Path, *, ports: Ports | None = None, faults: Faults | None = None
 ) -> Iterator[SandboxServices]:
-    """Serve the sandbox shop in `folder`, and write the ground truth to `services_truth.json` there.
+    """Serve the sandbox shop in `folder`,
+    and write the ground truth to `services_truth.json` there.
 
-    The vendor stand-ins keep their request logs in `served/` there, and continue from them the next time.
+    The vendor stand-ins keep their request logs in `served/` there, and continue from them the next
+    time.
 
     Raises:
         UsageError: A port is in use.
@@ -71,14 +78,19 @@ def running_services(
     ports, made = ports or Ports(), customers_of(folder)
     shop = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     by_month = {month: counts["orders"] for month, counts in shop.get("months", {}).items()}
-    truth: dict[str, object] = {"customers": made.truth, "orders": by_month if is_living(shop) else shop["orders"]}
+    truth: dict[str, object] = {
+        "customers": made.truth,
+        "orders": by_month if is_living(shop) else shop["orders"],
+    }
     (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     with (
         CustomerService(made.records, ports.customers, faults) as customers,
         OrderService(folder / "orders.parquet", ports.orders, faults) as orders,
         CatalogueService(folder / "catalogue.parquet", ports.catalogue, faults) as catalogue,
         running_receivers(
-            ports=ports.receivers, request_logs=folder / SERVED, faults=some_faults() if faults else NO_FAULTS
+            ports=ports.receivers,
+            request_logs=folder / SERVED,
+            faults=some_faults() if faults else NO_FAULTS,
         ) as receivers,
     ):
         yield SandboxServices(folder.absolute(), customers, orders, catalogue, receivers, truth)
@@ -92,5 +104,8 @@ def customers_of(folder: Path) -> ShopCustomers:
     settings = truth["settings"]
     first_day = date.fromisoformat(settings["first_day"])
     return make_customers(
-        seed=settings["seed"], visitors=settings["visitors"], first_day=first_day, days=settings["days"]
+        seed=settings["seed"],
+        visitors=settings["visitors"],
+        first_day=first_day,
+        days=settings["days"],
     )

@@ -1,4 +1,7 @@
-"""The `ecom` command, one file per subject. Large libraries are imported only when a command needs them."""
+"""The `ecom` command, one file per subject.
+
+Large libraries are imported only when a command needs them.
+"""
 
 import atexit
 import os
@@ -28,7 +31,8 @@ def command() -> None:
 
 
 def leave(end: SystemExit) -> NoReturn:
-    """Exit as Python does, but without freeing memory object by object, which takes a second after `ecom run`.
+    """Exit as Python does, but without freeing memory object by object,
+    which takes a second after `ecom run`.
 
     Raises:
         SystemExit: `end`, for the usual exit: its code is a message, or output fails.

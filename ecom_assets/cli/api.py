@@ -1,4 +1,6 @@
-"""`ecom api`, `ecom dashboard`, `ecom mcp` and `ecom api-key`: serve programs, people and assistants; manage keys."""
+"""`ecom api`, `ecom dashboard`, `ecom mcp` and `ecom api-key`: serve programs,
+people and assistants; manage keys.
+"""
 
 import asyncio
 import threading
@@ -29,14 +31,19 @@ def api(
 ) -> None:
     """Serve the HTTP API and the dashboard, until Ctrl-C."""
     settings = _ready(host, port)
-    typer.echo(f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.", err=True)
+    typer.echo(
+        f"The API comes up at http://{settings.api_host}:{settings.api_port}; stop it with Ctrl-C.",
+        err=True,
+    )
     _serve(settings, until_parent_ends=until_parent_ends)
 
 
 def dashboard(
     host: Host = None,
     port: Port = None,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in the browser.")
+    ] = False,
 ) -> None:
     """Serve the dashboard with the HTTP API, until Ctrl-C."""
     from ecom_assets.interfaces.dashboard.sessions import PREFIX  # noqa: PLC0415 (loads FastAPI)
@@ -69,14 +76,18 @@ def _serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
 
 
 def mcp(
-    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, with the API's keys, until Ctrl-C.")] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP, with the API's keys, until Ctrl-C.")
+    ] = False,
     host: Host = None,
     port: Port = None,
     personal: Annotated[
         bool, typer.Option("--personal", help="Let questions over stdio be about single people.")
     ] = False,
 ) -> None:
-    """Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP; nothing is written."""
+    """Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP;
+    nothing is written.
+    """
     if not http and (host is not None or port is not None):
         option = "host" if host is not None else "port"
         raise UsageError(f"--{option} goes with --http only; over stdio there is no address.")
@@ -94,25 +105,32 @@ def mcp(
         return
     prepare_server("MCP server", settings)
     address = f"http://{settings.api_host}:{settings.api_port}"
-    typer.echo(f"Assistants are answered at {address}{PATH}, and the API at {address}; stop it with Ctrl-C.", err=True)
+    typer.echo(
+        f"Assistants are answered at {address}{PATH}, and the API at {address}; stop it with "
+        "Ctrl-C.",
+        err=True,
+    )
     serve(settings, stack=build_http(settings))
 
 
 def create_key(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, personal, write, collect, link or admin; repeat it for several.")
+        list[str] | None,
+        typer.Option(help="read, personal, write, collect, link or admin; repeat it for several."),
     ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="A site whose pages may send events with the key, such as https://shop.example; default any."
+            help="A site whose pages may send events with the key, such as https://shop.example; "
+            "default any."
         ),
     ] = None,
     event_type: Annotated[
         list[str] | None,
         typer.Option(
-            help="A type of events that the key may send, such as mail_open for pictures in mails; default all."
+            help="A type of events that the key may send, such as mail_open for pictures in mails; "
+            "default all."
         ),
     ] = None,
     as_json: Json = False,
@@ -121,7 +139,9 @@ def create_key(
     scopes = scope or [Scope.READ.value]
     for requested in scopes:
         if requested not in set(Scope):
-            raise UsageError(f"--scope {requested!r} is not a scope; {did_you_mean(requested, map(str, Scope))}.")
+            raise UsageError(
+                f"--scope {requested!r} is not a scope; {did_you_mean(requested, map(str, Scope))}."
+            )
     granted = tuple(map(Scope, dict.fromkeys(scopes)))
     event_types = tuple(dict.fromkeys(event_type or ()))
     _check_sending(granted, has_origins=bool(origin), event_types=event_types)
@@ -131,8 +151,8 @@ def create_key(
         return
     typer.echo(key)
     typer.echo(
-        f"Key {made.key_id} may {', '.join(made.scopes)}. It is shown only now and kept as a hash; send it as "
-        "`Authorization: Bearer KEY`.",
+        f"Key {made.key_id} may {', '.join(made.scopes)}. It is shown only now and kept as a "
+        "hash; send it as `Authorization: Bearer KEY`.",
         err=True,
     )
 
@@ -146,7 +166,8 @@ def list_keys(as_json: Json = False) -> None:
     for key in keys:
         state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
         typer.echo(
-            f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  {key['name']}"
+            f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  "
+            f"{key['name']}"
             + "".join(f"  {limit}" for limit in (*key["origins"], *key["event_types"]))
         )
     if not keys:
@@ -162,7 +183,9 @@ def revoke_key(
     typer.echo(json_text(revoked) if as_json else f"Key {key_id} is revoked.")
 
 
-def _check_sending(scopes: tuple[Scope, ...], *, has_origins: bool, event_types: tuple[str, ...]) -> None:
+def _check_sending(
+    scopes: tuple[Scope, ...], *, has_origins: bool, event_types: tuple[str, ...]
+) -> None:
     """Refuse a key whose limits do not go with its scopes.
 
     Raises:
@@ -170,18 +193,23 @@ def _check_sending(scopes: tuple[Scope, ...], *, has_origins: bool, event_types:
     """
     sends = Scope.COLLECT in scopes or Scope.ADMIN in scopes
     if Scope.LINK in scopes and not sends:
-        raise UsageError("--scope link goes with --scope collect: it joins users by events that the key sends.")
+        raise UsageError(
+            "--scope link goes with --scope collect: it joins users by events that the key sends."
+        )
     if Scope.LINK in scopes and has_origins:
         raise UsageError(
-            "--scope link is for servers, and --origin is for keys in pages, which everybody can read; make two keys."
+            "--scope link is for servers, and --origin is for keys in pages, which everybody can "
+            "read; make two keys."
         )
     if event_types and not sends:
-        raise UsageError("--event-type goes with --scope collect: it limits the events that the key sends.")
+        raise UsageError(
+            "--event-type goes with --scope collect: it limits the events that the key sends."
+        )
     for name in event_types:
         if not 1 <= len(name) <= LONGEST_EVENT_TYPE or name != name.strip():
             raise UsageError(
-                f"--event-type {name!r} is not a type of events; give 1 to {LONGEST_EVENT_TYPE} characters without "
-                "spaces at an end, such as mail_open."
+                f"--event-type {name!r} is not a type of events; give 1 to {LONGEST_EVENT_TYPE} "
+                "characters without spaces at an end, such as mail_open."
             )
 
 
@@ -192,8 +220,16 @@ def _origin(address: str) -> str:
         UsageError: It is not one.
     """
     parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
-        raise UsageError(f"--origin {address!r} is not a site; give its scheme and host, such as https://shop.example.")
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.netloc
+        or parts.path.strip("/")
+        or parts.query
+    ):
+        raise UsageError(
+            f"--origin {address!r} is not a site; give its scheme and host, such as "
+            "https://shop.example."
+        )
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -45,16 +45,32 @@ COMMANDS: Final[Commands] = {
     **{name: f"ask.{name}" for name in QUESTIONS},
     "export": "export.export",
 }
-SANDBOX_COMMANDS: Final[Commands] = {"data": "sandbox.data", "up": "sandbox.up", "live": "sandbox.live"}
-KEY_COMMANDS: Final[Commands] = {"create": "api.create_key", "list": "api.list_keys", "revoke": "api.revoke_key"}
+SANDBOX_COMMANDS: Final[Commands] = {
+    "data": "sandbox.data",
+    "up": "sandbox.up",
+    "live": "sandbox.live",
+}
+KEY_COMMANDS: Final[Commands] = {
+    "create": "api.create_key",
+    "list": "api.list_keys",
+    "revoke": "api.revoke_key",
+}
 MAPPING_COMMANDS: Final[Commands] = {
     "init": "mapping.init",
     "list": "mapping.list_mappings",
     "show": "mapping.show",
     "check": "mapping.check",
 }
-LEDGER_COMMANDS: Final[Commands] = {"restore": "ledger.restore", "backup": "ledger.backup", "reset": "ledger.reset"}
-BOARD_COMMANDS: Final[Commands] = {"pull": "boards.pull", "push": "boards.push", "check": "boards.check"}
+LEDGER_COMMANDS: Final[Commands] = {
+    "restore": "ledger.restore",
+    "backup": "ledger.backup",
+    "reset": "ledger.reset",
+}
+BOARD_COMMANDS: Final[Commands] = {
+    "pull": "boards.pull",
+    "push": "boards.push",
+    "check": "boards.check",
+}
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -67,16 +83,32 @@ INTERRUPTED = 130
 
 
 PATHS: Final = frozenset(
-    {"events", "more", "orders", "customers", "files", "mapping", "definition", "out", "folder", "to"}
+    {
+        "events",
+        "more",
+        "orders",
+        "customers",
+        "files",
+        "mapping",
+        "definition",
+        "out",
+        "folder",
+        "to",
+    }
 )
-"""The last words of the names of parameters that take paths; `--to` takes days and addresses too."""
+"""The last words of the names of parameters that take paths; `--to` takes days and addresses too.
+"""
 
 
 class _PathCheckingCommand(TyperCommand):
-    """A command that refuses empty paths: read as the working folder, one would stand for all of its files."""
+    """A command that refuses empty paths: read as the working folder,
+    one would stand for all of its files.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments twice: what values are converted to does not show that a path was empty."""
+        """Parse the arguments twice:
+        what values are converted to does not show that a path was empty.
+        """
         typed, _, _ = self.make_parser(ctx).parse_args(list(args))
         for parameter in self.params:
             values = typed.get(parameter.name)
@@ -88,7 +120,10 @@ class _PathCheckingCommand(TyperCommand):
 
 def _empty_path(parameter: Any) -> str:
     if parameter.param_type_name == "option":
-        return f"{parameter.opts[0]} is empty, as a variable that is not set leaves it; give it a value."
+        return (
+            f"{parameter.opts[0]} is empty, as a variable that is not set leaves it; give it a "
+            "value."
+        )
     kind = "folder" if parameter.name == "folder" else "file"
     return f"A path is empty, as a variable that is not set leaves it; name a {kind}."
 
@@ -98,17 +133,26 @@ def load_command(import_path: str, name: str) -> Any:
     module, function = import_path.split(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
     with loading():
-        single.command(name, cls=_PathCheckingCommand)(getattr(import_module(f"ecom_assets.cli.{module}"), function))
+        single.command(name, cls=_PathCheckingCommand)(
+            getattr(import_module(f"ecom_assets.cli.{module}"), function)
+        )
     return main.get_command(single)
 
 
 def summary_of(import_path: str) -> str:
-    """Return what a command says of itself: the first line of its docstring, from its file, which is not imported."""
+    """Return what a command says of itself: the summary of its docstring, from its file,
+    which is not imported.
+    """
     module, function = import_path.split(".")
     if module == "ask":
         return QUESTIONS[function].summary
-    _, text = (Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").split(f"\ndef {function}(")
-    return text.split('"""')[1].splitlines()[0]
+    _, text = (
+        (Path(__file__).with_name(f"{module}.py"))
+        .read_text(encoding="utf-8")
+        .split(f"\ndef {function}(")
+    )
+    summary = text.split('"""')[1].partition("\n\n")[0]
+    return " ".join(summary.split())
 
 
 class _LazyGroup(TyperGroup):
@@ -126,10 +170,17 @@ class _LazyGroup(TyperGroup):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the names of commands without importing them, and options as usual."""
-        groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
+        groups = {
+            name: super(_LazyGroup, self).get_command(ctx, name)
+            for name in super().list_commands(ctx)
+        }
         summaries = {name: summary_of(path) for name, path in self.lazy.items()}
         summaries |= {name: group.get_short_help_str() for name, group in groups.items() if group}
-        names = [CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)]
+        names = [
+            CompletionItem(name, help=text)
+            for name, text in summaries.items()
+            if name.startswith(incomplete)
+        ]
         options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
         return [*names, *options]
 
@@ -140,11 +191,16 @@ class _LazyGroup(TyperGroup):
                 typer.echo(ctx.get_help())
                 raise typer.Exit
         if args and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"No such command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}")
+            ctx.fail(
+                f"No such command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}"
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
+        groups = {
+            name: super(_LazyGroup, self).get_command(ctx, name)
+            for name in super().list_commands(ctx)
+        }
         rows = [(name, summary_of(import_path)) for name, import_path in self.lazy.items()]
         rows += [(name, group.get_short_help_str()) for name, group in groups.items() if group]
         with formatter.section("Commands"):
@@ -152,7 +208,10 @@ class _LazyGroup(TyperGroup):
 
 
 def _nothing() -> None:
-    """Do nothing. As a callback, this makes a Typer application a group although it has no commands of its own."""
+    """Do nothing.
+
+    As a callback, this makes a Typer application a group although it has no commands of its own.
+    """
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
@@ -163,7 +222,10 @@ def _print_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
 
 def _root(
     is_asked: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Do nothing but what options do."""
@@ -180,9 +242,14 @@ TITLE: Final = "E-commerce events to sessions, funnels and more: every number tr
 app = _group(COMMANDS, TITLE, add_completion=True)
 app.callback(help=TITLE)(_root)
 app.add_typer(_group(SANDBOX_COMMANDS, "The simulated shop."), name="sandbox")
-app.add_typer(_group(MAPPING_COMMANDS, "Mappings: how files become events, order lines and customers."), name="mapping")
+app.add_typer(
+    _group(MAPPING_COMMANDS, "Mappings: how files become events, order lines and customers."),
+    name="mapping",
+)
 app.add_typer(_group(KEY_COMMANDS, "The keys of the HTTP API."), name="api-key")
-app.add_typer(_group(BOARD_COMMANDS, "Saved questions and boards as files of a repository."), name="boards")
+app.add_typer(
+    _group(BOARD_COMMANDS, "Saved questions and boards as files of a repository."), name="boards"
+)
 app.add_typer(_group(LEDGER_COMMANDS, "The ledger of deliveries."), name="ledger")
 
 
@@ -209,20 +276,24 @@ def _end(sentence: str, exit_code: int) -> NoReturn:
 
 
 def outside_fault(error: BaseException) -> str | None:
-    """Return a message for an error outside of this program, or None if it may be a bug of this program."""
+    """Return a message for an error outside of this program,
+    or None if it may be a bug of this program.
+    """
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
         from ecom_assets.core.warehouse.local import damaged_parquet  # noqa: PLC0415 (loads the engine)
 
         if damaged := damaged_parquet(error):
             return damaged
-        return f"DuckDB says: {first_line(error)}; fix that and run again, nothing was half-written."
+        return (
+            f"DuckDB says: {first_line(error)}; fix that and run again, nothing was half-written."
+        )
     if library in {"sqlite3", "sqlalchemy"}:
         from ecom_assets.core.settings.home import damage_in_use  # noqa: PLC0415 (needed in this case only)
 
         return damage_in_use() or (
-            f"Dagster's history in DAGSTER_HOME cannot be kept: {first_line(error)}; see that its disk has space "
-            "and may be written, then run again."
+            f"Dagster's history in DAGSTER_HOME cannot be kept: {first_line(error)}; see that its "
+            "disk has space and may be written, then run again."
         )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""

@@ -1,4 +1,6 @@
-"""The commands of ad-hoc questions over files: their options are the fields of the question, and its help is theirs."""
+"""The commands of ad-hoc questions over files: their options are the fields of the question,
+and its help is theirs.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,11 +15,24 @@ import ibis.expr.types as ir
 import typer
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.behaviour.questions.answer import Kind, answer, in_place_of_numbers, period_of, visitors_by
+from ecom_assets.behaviour.questions.answer import (
+    Kind,
+    answer,
+    in_place_of_numbers,
+    period_of,
+    visitors_by,
+)
 from ecom_assets.behaviour.questions.fields import DURATIONS, UNITS
 from ecom_assets.behaviour.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.cli import options as shared
-from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
+from ecom_assets.cli.options import (
+    OwnData,
+    day_of,
+    is_typed,
+    print_answer,
+    read_days,
+    read_definition,
+)
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import load_settings
@@ -41,10 +56,14 @@ DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
 
 HELP: Final = {
-    "steps": "Event types, separated by commas; * is any event, b? an optional step, which need not be taken, and one "
-    "with a comma stands in double quotes, '\"a, b\",c'",
-    "segment": "Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
-    "a file with one, or FILE#NAME",
+    "steps": (
+        "Event types, separated by commas; * is any event, b? an optional step, which need "
+        "not be taken, and one with a comma stands in double quotes, '\"a, b\",c'"
+    ),
+    "segment": (
+        "Only visitors in this visitor segment as of the last day: a name that "
+        "ECOM_VISITOR_SEGMENTS declares, a file with one, or FILE#NAME"
+    ),
 }
 """What options say that take more than the fields do."""
 
@@ -62,13 +81,17 @@ class FileCommand:
 
     @cached_property
     def fields(self) -> Mapping[str, QuestionField]:
-        """The fields that are options, by the name of the parameter: those of the question first, then the days."""
+        """The fields that are options, by the name of the parameter:
+        those of the question first, then the days.
+        """
         fields = [field for field in in_order(self.kind.question) if self.option_of(field)]
         return {field.name.replace(".", "_") + "_": field for field in fields}
 
     def option_of(self, field: QuestionField) -> str:
         """Return the option of a field; empty for none."""
-        if field.name in DAYS and not set(DAYS.values()) & {f"--{name}" for name in self.kind.question.names()}:
+        if field.name in DAYS and not set(DAYS.values()) & {
+            f"--{name}" for name in self.kind.question.names()
+        }:
             return DAYS[field.name]
         return "" if field.name in DAYS else field.option
 
@@ -96,8 +119,13 @@ class FileCommand:
         ]
         if self.kind.writes:
             option, text = self.kind.writes
-            parameters.append(_parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None))
-        parameters += [_parameter(name, kind, None if name == "definition" else False) for name, kind in LAST.items()]
+            parameters.append(
+                _parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None)
+            )
+        parameters += [
+            _parameter(name, kind, None if name == "definition" else False)
+            for name, kind in LAST.items()
+        ]
         run.__doc__ = QUESTIONS[self.kind.name].summary
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -111,7 +139,11 @@ class FileCommand:
             UsageError: Options cannot be combined, or a value is wrong.
         """
         context, out = options["context"], options.get("out")
-        values = {field.name: options[name] for name, field in self.fields.items() if is_typed(context, name)}
+        values = {
+            field.name: options[name]
+            for name, field in self.fields.items()
+            if is_typed(context, name)
+        }
         question = self.question(values, options["definition"])
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
@@ -130,7 +162,9 @@ class FileCommand:
             as_json=options["as_json"],
         )
 
-    def source(self, options: Mapping[str, Any], timezone: str | None) -> EventFileSource | OrderFileSource:
+    def source(
+        self, options: Mapping[str, Any], timezone: str | None
+    ) -> EventFileSource | OrderFileSource:
         """Open the files of the options.
 
         Raises:
@@ -140,19 +174,29 @@ class FileCommand:
         own = OwnData.read(options["events"], options.get("orders"), options["more"], mappings)
         if self.kind.of_orders and bool(own.events) == bool(own.orders):
             called = self.kind.name.capitalize()
-            raise UsageError(f"{called} needs either events or orders; give one of --events PATH and --orders PATH.")
+            raise UsageError(
+                f"{called} needs either events or orders; give one of --events PATH and --orders "
+                "PATH."
+            )
         if own.orders_mapping and not own.orders:
-            raise UsageError("--orders-mapping is of order lines; give --orders PATH, or leave it out.")
+            raise UsageError(
+                "--orders-mapping is of order lines; give --orders PATH, or leave it out."
+            )
         if not own.orders:
             settings = load_settings(
-                events=join_paths(own.events) or None, events_mapping=own.events_mapping, timezone=timezone
+                events=join_paths(own.events) or None,
+                events_mapping=own.events_mapping,
+                timezone=timezone,
             )
             return EventFileSource(FileEvents.open(own.events, settings))
-        settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
+        settings = load_settings(
+            orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone
+        )
         return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
 
     def question(self, values: dict[str, Any], definition: Path | None) -> Question:
-        """Return the question of options, or of a definition file with the days and visitors of the options.
+        """Return the question of options,
+        or of a definition file with the days and visitors of the options.
 
         Raises:
             UsageError: A file and an option say the same, or what must be given is missing.
@@ -172,15 +216,17 @@ class FileCommand:
             of_options: Question = kind.from_command(kind.folded(raw), {})
             return of_options
         if own := [options[name] for name in values if name not in kind.scope()]:
-            raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
+            raise UsageError(
+                f"--definition says what {', '.join(own)} would; leave one of them out."
+            )
         needed_first = next(field.path[0] for field in self.fields.values())
         analysis = re.sub(r"^(an?|the) | definition$", "", kind.CALLED)
         read = read_definition(definition, analysis, needed_first)
         of_file: Question = kind.from_command(raw, read)
         if "timezone" not in raw and of_file.timezone is not None and not is_zone(of_file.timezone):
             raise UsageError(
-                f"`timezone` in {definition} is {of_file.timezone!r}, which is not an IANA time zone; write one such "
-                "as Europe/Berlin."
+                f"`timezone` in {definition} is {of_file.timezone!r}, which is not an IANA time "
+                "zone; write one such as Europe/Berlin."
             )
         return of_file
 
@@ -189,25 +235,48 @@ class FileCommand:
         for field in self.fields.values():
             if field.info.is_required() and field.name not in values:
                 called = self.kind.question.CALLED.removesuffix(" definition").capitalize()
-                raise UsageError(f"{called} needs either {options[field.name]} or --definition FILE; give one of them.")
+                raise UsageError(
+                    f"{called} needs either {options[field.name]} or --definition FILE; give one "
+                    "of them."
+                )
             if field.name in values and field.input.needs and not values.get(field.input.needs[0]):
                 needed, why = options[field.input.needs[0]], field.input.needs[1]
                 raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
 
 
-def _lines_of(lines: Callable[[dict[str, Any]], list[str]]) -> Callable[[dict[str, Any]], list[str]]:
-    """Return a function for the lines of an answer: only a sentence where nothing is known of its days."""
-    return lambda document: [sentence] if (sentence := in_place_of_numbers(document)) else lines(document)
+def _lines_of(
+    lines: Callable[[dict[str, Any]], list[str]],
+) -> Callable[[dict[str, Any]], list[str]]:
+    """Return a function for the lines of an answer:
+    only a sentence where nothing is known of its days.
+    """
+    return lambda document: (
+        [sentence] if (sentence := in_place_of_numbers(document)) else lines(document)
+    )
 
 
-def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
+def _compared_lines(
+    lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]
+) -> list[str]:
     """Return the lines of an answer, and of the answers that it is compared with."""
     other, before = document["compared"], document["before"]
     if before is not None:
-        return [f"{_days_of(document)}:", *lines(document), "", f"{_days_of(before)}:", *lines(before)]
+        return [
+            f"{_days_of(document)}:",
+            *lines(document),
+            "",
+            f"{_days_of(before)}:",
+            *lines(before),
+        ]
     if other is None:
         return lines(document)
-    return [f"{visitors_by(document)}:", *lines(document), "", f"{visitors_by(other)}:", *lines(other)]
+    return [
+        f"{visitors_by(document)}:",
+        *lines(document),
+        "",
+        f"{visitors_by(other)}:",
+        *lines(other),
+    ]
 
 
 def _days_of(document: dict[str, Any]) -> str:

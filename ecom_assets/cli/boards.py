@@ -12,12 +12,18 @@ from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 
 Folder = Annotated[
-    Path, typer.Argument(help="Folder of the files: a folder per kind, such as boards/, and a file per id.")
+    Path,
+    typer.Argument(
+        help="Folder of the files: a folder per kind, such as boards/, and a file per id."
+    ),
 ]
 DOES: Final = {
-    "create": "new", "change": "changes", "restore": "comes back", "delete": "is deleted",
+    "create": "new",
+    "change": "changes",
+    "restore": "comes back",
+    "delete": "is deleted",
     "keep": "only in the store: stays (--delete deletes it)",
-}  # fmt: skip
+}
 
 
 def pull(folder: Folder, as_json: Json = False) -> None:
@@ -35,7 +41,9 @@ def pull(folder: Folder, as_json: Json = False) -> None:
 
 
 def check(folder: Folder, as_json: Json = False) -> None:
-    """Check a folder of YAML files, without the store: each can be saved, and names only what is there."""
+    """Check a folder of YAML files, without the store: each can be saved,
+    and names only what is there.
+    """
     from ecom_assets.interfaces.boards.files import faults_of  # noqa: PLC0415 (loads the questions)
 
     faults, files = faults_of(folder)
@@ -51,12 +59,20 @@ def check(folder: Folder, as_json: Json = False) -> None:
 
 def push(
     folder: Folder,
-    by: Annotated[str, typer.Option("--by", help="Who saves it; default the user of this machine.")] = "",
-    delete: Annotated[bool, typer.Option("--delete", help="Delete what the folder does not have.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what differs, and save nothing.")] = False,
+    by: Annotated[
+        str, typer.Option("--by", help="Who saves it; default the user of this machine.")
+    ] = "",
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete what the folder does not have.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what differs, and save nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Save what differs in a folder of YAML files; refused if somebody saved a newer version than a file has."""
+    """Save what differs in a folder of YAML files;
+    refused if somebody saved a newer version than a file has.
+    """
     from ecom_assets.interfaces.boards.files import check as checked  # noqa: PLC0415 (loads the questions)
     from ecom_assets.interfaces.boards.files import differences  # noqa: PLC0415 (as above)
     from ecom_assets.interfaces.boards.files import push as save  # noqa: PLC0415 (as above)
@@ -68,11 +84,19 @@ def push(
     else:
         changes = save(store, files, by or getpass.getuser(), is_deleting=delete)
     if as_json:
-        typer.echo(json_text({"is_saved": not dry_run, "differences": [vars(change) for change in changes]}))
+        typer.echo(
+            json_text(
+                {"is_saved": not dry_run, "differences": [vars(change) for change in changes]}
+            )
+        )
         return
     for change in changes:
         outcome = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]
-        fields = f" ({', '.join(change.fields)})" if change.fields and change.does in {"change", "refuse"} else ""
+        fields = (
+            f" ({', '.join(change.fields)})"
+            if change.fields and change.does in {"change", "refuse"}
+            else ""
+        )
         typer.echo(f"{change.name} {outcome}{fields}")
     if not changes:
         typer.echo("The store has all of it already.")

@@ -28,13 +28,18 @@ class Format(StrEnum):
 
 def contracts(
     standard: Annotated[
-        Format, typer.Option("--format", help="The standard: odcs, the Open Data Contract Standard.")
+        Format,
+        typer.Option("--format", help="The standard: odcs, the Open Data Contract Standard."),
     ] = Format.ODCS,
     table: Annotated[
-        list[str] | None, typer.Option(help="Only this table, such as mart.sales; give it once for each.")
+        list[str] | None,
+        typer.Option(help="Only this table, such as mart.sales; give it once for each."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a file per table into this folder; else print one document with all.")
+        Path | None,
+        typer.Option(
+            help="Write a file per table into this folder; else print one document with all."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +47,9 @@ def contracts(
 
     A contract has grain, columns, units, limits, personal data, references and checks.
     """
-    del standard  # the only one so far; named, so that another one changes nothing for those who use it
+    del (
+        standard
+    )  # the only one so far; named, so that another one changes nothing for those who use it
     settings, chosen = load_settings(), _chosen(table)
     server = new_engine(settings).server()
     if out is None:
@@ -52,7 +59,10 @@ def contracts(
     documents = document_per_table(chosen, VERSION, _checks(settings), server)
     _write(documents, out)
     written = {"files": [str(out / name) for name in documents]}
-    typer.echo(json_text(written) if as_json else f"Wrote {len(documents)} contracts to {out}.", err=not as_json)
+    typer.echo(
+        json_text(written) if as_json else f"Wrote {len(documents)} contracts to {out}.",
+        err=not as_json,
+    )
 
 
 def _chosen(names: list[str] | None) -> list[type[Table]]:
@@ -66,7 +76,9 @@ def _chosen(names: list[str] | None) -> list[type[Table]]:
 def _checks(settings: Settings) -> Checks:
     values: dict[str, list[tuple[str, str, bool]]] = {}
     for check in checks(settings):
-        values.setdefault(check.contract.qualified_name(), []).append((check.name, check.description, check.warns))
+        values.setdefault(check.contract.qualified_name(), []).append(
+            (check.name, check.description, check.warns)
+        )
     return values
 
 
@@ -74,7 +86,9 @@ def _write(documents: dict[str, Document], out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {out} cannot be a folder ({error.strerror}); name another one.") from error
+        raise UsageError(
+            f"--out {out} cannot be a folder ({error.strerror}); name another one."
+        ) from error
     for name, document in documents.items():
         replace_bytes(out / name, _as_yaml(document).encode())
 

@@ -23,9 +23,19 @@ from ecom_assets.core.settings.home import damage_of, open_to_others
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, written_paths
 from ecom_assets.core.state.ledger_store import ledger_address
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.core.warehouse.raw_losses import loss_sentence, lost_rows, stranded_rows, stranded_sentence
+from ecom_assets.core.warehouse.raw_losses import (
+    loss_sentence,
+    lost_rows,
+    stranded_rows,
+    stranded_sentence,
+)
 from ecom_assets.ingestion.sources.customer_api.records import mapping_of
-from ecom_assets.ingestion.sources.events import event_paths, is_table, open_events, sandbox_is_missing
+from ecom_assets.ingestion.sources.events import (
+    event_paths,
+    is_table,
+    open_events,
+    sandbox_is_missing,
+)
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.first_partition import loaded_before, paths_of_last_run
 from ecom_assets.ingestion.sources.order_reports.source import open_orders, order_paths
@@ -68,7 +78,9 @@ class Advice:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API; each problem has its fix."""
+    """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API;
+    each problem has its fix.
+    """
     findings = diagnose()
     if as_json:
         typer.echo(json_text([asdict(finding) for finding in findings]))
@@ -108,7 +120,9 @@ def diagnose() -> list[Finding]:
     return [_finding(name, look, settings) for name, look in looks.items()]
 
 
-def _finding(subject: str, look: Callable[[Settings], str | Problem | Advice], settings: Settings) -> Finding:
+def _finding(
+    subject: str, look: Callable[[Settings], str | Problem | Advice], settings: Settings
+) -> Finding:
     try:
         result = look(settings)
     except EcomError as error:
@@ -155,7 +169,11 @@ def _versions(_settings: Settings) -> str | Problem:
 
 
 def _disk(settings: Settings) -> str | Problem:
-    folder = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
+    folder = next(
+        path
+        for path in (settings.home.absolute(), *settings.home.absolute().parents)
+        if path.exists()
+    )
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB free at {folder}"
     is_enough = free >= LEAST_FREE_BYTES
@@ -164,7 +182,11 @@ def _disk(settings: Settings) -> str | Problem:
 
 def _privacy(settings: Settings) -> str | Problem:
     """Check whether other users of this machine can read customers, keys or logs."""
-    keys = [getattr(settings, name) for name in type(settings).model_fields if name.endswith("_key_path")]
+    keys = [
+        getattr(settings, name)
+        for name in type(settings).model_fields
+        if name.endswith("_key_path")
+    ]
     secrets = [path for path in (Path(".env").absolute(), *keys) if path]
     left_open = open_to_others([*written_paths(settings), *secrets])
     if not left_open:
@@ -178,7 +200,9 @@ def _privacy(settings: Settings) -> str | Problem:
 
 
 def _warehouse(settings: Settings) -> str | Problem:
-    """Check that it opens, and that what is computed still has the received rows that it is computed from."""
+    """Check that it opens, and that what is computed still has the received rows
+    that it is computed from.
+    """
     from ecom_assets.core.warehouse.migration import changes  # noqa: PLC0415 (as above)
     from ecom_assets.orchestration.registry import ALL, NOTES, RAW  # noqa: PLC0415 (loads Ibis)
 
@@ -186,11 +210,20 @@ def _warehouse(settings: Settings) -> str | Problem:
     if not engine.exists():
         return f"none yet at {engine.address}; the first run makes it"
     with closing(engine.open()):
-        older = [change for table in (*ALL, *NOTES) for change in changes(engine, table) if not change.is_automatic]
+        older = [
+            change
+            for table in (*ALL, *NOTES)
+            for change in changes(engine, table)
+            if not change.is_automatic
+        ]
         if older:
             return Problem(
-                f"tables are of an older version, such as {older[0].table} ({older[0].column}: {older[0].becomes})",
-                "`ecom migrate` shows what changes in them, and `ecom migrate --yes` does it; then run `ecom run`",
+                f"tables are of an older version, such as {older[0].table} ({older[0].column}: "
+                f"{older[0].becomes})",
+                (
+                    "`ecom migrate` shows what changes in them, and `ecom migrate --yes` does it; "
+                    "then run `ecom run`"
+                ),
             )
         for raw in (table for table in RAW if engine.has(table)):
             if lost := lost_rows(engine, raw):
@@ -207,7 +240,9 @@ def _events(settings: Settings) -> str:
         return "none set; the sandbox shop is made at the first run"
     if is_table(settings):
         return _event_table(settings)
-    return _fitting(open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings))
+    return _fitting(
+        open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings)
+    )
 
 
 def _event_ids(settings: Settings) -> str | Advice:
@@ -227,7 +262,9 @@ def _event_ids(settings: Settings) -> str | Advice:
         with closing(engine.open()):
             if not (engine.has(CleanEvents) and engine.has(DuplicateEvents)):
                 return "no events yet"
-            reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
+            reading = WarehouseReading.from_engine(
+                engine, settings, order_rule(settings), now_utc().date()
+            )
             counts = conflict_counts(reading)
             rows = newest_conflict(reading) if counts["id_count"] else []
     except EcomError:  # the check of the warehouse says so
@@ -237,10 +274,13 @@ def _event_ids(settings: Settings) -> str | Advice:
     ids = "1 is" if counts["id_count"] == 1 else f"{counts['id_count']:,} are"
     named = "; ".join(event_text(row, with_person=True) for row in rows)
     return Advice(
-        f"{ids} shared by {counts['event_count']:,} events that disagree in who, what or amount, and all count, such "
-        f"as {named}",
-        "look at who sent one that is not yours, and take it out of the landing files; else give each event an id of "
-        "its own (GET /analytics/quality/conflicts and the page Data quality list all)",
+        f"{ids} shared by {counts['event_count']:,} events that disagree in who, what or amount, "
+        f"and all count, such as {named}",
+        (
+            "look at who sent one that is not yours, and take it out of the landing files; else "
+            "give each event an id of its own (GET /analytics/quality/conflicts and the page Data "
+            "quality list all)"
+        ),
     )
 
 
@@ -252,15 +292,23 @@ def _orders(settings: Settings) -> str:
     if without := _without(settings, ORDERS, "sales"):
         return without
     missing = sandbox_is_missing(settings)
-    return "none set; the sandbox shop is made at the first run" if missing else "come from the sandbox shop"
+    return (
+        "none set; the sandbox shop is made at the first run"
+        if missing
+        else "come from the sandbox shop"
+    )
 
 
 def _without(settings: Settings, source: str, tables: str) -> str:
-    """Return what a run does where its source is not set; empty if the sandbox shop stands in for all of them."""
+    """Return what a run does where its source is not set;
+    empty if the sandbox shop stands in for all of them.
+    """
     earlier = loaded_before(settings)
     if source in earlier:
         return f"none set; the {source} that were loaded before stay, and count"
-    return f"none set; the tables of {tables} are skipped" if settings.has_own_data or earlier else ""
+    return (
+        f"none set; the tables of {tables} are skipped" if settings.has_own_data or earlier else ""
+    )
 
 
 def _fitting(files: RecordFiles, paths: list[str]) -> str:
@@ -294,16 +342,27 @@ def _dagster_home(settings: Settings) -> str | Problem:
     text = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
     if damage := damage_of(home, thorough=True):
         return Problem(*damage.split("; ", 1))
-    return text if _is_writable(home) else Problem(text, f"make {home} writable, or set DAGSTER_HOME")
+    return (
+        text if _is_writable(home) else Problem(text, f"make {home} writable, or set DAGSTER_HOME")
+    )
 
 
 def _requests(settings: Settings) -> str | Problem:
-    """Report where requests and notes of runs are: in a file, even if everything else is in Postgres."""
+    """Report where requests and notes of runs are: in a file,
+    even if everything else is in Postgres.
+    """
     path = OperationsStore(settings.home).path.absolute()
     text = f"are in {path}, with what runs note of checks and tables"
     if isinstance(ledger_address(settings), str):
-        text += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
-    return text if _is_writable(path.parent) else Problem(text, f"make {path.parent} writable for the API and runs")
+        text += (
+            "; the ledger is in Postgres, but the API, the daemon and all runs must share this "
+            "folder"
+        )
+    return (
+        text
+        if _is_writable(path.parent)
+        else Problem(text, f"make {path.parent} writable for the API and runs")
+    )
 
 
 def _alerts(settings: Settings) -> str:
@@ -323,7 +382,10 @@ def _lineage(settings: Settings) -> str | Problem:
         from ecom_assets.orchestration.automation.openlineage import trouble_of_receiver  # noqa: PLC0415 (an extra)
 
     if trouble := trouble_of_receiver(settings):
-        fix = "start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; runs go on without it"
+        fix = (
+            "start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; "
+            "runs go on without it"
+        )
         return Problem(f"{settings.openlineage_url} {trouble}", fix)
     return f"{settings.openlineage_url} answers; each run is reported to it"
 
@@ -360,14 +422,18 @@ def _api(settings: Settings) -> str | Problem:
     credentials = credentials_of(settings)
     refuse_open_access(settings, credentials)
     if trouble := redis_trouble(settings.redis_url.get_secret_value()):
-        fix = "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
+        fix = (
+            "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
+        )
         return Problem(trouble, fix)
     try:
         require_current(settings, MARTS)
     except OlderPublicationError as error:
         return Problem(str(error), "run `ecom run --select serving/marts`")
     callers = (
-        "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
+        "who holds a key or a token"
+        if credentials.are_needed()
+        else "everybody on this machine, as no key was made"
     )
     return f"answers {callers}, at {settings.api_host}:{settings.api_port}"
 
@@ -387,16 +453,28 @@ def _keys(settings: Settings) -> str | Advice:
     ]
     joined = _alias_count(settings) if public else 0
     if not (refused or joined):
-        return f"{len(public)} may send events and join no users" if public else "none may send events from pages"
+        return (
+            f"{len(public)} may send events and join no users"
+            if public
+            else "none may send events from pages"
+        )
     found = [f"aliases were refused: {', '.join(refused)}"] if refused else []
     if joined:
         found.append(
             f"staging.identity_aliases has {joined:,}, and before there was the scope link, "
             f"{', '.join(public.values())} could send aliases"
         )
-    fixes = ["a server that sends aliases needs a key of `ecom api-key create --scope collect --scope link`"]
+    fixes = [
+        (
+            "a server that sends aliases needs a key of `ecom api-key create --scope collect "
+            "--scope link`"
+        )
+    ]
     if joined:
-        fixes.append("take aliases that you do not know out of the landing files, and run with --allow-withdrawal")
+        fixes.append(
+            "take aliases that you do not know out of the landing files, and run with "
+            "--allow-withdrawal"
+        )
     return Advice("; ".join(found), "; ".join(fixes))
 
 

@@ -1,4 +1,6 @@
-"""`ecom erase`: remove a person everywhere, and write a receipt; or show what there is, or prove that nothing is."""
+"""`ecom erase`: remove a person everywhere, and write a receipt; or show what there is,
+or prove that nothing is.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -30,7 +32,14 @@ from ecom_assets.ingestion.sources.day_spans import parts_of
 from ecom_assets.ingestion.sources.landing import landing_folder
 from ecom_assets.ingestion.sources.presence import with_origin
 from ecom_assets.interfaces.boards.store import BoardStore
-from ecom_assets.orchestration.privacy.erasure import Erasure, ErasurePlan, amounts_of, intent_of, plan_of, remains_of
+from ecom_assets.orchestration.privacy.erasure import (
+    Erasure,
+    ErasurePlan,
+    amounts_of,
+    intent_of,
+    plan_of,
+    remains_of,
+)
 from ecom_assets.orchestration.privacy.other_files import KeptItems
 from ecom_assets.orchestration.privacy.pending import Pending, alone, pending_files, read_pending
 from ecom_assets.orchestration.privacy.person import Person
@@ -42,9 +51,12 @@ from ecom_assets.outputs.delivery.tools.all import TOOLS
 MOST_NAMED: Final = 5
 """Ids in one line."""
 Visitors = Annotated[
-    list[str] | None, typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session.")
+    list[str] | None,
+    typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session."),
 ]
-Customers = Annotated[list[str] | None, typer.Option("--customer", help="Customer id, as orders have it.")]
+Customers = Annotated[
+    list[str] | None, typer.Option("--customer", help="Customer id, as orders have it.")
+]
 With = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,19 +71,27 @@ def erase(
     customer: Customers = None,
     with_user: With = None,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is of the person, and stop.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Show that there is nothing, or what there is.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what there is of the person, and stop.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Show that there is nothing, or what there is.")
+    ] = False,
     skip_tool: Annotated[
         list[str] | None, typer.Option("--skip-tool", help="Leave a tool out; the receipt says so.")
     ] = None,
-    keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave landing files as they are.")] = False,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Leave landing files as they are.")
+    ] = False,
     events: Events = None,
     events_mapping: Mapping = None,
     orders: Orders = None,
     orders_mapping: Mapping = None,
     as_json: Json = False,
 ) -> None:
-    """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
+    """Remove a person from every table, landing file, published copy, ledger and tool,
+    and write a receipt.
+    """
     for name in skip_tool or ():
         if name not in TOOLS:
             raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
@@ -95,7 +115,9 @@ def _land_collected(settings: Settings) -> None:
         return
     from ecom_assets.ingestion.collector.sealing import seal_what_was_left  # noqa: PLC0415 (loads what maps messages)
 
-    with suppress(UsageError):  # nothing lands here by these settings: a segment that names the person is listed
+    with suppress(
+        UsageError
+    ):  # nothing lands here by these settings: a segment that names the person is listed
         landing = landing_folder(settings, is_sandbox=True)
         seal_what_was_left(settings, landing)
 
@@ -127,7 +149,9 @@ class _ErasureRequest:
             with closing(new_engine(self.settings).open()) as engine:
                 also = self._confirmed(engine, asks=not (yes or dry_run) and sys.stdin.isatty())
                 requested = self._all_requested(also)
-                plan = plan_of(self.settings, engine, requested, self.kept, has_files=self.has_files)
+                plan = plan_of(
+                    self.settings, engine, requested, self.kept, has_files=self.has_files
+                )
             if dry_run or plan.is_empty:
                 found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
                 _print(found, _plan_lines(plan), as_json=as_json)
@@ -135,10 +159,15 @@ class _ErasureRequest:
             _require_yes(plan, yes=yes)
             pending = intent_of(plan)
         elif dry_run:
-            raise UsageError("An erasure of this person is under way; run it again without --dry-run to finish it.")
+            raise UsageError(
+                "An erasure of this person is under way; run it again without --dry-run to finish "
+                "it."
+            )
         progress = RunProgress(quiet=as_json)
         run = partial(_recomputed, self.settings, progress)
-        erasure = Erasure(self.settings, pending, self.kept, run, progress.say, self.has_files, self.skipped_tools)
+        erasure = Erasure(
+            self.settings, pending, self.kept, run, progress.say, self.has_files, self.skipped_tools
+        )
         receipt, path = erasure.run()
         kept = pending.person.known_as  # named here only: the receipt stays
         document = {**receipt, "receipt": str(path), "known_as": list(kept)}
@@ -150,7 +179,8 @@ class _ErasureRequest:
         return replace(self.requested, users=tuple(dict.fromkeys([*self.requested.users, *also])))
 
     def _confirmed(self, engine: Engine, *, asks: bool) -> tuple[str, ...]:
-        """Return the users known as the person who are erased, too: those of `--with`, else those confirmed one by one.
+        """Return the users known as the person who are erased, too: those of `--with`,
+        else those confirmed one by one.
 
         Raises:
             UsageError: One of `--with` is not known as the person.
@@ -158,10 +188,12 @@ class _ErasureRequest:
         known_as = self.requested.completed(engine).known_as
         for user in self.also:
             if user not in known_as:
+                nearest = (
+                    did_you_mean(user, known_as) if known_as else "nobody is known as the person"
+                )
                 raise UsageError(
-                    f"--with {user!r}: no alias joins this user with the person, and no named session has them; "
-                    f"{did_you_mean(user, known_as) if known_as else 'nobody is known as the person'}. "
-                    "Give another person by --customer."
+                    f"--with {user!r}: no alias joins this user with the person, and no named "
+                    f"session has them; {nearest}. Give another person by --customer."
                 )
         if self.also or not asks:
             return self.also
@@ -176,7 +208,9 @@ class _ErasureRequest:
         with closing(new_engine(self.settings).open()) as engine:
             person = self._all_requested(self.also).completed(engine)
             records = record_ids(engine, person, amounts_of(self.settings))
-            result = remains_of(self.settings, engine, person, records, self.kept, has_files=self.has_files)
+            result = remains_of(
+                self.settings, engine, person, records, self.kept, has_files=self.has_files
+            )
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
         lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]
         _print({"is_absent": result.is_absent, **asdict(result)}, lines, as_json=as_json)
@@ -185,23 +219,30 @@ class _ErasureRequest:
 
 
 def _recomputed(settings: Settings, progress: RunProgress, days: Days) -> str:
-    """Compute and publish everything that is made of raw tables, and return the id of the Dagster run.
+    """Compute and publish everything that is made of raw tables,
+    and return the id of the Dagster run.
 
     Raises:
         WorkError: A table could not be computed, or a check failed.
     """
     definitions = ready_definitions(settings, progress)
     graph = definitions.resolve_asset_graph()
-    made = dg.AssetSelection.assets(raw_events.key, raw_user_order_log.key, raw_customers.key).downstream()
+    made = dg.AssetSelection.assets(
+        raw_events.key, raw_user_order_log.key, raw_customers.key
+    ).downstream()
     exports = {key for key in graph.materializable_asset_keys if key.path[0] == "export"}
     kept = {asset.key for asset in DELIVERY_TABLES} | {dg.AssetKey(["export", "customers_json"])}
     left_out = {*(asset_key(table) for table in RAW), *(exports - kept), *without_source(settings)}
     chosen = sorted(made.resolve(graph) & graph.materializable_asset_keys - left_out)
     parts = parts_of(days, stored_days(settings))
-    run = PlatformRun(settings, progress, definitions, chosen, days, parts, Permissions(rewrite=True))
+    run = PlatformRun(
+        settings, progress, definitions, chosen, days, parts, Permissions(rewrite=True)
+    )
     outcome = run.materialize()
     if outcome.failures:
-        raise WorkError(f"{outcome.failures[0]} The erasure is not complete: run the same command again.")
+        raise WorkError(
+            f"{outcome.failures[0]} The erasure is not complete: run the same command again."
+        )
     return outcome.run_id
 
 
@@ -209,13 +250,17 @@ def _settings(own: OwnData) -> Settings:
     settings = settings_of(own)
     engine = new_engine(settings)
     if not engine.exists():
-        raise UsageError(f"There is no warehouse at {engine.address}; set ECOM_HOME or ECOM_WAREHOUSE to yours.")
+        raise UsageError(
+            f"There is no warehouse at {engine.address}; set ECOM_HOME or ECOM_WAREHOUSE to yours."
+        )
     with closing(engine.open()):
         return with_origin(engine, settings)
 
 
 def _resumed(settings: Settings, requested: Person) -> Pending | None:
-    """Return the interrupted erasure of the same person, and report those of others; None if there is none."""
+    """Return the interrupted erasure of the same person, and report those of others;
+    None if there is none.
+    """
     result: Pending | None = None
     for path in pending_files(settings):
         try:
@@ -227,7 +272,9 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
             result = pending
         else:
             sentence = f"An erasure of another person, of {pending.requested_at}, is not finished"
-            typer.echo(f"ecom: {sentence}; finish it with the same command as then ({path}).", err=True)
+            typer.echo(
+                f"ecom: {sentence}; finish it with the same command as then ({path}).", err=True
+            )
     return result
 
 
@@ -241,7 +288,10 @@ def _require_yes(plan: ErasurePlan, *, yes: bool) -> None:
 
 
 def _question(user: str) -> str:
-    return f"{user} is another user, whom an alias joins with the person or who used a named session. Erase them, too?"
+    return (
+        f"{user} is another user, whom an alias joins with the person or who used a named "
+        "session. Erase them, too?"
+    )
 
 
 def _known_as_lines(users: Sequence[str]) -> list[str]:
@@ -249,7 +299,12 @@ def _known_as_lines(users: Sequence[str]) -> list[str]:
     if not users:
         return []
     sentence = "An alias joins them with the person, or they used a named session"
-    return [f"Not erased: {_some(users)}. {sentence}; if they are the same person, erase each with --with."]
+    return [
+        (
+            f"Not erased: {_some(users)}. {sentence}; if they are the same person, erase each with "
+            "--with."
+        )
+    ]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -266,8 +321,13 @@ def _left_lines(left: dict[str, Any]) -> list[str]:
 
 
 def _kept_lines(kept: dict[str, Any]) -> list[str]:
-    texts = [f"{count:,} rows of others with an id of the person in {name}" for name, count in kept["rows"].items()]
-    files = [f"{path}, which contains an id of the person; see whose it is" for path in kept["files"]]
+    texts = [
+        f"{count:,} rows of others with an id of the person in {name}"
+        for name, count in kept["rows"].items()
+    ]
+    files = [
+        f"{path}, which contains an id of the person; see whose it is" for path in kept["files"]
+    ]
     return [f"Kept: {sentence}." for sentence in (*texts, *files)]
 
 
@@ -293,14 +353,21 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     removed, days = receipt["removed"], receipt["recomputed"]["days"]
-    rows, records = sum(removed["tables"].values()), sum(file["record_count"] for file in removed["files"])
+    rows, records = (
+        sum(removed["tables"].values()),
+        sum(file["record_count"] for file in removed["files"]),
+    )
     lines = [f"Erased: {rows:,} rows of {len(removed['tables'])} tables, {records:,} records of "]
-    lines[0] += f"{len(removed['files'])} landing files, {removed['ledger_records']:,} records of the ledger."
+    lines[0] += (
+        f"{len(removed['files'])} landing files, {removed['ledger_records']:,} records of the "
+        "ledger."
+    )
     if days:
         lines.append(f"Tables of {days['from']} to {days['to']} were computed again and published.")
     for tool, answers in receipt["tools"].items():
         lines += [
-            f"{tool}: asked to delete {deletion['id_count']:,} ids; {deletion['answer']}." for deletion in answers
+            f"{tool}: asked to delete {deletion['id_count']:,} ids; {deletion['answer']}."
+            for deletion in answers
         ]
     lines.append("Nothing of the person is left in tables, landing files and the platform's files.")
     return [

@@ -1,4 +1,6 @@
-"""`ecom explain`: show why a number is what it is, down to the received rows that it was counted from."""
+"""`ecom explain`: show why a number is what it is,
+down to the received rows that it was counted from.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -33,11 +35,15 @@ Answer = dict[str, Any]
 def reader_of(engine: Engine, settings: Settings) -> ExplainReader:
     """Return what reads the open warehouse for answers."""
     reading = WarehouseReading(engine, date.min, settings.timezone, settings.known_currency)
-    return ExplainReader(reading, _notes(engine, settings), engine.has, rules(settings), keeper_on(engine.con))
+    return ExplainReader(
+        reading, _notes(engine, settings), engine.has, rules(settings), keeper_on(engine.con)
+    )
 
 
 def _notes(engine: Engine, settings: Settings) -> Notes:
-    """Return the notes of writers in the warehouse, or else those in Dagster's history, if there is one."""
+    """Return the notes of writers in the warehouse, or else those in Dagster's history,
+    if there is one.
+    """
     if engine.has(WrittenSlices) or not settings.dagster_home.exists():
         return stored_notes(engine.query, engine.has, engine.name_of)
     from dagster import DagsterInstance  # noqa: PLC0415 (large)
@@ -57,24 +63,41 @@ def _notes(engine: Engine, settings: Settings) -> Notes:
 
 
 def explain_command(
-    table: Annotated[str, typer.Argument(help="A table, such as mart.revenue_daily.", show_default=False)],
-    column: Annotated[str, typer.Option(help="The number to go down from, such as order_count.")] = "",
+    table: Annotated[
+        str, typer.Argument(help="A table, such as mart.revenue_daily.", show_default=False)
+    ],
+    column: Annotated[
+        str, typer.Option(help="The number to go down from, such as order_count.")
+    ] = "",
     where: Annotated[
         list[str] | None,
-        typer.Option(help="What must hold of the rows, such as 'order_date = 2026-01-31'; once for each condition."),
+        typer.Option(
+            help="What must hold of the rows, such as 'order_date = 2026-01-31'; once for each "
+            "condition."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, max=1000, help="Most received rows to show.")] = 10,
-    offset: Annotated[int, typer.Option(min=0, help="Received rows to leave out at the start.")] = 0,
-    sql: Annotated[bool, typer.Option("--sql", help="Show the SQL that computed the table, too.")] = False,
-    personal: Annotated[bool, typer.Option("--personal", help="Show personal data, which are hidden else.")] = False,
+    offset: Annotated[
+        int, typer.Option(min=0, help="Received rows to leave out at the start.")
+    ] = 0,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Show the SQL that computed the table, too.")
+    ] = False,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Show personal data, which are hidden else.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show why a number is what it is: definition, runs, SQL, and the received rows that it was counted from.
+    """Show why a number is what it is: definition, runs, SQL,
+    and the received rows that it was counted from.
 
-    Without --column it lists the numbers of the table and how each is made. With it, the way down is shown table by
-    table, with what the rows of each come to; the last ones are rows as they were received.
+    Without --column it lists the numbers of the table and how each is made. With it, the way down
+    is shown table by table, with what the rows of each come to; the last ones are rows as they were
+    received.
     """
-    question = RowsQuestion(table_named(table), parse_where(where or []), column, limit, offset, personal)
+    question = RowsQuestion(
+        table_named(table), parse_where(where or []), column, limit, offset, personal
+    )
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
@@ -93,7 +116,10 @@ def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:
     yield from _made_lines(made, has_rows=answer["row_count"] > 0)
     number = answer.get("number")
     yield ""
-    yield f"{answer['row_count']:,} {'row meets' if answer['row_count'] == 1 else 'rows meet'} the conditions:"
+    yield (
+        f"{answer['row_count']:,} {'row meets' if answer['row_count'] == 1 else 'rows meet'} the "
+        "conditions:"
+    )
     yield from _grid(answer["rows"], None if number is None else [*table["key"], number["column"]])
     yield from _reasons(answer["rows"])
     if number is None:
@@ -112,8 +138,10 @@ def _made_lines(made: Answer, *, has_rows: bool) -> Iterator[str]:
     for run in made["runs"][:SHOWN_RUNS]:
         days = f", {run['day_count']} days of these rows" if run["day_count"] > 1 else ""
         yield (
-            f"Written by run {run['run_id'] or 'unknown'} at {run['written_at'] or 'an unknown time'} UTC with "
-            f"ecom_assets {run['code_version'] or 'of an unknown version'}, data version {run['data_version']}{days}"
+            f"Written by run {run['run_id'] or 'unknown'} at "
+            f"{run['written_at'] or 'an unknown time'} UTC with ecom_assets "
+            f"{run['code_version'] or 'of an unknown version'}, data version "
+            f"{run['data_version']}{days}"
         )
     if len(made["runs"]) > SHOWN_RUNS:
         yield f"… and by {len(made['runs']) - SHOWN_RUNS} runs more (see --json)"
@@ -154,12 +182,17 @@ def _number_lines(number: Answer) -> Iterator[str]:
     for part in number["down"]:
         yield from _part_lines(part)
     if number["adds_up"] is not None:
-        result = "give the number again" if number["adds_up"] else "do NOT give the number: was it computed before?"
+        result = (
+            "give the number again"
+            if number["adds_up"]
+            else "do NOT give the number: was it computed before?"
+        )
         yield f"  The received rows {result}."
     for restatement in number["restatements"]:
         yield (
             f"  Restated at {restatement['restated_at']} by run {restatement['run_id']}: "
-            f"{restatement['before_value']} became {restatement['after_value']} ({restatement['cause']})"
+            f"{restatement['before_value']} became {restatement['after_value']} "
+            f"({restatement['cause']})"
         )
 
 
@@ -175,28 +208,49 @@ def _part_lines(part: Answer) -> Iterator[str]:
         first = received["offset"] + 1
         yield ""
         yield (
-            f"  Rows {first:,} to {first + len(received['rows']) - 1:,} of {received['row_count']:,} of "
-            f"{received['table']}:"
+            f"  Rows {first:,} to {first + len(received['rows']) - 1:,} of "
+            f"{received['row_count']:,} of {received['table']}:"
         )
         yield from _grid(received["rows"], None)
         if received["sign_ins"]:
             yield from [
                 "",
-                "  Events that belong to a user by another event, a sign-in on their device or an alias of their user:",
+                (
+                    "  Events that belong to a user by another event, a sign-in on their device "
+                    "or an alias of their user:"
+                ),
             ]
             yield from _grid(received["sign_ins"], list(SIGN_IN_COLUMNS))
 
 
 def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:
-    """Return rows under the names of their columns; those that are empty in every row are left out."""
-    names = [name for name in (columns or (rows[0] if rows else [])) if any(row[name] is not None for row in rows)]
-    names.sort(key=lambda name: name != "reject_reason")  # of a quarantined row, the reason is what people look for
+    """Return rows under the names of their columns;
+    those that are empty in every row are left out.
+    """
+    names = [
+        name
+        for name in (columns or (rows[0] if rows else []))
+        if any(row[name] is not None for row in rows)
+    ]
+    names.sort(
+        key=lambda name: name != "reject_reason"
+    )  # of a quarantined row, the reason is what people look for
     cells = [[_cell(row[name]) for name in names] for row in rows]
     widths = (
-        [max(len(name), *(len(row[position]) for row in cells)) for position, name in enumerate(names)] if cells else []
+        [
+            max(len(name), *(len(row[position]) for row in cells))
+            for position, name in enumerate(names)
+        ]
+        if cells
+        else []
     )
     for line in [names, *cells] if cells else []:
-        yield "  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        yield (
+            "  "
+            + "  ".join(
+                text.ljust(width) for text, width in zip(line, widths, strict=True)
+            ).rstrip()
+        )
 
 
 def _cell(value: object) -> str:

@@ -50,10 +50,13 @@ class ExportRequest:
         """
         for name in self.places:
             if name not in PLACES:
-                raise UsageError(f"--to {name!r} is not a place to export to; {did_you_mean(name, PLACES)}.")
+                raise UsageError(
+                    f"--to {name!r} is not a place to export to; {did_you_mean(name, PLACES)}."
+                )
         if self.is_dry and CUSTOMERS in self.places:
             raise UsageError(
-                "--dry-run writes payloads, and customers-json has none, because it is a file; leave one of them out."
+                "--dry-run writes payloads, and customers-json has none, because it is a file; "
+                "leave one of them out."
             )
 
     @property
@@ -65,12 +68,15 @@ class ExportRequest:
 
 
 def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
-    """Return the settings and the days, after checking the whole request before anything is sent."""
+    """Return the settings and the days,
+    after checking the whole request before anything is sent.
+    """
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
         raise UsageError(
-            f"There is no warehouse yet at {engine.address}, so there is nothing to export; run `ecom run`."
+            f"There is no warehouse yet at {engine.address}, so there is nothing to export; run "
+            "`ecom run`."
         )
     with closing(engine.open()) as opened:
         settings = with_origin(opened, settings)
@@ -78,8 +84,8 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     unset = [name for name in request.places if name in SETTING_OF.keys() - set_tools(settings)]
     if unset and not request.is_dry:
         raise UsageError(
-            f"{SETTING_OF[unset[0]]} is not set, so nothing can go to {unset[0]}; set it, or look at payloads with "
-            "--dry-run."
+            f"{SETTING_OF[unset[0]]} is not set, so nothing can go to {unset[0]}; set it, or look "
+            "at payloads with --dry-run."
         )
     return settings, days
 
@@ -87,19 +93,29 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
 def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
-    rows = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
+    rows = (
+        events.agg(first=events.event_date.min(), last=events.event_date.max())
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
     first = requested_days.first or rows["first"] or requested_days.last or settings.first_day
     last = requested_days.last or rows["last"] or first
     if last < first:
-        raise UsageError(f"There are no events from {first} on: the last are of {last}; give other days.")
+        raise UsageError(
+            f"There are no events from {first} on: the last are of {last}; give other days."
+        )
     whole = Days.between(max(first, settings.first_day), last)
     return Days.from_dates([*whole.dates, last])
 
 
-def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet: bool) -> RunOutcome:
+def _delivered(
+    settings: Settings, request: ExportRequest, days: Days, *, quiet: bool
+) -> RunOutcome:
     progress = RunProgress(quiet=quiet)
     if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
-        progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
+        progress.say(
+            "This is the sandbox shop: its records go to stand-ins of the tools in this process."
+        )
     delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
     definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
     chosen = [key_of(name) for name in request.names]
@@ -121,7 +137,9 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
         for name in request.names:
             destination = delivery_context.destinations[name]
             due = due_at(destination, engine, settings)
-            result = DryDestination(destination, due, store, sent_at, declared_key(settings, name)).write(days, folder)
+            result = DryDestination(
+                destination, due, store, sent_at, declared_key(settings, name)
+            ).write(days, folder)
             reasons = [
                 {"reason": reason, "words": words, "n": count}
                 for (reason, words), count in result.refused.most_common()
@@ -146,9 +164,19 @@ def _dry_lines(shown: dict[str, Any]) -> list[str]:
 def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
-    refusing = {check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED}
-    if waiting := sum(delivery["pending"] for name, delivery in totals["deliveries"].items() if name not in refusing):
-        typer.echo(f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again later.", err=True)
+    refusing = {
+        check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED
+    }
+    if waiting := sum(
+        delivery["pending"]
+        for name, delivery in totals["deliveries"].items()
+        if name not in refusing
+    ):
+        typer.echo(
+            f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again "
+            "later.",
+            err=True,
+        )
 
 
 LIKE_A_DAY = re.compile(r"\d{4}-\d")
@@ -162,17 +190,25 @@ def export(
             help=f"{', '.join(TOOLS)} or {CUSTOMERS}; a day is the last day, YYYY-MM-DD, included.",
         ),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write payloads to files, and send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write payloads to files, and send nothing.")
+    ] = False,
     retry_dead_letters: Annotated[
         bool, typer.Option("--retry-dead-letters", help="Send again what the tool has refused.")
     ] = False,
-    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default all there are.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default all there are.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver events and user properties to other tools, each record once; or write all customers to a JSON file."""
+    """Deliver events and user properties to other tools, each record once;
+    or write all customers to a JSON file.
+    """
     names, last = split_days(to)
     requested_days = read_days(first, last)
-    request = ExportRequest(names, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
+    request = ExportRequest(
+        names, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters
+    )
     settings, days = _prepared(request)
     if dry_run:
         shown = _dry(settings, request, days)
@@ -182,18 +218,31 @@ def export(
     totals = delivery_totals(outcome)
     refused = refusals(settings, totals["deliveries"])
     failures = [*outcome.failures, *refused]
-    shown = {"run_id": outcome.run_id, "success": outcome.is_well and not refused, "failures": failures, **totals}
+    shown = {
+        "run_id": outcome.run_id,
+        "success": outcome.is_well and not refused,
+        "failures": failures,
+        **totals,
+    }
     typer.echo(json_text(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
     for sentence in refused:
         typer.echo(f"ecom: {sentence}", err=True)
-    if not outcome.is_well or refused or sum(delivery["pending"] for delivery in totals["deliveries"].values()):
+    if (
+        not outcome.is_well
+        or refused
+        or sum(delivery["pending"] for delivery in totals["deliveries"].values())
+    ):
         raise typer.Exit(1)
 
 
 def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a sentence for each destination that has nothing, as every due record was refused: how many, and why."""
-    nothing_went = [name for name, delivery in deliveries.items() if delivery["due"] and not _went(delivery)]
+    """Return a sentence for each destination that has nothing, as every due record was refused:
+    how many, and why.
+    """
+    nothing_went = [
+        name for name, delivery in deliveries.items() if delivery["due"] and not _went(delivery)
+    ]
     if not nothing_went:
         return []
     with closing(new_engine(settings).open()) as engine:
@@ -209,7 +258,9 @@ def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _went(delivery: Mapping[str, Any]) -> bool:
-    """Return whether any due record has an outcome but that it cannot go, or that the tool refused it."""
+    """Return whether any due record has an outcome but that it cannot go,
+    or that the tool refused it.
+    """
     return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
 
 
@@ -219,7 +270,10 @@ def _why(rows: Sequence[Mapping[str, Any]], place: str) -> str:
         return f"; the reasons are {place}."
     first, *more = rows
     also = f" ({len(more):,} other reasons are {place})" if more else ""
-    return f", most ({first['n']:,}) as {first['reason']}: {first['words'] or 'the tool gave no reason.'}{also}"
+    return (
+        f", most ({first['n']:,}) as {first['reason']}: "
+        f"{first['words'] or 'the tool gave no reason.'}{also}"
+    )
 
 
 def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
@@ -233,5 +287,8 @@ def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
     if len(days) > 1:
         raise UsageError(f"--to {days[0]} and --to {days[1]} are both last days; give one of them.")
     if not names:
-        raise UsageError(f"--to {to[0]} is a last day, but not a destination; add --to {PLACES[0]}, or another tool.")
+        raise UsageError(
+            f"--to {to[0]} is a last day, but not a destination; add --to {PLACES[0]}, or another "
+            "tool."
+        )
     return names, days[0] if days else None

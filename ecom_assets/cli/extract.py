@@ -13,16 +13,25 @@ from ecom_assets.ingestion.sources.extraction.landing import Landed
 
 
 def extract(
-    source: Annotated[str, typer.Argument(help="Name of a shipped extract, or a YAML file; see docs/extract.md.")],
-    to: Annotated[Path, typer.Option(help="Folder in which documents land, by their day of arrival.")],
+    source: Annotated[
+        str, typer.Argument(help="Name of a shipped extract, or a YAML file; see docs/extract.md.")
+    ],
+    to: Annotated[
+        Path, typer.Option(help="Folder in which documents land, by their day of arrival.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Land what changed in a REST API since the last time, for `ecom run --orders`."""
     say = (lambda _name, _landed: None) if as_json else _say
     definition, landed = run_extract(source, to, load_settings(), say)
-    command = f"ecom run --orders {to}" + (f" --orders-mapping {definition.mapping}" if definition.mapping else "")
+    command = f"ecom run --orders {to}" + (
+        f" --orders-mapping {definition.mapping}" if definition.mapping else ""
+    )
     if as_json:
-        counts = {name: {"new": each.new_count, "changed": each.changed_count} for name, each in landed.items()}
+        counts = {
+            name: {"new": each.new_count, "changed": each.changed_count}
+            for name, each in landed.items()
+        }
         typer.echo(json_text({"folder": str(to), "landed": counts, "next": command}))
         return
     typer.echo(f"Next: {command}")

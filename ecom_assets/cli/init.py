@@ -23,18 +23,37 @@ ASKED: Final = {
 
 
 def init(
-    currency: Annotated[str | None, typer.Option(help="Currency of all amounts, such as EUR.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Time zone in which days begin, such as Europe/Berlin.")] = None,
-    week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin, such as monday.")] = None,
-    shop_name: Annotated[str | None, typer.Option(help="Name of the shop, for the dashboard.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Currency of all amounts, such as EUR.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone in which days begin, such as Europe/Berlin.")
+    ] = None,
+    week_start: Annotated[
+        str | None, typer.Option(help="Weekday on which weeks begin, such as monday.")
+    ] = None,
+    shop_name: Annotated[
+        str | None, typer.Option(help="Name of the shop, for the dashboard.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep the currency, time zone, week start and name of the shop in ecom.toml; asked in a terminal, or by options.
+    """Keep the currency, time zone, week start and name of the shop in ecom.toml;
+    asked in a terminal, or by options.
 
-    Variables of the environment and the .env file go before this file. A setting that it has stays unless it is given.
+    Variables of the environment and the .env file go before this file. A setting that it has stays
+    unless it is given.
     """
-    currency, timezone, week_start = currency_code(currency), zone_name(timezone), weekday_name(week_start)
-    answers = {"currency": currency, "timezone": timezone, "week_start": week_start, "shop_name": shop_name}
+    currency, timezone, week_start = (
+        currency_code(currency),
+        zone_name(timezone),
+        weekday_name(week_start),
+    )
+    answers = {
+        "currency": currency,
+        "timezone": timezone,
+        "week_start": week_start,
+        "shop_name": shop_name,
+    }
     stored = in_shop_file()
     values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
     if sys.stdin.isatty() and not as_json:
@@ -58,7 +77,9 @@ def init(
 def _asked(name: str) -> str:
     default = str(Settings.model_fields[name].default) if name == "week_start" else ""
     while True:
-        answer = _as_setting(name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True))
+        answer = _as_setting(
+            name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True)
+        )
         try:
             load_settings(**{name: answer or None})
         except UsageError as error:

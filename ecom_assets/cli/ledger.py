@@ -22,7 +22,10 @@ def restore(as_json: Json = False) -> None:
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
-        raise UsageError(f"There is no warehouse at {engine.address}, so no copy of the ledger; put your backup back.")
+        raise UsageError(
+            f"There is no warehouse at {engine.address}, so no copy of the ledger; put your "
+            "backup back."
+        )
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
         result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
@@ -37,12 +40,17 @@ def backup(
 
     address = ledger_address(load_settings())
     if not isinstance(address, Path):
-        raise UsageError("The ledger lies in Postgres, in the schema delivery_ledger; back it up with pg_dump.")
+        raise UsageError(
+            "The ledger lies in Postgres, in the schema delivery_ledger; back it up with pg_dump."
+        )
     if not address.exists():
         raise UsageError(f"There is no ledger at {address} yet; the first delivery begins it.")
     if to.exists():
         raise UsageError(f"{to} is there already; give --to another name.")
-    with closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True)) as origin, closing(sqlite3.connect(to)) as copy:
+    with (
+        closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True)) as origin,
+        closing(sqlite3.connect(to)) as copy,
+    ):
         origin.backup(copy)
     typer.echo(f"The ledger {address} is copied to {to}.")
 
@@ -50,28 +58,39 @@ def backup(
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Forget what was delivered.")] = False,
 ) -> None:
-    """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
+    """Forget the warehouse's copy of what was delivered, so that a new ledger may begin:
+    everything is sent again.
+    """
     from ecom_assets.core.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.outputs.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (only here)
 
     if not yes:
-        raise UsageError("After this everything counts as never delivered, and is sent again; confirm with --yes.")
+        raise UsageError(
+            "After this everything counts as never delivered, and is sent again; confirm with "
+            "--yes."
+        )
     engine = new_engine(load_settings())
     with closing(engine.open()):
         engine.clear([Deliveries, DeadLetters, ReconciliationDaily])
-    typer.echo(f"{engine.address} knows of no delivery any more; a ledger that is still there does.")
+    typer.echo(
+        f"{engine.address} knows of no delivery any more; a ledger that is still there does."
+    )
 
 
 def _restored_line(result: dict[str, Any]) -> str:
     if not result["record_count"]:
-        return f"The ledger {result['ledger']} knows all that export.deliveries does; nothing was changed."
+        return (
+            f"The ledger {result['ledger']} knows all that export.deliveries does; nothing was "
+            "changed."
+        )
     line = (
-        f"{result['record_count']:,} records in {result['batch_count']:,} batches were brought back from "
-        f"{result['warehouse']} into {result['ledger']}; `ecom export` or the next run goes on from there."
+        f"{result['record_count']:,} records in {result['batch_count']:,} batches were brought "
+        f"back from {result['warehouse']} into {result['ledger']}; `ecom export` or the next run "
+        "goes on from there."
     )
     if result["without_hash_count"]:
         line += (
-            f" Of {result['without_hash_count']:,} it is not known what was sent, so that a change of them since then "
-            "is not seen."
+            f" Of {result['without_hash_count']:,} it is not known what was sent, so that a "
+            "change of them since then is not seen."
         )
     return line

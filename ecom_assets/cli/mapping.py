@@ -25,8 +25,20 @@ from ecom_assets.ingestion.sources.mapping_file import (
     shipped_text,
 )
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch, Reading, open_questions, read_by
-from ecom_assets.ingestion.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, on_one_line, shown
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    MappingSearch,
+    Reading,
+    open_questions,
+    read_by,
+)
+from ecom_assets.ingestion.sources.proposal.questions import (
+    ROWS,
+    STATES,
+    ZONE,
+    OpenQuestion,
+    on_one_line,
+    shown,
+)
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, money_lines
 
 FOLDERS: Final = {
@@ -35,17 +47,27 @@ FOLDERS: Final = {
     MappingKind.CUSTOMERS: CUSTOMERS,
 }
 """The folder of the shipped mappings, by what they are of."""
-Files = Annotated[list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")]
+Files = Annotated[
+    list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")
+]
 Name = Annotated[str, typer.Argument(help="Name of a shipped mapping.")]
-OfOrders = Annotated[bool, typer.Option("--orders", help="The mapping is of order lines, where events have one, too.")]
+OfOrders = Annotated[
+    bool,
+    typer.Option("--orders", help="The mapping is of order lines, where events have one, too."),
+]
 OfCustomers = Annotated[
-    bool, typer.Option("--customers", help="The mapping is of customers, where orders have one, too.")
+    bool,
+    typer.Option("--customers", help="The mapping is of customers, where orders have one, too."),
 ]
 
 
 def list_mappings(as_json: Json = False) -> None:
     """List the shipped mappings."""
-    rows = [{"of": kind, **_described(folder, name)} for kind, folder in FOLDERS.items() for name in shipped_in(folder)]
+    rows = [
+        {"of": kind, **_described(folder, name)}
+        for kind, folder in FOLDERS.items()
+        for name in shipped_in(folder)
+    ]
     if as_json:
         typer.echo(json_text(rows))
         return
@@ -60,7 +82,8 @@ def list_mappings(as_json: Json = False) -> None:
 def show(
     name: Name,
     record_kind: Annotated[
-        MappingKind | None, typer.Option("--of", help="What it is of, where several have the name; default the first.")
+        MappingKind | None,
+        typer.Option("--of", help="What it is of, where several have the name; default the first."),
     ] = None,
 ) -> None:
     """Print a shipped mapping, as a file to begin your own with."""
@@ -108,10 +131,16 @@ def reading_lines(reading: Reading) -> list[str]:
         lines += ["", "Event types:"]
         width = max(len(source_type) for source_type, _, _ in reading.event_types)
         lines += [
-            f"  {source_type:<{width}}  {count:>9,}  {event_type if event_type != source_type else '(as it is)'}"
+            f"  {source_type:<{width}}  {count:>9,}  "
+            f"{event_type if event_type != source_type else '(as it is)'}"
             for source_type, event_type, count in reading.event_types
         ]
-    return [*lines, "", "First rows by time, as they are read:", *(f"  {_row_text(row)}" for row in reading.preview)]
+    return [
+        *lines,
+        "",
+        "First rows by time, as they are read:",
+        *(f"  {_row_text(row)}" for row in reading.preview),
+    ]
 
 
 def _row_text(row: dict[str, Any]) -> str:
@@ -124,7 +153,12 @@ def _document(reading: Reading) -> dict[str, Any]:
         for source_type, event_type, count in reading.event_types
     ]
     why = [asdict(reason) for reason in reading.not_clean]
-    return {"rows": reading.rows_json, "not_clean": why, "event_types": types, "preview": reading.preview}
+    return {
+        "rows": reading.rows_json,
+        "not_clean": why,
+        "event_types": types,
+        "preview": reading.preview,
+    }
 
 
 def _described(folder: str, name: str) -> dict[str, str]:
@@ -132,9 +166,15 @@ def _described(folder: str, name: str) -> dict[str, str]:
 
 
 def _is_of(folder: str, id_field: str, mapping: str) -> bool:
-    """Return whether a mapping is in the folder, and in none of those before it; or a file that has or extends such."""
+    """Return whether a mapping is in the folder, and in none of those before it;
+    or a file that has or extends such.
+    """
     if not is_path(mapping):
-        holders = (shipped_folder for shipped_folder in FOLDERS.values() if mapping in shipped_in(shipped_folder))
+        holders = (
+            shipped_folder
+            for shipped_folder in FOLDERS.values()
+            if mapping in shipped_in(shipped_folder)
+        )
         return next(holders, "") == folder
     read = definition_in(Path(mapping))
     if not isinstance(read, dict):
@@ -148,20 +188,26 @@ def _is_of(folder: str, id_field: str, mapping: str) -> bool:
 def init(
     files: Files,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; default the name of the first file, .yaml.")
+        Path | None,
+        typer.Option(help="The file to write; default the name of the first file, .yaml."),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of times that say none, such as Europe/Berlin.")
     ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of text files; default what they show.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files; default what they show.")
+    ] = None,
     orders: Annotated[
-        bool | None, typer.Option("--orders/--events", help="Whether the rows are order lines or events.")
+        bool | None,
+        typer.Option("--orders/--events", help="Whether the rows are order lines or events."),
     ] = None,
     customers: OfCustomers = False,
 ) -> None:
-    """Write a mapping for files: a shipped one that reads them, or one by the names and values of their columns.
+    """Write a mapping for files: a shipped one that reads them,
+    or one by the names and values of their columns.
 
-    What the files do not say is asked in a terminal; elsewhere it is a marked line that must be completed.
+    What the files do not say is asked in a terminal; elsewhere it is a marked line that must be
+    completed.
     """
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
@@ -169,7 +215,9 @@ def init(
     kind = MappingKind.CUSTOMERS if customers else None
     if orders is not None:
         kind = MappingKind.ORDERS if orders else MappingKind.EVENTS
-    search = MappingSearch(files, load_settings(), kind, known_encoding(encoding) if encoding else None)
+    search = MappingSearch(
+        files, load_settings(), kind, known_encoding(encoding) if encoding else None
+    )
     answers = _answered(search, {ZONE: timezone} if timezone else {})
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
@@ -182,13 +230,15 @@ def init(
 
 def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
     """Return the answers of the person at the terminal; elsewhere those that are there."""
-    while still_open := [question for question in search.proposal(answers).questions if question.key not in answers]:
+    while still_open := [
+        question for question in search.proposal(answers).questions if question.key not in answers
+    ]:
         if not sys.stdin.isatty():
             # What is asked only where somebody can answer stays as the file would be read without.
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(
-                    "The file does not say whether its rows are events, order lines or customers; add --events, "
-                    "--orders or --customers."
+                    "The file does not say whether its rows are events, order lines or customers; "
+                    "add --events, --orders or --customers."
                 )
             break
         answers = {**answers, still_open[0].key: _answer(still_open[0])}
@@ -218,22 +268,37 @@ def _chosen(question: OpenQuestion, answer: str) -> str:
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
     guesses = search.guesses(answers)
     # A column that is guessed is no question any more in the proposal with the guesses.
-    labels = {question.key: question.label for question in open_questions(search.proposal(answers), answers)}
-    guessed = [f"{labels[key].lower()} {shown(value)}" for key, value in guesses.items() if key in labels]
+    labels = {
+        question.key: question.label
+        for question in open_questions(search.proposal(answers), answers)
+    }
+    guessed = [
+        f"{labels[key].lower()} {shown(value)}" for key, value in guesses.items() if key in labels
+    ]
     if guessed:
-        typer.echo(f"As it would be read with {', '.join(guessed)}, which is a guess for this preview only:")
+        typer.echo(
+            f"As it would be read with {', '.join(guessed)}, which is a guess for this preview "
+            "only:"
+        )
     try:
         with read_by(search, search.proposal(guesses)) as reading:
             typer.echo("\n".join(reading_lines(reading)))
-    except SourceError as error:  # such as amounts of several currencies: settings decide, not the mapping
+    except (
+        SourceError
+    ) as error:  # such as amounts of several currencies: settings decide, not the mapping
         typer.echo(f"A run would be refused as it is set now: {error}")
 
 
-def _print_next_step(files: list[str], path: Path, still_open: list[OpenQuestion], kind: MappingKind) -> None:
+def _print_next_step(
+    files: list[str], path: Path, still_open: list[OpenQuestion], kind: MappingKind
+) -> None:
     typer.echo("")
     for question in still_open:
         typer.echo(f"OPEN in {path}: {question.sentence}.")
     if still_open and all(question.key in STATES for question in still_open):
         typer.echo("Until then their rows are refused, and each run says how much money that is.")
     command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
-    typer.echo(f"Written to {path}. {'Complete the marked lines, then: ' if still_open else 'Next: '}{command}")
+    typer.echo(
+        f"Written to {path}. "
+        f"{'Complete the marked lines, then: ' if still_open else 'Next: '}{command}"
+    )

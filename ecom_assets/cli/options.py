@@ -21,38 +21,53 @@ Events = Annotated[
     list[str] | None,
     typer.Option("--events", help="File, folder or glob of CSV, NDJSON or Parquet (gzip too)."),
 ]
-MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
+MorePaths = Annotated[
+    list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")
+]
 Orders = Annotated[
     list[str] | None,
-    typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
+    typer.Option(
+        "--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."
+    ),
 ]
 LoadedOrders = Annotated[
     list[str] | None,
     typer.Option(
         "--orders",
-        help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too); api: all that the order report "
-        "API has, before its increments.",
+        help=(
+            "File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too); api: all "
+            "that the order report API has, before its increments."
+        ),
     ),
 ]
 Customers = Annotated[
-    list[str] | None, typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too).")
+    list[str] | None,
+    typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too)."),
 ]
-AssetSelection = Annotated[str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")]
+AssetSelection = Annotated[
+    str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
+]
 API: Final = "api"
 """In place of a path of orders: the order report API's own file of all order lines."""
 SESSION_RULES = (
-    "How events are cut into sessions: ga4, universal_analytics, mixpanel, amplitude, snowplow, or source for the "
-    "file's own session ids."
+    "How events are cut into sessions: ga4, universal_analytics, mixpanel, amplitude, snowplow, "
+    "or source for the file's own session ids."
 )
 SessionRuleName = Annotated[str, typer.Option("--session-rule", help=SESSION_RULES)]
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")]
 UntilParentEnds = Annotated[bool, typer.Option("--until-parent-ends", hidden=True)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
-DEFINITION = "YAML or JSON file in place of options; those it has no key for stay, such as files, days and --segment."
+DEFINITION = (
+    "YAML or JSON file in place of options; those it has no key for stay, such as files, days and "
+    "--segment."
+)
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="End with an error, and without an answer, if more than 5% of the rows are refused."),
+    typer.Option(
+        "--strict",
+        help="End with an error, and without an answer, if more than 5% of the rows are refused.",
+    ),
 ]
 Definition = Annotated[Path | None, typer.Option(help=DEFINITION)]
 
@@ -66,8 +81,8 @@ def is_typed(context: typer.Context, name: str) -> bool:
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
     """Print a result as JSON or as text. As text, warnings go to stderr; the JSON contains them.
 
-    That many rows were refused goes to stderr in any case. The last line of the text has the number of rows that the
-    result counts.
+    That many rows were refused goes to stderr in any case. The last line of the text has the number
+    of rows that the result counts.
     """
     if refused := refused_warning(answer["rows"]):
         typer.echo(f"ecom: warning: {refused}", err=True)
@@ -137,19 +152,23 @@ class OwnData:
         more: list[str] | None,
         mappings: tuple[str | None, str | None],
     ) -> "OwnData":
-        """Assign further paths to the option that they belong to; `mappings` are those of events and orders.
+        """Assign further paths to the option that they belong to;
+        `mappings` are those of events and orders.
 
         Raises:
-            UsageError: There are paths without an option in front of them, or they may belong to either option.
+            UsageError: There are paths without an option in front of them, or they may belong to
+                either option.
         """
         if more and events and orders:
             raise UsageError(
-                f"{more[0]!r} may be events or orders; write --events or --orders in front of it, or quote the glob."
+                f"{more[0]!r} may be events or orders; write --events or --orders in front of it, "
+                "or quote the glob."
             )
         result = cls([*(events or [])], mappings[0], [*(orders or [])], mappings[1])
         if result.orders.count(API) and not result.is_first_load:
             raise UsageError(
-                f"--orders {API} stands alone; load files in a run of their own (a folder of that name is ./{API})."
+                f"--orders {API} stands alone; load files in a run of their own (a folder of that "
+                f"name is ./{API})."
             )
         if orders:
             result.orders.extend(more or [])
@@ -171,7 +190,9 @@ class Permissions:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Return the run tags of the permissions; runs that are launched from Dagster use the same tags."""
+        """Return the run tags of the permissions;
+        runs that are launched from Dagster use the same tags.
+        """
         options = {
             "ecom/allow_withdrawal": self.withdrawal,
             "ecom/rebuild": self.rebuild,
@@ -188,7 +209,8 @@ _DAYS_OR_WEEKS: Final = r"\s*\d{1,12}\s*[dw]\s*"
 
 
 def read_days(first: str | None, to: str | None, last: str | None = None) -> DayRange:
-    """Return the days of `--from`, `--to` and `--last`; those that are not given are taken from the data.
+    """Return the days of `--from`, `--to` and `--last`;
+    those that are not given are taken from the data.
 
     Raises:
         UsageError: One is invalid, or they cannot be combined.
@@ -201,7 +223,9 @@ def read_days(first: str | None, to: str | None, last: str | None = None) -> Day
     if days.first:
         raise UsageError("--last and --from both say where the days begin; leave one of them out.")
     if not re.fullmatch(_DAYS_OR_WEEKS, last):
-        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
+        raise UsageError(
+            f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d."
+        )
     try:
         return DayRange(None, days.last, parse_days(last))
     except DefinitionError as error:
@@ -219,4 +243,6 @@ def day_of(value: str | None, option: str) -> date | None:
     try:
         return date.fromisoformat(value)
     except ValueError as error:
-        raise UsageError(f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error
+        raise UsageError(
+            f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
+        ) from error

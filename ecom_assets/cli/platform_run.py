@@ -1,4 +1,6 @@
-"""A run of the platform from the command line: a real Dagster run, in this process, with its events in the instance."""
+"""A run of the platform from the command line: a real Dagster run, in this process,
+with its events in the instance.
+"""
 
 import logging
 import os
@@ -19,7 +21,14 @@ from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.run_days import DaysOfRun, load_report, with_later_activities, with_left_days
 from ecom_assets.commerce.customers.assets import raw_customers
-from ecom_assets.core.errors import EcomError, MailError, SettingError, UsageError, WarehouseError, first_line
+from ecom_assets.core.errors import (
+    EcomError,
+    MailError,
+    SettingError,
+    UsageError,
+    WarehouseError,
+    first_line,
+)
 from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.core.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.check import HELD_DAYS, PARTS
@@ -45,7 +54,13 @@ from ecom_assets.ingestion.sources.presence import (
     require_same_origin,
     stored_sources,
 )
-from ecom_assets.orchestration.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
+from ecom_assets.orchestration.automation.alerts import (
+    LEFT_TO_COMMAND,
+    Alerts,
+    run_sentence,
+    step_sentence,
+    tag_of,
+)
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
 from ecom_assets.orchestration.automation.instance.sqlite import patient_history
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
@@ -75,15 +90,21 @@ class CheckOutcome:
 
     def as_json(self) -> dict[str, object]:
         """Return the result in the format of the summary."""
-        return {"table": self.table, "name": self.name, "description": self.description, **self.metadata}
+        return {
+            "table": self.table,
+            "name": self.name,
+            "description": self.description,
+            **self.metadata,
+        }
 
 
 @dataclass(frozen=True)
 class RunOutcome:
     """The result of a run; `failures` are sentences, one per asset that failed.
 
-    `published` is the metadata of a publication, `fetched` that of tables which came through an API,
-    `delivered` that of exports, `written` the tables that were; `has_begun` is false if no step was begun.
+    `published` is the metadata of a publication, `fetched` that of tables which came through an
+    API, `delivered` that of exports, `written` the tables that were; `has_begun` is false if no
+    step was begun.
     """
 
     run_id: str
@@ -131,11 +152,15 @@ class RunOutcome:
 
 
 def combined(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
-    """Return the combined result of all parts of a run; for each check, its failure or its last result."""
+    """Return the combined result of all parts of a run; for each check,
+    its failure or its last result.
+    """
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
         check_result = checks.get((check.table, check.name))
-        checks[check.table, check.name] = check_result if check_result and not check_result.passed else check
+        checks[check.table, check.name] = (
+            check_result if check_result and not check_result.passed else check
+        )
     last = outcomes[-1]
     return replace(
         last,
@@ -169,9 +194,13 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     fetched = {key: entry for key, entry in metadata.items() if entry.get("fetched")}
     published = metadata.get(PUBLICATION.to_user_string())
     delivered = {
-        key.partition("/")[2]: entry for key, entry in metadata.items() if "outcomes" in entry or "summary" in entry
+        key.partition("/")[2]: entry
+        for key, entry in metadata.items()
+        if "outcomes" in entry or "summary" in entry
     }
-    written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in metadata)
+    written = tuple(
+        table.qualified_name() for table in ALL if asset_key(table).to_user_string() in metadata
+    )
     return RunOutcome(
         result.run_id,
         days,
@@ -188,7 +217,9 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
 
 def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
     """Return the metadata of each computed asset, by its key."""
-    materializations = (event.materialization for event in result.get_asset_materialization_events())
+    materializations = (
+        event.materialization for event in result.get_asset_materialization_events()
+    )
     return {
         entry.asset_key.to_user_string(): {
             name.rpartition("/")[2]: value.value for name, value in entry.metadata.items()
@@ -197,8 +228,12 @@ def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str,
     }
 
 
-def ready_definitions(settings: Settings, progress: RunProgress, **resources: dg.ResourceDefinition) -> dg.Definitions:
-    """Return the definitions for a run in this process, with Dagster's home made and its log silenced."""
+def ready_definitions(
+    settings: Settings, progress: RunProgress, **resources: dg.ResourceDefinition
+) -> dg.Definitions:
+    """Return the definitions for a run in this process,
+    with Dagster's home made and its log silenced.
+    """
     prepare_dagster_home(settings)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     return build_definitions(settings, progress=progress, resources=resources)
@@ -224,7 +259,13 @@ class PlatformRun:
 
     @classmethod
     def prepare(
-        cls, own: OwnData, requested_days: DayRange, select: str | None, may: Permissions, *, quiet: bool
+        cls,
+        own: OwnData,
+        requested_days: DayRange,
+        select: str | None,
+        may: Permissions,
+        *,
+        quiet: bool,
     ) -> "PlatformRun":
         """Check the request and the files before anything is written."""
         settings = settings_of(own)
@@ -253,20 +294,34 @@ class PlatformRun:
             covered = with_left_days(settings, covered, progress) if select is None else covered
             _report_skipped(settings, progress)
         else:
-            progress.say("Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH")
+            progress.say(
+                "Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH"
+            )
             ensure_sandbox(settings)
             covered = days.covered()
-        if settings.customer_api_url and raw_customers.key in chosen and days.today not in covered.dates:
-            progress.say(f"Customers are fetched for today, {days.today}, only; to fetch them add --to {days.today}.")
+        if (
+            settings.customer_api_url
+            and raw_customers.key in chosen
+            and days.today not in covered.dates
+        ):
+            progress.say(
+                f"Customers are fetched for today, {days.today}, only; to fetch them add --to "
+                f"{days.today}."
+            )
         if not may.rebuild:
             _require_rebuild(settings, covered)
         parts = days.parts(covered, partial(stored_days, settings)) if is_own else [covered]
         if len(parts) > 1:
-            progress.say(f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: {_listed(parts)}.")
+            progress.say(
+                f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: "
+                f"{_listed(parts)}."
+            )
         return cls(settings, progress, definitions, chosen, covered, parts, may)
 
     def materialize(self) -> RunOutcome:
-        """Run each part of the days, the oldest first, until one fails; publish and deliver all with the last."""
+        """Run each part of the days, the oldest first, until one fails;
+        publish and deliver all with the last.
+        """
         before = [key for key in self.chosen if key.path[0] not in {"serving", "export"}]
         outcomes: list[RunOutcome] = []
         *earlier, last = self.parts or [self.days]
@@ -287,7 +342,10 @@ class PlatformRun:
         job = self.definitions.resolve_job_def(EVERYTHING)
         run_id = str(uuid4())
         alerts_tag = tag_of(run_id, LEFT_TO_COMMAND) if Alerts.from_settings(self.settings) else {}
-        days_tags = {RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()}
+        days_tags = {
+            RANGE_START: self.days.first.isoformat(),
+            RANGE_END: self.days.dates[-1].isoformat(),
+        }
         self.progress.expect(len(self.chosen))
         with (
             patient_history(),
@@ -318,7 +376,9 @@ class PlatformRun:
         return outcome
 
     def report_failures(self, outcome: RunOutcome) -> None:
-        """Send each run's message, as the daemon does for its own runs; what cannot be sent now is left to it."""
+        """Send each run's message, as the daemon does for its own runs;
+        what cannot be sent now is left to it.
+        """
         alerts = Alerts.from_settings(self.settings)
         if alerts is None or (outcome.is_well and not outcome.sees_held_days):
             return
@@ -337,7 +397,9 @@ class PlatformRun:
 def reported_run(
     settings: Settings, instance: dg.DagsterInstance, run_id: str, warn: Callable[[str], None]
 ) -> Iterator[None]:
-    """Report the run inside the block, if a receiver is set; a receiver that is down is a warning, never an error."""
+    """Report the run inside the block, if a receiver is set; a receiver that is down is a warning,
+    never an error.
+    """
     lineage = lineage_of(settings)
     if lineage is None:
         yield
@@ -356,7 +418,9 @@ def reported_run(
 
 
 def report_refusal(error: EcomError, own: OwnData) -> None:
-    """Send an alert about a run that could not begin, if alerts are set; print an error if it cannot be sent."""
+    """Send an alert about a run that could not begin, if alerts are set;
+    print an error if it cannot be sent.
+    """
     try:
         alerts = Alerts.from_settings(settings_of(own))
         message = alerts.report_refusal(str(error)) if alerts else ""
@@ -381,14 +445,18 @@ def _require_rebuild(settings: Settings, days: Days) -> None:
 
 
 def _listed(parts: list[Days]) -> str:
-    spans = [str(part.first) if len(part.dates) == 1 else f"{part.first} to {part.dates[-1]}" for part in parts]
+    spans = [
+        str(part.first) if len(part.dates) == 1 else f"{part.first} to {part.dates[-1]}"
+        for part in parts
+    ]
     return f"{len(parts)} runs, over {', '.join(spans[:-1])} and {spans[-1]}"
 
 
 def settings_of(own: OwnData) -> Settings:
     """Return the settings with the paths and mappings of options in place of theirs.
 
-    Files of orders stand in for the API in this run: what each of them brought stays beside the other.
+    Files of orders stand in for the API in this run: what each of them brought stays beside the
+    other.
     """
     orders = None if not own.orders else "" if own.is_first_load else join_paths(own.orders)
     return load_settings(
@@ -406,25 +474,44 @@ def settings_of(own: OwnData) -> Settings:
 def _report_skipped(settings: Settings, progress: RunProgress) -> None:
     current_sources, all_sources = given_sources(settings), known_sources(settings)
     skipped = {
-        ORDERS: "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH",
-        EVENTS: "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH",
-        STOCK: "No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API",
-        CUSTOMERS: "No customers were given: their tables are skipped. With customers: ecom run --customers PATH",
+        ORDERS: (
+            "No orders were given: the tables of sales are skipped. With orders: ecom run "
+            "--orders PATH"
+        ),
+        EVENTS: (
+            "No events were given: the tables of behaviour are skipped. With events: ecom run "
+            "--events PATH"
+        ),
+        STOCK: (
+            "No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or "
+            "its API"
+        ),
+        CUSTOMERS: (
+            "No customers were given: their tables are skipped. With customers: ecom run "
+            "--customers PATH"
+        ),
     }
     for source, message in skipped.items():
         if source not in all_sources:
             progress.say(message)
         elif source not in current_sources:
-            progress.say(f"No {source} were given: what was loaded of them before stays, and counts.")
+            progress.say(
+                f"No {source} were given: what was loaded of them before stays, and counts."
+            )
     if not {EVENTS, ORDERS} <= all_sources:
-        progress.say("Orders and events are compared only where there are both: the tables of that are skipped.")
+        progress.say(
+            "Orders and events are compared only where there are both: the tables of that are "
+            "skipped."
+        )
     for tool in sorted(SETTING_OF.keys() - set_tools(settings)):
         progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")
 
 
 @contextmanager
 def repeated_interrupts() -> Iterator[None]:
-    """Interrupt once more where Ctrl-C came within a destructor, of which Python ignores all errors."""
+    """Interrupt once more where Ctrl-C came within a destructor,
+    of which Python ignores all errors.
+    """
     before = sys.unraisablehook
 
     def interrupt_again(lost: Any) -> None:  # noqa: ANN401 (Python's type of it has no public name)
@@ -456,7 +543,8 @@ def _raise_on_interrupt(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
-    """Check that the warehouse opens, and that it does not mix the shop's own events with simulated ones.
+    """Check that the warehouse opens,
+    and that it does not mix the shop's own events with simulated ones.
 
     Returns:
         The sources that have rows in it.
@@ -476,7 +564,9 @@ def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
     return _open_for(settings, progress) if engine.mark_damaged([]) else stored
 
 
-def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.AssetKey]) -> list[dg.AssetKey]:
+def _selected(
+    definitions: dg.Definitions, select: str | None, skipped: set[dg.AssetKey]
+) -> list[dg.AssetKey]:
     graph = definitions.resolve_asset_graph()
     everything = sorted(graph.materializable_asset_keys - skipped)
     if select is None:
@@ -486,7 +576,9 @@ def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.A
     except dg.DagsterInvariantViolationError:
         selection = dg.AssetSelection.keys(select)
     except Exception as error:
-        raise UsageError(f"--select {select!r} is not an asset selection: {first_line(error)}.") from error
+        raise UsageError(
+            f"--select {select!r} is not an asset selection: {first_line(error)}."
+        ) from error
     chosen = sorted(selection.resolve(graph, allow_missing=True) - skipped)
     if not chosen:
         names = ", ".join(key.to_user_string() for key in everything)

@@ -1,11 +1,20 @@
 """Progress of a run: a line per table, and a progress bar on a terminal."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 
 class RunProgress:
-    """Shows progress as the IO manager reports it; implements `Progress` in `warehouse/io_manager.py`."""
+    """Shows progress as the IO manager reports it; implements `Progress` in
+    `warehouse/io_manager.py`.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         """Draw on stderr, unless quiet."""

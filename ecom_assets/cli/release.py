@@ -1,4 +1,6 @@
-"""`ecom release`: release a held day, record who released it, and compute the tables downstream of it."""
+"""`ecom release`: release a held day, record who released it,
+and compute the tables downstream of it.
+"""
 
 import getpass
 from contextlib import closing
@@ -27,10 +29,14 @@ from ecom_assets.ingestion.sources.presence import with_origin
 def release_command(
     source: Annotated[str, typer.Argument(help="Whose day it is: orders.")],
     day: Annotated[str, typer.Argument(help="The held day, YYYY-MM-DD; `ecom status` lists them.")],
-    by: Annotated[str, typer.Option("--by", help="Who lets it in; default the user of this machine.")] = "",
+    by: Annotated[
+        str, typer.Option("--by", help="Who lets it in; default the user of this machine.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Release a held day although its data failed a gate; who and when is recorded, and it holds for later runs."""
+    """Release a held day although its data failed a gate; who and when is recorded,
+    and it holds for later runs.
+    """
     released_by, held_day = by or getpass.getuser(), day_of(day, "The day")
     assert held_day is not None  # noqa: S101 (an argument is always given)
     if source != ORDERS:
@@ -41,9 +47,14 @@ def release_command(
         held = release(engine, held_day, released_by, now_utc_without_zone())
     outcome = _computed(settings, held_day)
     released = {
-        "source": source, "day": day, "released_by": released_by, "reason": held["reason"], "run_id": outcome.run_id,
-        "rows": held["held_row_count"], "success": outcome.is_well,
-    }  # fmt: skip
+        "source": source,
+        "day": day,
+        "released_by": released_by,
+        "reason": held["reason"],
+        "run_id": outcome.run_id,
+        "rows": held["held_row_count"],
+        "success": outcome.is_well,
+    }
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"

@@ -22,11 +22,17 @@ SUFFIXES = (".html", ".pdf")
 
 def report(
     week: Annotated[
-        str | None, typer.Option(help="ISO week, such as 2026-W04; by default the newest that is over in the data.")
+        str | None,
+        typer.Option(
+            help="ISO week, such as 2026-W04; by default the newest that is over in the data."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write it to this .html file, or print it to this .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this .html file, or print it to this .pdf.")
+    ] = None,
     board: Annotated[
-        str | None, typer.Option(help="Write this board instead, by its id, to --out, as its e-mails have it.")
+        str | None,
+        typer.Option(help="Write this board instead, by its id, to --out, as its e-mails have it."),
     ] = None,
     send: Annotated[bool, typer.Option("--send", help="Send it to ECOM_REPORT_EMAIL.")] = False,
     as_json: Json = False,
@@ -57,7 +63,9 @@ def _write_board(settings: Settings, slug: str, out: Path | None) -> None:
     if out is None:
         raise UsageError("--board needs --out, a .html or .pdf file.")
     page = board_page(settings, slug)
-    html = page.html(page.alone, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}")
+    html = page.html(
+        page.alone, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}"
+    )
     _write(html, out, f"the board {slug}")
 
 
@@ -67,7 +75,10 @@ def _require_writable(out: Path | None) -> None:
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out} is neither a .html nor a .pdf file; name one of these.")
     if not out.parent.is_dir():
-        raise UsageError(f"--out {out} is in a folder that does not exist; make {out.parent}, or name another file.")
+        raise UsageError(
+            f"--out {out} is in a folder that does not exist; make {out.parent}, or name another "
+            "file."
+        )
 
 
 def _write(html: str, out: Path, title: str) -> None:

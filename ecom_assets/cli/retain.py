@@ -1,4 +1,6 @@
-"""`ecom retain`: remove received events and landing files that are older than ECOM_RETENTION_DAYS."""
+"""`ecom retain`: remove received events and landing files that are older
+than ECOM_RETENTION_DAYS.
+"""
 
 from contextlib import closing
 from typing import Annotated, Any
@@ -18,10 +20,14 @@ from ecom_assets.orchestration.privacy.retention_limits import expired, remove
 
 def retain(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is older, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what is older, and stop.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove received events and landing files that are older than ECOM_RETENTION_DAYS; numbers stay."""
+    """Remove received events and landing files that are older than
+    ECOM_RETENTION_DAYS; numbers stay.
+    """
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
         own = with_origin(engine, settings)
@@ -29,7 +35,9 @@ def retain(
             result = expired(own, engine)
         else:
             if not yes:
-                raise UsageError("Removing cannot be undone; check it with --dry-run, then confirm with --yes.")
+                raise UsageError(
+                    "Removing cannot be undone; check it with --dry-run, then confirm with --yes."
+                )
             with changing_landing_files(settings.home):
                 remove_replaced(own)
                 result = expired(own, engine)
@@ -41,4 +49,8 @@ def retain(
 def _lines(values: dict[str, Any]) -> list[str]:
     verb = "were removed" if values["is_removed"] else "are older than the limit"
     rows = [f"{count:,} rows of {table} {verb}." for table, count in values["rows"].items()]
-    return [*rows, f"{len(values['files']):,} landing files {verb}.", f"Kept from {values['first_kept_date']} on."]
+    return [
+        *rows,
+        f"{len(values['files']):,} landing files {verb}.",
+        f"Kept from {values['first_kept_date']} on.",
+    ]

@@ -30,13 +30,19 @@ def run(
     customers: Customers = None,
     customers_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")
+    ] = None,
     select: AssetSelection = None,
     allow_withdrawal: Annotated[
-        bool, typer.Option("--allow-withdrawal", help="Let rows go that their source no longer has.")
+        bool,
+        typer.Option("--allow-withdrawal", help="Let rows go that their source no longer has."),
     ] = False,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Publish and export also if days of the last publication are missing.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Publish and export also if days of the last publication are missing."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -64,11 +70,17 @@ def run(
 
 
 def _end(settings: Settings, *, is_well: bool, is_quiet: bool) -> None:
-    """Say which of the things that a shop's own files cannot say nobody has said either, and end with the exit code."""
+    """Say which of the things that a shop's own files cannot say nobody has said either,
+    and end with the exit code.
+    """
     stated = settings.known_currency
-    of_amounts = f"Amounts are in {stated}, as the files state" if stated else "Amounts have no currency"
+    of_amounts = (
+        f"Amounts are in {stated}, as the files state" if stated else "Amounts have no currency"
+    )
     unknown = {"currency": of_amounts, "timezone": "days begin at midnight UTC"}
-    sentences = [sentence for name, sentence in unknown.items() if name not in settings.model_fields_set]
+    sentences = [
+        sentence for name, sentence in unknown.items() if name not in settings.model_fields_set
+    ]
     if settings.has_own_data and len(sentences) == len(unknown) and not is_quiet:
         typer.echo(f"{', and '.join(sentences)}; `ecom init` asks for both, once.")
     if not is_well:

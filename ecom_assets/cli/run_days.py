@@ -1,4 +1,6 @@
-"""The days of a run: the requested days, or else those of the data or of an order report, within the partitions."""
+"""The days of a run: the requested days, or else those of the data or of an order report,
+within the partitions.
+"""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -15,14 +17,30 @@ from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
-from ecom_assets.ingestion.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.ingestion.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
+from ecom_assets.ingestion.sources.day_spans import (
+    GAP_DAYS,
+    DayOfFile,
+    days_of_files,
+    parts_of,
+    require_span,
+)
+from ecom_assets.ingestion.sources.events import (
+    arrival_days,
+    days_to_compute,
+    event_paths,
+    is_table,
+    open_events,
+)
 from ecom_assets.ingestion.sources.files.mapping import EVENT
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.first_partition import left_days, remember_left_days
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.order_reports.api import fetch_history
-from ecom_assets.ingestion.sources.order_reports.report_files import has_clickstream, remove_activities, with_activities
+from ecom_assets.ingestion.sources.order_reports.report_files import (
+    has_clickstream,
+    remove_activities,
+    with_activities,
+)
 from ecom_assets.ingestion.sources.order_reports.source import has_events, open_history, open_orders
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, report_path
 from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
@@ -36,7 +54,9 @@ class DaysOfRun:
     requested_days: DayRange
     say: Callable[[str], None]
     with_history: bool = False
-    """Whether the run loads all orders that the order report API has, from the stored file of its report."""
+    """Whether the run loads all orders that the order report API has,
+    from the stored file of its report.
+    """
 
     def __post_init__(self) -> None:
         """Check that the requested days have partitions.
@@ -48,7 +68,10 @@ class DaysOfRun:
         if earliest and earliest < self.settings.first_day:
             raise self._too_early(earliest)
         if self.requested_days.first and self.requested_days.first > self.today:
-            raise UsageError(f"{self.requested_days.first} is after today, {self.today}; give days that have begun.")
+            raise UsageError(
+                f"{self.requested_days.first} is after today, {self.today}; give days that have "
+                "begun."
+            )
 
     @property
     def today(self) -> date:
@@ -66,7 +89,8 @@ class DaysOfRun:
             self.say(f"Days after today, {self.today}, have no partition yet and are left out.")
         if first > self.today:
             raise UsageError(
-                f"The data begin on {first}, after today, {self.today}; give data of days that have begun."
+                f"The data begin on {first}, after today, {self.today}; give data of days that "
+                "have begun."
             )
         return Days.between(first, min(last, self.today) + ONE_DAY)
 
@@ -79,7 +103,9 @@ class DaysOfRun:
             last: The last day, unless another was requested.
         """
         last = self.requested_days.last or max(last, self.requested_days.first or last)
-        first = self.requested_days.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
+        first = self.requested_days.first or max(
+            last - self.settings.late_days * ONE_DAY, self.settings.first_day
+        )
         return Days.between(first, last + ONE_DAY)
 
     def _span(self) -> tuple[date, date]:
@@ -89,27 +115,43 @@ class DaysOfRun:
                 return self.requested_days.first, self.requested_days.last
             self._require_believed(opened)
             is_own = self.settings.has_own_data
-            covered = [self._days_of(files) for files in opened] if is_own else [sandbox_days(self.settings)]
+            covered = (
+                [self._days_of(files) for files in opened]
+                if is_own
+                else [sandbox_days(self.settings)]
+            )
             if is_table(self.settings):
                 covered.append(self._newest(self.today))
             if self.with_history:  # and the increments since
                 covered.append(Days((self.today - ONE_DAY,)))
             if not covered:
-                covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
-            first, last = self._requested(Days.from_dates(day for days in covered for day in days.dates), opened)
+                covered.append(
+                    self._newest(
+                        self.today if self.settings.customer_api_url else self.today - ONE_DAY
+                    )
+                )
+            first, last = self._requested(
+                Days.from_dates(day for days in covered for day in days.dates), opened
+            )
             if (last - first).days >= self.settings.max_days:
-                inside = [file for file in self._file_days(opened) if first <= file.received <= last]
+                inside = [
+                    file for file in self._file_days(opened) if first <= file.received <= last
+                ]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)
             return first, last
 
     def parts(self, days: Days, stored: Callable[[], Iterable[date]] = tuple) -> list[Days]:
-        """Split days at gaps of weeks without rows, so that one row with a wrong date does not cause a run over years.
+        """Split days at gaps of weeks without rows,
+        so that one row with a wrong date does not cause a run over years.
 
         Args:
             days: The days of the run.
-            stored: Returns the days that have rows in the warehouse; they are kept even if the files have none.
+            stored: Returns the days that have rows in the warehouse; they are kept even if the
+                files have none.
         """
-        has_files_only = self.settings.has_own_data and not (is_table(self.settings) or self.settings.order_api_url)
+        has_files_only = self.settings.has_own_data and not (
+            is_table(self.settings) or self.settings.order_api_url
+        )
         if len(days.dates) <= GAP_DAYS or not has_files_only:
             return [days]
         with duckdb.connect() as con:
@@ -120,7 +162,9 @@ class DaysOfRun:
         return [file for files in opened for file in days_of_files(files, self.settings.late_days)]
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
-        """Return the files of events and of orders; none for a source that is not files, as the sandbox's orders."""
+        """Return the files of events and of orders; none for a source that is not files,
+        as the sandbox's orders.
+        """
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             opened.append(open_events(con, self.settings, event_paths(self.settings)))
@@ -133,29 +177,36 @@ class DaysOfRun:
     def _days_of(self, files: RecordFiles) -> Days:
         if files.mapping.kind is EVENT:
             return days_to_compute(files, self.settings.late_days)
-        # However late an order line arrives, a run over its arrival day recomputes the day of the order.
+        # However late an order line arrives, a run over its arrival day recomputes the day of the
+        # order.
         return arrival_days(files)
 
     def _requested(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
-        first, last = self.requested_days.first or covered.first, self.requested_days.last or covered.dates[-1]
+        first, last = (
+            self.requested_days.first or covered.first,
+            self.requested_days.last or covered.dates[-1],
+        )
         if last < first:
             raise UsageError(
-                f"The data cover {covered.first} to {covered.dates[-1]}, none of the requested days; give others."
+                f"The data cover {covered.first} to {covered.dates[-1]}, none of the requested "
+                "days; give others."
             )
         if last < self.settings.first_day:
             raise self._too_early(first)
         asked_first = self.requested_days.first
         if asked_first and asked_first.year < covered.first.year:
             self.say(
-                f"--from {asked_first} is in another year than the data, which begin on {covered.first}: nothing is "
-                "known of the days before."
+                f"--from {asked_first} is in another year than the data, which begin on "
+                f"{covered.first}: nothing is known of the days before."
             )
         if first < self.settings.first_day:
             first = self._first_from(opened, self.settings.first_day)
         return first, last
 
     def _require_believed(self, opened: list[RecordFiles]) -> None:
-        """Raise if all data are from before the first day; an earlier ECOM_FIRST_DAY includes them."""
+        """Raise if all data are from before the first day;
+        an earlier ECOM_FIRST_DAY includes them.
+        """
         if not opened or any(files.has_believed_days() for files in opened):
             return
         result = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
@@ -163,32 +214,47 @@ class DaysOfRun:
             raise self._too_early(min(early))
 
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
-        """Return the first arrival day of rows from `start` on, and report how many earlier rows are left out."""
-        firsts = [select("min(received_date)", f"({files.received_sql(start)})") for files in opened]
-        result = [files.con.execute(first).fetchone() for files, first in zip(opened, firsts, strict=True)]
+        """Return the first arrival day of rows from `start` on,
+        and report how many earlier rows are left out.
+        """
+        firsts = [
+            select("min(received_date)", f"({files.received_sql(start)})") for files in opened
+        ]
+        result = [
+            files.con.execute(first).fetchone() for files, first in zip(opened, firsts, strict=True)
+        ]
         first_days: list[date] = [row[0] for row in result if row and row[0]]
         if not first_days:
             raise self._too_early(start)
         counts = (file.by_day.items() for files in opened for file in files.file_rows())
         rows = sum(number for by_day in counts for day, number in by_day if day < start)
         self.say(
-            f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."
+            f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier "
+            "day to take them in."
         )
         return min(first_days)
 
     @staticmethod
     def _too_early(day: date) -> UsageError:
-        return UsageError(f"{day} is before the first partition; set ECOM_FIRST_DAY={day} or an earlier day.")
+        return UsageError(
+            f"{day} is before the first partition; set ECOM_FIRST_DAY={day} or an earlier day."
+        )
 
 
 def _first_own_day(files: RecordFiles) -> str:
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     rows = select(f"{own} AS own", f"({files.received_sql()})")
-    return select("min(own)", rows, f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}")
+    return select(
+        "min(own)",
+        rows,
+        f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}",
+    )
 
 
 def load_report(settings: Settings, progress: RunProgress) -> Settings:
-    """Fetch the report's files; return the settings, with its activities as events where the shop has no others."""
+    """Fetch the report's files; return the settings,
+    with its activities as events where the shop has no others.
+    """
     progress.say("The order report API makes a report of all its orders; that can take minutes.")
     for fault in fetch_history(settings):
         progress.warn(fault)
@@ -201,9 +267,11 @@ def load_report(settings: Settings, progress: RunProgress) -> Settings:
 
 
 def with_later_activities(settings: Settings) -> Settings:
-    """Return the settings with activities as events, where they were the events of the last run over any.
+    """Return the settings with activities as events,
+    where they were the events of the last run over any.
 
-    So those of increments are events, too. Days of a run are not those of the activities: take them from before.
+    So those of increments are events, too. Days of a run are not those of the activities: take them
+    from before.
     """
     if settings.events or not settings.order_api_url or not _has_activities(settings):
         return settings
@@ -211,19 +279,24 @@ def with_later_activities(settings: Settings) -> Settings:
     if not are_activities(remembered.get("ECOM_EVENTS", "")):
         return settings
     mapping = remembered.get("ECOM_EVENTS_MAPPING")
-    return with_activities(settings.model_copy(update={"events_mapping": mapping} if mapping else {}))
+    return with_activities(
+        settings.model_copy(update={"events_mapping": mapping} if mapping else {})
+    )
 
 
 def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> Days:
-    """Remove activities that were events until a clickstream came; return the days with theirs, to compute again."""
+    """Remove activities that were events until a clickstream came; return the days with theirs,
+    to compute again.
+    """
     if not settings.events or are_activities(settings.events) or not _has_activities(settings):
         return covered
     with closing(new_engine(settings).open()) as engine:
         if removed := remove_activities(engine):
             remember_left_days(settings, removed)
             progress.say(
-                f"The order report's activities of {removed[0]} to {removed[-1]} are no events any more: from now on "
-                "events are the clickstream's. These days are computed again."
+                f"The order report's activities of {removed[0]} to {removed[-1]} are no events "
+                "any more: from now on events are the clickstream's. These days are computed "
+                "again."
             )
     left = left_days(settings)  # also those of a run that failed since
     return Days.between(min([covered.first, *left]), max([covered.dates[-1], *left]) + ONE_DAY)

@@ -1,4 +1,6 @@
-"""`ecom sandbox`: generate the data of the simulated shop, and serve stand-ins for external services."""
+"""`ecom sandbox`: generate the data of the simulated shop,
+and serve stand-ins for external services.
+"""
 
 import os
 import time
@@ -27,9 +29,14 @@ def data(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-01-01",
     incident: Annotated[
-        str | None, typer.Option(help="A day on which nobody on a phone can pay, to try alerts on; by default none.")
+        str | None,
+        typer.Option(
+            help="A day on which nobody on a phone can pay, to try alerts on; by default none."
+        ),
     ] = None,
-    incident_days: Annotated[int, typer.Option(help="For how many days nobody on a phone can pay.", min=1)] = 1,
+    incident_days: Annotated[
+        int, typer.Option(help="For how many days nobody on a phone can pay.", min=1)
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Simulate a shop: landing folders of events, orders, a catalogue, and the truth about them."""
@@ -58,15 +65,23 @@ def data(
 
 
 def _with_tool_ports(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with an option `--<tool>-port` for each tool with a stand-in, after the options of ports."""
-    parameters = [value for value in signature(command).parameters.values() if value.kind is not Parameter.VAR_KEYWORD]
+    """Return a command with an option `--<tool>-port` for each tool with a stand-in,
+    after the options of ports.
+    """
+    parameters = [
+        value
+        for value in signature(command).parameters.values()
+        if value.kind is not Parameter.VAR_KEYWORD
+    ]
     index = next(i for i, parameter in enumerate(parameters) if parameter.name == "faults")
     parameters[index:index] = [
         Parameter(
             f"{kind.tool}_port",
             Parameter.KEYWORD_ONLY,
             default=kind.default_port,
-            annotation=Annotated[int, typer.Option(help=f"Port of {kind.title}; 0 takes a free one.")],
+            annotation=Annotated[
+                int, typer.Option(help=f"Port of {kind.title}; 0 takes a free one.")
+            ],
         )
         for kind in stand_ins()
     ]
@@ -78,19 +93,32 @@ def _with_tool_ports(command: Callable[..., None]) -> Callable[..., None]:
 @_with_tool_ports
 def up(
     *,
-    customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
-    order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
-    catalogue_port: Annotated[int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")] = 8303,
-    faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
+    customer_port: Annotated[
+        int, typer.Option(help="Port of the customer API; 0 takes a free one.")
+    ] = 8301,
+    order_port: Annotated[
+        int, typer.Option(help="Port of the order report API; 0 takes a free one.")
+    ] = 8302,
+    catalogue_port: Annotated[
+        int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")
+    ] = 8303,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let everything go wrong now and then.")
+    ] = False,
     as_json: Json = False,
     **tool_ports: int,
 ) -> None:
-    """Serve stand-ins of the three APIs over the sandbox shop, and of the tools it delivers to, until Ctrl-C."""
+    """Serve stand-ins of the three APIs over the sandbox shop,
+    and of the tools it delivers to, until Ctrl-C.
+    """
     from ecom_assets.orchestration.sandbox import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 
-    settings, ports = load_settings(), {name.removesuffix("_port"): port for name, port in tool_ports.items()}
+    settings, ports = (
+        load_settings(),
+        {name.removesuffix("_port"): port for name, port in tool_ports.items()},
+    )
     ensure_sandbox(settings)
     serving = running_services(
         settings.sandbox_folder,
@@ -99,7 +127,11 @@ def up(
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
-        lines = [json_text(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
+        lines = (
+            [json_text(environment)]
+            if as_json
+            else [f"export {name}={environment[name]}" for name in environment]
+        )
         typer.echo("\n".join(lines))
         if not as_json:
             tools = services.receivers.all()
@@ -113,19 +145,27 @@ MS_OF_S = 1000
 
 
 def live(
-    to: Annotated[str, typer.Option(help="http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")] = "",
+    to: Annotated[
+        str, typer.Option(help="http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")
+    ] = "",
     key: Annotated[str, typer.Option(help="Write key of the collector.")] = "",
-    rate: Annotated[float, typer.Option(min=0, help="Events per second, of visitors who come just now.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Events per second, of visitors who come just now.")
+    ] = 0,
     until_parent_ends: UntilParentEnds = False,
 ) -> None:
-    """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
+    """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C;
+    `ecom ui` does so by itself.
+    """
     from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.orchestration.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.event_sinks import counts_per_second, played, sink_to  # noqa: PLC0415 (loads requests)
 
     settings = load_settings()
     if rate and not to:
-        raise UsageError("--rate needs an address; give --to http://HOST:PORT of a collector, or --to kafka://….")
+        raise UsageError(
+            "--rate needs an address; give --to http://HOST:PORT of a collector, or --to kafka://…."
+        )
     sink = sink_to(to, key) if to else None
     if rate and sink:
         alone = settings.model_copy(update={"events": "", "orders": ""})
@@ -136,7 +176,10 @@ def live(
         _until_over(lambda: sink(list(islice(events, next(counts)))), 1, until_parent_ends)
         return
     if not grows(settings):
-        raise UsageError("This shop has no day in progress: own data are set, or the sandbox shop ends on a fixed day.")
+        raise UsageError(
+            "This shop has no day in progress: own data are set, or the sandbox shop ends on a "
+            "fixed day."
+        )
     today = Today(settings, sink)
     _until_over(lambda: today.arrive(now_utc()), TICK_S, until_parent_ends)
 
@@ -152,8 +195,8 @@ def _until_over(step: Callable[[], object], every_s: float, until_parent_ends: b
 
 
 _STEERING = (
-    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with their stock at "
-    "{ECOM_CATALOGUE_API_URL}; {tools}; Ctrl-C stops all.\n"
-    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults; "
-    "what a tool has got: {tool}/control/held"
+    "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with "
+    "their stock at {ECOM_CATALOGUE_API_URL}; {tools}; Ctrl-C stops all.\n"
+    "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults; what a "
+    "tool has got: {tool}/control/held"
 )

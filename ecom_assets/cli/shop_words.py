@@ -6,29 +6,65 @@ from typing import Final
 from zoneinfo import available_timezones
 
 _CURRENCIES: Final = {
-    "EUR": "€ euro euros", "GBP": "£ pound pounds sterling pfund", "CHF": "franken chf. sfr fr.", "JPY": "yen",
-    "UAH": "₴ hryvnia hrywnja гривня грн", "PLN": "zł zloty złoty", "CZK": "kč koruna", "HUF": "ft forint",
-    "INR": "₹ rupee rupees", "TRY": "₺ lira", "KRW": "₩ won", "ILS": "₪ shekel", "BRL": "r$ real", "USD": "us$",
-    "RON": "lei leu", "BGN": "лв lev", "VND": "₫ dong", "THB": "฿ baht", "PHP": "₱", "NGN": "₦ naira",
-}  # fmt: skip
+    "EUR": "€ euro euros",
+    "GBP": "£ pound pounds sterling pfund",
+    "CHF": "franken chf. sfr fr.",
+    "JPY": "yen",
+    "UAH": "₴ hryvnia hrywnja гривня грн",
+    "PLN": "zł zloty złoty",
+    "CZK": "kč koruna",
+    "HUF": "ft forint",
+    "INR": "₹ rupee rupees",
+    "TRY": "₺ lira",
+    "KRW": "₩ won",
+    "ILS": "₪ shekel",
+    "BRL": "r$ real",
+    "USD": "us$",
+    "RON": "lei leu",
+    "BGN": "лв lev",
+    "VND": "₫ dong",
+    "THB": "฿ baht",
+    "PHP": "₱",
+    "NGN": "₦ naira",
+}
 """Names and signs that only one currency has; a dollar or a krone is that of several countries."""
 _DAYS: Final = {
-    "monday": "mon montag lundi lunes lunedi maandag понеділок", "tuesday": "tue dienstag mardi martes martedi dinsdag",
+    "monday": "mon montag lundi lunes lunedi maandag понеділок",
+    "tuesday": "tue dienstag mardi martes martedi dinsdag",
     "wednesday": "wed mittwoch mercredi miercoles mercoledi woensdag",
     "thursday": "thu donnerstag jeudi jueves giovedi donderdag",
     "friday": "fri freitag vendredi viernes venerdi vrijdag",
     "saturday": "sat samstag sonnabend samedi sabado sabato zaterdag субота",
     "sunday": "sun sonntag dimanche domingo domenica zondag неділя",
-}  # fmt: skip
+}
 _CITIES: Final = {
-    "wien": "Europe/Vienna", "rom": "Europe/Rome", "roma": "Europe/Rome", "mailand": "Europe/Rome",
-    "kiew": "Europe/Kyiv", "kiev": "Europe/Kyiv", "warschau": "Europe/Warsaw", "prag": "Europe/Prague",
-    "brussel": "Europe/Brussels", "bruxelles": "Europe/Brussels", "lissabon": "Europe/Lisbon",
-    "kopenhagen": "Europe/Copenhagen", "munchen": "Europe/Berlin", "munich": "Europe/Berlin",
-    "hamburg": "Europe/Berlin", "koln": "Europe/Berlin", "frankfurt": "Europe/Berlin", "barcelona": "Europe/Madrid",
-    "manchester": "Europe/London", "lyon": "Europe/Paris", "genf": "Europe/Zurich", "mumbai": "Asia/Kolkata",
-    "delhi": "Asia/Kolkata", "peking": "Asia/Shanghai", "beijing": "Asia/Shanghai", "tokio": "Asia/Tokyo",
-}  # fmt: skip
+    "wien": "Europe/Vienna",
+    "rom": "Europe/Rome",
+    "roma": "Europe/Rome",
+    "mailand": "Europe/Rome",
+    "kiew": "Europe/Kyiv",
+    "kiev": "Europe/Kyiv",
+    "warschau": "Europe/Warsaw",
+    "prag": "Europe/Prague",
+    "brussel": "Europe/Brussels",
+    "bruxelles": "Europe/Brussels",
+    "lissabon": "Europe/Lisbon",
+    "kopenhagen": "Europe/Copenhagen",
+    "munchen": "Europe/Berlin",
+    "munich": "Europe/Berlin",
+    "hamburg": "Europe/Berlin",
+    "koln": "Europe/Berlin",
+    "frankfurt": "Europe/Berlin",
+    "barcelona": "Europe/Madrid",
+    "manchester": "Europe/London",
+    "lyon": "Europe/Paris",
+    "genf": "Europe/Zurich",
+    "mumbai": "Asia/Kolkata",
+    "delhi": "Asia/Kolkata",
+    "peking": "Asia/Shanghai",
+    "beijing": "Asia/Shanghai",
+    "tokio": "Asia/Tokyo",
+}
 
 
 def currency_code(written: str | None) -> str | None:
@@ -42,7 +78,9 @@ def weekday_name(written: str | None) -> str | None:
 
 
 def zone_name(written: str | None) -> str | None:
-    """Return the time zone of a city, if it has one of its own or is well known; other text as it is."""
+    """Return the time zone of a city, if it has one of its own or is well known;
+    other text as it is.
+    """
     if written is None or written in available_timezones():
         return written
     city = _plain(written).replace(" ", "_")

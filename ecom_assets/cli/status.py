@@ -40,7 +40,9 @@ from ecom_assets.orchestration.registry import ALL, MARTS
 from ecom_assets.outputs.serving.places import PublicationStatus, published_state
 
 WIDTH = 120
-"""The least width of the table in characters; a narrower terminal wraps lines, so names are not cut."""
+"""The least width of the table in characters; a narrower terminal wraps lines,
+so names are not cut.
+"""
 
 
 def status(as_json: Json = False) -> None:
@@ -48,7 +50,10 @@ def status(as_json: Json = False) -> None:
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
-        lines = [f"There is no warehouse yet at {engine.address}; run `ecom run`.", *_landing_lines(settings)]
+        lines = [
+            f"There is no warehouse yet at {engine.address}; run `ecom run`.",
+            *_landing_lines(settings),
+        ]
         typer.echo("[]" if as_json else "\n".join(lines))
         return
     prepare_dagster_home(settings)
@@ -91,7 +96,9 @@ def _state(
         "table": contract.qualified_name(),
         "rows": row_count,
         "newest_day": str(newest) if newest else None,
-        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
+        "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds")
+        if event
+        else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
@@ -111,17 +118,22 @@ def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
 
 
 def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each day whose rows a table keeps although the source no longer has them."""
+    """Return a line for each day whose rows a table keeps although the
+    source no longer has them.
+    """
     return [
-        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, of which its source "
-        f"has {note['offered_count']:,} since {note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go "
-        f"with `ecom run --from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
+        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, "
+        f"of which its source has {note['offered_count']:,} since "
+        f"{note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with `ecom run "
+        f"--from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
         for note in lost
     ]
 
 
 def _landing_lines(settings: Settings) -> list[str]:
-    """Return lines on what lands here: how far streams are and what they lost, and what was refused."""
+    """Return lines on what lands here: how far streams are and what they lost,
+    and what was refused.
+    """
     kinds = [kind for kind in STREAM_KINDS if is_stream(settings, kind)]
     folders = set(stream_folders(settings))
     with suppress(UsageError):  # events are files that nothing lands beside
@@ -133,7 +145,11 @@ def _landing_lines(settings: Settings) -> list[str]:
 
 def _collected_line(settings: Settings) -> str:
     count = unsealed_bytes(segments_folder(settings.home))
-    return f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them." if count else ""
+    return (
+        f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them."
+        if count
+        else ""
+    )
 
 
 def _dead_letter_line(landing: Path) -> str:
@@ -146,20 +162,33 @@ def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     lines = []
     landing = stream_folder(settings, kind)
     for ledger, entry in ledgers(landing).items():
-        lost = f"; {entry.lost_count:,} messages were deleted by the broker unread" if entry.lost else ""
-        lines.append(f"{entry.topic}/{ledger.partition} is read up to offset {entry.next_offset:,}{lost}.")
+        lost = (
+            f"; {entry.lost_count:,} messages were deleted by the broker unread"
+            if entry.lost
+            else ""
+        )
+        lines.append(
+            f"{entry.topic}/{ledger.partition} is read up to offset {entry.next_offset:,}{lost}."
+        )
     for state in noted_processes(landing):
         lag = sum(entry["lag"] for entry in state["partitions"])
         seen = datetime.fromtimestamp(state["at"], UTC).isoformat(timespec="seconds")
         fault = f"; it waits: {state['error']}" if state["error"] else ""
-        lines.append(f"Process {state['process']} of `ecom stream` had a lag of {lag:,} messages at {seen}{fault}.")
+        lines.append(
+            f"Process {state['process']} of `ecom stream` had a lag of {lag:,} messages at "
+            f"{seen}{fault}."
+        )
     command = "ecom stream" if kind == "events" else f"ecom stream --kind {kind}"
     return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
-def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:
+def _failing_checks(
+    instance: dg.DagsterInstance, definitions: dg.Definitions
+) -> dict[str, list[str]]:
     failing: dict[str, list[str]] = {}
-    for check in newest_results(instance, definitions.resolve_asset_graph().asset_check_keys).failing:
+    for check in newest_results(
+        instance, definitions.resolve_asset_graph().asset_check_keys
+    ).failing:
         shown = f"{check.name} (warning)" if check.is_warning else check.name
         failing.setdefault(check.table.replace("/", "."), []).append(shown)
     return failing
@@ -170,7 +199,9 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"
         failing = ", ".join(row["failing_checks"]) or "none"
-        drawn.add_row(row["table"], count, row["newest_day"] or "-", row["last_run_at"] or "never", failing)
+        drawn.add_row(
+            row["table"], count, row["newest_day"] or "-", row["last_run_at"] or "never", failing
+        )
     drawn.columns[1].justify = "right"
     console = Console()
     console.width = max(console.width, WIDTH)

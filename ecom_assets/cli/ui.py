@@ -12,7 +12,13 @@ import typer
 
 from ecom_assets.core.errors import EcomError, UsageError, system_reason
 from ecom_assets.core.settings.home import close_to_others, require_history
-from ecom_assets.core.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home, written_paths
+from ecom_assets.core.settings.settings import (
+    Settings,
+    hand_on,
+    load_settings,
+    prepare_dagster_home,
+    written_paths,
+)
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
@@ -32,14 +38,23 @@ def start_api(settings: Settings) -> str:
         return f"The HTTP API does not come up: {error}"
     log = start_beside(settings, LOG_NAME, "api")
     address = f"http://{settings.api_host}:{settings.api_port}"
-    return f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log is {log}."
+    return (
+        f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log "
+        f"is {log}."
+    )
 
 
 def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
     """Start a command that ends with this process, and return the path of its log."""
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home / log_name
-    program = [sys.executable, "-c", "from ecom_assets.cli import main; main()", *command, "--until-parent-ends"]
+    program = [
+        sys.executable,
+        "-c",
+        "from ecom_assets.cli import main; main()",
+        *command,
+        "--until-parent-ends",
+    ]
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         # Dagster replaces this process; the command notices by itself when it ends.
@@ -52,7 +67,8 @@ def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
 def take_own_data(settings: Settings) -> str:
     """Use the files of the last `ecom run` if none are set, and return a message for the user.
 
-    Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the shop's own data.
+    Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the
+    shop's own data.
     """
     from ecom_assets.ingestion.sources.first_partition import paths_of_last_run  # noqa: PLC0415 (loads DuckDB)
 
@@ -65,15 +81,22 @@ def take_own_data(settings: Settings) -> str:
 
 
 def start_shop(settings: Settings) -> str:
-    """Start to deliver the events of today in a sandbox shop that grows, and return a message for the user."""
+    """Start to deliver the events of today in a sandbox shop that grows,
+    and return a message for the user.
+    """
     from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):
         return ""
     collector = start_collector(settings)
-    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else []))
+    start_beside(
+        settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else [])
+    )
     collector_note = f", through the collector at {collector}" if collector else ""
-    return f"Nothing was given: this is the sandbox shop, whose events of today arrive while this runs{collector_note}."
+    return (
+        "Nothing was given: this is the sandbox shop, whose events of today arrive while this "
+        f"runs{collector_note}."
+    )
 
 
 def start_collector(settings: Settings) -> str:
@@ -90,7 +113,9 @@ def ui(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
 ) -> None:
-    """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
+    """Serve Dagster's UI with its daemon, so that schedules and sensors run,
+    and the HTTP API beside them.
+    """
     from ecom_assets.interfaces.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
     from ecom_assets.orchestration.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.orchestration.rules import require_rules  # noqa: PLC0415 (loads Ibis)
@@ -100,10 +125,13 @@ def ui(
         settings = load_settings()
         typer.echo(message)
     require_rules(settings)
-    ui_access_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
+    ui_access_of(
+        host, settings
+    )  # raises if unauthenticated requests from other machines would be let in
     require_history(prepare_dagster_home(settings), thorough=True)
     refuse_taken("UI", host, port)
-    # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.
+    # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to
+    # stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
     for message in (start_shop(settings), start_api(settings)):
@@ -111,12 +139,20 @@ def ui(
             typer.echo(message)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
-    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "ecom_assets.interfaces.ui.development"]
+    program = [
+        sys.executable,
+        "-W",
+        "ignore:Function `dev_command`",
+        "-m",
+        "ecom_assets.interfaces.ui.development",
+    ]
     os.execv(program[0], [*program, "-w", str(WORKSPACE), "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 
 def prepare_server(server_name: str, settings: Settings) -> None:
-    """Make what was written private, and raise as `refuse_taken` if a server cannot listen at the API's address."""
+    """Make what was written private,
+    and raise as `refuse_taken` if a server cannot listen at the API's address.
+    """
     close_to_others(written_paths(settings), settings.home)
     refuse_taken(server_name, settings.api_host, settings.api_port)
 
@@ -132,6 +168,6 @@ def refuse_taken(server_name: str, host: str, port: int) -> None:
             return
     except (OSError, OverflowError) as error:
         raise UsageError(
-            f"The {server_name} cannot listen at {host}:{port} ({system_reason(error)}); give --host or --port another "
-            "value."
+            f"The {server_name} cannot listen at {host}:{port} ({system_reason(error)}); give "
+            "--host or --port another value."
         ) from error

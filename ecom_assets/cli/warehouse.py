@@ -1,4 +1,6 @@
-"""`ecom copy` and `ecom migrate`: copy every table to another warehouse, and change tables as their contracts did."""
+"""`ecom copy` and `ecom migrate`: copy every table to another warehouse,
+and change tables as their contracts did.
+"""
 
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -19,23 +21,36 @@ from ecom_assets.outputs.delivery.ids_until_now import note_delivered_ids
 
 
 def copy(
-    origin: Annotated[str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")],
+    origin: Annotated[
+        str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")
+    ],
     to: Annotated[str, typer.Option(help="Address of the warehouse to fill.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace rows that the target has.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace rows that the target has.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Copy every table to another warehouse, and compare counts and checksums."""
     if origin == to:
         raise UsageError("--from and --to are the same warehouse; name two.")
     with ExitStack() as stack:
-        source, target = (_opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to")))
+        source, target = (
+            _opened(stack, url, which) for url, which in ((origin, "--from"), (to, "--to"))
+        )
         tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
-            raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
-        filled_tables = [table.qualified_name() for table in tables if target.has(table) and target.row_count(table)]
+            raise UsageError(
+                f"{source.address} has none of the platform's tables; run `ecom run` on it first."
+            )
+        filled_tables = [
+            table.qualified_name()
+            for table in tables
+            if target.has(table) and target.row_count(table)
+        ]
         if filled_tables and not overwrite:
             raise UsageError(
-                f"{target.address} has rows in {', '.join(filled_tables)} already; give --overwrite to replace them."
+                f"{target.address} has rows in {', '.join(filled_tables)} already; give "
+                "--overwrite to replace them."
             )
         progress = RunProgress(quiet=as_json)
         progress.expect(len(tables))
@@ -44,7 +59,9 @@ def copy(
             for contract in tables:
                 progress.began(contract.qualified_name())
                 content = copy_table(source, target, contract)
-                progress.say(f"  {contract.qualified_name():28} {content.row_count:>12,} rows, equal")
+                progress.say(
+                    f"  {contract.qualified_name():28} {content.row_count:>12,} rows, equal"
+                )
                 copied.append({"table": contract.qualified_name(), **asdict(content)})
         done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
         typer.echo(json_text(copied) if as_json else done)
@@ -67,7 +84,11 @@ def migrate_command(
     settings = load_settings()
     engine = new_engine(settings)
     if not engine.exists():
-        typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; the first run makes it.")
+        typer.echo(
+            "[]"
+            if as_json
+            else f"There is no warehouse yet at {engine.address}; the first run makes it."
+        )
         return
     with closing(engine.open()):
         if yes:  # first, since a table that is emptied has no ids any more
@@ -78,7 +99,9 @@ def migrate_command(
                 migrate(engine, contract)
     planned = [change for result in plan.values() for change in result]
     document = {"changes": [asdict(change) for change in planned], "done": yes}
-    typer.echo(json_text(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes)))
+    typer.echo(
+        json_text(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes))
+    )
 
 
 def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
@@ -90,6 +113,9 @@ def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str
     end = (
         "Done."
         if done
-        else "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each whole or not at all."
+        else (
+            "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each "
+            "whole or not at all."
+        )
     )
     return [f"In {address}:", *lines, end, *backfill]

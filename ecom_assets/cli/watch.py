@@ -16,7 +16,10 @@ from ecom_assets.interfaces.watching.watch import BackTest, back_test, parts_of_
 
 def watch_command(
     alert: Annotated[
-        str | None, typer.Option("--back-test", help="Id of an alert: show what it would have found, and send nothing.")
+        str | None,
+        typer.Option(
+            "--back-test", help="Id of an alert: show what it would have found, and send nothing."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -31,20 +34,31 @@ def watch_command(
     outcome = watch(settings)
     if as_json:
         incidents = [
-            {"alert": incident.alert, "first_period": incident.first_period.isoformat(),
-             "is_over": incident.over_in is not None, **incident.finding}
+            {
+                "alert": incident.alert,
+                "first_period": incident.first_period.isoformat(),
+                "is_over": incident.over_in is not None,
+                **incident.finding,
+            }
             for incident in IncidentLog(settings).incidents()
-        ]  # fmt: skip
+        ]
         typer.echo(json_text({"incidents": incidents, "failures": outcome.failures}))
     else:
-        typer.echo("\n".join(outcome.lines) or "No number is watched; save an alert on the dashboard's page Alerts.")
+        typer.echo(
+            "\n".join(outcome.lines)
+            or "No number is watched; save an alert on the dashboard's page Alerts."
+        )
     outcome.raise_failures()
 
 
 def _document(test: BackTest) -> dict[str, object]:
     incidents = [
-        {"first_period": episode.first.point.starts_at.isoformat(), "is_over": episode.is_over,
-         "last_period": episode.last.point.starts_at.isoformat(), "reason": episode.first.reason}
+        {
+            "first_period": episode.first.point.starts_at.isoformat(),
+            "is_over": episode.is_over,
+            "last_period": episode.last.point.starts_at.isoformat(),
+            "reason": episode.first.reason,
+        }
         for episode in test.incidents
-    ]  # fmt: skip
+    ]
     return {"title": test.title, "periods": len(test.found), "incidents": incidents}

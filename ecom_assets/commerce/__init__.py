@@ -1,1 +1,3 @@
-"""What is ordered and earned: orders, attribution, sales, products, customers, and whether the numbers agree."""
+"""What is ordered and earned: orders, attribution, sales, products, customers,
+and whether the numbers agree.
+"""

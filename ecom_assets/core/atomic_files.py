@@ -10,9 +10,11 @@ from uuid import uuid4
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and move the file written there to `path` if the block succeeds.
+    """Yield a temporary path beside `path`,
+    and move the file written there to `path` if the block succeeds.
 
-    Readers see either the old file or the new one. The temporary name ends in `.part`, which no source reads.
+    Readers see either the old file or the new one. The temporary name ends in `.part`, which no
+    source reads.
     """
     fresh = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
@@ -26,7 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def rewriting(path: Path) -> Iterator[Path]:
-    """Yield a temporary path as `replacing`, for a file that gets the mode and the times of the one that is there."""
+    """Yield a temporary path as `replacing`,
+    for a file that gets the mode and the times of the one that is there.
+    """
     before = path.stat()
     with replacing(path) as fresh:
         yield fresh
@@ -36,7 +40,9 @@ def rewriting(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_text(path: Path, mode: int = 0o666) -> Iterator[IO[str]]:
-    """Open a new text file that replaces `path` if the block succeeds; the umask applies to `mode`."""
+    """Open a new text file that replaces `path` if the block succeeds;
+    the umask applies to `mode`.
+    """
     with replacing(path) as fresh, os.fdopen(_handle(fresh, mode), "w", encoding="utf-8") as file:
         yield file
 

@@ -1,4 +1,6 @@
-"""The clock: code that needs the time takes a function such as `now_utc`, so that a test can set the time."""
+"""The clock: code that needs the time takes a function such as `now_utc`,
+so that a test can set the time.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -7,7 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Clock = Callable[[], datetime]
 OF_SYSTEM: Final = frozenset({"localtime", "posixrules"})
-"""Files beside the time zones, which Python opens as zones; the folders posix and right have copies of all zones."""
+"""Files beside the time zones, which Python opens as zones;
+the folders posix and right have copies of all zones.
+"""
 
 
 def now_utc() -> datetime:

@@ -6,14 +6,13 @@
     │   ├── MappingError      a mapping file is wrong, or does not match the file it is used on
     │   └── DefinitionError   a funnel or session rule that cannot be computed
     └── WorkError             the request was right, but the work failed (exit code 1)
-        ├── SourceError       input is missing, empty or unreadable
-        │   ├── MissingFileError      a file that was named is not there (exit code 2)
-        │   └── UnavailableError      an API does not answer now; the same request may succeed later
-        ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
-        │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
-        ├── DeliveryError     the ledger of deliveries cannot be used, or another delivery has taken over
-        ├── MailError         an alert could not be sent
-        └── ContractError     data break the contract of their table
+        ├── SourceError       input is missing, empty or unreadable │   ├── MissingFileError      a
+        file that was named is not there (exit code 2) │   └── UnavailableError      an API does not
+        answer now; the same request may succeed later ├── WarehouseError    the warehouse is
+        locked, damaged, full or refuses a change │   └── ConnectionLostError   the connection
+        broke; the same may succeed on a new one ├── DeliveryError     the ledger of deliveries
+        cannot be used, or another delivery has taken over ├── MailError         an alert could not
+        be sent └── ContractError     data break the contract of their table
 
 A message is one sentence: what was wrong, where, and what to do.
 """
@@ -67,7 +66,9 @@ class MissingFileError(SourceError):
 
 
 class UnavailableError(SourceError):
-    """An API does not answer, or only that it cannot now, after all attempts; the same may succeed later."""
+    """An API does not answer, or only that it cannot now, after all attempts;
+    the same may succeed later.
+    """
 
 
 class WarehouseError(WorkError):
@@ -83,7 +84,9 @@ class MailError(WorkError):
 
 
 class DeliveryError(WorkError):
-    """The ledger of deliveries cannot be used, or another delivery to the same destination has taken over."""
+    """The ledger of deliveries cannot be used,
+    or another delivery to the same destination has taken over.
+    """
 
 
 class ContractError(WorkError):
@@ -96,12 +99,16 @@ CLOSEST = 3
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, for use in a sentence; its kind where it says nothing."""
+    """Return the first line of what an error says, for use in a sentence;
+    its kind where it says nothing.
+    """
     return first_text_line(str(error), type(error).__name__).rstrip(".")
 
 
 def system_reason(error: BaseException) -> str:
-    """Return why the system refused something, without the number and the path; else the first line of the error."""
+    """Return why the system refused something, without the number and the path;
+    else the first line of the error.
+    """
     return getattr(error, "strerror", None) or first_line(error)
 
 
@@ -126,14 +133,18 @@ def nearest(word: object, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: object, candidates: Iterable[str]) -> str:
-    """Return the end of an error message: the closest known name, and all known names if they are not too many."""
+    """Return the end of an error message: the closest known name,
+    and all known names if they are not too many.
+    """
     names = list(candidates)
     if not names:
         return "there are none"
     if len(names) > MOST_LISTED:
         close = " or ".join(map(repr, _closest(word, names, CLOSEST)))
         return (
-            f"did you mean {close}? {len(names)} are known" if close else f"none of {len(names)} known names is like it"
+            f"did you mean {close}? {len(names)} are known"
+            if close
+            else f"none of {len(names)} known names is like it"
         )
     near = nearest(word, names)
     known_names = ", ".join(names)
@@ -153,4 +164,6 @@ def check_keys(keys: Iterable[object], allowed_keys: Collection[str], subject: s
     """
     for key in keys:
         if key not in allowed_keys:
-            raise DefinitionError(f"Unknown key {key!r} in {subject}; {did_you_mean(key, allowed_keys)}.")
+            raise DefinitionError(
+                f"Unknown key {key!r} in {subject}; {did_you_mean(key, allowed_keys)}."
+            )

@@ -1,4 +1,6 @@
-"""Locks between the processes of one machine, each freed when its process ends, however it ends; and who has ended."""
+"""Locks between the processes of one machine, each freed when its process ends, however it ends;
+and who has ended.
+"""
 
 import fcntl
 import os
@@ -12,12 +14,15 @@ LOOK_AGAIN_S = 0.01
 
 
 @contextmanager
-def file_lock(path: Path, patience_s: float | None = None, refusal: Exception | None = None) -> Iterator[None]:
+def file_lock(
+    path: Path, patience_s: float | None = None, refusal: Exception | None = None
+) -> Iterator[None]:
     """Hold the lock of a file, which is created if it is not there, and stays.
 
     Args:
         path: The file.
-        patience_s: How long to wait for another process that holds it; None for as long as that takes.
+        patience_s: How long to wait for another process that holds it; None for as long as that
+            takes.
         refusal: What is raised where it still holds it then.
     """
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
@@ -36,7 +41,9 @@ def file_lock(path: Path, patience_s: float | None = None, refusal: Exception | 
 
 
 def try_lock(handle: int) -> bool:
-    """Take the lock of an open file unless another process holds it; return whether it was taken."""
+    """Take the lock of an open file unless another process holds it;
+    return whether it was taken.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -45,7 +52,9 @@ def try_lock(handle: int) -> bool:
 
 
 def has_ended(process_id: str) -> bool:
-    """Return whether a process of this machine has ended; what is no process id names none that has."""
+    """Return whether a process of this machine has ended;
+    what is no process id names none that has.
+    """
     try:
         os.kill(int(process_id), 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
 """The addresses that modules had before they moved into rooms, which go on working.
 
-A home's `dagster.yaml`, copies of the files in `deploy/`, commands such as `uvicorn ecom_assets.api.app:app`, and an
-owner's tables name modules.
+A home's `dagster.yaml`, copies of the files in `deploy/`, commands such as
+`uvicorn ecom_assets.api.app:app`, and an owner's tables name modules.
 """
 
 import sys
@@ -22,7 +22,8 @@ ROOMS: Final = {
         "retrying"
     ),
     "behaviour": (
-        "events identity visitor_segments questions trends sessions retention journeys funnels correlation experiments"
+        "events identity visitor_segments questions trends sessions retention journeys funnels "
+        "correlation experiments"
     ),
     "commerce": "orders attribution conversion sales products customers reconciliation quality",
     "ingestion": "sources collector stream",
@@ -66,7 +67,9 @@ class MovedModule(InspectLoader):
         return import_module(self._spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module, which is loaded, its own specification back: the import has replaced it."""
+        """Give the module, which is loaded, its own specification back:
+        the import has replaced it.
+        """
         module.__spec__ = self._spec
 
     def get_code(self, _fullname: str) -> CodeType | None:
@@ -82,6 +85,7 @@ class MovedModule(InspectLoader):
 def find_former_addresses() -> None:
     """Find modules by their former addresses from now on.
 
-    It is asked first: Python's own finder would load a part of a package that has moved a second time.
+    It is asked first: Python's own finder would load a part of a package that has moved a second
+    time.
     """
     sys.meta_path.insert(0, FormerAddresses())

@@ -1,4 +1,6 @@
-"""JSON as the platform writes it: in UTF-8, without escapes for other letters than those of English."""
+"""JSON as the platform writes it: in UTF-8,
+without escapes for other letters than those of English.
+"""
 
 import json
 import re
@@ -20,7 +22,8 @@ def json_text(value: Any, **options: Any) -> str:  # noqa: ANN401 (any JSON, and
 
 
 def read_json(text: bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """Return the value of JSON in UTF-8, in which `NaN` and `Infinity`, as pandas and others write them, are null.
+    """Return the value of JSON in UTF-8, in which `NaN` and `Infinity`,
+    as pandas and others write them, are null.
 
     Raises:
         orjson.JSONDecodeError: It is no JSON.
@@ -34,7 +37,9 @@ def read_json(text: bytes) -> Any:  # noqa: ANN401 (any JSON)
 
 
 def with_nulls(text: bytes) -> bytes:
-    """Return JSON with null in place of the numbers that it lacks: `NaN` and `Infinity` outside of strings."""
+    """Return JSON with null in place of the numbers that it lacks:
+    `NaN` and `Infinity` outside of strings.
+    """
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     return _STRING_OR_CONSTANT.sub(_null_or_string, text)

@@ -20,6 +20,6 @@ def packages_of(extra: str, feature: str) -> Iterator[None]:
         if str(error.name).startswith("ecom_assets"):
             raise
         raise SettingError(
-            f"{feature} needs packages that are not installed ({error.name} is missing); in the checkout, run "
-            f"{sys.executable} -m pip install -e '.[{extra}]'."
+            f"{feature} needs packages that are not installed ({error.name} is missing); in the "
+            f"checkout, run {sys.executable} -m pip install -e '.[{extra}]'."
         ) from error

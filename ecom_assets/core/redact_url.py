@@ -1,4 +1,6 @@
-"""URLs of warehouses, sources and services without their secrets; every message that shows a URL uses this module."""
+"""URLs of warehouses, sources and services without their secrets;
+every message that shows a URL uses this module.
+"""
 
 import re
 from urllib.parse import parse_qsl
@@ -11,9 +13,13 @@ _LOGIN = re.compile(r"(//|:).*@")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s\[\]]")
 _IN_SENTENCE = re.compile(r"(//[^\s:@]*):\S*@")
 _FIRST_WORD = re.compile(r"[A-Za-z][\w+.-]*[:/]+")
-_NAMED_SECRET = re.compile(r"\b(\w*(?:password|passwd|pwd|secret|token|key)\w*\s*[=:]\s*)[^\s&;,]+", re.IGNORECASE)
+_NAMED_SECRET = re.compile(
+    r"\b(\w*(?:password|passwd|pwd|secret|token|key)\w*\s*[=:]\s*)[^\s&;,]+", re.IGNORECASE
+)
 FILE_SCHEMES = {"sqlite", "file"}
-"""Schemes whose path is a file path, in which @ has no special meaning; engines add theirs (see `EngineKind`)."""
+"""Schemes whose path is a file path, in which @ has no special meaning;
+engines add theirs (see `EngineKind`).
+"""
 _SHOWN = ("host", "hostaddr", "port")
 """Query parameters of a Postgres URL that identify its server and are shown."""
 
@@ -21,8 +27,8 @@ _SHOWN = ("host", "hostaddr", "port")
 def without_secrets(url: str) -> str:
     """Return a URL without its password and without its query, which can contain keys and tokens.
 
-    In a malformed URL the password can be anywhere, so only the beginning is returned. A text that is not a URL, such
-    as a path, is returned unchanged.
+    In a malformed URL the password can be anywhere, so only the beginning is returned. A text that
+    is not a URL, such as a path, is returned unchanged.
     """
     scheme = _SCHEME.match(url.strip())
     if scheme is None and _LOGIN.search(url):
@@ -44,8 +50,9 @@ def without_secrets(url: str) -> str:
 def hides_its_password(url: str) -> bool:
     """Return whether nobody can take a part of a URL's password for its host, port or path.
 
-    A password with `@`, `/`, `#`, `?`, `%` or a space that is not percent-encoded is cut at one of them, differently by
-    each program, and the rest stands in messages such as that there is no host of that name.
+    A password with `@`, `/`, `#`, `?`, `%` or a space that is not percent-encoded is cut at one of
+    them, differently by each program, and the rest stands in messages such as that there is no host
+    of that name.
     """
     scheme = _SCHEME.match(url.strip())
     if scheme is None or scheme[1] in FILE_SCHEMES:

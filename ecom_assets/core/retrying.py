@@ -17,7 +17,8 @@ def retrying(
     may_succeed: Callable[[BaseException], bool],
     before_retry: Callable[[], None] = lambda: None,
 ) -> Retrying:
-    """Return an object that calls a function, again after each pause while it fails, and raises the last error.
+    """Return an object that calls a function, again after each pause while it fails,
+    and raises the last error.
 
     Args:
         pauses_s: The seconds before each retry.
@@ -31,7 +32,9 @@ def retrying(
 
     return Retrying(
         stop=stop_after_attempt(len(pauses_s) + 1),
-        wait=lambda state: [*pauses_s, 0.0][state.attempt_number - 1],  # also called after the last attempt
+        wait=lambda state: [*pauses_s, 0.0][
+            state.attempt_number - 1
+        ],  # also called after the last attempt
         retry=retry_if_exception(may_succeed),
         before=before,
         reraise=True,
@@ -39,11 +42,15 @@ def retrying(
 
 
 def reconnecting(*reconnects: Callable[[], None]) -> Retrying:
-    """Return an object that calls a function, again on new connections while the old ones are lost."""
+    """Return an object that calls a function,
+    again on new connections while the old ones are lost.
+    """
 
     def reconnect_all() -> None:
         with suppress(WarehouseError):  # the next attempt raises the error
             for reconnect in reconnects:
                 reconnect()
 
-    return retrying(CONNECTION_PAUSES_S, lambda error: isinstance(error, ConnectionLostError), reconnect_all)
+    return retrying(
+        CONNECTION_PAUSES_S, lambda error: isinstance(error, ConnectionLostError), reconnect_all
+    )

@@ -1,1 +1,4 @@
-"""What people and programs see: the API, pages, reports, alerts. They render answers, and decide nothing."""
+"""What people and programs see: the API, pages, reports, alerts.
+
+They render answers, and decide nothing.
+"""

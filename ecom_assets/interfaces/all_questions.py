@@ -1,4 +1,7 @@
-"""The list of ad-hoc questions: a line for each. Commands, routes, forms and tools for assistants are made from it."""
+"""The list of ad-hoc questions: a line for each.
+
+Commands, routes, forms and tools for assistants are made from it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ class QuestionEntry(NamedTuple):
     """A line of the list.
 
     Attributes:
-        declaration: Where the question is declared; imported when it is asked, because each loads what it needs.
+        declaration: Where the question is declared; imported when it is asked, because each loads
+            what it needs.
         summary: What `ecom --help` says of it.
     """
 
@@ -34,7 +38,10 @@ QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
     ),
     "retention": QuestionEntry(
         "ecom_assets.behaviour.retention.answer.RETENTION",
-        "Count who of each period's new visitors, or customers, came back, and what they were worth.",
+        (
+            "Count who of each period's new visitors, or customers, came back, and what they were "
+            "worth."
+        ),
     ),
     "journeys": QuestionEntry(
         "ecom_assets.behaviour.journeys.answer.JOURNEYS",
@@ -54,15 +61,24 @@ QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
     ),
     "experiment": QuestionEntry(
         "ecom_assets.behaviour.experiments.answer.EXPERIMENT",
-        "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
+        (
+            "Compare the variants of an experiment: conversion and mean by variant, and whether "
+            "they differ."
+        ),
     ),
     "segments": QuestionEntry(
         "ecom_assets.commerce.customers.answer.SEGMENTS",
-        "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",
+        (
+            "Sort the customers of orders, or of purchase events, into eleven segments by recency, "
+            "frequency and money."
+        ),
     ),
     "value": QuestionEntry(
         "ecom_assets.commerce.customers.answer.VALUE",
-        "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
+        (
+            "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD "
+            "and Gamma-Gamma."
+        ),
     ),
 }
 """The questions, by their names."""

@@ -1,1 +1,3 @@
-"""What runs when, which tables and rules there are, the erasure of people, and the simulated shop."""
+"""What runs when, which tables and rules there are, the erasure of people,
+and the simulated shop.
+"""

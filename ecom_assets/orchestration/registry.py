@@ -5,7 +5,13 @@ from importlib import import_module
 from typing import Final
 
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, LateDays, Withdrawals
+from ecom_assets.core.warehouse.day_notes import (
+    AbsentDays,
+    EmptyDays,
+    ErasedRows,
+    LateDays,
+    Withdrawals,
+)
 from ecom_assets.core.warehouse.owner import WarehouseOwner
 from ecom_assets.core.warehouse.raw_losses import StoredRows
 
@@ -33,20 +39,32 @@ def _contracts() -> Iterator[type[Table]]:
     for subject in SUBJECTS:
         module = import_module(f"{subject}.contracts")
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Table) and value.__module__ == module.__name__:
+            if (
+                isinstance(value, type)
+                and issubclass(value, Table)
+                and value.__module__ == module.__name__
+            ):
                 yield value
 
 
 _TABLES: Final = tuple(contract for contract in _contracts() if not contract.is_abstract)
-ALL: Final[tuple[type[Table], ...]] = tuple(contract for contract in _TABLES if contract.written_by == "asset")
+ALL: Final[tuple[type[Table], ...]] = tuple(
+    contract for contract in _TABLES if contract.written_by == "asset"
+)
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (
     *(contract for contract in _TABLES if contract.written_by == "run"),
     *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, LateDays, WarehouseOwner, StoredRows),
 )
-"""Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
+"""Tables that runs write in addition to the assets' tables; they are copied,
+cleared and migrated together.
+"""
 RAW: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "raw")
-MARTS: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "mart")
-PUBLISHED: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.counted_from)
+MARTS: Final[tuple[type[Table], ...]] = tuple(
+    contract for contract in ALL if contract.layer == "mart"
+)
+PUBLISHED: Final[tuple[type[Table], ...]] = tuple(
+    contract for contract in ALL if contract.counted_from
+)
 """Tables of daily metrics whose changes are logged."""
 BY_KEY: Final = {f"{contract.layer}/{contract.name}": contract for contract in ALL}

@@ -31,10 +31,18 @@ from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.tables.values import parse_duration
 from ecom_assets.ingestion.sources.activities import has_views
-from ecom_assets.ingestion.sources.customer_api.records import CustomerMapping, load_customer_mapping, mapping_of
+from ecom_assets.ingestion.sources.customer_api.records import (
+    CustomerMapping,
+    load_customer_mapping,
+    mapping_of,
+)
 from ecom_assets.ingestion.sources.events import mapping_name
 from ecom_assets.ingestion.sources.files.currency import rates_sql
-from ecom_assets.ingestion.sources.files.mapping import SourceField, load_mapping, load_order_mapping
+from ecom_assets.ingestion.sources.files.mapping import (
+    SourceField,
+    load_mapping,
+    load_order_mapping,
+)
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.mapping_file import definition_in
 from ecom_assets.ingestion.sources.order_reports.source import checked_days
@@ -63,7 +71,9 @@ def rules(settings: Settings) -> dict[str, Any]:
         "customer_rule": customer_rule(settings),
         "market_segments": segments_of(settings),
         "places": places_of(settings),
-        "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
+        "value_rule": ValueRule(
+            value_months=settings.value_months, discount_rate=settings.value_discount_rate
+        ),
         "funnels": funnel_rule(settings),
         "declared_segments": declared_segments(settings),
         "reconciliation_rule": ReconciliationRule(),
@@ -83,7 +93,8 @@ def rules(settings: Settings) -> dict[str, Any]:
 
 
 def require_rules(settings: Settings) -> None:
-    """Raise the error of a setting whose rule cannot be made, or whose file cannot be read, before anything is begun.
+    """Raise the error of a setting whose rule cannot be made, or whose file cannot be read,
+    before anything is begun.
 
     Raises:
         SettingError: The sentence says what is wrong, and what to do.
@@ -105,25 +116,35 @@ def require_rules(settings: Settings) -> None:
 
 
 def user_key(settings: Settings) -> KeyKind:
-    """Return what the id of a user of events is; ids of which a mapping says nothing are spelled as numbers are."""
+    """Return what the id of a user of events is;
+    ids of which a mapping says nothing are spelled as numbers are.
+    """
     field: SourceField | None = load_mapping(mapping_name(settings)).fields.user_id
     return (field.key if field else None) or "number"
 
 
 def source_gate(settings: Settings) -> SourceGate:
     """Return the thresholds at which the source guard stops a run."""
-    return SourceGate(settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows)
+    return SourceGate(
+        settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows
+    )
 
 
 def order_rule(settings: Settings) -> OrderRule:
     """Return the rule that decides which order lines are clean."""
-    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day, settings.set_currency)
+    return OrderRule(
+        settings.max_amount,
+        settings.max_quantity,
+        settings.first_plausible_day,
+        settings.set_currency,
+    )
 
 
 def customer_rule(settings: Settings) -> CustomerRule:
     """Return the thresholds for active, engaged and premium customers."""
     setting = (
-        "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or ECOM_TIER_ENTERPRISE_AMOUNT"
+        "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or "
+        "ECOM_TIER_ENTERPRISE_AMOUNT"
     )
     with about_setting(setting):
         return CustomerRule(
@@ -142,7 +163,9 @@ def customer_rule(settings: Settings) -> CustomerRule:
 
 
 def customer_mapping(settings: Settings) -> CustomerMapping:
-    """Return the mapping of the customer API; without one, that with which the stored customers were fetched."""
+    """Return the mapping of the customer API; without one,
+    that with which the stored customers were fetched.
+    """
     paths = remembered_paths(settings)
     noted = paths.get(f"{PREFIX}CUSTOMERS_MAPPING") or paths.get(f"{PREFIX}CUSTOMER_API_MAPPING")
     if noted and settings.has_own_data and not (settings.customers or settings.customer_api_url):
@@ -165,7 +188,9 @@ def places_of(settings: Settings) -> ReadPlaces:
 
 
 def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:
-    """Return the visitor segments that ECOM_VISITOR_SEGMENTS declares, in the platform's words; none without it."""
+    """Return the visitor segments that ECOM_VISITOR_SEGMENTS declares, in the platform's words;
+    none without it.
+    """
     if settings.visitor_segments is None:
         return ()
     with about_setting("visitor_segments"):
@@ -175,22 +200,26 @@ def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:
 
 
 def funnel_rule(settings: Settings) -> tuple[DailyFunnel, ...] | StepsOfData:
-    """Return the funnels of the mart; those of which nobody has chosen the steps have the steps of the data."""
+    """Return the funnels of the mart;
+    those of which nobody has chosen the steps have the steps of the data.
+    """
     funnels = daily_funnels(settings)
     is_chosen = settings.funnels is not None or chosen_steps(settings)
     return funnels if is_chosen else StepsOfData(funnels)
 
 
 def chosen_steps(settings: Settings) -> tuple[str, ...]:
-    """Return the steps that ECOM_FUNNEL_STEPS or the mapping chooses for the default funnel; none if neither does."""
+    """Return the steps that ECOM_FUNNEL_STEPS or the mapping chooses for the default funnel;
+    none if neither does.
+    """
     return settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
     """Return the funnels of the mart.
 
-    These are the funnels that ECOM_FUNNELS declares. Without it there is one funnel, whose steps come from
-    ECOM_FUNNEL_STEPS, else from the mapping, else from the default five-step funnel.
+    These are the funnels that ECOM_FUNNELS declares. Without it there is one funnel, whose steps
+    come from ECOM_FUNNEL_STEPS, else from the mapping, else from the default five-step funnel.
 
     Raises:
         SettingError: A funnel cannot be computed, or both settings are used.
@@ -198,14 +227,21 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
     if settings.funnels is not None:
         with about_setting("funnels"):
             if settings.funnel_steps:
-                raise DefinitionError("ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings.")
+                raise DefinitionError(
+                    "ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings."
+                )
             return read_funnels(settings.funnels)
     names = chosen_steps(settings)
     steps = [{"event_type": name} for name in names or FIVE_STEPS]
     with about_setting("funnel_window"):
         parse_duration(settings.funnel_window)
     with about_setting("funnel_steps"):
-        return (DailyFunnel(DEFAULT_NAME, Funnel.from_mapping({"steps": steps, "within": settings.funnel_window})),)
+        return (
+            DailyFunnel(
+                DEFAULT_NAME,
+                Funnel.from_mapping({"steps": steps, "within": settings.funnel_window}),
+            ),
+        )
 
 
 MOST_FUNNELS = 50
@@ -213,14 +249,18 @@ MOST_FUNNELS = 50
 
 
 def read_funnels(path: Path) -> tuple[DailyFunnel, ...]:
-    """Return the funnels that a file declares, in its order; without `per`, both sessions and visitors are counted.
+    """Return the funnels that a file declares, in its order; without `per`,
+    both sessions and visitors are counted.
 
     Raises:
-        DefinitionError: The file cannot be read, declares none or too many, or a funnel cannot be computed daily.
+        DefinitionError: The file cannot be read, declares none or too many, or a funnel cannot be
+            computed daily.
     """
     read = definition_in(path)
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_FUNNELS:
-        raise DefinitionError(f"{path} declares no funnels; give 1 to {MOST_FUNNELS} names, each with its `steps`.")
+        raise DefinitionError(
+            f"{path} declares no funnels; give 1 to {MOST_FUNNELS} names, each with its `steps`."
+        )
     return tuple(_funnel(path, name, raw) for name, raw in read.items())
 
 

@@ -14,10 +14,20 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.received import FileRows, SliceOutput
-from ecom_assets.ingestion.sources.customer_api.api import customers_received, fetch_customers, no_customers
+from ecom_assets.ingestion.sources.customer_api.api import (
+    customers_received,
+    fetch_customers,
+    no_customers,
+)
 from ecom_assets.ingestion.sources.events import SANDBOX
 from ecom_assets.ingestion.sources.order_reports.source import OrderReader
-from ecom_assets.ingestion.sources.sandbox_shop import is_living, last_day, last_day_in, sandbox_until, truth_of
+from ecom_assets.ingestion.sources.sandbox_shop import (
+    is_living,
+    last_day,
+    last_day_in,
+    sandbox_until,
+    truth_of,
+)
 from ecom_assets.ingestion.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.outputs.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.outputs.delivery.destination import Destination
@@ -46,7 +56,9 @@ class _SandboxSource:
         return self.settings.sandbox_folder
 
     def settings_with(self, **values: object) -> Settings:
-        """Return the settings with the values of a stand-in, which does not need to be protected from load."""
+        """Return the settings with the values of a stand-in,
+        which does not need to be protected from load.
+        """
         return self.settings.model_copy(update={**values, "source_retry_base_s": RETRY_BASE_S})
 
 
@@ -54,7 +66,9 @@ class SandboxStock(_SandboxSource):
     """The sandbox shop's stock."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the fetched stock if the shop's last day is among the days; otherwise return no rows and no days."""
+        """Return the fetched stock if the shop's last day is among the days;
+        otherwise return no rows and no days.
+        """
         folder = self.folder()
         today = last_day_in(folder)
         if today not in days.dates:
@@ -72,14 +86,22 @@ POLL_S = 0.05
 def bad_order_day() -> Faults:
     """Return faults of every kind, each no more often than a client with retries can handle."""
     return Faults(
-        latency_s=0.001, retry_after="0", every=12, running_polls=2, failed_reports=1, empty_files=1,
-        short_files=1, cut_files=1,
-    )  # fmt: skip
+        latency_s=0.001,
+        retry_after="0",
+        every=12,
+        running_polls=2,
+        failed_reports=1,
+        empty_files=1,
+        short_files=1,
+        cut_files=1,
+    )
 
 
 @dataclass(frozen=True)
 class SandboxOrders(_SandboxSource):
-    """The sandbox shop's order lines; increments are stored in its folder, those of a real shop in `ECOM_HOME`."""
+    """The sandbox shop's order lines; increments are stored in its folder,
+    those of a real shop in `ECOM_HOME`.
+    """
 
     reader: OrderReader
 
@@ -110,32 +132,49 @@ RETRY_BASE_S = 0.1
 
 
 def bad_customer_day() -> Faults:
-    """Return faults of every kind; the only shift comes first, so that every fetch returns the same records."""
+    """Return faults of every kind; the only shift comes first,
+    so that every fetch returns the same records.
+    """
     return Faults(
-        latency_s=0.002, retry_after="0", every=9, shift_every=1, shift_count=1, duplicated_pages=2,
-        conflicting_pages=1, malformed_pages=2,
-    )  # fmt: skip
+        latency_s=0.002,
+        retry_after="0",
+        every=9,
+        shift_every=1,
+        shift_count=1,
+        duplicated_pages=2,
+        conflicting_pages=1,
+        malformed_pages=2,
+    )
 
 
 class SandboxCustomers(_SandboxSource):
     """The sandbox shop's customers."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the fetched customers if the shop's last day is among the days; otherwise no rows and no days."""
+        """Return the fetched customers if the shop's last day is among the days;
+        otherwise no rows and no days.
+        """
         folder = self.folder()
         today = last_day_in(folder)
         if today not in days.dates:
-            return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
+            return no_customers(
+                f"a fetch belongs to the day on which it is made, {today} in the sandbox"
+            )
         with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
-            # The service has another port each time, so its stored responses would never be used again.
+            # The service has another port each time, so its stored responses would never be used
+            # again.
             with TemporaryDirectory() as home:
-                service_settings = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
+                service_settings = {
+                    "customer_api_url": service.api_url,
+                    "customer_api_key": SecretStr(service.key),
+                }
                 fetched = fetch_customers(self.settings_with(**service_settings, home=Path(home)))
             return customers_received(fetched, today, SANDBOX)
 
 
 def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
-    """Create the sandbox shop's data up to its last day, or add the days since; a closed shop stays as it is.
+    """Create the sandbox shop's data up to its last day, or add the days since;
+    a closed shop stays as it is.
 
     Raises:
         UsageError: The shop already goes on after the day that `ECOM_SANDBOX_UNTIL` names.
@@ -146,16 +185,21 @@ def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
         LivingShop.in_folder(folder, until, settings.sandbox_days).grow()
     elif settings.sandbox_until and is_living(truth) and last_day(truth) > until:
         raise UsageError(
-            f"The sandbox shop in {folder} goes on until {last_day(truth)}, after ECOM_SANDBOX_UNTIL={until}; "
-            "set ECOM_HOME to another folder for a shop that ends earlier."
+            f"The sandbox shop in {folder} goes on until {last_day(truth)}, after "
+            f"ECOM_SANDBOX_UNTIL={until}; set ECOM_HOME to another folder for a shop that ends "
+            "earlier."
         )
 
 
 class Today:
-    """The current day of the sandbox shop, and then the next one; its events arrive as time passes."""
+    """The current day of the sandbox shop, and then the next one;
+    its events arrive as time passes.
+    """
 
     def __init__(self, settings: Settings, sink: EventSink | None = None) -> None:
-        """Store the settings of a shop that grows, and the sink that its events come through, if not as files."""
+        """Store the settings of a shop that grows, and the sink that its events come through,
+        if not as files.
+        """
         self._settings = settings
         self._sink = sink
         self._day: DayInProgress | None = None
@@ -189,23 +233,32 @@ RATES = {name for name in Settings.model_fields if name.endswith("_events_per_s"
 def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destination]]:
     """Run stand-ins of all tools, with faults, and yield destinations that send to them.
 
-    The stand-ins forget what they accepted when they stop; the ledger does not. Simulated records are never sent to
-    tools that are configured in the settings.
+    The stand-ins forget what they accepted when they stop; the ledger does not. Simulated records
+    are never sent to tools that are configured in the settings.
     """
     with running_receivers(
-        faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()
+        faults=some_faults(),
+        has_rates=False,
+        clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp(),
     ) as receivers:
         addresses = {
-            name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()
+            name: SecretStr(value) if name in SECRETS else value
+            for name, value in receivers.settings().items()
         }
-        patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
+        patient = {
+            "delivery_retry_base_s": RETRY_S,
+            "delivery_pause_s": RETRY_S,
+            **dict.fromkeys(RATES, 0.0),
+        }
         receiver_settings = settings.model_copy(update={**addresses, **patient})
         with opened_destinations(receiver_settings, SANDBOX_ACCOUNT) as opened:
             yield opened
 
 
 def sandbox_now(settings: Settings) -> datetime:
-    """Return the current time in the sandbox shop, in UTC without zone: 06:00 on the day after its last day."""
+    """Return the current time in the sandbox shop, in UTC without zone:
+    06:00 on the day after its last day.
+    """
     return datetime.combine(last_day_in(settings.sandbox_folder) + ONE_DAY, time(6))
 
 
@@ -214,5 +267,7 @@ DELIVERED_DAYS = 3
 
 
 def first_delivered_day(settings: Settings) -> date:
-    """Return the first day whose records the sandbox shop delivers: older days that no run delivered are left out."""
+    """Return the first day whose records the sandbox shop delivers:
+    older days that no run delivered are left out.
+    """
     return last_day_in(settings.sandbox_folder) - (DELIVERED_DAYS - 1) * ONE_DAY

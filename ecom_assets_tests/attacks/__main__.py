@@ -1,4 +1,5 @@
-"""Attack real servers for some minutes: print the health checks of each turn, then p99 and peak memory of each server.
+"""Attack real servers for some minutes: print the health checks of each turn,
+then p99 and peak memory of each server.
 
 Usage: python -m ecom_assets_tests.attacks [--minutes 5] [--server api] [--attack half_sent_heads]
 """
@@ -18,16 +19,22 @@ def main() -> int:
     """Attack, and return 1 if a health check took too long, or a server too much memory."""
     options = argparse.ArgumentParser(prog="python -m ecom_assets_tests.attacks")
     options.add_argument("--minutes", type=float, default=5.0)
-    options.add_argument("--turn-s", type=float, default=TURN_S, help="seconds of each attack before the next one")
+    options.add_argument(
+        "--turn-s", type=float, default=TURN_S, help="seconds of each attack before the next one"
+    )
     options.add_argument("--server", choices=list(ATTACKS), action="append")
     options.add_argument(
-        "--attack", choices=sorted({name for own in ATTACKS.values() for name in own}), action="append"
+        "--attack",
+        choices=sorted({name for own in ATTACKS.values() for name in own}),
+        action="append",
     )
     chosen = options.parse_args()
     totals: dict[str, AttackResult] = {}
     with tempfile.TemporaryDirectory() as folder:
         servers, attacks = chosen.server or list(ATTACKS), chosen.attack or []
-        for result in attack_all(Path(folder), chosen.minutes * 60, servers, attacks, chosen.turn_s):
+        for result in attack_all(
+            Path(folder), chosen.minutes * 60, servers, attacks, chosen.turn_s
+        ):
             sys.stdout.write(result.line() + "\n")
             sys.stdout.flush()
             total = totals.setdefault(result.server, AttackResult(result.server, "all"))

@@ -1,6 +1,8 @@
-"""What a stranger, or the holder of one key, may send: each attack by its name, as one round that ends by itself.
+"""What a stranger, or the holder of one key, may send: each attack by its name,
+as one round that ends by itself.
 
-A round opens and closes its own connections, lasts a second or so, and is repeated by whoever attacks.
+A round opens and closes its own connections, lasts a second or so, and is repeated by whoever
+attacks.
 """
 
 import gzip
@@ -22,21 +24,29 @@ TINY: Final = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
 
 @dataclass(frozen=True)
 class Target:
-    """A server that is attacked, with a key that everybody may know: one that reads, or one that sends events."""
+    """A server that is attacked, with a key that everybody may know: one that reads,
+    or one that sends events.
+    """
 
     name: str
     port: int
     key: str
     address: str = "127.0.0.1"
-    """The attacker's: each attack has one of its own, or the rate limit of one would hide the next one."""
+    """The attacker's: each attack has one of its own, or the rate limit of
+    one would hide the next one.
+    """
 
     def connect(self) -> socket.socket:
         """Return a new connection, which does not wait longer than a round."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=ROUND_S, source_address=(self.address, 0))
+        return socket.create_connection(
+            ("127.0.0.1", self.port), timeout=ROUND_S, source_address=(self.address, 0)
+        )
 
     def head(self, line: str, *more: str) -> bytes:
         """Return the head of a request with the key."""
-        return "\r\n".join([f"{line} HTTP/1.1", "host: 127.0.0.1", f"x-api-key: {self.key}", *more, "", ""]).encode()
+        return "\r\n".join(
+            [f"{line} HTTP/1.1", "host: 127.0.0.1", f"x-api-key: {self.key}", *more, "", ""]
+        ).encode()
 
     def post(self, body: bytes, *more: str) -> bytes:
         """Return a whole request with a body: of events, or a question."""
@@ -112,7 +122,9 @@ def endless_chunks(target: Target) -> None:
 
 def endless_trailers(target: Target) -> None:
     """Headers after a body in chunks, without an end."""
-    with held(target, 20, target.head("POST /nowhere", "transfer-encoding: chunked") + b"0\r\n") as connections:
+    with held(
+        target, 20, target.head("POST /nowhere", "transfer-encoding: chunked") + b"0\r\n"
+    ) as connections:
         for _ in range(40):
             drip(connections, b"x: " + b"y" * 20_000, seconds=0)
 
@@ -125,7 +137,9 @@ def kept_alive(target: Target) -> None:
 
 def upgrades(target: Target) -> None:
     """Requests for WebSockets, and frames after them."""
-    with held(target, 100, target.head("GET /", "connection: upgrade", "upgrade: websocket")) as connections:
+    with held(
+        target, 100, target.head("GET /", "connection: upgrade", "upgrade: websocket")
+    ) as connections:
         drip(connections, b"\x81\x05hello")
 
 
@@ -201,11 +215,26 @@ def event(**fields: object) -> bytes:
     return json.dumps({"event_type": "page_view", "user_id": "anna", **fields}).encode()
 
 
-DEEP: Final = b'{"event_type": "page_view", "user_id": "anna", "properties": ' + b'{"a":' * 253 + b"1" + b"}" * 254
+DEEP: Final = (
+    b'{"event_type": "page_view", "user_id": "anna", "properties": '
+    + b'{"a":' * 253
+    + b"1"
+    + b"}" * 254
+)
 OF_ANY_SERVER: Final = (
-    nothing, pipelined_requests, pipelined_slowly, half_sent_heads, half_sent_bodies, endless_chunks, endless_trailers,
-    kept_alive, upgrades, header_floods, unread_answers, reconnects,
-)  # fmt: skip
+    nothing,
+    pipelined_requests,
+    pipelined_slowly,
+    half_sent_heads,
+    half_sent_bodies,
+    endless_chunks,
+    endless_trailers,
+    kept_alive,
+    upgrades,
+    header_floods,
+    unread_answers,
+    reconnects,
+)
 ATTACKS: Final[dict[str, dict[str, Attack]]] = {
     "api": {
         **{attack.__name__: attack for attack in OF_ANY_SERVER},
@@ -230,7 +259,8 @@ ATTACKS: Final[dict[str, dict[str, Attack]]] = {
 def repeat(target: Target, name: str, rounds: "Synchronized[int]") -> None:
     """Attack until the process is killed; the first round has begun when `rounds` is 1.
 
-    Rounds that end early wait for the next one: how many connections a second a machine takes is not the question.
+    Rounds that end early wait for the next one: how many connections a second a machine takes is
+    not the question.
     """
     while True:
         rounds.value += 1

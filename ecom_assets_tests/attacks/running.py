@@ -1,4 +1,6 @@
-"""Servers under attack: real processes, one attack after the other, and a health check every few milliseconds."""
+"""Servers under attack: real processes, one attack after the other,
+and a health check every few milliseconds.
+"""
 
 import json
 import multiprocessing
@@ -30,7 +32,9 @@ TURN_S: Final = 5.0
 
 @dataclass
 class AttackResult:
-    """The health checks of a server during an attack: how long each took, and which of them failed."""
+    """The health checks of a server during an attack: how long each took,
+    and which of them failed.
+    """
 
     server: str
     attack: str
@@ -48,24 +52,40 @@ class AttackResult:
 
     def line(self) -> str:
         """Return the result as a line of JSON."""
-        numbers = {"checks": len(self.took_s), "p99_s": round(self.p99_s, 4), "worst_s": round(max(self.took_s), 4)}
-        own = asdict(self) | numbers | {"failed": len(self.failures), "failures": sorted(set(self.failures))[:3]}
+        numbers = {
+            "checks": len(self.took_s),
+            "p99_s": round(self.p99_s, 4),
+            "worst_s": round(max(self.took_s), 4),
+        }
+        own = (
+            asdict(self)
+            | numbers
+            | {"failed": len(self.failures), "failures": sorted(set(self.failures))[:3]}
+        )
         del own["took_s"]
         return json.dumps(own)
 
 
 @contextmanager
 def attacked_server(name: str, folder: Path) -> Iterator[tuple[Target, int]]:
-    """Run `ecom api` or `ecom collect` with a key of its own; yield where it is, and the id of its process."""
+    """Run `ecom api` or `ecom collect` with a key of its own; yield where it is,
+    and the id of its process.
+    """
     home, port = folder / f"{name}_home", free_port()
     (folder / "events").mkdir(exist_ok=True)
     scope, command = {"api": (Scope.READ, "api"), "collector": (Scope.COLLECT, "collect")}[name]
     _, key = KeyFile(home).create("public", (scope,))
-    environment = {other: value for other, value in os.environ.items() if not other.startswith("ECOM_")}
+    environment = {
+        other: value for other, value in os.environ.items() if not other.startswith("ECOM_")
+    }
     environment |= {"ECOM_HOME": str(home), "ECOM_EVENTS": str(folder / "events")}
-    environment["ECOM_RATE_LIMIT_KEY"] = "none"  # or the requests of one attack use up the rate of the next one
+    environment["ECOM_RATE_LIMIT_KEY"] = (
+        "none"  # or the requests of one attack use up the rate of the next one
+    )
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen([*ECOM, command, "--port", str(port)], env=environment, cwd=folder, stderr=log)
+        process = subprocess.Popen(
+            [*ECOM, command, "--port", str(port)], env=environment, cwd=folder, stderr=log
+        )
         try:
             _wait_until_healthy(process, port)
             yield Target(name, port, key), process.pid
@@ -81,7 +101,9 @@ def attack_all(
     attacks: Sequence[str] = (),
     turn_s: float = TURN_S,
 ) -> Iterator[AttackResult]:
-    """Attack each server for so many seconds with each attack in turn, or with some; yield a result for each turn."""
+    """Attack each server for so many seconds with each attack in turn, or with some;
+    yield a result for each turn.
+    """
     for name in servers:
         with attacked_server(name, folder) as (target, process_id):
             chosen = [attack for attack in ATTACKS[name] if not attacks or attack in attacks]
@@ -89,7 +111,9 @@ def attack_all(
             turns = 0
             while turns < len(chosen) or time.monotonic() < end:
                 attack = chosen[turns % len(chosen)]
-                attacker = replace(target, address=f"127.0.0.{2 + list(ATTACKS[name]).index(attack)}")
+                attacker = replace(
+                    target, address=f"127.0.0.{2 + list(ATTACKS[name]).index(attack)}"
+                )
                 yield _attack(attacker, attack, process_id, turn_s)
                 turns += 1
 
@@ -98,7 +122,9 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
     """Repeat an attack in another process while this one checks the health."""
     result = AttackResult(target.name, name)
     rounds = multiprocessing.get_context("spawn").Value("i", 0)
-    attacker = multiprocessing.get_context("spawn").Process(target=repeat, args=(target, name, rounds), daemon=True)
+    attacker = multiprocessing.get_context("spawn").Process(
+        target=repeat, args=(target, name, rounds), daemon=True
+    )
     attacker.start()
     try:
         while not rounds.value and attacker.is_alive():
@@ -106,7 +132,10 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
         begun, cpu_before = time.monotonic(), cpu_s(process_id)
         end = begun + turn_s
         while time.monotonic() < end:
-            for address in ("127.0.0.1", target.address):  # of others, and of neighbours of the attacker
+            for address in (
+                "127.0.0.1",
+                target.address,
+            ):  # of others, and of neighbours of the attacker
                 check_health(target.port, result, address)
             time.sleep(EVERY_S)
         result.cpu_share = round((cpu_s(process_id) - cpu_before) / (time.monotonic() - begun), 2)
@@ -119,10 +148,14 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
 
 
 def check_health(port: int, result: AttackResult, address: str = "127.0.0.1") -> None:
-    """Ask for the health on a new connection, and note the seconds until the whole answer was there."""
+    """Ask for the health on a new connection, and note the seconds until
+    the whole answer was there.
+    """
     begun = time.perf_counter()
     try:
-        with socket.create_connection(("127.0.0.1", port), UNANSWERED_S, source_address=(address, 0)) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", port), UNANSWERED_S, source_address=(address, 0)
+        ) as connection:
             connection.sendall(HEALTH)
             answer = b""
             while part := connection.recv(65_536):
@@ -144,7 +177,9 @@ def peak_mb(process_id: int) -> float:
 
 def cpu_s(process_id: int) -> float:
     """Return the CPU seconds that a process has used."""
-    numbers = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    numbers = (
+        Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    )
     return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 

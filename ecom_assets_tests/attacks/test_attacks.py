@@ -13,7 +13,9 @@ P99_S = 2.0
 
 
 def test_the_api_answers_health_checks_whatever_one_key_holds(tmp_path: Path) -> None:
-    """Pipelined requests took 1.3 GB; half-sent heads and streams each held all of the 500 connections."""
+    """Pipelined requests took 1.3 GB; half-sent heads and streams each held
+    all of the 500 connections.
+    """
     chosen = ("pipelined_requests", "half_sent_heads", "streams")
     results = list(attack_all(tmp_path, 3, ["api"], chosen, turn_s=1))
     assert [result.attack for result in results] == list(chosen)
@@ -24,7 +26,9 @@ def test_the_api_answers_health_checks_whatever_one_key_holds(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ATTACKS)
-def test_every_attack_leaves_health_checks_answered_and_memory_bounded(server: str, tmp_path: Path) -> None:
+def test_every_attack_leaves_health_checks_answered_and_memory_bounded(
+    server: str, tmp_path: Path
+) -> None:
     results = list(attack_all(tmp_path, 1, [server], turn_s=2))
     assert {result.attack for result in results} == ATTACKS[server].keys()
     assert {result.attack: result.failures for result in results if result.failures} == {}

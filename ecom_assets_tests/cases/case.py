@@ -47,7 +47,9 @@ class Case:
 
 
 def inputs_of(name: str) -> Path:
-    """Return the folder with the inputs of a case by its number, or skip where it is not beside the checkout."""
+    """Return the folder with the inputs of a case by its number, or skip where it
+    is not beside the checkout.
+    """
     if name == "14":
         if not DIGINETICA.exists():
             pytest.skip("the research file of case 14 is not beside this checkout")

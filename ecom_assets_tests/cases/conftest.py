@@ -1,4 +1,6 @@
-"""Each test of a case names it by its number: `@pytest.mark.parametrize("case", ["01"], indirect=True)`."""
+"""Each test of a case names it by its number:
+`@pytest.mark.parametrize("case", ["01"], indirect=True)`.
+"""
 
 from pathlib import Path
 

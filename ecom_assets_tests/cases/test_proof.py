@@ -1,4 +1,6 @@
-"""The table of cases in docs/proof.md has every case that is tested, a test of it, and the numbers of that test."""
+"""The table of cases in docs/proof.md has every case that is tested, a test of it,
+and the numbers of that test.
+"""
 
 import re
 from collections.abc import Iterator
@@ -16,8 +18,14 @@ PROOF = FOLDER.parents[1] / "docs" / "proof.md"
 
 
 def lines() -> list[list[str]]:
-    """Return the cells of each line of the table: case, kind, source, right value, and test as `file::name`."""
-    rows = [line for line in PROOF.read_text(encoding="utf-8").splitlines() if re.match(r"\| \d\d \|", line)]
+    """Return the cells of each line of the table: case, kind, source, right value,
+    and test as `file::name`.
+    """
+    rows = [
+        line
+        for line in PROOF.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\| \d\d \|", line)
+    ]
     return [row.removeprefix("| ").removesuffix(" |").replace("`", "").split(" | ") for row in rows]
 
 
@@ -41,7 +49,9 @@ def runs_of_cases() -> Iterator[tuple[str, str]]:
                 if mark.name == "parametrize" and mark.kwargs.get("indirect"):
                     names = mark.args[0] if isinstance(mark.args[0], tuple) else (mark.args[0],)
                     values = (values if len(names) > 1 else (values,) for values in mark.args[1])
-                    yield from ((row[names.index("case")], f"{file.name}::{name}") for row in values)
+                    yield from (
+                        (row[names.index("case")], f"{file.name}::{name}") for row in values
+                    )
 
 
 def test_the_table_names_a_test_of_each_case() -> None:
@@ -54,10 +64,14 @@ def test_the_table_names_a_test_of_each_case() -> None:
 
 def test_the_table_has_a_row_for_each_folder_of_inputs() -> None:
     folders = {folder.name[:2] for folder in INPUTS.iterdir()}
-    assert {number for number, _ in listed()} == {*folders, "14"}, "the file of 14 lies beside the checkout"
+    assert {number for number, _ in listed()} == {*folders, "14"}, (
+        "the file of 14 lies beside the checkout"
+    )
 
 
-@pytest.mark.parametrize(("value", "test"), [(row[-2], row[-1]) for row in lines()], ids=[row[0] for row in lines()])
+@pytest.mark.parametrize(
+    ("value", "test"), [(row[-2], row[-1]) for row in lines()], ids=[row[0] for row in lines()]
+)
 def test_each_number_of_the_table_is_in_the_test(value: str, test: str) -> None:
     file, _, name = test.partition("::")
     function = getattr(import_module(f"{__package__}.{file.removesuffix('.py')}"), name)

@@ -1,4 +1,6 @@
-"""Cases of attributes that took the money of their row with them: quantities, fees, large and unread amounts."""
+"""Cases of attributes that took the money of their row with them: quantities, fees,
+large and unread amounts.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -12,7 +14,10 @@ from ecom_assets_tests.cases.case import Case
 def test_money_is_paid_back_for_no_item(case: Case) -> None:
     sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
     assert (sales["revenue_amount"], sales["refunded_amount"]) == ("570.00", "-30.00")
-    returned = "SELECT order_date, sum(payment_amount) FROM staging.user_order_log WHERE status = 'refunded' GROUP BY 1"
+    returned = (
+        "SELECT order_date, sum(payment_amount) FROM staging.user_order_log WHERE status = "
+        "'refunded' GROUP BY 1"
+    )
     assert case.rows(returned) == [(date(2026, 3, 3), Decimal(30))]
 
 
@@ -41,7 +46,14 @@ def test_an_amount_with_thousands_leaves_the_buyer(case: Case) -> None:
 
 @pytest.mark.parametrize("case", ["09"], indirect=True)
 def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
-    series = ("--series", "revenue_amount", "--series", "revenue_amount:sum(cart_amount)", "--period", "day")
+    series = (
+        "--series",
+        "revenue_amount",
+        "--series",
+        "revenue_amount:sum(cart_amount)",
+        "--period",
+        "day",
+    )
     totals = case.series("--events", "export.json", "--mapping", "amplitude", *series)
     assert totals == [3, 35], "10.00 x 3 + 15.00 - 10.00"
 
@@ -60,16 +72,23 @@ def test_refunds_with_the_minus_before_the_sign_are_paid_back(case: Case) -> Non
     assert amounts == ["3166.00", "-1190.00", "1976.00"]
 
 
-HEADER = "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_name,quantity,payment_amount,status\n"
+HEADER = (
+    "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_name,quantity,"
+    "payment_amount,status\n"
+)
 
 
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 @pytest.mark.parametrize(
     ("amount", "said"),
-    [("-500", "500.00 (14% of their money) in 1 row"), ("abc", "the amounts of 1 row, which cannot be read,")],
+    [
+        ("-500", "500.00 (14% of their money) in 1 row"),
+        ("abc", "the amounts of 1 row, which cannot be read,"),
+    ],
 )
 def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, said: str) -> None:
-    # One of 61 lines is under the share of rows that may be refused without a warning, which is 5 %.
+    # One of 61 lines is under the share of rows that may be refused without a warning, which is 5
+    # %.
     lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,50,shipped\n" for n in range(60)]
     lines.append(f"u99,o99,2026-03-02 10:00:00,1,Bonn,c99,i1,Hat,1,{amount},shipped\n")
     (case.folder / "lines.csv").write_text(HEADER + "".join(lines))

@@ -1,4 +1,6 @@
-"""Cases in which `ecom mapping init` must ask, or find out what the rows of a file are, before money is counted."""
+"""Cases in which `ecom mapping init` must ask, or find out what the rows of a file are,
+before money is counted.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,11 @@ def test_returns_are_lines_below_zero(case: Case) -> None:
     assert "below_zero: refund" in text
     read = case.ecom("mapping", "check", "online_retail_II.csv", "--mapping", "m.yaml").out
     assert "would count: 751.85, sold less paid back, 42 rows of 42 orders" in read
-    # Three rows have no customer. One is alone on the newest day, which fails the gate of order reports: exit code 1.
-    ran = case.ecom("run", "--orders", "online_retail_II.csv", "--orders-mapping", "m.yaml", "--json")
+    # Three rows have no customer. One is alone on the newest day, which fails the gate of order
+    # reports: exit code 1.
+    ran = case.ecom(
+        "run", "--orders", "online_retail_II.csv", "--orders-mapping", "m.yaml", "--json"
+    )
     sales = ran.json["sales"]
     amounts = [sales[name] for name in ("shipped_amount", "refunded_amount", "revenue_amount")]
     assert amounts == ["800.00", "-48.15", "751.85"]
@@ -53,23 +58,31 @@ def test_states_that_no_word_explains_are_asked(case: Case, file: str) -> None:
 @pytest.mark.parametrize(
     ("case", "file", "arguments"),
     [
-        ("50", "api_dump.json", ["--orders"]), ("51", "umsatz_report.csv", []), ("52", "bestellungen.xlsx", []),
+        ("50", "api_dump.json", ["--orders"]),
+        ("51", "umsatz_report.csv", []),
+        ("52", "bestellungen.xlsx", []),
     ],
     indirect=["case"],
-)  # fmt: skip
-def test_orders_of_a_dump_a_report_and_a_workbook_are_the_same(case: Case, file: str, arguments: list[str]) -> None:
+)
+def test_orders_of_a_dump_a_report_and_a_workbook_are_the_same(
+    case: Case, file: str, arguments: list[str]
+) -> None:
     said = by_init(case, file, "Europe/Berlin", *arguments)
     if file == "umsatz_report.csv":
         assert "its header in row 2, below 'Umsatzreport Musterladen GmbH'" in said
         assert "would be refused: 135,765.65, 1 row of 1 order" in said, "the line of totals"
-    assert net(case, file)["revenue_amount"] == "121230.70", "126,946.35 sold less 5,715.65 paid back"
+    assert net(case, file)["revenue_amount"] == "121230.70", (
+        "126,946.35 sold less 5,715.65 paid back"
+    )
 
 
 @pytest.mark.parametrize("case", ["50"], indirect=True)
 def test_customers_beside_orders_are_read_too(case: Case) -> None:
     said = by_init(case, "api_dump.json", "Europe/Berlin", "--customers")
     assert "ecom run --customers api_dump.json" in said
-    read = case.ecom("mapping", "check", "api_dump.json", "--mapping", "m.yaml", "--customers", "--json").json
+    read = case.ecom(
+        "mapping", "check", "api_dump.json", "--mapping", "m.yaml", "--customers", "--json"
+    ).json
     assert (read["rows"]["read"], read["preview"][0]["id"]) == (80, "10000")
 
 
@@ -77,7 +90,9 @@ def test_customers_beside_orders_are_read_too(case: Case) -> None:
 def test_a_discount_below_zero_lowers_revenue(case: Case) -> None:
     by_init(case, "orders.json", "Europe/Berlin", "--orders")
     sales = net(case, "orders.json")
-    assert (sales["revenue_amount"], sales["orders"]) == ("1440.00", 30), "30 x 50.00 less 12 x 5.00"
+    assert (sales["revenue_amount"], sales["orders"]) == ("1440.00", 30), (
+        "30 x 50.00 less 12 x 5.00"
+    )
     assert sales["shipped_amount"] == "1440.00", "nobody sent anything back"
 
 
@@ -97,7 +112,17 @@ def test_the_amount_of_an_order_counts_once(case: Case) -> None:
 @pytest.mark.parametrize("case", ["66"], indirect=True)
 def test_a_currency_in_the_cell_is_converted(case: Case) -> None:
     env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": "rates.csv"}
-    case.ecom("mapping", "init", "orders.csv", "--orders", "--timezone", "Europe/Berlin", "--out", "m.yaml", env=env)
+    case.ecom(
+        "mapping",
+        "init",
+        "orders.csv",
+        "--orders",
+        "--timezone",
+        "Europe/Berlin",
+        "--out",
+        "m.yaml",
+        env=env,
+    )
     sales = case.run("--orders", "orders.csv", "--orders-mapping", "m.yaml", env=env)["sales"]
     assert sales["revenue_amount"] == "770.00", "20 x 25.00 + 10 x 30.00 x 0.90"
 
@@ -106,7 +131,9 @@ def test_a_currency_in_the_cell_is_converted(case: Case) -> None:
 def test_fourteen_digits_are_a_time(case: Case) -> None:
     by_init(case, "clevertap_events.csv", "Asia/Kolkata", "--events")
     options = ["--series", "*", "--period", "day", "--timezone", "Asia/Kolkata", "--json"]
-    answer = case.ecom("trend", "--events", "clevertap_events.csv", "--mapping", "m.yaml", *options).json
+    answer = case.ecom(
+        "trend", "--events", "clevertap_events.csv", "--mapping", "m.yaml", *options
+    ).json
     days = dict(zip(answer["periods"], answer["series"][0]["values"], strict=True))
     assert [(day[5:10], count) for day, count in days.items()] == [("03-02", 20), ("03-03", 40)]
 
@@ -124,7 +151,11 @@ def test_a_narrow_space_before_am_is_white_space(case: Case) -> None:
     options = ["--series", "*", "--period", "hour", "--timezone", "America/New_York", "--json"]
     answer = case.ecom("trend", "--events", "events.csv", "--mapping", "m.yaml", *options).json
     counts = dict(zip(answer["periods"], answer["series"][0]["values"], strict=True))
-    assert {hour[11:13]: count for hour, count in counts.items() if count} == {"00": 20, "12": 20, "18": 20}
+    assert {hour[11:13]: count for hour, count in counts.items() if count} == {
+        "00": 20,
+        "12": 20,
+        "18": 20,
+    }
 
 
 @pytest.mark.parametrize("case", ["57"], indirect=True)
@@ -134,11 +165,23 @@ def test_objects_after_each_other_are_events(case: Case) -> None:
 
 
 def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_path: Path) -> None:
-    """Two days: a purchase without an amount on the first, one of 5.00 on the second, and no refund at all."""
+    """Two days: a purchase without an amount on the first, one of 5.00 on the second,
+    and no refund at all.
+    """
     file = tmp_path / "events.csv"
-    rows = ["e1,u1,purchase,2026-03-01T10:00:00Z,p,,s1,,,", "e2,u1,purchase,2026-03-02T10:00:00Z,p,,s1,,,5.00"]
+    rows = [
+        "e1,u1,purchase,2026-03-01T10:00:00Z,p,,s1,,,",
+        "e2,u1,purchase,2026-03-02T10:00:00Z,p,,s1,,,5.00",
+    ]
     file.write_text("\n".join([HEADER, *rows, ""]))
-    asked = ("--series", "purchase:sum(cart_amount)", "--series", "refund:sum(cart_amount)", "--period", "day")
+    asked = (
+        "--series",
+        "purchase:sum(cart_amount)",
+        "--series",
+        "refund:sum(cart_amount)",
+        "--period",
+        "day",
+    )
     series = ecom("trend", "--events", file, *asked, "--json", home=home).json["series"]
     assert [(line["values"], line["total"]) for line in series] == [([None, 5.0], 5.0), ([0, 0], 0)]
     file.write_text("\n".join([HEADER, rows[0], ""]))
@@ -148,7 +191,10 @@ def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_pat
 
 def test_a_run_says_which_steps_of_the_funnel_its_events_lack(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "events.csv"
-    rows = ["e1,u1,product_view,2026-03-01T10:00:00Z,p,,s1,,,", "e2,u1,purchase,2026-03-01T10:05:00Z,p,,s1,,,5.00"]
+    rows = [
+        "e1,u1,product_view,2026-03-01T10:00:00Z,p,,s1,,,",
+        "e2,u1,purchase,2026-03-01T10:05:00Z,p,,s1,,,5.00",
+    ]
     file.write_text("\n".join([HEADER, *rows, ""]))
     ran = ecom("run", "--events", file, home=home)
     assert "these events have no page_view, add_to_cart, checkout_start" in ran.err

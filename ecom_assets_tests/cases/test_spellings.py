@@ -10,15 +10,28 @@ from ecom_assets_tests.cases.case import Case
 @pytest.mark.parametrize("case", ["33"], indirect=True)
 def test_nan_of_json_is_neither_a_user_nor_an_amount(case: Case) -> None:
     asked = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
-    assert case.series("--events", "events.jsonl", *asked) == [20, 190], "19 of them have an amount, 10.00 each"
+    assert case.series("--events", "events.jsonl", *asked) == [20, 190], (
+        "19 of them have an amount, 10.00 each"
+    )
 
 
 @pytest.mark.parametrize("case", ["53"], indirect=True)
 def test_owners_of_a_phone_whose_maker_has_bot_in_its_name_are_people(case: Case) -> None:
     answer = case.ecom(
-        "trend", "--events", "events.csv", "--series", "purchase", "--series", "page_view", "--by", "is_bot", "--json",
-    ).json  # fmt: skip
-    totals = {(series["event_type"], series["breakdown"]): series["total"] for series in answer["series"]}
+        "trend",
+        "--events",
+        "events.csv",
+        "--series",
+        "purchase",
+        "--series",
+        "page_view",
+        "--by",
+        "is_bot",
+        "--json",
+    ).json
+    totals = {
+        (series["event_type"], series["breakdown"]): series["total"] for series in answer["series"]
+    }
     assert (totals["purchase", "false"], totals["purchase", "true"]) == (20, 0)
     assert totals["page_view", "true"] == 10
 
@@ -26,18 +39,34 @@ def test_owners_of_a_phone_whose_maker_has_bot_in_its_name_are_people(case: Case
 @pytest.mark.parametrize("case", ["58"], indirect=True)
 def test_an_item_with_a_name_only_is_viewed_and_bought_all_the_same(case: Case) -> None:
     funnel = case.ecom(
-        "funnel", "--events", "events_20260302.json", "--mapping", "ga4_export",
-        "--steps", "product_view,add_to_cart,purchase", "--preset", "ga4", "--json",
-    ).json  # fmt: skip
+        "funnel",
+        "--events",
+        "events_20260302.json",
+        "--mapping",
+        "ga4_export",
+        "--steps",
+        "product_view,add_to_cart,purchase",
+        "--preset",
+        "ga4",
+        "--json",
+    ).json
     assert [step["count"] for step in funnel["steps"]] == [20, 12, 6]
 
 
 @pytest.mark.parametrize("case", ["14"], indirect=True)
 def test_a_user_na_is_nobody_whose_session_counts(case: Case) -> None:
     events, visitors = case.series(
-        "--events", "train-purchases.csv", "--mapping", "diginetica_events.yaml",
-        "--series", "purchase", "--series", "purchase:visitors", "--period", "month",
-    )  # fmt: skip
+        "--events",
+        "train-purchases.csv",
+        "--mapping",
+        "diginetica_events.yaml",
+        "--series",
+        "purchase",
+        "--series",
+        "purchase:visitors",
+        "--period",
+        "month",
+    )
     # Of 8,102 sessions with lines of `NA`, 57 have lines of a single user, too, whose they all are.
     assert (events, visitors) == (Decimal(18_025), Decimal(4_425 + 8_102 - 57))
 
@@ -53,9 +82,21 @@ def test_customers_na_are_in_no_segment(case: Case) -> None:
 def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
     case.ecom("mapping", "init", "events.csv", "--events", "--timezone", "UTC", "--out", "m.yaml")
     totals = case.series(
-        "--events", "events.csv", "--mapping", "m.yaml", "--series", "*", "--series", "*:visitors",
-        "--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day",
-    )  # fmt: skip
+        "--events",
+        "events.csv",
+        "--mapping",
+        "m.yaml",
+        "--series",
+        "*",
+        "--series",
+        "*:visitors",
+        "--series",
+        "purchase",
+        "--series",
+        "purchase:sum(cart_amount)",
+        "--period",
+        "day",
+    )
     assert totals == [60, 20, 20, Decimal(500)]
 
 
@@ -68,18 +109,32 @@ def orders_by_channel(case: Case, *arguments: str) -> dict[str, tuple[float, Dec
 @pytest.mark.parametrize("case", ["35"], indirect=True)
 def test_addresses_are_one_in_any_case(case: Case) -> None:
     actual = orders_by_channel(
-        case, "--events", "events.jsonl", "--events-mapping", "segment",
-        "--orders", "orders.json", "--orders-mapping", "woocommerce",
-    )  # fmt: skip
+        case,
+        "--events",
+        "events.jsonl",
+        "--events-mapping",
+        "segment",
+        "--orders",
+        "orders.json",
+        "--orders-mapping",
+        "woocommerce",
+    )
     assert actual == {"Email": (30, Decimal(300))}
 
 
 @pytest.mark.parametrize("case", ["16"], indirect=True)
 def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:
     actual = orders_by_channel(
-        case, "--events", "events.csv", "--events-mapping", "e2.yaml",
-        "--orders", "order_items.csv", "--orders-mapping", "o2.yaml",
-    )  # fmt: skip
+        case,
+        "--events",
+        "events.csv",
+        "--events-mapping",
+        "e2.yaml",
+        "--orders",
+        "order_items.csv",
+        "--orders-mapping",
+        "o2.yaml",
+    )
     assert set(actual) == {"Paid Search", "Email", "Direct"}
     assert sum(orders for orders, _ in actual.values()) == 32
 
@@ -87,9 +142,18 @@ def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:
 @pytest.mark.parametrize("case", ["48"], indirect=True)
 def test_the_sign_before_an_orders_number_is_decoration(case: Case) -> None:
     summary = case.run(
-        "--events", "events_20260302.json", "--events-mapping", "ga4_export",
-        "--orders", "orders_export.csv", "--orders-mapping", "shopify",
-    )  # fmt: skip
+        "--events",
+        "events_20260302.json",
+        "--events-mapping",
+        "ga4_export",
+        "--orders",
+        "orders_export.csv",
+        "--orders-mapping",
+        "shopify",
+    )
     reconciliation = summary["reconciliation"]
     assert reconciliation["matched_count"] == 20
-    assert (reconciliation["order_amount"], reconciliation["difference_amount"]) == ("590.00", "0.00")
+    assert (reconciliation["order_amount"], reconciliation["difference_amount"]) == (
+        "590.00",
+        "0.00",
+    )

@@ -1,4 +1,6 @@
-"""Cases of amounts that an export has elsewhere, and of vendors' own rules; each says the value of its README."""
+"""Cases of amounts that an export has elsewhere, and of vendors' own rules;
+each says the value of its README.
+"""
 
 import pytest
 

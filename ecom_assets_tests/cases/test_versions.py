@@ -1,4 +1,6 @@
-"""Cases in which an order changed after it was first exported: its newest version counts, whatever is in it."""
+"""Cases in which an order changed after it was first exported: its newest version counts,
+whatever is in it.
+"""
 
 import pytest
 
@@ -49,7 +51,9 @@ def test_a_shop_in_the_key_keeps_orders_of_two_shops_apart_without_a_warning(cas
 
 @pytest.mark.parametrize("case", ["01"], indirect=True)
 def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> None:
-    """A run over 4 March cancels an order of 2 March: 460.00 less 100.00 are left of the days that it changed."""
+    """A run over 4 March cancels an order of 2 March: 460.00 less 100.00 are left of
+    the days that it changed.
+    """
     orders = ("--orders", "in", "--orders-mapping", "woocommerce")
     case.run(*orders, "--from", "2026-03-02", "--to", "2026-03-03")
     sales = case.run(*orders, "--from", "2026-03-04", "--to", "2026-03-04")["sales"]

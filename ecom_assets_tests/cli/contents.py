@@ -24,7 +24,9 @@ def contents(warehouse: Path) -> dict[str, tuple[int, int]]:
     with duckdb.connect(str(warehouse), read_only=True) as con:
         made = {name for (name,) in con.execute(TABLES).fetchall()}
         return {
-            contract.qualified_name(): _content(con, contract.qualified_name(), WHATEVER_THE_RUN.get(contract, "*"))
+            contract.qualified_name(): _content(
+                con, contract.qualified_name(), WHATEVER_THE_RUN.get(contract, "*")
+            )
             for contract in ALL
             if contract not in OF_RUNS and contract.qualified_name() in made
         }

@@ -25,11 +25,19 @@ STEP = {
     "median_s_from_previous": type(None),
 }
 UNDECLARED = [asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS)]
-"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment, and no order report was loaded whole."""
+"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment,
+and no order report was loaded whole.
+"""
 TABLES = [table.qualified_name() for table in ALL if table.qualified_name() not in UNDECLARED]
 UNCUT = {table.qualified_name() for table in ALL if table.day_column is None}
 """Tables that are not cut by day."""
-OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
+OF_SEGMENT = {
+    "segment": str,
+    "customers": int,
+    "share": float,
+    "orders": int,
+    "revenue_amount": str,
+}
 VALUE = {
     "as_of_date": str,
     "horizon_days": int,
@@ -75,8 +83,13 @@ CARTS = {
     "abandoned_amount": str,
 }
 PATH = {
-    "path": [str], "is_cut": bool, "sessions": int, "share": float, "converted_sessions": int, "conversion_rate": float,
-}  # fmt: skip
+    "path": [str],
+    "is_cut": bool,
+    "sessions": int,
+    "share": float,
+    "converted_sessions": int,
+    "conversion_rate": float,
+}
 TERM = {"search_term": str, "searches": int, "clicked": int}
 CREDIT = {"channel": str, "credit": float, "revenue_amount": str}
 OF_WEEK = {"customers": int, "orders": int, "amount": str}
@@ -92,7 +105,11 @@ DELIVERY = {
     "seconds": float,
     "records_per_s": int,
 }
-PLACES = [f"{tool}_{kind}" for tool in ("amplitude", "ga4", "heap", "mixpanel") for kind in ("events", "users")]
+PLACES = [
+    f"{tool}_{kind}"
+    for tool in ("amplitude", "ga4", "heap", "mixpanel")
+    for kind in ("events", "users")
+]
 SENT = [*(f"export.{name}" for name in PLACES), "export.customers_json", "serving.marts"]
 """What leaves the warehouse."""
 WARNED = {
@@ -132,9 +149,14 @@ SUMMARY = {
         "engagement_sources": dict.fromkeys(("sessions", "api", "none"), int),
         "unfilled": {},
         "mean_data_quality_score": float,
-        "flawed_fields": dict.fromkeys(("email", "first_name", "last_name", "created_at", "last_login_at"), int),
+        "flawed_fields": dict.fromkeys(
+            ("email", "first_name", "last_name", "created_at", "last_login_at"), int
+        ),
         "received": int,
-        "quarantined": {"id: it is missing": int, "id: it is not a text or a whole number from 0": int},
+        "quarantined": {
+            "id: it is missing": int,
+            "id: it is not a text or a whole number from 0": int,
+        },
         "duplicates": int,
     },
     "segments": {"customers": int, "segments": [OF_SEGMENT], "value": VALUE},

@@ -1,4 +1,6 @@
-"""The command as a whole: its tree, how a failed check is printed, and how its process ends with nothing lost."""
+"""The command as a whole: its tree, how a failed check is printed,
+and how its process ends with nothing lost.
+"""
 
 import subprocess
 import sys
@@ -31,12 +33,21 @@ def test_the_line_of_a_command_begins_its_own_help(name: str) -> None:
 
 
 ABOUT_FILES = (
-    "sessions", "funnel", "trend", "correlation", "experiment", "retention", "journeys", "attribution",
-)  # fmt: skip
+    "sessions",
+    "funnel",
+    "trend",
+    "correlation",
+    "experiment",
+    "retention",
+    "journeys",
+    "attribution",
+)
 
 
 @pytest.mark.parametrize("name", ABOUT_FILES)
-def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(name: str) -> None:
+def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(
+    name: str,
+) -> None:
     listed = load_command(EVERY[name], name).params
     options = [option for row in listed for option in row.opts]
     assert [param.name for param in listed[:3]] == ["more", "events", "mapping"]
@@ -54,13 +65,15 @@ def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ([{"day": "2026-01-01", "rows": 1200}, {"day": "2026-01-02", "rows": None}],
-         "day 2026-01-01, rows 1,200; day 2026-01-02, rows none"),
+        (
+            [{"day": "2026-01-01", "rows": 1200}, {"day": "2026-01-02", "rows": None}],
+            "day 2026-01-01, rows 1,200; day 2026-01-02, rows none",
+        ),
         ({"seen": True}, "seen yes"),
         ([], "none"),
         (1_000_000, "1,000,000"),
     ],
-)  # fmt: skip
+)
 def test_values_of_checks_are_words(value: object, text: str) -> None:
     assert plain(value) == text
 
@@ -79,7 +92,11 @@ LEAVE = "from ecom_assets.cli import leave\nimport atexit, sys, threading, time\
 def ended(program: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", LEAVE + program], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", LEAVE + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -89,20 +106,31 @@ def test_the_exit_code_is_kept(code: object, expected: int) -> None:
 
 
 def test_what_was_printed_arrives_whole_and_what_was_put_off_to_the_end_is_done() -> None:
-    done = ended("atexit.register(print, 'tidied up')\nprint('x' * 1_000_000)\nleave(SystemExit(0))")
+    done = ended(
+        "atexit.register(print, 'tidied up')\nprint('x' * 1_000_000)\nleave(SystemExit(0))"
+    )
     assert done.stdout == f"{'x' * 1_000_000}\ntidied up\n"
     assert not done.stderr
 
 
 def test_a_thread_that_is_at_work_is_waited_for() -> None:
-    work = "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()\nleave(SystemExit(0))"
+    work = (
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()\n"
+        "leave(SystemExit(0))"
+    )
     assert ended(work).stdout == "worked\n"
 
 
 def test_memory_is_not_taken_apart_even_where_a_background_thread_still_waits() -> None:
-    # A rate limiter leaves such a thread behind; the usual exit then printed what DuckDB's bindings did not free.
+    # A rate limiter leaves such a thread behind; the usual exit then printed what DuckDB's bindings
+    # did not free.
     waits = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
-    program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
+    program = (
+        "class Kept:\n"
+        "    def __del__(self): print('taken apart')\n"
+        "kept = Kept()\n"
+        "leave(SystemExit(0))"
+    )
     assert not ended(program).stdout
     assert not ended(waits + program).stdout
 
@@ -110,6 +138,15 @@ def test_memory_is_not_taken_apart_even_where_a_background_thread_still_waits() 
 def test_memory_is_not_taken_apart_where_threads_still_end() -> None:
     # Those of the API do when it is stopped under load.
     ends = "threading.Thread(target=lambda: (time.sleep(0.3), print('ended'))).start()\n"
-    idle = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\npool.submit(int).result()\n"
-    program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
+    idle = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor()\n"
+        "pool.submit(int).result()\n"
+    )
+    program = (
+        "class Kept:\n"
+        "    def __del__(self): print('taken apart')\n"
+        "kept = Kept()\n"
+        "leave(SystemExit(0))"
+    )
     assert ended(ends + idle + program).stdout == "ended\n"

@@ -7,7 +7,8 @@ import pytest
 from ecom_assets.behaviour.questions.answer import QuestionAnswer
 from ecom_assets_tests.command import HEADER, ecom, real_file, shape
 
-# Anna came by a letter and by a search, and then bought for 30, of which she got 15 back; Ben came by a letter alone.
+# Anna came by a letter and by a search, and then bought for 30, of which she got 15 back; Ben came
+# by a letter alone.
 STORY = """\
 a1,anna,page_view,2026-03-01T09:00:00Z,,,s1,https://shop.example/?utm_source=letter&utm_medium=email,,
 a2,anna,page_view,2026-03-08T09:00:00Z,,,s2,https://shop.example/,https://www.google.com/,
@@ -21,7 +22,9 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) ->
     result = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
     assert (result.exit_code, result.err) == (0, "")
     of_every_answer = {*QuestionAnswer.model_fields} - {"rows", "definition"}
-    assert shape({name: value for name, value in result.json.items() if name not in of_every_answer}) == {
+    assert shape(
+        {name: value for name, value in result.json.items() if name not in of_every_answer}
+    ) == {
         "model": str,
         "definition": {
             "lookback_s": int,
@@ -33,7 +36,9 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) ->
             "session_rule": str,
         },
         "conversions": int,
-        "channels": [{"channel": str, "credit": float, "revenue": float, "removal_effect": type(None)}],
+        "channels": [
+            {"channel": str, "credit": float, "revenue": float, "removal_effect": type(None)}
+        ],
         "notes": [],
         "rows": {"read": int, "counted": int, "rejected": {}},
     }
@@ -70,9 +75,13 @@ def test_an_unknown_model_is_refused_with_a_guess(home: Path, events: Path) -> N
 
 
 @pytest.mark.slow
-def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, tmp_path: Path) -> None:
+def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(
+    home: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "views.csv"
-    path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")
+    path.write_text(
+        f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n"
+    )
     result = ecom("attribution", "--model", "markov", "--events", path, "--json", home=home)
     assert (result.exit_code, result.json["conversions"], result.json["channels"]) == (0, 0, [])
     first, second = result.json["notes"]
@@ -82,7 +91,9 @@ def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, 
 
 def test_a_trend_by_channel_of_events_without_addresses_says_so(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "views.csv"
-    path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")
+    path.write_text(
+        f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n"
+    )
     result = ecom("trend", "--series", "*", "--by", "channel", "--events", path, home=home)
     assert result.exit_code == 0
     assert "every visit is Direct" in result.err
@@ -91,7 +102,17 @@ def test_a_trend_by_channel_of_events_without_addresses_says_so(home: Path, tmp_
 @pytest.mark.slow
 def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
-    result = ecom("attribution", "--model", "linear", "--mapping", "rees46", "--events", path, "--json", home=home)
+    result = ecom(
+        "attribution",
+        "--model",
+        "linear",
+        "--mapping",
+        "rees46",
+        "--events",
+        path,
+        "--json",
+        home=home,
+    )
     assert result.json["conversions"] == 214
     assert result.json["channels"] == [
         {"channel": "Direct", "credit": 214.0, "revenue": 59442.63, "removal_effect": None}
@@ -101,11 +122,17 @@ def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["j", "markov"])
-def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events: Path, model: str) -> None:
-    """Anna's letter was on the 1st, her purchase of 30 on the 8th, and the refund of 15 on the 10th."""
+def test_purchases_of_some_days_get_credit_from_visits_before(
+    home: Path, events: Path, model: str
+) -> None:
+    """Anna's letter was on the 1st, her purchase of 30 on the 8th,
+    and the refund of 15 on the 10th.
+    """
 
     def revenue(*arguments: str) -> dict[str, float]:
-        result = ecom("attribution", "--model", model, "--events", events, *arguments, "--json", home=home)
+        result = ecom(
+            "attribution", "--model", model, "--events", events, *arguments, "--json", home=home
+        )
         assert result.exit_code == 0, result.err
         return {channel["channel"]: channel["revenue"] for channel in result.json["channels"]}
 

@@ -1,4 +1,6 @@
-"""A warehouse that is locked, damaged, on a full disk or not writable: one sentence, and the same tables afterwards."""
+"""A warehouse that is locked, damaged, on a full disk or not writable: one sentence,
+and the same tables afterwards.
+"""
 
 import os
 import re
@@ -46,8 +48,13 @@ def warehouse(home: Path) -> Path:
 @pytest.fixture
 def holder(home: Path) -> Iterator[int]:
     """Another process that has the warehouse open."""
-    script = f"import duckdb; con = duckdb.connect({str(warehouse(home))!r}); print('open', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    script = (
+        f"import duckdb; con = duckdb.connect({str(warehouse(home))!r}); print('open', "
+        "flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield process.pid
@@ -56,11 +63,14 @@ def holder(home: Path) -> Iterator[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("run",), ("status",)])
-def test_a_warehouse_of_another_process_is_said_to_be_in_use(home: Path, holder: int, command: tuple[str, ...]) -> None:
+def test_a_warehouse_of_another_process_is_said_to_be_in_use(
+    home: Path, holder: int, command: tuple[str, ...]
+) -> None:
     result = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
     assert result.exit_code == 1
     assert re.fullmatch(
-        rf"{warehouse(home)} is in use by process {holder} \(.*import duckdb.*\), which began .* 20\d\d; "
+        rf"{warehouse(home)} is in use by process {holder} \(.*import duckdb.*\), "
+        r"which began .* 20\d\d; "
         "wait for its run to end, or stop it.",
         result.sentence,
     )
@@ -89,8 +99,8 @@ def empty(path: Path) -> None:
 def leave_a_foreign_log(path: Path) -> None:
     other = path.with_name("other.duckdb")
     script = (
-        f"import duckdb, os; con = duckdb.connect({str(other)!r}); con.execute('create table t (i int)');"
-        "con.execute('insert into t values (1)'); os._exit(1)"
+        f"import duckdb, os; con = duckdb.connect({str(other)!r}); con.execute('create table t (i "
+        "int)');con.execute('insert into t values (1)'); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", script], check=False)
     other.with_name("other.duckdb.wal").rename(f"{path}.wal")
@@ -99,9 +109,17 @@ def leave_a_foreign_log(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [cut_short, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (overwrite, empty, leave_a_foreign_log))],
+    [
+        cut_short,
+        *(
+            pytest.param(damage, marks=pytest.mark.slow)
+            for damage in (overwrite, empty, leave_a_foreign_log)
+        ),
+    ],
 )
-def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Path, damage: object) -> None:
+def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(
+    home: Path, finished: Path, damage: object
+) -> None:
     assert callable(damage)
     damage(warehouse(home))
     refused = ecom("status", home=home)
@@ -113,7 +131,9 @@ def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Pat
 
 
 @pytest.mark.slow
-def test_a_part_that_cannot_be_read_is_found_by_the_run_that_reads_it(home: Path, finished: Path) -> None:
+def test_a_part_that_cannot_be_read_is_found_by_the_run_that_reads_it(
+    home: Path, finished: Path
+) -> None:
     garble_a_part_that_holds_rows(warehouse(home))
     assert ecom("doctor", "--json", home=home).json[3]["ok"], "the file opens"
     assert_rebuilt(ecom("run", "--json", *FEW_OF_EVENTS, home=home), home, finished)
@@ -121,7 +141,9 @@ def test_a_part_that_cannot_be_read_is_found_by_the_run_that_reads_it(home: Path
 
 def garble_a_part_that_holds_rows(path: Path) -> None:
     with duckdb.connect(str(path), read_only=True) as con:
-        parts = con.execute("SELECT block_id FROM pragma_storage_info('raw.events') WHERE persistent").fetchall()
+        parts = con.execute(
+            "SELECT block_id FROM pragma_storage_info('raw.events') WHERE persistent"
+        ).fetchall()
     block, header = 262_144, 12_288
     with path.open("r+b") as file:
         for (number,) in {part for part in parts if part[0] >= 0}:
@@ -131,7 +153,9 @@ def garble_a_part_that_holds_rows(path: Path) -> None:
 
 def assert_rebuilt(result: CommandResult, home: Path, finished: Path) -> None:
     assert result.exit_code == 0, result.err
-    assert result.sentence.startswith(f"{warehouse(home)} was damaged; it was set aside as {warehouse(home)}.damaged-")
+    assert result.sentence.startswith(
+        f"{warehouse(home)} was damaged; it was set aside as {warehouse(home)}.damaged-"
+    )
     assert contents(warehouse(home)) == contents(warehouse(finished))
     assert [path.name for path in home.glob("*.damaged-*") if path.suffix != ".wal"] != []
     assert not list(home.glob("*.is-damaged"))
@@ -140,8 +164,8 @@ def assert_rebuilt(result: CommandResult, home: Path, finished: Path) -> None:
 def leave_a_log(path: Path) -> Path:
     """Kill a process that has just committed, so that its changes are in the log only."""
     script = (
-        f"import duckdb, os; con = duckdb.connect({str(path)!r});"
-        "con.execute('DELETE FROM raw.events'); con.execute('DELETE FROM staging.events'); os._exit(1)"
+        f"import duckdb, os; con = duckdb.connect({str(path)!r});con.execute('DELETE FROM "
+        "raw.events'); con.execute('DELETE FROM staging.events'); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", script], check=False)
     return path.with_name(f"{path.name}.wal")
@@ -149,9 +173,18 @@ def leave_a_log(path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "harm", ["cut", *(pytest.param(damage, marks=pytest.mark.slow) for damage in ("none", "zeroed", "garbled", "gone"))]
+    "harm",
+    [
+        "cut",
+        *(
+            pytest.param(damage, marks=pytest.mark.slow)
+            for damage in ("none", "zeroed", "garbled", "gone")
+        ),
+    ],
 )
-def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Path, finished: Path, harm: str) -> None:
+def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(
+    home: Path, finished: Path, harm: str
+) -> None:
     log = leave_a_log(warehouse(home))
     data = log.read_bytes()
     changed = {
@@ -179,7 +212,9 @@ def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     warehouse(home).mkdir()
     result = ecom("run", home=home)
     assert result.exit_code == 1
-    assert result.sentence.startswith(f"{warehouse(home)} cannot be opened: IO Error: Could not read from file")
+    assert result.sentence.startswith(
+        f"{warehouse(home)} cannot be opened: IO Error: Could not read from file"
+    )
     assert warehouse(home).is_dir()
 
 
@@ -195,7 +230,9 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     mount_point = tmp_path / "disk"
     mount_point.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", mount_point], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", mount_point],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip("only the superuser may mount the small disk that this test fills")
@@ -214,7 +251,9 @@ def fill(disk: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["ECOM_HOME", "ECOM_WAREHOUSE"])
-def test_a_full_disk_is_reported_and_changes_nothing(home: Path, finished: Path, tiny_disk: Path, setting: str) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(
+    home: Path, finished: Path, tiny_disk: Path, setting: str
+) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home")) if setting == "ECOM_HOME" else home
     file = (
         Path(shutil.copy(warehouse(home), tiny_disk / "own.duckdb"))
@@ -224,7 +263,9 @@ def test_a_full_disk_is_reported_and_changes_nothing(home: Path, finished: Path,
     before = contents(file)
     with pytest.raises(OSError, match="No space left"):
         fill(tiny_disk)
-    result = ecom("run", "--json", *FEW_OF_EVENTS, home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
+    result = ecom(
+        "run", "--json", *FEW_OF_EVENTS, home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"}
+    )
     assert result.exit_code == 1
     assert "Traceback" not in result.err
     assert result.err.startswith("ecom: ")

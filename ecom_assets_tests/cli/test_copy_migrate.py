@@ -13,7 +13,14 @@ from ecom_assets.core.warehouse import migration as copying
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.orchestration.registry import ALL, NOTES
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, page_views, small_shop
+from ecom_assets_tests.command import (
+    FEW_SALES,
+    FEW_TABLES,
+    CommandResult,
+    ecom,
+    page_views,
+    small_shop,
+)
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
 
@@ -50,7 +57,9 @@ def copied(home: Path, origin: str, to: str, *more: str) -> CommandResult:
 
 
 @pytest.mark.slow
-def test_a_warehouse_copied_there_and_back_has_equal_checksums(home: Path, postgres_url: str, tmp_path: Path) -> None:
+def test_a_warehouse_copied_there_and_back_has_equal_checksums(
+    home: Path, postgres_url: str, tmp_path: Path
+) -> None:
     tables = copied(home, embedded(home), postgres_url, "--json").json
     back = copied(home, postgres_url, f"duckdb://{tmp_path}/back.duckdb", "--json").json
     assert {row["table"] for row in tables} == TABLES
@@ -70,15 +79,23 @@ def test_a_target_with_rows_is_replaced_only_when_asked(home: Path, postgres_url
     assert refused.exit_code == 2
     assert "has rows in raw.events, " in refused.sentence
     assert refused.sentence.endswith("give --overwrite to replace them.")
-    assert f"{len(TABLES)} tables copied" in copied(home, embedded(home), postgres_url, "--overwrite").out
+    assert (
+        f"{len(TABLES)} tables copied"
+        in copied(home, embedded(home), postgres_url, "--overwrite").out
+    )
 
 
-def test_a_copy_that_differs_is_noticed(small: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_differs_is_noticed(
+    small: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content_of = copying.content_of
 
     def after_somebody_wrote(engine: Engine, contract: type[RawEvents]) -> copying.Content:
         if engine.address.startswith("postgres"):
-            engine.execute("UPDATE raw.events SET product_id = 'p?' WHERE ctid = (SELECT min(ctid) FROM raw.events)")
+            engine.execute(
+                "UPDATE raw.events SET product_id = 'p?' WHERE ctid = (SELECT min(ctid) FROM "
+                "raw.events)"
+            )
         return content_of(engine, contract)
 
     monkeypatch.setattr(copying, "content_of", after_somebody_wrote)
@@ -92,12 +109,26 @@ def test_a_copy_that_differs_is_noticed(small: Path, postgres_url: str, monkeypa
     ("origin", "to", "why"),
     [
         ("{embedded}", "{embedded}", "--from and --to are the same warehouse; name two."),
-        ("duckdb:////nowhere/x.duckdb", "{embedded}", "There is no warehouse at duckdb:///nowhere/x.duckdb; correct"),
-        ("oracle://u:s3cret@h/x", "{embedded}", "ECOM_WAREHOUSE='oracle://u@h/x' is not an address of a warehouse"),
-        ("{postgres}", "{embedded}", "has none of the platform's tables; run `ecom run` on it first."),
+        (
+            "duckdb:////nowhere/x.duckdb",
+            "{embedded}",
+            "There is no warehouse at duckdb:///nowhere/x.duckdb; correct",
+        ),
+        (
+            "oracle://u:s3cret@h/x",
+            "{embedded}",
+            "ECOM_WAREHOUSE='oracle://u@h/x' is not an address of a warehouse",
+        ),
+        (
+            "{postgres}",
+            "{embedded}",
+            "has none of the platform's tables; run `ecom run` on it first.",
+        ),
     ],
 )
-def test_what_cannot_be_copied_is_refused(small: Path, postgres_url: str, origin: str, to: str, why: str) -> None:
+def test_what_cannot_be_copied_is_refused(
+    small: Path, postgres_url: str, origin: str, to: str, why: str
+) -> None:
     names = {"embedded": embedded(small), "postgres": postgres_url}
     result = copied(small, origin.format(**names), to.format(**names))
     assert result.exit_code == 2
@@ -106,7 +137,9 @@ def test_what_cannot_be_copied_is_refused(small: Path, postgres_url: str, origin
 
 
 @pytest.mark.slow
-def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tmp_path: Path) -> None:
+def test_the_plan_of_a_migration_is_shown_before_anything_is_done(
+    home: Path, tmp_path: Path
+) -> None:
     old = tmp_path / "old.duckdb"
     copied(home, embedded(home), f"duckdb://{old}")
     env = {"ECOM_WAREHOUSE": f"duckdb://{old}"}
@@ -128,14 +161,19 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tm
 
     done = ecom("migrate", "--yes", "--json", home=home, env=env).json
     assert done["done"]
-    assert {change["table"] for change in done["changes"]} == {"mart.sessions", "mart.engagement_daily"}
+    assert {change["table"] for change in done["changes"]} == {
+        "mart.sessions",
+        "mart.engagement_daily",
+    }
     assert ecom("migrate", "--json", home=home, env=env).json == {"changes": [], "done": False}
     kept = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json}
     assert kept["mart.sessions"] > 100
     assert kept["mart.engagement_daily"] == 0
 
 
-def test_doctor_says_that_tables_of_an_older_version_need_a_migration(small: Path, tmp_path: Path) -> None:
+def test_doctor_says_that_tables_of_an_older_version_need_a_migration(
+    small: Path, tmp_path: Path
+) -> None:
     home = Path(shutil.copytree(small, tmp_path / "home"))
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("ALTER TABLE raw.events ALTER COLUMN cart_amount TYPE DECIMAL(18, 2)")
@@ -144,8 +182,8 @@ def test_doctor_says_that_tables_of_an_older_version_need_a_migration(small: Pat
     (warehouse,) = (finding for finding in findings if finding["subject"] == "warehouse")
     assert not warehouse["ok"]
     assert warehouse["found"] == (
-        "tables are of an older version, such as raw.events (cart_amount: decimal(18, 4) instead of "
-        "decimal(18, 2), values cast)"
+        "tables are of an older version, such as raw.events (cart_amount: decimal(18, 4) instead "
+        "of decimal(18, 2), values cast)"
     )
     assert "`ecom migrate --yes` does it" in warehouse["fix"]
 

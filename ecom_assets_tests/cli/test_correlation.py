@@ -64,7 +64,10 @@ def test_days_conditions_and_segments_go_together(home: Path) -> None:
     assert (actual["converted_count"], actual["other_count"]) == (1, 1)
     actual = ask(home, *QUESTION, "--from", "2026-03-03", "--json").json
     assert (actual["converted_count"], actual["other_count"]) == (0, 1)
-    assert actual["warnings"][-1] == "Nobody who entered the funnel converted, so there is nothing to compare."
+    assert (
+        actual["warnings"][-1]
+        == "Nobody who entered the funnel converted, so there is nothing to compare."
+    )
 
 
 def test_a_definition_says_all_of_it(home: Path) -> None:
@@ -87,14 +90,18 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         ((*QUESTION, "--property", "brand"), "The events have no column 'brand'; "),
     ],
 )
-def test_an_impossible_question_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_an_impossible_question_is_refused_in_a_sentence(
+    home: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     result = ask(home, *arguments)
     assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
 @pytest.mark.slow
 def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
-    """Of the 4,504 users 192 bought after they had viewed something; the brand is that of the view that counts."""
+    """Of the 4,504 users 192 bought after they had viewed something;
+    the brand is that of the view that counts.
+    """
     file = real_file("rees46_2019_10_01.csv")
     arguments = ("--steps", "view,purchase", "--mapping", "rees46", "--limit", "1000", "--json")
     result = ecom("correlation", "--events", file, *arguments, home=home).json

@@ -1,4 +1,6 @@
-"""A damaged file of Dagster's history: each command says it in a sentence, and the remedy of the sentence works."""
+"""A damaged file of Dagster's history: each command says it in a sentence,
+and the remedy of the sentence works.
+"""
 
 import os
 import re
@@ -55,7 +57,10 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
 ) -> None:
     path = home / "dagster" / name
     spoil(path)
-    run, paths = ("run", "--events", kept / "own.csv", *ONE_TABLE), {"ECOM_EVENTS": str(kept / "own.csv")}
+    run, paths = (
+        ("run", "--events", kept / "own.csv", *ONE_TABLE),
+        {"ECOM_EVENTS": str(kept / "own.csv")},
+    )
     for arguments in (("status",), run, ("ui",)):
         result = ecom(*arguments, home=home, env=paths)
         assert result.exit_code == 1, arguments
@@ -74,7 +79,9 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
-def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(name: str, home: Path, kept: Path) -> None:
+def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(
+    name: str, home: Path, kept: Path
+) -> None:
     path = home / "dagster" / name
     spoil_a_page(path)
     for arguments in (("run", "--events", kept / "own.csv", *ONE_TABLE), ("ui",)):

@@ -1,4 +1,6 @@
-"""From a tool's own export to a funnel by one command, with a shipped mapping and no key written by hand."""
+"""From a tool's own export to a funnel by one command, with a shipped mapping
+and no key written by hand.
+"""
 
 from pathlib import Path
 
@@ -11,9 +13,20 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
 
 
-def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(tmp_path: Path, home: Path) -> None:
+def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(
+    tmp_path: Path, home: Path
+) -> None:
     path = LAYOUTS["ga4 json"].write(tmp_path)
-    arguments = ("funnel", "--events", path, "--mapping", "ga4_export", "--steps", "product_view,purchase", "--json")
+    arguments = (
+        "funnel",
+        "--events",
+        path,
+        "--mapping",
+        "ga4_export",
+        "--steps",
+        "product_view,purchase",
+        "--json",
+    )
     # One of 17 rows is 6 %. The user who is known without a device is no visitor without consent.
     result = ecom(*arguments, "--strict", home=home)
     assert result.json["rows"]["rejected"] == {"duplicate": 3, "without_consent": 1}
@@ -27,7 +40,17 @@ def test_an_export_becomes_a_funnel(name: str, tmp_path: Path, home: Path) -> No
     folder.mkdir()
     path = layout.write(folder)
     steps = "product_view,add_to_cart,purchase" if layout.has_cart else "product_view,purchase"
-    funnel = ecom("funnel", "--events", path, "--mapping", layout.mapping, "--steps", steps, "--json", home=home).json
+    funnel = ecom(
+        "funnel",
+        "--events",
+        path,
+        "--mapping",
+        layout.mapping,
+        "--steps",
+        steps,
+        "--json",
+        home=home,
+    ).json
     # Ann is one visitor before and after she signs in, so her purchase follows her view.
     assert [step["count"] for step in funnel["steps"]] == ([3, 2, 1] if layout.has_cart else [3, 1])
     assert funnel["rows"]["read"] == layout.row_count

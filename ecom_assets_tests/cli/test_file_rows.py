@@ -1,4 +1,6 @@
-"""Every question to files says how many rows it read, how many counted, and why the others did not."""
+"""Every question to files says how many rows it read, how many counted,
+and why the others did not.
+"""
 
 import gzip
 import json
@@ -22,8 +24,8 @@ from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
-# Two good events; a copy of the first; a time that nobody can read; a visitor called 0, without a session; no type; a
-# field too many.
+# Two good events; a copy of the first; a time that nobody can read; a visitor called 0, without a
+# session; no type; a field too many.
 EVENTS = """\
 a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
 a2,ann,purchase,2026-01-01T10:01:00Z,,,s1,https://shop.example/,,10
@@ -68,7 +70,14 @@ OF_EVENTS = {
     "value": (),
     "trend": (),
     "correlation": ("--steps", "page_view,purchase"),
-    "experiment": ("--variant", "page_url", "--goal", "purchase", "--control", "https://shop.example/"),
+    "experiment": (
+        "--variant",
+        "page_url",
+        "--goal",
+        "purchase",
+        "--control",
+        "https://shop.example/",
+    ),
 }
 OF_ORDERS = ("retention", "segments", "value")
 WARNING = "ecom: warning: 4 of 7 rows (57%) are not counted, most of them (1) for "
@@ -94,8 +103,8 @@ def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> Non
     assert ask(home, command, "events", *arguments, "--json").json["rows"] == EVENT_ROWS
     last = ask(home, command, "events", *arguments).out.splitlines()[-1]
     assert last == (
-        "Rows: 7 read, 2 counted; not counted: duplicate 1, malformed_event_type 1, malformed_row 1, "
-        "missing_identity 1, unparseable_timestamp 1"
+        "Rows: 7 read, 2 counted; not counted: duplicate 1, malformed_event_type 1, malformed_row "
+        "1, missing_identity 1, unparseable_timestamp 1"
     )
 
 
@@ -113,13 +122,19 @@ def test_the_list_has_each_command_that_reads_files() -> None:
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
     assert WARNING in ask(home, command, "events", *arguments, "--json").err
-    strict = ecom(command, "--events", home.parent / "events.csv", *arguments, "--strict", home=home)
+    strict = ecom(
+        command, "--events", home.parent / "events.csv", *arguments, "--strict", home=home
+    )
     assert (strict.exit_code, strict.out) == (1, "")
     assert WARNING.removeprefix("ecom: warning: ") in strict.err
     rows = EVENTS.splitlines()
     good = [rows[0].replace("a1", f"g{number}") for number in range(78)]
-    (home.parent / "events.csv").write_text("\n".join([HEADER, *good, rows[1], rows[0], rows[3]]) + "\n")
-    assert "are not counted" not in ask(home, command, "events", *arguments, "--strict").err  # one of 80, and a copy
+    (home.parent / "events.csv").write_text(
+        "\n".join([HEADER, *good, rows[1], rows[0], rows[3]]) + "\n"
+    )
+    assert (
+        "are not counted" not in ask(home, command, "events", *arguments, "--strict").err
+    )  # one of 80, and a copy
 
 
 @pytest.mark.slow
@@ -128,7 +143,10 @@ def test_nor_does_a_run(home: Path) -> None:
     _, _, summary = result.out.partition(" to 20")
     first = summary.splitlines()[1]
     assert first.startswith("  Of 7 rows of events, 4 (57%) were refused; "), "before all numbers"
-    assert "ecom: warning: staging/quarantined_events: Of 7 rows of events, 4 (57%) were refused; " in result.err
+    assert (
+        "ecom: warning: staging/quarantined_events: Of 7 rows of events, 4 (57%) were refused; "
+        in result.err
+    )
     assert result.exit_code == 0
 
 
@@ -144,12 +162,19 @@ def test_nor_order_lines(home: Path, command: str) -> None:
 def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> None:
     assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS
     last = ask(home, command, "orders").out.splitlines()[-1]
-    assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, negative_amount 1, unknown_status 1"
+    assert (
+        last
+        == "Rows: 5 read, 2 counted; not counted: duplicate 1, negative_amount 1, unknown_status 1"
+    )
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
-def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(home: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")]
+)
+def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
+    home: Path, arguments: tuple[str, ...]
+) -> None:
     actual = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *arguments, "--json").json
     assert actual["rows"] == EVENT_ROWS
     assert [step["count"] for step in actual["steps"]] == [1, 1]
@@ -162,7 +187,9 @@ def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kin
     landed.mkdir()
     lines = [line.split(",") for line in EVENTS.splitlines()[:5]]
     if kind == "ndjson":
-        text = "".join(json.dumps(dict(zip(HEADER.split(","), line, strict=True))) + "\n" for line in lines)
+        text = "".join(
+            json.dumps(dict(zip(HEADER.split(","), line, strict=True))) + "\n" for line in lines
+        )
     else:
         text = "\n".join([HEADER, *(",".join(line) for line in lines)]) + "\n"
     path = landed / f"events.{kind}"
@@ -180,7 +207,9 @@ ROWS = st.lists(
         st.sampled_from(["e1", "e2", "e3", ""]),
         st.sampled_from(["ann", "bob", "null", ""]),
         st.sampled_from(["page_view", "$wish", " ", "product_view", ""]),
-        st.sampled_from(["2026-03-01T10:00:00Z", "2026-03-09T10:00:00Z", "2026-03-20T10:00:00Z", "then"]),
+        st.sampled_from(
+            ["2026-03-01T10:00:00Z", "2026-03-09T10:00:00Z", "2026-03-20T10:00:00Z", "then"]
+        ),
         st.sampled_from(["2026-03-01", "2026-03-09", "2026-03-20"]),
     ),
     min_size=1,
@@ -191,37 +220,63 @@ ROWS = st.lists(
 @pytest.mark.slow
 @given(ROWS)
 @examples(40)
-def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list[tuple[str, ...]]) -> None:
+def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(
+    rows: list[tuple[str, ...]],
+) -> None:
     with TemporaryDirectory() as folder:
         for day in {row[-1] for row in rows}:
             landed = Path(folder) / f"received_date={day}"
             landed.mkdir()
-            lines = [f"{i},{who},{kind},{at},,,,,," for i, who, kind, at, arrived in rows if arrived == day]
+            lines = [
+                f"{i},{who},{kind},{at},,,,,,"
+                for i, who, kind, at, arrived in rows
+                if arrived == day
+            ]
             (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         files = FileEvents.open([folder], Settings())
         answer = files.rows
         actual: dict[str, Any] = answer.as_json()
         days = Days.between(date(2026, 2, 1), date(2026, 4, 1))
-        refused = quarantined_events(files.received(), files.rule, days).reject_reason.to_pyarrow().to_pylist()
+        refused = (
+            quarantined_events(files.received(), files.rule, days)
+            .reject_reason.to_pyarrow()
+            .to_pylist()
+        )
         assert actual["read"] == len(rows)
         assert actual["counted"] == files.clean().count().to_pyarrow().as_py()
         assert actual["read"] == actual["counted"] + sum(actual["rejected"].values())
-        assert Counter(refused) == {name: n for name, n in actual["rejected"].items() if name != "duplicate"}
+        assert Counter(refused) == {
+            name: n for name, n in actual["rejected"].items() if name != "duplicate"
+        }
         files.con.disconnect()
 
 
 @pytest.mark.slow
-@given(ROWS, st.sampled_from([(), ("product_id",), ("page_url", "is_bot"), ("properties.plan", "visitor_id")]))
+@given(
+    ROWS,
+    st.sampled_from(
+        [(), ("product_id",), ("page_url", "is_bot"), ("properties.plan", "visitor_id")]
+    ),
+)
 @examples(60)
-def test_named_columns_of_parquet_are_those_of_all_columns(rows: list[tuple[str, ...]], named: tuple[str, ...]) -> None:
-    """Copies differ in their page, which decides which of two simultaneous ones stays, whether it is named or not."""
+def test_named_columns_of_parquet_are_those_of_all_columns(
+    rows: list[tuple[str, ...]], named: tuple[str, ...]
+) -> None:
+    """Copies differ in their page, which decides which of two simultaneous ones stays,
+    whether it is named or not.
+    """
     with TemporaryDirectory() as folder:
         for day in {row[-1] for row in rows}:
             landed = Path(folder) / f"received_date={day}"
             landed.mkdir()
             own = [(position, row) for position, row in enumerate(rows) if row[-1] == day]
-            lines = [f"{i},{who},{kind},{at},p{n},,s{n % 2},/{-n},," for n, (i, who, kind, at, _) in own]
-            text = f"SELECT * FROM read_csv('{landed}/events.csv', all_varchar = true, hive_partitioning = false)"
+            lines = [
+                f"{i},{who},{kind},{at},p{n},,s{n % 2},/{-n},," for n, (i, who, kind, at, _) in own
+            ]
+            text = (
+                f"SELECT * FROM read_csv('{landed}/events.csv', all_varchar = true, "
+                "hive_partitioning = false)"
+            )
             (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
             duckdb.sql(f"COPY ({text}) TO '{landed}/events.parquet'")
             (landed / "events.csv").unlink()
@@ -240,7 +295,11 @@ def test_named_columns_of_parquet_are_those_of_all_columns(rows: list[tuple[str,
             files.con.disconnect()
 
 
-LINES = st.lists(st.tuples(st.sampled_from(["o1", "o2", ""]), st.sampled_from(["1", "0", "2"])), min_size=1, max_size=8)
+LINES = st.lists(
+    st.tuples(st.sampled_from(["o1", "o2", ""]), st.sampled_from(["1", "0", "2"])),
+    min_size=1,
+    max_size=8,
+)
 
 
 @given(LINES)

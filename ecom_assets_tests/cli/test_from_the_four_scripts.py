@@ -1,4 +1,6 @@
-"""The page "From the four scripts": what it names is there, and the original increment comes out by either name."""
+"""The page "From the four scripts": what it names is there, and the original increment
+comes out by either name.
+"""
 
 import re
 from pathlib import Path
@@ -14,8 +16,15 @@ from ecom_assets_tests.command import FEW_SALES, ecom, real_file
 from ecom_assets_tests.markdown import ROOT
 
 PAGE = (ROOT / "docs" / "from_the_four_scripts.md").read_text(encoding="utf-8")
-THERE = {"staging.user_order_inc", "mart.f_sales", "mart.f_customer_retention", "mart.d_customer", "mart.d_city",
-    "mart.d_item", "mart.d_calendar"}  # fmt: skip
+THERE = {
+    "staging.user_order_inc",
+    "mart.f_sales",
+    "mart.f_customer_retention",
+    "mart.d_customer",
+    "mart.d_city",
+    "mart.d_item",
+    "mart.d_calendar",
+}
 """Tables of the original."""
 
 
@@ -57,7 +66,9 @@ def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: s
     landed = tmp_path / "reports" / "increment_date=2022-12-05" / name
     landed.parent.mkdir(parents=True)
     landed.write_bytes(real_file("user_order_log_inc.csv").read_bytes())
-    result = ecom("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home")
+    result = ecom(
+        "run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home"
+    )
     assert result.exit_code == 0, result.err
     sums = "SELECT status, count(*), sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
     assert queried(tmp_path / "home", sums) == [("refunded", 6, -2_390), ("shipped", 124, 58_865)]

@@ -11,8 +11,8 @@ import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
 
-# Ann views at 10:00 and puts a hat in her cart at 10:05, removing it in between at 10:03; Bob views a shoe and carts it
-# at once; Cid only views.
+# Ann views at 10:00 and puts a hat in her cart at 10:05, removing it in between at 10:03; Bob views
+# a shoe and carts it at once; Cid only views.
 STORY = """\
 a1,ann,product_view,2026-01-01T10:00:00Z,p1,hats,s1,https://shop.example/,,
 a2,ann,remove_from_cart,2026-01-01T10:03:00Z,p1,hats,s1,https://shop.example/,,
@@ -49,11 +49,24 @@ def answer(home: Path, events: Path, *arguments: str) -> list[int | None]:
 
 def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
     result = ecom(
-        "funnel", "--events", events, *STEPS, "--within", "1h", "--by", "product_category", "--json", home=home
+        "funnel",
+        "--events",
+        events,
+        *STEPS,
+        "--within",
+        "1h",
+        "--by",
+        "product_category",
+        "--json",
+        home=home,
     )
     assert (result.exit_code, result.err) == (0, "")
     assert {"definition", "steps", "breakdown", "warnings", "rows"} <= result.json.keys()
-    assert (result.json["event_count"], result.json["total_count"], result.json["cohorts"]) == (6, 2, None)
+    assert (result.json["event_count"], result.json["total_count"], result.json["cohorts"]) == (
+        6,
+        2,
+        None,
+    )
     assert result.json["warnings"] == []
     assert result.json["rows"] == {"read": 6, "counted": 6, "rejected": {}}
     assert result.json["definition"] == {
@@ -69,8 +82,15 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     assert first["median_s_from_previous"] is None
     assert shape(second) == STEP
     # Ann took 300 s and Bob none.
-    assert (second["count"], second["median_s_from_previous"], second["p90_s_from_previous"]) == (2, 150.0, 270.0)
-    actual = {entry["value"]: [step["count"] for step in entry["steps"]] for entry in result.json["breakdown"]}
+    assert (second["count"], second["median_s_from_previous"], second["p90_s_from_previous"]) == (
+        2,
+        150.0,
+        270.0,
+    )
+    actual = {
+        entry["value"]: [step["count"] for step in entry["steps"]]
+        for entry in result.json["breakdown"]
+    }
     assert actual == {"hats": [2, 1], "shoes": [1, 1]}
 
 
@@ -96,14 +116,20 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         (("--where", "product_category = hats or visitor_id = bob"), [3, 2]),
         (("--where", "event_type != remove_from_cart", "--order", "exact"), [3, 2]),
         (("--step-where", "1: product_category in hats, socks"), [2, 1]),
-        (("--step-where", "1: product_id matches ^p[12]$", "--step-where", "2: product_id = p1"), [2, 1]),
+        (
+            ("--step-where", "1: product_id matches ^p[12]$", "--step-where", "2: product_id = p1"),
+            [2, 1],
+        ),
         (("--where", "product_category is set", "--per", "session", "--by", "product_id"), [3, 2]),
         (("--from", "2026-01-01", "--to", "2026-01-01"), [3, 2]),
         (("--from", "2026-01-02"), [None, None]),  # after the last day nothing is known
         (("--last", "1d", "--order", "exact"), [3, 1]),
         (("--last", "1d", "--per", "session"), [3, 2]),
         (("--to", "2026-01-01", "--timezone", "Asia/Tokyo"), [3, 2]),
-        (("--to", "2026-01-01", "--timezone", "Pacific/Auckland"), [1, 1]),  # where Bob came at midnight
+        (
+            ("--to", "2026-01-01", "--timezone", "Pacific/Auckland"),
+            [1, 1],
+        ),  # where Bob came at midnight
     ],
 )
 def test_each_option_is_heeded(
@@ -114,7 +140,19 @@ def test_each_option_is_heeded(
 
 @pytest.mark.slow
 def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None:
-    result = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--over", "hour", "--last", "1d", home=home)
+    result = ecom(
+        "funnel",
+        "--events",
+        events,
+        *STEPS,
+        "--within",
+        "1h",
+        "--over",
+        "hour",
+        "--last",
+        "1d",
+        home=home,
+    )
     start = result.out.splitlines().index("By hour of entry")
     assert [line.split() for line in result.out.splitlines()[start + 11 : -1]] == [
         ["2026-01-01T10:00+00:00", "1", "1", "100.0%"],
@@ -122,7 +160,9 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
         ["2026-01-01T12:00+00:00*", "1", "0", "0.0%"],
         ["*", "still", "open:", "the", "data", "end", "before", "the", "window", "does"],
     ]
-    result = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--by", "page_url", home=home)
+    result = ecom(
+        "funnel", "--events", events, *STEPS, "--over", "month", "--by", "page_url", home=home
+    )
     month = result.out.splitlines().index("By month of entry") + 1
     assert result.out.splitlines()[month : month + 2] == [
         "  2026-01-01*                      3          2   66.7%",
@@ -130,10 +170,14 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
     ]
     result = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--json", home=home)
     assert result.json["entries"] == {
-        "first_date": "2026-01-01", "last_date": "2026-01-01", "timezone": "UTC", "complete": False,
-    }  # fmt: skip
+        "first_date": "2026-01-01",
+        "last_date": "2026-01-01",
+        "timezone": "UTC",
+        "complete": False,
+    }
     assert [
-        (cohort["start"], cohort["complete"], cohort["steps"][0]["count"]) for cohort in result.json["cohorts"]
+        (cohort["start"], cohort["complete"], cohort["steps"][0]["count"])
+        for cohort in result.json["cohorts"]
     ] == [("2026-01-01", False, 3)]
     assert result.json["cohorts"][0]["steps"] == result.json["steps"]
 
@@ -154,7 +198,14 @@ def test_the_time_to_convert_stands_in_bins(
     arguments = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
     result = ecom(*arguments, "--json", home=home).json["time_to_convert"]
     assert [(row["from_s"], row["to_s"], row["count"]) for row in result.pop("bins")] == expected
-    assert result == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
+    assert result == {
+        "from_step": 1,
+        "to_step": 2,
+        "count": 2,
+        "average_s": 150.0,
+        "median_s": 150.0,
+        "p90_s": 270.0,
+    }
     assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*arguments, home=home).out
 
 
@@ -162,8 +213,21 @@ def test_the_time_to_convert_stands_in_bins(
 def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
     assert counts(result) == [2]
-    result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--by", "product_id", "--json", home=home)
-    assert [(row["value"], row["steps"][0]["count"]) for row in result.json["breakdown"]] == [("p1", 1), ("p2", 1)]
+    result = ecom(
+        "funnel",
+        "--events",
+        events,
+        "--steps",
+        "add_to_cart",
+        "--by",
+        "product_id",
+        "--json",
+        home=home,
+    )
+    assert [(row["value"], row["steps"][0]["count"]) for row in result.json["breakdown"]] == [
+        ("p1", 1),
+        ("p2", 1),
+    ]
 
 
 def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
@@ -175,13 +239,18 @@ def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
       any_of: ["product_id = p1", {column: page_url, operator: contains, value: checkout}]
 where: ["visitor_id != cid"]
 """)
-    assert counts(ecom("funnel", "--events", events, "--definition", definition, "--json", home=home)) == [1, 1]
+    assert counts(
+        ecom("funnel", "--events", events, "--definition", definition, "--json", home=home)
+    ) == [1, 1]
 
 
 def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) -> None:
     definition = events.with_name("funnel.json")
     raw: dict[str, Any] = {
-        "steps": [{"event_type": "product_view", "where": {"product_category": "hats"}}, "add_to_cart"],
+        "steps": [
+            {"event_type": "product_view", "where": {"product_category": "hats"}},
+            "add_to_cart",
+        ],
         "within": "1h",
         "exclude": [{"event_type": "remove_from_cart", "after": 1, "before": 2}],
         "by": "product_id",
@@ -216,12 +285,21 @@ def test_a_definition_file_allows_no_option_too(
     assert result.exit_code == 2
     assert result.sentence == f"--definition says what {option} would; leave one of them out."
     beside = ("--session-rule", "source", "--who", events.with_name("who.csv"))
-    answer = ecom("funnel", "--events", events, "--definition", definition, *beside, "--json", home=home)
+    answer = ecom(
+        "funnel", "--events", events, "--definition", definition, *beside, "--json", home=home
+    )
     assert counts(answer) == [3, 2]
 
 
-def test_an_event_may_be_left_out_between_steps_that_it_is_none_of(home: Path, events: Path) -> None:
-    arguments = ("--steps", "product_view,remove_from_cart,add_to_cart", "--exclude", "product_view:2:3")
+def test_an_event_may_be_left_out_between_steps_that_it_is_none_of(
+    home: Path, events: Path
+) -> None:
+    arguments = (
+        "--steps",
+        "product_view,remove_from_cart,add_to_cart",
+        "--exclude",
+        "product_view:2:3",
+    )
     assert counts(ecom("funnel", "--events", events, *arguments, "--json", home=home)) == [3, 1, 1]
 
 
@@ -231,7 +309,9 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
 
 
 def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Path) -> None:
-    result = ecom("funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home)
+    result = ecom(
+        "funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home
+    )
     assert "66.7% of previous,  66.7% of all, median 2.5 min" in result.out
     assert "By product_category (first)" in result.out
     assert result.out.splitlines()[-2].split() == ["Other", "1", "1", "100.0%"]
@@ -243,8 +323,12 @@ def test_several_columns_are_broken_down_together(home: Path, events: Path) -> N
     arguments = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
     output = ecom("funnel", "--events", events, *STEPS, *arguments, home=home)
     assert "By product_category, visitor_id (first)" in output.out
-    result = ecom("funnel", "--events", events, *STEPS, *arguments, "--json", home=home).json["breakdown"]
-    assert [(row["value"], row["values"], [step["count"] for step in row["steps"]]) for row in result] == [
+    result = ecom("funnel", "--events", events, *STEPS, *arguments, "--json", home=home).json[
+        "breakdown"
+    ]
+    assert [
+        (row["value"], row["values"], [step["count"] for step in row["steps"]]) for row in result
+    ] == [
         ("hats / ann", ["hats", "ann"], [1, 1]),
         ("hats / cid", ["hats", "cid"], [1, 0]),
         ("Other", ["Other"], [1, 1]),
@@ -254,7 +338,10 @@ def test_several_columns_are_broken_down_together(home: Path, events: Path) -> N
 @pytest.mark.slow
 def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
-    assert [line.split()[:3] for line in result.out.splitlines()[:-1]] == [["1", "any", "1"], ["2", "any", "2"]]
+    assert [line.split()[:3] for line in result.out.splitlines()[:-1]] == [
+        ["1", "any", "1"],
+        ["2", "any", "2"],
+    ]
 
 
 @pytest.mark.slow
@@ -271,14 +358,32 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
     later = (*STEPS, "--from", "2026-01-02", "--to", "2026-01-02")
     shown = ecom("funnel", "--events", events, *later, "--compare", "before", home=home)
     assert shown.err == (
-        "ecom: warning: The data are of 2026-01-01 to 2026-01-01, so nothing is known of 2026-01-02 to 2026-01-02.\n"
+        "ecom: warning: The data are of 2026-01-01 to 2026-01-01, so nothing is known of "
+        "2026-01-02 to 2026-01-02.\n"
     )
-    assert shown.out.startswith("2026-01-02 to 2026-01-02:\nNothing is known of these days.\n\n2026-01-01 to")
-    unknown = ecom("funnel", "--events", events, *later, "--compare", "before", "--json", home=home).json
+    assert shown.out.startswith(
+        "2026-01-02 to 2026-01-02:\nNothing is known of these days.\n\n2026-01-01 to"
+    )
+    unknown = ecom(
+        "funnel", "--events", events, *later, "--compare", "before", "--json", home=home
+    ).json
     assert [step["count"] for step in unknown["steps"]] == [None, None]
     assert [step["count"] for step in unknown["before"]["steps"]] == [3, 2]
-    earlier = ecom("funnel", "--events", events, *STEPS, "--from", "2026-01-01", "--compare", "before", home=home)
-    assert "The data hold none of 2025-12-31 to 2025-12-31, so there is nothing to compare with." in earlier.err
+    earlier = ecom(
+        "funnel",
+        "--events",
+        events,
+        *STEPS,
+        "--from",
+        "2026-01-01",
+        "--compare",
+        "before",
+        home=home,
+    )
+    assert (
+        "The data hold none of 2025-12-31 to 2025-12-31, so there is nothing to compare with."
+        in earlier.err
+    )
 
 
 @pytest.mark.sampled(8)
@@ -287,39 +392,78 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
     [
         (
             (*STEPS, "--step-where", "3: product_id = p1"),
-            "--step-where '3: product_id = p1' does not begin with the number of a step, 1 to 2; write it as in '2:",
+            (
+                "--step-where '3: product_id = p1' does not begin with the number of a step, 1 to "
+                "2; write it as in '2:"
+            ),
         ),
-        ((*STEPS, "--step-where", "product_id = p1"), "does not begin with the number of a step, 1 to 2"),
-        ((*STEPS, "--from", "2026-02-01", "--to", "2026-01-01"), "--from 2026-02-01 is after --to 2026-01-01"),
+        (
+            (*STEPS, "--step-where", "product_id = p1"),
+            "does not begin with the number of a step, 1 to 2",
+        ),
+        (
+            (*STEPS, "--from", "2026-02-01", "--to", "2026-01-01"),
+            "--from 2026-02-01 is after --to 2026-01-01",
+        ),
         ((*STEPS, "--last", "30"), "--last '30' is not understood"),
         ((*STEPS, "--over", "decade"), "The funnel's `over` 'decade' is unknown"),
-        ((*STEPS, "--over", "week", "--week-start", "mon"), "The funnel's `week_start` 'mon' is unknown"),
-        ((*STEPS, "--over", "day", "--week-start", "sunday"), "leave it out, or set `over` to week"),
+        (
+            (*STEPS, "--over", "week", "--week-start", "mon"),
+            "The funnel's `week_start` 'mon' is unknown",
+        ),
+        (
+            (*STEPS, "--over", "day", "--week-start", "sunday"),
+            "leave it out, or set `over` to week",
+        ),
         ((*STEPS, "--timezone", "Mars"), "Mars"),
-        ((*STEPS, "--time-to-convert", "2:1"), "from step 2 to step 1; name two of the 2 steps by their numbers"),
+        (
+            (*STEPS, "--time-to-convert", "2:1"),
+            "from step 2 to step 1; name two of the 2 steps by their numbers",
+        ),
         ((*STEPS, "--time-to-convert", "cart"), "`time_to_convert` names two steps, as in 1:3"),
-        ((*STEPS, "--time-to-convert", "1:2", "--bins", "0"), "The bins of `time_to_convert` are 1 to 100, not 0."),
+        (
+            (*STEPS, "--time-to-convert", "1:2", "--bins", "0"),
+            "The bins of `time_to_convert` are 1 to 100, not 0.",
+        ),
         ((*STEPS, "--time-to-convert", "1:2", "--bins", "5m,1m"), "have to rise"),
-        ((*STEPS, "--time-to-convert", "1:2", "--bins", "1s"), "so bins of 1 s would be 301; ask for wider ones"),
+        (
+            (*STEPS, "--time-to-convert", "1:2", "--bins", "1s"),
+            "so bins of 1 s would be 301; ask for wider ones",
+        ),
         ((*STEPS, "--bins", "5m"), "--bins are those of --time-to-convert"),
         ((*STEPS, "--where", "product_id"), "'product_id' is not a condition; write one as in"),
-        ((*STEPS, "--where", "cart_amount > ten"), "compares cart_amount, which holds number, with the text 'ten'"),
-        ((*STEPS, "--step-where", "2: prodct_id is set"), "no column 'prodct_id'; did you mean 'product_id'?"),
-        (("--steps", "product_view", "--exclude", "refund"), "a funnel of one step, which has nothing between steps"),
+        (
+            (*STEPS, "--where", "cart_amount > ten"),
+            "compares cart_amount, which holds number, with the text 'ten'",
+        ),
+        (
+            (*STEPS, "--step-where", "2: prodct_id is set"),
+            "no column 'prodct_id'; did you mean 'product_id'?",
+        ),
+        (
+            ("--steps", "product_view", "--exclude", "refund"),
+            "a funnel of one step, which has nothing between steps",
+        ),
         (
             ("--steps", ",".join("a" * 65)),
             "`steps` of a funnel definition has at most 64 values, not 65.",
         ),
         (
             (*STEPS, "--exclude", "add_to_cart"),
-            "The exclusion of 'add_to_cart' is step 2 of the funnel itself, and no event can be both taken and left",
+            (
+                "The exclusion of 'add_to_cart' is step 2 of the funnel itself, and no event can "
+                "be both taken and left"
+            ),
         ),
         ((*STEPS, "--order", "unordered"), "The funnel's `order` 'unordered' is called any here."),
         ((*STEPS, "--order", "Any order"), "The funnel's `order` 'Any order' is called any here."),
         ((*STEPS, "--order", "loose"), "The funnel's `order` 'loose' is called ordered here."),
         (
             (*STEPS, "--order", "sequential"),
-            "The funnel's `order` 'sequential' is called ordered (PostHog's word) or exact (Amplitude's) here.",
+            (
+                "The funnel's `order` 'sequential' is called ordered (PostHog's word) or exact "
+                "(Amplitude's) here."
+            ),
         ),
         (
             (*STEPS, "--per", "session", "--session-rule", "sorce"),
@@ -327,10 +471,16 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
         ),
         ((*STEPS, "--within", "0s"), "`within` is a time of at least one second"),
         ((*STEPS, "--within", "7"), "The duration '7' is not understood"),
-        ((*STEPS, "--order", "orderd"), "The funnel's `order` 'orderd' is unknown; did you mean 'ordered'?"),
+        (
+            (*STEPS, "--order", "orderd"),
+            "The funnel's `order` 'orderd' is unknown; did you mean 'ordered'?",
+        ),
         ((*STEPS, "--per", "person"), "The funnel's `per` 'person' is unknown"),
         ((*STEPS, "--by", "product_categry"), "did you mean 'product_category'?"),
-        ((*STEPS, "--hold", "prodct_id"), "The events have no column 'prodct_id'; did you mean 'product_id'?"),
+        (
+            (*STEPS, "--hold", "prodct_id"),
+            "The events have no column 'prodct_id'; did you mean 'product_id'?",
+        ),
         (
             (*STEPS, "--exclude", "refund:2"),
             "--exclude 'refund:2' names one step; name both, as in refund:1:2, or none.",
@@ -339,7 +489,9 @@ def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, event
         ((*STEPS, "--who", "who.txt"), "--who who.txt is neither .parquet nor .csv"),
     ],
 )
-def test_impossible_questions_are_refused(home: Path, events: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_impossible_questions_are_refused(
+    home: Path, events: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     result = ecom("funnel", "--events", events, *arguments, home=home)
     assert result.exit_code in {1, 2}
     assert sentence in result.sentence
@@ -358,16 +510,35 @@ REES46 = ("--mapping", "rees46", "--steps", "view,cart,purchase", "--within", "1
         ("strict_deduplication", [4504, 111, 45]),
     ],
 )
-def test_a_real_shop_counts_in_each_order_as_clickhouse_does(home: Path, order: str, expected: list[int]) -> None:
+def test_a_real_shop_counts_in_each_order_as_clickhouse_does(
+    home: Path, order: str, expected: list[int]
+) -> None:
     path = real_file("rees46_2019_10_01.csv")
-    assert counts(ecom("funnel", "--events", path, *REES46, "--order", order, "--json", home=home)) == expected
+    assert (
+        counts(ecom("funnel", "--events", path, *REES46, "--order", order, "--json", home=home))
+        == expected
+    )
 
 
 @pytest.mark.slow
 def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path: Path) -> None:
     path, who = real_file("rees46_2019_10_01.csv"), tmp_path / "who.parquet"
-    result = ecom("funnel", "--events", path, *REES46, "--by", "product_category", "--who", who, "--json", home=home)
-    parts = [sum(entry["steps"][step]["count"] for entry in result.json["breakdown"]) for step in range(3)]
+    result = ecom(
+        "funnel",
+        "--events",
+        path,
+        *REES46,
+        "--by",
+        "product_category",
+        "--who",
+        who,
+        "--json",
+        home=home,
+    )
+    parts = [
+        sum(entry["steps"][step]["count"] for entry in result.json["breakdown"])
+        for step in range(3)
+    ]
     listed = Counter(pyarrow.parquet.read_table(who)["step"].to_pylist())
     assert counts(result) == parts == [listed[1], listed[2], listed[3]] == [4504, 111, 62]
     assert len(result.json["breakdown"]) == 26
@@ -375,11 +546,21 @@ def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(home: Path) -> None:
-    # Ann views and Bob puts into the cart, both of Acme; Cid of Ring views; Dan has no company and is not counted.
+def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(
+    home: Path,
+) -> None:
+    # Ann views and Bob puts into the cart, both of Acme; Cid of Ring views; Dan has no company and
+    # is not counted.
     view, cart = "view 🛒", "cart, full"
-    rows = [("ann", view, "acme"), ("bob", cart, "acme"), ("cid", view, "ring"), ("dan", view, None)]
-    file, mapping, definition = (home.parent / name for name in ("acts.jsonl", "acts.yaml", "acts.json"))
+    rows = [
+        ("ann", view, "acme"),
+        ("bob", cart, "acme"),
+        ("cid", view, "ring"),
+        ("dan", view, None),
+    ]
+    file, mapping, definition = (
+        home.parent / name for name in ("acts.jsonl", "acts.yaml", "acts.json")
+    )
     file.write_text(
         "\n".join(
             json.dumps(
@@ -390,7 +571,8 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
         )
     )
     mapping.write_text(
-        "fields: {event_id: id, user_id: who, event_type: what, event_timestamp: at, properties: properties}\n"
+        "fields: {event_id: id, user_id: who, event_type: what, event_timestamp: at, properties: "
+        "properties}\n"
     )
     answer = ("funnel", "--events", file, "--mapping", mapping, "--json")
     steps = ("--steps", 'view 🛒,"cart, full"')
@@ -403,8 +585,14 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
-        (("--by-attribution", "last"), "--by-attribution says whose value of --by counts; give --by, or leave it out."),
+        (
+            ("--limit", "3"),
+            "--limit sets how many values of --by are shown; give --by, or leave it out.",
+        ),
+        (
+            ("--by-attribution", "last"),
+            "--by-attribution says whose value of --by counts; give --by, or leave it out.",
+        ),
         (
             ("--exclusion-rule", "posthog"),
             "--exclusion-rule says what an excluded event does; give --exclude, or leave it out.",
@@ -412,7 +600,9 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
         (("--occurrence", "3: first_ever"), "does not begin with the number of a step, 1 to 2"),
     ],
 )
-def test_what_says_nothing_by_itself_is_refused(home: Path, arguments: tuple[str, ...], why: str) -> None:
+def test_what_says_nothing_by_itself_is_refused(
+    home: Path, arguments: tuple[str, ...], why: str
+) -> None:
     result = ecom("funnel", "--events", home, "--steps", "a,b", *arguments, home=home)
     assert result.exit_code == 2
     assert why in result.sentence
@@ -423,8 +613,16 @@ def test_what_says_nothing_by_itself_is_refused(home: Path, arguments: tuple[str
     ("arguments", "expected", "warning"),
     [
         (("--steps", "product_view,add_to_card"), [3, 0], "did you mean 'add_to_cart'?"),
-        (("--steps", "buy,product_view"), [0, 0], "there are add_to_cart, product_view, remove_from_cart."),
-        (("--steps", "product_view,purchase", "--by", "product_id"), [3, 0], "there are add_to_cart"),
+        (
+            ("--steps", "buy,product_view"),
+            [0, 0],
+            "there are add_to_cart, product_view, remove_from_cart.",
+        ),
+        (
+            ("--steps", "product_view,purchase", "--by", "product_id"),
+            [3, 0],
+            "there are add_to_cart",
+        ),
         (("--steps", "product_view,purchase", "--order", "any"), [3, 0], "there are add_to_cart"),
         ((*STEPS, "--exclude", "remove_from_card"), [3, 2], "did you mean 'remove_from_cart'?"),
     ],
@@ -442,27 +640,57 @@ def test_a_type_that_no_event_has_counts_0_with_a_warning(
 
 
 def test_a_warning_names_the_types_in_the_words_of_the_file(home: Path, tmp_path: Path) -> None:
-    columns = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+    columns = (
+        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+        "user_session\n"
+    )
     path = tmp_path / "day.csv"
     path.write_text(columns + "2019-10-01 00:00:00 UTC,view,1,2,,,3.00,ann,s1\n")
-    result = ecom("funnel", "--events", path, "--mapping", "rees46", "--steps", "view,purchase", "--json", home=home)
+    result = ecom(
+        "funnel",
+        "--events",
+        path,
+        "--mapping",
+        "rees46",
+        "--steps",
+        "view,purchase",
+        "--json",
+        home=home,
+    )
     assert counts(result) == [1, 0]
-    assert result.json["warnings"] == ["No event has the type 'purchase', so it counts 0; there are view."]
+    assert result.json["warnings"] == [
+        "No event has the type 'purchase', so it counts 0; there are view."
+    ]
 
 
 @pytest.mark.slow
-def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tmp_path: Path) -> None:
+def test_values_that_no_event_has_in_its_properties_are_warned_of(
+    home: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "events.ndjson"
     rows = [("a1", "product_view", 0), ("a2", "add_to_cart", 1)]
-    line = '{{"event_id":"{}","event_type":"{}","event_timestamp":"2026-01-01T10:0{}:00Z","user_id":"ann"'
-    line += ',"product_id":"p"{}}}'
+    line = '{{"event_id":"{}","event_type":"{}","event_timestamp":"2026-01-01T10:0{}:00Z"'
+    line += ',"user_id":"ann","product_id":"p"{}}}'
     mapping = tmp_path / "own.yaml"
     fields = ("event_id", "event_type", "event_timestamp", "user_id", "product_id")
-    mapping.write_text("name: own\nfields: {" + ", ".join(f"{name}: {name}" for name in fields) + "}\n")
-    arguments = ("funnel", "--events", path, "--mapping", mapping, *STEPS, "--by", "properties.plan", "--json")
+    mapping.write_text(
+        "name: own\nfields: {" + ", ".join(f"{name}: {name}" for name in fields) + "}\n"
+    )
+    arguments = (
+        "funnel",
+        "--events",
+        path,
+        "--mapping",
+        mapping,
+        *STEPS,
+        "--by",
+        "properties.plan",
+        "--json",
+    )
     path.write_text("\n".join(line.format(*row, "") for row in rows))
     nowhere = (
-        "No event has properties, so none has properties.plan; a mapping keeps them with `other_columns: properties`."
+        "No event has properties, so none has properties.plan; a mapping keeps them with "
+        "`other_columns: properties`."
     )
     assert ecom(*arguments, home=home).json["warnings"] == [nowhere]
     mapping.write_text(mapping.read_text() + "other_columns: properties\n")
@@ -484,12 +712,33 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tm
     ],
     ids=["another time", "another type", "another user"],
 )
-def test_of_copies_that_disagree_the_same_one_counts_in_every_question(tmp_path: Path, again: str) -> None:
-    """Copies that arrive together are in order of time, then type where "purchase" comes first, then user."""
-    rows = ["v1,ann,page_view,2026-03-02T10:00:00Z,,,s1,,,", "p1,ann,purchase,2026-03-02T10:05:00Z,,,s1,,,", again]
+def test_of_copies_that_disagree_the_same_one_counts_in_every_question(
+    tmp_path: Path, again: str
+) -> None:
+    """Copies that arrive together are in order of time, then type where
+    "purchase" comes first, then user.
+    """
+    rows = [
+        "v1,ann,page_view,2026-03-02T10:00:00Z,,,s1,,,",
+        "p1,ann,purchase,2026-03-02T10:05:00Z,,,s1,,,",
+        again,
+    ]
     (tmp_path / "copies.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    arguments = ("funnel", "--events", tmp_path / "copies.csv", "--steps", "page_view,purchase", "--json")
-    every = ((), ("--who", tmp_path / "who.csv"), ("--to", "2026-03-02"), ("--over", "day"), ("--by", "event_type"))
+    arguments = (
+        "funnel",
+        "--events",
+        tmp_path / "copies.csv",
+        "--steps",
+        "page_view,purchase",
+        "--json",
+    )
+    every = (
+        (),
+        ("--who", tmp_path / "who.csv"),
+        ("--to", "2026-03-02"),
+        ("--over", "day"),
+        ("--by", "event_type"),
+    )
     results = [ecom(*arguments, *more, home=tmp_path / "home").json for more in every]
     expected = 1 if "search" in again else 0
     assert [[result["steps"][1]["count"], result["rows"]["rejected"]] for result in results] == [

@@ -1,7 +1,8 @@
-"""A bad day of orders: held while its neighbours go on, reported, released, or fixed by better data.
+"""A bad day of orders: held while its neighbours go on, reported, released,
+or fixed by better data.
 
-Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not here: that no order
-of runs matters (`orders/test_orders_in_any_order.py`).
+Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not
+here: that no order of runs matters (`orders/test_orders_in_any_order.py`).
 """
 
 from pathlib import Path
@@ -11,7 +12,14 @@ import pytest
 
 from ecom_assets.core.clock import today_in
 from ecom_assets_tests import command
-from ecom_assets_tests.cli.test_run_orders import HEADER, SALES_TABLES, contents, orders_csv, queried, rows_by_table
+from ecom_assets_tests.cli.test_run_orders import (
+    HEADER,
+    SALES_TABLES,
+    contents,
+    orders_csv,
+    queried,
+    rows_by_table,
+)
 from ecom_assets_tests.command import FEW_SALES, CommandResult, page_views
 
 BAD, GOOD = "2026-03-03", ("2026-03-02", "2026-03-04", "2026-03-05")
@@ -43,7 +51,10 @@ def sold(home: Path) -> list[tuple[Any, ...]]:
 
 
 def held(result: CommandResult) -> list[tuple[str, str, int]]:
-    return [(day["day"], day["reason"], day["held_row_count"]) for day in result.json["sales"]["held_days"]]
+    return [
+        (day["day"], day["reason"], day["held_row_count"])
+        for day in result.json["sales"]["held_days"]
+    ]
 
 
 def of_table(result: CommandResult, name: str) -> Any:
@@ -52,7 +63,9 @@ def of_table(result: CommandResult, name: str) -> Any:
 
 
 @pytest.mark.slow
-def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: Path, reports: Path) -> None:
+def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(
+    home: Path, reports: Path
+) -> None:
     first = ecom(*RUN, "--orders", reports, "--from", "2026-03-02", "--to", BAD, home=home)
     assert first.exit_code == 1
     [failed] = first.json["checks"]["failed"]
@@ -62,9 +75,10 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
         1,
     )
     assert failed["sentence"] == (
-        f"The order lines of {BAD} are held back and count nowhere: its order report has 2 customers, and 3 or fewer "
-        f"are too few; load a report of more customers, or let the day in with `ecom release orders {BAD}`; for a "
-        "small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
+        f"The order lines of {BAD} are held back and count nowhere: its order report has 2 "
+        "customers, and 3 or fewer are too few; load a report of more customers, or let the day "
+        f"in with `ecom release orders {BAD}`; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER "
+        "lower."
     )
     assert failed["sentence"] in first.err
     assert sold(home) == [("2026-03-02", 4)], "the neighbour goes on"
@@ -79,7 +93,10 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
     assert released.exit_code == 0, released.err
     assert (released.json["rows"], released.json["released_by"]) == (2, "ann")
     assert sold(home) == [("2026-03-02", 4), (BAD, 2), ("2026-03-04", 4), ("2026-03-05", 4)]
-    who = "SELECT released_date::VARCHAR, source, reason, observed_count, released_by FROM staging.day_releases"
+    who = (
+        "SELECT released_date::VARCHAR, source, reason, observed_count, released_by FROM "
+        "staging.day_releases"
+    )
     assert queried(home, who) == [(BAD, "orders", "too_few_customers", 2, "ann")]
     again = ecom(*RUN, "--orders", reports, home=home)
     assert again.exit_code == 0, again.err
@@ -87,7 +104,9 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
 
 
 @pytest.mark.slow
-def test_better_data_let_a_day_in_as_if_it_had_never_been_bad(home: Path, reports: Path, tmp_path: Path) -> None:
+def test_better_data_let_a_day_in_as_if_it_had_never_been_bad(
+    home: Path, reports: Path, tmp_path: Path
+) -> None:
     assert ecom(*RUN, "--orders", reports, home=home).exit_code == 1
     report(reports, BAD, "efgh")
     assert ecom(*RUN, "--orders", reports, "--from", BAD, "--to", BAD, home=home).exit_code == 0
@@ -99,11 +118,16 @@ def test_better_data_let_a_day_in_as_if_it_had_never_been_bad(home: Path, report
 def test_status_lists_held_days_in_text_and_json(home: Path, reports: Path) -> None:
     ecom(*RUN, "--orders", reports, home=home)
     [day] = of_table(ecom("status", "--json", home=home), "staging.user_order_log")["held_days"]
-    assert (day["day"], day["reason"], day["observed_count"], day["limit_count"]) == (BAD, "too_few_customers", 2, 3)
+    assert (day["day"], day["reason"], day["observed_count"], day["limit_count"]) == (
+        BAD,
+        "too_few_customers",
+        2,
+        3,
+    )
     text = ecom("status", home=home).out
     assert (
-        f"Held back: orders of {BAD} (its order report has 2 customers, and 3 or fewer are too few); 2 rows wait"
-        in text
+        f"Held back: orders of {BAD} (its order report has 2 customers, and 3 or fewer are too "
+        "few); 2 rows wait" in text
     )
     assert f"better data let it in, or `ecom release orders {BAD}`" in text
 
@@ -121,7 +145,9 @@ def test_a_day_that_is_not_held_is_not_released(home: Path, reports: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_day_without_a_report_is_listed_until_somebody_says_there_was_none(home: Path, reports: Path) -> None:
+def test_a_day_without_a_report_is_listed_until_somebody_says_there_was_none(
+    home: Path, reports: Path
+) -> None:
     gap = "2026-03-06"
     report(reports, "2026-03-07", "abcd")
     report(reports, BAD, "efgh")
@@ -145,7 +171,9 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
     today = today_in("UTC").isoformat()
     events = page_views(tmp_path / "e.csv", "2026-03-03", today)
     sources = ("--events", events, "--orders", reports)
-    result = ecom("run", "--json", "--select", '+key:"mart/sales"', *sources, "--to", today, home=home)
+    result = ecom(
+        "run", "--json", "--select", '+key:"mart/sales"', *sources, "--to", today, home=home
+    )
     assert sum(count for _, count in sold(home)) == 20
     days = [day for day, _, _ in held(result)]
     assert today not in days, "a day that is still on owes no report"
@@ -153,8 +181,13 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_one_file_of_many_days_is_checked_as_one_unless_days_are_requested(home: Path, tmp_path: Path) -> None:
-    rows = [orders_csv(tmp_path / f"{day}.csv", day, who) for day, who in (("2026-03-02", "abcd"), (BAD, "ef"))]
+def test_one_file_of_many_days_is_checked_as_one_unless_days_are_requested(
+    home: Path, tmp_path: Path
+) -> None:
+    rows = [
+        orders_csv(tmp_path / f"{day}.csv", day, who)
+        for day, who in (("2026-03-02", "abcd"), (BAD, "ef"))
+    ]
     lines = [HEADER, *(line for path in rows for line in path.read_text().splitlines()[1:])]
     file = tmp_path / "all.csv"
     file.write_text("\n".join(lines) + "\n")

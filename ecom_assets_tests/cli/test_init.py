@@ -1,4 +1,6 @@
-"""`ecom init`: what a shop's files cannot say is asked once, kept in ecom.toml, and holds for every command there."""
+"""`ecom init`: what a shop's files cannot say is asked once, kept in ecom.toml,
+and holds for every command there.
+"""
 
 import io
 import os
@@ -31,15 +33,21 @@ def test_options_are_kept_and_hold_for_questions_in_the_folder(tmp_path: Path, h
 def test_what_is_there_stays_and_the_name_may_be_any_text(tmp_path: Path, home: Path) -> None:
     name = 'Lampen "Öhler" \\ Söhne'
     ecom("init", "--currency", "EUR", home=home, cwd=tmp_path)
-    again = ecom("init", "--shop-name", name, "--week-start", "sunday", "--json", home=home, cwd=tmp_path).json
+    again = ecom(
+        "init", "--shop-name", name, "--week-start", "sunday", "--json", home=home, cwd=tmp_path
+    ).json
     assert again["settings"] == {"currency": "EUR", "shop_name": name, "week_start": "sunday"}
     assert again["not_set"] == ["timezone"]
     assert ecom("init", "--json", home=home, cwd=tmp_path).json == again
 
 
 @pytest.mark.parametrize("currency", ["euro", "€", "EUR", "Euros"])
-@pytest.mark.parametrize(("zone", "day"), [("Berlin", "Montag"), ("Europe/Berlin", "lundi"), ("München", "mon")])
-def test_words_of_people_are_taken(tmp_path: Path, home: Path, currency: str, zone: str, day: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Berlin", "Montag"), ("Europe/Berlin", "lundi"), ("München", "mon")]
+)
+def test_words_of_people_are_taken(
+    tmp_path: Path, home: Path, currency: str, zone: str, day: str
+) -> None:
     words = ("--currency", currency, "--timezone", zone, "--week-start", day)
     settings = ecom("init", *words, "--json", home=home, cwd=tmp_path).json["settings"]
     assert settings == {"currency": "EUR", "timezone": "Europe/Berlin", "week_start": "monday"}
@@ -70,7 +78,9 @@ def test_a_wrong_answer_is_refused_and_nothing_is_written(
         ("currency = EUR\n", "{path} cannot be read as TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name(tmp_path: Path, home: Path, text: str, message: str) -> None:
+def test_a_wrong_file_is_refused_with_its_name(
+    tmp_path: Path, home: Path, text: str, message: str
+) -> None:
     path = tmp_path / "ecom.toml"
     path.write_text(text)
     result = ecom("status", home=home, cwd=tmp_path)
@@ -88,22 +98,36 @@ def test_a_terminal_is_asked_until_the_answer_is_one(
     assert "is not an ISO 4217 code" in result.err
     kept = (tmp_path / "ecom.toml").read_text().splitlines()
     assert kept == [
-        'currency = "EUR"', 'timezone = "Europe/Berlin"', 'week_start = "monday"', 'shop_name = "Lampen"',
-    ]  # fmt: skip
+        'currency = "EUR"',
+        'timezone = "Europe/Berlin"',
+        'week_start = "monday"',
+        'shop_name = "Lampen"',
+    ]
 
 
 def test_version_and_help_are_where_people_look_for_them(home: Path) -> None:
     assert ecom("--version", home=home).out.startswith("ecom ")
     assert ecom("help", home=home).out == ecom("-h", home=home).out == ecom("--help", home=home).out
     assert ecom("help", "funnel", home=home).out == ecom("funnel", "-h", home=home).out
-    assert ecom("help", "mapping", "check", home=home).out == ecom("mapping", "check", "--help", home=home).out
+    assert (
+        ecom("help", "mapping", "check", home=home).out
+        == ecom("mapping", "check", "--help", home=home).out
+    )
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"), [("ecom ma", {"mapping"}), ("ecom mapping ", {"init", "list", "show", "check"})]
+    ("line", "expected"),
+    [("ecom ma", {"mapping"}), ("ecom mapping ", {"init", "list", "show", "check"})],
 )
 def test_a_shell_completes_commands(home: Path, line: str, expected: set[str]) -> None:
     position = str(len(line.split(" ")) - 1)
-    env = {**os.environ, "_ECOM_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": position}
-    done = subprocess.run(ECOM, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=60)
+    env = {
+        **os.environ,
+        "_ECOM_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": position,
+    }
+    done = subprocess.run(
+        ECOM, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=60
+    )
     assert set(done.stdout.split()) == expected

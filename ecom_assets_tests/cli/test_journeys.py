@@ -42,13 +42,20 @@ def own_part(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def pairs(answer: dict[str, Any]) -> dict[tuple[str, str], int]:
-    return {(transition["from"], transition["to"]): transition["count"] for transition in answer["transitions"]}
+    return {
+        (transition["from"], transition["to"]): transition["count"]
+        for transition in answer["transitions"]
+    }
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     answer = question(home, STORY, "--json").json
     definition = answer.pop("definition")
-    assert (definition["by"], definition["session_rule"], definition["idle_timeout_s"]) == ("page_type", "ga4", 1800)
+    assert (definition["by"], definition["session_rule"], definition["idle_timeout_s"]) == (
+        "page_type",
+        "ga4",
+        1800,
+    )
     assert (definition["most_steps"], definition["most_places"]) == (20, 10)
     transition = {"from": str, "to": str, "count": int, "converted": int}
     assert shape(own_part(answer)) == {
@@ -66,7 +73,9 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
 def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
     answer = question(home, STORY, "--json").json
     assert (answer["sessions"], answer["converted_sessions"]) == (3, 1)
-    assert [(path["path"], path["sessions"], path["conversion_rate"]) for path in answer["top_paths"]] == [
+    assert [
+        (path["path"], path["sessions"], path["conversion_rate"]) for path in answer["top_paths"]
+    ] == [
         (["page_view"], 1, 0.0),
         (["page_view", "product_view", "purchase"], 1, 1.0),
         (["search", "page_view"], 1, 0.0),
@@ -82,20 +91,36 @@ def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
         ("(start)", "search"): 1,
         ("search", "page_view"): 1,
     }
-    assert {"step": 2, "from": "product_view", "to": "purchase", "count": 1, "converted": 1} in answer["steps"]
+    assert {
+        "step": 2,
+        "from": "product_view",
+        "to": "purchase",
+        "count": 1,
+        "converted": 1,
+    } in answer["steps"]
 
 
 @pytest.mark.slow
 def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
     answer = question(home, STORY, "--by", "category", "--json").json
-    assert pairs(answer) == {("(start)", "(exit)"): 2, ("(start)", "hats"): 1, ("hats", "(exit)"): 1}
-    assert [(path["path"], path["sessions"]) for path in answer["top_paths"]] == [([], 2), (["hats"], 1)]
+    assert pairs(answer) == {
+        ("(start)", "(exit)"): 2,
+        ("(start)", "hats"): 1,
+        ("hats", "(exit)"): 1,
+    }
+    assert [(path["path"], path["sessions"]) for path in answer["top_paths"]] == [
+        ([], 2),
+        (["hats"], 1),
+    ]
 
 
 @pytest.mark.slow
 def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
     kinds = ("page_view", "search")
-    lines = [f"e{n:03},ann,{kinds[n % 2]},2026-01-01T10:{n // 60:02}:{n % 60:02}Z,,,s,,,\n" for n in range(101)]
+    lines = [
+        f"e{n:03},ann,{kinds[n % 2]},2026-01-01T10:{n // 60:02}:{n % 60:02}Z,,,s,,,\n"
+        for n in range(101)
+    ]
     answer = question(home, "".join(lines), "--json").json
     [path] = answer["top_paths"]
     assert (len(path["path"]), path["is_cut"]) == (20, True)
@@ -109,7 +134,11 @@ def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
 
 def test_only_so_many_paths_are_listed_as_were_asked_for(home: Path) -> None:
     answer = question(home, STORY, "--top", "1", "--json").json
-    assert [len(answer[name]) for name in ("top_paths", "converting_paths", "other_paths")] == [1, 1, 1]
+    assert [len(answer[name]) for name in ("top_paths", "converting_paths", "other_paths")] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_people_read_lines(home: Path) -> None:
@@ -138,7 +167,10 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
     assert own_part(answer) == {
         "sessions": 0,
         "converted_sessions": 0,
-        **{name: [] for name in ("transitions", "steps", "top_paths", "converting_paths", "other_paths")},
+        **{
+            name: []
+            for name in ("transitions", "steps", "top_paths", "converting_paths", "other_paths")
+        },
         "rows": {"read": 1, "counted": 0, "rejected": {"missing_identity": 1}},
     }
 
@@ -148,12 +180,17 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
     [
         (
             ("--by", "pagetype"),
-            "The step of a journey 'pagetype' is unknown; did you mean 'page_type'? Known: page_type, category, page.",
+            (
+                "The step of a journey 'pagetype' is unknown; did you mean 'page_type'? Known: "
+                "page_type, category, page."
+            ),
         ),
         (("--top", "0"), "`top` of a journey definition is at least 1, not 0."),
     ],
 )
-def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], result: str) -> None:
+def test_what_cannot_be_answered_is_refused_in_a_sentence(
+    home: Path, arguments: tuple[str, ...], result: str
+) -> None:
     refused = question(home, STORY, *arguments)
     assert (refused.exit_code, refused.sentence) == (2, result)
 
@@ -173,11 +210,13 @@ def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
     counts = pairs(answer)
     starts = sum(count for (from_step, _), count in counts.items() if from_step == "(start)")
     exits = sum(count for (_, other), count in counts.items() if other == "(exit)")
-    # Runs of each user in each of their `user_session`s without a silence of more than 30 minutes, counted in plain
-    # Python: 200 have a purchase, by 193 buyers, and one of them begins with it.
+    # Runs of each user in each of their `user_session`s without a silence of more than 30 minutes,
+    # counted in plain Python: 200 have a purchase, by 193 buyers, and one of them begins with it.
     assert starts == exits == answer["sessions"] == 5_068
     assert answer["converted_sessions"] == 200
-    assert [transition for transition in answer["transitions"] if transition["from"] == "(start)"] == [
+    assert [
+        transition for transition in answer["transitions"] if transition["from"] == "(start)"
+    ] == [
         {"from": "(start)", "to": "product_view", "count": 5_067, "converted": 199},
         {"from": "(start)", "to": "purchase", "count": 1, "converted": 1},
     ]
@@ -203,7 +242,9 @@ def paths_of(result: CommandResult) -> list[tuple[str, int]]:
 def test_pages_are_steps_that_patterns_group(home: Path) -> None:
     result = question(home, PAGES, "--by", "page", "--group", "/product/*", "--json")
     assert paths_of(result) == [("/ /product/* /cart", 1), ("/product/* /", 1)]
-    result = question(home, PAGES, "--by", "page", "--group", "/product/*", "--from-step", "/product/*", "--json")
+    result = question(
+        home, PAGES, "--by", "page", "--group", "/product/*", "--from-step", "/product/*", "--json"
+    )
     assert paths_of(result) == [("/product/* /", 1), ("/product/* /cart", 1)]
     assert result.json["definition"]["from_step"] == "/product/*"
 
@@ -223,11 +264,13 @@ def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
 
 @pytest.mark.slow
 def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> None:
-    assert paths_of(question(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
-        ("page_view purchase", 1)
-    ]
+    assert paths_of(
+        question(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")
+    ) == [("page_view purchase", 1)]
     assert paths_of(question(home, PAGES, "--last", "1d", "--json")) == [("page_view", 1)]
-    result = question(home, PAGES, "--where", "page_url contains /product/", "--by", "page", "--json")
+    result = question(
+        home, PAGES, "--where", "page_url contains /product/", "--by", "page", "--json"
+    )
     assert paths_of(result) == [("/product/1 /product/2", 1), ("/product/9", 1)]
     late = question(home, STORY, "--from", "2026-01-02", "--json")
     assert late.json["sessions"] == 0  # Bob's session began on the day before, and is one
@@ -239,8 +282,14 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--group", "/a/*"), "Patterns group pages, and steps are by page_type; ask by page, or leave them out."),
-        (("--from-step", "(start)"), "Every session has (start); name another step, or leave it out."),
+        (
+            ("--group", "/a/*"),
+            "Patterns group pages, and steps are by page_type; ask by page, or leave them out.",
+        ),
+        (
+            ("--from-step", "(start)"),
+            "Every session has (start); name another step, or leave it out.",
+        ),
         (
             ("--min-count", "0"),
             "`min_count` of a journey definition is at least 1, not 0.",
@@ -248,22 +297,39 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
         (("--where", "brand = x"), "The events have no column 'brand'"),
     ],
 )
-def test_choices_that_do_not_go_together_are_refused(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_choices_that_do_not_go_together_are_refused(
+    home: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     refused = question(home, STORY, *arguments)
     assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)
 
 
 def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> None:
     file = home.parent / "journeys.yaml"
-    file.write_text("to_step: product_view\nexclude: [search]\ntop: 2\nwhere: [event_type != refund]\n")
-    arguments = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
+    file.write_text(
+        "to_step: product_view\nexclude: [search]\ntop: 2\nwhere: [event_type != refund]\n"
+    )
+    arguments = (
+        "--to-step",
+        "product_view",
+        "--exclude",
+        "search",
+        "--top",
+        "2",
+        "--where",
+        "event_type != refund",
+    )
     by_file, by_options = (
-        question(home, STORY, *options, "--json").json for options in (("--definition", str(file)), arguments)
+        question(home, STORY, *options, "--json").json
+        for options in (("--definition", str(file)), arguments)
     )
     assert by_file == by_options
     assert [path["path"] for path in by_file["top_paths"]] == [["page_view", "product_view"]]
     result = question(home, STORY, "--definition", str(file), "--top", "1")
-    assert (result.exit_code, result.sentence) == (2, "--definition says what --top would; leave one of them out.")
+    assert (result.exit_code, result.sentence) == (
+        2,
+        "--definition says what --top would; leave one of them out.",
+    )
     file.write_text("to: product_view\n")
     assert question(home, STORY, "--definition", str(file)).sentence.startswith(
         "Unknown key 'to' in a journey definition;"

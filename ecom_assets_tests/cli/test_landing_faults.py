@@ -1,4 +1,6 @@
-"""A landing place that cannot be read whole stops the run before a row changes, and `ecom doctor` says the same."""
+"""A landing place that cannot be read whole stops the run before a row changes,
+and `ecom doctor` says the same.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,7 +24,8 @@ def landing(tmp_path: Path, home: Path) -> Path:
         events.write_text(events.read_text().replace("e0,", f"e-{day},"))
     result = ecom("run", "--json", "--events", tmp_path / "landing", *LOADED, home=home)
     assert (result.exit_code, result.json["tables"]["staging.events"]) == (0, 2)
-    # The other user may not be able to load what this one can, so all that the tests need is loaded before.
+    # The other user may not be able to load what this one can, so all that the tests need is loaded
+    # before.
     assert ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "landing")}).exit_code == 0
     give_away(home)
     return tmp_path / "landing"
@@ -38,7 +41,9 @@ def unreadable_file(landing: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def hidden_file(landing: Path) -> Iterator[None]:
-    (landing / "received_date=2026-01-02" / "events.csv").rename(landing / "received_date=2026-01-02" / "_events.csv")
+    (landing / "received_date=2026-01-02" / "events.csv").rename(
+        landing / "received_date=2026-01-02" / "_events.csv"
+    )
     yield
 
 
@@ -52,7 +57,9 @@ def lost_link(landing: Path) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [unreadable_folder, unreadable_file, hidden_file, lost_link])
 @pytest.mark.parametrize("pattern", ["", "/*"])
-def test_what_cannot_be_read_stops_the_run_by_name(landing: Path, home: Path, fault: object, pattern: str) -> None:
+def test_what_cannot_be_read_stops_the_run_by_name(
+    landing: Path, home: Path, fault: object, pattern: str
+) -> None:
     assert callable(fault)
     before = contents(home / "warehouse.duckdb")
     events = f"{landing}{pattern}"

@@ -1,4 +1,6 @@
-"""Days that their source lost, a warehouse that was lost, and days that a stray row spans: nothing goes silently."""
+"""Days that their source lost, a warehouse that was lost, and days that a stray row spans:
+nothing goes silently.
+"""
 
 import json
 from pathlib import Path
@@ -17,7 +19,8 @@ pytestmark = pytest.mark.xdist_group("cli_lost_days")
 STAGED = '+key:"staging/events"'
 SERVED = f'{STAGED} or key:"serving/marts"'
 ORDER_HEADER = (
-    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
+    "quantity,payment_amount"
 )
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
@@ -26,7 +29,10 @@ def land(folder: Path, day: str, *, rows: int = 4) -> None:
     """Land so many page views of a day."""
     partition = folder / f"received_date={day}"
     partition.mkdir(parents=True, exist_ok=True)
-    lines = [f"e-{day}-{n},u{n},page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,," for n in range(rows)]
+    lines = [
+        f"e-{day}-{n},u{n},page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,,"
+        for n in range(rows)
+    ]
     (partition / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
 
 
@@ -51,7 +57,9 @@ def clean_count(result: CommandResult) -> int:
 
 
 @pytest.mark.slow
-def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_go(landing: Path, home: Path) -> None:
+def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_go(
+    landing: Path, home: Path
+) -> None:
     assert clean_count(run(landing, home)) == 12
     take_away(landing, "2026-01-02")
     land(landing, "2026-01-03", rows=5)
@@ -60,8 +68,9 @@ def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_g
     (failed,) = held.json["checks"]["failed"]
     assert failed["name"] == "no_day_lost_its_rows"
     assert failed["sentence"] == (
-        "The source of events has 0 of the 4 rows that raw.events has of 2026-01-02, which were kept; put them back, "
-        "or let them go with `ecom run --from 2026-01-02 --to 2026-01-02 --allow-withdrawal`."
+        "The source of events has 0 of the 4 rows that raw.events has of 2026-01-02, which were "
+        "kept; put them back, or let them go with `ecom run --from 2026-01-02 --to 2026-01-02 "
+        "--allow-withdrawal`."
     )
     listed = ecom("status", home=home)
     assert "raw.events keeps 4 rows of 2026-01-02, of which its source has 0 since " in listed.out
@@ -84,7 +93,9 @@ def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_day_without_rows_is_withdrawn_where_the_source_says_it_is_whole(landing: Path, home: Path) -> None:
+def test_a_day_without_rows_is_withdrawn_where_the_source_says_it_is_whole(
+    landing: Path, home: Path
+) -> None:
     run(landing, home)
     take_away(landing, "2026-01-02")
     (landing / "received_date=2026-01-02").mkdir()
@@ -96,39 +107,71 @@ def test_a_day_without_rows_is_withdrawn_where_the_source_says_it_is_whole(landi
 def land_orders(folder: Path, day: str) -> None:
     lines = [f"{n},{day}-{n},{day}T00:00:00,1,Berlin,{n},,,7,Hat,1,10" for n in range(4)]
     (folder / f"increment_date={day}").mkdir(parents=True)
-    (folder / f"increment_date={day}" / "orders.csv").write_text("\n".join([ORDER_HEADER, *lines]) + "\n")
+    (folder / f"increment_date={day}" / "orders.csv").write_text(
+        "\n".join([ORDER_HEADER, *lines]) + "\n"
+    )
 
 
 @pytest.mark.slow
-def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path: Path, home: Path) -> None:
+def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(
+    tmp_path: Path, home: Path
+) -> None:
     for day in DAYS:
         land_orders(tmp_path / "orders", day)
-    arguments = ("run", "--json", "--orders", tmp_path / "orders", "--select", '+key:"staging/user_order_log"')
+    arguments = (
+        "run",
+        "--json",
+        "--orders",
+        tmp_path / "orders",
+        "--select",
+        '+key:"staging/user_order_log"',
+    )
     assert ecom(*arguments, home=home).json["tables"]["staging.user_order_log"] == 12
     (tmp_path / "orders" / "increment_date=2026-01-02" / "orders.csv").unlink()
     held = ecom(*arguments, home=home)
     assert (held.exit_code, held.json["tables"]["staging.user_order_log"]) == (1, 12)
-    assert "The source of orders has 0 of the 4 rows that raw.user_order_log has of 2026-01-02" in held.err
-    allowed = ecom(*arguments, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home)
+    assert (
+        "The source of orders has 0 of the 4 rows that raw.user_order_log has of 2026-01-02"
+        in held.err
+    )
+    allowed = ecom(
+        *arguments, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home
+    )
     assert allowed.json["tables"]["staging.user_order_log"] == 8
     assert "no_day_lost_its_rows" not in {row["name"] for row in allowed.json["checks"]["failed"]}
 
 
 @pytest.mark.slow
-def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(tmp_path: Path, home: Path) -> None:
+def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(
+    tmp_path: Path, home: Path
+) -> None:
     land(tmp_path / "events", "2026-01-01")
     land_orders(tmp_path / "orders", "2025-10-01")
     land_orders(tmp_path / "orders", "2026-01-01")
     arguments = ("--orders", tmp_path / "orders", "--events", tmp_path / "events")
-    ran = ecom("run", "--json", *arguments, "--select", f'{STAGED} or +key:"staging/user_order_log"', home=home)
+    ran = ecom(
+        "run",
+        "--json",
+        *arguments,
+        "--select",
+        f'{STAGED} or +key:"staging/user_order_log"',
+        home=home,
+    )
     assert ran.exit_code == 0, ran.err
-    assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (4, 8)
+    assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (
+        4,
+        8,
+    )
 
 
 @pytest.mark.slow
-def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, home: Path, tmp_path: Path) -> None:
+def test_what_lies_before_a_gap_is_delivered_and_reported_too(
+    landing: Path, home: Path, tmp_path: Path
+) -> None:
     land(landing, "2026-06-01", rows=2)
-    select = '+key:"mart/engagement_daily" or key:"mart/restatements" or key:"export/amplitude_events"'
+    select = (
+        '+key:"mart/engagement_daily" or key:"mart/restatements" or key:"export/amplitude_events"'
+    )
     with AmplitudeReceiver(Setup(request_log=tmp_path / "amplitude.requests")) as receiver:
         env = {f"ECOM_{name.upper()}": value for name, value in receiver.settings().items()}
         env["ECOM_AMPLITUDE_MIN_ID_LENGTH"] = "1"
@@ -140,7 +183,10 @@ def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, hom
         assert (sent["due"], sent["delivered"]) == (3 * 4 + 2, 3 * 4 + 2)
         land(landing, "2026-01-02", rows=5)
         second = ecom(*arguments, home=home, env=env)
-        assert (second.json["deliveries"]["amplitude_events"]["due"], second.exit_code) == (3 * 4 + 2 + 1, 0)
+        assert (second.json["deliveries"]["amplitude_events"]["due"], second.exit_code) == (
+            3 * 4 + 2 + 1,
+            0,
+        )
     assert second.json["restatements"]["changed"] > 0
     assert second.json["restatements"]["largest"]["day"] == "2026-01-02"
     taken = who_has_what(tmp_path / "amplitude.requests", "amplitude").taken
@@ -149,7 +195,9 @@ def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, hom
 
 
 @pytest.mark.slow
-def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentence(tmp_path: Path, home: Path) -> None:
+def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentence(
+    tmp_path: Path, home: Path
+) -> None:
     land(tmp_path / "landing", "2026-01-01", rows=3)
     events = tmp_path / "landing" / "received_date=2026-01-01" / "events.csv"
     events.write_text(events.read_text().replace("T10:00:00Z", " at ten"))
@@ -173,13 +221,17 @@ def test_one_bad_row_alone_in_its_file_and_far_from_all_others_fails_no_run(
     result = run(landing, home, select=f'{SERVED} or key:"mart/event_accounting_daily"')
     assert (result.exit_code, clean_count(result)) == (0, 12), result.err
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        counts = con.execute("SELECT sum(received_count), sum(quarantined_count) FROM mart.event_accounting_daily")
+        counts = con.execute(
+            "SELECT sum(received_count), sum(quarantined_count) FROM mart.event_accounting_daily"
+        )
         assert counts.fetchone() == (13, 1)
     assert built_on(home)["raw.events"][0] == min([bad_day, bad_day], ["2026-01-01", "2026-01-03"])
 
 
 def built_on(home: Path) -> dict[str, list[list[str]]]:
-    actual: dict[str, list[list[str]]] = json.loads((home / "serving" / "current.json").read_text())["built_on"]
+    actual: dict[str, list[list[str]]] = json.loads(
+        (home / "serving" / "current.json").read_text()
+    )["built_on"]
     return actual
 
 
@@ -193,7 +245,9 @@ def remove(home: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [spoil, remove])
-def test_a_lost_warehouse_is_built_whole_before_it_is_published(landing: Path, home: Path, loss: object) -> None:
+def test_a_lost_warehouse_is_built_whole_before_it_is_published(
+    landing: Path, home: Path, loss: object
+) -> None:
     assert callable(loss)
     assert run(landing, home, select=SERVED).exit_code == 0
     whole = {"raw.events": [["2026-01-01", "2026-01-03"]]}
@@ -202,7 +256,10 @@ def test_a_lost_warehouse_is_built_whole_before_it_is_published(landing: Path, h
     days = ("--from", "2026-01-03", "--to", "2026-01-03")
     refused = run(landing, home, *days, select=SERVED)
     assert refused.exit_code == 1
-    assert "lacks 3 days of what the last publication was built on (2026-01-01 to 2026-01-03)" in refused.err
+    assert (
+        "lacks 3 days of what the last publication was built on (2026-01-01 to 2026-01-03)"
+        in refused.err
+    )
     assert "`ecom run --from 2026-01-01 --to 2026-01-03`" in refused.err
     assert built_on(home) == whole
     assert run(landing, home, select=SERVED).exit_code == 0
@@ -213,13 +270,17 @@ def test_a_lost_warehouse_is_built_whole_before_it_is_published(landing: Path, h
 def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> None:
     run(landing, home, select=SERVED)
     remove(home)
-    meant = run(landing, home, "--from", "2026-01-03", "--to", "2026-01-03", "--rebuild", select=SERVED)
+    meant = run(
+        landing, home, "--from", "2026-01-03", "--to", "2026-01-03", "--rebuild", select=SERVED
+    )
     assert meant.exit_code == 0, meant.err
     assert built_on(home) == {"raw.events": [["2026-01-03", "2026-01-03"]]}
 
 
 @pytest.mark.slow
-def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(landing: Path, home: Path) -> None:
+def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(
+    landing: Path, home: Path
+) -> None:
     run(landing, home, select=SERVED)
     remove(home)
     assert run(landing, home, "--from", "2026-01-03", "--rebuild").exit_code == 0
@@ -242,21 +303,28 @@ def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home:
     take_away(landing, "2026-01-02")
     assert run(landing, home, "--allow-withdrawal").exit_code == 0
     assert run(landing, home, select=SERVED).exit_code == 0
-    assert built_on(home) == {"raw.events": [["2026-01-01", "2026-01-01"], ["2026-01-03", "2026-01-03"]]}
+    assert built_on(home) == {
+        "raw.events": [["2026-01-01", "2026-01-01"], ["2026-01-03", "2026-01-03"]]
+    }
 
 
 @pytest.mark.slow
-def test_a_confirmed_stray_row_costs_its_day_only(landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_confirmed_stray_row_costs_its_day_only(
+    landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     land(landing, "2014-01-01", rows=1)
     refused = run(landing, home)
     assert refused.exit_code == 2
     assert refused.sentence.startswith(
-        "The data span 4,386 days, from 2014-01-01 to 2026-01-03, more than ECOM_MAX_DAYS=1830: 1 row of "
-        "received_date=2014-01-01/events.csv of 2014-01-01 is far from all others; "
+        "The data span 4,386 days, from 2014-01-01 to 2026-01-03, more than ECOM_MAX_DAYS=1830: 1 "
+        "row of received_date=2014-01-01/events.csv of 2014-01-01 is far from all others; "
     )
     assert not home.exists()
     meant = run(landing, home, "--from", "2014-01-01", "--to", "2026-01-03")
     assert (meant.exit_code, clean_count(meant)) == (0, 13)
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
-        assert instance.get_materialized_partitions(dg.AssetKey(["raw", "events"])) == {"2014-01-01", *DAYS}
+        assert instance.get_materialized_partitions(dg.AssetKey(["raw", "events"])) == {
+            "2014-01-01",
+            *DAYS,
+        }

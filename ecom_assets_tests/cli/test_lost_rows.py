@@ -1,4 +1,6 @@
-"""Rows of a raw table do not go unnoticed: a part of a day, rows that something deleted, and what is declared."""
+"""Rows of a raw table do not go unnoticed: a part of a day, rows that something deleted,
+and what is declared.
+"""
 
 from pathlib import Path
 
@@ -26,19 +28,23 @@ def count(home: Path, table: str) -> int:
 
 def delete(home: Path, day: str, ids: str) -> None:
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
-        con.execute("DELETE FROM raw.events WHERE received_date = ? AND event_id LIKE ?", [day, ids])
+        con.execute(
+            "DELETE FROM raw.events WHERE received_date = ? AND event_id LIKE ?", [day, ids]
+        )
 
 
-def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(landing: Path, home: Path) -> None:
+def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(
+    landing: Path, home: Path
+) -> None:
     assert run(landing, home).exit_code == 0
     land(landing, "2026-01-02", rows=7)
     land(landing, "2026-01-03", rows=12)
     ended = run(landing, home)
     assert ended.exit_code == 1
     assert (
-        "raw.events would lose 3 of the 10 rows of 2026-01-02, since its source no longer has them, so "
-        "nothing of it was replaced; put them back, or let them go with "
-        "`ecom run --from 2026-01-02 --to 2026-01-02 --allow-withdrawal`."
+        "raw.events would lose 3 of the 10 rows of 2026-01-02, since its source no longer has "
+        "them, so nothing of it was replaced; put them back, or let them go with `ecom run --from "
+        "2026-01-02 --to 2026-01-02 --allow-withdrawal`."
     ) in ended.err
     assert (count(home, "raw.events"), count(home, "staging.events")) == (30, 30)
     assert run(landing, home, "--allow-withdrawal").exit_code == 0
@@ -46,7 +52,9 @@ def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(landing: Path,
     assert run(landing, home).exit_code == 0
 
 
-def test_rows_that_something_deleted_end_what_is_computed_from_them(landing: Path, home: Path) -> None:
+def test_rows_that_something_deleted_end_what_is_computed_from_them(
+    landing: Path, home: Path
+) -> None:
     assert run(landing, home).exit_code == 0
     delete(home, "2026-01-01", "%")
     delete(home, "2026-01-02", "%-3")
@@ -59,7 +67,9 @@ def test_rows_that_something_deleted_end_what_is_computed_from_them(landing: Pat
             "`ecom run --from 2026-01-01 --to 2026-01-02`"
         ) in ended.err
         assert count(home, "staging.events") == 30
-    (found,) = [row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "warehouse"]
+    (found,) = [
+        row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "warehouse"
+    ]
     assert not found["ok"]
     assert found["found"].startswith("raw.events has lost 10 of the 10 rows of 2026-01-01")
     assert run(landing, home, "--from", "2026-01-01", "--to", "2026-01-02").exit_code == 0
@@ -71,7 +81,10 @@ def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -
     delete(home, "2026-01-01", "%")
     land(landing, "2026-01-04", rows=10)
     ended = run(landing, home, "--from", "2026-01-04", "--to", "2026-01-04")
-    assert (ended.exit_code, "raw.events has lost 10 of the 10 rows of 2026-01-01" in ended.err) == (1, True)
+    assert (
+        ended.exit_code,
+        "raw.events has lost 10 of the 10 rows of 2026-01-01" in ended.err,
+    ) == (1, True)
     assert (count(home, "raw.events"), count(home, "staging.events")) == (30, 30)
 
 
@@ -80,12 +93,16 @@ def test_doctor_knows_it_in_a_home_without_notes(landing: Path, home: Path) -> N
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:  # as an earlier version left it
         con.execute("DROP TABLE raw.stored_rows")
     delete(home, "2026-01-02", "%")
-    (found,) = [row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "warehouse"]
+    (found,) = [
+        row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "warehouse"
+    ]
     assert found["found"] == (
-        "staging.events has 10 rows that arrived from 2026-01-02 to 2026-01-02, and raw.events has none of them any "
-        "more"
+        "staging.events has 10 rows that arrived from 2026-01-02 to 2026-01-02, and raw.events "
+        "has none of them any more"
     )
-    assert found["fix"] == "load these days again with `ecom run --from 2026-01-02 --to 2026-01-02`."
+    assert (
+        found["fix"] == "load these days again with `ecom run --from 2026-01-02 --to 2026-01-02`."
+    )
 
 
 @pytest.mark.slow

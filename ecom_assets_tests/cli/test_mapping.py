@@ -1,4 +1,6 @@
-"""`ecom mapping`: which mappings there are, and how many rows of a file one of them reads cleanly."""
+"""`ecom mapping`: which mappings there are,
+and how many rows of a file one of them reads cleanly.
+"""
 
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import yaml
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, shipped
 from ecom_assets_tests.command import ecom
 
-# Ann's view, a purchase without a product and without an amount that is a number, a time without a day, a broken line.
+# Ann's view, a purchase without a product and without an amount that is a number, a time without a
+# day, a broken line.
 CLICKS = """wann;wer;was;artikel;preis
 2026-07-01 12:00:00;ann;ansicht;4711;
 2026-07-01 12:05:00;ann;kauf;4711;gratis
@@ -68,29 +71,44 @@ def test_a_mapping_of_orders_is_known_by_its_fields(home: Path, tmp_path: Path) 
     orders = tmp_path / "orders.csv"
     orders.write_text(
         "uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
-        "payment_amount,status\n1,2026-07-01 12:00:00,1,Kyiv,ann,Ann,A,lamp,Lamp,2,39.80,\n"
+        "payment_amount,status\n"
+        "1,2026-07-01 12:00:00,1,Kyiv,ann,Ann,A,lamp,Lamp,2,39.80,\n"
     )
     result = ecom("mapping", "check", orders, "--mapping", "user_order_log", home=home)
     assert "Rows: 1 read, all counted" in result.out
-    assert "customer_id=ann, item_id=lamp, received_quantity=2, received_payment_amount=39.80" in result.out
+    assert (
+        "customer_id=ann, item_id=lamp, received_quantity=2, received_payment_amount=39.80"
+        in result.out
+    )
 
 
-def test_customers_are_checked_by_their_own_mapping_or_where_asked_for(home: Path, tmp_path: Path) -> None:
+def test_customers_are_checked_by_their_own_mapping_or_where_asked_for(
+    home: Path, tmp_path: Path
+) -> None:
     customers = tmp_path / "customers.csv"
     customers.write_text("Customer ID,First Name,Last Name,Email\n'1,Ann,A,Ann@x.de\n'2,Bob,B,\n")
-    by_id = ecom("mapping", "check", customers, "--mapping", "shopify_ids", "--json", home=home).json
+    by_id = ecom(
+        "mapping", "check", customers, "--mapping", "shopify_ids", "--json", home=home
+    ).json
     assert by_id["rows"] == {"read": 2, "counted": 2, "rejected": {}}
     assert [row["id"] for row in by_id["preview"]] == ["1", "2"]
     by_email = ecom("mapping", "check", customers, "--mapping", "shopify", "--customers", home=home)
     assert "Rows: 2 read, 1 counted; not counted: id: it is missing 1" in by_email.out
     assert "id=ann@x.de" in by_email.out
     assert "1 of 2 rows (50%) are not counted" in by_email.err
-    assert "expects for order_id" in ecom("mapping", "check", customers, "--mapping", "shopify", home=home).sentence
+    assert (
+        "expects for order_id"
+        in ecom("mapping", "check", customers, "--mapping", "shopify", home=home).sentence
+    )
 
 
-def test_a_file_that_does_not_fit_is_refused_with_the_mapping_that_does(home: Path, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_is_refused_with_the_mapping_that_does(
+    home: Path, tmp_path: Path
+) -> None:
     events = tmp_path / "events.csv"
-    events.write_text("timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n")
+    events.write_text(
+        "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n"
+    )
     result = ecom("mapping", "check", events, "--mapping", "rees46", home=home)
     assert result.exit_code == 2
     assert "it looks like mapping 'retailrocket'" in result.sentence

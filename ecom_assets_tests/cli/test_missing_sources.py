@@ -1,4 +1,6 @@
-"""`ecom run` over one source alone: what the others would give is null, with the reason, and never zero."""
+"""`ecom run` over one source alone: what the others would give is null, with the reason,
+and never zero.
+"""
 
 import json
 from pathlib import Path
@@ -8,7 +10,17 @@ import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 
-OF_EVENTS = ("sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined")
+OF_EVENTS = (
+    "sessions",
+    "funnel",
+    "funnels",
+    "cohorts",
+    "carts",
+    "channels",
+    "journeys",
+    "search",
+    "quarantined",
+)
 ORDERS = """\
 id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount
 1,a,2026-01-10T09:00:00,1,Rome,anna,,,p1,Shoe,1,69.80
@@ -50,35 +62,54 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "waiting_lines": None,
     }
     assert list(answer["missing"]) == ["orders", "customers", "stock"]
-    assert {answer[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}
+    assert {answer[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {
+        None
+    }
     assert answer["sessions"]["events"] == 2
 
 
 @pytest.mark.slow
-def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path, tmp_path: Path) -> None:
+def test_purchases_without_an_amount_have_no_revenue_instead_of_none(
+    home: Path, tmp_path: Path
+) -> None:
     result = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
     sales, channels = result.json["sales"], result.json["channels"]["models"]["last"]
-    assert (sales["orders"], sales["revenue_amount"], sales["average_order_value"]) == (1, None, None)
+    assert (sales["orders"], sales["revenue_amount"], sales["average_order_value"]) == (
+        1,
+        None,
+        None,
+    )
     assert [(channel["credit"], channel["revenue_amount"]) for channel in channels] == [(1.0, None)]
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        product = con.execute("SELECT purchase_count, revenue_amount FROM mart.product_performance").fetchall()
+        product = con.execute(
+            "SELECT purchase_count, revenue_amount FROM mart.product_performance"
+        ).fetchall()
         bought = con.execute("SELECT unit, revenue_amount FROM mart.conversions").fetchall()
     assert product == [(1, None)]
     assert bought == [("purchase", None)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("amount", "value"), [pytest.param("", None, marks=pytest.mark.slow), ("69.80", 69.8)])
-def test_cohorts_are_worth_what_purchases_say(home: Path, tmp_path: Path, amount: str, value: float | None) -> None:
+@pytest.mark.parametrize(
+    ("amount", "value"), [pytest.param("", None, marks=pytest.mark.slow), ("69.80", 69.8)]
+)
+def test_cohorts_are_worth_what_purchases_say(
+    home: Path, tmp_path: Path, amount: str, value: float | None
+) -> None:
     path = events_of(tmp_path / "e.csv", amount)
-    later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"  # so that the day after anna's first is over
+    # so that the day after anna's first is over
+    later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"
     path.write_text(path.read_text() + later)
     answer = run(home, "--json", "--events", path).json["cohorts"]["day"]
-    assert [(row["period"], row["size"], row["lifetime_value"]) for row in answer] == [(1, 1, value)]
+    assert [(row["period"], row["size"], row["lifetime_value"]) for row in answer] == [
+        (1, 1, value)
+    ]
 
 
 @pytest.mark.slow
-def test_orders_alone_give_no_sessions_and_views(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_alone_give_no_sessions_and_views(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "o.csv").write_text(ORDERS)
     monkeypatch.setenv("ECOM_ORDER_CUSTOMERS_OVER", "0")
     result = run(home, "--orders", tmp_path / "o.csv")
@@ -88,8 +119,8 @@ def test_orders_alone_give_no_sessions_and_views(home: Path, tmp_path: Path, mon
     assert "has computed" not in result.err  # no advice to compute tables whose source is not there
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         product = con.execute(
-            "SELECT product_view_count, viewing_visitor_count, purchase_count, revenue_amount::VARCHAR "
-            "FROM mart.product_performance"
+            "SELECT product_view_count, viewing_visitor_count, purchase_count, "
+            "revenue_amount::VARCHAR FROM mart.product_performance"
         ).fetchall()
     assert product == [(None, None, 2, "139.60")]
     answer = run(home, "--json", "--orders", tmp_path / "o.csv").json

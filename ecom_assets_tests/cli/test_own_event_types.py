@@ -1,4 +1,6 @@
-"""Event types in the words of the file: in conditions, and those of other tools that have no name in the platform."""
+"""Event types in the words of the file: in conditions, and those of other tools that
+have no name in the platform.
+"""
 
 import json
 from pathlib import Path
@@ -12,7 +14,8 @@ from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom
 MAPPING = """\
 name: shop
 fields:
-  {event_id: id, event_type: what, event_timestamp: at, user_id: who, session_id: visit, product_id: thing,
+  {event_id: id, event_type: what, event_timestamp: at, user_id: who, session_id: visit, \
+product_id: thing,
    page_url: page}
 event_types: {view: product_view, cart: add_to_cart, buy: purchase}
 """
@@ -46,7 +49,9 @@ def ask(folder: Path, command: str, *arguments: str) -> Any:
 def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     """Of the six events three are views, two are carts, and one is a purchase."""
     values = {"event_type = view": 3, "event_type in view, cart": 5, "event_type not in cart": 4}
-    actual = {value: ask(folder, "trend", "--where", value)["series"][0]["total"] for value in values}
+    actual = {
+        value: ask(folder, "trend", "--where", value)["series"][0]["total"] for value in values
+    }
     assert actual == values
 
 
@@ -57,11 +62,27 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
         ("funnel", ("--steps", "view,cart", "--where", "event_type in {view}, {cart}")),
         (
             "funnel",
-            ("--steps", "view,cart", "--within", "3d", "--step-where", "2: event_type != {view}", "--order", "any"),
+            (
+                "--steps",
+                "view,cart",
+                "--within",
+                "3d",
+                "--step-where",
+                "2: event_type != {view}",
+                "--order",
+                "any",
+            ),
         ),
         (
             "retention",
-            ("--period", "day", "--start-where", "event_type = {view}", "--return-where", "event_type = {buy}"),
+            (
+                "--period",
+                "day",
+                "--start-where",
+                "event_type = {view}",
+                "--return-where",
+                "event_type = {buy}",
+            ),
         ),
         ("journeys", ("--where", "event_type not in {cart}")),
         ("sessions", ("--where", "event_type = {view}")),
@@ -82,18 +103,28 @@ def test_both_words_ask_the_same(folder: Path, command: str, arguments: tuple[st
 
 def test_a_definition_file_and_a_segment_know_them(folder: Path) -> None:
     """Ann and Bob viewed, Ann alone bought; of the events of Ann, one is a view."""
-    (folder / "trend.yaml").write_text(json.dumps({"series": [{"where": {"any_of": [{"event_type": "view"}]}}]}))
+    (folder / "trend.yaml").write_text(
+        json.dumps({"series": [{"where": {"any_of": [{"event_type": "view"}]}}]})
+    )
     actual = ask(folder, "trend", "--definition", str(folder / "trend.yaml"))
     assert actual["series"][0]["total"] == 3
-    (folder / "buyers.yaml").write_text(json.dumps({"buyers": {"did": {"where": "event_type = buy"}}}))
-    actual = ask(folder, "trend", "--where", "event_type = view", "--segment", f"{folder}/buyers.yaml#buyers")
+    (folder / "buyers.yaml").write_text(
+        json.dumps({"buyers": {"did": {"where": "event_type = buy"}}})
+    )
+    actual = ask(
+        folder, "trend", "--where", "event_type = view", "--segment", f"{folder}/buyers.yaml#buyers"
+    )
     assert actual["series"][0]["total"] == 1
 
 
 def test_only_whole_values_of_event_types_are_translated() -> None:
     translations = {"view": "product_view"}
-    where = parse_where(["event_type contains view", "properties.event_type = view", "event_type in view, 7"])
-    actual = with_event_types(where, lambda value: translations.get(value, value)).to_mapping()["all_of"]
+    where = parse_where(
+        ["event_type contains view", "properties.event_type = view", "event_type in view, 7"]
+    )
+    actual = with_event_types(where, lambda value: translations.get(value, value)).to_mapping()[
+        "all_of"
+    ]
     assert [row["value"] for row in actual] == ["view", "view", ["product_view", 7]]
 
 
@@ -106,8 +137,8 @@ fields:
   user_id: distinct_id
   session_id: $session_id
 """
-# Ann scrolls between seeing the page and buying, Bob does not, Cid comes back to the page in between. Dan sends a type
-# that nobody can have meant.
+# Ann scrolls between seeing the page and buying, Bob does not, Cid comes back to the page in
+# between. Dan sends a type that nobody can have meant.
 FOREIGN_EVENTS = """\
 uuid,event,timestamp,distinct_id,$session_id
 a1,$pageview,2026-01-05T10:00:00Z,ann,s1
@@ -146,13 +177,16 @@ def funnel(home: Path, order: str, types: str = "") -> list[int]:
     ("order", "expected"),
     [
         ("ordered", [3, 3]),
-        # Only Bob's purchase, and Cid's of the next day, follow a page view with nothing in between.
+        # Only Bob's purchase, and Cid's of the next day, follow a page view with nothing in
+        # between.
         ("exact", [3, 2]),
         ("strict_order", [3, 2]),
         ("allow_reentry", [3, 2]),
     ],
 )
-def test_an_event_of_any_type_may_come_between_steps(home: Path, order: str, expected: list[int]) -> None:
+def test_an_event_of_any_type_may_come_between_steps(
+    home: Path, order: str, expected: list[int]
+) -> None:
     assert funnel(home, order) == expected
 
 
@@ -166,7 +200,9 @@ def test_sessions_retention_and_journeys_know_every_type(home: Path) -> None:
     sessions = ask_foreign(home, "sessions").json
     assert (sessions["events"], sessions["visitors"], sessions["sessions"]) == (8, 3, 4)
     cohorts = ask_foreign(home, "retention", "--period", "day").json["cohorts"]
-    assert [(cohort["cohort"], cohort["returned"]) for cohort in cohorts] == [("2026-01-05", [3, 1])]
+    assert [(cohort["cohort"], cohort["returned"]) for cohort in cohorts] == [
+        ("2026-01-05", [3, 1])
+    ]
     paths = ask_foreign(home, "journeys").json["top_paths"]
     assert {tuple(path["path"]): path["sessions"] for path in paths} == {
         ("$pageview", "$scroll", "buy"): 1,
@@ -178,7 +214,12 @@ def test_sessions_retention_and_journeys_know_every_type(home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_keeps_every_type_and_warns_of_one_that_is_new(home: Path) -> None:
-    files = ("--events", home.parent / "events.csv", "--events-mapping", home.parent / "posthog.yaml")
+    files = (
+        "--events",
+        home.parent / "events.csv",
+        "--events-mapping",
+        home.parent / "posthog.yaml",
+    )
     first = ecom("run", "--json", *files, *FEW_TABLES, home=home)
     assert first.exit_code == 0, first.err
     assert first.json["tables"]["staging.events"] == 8

@@ -1,4 +1,6 @@
-"""The commands in interpreters of their own, as people start them: nothing on stderr but what is meant, and Ctrl-C."""
+"""The commands in interpreters of their own, as people start them:
+nothing on stderr but what is meant, and Ctrl-C.
+"""
 
 import os
 import signal
@@ -56,7 +58,9 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
         ("--help",),
     ],
 )
-def test_other_commands_warn_of_nothing(home: Path, events: Path, arguments: tuple[str, ...]) -> None:
+def test_other_commands_warn_of_nothing(
+    home: Path, events: Path, arguments: tuple[str, ...]
+) -> None:
     assert events.exists()
     result = ecom_process(*arguments, home=home)
     assert (result.exit_code, result.err) == (0, "")
@@ -70,12 +74,17 @@ def test_doctor_warns_of_nothing(home: Path) -> None:
 
 def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
     script = (
-        "import sys; from ecom_assets.cli.app import app;"
-        f"app(['funnel', '--events', {str(events)!r}, '--steps', 'page_view,purchase'], standalone_mode=False);"
-        "print([name for name in ('dagster', 'pandas') if name in sys.modules])"
+        "import sys; from ecom_assets.cli.app import app;app(['funnel', '--events', "
+        f"{str(events)!r}, '--steps', 'page_view,purchase'], standalone_mode=False);print([name "
+        "for name in ('dagster', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run(
-        [ECOM[0], "-c", script], env=environment(home), cwd=home.parent, capture_output=True, text=True, check=True
+        [ECOM[0], "-c", script],
+        env=environment(home),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -83,10 +92,12 @@ def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
 @pytest.mark.slow
 def test_a_run_loads_neither_the_api_s_framework_nor_the_dashboard(home: Path) -> None:
     script = (
-        "import sys, ecom_assets.definitions;"
-        "print([name for name in ('fastapi', 'ecom_assets.interfaces.dashboard') if name in sys.modules])"
+        "import sys, ecom_assets.definitions;print([name for name in ('fastapi', "
+        "'ecom_assets.interfaces.dashboard') if name in sys.modules])"
     )
-    done = subprocess.run([ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
 
 
@@ -136,7 +147,9 @@ def test_a_port_that_is_taken_is_named(home: Path) -> None:
         port = server.getsockname()[1]
         result = ecom("ui", "--port", str(port), home=home)
     assert result.exit_code == 2
-    assert result.sentence.startswith(f"The UI cannot listen at 127.0.0.1:{port} (Address already in use")
+    assert result.sentence.startswith(
+        f"The UI cannot listen at 127.0.0.1:{port} (Address already in use"
+    )
 
 
 @pytest.mark.slow

@@ -30,23 +30,34 @@ def events(tmp_path: Path) -> Path:
 
 def run(home: Path, events: Path, postgres: str, *arguments: str) -> CommandResult:
     return ecom(
-        "run", "--events", events, *(arguments or FEW_PUBLISHED), home=home, env={"ECOM_POSTGRES_URL": postgres}
+        "run",
+        "--events",
+        events,
+        *(arguments or FEW_PUBLISHED),
+        home=home,
+        env={"ECOM_POSTGRES_URL": postgres},
     )
 
 
 def publications(postgres_url: str) -> list[tuple[int, int]]:
     """Return number and written rows of each publication."""
     with psycopg.connect(postgres_url) as con:
-        actual = con.execute("SELECT publication_number, written_row_count FROM mart.publication ORDER BY 1").fetchall()
+        actual = con.execute(
+            "SELECT publication_number, written_row_count FROM mart.publication ORDER BY 1"
+        ).fetchall()
     return [(number, written) for number, written in actual]
 
 
 @pytest.mark.slow
-def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, postgres_url: str) -> None:
+def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(
+    home: Path, postgres_url: str
+) -> None:
     small_shop(home)
     result = ecom("run", "--json", home=home, env={"ECOM_POSTGRES_URL": postgres_url})
     assert result.exit_code == 0
-    rows = {name: count for name, count in result.json["tables"].items() if name.startswith("mart.")}
+    rows = {
+        name: count for name, count in result.json["tables"].items() if name.startswith("mart.")
+    }
     answer = result.json["published"]
     assert answer["rows_by_table"] == rows
     written = {name: count for name, count in answer["rows_written_by_table"].items() if count}
@@ -57,14 +68,23 @@ def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, pos
     for contract in MARTS:
         assert content_of(warehouse, contract) == content_of(published, contract)
     with psycopg.connect(postgres_url) as con:
-        schemas = con.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = current_user").fetchall()
-    assert {name for (name,) in schemas} == {"mart", "delivery_ledger", "pg_catalog", "information_schema"}
+        schemas = con.execute(
+            "SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = current_user"
+        ).fetchall()
+    assert {name for (name,) in schemas} == {
+        "mart",
+        "delivery_ledger",
+        "pg_catalog",
+        "information_schema",
+    }
     warehouse.close()
     published.close()
 
 
 @pytest.mark.slow
-def test_running_again_publishes_nothing_and_another_day_its_own(home: Path, events: Path, postgres_url: str) -> None:
+def test_running_again_publishes_nothing_and_another_day_its_own(
+    home: Path, events: Path, postgres_url: str
+) -> None:
     first = run(home, events, postgres_url)
     assert "Published in postgres" in first.out
     assert "serving.postgres_marts" in first.err
@@ -77,13 +97,17 @@ def test_running_again_publishes_nothing_and_another_day_its_own(home: Path, eve
 
 
 @pytest.mark.slow
-def test_a_selection_without_the_publication_does_not_publish(home: Path, events: Path, postgres_url: str) -> None:
+def test_a_selection_without_the_publication_does_not_publish(
+    home: Path, events: Path, postgres_url: str
+) -> None:
     result = run(home, events, postgres_url, "--select", "raw/events", "--json")
     assert result.json["published"] is None
 
 
 @pytest.mark.slow
-def test_marts_that_break_their_contract_are_not_published(home: Path, events: Path, postgres_url: str) -> None:
+def test_marts_that_break_their_contract_are_not_published(
+    home: Path, events: Path, postgres_url: str
+) -> None:
     assert run(home, events, postgres_url).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
@@ -95,11 +119,19 @@ def test_marts_that_break_their_contract_are_not_published(home: Path, events: P
 
 
 @pytest.mark.slow
-def test_a_postgres_that_is_away_fails_the_publication_only(home: Path, events: Path, postgres_url: str) -> None:
-    own_ledger = {"ECOM_POSTGRES_URL": NOWHERE, "ECOM_LEDGER_URL": f"sqlite:///{home}/ledger.sqlite"}
+def test_a_postgres_that_is_away_fails_the_publication_only(
+    home: Path, events: Path, postgres_url: str
+) -> None:
+    own_ledger = {
+        "ECOM_POSTGRES_URL": NOWHERE,
+        "ECOM_LEDGER_URL": f"sqlite:///{home}/ledger.sqlite",
+    }
     result = ecom("run", "--events", events, *FEW_PUBLISHED, home=home, env=own_ledger)
     assert result.exit_code == 1
-    assert "serving/postgres_marts: postgres://shop@127.0.0.1:9/shop cannot be opened: " in result.sentence
+    assert (
+        "serving/postgres_marts: postgres://shop@127.0.0.1:9/shop cannot be opened: "
+        in result.sentence
+    )
     assert result.sentence.endswith("correct ECOM_POSTGRES_URL, or start the server.")
     assert "s3cret" not in result.out + result.err
     rows = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}
@@ -110,35 +142,49 @@ def test_a_postgres_that_is_away_fails_the_publication_only(home: Path, events: 
 
 
 @pytest.mark.slow
-def test_where_the_list_of_erased_people_cannot_be_read_no_rows_are_loaded(home: Path, events: Path) -> None:
+def test_where_the_list_of_erased_people_cannot_be_read_no_rows_are_loaded(
+    home: Path, events: Path
+) -> None:
     result = run(home, events, NOWHERE)
     assert result.exit_code == 1
-    assert "raw/events: The list of erased people is with the ledger in postgres://shop@127.0.0.1:9/shop" in result.err
+    assert (
+        "raw/events: The list of erased people is with the ledger in "
+        "postgres://shop@127.0.0.1:9/shop" in result.err
+    )
     assert "s3cret" not in result.out + result.err
     rows = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}
     assert not rows.get("raw.events")
 
 
 @pytest.mark.slow
-def test_a_warehouse_that_is_the_same_postgres_is_said_and_skipped(home: Path, events: Path, postgres_url: str) -> None:
+def test_a_warehouse_that_is_the_same_postgres_is_said_and_skipped(
+    home: Path, events: Path, postgres_url: str
+) -> None:
     other = f"{postgres_url}&application_name=reader"
     env = {"ECOM_WAREHOUSE": postgres_url, "ECOM_POSTGRES_URL": other}
     result = ecom("run", "--events", events, *FEW_PUBLISHED, home=home, env=env)
     assert result.exit_code == 0
     assert (
-        "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published." in result.out
+        "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was "
+        "published." in result.out
     )
     actual = finding(home, **env)
     assert actual == (True, "ECOM_POSTGRES_URL is the warehouse itself: nothing to publish.")
 
 
 def finding(home: Path, **env: str) -> tuple[bool, str]:
-    (actual,) = [row for row in ecom("doctor", "--json", home=home, env=env).json if row["subject"] == "publishing"]
+    (actual,) = [
+        row
+        for row in ecom("doctor", "--json", home=home, env=env).json
+        if row["subject"] == "publishing"
+    ]
     return actual["ok"], actual["found"]
 
 
 @pytest.mark.slow
-def test_doctor_and_status_know_what_is_published(home: Path, events: Path, postgres_url: str) -> None:
+def test_doctor_and_status_know_what_is_published(
+    home: Path, events: Path, postgres_url: str
+) -> None:
     assert finding(home) == (True, "none set; the marts stay in the warehouse")
     ok, actual = finding(home, ECOM_POSTGRES_URL=postgres_url)
     assert (ok, actual.endswith(" opens; nothing is published there yet.")) == (True, True)
@@ -146,7 +192,10 @@ def test_doctor_and_status_know_what_is_published(home: Path, events: Path, post
     assert (ok, "postgres://shop@127.0.0.1:9/shop cannot be opened" in actual) == (False, True)
     run(home, events, postgres_url)
     env = {"ECOM_POSTGRES_URL": postgres_url}
-    states = {row["table"]: row["published_rows"] for row in ecom("status", "--json", home=home, env=env).json}
+    states = {
+        row["table"]: row["published_rows"]
+        for row in ecom("status", "--json", home=home, env=env).json
+    }
     assert states["mart.sessions"] == 2
     assert states["staging.events"] is None
     shown = ecom("status", home=home, env=env).out.splitlines()[-1]
@@ -167,4 +216,6 @@ def test_the_asset_is_there_where_it_is_set_after_every_mart_and_takes_its_turn(
 
 def test_a_wrong_address_is_refused_at_start() -> None:
     with pytest.raises(SettingError, match="ECOM_POSTGRES_URL is not an address of a Postgres"):
-        build_definitions(Settings(home=Path("never written"), postgres_url="mysql://shop:s3cret@db.example/shop"))
+        build_definitions(
+            Settings(home=Path("never written"), postgres_url="mysql://shop:s3cret@db.example/shop")
+        )

@@ -1,4 +1,7 @@
-"""`ecom run` without options: the sandbox shop, whose true numbers are known. One run serves the whole module."""
+"""`ecom run` without options: the sandbox shop, whose true numbers are known.
+
+One run serves the whole module.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -59,15 +62,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(home, truth, ecom("run", "--json", home=home))
 
 
-def test_each_file_of_the_home_is_kept_private_and_stands_in_the_page_of_operations(shop: Shop) -> None:
+def test_each_file_of_the_home_is_kept_private_and_stands_in_the_page_of_operations(
+    shop: Shop,
+) -> None:
     page = Path("docs/operations.md").read_text(encoding="utf-8")
-    names = {path.name.split("-")[0] for path in shop.home.iterdir()}  # SQLite keeps `-wal` and `-shm` beside a file
+    names = {
+        path.name.split("-")[0] for path in shop.home.iterdir()
+    }  # SQLite keeps `-wal` and `-shm` beside a file
     assert names >= {"dagster", "ledger.sqlite", "operations.sqlite", "warehouse.duckdb"}
     assert [name for name in names if not any(fnmatch(name, kind) for kind in written())] == []
     assert [name for name in [*names, *written()] if f"`{name.rstrip('*')}" not in page] == []
 
 
-def test_the_run_ends_well_and_says_nothing_but_json_and_that_guests_share_an_id(shop: Shop) -> None:
+def test_the_run_ends_well_and_says_nothing_but_json_and_that_guests_share_an_id(
+    shop: Shop,
+) -> None:
     assert shop.output.exit_code == 0
     (warning,) = shop.output.err.splitlines()
     assert warning.startswith("ecom: warning: mart/shared_ids: 1 id")
@@ -93,19 +102,31 @@ def test_it_reports_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     fetched = shop.summary["fetched"]
     assert set(fetched) == {"raw/customers", "raw/stock", "raw/user_order_log"}
     for answer in fetched.values():
-        assert set(answer) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes", "shortfall"}
+        assert set(answer) == {
+            "request_count",
+            "retry_counts",
+            "rate_limit_wait_s",
+            "received_bytes",
+            "shortfall",
+        }
     # One page of stock, and two attempts that failed.
     assert fetched["raw/stock"]["request_count"] == 3
     assert fetched["raw/stock"]["retry_counts"] == {"server_error": 1, "truncated": 1}
     # A report, its file and its increment for three days would be ten requests if all went well.
     assert fetched["raw/user_order_log"]["request_count"] > 10
-    assert fetched["raw/user_order_log"]["retry_counts"]["truncated"] >= 3, "empty, short and cut files"
+    assert fetched["raw/user_order_log"]["retry_counts"]["truncated"] >= 3, (
+        "empty, short and cut files"
+    )
 
 
 def test_segments_and_value_are_of_all_who_ordered(shop: Shop) -> None:
     answer, sales = shop.summary["segments"], shop.summary["sales"]
     assert [segment["segment"] for segment in answer["segments"]] == list(SEGMENTS)
-    assert answer["customers"] == sum(segment["customers"] for segment in answer["segments"]) == sales["customers"]
+    assert (
+        answer["customers"]
+        == sum(segment["customers"] for segment in answer["segments"])
+        == sales["customers"]
+    )
     assert sum(segment["orders"] for segment in answer["segments"]) == sales["orders"]
     # In three days hardly anybody comes again.
     assert answer["value"]["no_model_reason"] in {"no_repeat_orders", "too_few_customers"}
@@ -121,14 +142,19 @@ def test_clean_events_duplicates_and_rejected_rows_are_those_that_were_planted(s
     assert shop.summary["tables"]["raw.events"] == planted["rows"]
     assert shop.summary["tables"]["staging.events"] == planted["clean"]
     assert shop.summary["duplicates"] == planted["duplicates"]
-    assert shop.summary["quarantined"] == {reason: n for reason, n in planted["quarantined"].items() if n}
+    assert shop.summary["quarantined"] == {
+        reason: n for reason, n in planted["quarantined"].items() if n
+    }
 
 
 def visitors_by_hand(folder: Path) -> set[str]:
     """Return the visitors of a shop's clean events by the identity rule in plain Python."""
     con = duckdb.connect()
     con.execute(CHECKED.format(out=folder))
-    columns = "nullif(anonymous_id, ''), nullif(session_id, ''), nullif(user_id, ''), properties->>'previous_id'"
+    columns = (
+        "nullif(anonymous_id, ''), nullif(session_id, ''), nullif(user_id, ''), "
+        "properties->>'previous_id'"
+    )
     rows = con.execute(f"select t, event_id, {columns} from clean").fetchall()
     merged = {former: user for *_, user, former in rows if former}
     guests = [event_id for _, event_id, _, _, user, _ in rows if user == "guest"]
@@ -145,7 +171,9 @@ def test_sessions_and_visitors_are_those_that_were_planted(shop: Shop) -> None:
     assert actual["events"] == shop.truth["events"]["clean"]
     assert actual["sessions"] == shop.truth["sessions"]["total"]
     assert actual["visitors"] == len(visitors_by_hand(shop.home / "sandbox"))
-    assert actual["bounce_rate"] == pytest.approx(1 - actual["engaged_sessions"] / actual["sessions"])
+    assert actual["bounce_rate"] == pytest.approx(
+        1 - actual["engaged_sessions"] / actual["sessions"]
+    )
 
 
 def test_the_funnel_of_sessions_is_the_one_that_was_planted(shop: Shop) -> None:
@@ -160,7 +188,9 @@ def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
     assert actual["refunded_amount"].removeprefix("-") == planted["refunded_amount"]
     assert actual["revenue_amount"] == planted["revenue"]
     lines = planted["order_lines"] + planted["refund_lines"]
-    assert {shop.summary["tables"][f"{layer}.user_order_log"] for layer in ("raw", "staging")} == {lines}
+    assert {shop.summary["tables"][f"{layer}.user_order_log"] for layer in ("raw", "staging")} == {
+        lines
+    }
     assert shop.summary["tables"]["mart.sales"] == lines
 
 
@@ -171,26 +201,38 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(shop: Shop) -
     assert counts, "a shop without a difference proves nothing"
     days = planted["by_date"].values()
     for cause, amounts in actual["causes"].items():
-        assert Decimal(amounts["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
-    assert Decimal(actual["difference_amount"]) == sum(Decimal(cause["amount"]) for cause in actual["causes"].values())
+        assert Decimal(amounts["amount"]) == sum(
+            (Decimal(day.get(cause, "0")) for day in days), Decimal(0)
+        )
+    assert Decimal(actual["difference_amount"]) == sum(
+        Decimal(cause["amount"]) for cause in actual["causes"].values()
+    )
 
 
 def test_a_first_run_and_its_repetition_change_no_published_number(shop: Shop) -> None:
     assert shop.summary["restatements"] == {"changed": 0, "causes": {}, "largest": None}
 
 
-def test_journeys_are_those_of_the_sessions_and_searches_those_that_were_planted(shop: Shop) -> None:
+def test_journeys_are_those_of_the_sessions_and_searches_those_that_were_planted(
+    shop: Shop,
+) -> None:
     actual, searched = shop.summary["journeys"], shop.summary["search"]
     assert actual["sessions"] == shop.truth["sessions"]["total"]
     assert actual["converted_sessions"] == shop.truth["funnel_sessions"]["purchase"]
     assert searched["searches"] == shop.truth["events"]["clean_by_type"]["search"]
     assert 0 < searched["click_rate"] < 1
-    assert [term["search_term"] for term in searched["top_terms"] if term["search_term"] not in QUERIES] == []
+    assert [
+        term["search_term"] for term in searched["top_terms"] if term["search_term"] not in QUERIES
+    ] == []
 
 
 def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
     actual = shop.summary["inventory"]
-    assert (actual["as_of"], actual["products"], actual["unreadable_lines"]) == ("2026-01-03", 480, 0)
+    assert (actual["as_of"], actual["products"], actual["unreadable_lines"]) == (
+        "2026-01-03",
+        480,
+        0,
+    )
     stock = pq.read_table(shop.home / "sandbox" / "catalogue.parquet").column("stock").to_pylist()
     assert actual["alerts"]["out_of_stock"] == sum(count == 0 for count in stock) > 0
     assert actual["alerts"]["dead"] == 0, "three days of sales are too few"
@@ -201,8 +243,12 @@ def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) 
     assert actual["unit"] == "order"
     for channels in actual["models"].values():
         assert sum(channel["credit"] for channel in channels) == pytest.approx(planted["orders"])
-        assert sum(Decimal(channel["revenue_amount"]) for channel in channels) == Decimal(planted["revenue"])
-        assert {channel["channel"] for channel in channels} <= {*CHANNELS}, "who buys here was seen here"
+        assert sum(Decimal(channel["revenue_amount"]) for channel in channels) == Decimal(
+            planted["revenue"]
+        )
+        assert {channel["channel"] for channel in channels} <= {*CHANNELS}, (
+            "who buys here was seen here"
+        )
 
 
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
@@ -218,27 +264,37 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
     actual, tables = shop.summary["customers"], shop.summary["tables"]
     assert (actual["count"], actual["as_of"]) == (planted["customers"], "2026-01-03")
     assert tables["staging.customers"] == planted["customers"]
-    # Two pages: the API adds a copy and an invalid record to each, and a conflicting copy to one of them.
+    # Two pages: the API adds a copy and an invalid record to each, and a conflicting copy to one of
+    # them.
     assert tables["raw.customers"] == planted["records"] + 5
     assert tables["staging.quarantined_customers"] == 2
-    assert {sum(actual[name].values()) for name in ("tiers", "segments", "quality_bands")} == {planted["customers"]}
+    assert {sum(actual[name].values()) for name in ("tiers", "segments", "quality_bands")} == {
+        planted["customers"]
+    }
     flaws = planted["flaws"]
-    # An empty name costs 20 points, and half of the missing dates are two; every other flaw costs 10.
-    assert flaws["empty_name"] <= actual["quality_bands"]["medium"] <= flaws["empty_name"] + flaws["missing_date"]
+    # An empty name costs 20 points, and half of the missing dates are two; every other flaw costs
+    # 10.
+    assert (
+        flaws["empty_name"]
+        <= actual["quality_bands"]["medium"]
+        <= flaws["empty_name"] + flaws["missing_date"]
+    )
     assert actual["quality_bands"]["low"] == 0
 
 
 def test_every_check_ran_and_passed_but_the_one_that_warns_of_the_guests(shop: Shop) -> None:
     result = shop.summary["checks"]
     assert (result["passed"], result["failed"]) == (check_count(Settings(home=shop.home)) - 1, [])
-    assert [(warned["table"], warned["name"], warned["observed"]) for warned in result["warned"]] == [
-        ("mart/shared_ids", "ids_are_not_shared", 1)
-    ]
+    assert [
+        (warned["table"], warned["name"], warned["observed"]) for warned in result["warned"]
+    ] == [("mart/shared_ids", "ids_are_not_shared", 1)]
 
 
 @pytest.mark.slow
 def test_running_again_changes_no_number_and_prints_the_same(shop: Shop, tmp_path: Path) -> None:
-    home = shutil.copytree(shop.home, tmp_path / "home")  # the other tests look at what one run left
+    home = shutil.copytree(
+        shop.home, tmp_path / "home"
+    )  # the other tests look at what one run left
     again = ecom("run", home=home)
     assert again.exit_code == 0
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
@@ -247,7 +303,11 @@ def test_running_again_changes_no_number_and_prints_the_same(shop: Shop, tmp_pat
     assert f"Checks: {check_count(Settings(home=home)) - 1} passed, 0 failed" in again.out
     assert f"Tables in duckdb://{home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
-    lines = [line for line in again.err.splitlines()[1:] if not line.startswith("ecom: warning: mart/shared_ids")]
+    lines = [
+        line
+        for line in again.err.splitlines()[1:]
+        if not line.startswith("ecom: warning: mart/shared_ids")
+    ]
     assert sorted(line.split()[0] for line in lines) == sorted([*TABLES, *SENT])
 
 
@@ -268,10 +328,16 @@ def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "published_rows": type(None),
     }
     counts = shop.summary["tables"]
-    assert {row["table"]: row["rows"] for row in rows if row["last_run_id"]} == {name: counts[name] for name in TABLES}
-    newest = {row["table"]: row["newest_day"] for row in rows if row["rows"] and row["table"] not in UNCUT}
+    assert {row["table"]: row["rows"] for row in rows if row["last_run_id"]} == {
+        name: counts[name] for name in TABLES
+    }
+    newest = {
+        row["table"]: row["newest_day"] for row in rows if row["rows"] and row["table"] not in UNCUT
+    }
     assert newest.pop("mart.customer_retention") == "2025-12-29"
-    assert newest.pop("export.dead_letters") == "2026-01-01", "GA4 takes no event of more than 72 hours ago"
+    assert newest.pop("export.dead_letters") == "2026-01-01", (
+        "GA4 takes no event of more than 72 hours ago"
+    )
     assert set(newest.values()) == {"2026-01-03"}
 
 
@@ -289,15 +355,37 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "fix": str}
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
-        "settings", "versions", "disk", "privacy", "warehouse", "events", "event ids", "orders", "customers",
-        "dagster", "requests", "alerts", "lineage", "publishing", "api", "keys",
-    ]  # fmt: skip
+        "settings",
+        "versions",
+        "disk",
+        "privacy",
+        "warehouse",
+        "events",
+        "event ids",
+        "orders",
+        "customers",
+        "dagster",
+        "requests",
+        "alerts",
+        "lineage",
+        "publishing",
+        "api",
+        "keys",
+    ]
     assert output.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}
 
 
 def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> None:
-    values = ("explain", "mart.engagement_daily", "--column", "session_count", "--limit", "1", "--json")
+    values = (
+        "explain",
+        "mart.engagement_daily",
+        "--column",
+        "session_count",
+        "--limit",
+        "1",
+        "--json",
+    )
     result = ecom(*values, home=shop.home).json
     number, made = result["number"], result["made_of"]
     assert number["value"] == shop.summary["sessions"]["sessions"]

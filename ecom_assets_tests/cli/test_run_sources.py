@@ -1,8 +1,8 @@
 """Which sources a run is given does not decide what the numbers are made of: what is stored does.
 
-Two runs, each with one source, leave the tables that one run with both leaves, whichever comes first. In the shop,
-people visit and buy on the days before today; orders begin two days before the events, and the last order day has no
-events.
+Two runs, each with one source, leave the tables that one run with both leaves, whichever comes
+first. In the shop, people visit and buy on the days before today; orders begin two days before the
+events, and the last order day has no events.
 """
 
 import json
@@ -29,26 +29,54 @@ DAYS = [TODAY - timedelta(days=n) for n in range(6, -1, -1)]
 EVENTS = "\n".join(
     [
         HEADER,
-        *(f"e{day}-{who},{who},{rest}" for day in DAYS[2:6] for who, rest in [
-            ("ann", f"product_view,{day}T10:00:00Z,i1,hats,s1,https://shop.example/?utm_source=news&utm_medium=email,,"),
-            ("ben", f"product_view,{day}T11:00:00Z,i2,hats,s2,https://shop.example/,https://www.google.com/,"),
-        ]),
-        *(f"p{day},ann,purchase,{day}T10:05:00Z,i1,hats,s1,https://shop.example/done,,20.00" for day in DAYS[2:6]),
+        *(
+            f"e{day}-{who},{who},{rest}"
+            for day in DAYS[2:6]
+            for who, rest in [
+                (
+                    "ann",
+                    f"product_view,{day}T10:00:00Z,i1,hats,s1,https://shop.example/?utm_source=news&utm_medium=email,,",
+                ),
+                (
+                    "ben",
+                    f"product_view,{day}T11:00:00Z,i2,hats,s2,https://shop.example/,https://www.google.com/,",
+                ),
+            ]
+        ),
+        *(
+            f"p{day},ann,purchase,{day}T10:05:00Z,i1,hats,s1,https://shop.example/done,,20.00"
+            for day in DAYS[2:6]
+        ),
         "",
     ]
-)  # fmt: skip
+)
 ORDERS = "\n".join(
     [
         ORDER_HEADER,
-        *(f"{n},l{n},{day}T10:06:00Z,1,Ulm,ann,A,B,i1,Hat,1,18.50,shipped" for n, day in enumerate(DAYS[:5], start=1)),
-        *(f"{n},l{n},{day}T12:00:00Z,1,Ulm,cem,C,D,i3,Cap,2,30,shipped" for n, day in enumerate(DAYS[:2], start=20)),
+        *(
+            f"{n},l{n},{day}T10:06:00Z,1,Ulm,ann,A,B,i1,Hat,1,18.50,shipped"
+            for n, day in enumerate(DAYS[:5], start=1)
+        ),
+        *(
+            f"{n},l{n},{day}T12:00:00Z,1,Ulm,cem,C,D,i3,Cap,2,30,shipped"
+            for n, day in enumerate(DAYS[:2], start=20)
+        ),
         f"30,l30,{DAYS[6]}T00:00:01Z,2,Bonn,ben,E,F,i2,Fez,1,9,shipped",
         "",
     ]
 )
-PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "events"),
-         ("orders", "customers"), ("customers", "orders"), ("events", "stock"), ("orders", "stock"),
-         ("stock", "events"), ("stock", "orders")]  # fmt: skip
+PAIRS = [
+    ("events", "orders"),
+    ("orders", "events"),
+    ("events", "customers"),
+    ("customers", "events"),
+    ("orders", "customers"),
+    ("customers", "orders"),
+    ("events", "stock"),
+    ("orders", "stock"),
+    ("stock", "events"),
+    ("stock", "orders"),
+]
 OF_RUNS: dict[str, str] = {
     "restatements": "the log of what changed from run to run",
     "calendar": "one row per day of any run over orders",
@@ -65,18 +93,34 @@ class Shop:
         self.api = api
         for name, text in {"events": EVENTS, "orders": ORDERS}.items():
             (folder / f"{name}.csv").write_text(text)
-        (folder / "stock.csv").write_text("product_id,category,stock\ni1,hats,3\ni2,hats,900\ni9,hats,0\n")
+        (folder / "stock.csv").write_text(
+            "product_id,category,stock\ni1,hats,3\ni2,hats,900\ni9,hats,0\n"
+        )
         self.known: dict[tuple[str, ...], dict[str, list[str]]] = {}
 
     def run(self, home: Path, *sources: str, only: str = "") -> CommandResult:
         """Run over some sources, and require that all is well; `only` selects tables."""
-        arguments = [word for name in ("events", "orders") if name in sources for word in (f"--{name}", f"{name}.csv")]
+        arguments = [
+            word
+            for name in ("events", "orders")
+            if name in sources
+            for word in (f"--{name}", f"{name}.csv")
+        ]
         env = {"ECOM_CATALOGUE": str(self.folder / "stock.csv")} if "stock" in sources else {}
         if "customers" in sources:
-            env |= {"ECOM_CUSTOMER_API_URL": self.api.api_url, "ECOM_CUSTOMER_API_KEY": self.api.key}
-        days = ("--from", str(DAYS[0]), "--to", str(TODAY)) if {"customers", "stock"} & {*sources} else ()
+            env |= {
+                "ECOM_CUSTOMER_API_URL": self.api.api_url,
+                "ECOM_CUSTOMER_API_KEY": self.api.key,
+            }
+        days = (
+            ("--from", str(DAYS[0]), "--to", str(TODAY))
+            if {"customers", "stock"} & {*sources}
+            else ()
+        )
         chosen = ("--select", only) if only else ()
-        result = ecom("run", "--json", *arguments, *days, *chosen, home=home, cwd=self.folder, env=env)
+        result = ecom(
+            "run", "--json", *arguments, *days, *chosen, home=home, cwd=self.folder, env=env
+        )
         assert result.exit_code == 0, result.err
         return result
 
@@ -92,7 +136,10 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    records = [person | {"id": who} for person, who in zip(people(1, 2, 3), ("ann", "ben", "dan"), strict=True)]
+    records = [
+        person | {"id": who}
+        for person, who in zip(people(1, 2, 3), ("ann", "ben", "dan"), strict=True)
+    ]
     with CustomerService(records) as api:
         yield Shop(tmp_path_factory.mktemp("sources"), api)
 
@@ -111,7 +158,9 @@ def rows(home: Path, table: type[Table]) -> list[str]:
         actual: list[dict[str, Any]] = engine.table(table).to_pyarrow().to_pylist()
     finally:
         engine.close()
-    return sorted(str({name: value for name, value in row.items() if name != "fetched_at"}) for row in actual)
+    return sorted(
+        str({name: value for name, value in row.items() if name != "fetched_at"}) for row in actual
+    )
 
 
 @pytest.mark.slow
@@ -129,7 +178,9 @@ def test_sales_stay_those_of_orders_when_only_events_are_run(shop: Shop) -> None
 @pytest.mark.slow
 @pytest.mark.xdist_group("cli_sources")
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop: Shop, first: str, second: str) -> None:
+def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(
+    shop: Shop, first: str, second: str
+) -> None:
     together = "+".join(sorted((first, second)))
     # A catalogue alone is nothing to run over.
     runs = [
@@ -142,7 +193,9 @@ def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop:
 
 
 @pytest.mark.slow
-def test_orders_of_an_earlier_run_stay_the_source_of_sales_and_are_named_by_every_answer(shop: Shop) -> None:
+def test_orders_of_an_earlier_run_stay_the_source_of_sales_and_are_named_by_every_answer(
+    shop: Shop,
+) -> None:
     home = shop.folder / "answers"
     shop.run(home, "events", "orders")
     before = rows(home, ProductPerformance)
@@ -153,7 +206,9 @@ def test_orders_of_an_earlier_run_stay_the_source_of_sales_and_are_named_by_ever
     assert rows(home, ProductPerformance) == before
     assert rows(home, Restatements) == []
     noted = json.loads((home / "own_data.json").read_text())
-    assert noted["paths"] == {name: str(shop.folder / f"{name}.csv") for name in ("events", "orders")}
+    assert noted["paths"] == {
+        name: str(shop.folder / f"{name}.csv") for name in ("events", "orders")
+    }
     assert noted["sources"] == ["events", "orders"]
 
 

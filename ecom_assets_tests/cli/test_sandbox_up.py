@@ -1,4 +1,6 @@
-"""`ecom sandbox up` in a process of its own: all stand-ins answer, faults can be set over HTTP, Ctrl-C ends it."""
+"""`ecom sandbox up` in a process of its own: all stand-ins answer, faults can be set over HTTP,
+Ctrl-C ends it.
+"""
 
 import json
 import signal
@@ -29,27 +31,44 @@ def home(tmp_path: Path) -> Path:
 def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
     with subprocess.Popen(
-        [*ECOM, *arguments], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*ECOM, *arguments],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
         for name, value in answer.items():
             monkeypatch.setenv(name, value)
         # Its faults come with Retry-After: 1, which nobody needs to wait for here.
-        calm = requests.put(f"{answer['ECOM_ORDER_API_URL']}/control/faults", json={"every": 0}, timeout=TIMEOUT_S)
+        calm = requests.put(
+            f"{answer['ECOM_ORDER_API_URL']}/control/faults", json={"every": 0}, timeout=TIMEOUT_S
+        )
         control = answer["ECOM_CUSTOMER_API_URL"].replace("/api/customers", "/control/faults")
         before = requests.get(control, timeout=TIMEOUT_S).json()
         refused = requests.put(control, json={"retry_afterr": "0"}, timeout=TIMEOUT_S)
         requests.put(control, json={"malformed_pages": 1}, timeout=TIMEOUT_S).raise_for_status()
         fetched = fetch_customers(load_settings(home=home))
-        tools = [f"{answer[f'ECOM_{tool}_URL']}/control" for tool in ("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")]
-        held = [requests.get(f"{tool}/held", timeout=TIMEOUT_S).json()["taken_count"] for tool in tools]
-        chances = [requests.get(f"{tool}/faults", timeout=TIMEOUT_S).json()["chance"]["share"] for tool in tools]
+        tools = [
+            f"{answer[f'ECOM_{tool}_URL']}/control"
+            for tool in ("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")
+        ]
+        held = [
+            requests.get(f"{tool}/held", timeout=TIMEOUT_S).json()["taken_count"] for tool in tools
+        ]
+        chances = [
+            requests.get(f"{tool}/faults", timeout=TIMEOUT_S).json()["chance"]["share"]
+            for tool in tools
+        ]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, out, err) == (0, "", "")
     assert (calm.status_code, before["every"] > 0, refused.status_code) == (200, True, 400)
-    assert "retry_afterr='0' is not a fault; the faults are latency_s, rate_limited," in refused.json()["error"]
+    assert (
+        "retry_afterr='0' is not a fault; the faults are latency_s, rate_limited,"
+        in refused.json()["error"]
+    )
     assert (len(fetched.customers), len(fetched.quarantined)) == (20, 1)
     assert (held, chances) == ([0] * 4, [0.1] * 4)
 

@@ -1,4 +1,6 @@
-"""`ecom sessions`, sessions from files; and `--session-rule` in every question that knows sessions."""
+"""`ecom sessions`, sessions from files;
+and `--session-rule` in every question that knows sessions.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from ecom_assets.behaviour.questions.answer import QuestionAnswer
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets_tests.command import HEADER, ecom, real_file, shape
 
-# Ann views at 10:00 and 10:30 (exactly the timeout, so one session), Bob at 10:00 and 10:31 (two sessions).
+# Ann views at 10:00 and 10:30 (exactly the timeout, so one session), Bob at 10:00 and 10:31 (two
+# sessions).
 STORY = """\
 a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
 a2,ann,page_view,2026-01-01T10:30:00Z,,,s1,https://shop.example/,,
@@ -42,36 +45,57 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
 
 
 def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
-    assert ecom("sessions", "--events", events, "--json", "--idle", "29m", home=home).json["sessions"] == 4
-    assert ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"] == 2
+    assert (
+        ecom("sessions", "--events", events, "--json", "--idle", "29m", home=home).json["sessions"]
+        == 4
+    )
+    assert (
+        ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"]
+        == 2
+    )
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
+@pytest.mark.parametrize(
+    "rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"]
+)
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     result = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
     assert result.exit_code == 0
     # Two rules trust the source's ids, of which there are two.
     assert result.json["sessions"] == (2 if rule in {"snowplow", "source"} else 3)
-    assert ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json == result.json
+    assert (
+        ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json
+        == result.json
+    )
 
 
-def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(home: Path, events: Path) -> None:
+def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(
+    home: Path, events: Path
+) -> None:
     parquet, csv = home.parent / "out.parquet", home.parent / "out.csv"
     result = ecom("sessions", "--events", events, "--out", parquet, home=home)
     assert result.exit_code == 0
     assert result.out.endswith(f"Written to {parquet}.\nRows: 4 read, all counted\n")
-    assert ecom("sessions", "--events", events, "--out", csv, "--json", home=home).json["sessions"] == 3
+    assert (
+        ecom("sessions", "--events", events, "--out", csv, "--json", home=home).json["sessions"]
+        == 3
+    )
     for table in (pyarrow.parquet.read_table(parquet), pyarrow.csv.read_csv(csv)):
         assert table.column_names == list(Sessions.columns)
         assert table["visitor_id"].to_pylist().count("bob") == 2
-    assert sorted(path.name for path in home.parent.iterdir()) == ["out.csv", "out.parquet", "story.csv"]
+    assert sorted(path.name for path in home.parent.iterdir()) == [
+        "out.csv",
+        "out.parquet",
+        "story.csv",
+    ]
 
 
 def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> None:
     more = home.parent / "more.csv"
     more.write_text(
-        f"{HEADER}\n{STORY.replace(',ann', ',eva').replace(',bob', ',kim').replace(',s', ',t')}".replace(
+        f"{HEADER}\n"
+        f"{STORY.replace(',ann', ',eva').replace(',bob', ',kim').replace(',s', ',t')}".replace(
             "\na", "\nc"
         ).replace("\nb", "\nd")
     )
@@ -88,7 +112,13 @@ def test_rees46_has_the_visitors_of_its_readme(home: Path) -> None:
 @pytest.mark.slow
 def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
     result = ecom(
-        "sessions", "--events", real_file("otto_sessions.jsonl"), "--mapping", "otto", "--json", home=home
+        "sessions",
+        "--events",
+        real_file("otto_sessions.jsonl"),
+        "--mapping",
+        "otto",
+        "--json",
+        home=home,
     ).json
     assert (result["events"], result["visitors"]) == (862, 20)
 
@@ -96,7 +126,9 @@ def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
 @pytest.mark.slow
 def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
     shop = home.parent / "shop"
-    output = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home)
+    output = ecom(
+        "sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home
+    )
     assert (output.exit_code, output.err) == (0, "")
     assert output.json["settings"] == {
         "seed": 7,
@@ -115,29 +147,54 @@ def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
 @pytest.mark.slow
 def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> None:
     events.write_text(
-        events.read_text() + "c1,cid,search,2026-01-02T23:55:00Z,,,s3,,,\nc2,cid,search,2026-01-03T00:05:00Z,,,s3,,,\n"
+        events.read_text()
+        + "c1,cid,search,2026-01-02T23:55:00Z,,,s3,,,\nc2,cid,search,2026-01-03T00:05:00Z,,,s3,,,\n"
     )
     counts = {
-        arguments: ecom("sessions", "--events", events, *arguments, "--json", home=home).json["sessions"]
+        arguments: ecom("sessions", "--events", events, *arguments, "--json", home=home).json[
+            "sessions"
+        ]
         for arguments in (
-            (), ("--to", "2026-01-01"), ("--from", "2026-01-03"), ("--last", "2d"), ("--where", "event_type = search"),
+            (),
+            ("--to", "2026-01-01"),
+            ("--from", "2026-01-03"),
+            ("--last", "2d"),
+            ("--where", "event_type = search"),
             ("--from", "2026-01-03", "--timezone", "Europe/Berlin"),
         )
-    }  # fmt: skip
+    }
     assert list(counts.values()) == [4, 3, 0, 1, 1, 1]
-    result = ecom("sessions", "--events", events, "--rule", "source", "--to", "2026-01-01", "--json", home=home).json
-    assert (result["visitors"], result["sessions"], result["definition"]["last_date"]) == (2, 2, "2026-01-01")
+    result = ecom(
+        "sessions",
+        "--events",
+        events,
+        "--rule",
+        "source",
+        "--to",
+        "2026-01-01",
+        "--json",
+        home=home,
+    ).json
+    assert (result["visitors"], result["sessions"], result["definition"]["last_date"]) == (
+        2,
+        2,
+        "2026-01-01",
+    )
     later = ecom("sessions", "--events", events, "--from", "2027-01-01", home=home)
     assert later.err == (
-        "ecom: warning: The data are of 2026-01-01 to 2026-01-03, so nothing is known of days from 2027-01-01 on.\n"
+        "ecom: warning: The data are of 2026-01-01 to 2026-01-03, so nothing is known of days "
+        "from 2027-01-01 on.\n"
     )
     assert later.out.startswith("Nothing is known of these days.\n")
     unknown = ecom("sessions", "--events", events, "--from", "2027-01-01", "--json", home=home).json
-    assert {unknown[name] for name in ("events", "visitors", "sessions", "engaged_sessions", "bounce_rate")} == {None}
+    assert {
+        unknown[name]
+        for name in ("events", "visitors", "sessions", "engaged_sessions", "bounce_rate")
+    } == {None}
 
 
-# Ann's source session s1 is silent for an hour; s2 begins at the very second at which s3 of hers does, elsewhere.
-# Bob's phone carries on Ann's s4. Cid has no session id, and an hour of silence.
+# Ann's source session s1 is silent for an hour; s2 begins at the very second at which s3 of hers
+# does, elsewhere. Bob's phone carries on Ann's s4. Cid has no session id, and an hour of silence.
 RULES_STORY = """\
 a1,ann,page_view,2026-01-01T08:00:00Z,,,s1,https://shop.example/?utm_source=x&utm_medium=email,,
 a2,ann,purchase,2026-01-01T09:00:00Z,,,s1,https://shop.example/,,10
@@ -170,11 +227,15 @@ def ask(home: Path, command: str, *arguments: str) -> Any:
         ("source", 6, [5, 2]),
     ],
 )
-def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, sessions: int, funnel: list[int]) -> None:
+def test_each_rule_gives_its_sessions_in_each_question(
+    home: Path, rule: str, sessions: int, funnel: list[int]
+) -> None:
     arguments = ("--session-rule", rule)
     totals = ask(home, "sessions", *arguments)
     assert (totals["sessions"], totals["visitors"], totals["events"]) == (sessions, 3, 8)
-    steps = ask(home, "funnel", "--steps", "page_view,purchase", "--per", "session", *arguments)["steps"]
+    steps = ask(home, "funnel", "--steps", "page_view,purchase", "--per", "session", *arguments)[
+        "steps"
+    ]
     assert [step["count"] for step in steps] == funnel
     journeys = ask(home, "journeys", *arguments)
     assert (journeys["sessions"], journeys["definition"]["session_rule"]) == (sessions, rule)
@@ -184,7 +245,8 @@ def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, se
 
 @pytest.mark.slow
 def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path) -> None:
-    # By the silence, Ann bought in a visit of its own, from nowhere; by the source's id, in that of the letter.
+    # By the silence, Ann bought in a visit of its own, from nowhere; by the source's id, in that of
+    # the letter.
     assert ask(home, "attribution", "--model", "last")["channels"] == [
         {"channel": "Direct", "credit": 3.0, "revenue": 60.0, "removal_effect": None}
     ]
@@ -201,7 +263,10 @@ def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path)
 @pytest.mark.parametrize("command", ["segments", "value"])
 def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str) -> None:
     actual = ask(home, command, "--session-rule", "source")
-    assert (actual["definition"]["source"], actual["definition"]["session_rule"]) == ("purchase_events", "source")
+    assert (actual["definition"]["source"], actual["definition"]["session_rule"]) == (
+        "purchase_events",
+        "source",
+    )
     assert actual["customers"] == 2  # the shared session is Ann's
 
 

@@ -1,4 +1,6 @@
-"""Two processes and one warehouse: the second waits its turn, and says for whom; or says who holds it, and ends."""
+"""Two processes and one warehouse: the second waits its turn, and says for whom;
+or says who holds it, and ends.
+"""
 
 import subprocess
 import sys
@@ -28,10 +30,12 @@ def home(tmp_path: Path) -> Path:
 def held(home: Path) -> Iterator[subprocess.Popen[str]]:
     """Let another process have the warehouse open until it is killed."""
     script = (
-        f"import duckdb, time; con = duckdb.connect({str(home / 'warehouse.duckdb')!r}); print('open', flush=True); "
-        "time.sleep(600)"
+        f"import duckdb, time; con = duckdb.connect({str(home / 'warehouse.duckdb')!r}); "
+        "print('open', flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield process
@@ -47,7 +51,9 @@ def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None
     with held(home) as other:
         program = [*ECOM, *map(str, arguments(home))]
         env = environment(home)
-        with subprocess.Popen(program, env=env, cwd=home.parent, stderr=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen(
+            program, env=env, cwd=home.parent, stderr=subprocess.PIPE, text=True
+        ) as run:
             assert run.stderr is not None
             line = next(line.strip() for line in run.stderr if "waiting for" in line)
             other.kill()
@@ -60,16 +66,20 @@ def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None
 
 @pytest.mark.slow
 def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(home: Path) -> None:
-    """Between looking at the warehouse and the first step nobody holds it: another process may take it there."""
+    """Between looking at the warehouse and the first step nobody holds it:
+    another process may take it there.
+    """
     snatch = (
         "import subprocess, sys, time\n"
         "from ecom_assets.cli import platform_run\n"
         "looked = platform_run._open_for\n"
         "def taken(*given):\n"
         "    result = looked(*given)\n"
-        f'    code = "import duckdb, time; con = duckdb.connect({str(home / "warehouse.duckdb")!r}); '
+        '    code = "import duckdb, time; '
+        f"con = duckdb.connect({str(home / 'warehouse.duckdb')!r}); "
         "print('open', flush=True); time.sleep(600)\"\n"
-        "    platform_run.other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)\n"
+        "    platform_run.other = subprocess.Popen("
+        "[sys.executable, '-c', code], stdout=subprocess.PIPE)\n"
         "    platform_run.other.stdout.readline()\n"
         "    return result\n"
         "platform_run._open_for = taken\n"
@@ -81,8 +91,14 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
     )
     program = [sys.executable, "-c", snatch, *map(str, arguments(home))]
     env = environment(home, {"ECOM_WAREHOUSE_PATIENCE_S": "1"})
-    done = subprocess.run(program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240)
-    answer = [line for line in done.stderr.splitlines() if "is in use by process" in line and "waiting" not in line]
+    done = subprocess.run(
+        program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240
+    )
+    answer = [
+        line
+        for line in done.stderr.splitlines()
+        if "is in use by process" in line and "waiting" not in line
+    ]
     assert done.returncode == 1
     assert len(answer) == 1, done.stderr
     assert "Checks:" not in done.stdout
@@ -93,11 +109,15 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
 def test_two_runs_at_once_both_do_their_work(home: Path) -> None:
     started = [
         subprocess.Popen(
-            [*ECOM, *map(str, arguments(home))], env=environment(home), cwd=home.parent, stderr=subprocess.PIPE,
-            text=True, stdout=subprocess.DEVNULL,
+            [*ECOM, *map(str, arguments(home))],
+            env=environment(home),
+            cwd=home.parent,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdout=subprocess.DEVNULL,
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     began = time.monotonic()
     errors = [process.communicate(timeout=240)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], errors

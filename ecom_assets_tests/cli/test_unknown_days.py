@@ -1,6 +1,7 @@
 """What `ecom run` says of days of which nothing is known, and of tables that a run did not compute.
 
-A shop has one visit with a purchase of 10.00, and an order of 20.00, on each day from 1 to 4 March 2026.
+A shop has one visit with a purchase of 10.00, and an order of 20.00, on each day from 1 to 4 March
+2026.
 """
 
 from pathlib import Path
@@ -13,8 +14,8 @@ from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 
 DAYS = [f"2026-03-0{day}" for day in range(1, 5)]
 TABLES = (
-    '+key:"mart/engagement_daily" or +key:"mart/revenue_daily" or +key:"mart/purchase_revenue_daily" '
-    'or +key:"mart/conversion_funnel"'
+    '+key:"mart/engagement_daily" or +key:"mart/revenue_daily" or '
+    '+key:"mart/purchase_revenue_daily" or +key:"mart/conversion_funnel"'
 )
 EMPTY = ("--from", "2026-05-01", "--to", "2026-05-02")
 
@@ -22,8 +23,12 @@ EMPTY = ("--from", "2026-05-01", "--to", "2026-05-02")
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
-    visits = [f"v{day},ann,purchase,{day}T10:00:00Z,i1,hats,s,https://s.example/,,10.00" for day in DAYS]
-    lines = [f"{n},l{n},{day}T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped" for n, day in enumerate(DAYS)]
+    visits = [
+        f"v{day},ann,purchase,{day}T10:00:00Z,i1,hats,s,https://s.example/,,10.00" for day in DAYS
+    ]
+    lines = [
+        f"{n},l{n},{day}T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped" for n, day in enumerate(DAYS)
+    ]
     (folder / "events.csv").write_text("\n".join((HEADER, *visits, "")))
     (folder / "orders.csv").write_text("\n".join((ORDER_HEADER, *lines, "")))
     return folder
@@ -41,10 +46,15 @@ def test_days_without_data_are_not_known(shop: Path) -> None:
     summary = ecom(*given(shop), *EMPTY, "--select", TABLES, "--json", home=home).json
     days = {"reason": "not_known", "known_from": DAYS[0], "known_to": DAYS[-1]}
     assert summary["unknown"] == {"events": days, "orders": days}
-    assert [summary[part] for part in ("sessions", "funnels", "search", "reconciliation")] == [None] * 4
+    assert [summary[part] for part in ("sessions", "funnels", "search", "reconciliation")] == [
+        None
+    ] * 4
     assert {summary["sales"][name] for name in ("orders", "customers", "revenue_amount")} == {None}
     shown = ecom(*given(shop), *EMPTY, "--select", TABLES, home=home)
-    assert "Events: not known. No events were received of these days; there are some from 2026-03-01" in shown.out
+    assert (
+        "Events: not known. No events were received of these days; there are some from 2026-03-01"
+        in shown.out
+    )
     assert "Sales: not known of these days" in shown.out
     assert "0 clean events" not in shown.out
     assert "0 orders" not in shown.out
@@ -59,7 +69,9 @@ def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     assert "Orders: not known." in result.out
 
 
-def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_runs(shop: Path) -> None:
+def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_runs(
+    shop: Path,
+) -> None:
     few = {"ECOM_ORDER_CUSTOMERS_OVER": "3"}
     result = ecom(*given(shop), "--select", '+key:"mart/revenue_daily"', home=shop / "few", env=few)
     assert result.exit_code == 1
@@ -69,7 +81,9 @@ def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_r
 
 
 def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path) -> None:
-    """The rows are accounted for, so that the number of refused ones is known, and no number of sessions is."""
+    """The rows are accounted for, so that the number of refused ones is known,
+    and no number of sessions is.
+    """
     result = ecom(*given(shop), "--select", "+mart/event_accounting_daily", home=shop / "stopped")
     assert result.exit_code == 0, result.err
     assert "Events: not computed. raw.events has rows of these days" in result.out
@@ -106,9 +120,21 @@ def test_the_mean_of_sales_before_a_stock_is_over_the_days_that_are_known(tmp_pa
     (tmp_path / "orders.csv").write_text("\n".join((ORDER_HEADER, *lines, "")))
     (tmp_path / "stock.csv").write_text("product_id,category,stock,lead_time_days\ni1,hats,6,30\n")
     env = {"ECOM_CATALOGUE": str(tmp_path / "stock.csv"), "ECOM_EMPTY_DAYS": "unknown"}
-    arguments = ("run", "--json", "--orders", tmp_path / "orders.csv", "--select", '+key:"mart/inventory_alerts"')
+    arguments = (
+        "run",
+        "--json",
+        "--orders",
+        tmp_path / "orders.csv",
+        "--select",
+        '+key:"mart/inventory_alerts"',
+    )
     assert ecom(*arguments, home=tmp_path / "home", env=env).json["success"]
-    days = "SELECT sold_item_count, sales_days_count, daily_sold_items, days_of_cover FROM mart.inventory_alerts"
+    days = (
+        "SELECT sold_item_count, sales_days_count, daily_sold_items, days_of_cover FROM "
+        "mart.inventory_alerts"
+    )
     assert queried(tmp_path / "home", days) == [(24, 24, 1.0, 6.0)]
-    assert ecom(*arguments, home=tmp_path / "zero", env=env | {"ECOM_EMPTY_DAYS": "zero"}).json["success"]
+    assert ecom(*arguments, home=tmp_path / "zero", env=env | {"ECOM_EMPTY_DAYS": "zero"}).json[
+        "success"
+    ]
     assert queried(tmp_path / "zero", days) == [(24, 28, 24 / 28, 7.0)]

@@ -32,7 +32,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def ask(home: Path, *arguments: str | Path, env: dict[str, str] | None = None) -> CommandResult:
-    return ecom("trend", "--events", home.parent / "story.csv", *COUNTS, *arguments, home=home, env=env)
+    return ecom(
+        "trend", "--events", home.parent / "story.csv", *COUNTS, *arguments, home=home, env=env
+    )
 
 
 def values(result: CommandResult) -> list[list[float]]:
@@ -74,15 +76,23 @@ def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
 
 def test_a_segment_is_as_of_the_last_day_of_the_question(home: Path) -> None:
     """On the 3rd Ann had bought once only."""
-    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-03")) == [[0], [0]]
-    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-04")) == [[1], [2]]
+    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-03")) == [
+        [0],
+        [0],
+    ]
+    assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-04")) == [
+        [1],
+        [2],
+    ]
 
 
 @pytest.mark.slow
 def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
     (home.parent / "odd.yaml").write_text("odd: {not: {did: purchas}}\n")
     result = ask(home, "--segment", home.parent / "odd.yaml").json
-    assert result["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
+    assert result["warnings"] == [
+        "No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +103,21 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
             None,
             "No visitor segment 'loyal' is declared; set ECOM_VISITOR_SEGMENTS to a file",
         ),
-        ("segments.yaml", None, "segments.yaml declares loyal, lookers; write segments.yaml#NAME for one of them."),
-        ("absent.yaml", None, "absent.yaml cannot be read (No such file or directory); check the path."),
-        ("odd.yaml", "purchase", "odd.yaml declares no visitor segments; give 1 to 200 names, each with its"),
+        (
+            "segments.yaml",
+            None,
+            "segments.yaml declares loyal, lookers; write segments.yaml#NAME for one of them.",
+        ),
+        (
+            "absent.yaml",
+            None,
+            "absent.yaml cannot be read (No such file or directory); check the path.",
+        ),
+        (
+            "odd.yaml",
+            "purchase",
+            "odd.yaml declares no visitor segments; give 1 to 200 names, each with its",
+        ),
         ("odd.yaml", "5: {did: purchase}", "odd.yaml names a visitor segment 5; a name is a text."),
         (
             "odd.yaml",
@@ -104,7 +126,9 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, text: str | None, sentence: str) -> None:
+def test_what_is_no_segment_is_refused_in_a_sentence(
+    home: Path, segment: str, text: str | None, sentence: str
+) -> None:
     if text:
         (home.parent / segment).write_text(text)
     result = ask(home, "--segment", segment)
@@ -114,8 +138,16 @@ def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, t
 @pytest.mark.slow
 def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     arguments = (
-        "--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json",
-    )  # fmt: skip
+        "--variant",
+        "event_type",
+        "--control",
+        "page_view",
+        "--multiple",
+        "first",
+        "--goal",
+        "purchase",
+        "--json",
+    )
     story = ("experiment", "--events", home.parent / "story.csv", *arguments)
     counts = [
         [variant["unit_count"] for variant in ecom(*story, *more, home=home).json["variants"]]
@@ -126,13 +158,32 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
 
 @pytest.mark.slow
 def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
-    """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers, with it the other."""
-    arguments = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")
-    both, loyal = (ecom(*arguments, *more, home=home).json for more in ((), ("--segment", home.parent / "one.yaml")))
+    """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers,
+    with it the other.
+    """
+    arguments = (
+        "funnel",
+        "--events",
+        home.parent / "story.csv",
+        "--steps",
+        "page_view,purchase",
+        "--json",
+    )
+    both, loyal = (
+        ecom(*arguments, *more, home=home).json
+        for more in ((), ("--segment", home.parent / "one.yaml"))
+    )
     assert [[step["count"] for step in row["steps"]] for row in (both, loyal)] == [[2, 1], [1, 1]]
-    assert ("segment" in both["definition"], loyal["definition"]["segment"]["name"]) == (False, "loyal")
-    early = ecom(*arguments, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home).json
-    assert [step["count"] for step in early["steps"]] == [0, 0], "on the 3rd Ann had bought once only"
+    assert ("segment" in both["definition"], loyal["definition"]["segment"]["name"]) == (
+        False,
+        "loyal",
+    )
+    early = ecom(
+        *arguments, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home
+    ).json
+    assert [step["count"] for step in early["steps"]] == [0, 0], (
+        "on the 3rd Ann had bought once only"
+    )
 
 
 @pytest.mark.slow
@@ -141,12 +192,18 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     (home.parent / "bob.yaml").write_text("bob: {did: purchase, at_most: 0}\n")
     arguments = ("retention", "--events", home.parent / "story.csv", "--period", "day", "--json")
     (cohort,) = ecom(*arguments, "--segment", home.parent / "bob.yaml", home=home).json["cohorts"]
-    assert (cohort["cohort"], cohort["size"], cohort["returned"][:3]) == ("2026-03-02", 1, [1, 0, 0])
+    assert (cohort["cohort"], cohort["size"], cohort["returned"][:3]) == (
+        "2026-03-02",
+        1,
+        [1, 0, 0],
+    )
     assert cohort["complete"][:3] == [True, True, True]
     everybody = ecom(*arguments, home=home).json["cohorts"]
     assert [row["size"] for row in everybody] == [2, 1]
     orders = home.parent / "orders.csv"
-    orders.write_text(f"{ORDER_HEADER}\n1,o1,2026-03-02T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped\n")
+    orders.write_text(
+        f"{ORDER_HEADER}\n1,o1,2026-03-02T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped\n"
+    )
     assert ecom("retention", "--orders", orders, "--segment", "bob", home=home).sentence == (
         "--segment is about what visitors did, which orders do not have; ask with --events PATH."
     )
@@ -163,13 +220,25 @@ def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path
 
 @pytest.mark.slow
 def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path) -> None:
-    """Of all three, Ann alone bought twice: in two sessions, of which the first began with a page."""
-    story, segment = ("--events", home.parent / "story.csv", "--json"), ("--segment", home.parent / "one.yaml")
-    sessions, journeys, attribution = (
-        ecom(command, *story, *segment, home=home).json for command in ("sessions", "journeys", "attribution")
+    """Of all three, Ann alone bought twice: in two sessions,
+    of which the first began with a page.
+    """
+    story, segment = (
+        ("--events", home.parent / "story.csv", "--json"),
+        ("--segment", home.parent / "one.yaml"),
     )
-    assert (sessions["visitors"], sessions["sessions"]) == (1, 3), "the purchase at noon is a session of its own"
+    sessions, journeys, attribution = (
+        ecom(command, *story, *segment, home=home).json
+        for command in ("sessions", "journeys", "attribution")
+    )
+    assert (sessions["visitors"], sessions["sessions"]) == (1, 3), (
+        "the purchase at noon is a session of its own"
+    )
     assert (journeys["sessions"], journeys["converted_sessions"]) == (3, 2)
     assert attribution["conversions"] == 2
-    assert {row["definition"]["segment"]["name"] for row in (sessions, journeys, attribution)} == {"loyal"}
-    assert ecom("sessions", *story, *segment, "--to", "2026-03-03", home=home).json["sessions"] == 0, "nobody yet"
+    assert {row["definition"]["segment"]["name"] for row in (sessions, journeys, attribution)} == {
+        "loyal"
+    }
+    assert (
+        ecom("sessions", *story, *segment, "--to", "2026-03-03", home=home).json["sessions"] == 0
+    ), "nobody yet"

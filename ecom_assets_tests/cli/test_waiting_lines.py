@@ -1,7 +1,9 @@
-"""Order lines of a day of which only they were loaded: they wait, are reported, and count once the day is loaded.
+"""Order lines of a day of which only they were loaded: they wait, are reported,
+and count once the day is loaded.
 
-Three folders of 1 to 3 March have 20 lines of 10.00 each; that of the 3rd also has a line of the 1st. Not here: that no
-order of runs matters (`orders/test_orders_in_any_order.py`), and a short example (`sales/test_metrics_doc_sales.py`).
+Three folders of 1 to 3 March have 20 lines of 10.00 each; that of the 3rd also has a line of the
+1st. Not here: that no order of runs matters (`orders/test_orders_in_any_order.py`), and a short
+example (`sales/test_metrics_doc_sales.py`).
 """
 
 from pathlib import Path
@@ -46,7 +48,9 @@ def run(source: Path, home: Path, first: str = "", last: str = "") -> CommandRes
 
 
 def revenue(home: Path) -> dict[str, int]:
-    sql = "SELECT order_date::VARCHAR, sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
+    sql = (
+        "SELECT order_date::VARCHAR, sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
+    )
     return dict(queried(home, sql))
 
 
@@ -57,8 +61,8 @@ def waiting(result: CommandResult) -> list[tuple[Any, ...]]:
 
 
 SENTENCE = (
-    "1 order line of 2026-03-01 waits for the rest of that day; load what arrived on 2026-03-01 with "
-    "`ecom run --orders … --from 2026-03-01 --to 2026-03-01`."
+    "1 order line of 2026-03-01 waits for the rest of that day; load what arrived on 2026-03-01 "
+    "with `ecom run --orders … --from 2026-03-01 --to 2026-03-01`."
 )
 
 
@@ -79,7 +83,9 @@ def test_a_line_of_a_day_that_was_not_loaded_waits_for_it(home: Path, landing: P
 
 
 @pytest.mark.slow
-def test_days_loaded_backwards_end_as_all_at_once(home: Path, landing: Path, tmp_path: Path) -> None:
+def test_days_loaded_backwards_end_as_all_at_once(
+    home: Path, landing: Path, tmp_path: Path
+) -> None:
     for day in (THIRD, SECOND, FIRST):
         run(landing, home, day)
     assert run(landing, tmp_path / "other").json["sales"]["waiting_lines"] == []
@@ -113,9 +119,14 @@ def test_nothing_waits_for_a_day_of_which_there_is_nothing(home: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_lines_of_single_files_arrive_on_their_days_so_none_waits(home: Path, tmp_path: Path) -> None:
+def test_lines_of_single_files_arrive_on_their_days_so_none_waits(
+    home: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "orders.csv"
-    days = [orders_csv(tmp_path / f"{day}.csv", day, BUYERS).read_text().splitlines()[1:] for day in (FIRST, THIRD)]
+    days = [
+        orders_csv(tmp_path / f"{day}.csv", day, BUYERS).read_text().splitlines()[1:]
+        for day in (FIRST, THIRD)
+    ]
     file.write_text("\n".join([HEADER, *(line for lines in days for line in lines)]) + "\n")
     result = run(file, home, THIRD)
     assert (revenue(home), waiting(result)) == ({THIRD: 200}, [])

@@ -1,4 +1,6 @@
-"""Whose data a home has is remembered apart from the rows: own and simulated data never mix, whatever was lost."""
+"""Whose data a home has is remembered apart from the rows: own and simulated data never mix,
+whatever was lost.
+"""
 
 from pathlib import Path
 
@@ -22,7 +24,10 @@ def run(home: Path, *arguments: str | Path) -> CommandResult:
 
 def origins(home: Path) -> list[str]:
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        return [str(name) for (name,) in con.execute("SELECT DISTINCT source FROM raw.events").fetchall()]
+        return [
+            str(name)
+            for (name,) in con.execute("SELECT DISTINCT source FROM raw.events").fetchall()
+        ]
 
 
 def empty(home: Path, *tables: str) -> None:
@@ -39,13 +44,15 @@ def own(home: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_the_simulated_shop_is_not_loaded_over_own_data_whose_rows_are_gone(home: Path, own: Path) -> None:
+def test_the_simulated_shop_is_not_loaded_over_own_data_whose_rows_are_gone(
+    home: Path, own: Path
+) -> None:
     empty(home, "raw.events")
     refused = run(home)
     assert refused.exit_code == 2
     assert refused.sentence == (
-        f"This warehouse holds your own events, from {own}: name them again with --events or ECOM_EVENTS, "
-        "or set ECOM_HOME to another folder for the sandbox shop."
+        f"This warehouse holds your own events, from {own}: name them again with --events or "
+        "ECOM_EVENTS, or set ECOM_HOME to another folder for the sandbox shop."
     )
     assert origins(home) == []
     assert not (home / "sandbox").exists()
@@ -58,7 +65,9 @@ def test_nor_where_the_home_alone_remembers_them(home: Path, own: Path) -> None:
     assert run(home, "--events", own).exit_code == 0
 
 
-def test_the_simulated_shop_whose_rows_are_gone_is_cleared_before_own_data(home: Path, tmp_path: Path) -> None:
+def test_the_simulated_shop_whose_rows_are_gone_is_cleared_before_own_data(
+    home: Path, tmp_path: Path
+) -> None:
     small_shop(home, days=2, visitors=20)
     assert ecom("run", *OF_DAYS, "--select", '+key:"staging/events"', home=home).exit_code == 0
     empty(home, "raw.events")
@@ -80,7 +89,9 @@ def by_dagster(settings: Settings) -> str:
             tags={RANGE_START: DAYS[0], RANGE_END: DAYS[1]},
             raise_on_error=False,
         )
-        failed = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+        failed = [
+            event.step_failure_data.error for event in result.all_events if event.is_step_failure
+        ]
     return "".join(str(error.cause.message) for error in failed if error and error.cause)
 
 

@@ -19,9 +19,13 @@ with file_lock(Path(sys.argv[1])):
 """
 
 
-def test_a_lock_is_waited_for_in_vain_while_another_process_lives_and_free_once_it_is_killed(tmp_path: Path) -> None:
+def test_a_lock_is_waited_for_in_vain_while_another_process_lives_and_free_once_it_is_killed(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "lock"
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         began = time.monotonic()

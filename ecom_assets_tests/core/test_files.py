@@ -14,11 +14,17 @@ from ecom_assets_tests.command import UNTIL_DUE, ecom, ecom_process, page_views,
 def open_files(home: Path) -> list[str]:
     """Return the files and folders that other users could read."""
     actual = [home, *home.rglob("*")]
-    return sorted(str(path) for path in actual if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077)
+    return sorted(
+        str(path)
+        for path in actual
+        if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    )
 
 
 @pytest.mark.slow
-def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tmp_path: Path) -> None:
+def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(
+    tmp_path: Path,
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(0o755)
@@ -32,8 +38,13 @@ def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tm
 
 def test_what_collector_stream_and_uploads_left_open_is_closed_too(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    names = ("collector/received_date=2026-01-01/a-1.ecommerce.ndjson", "collector.log", "samples/1/rows.csv",
-             "landing/events/received_date=2026-01-01/a.parquet", "landing/events_dead_letters/a.parquet")  # fmt: skip
+    names = (
+        "collector/received_date=2026-01-01/a-1.ecommerce.ndjson",
+        "collector.log",
+        "samples/1/rows.csv",
+        "landing/events/received_date=2026-01-01/a.parquet",
+        "landing/events_dead_letters/a.parquet",
+    )
     for name in (*names, "landing/mine.csv"):
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +52,9 @@ def test_what_collector_stream_and_uploads_left_open_is_closed_too(tmp_path: Pat
     for path in home.rglob("*"):
         path.chmod(0o755)
     close_to_others(written_paths(Settings(home=home, events="kafka://broker:9092/clicks")), home)
-    assert open_files(home) == sorted(str(path) for path in (home, home / "landing", home / "landing" / "mine.csv"))
+    assert open_files(home) == sorted(
+        str(path) for path in (home, home / "landing", home / "landing" / "mine.csv")
+    )
 
 
 @pytest.mark.slow
@@ -55,22 +68,34 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
     for path in (home / "warehouse.duckdb", home / "dagster" / "dagster.yaml"):
         path.chmod(0o644)
     mine.chmod(0o644)
-    (actual,) = [row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "privacy"]
+    (actual,) = [
+        row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "privacy"
+    ]
     assert not actual["ok"]
     assert actual["found"].endswith("and 1 more")
-    assert actual["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
+    assert (
+        actual["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
+    )
     assert ecom_process("status", home=home).exit_code == 0
-    assert open_files(home) == [str(home), str(mine)], "a file of the person's own stays as it is, with the way to it"
+    assert open_files(home) == [str(home), str(mine)], (
+        "a file of the person's own stays as it is, with the way to it"
+    )
 
 
 def test_an_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
     (tmp_path / ".env").chmod(0o644)
-    (actual,) = [row for row in ecom("doctor", "--json", home=tmp_path / "home").json if row["subject"] == "privacy"]
+    (actual,) = [
+        row
+        for row in ecom("doctor", "--json", home=tmp_path / "home").json
+        if row["subject"] == "privacy"
+    ]
     assert (actual["ok"], actual["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
 
 
-def test_a_writer_that_fails_halfway_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> None:
+def test_a_writer_that_fails_halfway_leaves_the_file_of_before_and_nothing_else(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "numbers.json"
     path.write_text("before")
 

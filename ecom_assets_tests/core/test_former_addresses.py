@@ -1,4 +1,6 @@
-"""Modules are found by the addresses that they had before they moved into rooms: homes and commands name them."""
+"""Modules are found by the addresses that they had before they moved into rooms:
+homes and commands name them.
+"""
 
 import subprocess
 import sys
@@ -12,7 +14,10 @@ from ecom_assets.core.former_addresses import ROOM_OF
 
 NAMED = {
     "ecom_assets.api.app": "ecom_assets.interfaces.api.app",  # uvicorn ecom_assets.api.app:app
-    "ecom_assets.automation.instance.sqlite": "ecom_assets.orchestration.automation.instance.sqlite",  # dagster.yaml
+    # dagster.yaml
+    "ecom_assets.automation.instance.sqlite": (
+        "ecom_assets.orchestration.automation.instance.sqlite"
+    ),
     "ecom_assets.tables.contract": "ecom_assets.core.tables.contract",  # tables of owners
     "ecom_assets.registry": "ecom_assets.orchestration.registry",
 }
@@ -32,11 +37,15 @@ def test_a_module_is_found_by_its_former_address(former: str, address: str) -> N
 
 def test_everything_that_moved_is_where_the_list_says() -> None:
     assert len(ROOM_OF) > 50
-    assert [name for name, room in ROOM_OF.items() if find_spec(f"ecom_assets.{room}.{name}") is None] == []
+    assert [
+        name for name, room in ROOM_OF.items() if find_spec(f"ecom_assets.{room}.{name}") is None
+    ] == []
 
 
 def test_the_storage_that_an_earlier_home_names_is_the_one_of_today() -> None:
-    """An earlier release has written `module: ecom_assets.automation.instance.sqlite` to the home's dagster.yaml."""
+    """An earlier release has written `module: ecom_assets.automation.instance.sqlite`
+    to the home's dagster.yaml.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         storage = import_module("ecom_assets.automation.instance.sqlite").BatchingEventLogStorage
@@ -50,7 +59,9 @@ def test_a_module_runs_by_its_former_address() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ecom_assets.api has moved")
-@pytest.mark.parametrize("name", ["ecom_assets.api.nothing", "ecom_assets.nothing", "ecom_assets.core.api"])
+@pytest.mark.parametrize(
+    "name", ["ecom_assets.api.nothing", "ecom_assets.nothing", "ecom_assets.core.api"]
+)
 def test_what_never_was_there_is_not_found(name: str) -> None:
     with pytest.raises(ModuleNotFoundError):
         import_module(name)

@@ -10,7 +10,10 @@ import pytest
 
 from ecom_assets.core.gc_tuning import NEW_OBJECTS, collect_rarely
 
-ENTRANCES = ("from ecom_assets.cli import command as main", "from ecom_assets.definitions import defs as main")
+ENTRANCES = (
+    "from ecom_assets.cli import command as main",
+    "from ecom_assets.definitions import defs as main",
+)
 
 
 class Node:
@@ -43,9 +46,13 @@ def test_what_only_refers_to_itself_goes_after_as_many_new_objects() -> None:
 @pytest.mark.parametrize("entrance", ENTRANCES)
 def test_commands_and_dagster_s_own_processes_look_seldom(entrance: str) -> None:
     program = (
-        f"import gc, sys; sys.argv = ['ecom', '--help']; {entrance}\ntry: main()\nfinally: print(gc.get_threshold()[0])"
+        f"import gc, sys; sys.argv = ['ecom', '--help']; {entrance}\n"
+        "try: main()\n"
+        "finally: print(gc.get_threshold()[0])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
+    )
     assert done.stdout.splitlines()[-1] == str(NEW_OBJECTS)
 
 
@@ -58,5 +65,7 @@ def test_what_a_command_loads_is_never_looked_at_again() -> None:
         "with loading(): import ecom_assets.definitions\n"
         "print(gc.isenabled(), frozen > 100_000, gc.get_freeze_count() <= frozen)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
+    )
     assert done.stdout.split() == ["True"] * 3

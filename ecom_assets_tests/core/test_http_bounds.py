@@ -1,4 +1,6 @@
-"""No service holds a run up without an end, or fills its memory: the bounds on time, size and pages of responses."""
+"""No service holds a run up without an end, or fills its memory: the bounds on time,
+size and pages of responses.
+"""
 
 import gzip
 import itertools
@@ -29,7 +31,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @contextmanager
 def served(sends: Sends) -> Iterator[str]:
-    """Yield the address of a server that answers every request by these bytes, with a pause after each."""
+    """Yield the address of a server that answers every request by these bytes,
+    with a pause after each.
+    """
     ends = threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -101,7 +105,11 @@ def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, 
     with (
         served(SLOW[case]) as url,
         pytest.raises(
-            SourceError, match=r"API at \S+ did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; "
+            SourceError,
+            match=(
+                r"API at \S+ did not end its answer within the 0.3 s of "
+                r"ECOM_SOURCE_RESPONSE_TIMEOUT_S; "
+            ),
         ),
     ):
         fetch(tmp_path, source, url, source_response_timeout_s=0.3)
@@ -111,13 +119,18 @@ def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
 @pytest.mark.parametrize("sends", [bomb, flood])
-def test_an_answer_that_fills_the_memory_ends_with_a_sentence(tmp_path: Path, source: str, sends: Sends) -> None:
+def test_an_answer_that_fills_the_memory_ends_with_a_sentence(
+    tmp_path: Path, source: str, sends: Sends
+) -> None:
     parts = list(sends()) if sends is bomb else None
     tracemalloc.start()
     try:
         with (
             served(lambda: parts or sends()) as url,
-            pytest.raises(SourceError, match=r"answers with more than the 5 MB of ECOM_SOURCE_MAX_RESPONSE_MB \(unpa"),
+            pytest.raises(
+                SourceError,
+                match=r"answers with more than the 5 MB of ECOM_SOURCE_MAX_RESPONSE_MB \(unpa",
+            ),
         ):
             fetch(tmp_path, source, url, source_max_response_mb=5)
         assert tracemalloc.get_traced_memory()[1] < 60_000_000
@@ -126,11 +139,15 @@ def test_an_answer_that_fills_the_memory_ends_with_a_sentence(tmp_path: Path, so
 
 
 def test_an_answer_within_its_bounds_comes_whole(tmp_path: Path) -> None:
-    body = json.dumps({"page": 1, "total": 1, "total_pages": 1, "data": [{"product_id": "x" * 900_000}]}).encode()
+    body = json.dumps(
+        {"page": 1, "total": 1, "total_pages": 1, "data": [{"product_id": "x" * 900_000}]}
+    ).encode()
     packed = gzip.compress(body)
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     with served(lambda: [head, packed]) as url:
-        result = fetch(tmp_path, "catalogue", url, source_max_response_mb=1, source_response_timeout_s=10)
+        result = fetch(
+            tmp_path, "catalogue", url, source_max_response_mb=1, source_response_timeout_s=10
+        )
     assert len(result.products[0]["product_id"]) == 900_000  # type: ignore[attr-defined]
 
 
@@ -150,11 +167,19 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
             reply = sender.post(PostRequest(url, b"{}"), 1)
         finally:
             sender.close()
-    assert (reply.status, reply.message, reply.may_have_it) == (0, "no answer: EndlessResponseError", True)
+    assert (reply.status, reply.message, reply.may_have_it) == (
+        0,
+        "no answer: EndlessResponseError",
+        True,
+    )
 
 
-def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
-    records = tuple(read_record({"id": id_}, number, position) for position, id_ in enumerate(ids, start=1))
+def page(
+    number: int, *ids: int, page_count: int | None = None, after: str | None = None
+) -> CustomerPage:
+    records = tuple(
+        read_record({"id": id_}, number, position) for position, id_ in enumerate(ids, start=1)
+    )
     return CustomerPage(number, None, page_count, records, after)
 
 
@@ -164,24 +189,30 @@ def read(read_page: Callable[[int, str | None], CustomerPage], most_pages: int =
 
 ENDLESS: dict[str, tuple[Callable[[int], CustomerPage], str]] = {
     "the same page again": (
-        lambda number: page(number, 1, 2, after=str(number)), r"Page 3 .* leads to one that was read already"
+        lambda number: page(number, 1, 2, after=str(number)),
+        r"Page 3 .* leads to one that was read already",
     ),
     "the same pages in turns": (
-        lambda number: page(number, number % 5, after=str(number)), r"Page 7 .* leads to one that was read already",
+        lambda number: page(number, number % 5, after=str(number)),
+        r"Page 7 .* leads to one that was read already",
     ),
-    "empty pages": (lambda number: page(number, after=str(number)), r"Page 3 .* leads to one that was read already"),
+    "empty pages": (
+        lambda number: page(number, after=str(number)),
+        r"Page 3 .* leads to one that was read already",
+    ),
     "a cursor that never ends": (
         lambda number: page(number, number, after=str(number)),
         r"goes on after 1,000 pages, and ECOM_SOURCE_MAX_PAGES is 1,000; correct",
     ),
     "a page count that grows": (
-        lambda number: page(number, number, page_count=number + 1), r"grows while it is read: it said 21 times"
+        lambda number: page(number, number, page_count=number + 1),
+        r"grows while it is read: it said 21 times",
     ),
     "a huge page count": (
         lambda number: page(number, number, page_count=900_000),
         r"says that it has 900,000 pages, and ECOM_SOURCE_MAX_PAGES is 1,000; correct",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
@@ -200,6 +231,8 @@ def test_a_catalogue_of_too_many_pages_is_refused(tmp_path: Path) -> None:
     body = json.dumps({"page": 1, "total": 9, "total_pages": 9, "data": []}).encode()
     with (
         served(lambda: [OK + b"Content-Length: %d\r\n\r\n" % len(body), body]) as url,
-        pytest.raises(SourceError, match=r"says that it has 9 pages, and ECOM_SOURCE_MAX_PAGES is 8; "),
+        pytest.raises(
+            SourceError, match=r"says that it has 9 pages, and ECOM_SOURCE_MAX_PAGES is 8; "
+        ),
     ):
         fetch(tmp_path, "catalogue", url, source_max_pages=8)

@@ -29,7 +29,11 @@ def test_a_shop_waits_one_two_and_four_seconds_and_then_gives_up() -> None:
 
 def test_a_server_that_says_when_it_is_back_is_waited_for_within_bounds() -> None:
     budget = Budget(base_s=1.0, max_wait_s=60.0)
-    assert [budget.wait_s(answer(503, result), pause()) for result in ("30", "0", "86400")] == [30.0, 2.0, 60.0]
+    assert [budget.wait_s(answer(503, result), pause()) for result in ("30", "0", "86400")] == [
+        30.0,
+        2.0,
+        60.0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,10 +63,13 @@ def test_a_date_is_counted_from_now() -> None:
 
 def test_a_limit_uses_up_patience_and_no_retries() -> None:
     budget = Budget(base_s=1.0, max_wait_s=100.0)
-    assert [budget.wait_s(answer(429, "20"), pause()) for _ in range(5)] == [0.0] * 5  # all threads wait, in `Pause`
+    assert [budget.wait_s(answer(429, "20"), pause()) for _ in range(5)] == [
+        0.0
+    ] * 5  # all threads wait, in `Pause`
     assert budget.wait_s(answer(500), pause()) == 1.0
     with pytest.raises(
-        SourceError, match=r"asks to wait 120 s in all, more than the 100 s of ECOM_SOURCE_MAX_WAIT_S"
+        SourceError,
+        match=r"asks to wait 120 s in all, more than the 100 s of ECOM_SOURCE_MAX_WAIT_S",
     ) as reported:
         budget.wait_s(answer(429, "20"), pause())
     assert "secret" not in str(reported.value)

@@ -8,7 +8,10 @@ import pytest
 
 from ecom_assets_tests.command import environment
 
-WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import main; main()"
+WITHOUT = (
+    "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import "
+    "main; main()"
+)
 
 
 @pytest.mark.slow
@@ -26,7 +29,12 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom
         ),
         ("ECOM_WAREHOUSE", "spark://local", "spark", ["pyspark", "py4j", "py4j.protocol"]),
         ("ECOM_WAREHOUSE", "spark://local", "spark", ["deltalake"]),
-        ("ECOM_EVENTS", "snowflake://u@a/SHOP/EVENTS", "snowflake", ["snowflake", "snowflake.connector"]),
+        (
+            "ECOM_EVENTS",
+            "snowflake://u@a/SHOP/EVENTS",
+            "snowflake",
+            ["snowflake", "snowflake.connector"],
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["run", pytest.param("doctor", marks=pytest.mark.slow)])
@@ -57,11 +65,22 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     [
         ("stream", {"ECOM_EVENTS": "kafka://b/t"}, "`ecom stream`", "kafka", ["confluent_kafka"]),
         ("mcp", {}, "ecom mcp", "mcp", ["httpx2", "mcp", "mcp_types"]),
-        ("run", {"ECOM_OPENLINEAGE_URL": "http://h"}, "ECOM_OPENLINEAGE_URL", "openlineage", ["openlineage.client"]),
+        (
+            "run",
+            {"ECOM_OPENLINEAGE_URL": "http://h"},
+            "ECOM_OPENLINEAGE_URL",
+            "openlineage",
+            ["openlineage.client"],
+        ),
     ],
 )
 def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as above)
-    tmp_path: Path, command: str, settings: dict[str, str], feature: str, extra: str, missing: list[str]
+    tmp_path: Path,
+    command: str,
+    settings: dict[str, str],
+    feature: str,
+    extra: str,
+    missing: list[str],
 ) -> None:
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(missing=missing), command],

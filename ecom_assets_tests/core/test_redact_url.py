@@ -32,8 +32,18 @@ MISTYPED = (
     "duckdb://u:S3CRET@h",
     "snowflake//USER:S3CRET@ACCOUNT/DB",
 )
-SETTINGS = ("ECOM_WAREHOUSE", "ECOM_POSTGRES_URL", "ECOM_LEDGER_URL", "ECOM_EVENTS", "ECOM_REDIS_URL", "ECOM_SMTP_URL",
-            "ECOM_CUSTOMER_API_URL", "ECOM_DAGSTER_URL", "ECOM_JWT_JWKS_URL", "ECOM_AMPLITUDE_URL")  # fmt: skip
+SETTINGS = (
+    "ECOM_WAREHOUSE",
+    "ECOM_POSTGRES_URL",
+    "ECOM_LEDGER_URL",
+    "ECOM_EVENTS",
+    "ECOM_REDIS_URL",
+    "ECOM_SMTP_URL",
+    "ECOM_CUSTOMER_API_URL",
+    "ECOM_DAGSTER_URL",
+    "ECOM_JWT_JWKS_URL",
+    "ECOM_AMPLITUDE_URL",
+)
 
 
 @pytest.mark.parametrize("address", MISTYPED)
@@ -50,9 +60,18 @@ def test_whatever_stands_around_a_password_it_is_not_shown(before: str, within: 
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
-        ("postgres://ann:pw@db.example:5432/shop?sslmode=require", "postgres://ann@db.example:5432/shop"),
-        ("postgres://postgres@/postgres?host=/run/pg&password=S3CRET", "postgres://postgres@/postgres?host=/run/pg"),
-        ("postgres://ann:pw@db.example:5432/shop?sslpassword=pw#pw", "postgres://ann@db.example:5432/shop"),
+        (
+            "postgres://ann:pw@db.example:5432/shop?sslmode=require",
+            "postgres://ann@db.example:5432/shop",
+        ),
+        (
+            "postgres://postgres@/postgres?host=/run/pg&password=S3CRET",
+            "postgres://postgres@/postgres?host=/run/pg",
+        ),
+        (
+            "postgres://ann:pw@db.example:5432/shop?sslpassword=pw#pw",
+            "postgres://ann@db.example:5432/shop",
+        ),
         ("postgres://:pw@db.example/shop", "postgres://db.example/shop"),
         ("postgres:///shop?host=/run/postgres&password=pw", "postgres:///shop?host=/run/postgres"),
         ("snowflake://ann@account/SHOP?token=pw", "snowflake://ann@account/SHOP"),
@@ -76,26 +95,45 @@ def test_a_sentence_of_another_program_that_quotes_an_address_loses_the_password
 
 PASSWORDS = st.text(alphabet="QXZ079@:/#?%&= ,;[]+!$\\", min_size=4, max_size=14)
 TYPED = (
-    "{scheme}://user:{password}@host.example/db", "{scheme}:/user:{password}@host.example/db",
-    "{scheme}//user:{password}@host.example/db", "{scheme}://user@{password}@host.example/db",
-    "{scheme}://:{password}@host.example:9/db", "user:{password}@host.example/db",
+    "{scheme}://user:{password}@host.example/db",
+    "{scheme}:/user:{password}@host.example/db",
+    "{scheme}//user:{password}@host.example/db",
+    "{scheme}://user@{password}@host.example/db",
+    "{scheme}://:{password}@host.example:9/db",
+    "user:{password}@host.example/db",
     "{scheme}:user:{password}@host.example",
-)  # fmt: skip
-SCHEMES = ("postgres", "postgers", "postgresql", "snowflake", "redis", "smtp", "https", "htps", "kafka")
+)
+SCHEMES = (
+    "postgres",
+    "postgers",
+    "postgresql",
+    "snowflake",
+    "redis",
+    "smtp",
+    "https",
+    "htps",
+    "kafka",
+)
 PIECE = 4
 
 
 def pieces(password: str, address: str) -> list[str]:
-    """Return the pieces of a password that stand nowhere else in an address, after which messages are searched."""
+    """Return the pieces of a password that stand nowhere else in an address,
+    after which messages are searched.
+    """
     every = {password[n : n + PIECE] for n in range(len(password) - PIECE + 1)}
     return [piece for piece in every if piece not in address.replace(password, "\n")]
 
 
 def read_by_others(address: str) -> str:
-    """Return what other programs take an address to say beside the password: their messages may quote it."""
+    """Return what other programs take an address to say beside the password:
+    their messages may quote it.
+    """
     if address.startswith(("postgres://", "postgresql://")):
         try:
-            return str([value for name, value in conninfo_to_dict(address).items() if name != "password"])
+            return str(
+                [value for name, value in conninfo_to_dict(address).items() if name != "password"]
+            )
         except ProgrammingError as error:
             return str(error)
     try:
@@ -120,7 +158,10 @@ def test_no_piece_of_a_password_is_in_what_is_said_of_its_address(
     else:
         value = getattr(settings, field)
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        message = f"{without_secrets(plain)} {read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
+        message = (
+            f"{without_secrets(plain)} "
+            f"{read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
+        )
     assert [secret for secret in secrets if secret in message] == [], message
 
 

@@ -29,7 +29,9 @@ def test_without_any_setting_the_platform_writes_below_one_folder(tmp_path: Path
     assert settings.sandbox_folder == Path(".ecom/sandbox")
 
 
-def test_the_environment_comes_before_the_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_comes_before_the_dotenv_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".env").write_text("ECOM_LATE_DAYS=3\nECOM_TIMEZONE=Asia/Tokyo\nOTHER_TOOL=1\n")
     monkeypatch.setenv("ECOM_LATE_DAYS", "4")
     settings = load_settings()
@@ -56,7 +58,9 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.event_types == ("wish",)
 
 
-def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ECOM_EVENT_TYPES", ' ["$pageview", "Cart, opened"]')
     assert load_settings().event_types == ("$pageview", "Cart, opened")
 
@@ -72,7 +76,9 @@ def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.
         ("a" * 256, "is not an event type"),
     ],
 )
-def test_what_no_event_type_can_be_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, sentence: str) -> None:
+def test_what_no_event_type_can_be_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, sentence: str
+) -> None:
     monkeypatch.setenv("ECOM_EVENT_TYPES", value)
     with pytest.raises(SettingError, match=sentence):
         load_settings()
@@ -86,12 +92,18 @@ def test_days_are_written_as_iso_dates(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("value", "is_enough"), [("200MB", True), ("199MB", False), ("0.2GB", True), ("0.1GiB", False)]
 )
-def test_memory_has_a_lower_limit(monkeypatch: pytest.MonkeyPatch, value: str, is_enough: bool) -> None:  # noqa: FBT001
+def test_memory_has_a_lower_limit(
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+    is_enough: bool,  # noqa: FBT001
+) -> None:
     monkeypatch.setenv("ECOM_MEMORY_LIMIT", value)
     if is_enough:
         assert load_settings().memory_limit == value
     else:
-        with pytest.raises(SettingError, match=r"ECOM_MEMORY_LIMIT='.*' is wrong: is not a size of at least 200MB"):
+        with pytest.raises(
+            SettingError, match=r"ECOM_MEMORY_LIMIT='.*' is wrong: is not a size of at least 200MB"
+        ):
             load_settings()
 
 
@@ -110,9 +122,17 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["ftp://api.example", "api.example/customers", "https://", "https://ann:secret@api.example", "http://a?key=secret"],
+    [
+        "ftp://api.example",
+        "api.example/customers",
+        "https://",
+        "https://ann:secret@api.example",
+        "http://a?key=secret",
+    ],
 )
-def test_an_api_s_address_is_plain_and_a_refusal_shows_no_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_api_s_address_is_plain_and_a_refusal_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     monkeypatch.setenv("ECOM_CUSTOMER_API_URL", value)
     with pytest.raises(
         SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is not an address such as https"
@@ -121,7 +141,9 @@ def test_an_api_s_address_is_plain_and_a_refusal_shows_no_secret(monkeypatch: py
     assert "secret" not in str(answer.value) + repr(answer.value.__cause__)
 
 
-def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_of_an_api_is_taken_without_its_last_slash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ECOM_ORDER_API_URL", "https://api.example/v1/")
     assert load_settings().order_api_url == "https://api.example/v1"
 
@@ -134,13 +156,17 @@ def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytes
         ("DAGSTER_URL", "dagster.shop.example", "is not an address such as https://"),
     ],
 )
-def test_addresses_of_mail_and_ui_are_checked(monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
+def test_addresses_of_mail_and_ui_are_checked(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
     monkeypatch.setenv(f"ECOM_{name}", value)
     with pytest.raises(SettingError, match=rf"ECOM_{name}=.* is wrong: {why}"):
         load_settings()
 
 
-def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ECOM_SMTP_URL", "smtp://shop:s3cret@mail.example")
     monkeypatch.setenv("ECOM_POSTGRES_URL", "postgres://shop:s3cret@db.example/shop")
     assert "s3cret" not in repr(load_settings())
@@ -151,4 +177,6 @@ def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(monke
 
 
 def test_every_setting_called_api_is_the_server_s() -> None:
-    assert {name for name in Settings.model_fields if name.startswith("api_")} <= set(ServingSettings.model_fields)
+    assert {name for name in Settings.model_fields if name.startswith("api_")} <= set(
+        ServingSettings.model_fields
+    )

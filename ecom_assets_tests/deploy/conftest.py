@@ -9,8 +9,14 @@ from ecom_assets_tests.deploy.layout import API_KEY, postgres_over_tcp
 
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What a filled-in `.env` would say, and the port of a Postgres server that was set up with it."""
-    passwords = {"POSTGRES_PASSWORD": "not used", "DAGSTER_PG_PASSWORD": "one1", "WAREHOUSE_PASSWORD": "two2"}
+    """What a filled-in `.env` would say,
+    and the port of a Postgres server that was set up with it.
+    """
+    passwords = {
+        "POSTGRES_PASSWORD": "not used",
+        "DAGSTER_PG_PASSWORD": "one1",
+        "WAREHOUSE_PASSWORD": "two2",
+    }
     passwords["ECOM_API_KEYS"] = f"read:{API_KEY}"
     with postgres_over_tcp(tmp_path_factory.mktemp("tcp"), passwords) as port:
         yield {

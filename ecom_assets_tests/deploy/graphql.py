@@ -12,7 +12,13 @@ import pytest
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.orchestration.automation.jobs import EVERYTHING
 
-FEW = ("raw/events", "staging/duplicate_events", "staging/quarantined_events", "staging/events", "mart/session_events")
+FEW = (
+    "raw/events",
+    "staging/duplicate_events",
+    "staging/quarantined_events",
+    "staging/events",
+    "mart/session_events",
+)
 """Assets for runs whose tables do not matter."""
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 LAUNCH = """
@@ -91,9 +97,15 @@ class Webserver:
                 "repositoryLocationName": "ecom_assets",
                 "repositoryName": "__repository__",
                 "jobName": EVERYTHING,
-                **({"assetSelection": [{"path": key.split("/")} for key in assets]} if assets else {}),
+                **(
+                    {"assetSelection": [{"path": key.split("/")} for key in assets]}
+                    if assets
+                    else {}
+                ),
             },
-            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+            "executionMetadata": {
+                "tags": [{"key": key, "value": value} for key, value in tags.items()]
+            },
         }
         launched = self.ask(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
@@ -103,7 +115,9 @@ class Webserver:
     def run(self, run_id: str) -> Run:
         """Return how a run is getting on."""
         actual = self.ask(RUN, id=run_id)["runOrError"]
-        return Run(actual["runId"], actual["status"], actual["startTime"] or 0, actual["endTime"] or 0)
+        return Run(
+            actual["runId"], actual["status"], actual["startTime"] or 0, actual["endTime"] or 0
+        )
 
     def wait_for(self, run_id: str, *statuses: str, within_s: float = 300) -> Run:
         """Wait until a run has one of the statuses (by default, until it has ended)."""
@@ -114,7 +128,9 @@ class Webserver:
                 return run
             assert run.status not in ENDED, "\n".join(self.messages(run_id)[-8:])
             time.sleep(0.2)
-        pytest.fail(f"the run is {run.status} after {within_s} s:\n" + "\n".join(self.messages(run_id)[-8:]))
+        pytest.fail(
+            f"the run is {run.status} after {within_s} s:\n" + "\n".join(self.messages(run_id)[-8:])
+        )
 
     def retry_of(self, run_id: str, *, within_s: float = 60) -> str:
         """Wait for the run that Dagster starts in the place of a lost one, and return its id."""
@@ -142,7 +158,11 @@ class Webserver:
     def failures(self, *run_ids: str) -> list[str]:
         """Return what failed in some runs, in their own words."""
         answer = (event for run_id in run_ids for event in self.events(run_id))
-        return [f"{event.get('message')} {event.get('error')}" for event in answer if "Failure" in event["__typename"]]
+        return [
+            f"{event.get('message')} {event.get('error')}"
+            for event in answer
+            if "Failure" in event["__typename"]
+        ]
 
     def rows_written(self, run_id: str) -> dict[str, int]:
         """Return how many rows a run wrote, by table."""
@@ -156,8 +176,12 @@ class Webserver:
 
     def checks(self, run_id: str) -> dict[tuple[str, str], bool]:
         """Return whether each check of a run passed, by table and name."""
-        evaluations = [event["evaluation"] for event in self.events(run_id) if event.get("evaluation")]
+        evaluations = [
+            event["evaluation"] for event in self.events(run_id) if event.get("evaluation")
+        ]
         return {
-            ("/".join(evaluation["assetKey"]["path"]), evaluation["checkName"]): evaluation["success"]
+            ("/".join(evaluation["assetKey"]["path"]), evaluation["checkName"]): evaluation[
+                "success"
+            ]
             for evaluation in evaluations
         }

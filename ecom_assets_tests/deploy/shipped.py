@@ -1,4 +1,5 @@
-"""What the files of `deploy/` say: how the image is built, what the services are started with, what asks after them.
+"""What the files of `deploy/` say: how the image is built, what the services are started with,
+what asks after them.
 
 Tests run these commands, not copies of them.
 """
@@ -48,7 +49,9 @@ def final_stage() -> list[Instruction]:
 
 def image_environment() -> dict[str, str]:
     """Return the variables that the image sets, the path of programs apart."""
-    assignments = [word for line in final_stage() if line.word == "ENV" for word in shlex.split(line.rest)]
+    assignments = [
+        word for line in final_stage() if line.word == "ENV" for word in shlex.split(line.rest)
+    ]
     pairs = dict(word.split("=", 1) for word in assignments)
     return {name: value for name, value in pairs.items() if name != "PATH"}
 
@@ -69,7 +72,9 @@ def compose() -> dict[str, Any]:
 def service(name: str, variables: Mapping[str, str]) -> Service:
     """Return a service as it is started with these variables."""
     content = compose()["services"][name]
-    environment = {key: put_in(str(value), variables) for key, value in content.get("environment", {}).items()}
+    environment = {
+        key: put_in(str(value), variables) for key, value in content.get("environment", {}).items()
+    }
     command = [put_in(word, variables) for word in content.get("command", [])]
     kind, *check = content.get("healthcheck", {"test": ["NONE"]})["test"]
     assert kind in {"CMD", "NONE"}

@@ -1,4 +1,6 @@
-"""The production `dagster.yaml` as a real instance on a real Postgres, and the two classes of ours that it names."""
+"""The production `dagster.yaml` as a real instance on a real Postgres,
+and the two classes of ours that it names.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -55,7 +57,9 @@ def test_every_setting_of_the_file_is_taken(instance: dg.DagsterInstance) -> Non
     assert isinstance(instance.event_log_storage, BatchingPostgresEventLogStorage)
 
 
-def test_the_instance_shows_the_password_nowhere(instance: dg.DagsterInstance, variables: dict[str, str]) -> None:
+def test_the_instance_shows_the_password_nowhere(
+    instance: dg.DagsterInstance, variables: dict[str, str]
+) -> None:
     assert variables["DAGSTER_PG_PASSWORD"] not in instance.info_str()
 
 
@@ -64,7 +68,12 @@ def table(name: str, *deps: str) -> dg.AssetsDefinition:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # single-run backfills are marked so
 
-        @dg.asset(name=name, deps=list(deps), partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        @dg.asset(
+            name=name,
+            deps=list(deps),
+            partitions_def=DAYS,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
         def made() -> None:
             """Compute nothing."""
 
@@ -77,8 +86,12 @@ def visitors_exist() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 
 
-def stored(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, batch_size: int) -> list[tuple[str, ...]]:
-    """Run over four days and return the stored events of the run that concern tables, with what the tables show."""
+def stored(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> list[tuple[str, ...]]:
+    """Run over four days and return the stored events of the run that concern tables,
+    with what the tables show.
+    """
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", str(batch_size))
     job = dg.Definitions(
         assets=[table("visits"), table("visitors", "visits")],
@@ -86,7 +99,10 @@ def stored(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, batch_
         jobs=[dg.define_asset_job("all", selection="*")],
         executor=dg.in_process_executor,
     ).resolve_job_def("all")
-    tags = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
+    tags = {
+        "dagster/asset_partition_range_start": "2026-01-02",
+        "dagster/asset_partition_range_end": "2026-01-05",
+    }
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     run_id = job.execute_in_process(instance=instance, tags=tags, run_config=quiet).run_id
     shown = []
@@ -96,8 +112,14 @@ def stored(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, batch_
         assert record.asset_entry.last_run_id == run_id
         assert newest is not None
         shown.append((name, str(newest.get_dagster_event().partition)))
-    events = [entry.get_dagster_event() for entry in instance.all_logs(run_id) if entry.is_dagster_event]
-    kinds = ("ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED", "ASSET_CHECK_EVALUATION_PLANNED")
+    events = [
+        entry.get_dagster_event() for entry in instance.all_logs(run_id) if entry.is_dagster_event
+    ]
+    kinds = (
+        "ASSET_MATERIALIZATION",
+        "ASSET_MATERIALIZATION_PLANNED",
+        "ASSET_CHECK_EVALUATION_PLANNED",
+    )
     return shown + sorted(
         (event.event_type_value, str(event.asset_key), str(event.partition))
         for event in events
@@ -111,11 +133,15 @@ def test_events_written_together_are_those_written_one_by_one(
 ) -> None:
     together = stored(instance, monkeypatch, 1000)
     assert together == stored(instance, monkeypatch, 0)
-    assert len([event for event in together if event[0] == "ASSET_MATERIALIZATION_PLANNED"]) == 2 * 4
+    assert (
+        len([event for event in together if event[0] == "ASSET_MATERIALIZATION_PLANNED"]) == 2 * 4
+    )
 
 
 @pytest.mark.slow
-def test_planned_days_take_one_statement(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planned_days_take_one_statement(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     single: list[str] = []
     one_by_one = PostgresEventLogStorage.store_event
 
@@ -140,12 +166,18 @@ class CodeLocation:
         """Answer as Dagster's gRPC client does."""
         if self.runs is None:
             raise DagsterUserCodeUnreachableError("no answer")
-        return serialize_value(GetCurrentRunsResult(current_runs=self.runs, serializable_error_info=None))
+        return serialize_value(
+            GetCurrentRunsResult(current_runs=self.runs, serializable_error_info=None)
+        )
 
 
 @pytest.mark.parametrize(
     ("runs", "status"),
-    [(["mine", "other"], WorkerStatus.RUNNING), (["other"], WorkerStatus.NOT_FOUND), (None, WorkerStatus.RUNNING)],
+    [
+        (["mine", "other"], WorkerStatus.RUNNING),
+        (["other"], WorkerStatus.NOT_FOUND),
+        (None, WorkerStatus.RUNNING),
+    ],
 )
 def test_a_run_is_lost_when_its_code_location_answers_without_it(
     monkeypatch: pytest.MonkeyPatch, runs: list[str] | None, status: WorkerStatus

@@ -1,6 +1,8 @@
-"""Processes of the production layout that are killed: each run ends, is tried once more, and gives its place back.
+"""Processes of the production layout that are killed: each run ends, is tried once more,
+and gives its place back.
 
-DuckDB is the warehouse here, so that one run at a time has a place, and a place that is not given back shows.
+DuckDB is the warehouse here, so that one run at a time has a place, and a place that is not given
+back shows.
 """
 
 import os
@@ -23,12 +25,18 @@ A_DAY = "2026-01-03"
 """One with orders, without which the quality gates stop a run."""
 POLL_S = 2
 NOTICED_WITHIN_S = 30
-"""Run monitoring looks every `POLL_S`; the rest is the time that a loaded machine takes to do what it found."""
+"""Run monitoring looks every `POLL_S`; the rest is the time that a loaded machine
+takes to do what it found.
+"""
 
 
 @pytest.fixture(scope="module")
-def running(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
-    """The layout, started, with DuckDB as the warehouse and short intervals; each test leaves it whole."""
+def running(
+    variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Layout]:
+    """The layout, started, with DuckDB as the warehouse and short intervals;
+    each test leaves it whole.
+    """
     with closing(Layout(tmp_path_factory.mktemp("layout"), variables)) as layout:
         layout.variables["ECOM_WAREHOUSE"] = f"duckdb://{layout.home}/warehouse.duckdb"
         layout.change_instance({"poll_interval_seconds: 30": f"poll_interval_seconds: {POLL_S}"})
@@ -42,7 +50,9 @@ def worker_of(web: Webserver, run_id: str) -> int:
     web.wait_for(run_id, "STARTED")
     deadline = time.monotonic() + NOTICED_WITHIN_S
     while time.monotonic() < deadline:
-        actual = re.findall(r"Started process for run \(pid: (\d+)\)", "\n".join(web.messages(run_id)))
+        actual = re.findall(
+            r"Started process for run \(pid: (\d+)\)", "\n".join(web.messages(run_id))
+        )
         if actual:
             os.kill(int(actual[0]), signal.SIGSTOP)
             return int(actual[0])
@@ -51,7 +61,9 @@ def worker_of(web: Webserver, run_id: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(running: Layout) -> None:
+def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(
+    running: Layout,
+) -> None:
     web = running.webserver
     killed = web.launch(*LONG, FEW)
     worker = worker_of(web, killed)
@@ -64,7 +76,9 @@ def test_a_killed_run_fails_gives_its_place_to_the_next_and_is_tried_once_more(r
 
 
 @pytest.mark.slow
-def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(running: Layout) -> None:
+def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(
+    running: Layout,
+) -> None:
     web = running.webserver
     lost = web.launch(*LONG, FEW)
     worker_of(web, lost)

@@ -1,6 +1,8 @@
-"""The production layout as it is shipped: installed, started, used through the webserver's GraphQL, and stopped.
+"""The production layout as it is shipped: installed, started, used through the
+webserver's GraphQL, and stopped.
 
-Where there are no containers, its install lines and commands run as processes here, on a real Postgres.
+Where there are no containers, its install lines and commands run as processes here, on a real
+Postgres.
 """
 
 from contextlib import closing
@@ -18,8 +20,12 @@ from ecom_assets_tests.deploy.layout import API_KEY, SERVICES, Layout, install
 pytestmark = pytest.mark.xdist_group("production_layout")
 
 ALL_DAYS = ("2026-01-01", "2026-01-06")
-COMPUTED = {key: contract for key, contract in BY_KEY.items() if contract.group != VisitorSegments.group}
-"""What a shop without declared segments, and without an order report's other files, computes, by asset key."""
+COMPUTED = {
+    key: contract for key, contract in BY_KEY.items() if contract.group != VisitorSegments.group
+}
+"""What a shop without declared segments, and without an order report's other files,
+computes, by asset key.
+"""
 
 OF_SO_SMALL_A_SHOP = {
     ("staging/held_order_days", "no_order_day_is_held"),  # a day has few customers
@@ -33,7 +39,10 @@ def tables(layout: Layout) -> dict[str, list[str]]:
     """Return the rows of every table of the warehouse, sorted."""
     with psycopg.connect(layout.variables["ECOM_WAREHOUSE"]) as con:
         return {
-            name: sorted(repr(row) for row in con.execute(f"SELECT * FROM {contract.qualified_name()}".encode()))
+            name: sorted(
+                repr(row)
+                for row in con.execute(f"SELECT * FROM {contract.qualified_name()}".encode())
+            )
             for name, contract in COMPUTED.items()
         }
 
@@ -54,12 +63,20 @@ def compute_every_day(layout: Layout) -> None:
 
 
 def compute_two_days_at_once(layout: Layout) -> None:
-    """Ask for two runs, which go on at the same time and leave the tables as one after the other would."""
+    """Ask for two runs, which go on at the same time and leave the tables as
+    one after the other would.
+    """
     before, days = tables(layout), ("2026-01-03", "2026-01-05")
     web = layout.webserver
-    first, second = [web.wait_for(run_id) for run_id in [web.launch(day, assets=FEW) for day in days]]
-    assert (first.status, second.status) == ("SUCCESS", "SUCCESS"), web.failures(first.id, second.id)
-    assert first.overlaps(second), "with Postgres as the warehouse, runs need not wait for each other"
+    first, second = [
+        web.wait_for(run_id) for run_id in [web.launch(day, assets=FEW) for day in days]
+    ]
+    assert (first.status, second.status) == ("SUCCESS", "SUCCESS"), web.failures(
+        first.id, second.id
+    )
+    assert first.overlaps(second), (
+        "with Postgres as the warehouse, runs need not wait for each other"
+    )
     assert tables(layout) == before
 
 
@@ -84,7 +101,9 @@ def the_whole_story(layout: Layout) -> None:
     """Bring the instance up to date, start the services, work, and stop."""
     layout.run("migrate")
     layout.start(*SERVICES)
-    assert requests.get(f"{layout.api}/health", timeout=30).status_code == 503, "nothing is published yet"
+    assert requests.get(f"{layout.api}/health", timeout=30).status_code == 503, (
+        "nothing is published yet"
+    )
     compute_every_day(layout)
     ask_the_api(layout)
     compute_two_days_at_once(layout)
@@ -96,19 +115,26 @@ def the_whole_story(layout: Layout) -> None:
 
 
 @pytest.mark.slow
-def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict[str, str], tmp_path: Path) -> None:
+def test_the_services_compute_days_side_by_side_and_stop_cleanly(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         the_whole_story(layout)
 
 
 @pytest.mark.slow
-def test_the_api_starts_without_data_and_refuses_callers_without_key(variables: dict[str, str], tmp_path: Path) -> None:
+def test_the_api_starts_without_data_and_refuses_callers_without_key(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         layout.start("api")
         answer = requests.get(f"{layout.api}/health", timeout=30)
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         held = {"Authorization": f"Bearer {API_KEY}"}
-        answers = [requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30) for some in ({}, held)]
+        answers = [
+            requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30)
+            for some in ({}, held)
+        ]
         assert [answer.status_code for answer in answers] == [401, 503]
         assert "run `ecom run`" in answers[1].json()["detail"]
         assert layout.stop("api") == 0
@@ -117,7 +143,9 @@ def test_the_api_starts_without_data_and_refuses_callers_without_key(variables: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_fresh_environment_made_as_the_image_is_runs_the_services(variables: dict[str, str], tmp_path: Path) -> None:
+def test_a_fresh_environment_made_as_the_image_is_runs_the_services(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
     programs = install(tmp_path / "image")
     with closing(Layout(tmp_path, variables, programs, code=None)) as layout:
         the_whole_story(layout)

@@ -1,6 +1,8 @@
-"""Ask CONTRIBUTING's question by command, route and page, in a process whose list of questions has a line more.
+"""Ask CONTRIBUTING's question by command, route and page, in a process whose list of
+questions has a line more.
 
-The arguments are a file of events, and a home with published tables; `test_recipe.py` reads what is written.
+The arguments are a file of events, and a home with published tables; `test_recipe.py` reads what is
+written.
 """
 
 import json
@@ -33,12 +35,18 @@ def ecom(*arguments: str) -> str:
 def by_command(events: str) -> dict[str, str]:
     """Return what the command prints about a file, and where it is listed."""
     asked = ("week-hours", "--events", events)
-    return {"text": ecom(*asked), "json": ecom(*asked, "--event-type", "purchase", "--json"), "help": ecom("--help")}
+    return {
+        "text": ecom(*asked),
+        "json": ecom(*asked, "--event-type", "purchase", "--json"),
+        "help": ecom("--help"),
+    }
 
 
 def by_http(home: str) -> dict[str, Any]:
     """Return what the route and the page answer about published tables."""
-    app = import_module("ecom_assets.interfaces.dashboard.app").build_dashboard_app(Settings(home=Path(home)))
+    app = import_module("ecom_assets.interfaces.dashboard.app").build_dashboard_app(
+        Settings(home=Path(home))
+    )
     path = "/v1/analytics/week-hours"
     with import_module("ecom_assets_tests.interfaces.api.conftest").served(app) as api:
         return {

@@ -1,4 +1,6 @@
-"""The smallest endpoint: a query, which is a subject's, and a route, which renders what it returns."""
+"""The smallest endpoint: a query, which is a subject's, and a route,
+which renders what it returns.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""The smallest mart: its contract, its definition and its asset, which a subject has in three files."""
+"""The smallest mart: its contract, its definition and its asset,
+which a subject has in three files.
+"""
 
 import ibis.expr.types as ir
 

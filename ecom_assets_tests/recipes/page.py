@@ -15,5 +15,10 @@ def alerts(view: View) -> Block:
 
 
 PAGE = DashboardPage(
-    "stock", "Stock", (Section("Alerts", alerts),), group="Shop", position=35, summary="What to order again."
+    "stock",
+    "Stock",
+    (Section("Alerts", alerts),),
+    group="Shop",
+    position=35,
+    summary="What to order again.",
 )

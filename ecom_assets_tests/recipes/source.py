@@ -22,7 +22,8 @@ class OneOrderADay:
         """Return the lines of the days from the first on."""
         wanted = Days.from_dates(day for day in days.dates if day >= self.first)
         rows = pa.Table.from_pylist(
-            [self._line(day) for day in wanted.dates], schema=schema_of(RawUserOrderLog).to_pyarrow()
+            [self._line(day) for day in wanted.dates],
+            schema=schema_of(RawUserOrderLog).to_pyarrow(),
         )
         return SliceOutput(connect().create_table("lines", rows), wanted)
 
@@ -39,7 +40,16 @@ class OneOrderADay:
         line: dict[str, object] = dict.fromkeys(RawUserOrderLog.columns)
         noon = datetime.combine(day, time(12))
         return line | {
-            "uniq_id": f"hat-{day}", "customer_id": "anna", "ordered_at": noon, "order_date": day,
-            "date_time": noon.isoformat(), "item_id": "7", "item_name": "Hat", "quantity": 1, "payment_amount": 20,
-            "received_date": day, "source": "one-order-a-day", "source_file": "",
-        }  # fmt: skip
+            "uniq_id": f"hat-{day}",
+            "customer_id": "anna",
+            "ordered_at": noon,
+            "order_date": day,
+            "date_time": noon.isoformat(),
+            "item_id": "7",
+            "item_name": "Hat",
+            "quantity": 1,
+            "payment_amount": 20,
+            "received_date": day,
+            "source": "one-order-a-day",
+            "source_file": "",
+        }

@@ -1,6 +1,7 @@
 """The person behind each event of a simulated shop.
 
-Its files do not say that, as those of a real shop do not. The shop is simulated again instead, which gives the same.
+Its files do not say that, as those of a real shop do not. The shop is simulated again instead,
+which gives the same.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.ingestion.sources.sandbox_shop import Truth, first_day, is_living, last_day, truth_of
+from ecom_assets.ingestion.sources.sandbox_shop import (
+    Truth,
+    first_day,
+    is_living,
+    last_day,
+    truth_of,
+)
 from ecom_sandbox.shop.files import user_ids
 from ecom_sandbox.shop.living import LivingShop, months_between
 from ecom_sandbox.shop.people import known_customer_id
@@ -22,8 +29,8 @@ from ecom_sandbox.shop.shop import Shop, cast_of
 def people_of_events(folder: Path) -> pa.Table:
     """Return one row per good event that has arrived in the shop of a folder.
 
-    Columns: `event_id`, `person_id` (the user id that the person has in the end, whether or not the shop learns it),
-    `user_id` and `anonymous_id` as in the event, and `is_bot`.
+    Columns: `event_id`, `person_id` (the user id that the person has in the end, whether or not the
+    shop learns it), `user_id` and `anonymous_id` as in the event, and `is_bot`.
 
     Raises:
         FileNotFoundError: The folder has no `truth.json`.
@@ -35,14 +42,20 @@ def people_of_events(folder: Path) -> pa.Table:
 
 
 def ids_of_people(events: pa.Table) -> pa.Table:
-    """Return one row per person in rows of `people_of_events`: `person_id`, `user_ids` and `anonymous_ids`, sorted."""
+    """Return one row per person in rows of `people_of_events`: `person_id`,
+    `user_ids` and `anonymous_ids`, sorted.
+    """
     people = events.filter(pc.invert(events["is_bot"])).group_by("person_id")
     ids = people.aggregate([("user_id", "distinct"), ("anonymous_id", "distinct")])
     lists = {
         name: pa.array(
-            [sorted(filter(None, ids_of_person)) for ids_of_person in ids[column].to_pylist()], pa.list_(pa.string())
+            [sorted(filter(None, ids_of_person)) for ids_of_person in ids[column].to_pylist()],
+            pa.list_(pa.string()),
         )
-        for name, column in (("user_ids", "user_id_distinct"), ("anonymous_ids", "anonymous_id_distinct"))
+        for name, column in (
+            ("user_ids", "user_id_distinct"),
+            ("anonymous_ids", "anonymous_id_distinct"),
+        )
     }
     return pa.table({"person_id": ids["person_id"], **lists}).sort_by("person_id")
 

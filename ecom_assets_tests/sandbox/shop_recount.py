@@ -28,7 +28,8 @@ TYPES = [
     "alias",
 ]
 
-# Every received row with the first reason that applies, written down from the definitions of the metrics.
+# Every received row with the first reason that applies, written down from the definitions of the
+# metrics.
 CHECKED = f"""
 create table checked as
 with read as (
@@ -50,8 +51,9 @@ select * from checked where reason is null
 qualify row_number() over (partition by event_id order by received, event_id) = 1;
 """
 
-# Visits are cut on the device, else on the source session, else on the user; each user of a visit has a session of it.
-# Events without a user are those of the last user of the visit, else of the next.
+# Visits are cut on the device, else on the source session, else on the user; each user of a visit
+# has a session of it. Events without a user are those of the last user of the visit, else of the
+# next.
 VISITS = """
 create or replace table visits as
 with gaps as (
@@ -65,7 +67,8 @@ with gaps as (
 )
 select *, coalesce(
     last_value(user_id ignore nulls) over (visit rows between unbounded preceding and current row),
-    first_value(user_id ignore nulls) over (visit rows between current row and unbounded following), ''
+    first_value(user_id ignore nulls) over (visit rows between current row and unbounded following),
+    ''
   ) as visitor
 from cut window visit as (partition by device, nth order by t, event_id)
 """

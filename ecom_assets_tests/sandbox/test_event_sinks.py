@@ -20,9 +20,15 @@ pytestmark = pytest.mark.xdist_group("living_shop")
 YESTERDAY = date(2026, 3, 3)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROW: Event = {
-    "event_id": "e", "user_id": None, "event_type": "page_view", "event_timestamp": "2026-03-04T12:00:00Z",
-    "session_id": "s", "anonymous_id": "d", "received_at": "2026-03-04T12:00:01Z", "properties": '{"country":"DE"}',
-}  # fmt: skip
+    "event_id": "e",
+    "user_id": None,
+    "event_type": "page_view",
+    "event_timestamp": "2026-03-04T12:00:00Z",
+    "session_id": "s",
+    "anonymous_id": "d",
+    "received_at": "2026-03-04T12:00:01Z",
+    "properties": '{"country":"DE"}',
+}
 
 
 @pytest.mark.slow
@@ -58,7 +64,9 @@ def test_a_low_rate_and_a_broken_one_are_kept() -> None:
 
 @pytest.mark.slow
 def test_playing_it_again_gives_new_visitors(tmp_path: Path) -> None:
-    """Two processes, of two seconds each: what the second one sends is not dropped as copies of the first."""
+    """Two processes, of two seconds each: what the second one sends is not
+    dropped as copies of the first.
+    """
     (tmp_path / "home").mkdir()
     env = environment(tmp_path / "home", {})
     with collecting(collect_settings(tmp_path)) as client:
@@ -66,7 +74,10 @@ def test_playing_it_again_gives_new_visitors(tmp_path: Path) -> None:
             command = [*ECOM, "sandbox", "live", "--to", client.address, "--rate", "5"]
             process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
             assert process.stderr
-            assert process.stderr.readline() == f"5 events a second go to {client.address}; stop it with Ctrl-C.\n"
+            assert (
+                process.stderr.readline()
+                == f"5 events a second go to {client.address}; stop it with Ctrl-C.\n"
+            )
             client.wait_for(10 * process_count - len(client.letters()))
             process.terminate()
             process.wait()
@@ -78,4 +89,7 @@ def test_playing_it_again_gives_new_visitors(tmp_path: Path) -> None:
 def test_what_is_no_door_and_a_rate_without_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be sent to"):
         sink_to("ftp://shop")
-    assert "needs an address" in ecom("sandbox", "live", "--rate", "5", home=tmp_path / "home").sentence
+    assert (
+        "needs an address"
+        in ecom("sandbox", "live", "--rate", "5", home=tmp_path / "home").sentence
+    )

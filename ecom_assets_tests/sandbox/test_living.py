@@ -39,7 +39,11 @@ def copied(shop: Path, folder: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +59,23 @@ def test_a_shop_that_grew_is_the_one_that_is_made_at_once(march: Path, tmp_path:
 
 def test_growing_touches_no_file_of_a_day_that_is_there(march: Path, tmp_path: Path) -> None:
     folder = copied(march, tmp_path / "shop")
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*") if path.suffix or path.is_dir()}
+    before = {
+        path: path.stat().st_mtime_ns for path in folder.glob("*/*") if path.suffix or path.is_dir()
+    }
     shop(folder, MARCH_9 + ONE_DAY)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (folder / "events" / "received_date=2026-03-10").exists()
 
 
 @pytest.mark.slow
-def test_a_day_is_the_same_in_shops_that_opened_in_other_months(march: Path, tmp_path: Path) -> None:
+def test_a_day_is_the_same_in_shops_that_opened_in_other_months(
+    march: Path, tmp_path: Path
+) -> None:
     # This one opens on 1 February, the other on 1 January; 37 days are in both.
     later = files(shop(tmp_path / "later", date(2026, 4, 5)))
-    common = {name: body for name, body in files(march).items() if name in later and "2026-" in name}
+    common = {
+        name: body for name, body in files(march).items() if name in later and "2026-" in name
+    }
     assert sum(name.startswith("events/") for name in common) == 37
     assert common == {name: later[name] for name in common}
 
@@ -76,10 +86,14 @@ def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(mar
         assert opened.day == 1
         assert timedelta(days=60) <= until - opened <= timedelta(days=91)
     landed = sorted(path.name for path in (march / "events").iterdir())
-    assert landed == [f"received_date={day}" for day in Days.between(date(2026, 1, 1), MARCH_9 + ONE_DAY).dates]
+    assert landed == [
+        f"received_date={day}" for day in Days.between(date(2026, 1, 1), MARCH_9 + ONE_DAY).dates
+    ]
 
 
-def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(march: Path, tmp_path: Path) -> None:
+def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(
+    march: Path, tmp_path: Path
+) -> None:
     def stop(done: int, _all: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
@@ -89,7 +103,9 @@ def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(march: Path, 
     with pytest.raises(KeyboardInterrupt):
         LivingShop(killed, until, new_people=PEOPLE).grow(stop)
     assert (killed / "events" / "received_date=2026-03-11").exists()
-    assert (killed / "truth.json").read_bytes() == (march / "truth.json").read_bytes(), "the truth comes last"
+    assert (killed / "truth.json").read_bytes() == (march / "truth.json").read_bytes(), (
+        "the truth comes last"
+    )
     assert files(shop(killed, until)) == files(well)
 
 
@@ -103,8 +119,8 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
         events = truth["events"]
         assert counted == (events["rows"], events["clean"], sum(events["quarantined"].values()))
         lines = con.execute(
-            f"SELECT count(*), sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE payment_amount END) "
-            f"FROM '{march}/orders.parquet/{month}-*.parquet'"
+            "SELECT count(*), sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE "
+            f"payment_amount END) FROM '{march}/orders.parquet/{month}-*.parquet'"
         ).fetchone()
         orders = truth["orders"]
         assert lines == (orders["order_lines"] + orders["refund_lines"], Decimal(orders["revenue"]))
@@ -116,20 +132,31 @@ def test_the_catalogue_has_the_prices_of_the_last_day(march: Path, tmp_path: Pat
     earlier = copied(march, tmp_path / "shop")
     for until in (MARCH_9, MARCH_9 + 30 * ONE_DAY):
         catalogue = f"'{shop(earlier, until)}/catalogue.parquet'"
-        prices = dict(duckdb.connect().execute(f"SELECT product_id, price::VARCHAR FROM {catalogue}").fetchall())
+        prices = dict(
+            duckdb.connect()
+            .execute(f"SELECT product_id, price::VARCHAR FROM {catalogue}")
+            .fetchall()
+        )
         months = json.loads((earlier / "truth.json").read_text())["months"]
-        last = {change["product_id"]: change["after"] for truth in months.values() for change in truth["price_changes"]}
+        last = {
+            change["product_id"]: change["after"]
+            for truth in months.values()
+            for change in truth["price_changes"]
+        }
         assert len(last) > 30
         assert {product: prices[product] for product in last} == last
     assert (
-        changes == [change for month in list(months)[:3] for change in months[month]["price_changes"]][: len(changes)]
+        changes
+        == [change for month in list(months)[:3] for change in months[month]["price_changes"]][
+            : len(changes)
+        ]
     )
 
 
 def _counted(con: duckdb.DuckDBPyConnection, which: str) -> tuple[Any, ...]:
     row = con.execute(
-        f"SELECT (SELECT count(*) FROM checked WHERE {which}), (SELECT count(*) FROM clean WHERE {which}), "
-        f"(SELECT count(*) FROM checked WHERE {which} AND reason IS NOT NULL)"
+        f"SELECT (SELECT count(*) FROM checked WHERE {which}), (SELECT count(*) FROM clean WHERE "
+        f"{which}), (SELECT count(*) FROM checked WHERE {which} AND reason IS NOT NULL)"
     ).fetchone()
     assert row is not None
     return row
@@ -157,7 +184,9 @@ def test_orders_of_a_day_are_served_and_a_day_to_come_has_none(march: Path) -> N
         assert service.rows_of(MARCH_9 + ONE_DAY) == []
 
 
-def test_the_shop_of_the_platform_ends_yesterday_in_the_reporting_zone(march: Path, tmp_path: Path) -> None:
+def test_the_shop_of_the_platform_ends_yesterday_in_the_reporting_zone(
+    march: Path, tmp_path: Path
+) -> None:
     copied(march, tmp_path / "sandbox")
     at = datetime(2026, 3, 11, 23, 30, tzinfo=UTC)
     for zone, last in (("UTC", date(2026, 3, 10)), ("Asia/Tokyo", date(2026, 3, 11))):
@@ -169,9 +198,12 @@ def test_the_shop_of_the_platform_ends_yesterday_in_the_reporting_zone(march: Pa
 def test_a_setting_says_where_it_ends_and_takes_no_day_back(march: Path, tmp_path: Path) -> None:
     copied(march, tmp_path / "sandbox")
     ensure_sandbox(Settings(home=tmp_path, sandbox_until=date(2026, 3, 10)))
-    assert sandbox_days(Settings(home=tmp_path)) == Days.between(date(2026, 1, 1), date(2026, 3, 11))
+    assert sandbox_days(Settings(home=tmp_path)) == Days.between(
+        date(2026, 1, 1), date(2026, 3, 11)
+    )
     with pytest.raises(
-        UsageError, match="goes on until 2026-03-10, after ECOM_SANDBOX_UNTIL=2026-02-27; set ECOM_HOME"
+        UsageError,
+        match="goes on until 2026-03-10, after ECOM_SANDBOX_UNTIL=2026-02-27; set ECOM_HOME",
     ):
         ensure_sandbox(Settings(home=tmp_path, sandbox_until=date(2026, 2, 27)))
 
@@ -184,7 +216,9 @@ def test_a_setting_says_how_long_the_past_of_a_new_shop_is(march: Path, tmp_path
     copied(march, tmp_path / "sandbox")
     settings = Settings(home=tmp_path, sandbox_until=MARCH_9, sandbox_days=730)
     ensure_sandbox(settings)
-    assert sandbox_days(settings).dates[0] == date(2026, 1, 1), "a shop that is there keeps its first day"
+    assert sandbox_days(settings).dates[0] == date(2026, 1, 1), (
+        "a shop that is there keeps its first day"
+    )
 
 
 def test_a_shop_that_was_simulated_at_once_stays_as_it_is(tmp_path: Path) -> None:

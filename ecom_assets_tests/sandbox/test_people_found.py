@@ -1,4 +1,6 @@
-"""The identity rule against the truth of the simulated shop; docs/metrics/identity.md has the figures."""
+"""The identity rule against the truth of the simulated shop;
+docs/metrics/identity.md has the figures.
+"""
 
 import pytest
 
@@ -32,7 +34,8 @@ def test_no_two_people_are_joined_and_the_shares_are_within_their_bounds(month: 
     assert wrong < 0.025
     assert found.right + found.wrong + found.unknown == truth["userless_events"]
     assert 1 <= found.shoppers / truth["funnel_people"]["add_to_cart"] < 1.15
-    # People on a second device or with a new cookie, who never sign in on it, cannot be known again.
+    # People on a second device or with a new cookie, who never sign in on it, cannot be known
+    # again.
     assert 0 < truth["weekly_retention"]["week_1_rate"] - found.week_1_rate < 0.08
 
 
@@ -41,7 +44,11 @@ def test_the_rule_is_the_best_of_those_that_could_be_instead(month: Recount) -> 
     """To guess between two users of a device is right more often than wrong."""
     guesses, ahead_first, does_not = (
         found_by(month, rule)
-        for rule in (IdentityRule(), IdentityRule(looks_ahead_first=True), IdentityRule(guesses_if_shared=False))
+        for rule in (
+            IdentityRule(),
+            IdentityRule(looks_ahead_first=True),
+            IdentityRule(guesses_if_shared=False),
+        )
     )
     assert guesses.right > ahead_first.right
     assert guesses.right - does_not.right > guesses.wrong - does_not.wrong > 0

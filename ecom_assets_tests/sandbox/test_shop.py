@@ -1,4 +1,6 @@
-"""The simulated shop as files: the same bytes each time, whole or not at all, and nothing else overwritten."""
+"""The simulated shop as files: the same bytes each time, whole or not at all,
+and nothing else overwritten.
+"""
 
 import csv
 import hashlib
@@ -26,7 +28,9 @@ from ecom_sandbox.shop.shop import FIRST_DAY, Shop, cast_of, generate
 
 def digests(out: Path) -> dict[str, str]:
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
 
 
 @pytest.mark.slow
@@ -37,7 +41,9 @@ def test_the_default_shop_is_big_enough_to_look_at_and_made_in_seconds(tmp_path:
     assert 90_000 < truth["events"]["rows"] < 300_000
 
 
-def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp_path: Path) -> None:
+def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(
+    tmp_path: Path,
+) -> None:
     for name, seed in (("once", 3), ("again", 3), ("other", 4)):
         generate(tmp_path / name, days=12, visitors=150, seed=seed)
     once = digests(tmp_path / "once")
@@ -48,13 +54,16 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp
 
 
 @pytest.mark.slow
-def test_the_size_of_batches_does_not_change_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_batches_does_not_change_what_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Recount(tmp_path / "whole", days=3, visitors=300)
     monkeypatch.setattr(shop, "VISITS_AT_ONCE", 40)
     parts = Recount(tmp_path / "parts", days=3, visitors=300)
     assert len(list((tmp_path / "parts").glob("events/received_date=2026-01-01/*"))) > 1
     sessions = """
-        select session_id, string_agg(event_type || event_timestamp, ' ' order by event_timestamp, event_type)
+        select session_id,
+            string_agg(event_type || event_timestamp, ' ' order by event_timestamp, event_type)
         from clean where user_agent not like '%bot%' group by 1"""
     assert whole.pairs(sessions) == parts.pairs(sessions)
 
@@ -77,7 +86,9 @@ def test_truth_is_written_beside_the_data_with_its_settings(tmp_path: Path) -> N
 
 def test_progress_counts_the_days(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    generate(tmp_path / "shop", days=3, visitors=5, progress=lambda done, of: calls.append((done, of)))
+    generate(
+        tmp_path / "shop", days=3, visitors=5, progress=lambda done, of: calls.append((done, of))
+    )
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -153,7 +164,9 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
         ({"first_day": date(1999, 12, 31)}, "first_day"),
     ],
 )
-def test_settings_that_make_no_shop_are_refused_by_name(tmp_path: Path, settings: dict[str, Any], word: str) -> None:
+def test_settings_that_make_no_shop_are_refused_by_name(
+    tmp_path: Path, settings: dict[str, Any], word: str
+) -> None:
     with pytest.raises(UsageError, match=f"`{word}` is") as refusal:
         generate(tmp_path / "shop", **settings)
     assert str(refusal.value).endswith(".")
@@ -161,15 +174,25 @@ def test_settings_that_make_no_shop_are_refused_by_name(tmp_path: Path, settings
 
 
 SAMPLE_COLUMNS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+)
 SAMPLE_ROWS = 200
 SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NO_ID)
 
 
 def write_sample(path: Path) -> None:
-    """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
+    """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows,
+    three of them broken.
+    """
     made = Shop(7, cast_of(1, 400, 7, FIRST_DAY))
     rows = made.people(0, int(made.schedule.first_of_day[1]))[0]
     rows = rows[np.lexsort((rows["number"], rows["at"]))][: SAMPLE_ROWS - len(SAMPLE_FLAWS)]
@@ -195,7 +218,10 @@ def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
     rows = f"read_csv('{shipped}', all_varchar = true)"
     con = duckdb.connect()
     assert con.execute(f"select count(*) from {rows}").fetchall() == [(200,)]
-    assert con.execute(f"select count(*) from {rows} where event_type = 'purchase'").fetchall()[0][0] > 0
+    assert (
+        con.execute(f"select count(*) from {rows} where event_type = 'purchase'").fetchall()[0][0]
+        > 0
+    )
     broken = f"""
         select count(*) from {rows} where try_cast(event_timestamp as timestamp) is null
         or event_type is null or event_type not in {tuple(TYPES)}
@@ -204,6 +230,10 @@ def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
 
 
 def test_the_simulator_loads_neither_dagster_nor_the_command_line() -> None:
-    program = "import sys, ecom_sandbox.shop.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys, ecom_sandbox.shop.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert run.stdout == "set()\n"

@@ -1,4 +1,6 @@
-"""The day in progress of the living shop: what arrives by and by is what its file holds in the end."""
+"""The day in progress of the living shop:
+what arrives by and by is what its file holds in the end.
+"""
 
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -44,7 +46,8 @@ def landed(settings: Settings, day: date) -> pa.Table:
 
 def test_what_arrives_during_a_day_is_what_its_file_holds_afterwards(settings: Settings) -> None:
     today = Today(settings)
-    # Somebody looks every seven minutes, from half past nine on; at noon the process is started again.
+    # Somebody looks every seven minutes, from half past nine on; at noon the process is started
+    # again.
     times = [MIDNIGHT + timedelta(hours=9, minutes=30 + 7 * n) for n in range(124)]
     counts = [today.arrive(at) for at in times[:22]]
     again = Today(settings)
@@ -55,12 +58,15 @@ def test_what_arrives_during_a_day_is_what_its_file_holds_afterwards(settings: S
     again.arrive(MIDNIGHT + timedelta(days=1, minutes=1))
     assert sandbox_days(settings) == Days.between(FIRST, TODAY + timedelta(days=1))
     whole = landed(settings, TODAY)
-    assert [path.name for path in (settings.sandbox_folder / "events" / f"received_date={TODAY}").iterdir()] == [
-        "part-00000.parquet"
-    ]
+    assert [
+        path.name
+        for path in (settings.sandbox_folder / "events" / f"received_date={TODAY}").iterdir()
+    ] == ["part-00000.parquet"]
     assert whole.slice(0, len(in_progress)) == in_progress, "the same rows in the same order"
     after = [at.as_py() for at in whole.slice(len(in_progress))["received_at"]]
-    assert all(at > times[-1].isoformat() for at in after), "the rest came between 23:51 and midnight"
+    assert all(at > times[-1].isoformat() for at in after), (
+        "the rest came between 23:51 and midnight"
+    )
 
 
 def test_nothing_arrives_before_its_time_or_twice(settings: Settings) -> None:
@@ -94,7 +100,9 @@ def test_real_time_lives(settings: Settings) -> None:
         for row in rows
         if row["event_id"] and (at := _readable_time(row["event_timestamp"])) is not None
     }
-    now = max(at for at in happened.values() if at < MIDNIGHT + timedelta(hours=20)) + timedelta(seconds=8)
+    now = max(at for at in happened.values() if at < MIDNIGHT + timedelta(hours=20)) + timedelta(
+        seconds=8
+    )
     lately = [at for at in happened.values() if now - timedelta(minutes=30) < at <= now]
     answer = real_time(settings, now)
     assert answer["windows"][-1]["event_count"] == len(lately) > 0

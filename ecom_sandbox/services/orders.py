@@ -1,4 +1,6 @@
-"""A stand-in for the order report API: a report with all files, and the sandbox shop's orders in a file per day."""
+"""A stand-in for the order report API: a report with all files,
+and the sandbox shop's orders in a file per day.
+"""
 
 import csv
 import io
@@ -21,7 +23,9 @@ _INCREMENT, _REPORT = "increment-", "report-"
 
 
 class OrderService(Service):
-    """Serves `generate_report`, `get_report`, `get_increment` and files; nickname, cohort and key are in headers."""
+    """Serves `generate_report`, `get_report`, `get_increment` and files; nickname,
+    cohort and key are in headers.
+    """
 
     key = "sandbox-order-key"
 
@@ -33,9 +37,11 @@ class OrderService(Service):
         *,
         report: Path | None = None,
     ) -> None:
-        """Serve the rows of `orders.parquet` by UTC day; a folder of that name has a file for each day.
+        """Serve the rows of `orders.parquet` by UTC day;
+        a folder of that name has a file for each day.
 
-        The files of a report are those of the folder `report`. Without it, they are made from the lines of all days.
+        The files of a report are those of the folder `report`. Without it, they are made from the
+        lines of all days.
         """
         self._orders = orders
         self._report_folder = report
@@ -46,9 +52,13 @@ class OrderService(Service):
 
     def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the response to any of the requests, or an error."""
-        credentials = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
+        credentials = [
+            request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")
+        ]
         if credentials != [NICKNAME, COHORT, self.key]:
-            return ServiceResponse.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
+            return ServiceResponse.json(
+                {"error": "Access is denied: check nickname, cohort and key"}, 401
+            )
         step = (request.method, request.path)
         if step == ("POST", "/generate_report"):
             return self._generate()
@@ -90,7 +100,9 @@ class OrderService(Service):
                 return ServiceResponse.json({"status": "FAILED"})
         report_id = task_id.replace("task-", _REPORT)
         links = {name: f"{self.url}/{report_id}/{name}.csv" for name in self._report_names()}
-        return ServiceResponse.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": links}})
+        return ServiceResponse.json(
+            {"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": links}}
+        )
 
     def _report_names(self) -> list[str]:
         """Return the names of the files of a report."""
@@ -99,7 +111,9 @@ class OrderService(Service):
         return sorted(path.stem for path in self._report_folder.glob("*.csv"))
 
     def _report_file(self, name: str) -> ServiceResponse:
-        """Return a file of a report, whole: it is not of a day, and its order lines have no status."""
+        """Return a file of a report, whole: it is not of a day,
+        and its order lines have no status.
+        """
         if name.removesuffix(".csv") not in self._report_names():
             return NOT_FOUND
         if self._report_folder is not None:
@@ -123,9 +137,14 @@ class OrderService(Service):
             data = {"report_id": query.get("report_id"), "increment_id": None, "s3_path": None}
             return ServiceResponse.json({"status": "NOT FOUND", "data": data})
         increment_id = f"{_INCREMENT}{day}"
-        links = {name: f"{self.url}/{increment_id}/{name}.csv" for name in self._increment_names(day)}
+        links = {
+            name: f"{self.url}/{increment_id}/{name}.csv" for name in self._increment_names(day)
+        }
         return ServiceResponse.json(
-            {"status": "SUCCESS", "data": {"increment_id": increment_id, "s3_path": links, "row_count": len(rows)}}
+            {
+                "status": "SUCCESS",
+                "data": {"increment_id": increment_id, "s3_path": links, "row_count": len(rows)},
+            }
         )
 
     def _increment_file(self, increment_id: str, name: str) -> ServiceResponse:
@@ -135,8 +154,13 @@ class OrderService(Service):
         return _csv_answer(other.read_bytes()) if other.is_file() else NOT_FOUND
 
     def _increment_names(self, day: date) -> list[str]:
-        """Return the names of the files of an increment: others lie in a folder of the day beside the order lines."""
-        return [FILE.removesuffix(".csv"), *sorted(path.stem for path in (self._orders / str(day)).glob("*.csv"))]
+        """Return the names of the files of an increment:
+        others lie in a folder of the day beside the order lines.
+        """
+        return [
+            FILE.removesuffix(".csv"),
+            *sorted(path.stem for path in (self._orders / str(day)).glob("*.csv")),
+        ]
 
     def _file(self, increment_id: str) -> ServiceResponse:
         try:
@@ -216,5 +240,8 @@ def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
     writer = csv.writer(text)
     writer.writerow(names)
     values = ([row[name] for name in names] for row in rows)
-    writer.writerows([value.isoformat() if isinstance(value, datetime) else value for value in row] for row in values)
+    writer.writerows(
+        [value.isoformat() if isinstance(value, datetime) else value for value in row]
+        for row in values
+    )
     return text.getvalue().encode()

@@ -1,4 +1,6 @@
-"""Stand-ins for the customer API and the catalogue API: the sandbox shop's customers and products, in pages."""
+"""Stand-ins for the customer API and the catalogue API:
+the sandbox shop's customers and products, in pages.
+"""
 
 import hashlib
 from abc import abstractmethod
@@ -43,9 +45,14 @@ class PagedService(Service):
         if request.method != "GET":
             return ServiceResponse.json({"error": "method not allowed"}, 405)
         if (key := request.headers.get("x-api-key")) != self.key:
-            return ServiceResponse.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
+            return ServiceResponse.json(
+                {"error": "missing or unknown API key"}, 401 if key is None else 403
+            )
         try:
-            number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", self.page_size))
+            number, size = (
+                int(request.query.get("page", 1)),
+                int(request.query.get("per_page", self.page_size)),
+            )
         except ValueError:
             return ServiceResponse.json({"error": "page and per_page are numbers"}, 400)
         if number < 1 or size < 1:
@@ -92,18 +99,32 @@ class CustomerService(PagedService):
         faults = self.faults
         with self._changes:
             total = len(self._records)
-            data: list[Any] = [dict(record) for record in self._records[(number - 1) * size : number * size]]
+            data: list[Any] = [
+                dict(record) for record in self._records[(number - 1) * size : number * size]
+            ]
             self._page_count += 1
             is_due = faults.shift_every > 0 and self._page_count % faults.shift_every == 0
             if self._records and is_due and self.plan.take("shift_count"):
                 self._records.append(self._records.pop(0))
         if data and number <= faults.duplicated_pages:
-            data.append({**data[0], "city": "Elsewhere", "updated_at": earlier(data[0]["updated_at"], days=1)})
+            data.append(
+                {
+                    **data[0],
+                    "city": "Elsewhere",
+                    "updated_at": earlier(data[0]["updated_at"], days=1),
+                }
+            )
         if data and number <= faults.conflicting_pages:
             data.append({**data[0], "city": "Nowhere"})
         if number <= faults.malformed_pages:
             data.append(_MALFORMED[(number - 1) % len(_MALFORMED)])
-        return {"page": number, "per_page": size, "total": total, "total_pages": -(-total // size), "data": data}
+        return {
+            "page": number,
+            "per_page": size,
+            "total": total,
+            "total_pages": -(-total // size),
+            "data": data,
+        }
 
 
 REPORTED = ("product_id", "name", "category", "stock", "reorder_point", "lead_time_days")

@@ -1,6 +1,8 @@
-"""The base of the sandbox's stand-ins: a threaded HTTP server with faults, which can be controlled while it runs.
+"""The base of the sandbox's stand-ins: a threaded HTTP server with faults,
+which can be controlled while it runs.
 
-`GET` and `PUT /control/faults` return and set the faults as JSON, and `GET /control/counts` returns request counts.
+`GET` and `PUT /control/faults` return and set the faults as JSON, and `GET /control/counts` returns
+request counts.
 """
 
 import base64
@@ -40,7 +42,9 @@ class ServiceRequest:
     def login(self) -> tuple[str, str]:
         """Return user and password of basic authentication, empty if there is none."""
         try:
-            user, _, password = base64.b64decode(self._credentials("basic"), validate=True).decode().partition(":")
+            user, _, password = (
+                base64.b64decode(self._credentials("basic"), validate=True).decode().partition(":")
+            )
         except ValueError:
             return "", ""
         return user, password
@@ -66,7 +70,9 @@ class ServiceResponse:
     @classmethod
     def json(cls, value: object, status: int = 200, **headers: str) -> "ServiceResponse":
         """Return a response with a value as JSON."""
-        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+        return cls(
+            status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers}
+        )
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,19 @@ class Counts:
 
 @dataclass
 class Faults:
-    """Faults of a service. A count such as `dropped` applies to the next requests, reports or files, and is used up."""
+    """Faults of a service.
+
+    A count such as `dropped` applies to the next requests, reports or files, and is used up.
+    """
 
     latency_s: float = 0.0
     """Seconds before every response."""
     rate_limited: int = 0
     """Responses with status 429."""
     retry_after: str = "1"
-    """The Retry-After of a 429: seconds, `date` for an HTTP date one second ahead, or empty for none."""
+    """The Retry-After of a 429: seconds, `date` for an HTTP date one second ahead,
+    or empty for none.
+    """
     server_errors: int = 0
     """Responses with status 500."""
     dropped: int = 0
@@ -97,15 +108,21 @@ class Faults:
     unfinished: int = 0
     """Bodies without a Content-Length that end early."""
     every: int = 0
-    """In addition, every n-th request has one of these five faults, in turn; never twice in a row for one address."""
+    """In addition, every n-th request has one of these five faults, in turn;
+    never twice in a row for one address.
+    """
     shift_every: int = 0
-    """After every n-th page, the first customer moves to the end, as in a list sorted by last change."""
+    """After every n-th page, the first customer moves to the end,
+    as in a list sorted by last change.
+    """
     shift_count: int = 0
     """The number of such moves."""
     duplicated_pages: int = 0
     """Pages, from the first, that also have an older copy of their first customer."""
     conflicting_pages: int = 0
-    """Pages, from the first, that also have another version of their first customer with the same time."""
+    """Pages, from the first, that also have another version of their first
+    customer with the same time.
+    """
     malformed_pages: int = 0
     """Pages, from the first, that also have a malformed record."""
     running_polls: int = 0
@@ -120,11 +137,23 @@ class Faults:
 
     @classmethod
     def some_of_all(cls) -> "Faults":
-        """Return faults of almost every kind, few enough that a client with retries gets everything."""
+        """Return faults of almost every kind,
+        few enough that a client with retries gets everything.
+        """
         return cls(
-            latency_s=0.005, retry_after="1", every=9, shift_every=4, shift_count=3, duplicated_pages=2,
-            conflicting_pages=1, malformed_pages=2, running_polls=2, failed_reports=1, short_files=1, cut_files=1,
-        )  # fmt: skip
+            latency_s=0.005,
+            retry_after="1",
+            every=9,
+            shift_every=4,
+            shift_count=3,
+            duplicated_pages=2,
+            conflicting_pages=1,
+            malformed_pages=2,
+            running_polls=2,
+            failed_reports=1,
+            short_files=1,
+            cut_files=1,
+        )
 
 
 Fields = TypeVar("Fields")
@@ -156,7 +185,9 @@ class Connection(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Read a request and respond to it."""
         length = int(self.headers.get("Content-Length") or 0)
-        self.server.service.handle(self.request_with(self.rfile.read(length) if length else b""), self)
+        self.server.service.handle(
+            self.request_with(self.rfile.read(length) if length else b""), self
+        )
 
     do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
@@ -212,8 +243,12 @@ class Service(ABC):
         try:
             self._server = _Server(self, port)
         except (OSError, OverflowError) as error:  # a number beyond 65535 overflows
-            raise UsageError(f"Port {port} is not available ({system_reason(error)}); give another, or 0.") from error
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+            raise UsageError(
+                f"Port {port} is not available ({system_reason(error)}); give another, or 0."
+            ) from error
+        self._thread = Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         self._thread.start()
 
     @property
@@ -240,7 +275,9 @@ class Service(ABC):
     def counts(self) -> Counts:
         """Return the request counts since the start, or since `forget`."""
         with self._lock:
-            return Counts(self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items())))
+            return Counts(
+                self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items()))
+            )
 
     def forget(self) -> None:
         """Reset the request counts."""
@@ -259,7 +296,10 @@ class Service(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stop."""
         self.stop()
@@ -291,7 +331,9 @@ class Service(ABC):
                 self._at_once -= 1
 
     def _send(self, request: ServiceRequest, connection: Connection) -> None:
-        fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
+        fault = self.plan.take_for(
+            f"{request.method} {request.path} {sorted(request.query.items())}"
+        )
         if fault == "dropped":
             connection.drop()
         elif fault == "rate_limited":
@@ -309,7 +351,9 @@ class Service(ABC):
         if request.path == f"{CONTROL}counts":
             return ServiceResponse.json(asdict(self.counts))
         if request.path != f"{CONTROL}faults":
-            return ServiceResponse.json({"error": "there is /control/faults and /control/counts"}, 404)
+            return ServiceResponse.json(
+                {"error": "there is /control/faults and /control/counts"}, 404
+            )
         if request.method == "PUT":
             try:
                 self.faults = read_fields(Faults, json.loads(request.body))

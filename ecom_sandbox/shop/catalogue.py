@@ -1,4 +1,6 @@
-"""The products of the simulated shop: names, categories, prices that change, costs, popularity and stock."""
+"""The products of the simulated shop: names, categories, prices that change, costs,
+popularity and stock.
+"""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,7 +27,16 @@ _CATEGORIES: tuple[tuple[str, int, float, tuple[str, ...]], ...] = (
     ("Beauty", 18, 0.05, ("Serum", "Hand Cream", "Soap", "Balm", "Shampoo")),
     ("Outdoor", 95, 0.02, ("Tent", "Headlamp", "Stove", "Sleeping Bag", "Trekking Poles")),
 )
-_ADJECTIVES = ("Classic", "Urban", "Nordic", "Coastal", "Alpine", "Everyday", "Heritage", "Featherlight")
+_ADJECTIVES = (
+    "Classic",
+    "Urban",
+    "Nordic",
+    "Coastal",
+    "Alpine",
+    "Everyday",
+    "Heritage",
+    "Featherlight",
+)
 CATEGORIES = tuple(name for name, _, _, _ in _CATEGORIES)
 _CATEGORY_BOUNDS = cumulative([share for _, _, share, _ in _CATEGORIES])
 CHANGING_SHARE = 0.1
@@ -48,23 +59,30 @@ class PriceChange(NamedTuple):
 class Catalogue:
     """The products, ordered by category. A product's index is its position here.
 
-    A price depends on the product and the day alone, so that days of the past keep theirs however a shop grows.
+    A price depends on the product and the day alone, so that days of the past keep theirs however a
+    shop grows.
     """
 
     names: tuple[str, ...]
     category: Ints
     price_cents: Ints
     changed_cents: Ints
-    """The other price that a product has in turn with `price_cents`; the same if its price never changes."""
+    """The other price that a product has in turn with `price_cents`;
+    the same if its price never changes.
+    """
     price_days: Ints
     """The days between two changes of a price."""
     price_shift: Ints
     cost_cents: Ints
     bounds: Floats
-    """Upper bound of each product's share of [0, 1), by popularity; the shares of a category are adjacent."""
+    """Upper bound of each product's share of [0, 1), by popularity;
+    the shares of a category are adjacent.
+    """
 
     def choose(self, category: Ints, units: Floats) -> Ints:
-        """Return products chosen by popularity within each category; a negative category means all products."""
+        """Return products chosen by popularity within each category;
+        a negative category means all products.
+        """
         low = np.where(category <= 0, 0.0, _CATEGORY_BOUNDS[category - 1])
         high = np.where(category < 0, 1.0, _CATEGORY_BOUNDS[category])
         chosen = pick(self.bounds, low + units * (high - low))
@@ -85,12 +103,17 @@ class Catalogue:
         return self.prices(product, np.full_like(product, (day - _EPOCH).days))
 
     def price_changes(self, first: date, days: int) -> list[PriceChange]:
-        """Return the changes on these days, in order; the first may have some against the day before it."""
+        """Return the changes on these days, in order;
+        the first may have some against the day before it.
+        """
         result: list[PriceChange] = []
         for day in (first + timedelta(days=n) for n in range(days)):
             before, after = self.prices_on(day - timedelta(days=1)), self.prices_on(day)
             changed = np.flatnonzero(before != after).tolist()
-            result.extend(PriceChange(day, product, int(before[product]), int(after[product])) for product in changed)
+            result.extend(
+                PriceChange(day, product, int(before[product]), int(after[product]))
+                for product in changed
+            )
         return result
 
 
@@ -112,9 +135,16 @@ def make_catalogue(dice: Dice) -> Catalogue:
     factor = 0.4 + 1.8 * dice.unit("price", product) ** 2
     price = np.maximum((typical * factor).astype(np.int64) // 100 * 100 + 90, 490)
     cost = (price * (0.4 + 0.3 * dice.unit("cost", product))).astype(np.int64)
-    names = tuple(f"{adjective} {noun}" for *_, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
+    names = tuple(
+        f"{adjective} {noun}"
+        for *_, nouns in _CATEGORIES
+        for adjective in _ADJECTIVES
+        for noun in nouns
+    )
     percent = _CHANGED_TO_PERCENT[dice.below(len(_CHANGED_TO_PERCENT), "changed price", product)]
-    changed = np.where(dice.chance(CHANGING_SHARE, "price changes", product), price * percent // 100, price)
+    changed = np.where(
+        dice.chance(CHANGING_SHARE, "price changes", product), price * percent // 100, price
+    )
     price_days = _SHORTEST_PRICE_DAYS + dice.below(
         _LONGEST_PRICE_DAYS + 1 - _SHORTEST_PRICE_DAYS, "price days", product
     )
@@ -123,11 +153,18 @@ def make_catalogue(dice: Dice) -> Catalogue:
 
 
 def _popularity(dice: Dice) -> Floats:
-    """Return bounds of a long tail per category: the k-th most popular product has a weight of 1 / k."""
+    """Return bounds of a long tail per category:
+    the k-th most popular product has a weight of 1 / k.
+    """
     weights: list[float] = []
     for index, (_, _, share, nouns) in enumerate(_CATEGORIES):
         size = len(nouns) * len(_ADJECTIVES)
-        ranks = np.argsort(np.argsort(dice.bits("rank", np.arange(size, dtype=np.int64) + index * size))) + 1
+        ranks = (
+            np.argsort(
+                np.argsort(dice.bits("rank", np.arange(size, dtype=np.int64) + index * size))
+            )
+            + 1
+        )
         tail = 1.0 / ranks
         weights.extend((share * tail / tail.sum()).tolist())
     return cumulative(weights)
@@ -144,7 +181,9 @@ SAFETY = 1.5
 
 @dataclass(frozen=True)
 class Stock:
-    """Per product: the items in stock, the reorder point, and the lead time of a reorder in days."""
+    """Per product: the items in stock, the reorder point,
+    and the lead time of a reorder in days.
+    """
 
     count: Ints
     reorder_point: Ints
@@ -159,5 +198,7 @@ def make_stock(dice: Dice, catalogue: Catalogue, visitors: int) -> Stock:
     cover_days = 2 + LONGEST_COVER_DAYS * dice.unit("cover", product) ** 3
     count = np.ceil(daily * cover_days).astype(np.int64)
     count[dice.chance(SOLD_OUT_RATE, "sold out", product)] = 0
-    lead_time_days = np.array(LEAD_TIMES_DAYS, np.int64)[dice.below(len(LEAD_TIMES_DAYS), "lead time", product)]
+    lead_time_days = np.array(LEAD_TIMES_DAYS, np.int64)[
+        dice.below(len(LEAD_TIMES_DAYS), "lead time", product)
+    ]
     return Stock(count, np.ceil(daily * lead_time_days * SAFETY).astype(np.int64), lead_time_days)

@@ -1,4 +1,5 @@
-"""The customers of the simulated shop as its customer API returns them, with realistic flaws, and the ground truth.
+"""The customers of the simulated shop as its customer API returns them, with realistic flaws,
+and the ground truth.
 
 Every visitor is a customer. Names, cities and ids match the orders; ids match the events.
 """
@@ -22,7 +23,14 @@ DAYS_BEFORE = 400
 _DAY_S = 86_400
 _REGIONS = {"New York": "NY", "Chicago": "IL", "Los Angeles": "CA"}
 _MAILBOXES = ("example.com", "mail.example.org", "post.example.net")
-_MALFORMED = ("{name}(at)example.com", "{name}@", "@example.com", "{name} @example.com", "{name}@example", "n/a")
+_MALFORMED = (
+    "{name}(at)example.com",
+    "{name}@",
+    "@example.com",
+    "{name} @example.com",
+    "{name}@example",
+    "n/a",
+)
 _NAMES = (
     ("Zoë", "Łukasiewicz"),
     ("李", "小龙"),
@@ -58,7 +66,9 @@ class ShopCustomers:
     truth: dict[str, Any]
 
 
-def make_customers(*, seed: int, visitors: int, first_day: date, days: int, first_person: int = 0) -> ShopCustomers:
+def make_customers(
+    *, seed: int, visitors: int, first_day: date, days: int, first_person: int = 0
+) -> ShopCustomers:
     """Return the customers of the shop that `generate` creates from the same arguments.
 
     `first_person` is the id of the first of them, where they are some of the people of a shop.
@@ -68,7 +78,10 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int, firs
     copies: list[Record] = []
     flaws = _flaws(dice, people)
     for person, flaw in flaws.items():
-        record, choice = records[person], int(dice.below(60, "customer flaw kind", people[person : person + 1])[0])
+        record, choice = (
+            records[person],
+            int(dice.below(60, "customer flaw kind", people[person : person + 1])[0]),
+        )
         if flaw == "older_copy":
             # Their record of 30 days earlier, with another address.
             moved = {"city": "Bremen", "region": None, "country": "DE"}
@@ -82,21 +95,33 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int, firs
 def joined_customers(groups: list[ShopCustomers]) -> ShopCustomers:
     """Return the customers of all groups, given by ascending ids."""
     sizes = [group.truth["customers"] for group in groups]
-    records = [record for group, size in zip(groups, sizes, strict=True) for record in group.records[:size]]
-    copies = [record for group, size in zip(groups, sizes, strict=True) for record in group.records[size:]]
+    records = [
+        record for group, size in zip(groups, sizes, strict=True) for record in group.records[:size]
+    ]
+    copies = [
+        record for group, size in zip(groups, sizes, strict=True) for record in group.records[size:]
+    ]
     flaws = sum((Counter(group.truth["flaws"]) for group in groups), Counter[str]())
     return ShopCustomers([*records, *copies], _truth(records, copies, flaws))
 
 
 def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]:
     """Return a record for each person, without flaws."""
-    begin = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC) - timedelta(days=DAYS_BEFORE)
+    begin = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC) - timedelta(
+        days=DAYS_BEFORE
+    )
     created = dice.below(DAYS_BEFORE * _DAY_S, "customer created", people)
     whole_s = (DAYS_BEFORE + days) * _DAY_S
-    updated = created + (dice.unit("customer updated", people) * (whole_s - created)).astype(np.int64)
+    updated = created + (dice.unit("customer updated", people) * (whole_s - created)).astype(
+        np.int64
+    )
     seen = created + (dice.unit("customer login", people) * (whole_s - created)).astype(np.int64)
     mailbox = dice.below(len(_MAILBOXES), "customer mailbox", people).tolist()
-    ids, cities, names = known_customer_id(people).tolist(), city_of(dice, people).tolist(), names_of(dice, people)
+    ids, cities, names = (
+        known_customer_id(people).tolist(),
+        city_of(dice, people).tolist(),
+        names_of(dice, people),
+    )
     return [
         {
             "id": ids[i],
@@ -115,7 +140,9 @@ def _sound(dice: Dice, people: Ints, first_day: date, days: int) -> list[Record]
 
 
 def _flaws(dice: Dice, people: Ints) -> dict[int, str]:
-    """Return the flaw of each flawed person: each flaw has its share, and at least one if there are enough people."""
+    """Return the flaw of each flawed person: each flaw has its share,
+    and at least one if there are enough people.
+    """
     order = np.argsort(dice.bits("customer flaw", people), kind="stable").tolist()
     flawed: dict[int, str] = {}
     for flaw, share in _SHARES.items():

@@ -27,8 +27,9 @@ from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows
 def replaced_folder(out: Path, *, made_by: str) -> Iterator[Path]:
     """Yield a temporary folder to write into; it replaces `out` if the block succeeds.
 
-    A killed run leaves a hidden folder `.<name>.partial` beside `out`; the next run restores `out` from it if needed,
-    and clears it. Only an empty folder, or one whose truth.json names `made_by` as its generator, is replaced.
+    A killed run leaves a hidden folder `.<name>.partial` beside `out`; the next run restores `out`
+    from it if needed, and clears it. Only an empty folder, or one whose truth.json names `made_by`
+    as its generator, is replaced.
     """
     out = out.absolute()
     _refuse_foreign(out, made_by)
@@ -54,7 +55,9 @@ def _refuse_foreign(out: Path, made_by: str) -> None:
     if not out.is_dir() or out.is_symlink():
         raise UsageError(f"{out} is not a folder; give the path of a new or empty folder.")
     if any(out.iterdir()) and _maker(out / "truth.json") != made_by:
-        raise UsageError(f"{out} holds files that are not a simulated shop; give a new or empty folder.")
+        raise UsageError(
+            f"{out} holds files that are not a simulated shop; give a new or empty folder."
+        )
 
 
 def _maker(truth: Path) -> object:
@@ -66,17 +69,23 @@ def _maker(truth: Path) -> object:
 
 
 def _lock(partial: Path, out: Path) -> int:
-    """Lock and clear the temporary folder; the operating system releases the lock of a killed process."""
+    """Lock and clear the temporary folder;
+    the operating system releases the lock of a killed process.
+    """
     try:
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial, os.O_RDONLY)
     except OSError as error:
-        raise UsageError(f"Cannot write beside {out} ({error.strerror}); give a folder in a writable place.") from error
+        raise UsageError(
+            f"Cannot write beside {out} ({error.strerror}); give a folder in a writable place."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
-        raise UsageError(f"Another run is writing {out}; wait for it, or give another folder.") from error
+        raise UsageError(
+            f"Another run is writing {out}; wait for it, or give another folder."
+        ) from error
     if (old := partial / "old").is_dir() and not out.exists():
         old.rename(out)  # a run was killed between the two renames: restore the earlier shop
     for left in partial.iterdir():
@@ -87,7 +96,16 @@ def _lock(partial: Path, out: Path) -> int:
 # Broken values by flaw and column; None is a null. `variant` selects one of each tuple.
 _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
     f.NO_ID: {"event_id": (None, "")},
-    f.NO_TIME: {"event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")},
+    f.NO_TIME: {
+        "event_timestamp": (
+            "yesterday",
+            "2026-13-45T99:00:00Z",
+            "",
+            None,
+            "not a time",
+            "1767571200abc",
+        )
+    },
     f.NO_IDENTITY: {
         "user_id": (None, "", "null", "undefined", "0", None),
         "session_id": (None, ""),
@@ -103,7 +121,9 @@ class Columns:
     def __init__(self, dice: Dice, pages: t.Pages, product_count: int) -> None:
         self._dice = dice
         self._types = pa.array(r.EVENT_TYPES, pa.string())
-        self._products = pa.array([str(FIRST_PRODUCT_ID + i) for i in range(product_count)], pa.string())
+        self._products = pa.array(
+            [str(FIRST_PRODUCT_ID + i) for i in range(product_count)], pa.string()
+        )
         self._categories = pa.array(CATEGORIES, pa.string())
         self._pages = pa.array(pages.texts, pa.string())
         self._agents = pa.array(t.AGENT_TEXTS, pa.string())
@@ -131,7 +151,9 @@ class Columns:
             hit = rows["flaw"] == flaw
             if hit.any():
                 for name, wrong in texts.items():
-                    values = pa.array([wrong[v % len(wrong)] for v in rows["variant"][hit].tolist()], pa.string())
+                    values = pa.array(
+                        [wrong[v % len(wrong)] for v in rows["variant"][hit].tolist()], pa.string()
+                    )
                     columns[name] = pc.replace_with_mask(columns[name], pa.array(hit), values)
         return pa.table(columns)
 
@@ -143,21 +165,31 @@ class Columns:
     def ids(self, purpose: str, numbers: Ints) -> pa.Array:
         """Return each id as 16 hexadecimal digits."""
         digits = self._dice.bits(purpose, numbers).byteswap().tobytes().hex()
-        return pa.array(np.frombuffer(digits.encode(), "S16"), mask=numbers == r.NOTHING).cast(pa.string())
+        return pa.array(np.frombuffer(digits.encode(), "S16"), mask=numbers == r.NOTHING).cast(
+            pa.string()
+        )
 
     def _property_texts(self, rows: Rows) -> pa.Array:
         plain, trial = rows["properties"], rows["trial"].astype(np.int64)
         codes = np.where(plain == r.NOTHING, r.NOTHING, plain + trial * t.PROPERTIES_PER_TRIAL)
         texts = _coded(self._properties, codes)
         has_order, is_alias = rows["order"] != r.NOTHING, rows["type"] == r.ALIAS
-        texts = _with_property(texts, has_order, "order_id", self.order_ids(rows["order"][has_order]))
-        return _with_property(texts, is_alias, "previous_id", former_ids(rows["visitor"][is_alias]).to_pylist())
+        texts = _with_property(
+            texts, has_order, "order_id", self.order_ids(rows["order"][has_order])
+        )
+        return _with_property(
+            texts, is_alias, "previous_id", former_ids(rows["visitor"][is_alias]).to_pylist()
+        )
 
 
 def user_ids(rows: Rows) -> pa.Array:
     """Return the user id of each row; null where the shop does not know who it is."""
-    texts = pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string())
-    is_former, is_guest = (rows["is_known"] & (rows["account"] == account) for account in (FORMER, GUEST))
+    texts = pc.cast(
+        pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string()
+    )
+    is_former, is_guest = (
+        rows["is_known"] & (rows["account"] == account) for account in (FORMER, GUEST)
+    )
     texts = pc.replace_with_mask(texts, pa.array(is_former), former_ids(rows["visitor"][is_former]))
     return pc.replace_with_mask(texts, pa.array(is_guest), pa.scalar(GUEST_ID, pa.string()))
 
@@ -173,12 +205,16 @@ def _with_property(texts: pa.Array, chosen: Flags, name: str, values: list[str])
     if not values:
         return texts
     without = texts.filter(pa.array(chosen)).to_pylist()
-    full = [f'{text[:-1]},"{name}":"{value}"}}' for text, value in zip(without, values, strict=True)]
+    full = [
+        f'{text[:-1]},"{name}":"{value}"}}' for text, value in zip(without, values, strict=True)
+    ]
     return pc.replace_with_mask(texts, pa.array(chosen), pa.array(full, pa.string()))
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table to a file, without the Arrow schema, so that readers see plain Parquet types."""
+    """Write a table to a file, without the Arrow schema,
+    so that readers see plain Parquet types.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd", store_schema=False)
 

@@ -1,8 +1,10 @@
-"""The living shop: it ends on a given day and grows by the days since, without a change to the days that it has.
+"""The living shop: it ends on a given day and grows by the days since,
+without a change to the days that it has.
 
-Each calendar month is simulated by itself, from the seed and the month. So a day's files are the same bytes whenever
-they are written. Rows of a month arrive within it. Some of a month's people come again in the months after it. The
-events of the current day arrive in small files, until the day's own file with the same rows replaces them.
+Each calendar month is simulated by itself, from the seed and the month. So a day's files are the
+same bytes whenever they are written. Rows of a month arrive within it. Some of a month's people
+come again in the months after it. The events of the current day arrive in small files, until the
+day's own file with the same rows replaces them.
 """
 
 import fcntl
@@ -21,7 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.core.atomic_files import replace_bytes, replacing
-from ecom_assets.ingestion.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
+from ecom_assets.ingestion.sources.sandbox_shop import (
+    DAYS_BEFORE,
+    first_day,
+    last_day,
+    opening_day,
+    truth_of,
+)
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
 from ecom_sandbox.shop.orders import OrderLineBuilder
@@ -33,7 +41,10 @@ SEED = 7
 NEW_PEOPLE = 600
 """New people of a month, of one of the usual size."""
 EAGER = 0.2
-"""Share of visits that come to buy. Without them, some days have too few orders for `ECOM_ORDER_CUSTOMERS_OVER`."""
+"""Share of visits that come to buy.
+
+Without them, some days have too few orders for `ECOM_ORDER_CUSTOMERS_OVER`.
+"""
 STAYING = (1.0, 0.45, 0.25, 0.15)
 """Shares of a month's new people who come in it, and one, two and three months later."""
 _FIRST_YEAR = 1999
@@ -63,7 +74,9 @@ class LivingShop:
 
     @classmethod
     def in_folder(cls, folder: Path, until: date, days_before: int = DAYS_BEFORE) -> "LivingShop":
-        """Return the shop that a folder holds, or a new one of the usual size, to go on until a day."""
+        """Return the shop that a folder holds, or a new one of the usual size,
+        to go on until a day.
+        """
         truth = truth_of(folder)
         if truth is None:
             return cls(folder, until, days_before=days_before)
@@ -87,8 +100,12 @@ class LivingShop:
                 months[f"{month:%Y-%m}"] = self._write_month(month, begin, progress)
             self._write_truth(first, months)
 
-    def _write_month(self, month: date, begin: date, progress: Callable[[int, int], None]) -> dict[str, object]:
-        """Write the days of a month from `begin` on, and return the truth about all its days up to the last."""
+    def _write_month(
+        self, month: date, begin: date, progress: Callable[[int, int], None]
+    ) -> dict[str, object]:
+        """Write the days of a month from `begin` on,
+        and return the truth about all its days up to the last.
+        """
         shop, orders = self.month(month), []
         for rows in shop.simulate():
             orders.append(rows.orders)
@@ -108,15 +125,23 @@ class LivingShop:
         return Shop(self.seed, self.cast(month), over)
 
     def cast(self, month: date) -> Cast:
-        """Return the people who visit in a month: new ones, and those of earlier months who stay."""
+        """Return the people who visit in a month: new ones,
+        and those of earlier months who stay.
+        """
         index = _month_index(month)
         dice = Dice(self.seed)
         newest = index * self.new_people
         cohorts = [(newest - age * self.new_people, share) for age, share in enumerate(STAYING)]
-        groups = [np.arange(begin, begin + self.new_people, dtype=np.int64) for begin, _ in reversed(cohorts)]
+        groups = [
+            np.arange(begin, begin + self.new_people, dtype=np.int64)
+            for begin, _ in reversed(cohorts)
+        ]
         shares = [share for _, share in reversed(cohorts)]
         people = np.concatenate(
-            [group[dice.chance(share, "stays", group)] for group, share in zip(groups, shares, strict=True)]
+            [
+                group[dice.chance(share, "stays", group)]
+                for group, share in zip(groups, shares, strict=True)
+            ]
         )
         return Cast(
             month,
@@ -132,7 +157,9 @@ class LivingShop:
         )
 
     def _replace_day(self, day: date, table: pa.Table) -> None:
-        """Write the landing folder of a finished day, which replaces what had arrived during the day."""
+        """Write the landing folder of a finished day,
+        which replaces what had arrived during the day.
+        """
         landing, partial = self.folder / "events" / f"received_date={day}", self.folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)
         write_parquet(table, partial / "new" / "part-00000.parquet")
@@ -151,14 +178,18 @@ class LivingShop:
         for day in pc.unique(day_of_line).to_pylist():
             if day >= begin:
                 write_parquet(
-                    lines.filter(pc.equal(day_of_line, day)), self.folder / "orders.parquet" / f"{day}.parquet"
+                    lines.filter(pc.equal(day_of_line, day)),
+                    self.folder / "orders.parquet" / f"{day}.parquet",
                 )
 
     def _write_truth(self, first: date, months: dict[str, Any]) -> None:
         settings = {
-            "seed": self.seed, "new_people": self.new_people, "first_day": first.isoformat(),
-            "days": (self.until - first).days + 1, "until": self.until.isoformat(),
-        }  # fmt: skip
+            "seed": self.seed,
+            "new_people": self.new_people,
+            "first_day": first.isoformat(),
+            "days": (self.until - first).days + 1,
+            "until": self.until.isoformat(),
+        }
         truth = {"generator": GENERATOR, "settings": settings, "months": months}
         replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
 
@@ -182,7 +213,9 @@ def _month_index(month: date) -> int:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time write to the folder of a shop; the lock of a killed process is released."""
+    """Let one process at a time write to the folder of a shop;
+    the lock of a killed process is released.
+    """
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -194,7 +227,8 @@ def locked(folder: Path) -> Iterator[None]:
 def living_customers(truth: dict[str, Any]) -> ShopCustomers:
     """Return all customers of a living shop, as its customer API returns them.
 
-    A person's record depends on the month of their first visit only, so that it does not change as the shop grows.
+    A person's record depends on the month of their first visit only, so that it does not change as
+    the shop grows.
     """
     seed, new_people = truth["settings"]["seed"], truth["settings"]["new_people"]
     first, last = first_day(truth).replace(day=1), last_day(truth)
@@ -204,7 +238,11 @@ def living_customers(truth: dict[str, Any]) -> ShopCustomers:
     return joined_customers(
         [
             make_customers(
-                seed=seed, visitors=new_people, first_day=month, days=0, first_person=_month_index(month) * new_people
+                seed=seed,
+                visitors=new_people,
+                first_day=month,
+                days=0,
+                first_person=_month_index(month) * new_people,
             )
             for month in months_between(opened, last)
         ]
@@ -236,7 +274,9 @@ class DayInProgress:
         return self._shop_folder / "events" / f"received_date={self.day}"
 
     def arrive(self, now: datetime) -> int:
-        """Write what has arrived by now, and return how many rows are new; none once the day's own file is there."""
+        """Write what has arrived by now, and return how many rows are new;
+        none once the day's own file is there.
+        """
         count = int(np.searchsorted(self._received, int(now.timestamp() * SECOND), side="right"))
         if count == self._written:
             return 0
@@ -249,10 +289,11 @@ class DayInProgress:
         return new
 
     def send(self, now: datetime, sink: Callable[[Sequence[dict[str, Any]]], None]) -> int:
-        """Send what has arrived since the last time through a sink, and return how many rows are new.
+        """Send what has arrived since the last time through a sink,
+        and return how many rows are new.
 
-        What had arrived before the sink was first used today is written as files. After a kill, some events may be
-        sent twice, with the same ids.
+        What had arrived before the sink was first used today is written as files. After a kill,
+        some events may be sent twice, with the same ids.
         """
         count = int(np.searchsorted(self._received, int(now.timestamp() * SECOND), side="right"))
         noted = self._sent()
@@ -261,7 +302,9 @@ class DayInProgress:
         elif noted < count:
             sink(self._rows.slice(noted, count - noted).to_pylist())
         if noted != count:
-            replace_bytes(self._shop_folder / SENT_NAME, json.dumps([self.day.isoformat(), count]).encode())
+            replace_bytes(
+                self._shop_folder / SENT_NAME, json.dumps([self.day.isoformat(), count]).encode()
+            )
         return count - (noted or 0)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -270,7 +313,9 @@ class DayInProgress:
         return result
 
     def _sent(self) -> int | None:
-        """Return how many rows of the day are sent or written; None if the sink was not used today."""
+        """Return how many rows of the day are sent or written;
+        None if the sink was not used today.
+        """
         try:
             day, count = json.loads((self._shop_folder / SENT_NAME).read_bytes())
         except (FileNotFoundError, ValueError):
@@ -287,6 +332,8 @@ class DayInProgress:
             path = self.folder / FILE_NAME.format(opened)
             with replacing(path) as fresh:
                 write_parquet(self._rows.slice(first, min(after, end) - first), fresh)
-            if after <= end and begin == 0:  # it arrived before anybody looked, and real time need not read it
+            if (
+                after <= end and begin == 0
+            ):  # it arrived before anybody looked, and real time need not read it
                 ended = (opened + timedelta(microseconds=FILE_US)).timestamp()
                 os.utime(path, (ended, ended))

@@ -1,7 +1,8 @@
 """The order report and the refunds of the simulated shop.
 
-The report has one row per order line, with the columns of `user_order_log`. An order is the lines of one customer at
-one instant. `uniq_id` is the order id of the purchase event, a dash and the line number, then `-r` for a refund.
+The report has one row per order line, with the columns of `user_order_log`. An order is the lines
+of one customer at one instant. `uniq_id` is the order id of the purchase event, a dash and the line
+number, then `-r` for a refund.
 """
 
 from datetime import date
@@ -21,14 +22,53 @@ from ecom_sandbox.shop.visits import World, city_of
 REFUND_RATE = 0.07
 _MONEY = pa.decimal128(18, 2)
 _FIRST_NAMES = (
-    "Anna", "Ben", "Clara", "David", "Elena", "Felix", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Liam",
-    "Marta", "Noah", "Olga", "Pablo", "Rosa", "Sven", "Tara", "Viktor", "Wanda", "Yara",
-)  # fmt: skip
+    "Anna",
+    "Ben",
+    "Clara",
+    "David",
+    "Elena",
+    "Felix",
+    "Greta",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kira",
+    "Liam",
+    "Marta",
+    "Noah",
+    "Olga",
+    "Pablo",
+    "Rosa",
+    "Sven",
+    "Tara",
+    "Viktor",
+    "Wanda",
+    "Yara",
+)
 _LAST_NAMES = (
-    "Adler", "Bauer", "Costa", "Dubois", "Evans", "Fischer", "Garcia", "Hansen", "Ivanova", "Jansen",
-    "Kowalski", "Lopez", "Meyer", "Novak", "Okafor", "Petrov", "Rossi", "Sato", "Taylor", "Urban",
-    "Weber", "Zhang",
-)  # fmt: skip
+    "Adler",
+    "Bauer",
+    "Costa",
+    "Dubois",
+    "Evans",
+    "Fischer",
+    "Garcia",
+    "Hansen",
+    "Ivanova",
+    "Jansen",
+    "Kowalski",
+    "Lopez",
+    "Meyer",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Rossi",
+    "Sato",
+    "Taylor",
+    "Urban",
+    "Weber",
+    "Zhang",
+)
 ORDER_LINES = pa.schema(
     {
         "id": pa.int64(),
@@ -51,7 +91,8 @@ ORDER_LINES = pa.schema(
 
 
 class Refunds:
-    """Decides which orders are refunded and when: at most one per person, never close to one of the person's visits.
+    """Decides which orders are refunded and when: at most one per person,
+    never close to one of the person's visits.
 
     So each refund event is a session of its own, and the number of sessions is known.
     """
@@ -65,7 +106,10 @@ class Refunds:
         """Choose which new orders are refunded."""
         dice, number = self._world.dice, orders["number"]
         at = orders["at"] + (2 + dice.below(18, "refund day", number)) * r.DAY
-        at = at // r.DAY * r.DAY + (8 * 3600 + dice.below(10 * 3600, "refund second", number)) * r.SECOND
+        at = (
+            at // r.DAY * r.DAY
+            + (8 * 3600 + dice.below(10 * 3600, "refund second", number)) * r.SECOND
+        )
         wants = dice.chance(REFUND_RATE, "refund", number) & (at < self._world.end_us)
         wants &= self._schedule.is_away(orders["visitor"], (at - self._world.first_us) // r.SECOND)
         wants &= ~np.isin(orders["visitor"], self._refunded)
@@ -91,11 +135,17 @@ def _is_first_of(visitor: Ints, wanted: Flags) -> Flags:
 
 
 def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
-    """Return the refund events; the shop's staff makes them, so they have a user but no session and no page."""
+    """Return the refund events; the shop's staff makes them,
+    so they have a user but no session and no page.
+    """
     rows = r.blank(len(refunds))
     rows["number"] = first_number + np.arange(len(refunds))
     rows["type"], rows["is_known"] = r.REFUND, True
-    rows["visitor"], rows["at"], rows["order"] = refunds["visitor"], refunds["at"], refunds["number"]
+    rows["visitor"], rows["at"], rows["order"] = (
+        refunds["visitor"],
+        refunds["at"],
+        refunds["number"],
+    )
     rows["properties"], rows["product"] = refunds["properties"], refunds["products"][:, 0]
     rows["category"] = world.catalogue.category[refunds["products"][:, 0]]
     rows["cents"] = total_cents(refunds)
@@ -112,17 +162,24 @@ class OrderLineBuilder:
         """Return the lines of orders and refunds, in the columns of `user_order_log`."""
         orders = orders[np.lexsort((orders["number"], orders["at"]))]
         whole = np.repeat(np.arange(len(orders)), orders["lines"])
-        nth = np.arange(len(whole)) - np.repeat(np.cumsum(orders["lines"]) - orders["lines"], orders["lines"])
+        nth = np.arange(len(whole)) - np.repeat(
+            np.cumsum(orders["lines"]) - orders["lines"], orders["lines"]
+        )
         product, quantity = orders["products"][whole, nth], orders["quantities"][whole, nth]
         order, visitor = orders[whole], orders["visitor"][whole]
         dice, catalogue = self._world.dice, self._world.catalogue
         city, names = city_of(dice, visitor), names_of(dice, visitor)
-        ids = zip(self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True)
+        ids = zip(
+            self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True
+        )
         first, self.rows = self.rows + 1, self.rows + len(whole)
         return pa.table(
             {
                 "id": first + np.arange(len(whole)),
-                "uniq_id": [f"{order_id}-{line}{'-r' if is_refund else ''}" for order_id, line, is_refund in ids],
+                "uniq_id": [
+                    f"{order_id}-{line}{'-r' if is_refund else ''}"
+                    for order_id, line, is_refund in ids
+                ],
                 "date_time": pa.array(order["at"]).cast(pa.timestamp("us")),
                 "city_id": city + 1,
                 "city_name": [t.CITIES[i][0] for i in city],

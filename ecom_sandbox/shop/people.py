@@ -1,7 +1,8 @@
-"""The visits of the simulated shop: who visits on which day and at which second, and the ids of customers.
+"""The visits of the simulated shop: who visits on which day and at which second,
+and the ids of customers.
 
-Visits of one person start at least `APART_S` seconds apart, and a visit lasts at most `LONGEST_VISIT_S` seconds. So two
-visits never form one session if the idle timeout is 30 minutes.
+Visits of one person start at least `APART_S` seconds apart, and a visit lasts at most
+`LONGEST_VISIT_S` seconds. So two visits never form one session if the idle timeout is 30 minutes.
 """
 
 from dataclasses import dataclass
@@ -10,15 +11,30 @@ from datetime import date
 import numpy as np
 
 from ecom_sandbox.shop import rows as r
-from ecom_sandbox.shop.rows import DAY_S, Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
+from ecom_sandbox.shop.rows import (
+    DAY_S,
+    Dice,
+    Flags,
+    Floats,
+    Ints,
+    Rows,
+    cumulative,
+    from_table,
+    joined,
+    pick,
+)
 
 LONGEST_VISIT_S = 8_400
 APART_S = 10_800
 LEAD_DAYS = 28
-"""First visits can be up to this many days before the first day; otherwise the first day has only new visitors."""
+"""First visits can be up to this many days before the first day;
+otherwise the first day has only new visitors.
+"""
 MOST_VISITS = 150
 PEOPLE_AT_ONCE = 50_000
-"""Limits memory: visits are drawn for this many people at a time, and most are dropped as outside the days."""
+"""Limits memory: visits are drawn for this many people at a time,
+and most are dropped as outside the days.
+"""
 VISIT = np.dtype(
     [
         ("visitor", np.int64),
@@ -31,7 +47,8 @@ VISIT = np.dtype(
     ]
 )
 """A visit. All but the first three fields are set by `identities.py`."""
-# Weights of Monday to Sunday, and of the hours on weekdays and weekends. People shop most in the evening and on Sunday.
+# Weights of Monday to Sunday, and of the hours on weekdays and weekends. People shop most in the
+# evening and on Sunday.
 _WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 0.9, 0.86, 1.12)
 _HOURS = (
     (10, 6, 4, 3, 3, 5, 12, 24, 34, 40, 44, 46, 54, 50, 46, 46, 48, 52, 58, 68, 80, 78, 56, 28),
@@ -43,7 +60,9 @@ _HOUR_BOUNDS = np.array([cumulative(hours) for hours in _HOURS])
 
 
 def _visits_table() -> Ints:
-    """Return visits per person, long-tailed: one in six comes once or twice, one in eight comes 50 times or more."""
+    """Return visits per person, long-tailed: one in six comes once or twice,
+    one in eight comes 50 times or more.
+    """
     size = 4096
     counts = [17 / ((i + 0.5) / size) ** 0.66 - 16 for i in range(size)]
     return np.array([min(max(int(count), 1), MOST_VISITS) for count in counts], np.int64)
@@ -59,7 +78,9 @@ _VISITS, _LONG_GAPS, _SHORT_GAPS = _visits_table(), _gap_table(2.2), _gap_table(
 
 @dataclass(frozen=True)
 class Schedule:
-    """All visits in order of start, and an index to look up whether a person visits around a given time."""
+    """All visits in order of start,
+    and an index to look up whether a person visits around a given time.
+    """
 
     visits: Rows
     first_of_day: Ints
@@ -68,11 +89,15 @@ class Schedule:
     _span_s: int
 
     def is_away(self, visitor: Ints, at_s: Ints) -> Flags:
-        """Return whether the person starts no visit within `APART_S` seconds before or after the given second."""
+        """Return whether the person starts no visit within `APART_S` seconds before
+        or after the given second.
+        """
         low = visitor * self._span_s + np.maximum(at_s - APART_S, 0)
         high = visitor * self._span_s + np.minimum(at_s + APART_S, self._span_s - 1)
         away: Flags
-        away = np.searchsorted(self._starts, low) == np.searchsorted(self._starts, high, side="right")
+        away = np.searchsorted(self._starts, low) == np.searchsorted(
+            self._starts, high, side="right"
+        )
         return away
 
 
@@ -85,7 +110,10 @@ def make_schedule(
     """
     visitors = len(people)
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7
-    slabs = [range(begin, min(begin + PEOPLE_AT_ONCE, visitors)) for begin in range(0, visitors, PEOPLE_AT_ONCE)]
+    slabs = [
+        range(begin, min(begin + PEOPLE_AT_ONCE, visitors))
+        for begin in range(0, visitors, PEOPLE_AT_ONCE)
+    ]
     chains = joined([_chains(dice, days, slab, weekday) for slab in slabs], VISIT)
     visits = _with_at_least_one(dice, chains, visitors, weekday)
     day, visitor = visits["start_s"], visits["visitor"]
@@ -97,7 +125,9 @@ def make_schedule(
     if known_before is not None:
         is_known = known_before[visits["visitor"]]
         visits["is_first"] &= ~is_known
-        visits = visits[~is_known | (visits["start_s"] >= APART_S)]  # their last visit may have ended a moment ago
+        visits = visits[
+            ~is_known | (visits["start_s"] >= APART_S)
+        ]  # their last visit may have ended a moment ago
     visits["visitor"] = people[visits["visitor"]]
     span_s = days * DAY_S
     starts = visits["visitor"] * span_s + visits["start_s"]
@@ -107,14 +137,20 @@ def make_schedule(
 
 
 def _chains(dice: Dice, days: int, people: range, weekday: Ints) -> Rows:
-    """Return each person's visits within the days, drawn as a sequence of gaps; `start_s` holds the day for now."""
+    """Return each person's visits within the days, drawn as a sequence of gaps;
+    `start_s` holds the day for now.
+    """
     person = np.arange(people.start, people.stop, dtype=np.int64)
     count = from_table(_VISITS, dice.unit("visits", person))
     arrival = dice.below(days + LEAD_DAYS, "arrival", person) - LEAD_DAYS
     visitor = np.repeat(person, count)
     nth = np.arange(len(visitor), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
     unit = dice.unit("gap", visitor * MOST_VISITS + nth)
-    gap = np.where(np.repeat(count, count) >= _REGULAR, from_table(_SHORT_GAPS, unit), from_table(_LONG_GAPS, unit))
+    gap = np.where(
+        np.repeat(count, count) >= _REGULAR,
+        from_table(_SHORT_GAPS, unit),
+        from_table(_LONG_GAPS, unit),
+    )
     total = np.cumsum(np.where(nth == 0, 0, gap))
     day = np.repeat(arrival, count) + total - np.repeat(total[nth == 0], count)
     keep = (day >= 0) & (day < days)

@@ -1,4 +1,5 @@
-"""The truth about the people of the simulated shop: their ids, how many come back, and how far they get.
+"""The truth about the people of the simulated shop: their ids, how many come back,
+and how far they get.
 
 Robots are no people. A person is counted with all events, whatever ids these have.
 """
@@ -21,7 +22,9 @@ _THURSDAY = 3
 
 
 class PeopleTruth:
-    """Counts people in batches of events; all events of a session are in one batch, and the days are in order."""
+    """Counts people in batches of events; all events of a session are in one batch,
+    and the days are in order.
+    """
 
     def __init__(self, *, first_day: date, days: int, people: Ints) -> None:
         first = (first_day - date(1970, 1, 1)).days
@@ -51,7 +54,9 @@ class PeopleTruth:
         self._former.append(rows["visitor"][rows["type"] == r.ALIAS])
 
     def _add_sign_ins(self, rows: Rows, person: Ints) -> None:
-        """Find who signs in, and whether newcomers do so in their first visit; to be called before `_add_weeks`."""
+        """Find who signs in, and whether newcomers do so in their first visit;
+        to be called before `_add_weeks`.
+        """
         by_themselves = rows["is_known"] & (rows["account"] != GUEST)
         self._signed_in[person[by_themselves]] = True
         new = np.flatnonzero(self._came_first[person] == r.NOTHING)
@@ -61,13 +66,17 @@ class PeopleTruth:
         self._knew_first[newcomer] = np.isin(visit[first], visit[by_themselves[new]])
 
     def _add_weeks(self, rows: Rows, person: Ints) -> None:
-        """Count each person once in each week; a batch is never before the weeks that its people came in earlier."""
+        """Count each person once in each week;
+        a batch is never before the weeks that its people came in earlier.
+        """
         weeks = (rows["at"] // r.DAY + _THURSDAY) // 7 - self._first_week
         for week in np.unique(weeks).tolist():
             people = np.unique(person[weeks == week])
             people = people[self._came_last[people] < week]
             self._came_last[people] = week
-            self._came_first[people] = np.where(self._came_first[people] == r.NOTHING, week, self._came_first[people])
+            self._came_first[people] = np.where(
+                self._came_first[people] == r.NOTHING, week, self._came_first[people]
+            )
             np.add.at(self._returns, (self._came_first[people], week - self._came_first[people]), 1)
 
     def _add_devices(self, rows: Rows) -> None:
@@ -79,11 +88,20 @@ class PeopleTruth:
         used = rows[is_other | ~is_same_visit]
         self._on_device.append(np.stack([used["cookie"], used["visitor"]]))
         used = rows[rows["is_known"] & (rows["account"] == GUEST)]
-        self._guest_on_device.append(np.unique(np.stack([used["at"] // r.DAY, used["cookie"]]), axis=1))
+        self._guest_on_device.append(
+            np.unique(np.stack([used["at"] // r.DAY, used["cookie"]]), axis=1)
+        )
 
     def truth(self, *, is_whole: bool) -> dict[str, object]:
-        """Return the counts; who comes back is counted only of a shop that has all days of its people."""
-        truth = {**self._ids(), "guest": self._guest(), "funnel_people": self._funnel(), "aliases": self._aliases()}
+        """Return the counts; who comes back is counted only of a shop that
+        has all days of its people.
+        """
+        truth = {
+            **self._ids(),
+            "guest": self._guest(),
+            "funnel_people": self._funnel(),
+            "aliases": self._aliases(),
+        }
         return {**truth, "weekly_retention": self._retention()} if is_whole else truth
 
     def _ids(self) -> dict[str, object]:
@@ -95,7 +113,9 @@ class PeopleTruth:
             "people": int(np.count_nonzero(self._came_first != r.NOTHING)),
             "people_with_several_devices": _several(person),
             "people_who_signed_in_late": int(np.count_nonzero(signs_in_late)),
-            "people_who_never_signed_in": int(np.count_nonzero((self._came_first != r.NOTHING) & ~self._signed_in)),
+            "people_who_never_signed_in": int(
+                np.count_nonzero((self._came_first != r.NOTHING) & ~self._signed_in)
+            ),
             "devices": len(devices),
             "shared_devices": int(np.count_nonzero(people_on > 1)),
             "cleared_browsers": _several(browsers_of(devices)),
@@ -104,9 +124,14 @@ class PeopleTruth:
         }
 
     def _guest(self) -> dict[str, object]:
-        """Return on how many devices the guests' account signed in, in all and within some days at most."""
+        """Return on how many devices the guests' account signed in,
+        in all and within some days at most.
+        """
         day, device = _joined(self._guest_on_device)
-        within = [len(np.unique(device[(day > last - GUEST_DAYS) & (day <= last)])) for last in np.unique(day).tolist()]
+        within = [
+            len(np.unique(device[(day > last - GUEST_DAYS) & (day <= last)]))
+            for last in np.unique(day).tolist()
+        ]
         return {
             "user_id": GUEST_ID,
             "devices": len(np.unique(device)),
@@ -131,9 +156,15 @@ class PeopleTruth:
         weeks = len(self._returns)
         whole = self._returns[: max(weeks - 2, 0)]
         monday = date(1970, 1, 1) + timedelta(days=self._first_week * 7 - _THURSDAY)
-        rate = int(whole[:, 1].sum()) / int(whole[:, 0].sum()) if whole.size and whole[:, 0].any() else None
+        rate = (
+            int(whole[:, 1].sum()) / int(whole[:, 0].sum())
+            if whole.size and whole[:, 0].any()
+            else None
+        )
         cohorts = {
-            (monday + timedelta(weeks=week)).isoformat(): self._returns[week, : weeks - week].tolist()
+            (monday + timedelta(weeks=week)).isoformat(): self._returns[
+                week, : weeks - week
+            ].tolist()
             for week in range(weeks)
         }
         return {"week_1_rate": rate, "cohorts": cohorts}

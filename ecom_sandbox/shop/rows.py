@@ -23,7 +23,9 @@ EVENT_TYPES = (
     "refund",
     "alias",
 )
-PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND, ALIAS = range(len(EVENT_TYPES))
+PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND, ALIAS = range(
+    len(EVENT_TYPES)
+)
 SECOND = 1_000_000
 """Times are integer microseconds since 1970 (UTC)."""
 DAY_S = 86_400
@@ -54,7 +56,10 @@ EVENT = np.dtype(
         ("agent", np.int64),
         ("properties", np.int64),
         ("order", np.int64),  # the number of the purchase event, in purchase and refund rows
-        ("trial", np.int8),  # of a product view: the experiment's variant, and whether its size guide was opened
+        (
+            "trial",
+            np.int8,
+        ),  # of a product view: the experiment's variant, and whether its size guide was opened
         ("flaw", np.int8),  # 0, or 1 + the index of the reason to reject the row
         ("variant", np.int8),  # selects one of several broken values
         ("is_repeated", np.bool_),  # a purchase that is sent again with another event_id
@@ -67,7 +72,11 @@ ORDER = np.dtype(
         ("at", np.int64),
         ("products", np.int64, (CART_LINES,)),
         ("quantities", np.int64, (CART_LINES,)),
-        ("prices", np.int64, (CART_LINES,)),  # in cents, on the day of the order; a refund has those of its order
+        (
+            "prices",
+            np.int64,
+            (CART_LINES,),
+        ),  # in cents, on the day of the order; a refund has those of its order
         ("lines", np.int64),
         ("properties", np.int64),
         ("is_refund", np.bool_),
@@ -82,7 +91,17 @@ Rows: TypeAlias = Any
 def blank(size: int) -> Rows:
     """Return events in which every optional field is null."""
     rows = np.zeros(size, EVENT)
-    for name in ("product", "category", "session", "page", "referrer", "cookie", "agent", "properties", "order"):
+    for name in (
+        "product",
+        "category",
+        "session",
+        "page",
+        "referrer",
+        "cookie",
+        "agent",
+        "properties",
+        "order",
+    ):
         rows[name] = NOTHING
     rows["cents"] = NO_MONEY
     return rows
@@ -113,7 +132,9 @@ class Dice:
         self.seed = seed
 
     def bits(self, purpose: str, key: Ints | Words) -> Words:
-        """Return 64 random bits per key; different keys never give the same bits for one purpose."""
+        """Return 64 random bits per key;
+        different keys never give the same bits for one purpose.
+        """
         start = np.full(1, zlib.crc32(f"{self.seed}/{purpose}".encode()), np.uint64)
         return _mixed(key.astype(np.uint64) * _ODD + _mixed(start + np.uint64(self.seed % 2**32)))
 
@@ -153,7 +174,10 @@ def from_table(table: Ints, units: Floats) -> Ints:
 def log_normal(median: float, deviation: float, size: int) -> list[float]:
     """Return `size` evenly spread quantiles of a log-normal distribution, in ascending order."""
     normal = NormalDist()
-    return [median * 2.718281828459045 ** (deviation * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
+    return [
+        median * 2.718281828459045 ** (deviation * normal.inv_cdf((i + 0.5) / size))
+        for i in range(size)
+    ]
 
 
 def total_cents(orders: Rows) -> Ints:

@@ -1,7 +1,8 @@
-"""Simulate a shop: write landing folders of events, an order report, a catalogue and the ground truth.
+"""Simulate a shop: write landing folders of events, an order report,
+a catalogue and the ground truth.
 
-`generate` is the entry point. `people.py` and `visits.py` decide what happens, `faults.py` adds faults, `files.py`
-and `orders.py` write files, and `truth.py` counts.
+`generate` is the entry point. `people.py` and `visits.py` decide what happens, `faults.py` adds
+faults, `files.py` and `orders.py` write files, and `truth.py` counts.
 """
 
 import json
@@ -19,7 +20,13 @@ from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
 from ecom_sandbox.shop.identities import alias_events, plan_identities
-from ecom_sandbox.shop.orders import ORDER_LINES, OrderLineBuilder, Refunds, refund_events, write_catalogue
+from ecom_sandbox.shop.orders import (
+    ORDER_LINES,
+    OrderLineBuilder,
+    Refunds,
+    refund_events,
+    write_catalogue,
+)
 from ecom_sandbox.shop.people import make_schedule
 from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_sandbox.shop.traffic import Pages
@@ -43,15 +50,22 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     incident_days: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
-    """Write a simulated shop into `out` and return its ground truth, which is also in `out/truth.json`.
+    """Write a simulated shop into `out` and return its ground truth,
+    which is also in `out/truth.json`.
 
-    `visitors` people visit it over `days` days; from the day of an `incident` on, for `incident_days`, nobody on a
-    phone can pay. The same arguments give the same bytes. `out` is created or replaced only at the end. `progress` is
-    called with the number of finished days and the number of all days.
+    `visitors` people visit it over `days` days; from the day of an `incident` on, for
+    `incident_days`, nobody on a phone can pay. The same arguments give the same bytes. `out` is
+    created or replaced only at the end. `progress` is called with the number of finished days and
+    the number of all days.
     """
     _check(days=days, visitors=visitors, seed=seed, first_day=first_day)
     with replaced_folder(out, made_by=GENERATOR) as folder:
-        shop = Shop(seed, cast_of(days, visitors, seed, first_day), incident=incident, incident_days=incident_days)
+        shop = Shop(
+            seed,
+            cast_of(days, visitors, seed, first_day),
+            incident=incident,
+            incident_days=incident_days,
+        )
         truth = shop.write(folder, progress or (lambda _done, _all: None))
         (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
@@ -59,7 +73,9 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
 
 def cast_of(days: int, visitors: int, seed: int, first_day: date) -> "Cast":
     """Return the cast of a shop that opens on `first_day` and closes after `days` days."""
-    return Cast(first_day, days, np.arange(visitors, dtype=np.int64), first_bot=visitors, schedule_seed=seed)
+    return Cast(
+        first_day, days, np.arange(visitors, dtype=np.int64), first_bot=visitors, schedule_seed=seed
+    )
 
 
 @dataclass(frozen=True)
@@ -107,12 +123,22 @@ class DayRows:
 
 
 class Shop:
-    """One simulation. It goes through the days in order and keeps in memory only what later days need."""
+    """One simulation.
+
+    It goes through the days in order and keeps in memory only what later days need.
+    """
 
     def __init__(
-        self, seed: int, cast: Cast, until: int | None = None, incident: date | None = None, incident_days: int = 1
+        self,
+        seed: int,
+        cast: Cast,
+        until: int | None = None,
+        incident: date | None = None,
+        incident_days: int = 1,
     ) -> None:
-        """Plan the visits of the cast; what arrives after the first `until` days, by default all, is not counted."""
+        """Plan the visits of the cast; what arrives after the first `until` days, by default all,
+        is not counted.
+        """
         first_us = (cast.first_day - date(1970, 1, 1)).days * r.DAY
         dice = Dice(seed)
         catalogue = make_catalogue(dice)
@@ -123,19 +149,32 @@ class Shop:
         end_us = first_us + cast.days * r.DAY
         broken_us = incident and (incident - date(1970, 1, 1)).days * r.DAY
         broken = (broken_us, broken_us + incident_days * r.DAY) if broken_us else None
-        self.incident = {"incident": incident.isoformat(), "incident_days": incident_days} if incident else {}
-        self.world = World(dice, catalogue, pages, first_us, end_us, cast.days_before, cast.eager, broken)
+        self.incident = (
+            {"incident": incident.isoformat(), "incident_days": incident_days} if incident else {}
+        )
+        self.world = World(
+            dice, catalogue, pages, first_us, end_us, cast.days_before, cast.eager, broken
+        )
         self.schedule = make_schedule(
-            Dice(cast.schedule_seed), days=cast.days, people=cast.people, first_day=cast.first_day,
+            Dice(cast.schedule_seed),
+            days=cast.days,
+            people=cast.people,
+            first_day=cast.first_day,
             known_before=cast.known_before,
-        )  # fmt: skip
+        )
         plan_identities(
-            dice, self.schedule, people=cast.people, known_before=cast.known_before, end_s=cast.days * r.DAY_S
+            dice,
+            self.schedule,
+            people=cast.people,
+            known_before=cast.known_before,
+            end_s=cast.days * r.DAY_S,
         )
         self.columns = Columns(dice, pages, len(catalogue.names))
         self._refunds = Refunds(self.world, self.schedule)
         first_day, days = cast.first_day, self.until
-        self._event_truth = EventTruth(first_day=first_day, days=days, people=cast.people, first_bot=cast.first_bot)
+        self._event_truth = EventTruth(
+            first_day=first_day, days=days, people=cast.people, first_bot=cast.first_bot
+        )
         self._ledger = f.FaultInjector(dice, self.world.end_us)
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self._number = cast.events_before
@@ -150,21 +189,28 @@ class Shop:
         """Write every file except `truth.json`, and return the ground truth."""
         self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
         report = OrderLineBuilder(self.world, self.columns)
-        with pq.ParquetWriter(folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False) as orders:
+        with pq.ParquetWriter(
+            folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False
+        ) as orders:
             for rows in self.simulate():
                 self.land(rows, folder / "events")
                 if len(rows.orders):
                     orders.write_table(report.lines(rows.orders))
                 progress(rows.day + 1, self.until)
         settings = {
-            "seed": self.seed, "days": self.cast.days, "visitors": len(self.cast.people),
-            "first_day": self.cast.first_day.isoformat(), "late_days": f.LATE_DAYS,
+            "seed": self.seed,
+            "days": self.cast.days,
+            "visitors": len(self.cast.people),
+            "first_day": self.cast.first_day.isoformat(),
+            "late_days": f.LATE_DAYS,
             **self.incident,
-        }  # fmt: skip
+        }
         return self.truth(settings)
 
     def write_catalogue(self, path: Path, visitors: int) -> None:
-        """Write the products with their prices on the last day, and the stock of a shop with this many visitors."""
+        """Write the products with their prices on the last day,
+        and the stock of a shop with this many visitors.
+        """
         catalogue, last = self.world.catalogue, self.cast.first_day + timedelta(days=self.until - 1)
         write_catalogue(catalogue, make_stock(self.world.dice, catalogue, visitors), last, path)
 
@@ -176,23 +222,35 @@ class Shop:
                 aliases = alias_events(self.world.dice, self.schedule.visits[begin:end], events)
                 events, orders = self._disturbed(events, orders)
                 other_events, refunds = self._bots_and_refunds(day) if part == 0 else ([], [])
-                events, orders = joined([events, *other_events, aliases]), joined([orders, *refunds], r.ORDER)
-                events, orders = f.arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
+                events, orders = (
+                    joined([events, *other_events, aliases]),
+                    joined([orders, *refunds], r.ORDER),
+                )
+                events, orders = f.arrived(
+                    f.receive(self.world.dice, events, self.world.end_us), orders
+                )
                 rows = self._delivered(events, is_first=day == part == 0)
-                yield DayRows(day, part, self._arrived_on(day, rows), self._recorded(events, orders))
+                yield DayRows(
+                    day, part, self._arrived_on(day, rows), self._recorded(events, orders)
+                )
 
     def land(self, rows: DayRows, folder: Path) -> None:
         """Write the rows that arrived into the landing folder of their day."""
         if len(rows.arrived):
             name = f"received_date={self.cast.first_day + timedelta(days=rows.day)}"
-            write_parquet(self.columns.table(rows.arrived), folder / name / f"part-{rows.part:05d}.parquet")
+            write_parquet(
+                self.columns.table(rows.arrived), folder / name / f"part-{rows.part:05d}.parquet"
+            )
 
     def truth(self, settings: dict[str, object]) -> dict[str, object]:
         """Return the ground truth of the days that were simulated.
 
-        Orders whose purchase event is still on its way have no stable difference yet, so there are none before the end.
+        Orders whose purchase event is still on its way have no stable difference yet, so there are
+        none before the end.
         """
-        differences = {"order_event_differences": self._ledger_truth.truth()} if self.is_over else {}
+        differences = (
+            {"order_event_differences": self._ledger_truth.truth()} if self.is_over else {}
+        )
         counted = self._event_truth.truth(settings, is_whole=self.cast.known_before is None)
         changes = self.world.catalogue.price_changes(self.cast.first_day, self.until)
         return {**counted, "price_changes": price_truth(changes), **differences}
@@ -205,7 +263,9 @@ class Shop:
         return events, orders
 
     def _chunks(self, day: int) -> list[tuple[int, int]]:
-        """Split a day's visits into ranges that fit in memory; a day without visits has one empty range."""
+        """Split a day's visits into ranges that fit in memory;
+        a day without visits has one empty range.
+        """
         begin, end = (int(bound) for bound in self.schedule.first_of_day[day : day + 2])
         starts = range(begin, max(end, begin + 1), VISITS_AT_ONCE)
         return [(start, min(start + VISITS_AT_ONCE, end)) for start in starts]
@@ -216,12 +276,16 @@ class Shop:
         first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)
         bots = bot_events(self.world, day, ids, first_visit, self._number)
         refunds = self._ledger.with_unreported(self._refunds.of_day(day))
-        paid_back = refund_events(self.world, refunds[refunds["fault"] != f.UNREPORTED], self._number + len(bots))
+        paid_back = refund_events(
+            self.world, refunds[refunds["fault"] != f.UNREPORTED], self._number + len(bots)
+        )
         self._number += len(bots) + len(paid_back)
         return [bots, paid_back], [refunds]
 
     def _delivered(self, events: Rows, *, is_first: bool) -> Rows:
-        """Return the good rows with their duplicates and broken copies, and count those that have arrived."""
+        """Return the good rows with their duplicates and broken copies,
+        and count those that have arrived.
+        """
         dice, end_us = self.world.dice, self.world.end_us
         copies = f.duplicates(dice, events, end_us)
         broken = f.broken(dice, events, self._number, at_least_one=is_first)
@@ -253,7 +317,9 @@ class Shop:
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:
-        """Return the rows that arrive on this day, also those kept from earlier days; keep rows that arrive later."""
+        """Return the rows that arrive on this day, also those kept from earlier days;
+        keep rows that arrive later.
+        """
         arrival = (rows["received"] - self.world.first_us) // r.DAY
         for later in np.unique(arrival[arrival > day]).tolist():
             self._on_the_way.setdefault(later, []).append(rows[arrival == later])
@@ -266,11 +332,15 @@ def _check(*, days: int, visitors: int, seed: int, first_day: date) -> None:
     for name, value, most in (("days", days, 3_660), ("visitors", visitors, 20_000_000)):
         if not 1 <= value <= most:
             raise UsageError(
-                f"`{name}` is {value}, but a simulated shop needs 1 to {most}; give a number in that range."
+                f"`{name}` is {value}, but a simulated shop needs 1 to {most}; give a number in "
+                "that range."
             )
     if not 0 <= seed < 2**63:
-        raise UsageError(f"`seed` is {seed}, but must be 0 or more and below 2^63; give another number.")
+        raise UsageError(
+            f"`seed` is {seed}, but must be 0 or more and below 2^63; give another number."
+        )
     if not _FIRST_YEAR <= first_day.year <= _LAST_YEAR:
         raise UsageError(
-            f"`first_day` is {first_day}, but must lie in {_FIRST_YEAR} to {_LAST_YEAR}; give another day."
+            f"`first_day` is {first_day}, but must lie in {_FIRST_YEAR} to {_LAST_YEAR}; give "
+            "another day."
         )

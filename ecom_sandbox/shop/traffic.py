@@ -1,4 +1,6 @@
-"""The traffic of the simulated shop: its sources, and visitors' cities, devices, search queries and pages."""
+"""The traffic of the simulated shop: its sources, and visitors' cities, devices,
+search queries and pages.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +12,9 @@ SHOP_URL = "https://shop.example.com"
 
 @dataclass(frozen=True)
 class Source:
-    """A traffic source, with its weights among new and returning visits; `warmth` is the chance of an intent to buy."""
+    """A traffic source, with its weights among new and returning visits;
+    `warmth` is the chance of an intent to buy.
+    """
 
     name: str
     utm: str
@@ -34,30 +38,106 @@ SOURCES = (
     Source("google shopping", _utm("google", "cpc", "shopping_feed"), _GOOGLE, 11, 4, 0.55, _DEEP),
     Source("bing organic", "", "https://www.bing.com/", 4, 2, 0.5, _MIXED),
     Source("duckduckgo organic", "", "https://duckduckgo.com/", 1.5, 1, 0.5, _MIXED),
-    Source("facebook ads", _utm("facebook", "paid_social", "new_season"), _FACEBOOK, 9, 2, 0.25, _DEEP),
-    Source("facebook again", _utm("facebook", "paid_social", "retargeting"), _FACEBOOK, 0, 5, 0.6, _DEEP),
+    Source(
+        "facebook ads", _utm("facebook", "paid_social", "new_season"), _FACEBOOK, 9, 2, 0.25, _DEEP
+    ),
+    Source(
+        "facebook again",
+        _utm("facebook", "paid_social", "retargeting"),
+        _FACEBOOK,
+        0,
+        5,
+        0.6,
+        _DEEP,
+    ),
     Source("facebook posts", "", "https://m.facebook.com/", 3, 2, 0.3, _MIXED),
-    Source("stories", _utm("instagram", "social", "stories"), "https://l.instagram.com/", 7, 4, 0.25, _DEEP),
+    Source(
+        "stories",
+        _utm("instagram", "social", "stories"),
+        "https://l.instagram.com/",
+        7,
+        4,
+        0.25,
+        _DEEP,
+    ),
     Source("pinterest", "", "https://www.pinterest.com/", 2, 1, 0.3, _DEEP),
-    Source("youtube", _utm("youtube", "video", "lookbook"), "https://www.youtube.com/", 2, 1, 0.3, _MIXED),
+    Source(
+        "youtube",
+        _utm("youtube", "video", "lookbook"),
+        "https://www.youtube.com/",
+        2,
+        1,
+        0.3,
+        _MIXED,
+    ),
     Source("newsletter", _utm("newsletter", "email", "weekly_digest"), "", 0.5, 12, 0.8, _MIXED),
-    Source("reminder", _utm("crm", "email", "cart_reminder"), "https://mail.google.com/", 0, 3, 0.9, _DEEP),
+    Source(
+        "reminder",
+        _utm("crm", "email", "cart_reminder"),
+        "https://mail.google.com/",
+        0,
+        3,
+        0.9,
+        _DEEP,
+    ),
     Source("direct", "", "", 17, 35, 0.65, _HOME),
-    Source("coupons", _utm("dealhunter", "affiliate", "coupons"), "https://deals.example.net/", 3, 2, 0.75, _HOME),
-    Source("blog", _utm("styleblog", "affiliate", "reviews"), "https://style.example.org/", 2, 1, 0.5, _DEEP),
+    Source(
+        "coupons",
+        _utm("dealhunter", "affiliate", "coupons"),
+        "https://deals.example.net/",
+        3,
+        2,
+        0.75,
+        _HOME,
+    ),
+    Source(
+        "blog",
+        _utm("styleblog", "affiliate", "reviews"),
+        "https://style.example.org/",
+        2,
+        1,
+        0.5,
+        _DEEP,
+    ),
     Source("referral", "", "https://forum.example.org/best-shops", 3, 2, 0.5, _MIXED),
-    Source("banner", _utm("adnetwork", "display", "banner"), "https://news.example.net/", 2, 0.6, 0.15, _MIXED),
+    Source(
+        "banner",
+        _utm("adnetwork", "display", "banner"),
+        "https://news.example.net/",
+        2,
+        0.6,
+        0.15,
+        _MIXED,
+    ),
     Source("assistant", "", "https://chatgpt.com/", 1, 0.4, 0.6, _DEEP),
 )
 # City, country, weight among visitors.
 CITIES = (
-    ("Berlin", "DE", 9), ("Hamburg", "DE", 6), ("Munich", "DE", 6), ("Cologne", "DE", 4),
-    ("Vienna", "AT", 4), ("Zurich", "CH", 3), ("Paris", "FR", 7), ("Lyon", "FR", 3),
-    ("London", "GB", 8), ("Manchester", "GB", 3), ("Madrid", "ES", 4), ("Barcelona", "ES", 3),
-    ("Milan", "IT", 4), ("Rome", "IT", 3), ("Amsterdam", "NL", 4), ("Warsaw", "PL", 4),
-    ("Stockholm", "SE", 2), ("Copenhagen", "DK", 2), ("New York", "US", 6), ("Los Angeles", "US", 4),
-    ("Chicago", "US", 2), ("Toronto", "CA", 2), ("Tokyo", "JP", 2), ("Sydney", "AU", 2),
-)  # fmt: skip
+    ("Berlin", "DE", 9),
+    ("Hamburg", "DE", 6),
+    ("Munich", "DE", 6),
+    ("Cologne", "DE", 4),
+    ("Vienna", "AT", 4),
+    ("Zurich", "CH", 3),
+    ("Paris", "FR", 7),
+    ("Lyon", "FR", 3),
+    ("London", "GB", 8),
+    ("Manchester", "GB", 3),
+    ("Madrid", "ES", 4),
+    ("Barcelona", "ES", 3),
+    ("Milan", "IT", 4),
+    ("Rome", "IT", 3),
+    ("Amsterdam", "NL", 4),
+    ("Warsaw", "PL", 4),
+    ("Stockholm", "SE", 2),
+    ("Copenhagen", "DK", 2),
+    ("New York", "US", 6),
+    ("Los Angeles", "US", 4),
+    ("Chicago", "US", 2),
+    ("Toronto", "CA", 2),
+    ("Tokyo", "JP", 2),
+    ("Sydney", "AU", 2),
+)
 COUNTRIES = tuple(dict.fromkeys(country for _, country, _ in CITIES))
 DEVICES = ("mobile", "desktop", "tablet")
 DEVICE_SHARES = (0.62, 0.33, 0.05)
@@ -89,30 +169,64 @@ AGENT_TEXTS = tuple(agent for agents in AGENTS.values() for agent in agents)
 AGENTS_PER_DEVICE = 3
 FIRST_BOT_AGENT = AGENTS_PER_DEVICE * len(DEVICES)
 QUERIES = (
-    "running shoes", "black boots", "rain jacket", "linen shirt", "slim jeans", "beanie",
-    "backpack 20l", "leather belt", "diver watch", "gift for him", "gift for her", "wool scarf",
-    "tea pot", "chef knife", "yoga mat", "tent 2 person", "hand cream", "candle", "sale", "waterproof",
-    "white sneaker", "chino", "polo", "lamp", "weekend bag",
-)  # fmt: skip
+    "running shoes",
+    "black boots",
+    "rain jacket",
+    "linen shirt",
+    "slim jeans",
+    "beanie",
+    "backpack 20l",
+    "leather belt",
+    "diver watch",
+    "gift for him",
+    "gift for her",
+    "wool scarf",
+    "tea pot",
+    "chef knife",
+    "yoga mat",
+    "tent 2 person",
+    "hand cream",
+    "candle",
+    "sale",
+    "waterproof",
+    "white sneaker",
+    "chino",
+    "polo",
+    "lamp",
+    "weekend bag",
+)
 
 
 class Pages:
-    """All URLs that can occur in page_url or referrer_url. The code of a URL is its index in `texts`.
+    """All URLs that can occur in page_url or referrer_url.
 
-    The shop's pages come first, without UTM parameters and then with those of each source. External referrers follow.
+    The code of a URL is its index in `texts`.
+
+    The shop's pages come first, without UTM parameters and then with those of each source. External
+    referrers follow.
     """
 
     HOME, CART, CHECKOUT, THANKS, ACCOUNT, ABOUT, SHIPPING, SALE = range(8)
     FIRST_CATEGORY = 8
     FIRST_SEARCH = FIRST_CATEGORY + len(CATEGORIES)
     FIRST_PRODUCT = FIRST_SEARCH + len(QUERIES)
-    _FIXED = ("/", "/cart", "/checkout", "/order/complete", "/account", "/about", "/shipping", "/sale")
+    _FIXED = (
+        "/",
+        "/cart",
+        "/checkout",
+        "/order/complete",
+        "/account",
+        "/about",
+        "/shipping",
+        "/sale",
+    )
 
     def __init__(self, catalogue: Catalogue) -> None:
         paths = [*self._FIXED, *(f"/c/{name.lower()}" for name in CATEGORIES)]
         paths += [f"/search?q={query.replace(' ', '+')}" for query in QUERIES]
         paths += [
-            f"/p/{FIRST_PRODUCT_ID + i}-{name.lower().replace(' ', '-')}" for i, name in enumerate(catalogue.names)
+            f"/p/{FIRST_PRODUCT_ID + i}-{name.lower().replace(' ', '-')}"
+            for i, name in enumerate(catalogue.names)
         ]
         tags = list(dict.fromkeys(["", *(source.utm for source in SOURCES)]))
         outside = list(dict.fromkeys(source.referrer for source in SOURCES if source.referrer))
@@ -120,13 +234,20 @@ class Pages:
         tagged = [f"{url}?{tag}" if tag else url for tag in tags for url in plain]
         self.texts = (*tagged, *outside)
         self.tag_offsets = [tags.index(source.utm) * len(plain) for source in SOURCES]
-        self.referrers = [len(tagged) + outside.index(s.referrer) if s.referrer else -1 for s in SOURCES]
+        self.referrers = [
+            len(tagged) + outside.index(s.referrer) if s.referrer else -1 for s in SOURCES
+        ]
 
 
 def property_texts() -> tuple[str, ...]:
-    """Return the JSON of each property code: every combination of trial, device, country and search query."""
+    """Return the JSON of each property code: every combination of trial, device,
+    country and search query.
+    """
     return tuple(
-        f'{{"device":"{device}","country":"{country}"' + (f',"query":"{query}"' if query else "") + trial + "}"
+        f'{{"device":"{device}","country":"{country}"'
+        + (f',"query":"{query}"' if query else "")
+        + trial
+        + "}"
         for trial in ("", *TRIALS)
         for device in DEVICES
         for country in COUNTRIES

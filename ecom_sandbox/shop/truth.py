@@ -1,4 +1,5 @@
-"""The ground truth of the simulated shop: the numbers that the platform must reproduce, counted as rows are made.
+"""The ground truth of the simulated shop: the numbers that the platform must reproduce,
+counted as rows are made.
 
 Nothing here reads the written files or uses the platform's code.
 """
@@ -33,17 +34,26 @@ class EventTruth:
         self._first_day, self._people, self._first_bot = first_day, len(people), first_bot
         self._person_truth = PeopleTruth(first_day=first_day, days=days, people=people)
         self._first = (first_day - date(1970, 1, 1)).days
-        self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *f.REASONS)}
+        self._received = {
+            name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *f.REASONS)
+        }
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
-        self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
+        self._types, self._funnel = (
+            np.zeros(len(r.EVENT_TYPES), np.int64),
+            np.zeros(len(FUNNEL), np.int64),
+        )
         self._trials = np.zeros(1 + len(t.TRIALS), np.int64)
         self._late = np.zeros(f.LATE_DAYS + 1, np.int64)
         self._users: Ints = np.zeros(0, np.int64)
         self._counts: Counter[str] = Counter()
-        self._channel_orders, self._channel_cents = (np.zeros(len(r.SALES_CHANNELS), np.int64) for _ in range(2))
+        self._channel_orders, self._channel_cents = (
+            np.zeros(len(r.SALES_CHANNELS), np.int64) for _ in range(2)
+        )
 
     def add_good(self, rows: Rows) -> None:
-        """Count clean events at their first arrival; all events of a session must be in one call."""
+        """Count clean events at their first arrival;
+        all events of a session must be in one call.
+        """
         self._add_received("clean", rows)
         self._add_happened("clean", rows["at"])
         self._types += np.bincount(rows["type"], minlength=len(self._types))
@@ -102,7 +112,10 @@ class EventTruth:
         first, last = np.minimum.reduceat(rows["at"], begin), np.maximum.reduceat(rows["at"], begin)
         self._add_happened("sessions", first)
         self._counts["midnight_sessions"] += int(np.count_nonzero(first // r.DAY != last // r.DAY))
-        is_bot, is_known = rows["visitor"][begin] >= self._first_bot, np.maximum.reduceat(rows["is_known"], begin)
+        is_bot, is_known = (
+            rows["visitor"][begin] >= self._first_bot,
+            np.maximum.reduceat(rows["is_known"], begin),
+        )
         is_login = is_known & ~np.minimum.reduceat(rows["is_known"], begin)
         self._counts["bot_sessions"] += int(np.count_nonzero(is_bot))
         self._counts["anonymous_sessions"] += int(np.count_nonzero(~is_known))
@@ -111,7 +124,9 @@ class EventTruth:
         self._add_funnel(rows, begin)
 
     def _add_funnel(self, rows: Rows, begin: Ints) -> None:
-        """Count the sessions that reach each step after the one before; somebody who takes over may begin with any."""
+        """Count the sessions that reach each step after the one before;
+        somebody who takes over may begin with any.
+        """
         sizes = np.diff(begin, append=len(rows))
         reached_at = np.zeros(len(begin), np.int64)
         for step, event_type in enumerate(FUNNEL):
@@ -120,8 +135,13 @@ class EventTruth:
             self._funnel[step] += np.count_nonzero(reached_at < _NEVER)
 
     def truth(self, settings: dict[str, object], *, is_whole: bool) -> dict[str, object]:
-        """Return all counts, with the structure of `truth.json`; `is_whole` if nobody came before the first day."""
-        days = [(self._first_day + timedelta(days=i)).isoformat() for i in range(len(self._received["rows"]))]
+        """Return all counts, with the structure of `truth.json`;
+        `is_whole` if nobody came before the first day.
+        """
+        days = [
+            (self._first_day + timedelta(days=i)).isoformat()
+            for i in range(len(self._received["rows"]))
+        ]
         return {
             "generator": GENERATOR,
             "settings": settings,
@@ -129,7 +149,9 @@ class EventTruth:
             "sessions": self._sessions(),
             "visitors": self._visitors(),
             "identity": self._person_truth.truth(is_whole=is_whole),
-            "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
+            "funnel_sessions": {
+                r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)
+            },
             "experiment": self._experiment(),
             "orders": self._orders(),
             "by_received_date": {day: self._received_on(i) for i, day in enumerate(days)},
@@ -150,18 +172,31 @@ class EventTruth:
             "duplicates": total["duplicates"],
             "quarantined": {reason: total[reason] for reason in f.REASONS},
             "late_accepted": int(self._late[1:].sum()),
-            "late_accepted_by_days": {str(days): int(n) for days, n in enumerate(self._late) if days},
-            "clean_by_type": {name: int(n) for name, n in zip(r.EVENT_TYPES, self._types, strict=True)},
+            "late_accepted_by_days": {
+                str(days): int(n) for days, n in enumerate(self._late) if days
+            },
+            "clean_by_type": {
+                name: int(n) for name, n in zip(r.EVENT_TYPES, self._types, strict=True)
+            },
             "bot_events": self._counts["bot_events"],
         }
 
     def _sessions(self) -> dict[str, object]:
-        names = ("bot_sessions", "refund_sessions", "anonymous_sessions", "login_sessions", "midnight_sessions")
+        names = (
+            "bot_sessions",
+            "refund_sessions",
+            "anonymous_sessions",
+            "login_sessions",
+            "midnight_sessions",
+        )
         total = {"idle_s": IDLE_S, "total": int(self._happened["sessions"].sum())}
         return {**total, **{name: self._counts[name] for name in names}}
 
     def _visitors(self) -> dict[str, object]:
-        users, scrapers = len(self._users), int(np.count_nonzero(self._users >= self._first_bot * 2))
+        users, scrapers = (
+            len(self._users),
+            int(np.count_nonzero(self._users >= self._first_bot * 2)),
+        )
         return {
             "people": self._people,
             "users": users,
@@ -172,7 +207,9 @@ class EventTruth:
         }
 
     def _experiment(self) -> dict[str, object]:
-        """Return, by variant, the product views, those with an opened size guide, and the planted share of these."""
+        """Return, by variant, the product views, those with an opened size guide,
+        and the planted share of these.
+        """
         views = self._trials[1:].reshape(len(t.OPENED_RATES), 2).tolist()
         return {
             name: {"product_views": closed + opened, "opened": opened, "planted_opened_rate": rate}
@@ -180,7 +217,9 @@ class EventTruth:
         }
 
     def _orders(self) -> dict[str, object]:
-        gross, refunded = (int(self._happened[name].sum()) for name in ("shipped_amount", "refunded_amount"))
+        gross, refunded = (
+            int(self._happened[name].sum()) for name in ("shipped_amount", "refunded_amount")
+        )
         return {
             "orders": int(self._happened["orders"].sum()),
             "order_lines": self._counts["orders_lines"],
@@ -191,20 +230,27 @@ class EventTruth:
             "revenue": r.money_text(gross - refunded),
             "by_sales_channel": {
                 name: {"orders": int(count), "revenue": r.money_text(int(cents))}
-                for name, count, cents in zip(r.SALES_CHANNELS, self._channel_orders, self._channel_cents, strict=True)
+                for name, count, cents in zip(
+                    r.SALES_CHANNELS, self._channel_orders, self._channel_cents, strict=True
+                )
             },
         }
 
     def _received_on(self, i: int) -> dict[str, object]:
         plain = {name: int(self._received[name][i]) for name in ("rows", "clean", "duplicates")}
-        return {**plain, "quarantined": {reason: int(self._received[reason][i]) for reason in f.REASONS}}
+        return {
+            **plain,
+            "quarantined": {reason: int(self._received[reason][i]) for reason in f.REASONS},
+        }
 
 
 _ORDERED = ("visitor", "is_known", "account", "type", "at", "session", "cookie")
 
 
 def _in_order(rows: Rows) -> Rows:
-    """Return some fields of rows by session and time; copies of whole rows would take several times as long."""
+    """Return some fields of rows by session and time;
+    copies of whole rows would take several times as long.
+    """
     order = np.lexsort((rows["at"], rows["session"]))
     result = np.empty(len(rows), [(name, r.EVENT[name]) for name in _ORDERED])
     for name in _ORDERED:
@@ -213,13 +259,18 @@ def _in_order(rows: Rows) -> Rows:
 
 
 def _user_ids(rows: Rows) -> Ints:
-    """Return a code for the user id of each row, if it has one; a person's former id has another than the present."""
-    codes: Ints = np.where(rows["account"] == GUEST, _GUESTS, rows["visitor"] * 2 + (rows["account"] == FORMER))
+    """Return a code for the user id of each row, if it has one;
+    a person's former id has another than the present.
+    """
+    codes: Ints = np.where(
+        rows["account"] == GUEST, _GUESTS, rows["visitor"] * 2 + (rows["account"] == FORMER)
+    )
     return codes
 
 
 def _takes_over(rows: Rows, part: Ints) -> Flags:
-    """Return which rows are the first ones of another user than the one before in the same part of a visit.
+    """Return which rows are the first ones of another user than the one before in
+    the same part of a visit.
 
     Events without a user between two users count with the one before.
     """
@@ -247,11 +298,20 @@ def price_truth(changes: Iterable[PriceChange]) -> list[dict[str, object]]:
     ]
 
 
-CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
+CAUSES = (
+    "missing_event",
+    "missing_order",
+    "amount_differs",
+    "duplicate",
+    "refund",
+    "time_zone_shift",
+)
 
 
 class LedgerTruth:
-    """Counts the differences of each cause, and sums the amounts of orders minus events in cents by day."""
+    """Counts the differences of each cause,
+    and sums the amounts of orders minus events in cents by day.
+    """
 
     def __init__(self, *, first_day: date, days: int) -> None:
         self._first_day, self._days = first_day, days
@@ -260,7 +320,9 @@ class LedgerTruth:
         self._cents = {cause: np.zeros(days, np.int64) for cause in CAUSES}
 
     def add(self, events: Rows, orders: Rows) -> None:
-        """Count the differences of arrived events and orders; `orders` still includes the unrecorded ones."""
+        """Count the differences of arrived events and orders;
+        `orders` still includes the unrecorded ones.
+        """
         total = total_cents(orders)
         for cause, fault, cents in (
             ("missing_event", f.PHONED, total),
@@ -277,12 +339,18 @@ class LedgerTruth:
         self._add("duplicate", repeated["at"], -repeated["cents"])
 
     def truth(self) -> dict[str, object]:
-        """Return the differences as in `truth.json`; a time shift counts once, with amounts on both of its days."""
+        """Return the differences as in `truth.json`; a time shift counts once,
+        with amounts on both of its days.
+        """
         days = [self._first_day + timedelta(days=n) for n in range(self._days)]
         return {
             "by_cause": dict(self._counts),
             "by_date": {
-                str(day): {cause: r.money_text(int(cents[n])) for cause, cents in self._cents.items() if cents[n]}
+                str(day): {
+                    cause: r.money_text(int(cents[n]))
+                    for cause, cents in self._cents.items()
+                    if cents[n]
+                }
                 for n, day in enumerate(days)
             },
         }

@@ -1,8 +1,8 @@
 """Simulate what people do in the shop: they go from page to page, and most leave before they buy.
 
-All visits of a batch take their n-th step together, so a step costs only a few array operations. Bots, at the end, are
-crawlers that identify themselves, and scrapers that pretend to be a customer: both have far more events in a session
-than any person.
+All visits of a batch take their n-th step together, so a step costs only a few array operations.
+Bots, at the end, are crawlers that identify themselves, and scrapers that pretend to be a customer:
+both have far more events in a session than any person.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,17 @@ from ecom_sandbox.shop.catalogue import CATEGORIES, Catalogue, choose_category
 from ecom_sandbox.shop.faults import has_order_ids
 from ecom_sandbox.shop.identities import FORMER, GUEST, GUEST_RATE, OWN, cookies_of, has_account
 from ecom_sandbox.shop.people import LONGEST_VISIT_S
-from ecom_sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
+from ecom_sandbox.shop.rows import (
+    Dice,
+    Flags,
+    Floats,
+    Ints,
+    Rows,
+    cumulative,
+    from_table,
+    joined,
+    pick,
+)
 
 EXIT = len(r.EVENT_TYPES)
 """The pseudo-action of leaving the shop."""
@@ -43,7 +53,15 @@ _FILLED: dict[int, dict[int, float]] = {
         r.CHECKOUT: 6,
         EXIT: 13,
     },
-    r.ADD: {r.PAGE: 12, r.CATEGORY: 19, r.SEARCH: 3, r.PRODUCT: 28, r.REMOVE: 4, r.CHECKOUT: 14, EXIT: 18},
+    r.ADD: {
+        r.PAGE: 12,
+        r.CATEGORY: 19,
+        r.SEARCH: 3,
+        r.PRODUCT: 28,
+        r.REMOVE: 4,
+        r.CHECKOUT: 14,
+        EXIT: 18,
+    },
     r.REMOVE: {r.PAGE: 10, r.CATEGORY: 20, r.SEARCH: 5, r.PRODUCT: 25, r.CHECKOUT: 20, EXIT: 20},
     r.CHECKOUT: {r.PAGE: 12, r.PRODUCT: 5, r.REMOVE: 3, r.PURCHASE: 44, EXIT: 36},
 }
@@ -53,25 +71,33 @@ _EAGER = {r.ADD: 20.0, r.CHECKOUT: 2.0, r.PURCHASE: 2.0, EXIT: 0.5}
 
 
 def _bounds(weights: dict[int, float], factors: dict[int, float]) -> Floats:
-    """Return the upper bound of each action's share; a state that cannot occur leads to the exit."""
+    """Return the upper bound of each action's share;
+    a state that cannot occur leads to the exit.
+    """
     full = [weights.get(action, 0.0) * factors.get(action, 1.0) for action in range(EXIT + 1)]
     return cumulative(full if weights else [0.0] * EXIT + [1.0])
 
 
 def _flow(factors: dict[int, float]) -> Floats:
     states = [action for action in range(EXIT) if action <= r.REFUND]
-    return np.array([[_bounds(cart.get(s, {}), factors) for cart in (_EMPTY, _FILLED)] for s in states])
+    return np.array(
+        [[_bounds(cart.get(s, {}), factors) for cart in (_EMPTY, _FILLED)] for s in states]
+    )
 
 
 EAGER = 2
 FLOW: Floats = np.array([_flow({}), _flow(_WARM), _flow(_EAGER)])
-"""Bounds of the next action, by intent to buy (0 to 2), last event type, and whether the cart is filled (0 or 1)."""
+"""Bounds of the next action, by intent to buy (0 to 2), last event type,
+and whether the cart is filled (0 or 1).
+"""
 
 
 @cache
 def _pauses() -> Ints:
     """Return pauses in microseconds: log-normal around 22 s, at most 25 minutes; a few are 0."""
-    table = np.array([min(int(s * r.SECOND), 1500 * r.SECOND) for s in r.log_normal(22, 1.15, 65536)], np.int64)
+    table = np.array(
+        [min(int(s * r.SECOND), 1500 * r.SECOND) for s in r.log_normal(22, 1.15, 65536)], np.int64
+    )
     table[: len(table) // 500] = 0
     return table
 
@@ -108,15 +134,21 @@ class World:
     first_us: int
     end_us: int
     days_before: int = 0
-    """Days of the shop's calendar before the first day; a shop that is simulated at once begins on its day 0."""
+    """Days of the shop's calendar before the first day;
+    a shop that is simulated at once begins on its day 0.
+    """
     eager: float = 0.0
     """Share of the visits that come to buy, in addition to those that intend to."""
     incident: tuple[int, int] | None = None
-    """From when to when nobody on a phone can pay, in microseconds, the end not included; None for never."""
+    """From when to when nobody on a phone can pay, in microseconds, the end not included;
+    None for never.
+    """
 
 
 def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
-    """Return the events and orders of visits; sessions are numbered from `first_visit`, events from `first_number`."""
+    """Return the events and orders of visits; sessions are numbered from `first_visit`,
+    events from `first_number`.
+    """
     state = _arrive(world, visits, first_visit)
     events, orders, number = [], [], first_number
     for step in range(MOST_STEPS):
@@ -140,7 +172,9 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
     state["event"] = r.blank(len(visits))
     event = state["event"]
     event["visitor"], event["session"], event["type"] = visitor, visit, r.PAGE
-    event["at"] = world.first_us + visits["start_s"] * r.SECOND + dice.below(r.SECOND, "start", visit)
+    event["at"] = (
+        world.first_us + visits["start_s"] * r.SECOND + dice.below(r.SECOND, "start", visit)
+    )
     state["until"] = event["at"] + LONGEST_VISIT_S * r.SECOND
     _equip(dice, state, visits)
     state["is_first"] = visits["is_first"]
@@ -152,11 +186,14 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
 def _plan_logins(dice: Dice, state: Rows, visits: Rows) -> None:
     """Choose when visits log in and out, with which account, and whether somebody else takes over.
 
-    Some are still logged in from an earlier visit, some log in during the visit; the others log in at checkout.
+    Some are still logged in from an earlier visit, some log in during the visit; the others log in
+    at checkout.
     """
     visitor, visit, is_first = visits["visitor"], state["visit"], visits["is_first"]
     is_remembered = ~is_first & has_account(dice, visitor) & dice.chance(0.5, "remembered", visit)
-    login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
+    login_step = np.where(
+        dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS
+    )
     has_former, changes = visits["has_former_id"], visits["changes_id"]
     is_guest = ~is_first & ~is_remembered & ~has_former & ~changes & (login_step == MOST_STEPS)
     is_guest &= dice.chance(GUEST_RATE, "guest", visit) & has_order_ids(dice, visitor)
@@ -188,7 +225,9 @@ def _log_in_and_out(dice: Dice, state: Rows, step: int) -> None:
 
 
 def _equip(dice: Dice, state: Rows, visits: Rows) -> None:
-    """Set the device, browser, cookie and country of each visit; most visits use the person's usual device."""
+    """Set the device, browser, cookie and country of each visit;
+    most visits use the person's usual device.
+    """
     visitor, event = visits["visitor"], state["event"]
     is_other_device = dice.chance(0.12, "other device", state["visit"])
     owner = np.where(visits["is_shared"] & ~is_other_device, visitor ^ 1, visitor)
@@ -196,9 +235,13 @@ def _equip(dice: Dice, state: Rows, visits: Rows) -> None:
     device = pick(cumulative(t.DEVICE_SHARES), dice.unit("device", browser))
     city = city_of(dice, visitor)
     event["cookie"] = cookies_of(dice, browser, event["at"])
-    event["agent"] = device * t.AGENTS_PER_DEVICE + dice.below(t.AGENTS_PER_DEVICE, "agent", browser)
+    event["agent"] = device * t.AGENTS_PER_DEVICE + dice.below(
+        t.AGENTS_PER_DEVICE, "agent", browser
+    )
     country = _COUNTRY_OF_CITY[city]
-    state["plain_properties"] = device * t.PROPERTIES_PER_DEVICE + country * t.PROPERTIES_PER_COUNTRY
+    state["plain_properties"] = (
+        device * t.PROPERTIES_PER_DEVICE + country * t.PROPERTIES_PER_COUNTRY
+    )
     event["properties"] = state["plain_properties"]
 
 
@@ -210,7 +253,11 @@ def _land(world: World, state: Rows, is_first: Flags) -> None:
     landing = (dice.unit("landing", visit)[:, None] >= _LANDINGS[source]).sum(axis=1)
     category = choose_category(dice.unit("landing category", visit))
     product = world.catalogue.choose(np.full(len(visit), -1), dice.unit("landing product", visit))
-    pages = [np.zeros_like(visit), t.Pages.FIRST_CATEGORY + category, t.Pages.FIRST_PRODUCT + product]
+    pages = [
+        np.zeros_like(visit),
+        t.Pages.FIRST_CATEGORY + category,
+        t.Pages.FIRST_PRODUCT + product,
+    ]
     page = np.choose(landing, pages)
     event["page"] = page + np.array(world.pages.tag_offsets)[source]
     event["referrer"] = np.array(world.pages.referrers)[source]
@@ -231,7 +278,9 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
     action = (unit[:, None] >= bounds).sum(axis=1)
     at = state["event"]["at"] + from_table(_pauses(), world.dice.unit("pause", key))
     if world.incident is not None:
-        is_on_phone = state["plain_properties"] // t.PROPERTIES_PER_DEVICE == t.DEVICES.index("mobile")
+        is_on_phone = state["plain_properties"] // t.PROPERTIES_PER_DEVICE == t.DEVICES.index(
+            "mobile"
+        )
         is_during = (at >= world.incident[0]) & (at < world.incident[1])
         action = np.where((action == r.PURCHASE) & is_on_phone & is_during, EXIT, action)
     stays = (action != EXIT) & (at < state["until"])
@@ -248,12 +297,16 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
 
 
 def _trial(dice: Dice, visitor: Ints, key: Ints) -> Ints:
-    """Return the codes of an experiment on product pages: a person sees one variant, which changes one habit only.
+    """Return the codes of an experiment on product pages: a person sees one variant,
+    which changes one habit only.
 
-    It is about first visits, so that each visitor is a person of its own, and the split is that of people.
+    It is about first visits, so that each visitor is a person of its own, and the split is that of
+    people.
     """
     is_test = dice.chance(0.5, "variant", visitor)
-    opens = dice.chance(np.where(is_test, t.OPENED_RATES[t.TEST], t.OPENED_RATES[t.CONTROL]), "size guide", key)
+    opens = dice.chance(
+        np.where(is_test, t.OPENED_RATES[t.TEST], t.OPENED_RATES[t.CONTROL]), "size guide", key
+    )
     codes: Ints = 1 + 2 * is_test + opens
     return codes
 
@@ -276,14 +329,17 @@ def _browse(world: World, state: Rows, action: Ints, key: Ints) -> None:
     event["properties"] += np.where(action == r.SEARCH, query + 1, 0)
     other = _OTHER_PAGES[(unit * len(_OTHER_PAGES)).astype(np.int64)]
     first = np.where(action == r.PAGE, other, _FIRST_PAGE[action])
-    page = first + np.select([action == r.CATEGORY, action == r.SEARCH, shows], [category, query, product], 0)
+    page = first + np.select(
+        [action == r.CATEGORY, action == r.SEARCH, shows], [category, query, product], 0
+    )
     page = np.where(is_landed, event["page"], page)
     event["referrer"] = np.where(page == event["page"], event["referrer"], event["page"])
     event["page"] = page
 
 
 def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
-    """Add products to carts, remove them, and set the cart value of cart, checkout and purchase events.
+    """Add products to carts, remove them, and set the cart value of cart,
+    checkout and purchase events.
 
     In a full cart, a new product replaces the last one.
     """
@@ -301,11 +357,15 @@ def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
     state["lines"] -= removes
     is_order = (action == r.CHECKOUT) | (action == r.PURCHASE)
     event["product"] = np.where(removes | is_order, about, event["product"])
-    event["category"] = np.where(removes | is_order, world.catalogue.category[about], event["category"])
+    event["category"] = np.where(
+        removes | is_order, world.catalogue.category[about], event["category"]
+    )
     has_value = adds | removes | is_order
     priced = state[has_value]
     event["cents"] = r.NO_MONEY
-    event["cents"][has_value] = (_prices(world.catalogue, priced) * priced["quantities"]).sum(axis=1)
+    event["cents"][has_value] = (_prices(world.catalogue, priced) * priced["quantities"]).sum(
+        axis=1
+    )
 
 
 def _prices(catalogue: Catalogue, state: Rows) -> Ints:
@@ -346,14 +406,18 @@ _PAGES = {
     r.CHECKOUT: t.Pages.CHECKOUT,
     r.PURCHASE: t.Pages.THANKS,
 }
-_FIRST_PAGE = np.array([_PAGES.get(kind, t.Pages.HOME) for kind in range(len(r.EVENT_TYPES))], np.int64)
+_FIRST_PAGE = np.array(
+    [_PAGES.get(kind, t.Pages.HOME) for kind in range(len(r.EVENT_TYPES))], np.int64
+)
 _NEW = cumulative([source.new for source in t.SOURCES])
 _RETURNING = cumulative([source.returning for source in t.SOURCES])
 _WARMTH: Floats = np.array([source.warmth for source in t.SOURCES])
 _LANDINGS = np.array([cumulative(source.landing) for source in t.SOURCES])
 _CITY_BOUNDS = cumulative([share for _, _, share in t.CITIES])
 _COUNTRY_OF_CITY = np.array([t.COUNTRIES.index(country) for _, country, _ in t.CITIES], np.int64)
-_OTHER_PAGES = np.array([t.Pages.HOME, t.Pages.HOME, t.Pages.ACCOUNT, t.Pages.ABOUT, t.Pages.SHIPPING, t.Pages.SALE])
+_OTHER_PAGES = np.array(
+    [t.Pages.HOME, t.Pages.HOME, t.Pages.ACCOUNT, t.Pages.ABOUT, t.Pages.SHIPPING, t.Pages.SALE]
+)
 _QUANTITIES = np.array([1] * 16 + [2, 2, 2, 3], np.int64)
 
 
@@ -369,7 +433,9 @@ def bot_count(visitors: int) -> int:
 
 
 def bot_events(world: World, day: int, bots: range, first_visit: int, first_number: int) -> Rows:
-    """Return the events of bots, given by their ids, on a day: one session for each bot that is active on that day."""
+    """Return the events of bots, given by their ids, on a day:
+    one session for each bot that is active on that day.
+    """
     bot = np.arange(len(bots), dtype=np.int64)
     key = bot * 100_000 + day + world.days_before
     is_scraper = bot % 2 == 1
@@ -390,7 +456,12 @@ def _session(world: World, day: int, bot_ids: tuple[int, int, int], number: Ints
     dice, rows = world.dice, r.blank(len(number))
     pause = dice.below(_PAUSE_US, "bot pause", number)
     start = world.first_us + day * r.DAY + (_START_HOUR + bot % 20) * 3600 * r.SECOND
-    rows["number"], rows["visitor"], rows["session"], rows["cookie"] = number, visitor, visit, visitor * 2
+    rows["number"], rows["visitor"], rows["session"], rows["cookie"] = (
+        number,
+        visitor,
+        visit,
+        visitor * 2,
+    )
     rows["at"] = start + np.cumsum(pause)
     product = dice.below(len(world.catalogue.names), "bot product", number)
     category = dice.below(len(CATEGORIES), "bot category", number)
@@ -398,11 +469,17 @@ def _session(world: World, day: int, bot_ids: tuple[int, int, int], number: Ints
     rows["type"][0] = r.PAGE
     looks = rows["type"] == r.PRODUCT
     rows["product"][looks] = product[looks]
-    rows["category"] = np.select([looks, rows["type"] == r.CATEGORY], [world.catalogue.category[product], category], -1)
+    rows["category"] = np.select(
+        [looks, rows["type"] == r.CATEGORY], [world.catalogue.category[product], category], -1
+    )
     pages = [t.Pages.FIRST_PRODUCT + product, t.Pages.FIRST_CATEGORY + category]
     rows["page"] = np.select([looks, rows["type"] == r.CATEGORY], pages, t.Pages.HOME)
     is_scraper = bot % 2 == 1
     rows["is_known"] = is_scraper
-    rows["agent"] = t.AGENTS_PER_DEVICE + 1 if is_scraper else t.FIRST_BOT_AGENT + bot // 2 % t.AGENTS_PER_DEVICE
+    rows["agent"] = (
+        t.AGENTS_PER_DEVICE + 1
+        if is_scraper
+        else t.FIRST_BOT_AGENT + bot // 2 % t.AGENTS_PER_DEVICE
+    )
     rows["properties"] = t.PROPERTIES_PER_DEVICE + bot % len(t.COUNTRIES) * t.PROPERTIES_PER_COUNTRY
     return rows

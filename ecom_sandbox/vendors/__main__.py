@@ -1,4 +1,5 @@
-"""`python -m ecom_sandbox.vendors`: the vendor stand-ins in a process of their own, until it is ended.
+"""`python -m ecom_sandbox.vendors`: the vendor stand-ins in a process of their own,
+until it is ended.
 
 Its first line on standard output is JSON: the settings that point at them.
 """
@@ -20,9 +21,15 @@ from ecom_sandbox.vendors.running import running_receivers, some_faults
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal ends the process, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ecom_sandbox.vendors", description=__doc__)
-    parser.add_argument("--request-logs", type=Path, help="folder of the request logs; without it nothing is written")
+    parser.add_argument(
+        "--request-logs",
+        type=Path,
+        help="folder of the request logs; without it nothing is written",
+    )
     parser.add_argument("--no-rates", action="store_true", help="accept any number of records")
-    parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
+    parser.add_argument(
+        "--faults", action="store_true", help="let everything go wrong now and then"
+    )
     options = parser.parse_args(arguments)
     keep_private()
     end = Event()

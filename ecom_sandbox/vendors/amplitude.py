@@ -1,6 +1,9 @@
-"""A stand-in for Amplitude's HTTP V2, Batch and Identify APIs. It validates events as Amplitude documents.
+"""A stand-in for Amplitude's HTTP V2, Batch and Identify APIs.
 
-By default, it refuses short ids, as was observed in production, but not documented; see `AmplitudeBehaviour`.
+It validates events as Amplitude documents.
+
+By default, it refuses short ids, as was observed in production, but not documented; see
+`AmplitudeBehaviour`.
 """
 
 from collections import Counter, defaultdict
@@ -27,13 +30,32 @@ MOST_GROUP_TYPES, MOST_GROUPS = 5, 10
 MIN_ID_LENGTH = 5
 FORBIDDEN_IDS = frozenset(
     {
-        "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "",
-        "00000000-0000-0000-0000-000000000000", "{}", "lmy47d", "0", "-1",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "",
+        "00000000-0000-0000-0000-000000000000",
+        "{}",
+        "lmy47d",
+        "0",
+        "-1",
     }
-)  # fmt: skip
+)
 RESERVED_EVENTS = frozenset(
     f"[Amplitude] {name}"
-    for name in ("Start Session", "End Session", "Revenue", "Revenue (Verified)", "Revenue (Unverified)", "Merged User")
+    for name in (
+        "Start Session",
+        "End Session",
+        "Revenue",
+        "Revenue (Verified)",
+        "Revenue (Unverified)",
+        "Merged User",
+    )
 )
 _IDS = ("user_id", "device_id")
 _NUMBERS = ("price", "revenue", "quantity", "session_id", "event_id", "time")
@@ -55,8 +77,12 @@ class Flaws:
         return bool(self.missing or self.invalid or self.short_ids or self.no_object)
 
 
-def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_short_ids: bool) -> None:
-    """Add the errors of an event to `flaws`; a short id that is dropped is removed from the event."""
+def look_at(
+    event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_short_ids: bool
+) -> None:
+    """Add the errors of an event to `flaws`;
+    a short id that is dropped is removed from the event.
+    """
     if not isinstance(event, dict):
         flaws.no_object = True
         return
@@ -69,17 +95,27 @@ def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_s
     for column, value in event.items():
         if _is_invalid(column, value):
             flaws.invalid[column].append(at)
-    if ("productId" in event or "revenueType" in event) and "revenue" not in event and "price" not in event:
+    if (
+        ("productId" in event or "revenueType" in event)
+        and "revenue" not in event
+        and "price" not in event
+    ):
         flaws.missing["revenue"].append(at)
 
 
-def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, drops_short_ids: bool) -> None:
+def _ids(
+    event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, drops_short_ids: bool
+) -> None:
     is_short = False
     for column in _IDS:
         value = event.get(column)
         if value is None:
             continue
-        if not isinstance(value, str) or value in FORBIDDEN_IDS or (column == "device_id" and not value.strip("0-")):
+        if (
+            not isinstance(value, str)
+            or value in FORBIDDEN_IDS
+            or (column == "device_id" and not value.strip("0-"))
+        ):
             flaws.invalid[column].append(at)
         elif len(value) < min_id_length:
             is_short = True
@@ -87,7 +123,11 @@ def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, dr
                 del event[column]
             else:
                 flaws.short_ids[column].append(at)
-    if event.get("user_id") is None and event.get("device_id") is None and (drops_short_ids or not is_short):
+    if (
+        event.get("user_id") is None
+        and event.get("device_id") is None
+        and (drops_short_ids or not is_short)
+    ):
         for column in _IDS:
             flaws.missing[column].append(at)
 
@@ -95,7 +135,9 @@ def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, dr
 def _is_invalid(column: str, value: object) -> bool:
     kind = type(value)
     if column in _NUMBERS:
-        return value is not None and not (kind is int or (kind is float and column in {"price", "revenue", "time"}))
+        return value is not None and not (
+            kind is int or (kind is float and column in {"price", "revenue", "time"})
+        )
     if column in _OBJECTS and kind is not dict:
         return value is not None
     if kind is str:
@@ -133,7 +175,17 @@ def identify_flaw(identification: object) -> str:
 
 
 OPERATIONS = frozenset(
-    {"$set", "$setOnce", "$add", "$append", "$prepend", "$unset", "$preInsert", "$postInsert", "$remove"}
+    {
+        "$set",
+        "$setOnce",
+        "$add",
+        "$append",
+        "$prepend",
+        "$unset",
+        "$preInsert",
+        "$postInsert",
+        "$remove",
+    }
 )
 
 
@@ -149,10 +201,9 @@ DEDUP_S = 7 * 24 * 3600.0
 class AmplitudeRates(Rates):
     """The rate limits; None: unlimited.
 
-    http_v2_per_s: Events per second and user or device, over 30 s, for HTTP V2.
-    batch_per_s: The same for Batch.
-    batch_per_day: Events per user or device in 24 hours, for Batch.
-    project_per_s: Events per second of the project: 1,000 on the starter plan; no number is documented for others.
+    http_v2_per_s: Events per second and user or device, over 30 s, for HTTP V2. batch_per_s: The
+    same for Batch. batch_per_day: Events per user or device in 24 hours, for Batch. project_per_s:
+    Events per second of the project: 1,000 on the starter plan; no number is documented for others.
     updates_per_hour: Updates of a user's properties; further ones are silently dropped.
     """
 
@@ -169,9 +220,9 @@ class AmplitudeRates(Rates):
 class AmplitudeBehaviour:
     """Behaviour in which the documentation and observations differ.
 
-    id_lengths: `drop` removes a short id from its event, as documented; `strict400` refuses the request.
-    names: `documented`: a 400 of HTTP V2 names the first invalid event, one of Batch all; `all`: both name all.
-    silenced_devices: Devices whose events are always refused.
+    id_lengths: `drop` removes a short id from its event, as documented; `strict400` refuses the
+    request. names: `documented`: a 400 of HTTP V2 names the first invalid event, one of Batch all;
+    `all`: both name all. silenced_devices: Devices whose events are always refused.
     """
 
     id_lengths: Literal["drop", "strict400"] = "strict400"
@@ -201,7 +252,9 @@ class AmplitudeReceiver(Receiver):
         self.rates = rates = rates or AmplitudeRates()
         window_s = rates.WINDOW_S
         per_window = {HTTP_V2: rates.http_v2_per_s, BATCH: rates.batch_per_s}
-        self._per_s = {path: Rate(most and int(most * window_s), window_s) for path, most in per_window.items()}
+        self._per_s = {
+            path: Rate(most and int(most * window_s), window_s) for path, most in per_window.items()
+        }
         self._per_day = Rate(rates.batch_per_day, 24 * 3600.0)
         self._project = Rate(rates.project_per_s and int(rates.project_per_s * window_s), window_s)
         self._updates = Rate(rates.updates_per_hour, 3600.0)
@@ -214,13 +267,19 @@ class AmplitudeReceiver(Receiver):
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
-        return {"amplitude_url": self.url, "amplitude_api_key": self.key, "amplitude_secret_key": SECRET_KEY}
+        return {
+            "amplitude_url": self.url,
+            "amplitude_api_key": self.key,
+            "amplitude_secret_key": SECRET_KEY,
+        }
 
     def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
         if status in {200, 204}:
             return ServiceResponse.json({"code": 200}, 200)
-        return ServiceResponse.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
+        return ServiceResponse.json(
+            {"code": status, "error": _ERRORS.get(status, "Internal server error")}, status
+        )
 
     def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
@@ -235,7 +294,9 @@ class AmplitudeReceiver(Receiver):
         return self._without(incoming.body, body) or self._events(incoming, body)
 
     def delete(self, incoming: Incoming) -> ServiceResponse | None:
-        """Respond to a request of the User Privacy API, with key and secret in basic authentication."""
+        """Respond to a request of the User Privacy API,
+        with key and secret in basic authentication.
+        """
         if incoming.request.path != DELETIONS:
             return None
         if incoming.request.login != (self.key, SECRET_KEY):
@@ -247,7 +308,9 @@ class AmplitudeReceiver(Receiver):
         return ServiceResponse.json({"day": "2026-02-14", "status": "staging", "amplitude_ids": []})
 
     def _without(self, body: bytes, content: object) -> Decision | None:
-        """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
+        """Return the refusal of a request that lacks a field or has the wrong key;
+        None for others.
+        """
         if not isinstance(content, dict):
             return _bad("Invalid JSON request body" if body else "Missing request body")
         for name in ("api_key", "events"):
@@ -264,12 +327,18 @@ class AmplitudeReceiver(Receiver):
         if refusal := self._refused(incoming.request.path, content, events):
             return refusal
         done = {"events_ingested": len(events), "payload_size_bytes": len(incoming.body)}
-        answer = ServiceResponse.json({"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)})
+        answer = ServiceResponse.json(
+            {"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)}
+        )
         return Decision(answer, _event_entries(events), events)
 
     def _refused(self, path: str, content: dict[str, Any], events: list[Any]) -> Decision | None:
         options = content.get("options") or {}
-        least = options.get("min_id_length", MIN_ID_LENGTH) if isinstance(options, dict) else MIN_ID_LENGTH
+        least = (
+            options.get("min_id_length", MIN_ID_LENGTH)
+            if isinstance(options, dict)
+            else MIN_ID_LENGTH
+        )
         stops_at_first = path == HTTP_V2 and self.behaviour.names == "documented"
         flaws, drops = Flaws(), self.behaviour.id_lengths == "drop"
         for at, event in enumerate(events):
@@ -282,7 +351,11 @@ class AmplitudeReceiver(Receiver):
             return _bad("Invalid event JSON")
         if flaws:
             return _flawed(flaws)
-        silenced = [at for at, event in enumerate(events) if event.get("device_id") in self.behaviour.silenced_devices]
+        silenced = [
+            at
+            for at, event in enumerate(events)
+            if event.get("device_id") in self.behaviour.silenced_devices
+        ]
         if not silenced:
             return None
         return _bad(
@@ -300,7 +373,9 @@ class AmplitudeReceiver(Receiver):
         if form.get("api_key") != self.key:
             return Decision(ServiceResponse(400, b"invalid_api_key"))
         identifications = _identifications(form)
-        flaws = [flaw for identification in identifications if (flaw := identify_flaw(identification))]
+        flaws = [
+            flaw for identification in identifications if (flaw := identify_flaw(identification))
+        ]
         if flaws or not identifications:
             return Decision(ServiceResponse(400, (flaws or ["missing_event"])[0].encode()))
         return Decision(ServiceResponse(200, b"success"), self.entries(incoming), identifications)
@@ -311,7 +386,9 @@ class AmplitudeReceiver(Receiver):
         if path == IDENTIFY:
             return self._updated(decision, now_s)
         users = Counter(user for event in decision.records if (user := event.get("user_id")))
-        devices = Counter(device for event in decision.records if (device := event.get("device_id")))
+        devices = Counter(
+            device for event in decision.records if (device := event.get("device_id"))
+        )
         per_s, names = self._per_s[path], {f"u{user}": count for user, count in users.items()}
         names |= {f"d{device}": count for device, count in devices.items()}
         everything = {"": len(decision.records)}
@@ -345,19 +422,30 @@ class AmplitudeReceiver(Receiver):
         hit = [
             at
             for at, event in enumerate(events)
-            if f"u{event.get('user_id')}" in throttled_keys or f"d{event.get('device_id')}" in throttled_keys
+            if f"u{event.get('user_id')}" in throttled_keys
+            or f"d{event.get('device_id')}" in throttled_keys
         ]
         refusal: dict[str, Any] = {
             "code": 429,
             "error": "Too many requests for some devices and users",
-            "eps_threshold": self.rates.http_v2_per_s if path == HTTP_V2 else self.rates.batch_per_s,
-            "throttled_devices": {key[1:]: count // window_s for key, count in fast.items() if key[0] == "d"},
-            "throttled_users": {key[1:]: count // window_s for key, count in fast.items() if key[0] == "u"},
+            "eps_threshold": self.rates.http_v2_per_s
+            if path == HTTP_V2
+            else self.rates.batch_per_s,
+            "throttled_devices": {
+                key[1:]: count // window_s for key, count in fast.items() if key[0] == "d"
+            },
+            "throttled_users": {
+                key[1:]: count // window_s for key, count in fast.items() if key[0] == "u"
+            },
             "throttled_events": hit,
         }
         if path == BATCH:
-            refusal["exceeded_daily_quota_devices"] = {key[1:]: n for key, n in daily.items() if key[0] == "d"}
-            refusal["exceeded_daily_quota_users"] = {key[1:]: n for key, n in daily.items() if key[0] == "u"}
+            refusal["exceeded_daily_quota_devices"] = {
+                key[1:]: n for key, n in daily.items() if key[0] == "d"
+            }
+            refusal["exceeded_daily_quota_users"] = {
+                key[1:]: n for key, n in daily.items() if key[0] == "u"
+            }
         return ServiceResponse.json(refusal, 429)
 
     @classmethod
@@ -391,8 +479,13 @@ def _bad(error: str, **more: object) -> Decision:
 
 def _flawed(flaws: Flaws) -> Decision:
     if flaws.short_ids and not flaws.missing and not flaws.invalid:
-        return _bad("Invalid id length for user_id or device_id", events_with_invalid_id_lengths=flaws.short_ids)
-    more: dict[str, object] = {"events_with_invalid_id_lengths": flaws.short_ids} if flaws.short_ids else {}
+        return _bad(
+            "Invalid id length for user_id or device_id",
+            events_with_invalid_id_lengths=flaws.short_ids,
+        )
+    more: dict[str, object] = (
+        {"events_with_invalid_id_lengths": flaws.short_ids} if flaws.short_ids else {}
+    )
     return _bad(
         "Invalid field values on some events",
         missing_field=None,
@@ -414,7 +507,8 @@ def _identifications(form: dict[str, str]) -> list[Any]:
 def _event_entries(events: Sequence[Any]) -> list[Entry]:
     """Return the entries of events.
 
-    An event without an insert_id is not deduplicated; an event without a device_id is deduplicated by its user_id.
+    An event without an insert_id is not deduplicated; an event without a device_id is deduplicated
+    by its user_id.
     """
     entries = []
     for event in events:

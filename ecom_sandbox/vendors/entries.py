@@ -12,7 +12,9 @@ Kind = Literal["event", "profile"]
 
 @dataclass(frozen=True)
 class Incoming:
-    """A complete request, with its decompressed body, and the receiver's time in seconds since 1970."""
+    """A complete request, with its decompressed body,
+    and the receiver's time in seconds since 1970.
+    """
 
     request: ServiceRequest
     body: bytes
@@ -76,7 +78,9 @@ def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[in
     """Return the nesting depth of objects and lists, and whether a text in them is too long."""
     if isinstance(value, str):
         return depth, len(value) > most_chars
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    inner = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    )
     if inner is None:
         return depth, False
     deepest, is_long = depth + 1, False
@@ -102,6 +106,12 @@ def text(record: Mapping[str, Any], name: str) -> str:
 
 
 def texts(record: object, name: str) -> list[str]:
-    """Return the list of non-empty texts with this name in a JSON object, empty if there is none."""
+    """Return the list of non-empty texts with this name in a JSON object,
+    empty if there is none.
+    """
     value = record.get(name) if isinstance(record, dict) else None
-    return value if isinstance(value, list) and all(isinstance(item, str) and item for item in value) else []
+    return (
+        value
+        if isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        else []
+    )

@@ -19,8 +19,9 @@ _MOMENTS = (BEFORE, MID_BODY, TAKEN)
 class Step:
     """What happens to one request.
 
-    status: 200: the tool responds as documented. 0: the connection is reset. Otherwise: the status of the response.
-    at: When a reset or a pause happens: `before` the body is read, `mid_body`, or `taken`, after the tool has accepted
+    status: 200: the tool responds as documented. 0: the connection is reset. Otherwise: the status
+    of the response. at: When a reset or a pause happens: `before` the body is read, `mid_body`, or
+    `taken`, after the tool has accepted
         the batch and before it responds.
     takes: Whether the tool accepts the batch although it responds with `status`.
     retry_after: The Retry-After of the response; empty: none.
@@ -37,7 +38,8 @@ class Step:
 
     @classmethod
     def read(cls, entry: object) -> "Step":
-        """Return a step from JSON: a status, the name of one of `STEPS`, or an object with a step's fields.
+        """Return a step from JSON: a status, the name of one of `STEPS`,
+        or an object with a step's fields.
 
         Raises:
             UsageError: It is none of these.
@@ -49,7 +51,8 @@ class Step:
         if isinstance(entry, Mapping) and entry.get("at", BEFORE) in _MOMENTS:
             return read_fields(cls, entry)
         raise UsageError(
-            f"{entry!r} is not a step; give a status, {', '.join(STEPS)}, or an object with a step's fields."
+            f"{entry!r} is not a step; give a status, {', '.join(STEPS)}, or an object with a "
+            "step's fields."
         )
 
 
@@ -81,13 +84,20 @@ class RandomFaults:
 
     def kinds(self) -> tuple[Step, ...]:
         """Return the possible faults, which are equally likely."""
-        refusals = (Step(429), Step(429, retry_after=self.retry_after), Step(408), Step(500), Step(503))
+        refusals = (
+            Step(429),
+            Step(429, retry_after=self.retry_after),
+            Step(408),
+            Step(500),
+            Step(503),
+        )
         return (*refusals, *STEPS.values())
 
 
 @dataclass(frozen=True)
 class ReceiverFaults:
-    """The faults of a receiver: the script's steps for the next requests, in order; then random faults.
+    """The faults of a receiver: the script's steps for the next requests, in order;
+    then random faults.
 
     script: One step per request; see `Step.read`.
     chance: The faults after the script.
@@ -109,11 +119,16 @@ class ReceiverFaults:
             UsageError: A name is unknown, or a value is invalid.
         """
         if strange := [name for name in entry if name not in {"script", "chance"}]:
-            raise UsageError(f"{strange[0]} is not a fault of a receiver; there are script and chance.")
+            raise UsageError(
+                f"{strange[0]} is not a fault of a receiver; there are script and chance."
+            )
         script = entry.get("script", [])
         if not isinstance(script, list):
             raise UsageError("The script is a list of steps.")
-        return cls(tuple(Step.read(step) for step in script), read_fields(RandomFaults, entry.get("chance", {})))
+        return cls(
+            tuple(Step.read(step) for step in script),
+            read_fields(RandomFaults, entry.get("chance", {})),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the faults as a JSON object."""

@@ -1,7 +1,8 @@
 """A stand-in for Heap's track and add_user_properties APIs, single or in bulk.
 
-Heap documents only the statuses 200 and 400, and no body. Here, a refusal is a text that names no record, and no record
-of the request is accepted. Heap does not document how long it remembers an idempotency_key: here, forever.
+Heap documents only the statuses 200 and 400, and no body. Here, a refusal is a text that names no
+record, and no record of the request is accepted. Heap does not document how long it remembers an
+idempotency_key: here, forever.
 """
 
 import re
@@ -68,7 +69,9 @@ class HeapReceiver(Receiver):
     def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
         return ServiceResponse(
-            status, _REASON_PHRASES.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"}
+            status,
+            _REASON_PHRASES.get(status, "Internal Server Error").encode(),
+            {"Content-Type": "text/plain"},
         )
 
     def decide(self, incoming: Incoming) -> Decision:
@@ -89,12 +92,17 @@ class HeapReceiver(Receiver):
             if record.get("idempotency_key") in self.refuses:
                 return _bad("an event is wrong")
         return Decision(
-            ServiceResponse(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records
+            ServiceResponse(200, b"{}", {"Content-Type": "application/json"}),
+            _entries(path, records),
+            records,
         )
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of users and the app."""
-        users, everything = Counter(entry.user for entry in decision.entries), Counter({"": len(decision.entries)})
+        users, everything = (
+            Counter(entry.user for entry in decision.entries),
+            Counter({"": len(decision.entries)}),
+        )
         rates = [(self._users, users), (self._app, everything)]
         if "app_id" in decision.records[0]:  # the request is itself the single record
             rates = [(self._singles, users)]
@@ -105,11 +113,17 @@ class HeapReceiver(Receiver):
         return decision
 
     def delete(self, incoming: Incoming) -> ServiceResponse | None:
-        """Respond to a request of the User Deletion API: a token by basic authentication, then users."""
+        """Respond to a request of the User Deletion API:
+        a token by basic authentication, then users.
+        """
         request = incoming.request
         if request.path == AUTH_TOKEN:
             is_known = request.login == (self.app_id, API_KEY)
-            return ServiceResponse.json({"access_token": DELETION_TOKEN}) if is_known else _UNAUTHORIZED
+            return (
+                ServiceResponse.json({"access_token": DELETION_TOKEN})
+                if is_known
+                else _UNAUTHORIZED
+            )
         if request.path != DELETIONS:
             return None
         if request.bearer != DELETION_TOKEN:
@@ -119,7 +133,9 @@ class HeapReceiver(Receiver):
         if not isinstance(users, list) or not 0 < len(users) <= MOST_DELETED:
             return ServiceResponse.json({"err": f"1 to {MOST_DELETED} users"}, 400)
         self.deleted_ids += [
-            str(user.get("identity") or user.get("user_id")) for user in users if isinstance(user, dict)
+            str(user.get("identity") or user.get("user_id"))
+            for user in users
+            if isinstance(user, dict)
         ]
         return ServiceResponse.json({"deletion_request_id": "7c0d"}, 201)
 
@@ -131,8 +147,12 @@ class HeapReceiver(Receiver):
 
 
 _REASON_PHRASES = {
-    400: "Bad Request", 404: "Not Found", 408: "Request Timeout", 413: "Payload Too Large", 429: "Too Many Requests",
-}  # fmt: skip
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Payload Too Large",
+    429: "Too Many Requests",
+}
 
 
 _UNAUTHORIZED = ServiceResponse.json({"err": "Unauthorized"}, 401)
@@ -151,7 +171,10 @@ def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
     users = [str(record.get("identity") or record.get("user_id")) for record in records]
     user_records = zip(users, records, strict=True)
     if path == PROPERTIES:
-        return [Entry("profile", user, user, None, properties=record["properties"]) for user, record in user_records]
+        return [
+            Entry("profile", user, user, None, properties=record["properties"])
+            for user, record in user_records
+        ]
     keys = [record.get("idempotency_key") for record in records]
     return [
         Entry("event", user, str(key or ""), key, record["event"], record.get("timestamp"))

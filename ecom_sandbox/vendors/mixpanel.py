@@ -1,7 +1,7 @@
 """A stand-in for Mixpanel's /import and /engage APIs. It validates records as Mixpanel documents.
 
-The documentation contradicts itself on the largest size of a request and on how a refused record is named;
-`MixpanelBehaviour` has a switch for each.
+The documentation contradicts itself on the largest size of a request and on how a refused record is
+named; `MixpanelBehaviour` has a switch for each.
 """
 
 import json
@@ -12,15 +12,38 @@ from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
-from ecom_sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed, texts
+from ecom_sandbox.vendors.entries import (
+    NO_JSON,
+    Decision,
+    Entry,
+    Incoming,
+    is_number,
+    parsed,
+    texts,
+)
 from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 FORBIDDEN_IDS = frozenset(
     {
-        "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
-        "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
     }
-)  # fmt: skip
+)
 MOST_INSERT_ID_BYTES = 36
 FIRST_S = 365 * 24 * 3600
 """1971-01-01."""
@@ -30,7 +53,9 @@ MILLISECONDS_FROM = 100_000_000_000
 TOO_MANY = 255
 MOST_NESTED = 3
 EVENT_BYTES = 1_000_000
-OPERATIONS = frozenset({"$set", "$set_once", "$add", "$union", "$append", "$remove", "$unset", "$delete"})
+OPERATIONS = frozenset(
+    {"$set", "$set_once", "$add", "$union", "$append", "$remove", "$unset", "$delete"}
+)
 _INSERT_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -54,9 +79,15 @@ def event_flaw(event: object, now_s: float, *, may_be_large: bool) -> tuple[str,
 def _time_flaw(properties: dict[str, Any], now_s: float) -> tuple[str, str] | None:
     time = properties.get("time")
     if time is None or not is_number(time):
-        return "properties.time", "properties.time is invalid: must be specified as seconds since epoch"
+        return (
+            "properties.time",
+            "properties.time is invalid: must be specified as seconds since epoch",
+        )
     if not FIRST_S <= seconds(time) <= now_s + AHEAD_S:
-        return "properties.time", "properties.time is before 1971-01-01 or more than an hour in the future"
+        return (
+            "properties.time",
+            "properties.time is before 1971-01-01 or more than an hour in the future",
+        )
     return None
 
 
@@ -99,15 +130,25 @@ def profile_flaw(update: object) -> str:
     if not isinstance(update, dict):
         return "an update is an object"
     user = update.get("$distinct_id")
-    if not isinstance(user, str | int) or isinstance(user, bool) or user == "" or user in FORBIDDEN_IDS:
+    if (
+        not isinstance(user, str | int)
+        or isinstance(user, bool)
+        or user == ""
+        or user in FORBIDDEN_IDS
+    ):
         return "$distinct_id is missing or not allowed"
     operations = OPERATIONS & update.keys()
     if len(operations) != 1:
         return "an update has one operation"
     (operation,) = operations
-    if operation in {"$set", "$set_once", "$add", "$append", "$remove", "$union"} and not isinstance(
-        update[operation], dict
-    ):
+    if operation in {
+        "$set",
+        "$set_once",
+        "$add",
+        "$append",
+        "$remove",
+        "$union",
+    } and not isinstance(update[operation], dict):
         return f"{operation} holds properties"
     return ""
 
@@ -120,7 +161,9 @@ GDPR_TOKEN = "sandbox-mixpanel-oauth"  # noqa: S105 (of a stand-in on this machi
 
 @dataclass(frozen=True)
 class MixpanelProject:
-    """The accepted credentials: the project's token, or a service account together with the project's id."""
+    """The accepted credentials: the project's token,
+    or a service account together with the project's id.
+    """
 
     token: str = "sandbox-mixpanel-token"  # noqa: S105 (of a stand-in on this machine)
     project_id: str = "1000001"
@@ -154,7 +197,8 @@ class MixpanelBehaviour:
 class MixpanelReceiver(Receiver):
     """Serves `POST /import` and `/engage`.
 
-    Events are deduplicated by event, time, distinct_id and $insert_id; Mixpanel shows the newest copy.
+    Events are deduplicated by event, time, distinct_id and $insert_id; Mixpanel shows the newest
+    copy.
     """
 
     tool, title, default_port = "mixpanel", "Mixpanel", 8306
@@ -170,7 +214,10 @@ class MixpanelReceiver(Receiver):
         """Start listening."""
         rates = rates or MixpanelRates()
         self.behaviour = behaviour or MixpanelBehaviour()
-        self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
+        self._bytes, self._events = (
+            Rate(rates.bytes_per_min, 60.0),
+            Rate(rates.events_per_min, 60.0),
+        )
         super().__init__(setup)
 
     @classmethod
@@ -191,7 +238,12 @@ class MixpanelReceiver(Receiver):
         """Return the response with this status."""
         error, status_text = _ERRORS.get(status, ("internal error", "Internal Server Error"))
         return ServiceResponse.json(
-            {"code": status, "error": error.format(self.behaviour.most_bytes), "status": status_text}, status
+            {
+                "code": status,
+                "error": error.format(self.behaviour.most_bytes),
+                "status": status_text,
+            },
+            status,
         )
 
     def decide(self, incoming: Incoming) -> Decision:
@@ -211,7 +263,9 @@ class MixpanelReceiver(Receiver):
         return self._import(incoming, records, is_form=is_form)
 
     def delete(self, incoming: Incoming) -> ServiceResponse | None:
-        """Respond to a request of the GDPR API, with an OAuth token, and the project's token in the address."""
+        """Respond to a request of the GDPR API, with an OAuth token,
+        and the project's token in the address.
+        """
         request = incoming.request
         if request.path != DELETIONS:
             return None
@@ -219,13 +273,20 @@ class MixpanelReceiver(Receiver):
             return ServiceResponse.json({"status": "error", "error": "Unauthorized"}, 401)
         body = parsed(incoming.body)
         ids = texts(body, "distinct_ids")
-        if not 0 < len(ids) <= MOST_DELETED or body.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
-            return ServiceResponse.json({"status": "error", "error": f"1 to {MOST_DELETED} distinct_ids"}, 400)
+        if not 0 < len(ids) <= MOST_DELETED or body.get("compliance_type", "GDPR") not in {
+            "GDPR",
+            "CCPA",
+        }:
+            return ServiceResponse.json(
+                {"status": "error", "error": f"1 to {MOST_DELETED} distinct_ids"}, 400
+            )
         self.deleted_ids += ids
         return ServiceResponse.json({"status": "ok", "results": {"task_id": "1583958653237905000"}})
 
     def _knows(self, request: ServiceRequest) -> bool:
-        """Return whether the credentials are valid; only a service account requires the project's id."""
+        """Return whether the credentials are valid;
+        only a service account requires the project's id.
+        """
         user, password = request.login
         project = request.query.get("project_id")
         if user == self.project.token and not password:
@@ -240,7 +301,10 @@ class MixpanelReceiver(Receiver):
             field, message = event_flaw(event, incoming.at_s, may_be_large=may_be_large)
             if field or _insert_id(event) in self.refuses:
                 failure = {"index": at, self.behaviour.id_name: _insert_id(event)}
-                failed[at] = failure | {"field": field or "properties", "message": message or "properties is wrong"}
+                failed[at] = failure | {
+                    "field": field or "properties",
+                    "message": message or "properties is wrong",
+                }
         good = [event for at, event in enumerate(events) if at not in failed] if failed else events
         answer = self._imported(incoming, len(good), list(failed.values()), is_form=is_form)
         return Decision(answer, _event_entries(good), good, list(failed))
@@ -253,9 +317,16 @@ class MixpanelReceiver(Receiver):
             return ServiceResponse.json({"status": 1, "error": None})
         if failed and incoming.request.query.get("strict") == "1":
             message = "some data points in the request failed validation"
-            answer_body = {"code": 400, "error": message, "failed_records": failed, "num_records_imported": good_count}
+            answer_body = {
+                "code": 400,
+                "error": message,
+                "failed_records": failed,
+                "num_records_imported": good_count,
+            }
             return ServiceResponse.json({**answer_body, "status": "Bad Request"}, 400)
-        return ServiceResponse.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
+        return ServiceResponse.json(
+            {"code": 200, "num_records_imported": good_count, "status": "OK"}
+        )
 
     def _engage(self, updates: list[Any], *, is_verbose: bool) -> Decision:
         tokens = {update.get("$token") if isinstance(update, dict) else None for update in updates}
@@ -263,14 +334,25 @@ class MixpanelReceiver(Receiver):
             return Decision(self.refusal(401))
         flaws = [flaw for update in updates if (flaw := profile_flaw(update))]
         if flaws:  # the status is still 200; only the body shows the error
-            error = ServiceResponse.json({"status": 0, "error": flaws[0]}) if is_verbose else ServiceResponse(200, b"0")
+            error = (
+                ServiceResponse.json({"status": 0, "error": flaws[0]})
+                if is_verbose
+                else ServiceResponse(200, b"0")
+            )
             return Decision(error)
-        answer = ServiceResponse.json({"status": 1, "error": None}) if is_verbose else ServiceResponse(200, b"1")
+        answer = (
+            ServiceResponse.json({"status": 1, "error": None})
+            if is_verbose
+            else ServiceResponse(200, b"1")
+        )
         return Decision(answer, _profile_entries(updates), updates)
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of the project for events and bytes."""
-        rates = ((self._events, {"": len(decision.entries)}), (self._bytes, {"": len(incoming.body)}))
+        rates = (
+            (self._events, {"": len(decision.entries)}),
+            (self._bytes, {"": len(incoming.body)}),
+        )
         if any(rate.over(counts, incoming.at_s) for rate, counts in rates):
             return Decision(self.refusal(429))
         for rate, counts in rates:
@@ -281,7 +363,11 @@ class MixpanelReceiver(Receiver):
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return events, including refused ones, or updates of profiles."""
         records = _records(incoming)[0] or []
-        return _profile_entries(records) if incoming.request.path == ENGAGE else _event_entries(records)
+        return (
+            _profile_entries(records)
+            if incoming.request.path == ENGAGE
+            else _event_entries(records)
+        )
 
 
 _ERRORS = {
@@ -291,7 +377,10 @@ _ERRORS = {
     404: ("not found", "Not Found"),
     408: ("request timeout", "Request Timeout"),
     413: ("request exceeds max limit of {} bytes", "Request Entity Too Large"),
-    429: ("Project exceeded rate limits. Please retry the request with exponential backoff.", "Too Many Requests"),
+    429: (
+        "Project exceeded rate limits. Please retry the request with exponential backoff.",
+        "Too Many Requests",
+    ),
     502: ("bad gateway", "Bad Gateway"),
     503: ("service unavailable", "Service Unavailable"),
 }
@@ -303,13 +392,19 @@ def _insert_id(event: object) -> object:
 
 
 def _records(incoming: Incoming) -> tuple[list[Any] | None, bool]:
-    """Return the records from a JSON list, NDJSON or a form's `data`, None if invalid, and whether it is a form."""
+    """Return the records from a JSON list, NDJSON or a form's `data`, None if invalid,
+    and whether it is a form.
+    """
     kind, body = incoming.request.headers.get("content-type", ""), incoming.body
     if "ndjson" in kind:
         lines = [parsed(line) for line in body.splitlines() if line.strip()]
         return (None if any(line is NO_JSON for line in lines) else lines), False
     is_form = "x-www-form-urlencoded" in kind
-    content = parsed(dict(parse_qsl(body.decode("utf-8", "replace"))).get("data", "").encode() if is_form else body)
+    content = parsed(
+        dict(parse_qsl(body.decode("utf-8", "replace"))).get("data", "").encode()
+        if is_form
+        else body
+    )
     if is_form and isinstance(content, dict):
         return [content], True
     return (content if isinstance(content, list) and content else None), is_form
@@ -322,10 +417,23 @@ def _event_entries(events: Sequence[Any]) -> list[Entry]:
         if not isinstance(properties, dict):
             entries.append(Entry("event", "", "", None))
             continue
-        user, insert_id, at = properties.get("distinct_id"), properties.get("$insert_id"), properties.get("time")
+        user, insert_id, at = (
+            properties.get("distinct_id"),
+            properties.get("$insert_id"),
+            properties.get("time"),
+        )
         at_s = seconds(at) if isinstance(at, int | float) else at
         name = event.get("event")
-        entries.append(Entry("event", str(user), str(insert_id), (str(name), at_s, user, insert_id), str(name), at))
+        entries.append(
+            Entry(
+                "event",
+                str(user),
+                str(insert_id),
+                (str(name), at_s, user, insert_id),
+                str(name),
+                at,
+            )
+        )
     return entries
 
 

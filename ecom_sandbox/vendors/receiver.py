@@ -1,8 +1,9 @@
-"""The base of the vendor stand-ins: faults, the request log, the records, and a clock that can be moved forward.
+"""The base of the vendor stand-ins: faults, the request log, the records,
+and a clock that can be moved forward.
 
-`GET` and `PUT /control/faults` return and set the faults, and `PUT /control/clock` moves the clock forward.
-`GET /control/held` returns the numbers of records. `GET /control/paused` returns where a request is paused, and
-`PUT /control/resume` ends the pause.
+`GET` and `PUT /control/faults` return and set the faults, and `PUT /control/clock` moves the clock
+forward. `GET /control/held` returns the numbers of records. `GET /control/paused` returns where a
+request is paused, and `PUT /control/resume` ends the pause.
 """
 
 import gzip
@@ -21,7 +22,13 @@ from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
 from ecom_assets.core.errors import UsageError
-from ecom_sandbox.services.service import CONTROL, Connection, Service, ServiceRequest, ServiceResponse
+from ecom_sandbox.services.service import (
+    CONTROL,
+    Connection,
+    Service,
+    ServiceRequest,
+    ServiceResponse,
+)
 from ecom_sandbox.vendors.entries import Decision, Entry, Incoming
 from ecom_sandbox.vendors.faults import (
     AS_DOCUMENTED,
@@ -37,7 +44,9 @@ from ecom_sandbox.vendors.request_log import Received, ReceivedRequestLog, head_
 
 
 class Rates:
-    """The base of a tool's rate limits: a frozen dataclass whose fields are the limits; None: unlimited."""
+    """The base of a tool's rate limits: a frozen dataclass whose fields are the limits;
+    None: unlimited.
+    """
 
     @classmethod
     def none(cls) -> Self:
@@ -48,7 +57,8 @@ class Rates:
 class Rate:
     """A limit per key in a rolling window. Only accepted records count.
 
-    The window moves in steps of 1/30 of its length, so a key needs only one count per step, not a list of its records.
+    The window moves in steps of 1/30 of its length, so a key needs only one count per step, not a
+    list of its records.
     """
 
     STEPS = 30
@@ -61,13 +71,19 @@ class Rate:
         self._steps: deque[tuple[int, Counter[str]]] = deque()
 
     def over(self, counts: Mapping[str, int], now_s: float) -> dict[str, int]:
-        """Return the keys that would exceed the limit with these additional counts, with their totals in the window."""
+        """Return the keys that would exceed the limit with these additional counts,
+        with their totals in the window.
+        """
         most = self.most
         if most is None:
             return {}
         self._forget(now_s)
         totals = self._totals
-        return {key: count + totals[key] for key, count in counts.items() if count + totals.get(key, 0) > most}
+        return {
+            key: count + totals[key]
+            for key, count in counts.items()
+            if count + totals.get(key, 0) > most
+        }
 
     def add(self, counts: Mapping[str, int], now_s: float) -> None:
         """Count accepted records."""
@@ -138,7 +154,9 @@ class ReceiverConnection(Connection):
     do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
     def _body(self, receiver: "Receiver", step: Step) -> tuple[bytes, bool]:
-        """Return the body and whether it is complete; of a request that is reset in mid-body, only half is read."""
+        """Return the body and whether it is complete; of a request that is reset in mid-body,
+        only half is read.
+        """
         length = int(self.headers.get("Content-Length") or 0)
         if step.at != MID_BODY:
             body = self._read(length)
@@ -169,11 +187,9 @@ OK = 200
 class Setup:
     """The settings that all receivers have.
 
-    port: The port to listen on; 0 means a free one.
-    request_log: The file of its request log; None: nothing is written, and nothing is kept after it stops.
-    faults: Its faults.
-    clock: Returns its time, in seconds since 1970.
-    refuses: Ids of records that it always refuses as invalid.
+    port: The port to listen on; 0 means a free one. request_log: The file of its request log; None:
+    nothing is written, and nothing is kept after it stops. faults: Its faults. clock: Returns its
+    time, in seconds since 1970. refuses: Ids of records that it always refuses as invalid.
     """
 
     port: int = 0
@@ -185,7 +201,9 @@ class Setup:
 
 @dataclass(frozen=True)
 class Held:
-    """The numbers of a tool's records: accepted, counted, and repeated, which are accepted but not counted."""
+    """The numbers of a tool's records: accepted, counted, and repeated,
+    which are accepted but not counted.
+    """
 
     taken_count: int
     counted_count: int
@@ -193,7 +211,10 @@ class Held:
 
 
 class Receiver(Service):
-    """A stand-in for a tool. It decides on one request after another, in the order of its request log."""
+    """A stand-in for a tool.
+
+    It decides on one request after another, in the order of its request log.
+    """
 
     connection_class = ReceiverConnection
     tool: ClassVar[str]
@@ -234,14 +255,17 @@ class Receiver(Service):
 
     @abstractmethod
     def delete(self, incoming: Incoming) -> ServiceResponse | None:
-        """Respond to a request to delete users, adding their ids to `deleted_ids`; None if it is another request.
+        """Respond to a request to delete users, adding their ids to `deleted_ids`;
+        None if it is another request.
 
         The stand-ins delete at once; the tools take days.
         """
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
-        """Return the settings that make the platform deliver to it, by their names in `Settings`."""
+        """Return the settings that make the platform deliver to it,
+        by their names in `Settings`.
+        """
 
     @abstractmethod
     def refusal(self, status: int) -> ServiceResponse:
@@ -250,7 +274,9 @@ class Receiver(Service):
     @classmethod
     @abstractmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:
-        """Return the records of an accepted request, including refused ones, in order of position."""
+        """Return the records of an accepted request, including refused ones,
+        in order of position.
+        """
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:  # noqa: ARG002 (unused by a tool without rates)
         """Apply the tool's rate limits, and return what it still accepts, or the refusal."""
@@ -268,7 +294,9 @@ class Receiver(Service):
             return Held(self._taken, self._counted, self._taken - self._counted)
 
     def answer(self, request: ServiceRequest) -> ServiceResponse:
-        """Return the tool's response and accept the records, as if the request had come over a connection."""
+        """Return the tool's response and accept the records,
+        as if the request had come over a connection.
+        """
         answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
         if self._request_log:
             self._request_log.wait(number)
@@ -289,8 +317,16 @@ class Receiver(Service):
             self._resume.wait(step.pause_s)
             self.paused_at = ""
 
-    def receive(self, request: ServiceRequest, head: bytes, step: Step, connection: ReceiverConnection | None) -> None:
-        """Decide on a request and respond to it; without `connection` its body is incomplete, and only logged."""
+    def receive(
+        self,
+        request: ServiceRequest,
+        head: bytes,
+        step: Step,
+        connection: ReceiverConnection | None,
+    ) -> None:
+        """Decide on a request and respond to it; without `connection` its body is incomplete,
+        and only logged.
+        """
         with self.counted(request.path):
             answer, number = self._decide(request, head, step, is_complete=connection is not None)
             if self._request_log:
@@ -308,7 +344,9 @@ class Receiver(Service):
     def _decide(
         self, request: ServiceRequest, head: bytes, step: Step, *, is_complete: bool
     ) -> tuple[ServiceResponse, int]:
-        """Accept a request or not, and log it; return the response and the number for `ReceivedRequestLog.wait`."""
+        """Accept a request or not, and log it; return the response and the number for
+        `ReceivedRequestLog.wait`.
+        """
         is_good = step.status == AS_DOCUMENTED
         now_s = self.now_s
         decision, incoming = Decision(ServiceResponse(NO_ANSWER)), self._incoming(request, now_s)
@@ -321,7 +359,9 @@ class Receiver(Service):
             answer = decision.answer if is_good else self._mishap(step)
             status = answer.status if is_complete else NO_ANSWER
             raw, refused = head + request.body, decision.refused
-            received = Received(now_s, status, is_complete, bool(decision.entries), refused, raw, len(request.body))
+            received = Received(
+                now_s, status, is_complete, bool(decision.entries), refused, raw, len(request.body)
+            )
             return answer, self._request_log.add(received) if self._request_log else 0
 
     def _respond(self, incoming: Incoming) -> Decision:
@@ -329,7 +369,9 @@ class Receiver(Service):
         return Decision(deleted) if deleted else self.decide(incoming)
 
     def _incoming(self, request: ServiceRequest, now_s: float) -> Incoming | None:
-        """Return a request with its body, decompressed if the tool supports gzip; None if the body is damaged."""
+        """Return a request with its body, decompressed if the tool supports gzip;
+        None if the body is damaged.
+        """
         try:
             return Incoming(request, unpacked(request) if self.takes_gzip else request.body, now_s)
         except (OSError, EOFError, zlib.error):
@@ -362,7 +404,9 @@ class Receiver(Service):
         request = received.request()
         entries = cls.entries(Incoming(request, unpacked(request), received.at_s))
         refused = set(received.refused)
-        return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
+        return (
+            [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
+        )
 
     def control(self, request: ServiceRequest) -> ServiceResponse:
         """Respond to a control request."""

@@ -1,6 +1,8 @@
-"""The request log: every request that a stand-in has read, saved to disk byte for byte before the response.
+"""The request log: every request that a stand-in has read,
+saved to disk byte for byte before the response.
 
-For each request, a line of JSON has its outcome and the number of bytes that follow: its head and body as received.
+For each request, a line of JSON has its outcome and the number of bytes that follow: its head and
+body as received.
 """
 
 import json
@@ -43,14 +45,18 @@ class Received:
         pairs = (line.partition(":") for line in head[1:] if ":" in line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = self.raw[len(self.raw) - self.body_bytes :]
-        return ServiceRequest(method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body)
+        return ServiceRequest(
+            method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body
+        )
 
 
 class ReceivedRequestLog:
     """A file to which requests are appended."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create a file; an incomplete request at its end, from a killed receiver, is cut off."""
+        """Open or create a file; an incomplete request at its end,
+        from a killed receiver, is cut off.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.path = path
@@ -59,16 +65,26 @@ class ReceivedRequestLog:
         self._written = self._synced = 0
 
     def add(self, received: Received) -> int:
-        """Write a request without a sync, and return its number for `wait`. Only one thread may call this at a time."""
+        """Write a request without a sync, and return its number for `wait`.
+
+        Only one thread may call this at a time.
+        """
         header = {name: value for name, value in vars(received).items() if name != "raw"}
-        frame = json.dumps({**header, "bytes": len(received.raw)}).encode() + b"\n" + received.raw + b"\n"
+        frame = (
+            json.dumps({**header, "bytes": len(received.raw)}).encode()
+            + b"\n"
+            + received.raw
+            + b"\n"
+        )
         while frame:
             frame = frame[os.write(self._file, frame) :]
         self._written += 1
         return self._written
 
     def wait(self, number: int) -> None:
-        """Wait until the request with this number is on disk; one sync serves all waiting threads."""
+        """Wait until the request with this number is on disk;
+        one sync serves all waiting threads.
+        """
         with self._sync:
             if self._synced < number:
                 written = self._written
@@ -84,11 +100,15 @@ def head_of(request: ServiceRequest) -> bytes:
     """Return the head that a request would have over a connection."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
-    return "\r\n".join([f"{request.method} {request.path}{query} HTTP/1.1", *headers, "", ""]).encode("latin-1")
+    return "\r\n".join(
+        [f"{request.method} {request.path}{query} HTTP/1.1", *headers, "", ""]
+    ).encode("latin-1")
 
 
 def received_in(path: Path) -> Iterator[Received]:
-    """Yield the requests of a request log, in the order of the receiver's decisions; none if it is missing."""
+    """Yield the requests of a request log, in the order of the receiver's decisions;
+    none if it is missing.
+    """
     if path.exists():
         yield from (received for received, _ in _frames(path))
 

@@ -15,9 +15,13 @@ from ecom_sandbox.vendors.receiver import Receiver, Setup
 
 
 def stand_ins() -> list[type[Receiver]]:
-    """Return the stand-in of each tool that has the file `<tool>.py` here, in the order of their ports."""
+    """Return the stand-in of each tool that has the file `<tool>.py` here,
+    in the order of their ports.
+    """
     modules = (f"{__package__}.{tool}" for tool in packages_in(TOOLS))
-    found: list[type[Receiver]] = [import_module(module).STAND_IN for module in modules if find_spec(module)]
+    found: list[type[Receiver]] = [
+        import_module(module).STAND_IN for module in modules if find_spec(module)
+    ]
     return sorted(found, key=attrgetter("default_port"))
 
 
@@ -36,8 +40,12 @@ class Receivers:
         return tuple(self.by_tool.values())
 
     def settings(self) -> dict[str, str]:
-        """Return the settings that make the platform deliver to them, by their names in `Settings`."""
-        return {name: value for receiver in self.all() for name, value in receiver.settings().items()}
+        """Return the settings that make the platform deliver to them,
+        by their names in `Settings`.
+        """
+        return {
+            name: value for receiver in self.all() for name, value in receiver.settings().items()
+        }
 
     def environment(self) -> dict[str, str]:
         """Return the same settings as environment variables."""
@@ -45,7 +53,9 @@ class Receivers:
 
 
 def some_faults() -> ReceiverFaults:
-    """Return random faults of every kind, few enough that a client with retries delivers everything."""
+    """Return random faults of every kind,
+    few enough that a client with retries delivers everything.
+    """
     return ReceiverFaults(chance=RandomFaults(seed=7, share=0.1, retry_after="0", latency_s=0.005))
 
 
@@ -62,9 +72,11 @@ def running_receivers(
 
     Args:
         ports: The port of each tool; 0, or none, means a free one.
-        request_logs: The folder of their request logs (`amplitude.requests`, …), from which they continue; None: none.
+        request_logs: The folder of their request logs (`amplitude.requests`, …), from which they
+            continue; None: none.
         faults: The faults of each.
-        has_rates: Whether the documented rate limits apply; a whole shop at once exceeds what Heap accepts in an hour.
+        has_rates: Whether the documented rate limits apply; a whole shop at once exceeds what Heap
+            accepts in an hour.
         clock: Returns their time, in seconds since 1970.
 
     Raises:
@@ -75,5 +87,7 @@ def running_receivers(
         for kind in stand_ins():
             request_log = request_logs / f"{kind.tool}.requests" if request_logs else None
             setup = Setup((ports or {}).get(kind.tool, 0), request_log, faults, clock)
-            running[kind.tool] = opened.enter_context(kind(setup) if has_rates else kind.without_rates(setup))
+            running[kind.tool] = opened.enter_context(
+                kind(setup) if has_rates else kind.without_rates(setup)
+            )
         yield Receivers(running)

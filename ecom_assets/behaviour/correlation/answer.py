@@ -1,4 +1,6 @@
-"""The answer to a correlation: which event types and properties go with conversion, by odds ratios."""
+"""The answer to a correlation: which event types and properties go with conversion,
+by odds ratios.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,7 +10,12 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.correlation.correlation import entrants, event_type_counts, odds_ratio, property_counts
+from ecom_assets.behaviour.correlation.correlation import (
+    entrants,
+    event_type_counts,
+    odds_ratio,
+    property_counts,
+)
 from ecom_assets.behaviour.correlation.question import CorrelationQuestion
 from ecom_assets.behaviour.events.missing import missing_type_warnings
 from ecom_assets.behaviour.funnels.answer import check_size, funnel_events
@@ -32,8 +39,12 @@ class Correlated(BaseModel):
     property: str | None = Field(description="The property; null for an event type")
     value: str = Field(description="Its value, or the event type", examples=["search"])
     converted_count: int = number("Converted with it", "count", "Visitors with it who converted")
-    other_count: int = number("Did not", "count", "Visitors with it who entered and did not convert")
-    odds_ratio: float = number("Odds ratio", "score", "How many times as high the odds to convert are with it")
+    other_count: int = number(
+        "Did not", "count", "Visitors with it who entered and did not convert"
+    )
+    odds_ratio: float = number(
+        "Odds ratio", "score", "How many times as high the odds to convert are with it"
+    )
     low: float = number("Low", "score", "Lower end of its interval")
     high: float = number("High", "score", "Upper end of its interval")
     is_enough: bool = Field(description="Whether there are enough data for the interval to hold")
@@ -44,7 +55,9 @@ class CorrelationAnswer(QuestionAnswer):
 
     converted_count: int | None = number("Converted", "count", "Visitors who converted")
     other_count: int | None = number("Did not", "count", "Visitors who entered and did not convert")
-    correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
+    correlations: list[Correlated] = Field(
+        description="The strongest first, those with too few data last"
+    )
 
 
 def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]:
@@ -58,20 +71,28 @@ def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]
     check_size(funnel, data.source, "ask for fewer, or use `ecom correlation`")
     events, _ = funnel_events(data.events, funnel, SessionRule.preset("ga4"))
     entered = _entrants(con, events, funnel)
-    (sizes,) = rows_of(entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
+    (sizes,) = rows_of(
+        entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum())
+    )
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
-    result = _compared(rows_of(event_type_counts(events, entered, funnel)), None, totals, question.confidence)
+    result = _compared(
+        rows_of(event_type_counts(events, entered, funnel)), None, totals, question.confidence
+    )
     for column in question.properties:
         rows = rows_of(property_counts(events, entered, funnel, column))
         result += _compared(rows, column, totals, question.confidence)
     types = [step.event_type for step in funnel.steps if step.event_type != ANY]
     return {
-        "definition": question.to_mapping() | {"first_date": data.days[0], "last_date": data.days[1]},
+        "definition": question.to_mapping()
+        | {"first_date": data.days[0], "last_date": data.days[1]},
         "converted_count": totals[0],
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: question.limit],
-        "warnings": [*missing_type_warnings(con, events, types, data.source.source_names), *_warnings(totals)],
+        "warnings": [
+            *missing_type_warnings(con, events, types, data.source.source_names),
+            *_warnings(totals),
+        ],
     }
 
 
@@ -85,9 +106,14 @@ def _entrants(con: SQLBackend, events: ir.Table, funnel: Funnel) -> ir.Table:
 
 
 def _compared(
-    rows: Iterable[Mapping[str, Any]], column: str | None, totals: tuple[int, int], confidence: float
+    rows: Iterable[Mapping[str, Any]],
+    column: str | None,
+    totals: tuple[int, int],
+    confidence: float,
 ) -> list[Row]:
-    """Return each event type, or value of a property, with its odds ratio; values that everybody has are left out."""
+    """Return each event type, or value of a property, with its odds ratio;
+    values that everybody has are left out.
+    """
     result = []
     for row in rows:
         having = (int(row["converted_count"]), int(row["other_count"]))
@@ -95,14 +121,21 @@ def _compared(
         if not any(lacking):
             continue
         ratio = odds_ratio(having, lacking, confidence)
-        comparison = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
+        comparison = {
+            "property": column,
+            "value": row["value"],
+            "converted_count": having[0],
+            "other_count": having[1],
+        }
         comparison |= {"odds_ratio": significant(ratio.value), "low": significant(ratio.low)}
         result.append(comparison | {"high": significant(ratio.high), "is_enough": ratio.is_enough})
     return result
 
 
 def _strongest_first(row: Row) -> tuple[Any, ...]:
-    """Return the sort key: by how far the ratio is from 1; those with too few data come last, by frequency."""
+    """Return the sort key: by how far the ratio is from 1;
+    those with too few data come last, by frequency.
+    """
     name = (row["property"] or "", row["value"])
     if row["is_enough"]:
         return False, -abs(math.log(row["odds_ratio"])), *name
@@ -115,7 +148,10 @@ def _warnings(totals: tuple[int, int]) -> list[str]:
     if not any(totals):
         return ["Nobody entered the funnel, so there is nothing to compare."]
     return [
-        f"{'Everybody' if totals[0] else 'Nobody'} who entered the funnel converted, so there is nothing to compare."
+        (
+            f"{'Everybody' if totals[0] else 'Nobody'} who entered the funnel converted, so there "
+            "is nothing to compare."
+        )
     ]
 
 

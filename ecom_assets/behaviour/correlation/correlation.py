@@ -1,4 +1,7 @@
-"""Correlation: the counts as Ibis expressions, and the odds ratio of them with its interval. METRICS "Correlation"."""
+"""Correlation: the counts as Ibis expressions, and the odds ratio of them with its interval.
+
+METRICS "Correlation".
+"""
 
 import math
 from dataclasses import dataclass
@@ -17,10 +20,11 @@ NONE: Final = "(none)"
 
 
 def entrants(events: ir.Table, funnel: Funnel) -> ir.Table:
-    """Return who entered a funnel: `visitor_id`, `entered_at`, `until_at` and `is_converted`, 1 or 0.
+    """Return who entered a funnel: `visitor_id`, `entered_at`,
+    `until_at` and `is_converted`, 1 or 0.
 
-    `until_at` is the time of the last step, or the end of the window for those who did not convert. The events are
-    clean ones with the columns that the funnel names.
+    `until_at` is the time of the last step, or the end of the window for those who did not convert.
+    The events are clean ones with the columns that the funnel names.
     """
     chains = funnel_chains(events, funnel)
     visitors = chains.group_by("visitor_id").agg(
@@ -39,10 +43,13 @@ def entrants(events: ir.Table, funnel: Funnel) -> ir.Table:
 def event_type_counts(events: ir.Table, entered: ir.Table, funnel: Funnel) -> ir.Table:
     """Return how many entrants did something after they entered and before they converted.
 
-    Columns: `value`, the event type; `converted_count` and `other_count`. The event types of the steps are left out.
+    Columns: `value`, the event type; `converted_count` and `other_count`. The event types of the
+    steps are left out.
     """
     steps = [step.event_type for step in funnel.steps]
-    rest = events.filter(events.event_type.notin(steps)).select("visitor_id", "event_at", "event_type")
+    rest = events.filter(events.event_type.notin(steps)).select(
+        "visitor_id", "event_at", "event_type"
+    )
     joined = rest.join(entered, "visitor_id")
     between = joined.filter(joined.event_at > joined.entered_at, joined.event_at < joined.until_at)
     pairs = between.select("visitor_id", "is_converted", value=between.event_type).distinct()
@@ -50,17 +57,25 @@ def event_type_counts(events: ir.Table, entered: ir.Table, funnel: Funnel) -> ir
 
 
 def property_counts(events: ir.Table, entered: ir.Table, funnel: Funnel, column: str) -> ir.Table:
-    """Return how many entrants had each value of a property at the first step; the columns are as for event types."""
+    """Return how many entrants had each value of a property at the first step;
+    the columns are as for event types.
+    """
     chains = funnel_chains(events, funnel.changed(by=column))
     at_entry = chains.filter(chains.step == 1).select("visitor_id", VALUE)
     values = at_entry.join(entered.select("visitor_id", "is_converted"), "visitor_id")
-    return _counted(values.select("visitor_id", "is_converted", value=values[VALUE].fill_null(NONE)))
+    return _counted(
+        values.select("visitor_id", "is_converted", value=values[VALUE].fill_null(NONE))
+    )
 
 
 def _counted(pairs: ir.Table) -> ir.Table:
-    counts = pairs.group_by("value").agg(visitor_count=pairs.count(), converted_count=pairs.is_converted.sum())
+    counts = pairs.group_by("value").agg(
+        visitor_count=pairs.count(), converted_count=pairs.is_converted.sum()
+    )
     ordered = counts.order_by(counts.visitor_count.desc(), counts.value).limit(MAX_VALUES)
-    return ordered.select("value", "converted_count", other_count=ordered.visitor_count - ordered.converted_count)
+    return ordered.select(
+        "value", "converted_count", other_count=ordered.visitor_count - ordered.converted_count
+    )
 
 
 LEAST_EXPECTED: Final = 5
@@ -97,7 +112,9 @@ def odds_ratio(having: tuple[int, int], lacking: tuple[int, int], confidence: fl
     logarithm = math.log(cells[0]) - math.log(cells[1]) - math.log(cells[2]) + math.log(cells[3])
     width = float(ndtri((1 + confidence) / 2)) * math.sqrt(math.fsum(1 / count for count in cells))
     low, high = math.exp(logarithm - width), math.exp(logarithm + width)
-    return OddsRatio(math.exp(logarithm), low, high, _least_expected(having, lacking) >= LEAST_EXPECTED)
+    return OddsRatio(
+        math.exp(logarithm), low, high, _least_expected(having, lacking) >= LEAST_EXPECTED
+    )
 
 
 def _least_expected(having: tuple[int, int], lacking: tuple[int, int]) -> float:

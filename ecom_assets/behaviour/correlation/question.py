@@ -5,7 +5,15 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import ConfigDict, model_validator
 
 from ecom_assets.behaviour.funnels.definition import Funnel
-from ecom_assets.behaviour.questions.fields import Count, Name, Share, column, commas, confidence_field, field
+from ecom_assets.behaviour.questions.fields import (
+    Count,
+    Name,
+    Share,
+    column,
+    commas,
+    confidence_field,
+    field,
+)
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.values import check_column
@@ -20,7 +28,12 @@ class CorrelationQuestion(Question):
     CALLED: ClassVar[str] = "a correlation"
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"funnel": {"steps": ["product_view", "purchase"]}, "properties": ["product_category"]}]
+            "examples": [
+                {
+                    "funnel": {"steps": ["product_view", "purchase"]},
+                    "properties": ["product_category"],
+                }
+            ]
         }
     )
 
@@ -28,15 +41,26 @@ class CorrelationQuestion(Question):
     WITHOUT: ClassVar = frozenset({"compare"})
 
     funnel: Funnel = field(
-        ..., "Funnel", "Whose conversion is looked at: a funnel per visitor",
+        ...,
+        "Funnel",
+        "Whose conversion is looked at: a funnel per visitor",
         only=("steps", "within", "order", "where", "exclude", "exclusion_rule"),
-    )  # fmt: skip
+    )
     properties: tuple[Property, ...] = field(
-        [], "Compare values of", "Columns or properties.key of the event of the first step whose values are compared",
-        max_length=MAX_PROPERTIES, option="--property", hint="product_category, properties.key", width=2, parts=commas,
-        group="by", suggests="columns",
-    )  # fmt: skip
-    limit: Count = field(20, "Show at most", "How many event types and values to show", ge=1, le=1_000, hint="20")
+        [],
+        "Compare values of",
+        "Columns or properties.key of the event of the first step whose values are compared",
+        max_length=MAX_PROPERTIES,
+        option="--property",
+        hint="product_category, properties.key",
+        width=2,
+        parts=commas,
+        group="by",
+        suggests="columns",
+    )
+    limit: Count = field(
+        20, "Show at most", "How many event types and values to show", ge=1, le=1_000, hint="20"
+    )
     confidence: Share = confidence_field()
 
     @model_validator(mode="after")
@@ -44,13 +68,22 @@ class CorrelationQuestion(Question):
         """Refuse a funnel with parts that make no sense here."""
         funnel = self.funnel
         if len(funnel.steps) == 1:
-            raise DefinitionError("In a funnel of one step everybody converts; give a correlation two steps or more.")
+            raise DefinitionError(
+                "In a funnel of one step everybody converts; give a correlation two steps or more."
+            )
         if funnel.per != "user" or funnel.by is not None or funnel.hold:
-            raise DefinitionError("The funnel of a correlation counts users, without `by` and `hold`; leave these out.")
+            raise DefinitionError(
+                "The funnel of a correlation counts users, without `by` and `hold`; leave these "
+                "out."
+            )
         if funnel.optional_steps:
-            raise DefinitionError("Nobody needs to take an optional step to convert; leave it out of a correlation.")
+            raise DefinitionError(
+                "Nobody needs to take an optional step to convert; leave it out of a correlation."
+            )
         if funnel.counts_firsts:
-            raise DefinitionError("The funnel of a correlation counts every event; leave `occurrence` out.")
+            raise DefinitionError(
+                "The funnel of a correlation counts every event; leave `occurrence` out."
+            )
         return self
 
     @property

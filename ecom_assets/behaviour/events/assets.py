@@ -32,7 +32,9 @@ class RawEventSource(Protocol):
         """Return the rows of `RawEvents` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Return the row counts of the files with events of `days`; None if events do not come from files."""
+        """Return the row counts of the files with events of `days`;
+        None if events do not come from files.
+        """
 
 
 @table_asset(RawEvents)
@@ -47,14 +49,25 @@ def accepted_arrivals(late_days: int) -> Reads:
 
 
 def staging_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of rows that are left out; `late_days` sets how many days around a day they read."""
+    """Return the assets of rows that are left out;
+    `late_days` sets how many days around a day they read.
+    """
 
-    @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
-    def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables) -> ir.Table:
-        return clean.duplicate_events(raw_events, cleaning_rule, days, warehouse.table(KeptEventIds))
+    @table_asset(
+        DuplicateEvents,
+        raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days),
+    )
+    def duplicate_events(
+        raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables
+    ) -> ir.Table:
+        return clean.duplicate_events(
+            raw_events, cleaning_rule, days, warehouse.table(KeptEventIds)
+        )
 
     @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
-    def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
+    def quarantined_events(
+        raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days
+    ) -> ir.Table:
         return clean.quarantined_events(raw_events, cleaning_rule, days)
 
     return [duplicate_events, quarantined_events]
@@ -72,9 +85,15 @@ def accounting_assets(late_days: int) -> list[TableAsset]:
         duplicate_events=DuplicateEvents,
     )
     def event_accounting_daily(
-        raw_events: ir.Table, events: ir.Table, quarantined_events: ir.Table, duplicate_events: ir.Table, days: Days
+        raw_events: ir.Table,
+        events: ir.Table,
+        quarantined_events: ir.Table,
+        duplicate_events: ir.Table,
+        days: Days,
     ) -> ir.Table:
-        per_day = clean.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
+        per_day = clean.accounting(
+            days, late_days, raw_events, events, quarantined_events, duplicate_events
+        )
         return per_day.rename(accounted_date="day").select(*EventAccountingDaily.columns)
 
     @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)

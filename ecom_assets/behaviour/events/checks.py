@@ -1,4 +1,5 @@
-"""Checks of events: received rows = clean + quarantined + surplus copies, per day; new event types; amounts.
+"""Checks of events: received rows = clean + quarantined + surplus copies, per day;
+new event types; amounts.
 
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
@@ -21,7 +22,15 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.behaviour.events.queries import conflict_rows, event_text, shared_ids
-from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days, unread_values
+from ecom_assets.core.tables.check import (
+    EXAMPLES,
+    BrokenRows,
+    CheckResult,
+    TableCheck,
+    check,
+    of_days,
+    unread_values,
+)
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.formats import amount
@@ -29,7 +38,9 @@ from ecom_assets.core.tables.portable import NO, count_of, rows_of
 
 
 def accounting_check(late_days: int) -> TableCheck:
-    """Return the check that every received row is clean, quarantined or surplus; it holds back the marts."""
+    """Return the check that every received row is clean, quarantined or surplus;
+    it holds back the marts.
+    """
     return TableCheck(
         contract=CleanEvents,
         name="received_is_clean_plus_quarantined_plus_surplus",
@@ -46,11 +57,16 @@ def _evaluate(late_days: int, days: Days | None, *tables: ir.Table) -> BrokenRow
 
 
 def amounts_check(rule: CleaningRule) -> TableCheck:
-    """Return the check that the amounts of events can be read; it warns, because the events count."""
+    """Return the check that the amounts of events can be read; it warns,
+    because the events count.
+    """
     return TableCheck(
         contract=RawEvents,
         name="amounts_can_be_read",
-        description="Amounts of events are numbers, and no larger than an amount may be; else they are not known.",
+        description=(
+            "Amounts of events are numbers, and no larger than an amount may be; else they "
+            "are not known."
+        ),
         function=partial(_unread_amounts, rule),
         tables=(RawEvents,),
         warns=True,
@@ -60,20 +76,25 @@ def amounts_check(rule: CleaningRule) -> TableCheck:
 def _unread_amounts(rule: CleaningRule, days: Days | None, raw: ir.Table) -> CheckResult:
     rows = of_days(raw, "received_date", days)
     unread = {"cart_value": has_unread_amount(rows, rule)}
-    return unread_values(rows, unread, ("source_file", "event_type", "cart_value"), _unread_sentence)
+    return unread_values(
+        rows, unread, ("source_file", "event_type", "cart_value"), _unread_sentence
+    )
 
 
 def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[str, Any]) -> str:
     return (
-        f"Of {received:,} received events, {unread['cart_value']:,} have an amount that cannot be read, or cannot be, "
-        f"such as {first['cart_value']!r} of a {first['event_type']}; the events count, and their amounts are not "
-        "known, so that sums lack them. Correct the source or its mapping (or ECOM_MAX_AMOUNT), and run again."
+        f"Of {received:,} received events, {unread['cart_value']:,} have an amount that cannot be "
+        f"read, or cannot be, such as {first['cart_value']!r} of a {first['event_type']}; the "
+        "events count, and their amounts are not known, so that sums lack them. Correct the "
+        "source or its mapping (or ECOM_MAX_AMOUNT), and run again."
     )
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
-    """No type beyond the platform's own appears for the first time in the run's days, where there are earlier days."""
+    """No type beyond the platform's own appears for the first time in the run's days,
+    where there are earlier days.
+    """
     events = of_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     earlier = clean.filter(clean.event_date < min(days.dates) if days else NO)
@@ -84,37 +105,53 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
 
 
 def standard_type(event_type: str) -> str | None:
-    """Return the standard type that an event type differs from by case, blanks and hyphens only; None without one."""
+    """Return the standard type that an event type differs from by case, blanks and hyphens only;
+    None without one.
+    """
     spelled = re.sub(r"[\s\-]+", "_", event_type.strip().lower())
     return spelled if spelled in EVENT_TYPES and spelled != event_type else None
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckResult:
-    """No event type differs from a standard one by its case, blanks or hyphens only, such as `Purchase`."""
+    """No event type differs from a standard one by its case, blanks or hyphens only,
+    such as `Purchase`.
+    """
     events = of_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     rows = rows_of(types.order_by(types.event_count.desc(), "event_type"))
-    spelled = {row["event_type"]: standard for row in rows if (standard := standard_type(row["event_type"]))}
+    spelled = {
+        row["event_type"]: standard
+        for row in rows
+        if (standard := standard_type(row["event_type"]))
+    }
     found = [row for row in rows if row["event_type"] in spelled]
     if not found:
         return CheckResult(0, len(rows))
     named = ", ".join(
-        f"{row['event_type']} ({row['event_count']:,} events; did you mean {spelled[row['event_type']]}?)"
+        f"{row['event_type']} ({row['event_count']:,} events; did you mean "
+        f"{spelled[row['event_type']]}?)"
         for row in found[:EXAMPLES]
     )
-    mapping = ", ".join(f"{row['event_type']}: {spelled[row['event_type']]}" for row in found[:EXAMPLES])
+    mapping = ", ".join(
+        f"{row['event_type']}: {spelled[row['event_type']]}" for row in found[:EXAMPLES]
+    )
     sentence = (
-        f"Event types are the shop's own, and count in no funnel, cart or sale of the standard types: {named}. If they "
-        f"are these, say event_types: {{{mapping}}} in the mapping of the events (--events-mapping), and run again."
+        "Event types are the shop's own, and count in no funnel, cart or sale of the standard "
+        f"types: {named}. If they are these, say event_types: {{{mapping}}} in the mapping of the "
+        "events (--events-mapping), and run again."
     )
     return CheckResult(len(found), len(rows), found[:EXAMPLES], metadata={"sentence": sentence})
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
-    """Some purchases have an amount. If none has, there is no revenue: map the column of the amount to `cart_value`."""
-    purchases = of_days(clean, "event_date", days).filter(lambda event: event.event_type == "purchase")
+    """Some purchases have an amount. If none has, there is no revenue:
+    map the column of the amount to `cart_value`.
+    """
+    purchases = of_days(clean, "event_date", days).filter(
+        lambda event: event.event_type == "purchase"
+    )
     counts = purchases.group_by("event_type").agg(
         purchase_count=purchases.count(), amount_count=purchases.cart_amount.count()
     )
@@ -123,21 +160,28 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
 
 @check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
 def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
-    """Rows of one event id agree in who, what and amount; others are different events, which all count."""
+    """Rows of one event id agree in who, what and amount; others are different events,
+    which all count.
+    """
     looked_at = count_of(of_days(duplicates, "event_date", days))
     events = of_days(shared_ids(duplicates), "event_date", days)
-    (counts,) = rows_of(events.agg(event_count=events.count(), id_count=events.source_event_id.nunique()))
+    (counts,) = rows_of(
+        events.agg(event_count=events.count(), id_count=events.source_event_id.nunique())
+    )
     if not counts["event_count"]:
         return CheckResult(0, looked_at)
     order = ["event_date", "source_event_id", "event_id"]
-    shown = conflict_rows(of_days(clean, "event_date", days), events.order_by(order).limit(EXAMPLES))
+    shown = conflict_rows(
+        of_days(clean, "event_date", days), events.order_by(order).limit(EXAMPLES)
+    )
     # Without who they are of: examples are in logs and in messages.
     examples = rows_of(shown.select(*order, "event_type", "cart_amount", "sent_by").order_by(order))
     same_id = [row for row in examples if row["source_event_id"] == examples[0]["source_event_id"]]
     sentence = (
-        f"{counts['event_count']:,} events share {counts['id_count']:,} ids and disagree in who, what or amount, such "
-        f"as {'; '.join(map(event_text, same_id))}. All of them count, the later ones under their id, ~ and a hash. "
-        "If one is not yours, look at who sent it; else give each event an id of its own."
+        f"{counts['event_count']:,} events share {counts['id_count']:,} ids and disagree in who, "
+        f"what or amount, such as {'; '.join(map(event_text, same_id))}. All of them count, the "
+        "later ones under their id, ~ and a hash. If one is not yours, look at who sent it; else "
+        "give each event an id of its own."
     )
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
 
@@ -154,7 +198,9 @@ def _unrated_text(row: Mapping[str, Any]) -> str:
 
 @check(RawEvents, reads=(RawEvents,), warns=True)
 def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
-    """Amounts of events are in the shop's currency or in one with a rate; others count as not known."""
+    """Amounts of events are in the shop's currency or in one with a rate;
+    others count as not known.
+    """
     rows = of_days(raw, "received_date", days)
     unrated = rows.filter(rows.unrated_currency.notnull())
     is_sale = (unrated.event_type == "purchase") & unrated.cart_value.re_search(PLAIN_NUMBER)
@@ -171,8 +217,9 @@ def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
     named = ", ".join(map(_unrated_text, by_currency[:EXAMPLES]))
     more = f" and in {len(by_currency) - EXAMPLES:,} more" if len(by_currency) > EXAMPLES else ""
     sentence = (
-        f"The amounts of {total:,} events are not known, for want of a rate: {named}{more}. The events count; add the "
-        "rates to the file of ECOM_RATES and set ECOM_CURRENCY, then run these days again."
+        f"The amounts of {total:,} events are not known, for want of a rate: {named}{more}. The "
+        "events count; add the rates to the file of ECOM_RATES and set ECOM_CURRENCY, then run "
+        "these days again."
     )
     evidence = {"sentence": sentence}
     return CheckResult(total, count_of(rows), by_currency[:EXAMPLES], metadata=evidence)

@@ -1,7 +1,7 @@
 """Cleaning of received events: reasons to reject a row, surplus copies, clean rows, and accounting.
 
-Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one day, as clean,
-quarantined or surplus. To which visitor a clean event belongs, `identity/` decides.
+Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one
+day, as clean, quarantined or surplus. To which visitor a clean event belongs, `identity/` decides.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,12 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import (
+    EVENT_TYPES,
+    CleanEvents,
+    DuplicateEvents,
+    RawEvents,
+)
 from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
@@ -32,20 +37,46 @@ from ecom_assets.core.tables.values import (
 IDS = ("user_id", "session_id", "anonymous_id")
 """The columns of a received event that can say who it was."""
 NEVER_NEGATIVE = (
-    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
-)  # fmt: skip
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+)
 """The types of events whose amount is a price or a worth."""
 PAYLOAD = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "anonymous_id",
+    "user_agent",
+    "properties",
+)
 """The texts of a row, as received, by whose hash copies that arrived together are ordered."""
-COPY_COLUMNS = (*PAYLOAD, "received_date", "received_at", "source_file", "sent_by", "unrated_currency")
+COPY_COLUMNS = (
+    *PAYLOAD,
+    "received_date",
+    "received_at",
+    "source_file",
+    "sent_by",
+    "unrated_currency",
+)
 """What decides which rows are copies of one event, and which copy stays."""
 IN_CONTENT = ("user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_amount")
 """What says, with the columns of `COPY_COLUMNS`, who did what and for how much."""
 ID_MARK = "~"
-"""Stands between the id as received and the hash of the content, where events that disagree share an id."""
+"""Stands between the id as received and the hash of the content,
+where events that disagree share an id.
+"""
 HASH_LENGTH = 16
 """Hexadecimal digits of a content's hash: 64 bits, of one event id."""
 END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
@@ -56,11 +87,11 @@ END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
 class CleaningRule:
     """The conditions that make a received row a clean event.
 
-    `event_types`: the accepted types; None accepts every well-formed type.
-    `late_days` (days): an event that arrives more than this many days after its own day is too late.
-    `skew_s` (seconds): how far a clock may run ahead; METRICS defines one hour.
-    `max_amount` (money): the highest amount of one event, so that no visitor can distort a total.
-    `first_day`: the first plausible day of arrival.
+    `event_types`: the accepted types; None accepts every well-formed type. `late_days` (days): an
+    event that arrives more than this many days after its own day is too late. `skew_s` (seconds):
+    how far a clock may run ahead; METRICS defines one hour. `max_amount` (money): the highest
+    amount of one event, so that no visitor can distort a total. `first_day`: the first plausible
+    day of arrival.
     """
 
     event_types: tuple[str, ...] | None = None
@@ -79,7 +110,9 @@ def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
         rule: The cleaning rule.
         days: The range of `received_date` in `raw`, for daylight saving.
     """
-    return raw.mutate(reject_reason=_reason(raw, rule, days), accounted_date=accounted_date(raw, rule.late_days))
+    return raw.mutate(
+        reject_reason=_reason(raw, rule, days), accounted_date=accounted_date(raw, rule.late_days)
+    )
 
 
 def _reason(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.StringValue:
@@ -87,7 +120,9 @@ def _reason(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.StringValue:
     return reason
 
 
-def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir.BooleanValue, str]]:
+def reject_rules(
+    raw: ir.Table, rule: CleaningRule, days: Days
+) -> list[tuple[ir.BooleanValue, str]]:
     """Return the reasons to reject a row, each with its condition; the first that applies counts.
 
     Takes what `classify` takes.
@@ -110,65 +145,86 @@ def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir
 
 
 def accepted(classified: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return the clean ones of classified rows, including surplus copies, without the column of the reason."""
+    """Return the clean ones of classified rows, including surplus copies,
+    without the column of the reason.
+    """
     rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
     return with_known_amounts(rows, rule)
 
 
 def with_known_amounts(rows: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return received rows with null for amounts that cannot be, and with what was paid back as a positive amount."""
+    """Return received rows with null for amounts that cannot be,
+    and with what was paid back as a positive amount.
+    """
     return rows.mutate(cart_amount=known_amount(rows, rule))
 
 
 def known_amount(raw: ir.Table, rule: CleaningRule) -> ir.DecimalValue:
     """Return the money that an event carries; null where it is not known, or cannot be.
 
-    What is paid back is positive, with or without its sign as received, and what is looked at or put into a cart is
-    not worth less than nothing. Any other amount keeps its sign: a purchase below zero lowers the revenue.
+    What is paid back is positive, with or without its sign as received, and what is looked at or
+    put into a cart is not worth less than nothing. Any other amount keeps its sign: a purchase
+    below zero lowers the revenue.
     """
     is_back = (raw.event_type == "refund").fill_null(NO)
     amount = is_back.ifelse(raw.cart_amount.abs(), raw.cart_amount)
     most = ibis.literal(rule.max_amount, AMOUNT)
-    is_possible = amount.between(-most, most) & ((amount >= 0) | raw.event_type.notin(NEVER_NEGATIVE))
+    is_possible = amount.between(-most, most) & (
+        (amount >= 0) | raw.event_type.notin(NEVER_NEGATIVE)
+    )
     result: ir.DecimalValue = is_possible.ifelse(amount, ibis.null(AMOUNT)).cast(AMOUNT)
     return result
 
 
 def has_unread_amount(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
-    """Return whether a received event came with an amount that is not known, for another reason than its currency.
+    """Return whether a received event came with an amount that is not known,
+    for another reason than its currency.
 
     Such an event counts; only its amount is unknown.
     """
-    is_unread = raw.cart_value.notnull() & known_amount(raw, rule).isnull() & raw.unrated_currency.isnull()
+    is_unread = (
+        raw.cart_value.notnull() & known_amount(raw, rule).isnull() & raw.unrated_currency.isnull()
+    )
     return is_unread & ~is_placeholder(raw.cart_value, MARKS)
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:
-    """Return the one day that a row counts for: its event day if it came in time, else its arrival day."""
+    """Return the one day that a row counts for: its event day if it came in time,
+    else its arrival day.
+    """
     return _is_in_time(raw, late_days).fill_null(NO).ifelse(raw.event_date, raw.received_date)
 
 
 def quarantined_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the rows that count for `days` and are not clean, each with the first reason that applies."""
+    """Return the rows that count for `days` and are not clean,
+    each with the first reason that applies.
+    """
     classified = classify(raw, rule, days.widened(before=1, after=rule.late_days))
-    return classified.filter(classified.reject_reason.notnull(), days.contain(classified.accounted_date))
+    return classified.filter(
+        classified.reject_reason.notnull(), days.contain(classified.accounted_date)
+    )
 
 
 def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Return the clean rows of `days`, including surplus copies."""
-    # With the reason as a column, as in `classify`, DuckDB would look the lists of the rules up twice for each row.
+    # With the reason as a column, as in `classify`, DuckDB would look the lists of the rules up
+    # twice for each row.
     reason = _reason(raw, rule, days.widened(before=1, after=rule.late_days))
     return with_known_amounts(raw.filter(reason.isnull(), days.contain(raw.event_date)), rule)
 
 
-def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days, kept: ir.Table | None = None) -> ir.Table:
-    """Return the rows of `DuplicateEvents` of `days`: ids with surplus copies, or of events that disagree.
+def duplicate_events(
+    raw: ir.Table, rule: CleaningRule, days: Days, kept: ir.Table | None = None
+) -> ir.Table:
+    """Return the rows of `DuplicateEvents` of `days`: ids with surplus copies,
+    or of events that disagree.
 
-    The rules depend on arrivals and on what erasures noted only, so the result does not depend on which days are
-    computed together.
+    The rules depend on arrivals and on what erasures noted only, so the result does not depend on
+    which days are computed together.
 
     Args:
-        raw: Rows that arrived from `late_days` + 2 days before `days` to `late_days` days after them.
+        raw: Rows that arrived from `late_days` + 2 days before `days` to `late_days` days after
+            them.
         rule: The cleaning rule.
         days: The event days to compute.
         kept: The rows of `KeptEventIds`; None for none.
@@ -182,22 +238,30 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days, kept: ir.Tab
 def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = None) -> ir.Table:
     """Return the rows of `DuplicateEvents` for clean rows that include all rows of each id.
 
-    Rows of one id are copies of one event if they agree in who, what and amount. Others are different events: the one
-    that arrived first has the id as received, and each other one has the hash of its content behind it.
+    Rows of one id are copies of one event if they agree in who, what and amount. Others are
+    different events: the one that arrived first has the id as received, and each other one has the
+    hash of its content behind it.
 
     Args:
         copies: Clean rows with the columns of `COPY_COLUMNS` and `IN_CONTENT`.
         rule: The cleaning rule.
-        kept: The rows of `KeptEventIds`: events that have the hash behind their id in any case. None for none.
+        kept: The rows of `KeptEventIds`: events that have the hash behind their id in any case.
+            None for none.
     """
     names = dict.fromkeys(("event_id", "event_date", *IN_CONTENT, *COPY_COLUMNS))
     copies = with_content(ids_that_may_repeat(copies.select(*names), kept))
     per_day = _surplus_counts(_with_surplus(copies, rule))
     first = _first_contents(copies, rule)
-    per_day = per_day.left_join(first, ["event_date", "event_id"]).drop("event_date_right", "event_id_right")
-    is_other = (per_day.content_hash != per_day.first_hash).fill_null(NO) | is_marked(per_day.event_id)
+    per_day = per_day.left_join(first, ["event_date", "event_id"]).drop(
+        "event_date_right", "event_id_right"
+    )
+    is_other = (per_day.content_hash != per_day.first_hash).fill_null(NO) | is_marked(
+        per_day.event_id
+    )
     if kept is not None:
-        noted = kept.select(kept_date="event_date", kept_id="event_id", kept_hash="content_hash").distinct()
+        noted = kept.select(
+            kept_date="event_date", kept_id="event_id", kept_hash="content_hash"
+        ).distinct()
         is_noted = [
             per_day.event_date == noted.kept_date,
             per_day.event_id == noted.kept_id,
@@ -207,21 +271,28 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
         is_other = per_day.is_other | per_day.kept_hash.notnull()
     disagrees = per_day.first_hash.notnull() | is_other
     result = per_day.mutate(
-        event_id=is_other.ifelse(per_day.event_id.concat(ID_MARK, per_day.content_hash), per_day.event_id),
+        event_id=is_other.ifelse(
+            per_day.event_id.concat(ID_MARK, per_day.content_hash), per_day.event_id
+        ),
         source_event_id=disagrees.ifelse(per_day.event_id, ibis.null("string")),
         content_hash=disagrees.ifelse(per_day.content_hash, ibis.null("string")),
     )
-    return result.filter((result.surplus_count > 0) | result.source_event_id.notnull()).select(*DuplicateEvents.columns)
+    return result.filter((result.surplus_count > 0) | result.source_event_id.notnull()).select(
+        *DuplicateEvents.columns
+    )
 
 
 def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Table:
-    """Return the rows of ids that other rows have too, that look like the id of another event, or are in `kept`.
+    """Return the rows of ids that other rows have too, that look like the id of another event,
+    or are in `kept`.
 
     A few other rows may be among them: equal ids have equal hashes, but two ids may share one.
     """
     rows = copies.mutate(id_hash=copies.event_id.hash())
     counted = rows.mutate(is_marked=is_marked(rows.event_id).ifelse(1, 0))
-    ids = counted.group_by("id_hash").agg(copy_count=counted.count(), marked_count=counted.is_marked.sum())
+    ids = counted.group_by("id_hash").agg(
+        copy_count=counted.count(), marked_count=counted.is_marked.sum()
+    )
     ids = ids.filter((ids.copy_count > 1) | (ids.marked_count > 0)).select("id_hash")
     if kept is not None:
         ids = union_all(ids, kept.select(id_hash=kept.event_id.hash()))
@@ -231,14 +302,17 @@ def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Ta
 def is_marked(event_id: ir.StringValue) -> ir.BooleanValue:
     """Return whether an id as received looks like one with the hash of a content.
 
-    Such an id always gets the hash of its own content too, so that nobody can send the id of another event.
+    Such an id always gets the hash of its own content too, so that nobody can send the id of
+    another event.
     """
     result: ir.BooleanValue = event_id.right(len(ID_MARK) + HASH_LENGTH).startswith(ID_MARK)
     return result.fill_null(NO)
 
 
 def with_content(rows: ir.Table) -> ir.Table:
-    """Return received rows with `content_hash`, equal for rows of an id that agree in who, what and amount."""
+    """Return received rows with `content_hash`, equal for rows of an id that agree in who,
+    what and amount.
+    """
     user, device = known(rows.user_id, NOBODY), known(rows.anonymous_id, NOBODY)
     who = ibis.cases(
         (user.notnull(), ibis.literal("user ").concat(user.fill_null(""))),
@@ -255,7 +329,9 @@ def with_content(rows: ir.Table) -> ir.Table:
     product = ibis.literal("product ").concat(rows.product_id).fill_null("")
     # The hash of each part has one length, so that no two contents are one text.
     parts = (who, rows.event_type, product, cents, unrated)
-    hashed = reduce(lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0]))
+    hashed = reduce(
+        lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0])
+    )
     return rows.mutate(content_hash=text_digest(hashed).substr(0, HASH_LENGTH))
 
 
@@ -286,10 +362,11 @@ def is_public(rows: ir.Table) -> ir.BooleanValue:
 def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     """Return copies with `surplus`: 1 for those that are left out, else 0.
 
-    A copy is surplus if another one of its kind, that a public key sent or that none sent, arrived before it, at most
-    `late_days` + 1 days earlier. Copies of one event can only be accepted within this span. If an id comes again later,
-    the source has used it for another event. One that a public key sent is surplus beside one that none sent, too,
-    which may arrive until rows of its day are no longer accepted.
+    A copy is surplus if another one of its kind, that a public key sent or that none sent, arrived
+    before it, at most `late_days` + 1 days earlier. Copies of one event can only be accepted within
+    this span. If an id comes again later, the source has used it for another event. One that a
+    public key sent is surplus beside one that none sent, too, which may arrive until rows of its
+    day are no longer accepted.
     """
     span = rule.late_days + 1
     copies = copies.mutate(is_public=is_public(copies).ifelse(1, 0))
@@ -306,7 +383,9 @@ def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     )
 
     def is_near(earlier: ir.DateValue) -> ir.BooleanValue:
-        return (copies.received_date <= (earlier + ibis.interval(days=span)).cast("date")).fill_null(NO)
+        return (
+            copies.received_date <= (earlier + ibis.interval(days=span)).cast("date")
+        ).fill_null(NO)
 
     last_date = (copies.event_date + ibis.interval(days=rule.late_days)).cast("date")
     beside = is_near(copies.trusted_before) | (copies.trusted_after <= last_date).fill_null(NO)
@@ -329,7 +408,9 @@ def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     It is that of all rows that arrived so near to the day that one can be a copy of an event of it.
     What arrives later never changes it, so what was delivered keeps its id.
     """
-    contents = copies.group_by("event_id").agg(low=copies.content_hash.min(), high=copies.content_hash.max())
+    contents = copies.group_by("event_id").agg(
+        low=copies.content_hash.min(), high=copies.content_hash.max()
+    )
     rows = copies.semi_join(contents.filter(contents.low != contents.high), "event_id")
     days = rows.select("event_date", "event_id").distinct()
     rows = rows.mutate(is_public=is_public(rows).ifelse(1, 0)).drop("event_date")
@@ -338,7 +419,12 @@ def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     last = (near.event_date + ibis.interval(days=rule.late_days)).cast("date")
     near = near.filter(near.received_date >= first, near.received_date <= last)
     unit = ["event_date", "event_id"]
-    in_order = [near.received_date, near.received_at.fill_null(END_OF_DAY), near.is_public, near.content_hash]
+    in_order = [
+        near.received_date,
+        near.received_at.fill_null(END_OF_DAY),
+        near.is_public,
+        near.content_hash,
+    ]
     placed = near.mutate(
         low=near.content_hash.min().over(ibis.window(group_by=unit)),
         high=near.content_hash.max().over(ibis.window(group_by=unit)),
@@ -349,7 +435,8 @@ def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
 
 
 def copy_order(rows: ir.Table) -> list[ir.Value]:
-    """Return the sort keys of copies: those that no public key sent, then by arrival, then by the hash of the texts.
+    """Return the sort keys of copies: those that no public key sent, then by arrival,
+    then by the hash of the texts.
 
     Rows that tie are equal in all that they say.
     """
@@ -383,7 +470,8 @@ def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 
 def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return the clean rows of ids in `DuplicateEvents`, with the id of their event in `clean_event_id`.
+    """Return the clean rows of ids in `DuplicateEvents`,
+    with the id of their event in `clean_event_id`.
 
     They have `has_kept_copy`, too: whether one copy of the event and day stays.
     """
@@ -398,12 +486,16 @@ def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     rows = with_content(copies)
     # Where an id has no other content, the row of `DuplicateEvents` says none.
     is_of_event = events.of_content.isnull() | (events.of_content == rows.content_hash)
-    rows = rows.join(events, [rows.event_date == events.day, rows.event_id == events.received_id, is_of_event])
+    rows = rows.join(
+        events, [rows.event_date == events.day, rows.event_id == events.received_id, is_of_event]
+    )
     return rows.select(*copies.columns, "clean_event_id", "has_kept_copy")
 
 
 def surplus_rows(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return the clean rows that are surplus copies, under the ids of their events; as `unique_copies`."""
+    """Return the clean rows that are surplus copies, under the ids of their events;
+    as `unique_copies`.
+    """
     rows = with_event_ids(copies, duplicates)
     in_order = ibis.window(group_by=["event_date", "clean_event_id"], order_by=copy_order(rows))
     rows = rows.mutate(place=ibis.row_number().over(in_order))
@@ -413,20 +505,29 @@ def surplus_rows(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 def received_ids(duplicates: ir.Table) -> ir.Table:
     """Return the days and ids, as received, of the rows of `DuplicateEvents`."""
-    ids = duplicates.select("event_date", event_id=ibis.coalesce(duplicates.source_event_id, duplicates.event_id))
+    ids = duplicates.select(
+        "event_date", event_id=ibis.coalesce(duplicates.source_event_id, duplicates.event_id)
+    )
     return ids.distinct()
 
 
 def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
-    """Return whether text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
+    """Return whether text can be an event type: 1 to 255 characters, no control characters,
+    no space at either end.
+    """
     has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
     has_space_at_an_end = event_type.startswith(" ") | event_type.endswith(" ")
-    result: ir.BooleanValue = has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
+    result: ir.BooleanValue = (
+        has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
+    )
     return result.fill_null(NO)
 
 
-def _refused_types(event_type: ir.StringValue, rule: CleaningRule) -> list[tuple[ir.BooleanValue, str]]:
-    # The platform's own types are tested first, because checking each character is the most expensive test of a row.
+def _refused_types(
+    event_type: ir.StringValue, rule: CleaningRule
+) -> list[tuple[ir.BooleanValue, str]]:
+    # The platform's own types are tested first, because checking each character is the most
+    # expensive test of a row.
     malformed = event_type.isnull() | (event_type.notin(EVENT_TYPES) & ~is_well_formed(event_type))
     refused = [(malformed, "malformed_event_type")]
     if rule.event_types is not None:
@@ -462,7 +563,8 @@ OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 
 
 def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir.Table:
-    """Return unique copies in those columns of `CleanEvents` that their columns suffice for, without `OF_IDENTITY`.
+    """Return unique copies in those columns of `CleanEvents` that their columns suffice for,
+    without `OF_IDENTITY`.
 
     Placeholders of users, devices, sessions and products are left out.
 
@@ -470,20 +572,36 @@ def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir
         copies: Unique copies.
         robots: The user agents of robots among theirs, if they are known.
     """
-    renamed = without_placeholders(copies.rename(source_session_id="session_id", device_id="anonymous_id"))
+    renamed = without_placeholders(
+        copies.rename(source_session_id="session_id", device_id="anonymous_id")
+    )
     if "user_agent" in renamed.columns:
         renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent, robots))
     return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
 
 
 def without_placeholders(events: ir.Table) -> ir.Table:
-    """Return events, with the names that clean events have, without placeholders in place of ids."""
-    words = {"user_id": NOBODY, "device_id": NOBODY, "source_session_id": NOBODY, "product_id": MARKS}
-    return events.mutate(**{name: known(events[name], some) for name, some in words.items() if name in events.columns})
+    """Return events, with the names that clean events have,
+    without placeholders in place of ids.
+    """
+    words = {
+        "user_id": NOBODY,
+        "device_id": NOBODY,
+        "source_session_id": NOBODY,
+        "product_id": MARKS,
+    }
+    return events.mutate(
+        **{
+            name: known(events[name], some)
+            for name, some in words.items()
+            if name in events.columns
+        }
+    )
 
 
 def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the clean events of `days`, each once, in the columns of `CleanEvents` without `OF_IDENTITY`.
+    """Return the clean events of `days`, each once,
+    in the columns of `CleanEvents` without `OF_IDENTITY`.
 
     Args:
         raw: As in `clean_copies`.
@@ -495,11 +613,20 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    days: Days | None, late_days: int, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table
+    days: Days | None,
+    late_days: int,
+    raw: ir.Table,
+    clean: ir.Table,
+    quarantined: ir.Table,
+    surplus: ir.Table,
 ) -> ir.Table:
-    """Return one row per day, in `day`, with the four counts and their `residue`, which must be zero."""
+    """Return one row per day, in `day`, with the four counts and their `residue`,
+    which must be zero.
+    """
     if days is not None:
-        raw = raw.filter(days.widened(before=1, after=late_days).contain(raw[str(RawEvents.day_column)]))
+        raw = raw.filter(
+            days.widened(before=1, after=late_days).contain(raw[str(RawEvents.day_column)])
+        )
     return balance(
         days,
         {

@@ -4,23 +4,50 @@ from ecom_assets.core.tables.contract import Table, count, day, flag, instant, r
 from ecom_assets.core.tables.received import RefusedMoney, RowCounts
 
 EVENT_TYPES = (
-    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
-    "purchase", "refund",
-)  # fmt: skip
-"""The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
+"""The event types that the platform's own numbers are about;
+every other well-formed type counts as an event, too.
+"""
 VIEW_TYPES = ("page_view", "product_view", "category_view")
 """The event types that are views of a page."""
 IDENTITY_TYPES = ("identify", "alias")
 """The event types that say who somebody is."""
 JOINED_BY = (
-    "user", "last_user_of_visit", "next_user_of_visit", "last_user", "next_user", "only_user", "first_user",
-    "session_user", "device", "source_session",
-)  # fmt: skip
-"""Why an event belongs to its visitor: it has the user itself, or the step of the identity rule that found it."""
+    "user",
+    "last_user_of_visit",
+    "next_user_of_visit",
+    "last_user",
+    "next_user",
+    "only_user",
+    "first_user",
+    "session_user",
+    "device",
+    "source_session",
+)
+"""Why an event belongs to its visitor: it has the user itself,
+or the step of the identity rule that found it.
+"""
 REJECT_REASONS = (
-    "malformed_row", "implausible_date", "missing_event_id", "unparseable_timestamp", "future_timestamp",
-    "without_consent", "missing_identity", "malformed_event_type", "unknown_event_type", "too_late",
-)  # fmt: skip
+    "malformed_row",
+    "implausible_date",
+    "missing_event_id",
+    "unparseable_timestamp",
+    "future_timestamp",
+    "without_consent",
+    "missing_identity",
+    "malformed_event_type",
+    "unknown_event_type",
+    "too_late",
+)
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 
 
@@ -29,9 +56,13 @@ class ReceivedEvent(Table, abstract=True):
 
     layer = "raw"
 
-    event_id = text("The source's id of the event, or a stable hash where it has none", nullable=True)
+    event_id = text(
+        "The source's id of the event, or a stable hash where it has none", nullable=True
+    )
     user_id = text("The shop's id of a known user", nullable=True, pii=True)
-    event_type = text("What happened, in the platform's words where the mapping translates it", nullable=True)
+    event_type = text(
+        "What happened, in the platform's words where the mapping translates it", nullable=True
+    )
     event_timestamp = text("When it happened, as received", nullable=True)
     product_id = text("The product concerned", nullable=True)
     product_category = text("The product's category, as received", nullable=True)
@@ -43,23 +74,28 @@ class ReceivedEvent(Table, abstract=True):
     user_agent = text("The browser's description of itself", nullable=True, pii=True)
     properties = text("Further values, as JSON text", nullable=True)
     sent_by = text(
-        "Who sent the event: `key:` and the id of a key, `topic:` and the name of a topic, with `public-` before it "
-        "where anybody may have the key; null for files that do not say it",
+        "Who sent the event: `key:` and the id of a key, `topic:` and the name of a topic, with "
+        "`public-` before it where anybody may have the key; null for files that do not say it",
         nullable=True,
     )
     event_at = instant("When it happened; null if the text could not be read", nullable=True)
     event_date = day("The day of event_at; null if that is", nullable=True)
     cart_amount = received_amount(
-        "The number in cart_value, cut to what fits; null if there is none or it could not be read", nullable=True
+        "The number in cart_value, cut to what fits; null if there is none or it could not be read",
+        nullable=True,
     )
     unrated_currency = text(
-        "The currency of cart_value, where there is no rate for it, so that cart_amount is not known", nullable=True
+        "The currency of cart_value, where there is no rate for it, so that cart_amount is not "
+        "known",
+        nullable=True,
     )
     received_at = instant("When the event arrived, where the source says so", nullable=True)
     received_date = day("The day on which the event arrived")
     source = text("Where the event came from: `sandbox`, or the path or address that was given")
     source_file = text("The file within the source")
-    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+    malformed_row = text(
+        "The whole line, where it could not be split into columns", nullable=True, pii=True
+    )
 
 
 class RawEvents(ReceivedEvent):
@@ -75,15 +111,18 @@ class QuarantinedEvents(ReceivedEvent):
     layer = "staging"
     day_column = "accounted_date"
 
-    accounted_date = day("The day that the row counts for: its own where it may, else the day it arrived")
+    accounted_date = day(
+        "The day that the row counts for: its own where it may, else the day it arrived"
+    )
     reject_reason = text("Why it is not a clean event", one_of=REJECT_REASONS)
 
 
 class DuplicateEvents(Table):
-    """One row per day and event of whose id several rows arrived: surplus copies, or events that disagree.
+    """One row per day and event of whose id several rows arrived: surplus copies,
+    or events that disagree.
 
-    Rows of one id that agree in who, what and amount are copies of one event, of which one stays. The others are
-    different events; then each has a row, with the hash of its content.
+    Rows of one id that agree in who, what and amount are copies of one event, of which one stays.
+    The others are different events; then each has a row, with the hash of its content.
     """
 
     layer = "staging"
@@ -92,11 +131,16 @@ class DuplicateEvents(Table):
 
     event_date = day("The day on which the rows say the event happened")
     event_id = text(
-        "The id that clean events have: as received, or, if another event of this id arrived first, with `~` and "
-        "content_hash behind it"
+        "The id that clean events have: as received, or, if another event of this id arrived "
+        "first, with `~` and content_hash behind it"
     )
-    source_event_id = text("The id as received, if events that disagree have it; else null", nullable=True)
-    content_hash = text("A hash of who, what and amount, if events that disagree have the id; else null", nullable=True)
+    source_event_id = text(
+        "The id as received, if events that disagree have it; else null", nullable=True
+    )
+    content_hash = text(
+        "A hash of who, what and amount, if events that disagree have the id; else null",
+        nullable=True,
+    )
     surplus_count = count("Copies left out of the clean events of this day", unit="rows")
     has_kept_copy = flag("Whether a copy of this very day stays; if not, one of another day did")
     first_received_date = day("When the first copy of this day arrived")
@@ -104,10 +148,11 @@ class DuplicateEvents(Table):
 
 
 class KeptEventIds(Table):
-    """One row per day and event that keeps the hash behind its id, though no other event has the id any more.
+    """One row per day and event that keeps the hash behind its id,
+    though no other event has the id any more.
 
-    An erasure notes it of events whose id an erased event had, too: an event that tools know by one id is never sent
-    again under another.
+    An erasure notes it of events whose id an erased event had, too: an event that tools know by one
+    id is never sent again under another.
     """
 
     layer = "raw"
@@ -127,11 +172,15 @@ class EventAccountingDaily(RowCounts, Table):
     key = ("accounted_date",)
     day_column = "accounted_date"
 
-    accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
+    accounted_date = day(
+        "The day that the rows count for: their own where it may, else the day they arrived"
+    )
 
 
 class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
-    """One row per day, reject reason and place among the first rows that were quarantined for it, at most five."""
+    """One row per day, reject reason and place among the first rows that were
+    quarantined for it, at most five.
+    """
 
     layer = "mart"
     key = ("accounted_date", "reject_reason", "sample_number")
@@ -141,7 +190,9 @@ class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
 
 
 class CleanEvents(Table):
-    """One row per clean event: an id, a well-formed type, a readable time and a visitor, each event once."""
+    """One row per clean event: an id, a well-formed type, a readable time and a visitor,
+    each event once.
+    """
 
     layer = "staging"
     name = "events"
@@ -149,20 +200,22 @@ class CleanEvents(Table):
     day_column = "event_date"
 
     event_id = text(
-        "The event's id, with `~` and a hash behind it if another event of this id arrived first; unique unless the "
-        "source gives it again after more than ECOM_LATE_DAYS + 1 days"
+        "The event's id, with `~` and a hash behind it if another event of this id arrived first; "
+        "unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days"
     )
     event_at = instant("When it happened")
     event_date = day("The day on which it happened")
     visitor_id = text(
-        "Who did it, by the identity rule: a user (`user-` before an id that begins with `anon-`), else `anon-` and "
-        "the device or source session",
+        "Who did it, by the identity rule: a user (`user-` before an id that begins with "
+        "`anon-`), else `anon-` and the device or source session",
         pii=True,
     )
-    joined_by = text("The step of the identity rule that found the visitor", nullable=True, one_of=JOINED_BY)
+    joined_by = text(
+        "The step of the identity rule that found the visitor", nullable=True, one_of=JOINED_BY
+    )
     session_device_id = text(
-        "The device, or the source session in its place, on which sessions are cut; empty where there is neither, or "
-        "where the identity rule knows no devices",
+        "The device, or the source session in its place, on which sessions are cut; empty where "
+        "there is neither, or where the identity rule knows no devices",
         pii=True,
     )
     event_type = text("What happened")
@@ -174,11 +227,15 @@ class CleanEvents(Table):
     page_url = text("The page on which it happened", "Page address", nullable=True)
     referrer_url = text("The page that led there", nullable=True)
     cart_amount = received_amount(
-        "The money that the event carries; below zero only of a purchase or of a type of the shop itself", nullable=True
+        "The money that the event carries; below zero only of a purchase or of a type of the shop "
+        "itself",
+        nullable=True,
     )
     user_agent = text("The browser's description of itself", nullable=True, pii=True)
     properties = text("Further values, as JSON text", nullable=True)
     is_bot = flag("Whether the user agent calls itself a robot; such events stay, flagged", "Robot")
     received_date = day("The day on which the event arrived")
     source_file = text("The file in which it came")
-    sent_by = text("Who sent it, as in raw.events; null for files that do not say it", nullable=True)
+    sent_by = text(
+        "Who sent it, as in raw.events; null for files that do not say it", nullable=True
+    )

@@ -1,8 +1,9 @@
-"""Which other days the received events of a run change: those of late rows, and those of copies that arrived elsewhere.
+"""Which other days the received events of a run change: those of late rows,
+and those of copies that arrived elsewhere.
 
 An event counts for its own day, on which it may not have arrived. A run over some days of arrival
-notes which other days its new, changed and withdrawn rows count for (`LateDays`). Every table that is
-made of events computes these days with those of the run.
+notes which other days its new, changed and withdrawn rows count for (`LateDays`). Every table that
+is made of events computes these days with those of the run.
 """
 
 from collections import Counter
@@ -62,10 +63,12 @@ class LateRowHooks:
 
 
 def late_rows(raw: ir.Table, late_days: int, days: Days, run: Days) -> tuple[ir.Table, ir.Table]:
-    """Return received rows of `days` with each other day that they change, in `late_date`, and a digest of the row.
+    """Return received rows of `days` with each other day that they change, in `late_date`,
+    and a digest of the row.
 
-    The first are those that count for another day than those of the run. The second have an id that rows of
-    other days have, too: which of them is the event and which are its copies depends on all.
+    The first are those that count for another day than those of the run. The second have an id that
+    rows of other days have, too: which of them is the event and which are its copies depends on
+    all.
     """
     rows = raw.mutate(late_date=accounted_date(raw, late_days))
     slice_rows = rows.filter(days.contain(rows.received_date))
@@ -90,8 +93,12 @@ def _with_digest(rows: ir.Table) -> ir.Table:
     return rows.select("received_date", "late_date", digest=digest)
 
 
-def late_row_hooks(late_days: int, engine: Engine, contract: type[Table], days: Days, run: Days) -> SliceHooks | None:
-    """Return what is called around the replacement of days of a raw table; None for others than `raw.events`."""
+def late_row_hooks(
+    late_days: int, engine: Engine, contract: type[Table], days: Days, run: Days
+) -> SliceHooks | None:
+    """Return what is called around the replacement of days of a raw table;
+    None for others than `raw.events`.
+    """
     if contract is not RawEvents:
         return None
     engine.ensure(RawEvents)

@@ -1,4 +1,6 @@
-"""Warnings about event types and keys of `properties` that a question names, and that no event has, or only as text."""
+"""Warnings about event types and keys of `properties` that a question names, and that no event has,
+or only as text.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ from ecom_assets.core.tables.values import json_path
 SourceNames = Mapping[str, tuple[str, ...]]
 """The source's names for the platform's event types, if they differ."""
 MOST_LISTED = 20
-"""The number of event types that are listed if none has a similar name; a file can have thousands."""
+"""The number of event types that are listed if none has a similar name; a file can have thousands.
+"""
 
 
 def missing_type_warnings(
-    con: SQLBackend, events: ir.Table, event_types: Iterable[str], source_names: SourceNames | None = None
+    con: SQLBackend,
+    events: ir.Table,
+    event_types: Iterable[str],
+    source_names: SourceNames | None = None,
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(event_types))
@@ -48,25 +54,35 @@ def missing_property_warnings(
     Args:
         con: The engine that has the events.
         events: Rows of `CleanEvents`.
-        columns: The columns that a question names; others than keys of `properties` are passed over.
+        columns: The columns that a question names; others than keys of `properties` are passed
+            over.
         numbers: Those that it adds up, or compares with numbers.
     """
     inside = [column for column in dict.fromkeys(columns) if json_path(column)]
     if inside and not _has_one(con, events, events.properties):
         return [
-            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
+            (
+                f"No event has properties, so none has {inside[0]}; a mapping keeps them with "
+                "`other_columns: properties`."
+            )
         ]
     missing = [column for column in inside if not _has_one(con, events, text_of(events, column))]
     texts = [
         column
         for column in dict.fromkeys(numbers)
-        if column in inside and column not in missing and not _has_one(con, events, number_of(events, column))
+        if column in inside
+        and column not in missing
+        and not _has_one(con, events, number_of(events, column))
     ]
     return [
-        *(f"No event has {column}; look at the properties of one of them for its name." for column in missing),
         *(
-            f"{column} holds text, never a number, so nothing of it is added up or equals a number; compare it with a "
-            "text in quotes, or make it a number in the mapping, with an expression for `properties`."
+            f"No event has {column}; look at the properties of one of them for its name."
+            for column in missing
+        ),
+        *(
+            f"{column} holds text, never a number, so nothing of it is added up or equals a "
+            "number; compare it with a text in quotes, or make it a number in the mapping, with "
+            "an expression for `properties`."
             for column in texts
         ),
     ]

@@ -1,4 +1,6 @@
-"""Queries about events as received: quarantined ones by reason, surplus copies, and events that share an id."""
+"""Queries about events as received: quarantined ones by reason, surplus copies,
+and events that share an id.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,7 +10,15 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.formats import exact_amount
-from ecom_assets.core.tables.queries import Page, Period, Reading, Row, in_period, page_of, rejected_rows
+from ecom_assets.core.tables.queries import (
+    Page,
+    Period,
+    Reading,
+    Row,
+    in_period,
+    page_of,
+    rejected_rows,
+)
 
 
 def rejected_events(reading: Reading, period: Period) -> dict[str, Any]:
@@ -41,7 +51,8 @@ def shared_ids(duplicates: ir.Table) -> ir.Table:
 
 
 def conflict_rows(clean: ir.Table, shared: ir.Table) -> ir.Table:
-    """Return the events that share an id and disagree: their ids, who, what, the amount and the sender.
+    """Return the events that share an id and disagree: their ids, who, what,
+    the amount and the sender.
 
     A copy that another day's copy stands for has nulls.
     """
@@ -52,27 +63,36 @@ def conflict_rows(clean: ir.Table, shared: ir.Table) -> ir.Table:
 
 
 def conflict_counts(reading: Reading, period: Period | None = None) -> dict[str, int]:
-    """Return how many ids are shared by events that disagree, and by how many events; of a period or of all days."""
+    """Return how many ids are shared by events that disagree, and by how many events;
+    of a period or of all days.
+    """
     shared = _shared_in(reading, period)
     counts = shared.agg(id_count=shared.source_event_id.nunique(), event_count=shared.count())
     (row,) = reading.rows(counts, period)
     return {name: int(number) for name, number in row.items()}
 
 
-def conflicts(reading: Reading, period: Period | None, page: Page, *, may_see_people: bool) -> dict[str, Any]:
-    """Return the events of a period that share an id and disagree, ordered by id, and how many there are.
+def conflicts(
+    reading: Reading, period: Period | None, page: Page, *, may_see_people: bool
+) -> dict[str, Any]:
+    """Return the events of a period that share an id and disagree, ordered by id,
+    and how many there are.
 
     Who they are of is replaced unless it may be seen.
     """
     rows = conflict_rows(reading.table(CleanEvents), _shared_in(reading, period))
-    events, total = page_of(reading, rows, ["source_event_id", "event_date", "event_id"], page, period)
+    events, total = page_of(
+        reading, rows, ["source_event_id", "event_date", "event_id"], page, period
+    )
     if not may_see_people:
         events = [row | {name: HIDDEN for name in WHO if row[name] is not None} for row in events]
     return {"total_count": total, "conflicts": events}
 
 
 def newest_conflict(reading: Reading, limit: int = 5) -> list[Row]:
-    """Return the first events of the newest id that events share and disagree about; none without one."""
+    """Return the first events of the newest id that events share and disagree about;
+    none without one.
+    """
     shared = _shared_in(reading, None)
     newest = reading.rows(shared.order_by([shared.event_date.desc(), "source_event_id"]).limit(1))
     if not newest:
@@ -95,4 +115,7 @@ def event_text(row: Mapping[str, Any], *, with_person: bool = False) -> str:
     person = f" by {people[0][:LONGEST_NAMED]!r}" if people else ""
     sender = f", sent by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""
     what = (row["event_type"] or "a copy of another day")[:LONGEST_NAMED]
-    return f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount}{person} on {row['event_date']}{sender})"
+    return (
+        f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount}{person} on "
+        f"{row['event_date']}{sender})"
+    )

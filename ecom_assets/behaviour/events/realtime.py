@@ -1,4 +1,6 @@
-"""Expressions for real time: the events of the last minutes before a point in time. METRICS "Real time".
+"""Expressions for real time: the events of the last minutes before a point in time.
+
+METRICS "Real time".
 
 `serving/realtime.py` computes them, over the events of `serving/live_events.py`.
 """
@@ -16,8 +18,9 @@ class RealTimeRule:
     """The settings of real time.
 
     Attributes:
-        windows_minutes: The lengths of the windows that end now. Five minutes show a sale that has just begun. Thirty
-            minutes are the idle timeout of a session. GA4's real-time report has the same two.
+        windows_minutes: The lengths of the windows that end now. Five minutes show a sale that has
+            just begun. Thirty minutes are the idle timeout of a session. GA4's real-time report has
+            the same two.
         funnel_minutes: The length of the window of the funnel, which ends now, too.
         top_product_count: The number of products to list, and of pages.
     """
@@ -44,7 +47,8 @@ def window_of(events: ir.Table, start: ir.TimestampValue, end: ir.TimestampValue
 
 
 def totals(events: ir.Table) -> ir.Table:
-    """Return one row with the number of events, visitors, open carts and purchases, and the revenue.
+    """Return one row with the number of events, visitors, open carts and purchases,
+    and the revenue.
 
     A visitor has an open cart if they added a product after their last purchase, within the window.
     """
@@ -75,7 +79,9 @@ def by_type(events: ir.Table) -> ir.Table:
 
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
-    """Return the products with the most visitors, and how often they were viewed, added to a cart and bought."""
+    """Return the products with the most visitors, and how often they were viewed,
+    added to a cart and bought.
+    """
     is_counted = events.event_type.isin(("product_view", "add_to_cart", "purchase"))
     viewed = events.filter(events.product_id.notnull(), is_counted)
     products = viewed.group_by("product_id").agg(
@@ -84,12 +90,16 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
         add_to_cart_count=(viewed.event_type == "add_to_cart").ifelse(1, 0).sum().cast("int64"),
         purchase_count=(viewed.event_type == "purchase").ifelse(1, 0).sum().cast("int64"),
     )
-    in_order = [products[name].desc() for name in ("visitor_count", "purchase_count", "add_to_cart_count")]
+    in_order = [
+        products[name].desc() for name in ("visitor_count", "purchase_count", "add_to_cart_count")
+    ]
     return products.order_by(*in_order, products.product_id).limit(count)
 
 
 def by_minute(events: ir.Table) -> ir.Table:
-    """Return the number of events by minute of the clock and type; minutes and types without events have no row."""
+    """Return the number of events by minute of the clock and type;
+    minutes and types without events have no row.
+    """
     counted = events.mutate(start_at=events.event_at.truncate("minute"))
     minutes = counted.group_by("start_at", "event_type").agg(event_count=counted.count())
     return minutes.order_by("start_at", "event_type")
@@ -104,6 +114,9 @@ def top_pages(events: ir.Table, count: int) -> ir.Table:
     """
     viewed = events.filter(events.page.notnull())
     pages = viewed.group_by("page").agg(
-        visitor_count=viewed.visitor_id.nunique(), view_count=viewed.event_type.endswith("_view").ifelse(1, 0).sum()
+        visitor_count=viewed.visitor_id.nunique(),
+        view_count=viewed.event_type.endswith("_view").ifelse(1, 0).sum(),
     )
-    return pages.order_by(pages.visitor_count.desc(), pages.view_count.desc(), pages.page).limit(count)
+    return pages.order_by(pages.visitor_count.desc(), pages.view_count.desc(), pages.page).limit(
+        count
+    )

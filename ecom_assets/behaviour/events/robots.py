@@ -1,4 +1,6 @@
-"""Which user agents call themselves robots: by general words with their boundaries, and by a list of names."""
+"""Which user agents call themselves robots: by general words with their boundaries,
+and by a list of names.
+"""
 
 import re
 from collections.abc import Sequence
@@ -15,10 +17,11 @@ GENERAL_WORDS: Final = (
     r"(^|[^u])bots?([^a-z]|$)|(^|[^c])ubots?([^a-z]|$)|(^|[^a-z])(bots?|robots?)[a-z]*/"
     r"|crawl(er|ers|ing)?([^a-z]|$)|spiders?([^a-z]|$)|slurp([^a-z]|$)|headless"
 )
-"""A pattern, for small letters, of the words at whose end robots call themselves so: Googlebot, Baiduspider.
+"""A pattern, for small letters, of the words at whose end robots call themselves so:
+Googlebot, Baiduspider.
 
-A word in the middle of another one is none (botim), and CUBOT is a maker of phones. No engine but Java looks behind,
-so `bot` after anything but `cu` is written as two alternatives.
+A word in the middle of another one is none (botim), and CUBOT is a maker of phones. No engine but
+Java looks behind, so `bot` after anything but `cu` is written as two alternatives.
 """
 KNOWN_NAMES: Final = f"(^|[^A-Za-z])({'|'.join(KNOWN_ROBOTS)})"
 """A pattern of the names of robots that have no such word, each at the beginning of a word."""

@@ -38,14 +38,17 @@ def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 
 
 def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the clean received rows of the days of some events, of copies the first that arrived."""
+    """Return the clean received rows of the days of some events,
+    of copies the first that arrived.
+    """
     raw, duplicates, days = _near_events(rows, context)
     rule = _rule(context)
     return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates)
 
 
 def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
-    """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out.
+    """Return the clean received rows of the days of some events,
+    and those that `_first_copies` leaves out.
 
     Both have the ids of their events.
     """
@@ -57,28 +60,42 @@ def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Tab
     if context.ask(duplicates.filter(duplicates.source_event_id.notnull()).limit(1)):
         others = copies.anti_join(clean.received_ids(duplicates), EVENT_OF_DAY)
         named = clean.with_event_ids(of_ids, duplicates)
-        copies = union_all(others, named.mutate(event_id=named.clean_event_id).select(*copies.columns))
+        copies = union_all(
+            others, named.mutate(event_id=named.clean_event_id).select(*copies.columns)
+        )
     return copies, clean.surplus_rows(of_ids, duplicates)
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
-    """Return the received rows and the `DuplicateEvents` of the days of some events, and their event days.
+    """Return the received rows and the `DuplicateEvents` of the days of some events,
+    and their event days.
 
-    The days are `ANY_DAYS` if there are no events: what clocks show is looked for in the days of the rows.
+    The days are `ANY_DAYS` if there are no events: what clocks show is looked for in the days of
+    the rows.
     """
     raw, duplicates = context.table(RawEvents), context.table(DuplicateEvents)
     days = context.span(rows, "event_date", "event_date")
-    raw = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
-    return raw, duplicates.filter(days.contain(duplicates.event_date)), days if days.dates else ANY_DAYS
+    raw = raw.filter(
+        context.span(rows, "received_date", "received_date").contain(raw.received_date)
+    )
+    return (
+        raw,
+        duplicates.filter(days.contain(duplicates.event_date)),
+        days if days.dates else ANY_DAYS,
+    )
 
 
 def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return what identifies some events, and again under the ids as received, where these are others."""
+    """Return what identifies some events, and again under the ids as received,
+    where these are others.
+    """
     named = context.table(DuplicateEvents)
     named = named.filter(named.source_event_id.notnull())
     named = rows.join(named.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
     own = rows.select(*EVENT)
-    return union_all(own, named.select("event_date", "received_date", event_id="source_event_id").select(*EVENT))
+    return union_all(
+        own, named.select("event_date", "received_date", event_id="source_event_id").select(*EVENT)
+    )
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
@@ -111,11 +128,15 @@ def _days(context: TraceContext) -> Days:
 
 def _received(context: TraceContext) -> ir.Table:
     rows = _arrived_near(context)
-    return rows.filter(clean.accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"])
+    return rows.filter(
+        clean.accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"]
+    )
 
 
 def _quarantined(context: TraceContext) -> ir.Table:
-    """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
+    """Return the rows that count for a row's day and are quarantined,
+    for its reason if it names one.
+    """
     result = clean.quarantined_events(_arrived_near(context), _rule(context), _days(context))
     reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
@@ -126,10 +147,14 @@ def _clean(context: TraceContext) -> ir.Table:
 
 
 def _surplus(context: TraceContext) -> ir.Table:
-    """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
+    """Return the clean copies of a row's day but the one of each event that stays,
+    if one of this day does.
+    """
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
     rule = _rule(context)
-    return clean.surplus_rows(clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated)
+    return clean.surplus_rows(
+        clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated
+    )
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

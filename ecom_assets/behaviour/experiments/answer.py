@@ -12,7 +12,11 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
+from ecom_assets.behaviour.events.missing import (
+    SourceNames,
+    missing_property_warnings,
+    missing_type_warnings,
+)
 from ecom_assets.behaviour.experiments.comparison import (
     MISMATCH_BELOW,
     Interval,
@@ -37,7 +41,9 @@ from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import DECIMALS, significant
 
 FEWEST_UNITS = 100
-"""Units per variant below which the intervals, which are approximations for many units, are warned of."""
+"""Units per variant below which the intervals,
+which are approximations for many units, are warned of.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,12 @@ class Comparison(BaseModel):
     sequential: ExperimentBounds | None = Field(
         description="Interval that is valid at every look; null where nothing varies"
     )
-    relative_sequential: ExperimentBounds | None = Field(description="The same of the relative difference")
-    p_value: float | None = number("p (always valid)", "score", "Always-valid p-value of no difference")
+    relative_sequential: ExperimentBounds | None = Field(
+        description="The same of the relative difference"
+    )
+    p_value: float | None = number(
+        "p (always valid)", "score", "Always-valid p-value of no difference"
+    )
     credible: ExperimentBounds | None = Field(description="Bayesian interval of the difference")
     probability_better: float | None = number(
         "Probability better", "rate", "Probability that its value is above that of the control"
@@ -92,24 +102,32 @@ class Comparison(BaseModel):
 class Metric(BaseModel):
     """A metric of a variant."""
 
-    value: float | None = Field(description="Share of units that converted, or amount per unit; null without units")
+    value: float | None = Field(
+        description="Share of units that converted, or amount per unit; null without units"
+    )
     credible: ExperimentBounds | None = Field(description="Bayesian interval of the value")
     probability_best: float | None = number(
         "Probability best", "rate", "Probability that it is the highest of all variants"
     )
-    against_control: Comparison | None = Field(description="Null for the control itself, and without units")
+    against_control: Comparison | None = Field(
+        description="Null for the control itself, and without units"
+    )
 
 
 class VariantCounts(BaseModel):
     """A variant, its units and its metrics."""
 
     variant: str = Field(description="Its name", examples=["test"])
-    unit_count: int | None = number("Visitors", "count", "Visitors that were exposed to it, and count")
+    unit_count: int | None = number(
+        "Visitors", "count", "Visitors that were exposed to it, and count"
+    )
     expected_share: float = number("Expected share", "rate", "Share of units that was planned")
     converted_count: int | None = number(
         "Converted", "count", "Units with a goal event at or after their first exposure"
     )
-    open_count: int | None = number("Open", "count", "Units whose time for a goal is not over at the newest event")
+    open_count: int | None = number(
+        "Open", "count", "Units whose time for a goal is not over at the newest event"
+    )
     amount: float | None = Field(description="Sum of the amount; null where none is requested")
     conversion: Metric = Field(description="Share of units that converted")
     mean: Metric | None = Field(description="Amount per unit; null where none is requested")
@@ -121,14 +139,18 @@ class ExperimentSplit(BaseModel):
     chi_squared: float = Field(description="Pearson's statistic")
     p_value: float = Field(description="Probability of such a split by chance")
     threshold: float = Field(description="P-value below which the split is a mismatch")
-    is_mismatch: bool = Field(description="Whether the split is not the planned one: the differences may come from it")
+    is_mismatch: bool = Field(
+        description="Whether the split is not the planned one: the differences may come from it"
+    )
 
 
 class ExperimentAnswer(QuestionAnswer):
     """The result of an experiment."""
 
     total_count: int | None = Field(description="How many variants there are")
-    variants: list[VariantCounts] = Field(description="The control first, the others by name or as listed")
+    variants: list[VariantCounts] = Field(
+        description="The control first, the others by name or as listed"
+    )
     mixed_count: int | None = number("Saw several", "count", "Units exposed to several variants")
     sample_ratio: ExperimentSplit | None = Field(description="Null with fewer than two variants")
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
@@ -143,7 +165,9 @@ def compute(question: ExperimentQuestion, data: QuestionData) -> dict[str, Any]:
     # A goal can follow after the last day of exposures.
     events = data.events if question.within is None else data.all_events
     days = TrendRange.between(data.event_days, data.days)
-    return experiment_answer(data.con, events, question, (days.first, days.last), data.source.source_names)
+    return experiment_answer(
+        data.con, events, question, (days.first, days.last), data.source.source_names
+    )
 
 
 def experiment_answer(
@@ -168,10 +192,18 @@ def experiment_answer(
     counted = variant_counts(events, experiment, *days)
     rows = rows_of(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2))
     variants = _in_order(rows, experiment)
-    split = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
-    event_types = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
+    split = sample_ratio(
+        [variant.unit_count for variant in variants], _shares(variants, experiment)
+    )
+    event_types = [
+        part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type
+    ]
     return {
-        "definition": {**experiment.definition(), "first_date": str(days[0]), "last_date": str(days[1])},
+        "definition": {
+            **experiment.definition(),
+            "first_date": str(days[0]),
+            "last_date": str(days[1]),
+        },
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
         "sample_ratio": _ratio(split),
@@ -184,33 +216,45 @@ def experiment_answer(
 
 
 def _missing_properties(
-    con: SQLBackend, events: ir.Table, experiment: ExperimentQuestion, variants: Sequence[VariantSums]
+    con: SQLBackend,
+    events: ir.Table,
+    experiment: ExperimentQuestion,
+    variants: Sequence[VariantSums],
 ) -> list[str]:
     """Look for keys of `properties` that no event has, where the numbers suggest it."""
-    if any(variant.amount_sum if experiment.amount else variant.converted_count for variant in variants):
+    if any(
+        variant.amount_sum if experiment.amount else variant.converted_count for variant in variants
+    ):
         return []
     numbers = [experiment.amount] if experiment.amount else []
     return missing_property_warnings(con, events, experiment.columns, numbers)
 
 
-def _in_order(rows: Sequence[Mapping[str, Any]], experiment: ExperimentQuestion) -> list[VariantSums]:
+def _in_order(
+    rows: Sequence[Mapping[str, Any]], experiment: ExperimentQuestion
+) -> list[VariantSums]:
     """Return the variants, the control first, the others by name."""
-    result = {row["variant"]: VariantSums.from_row(row) for row in rows if row["variant"] is not None}
+    result = {
+        row["variant"]: VariantSums.from_row(row) for row in rows if row["variant"] is not None
+    }
     if len(result) > MAX_VARIANTS:
         raise DefinitionError(
-            f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is not a variant; name those to compare "
-            "as shares, such as control=50 and test=50."
+            f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is not a variant; "
+            "name those to compare as shares, such as control=50 and test=50."
         )
     names = [*(experiment.shares or sorted(result))]
     if names and experiment.control not in names:
         raise DefinitionError(
-            f"No unit was exposed to the control {experiment.control!r}; {did_you_mean(experiment.control, names)}."
+            f"No unit was exposed to the control {experiment.control!r}; "
+            f"{did_you_mean(experiment.control, names)}."
         )
     in_order = sorted(names, key=lambda name: name != experiment.control)
     return [result.get(name) or VariantSums(name) for name in in_order]
 
 
-def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
+def _described(
+    variants: Sequence[VariantSums], experiment: ExperimentQuestion
+) -> list[dict[str, Any]]:
     shares = _shares(variants, experiment)
     rates = _metric([_conversion(variant) for variant in variants], experiment)
     means = (
@@ -235,7 +279,9 @@ def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) 
 
 @dataclass(frozen=True)
 class _MetricEstimate:
-    """A metric of a variant: its sample, what is believed of it, and the greatest difference that there can be."""
+    """A metric of a variant: its sample, what is believed of it,
+    and the greatest difference that there can be.
+    """
 
     sample: Sample | None
     posterior: Posterior | None
@@ -243,8 +289,14 @@ class _MetricEstimate:
 
 
 def _conversion(variant: VariantSums) -> _MetricEstimate:
-    sample = Sample.from_successes(variant.converted_count, variant.unit_count) if variant.unit_count else None
-    return _MetricEstimate(sample, beta_posterior(variant.converted_count, variant.unit_count), most=1)
+    sample = (
+        Sample.from_successes(variant.converted_count, variant.unit_count)
+        if variant.unit_count
+        else None
+    )
+    return _MetricEstimate(
+        sample, beta_posterior(variant.converted_count, variant.unit_count), most=1
+    )
 
 
 def _amounts(variant: VariantSums) -> _MetricEstimate:
@@ -254,19 +306,31 @@ def _amounts(variant: VariantSums) -> _MetricEstimate:
     return _MetricEstimate(sample, posterior_of_mean(sample))
 
 
-def _metric(metrics: Sequence[_MetricEstimate], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
-    """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
+def _metric(
+    metrics: Sequence[_MetricEstimate], experiment: ExperimentQuestion
+) -> list[dict[str, Any]]:
+    """Return the value of a metric for each variant,
+    and how it compares with that of the first one, the control.
+    """
     believed = [metric.posterior for metric in metrics if metric.posterior]
-    best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
+    best = (
+        probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
+    )
     result = []
     for position, (metric, chance) in enumerate(zip(metrics, best, strict=True)):
         credible = (
-            credible_interval(metric.posterior, experiment.confidence) if metric.posterior and metric.sample else None
+            credible_interval(metric.posterior, experiment.confidence)
+            if metric.posterior and metric.sample
+            else None
         )
-        metric_values = {"value": _rounded(metric.sample.mean) if metric.sample else None, "credible": _ends(credible)}
+        metric_values = {
+            "value": _rounded(metric.sample.mean) if metric.sample else None,
+            "credible": _ends(credible),
+        }
         metric_values |= {"probability_best": _rounded(chance)}
         result.append(
-            metric_values | {"against_control": _compared(metrics[0], metric, experiment) if position else None}
+            metric_values
+            | {"against_control": _compared(metrics[0], metric, experiment) if position else None}
         )
     return result
 
@@ -278,7 +342,9 @@ def _compared(
         return None
     difference = other.sample.mean - control.sample.mean
     relative = difference / control.sample.mean if control.sample.mean else None
-    looks = sequential(control.sample, other.sample, experiment.confidence, experiment.planned_units)
+    looks = sequential(
+        control.sample, other.sample, experiment.confidence, experiment.planned_units
+    )
     credible, better = None, None
     if control.posterior and other.posterior:
         credible = credible_difference(control.posterior, other.posterior, experiment.confidence)
@@ -321,17 +387,25 @@ def _warnings(variants: Sequence[VariantSums], split: SampleRatio | None) -> lis
         return ["No unit was exposed to a variant on these days."]
     result = []
     if len(variants) == 1:
-        result.append(f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to compare.")
-    few = [f"{variant.variant} ({variant.unit_count})" for variant in variants if variant.unit_count < FEWEST_UNITS]
+        result.append(
+            f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to "
+            "compare."
+        )
+    few = [
+        f"{variant.variant} ({variant.unit_count})"
+        for variant in variants
+        if variant.unit_count < FEWEST_UNITS
+    ]
     if few:
         result.append(
-            f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
-            "those of `credible` for conversion only can be used."
+            f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are "
+            "too narrow then, and those of `credible` for conversion only can be used."
         )
     if split and split.is_mismatch:
         result.append(
-            f"The units are not split as planned (p = {split.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
-            "may come from the split; find out who is missing before you trust them."
+            f"The units are not split as planned (p = {split.p_value:.2g}, below "
+            f"{MISMATCH_BELOW}), so the differences may come from the split; find out who is "
+            "missing before you trust them."
         )
     return result
 
@@ -341,7 +415,10 @@ EXPERIMENT: Final = Kind(
     ExperimentQuestion,
     ExperimentAnswer,
     compute,
-    "Compare the variants of an experiment: conversion and mean by variant, and whether they differ",
+    (
+        "Compare the variants of an experiment: conversion and mean by variant, and whether they "
+        "differ"
+    ),
     lists=("variants",),
     without="nobody saw a variant",
 )

@@ -1,13 +1,14 @@
-"""Comparison of two variants: an interval that is valid however often one looks, and a Bayesian one.
+"""Comparison of two variants: an interval that is valid however often one looks,
+and a Bayesian one.
 
-- `sequential`: the asymptotic confidence sequence of I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas,
-  "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), equation 9,
-  arXiv:2103.06476, for the difference of two means.
-- `beta_posterior`: successes out of trials with a uniform prior. E. Miller, "Formulas for Bayesian A/B Testing",
-  evanmiller.org/bayesian-ab-testing.html, has the probability that one is better in closed form; integration gives the
-  same, for any number of variants and units.
-- `sample_ratio`: Pearson's chi-squared test of the number of units in each variant. A. Fabijan et al., "Diagnosing
-  Sample Ratio Mismatch in Online Controlled Experiments", KDD 2019.
+- `sequential`: the asymptotic confidence sequence of I. Waudby-Smith, D. Arbour, R. Sinha, E. H.
+  Kennedy and A. Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences",
+  Annals of Statistics 52 (2024), equation 9, arXiv:2103.06476, for the difference of two means.
+- `beta_posterior`: successes out of trials with a uniform prior. E. Miller, "Formulas for Bayesian
+  A/B Testing", evanmiller.org/bayesian-ab-testing.html, has the probability that one is better in
+  closed form; integration gives the same, for any number of variants and units.
+- `sample_ratio`: Pearson's chi-squared test of the number of units in each variant. A. Fabijan et
+  al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments", KDD 2019.
 """
 
 import math
@@ -19,7 +20,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc, betaincinv, betaln, chdtrc, ndtr, ndtri, roots_legendre, xlog1py, xlogy
+from scipy.special import (
+    betainc,
+    betaincinv,
+    betaln,
+    chdtrc,
+    ndtr,
+    ndtri,
+    roots_legendre,
+    xlog1py,
+    xlogy,
+)
 
 Floats = npt.NDArray[np.float64]
 MISMATCH_BELOW: Final = 0.001
@@ -57,29 +68,40 @@ class Sample:
 
     @classmethod
     def from_sums(cls, total: Fraction, square_total: Fraction, count: int) -> "Sample":
-        """Return the sample of a number from its sum and the sum of its squares; both exact, as they nearly cancel."""
+        """Return the sample of a number from its sum and the sum of its squares; both exact,
+        as they nearly cancel.
+        """
         spread = square_total - total * total / count
-        return cls(count, float(total / count), float(spread / (count - 1)) if count > 1 else math.nan)
+        return cls(
+            count, float(total / count), float(spread / (count - 1)) if count > 1 else math.nan
+        )
 
 
 @dataclass(frozen=True)
 class Sequential:
-    """The difference of two means, with intervals that are valid at every look, and the always-valid p-value."""
+    """The difference of two means, with intervals that are valid at every look,
+    and the always-valid p-value.
+    """
 
     difference: Interval
     relative: Interval | None
     p_value: float
 
 
-def sequential(control: Sample, other: Sample, confidence: float, planned_units: int) -> Sequential | None:
-    """Return the sequential comparison of two samples; None if nothing varies, so that nothing can be estimated.
+def sequential(
+    control: Sample, other: Sample, confidence: float, planned_units: int
+) -> Sequential | None:
+    """Return the sequential comparison of two samples; None if nothing varies,
+    so that nothing can be estimated.
 
-    The relative difference is by the delta method. For fewer than about 100 units the intervals are too narrow.
+    The relative difference is by the delta method. For fewer than about 100 units the intervals are
+    too narrow.
 
     Args:
         control: The control.
         other: The variant that is compared with it.
-        confidence: The share of experiments in which the interval holds the true difference at every look.
+        confidence: The share of experiments in which the interval holds the true difference at
+            every look.
         planned_units: The number of units at which the interval is narrowest.
     """
     own, base = other.variance / other.count, control.variance / control.count
@@ -110,13 +132,17 @@ def _rho_squared(alpha: float, planned_units: int) -> float:
 
 
 def _width(count: int, rho_squared: float, alpha: float) -> float:
-    """Return half the width of the interval, in standard errors of the difference; equation 9 of the paper."""
+    """Return half the width of the interval, in standard errors of the difference;
+    equation 9 of the paper.
+    """
     grown = count * rho_squared + 1
     return math.sqrt(2 * grown / (count * rho_squared) * math.log(math.sqrt(grown) / alpha))
 
 
 def _p_value(squared: float, grown: float) -> float:
-    """Return the smallest alpha whose interval leaves out zero, for a squared difference in standard errors."""
+    """Return the smallest alpha whose interval leaves out zero,
+    for a squared difference in standard errors.
+    """
     evidence = squared * grown / (2 * (grown + 1)) - math.log(grown + 1) / 2
     return min(1.0, math.exp(-evidence))
 
@@ -145,7 +171,11 @@ def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 
         result = np.exp(xlogy(a - 1, inside) + xlog1py(b - 1, -inside) - betaln(a, b))
         return np.where(inside == at, result, 0.0)
 
-    return Posterior(density, lambda at: betainc(a, b, np.clip(at, 0, 1)), lambda shares: betaincinv(a, b, shares))
+    return Posterior(
+        density,
+        lambda at: betainc(a, b, np.clip(at, 0, 1)),
+        lambda shares: betaincinv(a, b, shares),
+    )
 
 
 def normal_posterior(mean: float, deviation: float) -> Posterior:
@@ -155,7 +185,11 @@ def normal_posterior(mean: float, deviation: float) -> Posterior:
         scaled: Floats = np.exp(-(((at - mean) / deviation) ** 2) / 2)
         return scaled / (deviation * math.sqrt(math.tau))
 
-    return Posterior(density, lambda at: ndtr((at - mean) / deviation), lambda shares: mean + deviation * ndtri(shares))
+    return Posterior(
+        density,
+        lambda at: ndtr((at - mean) / deviation),
+        lambda shares: mean + deviation * ndtri(shares),
+    )
 
 
 def posterior_of_mean(sample: Sample) -> Posterior | None:
@@ -169,7 +203,13 @@ def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     at, weight = _grid([_edges(posterior) for posterior in posteriors])
     cdfs = [posterior.cdf(at) for posterior in posteriors]
     return [
-        float(np.sum(weight * posterior.density(at) * np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)))
+        float(
+            np.sum(
+                weight
+                * posterior.density(at)
+                * np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)
+            )
+        )
         for position, posterior in enumerate(posteriors)
     ]
 
@@ -187,7 +227,10 @@ def credible_difference(control: Posterior, other: Posterior, confidence: float)
 
     def at(share: float) -> float:
         value: float = brentq(
-            lambda difference: _difference_below(control, other, difference) - share, least, most, xtol=1e-15
+            lambda difference: _difference_below(control, other, difference) - share,
+            least,
+            most,
+            xtol=1e-15,
         )
         return value
 
@@ -216,7 +259,9 @@ def _grid(edges: Sequence[Floats]) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Pearson's chi-squared statistic of the split, and the probability of one at least as large by chance."""
+    """Pearson's chi-squared statistic of the split,
+    and the probability of one at least as large by chance.
+    """
 
     chi_squared: float
     p_value: float
@@ -228,10 +273,14 @@ class SampleRatio:
 
 
 def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> SampleRatio | None:
-    """Return whether the numbers of units fit their planned shares; None without units or with one variant only."""
+    """Return whether the numbers of units fit their planned shares;
+    None without units or with one variant only.
+    """
     total = sum(counts)
     if not total or len(counts) == 1:
         return None
     expected = [total * part / math.fsum(shares) for part in shares]
-    statistic = math.fsum((count - mean) ** 2 / mean for count, mean in zip(counts, expected, strict=True))
+    statistic = math.fsum(
+        (count - mean) ** 2 / mean for count, mean in zip(counts, expected, strict=True)
+    )
     return SampleRatio(statistic, float(chdtrc(len(counts) - 1, statistic)))

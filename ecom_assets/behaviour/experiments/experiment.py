@@ -18,23 +18,26 @@ from ecom_assets.core.tables.days import rows_between
 from ecom_assets.core.tables.portable import first_of_each
 
 PART: Final = "decimal(19, 6)"
-"""The type of the two parts of an amount: the square of a part fits into the 38 digits that engines have.
+"""The type of the two parts of an amount:
+the square of a part fits into the 38 digits that engines have.
 
 DuckDB multiplies decimals of 18 digits or fewer in 64 bits, which are too few.
 """
 BILLION: Final = 1_000_000_000
 
 
-def variant_counts(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
+def variant_counts(
+    events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
+) -> ir.Table:
     """Return the counts of each variant.
 
-    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal event follows at the
-    same time or later.
+    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal
+    event follows at the same time or later.
 
-    Columns: `variant`; `unit_count`; `mixed_count`, units exposed to several variants, which are not among the units
-    unless they count for the first; `converted_count`; `open_count`, units whose time for a goal is not over at the
-    newest event; `amount_sum` over units, and the columns of `square_sum`. Units that are left out have the variant
-    null.
+    Columns: `variant`; `unit_count`; `mixed_count`, units exposed to several variants, which are
+    not among the units unless they count for the first; `converted_count`; `open_count`, units
+    whose time for a goal is not over at the newest event; `amount_sum` over units, and the columns
+    of `square_sum`. Units that are left out have the variant null.
 
     Args:
         events: Rows of `CleanEvents`, also of days after the last one if `within` is given.
@@ -47,7 +50,9 @@ def variant_counts(events: ir.Table, experiment: ExperimentQuestion, first: date
     """
     units = _outcomes(events, experiment, first, last)
     is_out = (units.is_mixed == 1) & ibis.literal(experiment.multiple != "first")
-    units = units.mutate(variant=is_out.ifelse(ibis.null("string"), units.variant), is_counted=is_out.ifelse(0, 1))
+    units = units.mutate(
+        variant=is_out.ifelse(ibis.null("string"), units.variant), is_counted=is_out.ifelse(0, 1)
+    )
     return units.group_by("variant").agg(
         unit_count=units.is_counted.sum(),
         mixed_count=units.is_mixed.sum(),
@@ -59,8 +64,12 @@ def variant_counts(events: ir.Table, experiment: ExperimentQuestion, first: date
 
 
 def _square_sums(amount: ir.DecimalValue) -> dict[str, ir.DecimalScalar]:
-    """Return the columns of `square_sum`: the products of the billions in each amount and of the rest, added up."""
-    billions = (amount.cast("float64") / BILLION).cast("int64").cast(PART)  # rounded or cut, the rest has what is left
+    """Return the columns of `square_sum`:
+    the products of the billions in each amount and of the rest, added up.
+    """
+    billions = (
+        (amount.cast("float64") / BILLION).cast("int64").cast(PART)
+    )  # rounded or cut, the rest has what is left
     rest = (amount - (billions * BILLION).cast(EXACT)).cast(PART)
     return {
         "billions_square_sum": (billions * billions).cast(EXACT).sum(),
@@ -70,18 +79,28 @@ def _square_sums(amount: ir.DecimalValue) -> dict[str, ir.DecimalScalar]:
 
 
 def square_sum(counts: Mapping[str, Any]) -> Fraction:
-    """Return the exact sum of the squares of amounts, whatever their size, from a row of `variant_counts`."""
+    """Return the exact sum of the squares of amounts, whatever their size,
+    from a row of `variant_counts`.
+    """
     names = ("billions_square_sum", "billions_rest_sum", "rest_square_sum")
     billions, cross_terms, rest = (Fraction(Decimal(counts[name])) for name in names)
     return billions * BILLION**2 + 2 * cross_terms * BILLION + rest
 
 
-def _outcomes(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
-    """Return a row per exposed unit: `variant`, and whether it saw several, converted, and may still convert."""
+def _outcomes(
+    events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
+) -> ir.Table:
+    """Return a row per exposed unit: `variant`, and whether it saw several, converted,
+    and may still convert.
+    """
     exposed = _first_exposures(events, experiment, first, last)
     goals = rows_between(events, "event_date", (first, last if experiment.within is None else None))
     goals = goals.filter(experiment.goal.filter.matches(goals), holds(goals, experiment.where))
-    amount = exact_number_of(goals, experiment.amount) if experiment.amount else ibis.literal(0).cast(EXACT)
+    amount = (
+        exact_number_of(goals, experiment.amount)
+        if experiment.amount
+        else ibis.literal(0).cast(EXACT)
+    )
     after = goals.select("visitor_id", "event_at", amount=amount).join(
         exposed.select("visitor_id", "exposed_at"), "visitor_id"
     )
@@ -104,20 +123,33 @@ def _outcomes(events: ir.Table, experiment: ExperimentQuestion, first: date, las
     )
 
 
-def _first_exposures(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
-    """Return each exposed visitor's variant, time of first exposure, and whether there were several variants."""
+def _first_exposures(
+    events: ir.Table, experiment: ExperimentQuestion, first: date, last: date
+) -> ir.Table:
+    """Return each exposed visitor's variant, time of first exposure,
+    and whether there were several variants.
+    """
     events = rows_between(events, "event_date", (first, last))
-    rows = events.filter(experiment.exposure.filter.matches(events), holds(events, experiment.where))
-    rows = rows.select("visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant))
+    rows = events.filter(
+        experiment.exposure.filter.matches(events), holds(events, experiment.where)
+    )
+    rows = rows.select(
+        "visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant)
+    )
     if experiment.shares:
         rows = rows.filter(rows.variant.isin([*experiment.shares]))
     is_mixed = (rows.variant.min() != rows.variant.max()).ifelse(1, 0)
     exposed_at = rows.event_at.min(where=rows.variant.notnull())
-    units = rows.group_by("visitor_id").agg(exposed_at=exposed_at, is_mixed=is_mixed, variant=rows.variant.min())
+    units = rows.group_by("visitor_id").agg(
+        exposed_at=exposed_at, is_mixed=is_mixed, variant=rows.variant.min()
+    )
     # Not before, because then engines would look for the variant twice in each event.
     units = units.filter(units.variant.notnull())
     if experiment.multiple == "exclude":
         return units
-    # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
-    firsts = first_of_each(rows.filter(rows.variant.notnull()), "visitor_id", ["event_at", "event_id"])
+    # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of
+    # rows.
+    firsts = first_of_each(
+        rows.filter(rows.variant.notnull()), "visitor_id", ["event_at", "event_id"]
+    )
     return units.drop("variant").join(firsts.select("visitor_id", "variant"), "visitor_id")

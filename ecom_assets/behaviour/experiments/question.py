@@ -32,10 +32,13 @@ MIN_VARIANTS: Final = 2
 MAX_VARIANTS: Final = 20
 MIN_SHARE: Final = 0.000_001
 MAX_SHARE: Final = 1_000_000_000
-"""The bounds of a planned share: greater or smaller ones leave the range of numbers when they are added or divided."""
+"""The bounds of a planned share:
+greater or smaller ones leave the range of numbers when they are added or divided.
+"""
 MAX_WITHIN_S: Final = 100 * 366 * 86_400
 SEVERAL: Final = Choices(
-    "treatment of those who saw several variants", {"exclude": "are left out", "first": "count for the first"}
+    "treatment of those who saw several variants",
+    {"exclude": "are left out", "first": "count for the first"},
 )
 
 
@@ -53,7 +56,11 @@ class Events(QuestionPart):
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given, without an event type that any event has."""
-        return {name: value for name, value in options.items() if (name, value) != ("event_type", ANYTHING)}
+        return {
+            name: value
+            for name, value in options.items()
+            if (name, value) != ("event_type", ANYTHING)
+        }
 
     @property
     def filter(self) -> EventFilter:
@@ -67,11 +74,18 @@ class Goal(Events):
     CALLED: ClassVar[str] = "the goal of an experiment"
 
     event_type: Annotated[Name | None, EVENT_TYPE] = field(
-        None, "Goal", "Event type that counts as success, such as purchase; default anything", examples=["purchase"],
-        group="what", hint="purchase", suggests="types",
-    )  # fmt: skip
+        None,
+        "Goal",
+        "Event type that counts as success, such as purchase; default anything",
+        examples=["purchase"],
+        group="what",
+        hint="purchase",
+        suggests="types",
+    )
     where: Conditions = where_field(
-        "Goals where", "What must hold of a goal event, such as `cart_amount > 20`", hint="cart_amount > 20"
+        "Goals where",
+        "What must hold of a goal event, such as `cart_amount > 20`",
+        hint="cart_amount > 20",
     )
 
 
@@ -81,13 +95,19 @@ class Exposure(Events):
     CALLED: ClassVar[str] = "the exposure of an experiment"
 
     event_type: Annotated[Name | None, EVENT_TYPE] = field(
-        None, "Exposed by", "Event type that names the variant; any event that has one if not given",
-        examples=["page_view"], group="what", hint="any event that has one", suggests="types",
-    )  # fmt: skip
+        None,
+        "Exposed by",
+        "Event type that names the variant; any event that has one if not given",
+        examples=["page_view"],
+        group="what",
+        hint="any event that has one",
+        suggests="types",
+    )
     where: Conditions = where_field(
-        "Exposures where", "What must hold of an exposure, such as `properties.experiment = checkout`",
+        "Exposures where",
+        "What must hold of an exposure, such as `properties.experiment = checkout`",
         hint="properties.experiment = checkout",
-    )  # fmt: skip
+    )
 
 
 def shares_of(raw: object) -> object:
@@ -109,7 +129,8 @@ def shares_of(raw: object) -> object:
             name = ""
         if not name.strip() or name.strip() in result:
             raise DefinitionError(
-                f"The share {text!r} is not understood; write VARIANT=NUMBER once each, as in control=50."
+                f"The share {text!r} is not understood; write VARIANT=NUMBER once each, as in "
+                "control=50."
             )
         result[name.strip()] = part
     return result
@@ -119,56 +140,101 @@ Shares = Annotated[dict[Name, Share], Field(max_length=MAX_VARIANTS), BeforeVali
 
 
 class ExperimentQuestion(Question):
-    """The definition of an experiment; see docs/metrics/experiments.md. The days are those of exposures."""
+    """The definition of an experiment;
+    see docs/metrics/experiments.md. The days are those of exposures.
+    """
 
     CALLED: ClassVar[str] = "an experiment"
     TITLES: ClassVar = {"what": "Variants"}
     WITHOUT: ClassVar = frozenset({"compare"})
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"variant": "properties.variant", "goal": "purchase", "within": "7d"}]}
+        json_schema_extra={
+            "examples": [{"variant": "properties.variant", "goal": "purchase", "within": "7d"}]
+        }
     )
 
     variant: Annotated[Name, column("The variant of an experiment", check_column)] = field(
-        ..., "Variant in", "Column or properties.key that names the variant, such as properties.variant",
-        examples=["properties.variant"], group="what", hint="properties.variant", suggests="columns",
-    )  # fmt: skip
-    goal: Goal = field(..., "Goal", "Events that count as success", examples=["purchase"], only=("event_type", "where"))
+        ...,
+        "Variant in",
+        "Column or properties.key that names the variant, such as properties.variant",
+        examples=["properties.variant"],
+        group="what",
+        hint="properties.variant",
+        suggests="columns",
+    )
+    goal: Goal = field(
+        ...,
+        "Goal",
+        "Events that count as success",
+        examples=["purchase"],
+        only=("event_type", "where"),
+    )
     exposure: Exposure = field(
-        ANYTHING, "Exposed by", "Events that name the variant; default any that has one", only=("event_type", "where")
+        ANYTHING,
+        "Exposed by",
+        "Events that name the variant; default any that has one",
+        only=("event_type", "where"),
     )
     control: Name = field(
-        "control", "Control", "Variant with which the others are compared", group="what", hint="control"
+        "control",
+        "Control",
+        "Variant with which the others are compared",
+        group="what",
+        hint="control",
     )
     within: Duration | None = field(
-        None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
-        examples=["7d"], group="what", hint="to the last day", suggests="durations",
-    )  # fmt: skip
+        None,
+        "Within",
+        f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
+        examples=["7d"],
+        group="what",
+        hint="to the last day",
+        suggests="durations",
+    )
     amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
-        None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",
-        examples=["cart_amount"], group="what", hint="cart_amount", suggests="numbers",
-    )  # fmt: skip
+        None,
+        "Also compare mean of",
+        "Number column of goals whose mean per unit is compared too",
+        examples=["cart_amount"],
+        group="what",
+        hint="cart_amount",
+        suggests="numbers",
+    )
     shares: Shares | None = field(
-        None, "Planned shares",
+        None,
+        "Planned shares",
         "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
-        option="--share", group="counting", hint="control=50, test=50", parts=commas,
+        option="--share",
+        group="counting",
+        hint="control=50, test=50",
+        parts=commas,
         examples=[{"control": 50, "test": 50}],
-    )  # fmt: skip
+    )
     multiple: Annotated[str, SEVERAL] = field(
-        "exclude", "Who saw several", "Whether units that saw several variants are left out, or count for "
-        "the first", group="counting",
-    )  # fmt: skip
+        "exclude",
+        "Who saw several",
+        "Whether units that saw several variants are left out, or count for the first",
+        group="counting",
+    )
     where: Conditions = where_field()
     confidence: Share = confidence_field()
     planned_units: Count = field(
-        5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
-        le=1_000_000_000, hint="5000", group="counting",
-    )  # fmt: skip
+        5_000,
+        "Planned visitors",
+        "Units at which the sequential interval is narrowest",
+        ge=1,
+        le=1_000_000_000,
+        hint="5000",
+        group="counting",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse shares without the control, and a time that is too long."""
         if self.within is not None and not 1 <= self.within <= MAX_WITHIN_S:
-            raise DefinitionError(f"`within` of an experiment is 1 s to 100 years; got {self.within} s.")
+            raise DefinitionError(
+                f"`within` of an experiment is 1 s to 100 years; got {self.within} s."
+            )
         if self.shares:
             self._check_shares(self.shares)
         return self
@@ -176,16 +242,19 @@ class ExperimentQuestion(Question):
     def _check_shares(self, shares: Mapping[str, float]) -> None:
         if not MIN_VARIANTS <= len(shares) <= MAX_VARIANTS:
             raise DefinitionError(
-                f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(shares)}; list their shares."
+                f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(shares)}; "
+                "list their shares."
             )
         for name, share in shares.items():
             if not MIN_SHARE <= share <= MAX_SHARE:
                 raise DefinitionError(
-                    f"The share of the variant {name!r} cannot be {share}; give a number above 0, of at least "
-                    f"{MIN_SHARE:f} and at most {MAX_SHARE:,}."
+                    f"The share of the variant {name!r} cannot be {share}; give a number above 0, "
+                    f"of at least {MIN_SHARE:f} and at most {MAX_SHARE:,}."
                 )
         if self.control not in shares:
-            raise DefinitionError(f"The control {self.control!r} has no share; {did_you_mean(self.control, shares)}.")
+            raise DefinitionError(
+                f"The control {self.control!r} has no share; {did_you_mean(self.control, shares)}."
+            )
 
     @property
     def columns(self) -> list[str]:

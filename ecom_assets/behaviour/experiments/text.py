@@ -8,17 +8,30 @@ from ecom_assets.core.tables.formats import BAR_WIDTH, UNKNOWN, bar, duration, p
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """Return a line per variant and metric, how each compares with the control, and whether the split is as planned."""
+    """Return a line per variant and metric, how each compares with the control,
+    and whether the split is as planned.
+    """
     variants, definition = answer["variants"], answer["definition"]
-    within = f" within {duration(int(definition['within'][:-1]))} of the exposure" if definition["within"] else ""
+    within = (
+        f" within {duration(int(definition['within'][:-1]))} of the exposure"
+        if definition["within"]
+        else ""
+    )
     goal = definition["goal"]["event_type"] or "any event"
     result = [
-        f"{goal}{within} by {definition['variant']}, exposed {definition['first_date']} to {definition['last_date']}"
+        (
+            f"{goal}{within} by {definition['variant']}, exposed {definition['first_date']} to "
+            f"{definition['last_date']}"
+        )
     ]
     result += _metric_lines(variants, "conversion", definition, _SHARE)
     if definition["amount"]:
         form = f",.{digits_of(answer['currency'] or '')}f"
-        result += ["", f"{definition['amount']} per unit", *_metric_lines(variants, "mean", definition, form)]
+        result += [
+            "",
+            f"{definition['amount']} per unit",
+            *_metric_lines(variants, "mean", definition, form),
+        ]
     return [*result, *_notes(answer)]
 
 
@@ -26,13 +39,19 @@ _SHARE: Final = ".2%"
 """The format of a share; that of an amount has the digits of its currency."""
 
 
-def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any], form: str) -> list[str]:
+def _metric_lines(
+    variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any], form: str
+) -> list[str]:
     width = max((len(variant["variant"]) for variant in variants), default=0)
     largest = max((abs(variant[metric]["value"] or 0) for variant in variants), default=0) or 1
     lines = []
     for variant in variants:
         value, chance = variant[metric]["value"], variant[metric]["probability_best"]
-        parts = [f"{variant['converted_count']:,} of {variant['unit_count']:,}"] if metric == "conversion" else []
+        parts = (
+            [f"{variant['converted_count']:,} of {variant['unit_count']:,}"]
+            if metric == "conversion"
+            else []
+        )
         parts += [] if chance is None else [f"best {percent(chance)}"]
         shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, form):>9}  {', '.join(parts)}"
         lines.append(f"  {variant['variant']:{width}} {shown}".rstrip())
@@ -42,7 +61,9 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dic
     return lines
 
 
-def _comparison(variant: str, compared: dict[str, Any], question: dict[str, Any], form: str) -> list[str]:
+def _comparison(
+    variant: str, compared: dict[str, Any], question: dict[str, Any], form: str
+) -> list[str]:
     relative = compared["relative_difference"]
     share = "" if relative is None else f" ({relative:+.1%})"
     difference = _value(compared["difference"], f"+{form}")
@@ -53,7 +74,10 @@ def _comparison(variant: str, compared: dict[str, Any], question: dict[str, Any]
         lines.append(f"    sequential interval {level}: {ends}, p {compared['p_value']:.2g}")
     if compared["credible"]:
         ends = _ends(compared["credible"], form)
-        lines.append(f"    credible interval {level}: {ends}, better with {percent(compared['probability_better'])}")
+        lines.append(
+            f"    credible interval {level}: {ends}, better with "
+            f"{percent(compared['probability_better'])}"
+        )
     return lines
 
 
@@ -70,7 +94,9 @@ def _notes(answer: dict[str, Any]) -> list[str]:
     lines, definition = [""], answer["definition"]
     if ratio := answer["sample_ratio"]:
         planned = "NOT as planned" if ratio["is_mismatch"] else "as planned"
-        lines.append(f"Split: {planned} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})")
+        lines.append(
+            f"Split: {planned} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})"
+        )
     if answer["mixed_count"]:
         handling = "counted for the first" if definition["multiple"] == "first" else "left out"
         lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {handling}")

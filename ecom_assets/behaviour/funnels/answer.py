@@ -1,4 +1,6 @@
-"""Answers to custom funnels: the steps, and what else is asked for, by the kernel where it can count them."""
+"""Answers to custom funnels: the steps, and what else is asked for,
+by the kernel where it can count them.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,7 +14,11 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
+from ecom_assets.behaviour.events.missing import (
+    SourceNames,
+    missing_property_warnings,
+    missing_type_warnings,
+)
 from ecom_assets.behaviour.funnels import report
 from ecom_assets.behaviour.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.behaviour.funnels.definition import UNIT, Funnel
@@ -65,7 +71,9 @@ class FunnelStepAnswer(BaseModel):
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
     optional: bool | None = Field(
-        None, exclude_if=lambda value: value is None, description="True for a step that need not be taken; else absent"
+        None,
+        exclude_if=lambda value: value is None,
+        description="True for a step that need not be taken; else absent",
     )
     count: int | None = number("Count", "count", "Units that got there")
     conversion_from_start: float | None = number("Of step 1", "rate", "Share of those at step 1")
@@ -75,12 +83,18 @@ class FunnelStepAnswer(BaseModel):
     median_s_from_previous: float | None = number(
         "Median time since", "seconds", "Median of the seconds since the step before"
     )
-    p90_s_from_previous: float | None = number("90th percentile", "seconds", "90th percentile of these")
+    p90_s_from_previous: float | None = number(
+        "90th percentile", "seconds", "90th percentile of these"
+    )
     median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
     p90_s_from_start: float | None = Field(description="90th percentile of these")
-    average_s_from_previous: float | None = Field(description="Mean of the seconds since the step before")
+    average_s_from_previous: float | None = Field(
+        description="Mean of the seconds since the step before"
+    )
     average_s_from_start: float | None = Field(description="Mean of the seconds since step 1")
-    histogram_from_previous: list[FunnelBar] = Field(description="How long it took since the step before")
+    histogram_from_previous: list[FunnelBar] = Field(
+        description="How long it took since the step before"
+    )
 
 
 class FunnelPart(BaseModel):
@@ -97,7 +111,9 @@ class CohortOfEntry(BaseModel):
     start: str = Field(description="When the period begins", examples=["2026-03-02"])
     complete: bool = Field(description="Whether the window of every entry is over in the data")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
-    breakdown: list[FunnelPart] | None = Field(None, description="By value, where `by` is requested, too")
+    breakdown: list[FunnelPart] | None = Field(
+        None, description="By value, where `by` is requested, too"
+    )
 
 
 class ConversionTimes(BaseModel):
@@ -120,10 +136,16 @@ class FunnelAnswer(QuestionAnswer):
         description="How many values the breakdown has, or with `over` how many cohorts there are"
     )
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
-    entries: Entered | None = Field(None, description="Days of entry, where they or cohorts are requested")
+    entries: Entered | None = Field(
+        None, description="Days of entry, where they or cohorts are requested"
+    )
     cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
-    time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
-    session_rule: str | None = Field(None, description="When a session ends, for a funnel per session; else null")
+    time_to_convert: ConversionTimes | None = Field(
+        None, description="Between two steps, where it is requested"
+    )
+    session_rule: str | None = Field(
+        None, description="When a session ends, for a funnel per session; else null"
+    )
 
 
 class AtStep(BaseModel):
@@ -143,8 +165,12 @@ class WhoAnswer(QuestionAnswer):
     who: list[AtStep] = Field(description="By visitor")
 
 
-def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
-    """Return the kernel's times; None if it cannot count this funnel, or cannot run in this engine."""
+def fast_times(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]
+) -> StepTimes | None:
+    """Return the kernel's times; None if it cannot count this funnel,
+    or cannot run in this engine.
+    """
     if not has_kernels(con) or not can_count(funnel):
         return None
     flagged, plain = with_flags(events, funnel)
@@ -152,7 +178,9 @@ def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence
 
 
 MOST_COMPILED_STEPS: Final = 16
-"""Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
+"""Steps of a funnel that the kernel does not count: the statement grows with their square,
+and has to be planned.
+"""
 
 
 COMPILED: Final = "A funnel with a breakdown, exclusions, cohorts, times or this order has at most"
@@ -160,15 +188,19 @@ LISTED: Final = "The visitors at a step are listed for funnels of at most"
 
 
 def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str = COMPILED) -> None:
-    """Refuse a funnel that an engine which others use too would plan for too long: one that the kernel does not count.
+    """Refuse a funnel that an engine which others use too would plan for too long:
+    one that the kernel does not count.
 
     Raises:
-        QuestionTooLargeError: It has too many steps; `limited` says which funnels may not, and `instead` what to do.
+        QuestionTooLargeError: It has too many steps; `limited` says which funnels may not, and
+            `instead` what to do.
     """
     is_plain = funnel.by is None and funnel.over is None and funnel.time_to_convert is None
     is_counted = source.has_kernel and limited == COMPILED and is_plain and can_count(funnel)
     if source.is_bounded and not is_counted and len(funnel.steps) > MOST_COMPILED_STEPS:
-        raise QuestionTooLargeError(f"{limited} {MOST_COMPILED_STEPS} steps here, not {len(funnel.steps)}; {instead}.")
+        raise QuestionTooLargeError(
+            f"{limited} {MOST_COMPILED_STEPS} steps here, not {len(funnel.steps)}; {instead}."
+        )
 
 
 Keep = Callable[[ir.Table], object]
@@ -186,7 +218,8 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     source_names: SourceNames | None = None,
     limits: EntryLimits = ALL_DAYS,
 ) -> dict[str, Any]:
-    """Return the definition, the number of units and their times at each step, what else is asked for, and warnings.
+    """Return the definition, the number of units and their times at each step,
+    what else is asked for, and warnings.
 
     Args:
         con: The engine in which the events are.
@@ -211,20 +244,33 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         "steps": report.step_answers(funnel, numbers),
         **parts,
         **({"entries": entries.as_json(funnel)} if entries else {}),
-        **({"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []} if funnel.over else {}),
+        **(
+            {"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []}
+            if funnel.over
+            else {}
+        ),
         "warnings": _missing(counts, funnel, numbers, source_names),
     }
 
 
-def _missing(counted: "_Counted", funnel: Funnel, numbers: Rows, source_names: SourceNames | None) -> list[str]:
+def _missing(
+    counted: "_Counted", funnel: Funnel, numbers: Rows, source_names: SourceNames | None
+) -> list[str]:
     con, events = counted.con, counted.events
-    of_types = missing_type_warnings(con, events, report.types_in_doubt(funnel, numbers), source_names)
-    return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
+    of_types = missing_type_warnings(
+        con, events, report.types_in_doubt(funnel, numbers), source_names
+    )
+    return [
+        *of_types,
+        *missing_property_warnings(con, events, funnel.columns, funnel.number_columns),
+    ]
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """What is counted where: the funnel and the events as `with_firsts` returns them, and the columns of the unit."""
+    """What is counted where: the funnel and the events as `with_firsts` returns them,
+    and the columns of the unit.
+    """
 
     con: SQLBackend
     events: ir.Table
@@ -232,10 +278,17 @@ class _Counted:
     unit: list[str]
 
 
-def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule, entries: Entries | None) -> _Counted:
+def _counted(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule, entries: Entries | None
+) -> _Counted:
     events, unit = funnel_events(events, funnel, rule)
     events, funnel = with_firsts(events, funnel)
-    return _Counted(con, events, with_bins(events, funnel, (entries.first, entries.last) if entries else None), unit)
+    return _Counted(
+        con,
+        events,
+        with_bins(events, funnel, (entries.first, entries.last) if entries else None),
+        unit,
+    )
 
 
 def _entries(events: ir.Table, limits: EntryLimits) -> Entries | None:
@@ -247,36 +300,56 @@ def _entries(events: ir.Table, limits: EntryLimits) -> Entries | None:
     return Entries.from_limits((row["first"], row["last"]), row["newest_at"], limits)
 
 
-def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort]) -> list[StepTimes] | None:
-    """Return the kernel's times of all entries, then of each cohort; None if the kernel cannot count them."""
+def _times_by_entry(
+    counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort]
+) -> list[StepTimes] | None:
+    """Return the kernel's times of all entries, then of each cohort;
+    None if the kernel cannot count them.
+    """
     con, funnel = counted.con, counted.funnel
     if not cohorts or funnel.by or not has_kernels(con) or not can_count(funnel):
         return None
     flagged, plain = with_flags(counted.events, funnel)
-    return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))
+    return times_of_periods(
+        con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts)
+    )
 
 
 def _cohorts(
-    counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort], fast: Sequence[StepTimes] | None
+    counted: _Counted,
+    entries: Entries,
+    cohorts: Sequence[EntryCohort],
+    fast: Sequence[StepTimes] | None,
 ) -> Rows:
-    """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
+    """Return the funnel of each period of entry, in order;
+    `fast` is what `_times_by_entry` returns.
+    """
     funnel, unit, optional = counted.funnel, counted.unit, counted.funnel.optional_steps
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
-        by_key = {cohort.key: report.step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
+        by_key = {
+            cohort.key: report.step_rows(times)
+            for cohort, times in zip(cohorts, fast[1:], strict=True)
+        }
     else:
-        chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
+        chains = funnel_chains(
+            by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT]
+        )
         with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
             by_key = _by_cohort(rows_of(report.step_numbers(result, [COHORT], optional)))
             if funnel.by:
-                by_label = _by_cohort(rows_of(report.step_numbers(result, [COHORT, "label"], optional)))
+                by_label = _by_cohort(
+                    rows_of(report.step_numbers(result, [COHORT, "label"], optional))
+                )
     return [
         {
             "start": cohort.start,
             "complete": entries.are_complete(funnel, cohort.end),
             "steps": report.step_answers(funnel, by_key.get(cohort.key, ())),
-            **({"breakdown": _breakdown(funnel, by_label.get(cohort.key, []))} if funnel.by else {}),
+            **(
+                {"breakdown": _breakdown(funnel, by_label.get(cohort.key, []))} if funnel.by else {}
+            ),
         }
         for cohort in cohorts
     ]
@@ -286,16 +359,31 @@ def _by_cohort(rows: Rows) -> dict[object, Rows]:
     return report.grouped(rows, lambda row: key_of(row[COHORT]))
 
 
-def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
-    """Return a row per step, and the breakdown and times; call `keep` with the list of who is at each step."""
+def _numbers(
+    counted: _Counted, keep: Keep | None, fast: StepTimes | None
+) -> tuple[Rows, dict[str, Any]]:
+    """Return a row per step, and the breakdown and times;
+    call `keep` with the list of who is at each step.
+    """
     con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
     times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
-    converted = report.counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
+    converted = (
+        report.counted_times(times, funnel.time_to_convert)
+        if times and funnel.time_to_convert
+        else None
+    )
     if times and (converted or not funnel.time_to_convert):
-        return report.step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
+        return report.step_rows(times), {
+            "breakdown": [],
+            **({"time_to_convert": converted} if converted else {}),
+        }
     chains = funnel_chains(events, funnel, unit)
     with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = rows_of(report.step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
+        by_label = (
+            rows_of(report.step_numbers(result, ["label"], funnel.optional_steps))
+            if funnel.by
+            else []
+        )
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
             parts["time_to_convert"] = report.conversion_times(result, funnel.time_to_convert)
@@ -305,7 +393,9 @@ def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tu
         return rows_of(report.step_numbers(result, (), funnel.optional_steps)), parts
 
 
-def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
+def funnel_events(
+    events: ir.Table, funnel: Funnel, rule: SessionRule
+) -> tuple[ir.Table, list[str]]:
     """Return clean events with the columns that a funnel may name, and the columns of its unit.
 
     `session_id` and `cart_value` are added: a definition names these columns as received files do.
@@ -315,16 +405,27 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
         return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
     if funnel.per != "session":
         return events, [funnel.unit_column]
-    return session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at"), [*SESSION]
+    return session_events(events, rule, by_day=False).rename(
+        session_started_at="fragment_started_at"
+    ), [*SESSION]
 
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
-    """Return the steps for each value of `by`, the most frequent value first, or bins in order; "Other" last."""
+    """Return the steps for each value of `by`, the most frequent value first,
+    or bins in order; "Other" last.
+    """
     by_label: dict[str, Rows] = report.grouped(rows, itemgetter("label"))
-    sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
+    sizes = {
+        label: sum(row["count"] for row in result if row["step"] == 1)
+        for label, result in by_label.items()
+    }
     labels = sorted(by_label, key=lambda label: (label == report.OTHER, -sizes[label], label))
     return [
-        {"value": " / ".join(values), "values": values, "steps": report.step_answers(funnel, by_label[label])}
+        {
+            "value": " / ".join(values),
+            "values": values,
+            "steps": report.step_answers(funnel, by_label[label]),
+        }
         for label in in_order(funnel.by_columns, labels)
         for values in [_values(funnel, label)]
     ]
@@ -339,7 +440,9 @@ def _values(funnel: Funnel, label: str) -> list[str]:
 
 @dataclass(frozen=True)
 class StepList:
-    """The list of units at a step: at most `limit`, with `only_stopped` those who did not take the next step."""
+    """The list of units at a step: at most `limit`,
+    with `only_stopped` those who did not take the next step.
+    """
 
     step: int
     limit: int
@@ -354,7 +457,11 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
             following = next((n for n in funnel.required_steps if n > listed.step), None)
-            rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
+            rows = (
+                rows
+                if following is None
+                else rows.anti_join(chains.filter(chains.step == following), keys)
+            )
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = values["total_count"] = count_of(rows)
         values["who"] = rows_of(rows.select(*names).order_by(keys).limit(listed.limit))
@@ -371,15 +478,23 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
     """
     check_size(question, data.source, "ask for fewer, or use `ecom funnel --who`", LISTED)
     if listed.step > len(question.steps):
-        raise DefinitionError(f"Step {listed.step} is not one of the {len(question.steps)} steps; give one of them.")
+        raise DefinitionError(
+            f"Step {listed.step} is not one of the {len(question.steps)} steps; give one of them."
+        )
     if question.per not in {"user", "session"}:
         raise DefinitionError(
-            "The visitors at a step are listed per user or session, not for totals or properties; set per."
+            "The visitors at a step are listed per user or session, not for totals or properties; "
+            "set per."
         )
     values: dict[str, Any] = {}
     answer = _answer(question, data, _listed_by(question, listed, values))
     # The days of entry are no field of this answer: by them it is known whether its numbers are.
-    return {"definition": answer["definition"], "step": listed.step, **values, "entries": answer["entries"]}
+    return {
+        "definition": answer["definition"],
+        "step": listed.step,
+        **values,
+        "entries": answer["entries"],
+    }
 
 
 def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
@@ -400,7 +515,11 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
     rule = known_session_rule(session_rule, data.source) if question.per == "session" else None
     # The days are fixed by all events, because those of a visitor segment may end earlier.
     newest = data.opened.known.last if data.segment else None
-    first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
+    first, last, count = (
+        (*entered.within(newest), None)
+        if newest
+        else (entered.first, entered.last, entered.day_count)
+    )
     limits = EntryLimits(first, last, count, data.opened.timezone)
     result = funnel_answer(
         data.con,
@@ -415,12 +534,23 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
     return result | {"entries": entries, "session_rule": rule}
 
 
-def _entries_of_nobody(question: FunnelQuestion, data: QuestionData, limits: EntryLimits) -> dict[str, Any] | None:
-    """Return the days of entry that are asked for, where the visitor segment has no event to take them from."""
+def _entries_of_nobody(
+    question: FunnelQuestion, data: QuestionData, limits: EntryLimits
+) -> dict[str, Any] | None:
+    """Return the days of entry that are asked for,
+    where the visitor segment has no event to take them from.
+    """
     known_days, newest_at = data.opened.known, data.opened.newest_at
-    if not limits.is_given or known_days.first is None or known_days.last is None or newest_at is None:
+    if (
+        not limits.is_given
+        or known_days.first is None
+        or known_days.last is None
+        or newest_at is None
+    ):
         return None
-    return Entries.from_limits((known_days.first, known_days.last), newest_at, limits).as_json(question)
+    return Entries.from_limits((known_days.first, known_days.last), newest_at, limits).as_json(
+        question
+    )
 
 
 FUNNEL: Final = Kind(
@@ -436,4 +566,11 @@ FUNNEL: Final = Kind(
 
 def who_is_at(listed: StepList) -> Kind[FunnelQuestion, WhoAnswer]:
     """Return the question who is at a step of a funnel."""
-    return Kind("funnel", FunnelQuestion, WhoAnswer, partial(compute_who, listed), "Who is at a step", lists=("who",))
+    return Kind(
+        "funnel",
+        FunnelQuestion,
+        WhoAnswer,
+        partial(compute_who, listed),
+        "Who is at a step",
+        lists=("who",),
+    )

@@ -1,7 +1,7 @@
 """Assets of funnels: entries into the daily funnels, their counts, and abandoned carts.
 
-Each of these tables recomputes every day that a change can affect, so that a run gives the same result as a computation
-over all of history: see docs/adr/0003.
+Each of these tables recomputes every day that a change can affect, so that a run gives the same
+result as a computation over all of history: see docs/adr/0003.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,22 @@ from ecom_assets.core.tables.portable import union_all
 def days_of_changed_carts(
     session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days
 ) -> ir.Table:
-    """Return the days whose sessions changed, and those whose carts have horizons that reach into the run's days."""
+    """Return the days whose sessions changed,
+    and those whose carts have horizons that reach into the run's days.
+    """
     return _reaching(session_days, session_rule, days, cart_rule.longest_days)
 
 
-def _reaching(session_days: ir.Table, session_rule: SessionRule, days: Days, before: int) -> ir.Table:
-    """Return the days whose sessions changed, the run's days, and those at most `before` days earlier."""
+def _reaching(
+    session_days: ir.Table, session_rule: SessionRule, days: Days, before: int
+) -> ir.Table:
+    """Return the days whose sessions changed, the run's days,
+    and those at most `before` days earlier.
+    """
     open_days = days.widened(before=before)
-    opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
+    opened = session_days.filter(open_days.contain(session_days.event_date)).select(
+        day="event_date"
+    )
     return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
@@ -52,7 +60,8 @@ def days_of_changed_entries(
     funnels: Sequence[DailyFunnel],
     days: Days,
 ) -> ir.Table:
-    """Return the days whose sessions changed, and those whose visitors' windows reach into the run's days.
+    """Return the days whose sessions changed,
+    and those whose visitors' windows reach into the run's days.
 
     These are all days where other steps are stored than the events have by now.
     """
@@ -76,19 +85,27 @@ def days_of_changed_counts(
     funnels: Sequence[DailyFunnel],
     days: Days,
 ) -> ir.Table:
-    """Return the days whose entries changed, and all days where other steps are stored than the events have."""
+    """Return the days whose entries changed,
+    and all days where other steps are stored than the events have.
+    """
     changed = _reaching(session_days, session_rule, days, window_days(funnels))
-    return union_all(changed, *days_of_other_steps(session_days, conversion_funnel, funnels)).distinct()
+    return union_all(
+        changed, *days_of_other_steps(session_days, conversion_funnel, funnels)
+    ).distinct()
 
 
-def days_of_other_steps(session_days: ir.Table, counts: ir.Table, funnels: Sequence[DailyFunnel]) -> list[ir.Table]:
+def days_of_other_steps(
+    session_days: ir.Table, counts: ir.Table, funnels: Sequence[DailyFunnel]
+) -> list[ir.Table]:
     """Return all days for each funnel of the data whose counts have other steps than it has now."""
     result = []
     for funnel in funnels:
         if funnel.is_of_data:
             stored = counts.filter(counts.funnel_name == funnel.name)
             steps = enumerate(funnel.funnel.steps, start=1)
-            is_step = or_(*((stored.step == n) & (stored.event_type == step.event_type) for n, step in steps))
+            is_step = or_(
+                *((stored.step == n) & (stored.event_type == step.event_type) for n, step in steps)
+            )
             summed = stored.agg(other_count=is_step.ifelse(0, 1).sum(), last_step=stored.step.max())
             is_other = (summed.other_count > 0) | (summed.last_step < len(funnel.funnel.steps))
             result.append(_all_days_if(session_days, summed.filter(is_other)))
@@ -103,11 +120,19 @@ def _all_days_if(session_days: ir.Table, rows: ir.Table) -> ir.Table:
 
 
 @invalidation(funnel_entries=FunnelEntries)
-def days_of_other_funnels(funnel_entries: ir.Table, funnels: Sequence[DailyFunnel], days: Days) -> ir.Table:
-    """Return the days on which a funnel has no entry by its definition of now, such as those before it was declared."""
+def days_of_other_funnels(
+    funnel_entries: ir.Table, funnels: Sequence[DailyFunnel], days: Days
+) -> ir.Table:
+    """Return the days on which a funnel has no entry by its definition of now,
+    such as those before it was declared.
+    """
     entries = funnel_entries.filter(days.contain(funnel_entries.cohort_date))
     current = [entries.definition_hash == funnel.definition_hash for funnel in funnels]
-    counted = entries.filter(or_(*current)).group_by(day="cohort_date").agg(n=lambda rows: rows.funnel_name.nunique())
+    counted = (
+        entries.filter(or_(*current))
+        .group_by(day="cohort_date")
+        .agg(n=lambda rows: rows.funnel_name.nunique())
+    )
     return day_table(days).anti_join(counted.filter(counted.n == len(funnels)), "day")
 
 
@@ -124,9 +149,13 @@ EVERY_ENTRY = Reads(FunnelEntries, whole=True)
 
 
 @table_asset(ConversionFunnel, funnel_entries=EVERY_ENTRY, invalidated_by=days_of_changed_counts)
-def conversion_funnel(funnel_entries: ir.Table, days: Days, funnels: Sequence[DailyFunnel]) -> ir.Table:
+def conversion_funnel(
+    funnel_entries: ir.Table, days: Days, funnels: Sequence[DailyFunnel]
+) -> ir.Table:
     """Count the sessions and visitors that reached each step of each funnel."""
-    return daily.conversion_funnel(funnel_entries.filter(days.contain(funnel_entries.cohort_date)), funnels)
+    return daily.conversion_funnel(
+        funnel_entries.filter(days.contain(funnel_entries.cohort_date)), funnels
+    )
 
 
 FUNNEL_ASSETS = (funnel_entries, conversion_funnel, cart_abandonment)

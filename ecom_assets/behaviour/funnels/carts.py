@@ -1,4 +1,6 @@
-"""Abandoned carts, per session, and per visitor and day with horizons: METRICS "Carts left behind"."""
+"""Abandoned carts, per session, and per visitor and day with horizons:
+METRICS "Carts left behind".
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +28,12 @@ class CartRule:
     """The rule by which a cart is abandoned, and by which its value is computed.
 
     Attributes:
-        horizons_s: The most seconds from an add_to_cart to a purchase, both ends included: an hour for visitors who
-            look something up, a day for those who think about it overnight, a week for those who return after a
-            reminder.
-        cart_value: The meaning of `cart_value` in events: `cart`, the value of the whole cart after the event, so the
-            last one counts (the platform's own layout, Snowplow); `item`, the value of what was added or removed, so
-            the values are added up (REES46).
+        horizons_s: The most seconds from an add_to_cart to a purchase, both ends included: an hour
+            for visitors who look something up, a day for those who think about it overnight, a week
+            for those who return after a reminder.
+        cart_value: The meaning of `cart_value` in events: `cart`, the value of the whole cart after
+            the event, so the last one counts (the platform's own layout, Snowplow); `item`, the
+            value of what was added or removed, so the values are added up (REES46).
     """
 
     horizons_s: tuple[int, ...] = (3_600, 86_400, 604_800)
@@ -44,7 +46,9 @@ class CartRule:
             DefinitionError: There are none, or one is not positive.
         """
         if not self.horizons_s or min(self.horizons_s) <= 0:
-            raise DefinitionError(f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0.")
+            raise DefinitionError(
+                f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0."
+            )
 
     @property
     def longest_days(self) -> int:
@@ -52,7 +56,9 @@ class CartRule:
         return days_after(max(self.horizons_s))
 
 
-def cart_abandonment(session_events: ir.Table, sessions: ir.Table, days: Days, cart_rule: CartRule) -> ir.Table:
+def cart_abandonment(
+    session_events: ir.Table, sessions: ir.Table, days: Days, cart_rule: CartRule
+) -> ir.Table:
     """Return one row per day of `days` with a cart or checkout, unit and horizon.
 
     Args:
@@ -82,7 +88,9 @@ def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     The arguments are those of `cart_abandonment`.
     """
     events = events.filter(events.event_date >= ibis.literal(days.first))
-    return union_all(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
+    return union_all(
+        _of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule)
+    )
 
 
 def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
@@ -96,18 +104,28 @@ def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
         recovered_cart_count=has_horizon.ifelse(sums.recovered_cart_count, ibis.null("int64")),
         cart_amount=is_valued.ifelse(sums.cart_amount, ibis.null(MONEY)),
         abandoned_cart_amount=is_valued.ifelse(sums.abandoned_cart_amount, ibis.null(MONEY)),
-        recovered_cart_amount=(has_horizon & is_valued).ifelse(sums.recovered_cart_amount, ibis.null(MONEY)),
-        final_from_date=ibis.cases(*((sums.horizon_s == horizon_s, day) for horizon_s, day in final.items())),
+        recovered_cart_amount=(has_horizon & is_valued).ifelse(
+            sums.recovered_cart_amount, ibis.null(MONEY)
+        ),
+        final_from_date=ibis.cases(
+            *((sums.horizon_s == horizon_s, day) for horizon_s, day in final.items())
+        ),
     )
 
 
 def _worth(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
-    return where.ifelse(terms.worth, ibis.null(MONEY)).sum().fill_null(ibis.literal(0, MONEY)).cast(MONEY)
+    return (
+        where.ifelse(terms.worth, ibis.null(MONEY))
+        .sum()
+        .fill_null(ibis.literal(0, MONEY))
+        .cast(MONEY)
+    )
 
 
 def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
     cart_sessions = sessions.filter(
-        days.contain(sessions.started_date), (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0)
+        days.contain(sessions.started_date),
+        (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0),
     )
     cart_events = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
     cart_events = cart_events.join(cart_sessions, is_inside(cart_events, cart_sessions)).select(
@@ -134,22 +152,30 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     unit = ["visitor_id", "event_date"]
     purchases = _purchases(events, sessions, days, rule)
     cart_events = events.filter(
-        events.event_type.isin(VALUED), events.cart_amount.notnull(), days.contain(events.event_date)
+        events.event_type.isin(VALUED),
+        events.cart_amount.notnull(),
+        days.contain(events.event_date),
     )
     carts = _with_purchase(events, purchases, CART, days, rule)
     carts = carts.left_join(_worths(cart_events, unit, rule), unit).select(carts, "worth")
     checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
     carts_and_checkouts = union_all(
         carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
-        checkouts.mutate(worth=ibis.null(MONEY), is_cart=ibis.literal(0), is_checkout=ibis.literal(1)).select(
-            *carts.columns, "is_cart", "is_checkout"
-        ),
+        checkouts.mutate(
+            worth=ibis.null(MONEY), is_cart=ibis.literal(0), is_checkout=ibis.literal(1)
+        ).select(*carts.columns, "is_cart", "is_checkout"),
     )
-    # Without explicit types, engines give small literals small integer types, which overflow when multiplied.
-    horizons = (ibis.literal(horizon_s, "int64").name("horizon_s").as_table() for horizon_s in rule.horizons_s)
+    # Without explicit types, engines give small literals small integer types, which overflow when
+    # multiplied.
+    horizons = (
+        ibis.literal(horizon_s, "int64").name("horizon_s").as_table()
+        for horizon_s in rule.horizons_s
+    )
     micros = (ibis.literal(horizon_s * 1_000_000, "int64") for horizon_s in rule.horizons_s)
     rows = carts_and_checkouts.cross_join(
-        union_all(*(horizon.mutate(horizon_us=us) for horizon, us in zip(horizons, micros, strict=True)))
+        union_all(
+            *(horizon.mutate(horizon_us=us) for horizon, us in zip(horizons, micros, strict=True))
+        )
     )
     in_time = (rows.wait_us <= rows.horizon_us).fill_null(NO)
     return rows.select(
@@ -169,7 +195,9 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     """Return the purchases that can pay for carts of `days`, each with the start of its session."""
     near = days.widened(after=rule.longest_days)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
-    homes = sessions.filter(sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first))
+    homes = sessions.filter(
+        sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first)
+    )
     return bought.join(homes, is_inside(bought, homes)).select(
         *(bought[name] for name in UNIT),
         bought.event_date,
@@ -179,11 +207,14 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     )
 
 
-def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days, rule: CartRule) -> ir.Table:
+def _with_purchase(
+    events: ir.Table, purchases: ir.Table, kind: str, days: Days, rule: CartRule
+) -> ir.Table:
     """Return one row per visitor and day with an event of a kind.
 
-    `wait_us` is the shortest time from such an event of the day to a purchase at or after it, null without one.
-    `paid_in_session` is 1 if a purchase at or after such an event is in the same session.
+    `wait_us` is the shortest time from such an event of the day to a purchase at or after it, null
+    without one. `paid_in_session` is 1 if a purchase at or after such an event is in the same
+    session.
     """
     starts = events.filter(events.event_type == kind, days.contain(events.event_date))
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
@@ -196,7 +227,9 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
         starts.event_at.between(purchases.session_started_at, purchases.event_at),
     ]
     at_once = starts.semi_join(purchases, in_session).select("visitor_id", "event_date").distinct()
-    waits = last.left_join(paid, ["visitor_id", "event_date"]).select(last.visitor_id, last.event_date, paid.wait_us)
+    waits = last.left_join(paid, ["visitor_id", "event_date"]).select(
+        last.visitor_id, last.event_date, paid.wait_us
+    )
     at_once = at_once.mutate(paid_in_session=ibis.literal(1))
     rows = waits.left_join(at_once, ["visitor_id", "event_date"])
     return rows.select(waits, paid_in_session=rows.paid_in_session.fill_null(0))
@@ -211,7 +244,9 @@ def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
             *columns, start_at=ibis.null("timestamp(6)"), order=ibis.literal(1)
         ),
     )
-    until = ibis.cumulative_window(group_by=["visitor_id", "event_date"], order_by=["event_at", "order", "event_id"])
+    until = ibis.cumulative_window(
+        group_by=["visitor_id", "event_date"], order_by=["event_at", "order", "event_id"]
+    )
     timeline = timeline.mutate(start_at=timeline.start_at.max().over(until))
     return timeline.filter(timeline.order == 1, timeline.start_at.notnull()).select(
         "visitor_id", "event_date", "event_at", "start_at"
@@ -219,7 +254,9 @@ def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
 
 
 def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Table:
-    """Return the last start of each day with each purchase of later days within the longest horizon."""
+    """Return the last start of each day with each purchase of later days
+    within the longest horizon.
+    """
     closes_at = last.last_at + ibis.interval(seconds=max(rule.horizons_s))
     later = [
         last.visitor_id == purchases.visitor_id,
@@ -238,7 +275,9 @@ def _worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Ta
         changes = result.mutate(change=result.cart_amount * result.sign)
         sums = changes.group_by(*unit).agg(total=changes.change.sum().cast(MONEY))
         nothing = ibis.literal(0, MONEY)
-        return sums.select(*unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY))
+        return sums.select(
+            *unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY)
+        )
     return result.select(*unit, worth=result.cart_amount.cast(MONEY))
 
 
@@ -253,6 +292,8 @@ def worth_events(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> 
     if rule.cart_value == "item":
         changes = cart_events.filter(cart_events.event_type != CHECKOUT)
         return changes.mutate(sign=(changes.event_type == REMOVE).ifelse(-1, 1))
-    newest_first = ibis.window(group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")])
+    newest_first = ibis.window(
+        group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")]
+    )
     placed = cart_events.mutate(place=ibis.row_number().over(newest_first), sign=ibis.literal(1))
     return placed.filter(placed.place == 0)

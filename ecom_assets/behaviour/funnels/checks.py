@@ -15,7 +15,9 @@ from ecom_assets.core.tables.portable import union_all
 def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """No step of a funnel has more units than the step before it."""
     funnel = of_days(funnel, "cohort_date", days)
-    in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
+    in_order = ibis.window(
+        group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step"
+    )
     funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
     return BrokenRows(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
@@ -38,11 +40,17 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Broke
     carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
     in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
     rows = carts.mutate(shorter_count=carts.abandoned_cart_count.lag().over(in_order))
-    wrong = (rows.abandoned_cart_count > rows.shorter_count) | (rows.recovered_cart_count > rows.converted_cart_count)
-    broken = rows.filter(wrong).select("cart_date", "unit", "horizon_s", found_count="abandoned_cart_count")
+    wrong = (rows.abandoned_cart_count > rows.shorter_count) | (
+        rows.recovered_cart_count > rows.converted_cart_count
+    )
+    broken = rows.filter(wrong).select(
+        "cart_date", "unit", "horizon_s", found_count="abandoned_cart_count"
+    )
     filled = sessions.filter(sessions.add_to_cart_count > 0)
     expected = filled.group_by(cart_date="started_date").agg(expected_count=filled.count())
-    stored = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
+    stored = carts.filter(carts.unit == "session").select(
+        "cart_date", "unit", "horizon_s", found_count="cart_count"
+    )
     joined = expected.outer_join(stored, "cart_date")
     differs = joined.filter(joined.expected_count.fill_null(0) != joined.found_count.fill_null(0))
     lost = differs.select(

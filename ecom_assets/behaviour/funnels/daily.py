@@ -33,8 +33,8 @@ class DailyFunnel:
     Attributes:
         name: The name of the funnel in the table.
         funnel: The definition.
-        units: `session`, `visitor` or both. With both, the window is that of visitors, and sessions have no window;
-            sessions alone have the window.
+        units: `session`, `visitor` or both. With both, the window is that of visitors, and sessions
+            have no window; sessions alone have the window.
         is_of_data: Whether the events that are stored decide which steps it has.
     """
 
@@ -46,21 +46,36 @@ class DailyFunnel:
     def __post_init__(self) -> None:
         subject = f"The daily funnel {self.name!r}"
         if json_path(self.funnel.per):
-            raise DefinitionError(f"{subject} counts {self.funnel.per}; count per user or per session.")
+            raise DefinitionError(
+                f"{subject} counts {self.funnel.per}; count per user or per session."
+            )
         if self.funnel.per == "totals":
-            raise DefinitionError(f"{subject} counts totals, which days do not have; count per user or per session.")
+            raise DefinitionError(
+                f"{subject} counts totals, which days do not have; count per user or per session."
+            )
         if self.funnel.by is not None:
-            raise DefinitionError(f"{subject} has `by`; leave it out, the table breaks down by the first category.")
+            raise DefinitionError(
+                f"{subject} has `by`; leave it out, the table breaks down by the first category."
+            )
         for name in ("over", "time_to_convert"):
             if getattr(self.funnel, name) is not None:
-                raise DefinitionError(f"{subject} has `{name}`; leave it out, days are cohorts already.")
+                raise DefinitionError(
+                    f"{subject} has `{name}`; leave it out, days are cohorts already."
+                )
         if self.funnel.optional_steps:
-            raise DefinitionError(f"{subject} has optional steps, which the table does not count; leave them out.")
+            raise DefinitionError(
+                f"{subject} has optional steps, which the table does not count; leave them out."
+            )
         if self.funnel.counts_firsts:
-            raise DefinitionError(f"{subject} has an `occurrence`, which takes all days to know; leave it out.")
+            raise DefinitionError(
+                f"{subject} has an `occurrence`, which takes all days to know; leave it out."
+            )
         if self.funnel.order not in EARLIEST and "visitor" in self.units:
             values = ", ".join(EARLIEST)
-            raise DefinitionError(f"{subject} has the order {self.funnel.order!r}; use {values}, or count per session.")
+            raise DefinitionError(
+                f"{subject} has the order {self.funnel.order!r}; use {values}, or count per "
+                "session."
+            )
 
     @property
     def definition_hash(self) -> str:
@@ -76,7 +91,8 @@ class DailyFunnel:
         for column in self.funnel.columns:
             if column not in columns:
                 raise DefinitionError(
-                    f"The daily funnel {self.name!r} names the column {column!r}; {did_you_mean(column, columns)}."
+                    f"The daily funnel {self.name!r} names the column {column!r}; "
+                    f"{did_you_mean(column, columns)}."
                 )
 
     @property
@@ -95,18 +111,24 @@ class DailyFunnel:
     def events_of(self, events: ir.Table) -> ir.Table:
         """Return the events that the funnel needs."""
         types = self.event_types
-        events_of_types = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        events_of_types = (
+            events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        )
         return meeting(events_of_types, self.funnel.where)
 
     @property
     def window_days(self) -> int:
-        """The number of days after a cohort day that a visitor's window can reach, including clock changes."""
+        """The number of days after a cohort day that a visitor's window can reach,
+        including clock changes.
+        """
         return days_after(self.funnel.within)
 
 
 @dataclass(frozen=True)
 class StepsOfData(RuleOfData):
-    """The daily funnels when nobody has chosen their steps: they have those of which there are events."""
+    """The daily funnels when nobody has chosen their steps:
+    they have those of which there are events.
+    """
 
     funnels: tuple[DailyFunnel, ...]
 
@@ -138,7 +160,8 @@ def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     funnels: Sequence[DailyFunnel],
     session_rule: SessionRule,
 ) -> ir.Table:
-    """Return the sessions and visitors of each day that took step 1 of each funnel, with the last step reached.
+    """Return the sessions and visitors of each day that took step 1 of each funnel,
+    with the last step reached.
 
     Args:
         session_events: All rows of `SessionEvents`.
@@ -152,25 +175,37 @@ def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     for daily in funnels:
         relevant, units = daily.events_of(session_events), []
         if "session" in daily.units:
-            of_sessions = session_levels(relevant, session_days, sessions, days, daily.of_sessions, session_rule)
-            units.append(of_sessions.mutate(unit=ibis.literal("session"), unit_id=of_sessions.session_id))
+            of_sessions = session_levels(
+                relevant, session_days, sessions, days, daily.of_sessions, session_rule
+            )
+            units.append(
+                of_sessions.mutate(unit=ibis.literal("session"), unit_id=of_sessions.session_id)
+            )
         if "visitor" in daily.units:
             of_visitors = visitor_levels(relevant, session_days, days, daily)
-            units.append(of_visitors.mutate(unit=ibis.literal("visitor"), unit_id=of_visitors.visitor_id))
+            units.append(
+                of_visitors.mutate(unit=ibis.literal("visitor"), unit_id=of_visitors.visitor_id)
+            )
         named = {"funnel_name": daily.name, "definition_hash": daily.definition_hash}
         parts += [
-            rows.mutate(**{name: ibis.literal(value) for name, value in named.items()}).rename(last_step="level")
+            rows.mutate(**{name: ibis.literal(value) for name, value in named.items()}).rename(
+                last_step="level"
+            )
             for rows in units
         ]
     return union_all(*(rows.select(*FunnelEntries.columns) for rows in parts))
 
 
 def conversion_funnel(entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.Table:
-    """Return the units of each day that reached each step of each funnel, by the first category seen and in total.
+    """Return the units of each day that reached each step of each funnel,
+    by the first category seen and in total.
 
     `entries` has rows of `FunnelEntries`.
     """
-    counted = (_steps(_with_totals(_reached(entries_of(entries, daily), daily.funnel)), daily) for daily in funnels)
+    counted = (
+        _steps(_with_totals(_reached(entries_of(entries, daily), daily.funnel)), daily)
+        for daily in funnels
+    )
     return union_all(*counted)
 
 
@@ -182,15 +217,23 @@ def entries_of(entries: ir.Table, daily: DailyFunnel) -> ir.Table:
 def _with_totals(reached: ir.Table) -> ir.Table:
     counts = [name for name in reached.columns if name.startswith("reached_")]
     total = reached.group_by("cohort_date", "unit").agg(
-        product_category=ibis.literal(ALL_CATEGORIES), **{name: reached[name].sum() for name in counts}
+        product_category=ibis.literal(ALL_CATEGORIES),
+        **{name: reached[name].sum() for name in counts},
     )
     return union_all(reached, total)
 
 
 def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    events: ir.Table, fragments: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+    events: ir.Table,
+    fragments: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnel: Funnel,
+    rule: SessionRule,
 ) -> ir.Table:
-    """Return one row per session of `days` that took step 1: its id, visitor, day, first category and `level`."""
+    """Return one row per session of `days` that took step 1: its id, visitor, day,
+    first category and `level`.
+    """
     levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
     sessions_of_days = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(sessions_of_days, is_session(sessions_of_days, levels))
@@ -203,20 +246,34 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     )
 
 
-def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
-    """Return one row per visitor and day of `days` with step 1: `visitor_id`, day, first category and `level`."""
+def visitor_levels(
+    events: ir.Table, fragments: ir.Table, days: Days, daily: DailyFunnel
+) -> ir.Table:
+    """Return one row per visitor and day of `days` with step 1: `visitor_id`, day,
+    first category and `level`.
+    """
     funnel, span = daily.funnel, daily.window_days
     first, *later_steps = funnel.steps
     first_type = first.event_type
     starts = events.filter(matches(events, first), days.contain(events.event_date))
-    attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
-    attempts = attempts.mutate(closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within))
+    attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(
+        last_start_at=starts.event_at.max()
+    )
+    attempts = attempts.mutate(
+        closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within)
+    )
     later = events.filter(days.widened(after=span).contain(events.event_date))
     in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
     inside = later.join(attempts, [later.visitor_id == attempts.visitor_id, in_attempt])
-    inside = inside.select(*later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date)
-    if first_type == ANY or {first_type, ANY} & {event.event_type for event in (*later_steps, *funnel.exclude)}:
-        on_first_day = first.changed(where=equal_to({**first.equal, "on_first_day": True}, first.others))
+    inside = inside.select(
+        *later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date
+    )
+    if first_type == ANY or {first_type, ANY} & {
+        event.event_type for event in (*later_steps, *funnel.exclude)
+    }:
+        on_first_day = first.changed(
+            where=equal_to({**first.equal, "on_first_day": True}, first.others)
+        )
         funnel = funnel.changed(steps=(on_first_day, *later_steps))
     else:
         inside = inside.filter((inside.event_type != first_type) | inside.on_first_day)
@@ -232,23 +289,36 @@ def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: Dai
 
 
 def category_of(result: ir.StringValue) -> ir.StringValue:
-    """Return the category that a unit counts for; `(all)` counts as no category, as it would look like the total."""
+    """Return the category that a unit counts for; `(all)` counts as no category,
+    as it would look like the total.
+    """
     return result.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 
 def _attempt_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> ir.Table:
-    seen = fragments.filter(fragments.first_product_category.notnull(), days.contain(fragments.event_date))
+    seen = fragments.filter(
+        fragments.first_product_category.notnull(), days.contain(fragments.event_date)
+    )
     during = (seen.event_date >= attempts.cohort_date) & (seen.started_at <= attempts.closes_at)
     joined = seen.join(attempts, [seen.visitor_id == attempts.visitor_id, during]).select(
-        attempts.visitor_id, attempts.cohort_date, seen.started_at, seen.session_device_id, seen.first_product_category
+        attempts.visitor_id,
+        attempts.cohort_date,
+        seen.started_at,
+        seen.session_device_id,
+        seen.first_product_category,
     )
     # Fragments of a visitor on two devices may start at the same instant.
-    first = first_of_each(joined, ["visitor_id", "cohort_date"], ["started_at", "session_device_id"])
+    first = first_of_each(
+        joined, ["visitor_id", "cohort_date"], ["started_at", "session_device_id"]
+    )
     return first.select("visitor_id", "cohort_date", product_category="first_product_category")
 
 
 def _reached(entries: ir.Table, funnel: Funnel) -> ir.Table:
-    reached = {f"reached_{n}": (entries.last_step >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)}
+    reached = {
+        f"reached_{n}": (entries.last_step >= n).ifelse(1, 0).sum()
+        for n in range(1, len(funnel.steps) + 1)
+    }
     return entries.group_by("cohort_date", "unit", "product_category").agg(**reached)
 
 
@@ -263,7 +333,9 @@ def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
             event_type=ibis.literal(step.event_type),
             unit_count=reached[f"reached_{n}"],
             conversion_from_start_rate=ratio(reached[f"reached_{n}"], reached.reached_1),
-            conversion_from_previous_rate=ratio(reached[f"reached_{n}"], reached[f"reached_{max(n - 1, 1)}"]),
+            conversion_from_previous_rate=ratio(
+                reached[f"reached_{n}"], reached[f"reached_{max(n - 1, 1)}"]
+            ),
         )
         for n, step in enumerate(daily.funnel.steps, start=1)
     ]
@@ -276,5 +348,7 @@ DEFAULT_NAME: Final = "default"
 
 
 def window_days(funnels: Collection[DailyFunnel]) -> int:
-    """Return the number of days after a cohort day that a visitor's window can reach in any of the funnels."""
+    """Return the number of days after a cohort day that a visitor's window can
+    reach in any of the funnels.
+    """
     return max((funnel.window_days for funnel in funnels if "visitor" in funnel.units), default=0)

@@ -1,9 +1,10 @@
-"""The definition of a funnel: steps, window, order, unit and times to convert, and which of these go together.
+"""The definition of a funnel: steps, window, order, unit and times to convert,
+and which of these go together.
 
 Files, requests, options and forms give it, and funnels are computed from it.
 
-A unit reaches level k if it has distinct events e1 … ek, ei matching step i, at t1 <= t2 <= … <= tk with
-tk - t1 <= `within` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
+A unit reaches level k if it has distinct events e1 … ek, ei matching step i, at t1 <= t2 <= … <= tk
+with tk - t1 <= `within` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,13 +39,21 @@ from ecom_assets.behaviour.questions.fields import (
 from ecom_assets.behaviour.questions.model import Definition, preset_field, presets_of
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of, number_columns_of
-from ecom_assets.core.tables.values import Preset, binned_columns, check_column, json_path, named_columns, split_columns
+from ecom_assets.core.tables.values import (
+    Preset,
+    binned_columns,
+    check_column,
+    json_path,
+    named_columns,
+    split_columns,
+)
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
         "within": "14d",  # posthog.com/docs/product-analytics/funnels: conversion window
         "order": "ordered",  # same page: sequential
-        "exclusion_rule": "posthog",  # PostHog/posthog funnel-udf/src/steps.rs: an excluded event drops the attempt
+        # PostHog/posthog funnel-udf/src/steps.rs: an excluded event drops the attempt
+        "exclusion_rule": "posthog",
         "by_attribution": "first",  # same page: first touchpoint
         "limit": 25,  # PostHog/posthog posthog/hogql/constants.py BREAKDOWN_VALUES_LIMIT
         "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
@@ -80,7 +89,9 @@ EARLIEST: Final = {
     "strict_increase": "Times strictly increase",
     "clickhouse_default": "An event may be several steps",
 }
-"""Orders in which an attempt takes each next step as early as possible, no matter which events are in between."""
+"""Orders in which an attempt takes each next step as early as possible,
+no matter which events are in between.
+"""
 INTERRUPTED: Final = {
     "strict_order": "Up to the first event that is not the next step",
     "allow_reentry": "With entering again",
@@ -105,7 +116,9 @@ ORDERS_ELSEWHERE: Final = {
     "sequential": "ordered (PostHog's word) or exact (Amplitude's)",
     "strict once": "ordered",
 }
-"""Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse, in lower case and without "order" at the end."""
+"""Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse,
+in lower case and without "order" at the end.
+"""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 UNIT: Final = "unit"
 """The column of the units of `per: properties.key`."""
@@ -116,7 +129,9 @@ PER: Final = Choices("funnel's `per`", UNIT_COLUMNS)
 EXCLUSION_RULE: Final = Choices("funnel's `exclusion_rule`", EXCLUSION_RULES)
 OVER: Final = periods("funnel's `over`")
 WEEK_START: Final = Choices("funnel's `week_start`", WEEKDAYS.labels)
-STEPS_HELP: Final = "Event types, in order; * is any event, and `b?` an optional step, which need not be taken"
+STEPS_HELP: Final = (
+    "Event types, in order; * is any event, and `b?` an optional step, which need not be taken"
+)
 
 
 class Funnel(Definition):
@@ -128,9 +143,18 @@ class Funnel(Definition):
     PRESETS = PRESETS
 
     steps: tuple[FunnelStep, ...] = field(
-        ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, group="what", suggests="types",
-        line=FunnelStep.from_text, parts=step_names, is_one_option=True, row="Step",
-    )  # fmt: skip
+        ...,
+        "Steps",
+        STEPS_HELP,
+        min_length=1,
+        max_length=MAX_STEPS,
+        group="what",
+        suggests="types",
+        line=FunnelStep.from_text,
+        parts=step_names,
+        is_one_option=True,
+        row="Step",
+    )
     within: Duration = field(
         "7d",
         "Window",
@@ -143,15 +167,25 @@ class Funnel(Definition):
         "ordered", "Order", "What may lie between steps: docs/metrics/funnels.md", width=2
     )
     per: Name = field(
-        "user", "Count", "What is counted: user, session, totals, or the values of a properties.key",
-        hint="properties.company", suggests="columns",
+        "user",
+        "Count",
+        "What is counted: user, session, totals, or the values of a properties.key",
+        hint="properties.company",
+        suggests="columns",
         options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
-    )  # fmt: skip
+    )
     by: breakdown("`by`") = field(  # type: ignore[valid-type]  # a type of a function
-        None, "Break down by", "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns, about=("by", "breakdown"), group="by", width=2,
-    )  # fmt: skip
+        None,
+        "Break down by",
+        "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
+        "cart_amount:edges=20,50, or up to 5 of these",
+        hint="product_category, cart_amount:bins=5",
+        suggests="columns",
+        parts=split_columns,
+        about=("by", "breakdown"),
+        group="by",
+        width=2,
+    )
     over: Annotated[str | None, OVER] = field(
         None,
         "Over time, by",
@@ -159,45 +193,80 @@ class Funnel(Definition):
         options={"": "No"},
     )
     exclude: tuple[Exclusion, ...] = field(
-        [], "Does not count if in between", "Events that may not come between the steps; `a:2:3` only between "
-        "steps 2 and 3",
-        max_length=20, hint="remove_from_cart", suggests="types", line=exclusion_from_text, parts=commas,
+        [],
+        "Does not count if in between",
+        "Events that may not come between the steps; `a:2:3` only between steps 2 and 3",
+        max_length=20,
+        hint="remove_from_cart",
+        suggests="types",
+        line=exclusion_from_text,
+        parts=commas,
         group="counting",
-    )  # fmt: skip
+    )
     where: Conditions = where_field()
     hold: tuple[Name, ...] = field(
-        [], "Same value at every step", "Columns that keep one value throughout", max_length=10, hint="product_id",
-        suggests="columns", parts=commas, is_one_option=True, group="counting",
-    )  # fmt: skip
+        [],
+        "Same value at every step",
+        "Columns that keep one value throughout",
+        max_length=10,
+        hint="product_id",
+        suggests="columns",
+        parts=commas,
+        is_one_option=True,
+        group="counting",
+    )
     exclusion_rule: Annotated[str, EXCLUSION_RULE] = field(
-        "mixpanel", "What is in between", "What an excluded event does: mixpanel keeps the steps before it, "
-        "posthog drops the attempt", group="counting", needs=("exclude", "says what an excluded event does"),
-    )  # fmt: skip
+        "mixpanel",
+        "What is in between",
+        "What an excluded event does: mixpanel keeps the steps before it, "
+        "posthog drops the attempt",
+        group="counting",
+        needs=("exclude", "says what an excluded event does"),
+    )
     by_attribution: str = field(
-        "first", "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
-        "like", max_length=10, hint="first, last, all, step_2", group="breakdown",
+        "first",
+        "Breakdown's value from",
+        "Whose value of `by` counts: first, last, all, step_2 and the like",
+        max_length=10,
+        hint="first, last, all, step_2",
+        group="breakdown",
         options={
-            "": "The first step that has one", "last": "The last step that has one", "all": "Every step has it",
+            "": "The first step that has one",
+            "last": "The last step that has one",
+            "all": "Every step has it",
             **{f"step_{number}": f"Step {number}" for number in range(1, 6)},
         },
         needs=("by", "says whose value of --by counts"),
-    )  # fmt: skip
+    )
     limit: Count = field(
-        25, "Group remaining values as Other after", "How many values of `by` to show; the others are Other", ge=1,
-        le=GREATEST_LIMIT, hint="25", group="breakdown", needs=("by", "sets how many values of --by are shown"),
-    )  # fmt: skip
+        25,
+        "Group remaining values as Other after",
+        "How many values of `by` to show; the others are Other",
+        ge=1,
+        le=GREATEST_LIMIT,
+        hint="25",
+        group="breakdown",
+        needs=("by", "sets how many values of --by are shown"),
+    )
     week_start: Annotated[str, WEEK_START] = field(
         "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     time_to_convert: TimeToConvert | None = field(
-        None, "Between steps", "Two steps, the time between which is counted in bins, such as 1:3",
-        hint="1:3", group="times", about=("time_to_convert",), address="times",
-    )  # fmt: skip
+        None,
+        "Between steps",
+        "Two steps, the time between which is counted in bins, such as 1:3",
+        hint="1:3",
+        group="times",
+        about=("time_to_convert",),
+        address="times",
+    )
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, and the values of its preset; only cohorts by week have a weekday."""
+        """Return what is given, and the values of its preset;
+        only cohorts by week have a weekday.
+        """
         result = dict(super().filled(options))
         if options.get("week_start") is None and options.get("over") != "week":
             result.pop("week_start", None)
@@ -205,28 +274,47 @@ class Funnel(Definition):
 
     @field_validator("exclude")
     @classmethod
-    def _between_steps(cls, exclude: tuple[Exclusion, ...], info: ValidationInfo) -> tuple[Exclusion, ...]:
+    def _between_steps(
+        cls, exclude: tuple[Exclusion, ...], info: ValidationInfo
+    ) -> tuple[Exclusion, ...]:
         steps = info.data.get("steps")
-        return tuple(exclusion.completed_for(len(steps)) for exclusion in exclude) if steps else exclude
+        return (
+            tuple(exclusion.completed_for(len(steps)) for exclusion in exclude)
+            if steps
+            else exclude
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.within < 1:
-            raise DefinitionError(f"`within` is a time of at least one second, as in 30m or 7d; got {self.within!r}.")
+            raise DefinitionError(
+                f"`within` is a time of at least one second, as in 30m or 7d; got {self.within!r}."
+            )
         if self.within > MAX_WINDOW_S:
-            raise DefinitionError(f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within} s.")
+            raise DefinitionError(
+                f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within} s."
+            )
         if json_path(self.per):
             check_column("`per`", self.per)
         else:
             PER.check(self.per)
-        attributions = ("first", "last", "all", *(f"step_{n}" for n in range(1, len(self.steps) + 1)))
-        Choices("funnel's `by_attribution`", dict.fromkeys(attributions, "")).check(self.by_attribution)
+        attributions = (
+            "first",
+            "last",
+            "all",
+            *(f"step_{n}" for n in range(1, len(self.steps) + 1)),
+        )
+        Choices("funnel's `by_attribution`", dict.fromkeys(attributions, "")).check(
+            self.by_attribution
+        )
         self._check_exclusions()
         for column in self.hold:
             check_column("`hold`", column)
         self._check_order()
         if self.week_start != "monday" and self.over != "week":
-            raise DefinitionError("`week_start` needs cohorts by week; leave it out, or set `over` to week.")
+            raise DefinitionError(
+                "`week_start` needs cohorts by week; leave it out, or set `over` to week."
+            )
         if self.time_to_convert:
             self.time_to_convert.check(len(self.steps))
         if self.optional_steps:
@@ -238,8 +326,9 @@ class Funnel(Definition):
             for number in range(exclusion.after, (exclusion.before or len(self.steps)) + 1):
                 if exclusion.covers(self.steps[number - 1]):
                     raise DefinitionError(
-                        f"The exclusion of {exclusion.event_type!r} is step {number} of the funnel itself, and no "
-                        "event can be both taken and left out; exclude another one, or exclude it between other steps."
+                        f"The exclusion of {exclusion.event_type!r} is step {number} of the "
+                        "funnel itself, and no event can be both taken and left out; exclude "
+                        "another one, or exclude it between other steps."
                     )
 
     def _check_order(self) -> None:
@@ -247,44 +336,59 @@ class Funnel(Definition):
         if self.exclude and self.order in INTERRUPTED:
             other_orders = ", ".join((*CONSECUTIVE, "any"))
             raise DefinitionError(
-                f"The order {self.order!r} takes no exclusions; use one of {orders}, {other_orders}, or leave them out."
+                f"The order {self.order!r} takes no exclusions; use one of {orders}, "
+                f"{other_orders}, or leave them out."
             )
         if self.order == "any" and any(
-            (exclusion.after, exclusion.before) != (1, len(self.steps)) for exclusion in self.exclude
+            (exclusion.after, exclusion.before) != (1, len(self.steps))
+            for exclusion in self.exclude
         ):
             raise DefinitionError(
-                "Steps in any order have no first or second, so an exclusion is between all of them; leave out `after` "
-                "and `before`."
+                "Steps in any order have no first or second, so an exclusion is between all of "
+                "them; leave out `after` and `before`."
             )
         if self.per == "totals" and self.order not in EARLIEST:
-            raise DefinitionError(f"The order {self.order!r} has no totals; use one of {orders}, or count per user.")
+            raise DefinitionError(
+                f"The order {self.order!r} has no totals; use one of {orders}, or count per user."
+            )
 
     def _check_optional(self) -> None:
         """Refuse what a funnel with optional steps does not have."""
         if {1, len(self.steps)} & self.optional_steps:
             raise DefinitionError(
-                "The first and the last step of a funnel have to be taken; make only steps between them optional."
+                "The first and the last step of a funnel have to be taken; make only steps "
+                "between them optional."
             )
         if self.order not in EARLIEST:
             raise DefinitionError(
-                f"The order {self.order!r} has no optional steps; use one of {', '.join(EARLIEST)}, or leave them out."
+                f"The order {self.order!r} has no optional steps; use one of "
+                f"{', '.join(EARLIEST)}, or leave them out."
             )
         if self.per == "totals":
-            raise DefinitionError("Totals have no optional steps; count per user or session, or leave them out.")
+            raise DefinitionError(
+                "Totals have no optional steps; count per user or session, or leave them out."
+            )
         if self.exclude and self.exclusion_rule != "posthog":
             raise DefinitionError(
-                "In a funnel with optional steps an exclusion drops the whole unit; set the exclusion rule to posthog, "
-                "or leave one of them out."
+                "In a funnel with optional steps an exclusion drops the whole unit; set the "
+                "exclusion rule to posthog, or leave one of them out."
             )
-        step_numbers = [("An exclusion", number) for event in self.exclude for number in (event.after, event.before)]
+        step_numbers = [
+            ("An exclusion", number)
+            for event in self.exclude
+            for number in (event.after, event.before)
+        ]
         if self.by_attribution.startswith("step_"):
-            step_numbers.append(("`by_attribution`", int(self.by_attribution.removeprefix("step_"))))
+            step_numbers.append(
+                ("`by_attribution`", int(self.by_attribution.removeprefix("step_")))
+            )
         if times := self.time_to_convert:
             step_numbers += [("`time_to_convert`", times.first), ("`time_to_convert`", times.last)]
         for subject, number in step_numbers:
             if number in self.optional_steps:
                 raise DefinitionError(
-                    f"{subject} names step {number}, which is optional; name steps that have to be taken."
+                    f"{subject} names step {number}, which is optional; name steps that have to "
+                    "be taken."
                 )
 
     @property
@@ -326,7 +430,9 @@ class Funnel(Definition):
         """Return the funnel of the steps that have to be taken, by their numbers in it."""
         if not self.optional_steps:
             return self
-        number_of = {number: position for position, number in enumerate(self.required_steps, start=1)}
+        number_of = {
+            number: position for position, number in enumerate(self.required_steps, start=1)
+        }
         attribution = self.by_attribution
         if attribution.startswith("step_"):
             attribution = f"step_{number_of[int(attribution.removeprefix('step_'))]}"
@@ -334,7 +440,8 @@ class Funnel(Definition):
             steps=tuple(self.steps[number - 1] for number in number_of),
             exclude=tuple(
                 exclusion.changed(
-                    after=number_of[exclusion.after], before=number_of[exclusion.before or len(self.steps)]
+                    after=number_of[exclusion.after],
+                    before=number_of[exclusion.before or len(self.steps)],
                 )
                 for exclusion in self.exclude
             ),
@@ -344,10 +451,18 @@ class Funnel(Definition):
 
     @property
     def columns(self) -> list[str]:
-        """The columns and keys that the definition names, apart from those of the unit; with repetitions."""
+        """The columns and keys that the definition names, apart from those of the unit;
+        with repetitions.
+        """
         compared = [column for event in self.events for column in event.columns]
         own = [] if self.per in UNIT_COLUMNS else [self.per]
-        return [*compared, *columns_of(self.where), *self.hold, *named_columns(self.by_columns), *own]
+        return [
+            *compared,
+            *columns_of(self.where),
+            *self.hold,
+            *named_columns(self.by_columns),
+            *own,
+        ]
 
     @property
     def number_columns(self) -> list[str]:
@@ -362,17 +477,28 @@ class Funnel(Definition):
         return UNIT_COLUMNS.get(self.per, UNIT)
 
     def unit_columns(self, unit: str | Sequence[str] | None) -> list[str]:
-        """Return the columns that identify a unit, without held ones; by default the column of `per`."""
-        return [self.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+        """Return the columns that identify a unit, without held ones;
+        by default the column of `per`.
+        """
+        return (
+            [self.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+        )
 
     def counted_columns(self, units: Sequence[str]) -> list[str]:
-        """Return the columns that identify what is counted: those of the unit and the held ones, each once."""
+        """Return the columns that identify what is counted:
+        those of the unit and the held ones, each once.
+        """
         return list(dict.fromkeys([*units, *self.hold]))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition as in a file, without choices that have no effect."""
         steps = [step.to_mapping() for step in self.steps]
-        values: dict[str, Any] = {"steps": steps, "within": f"{self.within}s", "order": self.order, "per": self.per}
+        values: dict[str, Any] = {
+            "steps": steps,
+            "within": f"{self.within}s",
+            "order": self.order,
+            "per": self.per,
+        }
         if self.where != EVERYTHING:
             values["where"] = self.where.to_mapping()
         if self.hold:
@@ -384,7 +510,9 @@ class Funnel(Definition):
             by = self.by if isinstance(self.by, str) else list(self.by)
             values |= {"by": by, "by_attribution": self.by_attribution, "limit": self.limit}
         if self.over is not None:
-            values |= {"over": self.over} | ({"week_start": self.week_start} if self.over == "week" else {})
+            values |= {"over": self.over} | (
+                {"week_start": self.week_start} if self.over == "week" else {}
+            )
         if self.time_to_convert is not None:
             values["time_to_convert"] = self.time_to_convert.to_mapping()
         return values

@@ -1,8 +1,10 @@
-"""Which attempts of a funnel count by when they began: those of a range of days, and those of each period.
+"""Which attempts of a funnel count by when they began: those of a range of days,
+and those of each period.
 
-A unit enters by the event that begins an attempt: of step 1, or in the order `any` of whichever step comes first. Only
-entries are limited: later steps count for as long as the window is open. Each cohort is the answer to the same question
-about the entries of its period, so a unit is in the cohort of each period in which it entered.
+A unit enters by the event that begins an attempt: of step 1, or in the order `any` of whichever
+step comes first. Only entries are limited: later steps count for as long as the window is open.
+Each cohort is the answer to the same question about the entries of its period, so a unit is in the
+cohort of each period in which it entered.
 """
 
 from collections.abc import Sequence
@@ -60,26 +62,35 @@ class Entries:
     timezone: str = "UTC"
 
     @classmethod
-    def from_limits(cls, known_days: tuple[date, date], newest_at: datetime, limits: EntryLimits) -> "Entries":
-        """Return the entries that are asked for; an end that is not given is that of the data, `known_days`."""
+    def from_limits(
+        cls, known_days: tuple[date, date], newest_at: datetime, limits: EntryLimits
+    ) -> "Entries":
+        """Return the entries that are asked for;
+        an end that is not given is that of the data, `known_days`.
+        """
         entered = limits.within(known_days[1])
         first = entered[0] or min(known_days[0], entered[1] or known_days[0])
         naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
         return cls(first, entered[1] or max(known_days[1], first), naive, limits.timezone)
 
     def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
-        """Return whether the window of every entry before `end`, by default of all, is over in the data."""
+        """Return whether the window of every entry before `end`, by default of all,
+        is over in the data.
+        """
         last = day_starts_at(self.last + ONE_DAY, self.timezone)
         window_s = funnel.within if len(funnel.steps) > 1 else 0
         return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
 
     def bounds_us(self, cohorts: Sequence["EntryCohort"]) -> list[int]:
-        """Return when the units of each cohort begin to enter, and when the last ones do, in microseconds since 1970.
+        """Return when the units of each cohort begin to enter, and when the last ones do,
+        in microseconds since 1970.
 
         Args:
             cohorts: One cohort or more, each of which begins where the one before it ends.
         """
-        first, end = (day_starts_at(day, self.timezone) for day in (self.first, self.last + ONE_DAY))
+        first, end = (
+            day_starts_at(day, self.timezone) for day in (self.first, self.last + ONE_DAY)
+        )
         begins = [max(first, cohort.begins_at) for cohort in cohorts]
         return [_since_1970(at) for at in (*begins, min(end, cohorts[-1].end))]
 
@@ -95,7 +106,9 @@ class Entries:
 
 @dataclass(frozen=True)
 class EntryCohort:
-    """A period of entry: its key in the rows of an answer, how it is written, and when it begins and ends, in UTC."""
+    """A period of entry: its key in the rows of an answer, how it is written,
+    and when it begins and ends, in UTC.
+    """
 
     key: date | datetime
     start: str
@@ -104,7 +117,9 @@ class EntryCohort:
 
 
 def with_entries(events: ir.Table, entries: Entries) -> ir.Table:
-    """Return the events from the first day of entry on, with `is_entry`: whether an attempt may begin at this one."""
+    """Return the events from the first day of entry on, with `is_entry`:
+    whether an attempt may begin at this one.
+    """
     kept = events.filter(events.event_date >= ibis.literal(entries.first))
     return kept.mutate(**{ENTRY: kept.event_date <= ibis.literal(entries.last)})
 
@@ -112,25 +127,31 @@ def with_entries(events: ir.Table, entries: Entries) -> ir.Table:
 def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: Entries) -> ir.Table:
     """Return the events of each cohort of each unit, with `cohort_start` and `is_entry`.
 
-    An event is in the cohort of each period in which its unit entered, from the first entry to the end of the window of
-    the last one: so a funnel of `units` and `cohort_start` is all cohorts at once.
+    An event is in the cohort of each period in which its unit entered, from the first entry to the
+    end of the window of the last one: so a funnel of `units` and `cohort_start` is all cohorts at
+    once.
     """
     events = events_with_unit(meeting(events, funnel.where), units)
     kept = with_entries(events, entries)
     kept = kept.mutate(own_period=_period(kept, funnel, entries))
     begins = _can_begin(kept, funnel)
     begun = kept.filter(begins, kept[ENTRY])
-    attempts = begun.group_by(*units, "own_period").agg(first_at=begun.event_at.min(), last_at=begun.event_at.max())
+    attempts = begun.group_by(*units, "own_period").agg(
+        first_at=begun.event_at.min(), last_at=begun.event_at.max()
+    )
     attempts = attempts.mutate(closes_at=attempts.last_at + ibis.interval(seconds=funnel.within))
     attempts = attempts.select(*units, "first_at", "closes_at", **{COHORT: attempts.own_period})
     same = [kept[unit] == attempts[unit] for unit in units]
-    joined = kept.join(attempts, [*same, kept.event_at >= attempts.first_at, kept.event_at <= attempts.closes_at])
+    joined = kept.join(
+        attempts, [*same, kept.event_at >= attempts.first_at, kept.event_at <= attempts.closes_at]
+    )
     is_entry = joined[ENTRY] & (joined.own_period == joined[COHORT])
     return joined.select(*events.columns, COHORT, **{ENTRY: is_entry})
 
 
 def cohorts_of(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
-    """Return every period that overlaps the days of entry and begins in the data, those without an entry too.
+    """Return every period that overlaps the days of entry and begins in the data,
+    those without an entry too.
 
     Raises:
         DefinitionError: There are more than about a thousand.
@@ -138,8 +159,8 @@ def cohorts_of(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
     days = (entries.last - entries.first).days + 1
     if days * 24 > MAX_COHORTS * HOURS[str(funnel.over)]:
         raise DefinitionError(
-            f"From {entries.first} to {entries.last} there are more than {MAX_COHORTS:,} cohorts by {funnel.over}; ask "
-            "for fewer days, or for longer periods."
+            f"From {entries.first} to {entries.last} there are more than {MAX_COHORTS:,} cohorts "
+            f"by {funnel.over}; ask for fewer days, or for longer periods."
         )
     result = _hours(entries) if funnel.over == "hour" else _periods(funnel, entries)
     return [cohort for cohort in result if cohort.begins_at <= entries.newest_at]
@@ -148,7 +169,10 @@ def cohorts_of(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
 def _hours(entries: Entries) -> list[EntryCohort]:
     days = Days.between(entries.first, entries.last + ONE_DAY).dates
     starts = [at for day in days for at in hours_of(day, entries.timezone)]
-    ends = [*starts[1:], day_starts_at(entries.last + ONE_DAY, entries.timezone).replace(tzinfo=UTC)]
+    ends = [
+        *starts[1:],
+        day_starts_at(entries.last + ONE_DAY, entries.timezone).replace(tzinfo=UTC),
+    ]
     return [
         EntryCohort(_naive(at), at.isoformat(timespec="minutes"), _naive(at), _naive(end))
         for at, end in zip(starts, ends, strict=True)
@@ -156,7 +180,9 @@ def _hours(entries: Entries) -> list[EntryCohort]:
 
 
 def key_of(value: object) -> object:
-    """Return a cohort's start as engines give it, as `EntryCohort` has it: a day, or a time in UTC without a zone."""
+    """Return a cohort's start as engines give it, as `EntryCohort` has it: a day,
+    or a time in UTC without a zone.
+    """
     return _naive(value) if isinstance(value, datetime) and value.tzinfo else value
 
 

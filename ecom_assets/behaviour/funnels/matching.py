@@ -1,4 +1,6 @@
-"""What a funnel asks of events as expressions: conditions, held columns, breakdown, and which steps match one event."""
+"""What a funnel asks of events as expressions: conditions, held columns, breakdown,
+and which steps match one event.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +28,19 @@ from ecom_assets.core.tables.columns import (
 )
 from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group
 from ecom_assets.core.tables.portable import NO, can_be_null
-from ecom_assets.core.tables.values import Scalar, bins_of, check_comparable, json_path, kind_of, unknown_column
+from ecom_assets.core.tables.values import (
+    Scalar,
+    bins_of,
+    check_comparable,
+    json_path,
+    kind_of,
+    unknown_column,
+)
 
 MAX_OVERLAPPING: Final = 6
-"""The most conditions that may overlap each other: each additional one doubles the number of sets to count."""
+"""The most conditions that may overlap each other:
+each additional one doubles the number of sets to count.
+"""
 OverlappingSteps = frozenset[int]
 
 
@@ -42,7 +53,8 @@ class Matching:
     Attributes:
         conditions: One step per distinct condition, in order of first appearance.
         condition_of: For each step, the number of its condition.
-        groups: Connected groups of conditions that can match the same event; each condition is in one group.
+        groups: Connected groups of conditions that can match the same event; each condition is in
+            one group.
     """
 
     conditions: tuple[FunnelStep, ...]
@@ -57,7 +69,9 @@ class Matching:
             first.setdefault(step.identity, step)
         number = {identity: n for n, identity in enumerate(first)}
         conditions = tuple(first.values())
-        return cls(conditions, tuple(number[step.identity] for step in funnel.steps), _groups(conditions))
+        return cls(
+            conditions, tuple(number[step.identity] for step in funnel.steps), _groups(conditions)
+        )
 
     @property
     def is_disjoint(self) -> bool:
@@ -65,13 +79,18 @@ class Matching:
         return len(self.conditions) == len(self.condition_of) == len(self.groups)
 
     def overlaps(self) -> tuple[OverlappingSteps, ...]:
-        """Return the sets of overlapping conditions whose events are counted: connected sets imply all others.
+        """Return the sets of overlapping conditions whose events are counted:
+        connected sets imply all others.
 
         Raises:
             DefinitionError: More than six conditions overlap one another.
         """
         sets = (chosen for group in self.groups for chosen in self.subsets(group))
-        return tuple(frozenset(chosen) for chosen in sets if len(_groups([self.conditions[n] for n in chosen])) == 1)
+        return tuple(
+            frozenset(chosen)
+            for chosen in sets
+            if len(_groups([self.conditions[n] for n in chosen])) == 1
+        )
 
     def subsets(self, group: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Return all sets of conditions of a group, the smallest first.
@@ -81,25 +100,31 @@ class Matching:
         """
         if len(group) > MAX_OVERLAPPING:
             raise DefinitionError(
-                f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can match the same "
-                f"event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or the order strict_increase."
+                f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} "
+                f"can match the same event, and at most {MAX_OVERLAPPING} can be counted exactly; "
+                "use fewer, or the order strict_increase."
             )
         return [chosen for size in range(1, len(group) + 1) for chosen in combinations(group, size)]
 
     def overlaps_of(self, step: int) -> Iterator[tuple[OverlappingSteps, tuple[int, ...]]]:
-        """Yield each set of `overlaps` with the step's condition, and its steps up to this one, latest first.
+        """Yield each set of `overlaps` with the step's condition,
+        and its steps up to this one, latest first.
 
-        If c simultaneous events match a set, they can serve the c latest of these steps. The step before those must
-        have been reached earlier.
+        If c simultaneous events match a set, they can serve the c latest of these steps. The step
+        before those must have been reached earlier.
         """
         own = self.condition_of[step - 1]
         for overlapping in self.overlaps():
             if own in overlapping:
-                yield overlapping, tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in overlapping)
+                yield (
+                    overlapping,
+                    tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in overlapping),
+                )
 
 
 def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
-    """Return whether an event could match both steps: same type, and no column that would need two values.
+    """Return whether an event could match both steps: same type,
+    and no column that would need two values.
 
     Conditions other than equalities are not compared: with them, steps of one type may overlap.
     """
@@ -108,7 +133,8 @@ def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
         return False
     shared = step.equal.keys() & other.equal.keys()
     return not any(
-        kind_of(step.equal[column]) == kind_of(other.equal[column]) and step.equal[column] != other.equal[column]
+        kind_of(step.equal[column]) == kind_of(other.equal[column])
+        and step.equal[column] != other.equal[column]
         for column in shared
     )
 
@@ -122,7 +148,9 @@ def _types(step: FunnelStep) -> frozenset[object]:
     listed = [
         frozenset(part.values)
         for part in parts
-        if is_each and isinstance(part, Condition) and (part.column, part.operator) == ("event_type", "one_of")
+        if is_each
+        and isinstance(part, Condition)
+        and (part.column, part.operator) == ("event_type", "one_of")
     ]
     listed += [frozenset({step.equal["event_type"]})] if "event_type" in step.equal else []
     return frozenset[object].intersection(*listed) if listed else frozenset()
@@ -131,7 +159,9 @@ def _types(step: FunnelStep) -> frozenset[object]:
 def _groups(conditions: Sequence[FunnelStep]) -> tuple[tuple[int, ...], ...]:
     groups: list[list[int]] = []
     for number, condition in enumerate(conditions):
-        touching = [group for group in groups if any(may_overlap(condition, conditions[n]) for n in group)]
+        touching = [
+            group for group in groups if any(may_overlap(condition, conditions[n]) for n in group)
+        ]
         groups = [group for group in groups if group not in touching]
         groups.append(sorted([number, *(n for group in touching for n in group)]))
     return tuple(tuple(group) for group in sorted(groups))
@@ -141,10 +171,14 @@ def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:
     """Return whether an event matches a step; never null.
 
     Raises:
-        WorkError: The step counts first events only, which `with_firsts` finds among the events of all days.
+        WorkError: The step counts first events only, which `with_firsts` finds among the events of
+            all days.
     """
     if step.is_first:
-        raise WorkError("What is first is found among all events; give the events and the funnel of `with_firsts`.")
+        raise WorkError(
+            "What is first is found among all events; give the events and the funnel of "
+            "`with_firsts`."
+        )
     tests = [] if step.event_type == ANY else [events.event_type == step.event_type]
     tests += [comparable(events, column, value) == value for column, value in step.equal.items()]
     equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(NO)
@@ -159,14 +193,17 @@ def counted_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir
 def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     """Return the same question with plain equalities only, which is all that the kernel reads.
 
-    Events that do not meet the conditions on all events are gone, and each step's conditions are a boolean column. If
-    attempts begin at certain events only, being one of these is a condition on step 1.
+    Events that do not meet the conditions on all events are gone, and each step's conditions are a
+    boolean column. If attempts begin at certain events only, being one of these is a condition on
+    step 1.
     """
     events = meeting(events, funnel.where)
     if funnel.has_any_step:
         return _with_any_step(events, funnel)
     # By their text, because to Python the conditions `= 1` and `= true` are equal.
-    distinct = {repr(step.others): step.others for step in funnel.steps if step.others != EVERYTHING}
+    distinct = {
+        repr(step.others): step.others for step in funnel.steps if step.others != EVERYTHING
+    }
     names = {text: f"{FLAG}{number}" for number, text in enumerate(distinct, start=1)}
     flags = {name: holds(events, distinct[text]) for text, name in names.items()}
     equal = [
@@ -177,27 +214,39 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     return (events.mutate(**flags) if flags else events), plain
 
 
-def _with_equalities(events: ir.Table, funnel: Funnel, equal: Sequence[Mapping[str, Scalar]]) -> Funnel:
-    """Return the funnel with these equalities of each step as its only conditions, and that of entries."""
+def _with_equalities(
+    events: ir.Table, funnel: Funnel, equal: Sequence[Mapping[str, Scalar]]
+) -> Funnel:
+    """Return the funnel with these equalities of each step as its only conditions,
+    and that of entries.
+    """
     first, *later_values = equal
     if ENTRY in events.columns:
         first = {**first, ENTRY: True}
     steps = zip(funnel.steps, (first, *later_values), strict=True)
-    return funnel.changed(steps=tuple(step.changed(where=equal_to(values)) for step, values in steps), where=EVERYTHING)
+    return funnel.changed(
+        steps=tuple(step.changed(where=equal_to(values)) for step, values in steps),
+        where=EVERYTHING,
+    )
 
 
 def _with_any_step(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
-    """Return the same question with one event type: whether an event can be a step is a boolean column."""
+    """Return the same question with one event type:
+    whether an event can be a step is a boolean column.
+    """
     distinct = {step.identity: step for step in funnel.steps}
     names = {identity: f"{FLAG}{number}" for number, identity in enumerate(distinct, start=1)}
     flags = {names[identity]: matches(events, step) for identity, step in distinct.items()}
-    plain = _with_equalities(events, funnel, [{names[step.identity]: True} for step in funnel.steps])
+    plain = _with_equalities(
+        events, funnel, [{names[step.identity]: True} for step in funnel.steps]
+    )
     plain = plain.changed(steps=tuple(step.changed(event_type=ANY) for step in plain.steps))
     return events.mutate(**flags).mutate(event_type=ibis.literal(ANY)), plain
 
 
 def with_firsts(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
-    """Return the same question where being a visitor's first event is a column, on which steps have a condition.
+    """Return the same question where being a visitor's first event is a column,
+    on which steps have a condition.
 
     Args:
         events: The events of all days, with the columns that the funnel names.
@@ -218,7 +267,8 @@ def with_firsts(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
 
 
 def with_bins(events: ir.Table, funnel: Funnel, days: tuple[date, date] | None) -> Funnel:
-    """Return the funnel with the edges of its bins, which are bounded by the numbers of events of its steps.
+    """Return the funnel with the edges of its bins,
+    which are bounded by the numbers of events of its steps.
 
     Args:
         events: The events, with the columns that the funnel names.
@@ -228,7 +278,9 @@ def with_bins(events: ir.Table, funnel: Funnel, days: tuple[date, date] | None) 
     if not any(map(bins_of, funnel.by_columns)):
         return funnel
     events = events.filter(events.event_date.between(*days)) if days else events
-    rows = meeting(events, funnel.where).filter(ibis.or_(*(matches(events, step) for step in funnel.steps)))
+    rows = meeting(events, funnel.where).filter(
+        ibis.or_(*(matches(events, step) for step in funnel.steps))
+    )
     by, limit = with_edges(rows, funnel.by_columns, funnel.limit)
     return funnel.changed(by=by, limit=limit)
 
@@ -252,7 +304,9 @@ def may_begin(rows: ir.Table) -> ir.BooleanValue:
 
 
 def events_with_unit(events: ir.Table, units: Sequence[str]) -> ir.Table:
-    """Return the events that have a unit and a time; to Ibis, these columns are nullable in the result."""
+    """Return the events that have a unit and a time; to Ibis,
+    these columns are nullable in the result.
+    """
     present = [events[column].notnull() for column in (*units, "event_at")]
     return can_be_null(events.filter(present), (*units, "event_at"))
 
@@ -264,7 +318,8 @@ def with_held(events: ir.Table, funnel: Funnel) -> ir.Table:
 
 
 def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> None:
-    """Refuse a funnel that names missing columns, or compares columns with values that they never have.
+    """Refuse a funnel that names missing columns,
+    or compares columns with values that they never have.
 
     Args:
         events: Events.

@@ -7,31 +7,52 @@ class ConversionMeasures:
     """How many of those who began a funnel came to its end."""
 
     conversion_rate = rate(
-        "The share of the visits, or visitors, at the first step that came to the last", "Funnel conversion",
-        nullable=True, example=0.028,
-    )  # fmt: skip
+        "The share of the visits, or visitors, at the first step that came to the last",
+        "Funnel conversion",
+        nullable=True,
+        example=0.028,
+    )
 
 
 class CartMeasures:
     """Carts and checkouts, and those of them without a purchase."""
 
-    cart_count = count("Visits that put something into the cart", "Carts", unit="carts", example=1101)
+    cart_count = count(
+        "Visits that put something into the cart", "Carts", unit="carts", example=1101
+    )
     abandoned_cart_count = count(
-        "Carts that were not paid for in time", "Carts left behind", unit="carts", better="down", example=777
+        "Carts that were not paid for in time",
+        "Carts left behind",
+        unit="carts",
+        better="down",
+        example=777,
     )
     cart_abandonment_rate = rate(
-        "The share of carts that were not paid for in time", "Carts left behind",
-        Ratio("abandoned_cart_count", "cart_count"), nullable=True, better="down", example=0.706,
-    )  # fmt: skip
-    checkout_count = count("Visits that began to check out", "Checkouts", unit="checkouts", example=536)
+        "The share of carts that were not paid for in time",
+        "Carts left behind",
+        Ratio("abandoned_cart_count", "cart_count"),
+        nullable=True,
+        better="down",
+        example=0.706,
+    )
+    checkout_count = count(
+        "Visits that began to check out", "Checkouts", unit="checkouts", example=536
+    )
     abandoned_checkout_count = count(
-        "Checkouts that were not paid for in time", "Checkouts left behind", unit="checkouts", better="down",
+        "Checkouts that were not paid for in time",
+        "Checkouts left behind",
+        unit="checkouts",
+        better="down",
         example=212,
-    )  # fmt: skip
+    )
     checkout_abandonment_rate = rate(
-        "The share of checkouts that were not paid for in time", "Checkouts left behind",
-        Ratio("abandoned_checkout_count", "checkout_count"), nullable=True, better="down", example=0.396,
-    )  # fmt: skip
+        "The share of checkouts that were not paid for in time",
+        "Checkouts left behind",
+        Ratio("abandoned_checkout_count", "checkout_count"),
+        nullable=True,
+        better="down",
+        example=0.396,
+    )
 
 
 class CartAmounts:
@@ -39,5 +60,9 @@ class CartAmounts:
 
     cart_amount = amount("What all carts were worth", "Worth of carts", nullable=True, at_least=0)
     abandoned_cart_amount = amount(
-        "What the carts left behind were worth", "Left behind, worth", nullable=True, at_least=0, better="down"
+        "What the carts left behind were worth",
+        "Left behind, worth",
+        nullable=True,
+        at_least=0,
+        better="down",
     )

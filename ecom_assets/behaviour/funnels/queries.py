@@ -31,43 +31,62 @@ def known_funnel(reading: Reading, funnel: str | None) -> str:
     if funnel is None:
         return DEFAULT_NAME if DEFAULT_NAME in names or not names else names[0]
     if funnel not in names:
-        raise DefinitionError(f"There is no daily funnel {funnel!r}; {did_you_mean(funnel, names)}.")
+        raise DefinitionError(
+            f"There is no daily funnel {funnel!r}; {did_you_mean(funnel, names)}."
+        )
     return funnel
 
 
 def default_steps(reading: Reading) -> tuple[str, ...]:
     """Return the event types of the default daily funnel as it is stored; none if nothing is."""
     table = reading.table(ConversionFunnel)
-    totals = table.filter(table.funnel_name == DEFAULT_NAME, table.product_category == ALL_CATEGORIES)
+    totals = table.filter(
+        table.funnel_name == DEFAULT_NAME, table.product_category == ALL_CATEGORIES
+    )
     steps = totals.select("step", "event_type").distinct().order_by("step", "event_type")
     return tuple(row["event_type"] for row in reading.state(steps))
 
 
-def funnel_totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
+def funnel_totals(
+    reading: Reading, period: Period, funnel: str, unit: Unit
+) -> tuple[list[Row], list[Row]]:
     """Return the steps of a daily funnel in total, in the period and in the one before."""
     table = reading.table(ConversionFunnel)
-    rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
+    rows = table.filter(
+        table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES
+    )
     result = reading.rows(added_units(with_previous(rows, "cohort_date"), ["is_current"]), period)
     parts = grouped(result, itemgetter("is_current"))
     return steps_of(parts.get(1, ())), steps_of(parts.get(0, ()))
 
 
-def daily_conversion(reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session") -> list[Row]:
+def daily_conversion(
+    reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session"
+) -> list[Row]:
     """Return the conversion rate of a daily funnel on each day of a period.
 
     Raises:
         DefinitionError: There is no such funnel.
     """
     table, name = reading.table(ConversionFunnel), known_funnel(reading, funnel)
-    rows = table.filter(table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    sums = reading.rows(added_units(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period)
+    rows = table.filter(
+        table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES
+    )
+    sums = reading.rows(
+        added_units(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period
+    )
     days: dict[date, list[Row]] = grouped(sums, itemgetter("cohort_date"))
-    return [{"event_date": day, "conversion_rate": conversion_rate_of(steps_of(days[day]))} for day in sorted(days)]
+    return [
+        {"event_date": day, "conversion_rate": conversion_rate_of(steps_of(days[day]))}
+        for day in sorted(days)
+    ]
 
 
 def added_units(rows: ir.Table, unit: list[str]) -> ir.Table:
     """Return the units that reached each step, added up by some columns."""
-    return rows.group_by(*unit, "step", "event_type").agg(unit_count=rows.unit_count.sum().cast("int64"))
+    return rows.group_by(*unit, "step", "event_type").agg(
+        unit_count=rows.unit_count.sum().cast("int64")
+    )
 
 
 def steps_of(rows: Iterable[Row]) -> list[Row]:
@@ -111,9 +130,13 @@ UNITS: Final = get_args(Unit)
 def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[Row]]]:
     """Return the steps of each daily funnel, by its name and unit, over the days of a period."""
     table = reading.table(ConversionFunnel)
-    period_rows = table.filter(in_period(table.cohort_date), table.product_category == ALL_CATEGORIES)
+    period_rows = table.filter(
+        in_period(table.cohort_date), table.product_category == ALL_CATEGORIES
+    )
     keys = ["funnel_name", "unit", "step", "event_type"]
-    sums = reading.rows(period_rows.group_by(keys).agg(units=period_rows.unit_count.sum()).order_by(keys), period)
+    sums = reading.rows(
+        period_rows.group_by(keys).agg(units=period_rows.unit_count.sum()).order_by(keys), period
+    )
     return {
         name: {unit: _plain_steps([row for row in rows if row["unit"] == unit]) for unit in UNITS}
         for name, rows in grouped(sums, itemgetter("funnel_name")).items()
@@ -125,7 +148,9 @@ def _plain_steps(rows: list[Row]) -> list[Row]:
 
 
 def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:
-    """Return the carts of a period by unit and horizon, counting only those whose horizon is over in the data."""
+    """Return the carts of a period by unit and horizon,
+    counting only those whose horizon is over in the data.
+    """
     table = reading.table(CartAbandonment)
     newest_date = reading.table(ReturningVisitorsDaily).event_date.max().as_scalar()
     carts = table.filter(in_period(table.cart_date), table.final_from_date <= newest_date)
@@ -136,4 +161,6 @@ def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:
         abandoned_amount=carts.abandoned_cart_amount.sum(),
     )
     rows = reading.rows(sums.order_by("horizon_s"), period)
-    return [row | {"rate": row["abandoned"] / row["carts"] if row["carts"] else None} for row in rows]
+    return [
+        row | {"rate": row["abandoned"] / row["carts"] if row["carts"] else None} for row in rows
+    ]

@@ -1,8 +1,9 @@
 """Numbers of a funnel: units per step, times between steps in bins, and values of the breakdown.
 
-Where the kernel does not count, everything is counted from the rows of `funnel_chains`, so the list of units at a step
-is as long as the step's count, and the values of a breakdown add up to the total. Times are whole microseconds and
-quantiles are found by rank, so every engine, and the kernel, gives the same results.
+Where the kernel does not count, everything is counted from the rows of `funnel_chains`, so the list
+of units at a step is as long as the step's count, and the values of a breakdown add up to the
+total. Times are whole microseconds and quantiles are found by rank, so every engine, and the
+kernel, gives the same results.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -40,11 +41,13 @@ MOST_CHOSEN_BINS: Final = 60
 def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
     """Return the steps of an answer from rows of `step_numbers` or `step_rows`.
 
-    A share is null if nobody reached the step that it is a share of. Times are null at step 1, and if nobody took the
-    step. The previous step is the last one that is not optional.
+    A share is null if nobody reached the step that it is a share of. Times are null at step 1, and
+    if nobody took the step. The previous step is the last one that is not optional.
     """
     result = {row["step"]: row for row in rows}
-    counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
+    counts = [
+        result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)
+    ]
     answers = []
     for number, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
         previous = counts[max((n for n in funnel.required_steps if n < number), default=1) - 1]
@@ -59,7 +62,8 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
 def plain_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[Row]:
     """Return the steps of an answer without times."""
     return [
-        _counted(number, name, count, counts[0], counts[max(number - 2, 0)]) | {"median_s_from_previous": None}
+        _counted(number, name, count, counts[0], counts[max(number - 2, 0)])
+        | {"median_s_from_previous": None}
         for number, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
     ]
 
@@ -75,9 +79,16 @@ def _counted(number: int, event_type: str, count: int, first: int, previous: int
 
 
 def _times(row: Row | None, within_s: int) -> Row:
-    """Return quantiles and averages in seconds, and the histogram of times from the previous step."""
-    times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
-    times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
+    """Return quantiles and averages in seconds,
+    and the histogram of times from the previous step.
+    """
+    times = {
+        f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS
+    }
+    times |= {
+        f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"])
+        for time in TIMES
+    }
     bars = [
         {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
         for n, (low, high) in enumerate(BARS)
@@ -116,7 +127,9 @@ def _step_row(step: int, times: StepTimes) -> Row:
     row: Row = {"step": step, "count": times.counts[step - 1]}
     for time in TIMES:
         row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
-    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * SECOND_US for edge in EDGES_S), np.inf])
+    bars, _ = np.histogram(
+        times.from_previous[step - 1], [0, *(edge * SECOND_US for edge in EDGES_S), np.inf]
+    )
     return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
 
 
@@ -133,17 +146,21 @@ def time_row(time: str, values: Ints) -> Row:
 
 
 def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the event types that may be missing from the data: of steps that nobody took, and of exclusions."""
+    """Return the event types that may be missing from the data: of steps that nobody took,
+    and of exclusions.
+    """
     reached = {row["step"] for row in numbers if row["count"]}
-    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in reached}
+    seen = {
+        step.event_type for number, step in enumerate(funnel.steps, start=1) if number in reached
+    }
     return [event.event_type for event in funnel.events if event.event_type not in {*seen, ANY}]
 
 
 def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     """Return the chains with `label`, the value of `by` that their unit counts for.
 
-    The `funnel.limit` most frequent values are kept (ties in alphabetical order); the others are "Other", together with
-    any value of that name.
+    The `funnel.limit` most frequent values are kept (ties in alphabetical order); the others are
+    "Other", together with any value of that name.
 
     Args:
         chains: The result of `funnel_chains` for a funnel with a breakdown.
@@ -151,24 +168,33 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     """
     keys = key_columns(chains)
     # Who took an optional step counts for the value that they count for without it.
-    required = chains.filter(chains.step.notin(sorted(funnel.optional_steps))) if funnel.optional_steps else chains
+    required = (
+        chains.filter(chains.step.notin(sorted(funnel.optional_steps)))
+        if funnel.optional_steps
+        else chains
+    )
     valued = required.group_by(keys).agg(label=_attributed(required, funnel).fill_null(NO_VALUE))
     sizes = valued.group_by("label").agg(units=valued.count())
-    ranks = sizes.mutate(rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label])))
+    ranks = sizes.mutate(
+        rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label]))
+    )
     label = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
     shown = valued.join(ranks.select("label", shown=label), "label").select(*keys, label="shown")
     return chains.join(shown, keys)
 
 
 def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
-    """Return who is at each step with a column for each of several columns of `by`, such as `label.product_category`.
+    """Return who is at each step with a column for each of several columns of `by`, such as
+    `label.product_category`.
 
     `by_value.…` has the value of the step's event, `label.…` the one that the unit counts for.
     """
     if len(by) <= 1:
         return rows
     parted = {
-        f"{name}.{column}": ibis.coalesce(rows[name].split(SEPARATOR)[position], _whole_label(rows[name]))
+        f"{name}.{column}": ibis.coalesce(
+            rows[name].split(SEPARATOR)[position], _whole_label(rows[name])
+        )
         for name in (VALUE, "label")
         for position, column in enumerate(by)
     }
@@ -176,40 +202,61 @@ def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
 
 
 def _whole_label(label: ir.Value) -> ir.Value:
-    """Return a label that stands for all columns, such as "Other"; null for one with a value of each."""
+    """Return a label that stands for all columns, such as "Other";
+    null for one with a value of each.
+    """
     return label.notin([OTHER, NO_VALUE]).ifelse(ibis.null("string"), label)
 
 
-def step_numbers(chains: ir.Table, label: Sequence[str] = (), optional: Collection[int] = ()) -> ir.Table:
-    """Return one row per label and step with the count, the values around each quantile, and the histogram.
+def step_numbers(
+    chains: ir.Table, label: Sequence[str] = (), optional: Collection[int] = ()
+) -> ir.Table:
+    """Return one row per label and step with the count, the values around each quantile,
+    and the histogram.
 
     Args:
         chains: The result of `funnel_chains`.
         label: Columns whose values have numbers of their own.
-        optional: The numbers of optional steps; times are counted from the steps that have to be taken.
+        optional: The numbers of optional steps; times are counted from the steps that have to be
+            taken.
 
     Returns:
-        `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and quantile, two columns
-        `…_low_us` and `…_high_us`, between which it lies; for each time its sum, `…_total_us`; for each bar of
+        `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and
+            quantile, two columns
+        `…_low_us` and `…_high_us`, between which it lies; for each time its sum, `…_total_us`; for
+            each bar of
         `from_previous`, `bar_<n>_count`.
     """
     timed = _timed(chains, optional)
     group = [*label, "step"]
     ranked, numbers = _ranked(timed, TIMES, group)
-    bars = {f"bar_{n}_count": _count_inside(ranked.from_previous, bar) for n, bar in enumerate(BARS)}
+    bars = {
+        f"bar_{n}_count": _count_inside(ranked.from_previous, bar) for n, bar in enumerate(BARS)
+    }
     return ranked.group_by(group).agg(count=ranked.count(), **numbers, **bars)
 
 
-def _ranked(rows: ir.Table, times: Sequence[str], group: list[str]) -> tuple[ir.Table, dict[str, ir.Scalar]]:
-    """Return rows with the ranks of their times in a group, and aggregates: each sum, and values around quantiles."""
-    ranks = {time: ibis.row_number().over(ibis.window(group_by=group, order_by=rows[time])) for time in times}
+def _ranked(
+    rows: ir.Table, times: Sequence[str], group: list[str]
+) -> tuple[ir.Table, dict[str, ir.Scalar]]:
+    """Return rows with the ranks of their times in a group, and aggregates: each sum,
+    and values around quantiles.
+    """
+    ranks = {
+        time: ibis.row_number().over(ibis.window(group_by=group, order_by=rows[time]))
+        for time in times
+    }
     ranked = rows.mutate(
-        unit_count=rows.count().over(ibis.window(group_by=group)), **{f"{time}_rank": ranks[time] for time in times}
+        unit_count=rows.count().over(ibis.window(group_by=group)),
+        **{f"{time}_rank": ranks[time] for time in times},
     )
-    numbers: dict[str, ir.Scalar] = {f"{time}_total_us": ranked[time].cast(EXACT).sum() for time in times}
+    numbers: dict[str, ir.Scalar] = {
+        f"{time}_total_us": ranked[time].cast(EXACT).sum() for time in times
+    }
     for time in times:
         for name, tenths in TENTHS.items():
-            # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
+            # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to
+            # n - 1.
             tenth, ten_ranks = (ranked.unit_count - 1) * tenths, ranked[f"{time}_rank"] * 10
             is_low = (ten_ranks <= tenth) & (tenth < ten_ranks + 10)
             is_high = (ten_ranks >= tenth) & (tenth > ten_ranks - 10)
@@ -219,12 +266,20 @@ def _ranked(rows: ir.Table, times: Sequence[str], group: list[str]) -> tuple[ir.
 
 
 def key_columns(chains: ir.Table) -> list[str]:
-    """Return the columns that identify what is counted: units, held columns, and the start of an attempt for totals."""
-    return [name for name in chains.columns if name not in {"step", "event_at", "event_id", VALUE, "label"}]
+    """Return the columns that identify what is counted: units, held columns,
+    and the start of an attempt for totals.
+    """
+    return [
+        name
+        for name in chains.columns
+        if name not in {"step", "event_at", "event_id", VALUE, "label"}
+    ]
 
 
 def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
-    """Return the one value of a unit, as an aggregate over its chain; null if the attribution finds none."""
+    """Return the one value of a unit, as an aggregate over its chain;
+    null if the attribution finds none.
+    """
     value = chains[VALUE]
     has_one = value.notnull()
     if funnel.by_attribution == "first":
@@ -238,7 +293,9 @@ def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
 
 
 def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
-    """Return the chains with the microseconds from the previous step (null at step 1) and from step 1."""
+    """Return the chains with the microseconds from the previous step (null
+    at step 1) and from step 1.
+    """
     in_order = ibis.window(group_by=key_columns(chains), order_by=chains.step)
     previous_at = chains.event_at.lag().over(in_order)
     if optional:
@@ -247,7 +304,8 @@ def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
         unknown = ibis.null(chains.event_at.type().copy(nullable=True))
         previous_at = is_optional.ifelse(unknown, chains.event_at).max().over(before)
     whole = chains.mutate(
-        previous_at=previous_at, began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains)))
+        previous_at=previous_at,
+        began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),
     )
     return whole.mutate(
         from_previous=whole.event_at.delta(whole.previous_at, unit="microsecond").cast("int64"),
@@ -264,7 +322,8 @@ def _count_inside(time_us: ir.IntegerValue, between: Bin) -> ir.IntegerScalar:
 
 
 def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, Any]:
-    """Return the number of units that took both steps, the average, quantiles and bins of their times.
+    """Return the number of units that took both steps, the average,
+    quantiles and bins of their times.
 
     Args:
         chains: The result of `funnel_chains`.
@@ -284,7 +343,8 @@ def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, A
 
 
 def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any] | None:
-    """Return the same from the kernel's times; None for steps whose times it does not keep together.
+    """Return the same from the kernel's times;
+    None for steps whose times it does not keep together.
 
     Raises:
         DefinitionError: As `conversion_times`.
@@ -292,13 +352,17 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
     if 1 < definition.first < definition.last - 1:
         return None
     values = np.sort(
-        times.from_start[definition.last - 1] if definition.first == 1 else times.from_previous[definition.last - 1]
+        times.from_start[definition.last - 1]
+        if definition.first == 1
+        else times.from_previous[definition.last - 1]
     )
     row = {"count": len(values), **time_row("took", values)}
     row |= {"least_us": int(values[0]), "most_us": int(values[-1])} if len(values) else {}
 
     def counted(bins: list[Bin]) -> list[int]:
-        ends = [(low * SECOND_US, np.inf if high is None else high * SECOND_US) for low, high in bins]
+        ends = [
+            (low * SECOND_US, np.inf if high is None else high * SECOND_US) for low, high in bins
+        ]
         return [int(np.diff(np.searchsorted(values, end))[0]) for end in ends]
 
     return _answer(row, definition, counted)
@@ -307,42 +371,58 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
 def _answer(
     row: dict[str, Any], definition: TimeToConvert, counted: Callable[[list[Bin]], list[int]]
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {"from_step": definition.first, "to_step": definition.last, "count": row["count"]}
+    answer: dict[str, Any] = {
+        "from_step": definition.first,
+        "to_step": definition.last,
+        "count": row["count"],
+    }
     if not row["count"]:
         return answer | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
     answer["average_s"] = average_s(row["took_total_us"], row["count"])
     answer |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
     bins = bins_of(definition, row["count"], row["least_us"], row["most_us"])
     shown = zip(bins, counted(bins), strict=True)
-    return answer | {"bins": [{"from_s": low, "to_s": high, "count": count} for (low, high), count in shown]}
+    return answer | {
+        "bins": [{"from_s": low, "to_s": high, "count": count} for (low, high), count in shown]
+    }
 
 
 def took(chains: ir.Table, definition: TimeToConvert) -> ir.Table:
-    """Return `took`, the microseconds from the one step to the other, for each unit that took both."""
+    """Return `took`, the microseconds from the one step to the other,
+    for each unit that took both.
+    """
     step_times = chains.group_by(key_columns(chains)).agg(
         from_at=chains.event_at.max(where=chains.step == definition.first),
         to_at=chains.event_at.max(where=chains.step == definition.last),
     )
     step_times = step_times.filter(step_times.to_at.notnull())
-    return step_times.select(took=step_times.to_at.delta(step_times.from_at, unit="microsecond").cast("int64"))
+    return step_times.select(
+        took=step_times.to_at.delta(step_times.from_at, unit="microsecond").cast("int64")
+    )
 
 
 def time_numbers(times: ir.Table) -> ir.Table:
-    """Return one row: `count`, `least_us`, `most_us`, `took_total_us`, and the values around each quantile."""
+    """Return one row: `count`, `least_us`, `most_us`, `took_total_us`,
+    and the values around each quantile.
+    """
     ranked, numbers = _ranked(times, ["took"], [])
-    return ranked.agg(count=ranked.count(), least_us=ranked.took.min(), most_us=ranked.took.max(), **numbers)
+    return ranked.agg(
+        count=ranked.count(), least_us=ranked.took.min(), most_us=ranked.took.max(), **numbers
+    )
 
 
 def bin_counts(times: ir.Table, bins: list[Bin]) -> ir.Table:
     """Return one row with the number of times in each bin, `bin_<n>`."""
-    return times.agg(**{f"bin_{n}": _count_inside(times.took, between) for n, between in enumerate(bins)})
+    return times.agg(
+        **{f"bin_{n}": _count_inside(times.took, between) for n, between in enumerate(bins)}
+    )
 
 
 def bins_of(definition: TimeToConvert, count: int, least_us: int, most_us: int) -> list[Bin]:
     """Return the bins, half-open, that hold all of `count` times between the least and the most.
 
-    Without a choice there are as many as the cube root of the number of times, rounded up, at most 60, of one width in
-    whole seconds, from the shortest time to the longest.
+    Without a choice there are as many as the cube root of the number of times, rounded up, at most
+    60, of one width in whole seconds, from the shortest time to the longest.
 
     Raises:
         DefinitionError: Bins of the width that is asked for would be more than a hundred.
@@ -351,8 +431,8 @@ def bins_of(definition: TimeToConvert, count: int, least_us: int, most_us: int) 
         number = most_us // (width_s * SECOND_US) + 1
         if number > MAX_BINS:
             raise DefinitionError(
-                f"Times are up to {most_us // SECOND_US} s, so bins of {width_s} s would be {number:,}; ask for wider "
-                f"ones, at most {MAX_BINS}."
+                f"Times are up to {most_us // SECOND_US} s, so bins of {width_s} s would be "
+                f"{number:,}; ask for wider ones, at most {MAX_BINS}."
             )
         return [(n * width_s, (n + 1) * width_s) for n in range(number)]
     if definition.edges_s:

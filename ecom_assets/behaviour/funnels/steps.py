@@ -1,7 +1,9 @@
-"""The parts of a funnel's definition: its steps, the events that exclude, and the two steps of the time to convert.
+"""The parts of a funnel's definition: its steps, the events that exclude,
+and the two steps of the time to convert.
 
-Values are equal only to values of the same kind: the JSON text "2" is not the number 2. An excluded event at the same
-time as a step is not between steps. Steps after an optional one count as without it, see `with_optional`.
+Values are equal only to values of the same kind: the JSON text "2" is not the number 2. An excluded
+event at the same time as a step is not between steps. Steps after an optional one count as without
+it, see `with_optional`.
 """
 
 import csv
@@ -30,11 +32,18 @@ class FunnelEvent(QuestionPart):
 
     CALLED: ClassVar[str] = "a funnel step"
 
-    event_type: EventType = field(..., "Event type", "What happens; * is anything", examples=["product_view"])
+    event_type: EventType = field(
+        ..., "Event type", "What happens; * is anything", examples=["product_view"]
+    )
     where: Conditions = field(
-        [], "where", "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, operator, "
-        "value}; `properties.key` names a value inside the JSON column", examples=[{"product_category": "shoes"}],
-    )  # fmt: skip
+        [],
+        "where",
+        (
+            "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, "
+            "operator, value}; `properties.key` names a value inside the JSON column"
+        ),
+        examples=[{"product_category": "shoes"}],
+    )
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
@@ -58,7 +67,9 @@ class FunnelEvent(QuestionPart):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """A key that is equal only for what matches the same events: 2 and 2.0 are equal, 1 and True are not."""
+        """A key that is equal only for what matches the same events: 2 and 2.0 are equal,
+        1 and True are not.
+        """
         equal = sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.equal.items())
         return (self.event_type, *equal, *sorted(map(repr, _parts(self.others))))
 
@@ -68,7 +79,9 @@ class FunnelEvent(QuestionPart):
         return [*self.equal, *columns_of(self.others)]
 
     def covers(self, other: "FunnelEvent") -> bool:
-        """Return whether all events that match the other match this one: same type, no additional condition."""
+        """Return whether all events that match the other match this one: same type,
+        no additional condition.
+        """
         is_of_type = self.event_type in {ANY, other.event_type}
         return is_of_type and set(self.identity[1:]) <= set(other.identity[1:])
 
@@ -77,30 +90,44 @@ class FunnelEvent(QuestionPart):
         equal = [self.equal] if self.equal else []
         other_conditions = [] if self.others == EVERYTHING else [self.others.to_mapping()]
         where: list[Any] = [*equal, *other_conditions]
-        return {"event_type": self.event_type} | ({"where": where if len(where) > 1 else where[0]} if where else {})
+        return {"event_type": self.event_type} | (
+            {"where": where if len(where) > 1 else where[0]} if where else {}
+        )
 
 
 class FunnelStep(FunnelEvent):
     """A step: an event type with conditions, and which of a visitor's events count."""
 
     occurrence: Annotated[str, OCCURRENCE] = field(
-        EVERY, "counts", "first_time: only the first that meets the conditions, in all data; first_ever: of its type"
+        EVERY,
+        "counts",
+        (
+            "first_time: only the first that meets the conditions, in all data; first_ever: of its "
+            "type"
+        ),
     )
     optional: bool = field(
-        default=False, label="optional", help="Whether it need not be taken; as text, `add_to_cart?`"
+        default=False,
+        label="optional",
+        help="Whether it need not be taken; as text, `add_to_cart?`",
     )
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
         """Return a step that is written as its event type, with `?` after it if it is optional.
 
-        What stands in double quotes is the event type as it is, such as one that ends in `?` itself.
+        What stands in double quotes is the event type as it is, such as one that ends in `?`
+        itself.
         """
         name = text.strip()
         if quoted := re.fullmatch(r'"([^"]+)"', name):
             return {"event_type": quoted[1]}
         is_optional = len(name) > 1 and name.endswith("?")
-        return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
+        return (
+            {"event_type": name[:-1].rstrip(), "optional": True}
+            if is_optional
+            else {"event_type": text}
+        )
 
     @property
     def is_first(self) -> bool:
@@ -130,7 +157,11 @@ class Exclusion(FunnelEvent):
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the exclusion as in a definition file."""
-        return super().to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
+        return (
+            super().to_mapping()
+            | {"after": self.after}
+            | ({"before": self.before} if self.before else {})
+        )
 
     def is_before(self, step: int) -> bool:
         """Return whether the event must not occur between the step before a step and this one."""
@@ -140,18 +171,20 @@ class Exclusion(FunnelEvent):
         """Return the exclusion for a funnel with this number of steps, with `before` filled in.
 
         Raises:
-            DefinitionError: `after` and `before` are not two steps of the funnel, the earlier one first.
+            DefinitionError: `after` and `before` are not two steps of the funnel, the earlier one
+                first.
         """
         if steps == 1:
             raise DefinitionError(
-                f"The exclusion of {self.event_type!r} is in a funnel of one step, which has nothing between "
-                "steps; leave it out, or add a step."
+                f"The exclusion of {self.event_type!r} is in a funnel of one step, which has "
+                "nothing between steps; leave it out, or add a step."
             )
         before = steps if self.before is None else self.before
         if not self.after < before <= steps:
             raise DefinitionError(
-                f"The exclusion of {self.event_type!r} is after step {self.after!r} and before step {before!r}; "
-                f"name two of the {steps} steps by their numbers, the earlier one first."
+                f"The exclusion of {self.event_type!r} is after step {self.after!r} and before "
+                f"step {before!r}; name two of the {steps} steps by their numbers, the earlier "
+                "one first."
             )
         return self.changed(before=before)
 
@@ -164,7 +197,9 @@ class TimeToConvert(QuestionPart):
     first: Count = field(..., "from", "The earlier step", alias="from", ge=1, le=MAX_STEPS)
     last: Count = field(..., "to", "The later step", alias="to", ge=1, le=MAX_STEPS)
     bins: Count | str | list[str] | None = field(
-        None, "bins", "A number of bins, the width of each, such as 1h, or where they end; default chosen"
+        None,
+        "bins",
+        "A number of bins, the width of each, such as 1h, or where they end; default chosen",
     )
 
     @classmethod
@@ -172,12 +207,17 @@ class TimeToConvert(QuestionPart):
         """Return two steps that are written as `1:3`."""
         match = re.fullmatch(r"\s*(\d{1,3})\s*[:-]\s*(\d{1,3})\s*", text)
         if not match:
-            raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {text!r}.")
+            raise DefinitionError(
+                f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got "
+                f"{text!r}."
+            )
         return {"from": int(match[1]), "to": int(match[2])}
 
     @property
     def bin_count(self) -> int | None:
-        """How many bins of equal width are asked for; None to choose, or where their width or ends are given."""
+        """How many bins of equal width are asked for; None to choose,
+        or where their width or ends are given.
+        """
         return self.bins if isinstance(self.bins, int) else None
 
     @property
@@ -198,16 +238,20 @@ class TimeToConvert(QuestionPart):
         """
         if not self.first < self.last <= steps:
             raise DefinitionError(
-                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two of the {steps} steps "
-                "by their numbers, the earlier one first."
+                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two "
+                f"of the {steps} steps by their numbers, the earlier one first."
             )
         if self.bin_count is not None and not 1 <= self.bin_count <= MAX_BINS:
-            raise DefinitionError(f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}.")
-        is_rising = self.width_s != 0 and all(low < high for low, high in pairwise((0, *self.edges_s)))
+            raise DefinitionError(
+                f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}."
+            )
+        is_rising = self.width_s != 0 and all(
+            low < high for low, high in pairwise((0, *self.edges_s))
+        )
         if not is_rising or len(self.edges_s) >= MAX_BINS:
             raise DefinitionError(
-                f"The ends of the bins of `time_to_convert` have to rise, and be fewer than {MAX_BINS}; write them as "
-                "in 1m, 10m, 1h."
+                "The ends of the bins of `time_to_convert` have to rise, and be fewer than "
+                f"{MAX_BINS}; write them as in 1m, 10m, 1h."
             )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -220,7 +264,11 @@ class TimeToConvert(QuestionPart):
 def equal_to(values: Mapping[str, Scalar], other_conditions: Where = EVERYTHING) -> Where:
     """Return the conditions that columns equal values, and others."""
     return Group(
-        "all_of", (*(Condition(column, "equals", (value,)) for column, value in values.items()), other_conditions)
+        "all_of",
+        (
+            *(Condition(column, "equals", (value,)) for column, value in values.items()),
+            other_conditions,
+        ),
     )
 
 
@@ -233,7 +281,9 @@ def _equalities(where: Where) -> tuple[dict[str, Scalar], Where]:
             equal[part.column] = part.values[0]
         else:
             other_conditions.append(part)
-    return equal, other_conditions[0] if len(other_conditions) == 1 else Group("all_of", tuple(other_conditions))
+    return equal, other_conditions[0] if len(other_conditions) == 1 else Group(
+        "all_of", tuple(other_conditions)
+    )
 
 
 def _parts(where: Where) -> list[Where]:
@@ -253,12 +303,15 @@ def exclusion_from_text(text: str) -> dict[str, Any]:
     if len(ends) == 2 and all(end.isdigit() for end in ends):  # noqa: PLR2004 (after and before)
         return {"event_type": name, "after": int(ends[0]), "before": int(ends[1])}
     if ends and ends[-1].isdigit():
-        raise UsageError(f"--exclude {text!r} names one step; name both, as in {name}:1:2, or none.")
+        raise UsageError(
+            f"--exclude {text!r} names one step; name both, as in {name}:1:2, or none."
+        )
     return {"event_type": text}
 
 
 def step_names(text: str) -> list[str]:
-    """Return the event types of a list with commas; a type that contains a comma is in double quotes.
+    """Return the event types of a list with commas;
+    a type that contains a comma is in double quotes.
 
     Raises:
         UsageError: The quotes do not match.
@@ -267,6 +320,7 @@ def step_names(text: str) -> list[str]:
         (names,) = csv.reader([text], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError) as error:
         raise UsageError(
-            f"--steps {text!r} is not understood; write event types between commas, one with a comma in double quotes."
+            f"--steps {text!r} is not understood; write event types between commas, one with a "
+            "comma in double quotes."
         ) from error
     return [name.strip() for name in names]

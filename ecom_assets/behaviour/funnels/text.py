@@ -1,4 +1,6 @@
-"""A funnel in a terminal: its steps as bars with the median time of each, and what else is asked for."""
+"""A funnel in a terminal: its steps as bars with the median time of each,
+and what else is asked for.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +11,9 @@ Step = Mapping[str, Any]
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """Return the steps, then the breakdown, the cohorts and the time to convert where they are asked for."""
+    """Return the steps, then the breakdown,
+    the cohorts and the time to convert where they are asked for.
+    """
     return [
         *step_lines(answer["definition"], answer["steps"]),
         *breakdown_lines(answer["definition"], answer["breakdown"]),
@@ -19,12 +23,19 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 
 def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
-    """Return the chart with the median time of each step; if the order is any, step n means any n steps."""
+    """Return the chart with the median time of each step; if the order is any,
+    step n means any n steps.
+    """
     titled = (
-        [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
+        [{**step, "event_type": f"any {step['step']}"} for step in steps]
+        if definition["order"] == "any"
+        else steps
     )
     chart = funnel_chart(
-        [{**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"} for step in titled]
+        [
+            {**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"}
+            for step in titled
+        ]
     )
     medians = [step["median_s_from_previous"] for step in steps]
     times = ["" if median is None else f", median {duration(median)}" for median in medians]
@@ -38,7 +49,10 @@ def funnel_chart(steps: Sequence[Step]) -> list[str]:
     lines = []
     for step in steps:
         shown = bar(step["count"], largest)
-        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
+        line = (
+            f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} "
+            f"{step['count']:>10,}"
+        )
         if step["step"] > 1:
             previous, start = step["conversion_from_previous"], step["conversion_from_start"]
             line += f"  {aligned_percent(previous)} of previous, {aligned_percent(start)} of all"
@@ -46,8 +60,12 @@ def funnel_chart(steps: Sequence[Step]) -> list[str]:
     return lines
 
 
-def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line per value: the count of each step, and the conversion from the first step to the last."""
+def breakdown_lines(
+    definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return a line per value: the count of each step,
+    and the conversion from the first step to the last.
+    """
     if not breakdown:
         return []
     width = max(len(entry["value"]) for entry in breakdown)
@@ -56,7 +74,9 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
 
 
 def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line per period of entry, as in a breakdown, and one per value of it; `*` marks open windows."""
+    """Return a line per period of entry, as in a breakdown, and one per value of it;
+    `*` marks open windows.
+    """
     if not cohorts:
         return []
     lines = ["", f"By {definition['over']} of entry"]
@@ -65,7 +85,10 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
     for cohort in cohorts:
         mark = " " if cohort["complete"] else "*"
         lines.append(_counts_line(f"{cohort['start']}{mark}", width, cohort["steps"]))
-        lines += [_counts_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown") or ()]
+        lines += [
+            _counts_line(f"  {part['value']}", width, part["steps"])
+            for part in cohort.get("breakdown") or ()
+        ]
     open_count = sum(not cohort["complete"] for cohort in cohorts)
     return lines + (["  * still open: the data end before the window does"] if open_count else [])
 
@@ -91,6 +114,10 @@ def times_lines(times: Mapping[str, Any] | None) -> list[str]:
     ]
     width = max(map(len, names))
     for name, bin_ in zip(names, times["bins"], strict=True):
-        lines.append(f"  {name:{width}} {bar(bin_['count'], largest):{BAR_WIDTH}} {bin_['count']:>10,}")
-    summary = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
+        lines.append(
+            f"  {name:{width}} {bar(bin_['count'], largest):{BAR_WIDTH}} {bin_['count']:>10,}"
+        )
+    summary = ", ".join(
+        f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90")
+    )
     return [*lines, f"  {summary}"]

@@ -7,7 +7,14 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.funnels.carts import CART, CHECKOUT, VALUED, CartRule, cart_terms, worth_events
+from ecom_assets.behaviour.funnels.carts import (
+    CART,
+    CHECKOUT,
+    VALUED,
+    CartRule,
+    cart_terms,
+    worth_events,
+)
 from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel, FunnelEntries
 from ecom_assets.behaviour.funnels.daily import (
     ALL_CATEGORIES,
@@ -22,7 +29,16 @@ from ecom_assets.behaviour.sessions.contracts import SessionDays, Sessions
 from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT, with_search_terms
 from ecom_assets.behaviour.sessions.trace import sessions_of_day
 from ecom_assets.core.tables.rule_of_data import value_of
-from ecom_assets.core.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext, ratios_of
+from ecom_assets.core.tables.trace import (
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    Sum,
+    TableTrace,
+    TraceContext,
+    ratios_of,
+)
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
@@ -36,7 +52,9 @@ def reaching_sessions(context: TraceContext) -> ir.Table:
     daily, sessions = _funnel(context), sessions_of_day(context, "cohort_date")
     events = daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
     levels = funnel_levels(events, daily.of_sessions, SESSION)
-    reached = levels.filter(levels.level >= context.row["step"]).rename(started_at="session_started_at")
+    reached = levels.filter(levels.level >= context.row["step"]).rename(
+        started_at="session_started_at"
+    )
     return sessions.semi_join(reached, [*UNIT, "started_at"])
 
 
@@ -48,7 +66,9 @@ def _sessions_of_funnel(context: TraceContext) -> ir.Table:
 
 
 def _visitors_of_funnel(context: TraceContext) -> ir.Table:
-    """Return the events of a row's funnel by the visitors who began it on its day and reached its step."""
+    """Return the events of a row's funnel by the visitors who began it on its
+    day and reached its step.
+    """
     daily, days, row = _funnel(context), context.days("cohort_date"), context.row
     events = context.table(CleanEvents)
     near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
@@ -65,7 +85,9 @@ def _by_unit(sessions: Derivation, visitors: Derivation) -> ByRow:
 
 
 def _of_entry(context: TraceContext) -> ir.Table:
-    """Return the events of a row's funnel by its session, or by its visitor while the attempt can last."""
+    """Return the events of a row's funnel by its session,
+    or by its visitor while the attempt can last.
+    """
     daily, row = _funnel(context), context.row
     if row["unit"] == "session":
         sessions = sessions_of_day(context, "cohort_date", session_id=row["unit_id"])
@@ -76,7 +98,8 @@ def _of_entry(context: TraceContext) -> ir.Table:
 
 
 FUNNEL: Final = _by_unit(
-    Count(Sessions, _sessions_of_funnel, day="cohort_date"), Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
+    Count(Sessions, _sessions_of_funnel, day="cohort_date"),
+    Count(CleanEvents, _visitors_of_funnel, unit="visitor_id"),
 )
 
 
@@ -86,8 +109,12 @@ Met = Callable[[ir.Table], ir.BooleanValue]
 def _units(context: TraceContext, met: Met) -> ir.Table:
     """Return the carts and checkouts of a row that meet a condition."""
     rule: CartRule = context.rules["cart_rule"]
-    terms = cart_terms(context.table(CleanEvents), context.table(Sessions), context.days("cart_date"), rule)
-    terms = terms.filter(terms.unit == context.row["unit"], terms.horizon_s == context.row["horizon_s"])
+    terms = cart_terms(
+        context.table(CleanEvents), context.table(Sessions), context.days("cart_date"), rule
+    )
+    terms = terms.filter(
+        terms.unit == context.row["unit"], terms.horizon_s == context.row["horizon_s"]
+    )
     return terms.filter(met(terms))
 
 
@@ -104,7 +131,9 @@ def _events(context: TraceContext, met: Met) -> ir.Table:
 
 
 def _carts(kind: str, met: Met) -> ByRow:
-    """Return how a number of carts, or of checkouts, is traced: to sessions, or to the events of visitors."""
+    """Return how a number of carts, or of checkouts, is traced: to sessions,
+    or to the events of visitors.
+    """
 
     def is_kind(terms: ir.Table) -> ir.BooleanValue:
         return ((terms.is_cart if kind == CART else terms.is_checkout) == 1) & met(terms)
@@ -113,12 +142,15 @@ def _carts(kind: str, met: Met) -> ByRow:
         return _events(context, is_kind).filter(lambda rows: rows.event_type == kind)
 
     return _by_unit(
-        Count(Sessions, lambda context: _sessions(context, is_kind)), Count(CleanEvents, events, unit="visitor_id")
+        Count(Sessions, lambda context: _sessions(context, is_kind)),
+        Count(CleanEvents, events, unit="visitor_id"),
     )
 
 
 def _valued(context: TraceContext, met: Met) -> ir.Table:
-    """Return the events that say what the carts of a row are worth, of those that meet a condition."""
+    """Return the events that say what the carts of a row are worth,
+    of those that meet a condition.
+    """
 
     def is_valued(terms: ir.Table) -> ir.BooleanValue:
         return terms.worth.notnull() & met(terms)
@@ -130,17 +162,23 @@ def _valued(context: TraceContext, met: Met) -> ir.Table:
         key, events = ("visitor_id", "event_date"), _events(context, is_valued)
     rows = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
     result = worth_events(rows, key, context.rules["cart_rule"])
-    return result.mutate(counted_as=ibis.literal(" ").join([result[name].cast("string") for name in key]))
+    return result.mutate(
+        counted_as=ibis.literal(" ").join([result[name].cast("string") for name in key])
+    )
 
 
 def _worth(met: Met) -> ByRow:
     def rows(context: TraceContext) -> ir.Table:
         return _valued(context, met).drop("counted_as")
 
-    floor = Computed("the amounts of the carts' items added up, a cart that comes to less than nothing as zero")
+    floor = Computed(
+        "the amounts of the carts' items added up, a cart that comes to less than nothing as zero"
+    )
     return ByRow(
         lambda context: (
-            floor if context.rules["cart_rule"].cart_value == "item" else Sum(CleanEvents, rows, "cart_amount")
+            floor
+            if context.rules["cart_rule"].cart_value == "item"
+            else Sum(CleanEvents, rows, "cart_amount")
         )
     )
 
@@ -162,13 +200,21 @@ CARTS: Final[Mapping[str, Derivation]] = {
     "abandoned_cart_amount": _worth(lambda terms: terms.is_converted == 0),
     "recovered_cart_amount": _worth(lambda terms: terms.is_recovered == 1),
 }
-SHARES: Final = {"conversion_from_start_rate": "step 1", "conversion_from_previous_rate": "the step before"}
+SHARES: Final = {
+    "conversion_from_start_rate": "step 1",
+    "conversion_from_previous_rate": "the step before",
+}
 TRACES: Final = (
     TableTrace(CartAbandonment, "carts-left-behind", CARTS),
     TableTrace(
         FunnelEntries,
         "the-daily-funnel",
-        {"last_step": Computed("the last step that these events reach in time", inputs=Count(CleanEvents, _of_entry))},
+        {
+            "last_step": Computed(
+                "the last step that these events reach in time",
+                inputs=Count(CleanEvents, _of_entry),
+            )
+        },
     ),
     TableTrace(
         ConversionFunnel,

@@ -1,7 +1,8 @@
-"""Assets of identity: links, ids that join nobody, users that are one person, and the visitors of clean events.
+"""Assets of identity: links, ids that join nobody, users that are one person,
+and the visitors of clean events.
 
-A sign-in changes the visitors of other days. These days are computed again, as if they were days of the run, in every
-table that is computed from clean events: see docs/adr/0030.
+A sign-in changes the visitors of other days. These days are computed again, as if they were days of
+the run, in every table that is computed from clean events: see docs/adr/0030.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -17,7 +18,12 @@ import pyarrow as pa
 from ecom_assets.behaviour.events import clean
 from ecom_assets.behaviour.events.assets import accepted_arrivals
 from ecom_assets.behaviour.events.clean import CleaningRule
-from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    QuarantinedEvents,
+    RawEvents,
+)
 from ecom_assets.behaviour.identity import links as linking
 from ecom_assets.behaviour.identity.changes import ChangedVisitor, changed_ids, changed_visitors
 from ecom_assets.behaviour.identity.contracts import (
@@ -66,7 +72,9 @@ def days_of_regrouped_visitors(changed: ir.Table, days: Days) -> ir.Table:
 
 @invalidation(changed=ChangedVisitorDays)
 def visitors_of_changed_days(changed: ir.Table, days: Days) -> ir.Table:
-    """Return the visitors, in `visitor_id`, whose rows of `days_of_changed_visitors` are others since."""
+    """Return the visitors, in `visitor_id`,
+    whose rows of `days_of_changed_visitors` are others since.
+    """
     return changed.filter(days.contain(changed.event_date)).select("visitor_id").distinct()
 
 
@@ -79,7 +87,9 @@ FOLLOWING: Final[Mapping[Following, tuple[Invalidation, Invalidation | None]]] =
 
 
 def link_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of links and aliases; `late_days` sets how many days around a day they read."""
+    """Return the assets of links and aliases;
+    `late_days` sets how many days around a day they read.
+    """
     accepted = accepted_arrivals(late_days)
 
     @table_asset(IdentityLinks, raw_events=accepted, duplicate_events=DuplicateEvents)
@@ -147,10 +157,14 @@ def clean_events_asset(late_days: int) -> TableAsset:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, other_days = _split(days, run_days)
-        nearby_ids = _ids_near(known_ids, identity_rule, of_run, _linkable_devices(known_ids, identity_rule, of_run))
+        nearby_ids = _ids_near(
+            known_ids, identity_rule, of_run, _linkable_devices(known_ids, identity_rule, of_run)
+        )
         parts = [with_visitors(cleaned(of_run), nearby_ids, identity_rule)] if of_run.dates else []
         if other_days.dates:
-            parts.append(_with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors))
+            parts.append(
+                _with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors)
+            )
         return union_all(*(part.select(*CleanEvents.columns) for part in parts))
 
     return events
@@ -163,9 +177,11 @@ def _split(days: Days, run_days: Days) -> tuple[Days, Days]:
 
 
 def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None) -> ir.Table:
-    """Return the clean events of days that the run has not cleaned, apart from the table that is about to be replaced.
+    """Return the clean events of days that the run has not cleaned,
+    apart from the table that is about to be replaced.
 
-    Only their visitors change: their copies and rejected rows are those of the run that cleaned them.
+    Only their visitors change: their copies and rejected rows are those of the run that cleaned
+    them.
     """
     events = warehouse.table(CleanEvents)
     rows = events.filter(days.contain(events.event_date))
@@ -175,21 +191,31 @@ def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None
 
 
 def _with_other_visitors(
-    warehouse: Engine, known_ids: KnownIds, rule: IdentityRule, days: Days, only_visitors: ir.Table | None
+    warehouse: Engine,
+    known_ids: KnownIds,
+    rule: IdentityRule,
+    days: Days,
+    only_visitors: ir.Table | None,
 ) -> ir.Table:
-    """Return stored events with their visitors of now; only if these are among `only_visitors`, others as stored.
+    """Return stored events with their visitors of now; only if these are among `only_visitors`,
+    others as stored.
 
-    A visitor who is not is the change of another day, whose run replaces the rows of both visitors in every table.
+    A visitor who is not is the change of another day, whose run replaces the rows of both visitors
+    in every table.
     """
     events = _stored_events(warehouse, days, only_visitors)
     nearby_ids = _ids_near(known_ids, rule, days, events.select(device_id=device_of(events)))
-    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), nearby_ids, rule)
+    rows = with_visitors(
+        events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), nearby_ids, rule
+    )
     if only_visitors is None:
         return rows
     named = only_visitors.select(now_visitor_id="visitor_id")
     rows = rows.left_join(named, rows.visitor_id == named.now_visitor_id)
     is_known = rows.now_visitor_id.notnull()
-    return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
+    return rows.mutate(
+        **{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY}
+    )
 
 
 def _linkable_devices(known_ids: KnownIds, rule: IdentityRule, days: Days) -> ir.Table:
@@ -199,7 +225,9 @@ def _linkable_devices(known_ids: KnownIds, rule: IdentityRule, days: Days) -> ir
 
 
 def _ids_near(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:
-    """Return what is known of ids with those links only that can decide about events on some devices and days."""
+    """Return what is known of ids with those links only that can decide about events
+    on some devices and days.
+    """
     links = known_ids.links.semi_join(devices, "device_id")
     if rule.days_around is not None:
         before, after = rule.days_around
@@ -211,12 +239,16 @@ def _ids_near(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.T
 def changed_visitor_days(
     identity_rule: IdentityRule, unlinked_ids: UnlinkedIds, warehouse: Engine, days: Days
 ) -> SliceOutput:
-    """Find the stored events whose visitor is another since the run's days came, changed or went."""
+    """Find the stored events whose visitor is another since the run's days came,
+    changed or went.
+    """
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
     # A day of the run is computed again by itself: no later run has to know that it changed.
     noted = noted.filter(noted.changed_date != noted.event_date)
-    rows = {tuple(row[name] for name in ChangedVisitorDays.key): row for row in warehouse.rows_of(noted)}
+    rows = {
+        tuple(row[name] for name in ChangedVisitorDays.key): row for row in warehouse.rows_of(noted)
+    }
     warning = ""
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
@@ -224,7 +256,9 @@ def changed_visitor_days(
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
         shared_now = shared_ids(links, aliases, identity_rule, unlinked_ids, warehouse)
         merged_now = merged_users(aliases, shared_now, identity_rule, warehouse)
-        if has_kernels(warehouse.con):  # where statements are kept, so that they are the same in each run
+        if has_kernels(
+            warehouse.con
+        ):  # where statements are kept, so that they are the same in each run
             shared_now = stored(warehouse.con, "shared_now", shared_now)
             merged_now = stored(warehouse.con, "merged_now", merged_now)
         now = KnownIds(links, shared_now, merged_now)
@@ -245,23 +279,35 @@ Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
 def _noted(
     changed: Iterable[ChangedVisitor], noted: Notes, days: Days
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Yield what a run of `days` has found as rows by key; what was once regrouped stays so for tables to come."""
+    """Yield what a run of `days` has found as rows by key;
+    what was once regrouped stays so for tables to come.
+    """
     for visitor in changed:
         event_date = visitor.changed_date if visitor.changed_date in days.dates else days.dates[-1]
         key = (event_date, visitor.changed_date, visitor.visitor_id)
         is_regrouped = visitor.is_regrouped or bool(key in noted and noted[key]["is_regrouped"])
-        yield key, {"event_date": event_date, **visitor._replace(is_regrouped=is_regrouped)._asdict()}
+        yield (
+            key,
+            {"event_date": event_date, **visitor._replace(is_regrouped=is_regrouped)._asdict()},
+        )
 
 
 def _event_counts(changed: Iterable[ChangedVisitor]) -> dict[date, int]:
     counts: dict[date, int] = {}
     for visitor in changed:
         if visitor.changed_count:
-            counts[visitor.changed_date] = counts.get(visitor.changed_date, 0) + visitor.changed_count
+            counts[visitor.changed_date] = (
+                counts.get(visitor.changed_date, 0) + visitor.changed_count
+            )
     return counts
 
 
-@table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
+@table_asset(
+    SharedIds,
+    deps=(changed_visitor_days.key,),
+    identity_links=EVERY_LINK,
+    identity_aliases=EVERY_ALIAS,
+)
 def shared_ids(
     identity_links: ir.Table,
     identity_aliases: ir.Table,
@@ -278,24 +324,40 @@ def shared_ids(
     devices = linking.users_of_devices(identity_links.filter(identity_links.user_id.notnull()))
 
     def users_of_each() -> list[tuple[str, bool, int]]:
-        return [(row["device_id"], row["is_device"], row["reached_count"]) for row in warehouse.rows_of(devices)]
+        return [
+            (row["device_id"], row["is_device"], row["reached_count"])
+            for row in warehouse.rows_of(devices)
+        ]
 
-    return table_of(SharedIds, [*rows, *of_groups, *linking.erased_devices(users_of_each, unlinked_ids)])
+    return table_of(
+        SharedIds, [*rows, *of_groups, *linking.erased_devices(users_of_each, unlinked_ids)]
+    )
 
 
-@table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS, shared_ids=SharedIds)
+@table_asset(
+    MergedUsers,
+    deps=(changed_visitor_days.key,),
+    identity_aliases=EVERY_ALIAS,
+    shared_ids=SharedIds,
+)
 def merged_users(
     identity_aliases: ir.Table, shared_ids: ir.Table, identity_rule: IdentityRule, warehouse: Engine
 ) -> ir.Table:
-    """Find the users that aliases make one person, of all aliases and all ids that join nobody; they are few."""
+    """Find the users that aliases make one person,
+    of all aliases and all ids that join nobody; they are few.
+    """
     of_users = shared_ids.filter(shared_ids.id_kind == "user").select("id_value")
     users = {row["id_value"] for row in warehouse.rows_of(of_users)}
     groups, _ = groups_of(identity_aliases, users, identity_rule, warehouse)
     return table_of(MergedUsers, linking.merged_rows(groups))
 
 
-def groups_of(aliases: ir.Table, shared: Set[str], rule: IdentityRule, warehouse: Engine) -> linking.Groups:
-    """Return the groups of users that all rows of `IdentityAliases` join, without the users who join nobody."""
+def groups_of(
+    aliases: ir.Table, shared: Set[str], rule: IdentityRule, warehouse: Engine
+) -> linking.Groups:
+    """Return the groups of users that all rows of `IdentityAliases` join,
+    without the users who join nobody.
+    """
     if not rule.joins_aliases:
         return {}, []
     rows = warehouse.rows_of(linking.aliases_in_order(aliases))

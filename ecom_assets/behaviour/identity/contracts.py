@@ -1,4 +1,6 @@
-"""Contracts of identity: what links users and devices, whom it joins, and the visitors of each day."""
+"""Contracts of identity: what links users and devices, whom it joins,
+and the visitors of each day.
+"""
 
 from ecom_assets.behaviour.events.contracts import JOINED_BY
 from ecom_assets.core.tables.contract import Table, count, day, flag, instant, text
@@ -6,15 +8,24 @@ from ecom_assets.core.tables.contract import Table, count, day, flag, instant, t
 ID_KINDS = ("user", "device", "source_session")
 ERASED = "erased"
 PUBLIC_KEY = "public_key"
-SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", ERASED, PUBLIC_KEY)
+SHARED_REASONS = (
+    "placeholder",
+    "device_users",
+    "session_users",
+    "user_devices",
+    "group_users",
+    ERASED,
+    PUBLIC_KEY,
+)
 """Why an id joins nobody."""
 
 
 class IdentityLinks(Table):
-    """One row per day, device and run of consecutive events on it by one user, or by nobody who is known.
+    """One row per day, device and run of consecutive events on it by one user,
+    or by nobody who is known.
 
-    A run ends where another user signs in or is no longer known, where the device is silent for 30 minutes, and
-    between events that a public key sent and others.
+    A run ends where another user signs in or is no longer known, where the device is silent for 30
+    minutes, and between events that a public key sent and others.
     """
 
     layer = "staging"
@@ -25,14 +36,20 @@ class IdentityLinks(Table):
     device_id = text("The device, or the source session of events without a device", pii=True)
     run_number = count("Place among the runs of the device on this day, from 1", unit="place")
     is_device = flag("Whether it is a device; else it is a source session")
-    user_id = text("The user of all these events; null if none of them has one", nullable=True, pii=True)
+    user_id = text(
+        "The user of all these events; null if none of them has one", nullable=True, pii=True
+    )
     first_seen_at = instant("The first of these events")
     first_event_id = text("The id of that event")
     last_seen_at = instant("The last of these events")
     last_event_id = text("The id of that event")
     event_count = count("Events of the run")
-    identified_at = instant("The first of these events that is of type `identify`; null without one", nullable=True)
-    is_public = flag("Whether a public key sent these events; null in rows of earlier releases", nullable=True)
+    identified_at = instant(
+        "The first of these events that is of type `identify`; null without one", nullable=True
+    )
+    is_public = flag(
+        "Whether a public key sent these events; null in rows of earlier releases", nullable=True
+    )
 
 
 class IdentityAliases(Table):
@@ -52,7 +69,8 @@ class IdentityAliases(Table):
 class SharedIds(Table):
     """One row per id that joins nobody, since too many share it or since it is a placeholder.
 
-    With the reason `public_key` only the events of public keys join nobody to it: it is a source session of others.
+    With the reason `public_key` only the events of public keys join nobody to it: it is a source
+    session of others.
     """
 
     layer = "mart"
@@ -61,7 +79,8 @@ class SharedIds(Table):
     id_kind = text("What it is an id of", one_of=ID_KINDS)
     id_value = text("The id", pii=True)
     reason = text(
-        "Why it joins nobody: a bound, an erased person who used it, or public keys that sent it too",
+        "Why it joins nobody: a bound, an erased person who used it, or public keys that sent it "
+        "too",
         one_of=SHARED_REASONS,
     )
     reached_count = count("Users or devices that share it", unit="ids")
@@ -74,29 +93,39 @@ class MergedUsers(Table):
     key = ("user_id",)
 
     user_id = text("A user", pii=True)
-    visitor_user_id = text("The user whose name the visitor has: the latest id of the person", pii=True)
+    visitor_user_id = text(
+        "The user whose name the visitor has: the latest id of the person", pii=True
+    )
     user_count = count("Users that are this visitor", unit="users")
 
 
 class ChangedVisitorDays(Table):
-    """One row per day of events, day on which these events changed whose an event is, and visitor concerned."""
+    """One row per day of events, day on which these events changed whose an event is,
+    and visitor concerned.
+    """
 
     layer = "staging"
     key = ("event_date", "changed_date", "visitor_id")
     day_column = "event_date"
 
     event_date = day("The day whose sign-ins or aliases came, changed or went")
-    changed_date = day("A day on which an event has another visitor since, or is joined to it otherwise")
+    changed_date = day(
+        "A day on which an event has another visitor since, or is joined to it otherwise"
+    )
     visitor_id = text("Whose the event is, or was before", pii=True)
-    changed_count = count("Events of that day that are this visitor's since, and were another's before")
+    changed_count = count(
+        "Events of that day that are this visitor's since, and were another's before"
+    )
     is_regrouped = flag(
-        "Whether, on that day or beside it, events of one visitor are of several since, or of several of one; if not, "
-        "visitors have another id, and no number of the day changes"
+        "Whether, on that day or beside it, events of one visitor are of several since, or of "
+        "several of one; if not, visitors have another id, and no number of the day changes"
     )
 
 
 class Identities(Table):
-    """One row per day, visitor and id that its events have, with how the events were joined to the visitor."""
+    """One row per day, visitor and id that its events have,
+    with how the events were joined to the visitor.
+    """
 
     layer = "mart"
     key = ("event_date", "visitor_id", "id_kind", "id_value", "joined_by")

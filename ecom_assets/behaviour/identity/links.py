@@ -28,9 +28,13 @@ CONSENT = ("true", "granted", "yes", "1")
 IDENTIFY, ALIAS = IDENTITY_TYPES
 ALIAS_EVENT = ("event_date", "event_id", "event_at", "user_id", "properties")
 NO_ID = f"{ZEROS}|[\ud800-\udfff]"
-"""What no previous id has: only zeros, or half a character (a surrogate), which JSON can hold and no table."""
+"""What no previous id has: only zeros, or half a character (a surrogate),
+which JSON can hold and no table.
+"""
 PREVIOUS_IDS = ("previous_id", "previousId", "previous_user_id")
-"""The properties of an event of type `alias` that have the user id until now; the first that has one counts."""
+"""The properties of an event of type `alias` that have the user id until now;
+the first that has one counts.
+"""
 
 
 def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
@@ -39,12 +43,16 @@ def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
 
 
 def device_of(events: ir.Table) -> ir.StringValue:
-    """Return the device of clean events, else the source session in its place; null without either."""
+    """Return the device of clean events, else the source session in its place;
+    null without either.
+    """
     return ibis.coalesce(events.device_id, events.source_session_id)
 
 
 def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
+    """Return the rows of `IdentityLinks` for clean events of whole days,
+    whose visitors are not read.
+    """
     events = _linking(events, rule)
     events = events.mutate(
         link_user=events.link_user.fill_null(""),
@@ -53,13 +61,27 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     )
     unit = ["event_date", "link_device"]
     in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
-    previous_at, previous_user = events.event_at.lag().over(in_order), events.link_user.lag().over(in_order)
-    is_first = previous_at.isnull() | (previous_user != events.link_user) | is_gap(previous_at, events.event_at)
+    previous_at, previous_user = (
+        events.event_at.lag().over(in_order),
+        events.link_user.lag().over(in_order),
+    )
+    is_first = (
+        previous_at.isnull()
+        | (previous_user != events.link_user)
+        | is_gap(previous_at, events.event_at)
+    )
     is_first |= events.is_public.lag().over(in_order) != events.is_public
     events = events.select(
-        *unit, "is_device", "link_user", "is_identify", "is_public", "event_at", "event_id",
-        begins=is_first.ifelse(1, 0), place=ibis.row_number().over(in_order),
-    )  # fmt: skip
+        *unit,
+        "is_device",
+        "link_user",
+        "is_identify",
+        "is_public",
+        "event_at",
+        "event_id",
+        begins=is_first.ifelse(1, 0),
+        place=ibis.row_number().over(in_order),
+    )
     # By the place, because an order by text takes twice as long as one by numbers.
     by_place = ibis.window(group_by=unit, order_by="place")
     so_far = ibis.cumulative_window(group_by=unit, order_by="place")
@@ -82,7 +104,9 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def _linking(events: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return events that have a device, with it as `link_device`, whether it `is_device`, and the user it links to."""
+    """Return events that have a device, with it as `link_device`, whether it `is_device`,
+    and the user it links to.
+    """
     user = may_link(events, rule).ifelse(events.user_id, ibis.null("string"))
     events = events.mutate(link_device=device_of(events), link_user=user)
     events = events.filter(events.link_device.notnull())
@@ -90,15 +114,21 @@ def _linking(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def may_link(events: ir.Table, rule: IdentityRule) -> ir.BooleanValue:
-    """Return whether clean events can link a device to a user: no robot's can, nor one without the consent it takes."""
+    """Return whether clean events can link a device to a user: no robot's can,
+    nor one without the consent it takes.
+    """
     is_persons = ~events.is_bot if "is_bot" in events.columns else ibis.literal(value=True)
     if not rule.consent:
         return is_persons
-    return is_persons & text_of(events, f"properties.{rule.consent}").lower().isin(CONSENT).fill_null(NO)
+    return is_persons & text_of(events, f"properties.{rule.consent}").lower().isin(
+        CONSENT
+    ).fill_null(NO)
 
 
 def first_sign_ins(links: ir.Table, shared: ir.Table) -> ir.Table:
-    """Return the link by which each device first has a user, of rows of `IdentityLinks`; none of ids of `SharedIds`."""
+    """Return the link by which each device first has a user, of rows of `IdentityLinks`;
+    none of ids of `SharedIds`.
+    """
     users = shared.filter(shared.id_kind == "user").select(user_id="id_value").distinct()
     devices = shared.filter(shared.id_kind == "device").select(device_id="id_value").distinct()
     seen = links.filter(links.is_device, links.user_id.notnull())
@@ -107,7 +137,9 @@ def first_sign_ins(links: ir.Table, shared: ir.Table) -> ir.Table:
 
 
 def sign_ins(events: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the events with a user on a device, with what `IdentityLinks` calls `device_id` and `is_device`."""
+    """Return the events with a user on a device,
+    with what `IdentityLinks` calls `device_id` and `is_device`.
+    """
     events = _linking(events, rule).drop("device_id", "user_id")
     events = events.filter(events.link_user.notnull())
     return events.select(
@@ -126,14 +158,21 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanVa
 
 
 def alias_events(events: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the clean events that can join two users, in order of time, with the columns `ALIAS_EVENT`."""
-    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull())
+    """Return the clean events that can join two users, in order of time,
+    with the columns `ALIAS_EVENT`.
+    """
+    named = events.filter(
+        events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull()
+    )
     named = named.filter(may_link(named, rule), ~is_placeholder(named.user_id), ~is_public(named))
     return named.order_by(["event_at", "event_id"]).select(*ALIAS_EVENT)
 
 
-def identity_aliases(events: Iterable[Iterable[Any]], user_key: KeyKind | None = None) -> list[tuple[Any, ...]]:
-    """Return the rows of `IdentityAliases` for rows of `alias_events`; one without two ids that differ joins nobody.
+def identity_aliases(
+    events: Iterable[Iterable[Any]], user_key: KeyKind | None = None
+) -> list[tuple[Any, ...]]:
+    """Return the rows of `IdentityAliases` for rows of `alias_events`;
+    one without two ids that differ joins nobody.
 
     In Python, because engines read JSON differently, and some fail at text that is none.
 
@@ -149,7 +188,9 @@ ErasedUsers = Callable[[Iterable[str]], set[str]]
 """Returns which users were erased."""
 
 
-def without_erased(aliases: Sequence[tuple[Any, ...]], erased_users: ErasedUsers) -> list[tuple[Any, ...]]:
+def without_erased(
+    aliases: Sequence[tuple[Any, ...]], erased_users: ErasedUsers
+) -> list[tuple[Any, ...]]:
     """Return the rows of `IdentityAliases` of which neither user was erased.
 
     An alias of somebody else can name an erased user, at any time.
@@ -159,7 +200,9 @@ def without_erased(aliases: Sequence[tuple[Any, ...]], erased_users: ErasedUsers
 
 
 def _previous_id(properties: str, user_key: KeyKind | None) -> str | None:
-    """Return the user id until now in properties, a text or a whole number, in its one spelling; None without one."""
+    """Return the user id until now in properties, a text or a whole number, in its one spelling;
+    None without one.
+    """
     try:
         document = json.loads(properties)
     except (ValueError, RecursionError):
@@ -169,16 +212,27 @@ def _previous_id(properties: str, user_key: KeyKind | None) -> str | None:
 
 
 def previous_id_of(document: Mapping[str, Any]) -> str | None:
-    """Return the user id until now in the properties of an alias; None without one, or where it stands for no id."""
+    """Return the user id until now in the properties of an alias; None without one,
+    or where it stands for no id.
+    """
     values = (document.get(name) for name in PREVIOUS_IDS)
-    texts = (str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool))
+    texts = (
+        str(value)
+        for value in values
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    )
     result = next(filter(None, texts), None)
-    is_id = result is not None and not is_placeholder_text(result, JOINS_NOBODY) and not re.search(NO_ID, result)
+    is_id = (
+        result is not None
+        and not is_placeholder_text(result, JOINS_NOBODY)
+        and not re.search(NO_ID, result)
+    )
     return result if is_id else None
 
 
 def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the rows of `SharedIds` for all rows of `IdentityLinks`, whatever their order of arrival.
+    """Return the rows of `SharedIds` for all rows of `IdentityLinks`,
+    whatever their order of arrival.
 
     Groups of users that are too large are found with the aliases; see `merged_users`.
     """
@@ -191,10 +245,11 @@ def _of_public_key(links: ir.Table) -> ir.BooleanValue:
 
 
 def users_of_devices(seen: ir.Table) -> ir.Table:
-    """Return each device and source session with the number of its users, of links or events that have a user.
+    """Return each device and source session with the number of its users,
+    of links or events that have a user.
 
-    Users whom only public keys name there do not count, where other events have a user: else anybody could name so
-    many that the device joins nobody any more.
+    Users whom only public keys name there do not count, where other events have a user: else
+    anybody could name so many that the device joins nobody any more.
     """
     own_user = (~_of_public_key(seen)).ifelse(seen.user_id, ibis.null("string"))
     users = seen.mutate(own_user=own_user).group_by("device_id", "is_device")
@@ -214,7 +269,8 @@ def erased_devices(
 ) -> Iterator[tuple[str, str, str, int]]:
     """Yield the rows of `SharedIds` of devices that an erased person used, too.
 
-    `users` returns the rows of `users_of_devices`, which are many, and read only if there are such devices.
+    `users` returns the rows of `users_of_devices`, which are many, and read only if there are such
+    devices.
     """
     by_id: dict[str, tuple[str, int]] = {}
 
@@ -243,27 +299,36 @@ def shared_devices(links: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def _sessions_of_others(links: ir.Table) -> ir.Table:
-    """Return the source sessions of events of no public key that public keys sent, too, as a session or as a device.
+    """Return the source sessions of events of no public key that public keys sent, too,
+    as a session or as a device.
 
-    A source session is not a secret of a browser as its device is, and is often a number that anybody can guess.
+    A source session is not a secret of a browser as its device is, and is often a number that
+    anybody can guess.
     """
     own = links.filter(~links.is_device, ~_of_public_key(links)).select("device_id").distinct()
     public = links.filter(_of_public_key(links)).semi_join(own, "device_id")
     sessions = public.group_by("device_id").agg(reached_count=public.user_id.nunique())
-    return _shared_rows(sessions, ibis.literal("source_session"), "device_id", ibis.literal(PUBLIC_KEY))
+    return _shared_rows(
+        sessions, ibis.literal("source_session"), "device_id", ibis.literal(PUBLIC_KEY)
+    )
 
 
-def _shared_rows(counted: ir.Table, kind: ir.StringValue, value: str, reason: ir.StringValue) -> ir.Table:
+def _shared_rows(
+    counted: ir.Table, kind: ir.StringValue, value: str, reason: ir.StringValue
+) -> ir.Table:
     """Return ids, in a column of a table that has their `reached_count`, as rows of `SharedIds`."""
-    return counted.select(id_kind=kind, id_value=value, reason=reason, reached_count="reached_count")
+    return counted.select(
+        id_kind=kind, id_value=value, reason=reason, reached_count="reached_count"
+    )
 
 
 def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users who join nobody, and devices that no longer join whom public keys name on too many.
+    """Return the users who join nobody,
+    and devices that no longer join whom public keys name on too many.
 
     Args:
-        seen: `device_id`, `is_device`, `user_id`, `event_date`, `first_seen_at` and `is_public` of links or events with
-            a user.
+        seen: `device_id`, `is_device`, `user_id`, `event_date`, `first_seen_at` and `is_public` of
+            links or events with a user.
         pairs: The same without dates, each device and user at least once.
         rule: The identity rule.
     """
@@ -271,14 +336,17 @@ def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Tabl
     named = named.agg(reached_count=lambda t: t.device_id.nunique())
     placeholders = _shared_rows(named, ibis.literal("user"), "user_id", ibis.literal("placeholder"))
     many = _users_of_many_devices(pairs, rule)
-    return union_all(placeholders, _users_beyond_bound(seen, many, rule), _devices_beyond_bound(seen, many, rule))
+    return union_all(
+        placeholders, _users_beyond_bound(seen, many, rule), _devices_beyond_bound(seen, many, rule)
+    )
 
 
 def _users_of_many_devices(pairs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users, without placeholders, of so many devices that they may be too many within some days.
+    """Return the users, without placeholders,
+    of so many devices that they may be too many within some days.
 
-    Devices that only public keys name do not count, where another event has the user on a device or in a session
-    (`has_own`).
+    Devices that only public keys name do not count, where another event has the user on a device or
+    in a session (`has_own`).
     """
     pairs = pairs.filter(~is_placeholder(pairs.user_id))
     nothing = ibis.null("string")
@@ -288,15 +356,21 @@ def _users_of_many_devices(pairs: ir.Table, rule: IdentityRule) -> ir.Table:
         own_count=_of_public_key(pairs).ifelse(0, 1),
     )
     many = devices.group_by("user_id").agg(
-        any_count=devices.any_device.nunique(), own_count=devices.own_device.nunique(), has_own=devices.own_count.max()
+        any_count=devices.any_device.nunique(),
+        own_count=devices.own_device.nunique(),
+        has_own=devices.own_count.max(),
     )
     reached = (many.has_own == 1).ifelse(many.own_count, many.any_count)
     return many.filter(reached >= rule.user_devices).select("user_id", "has_own")
 
 
 def _users_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users who were on too many devices on a day and some days before it, by rows of no public key."""
-    own = seen.filter(seen.is_device, ~_of_public_key(seen)).semi_join(many.filter(many.has_own == 1), "user_id")
+    """Return the users who were on too many devices on a day and some days before it,
+    by rows of no public key.
+    """
+    own = seen.filter(seen.is_device, ~_of_public_key(seen)).semi_join(
+        many.filter(many.has_own == 1), "user_id"
+    )
     counted = devices_within_days(own, rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
     reached = reached.filter(reached.reached_count >= rule.user_devices)
@@ -304,10 +378,11 @@ def _users_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) -> i
 
 
 def _devices_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the devices on which a user, whom only public keys name, was first seen after too many others.
+    """Return the devices on which a user, whom only public keys name,
+    was first seen after too many others.
 
-    Whoever knows the id of a user can name as many devices as they like. Those before the bound still join the user,
-    and those beyond it join nobody: a flood takes no device from anybody.
+    Whoever knows the id of a user can name as many devices as they like. Those before the bound
+    still join the user, and those beyond it join nobody: a flood takes no device from anybody.
     """
     on_devices = seen.filter(seen.is_device).semi_join(many.filter(many.has_own == 0), "user_id")
     first = on_devices.group_by("user_id", "device_id").agg(
@@ -315,7 +390,8 @@ def _devices_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) ->
     )
     in_order = ibis.window(group_by="user_id", order_by=["first_at", "device_id"])
     first = first.mutate(
-        place=ibis.row_number().over(in_order), before=first.first_date.lag(rule.user_devices - 1).over(in_order)
+        place=ibis.row_number().over(in_order),
+        before=first.first_date.lag(rule.user_devices - 1).over(in_order),
     )
     days = ibis.interval(days=rule.user_devices_days - 1)
     beyond = first.filter((first.before >= (first.first_date - days).cast("date")).fill_null(NO))
@@ -324,12 +400,15 @@ def _devices_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) ->
 
 
 def devices_within_days(devices: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return `device_count` of links of devices: on how many a user was on each of their days and those before it."""
+    """Return `device_count` of links of devices:
+    on how many a user was on each of their days and those before it.
+    """
     days = devices.select("user_id", "device_id", "event_date").distinct()
     last = days.select("user_id", last_date="event_date").distinct()
     first = (last.last_date - ibis.interval(days=rule.user_devices_days - 1)).cast("date")
     inside = last.join(
-        days, [last.user_id == days.user_id, days.event_date <= last.last_date, days.event_date >= first]
+        days,
+        [last.user_id == days.user_id, days.event_date <= last.last_date, days.event_date >= first],
     )
     return inside.group_by("user_id", "last_date").agg(device_count=inside.device_id.nunique())
 
@@ -359,10 +438,12 @@ Groups = tuple[Mapping[str, list[str]], list[list[str]]]
 
 
 def merged_users(aliases: Sequence[Alias], most_users: int) -> Groups:
-    """Return the groups of users that aliases join, each by the id that the visitor has, and those that are too large.
+    """Return the groups of users that aliases join, each by the id that the visitor has,
+    and those that are too large.
 
-    A group's id is the one that no alias replaces; where there are several, or, in a cycle, none, it is the new id of
-    the last alias among these. It depends on the set of aliases only, not on how they are grouped.
+    A group's id is the one that no alias replaces; where there are several, or, in a cycle, none,
+    it is the new id of the last alias among these. It depends on the set of aliases only, not on
+    how they are grouped.
     """
     parent: dict[str, str] = {}
 
@@ -396,11 +477,17 @@ def merged_rows(groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str,
 
 def identities(events: ir.Table) -> ir.Table:
     """Return the rows of `Identities` for clean events."""
-    ids = {"user": events.user_id, "device": events.device_id, "source_session": events.source_session_id}
+    ids = {
+        "user": events.user_id,
+        "device": events.device_id,
+        "source_session": events.source_session_id,
+    }
     columns = ("event_date", "visitor_id", "joined_by", "event_at", "event_id")
     listed = union_all(
         *(
-            events.filter(value.notnull()).select(*columns, id_kind=ibis.literal(kind), id_value=value)
+            events.filter(value.notnull()).select(
+                *columns, id_kind=ibis.literal(kind), id_value=value
+            )
             for kind, value in ids.items()
         )
     )

@@ -1,4 +1,7 @@
-"""The identity rule: to which visitor an event belongs, with presets that match other tools. METRICS "Visitor"."""
+"""The identity rule: to which visitor an event belongs, with presets that match other tools.
+
+METRICS "Visitor".
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,10 +10,18 @@ from typing import Final, Literal
 from ecom_assets.core.errors import DefinitionError, nearest
 
 Owner = Literal[
-    "stitched", "device", "user_or_device", "last_or_next_user", "first_user", "last_user", "source_session"
+    "stitched",
+    "device",
+    "user_or_device",
+    "last_or_next_user",
+    "first_user",
+    "last_user",
+    "source_session",
 ]
 LONGEST_VISIT: Final = timedelta(days=1)
-"""How far apart a sign-in and an event of the same visit can be, so that no day depends on an endless visit."""
+"""How far apart a sign-in and an event of the same visit can be,
+so that no day depends on an endless visit.
+"""
 VISIT_TIMEOUT: Final = timedelta(minutes=30)
 """A longer gap between events of a device ends its visit."""
 
@@ -21,27 +32,28 @@ class IdentityRule:
 
     `name`: what settings and questions call it.
     `owner`: who owns an event without a user on a device.
-        `stitched`: the user who last signed in before it within the visit, else the next within the visit, else the
-        last before it within `days_back`, else the first after it within `days_ahead`, else the only user of the
-        device within `one_user_days` before and after it, else the device.
-        `device`: the device, even if the event has a user.
-        `user_or_device`: the device.
-        `last_or_next_user`: the last user before it, else the first after it, however long ago, else the device.
-        `first_user`: the first user of the device at any time, else the device.
-        `last_user`: the last user of the device at any time, even if the event has another user.
-        `source_session`: the user of the same source session on that day, the next, or the day before, else itself.
+        `stitched`: the user who last signed in before it within the visit, else the next within the
+        visit, else the last before it within `days_back`, else the first after it within
+        `days_ahead`, else the only user of the device within `one_user_days` before and after it,
+        else the device. `device`: the device, even if the event has a user. `user_or_device`: the
+        device. `last_or_next_user`: the last user before it, else the first after it, however long
+        ago, else the device. `first_user`: the first user of the device at any time, else the
+        device. `last_user`: the last user of the device at any time, even if the event has another
+        user. `source_session`: the user of the same source session on that day, the next, or the
+        day before, else itself.
     `days_back`, `days_ahead` (days): how far away a sign-in of another visit can be.
-    `one_user_days` (days): how far away it can be if nobody else signs in on the device within so many days; 0 for no
+    `one_user_days` (days): how far away it can be if nobody else signs in on the device within so
+    many days; 0 for no
         further than `days_back` and `days_ahead`.
     `looks_ahead_first`: whether, within a visit, the next user comes before the last.
-    `guesses_if_shared`: whether events on a device with several users within the look-back are given to any of them.
-    `joins_aliases`: whether an event of type `alias` makes two users one visitor.
-    `links_by_identify`: whether only events of type `identify` link a device to a user.
-    `device_users`, `session_users`: a device, or a source session in its place, with so many users joins nobody.
-    `user_devices`, `user_devices_days`: a user on so many devices within so many days joins nobody.
-    `consent`: a key of `properties` that must be true for an event to link its device to its user; empty for none.
-    `group_users`: more users than this that aliases would join stay separate.
-    `late_days`: as in `CleaningRule`, for `source_session`.
+    `guesses_if_shared`: whether events on a device with several users within the look-back are
+    given to any of them. `joins_aliases`: whether an event of type `alias` makes two users one
+    visitor. `links_by_identify`: whether only events of type `identify` link a device to a user.
+    `device_users`, `session_users`: a device, or a source session in its place, with so many users
+    joins nobody. `user_devices`, `user_devices_days`: a user on so many devices within so many days
+    joins nobody. `consent`: a key of `properties` that must be true for an event to link its device
+    to its user; empty for none. `group_users`: more users than this that aliases would join stay
+    separate. `late_days`: as in `CleaningRule`, for `source_session`.
     """
 
     owner: Owner = "stitched"
@@ -96,9 +108,13 @@ class IdentityRule:
 
     @property
     def days_of_next_sign_in(self) -> tuple[int, int]:
-        """The days before and after an event whose sign-ins decide about it, whoever else signs in on the device."""
+        """The days before and after an event whose sign-ins decide about it,
+        whoever else signs in on the device.
+        """
         # One more, since days with clock changes are shorter than others.
-        return max(self.days_back, LONGEST_VISIT.days) + 1, max(self.days_ahead, LONGEST_VISIT.days) + 1
+        return max(self.days_back, LONGEST_VISIT.days) + 1, max(
+            self.days_ahead, LONGEST_VISIT.days
+        ) + 1
 
 
 _AS_DEVICE: Final = IdentityRule("device", joins_aliases=False)
@@ -110,15 +126,19 @@ PRESETS: Final = {
     "user": IdentityRule("source_session", joins_aliases=False),
     # support.google.com/analytics/answer/10976610, "Reporting identity": by device only
     "ga4_device": _AS_DEVICE,
-    # the same page: by user id, else by device; the export does not reach back before a sign-in (Velir/dbt-ga4#61)
+    # the same page: by user id, else by device; the export does not reach back before a sign-in
+    # (Velir/dbt-ga4#61)
     "ga4_observed": _OBSERVED,
-    # amplitude-docs instrument-track-unique-users: an anonymous period before a device's first user is that user's
+    # amplitude-docs instrument-track-unique-users: an anonymous period before a device's first user
+    # is that user's
     "amplitude": IdentityRule("last_or_next_user", joins_aliases=False),
-    # mixpanel/docs identifying-users-simplified: a device has one user for good, and users are never merged
+    # mixpanel/docs identifying-users-simplified: a device has one user for good, and users are
+    # never merged
     "mixpanel_simplified": IdentityRule("first_user", joins_aliases=False),
     # mixpanel/docs identifying-users-original: the same, and $create_alias and $merge join users
     "mixpanel_original": IdentityRule("first_user"),
-    # posthog.com product-analytics/identify: only identify links, and never a person who is identified already
+    # posthog.com product-analytics/identify: only identify links, and never a person who is
+    # identified already
     "posthog": IdentityRule("first_user", joins_aliases=False, links_by_identify=True),
     # dbt-labs/segment macros/cross-adapter-modeling/sessionization: the last user takes all
     "segment_dbt": _LAST,

@@ -1,4 +1,6 @@
-"""How identity goes down: from the ids of a visitor, and from ids that join nobody, to the events that have them."""
+"""How identity goes down: from the ids of a visitor, and from ids that join nobody,
+to the events that have them.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,7 +9,13 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
+from ecom_assets.behaviour.identity.contracts import (
+    Identities,
+    IdentityAliases,
+    IdentityLinks,
+    MergedUsers,
+    SharedIds,
+)
 from ecom_assets.behaviour.identity.links import (
     aliases_in_order,
     device_of,
@@ -20,11 +28,30 @@ from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import is_from, is_until
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import union_all
-from ecom_assets.core.tables.trace import ByRow, Count, Derivation, TableTrace, TraceContext, UpstreamRows, keeping
+from ecom_assets.core.tables.trace import (
+    ByRow,
+    Count,
+    Derivation,
+    TableTrace,
+    TraceContext,
+    UpstreamRows,
+    keeping,
+)
 
-ID_COLUMNS: Final = {"user": "user_id", "device": "device_id", "source_session": "source_session_id"}
+ID_COLUMNS: Final = {
+    "user": "user_id",
+    "device": "device_id",
+    "source_session": "source_session_id",
+}
 """The column of clean events that holds each kind of id."""
-RUN: Final = ("event_date", "device_id", "first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
+RUN: Final = (
+    "event_date",
+    "device_id",
+    "first_seen_at",
+    "first_event_id",
+    "last_seen_at",
+    "last_event_id",
+)
 """What identifies the events of a link."""
 
 
@@ -37,12 +64,16 @@ def events_of_links(links: ir.Table, context: TraceContext) -> ir.Table:
 
 def events_of_aliases(aliases: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of type `alias` that name two ids."""
-    return keeping(context.near(CleanEvents, aliases, "event_date"), aliases, ["event_date", "event_id"])
+    return keeping(
+        context.near(CleanEvents, aliases, "event_date"), aliases, ["event_date", "event_id"]
+    )
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     IdentityLinks: UpstreamRows(CleanEvents, events_of_links, RUN),
-    IdentityAliases: UpstreamRows(CleanEvents, events_of_aliases, ("event_date", "event_id"), is_one_to_one=True),
+    IdentityAliases: UpstreamRows(
+        CleanEvents, events_of_aliases, ("event_date", "event_id"), is_one_to_one=True
+    ),
 }
 
 
@@ -74,18 +105,23 @@ def _links_of_most_devices(context: TraceContext) -> ir.Table:
     if not most:
         return links
     last = most[0]["last_date"]
-    return links.filter(links.event_date.between(last - timedelta(days=rule.user_devices_days - 1), last))
+    return links.filter(
+        links.event_date.between(last - timedelta(days=rule.user_devices_days - 1), last)
+    )
 
 
 def _links_of_earlier_devices(context: TraceContext) -> ir.Table:
-    """Return the links of a user on the device of a row and on those on which they were first seen before it.
+    """Return the links of a user on the device of a row and on those on which they
+    were first seen before it.
 
     It is the user with the most of them.
     """
     links, device = context.table(IdentityLinks), context.row["id_value"]
     links = links.filter(links.is_device, links.user_id.notnull())
     firsts = links.group_by("user_id", "device_id").agg(first_at=links.first_seen_at.min())
-    pairs = firsts.join(firsts.filter(firsts.device_id == device).select("user_id", this_at="first_at"), "user_id")
+    pairs = firsts.join(
+        firsts.filter(firsts.device_id == device).select("user_id", this_at="first_at"), "user_id"
+    )
     is_before = (pairs.first_at == pairs.this_at) & (pairs.device_id <= device)
     pairs = pairs.filter((pairs.first_at < pairs.this_at) | is_before)
     counted = pairs.group_by("user_id").agg(device_count=pairs.count())
@@ -101,20 +137,29 @@ def _aliases_of_merged(context: TraceContext) -> ir.Table:
 
 
 def _aliases_of_large_group(context: TraceContext) -> ir.Table:
-    """Return the aliases of a group that is too large to be a person, once for each user that they name."""
+    """Return the aliases of a group that is too large to be a person,
+    once for each user that they name.
+    """
     rule: IdentityRule = context.rules["identity_rule"]
     aliases = context.table(IdentityAliases)
     rows = context.ask(aliases_in_order(aliases))
     shared = context.where(SharedIds, id_kind="user")
     others = context.ask(shared.filter(shared.reason != "group_users").select("id_value"))
-    pairs = of_persons(((row["user_id"], row["previous_id"]) for row in rows), {other["id_value"] for other in others})
+    pairs = of_persons(
+        ((row["user_id"], row["previous_id"]) for row in rows),
+        {other["id_value"] for other in others},
+    )
     _, too_large = merged_users(pairs, rule.group_users)
     users = next((users for users in too_large if context.row["id_value"] in users), [])
-    return _named_users(aliases.filter(aliases.user_id.isin(users), aliases.previous_id.isin(users)))
+    return _named_users(
+        aliases.filter(aliases.user_id.isin(users), aliases.previous_id.isin(users))
+    )
 
 
 def _named_users(aliases: ir.Table) -> ir.Table:
-    return union_all(aliases.mutate(counted_as=aliases.user_id), aliases.mutate(counted_as=aliases.previous_id))
+    return union_all(
+        aliases.mutate(counted_as=aliases.user_id), aliases.mutate(counted_as=aliases.previous_id)
+    )
 
 
 def _reached(context: TraceContext) -> Derivation:
@@ -126,11 +171,19 @@ def _reached(context: TraceContext) -> Derivation:
         return Count(IdentityLinks, _links_of_earlier_devices, unit="device_id")
     if row["reason"] == "user_devices":
         return Count(IdentityLinks, _links_of_most_devices, unit="device_id")
-    return Count(IdentityLinks, _links_with_id, unit="device_id" if row["id_kind"] == "user" else "user_id")
+    return Count(
+        IdentityLinks, _links_with_id, unit="device_id" if row["id_kind"] == "user" else "user_id"
+    )
 
 
 TRACES: Final = (
-    TableTrace(Identities, "ids-of-a-visitor", {"event_count": Count(CleanEvents, _events_with_id)}),
+    TableTrace(
+        Identities, "ids-of-a-visitor", {"event_count": Count(CleanEvents, _events_with_id)}
+    ),
     TableTrace(SharedIds, "ids-that-join-nobody", {"reached_count": ByRow(_reached)}),
-    TableTrace(MergedUsers, "users-who-are-one-person", {"user_count": Count(IdentityAliases, _aliases_of_merged)}),
+    TableTrace(
+        MergedUsers,
+        "users-who-are-one-person",
+        {"user_count": Count(IdentityAliases, _aliases_of_merged)},
+    ),
 )

@@ -1,4 +1,7 @@
-"""The answer to a custom journey query: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
+"""The answer to a custom journey query: sessions, transitions and the most frequent paths.
+
+METRICS "Journeys".
+"""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +43,9 @@ class CountedTransition(BaseModel):
     from_step: str = Field(alias="from", description="The step before", examples=["product_view"])
     to_step: str = Field(alias="to", description="The step after", examples=["add_to_cart"])
     count: int = number("Times", "count", "Times")
-    converted: int = number("In sessions with a purchase", "count", "Of these, in sessions with a purchase")
+    converted: int = number(
+        "In sessions with a purchase", "count", "Of these, in sessions with a purchase"
+    )
 
 
 class PlacedTransition(CountedTransition):
@@ -63,9 +68,15 @@ class CountedPath(BaseModel):
 class OwnJourneysAnswer(QuestionAnswer):
     """The result of custom journeys."""
 
-    sessions: int | None = number("Sessions", "count", "Those that started on the days, and have the chosen step")
-    converted_sessions: int | None = number("With a purchase", "count", "Of these, those with a purchase")
-    transitions: list[CountedTransition] = Field(description="The most frequent first, ties by their steps")
+    sessions: int | None = number(
+        "Sessions", "count", "Those that started on the days, and have the chosen step"
+    )
+    converted_sessions: int | None = number(
+        "With a purchase", "count", "Of these, those with a purchase"
+    )
+    transitions: list[CountedTransition] = Field(
+        description="The most frequent first, ties by their steps"
+    )
     steps: list[PlacedTransition] = Field(description="The same by place")
     top_paths: list[CountedPath] = Field(description="The most frequent paths of all sessions")
     converting_paths: list[CountedPath] = Field(description="Those of sessions with a purchase")
@@ -99,14 +110,22 @@ def journeys_of_events(
     return numbers or _by_expression(events, question, ends)
 
 
-def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any] | None:
-    """Return the answer of the kernel; None if it does not know the rule of sessions, or there is too much."""
+def _by_kernel(
+    con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends
+) -> dict[str, Any] | None:
+    """Return the answer of the kernel; None if it does not know the rule of sessions,
+    or there is too much.
+    """
     counted = journey_counts(con, events, question, ends) if can_count(question.rule) else None
     if counted is None:
         return None
     sessions, converted = counted.session_counts, counted.converted_counts
     tops = {}
-    lists = {"top": (sessions, converted), "converting": (converted, converted), "other": (sessions - converted, None)}
+    lists = {
+        "top": (sessions, converted),
+        "converting": (converted, converted),
+        "other": (sessions - converted, None),
+    }
     for name, (counts, bought) in lists.items():
         rows = counted.top_paths(counts, 0 * counts if bought is None else bought, question.top)
         tops[f"{name}_paths"] = [path_row(row, int(counts.sum())) for row in rows]
@@ -118,7 +137,9 @@ def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> d
     rule = question.journey_rule
     numbered = _in_sessions(events, question.rule)
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
-        result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), question), sessions, rule)
+        result = journey_steps(
+            step_events(placed.semi_join(sessions, list(SESSION)), question), sessions, rule
+        )
         result = part_of(result, question) if question.from_step or question.to_step else result
         with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
@@ -140,10 +161,11 @@ def step_events(events: ir.Table, question: JourneyQuestion) -> ir.Table:
 
 
 def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
-    """Return the part of each session's steps from one step to another; sessions without that part are left out.
+    """Return the part of each session's steps from one step to another;
+    sessions without that part are left out.
 
-    The steps are those of `journey_steps`. They get new places, and `is_late` where earlier steps on the way to a step
-    were left out.
+    The steps are those of `journey_steps`. They get new places, and `is_late` where earlier steps
+    on the way to a step were left out.
     """
     session = ibis.window(group_by=list(JOURNEY))
     nothing = ibis.null("int64")
@@ -151,19 +173,30 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
     steps = steps.mutate(first_place=is_first.ifelse(steps.place, nothing).min().over(session))
     if question.to_step:
         # A path from a step to the same step ends when it comes again.
-        after = steps.place > steps.first_place if question.from_step else steps.place >= steps.first_place
+        after = (
+            steps.place > steps.first_place
+            if question.from_step
+            else steps.place >= steps.first_place
+        )
         last = (after & (steps.step == question.to_step)).ifelse(steps.place, nothing).min()
     else:
         last = steps.place.max()
     steps = steps.mutate(last_place=last.over(session))
     steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
     first_kept = steps.last_place - question.most_steps + 1
-    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, first_kept)
+    begins = (
+        steps.first_place if question.from_step else ibis.greatest(steps.first_place, first_kept)
+    )
     begins = begins if question.to_step else steps.first_place
     steps = steps.mutate(begins=begins.cast("int64"))
-    own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))
+    own = steps.filter(
+        (steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place))
+    )
     in_order = ibis.window(group_by=list(JOURNEY), order_by="place")
-    placed = own.mutate(next_step=own.step.lead().over(in_order).fill_null(EXIT), is_late=own.begins > own.first_place)
+    placed = own.mutate(
+        next_step=own.step.lead().over(in_order).fill_null(EXIT),
+        is_late=own.begins > own.first_place,
+    )
     position = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
     return placed.mutate(place=position).drop("first_place", "last_place", "begins")
 
@@ -176,8 +209,18 @@ def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
 
 
 def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
-    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="fragment_started_at")
-    columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")
+    numbered = session_events(events, cut_by, by_day=False).rename(
+        session_started_at="fragment_started_at"
+    )
+    columns = (
+        *SESSION,
+        "event_at",
+        "event_date",
+        "event_id",
+        "event_type",
+        "product_category",
+        "page_url",
+    )
     return numbered.select(*columns)
 
 
@@ -197,7 +240,9 @@ def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
 
 
 def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[dict[str, Any]]:
-    sums = steps.group_by(*by).agg(count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum())
+    sums = steps.group_by(*by).agg(
+        count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum()
+    )
     sums = sums.filter(sums["count"] >= min_count)
     first = [sums.place] if "place" in by else []
     ordered = sums.order_by(*first, sums["count"].desc(), sums.from_step, sums.to_step)

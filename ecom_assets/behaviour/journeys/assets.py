@@ -1,6 +1,8 @@
-"""Assets of journeys: the steps of sessions, their transitions, and what searches and categories lead to.
+"""Assets of journeys: the steps of sessions, their transitions,
+and what searches and categories lead to.
 
-Each table recomputes the days, by session start, that a change can affect, as `sessions` does: see docs/adr/0003.
+Each table recomputes the days, by session start, that a change can affect, as `sessions` does: see
+docs/adr/0003.
 """
 
 from functools import partial
@@ -60,7 +62,9 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     """Count the transitions between steps."""
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return compute.journey_transitions(compute.journey_steps(members, starts, journey_rule), starts, journey_rule)
+    return compute.journey_transitions(
+        compute.journey_steps(members, starts, journey_rule), starts, journey_rule
+    )
 
 
 @of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))
@@ -69,7 +73,9 @@ def search_performance(
 ) -> ir.Table:
     """Count search outcomes by term."""
     searches = session_events.filter(session_events.event_type.isin(performance.SEARCH_TYPES))
-    return performance.search_performance(events_of_sessions(searches, session_days, days, session_rule))
+    return performance.search_performance(
+        events_of_sessions(searches, session_days, days, session_rule)
+    )
 
 
 @of_sessions(CategoryPerformance, follows="groups", deps=(asset_key(Sessions),))
@@ -77,8 +83,12 @@ def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count the outcomes of views by category."""
-    category_events = session_events.filter(session_events.event_type.isin(performance.CATEGORY_TYPES))
-    return performance.category_performance(events_of_sessions(category_events, session_days, days, session_rule))
+    category_events = session_events.filter(
+        session_events.event_type.isin(performance.CATEGORY_TYPES)
+    )
+    return performance.category_performance(
+        events_of_sessions(category_events, session_days, days, session_rule)
+    )
 
 
 JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

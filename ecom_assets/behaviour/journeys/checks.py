@@ -1,4 +1,6 @@
-"""Checks of journeys: every session has them, starts and exits are the sessions, and searches add up."""
+"""Checks of journeys: every session has them, starts and exits are the sessions,
+and searches add up.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -19,7 +21,9 @@ from ecom_assets.core.tables.received import side_by_side
 
 
 @check(Journeys, reads=(Sessions, Journeys))
-def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> BrokenRows:
+def every_session_has_its_journeys(
+    days: Days | None, sessions: ir.Table, journeys: ir.Table
+) -> BrokenRows:
     """Per day and dimension there are as many journeys as sessions."""
     per_day = sessions.group_by("started_date").agg(expected=sessions.count())
     expected = union_all(*(per_day.mutate(dimension=ibis.literal(name)) for name in DIMENSIONS))
@@ -28,7 +32,9 @@ def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journe
 
 
 @check(JourneyTransitions, reads=(Journeys, JourneyTransitions))
-def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> BrokenRows:
+def starts_and_exits_are_the_sessions(
+    days: Days | None, journeys: ir.Table, transitions: ir.Table
+) -> BrokenRows:
     """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
     stored = journeys.group_by("started_date", "dimension").agg(
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
@@ -41,7 +47,9 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
     )
     names = {"starts": "starts", "exits": "starts", "steps": "steps"}
     sides = [
-        rows.select("started_date", dimension=rows.dimension.concat(f" {name}"), **{side: rows[column]})
+        rows.select(
+            "started_date", dimension=rows.dimension.concat(f" {name}"), **{side: rows[column]}
+        )
         for name, own in names.items()
         for side, rows, column in (("expected", stored, own), ("found", result, name))
     ]
@@ -49,17 +57,23 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
 
 
 @check(SearchPerformance, reads=(Sessions, SearchPerformance))
-def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> BrokenRows:
+def searches_are_the_sessions_searches(
+    days: Days | None, sessions: ir.Table, searches: ir.Table
+) -> BrokenRows:
     """Per day, the searches of all terms are those of the sessions."""
     return _compared(
         days,
-        sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count"),
+        sessions.select(
+            "started_date", dimension=ibis.literal("searches"), expected="search_count"
+        ),
         searches.select("started_date", dimension=ibis.literal("searches"), found="search_count"),
     )
 
 
 @check(CategoryPerformance, reads=(Sessions, CategoryPerformance))
-def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> BrokenRows:
+def no_category_is_seen_more_than_all(
+    days: Days | None, sessions: ir.Table, categories: ir.Table
+) -> BrokenRows:
     """Per day, the views and carts of categories are no more than those of the sessions."""
     names = ("category_view_count", "product_view_count", "add_to_cart_count")
     sides = [
@@ -77,8 +91,12 @@ def _compared(days: Days | None, *sides: ir.Table) -> BrokenRows:
 
 
 def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
-    """Add up the expected and the found counts, per day and dimension; a day missing on one side differs, too."""
-    return side_by_side(["started_date", "dimension"], *(of_days(side, "started_date", days) for side in sides))
+    """Add up the expected and the found counts, per day and dimension;
+    a day missing on one side differs, too.
+    """
+    return side_by_side(
+        ["started_date", "dimension"], *(of_days(side, "started_date", days) for side in sides)
+    )
 
 
 JOURNEY_CHECKS = [
@@ -87,4 +105,6 @@ JOURNEY_CHECKS = [
     searches_are_the_sessions_searches,
     no_category_is_seen_more_than_all,
 ]
-"""All checks of journeys, search performance and category performance, in addition to the contracts."""
+"""All checks of journeys, search performance and category performance,
+in addition to the contracts.
+"""

@@ -9,18 +9,25 @@ DIMENSIONS = ("page_type", "category")
 
 
 class Journeys(Table):
-    """One row per session and dimension: its steps in order, repeats in a row as one, and whether it converted."""
+    """One row per session and dimension: its steps in order, repeats in a row as one,
+    and whether it converted.
+    """
 
     layer = "mart"
     key = ("session_id", "dimension")
     day_column = "started_date"
 
     session_id = text("See mart.sessions", pii=True)
-    dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
+    dimension = text(
+        "What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS
+    )
     started_date = day("The day on which the session started")
     visitor_id = text("Who", pii=True)
     started_at = instant("First event of the session")
-    path = text("The first 20 steps, arrows between them, `…` if there are more; null without a step", nullable=True)
+    path = text(
+        "The first 20 steps, arrows between them, `…` if there are more; null without a step",
+        nullable=True,
+    )
     step_count = count("All steps, also those that `path` leaves out", unit="steps")
     is_cut = flag("Whether `path` leaves steps out")
     is_converted = flag("Whether the session has a purchase")
@@ -28,7 +35,9 @@ class Journeys(Table):
 
 
 class JourneyTransitions(Table):
-    """One row per day, dimension, place in the session and pair of steps: how often one led to the other."""
+    """One row per day, dimension, place in the session and pair of steps:
+    how often one led to the other.
+    """
 
     layer = "mart"
     key = ("started_date", "dimension", "place", "from_step", "to_step")
@@ -36,12 +45,24 @@ class JourneyTransitions(Table):
     counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
-    dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
-    place = Column("int64", "Steps before: 0 from the start; 10 stands for all from 10 on", "place", at_least=0)
-    from_step = text("The step; `(start)` for the session's beginning", "From", example="product_view")
-    to_step = text("The step that came next; `(exit)` for the session's end", "To", example="add_to_cart")
-    transition_count = count("How often, over all sessions of the day", "Transitions", unit="transitions", example=812)
-    converted_transition_count = count("Of these, in sessions with a purchase", unit="transitions", example=240)
+    dimension = text(
+        "What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS
+    )
+    place = Column(
+        "int64", "Steps before: 0 from the start; 10 stands for all from 10 on", "place", at_least=0
+    )
+    from_step = text(
+        "The step; `(start)` for the session's beginning", "From", example="product_view"
+    )
+    to_step = text(
+        "The step that came next; `(exit)` for the session's end", "To", example="add_to_cart"
+    )
+    transition_count = count(
+        "How often, over all sessions of the day", "Transitions", unit="transitions", example=812
+    )
+    converted_transition_count = count(
+        "Of these, in sessions with a purchase", unit="transitions", example=240
+    )
 
 
 class SearchPerformance(SearchMeasures, Table):

@@ -1,4 +1,7 @@
-"""Journeys: the steps of each session by a query's choices, and the transitions between them. METRICS "Journeys"."""
+"""Journeys: the steps of each session by a query's choices, and the transitions between them.
+
+METRICS "Journeys".
+"""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +27,10 @@ EVENT_ORDER = ["is_event", "event_at", "event_id"]
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
     """Return the rows of `Sessions` that started on `days`, with the columns that journeys need."""
     sessions_of_days = sessions.filter(days.contain(sessions.started_date))
-    added = {"session_started_at": sessions_of_days.started_at, "is_converted": sessions_of_days.purchase_count > 0}
+    added = {
+        "session_started_at": sessions_of_days.started_at,
+        "is_converted": sessions_of_days.purchase_count > 0,
+    }
     return sessions_of_days.select(*UNIT, "session_id", "started_date", "is_bot", **added)
 
 
@@ -32,12 +38,12 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
 class JourneyRule:
     """What the steps of a journey are, and how many of them are kept.
 
-    `dimensions`: `page_type` takes the type of each event, with the same names as in funnels; `category` takes the
-    product category of the events that have one, and skips the others; `page` takes the column `page`, which queries
-    add. `most_steps` (steps, 20): a longer path keeps this many steps and ends in an ellipsis; its length, and the
-    counts of transitions, include all steps.
-    `most_places` (steps, 10): transitions are counted by their place in the session up to this one, which includes all
-    later ones.
+    `dimensions`: `page_type` takes the type of each event, with the same names as in funnels;
+    `category` takes the product category of the events that have one, and skips the others; `page`
+    takes the column `page`, which queries add. `most_steps` (steps, 20): a longer path keeps this
+    many steps and ends in an ellipsis; its length, and the counts of transitions, include all
+    steps. `most_places` (steps, 10): transitions are counted by their place in the session up to
+    this one, which includes all later ones.
     """
 
     dimensions: tuple[str, ...] = DIMENSIONS
@@ -48,24 +54,31 @@ class JourneyRule:
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
 
-    The events have the `session_started_at` of their session; its unit and that identify `sessions`. `event_steps`
-    returns the same with the event of each step.
+    The events have the `session_started_at` of their session; its unit and that identify
+    `sessions`. `event_steps` returns the same with the event of each step.
     """
     return event_steps(events, sessions, rule).drop("event_id")
 
 
 def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return the steps of sessions as `journey_steps` does, with the `event_id` of the first event of each."""
+    """Return the steps of sessions as `journey_steps` does,
+    with the `event_id` of the first event of each.
+    """
     steps = _changes_of_step(events, sessions, rule)
     in_order = ibis.window(group_by=list(JOURNEY), order_by="nth")
     return steps.mutate(
-        place=ibis.row_number().over(in_order).cast("int64"), next_step=steps.step.lead().over(in_order).fill_null(EXIT)
+        place=ibis.row_number().over(in_order).cast("int64"),
+        next_step=steps.step.lead().over(in_order).fill_null(EXIT),
     ).drop("is_event", "nth")
 
 
 def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return one row per session and dimension from the events of sessions and the result of `session_starts`."""
-    steps = _changes_of_step(events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot")
+    """Return one row per session and dimension from the events of sessions and the
+    result of `session_starts`.
+    """
+    steps = _changes_of_step(
+        events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot"
+    )
     rows = paths_of(steps, rule, ("nth",))
     return rows.rename(started_at="session_started_at").select(*Journeys.columns)
 
@@ -73,8 +86,9 @@ def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Tabl
 def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place",)) -> ir.Table:
     """Return the start of each session and dimension with `path`, `step_count` and `is_cut`.
 
-    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first. A
-    window makes them, not an aggregate per place: DuckDB does not move texts that are aggregated to disk.
+    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes
+    a column first. A window makes them, not an aggregate per place: DuckDB does not move texts that
+    are aggregated to disk.
     """
     in_order = ibis.window(group_by=list(JOURNEY), order_by=list(order))
     later = {f"step_{n}": steps.step.lead(n).over(in_order) for n in range(1, rule.most_steps + 1)}
@@ -82,7 +96,9 @@ def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place"
     rows = steps.mutate(step_count=step_count, **later)
     rows = rows.filter(rows.step == START)
     first, *later_steps = (rows[name].fill_null("") for name in later)
-    later_texts = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps]
+    later_texts = [
+        (step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps
+    ]
     is_cut = rows.step_count > rule.most_steps
     ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
     path = reduce(lambda left, right: left.concat(right), [first, *later_texts, ending]).nullif("")
@@ -90,7 +106,9 @@ def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place"
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Count the transitions of `journey_steps` by day and place, for the result of `session_starts`."""
+    """Count the transitions of `journey_steps` by day and place,
+    for the result of `session_starts`.
+    """
     rows = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
     return rows.select(*JourneyTransitions.columns)
 
@@ -101,27 +119,41 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
     The steps have the `is_converted` of their sessions.
     """
     position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
-    return steps.group_by(*unit, "dimension", place=position, from_step=steps.step, to_step=steps.next_step).agg(
-        transition_count=steps.count(), converted_transition_count=steps.is_converted.ifelse(1, 0).sum()
+    return steps.group_by(
+        *unit, "dimension", place=position, from_step=steps.step, to_step=steps.next_step
+    ).agg(
+        transition_count=steps.count(),
+        converted_transition_count=steps.is_converted.ifelse(1, 0).sum(),
     )
 
 
-def _changes_of_step(events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str) -> ir.Table:
-    """Return the start of each session, with some of its columns, and its events without repeats in a row.
+def _changes_of_step(
+    events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str
+) -> ir.Table:
+    """Return the start of each session, with some of its columns,
+    and its events without repeats in a row.
 
     `nth` is their order, since an order by texts takes twice as long as one by numbers.
     """
-    rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension, session_columns)]
+    rows = [
+        part
+        for dimension in rule.dimensions
+        for part in _rows(events, sessions, dimension, session_columns)
+    ]
     steps = union_all(*rows)
     in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
-    steps = steps.mutate(previous=steps.step.lag().over(in_order), nth=ibis.row_number().over(in_order))
+    steps = steps.mutate(
+        previous=steps.step.lag().over(in_order), nth=ibis.row_number().over(in_order)
+    )
     return steps.filter(steps.previous.isnull() | (steps.step != steps.previous)).drop("previous")
 
 
 def _rows(
     events: ir.Table, sessions: ir.Table, dimension: str, session_columns: Sequence[str]
 ) -> tuple[ir.Table, ir.Table]:
-    """Return the starts of all sessions, with some of their columns, and the events that can be steps."""
+    """Return the starts of all sessions, with some of their columns,
+    and the events that can be steps.
+    """
     column = events[NODES[dimension]]
     starts = sessions.select(
         *SESSION,
@@ -145,25 +177,33 @@ def _rows(
 
 
 def step_name(column: ir.StringValue) -> ir.StringValue:
-    """Return the name of a step; a category that contains an arrow or is called `(start)` must not look like others."""
+    """Return the name of a step;
+    a category that contains an arrow or is called `(start)` must not look like others.
+    """
     name = column.replace(ARROW, " > ").replace(CUT, "...")
     return name.isin((START, EXIT)).ifelse(ibis.literal("'").concat(name).concat("'"), name)
 
 
 def sessions_of(events: ir.Table) -> ir.Table:
     """Return the sessions with `is_converted`, computed from all of their events."""
-    return events.group_by(*SESSION).agg(is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1)
+    return events.group_by(*SESSION).agg(
+        is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1
+    )
 
 
 def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
     """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
 
-    The table has rows of `Journeys` of one dimension. Equally frequent paths are sorted by text, cut ones last.
+    The table has rows of `Journeys` of one dimension. Equally frequent paths are sorted by text,
+    cut ones last.
     """
     rows = journeys_table.group_by("path", "is_cut").agg(
-        session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()
+        session_count=journeys_table.count(),
+        converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum(),
     )
-    return rows.order_by(rows.session_count.desc(), rows.path.fill_null(""), rows.is_cut).limit(most)
+    return rows.order_by(rows.session_count.desc(), rows.path.fill_null(""), rows.is_cut).limit(
+        most
+    )
 
 
 START, EXIT = "(start)", "(exit)"
@@ -179,11 +219,22 @@ def steps_of(path: str | None) -> list[str]:
 
 
 def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue:
-    """Return the path of a page without host, query, fragment and last slash, or the first pattern that matches it."""
-    path = url.re_replace("^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "").re_replace("[?#].*$", "").re_replace("/+$", "")
+    """Return the path of a page without host, query, fragment and last slash,
+    or the first pattern that matches it.
+    """
+    path = (
+        url.re_replace("^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "")
+        .re_replace("[?#].*$", "")
+        .re_replace("/+$", "")
+    )
     path = (path == "").ifelse("/", path)
     if not patterns:
         return path
-    regexes = {pattern: ".*".join(re.escape(part) for part in pattern.strip().split("*")) for pattern in patterns}
-    matches = ((path.re_search(f"^{regex}$"), ibis.literal(pattern)) for pattern, regex in regexes.items())
+    regexes = {
+        pattern: ".*".join(re.escape(part) for part in pattern.strip().split("*"))
+        for pattern in patterns
+    }
+    matches = (
+        (path.re_search(f"^{regex}$"), ibis.literal(pattern)) for pattern, regex in regexes.items()
+    )
     return path.isnull().ifelse(ibis.null("string"), ibis.cases(*matches, else_=path))

@@ -1,8 +1,9 @@
 """The fast kernel on DuckDB: steps, transitions and paths of sessions, counted over packed events.
 
-Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only the order of simultaneous events with different
-steps, which is that of their ids, is queried. The portable expressions (`journeys/journeys.py`, `journeys/journeys.py`)
-are the definition, and tests require that both give equal results.
+Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only the order of simultaneous
+events with different steps, which is that of their ids, is queried. The portable expressions
+(`journeys/journeys.py`, `journeys/journeys.py`) are the definition, and tests require that both
+give equal results.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.behaviour.journeys.journeys import ARROW, CUT, EXIT, NODES, START, page_of, step_name
+from ecom_assets.behaviour.journeys.journeys import (
+    ARROW,
+    CUT,
+    EXIT,
+    NODES,
+    START,
+    page_of,
+    step_name,
+)
 from ecom_assets.behaviour.journeys.question import JourneyQuestion
 from ecom_assets.behaviour.sessions.kernel import UNIT_SQL, UNITS, Flags, Part, begins_of, gathered
 from ecom_assets.behaviour.sessions.sessions import UNIT
@@ -31,7 +40,9 @@ TIED_AT: Final = ("tied_units", "tied_times_us")
 WORD_BITS: Final = 62
 Steps = npt.NDArray[np.int32]
 TiedSteps = Callable[[Ints, Ints], Ints]
-"""A function that returns the steps of units (numbers) at times (microseconds), ordered by time and event id."""
+"""A function that returns the steps of units (numbers) at times (microseconds),
+ordered by time and event id.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ class PlacedSteps:
 
 @dataclass(frozen=True)
 class CountedJourneys:
-    """What is counted: sessions, `counted_transitions`, and different paths with the number of their sessions.
+    """What is counted: sessions, `counted_transitions`,
+    and different paths with the number of their sessions.
 
     `examples` are, for each path, the number of a session that has it.
     """
@@ -92,25 +104,43 @@ class CountedJourneys:
     converted_counts: Ints
 
     def top_paths(self, counts: Ints, converted: Ints, most: int) -> list[dict[str, Any]]:
-        """Return the rows of `top_paths`, where so many sessions of each path count, and so many have a purchase."""
+        """Return the rows of `top_paths`, where so many sessions of each path count,
+        and so many have a purchase.
+        """
         least = int(np.partition(counts, -most)[-most]) if len(counts) > most else 1
         chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.sequences.begins()
         rows = []
         for position in chosen:
             sequence = self.examples[position]
             path, is_cut = self._path(int(begins[sequence]), int(self.sequences.sizes[sequence]))
-            row: dict[str, Any] = {"path": path, "is_cut": is_cut or bool(self.sequences.is_late[sequence])}
-            rows.append(row | {"session_count": counts[position], "converted_session_count": converted[position]})
-        return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[:most]
+            row: dict[str, Any] = {
+                "path": path,
+                "is_cut": is_cut or bool(self.sequences.is_late[sequence]),
+            }
+            rows.append(
+                row
+                | {
+                    "session_count": counts[position],
+                    "converted_session_count": converted[position],
+                }
+            )
+        return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[
+            :most
+        ]
 
     def _path(self, begin: int, size: int) -> tuple[str, bool]:
         is_cut = size > self.most_steps
         steps = self.sequences.steps[begin : begin + min(size, self.most_steps)]
-        return ARROW.join([*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]), is_cut
+        return ARROW.join(
+            [*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]
+        ), is_cut
 
 
-def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, ends: Ends) -> CountedJourneys | None:
-    """Return the numbers of journeys; None if there are too many events or steps, or a step without a name.
+def journey_counts(
+    con: Backend, events: ir.Table, question: JourneyQuestion, ends: Ends
+) -> CountedJourneys | None:
+    """Return the numbers of journeys; None if there are too many events or steps,
+    or a step without a name.
 
     Args:
         con: The DuckDB connection of `events`.
@@ -130,20 +160,26 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
     sequences = _concatenated([_sequences(part) for part in placed])
     if question.from_step or question.to_step:
         sequences = part_of(sequences, question, names)
-    con.con.register("given_transitions", _transitions(sequences, names, question.journey_rule.most_places))
+    con.con.register(
+        "given_transitions", _transitions(sequences, names, question.journey_rule.most_places)
+    )
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {COUNTED} AS
-        SELECT * REPLACE (from_step::VARCHAR AS from_step, to_step::VARCHAR AS to_step) FROM given_transitions
+        SELECT * REPLACE (from_step::VARCHAR AS from_step, to_step::VARCHAR AS to_step)
+          FROM given_transitions
     """)  # noqa: S608 (names of this module)
     con.con.unregister("given_transitions")
     paths = _paths(sequences, len(names), question.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
     counts, converted = (
-        np.bincount(numbers, minlength=len(examples)) for numbers in (paths, paths[sequences.is_converted])
+        np.bincount(numbers, minlength=len(examples))
+        for numbers in (paths, paths[sequences.is_converted])
     )
     transitions = con.table(COUNTED, database=("temp", "main"))
-    return CountedJourneys(sequences, transitions, names, question.most_steps, examples, counts, converted)
+    return CountedJourneys(
+        sequences, transitions, names, question.most_steps, examples, counts, converted
+    )
 
 
 def _names(con: Backend, events: ir.Table, question: JourneyQuestion) -> list[str]:
@@ -160,7 +196,9 @@ def _names(con: Backend, events: ir.Table, question: JourneyQuestion) -> list[st
 
 
 def _coded(con: Backend, events: ir.Table, question: JourneyQuestion, *more: str) -> ir.Table:
-    """Return events with a `code`: the number of the step, 0 for none, and in the last bit whether it is a purchase."""
+    """Return events with a `code`: the number of the step, 0 for none,
+    and in the last bit whether it is a purchase.
+    """
     names = con.table(NAMES, database=("temp", "main")).select("raw", "step")
     joined = events.left_join(names, events[COLUMNS[question.by]] == names.raw)
     step = joined.step.fill_null(0)
@@ -185,7 +223,9 @@ def _placed(part: Part) -> PlacedSteps:
 
 
 def _tied(times_us: Ints, steps: Steps) -> tuple[Ints, Flags]:
-    """Return the instants at which a unit has different steps, and whether each step is at one of these."""
+    """Return the instants at which a unit has different steps,
+    and whether each step is at one of these.
+    """
     is_other = np.ones(len(times_us), bool)
     is_other[1:] = times_us[1:] != times_us[:-1]
     differs = np.flatnonzero(~is_other[1:] & (steps[1:] != steps[:-1])) + 1
@@ -196,7 +236,9 @@ def _tied(times_us: Ints, steps: Steps) -> tuple[Ints, Flags]:
 
 
 def _order_tied(parts: Sequence[PlacedSteps], tied_steps: TiedSteps) -> None:
-    """Put different steps of a unit at one instant into the order of their events' ids, of all parts at once."""
+    """Put different steps of a unit at one instant into the order of their events' ids,
+    of all parts at once.
+    """
     tied = [part for part in parts if len(part.tied_units)]
     if not tied:
         return
@@ -219,15 +261,20 @@ def _steps_at(
     con: Backend, events: ir.Table, question: JourneyQuestion, numbers: Ints, times_us: Ints
 ) -> npt.NDArray[np.int64]:
     """Return the steps of units at given times, at each time in the order of the events' ids."""
-    con.con.register("given_instants", {"number": numbers, "us": times_us, "place": np.arange(len(numbers))})
+    con.con.register(
+        "given_instants", {"number": numbers, "us": times_us, "place": np.arange(len(numbers))}
+    )
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {TIED} AS
-        SELECT {UNIT_SQL}, make_timestamp(us) AS event_at, place FROM given_instants JOIN {UNITS} USING (number)
+        SELECT {UNIT_SQL}, make_timestamp(us) AS event_at, place FROM given_instants JOIN {UNITS}
+          USING (number)
     """)  # noqa: S608 (names of this module)
     con.con.unregister("given_instants")
     tied = events.inner_join(con.table(TIED, database=("temp", "main")), [*UNIT, "event_at"])
     coded = _coded(con, tied, question, "place").filter(lambda t: t.code > 1)
-    result = con.con.execute(con.compile(coded.order_by("place", "event_id", "code").select("code"))).fetchnumpy()
+    result = con.con.execute(
+        con.compile(coded.order_by("place", "event_id", "code").select("code"))
+    ).fetchnumpy()
     return np.asarray(result["code"], np.int64) >> 1
 
 
@@ -239,8 +286,12 @@ def _concatenated(parts: Sequence[StepSequences]) -> StepSequences:
     return StepSequences(joined("steps", np.int32), joined("sizes", np.int64), *flags)
 
 
-def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence[str]) -> StepSequences:
-    """Return what `part_of` in `answer.py` does: the part of each session from one step to another."""
+def part_of(
+    sequences: StepSequences, question: JourneyQuestion, names: Sequence[str]
+) -> StepSequences:
+    """Return what `part_of` in `answer.py` does:
+    the part of each session from one step to another.
+    """
     numbers = {name: number for number, name in enumerate(names, start=1)}
     session = np.repeat(np.arange(len(sequences.sizes)), sequences.sizes)
     position = np.arange(len(session)) - sequences.begins()[session]
@@ -251,7 +302,11 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
         return result
 
     first = np.where(sequences.sizes > 0, 0, -1)
-    first = first_of(sequences.steps == numbers.get(question.from_step, -1)) if question.from_step else first
+    first = (
+        first_of(sequences.steps == numbers.get(question.from_step, -1))
+        if question.from_step
+        else first
+    )
     last = sequences.sizes - 1
     if question.to_step:
         # A path from a step to the same step ends when it comes again.
@@ -262,11 +317,20 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
     begin = np.maximum(first, last - question.most_steps + 1) if is_from_end else first
     is_kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
     sizes = (last - begin + 1)[is_chosen]
-    return StepSequences(sequences.steps[is_kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
+    return StepSequences(
+        sequences.steps[is_kept],
+        sizes,
+        sequences.is_converted[is_chosen],
+        (begin > first)[is_chosen],
+    )
 
 
-def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of `counted_transitions`; without Arrow, which would load pandas to make them."""
+def _transitions(
+    sequences: StepSequences, names: Sequence[str], most_places: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of `counted_transitions`; without Arrow,
+    which would load pandas to make them.
+    """
     count, end = len(sequences.sizes), len(names) + 1
     begins = sequences.begins() + np.arange(count)
     is_start = np.zeros(len(sequences.steps) + count, bool)
@@ -281,7 +345,9 @@ def _transitions(sequences: StepSequences, names: Sequence[str], most_places: in
     rows[:-1] += np.where(is_start[1:], end, first[1:])
     rows[-1:] += end
     alike, counts = np.unique(rows, return_counts=True)
-    whose, converted = np.unique(rows[np.repeat(sequences.is_converted, sequences.sizes + 1)], return_counts=True)
+    whose, converted = np.unique(
+        rows[np.repeat(sequences.is_converted, sequences.sizes + 1)], return_counts=True
+    )
     bought = np.zeros(len(alike), np.int64)
     bought[np.searchsorted(alike, whose)] = converted
     texts = np.array([START, *names, EXIT], object)
@@ -295,7 +361,9 @@ def _transitions(sequences: StepSequences, names: Sequence[str], most_places: in
 
 
 def _paths(sequences: StepSequences, name_count: int, most_steps: int) -> Ints:
-    """Return the number of the path of each session; only sessions with equal kept steps have equal numbers."""
+    """Return the number of the path of each session;
+    only sessions with equal kept steps have equal numbers.
+    """
     bits = max(name_count.bit_length(), 1)
     in_word, begins = WORD_BITS // bits, sequences.begins()
     paths = ((sequences.sizes > most_steps) | sequences.is_late).astype(np.int64)
@@ -308,6 +376,8 @@ def _paths(sequences: StepSequences, name_count: int, most_steps: int) -> Ints:
             word[rest] = (word[rest] << bits) | sequences.steps[begins[rest] + position]
         # Words are numbered first, so that both together fit into one number.
         _, ranks = np.unique(word[longer], return_inverse=True)
-        _, alike = np.unique(paths[longer] * (int(ranks.max(initial=0)) + 1) + ranks, return_inverse=True)
+        _, alike = np.unique(
+            paths[longer] * (int(ranks.max(initial=0)) + 1) + ranks, return_inverse=True
+        )
         paths[longer] = alike + int(paths.max(initial=0)) + 1
     return paths

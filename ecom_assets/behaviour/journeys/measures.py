@@ -9,54 +9,85 @@ class SearchMeasures:
     search_count = count("How often it was searched", "Searches", unit="searches", example=61)
     session_count = count("Visits with such a search", "Sessions", unit="sessions", example=54)
     clicked_search_count = count(
-        "Searches after which a product was viewed before the next search", "Led to a product", unit="searches",
+        "Searches after which a product was viewed before the next search",
+        "Led to a product",
+        unit="searches",
         example=40,
-    )  # fmt: skip
+    )
     unclicked_search_count = count(
-        "Searches after which no product was viewed before the next search", "Led nowhere", unit="searches",
-        better="down", example=21,
-    )  # fmt: skip
+        "Searches after which no product was viewed before the next search",
+        "Led nowhere",
+        unit="searches",
+        better="down",
+        example=21,
+    )
     cart_search_count = count(
-        "Searches after which something was put into the cart before the next search", "Led to a cart",
-        unit="searches", example=9,
-    )  # fmt: skip
+        "Searches after which something was put into the cart before the next search",
+        "Led to a cart",
+        unit="searches",
+        example=9,
+    )
     click_rate = rate(
-        "The share of searches that led to a product", "Click rate", Ratio("clicked_search_count", "search_count"),
+        "The share of searches that led to a product",
+        "Click rate",
+        Ratio("clicked_search_count", "search_count"),
         example=0.656,
-    )  # fmt: skip
+    )
     cart_rate = rate(
-        "The share of searches that led to a cart", "Cart rate", Ratio("cart_search_count", "search_count"),
+        "The share of searches that led to a cart",
+        "Cart rate",
+        Ratio("cart_search_count", "search_count"),
         example=0.148,
-    )  # fmt: skip
+    )
 
 
 class CategoryMeasures:
     """What views of a category, or of products of it, led to."""
 
     category_view_count = count("How often the category's page was viewed", "Views of the category")
-    product_view_count = count("How often products of the category were viewed", "Views of products")
-    add_to_cart_count = count("How often a product of the category was put into a cart", "Into carts")
+    product_view_count = count(
+        "How often products of the category were viewed", "Views of products"
+    )
+    add_to_cart_count = count(
+        "How often a product of the category was put into a cart", "Into carts"
+    )
     viewing_session_count = count(
-        "Visits that viewed the category or a product of it", "Sessions that looked", unit="sessions"
+        "Visits that viewed the category or a product of it",
+        "Sessions that looked",
+        unit="sessions",
     )
     cart_session_count = count(
-        "Of these visits, those that put a product of it into the cart afterwards", "With a cart", unit="sessions"
+        "Of these visits, those that put a product of it into the cart afterwards",
+        "With a cart",
+        unit="sessions",
     )
     any_cart_session_count = count(
-        "Of these visits, those that put anything into the cart afterwards", "With any cart", unit="sessions"
+        "Of these visits, those that put anything into the cart afterwards",
+        "With any cart",
+        unit="sessions",
     )
     purchase_session_count = count(
-        "Of these visits, those that bought something afterwards", "With a purchase", unit="sessions"
+        "Of these visits, those that bought something afterwards",
+        "With a purchase",
+        unit="sessions",
     )
     cart_rate = rate(
-        "The share of the visits that looked which put a product of the category into the cart", "Cart rate",
-        Ratio("cart_session_count", "viewing_session_count"), nullable=True, example=0.09,
-    )  # fmt: skip
+        "The share of the visits that looked which put a product of the category into the cart",
+        "Cart rate",
+        Ratio("cart_session_count", "viewing_session_count"),
+        nullable=True,
+        example=0.09,
+    )
     any_cart_rate = rate(
-        "The share of the visits that looked which put anything into the cart", "Any cart rate",
-        Ratio("any_cart_session_count", "viewing_session_count"), nullable=True,
-    )  # fmt: skip
+        "The share of the visits that looked which put anything into the cart",
+        "Any cart rate",
+        Ratio("any_cart_session_count", "viewing_session_count"),
+        nullable=True,
+    )
     purchase_rate = rate(
-        "The share of the visits that looked which bought something", "Purchase rate",
-        Ratio("purchase_session_count", "viewing_session_count"), nullable=True, example=0.03,
-    )  # fmt: skip
+        "The share of the visits that looked which bought something",
+        "Purchase rate",
+        Ratio("purchase_session_count", "viewing_session_count"),
+        nullable=True,
+        example=0.03,
+    )

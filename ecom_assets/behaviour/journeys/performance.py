@@ -19,8 +19,8 @@ CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
 def search_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and term.
 
-    The events are at least those of `SEARCH_TYPES`, with their `search_term`, and the `session_started_at` and
-    `started_date` of their session.
+    The events are at least those of `SEARCH_TYPES`, with their `search_term`, and the
+    `session_started_at` and `started_date` of their session.
     """
     searches = searches_of(events)
     per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
@@ -30,20 +30,26 @@ def search_performance(events: ir.Table) -> ir.Table:
     )
     rows = per_session.group_by("started_date", "search_term").agg(
         session_count=per_session.count(),
-        **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
+        **{
+            name: per_session[name].sum()
+            for name in ("search_count", "clicked_search_count", "cart_search_count")
+        },
     )
     rows = rows.mutate(unclicked_search_count=rows.search_count - rows.clicked_search_count)
     return with_ratios(rows, SearchMeasures).select(*SearchPerformance.columns)
 
 
 def searches_of(events: ir.Table) -> ir.Table:
-    """Return one row per search, with its number in its session, and whether a product was viewed or put into the cart.
+    """Return one row per search, with its number in its session,
+    and whether a product was viewed or put into the cart.
 
     The events are those of `search_performance`.
     """
     events = events.filter(events.event_type.isin(SEARCH_TYPES))
     so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
-    numbered = events.mutate(search_number=(events.event_type == "search").ifelse(1, 0).sum().over(so_far))
+    numbered = events.mutate(
+        search_number=(events.event_type == "search").ifelse(1, 0).sum().over(so_far)
+    )
     after = numbered.filter(numbered.search_number > 0)
     searches = after.group_by("started_date", *SESSION, "search_number").agg(
         search_term=after.search_term.max(where=after.event_type == "search"),
@@ -56,8 +62,8 @@ def searches_of(events: ir.Table) -> ir.Table:
 def category_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and category.
 
-    The events are at least those of `CATEGORY_TYPES`, with the `session_started_at` and `started_date` of their
-    session.
+    The events are at least those of `CATEGORY_TYPES`, with the `session_started_at` and
+    `started_date` of their session.
     """
     each = category_sessions(events)
     rows = each.group_by("started_date", "product_category").agg(
@@ -71,7 +77,8 @@ def category_performance(events: ir.Table) -> ir.Table:
 
 
 def category_sessions(events: ir.Table) -> ir.Table:
-    """Return one row per session and category: the place of its first view, and of the last cart and purchase.
+    """Return one row per session and category: the place of its first view,
+    and of the last cart and purchase.
 
     The events are those of `category_performance`.
     """
@@ -90,5 +97,8 @@ def category_sessions(events: ir.Table) -> ir.Table:
         last_own_cart=events.place.max(where=events.event_type == "add_to_cart"),
         last_cart=events.last_cart.max(),
         last_purchase=events.last_purchase.max(),
-        **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in COUNTED_TYPES},
+        **{
+            f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum()
+            for kind in COUNTED_TYPES
+        },
     )

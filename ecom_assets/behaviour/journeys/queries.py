@@ -11,13 +11,27 @@ from ecom_assets.behaviour.journeys.journeys import steps_of, top_paths
 from ecom_assets.behaviour.journeys.measures import SearchMeasures
 from ecom_assets.core.tables.measures import completed, sums
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.queries import Fetch, Page, Period, Reading, Row, in_period, of_period, page_of, share
+from ecom_assets.core.tables.queries import (
+    Fetch,
+    Page,
+    Period,
+    Reading,
+    Row,
+    in_period,
+    of_period,
+    page_of,
+    share,
+)
 
 Dimension = Literal["page_type", "category"]
 
 
-def journeys(reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page) -> dict[str, Any]:
-    """Return the transitions in sessions that started in a period, and the number of distinct pairs of steps."""
+def journeys(
+    reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page
+) -> dict[str, Any]:
+    """Return the transitions in sessions that started in a period,
+    and the number of distinct pairs of steps.
+    """
     table = reading.table(JourneyTransitions)
     rows = table.filter(in_period(table.started_date), table.dimension == dimension)
     rows = rows if place is None else rows.filter(rows.place == place)
@@ -55,15 +69,24 @@ def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
     order = [terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
-    return {"total_count": total, "searches": [row | completed(row, SearchMeasures) for row in result]}
+    return {
+        "total_count": total,
+        "searches": [row | completed(row, SearchMeasures) for row in result],
+    }
 
 
 def search_totals(reading: Reading, period: Period) -> Row:
-    """Return the searches of a period, those followed by a product view, and their share; null without a search."""
+    """Return the searches of a period, those followed by a product view, and their share;
+    null without a search.
+    """
     rows = of_period(reading, SearchPerformance)
-    sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
+    sums = rows.agg(
+        search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum()
+    )
     (result,) = reading.rows(sums, period)
-    searched, clicked = (int(result[name] or 0) for name in ("search_count", "clicked_search_count"))
+    searched, clicked = (
+        int(result[name] or 0) for name in ("search_count", "clicked_search_count")
+    )
     return {
         "search_count": searched,
         "clicked_search_count": clicked,
@@ -72,7 +95,9 @@ def search_totals(reading: Reading, period: Period) -> Row:
 
 
 def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
-    """Return the sessions of a period, those with a purchase, and the most frequent paths of page types."""
+    """Return the sessions of a period, those with a purchase,
+    and the most frequent paths of page types.
+    """
     table, fetch = reading.table(Journeys), partial(reading.rows, period=period)
     period_journeys = table.filter(in_period(table.started_date), table.dimension == "page_type")
     counted = period_journeys.agg(
@@ -80,7 +105,10 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
         converted_sessions=period_journeys.is_converted.ifelse(1, 0).sum().fill_null(0),
     )
     (row,) = fetch(counted)
-    return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(period_journeys, top, fetch)}
+    return {
+        **{name: int(count) for name, count in row.items()},
+        "top_paths": path_rows(period_journeys, top, fetch),
+    }
 
 
 def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[str, Any]]:
@@ -91,7 +119,9 @@ def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[st
 
 
 def path_row(row: Row, total: int) -> dict[str, Any]:
-    """Return a row of `top_paths` as part of an answer; `total` is how many sessions there are with any path."""
+    """Return a row of `top_paths` as part of an answer;
+    `total` is how many sessions there are with any path.
+    """
     count, converted = int(row["session_count"]), int(row["converted_session_count"])
     return {
         "path": steps_of(row["path"]),

@@ -24,12 +24,15 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.values import Preset
 
-BY: Final = Choices("step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"})
+BY: Final = Choices(
+    "step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"}
+)
 MOST_STEPS: Final = 40
 MAX_PATTERNS: Final = 100
 MAX_COUNT: Final = 1_000_000_000
 PRESETS: Final[Mapping[str, Preset]] = {
-    # docs/metrics/journeys.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
+    # docs/metrics/journeys.md "Journeys": the first five steps of a session, and the fifty most
+    # frequent transitions
     "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
     # Of the others only the session rule is known, see `sessions/rule.py`.
     "amplitude": {"session_rule": "amplitude"},
@@ -49,34 +52,67 @@ class JourneyQuestion(Question):
     PRESETS: ClassVar = PRESETS
     READS: ClassVar = ("product_category", "page_url")
     READS_ALL: ClassVar = True
-    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]}
+    )
 
     by: Annotated[str, BY] = field("page_type", "Steps are", "What a step is")
     from_step: Name | None = field(
-        None, "From step", "Step at whose first occurrence paths begin; sessions without it are left out",
-        hint="the beginning", suggests="types",
-    )  # fmt: skip
+        None,
+        "From step",
+        "Step at whose first occurrence paths begin; sessions without it are left out",
+        hint="the beginning",
+        suggests="types",
+    )
     to_step: Name | None = field(
-        None, "To step", "Step at whose first occurrence paths end; sessions without it are left out",
-        hint="the end", suggests="types",
-    )  # fmt: skip
+        None,
+        "To step",
+        "Step at whose first occurrence paths end; sessions without it are left out",
+        hint="the end",
+        suggests="types",
+    )
     exclude: Annotated[tuple[Name, ...], EVENT_TYPE] = field(
-        [], "Without", "Event types that are not steps", max_length=100, hint="search", suggests="types", parts=commas
+        [],
+        "Without",
+        "Event types that are not steps",
+        max_length=100,
+        hint="search",
+        suggests="types",
+        parts=commas,
     )
     group: tuple[Name, ...] = field(
-        [], "Pages as one step", "Pages that are one step, such as '/product/*'; by page", max_length=MAX_PATTERNS,
-        hint="/product/*", width=2, parts=commas,
-    )  # fmt: skip
+        [],
+        "Pages as one step",
+        "Pages that are one step, such as '/product/*'; by page",
+        max_length=MAX_PATTERNS,
+        hint="/product/*",
+        width=2,
+        parts=commas,
+    )
     min_count: Count = field(
-        1, "Transitions taken at least", "Show transitions taken at least so many times",
-        ge=1, le=MAX_COUNT, hint="1", group="counting",
-    )  # fmt: skip
+        1,
+        "Transitions taken at least",
+        "Show transitions taken at least so many times",
+        ge=1,
+        le=MAX_COUNT,
+        hint="1",
+        group="counting",
+    )
     top: Count = field(
-        10, "Most paths", "How many of the most frequent paths to show: of all sessions, with a purchase and without",
-        ge=1, le=1_000, hint="10", group="counting",
-    )  # fmt: skip
+        10,
+        "Most paths",
+        "How many of the most frequent paths to show: of all sessions, with a purchase and without",
+        ge=1,
+        le=1_000,
+        hint="10",
+        group="counting",
+    )
     most_steps: Count = field(
-        JourneyRule.most_steps, "Most steps of a path", "How many steps of a path are kept", hint="20", group="counting"
+        JourneyRule.most_steps,
+        "Most steps of a path",
+        "How many steps of a path are kept",
+        hint="20",
+        group="counting",
     )
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()
@@ -85,16 +121,23 @@ class JourneyQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not 1 <= self.most_steps <= MOST_STEPS:
-            raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
+            raise DefinitionError(
+                f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}."
+            )
         if self.group and self.by != "page":
-            raise DefinitionError(f"Patterns group pages, and steps are by {self.by}; ask by page, or leave them out.")
+            raise DefinitionError(
+                f"Patterns group pages, and steps are by {self.by}; ask by page, or leave them out."
+            )
         if any(not pattern.strip() or "://" in pattern for pattern in self.group):
             raise DefinitionError(
-                f"Patterns are at most {MAX_PATTERNS} paths of pages without a host, such as /product/*; change them."
+                f"Patterns are at most {MAX_PATTERNS} paths of pages without a host, such as "
+                "/product/*; change them."
             )
         for step in (self.from_step, self.to_step):
             if step in {START, EXIT}:
-                raise DefinitionError(f"Every session has {step}; name another step, or leave it out.")
+                raise DefinitionError(
+                    f"Every session has {step}; name another step, or leave it out."
+                )
         return self
 
     @property
@@ -108,7 +151,9 @@ class JourneyQuestion(Question):
         return SessionRule.preset(str(self.session_rule))
 
     def translated(self, translate: Callable[[str], str]) -> Self:
-        """Return the same with each event type translated; only by event type, the first and the last step are one."""
+        """Return the same with each event type translated; only by event type,
+        the first and the last step are one.
+        """
         result = super().translated(translate)
         if self.by != "page_type":
             return result
@@ -125,5 +170,10 @@ class JourneyQuestion(Question):
             "where": self.where.to_mapping() if self.where != EVERYTHING else None,
             "min_count": self.min_count if self.min_count > 1 else None,
         }
-        rules = {"by": self.by, "session_rule": self.session_rule, **asdict(self.rule), **asdict(self.journey_rule)}
+        rules = {
+            "by": self.by,
+            "session_rule": self.session_rule,
+            **asdict(self.rule),
+            **asdict(self.journey_rule),
+        }
         return rules | {name: value for name, value in made.items() if value}

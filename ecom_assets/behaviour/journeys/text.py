@@ -6,11 +6,20 @@ from ecom_assets.core.tables.formats import aligned_percent, counted
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """Return the number of sessions, the paths of all of them, with a purchase and without, and the transitions."""
+    """Return the number of sessions, the paths of all of them, with a purchase and without,
+    and the transitions.
+    """
     definition = answer["definition"]
-    part = "".join(f" {name} {definition[f'{name}_step']}" for name in ("from", "to") if f"{name}_step" in definition)
+    part = "".join(
+        f" {name} {definition[f'{name}_step']}"
+        for name in ("from", "to")
+        if f"{name}_step" in definition
+    )
     result = [
-        f"{counted(answer['sessions'], 'session')}{part}, {answer['converted_sessions']:,} of them with a purchase"
+        (
+            f"{counted(answer['sessions'], 'session')}{part}, {answer['converted_sessions']:,} of "
+            "them with a purchase"
+        )
     ]
     is_cut_before = "to_step" in definition and "from_step" not in definition
     for title, name in (
@@ -19,16 +28,27 @@ def lines(answer: dict[str, Any]) -> list[str]:
         ("Paths without a purchase", "other_paths"),
     ):
         if answer[name]:
-            result += ["", title, *(path_line(path, is_cut_before=is_cut_before) for path in answer[name])]
+            result += [
+                "",
+                title,
+                *(path_line(path, is_cut_before=is_cut_before) for path in answer[name]),
+            ]
     if answer["transitions"]:
         most = answer["transitions"][: len(answer["top_paths"]) or 1]
         result += ["", "Most frequent transitions"]
-        result += [f"  {transition['count']:>9,}  {transition['from']} → {transition['to']}" for transition in most]
+        result += [
+            f"  {transition['count']:>9,}  {transition['from']} → {transition['to']}"
+            for transition in most
+        ]
     return result
 
 
 def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:
-    """Return a path as a line of text, with an ellipsis where it is cut: at its end, or before it."""
+    """Return a path as a line of text, with an ellipsis where it is cut:
+    at its end, or before it.
+    """
     cut = ["…"] if path["is_cut"] else []
-    steps = " → ".join([*cut, *path["path"]] if is_cut_before else [*path["path"], *cut]) or "(no step)"
+    steps = (
+        " → ".join([*cut, *path["path"]] if is_cut_before else [*path["path"], *cut]) or "(no step)"
+    )
     return f"  {path['sessions']:>9,} {aligned_percent(path['share'])}  {steps}"

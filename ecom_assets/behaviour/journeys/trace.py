@@ -19,7 +19,14 @@ from ecom_assets.behaviour.journeys.performance import COUNTED_TYPES, category_s
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT, is_session, with_search_terms
 from ecom_assets.behaviour.sessions.trace import events_of_sessions, sessions_of_day
-from ecom_assets.core.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratios_of
+from ecom_assets.core.tables.trace import (
+    Count,
+    Derivation,
+    RowsOf,
+    TableTrace,
+    TraceContext,
+    ratios_of,
+)
 
 STARTED: Final = "started_date"
 
@@ -28,13 +35,19 @@ def events_in_sessions(sessions: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of some sessions, with the start and the day of the session."""
     events = events_of_sessions(sessions.mutate(counted_as=sessions.session_id), context)
     rows = events.join(sessions, events.counted_as == sessions.session_id)
-    return rows.select(*CleanEvents.columns, session_started_at=sessions.started_at, started_date=sessions.started_date)
+    return rows.select(
+        *CleanEvents.columns,
+        session_started_at=sessions.started_at,
+        started_date=sessions.started_date,
+    )
 
 
 def _steps(context: TraceContext, sessions: ir.Table) -> ir.Table:
     """Return the steps of some sessions by a row's dimension."""
     starts = session_starts(sessions, context.days(STARTED))
-    steps = event_steps(events_in_sessions(sessions, context), starts, context.rules["journey_rule"])
+    steps = event_steps(
+        events_in_sessions(sessions, context), starts, context.rules["journey_rule"]
+    )
     return steps.filter(steps.dimension == context.row["dimension"])
 
 
@@ -42,7 +55,9 @@ def _steps_of_session(context: TraceContext) -> ir.Table:
     """Return the events of one session that are its steps."""
     sessions = sessions_of_day(context, STARTED, session_id=context.row["session_id"])
     steps = _steps(context, sessions)
-    return events_of_sessions(sessions, context).semi_join(steps.filter(steps.place > 0), "event_id")
+    return events_of_sessions(sessions, context).semi_join(
+        steps.filter(steps.place > 0), "event_id"
+    )
 
 
 def _transitions(*, converted: bool) -> RowsOf:
@@ -55,7 +70,9 @@ def _transitions(*, converted: bool) -> RowsOf:
         steps = _steps(context, sessions)
         position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
         steps = steps.filter(
-            steps.step == row["from_step"], steps.next_step == row["to_step"], position == row["place"]
+            steps.step == row["from_step"],
+            steps.next_step == row["to_step"],
+            position == row["place"],
         )
         on = is_session(sessions, steps)
         counted = sessions.session_id.concat(" ").concat(steps.place.cast("string"))
@@ -70,7 +87,9 @@ def _members(context: TraceContext) -> ir.Table:
 
 
 def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
-    """Return the sessions with searches for a row's term that meet a condition, once for each search."""
+    """Return the sessions with searches for a row's term that meet a condition,
+    once for each search.
+    """
 
     def rows(context: TraceContext) -> ir.Table:
         sessions, result = sessions_of_day(context, STARTED), searches_of(_members(context))
@@ -97,14 +116,18 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
 def _category_events(kind: str) -> Count:
     def rows(context: TraceContext) -> ir.Table:
         events = _members(context)
-        return events.filter(events.event_type == kind, events.product_category == context.row["product_category"])
+        return events.filter(
+            events.event_type == kind, events.product_category == context.row["product_category"]
+        )
 
     return Count(CleanEvents, rows)
 
 
 SEARCHES: Final[Mapping[str, Derivation]] = {
     "search_count": Count(Sessions, _searches(lambda searches: searches.search_number > 0)),
-    "session_count": Count(Sessions, _searches(lambda searches: searches.search_number > 0), unit="session_id"),
+    "session_count": Count(
+        Sessions, _searches(lambda searches: searches.search_number > 0), unit="session_id"
+    ),
     "clicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 1)),
     "unclicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 0)),
     "cart_search_count": Count(Sessions, _searches(lambda searches: searches.is_in_cart == 1)),

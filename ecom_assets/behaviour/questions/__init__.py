@@ -1,1 +1,3 @@
-"""What every ad-hoc question is made with: the typed model, the source of its events, and what answers it."""
+"""What every ad-hoc question is made with: the typed model, the source of its events,
+and what answers it.
+"""

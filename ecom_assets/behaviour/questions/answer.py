@@ -1,4 +1,6 @@
-"""The answer to an ad-hoc question: its typed model, and the one function that computes it from a source of events."""
+"""The answer to an ad-hoc question: its typed model,
+and the one function that computes it from a source of events.
+"""
 
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,8 +27,19 @@ from ecom_assets.behaviour.events.missing import missing_type_warnings
 from ecom_assets.behaviour.identity.rule import TOOL_RULES, IdentityRule
 from ecom_assets.behaviour.questions.fields import NEEDS_FIRST_DAY
 from ecom_assets.behaviour.questions.model import Question
-from ecom_assets.behaviour.questions.source import EventSource, Keep, OpenEvents, QuestionData, identity_rule
-from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
+from ecom_assets.behaviour.questions.source import (
+    EventSource,
+    Keep,
+    OpenEvents,
+    QuestionData,
+    identity_rule,
+)
+from ecom_assets.behaviour.visitor_segments.segment import (
+    VisitorSegment,
+    columns_named,
+    event_types,
+    in_segment,
+)
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.core.tables.currencies import USUAL_DIGITS, digits_of, rounded
@@ -43,7 +56,9 @@ from ecom_assets.core.tables.queries import (
     range_of,
 )
 
-CURRENCY: Final = "Of all amounts, by ISO 4217; null where neither ECOM_CURRENCY nor the files say it"
+CURRENCY: Final = (
+    "Of all amounts, by ISO 4217; null where neither ECOM_CURRENCY nor the files say it"
+)
 
 
 class InCurrency(Decimal):
@@ -60,7 +75,9 @@ class InCurrency(Decimal):
 
 
 def in_currency(value: Any, currency: str) -> Any:  # noqa: ANN401 (an answer, or a part of it)
-    """Return an answer whose amounts are shown in the digits of its currency, if these are not the usual two."""
+    """Return an answer whose amounts are shown in the digits of its currency,
+    if these are not the usual two.
+    """
     if digits_of(currency) == USUAL_DIGITS:
         return value
     if isinstance(value, Mapping):
@@ -96,7 +113,10 @@ Quantity = Annotated[
 InUtc = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 """An instant, which tables have without its time zone, with it."""
 PeriodStart = Annotated[
-    str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
+    str,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+    ),
 ]
 """The first day of a period; of an hour its start, with the zone's offset."""
 ORDERS: Final = "orders"
@@ -104,7 +124,9 @@ ORDERS: Final = "orders"
 UNKNOWN: Final = "Nothing is known of these days."
 """What people read in place of numbers that are null because the data hold none of the days."""
 ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
-"""The fields of answers that say what the numbers are; the API leaves them out with `fields=numbers`."""
+"""The fields of answers that say what the numbers are;
+the API leaves them out with `fields=numbers`.
+"""
 
 
 def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa: A002, ANN401 (as pydantic's `Field`)
@@ -113,7 +135,8 @@ def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa:
 
 
 def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column.
+    """Return a field with the label, meaning, unit, format and example of a measure,
+    or of a contract's column.
 
     `null_where` says when it is null though the column is not.
     """
@@ -124,7 +147,9 @@ def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pyda
         title=column.label or None,
         description=f"{column.description}{unit}",
         examples=None if column.example is None else [column.example],
-        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXT_FORMATS else None,
+        json_schema_extra={"format": column.shown_as}
+        if column.shown_as not in TEXT_FORMATS
+        else None,
     )
     field.metadata.append(column)
     return field
@@ -136,12 +161,16 @@ def column_of(field: FieldInfo) -> Column | None:
 
 
 def meaning_of(field: FieldInfo) -> str:
-    """Return what a field means: what the measure or column means that it is declared by, if there is one."""
+    """Return what a field means: what the measure or column means that it is declared by,
+    if there is one.
+    """
     return str((column_of(field) or field).description)
 
 
 def definition_of(answer: type[BaseModel], *names: str) -> dict[str, str]:
-    """Return what fields of an answer, or of its parts and rows, mean, by name; of several of a name, the first."""
+    """Return what fields of an answer, or of its parts and rows, mean, by name;
+    of several of a name, the first.
+    """
     fields = _fields_of(answer)
     return {name: meaning_of(fields[name]) for name in names}
 
@@ -151,7 +180,11 @@ def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     result = dict(model.model_fields)
     for name, field in model.model_fields.items():
         for part in (field.annotation, *get_args(field.annotation)):
-            if name not in ABOUT_THE_NUMBERS and isinstance(part, type) and issubclass(part, BaseModel):
+            if (
+                name not in ABOUT_THE_NUMBERS
+                and isinstance(part, type)
+                and issubclass(part, BaseModel)
+            ):
                 result = _fields_of(part) | result
     return result
 
@@ -160,49 +193,64 @@ class SourceDays(BaseModel):
     """The known days of a range, and of the range before it."""
 
     data: Coverage | None = Field(
-        description="How many days of the range the data hold: the others are not known, and where it is `none`, "
-        "every number is null",
+        description="How many days of the range the data hold: the others are not known, and "
+        "where it is `none`, every number is null",
         examples=["whole"],
     )
-    known_from: date | None = Field(description="First of its days that is known; null where none is")
+    known_from: date | None = Field(
+        description="First of its days that is known; null where none is"
+    )
     known_to: date | None = Field(description="Last of them")
     held_days: list[date] = Field(
-        description="Those of its days whose order lines are held back, wholly or in part: released, they may change",
+        description=(
+            "Those of its days whose order lines are held back, wholly or in part: released, "
+            "they may change"
+        ),
         examples=[["2026-03-03"]],
     )
     missing_days: list[date] = Field(
-        description="Those of its days of which nothing was received, though days before and after have rows: what "
-        "happened on them is not known, and counts nowhere",
+        description="Those of its days of which nothing was received, though days before and "
+        "after have rows: what happened on them is not known, and counts nowhere",
         examples=[["2026-03-04"]],
     )
     previous_data: Coverage | None = Field(
-        description="How many of the days before the data hold; changes are given only where both are `whole`, and "
-        "where it is `none` no numbers of these days either",
+        description="How many of the days before the data hold; changes are given only where both "
+        "are `whole`, and where it is `none` no numbers of these days either",
         examples=["whole"],
     )
-    previous_known_from: date | None = Field(description="First of these that is known; null where none is")
+    previous_known_from: date | None = Field(
+        description="First of these that is known; null where none is"
+    )
     previous_known_to: date | None = Field(description="Last of them")
-    previous_held_days: list[date] | None = Field(description="Those of these whose order lines are held back")
-    previous_missing_days: list[date] | None = Field(description="Those of these of which nothing was received")
+    previous_held_days: list[date] | None = Field(
+        description="Those of these whose order lines are held back"
+    )
+    previous_missing_days: list[date] | None = Field(
+        description="Those of these of which nothing was received"
+    )
 
 
 class Range(SourceDays):
-    """The days that an answer covers, including both ends, and the days that it is compared with."""
+    """The days that an answer covers, including both ends,
+    and the days that it is compared with.
+    """
 
-    time_range: TimeRange | None = Field(description="As requested; null for a state as of a day", examples=["month"])
+    time_range: TimeRange | None = Field(
+        description="As requested; null for a state as of a day", examples=["month"]
+    )
     start_date: date = Field(description="First day")
     end_date: date = Field(description="Last day")
     day_count: int = Field(description="How many days these are", examples=[30])
     timezone: str = Field(description="The time zone of the days", examples=["UTC"])
     provisional_from: date | None = Field(
-        description="First of the known days that was not over when the data were read or published: its numbers will "
-        "grow; null where all were over"
+        description="First of the known days that was not over when the data were read or "
+        "published: its numbers will grow; null where all were over"
     )
     previous_start_date: date | None = Field(description="First of as many days right before")
     previous_end_date: date | None = Field(description="Last of these")
     sources: dict[str, SourceDays] = Field(
-        description="The same of each source that the numbers are counted from: `orders`, `purchase_events`, `events`, "
-        "`stock`; above is what all of them know"
+        description="The same of each source that the numbers are counted from: `orders`, "
+        "`purchase_events`, `events`, `stock`; above is what all of them know"
     )
 
 
@@ -214,7 +262,9 @@ class TableExplained(BaseModel):
     table: str = Field(description="Layer and name", examples=["mart.revenue_daily"])
     dagster_url: str = Field(description="The asset in Dagster's UI")
     row_count: int | None = Field(None, description="Its rows")
-    data_version: str | None = Field(None, description="Version of its rows: equal versions have equal rows")
+    data_version: str | None = Field(
+        None, description="Version of its rows: equal versions have equal rows"
+    )
     run_id: str | None = Field(None, description="The Dagster run that made it last")
     asset_version: str | None = Field(None, description="Dagster's data version of the asset")
     materialized_at: str | None = Field(None, description="When that was, in UTC")
@@ -240,11 +290,14 @@ class Answer(BaseModel):
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")
     data_version: str | None = Field(
-        description="Version of the published tables: equal versions give equal answers; null for files"
+        description="Version of the published tables: equal versions give "
+        "equal answers; null for files"
     )
     currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
-    explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
+    explain: Explained | None = Field(
+        None, description="Where the numbers come from, with `explain=true`"
+    )
 
 
 class Rows(BaseModel):
@@ -256,7 +309,10 @@ class Rows(BaseModel):
     unread: dict[str, int] = Field(
         default_factory=dict,
         exclude_if=operator.not_,
-        description="Rows that count with a value that cannot be read and is not known, by its name; left out if none",
+        description=(
+            "Rows that count with a value that cannot be read and is not known, by its name; "
+            "left out if none"
+        ),
     )
 
 
@@ -267,14 +323,23 @@ class QuestionAnswer(Answer):
     total_count: int | None = Field(None, description="How many rows its list has")
     rows: Rows | None = Field(None, description="The rows of files; null for published tables")
     before: dict[str, Any] | None = Field(
-        None, description="The same answer for the days that it is compared with, if such are asked and known"
+        None,
+        description=(
+            "The same answer for the days that it is compared with, if such are asked and known"
+        ),
     )
     compared: dict[str, Any] | None = Field(
-        None, description="The same answer with visitors by the identity rule that it is compared with, if one is asked"
+        None,
+        description=(
+            "The same answer with visitors by the identity rule that it is compared with, if "
+            "one is asked"
+        ),
     )
     warnings: list[str] = Field(
         default_factory=list,
-        description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
+        description=(
+            "Reasons to doubt the answer, such as event types that no event has, a sentence each"
+        ),
     )
 
 
@@ -295,13 +360,15 @@ class Kind(Generic[Q, A]):
         summary: What it is, in a few words.
         tool: The name of the tool for assistants, if it is not `name`.
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
-        without: What is missing where there is no event at all, as an end of a sentence; empty if all numbers are 0
-            then. They are null where there are events, but none of the days is known.
+        without: What is missing where there is no event at all, as an end of a sentence; empty if
+            all numbers are 0 then. They are null where there are events, but none of the days is
+            known.
         of_orders: Whether the command takes order lines too, in place of events.
         takes_empty: Whether files of orders without a line are answered too, with 0 everywhere.
         has_route: Whether the API and the dashboard have it too, not only the command.
         writes: The option of the command with a file for the rows behind the answer, and its help.
-        compares_itself: Whether `compute` has the days that are compared in its own lists, by period.
+        compares_itself: Whether `compute` has the days that are compared in its own lists, by
+            period.
     """
 
     name: str
@@ -339,7 +406,8 @@ def answer(
         question: The question.
         source: Where the events come from.
         keep: Receives the rows behind the answer.
-        page: How many rows of its list to return, None for all, and how many to leave out before them.
+        page: How many rows of its list to return, None for all, and how many to leave out before
+            them.
 
     Raises:
         EcomError: The question does not fit the events, or the source has none or refuses it.
@@ -357,7 +425,9 @@ def answer(
     source.allow([*question.columns, *of_segment])
     with source.open([*question.read_columns, *of_segment], question.timezone, identity) as opened:
         if kind.without and opened.newest_at is None:
-            raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
+            raise SourceError(
+                f"None of the rows counts as an event, so {kind.without}.{source.nothing()}"
+            )
         data = _data_of(question, source, opened, segment, keep)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
@@ -365,7 +435,11 @@ def answer(
 
 
 def _answer_of(
-    kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
+    kind: Kind[Q, A],
+    question: Q,
+    data: QuestionData,
+    numbers: dict[str, Any],
+    page: tuple[int | None, int],
 ) -> A:
     """Return the answer with these numbers, if its days are known."""
     doubts, of_days = [*numbers.pop("warnings", ()), *_doubts(data)], _unknown_days(question, data)
@@ -379,12 +453,22 @@ def _answer_of(
     }
     if not is_unknown(document):
         document = in_currency(document, document.get("currency") or "")
-        return kind.answer.model_validate(document | {"warnings": [*dict.fromkeys((*of_days, *doubts, *of_source))]})
+        return kind.answer.model_validate(
+            document | {"warnings": [*dict.fromkeys((*of_days, *doubts, *of_source))]}
+        )
     # Whatever else is said of events would be about days without any.
-    return _without_numbers(kind.answer.model_validate(document | {"warnings": [*of_days, *of_source], "notes": []}))
+    return _without_numbers(
+        kind.answer.model_validate(document | {"warnings": [*of_days, *of_source], "notes": []})
+    )
 
 
-def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]) -> A:
+def _compared(
+    kind: Kind[Q, A],
+    question: Q,
+    source: EventSource,
+    keep: Keep | None,
+    page: tuple[int | None, int],
+) -> A:
     """Return the answer with, in `compared`, that by another identity rule."""
     plain = question.changed(compare_identity=None)
     other = answer(kind, plain.changed(identity=question.compare_identity), source, page=page)
@@ -395,9 +479,15 @@ def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | N
 
 
 def _beside_other_days(
-    kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]
+    kind: Kind[Q, A],
+    question: Q,
+    source: EventSource,
+    keep: Keep | None,
+    page: tuple[int | None, int],
 ) -> A:
-    """Return the answer with, in `before`, that for the days that it is compared with, if one of them is known."""
+    """Return the answer with, in `before`, that for the days that it is compared with,
+    if one of them is known.
+    """
     own = answer(kind, question.changed(compare=None), source, keep=keep, page=page)
     period = period_of(own.model_dump(include={"range", "entries"}))
     first, last = question.compared_days(period.start_date, period.end_date)
@@ -410,20 +500,37 @@ def _beside_other_days(
 
 
 def period_of(document: Mapping[str, Any]) -> Period:
-    """Return the days of an answer, and which are known: the days of entry into a funnel, where they are requested."""
+    """Return the days of an answer, and which are known: the days of entry into a funnel,
+    where they are requested.
+    """
     entered, covered = document.get("entries"), document["range"]
-    ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
+    ends = (
+        (entered["first_date"], entered["last_date"])
+        if entered
+        else (covered["start_date"], covered["end_date"])
+    )
     first, last = (date.fromisoformat(str(day)) for day in ends)
-    return Period("custom", first, last, {name: _known_days_of(days) for name, days in covered["sources"].items()})
+    return Period(
+        "custom",
+        first,
+        last,
+        {name: _known_days_of(days) for name, days in covered["sources"].items()},
+    )
 
 
 def _known_days_of(days: Mapping[str, Any]) -> KnownDays:
     source = SourceDays.model_validate(days)
-    return KnownDays(source.known_from, source.known_to, tuple(source.held_days), missing=tuple(source.missing_days))
+    return KnownDays(
+        source.known_from,
+        source.known_to,
+        tuple(source.held_days),
+        missing=tuple(source.missing_days),
+    )
 
 
 def in_place_of_numbers(document: Mapping[str, Any]) -> str:
-    """Return what people read in place of an answer that nothing is known of; empty where it can be shown.
+    """Return what people read in place of an answer that nothing is known of;
+    empty where it can be shown.
 
     A trend is shown in any case, because the period before it may be known.
     """
@@ -451,14 +558,20 @@ def _without_numbers(result: A) -> A:
 def _unknown_part(part: M, kept: Collection[str] = ()) -> M:
     fields = type(part).model_fields
     return part.model_copy(
-        update={name: _unknown(getattr(part, name), info) for name, info in fields.items() if name not in kept}
+        update={
+            name: _unknown(getattr(part, name), info)
+            for name, info in fields.items()
+            if name not in kept
+        }
     )
 
 
 def _unknown(value: Any, info: FieldInfo) -> Any:  # noqa: ANN401 (the value of any field)
-    """Return a field's value without its numbers; those that cannot be null say what a row is, such as a step's.
+    """Return a field's value without its numbers; those that cannot be null say what a row is,
+    such as a step's.
 
-    Lists of numbers by period know themselves which of them are null, as those of the period before may be known.
+    Lists of numbers by period know themselves which of them are null, as those of the period before
+    may be known.
     """
     if isinstance(value, BaseModel):
         return _unknown_part(value)
@@ -471,14 +584,18 @@ def _unknown(value: Any, info: FieldInfo) -> Any:  # noqa: ANN401 (the value of 
 
 
 def visitors_by(document: Mapping[str, Any]) -> str:
-    """Return the heading of one of two answers that are compared: the identity rule that its visitors are found by."""
+    """Return the heading of one of two answers that are compared:
+    the identity rule that its visitors are found by.
+    """
     return f"Visitors by {document['definition'].get('identity', 'ECOM_IDENTITY')}"
 
 
 def _identity_of(question: Question, source: EventSource) -> IdentityRule | None:
-    """Return the identity rule of a question, or of the tool whose preset it has; None for that of the settings.
+    """Return the identity rule of a question, or of the tool whose preset it has;
+    None for that of the settings.
 
-    Events without users and devices keep the visitors that they have, unless the question itself names a rule.
+    Events without users and devices keep the visitors that they have, unless the question itself
+    names a rule.
     """
     name = question.identity
     if name is None and not (source.of_orders or "user_id" in source.lacking):
@@ -498,7 +615,11 @@ def _segment_of(question: Question, source: EventSource) -> VisitorSegment | Non
 
 
 def _data_of(
-    question: Question, source: EventSource, opened: OpenEvents, segment: VisitorSegment | None, keep: Keep | None
+    question: Question,
+    source: EventSource,
+    opened: OpenEvents,
+    segment: VisitorSegment | None,
+    keep: Keep | None,
 ) -> QuestionData:
     newest = opened.known.last or FIRST_DATE
     days = question.ends(newest)
@@ -508,7 +629,15 @@ def _data_of(
     if segment is not None:
         everything = in_segment(everything, segment, question.as_of(newest))
     return QuestionData(
-        opened.con, events_in_period(everything, period), everything, days, extent, source, opened, segment, keep
+        opened.con,
+        events_in_period(everything, period),
+        everything,
+        days,
+        extent,
+        source,
+        opened,
+        segment,
+        keep,
     )
 
 
@@ -524,20 +653,34 @@ def _unknown_days(question: Question, data: QuestionData) -> list[str]:
     if known_days.first is None or known_days.last is None:
         return []
     first, last = question.counted_days(known_days.last)
-    if (first or known_days.first) <= known_days.last and (last or known_days.last) >= known_days.first:
+    if (first or known_days.first) <= known_days.last and (
+        last or known_days.last
+    ) >= known_days.first:
         return []
-    days = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
-    return [f"The data are of {known_days.first} to {known_days.last}, so nothing is known of {days}."]
+    days = (
+        f"{first} to {last}"
+        if first and last
+        else f"days from {first} on"
+        if first
+        else f"days up to {last}"
+    )
+    return [
+        f"The data are of {known_days.first} to {known_days.last}, so nothing is known of {days}."
+    ]
 
 
 def _doubts(data: QuestionData) -> list[str]:
     """Return a sentence for each event type of the visitor segment that no event has."""
     if data.segment is None:
         return []
-    return missing_type_warnings(data.con, data.opened.events(), event_types(data.segment), data.source.source_names)
+    return missing_type_warnings(
+        data.con, data.opened.events(), event_types(data.segment), data.source.source_names
+    )
 
 
-def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]) -> dict[str, Any]:
+def _page_of(
+    numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]
+) -> dict[str, Any]:
     names = [name for name in lists if name in numbers]
     if not names:
         return numbers

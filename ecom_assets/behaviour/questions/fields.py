@@ -1,6 +1,8 @@
-"""The fields of a question: each is declared once, and the definition file, the API, the command and the form read it.
+"""The fields of a question: each is declared once, and the definition file, the API,
+the command and the form read it.
 
-`field` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several questions share.
+`field` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several
+questions share.
 """
 
 import json
@@ -11,25 +13,56 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
-from ecom_assets.core.tables.values import DURATION, MAX_BY, by_columns, duration_text, parse_duration
+from ecom_assets.core.tables.values import (
+    DURATION,
+    MAX_BY,
+    by_columns,
+    duration_text,
+    parse_duration,
+)
 from ecom_assets.core.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
 FormGroup = Literal[
-    "what", "days", "filter", "by", "how", "breakdown", "counting", "times", "calendar", "people", "tool", "list", ""
+    "what",
+    "days",
+    "filter",
+    "by",
+    "how",
+    "breakdown",
+    "counting",
+    "times",
+    "calendar",
+    "people",
+    "tool",
+    "list",
+    "",
 ]
 """The part of the form that shows a field, in their order; empty for nowhere."""
-Suggestions = Literal["", "types", "columns", "numbers", "segments", "conditions", "durations", "zones"]
-RARE: Final[frozenset[FormGroup]] = frozenset({"breakdown", "counting", "times", "calendar", "people", "tool", "list"})
+Suggestions = Literal[
+    "", "types", "columns", "numbers", "segments", "conditions", "durations", "zones"
+]
+RARE: Final[frozenset[FormGroup]] = frozenset(
+    {"breakdown", "counting", "times", "calendar", "people", "tool", "list"}
+)
 """The parts of the form that are closed until one of their fields is set."""
 DURATIONS: Final = "such as 45s, 30m, 12h, 7d or 2w"
-UNITS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
+UNITS: Final = (
+    "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as "
+    "45s or 7d"
+)
 """What the command says in place of `DURATIONS`; requests have a pattern for it."""
 
 
@@ -41,23 +74,27 @@ class FieldInput:
         label: What the form calls it.
         group: The part of the form that shows it.
         hint: An example of what to write.
-        suggests: What the form offers to choose from: event types, columns, the columns of numbers, declared visitor
-            segments, usual durations, time zones; `conditions` are rows of a column, a comparison and a value.
+        suggests: What the form offers to choose from: event types, columns, the columns of numbers,
+            declared visitor segments, usual durations, time zones; `conditions` are rows of a
+            column, a comparison and a value.
         option: The option of the command, if it is not called as the field; empty for none.
         also: Another name of the option.
         line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
         parts: Parts the values of a list in one text, as a form has them.
         is_one_option: Whether the command has them in one text too, instead of an option for each.
         options: What the form offers besides free text, with labels; that of "" is no choice.
-        row_parts: Fields of one line's part that the form has beside its text, such as the measure of a series.
-        row: What the form calls one line of a list that grows line by line; empty for lists in one text.
+        row_parts: Fields of one line's part that the form has beside its text, such as the measure
+            of a series.
+        row: What the form calls one line of a list that grows line by line; empty for lists in one
+            text.
         has_letters: Whether such lines are called A, B, C and so on, not 1, 2, 3.
         address: Its name in the address of the form, if that is not the field's.
         only: Of a part with fields of its own, those that people give.
         width: How many columns of the form it takes.
         is_date: Whether it is a day.
         about: Words by which a refusal names it.
-        needs: The field without which it has no effect, and what it does to that: the command refuses it alone.
+        needs: The field without which it has no effect, and what it does to that: the command
+            refuses it alone.
     """
 
     label: str
@@ -80,13 +117,22 @@ class FieldInput:
     about: tuple[str, ...] = ()
     needs: tuple[str, str] | None = None
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Return the schema of the field; of a definition inside a question, with the fields that people give."""
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the field; of a definition inside a question,
+        with the fields that people give.
+        """
         own = handler(schema)
         whole = handler.resolve_ref_schema(own) if self.only else {}
         if "properties" not in whole:
             return own
-        return {**whole, "properties": {name: part for name, part in whole["properties"].items() if name in self.only}}
+        return {
+            **whole,
+            "properties": {
+                name: part for name, part in whole["properties"].items() if name in self.only
+            },
+        }
 
 
 def field(  # noqa: PLR0913 (each is a part of the declaration)
@@ -108,7 +154,8 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         alias: Its name in definitions, if that is not the attribute's.
         examples: Values as definitions have them.
         group: The part of the form that shows it.
-        shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of pydantic's `Field`.
+        shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of
+            pydantic's `Field`.
     """
     bounds = {name: shown.pop(name) for name in SAID_AS if name in shown}
     field: FieldInfo = Field(
@@ -134,7 +181,9 @@ SAID_AS: Final = {
 
 
 def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
-    """Write the bounds of a field into its schema, from which pydantic leaves them out where a value may be null."""
+    """Write the bounds of a field into its schema,
+    from which pydantic leaves them out where a value may be null.
+    """
     types = {part.get("type"): part for part in (schema, *schema.get("anyOf", ()))}
     for name, bound in bounds.items():
         for part in types.values():
@@ -174,25 +223,37 @@ class Choices:
         plain = value.strip().lower().replace("_", " ").removesuffix(" order")
         if ours := (self.elsewhere or {}).get(plain):
             raise DefinitionError(f"The {self.subject} {value!r} is called {ours} here.")
-        raise DefinitionError(f"The {self.subject} {value!r} is unknown; {did_you_mean(value, self.labels)}.")
+        raise DefinitionError(
+            f"The {self.subject} {value!r} is unknown; {did_you_mean(value, self.labels)}."
+        )
 
     def __hash__(self) -> int:
         """Return a hash of the names, which pydantic asks for."""
         return hash((self.subject, *self.labels))
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (as pydantic's)
+    def __get_pydantic_core_schema__(
+        self,
+        source: Any,  # noqa: ANN401 (as pydantic's)
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
         """Return the schema of the text with the check."""
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Return the schema of the text with its values."""
         return handler(schema) | {"enum": [*self.labels]}
 
 
 BEFORE, A_YEAR_BEFORE = "before", "year"
-COMPARE: Final = Choices("comparison", {BEFORE: "Period before", A_YEAR_BEFORE: "Same weekdays a year before"})
+COMPARE: Final = Choices(
+    "comparison", {BEFORE: "Period before", A_YEAR_BEFORE: "Same weekdays a year before"}
+)
 YEAR_OF_WEEKS: Final = timedelta(weeks=52)
-NEEDS_FIRST_DAY: Final = "`compare` needs days that begin somewhere; choose how many days, or the first one."
+NEEDS_FIRST_DAY: Final = (
+    "`compare` needs days that begin somewhere; choose how many days, or the first one."
+)
 LAST_DAYS: Final = {
     "": "All days",
     "1d": "Newest day",
@@ -213,7 +274,8 @@ Compare = Annotated[str | None, COMPARE, BeforeValidator(_by_name)]
 
 
 def lines_of(text: str) -> list[Any]:
-    """Return the conditions of a text: one per line, or parted by semicolons; or a list of JSON, of any values.
+    """Return the conditions of a text: one per line, or parted by semicolons;
+    or a list of JSON, of any values.
 
     Raises:
         DefinitionError: It begins as JSON, and is none.
@@ -222,7 +284,9 @@ def lines_of(text: str) -> list[Any]:
         try:
             return list(json.loads(text))
         except (ValueError, RecursionError) as error:
-            raise DefinitionError(f"{text[:80]!r} is not a list of conditions in JSON; correct it.") from error
+            raise DefinitionError(
+                f"{text[:80]!r} is not a list of conditions in JSON; correct it."
+            ) from error
     return [part.strip() for line in text.splitlines() for part in line.split(";") if part.strip()]
 
 
@@ -241,19 +305,25 @@ AS_TEXT: Final = "given as text"
 Duration = Annotated[
     int,
     BeforeValidator(
-        parse_duration, json_schema_input_type=Annotated[str, Field(max_length=30, pattern=f"^{DURATION}$")]
+        parse_duration,
+        json_schema_input_type=Annotated[str, Field(max_length=30, pattern=f"^{DURATION}$")],
     ),
     PlainSerializer(duration_text, return_type=str),
     AS_TEXT,
 ]
 """Seconds, which are given as `45s`, `30m` or `7d`."""
-PERIODS: Final = {name: name.capitalize() for name in ("minute", "hour", "day", "week", "month", "quarter", "year")}
+PERIODS: Final = {
+    name: name.capitalize()
+    for name in ("minute", "hour", "day", "week", "month", "quarter", "year")
+}
 """The lengths of periods, shortest first."""
 
 
 def periods(subject: str, *, by_minute: bool = False) -> Choices:
     """Return the choice of the length of periods; `subject` is what errors call it."""
-    return Choices(subject, {name: label for name, label in PERIODS.items() if by_minute or name != "minute"})
+    return Choices(
+        subject, {name: label for name, label in PERIODS.items() if by_minute or name != "minute"}
+    )
 
 
 WEEKDAYS: Final = Choices("weekday", {name: name.capitalize() for name in WEEKDAY_NAMES})
@@ -274,7 +344,9 @@ Share = Annotated[float, BeforeValidator(_no_boolean)]
 
 
 def _day_of(value: object) -> date:
-    """Return a day as people write it: pydantic also takes seconds since 1970, and times at midnight."""
+    """Return a day as people write it: pydantic also takes seconds since 1970,
+    and times at midnight.
+    """
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
@@ -290,7 +362,9 @@ Day = Annotated[date, BeforeValidator(_day_of)]
 
 
 def column(field_name: str, check: Callable[[str, object], None]) -> BeforeValidator:
-    """Return the check of a field that names a column; errors begin with `field_name`, and `check` raises them."""
+    """Return the check of a field that names a column; errors begin with `field_name`,
+    and `check` raises them.
+    """
 
     def checked(value: object) -> object:
         if value is not None:
@@ -301,14 +375,18 @@ def column(field_name: str, check: Callable[[str, object], None]) -> BeforeValid
 
 
 def breakdown(field_name: str) -> Any:  # noqa: ANN401 (a type)
-    """Return the type of columns to break down by: one, several, or None; errors begin with `field_name`."""
+    """Return the type of columns to break down by: one, several, or None;
+    errors begin with `field_name`.
+    """
 
     def read(value: Any) -> str | tuple[str, ...] | None:  # noqa: ANN401 (what a definition has)
         columns = by_columns(field_name, tuple(value) if isinstance(value, list) else value)
         return columns[0] if len(columns) == 1 else columns or None
 
     input_type = Name | Annotated[list[Name], Field(max_length=MAX_BY)] | None
-    return Annotated[str | tuple[str, ...] | None, BeforeValidator(read, json_schema_input_type=input_type)]
+    return Annotated[
+        str | tuple[str, ...] | None, BeforeValidator(read, json_schema_input_type=input_type)
+    ]
 
 
 class _AsWhere:
@@ -316,16 +394,30 @@ class _AsWhere:
 
     EXAMPLES: Final = (["product_category = shoes"],)
 
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (as pydantic's)
+    def __get_pydantic_core_schema__(
+        self,
+        _source: Any,  # noqa: ANN401 (as pydantic's)
+        _handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
         """Return the schema of the conditions."""
         return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda where: where.to_mapping())
+            self.read,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda where: where.to_mapping()
+            ),
         )
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Return what a request may contain."""
         name = {"minLength": 1, "maxLength": 500}
-        mapping = {"type": "object", "additionalProperties": True, "maxProperties": 20, "propertyNames": name}
+        mapping = {
+            "type": "object",
+            "additionalProperties": True,
+            "maxProperties": 20,
+            "propertyNames": name,
+        }
         condition = {"anyOf": [{"type": "string", "maxLength": 2_000}, mapping]}
         listed = {"type": "array", "items": condition, "maxItems": 50}
         return {"anyOf": [listed, *condition["anyOf"]], "examples": [*self.EXAMPLES]}
@@ -344,17 +436,30 @@ class _AsWhere:
 
 Conditions = Annotated[Where, _AsWhere()]
 """What must hold of an event."""
-WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {column, operator, value}"
+WHERE_HELP: Final = (
+    "What must hold of an event, such as `cart_amount > 20` or {column, operator, value}"
+)
 
 
 def confidence_field() -> Any:  # noqa: ANN401 (as `field`)
     """Return the field of the confidence level of intervals, a share."""
     return field(
-        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="counting"
+        0.95,
+        "Confidence",
+        "Confidence level of the intervals",
+        ge=0.5,
+        le=0.9999,
+        hint="0.95",
+        group="counting",
     )
 
 
 def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
-    usual: dict[str, Any] = {"group": "filter", "hint": "product_category = Shoes", "width": 2, "parts": lines_of}
+    usual: dict[str, Any] = {
+        "group": "filter",
+        "hint": "product_category = Shoes",
+        "width": 2,
+        "parts": lines_of,
+    }
     return field([], label, help, suggests="conditions", **usual | shown)

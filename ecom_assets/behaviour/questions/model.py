@@ -1,4 +1,6 @@
-"""The base of questions: a frozen model with its days, time zone and visitors, and its fields as texts."""
+"""The base of questions: a frozen model with its days, time zone and visitors,
+and its fields as texts.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +8,14 @@ from datetime import date, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
@@ -38,7 +47,9 @@ class QuestionPart(BaseModel):
     """A part of a question: it cannot change, and names that it does not have are refused."""
 
     # Built when it is first used: a command asks one question, and loads the models of several.
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), defer_build=True
+    )
 
     CALLED: ClassVar[str] = "a question"
     """What errors call it."""
@@ -53,7 +64,8 @@ class QuestionPart(BaseModel):
             DefinitionError: It cannot be written as text.
         """
         raise DefinitionError(
-            f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {quoted_value(text)}."
+            f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got "
+            f"{quoted_value(text)}."
         )
 
     @classmethod
@@ -71,18 +83,22 @@ class QuestionPart(BaseModel):
     def _read(cls, raw: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
         """Refuse unknown names; a null leaves an option unset."""
         if isinstance(raw, bytes):
-            return raw  # a body that was not sent as JSON: pydantic refuses it, and the API says how to send it
+            # a body that was not sent as JSON: pydantic refuses it, and the API says how to send it
+            return raw
         if isinstance(raw, str):
             raw = cls.from_text(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(
-                f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {quoted_value(raw)}."
+                f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got "
+                f"{quoted_value(raw)}."
             )
         check_keys(raw, cls.names(), cls.CALLED)
         return cls.filled({name: value for name, value in raw.items() if value is not None})
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Return the schema of the object, or of the text where it can be written as text."""
         own = handler(schema)
         if cls.from_text.__func__ is QuestionPart.from_text.__func__:  # type: ignore[attr-defined]  # of a class method
@@ -105,10 +121,15 @@ class QuestionPart(BaseModel):
     def sentence_of(cls, error: ValidationError) -> str:
         """Return what pydantic found first as a sentence."""
         first = error.errors(include_url=False)[0]
-        path = ".".join(part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit())
+        path = ".".join(
+            part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit()
+        )
         if first["type"] == "missing":
             examples = cls.model_fields[path].examples if path in cls.model_fields else None
-            return f"{cls.CALLED.capitalize()} needs `{path}`{f', such as {examples[0]}' if examples else '; add it'}."
+            return (
+                f"{cls.CALLED.capitalize()} needs "
+                f"`{path}`{f', such as {examples[0]}' if examples else '; add it'}."
+            )
         return f"`{path}` of {cls.CALLED} {_error_message(first)}."
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
@@ -119,7 +140,9 @@ class QuestionPart(BaseModel):
         return copy
 
     def translated(self, translate: Callable[[str], str]) -> Self:
-        """Return the same with each event type translated, as from a source's names to the platform's."""
+        """Return the same with each event type translated,
+        as from a source's names to the platform's.
+        """
         fields = type(self).model_fields
         return self.changed(
             **{
@@ -165,7 +188,9 @@ ERROR_MESSAGES: Final = {
     "tuple": "is a list, not {input}",
     "date": "is a day, YYYY-MM-DD, not {input}",
 }
-"""The end of the message by pydantic's kind of error, or its first word; pydantic's own messages are about code."""
+"""The end of the message by pydantic's kind of error, or its first word;
+pydantic's own messages are about code.
+"""
 MOST_SHOWN: Final = 80
 """Characters of a wrong value that a sentence shows."""
 
@@ -176,7 +201,9 @@ def _error_message(error: ErrorDetails) -> str:
     shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
     message = ERROR_MESSAGES.get(kind) or ERROR_MESSAGES.get(kind.partition("_")[0])
     return (
-        message.format(**{**error.get("ctx", {}), "input": shown}) if message else f"cannot be {shown}: {error['msg']}"
+        message.format(**{**error.get("ctx", {}), "input": shown})
+        if message
+        else f"cannot be {shown}: {error['msg']}"
     )
 
 
@@ -190,7 +217,9 @@ class Definition(QuestionPart):
     ABOUT: ClassVar[str] = "question"
     """What a tool has or lacks, as in "ClickHouse has no sessions"."""
     BESIDE: ClassVar[frozenset[str]] = frozenset()
-    """Names of its own that, like days and visitors, stand beside a definition file instead of in it."""
+    """Names of its own that, like days and visitors,
+    stand beside a definition file instead of in it.
+    """
     WITHOUT: ClassVar[frozenset[str]] = frozenset()
     """The fields of days and visitors that it does not have."""
     READS: ClassVar[tuple[str, ...]] = ()
@@ -198,7 +227,8 @@ class Definition(QuestionPart):
     READS_ALL: ClassVar[bool] = False
     """Whether events of other days matter, as where a session goes on after midnight."""
     TEXT_OPTIONS: ClassVar[Mapping[str, FieldInfo]] = {}
-    """Texts that the command and the form have besides the fields, into which `folded` puts them."""
+    """Texts that the command and the form have besides the fields, into which `folded` puts them.
+    """
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -210,16 +240,23 @@ class Definition(QuestionPart):
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of its fields, its own before those of days and visitors."""
-        return sorted((name for name in super().names() if name not in cls.WITHOUT), key=lambda name: name in SCOPE)
+        return sorted(
+            (name for name in super().names() if name not in cls.WITHOUT),
+            key=lambda name: name in SCOPE,
+        )
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it names, beside who did what and when; in the base those of its conditions."""
+        """The columns that it names, beside who did what and when;
+        in the base those of its conditions.
+        """
         return _columns_in(self)
 
     @property
     def read_columns(self) -> list[str]:
-        """The columns that it is computed from, beside who did what and when: those that it names, and others."""
+        """The columns that it is computed from, beside who did what and when:
+        those that it names, and others.
+        """
         return [*self.READS, *self.columns]
 
     @classmethod
@@ -234,7 +271,9 @@ class Definition(QuestionPart):
     def file(self) -> dict[str, Any]:
         """Return the definition as a file: what is set, without days and visitors."""
         beside = self.scope()
-        names = {name for name, info in type(self).model_fields.items() if (info.alias or name) in beside}
+        names = {
+            name for name, info in type(self).model_fields.items() if (info.alias or name) in beside
+        }
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=names)
 
     @classmethod
@@ -248,7 +287,10 @@ class Definition(QuestionPart):
         own = {name: alias for name, alias in own.items() if name not in SCOPE | {"preset"}}
         inner = {name: part for name in own if isinstance(part := getattr(self, name), Definition)}
         plain = self.model_dump(mode="json", by_alias=True, include=own.keys() - inner.keys())
-        return {alias: inner[name].to_mapping() if name in inner else plain[alias] for name, alias in own.items()}
+        return {
+            alias: inner[name].to_mapping() if name in inner else plain[alias]
+            for name, alias in own.items()
+        }
 
 
 def presets_of(presets: Collection[str]) -> Choices:
@@ -258,7 +300,12 @@ def presets_of(presets: Collection[str]) -> Choices:
 
 def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     """Declare the preset of a definition."""
-    return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="tool")
+    return field(
+        None,
+        "Preset of another tool",
+        "What this tool would do where nothing is said",
+        group="tool",
+    )
 
 
 IdentityName = Annotated[str | None, Choices("identity rule", RULES)]
@@ -270,41 +317,72 @@ class Question(Definition):
 
     time_range: TimeRange | None = Field(None, description=TIME_RANGE_HELP)
     last: str | None = field(
-        None, "Days", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
-        max_length=20, group="days", options=LAST_DAYS,
-    )  # fmt: skip
-    compare: Compare = field(
-        None, "Compare with", "Other days beside these: as many before them, or the same weekdays a year before",
+        None,
+        "Days",
+        "So many days up to the last one, such as 30d or 4w, instead of the first",
+        hint="30d",
+        max_length=20,
         group="days",
-    )  # fmt: skip
+        options=LAST_DAYS,
+    )
+    compare: Compare = field(
+        None,
+        "Compare with",
+        "Other days beside these: as many before them, or the same weekdays a year before",
+        group="days",
+    )
     start_date: Day | None = field(
-        None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True, group="days"
+        None,
+        "From",
+        "First day, YYYY-MM-DD; the first of the data if not given",
+        is_date=True,
+        group="days",
     )
     end_date: Day | None = field(
-        None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True, group="days"
+        None,
+        "To",
+        "Last day, YYYY-MM-DD, included; the newest of the data if not given",
+        is_date=True,
+        group="days",
     )
     timezone: str | None = field(
-        None, "Days begin in",
+        None,
+        "Days begin in",
         "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
-        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"), group="calendar", suggests="zones",
-    )  # fmt: skip
+        hint="Europe/Berlin",
+        max_length=60,
+        about=("timezone", "time zone"),
+        group="calendar",
+        suggests="zones",
+    )
     segment: Name | dict[str, Any] | list[Any] | None = field(
-        None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
-        hint="all visitors", group="filter", suggests="segments",
+        None,
+        "Visitor segment",
+        "Only visitors of this segment as of the last day: a declared name, or a definition",
+        hint="all visitors",
+        group="filter",
+        suggests="segments",
         examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
-    )  # fmt: skip
+    )
 
     identity: IdentityName = field(
-        None, "A visitor is recognised by", "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
-        group="people", options={"": "The shop's rule"},
-    )  # fmt: skip
+        None,
+        "A visitor is recognised by",
+        "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
+        group="people",
+        options={"": "The shop's rule"},
+    )
     compare_identity: IdentityName = field(
-        None, "And beside it by", "Another identity rule, for the same numbers by both", group="people",
-    )  # fmt: skip
+        None,
+        "And beside it by",
+        "Another identity rule, for the same numbers by both",
+        group="people",
+    )
 
     @classmethod
     def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
-        """Return the question of a command; questions with options that need each other override this.
+        """Return the question of a command;
+        questions with options that need each other override this.
 
         Args:
             options: What the options say, as a definition.
@@ -357,7 +435,8 @@ class Question(Definition):
             return self.days.within(newest)
         if self.last:
             raise DefinitionError(
-                f"`last` and time_range={self.time_range} both say where the days begin; leave one of them out."
+                f"`last` and time_range={self.time_range} both say where the days begin; leave "
+                "one of them out."
             )
         period = Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return period.start_date, period.end_date
@@ -390,7 +469,9 @@ class QuestionField:
     @property
     def option(self) -> str:
         """The option of the command; empty for none."""
-        return f"--{self.name.replace('_', '-')}" if self.input.option is None else self.input.option
+        return (
+            f"--{self.name.replace('_', '-')}" if self.input.option is None else self.input.option
+        )
 
     @property
     def address(self) -> str:
@@ -426,10 +507,18 @@ class QuestionField:
         return str if AS_TEXT in self.info.metadata else _kind_of(self.info)
 
     def read(self, value: Any) -> Any:  # noqa: ANN401 (text, or what an option's type made of it)
-        """Return the value of the definition from that of a form or an option; texts of several values are parted."""
+        """Return the value of the definition from that of a form or an option;
+        texts of several values are parted.
+        """
         if self.kind is not list:
             return value
-        texts = value if not isinstance(value, str) else self.input.parts(value) if self.input.parts else [value]
+        texts = (
+            value
+            if not isinstance(value, str)
+            else self.input.parts(value)
+            if self.input.parts
+            else [value]
+        )
         return [self.input.line(text) if isinstance(text, str) else text for text in texts]
 
 
@@ -446,8 +535,8 @@ def _kind_of(info: FieldInfo) -> type:
 def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[QuestionField]:
     """Return the fields of a question that people give; those of a part of it among them.
 
-    A definition inside it keeps the names of its fields. Of another part, such as `goal`, the first one is called as
-    the part, and the others have its name in front, such as `goal_where`.
+    A definition inside it keeps the names of its fields. Of another part, such as `goal`, the first
+    one is called as the part, and the others have its name in front, such as `goal_where`.
     """
     result = []
     for name, info in model.model_fields.items():
@@ -456,28 +545,41 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
             continue
         inner = info.annotation
         if shown.only and isinstance(inner, type) and issubclass(inner, QuestionPart):
-            inside = [declared for declared in fields_of(inner, (*path, alias)) if declared.name in shown.only]
+            inside = [
+                declared
+                for declared in fields_of(inner, (*path, alias))
+                if declared.name in shown.only
+            ]
             if not issubclass(inner, Definition):
                 names = [alias, *(f"{alias}_{declared.name}" for declared in inside[1:])]
-                inside = [replace(declared, name=own) for declared, own in zip(inside, names, strict=True)]
+                inside = [
+                    replace(declared, name=own) for declared, own in zip(inside, names, strict=True)
+                ]
             result += inside
         else:
             result.append(QuestionField(alias, (*path, alias), info, shown))
     text_options = model.TEXT_OPTIONS if issubclass(model, Definition) and not path else {}
     return result + [
-        QuestionField(name, (name,), info, shown) for name, info in text_options.items() if (shown := input_of(info))
+        QuestionField(name, (name,), info, shown)
+        for name, info in text_options.items()
+        if (shown := input_of(info))
     ]
 
 
 def in_order(question: type[Question]) -> list[QuestionField]:
-    """Return the fields in the order of forms: those of a definition file first, the days and visitors last."""
+    """Return the fields in the order of forms: those of a definition file first,
+    the days and visitors last.
+    """
     return sorted(
-        fields_of(question), key=lambda declared: (declared.path[0] in SCOPE, declared.path[0] in question.BESIDE)
+        fields_of(question),
+        key=lambda declared: (declared.path[0] in SCOPE, declared.path[0] in question.BESIDE),
     )
 
 
 def definition_of(question: type[Question], texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the definition that texts give, by the name of a field; a field that is not among them has its default."""
+    """Return the definition that texts give, by the name of a field;
+    a field that is not among them has its default.
+    """
     definition: dict[str, Any] = {}
     for declared in fields_of(question):
         if declared.name in texts:

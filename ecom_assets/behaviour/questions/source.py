@@ -1,4 +1,5 @@
-"""Where the events of a question come from: files, or published tables; and which visitors they are of by settings.
+"""Where the events of a question come from: files, or published tables;
+and which visitors they are of by settings.
 
 Nothing else knows the difference between files and tables.
 """
@@ -27,9 +28,16 @@ class QuestionTooLargeError(EcomError):
 
 
 IDENTITY_BOUNDS: Final = (
-    "days_back", "days_ahead", "one_user_days", "device_users", "session_users", "user_devices", "user_devices_days",
-    "group_users", "consent",
-)  # fmt: skip
+    "days_back",
+    "days_ahead",
+    "one_user_days",
+    "device_users",
+    "session_users",
+    "user_devices",
+    "user_devices_days",
+    "group_users",
+    "consent",
+)
 """The fields of an identity rule that settings have, as `ECOM_IDENTITY_…`."""
 
 
@@ -42,12 +50,16 @@ def identity_rule(settings: Settings, name: str | None = None) -> IdentityRule:
     name = name or settings.identity
     with about_setting("identity"):
         rule = IdentityRule.preset(name)
-    bounds: dict[str, Any] = {bound: getattr(settings, f"identity_{bound}") for bound in IDENTITY_BOUNDS}
+    bounds: dict[str, Any] = {
+        bound: getattr(settings, f"identity_{bound}") for bound in IDENTITY_BOUNDS
+    }
     return replace(rule, name=name, late_days=settings.late_days, **bounds)
 
 
 Keep = Callable[[ir.Table], ir.Table]
-"""A function that receives the rows behind an answer, and returns the same from where they are kept."""
+"""A function that receives the rows behind an answer,
+and returns the same from where they are kept.
+"""
 
 
 class StoredTables(Protocol):
@@ -93,10 +105,14 @@ class OpenEvents(Protocol):
         """Return the days between two of which nothing was received."""
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        """Return a sentence for each named column that says the same of all events,
+        as it is not known.
+        """
 
     def stored(self, session_rule: str) -> StoredTables | None:
-        """Return the tables of sessions by a rule that include all events, as published; None without them."""
+        """Return the tables of sessions by a rule that include all events, as published;
+        None without them.
+        """
 
 
 class EventSource(Protocol):
@@ -112,7 +128,9 @@ class EventSource(Protocol):
 
     @property
     def of_orders(self) -> bool:
-        """Whether its events are the purchases and refunds of order lines, each with its `amount`."""
+        """Whether its events are the purchases and refunds of order lines,
+        each with its `amount`.
+        """
 
     @property
     def has_kernel(self) -> bool:
@@ -156,9 +174,13 @@ class EventSource(Protocol):
         """
 
     def open(
-        self, columns: Sequence[str] | None, timezone: str | None, identity: IdentityRule | None = None
+        self,
+        columns: Sequence[str] | None,
+        timezone: str | None,
+        identity: IdentityRule | None = None,
     ) -> AbstractContextManager[OpenEvents]:
-        """Open the events with the columns that a question names, None for all, and their days in a time zone.
+        """Open the events with the columns that a question names, None for all,
+        and their days in a time zone.
 
         With `identity`, their visitors are found by that rule.
 
@@ -179,7 +201,8 @@ class QuestionData:
 
     Attributes:
         con: The engine.
-        events: Clean events of the visitors and the days that are asked about; of all days if the question reads all.
+        events: Clean events of the visitors and the days that are asked about; of all days if the
+            question reads all.
         all_events: Those of the same visitors on all days.
         days: The first and the last day that are asked about; None for no limit.
         extent: How many events are looked at, and their first and last day.
@@ -201,7 +224,9 @@ class QuestionData:
 
     @property
     def event_days(self) -> tuple[date, date]:
-        """The first and the last day that is known of events; of the events themselves where nothing is noted."""
+        """The first and the last day that is known of events;
+        of the events themselves where nothing is noted.
+        """
         known_days, newest = self.opened.known, date.min
         first = known_days.first or self.extent.first_date or newest
         return first, known_days.last or self.extent.last_date or newest

@@ -35,11 +35,15 @@ class ValuesQuestion:
     page: Page
 
 
-def column_values(source: EventSource, period: Period, question: ValuesQuestion) -> tuple[list[Row], int]:
-    """Return a page of the values of a column with the events that have each, and how many values there are.
+def column_values(
+    source: EventSource, period: Period, question: ValuesQuestion
+) -> tuple[list[Row], int]:
+    """Return a page of the values of a column with the events that have each,
+    and how many values there are.
 
     Raises:
-        EcomError: The column is missing, the caller may not see it, or the period has too many events.
+        EcomError: The column is missing, the caller may not see it, or the period has too many
+            events.
     """
     source.allow([question.column])
     page = question.page
@@ -57,7 +61,9 @@ def column_values(source: EventSource, period: Period, question: ValuesQuestion)
 
 
 def value_counts(events: ir.Table, column: str, search: str) -> ir.Table:
-    """Return the values of a column that contain a text, the kind of each, and the events that have it."""
+    """Return the values of a column that contain a text, the kind of each,
+    and the events that have it.
+    """
     values = events.select(value=text_of(events, column), kind=_kind_of(events, column))
     values = values.filter(values.value.notnull() & (values.value != ""))
     if search:
@@ -66,7 +72,9 @@ def value_counts(events: ir.Table, column: str, search: str) -> ir.Table:
 
 
 def _kind_of(events: ir.Table, column: str) -> ir.StringValue:
-    """Return what a condition compares a value with: text, a number or a boolean; of other columns, their type."""
+    """Return what a condition compares a value with: text, a number or a boolean;
+    of other columns, their type.
+    """
     if not json_path(column):
         return ibis.literal(kind_of_column(column_of(events, column)))
     text, truth = (comparable(events, column, kind) for kind in ("", True))
@@ -84,7 +92,9 @@ def documents_of(events: ir.Table, most: int = MOST_DOCUMENTS) -> ir.Table:
 
 
 def key_counts(documents: list[Row], search: str) -> list[Row]:
-    """Return the keys of documents as columns are named, with the documents that have each, the most frequent first."""
+    """Return the keys of documents as columns are named, with the documents that have each,
+    the most frequent first.
+    """
     counts: Counter[str] = Counter()
     for document in documents:
         counts.update(_columns_in(document[JSON_COLUMN]))
@@ -102,4 +112,6 @@ def _columns_in(document: Any) -> list[str]:  # noqa: ANN401 (text of JSON, or w
 
 def _column_of(key: str) -> str:
     plain = key.replace("_", "").replace("-", "").replace("$", "")
-    return f"{JSON_COLUMN}.{key}" if plain.isalnum() and plain.isascii() else f'{JSON_COLUMN}."{key}"'
+    return (
+        f"{JSON_COLUMN}.{key}" if plain.isalnum() and plain.isascii() else f'{JSON_COLUMN}."{key}"'
+    )

@@ -21,35 +21,49 @@ ORDER_TYPES: Final = ("purchase", "refund")
 class RetentionCohort(BaseModel):
     """The visitors who started in one period."""
 
-    cohort: PeriodStart = Field(description="First day of the period; start of the hour, with the zone's offset")
+    cohort: PeriodStart = Field(
+        description="First day of the period; start of the hour, with the zone's offset"
+    )
     size: int = number("Size", "count", "Visitors")
-    returned: list[int] = number("Came back", "count", "Of these, those who came back, by period from 0")
+    returned: list[int] = number(
+        "Came back", "count", "Of these, those who came back, by period from 0"
+    )
     complete: list[bool] = Field(description="Whether the period is over for all of them")
     revenue: list[Money | None] = number(
         "Revenue so far", "money", "What they had paid by then; null where events carry no money"
     )
     lifetime_value: list[float | None] = number("Per visitor", "money", "The same per visitor")
-    sum: list[float] | None = Field(None, description="The sum of the column by then; null where none is requested")
+    sum: list[float] | None = Field(
+        None, description="The sum of the column by then; null where none is requested"
+    )
 
 
 class RetentionTotal(BaseModel):
     """The sums over all cohorts that are complete in a period."""
 
-    period: str = Field(title="Period", description="The period, from 0; or the bracket", examples=["1"])
+    period: str = Field(
+        title="Period", description="The period, from 0; or the bracket", examples=["1"]
+    )
     cohorts: int = number("Complete cohorts", "count", "Cohorts that are complete")
     size: int = number("Their visitors", "count", "Their visitors")
     returned: int = number("Came back", "count", "Those who came back")
-    rate: float | None = number("Share", "rate", "The share of these; null where no cohort is complete")
+    rate: float | None = number(
+        "Share", "rate", "The share of these; null where no cohort is complete"
+    )
     revenue: Money | None = number("Revenue so far", "money", "What they had paid by then")
     lifetime_value: float | None = number("Per visitor", "money", "The same per visitor")
-    sum: float | None = Field(None, description="The sum of the column by then; null where none is requested")
+    sum: float | None = Field(
+        None, description="The sum of the column by then; null where none is requested"
+    )
     sum_per_visitor: float | None = Field(None, description="The same per visitor")
 
 
 class RetentionPart(BaseModel):
     """The retention of one value of the breakdown."""
 
-    value: str = Field(description="The value; (none) for a missing one, (other) for those beyond the limit")
+    value: str = Field(
+        description="The value; (none) for a missing one, (other) for those beyond the limit"
+    )
     cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
 
@@ -60,7 +74,9 @@ class RetentionAnswer(QuestionAnswer):
     total_count: int | None = Field(description="How many cohorts there are")
     cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
-    breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
+    breakdown: list[RetentionPart] = Field(
+        [], description="By value, those with most visitors first"
+    )
 
 
 class InCell(BaseModel):
@@ -90,7 +106,9 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     if data.source.of_orders:
         return counting.answer_activity(query, until)
     answer = counting.retention_answer(query, until, data.source.source_names)
-    return answer | {"warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count)]}
+    return answer | {
+        "warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count)]
+    }
 
 
 def _query(question: RetentionQuestion, data: QuestionData) -> counting.RetentionQuery:
@@ -98,20 +116,29 @@ def _query(question: RetentionQuestion, data: QuestionData) -> counting.Retentio
     rule = _of_orders(question) if is_of_orders else question
     build: counting.Build = activity if is_of_orders else event_activity
     between = data.days if question.reads_all else (None, None)
-    return counting.RetentionQuery(data.con, data.events, rule, data.opened.timezone, build, between, data.keep)
+    return counting.RetentionQuery(
+        data.con, data.events, rule, data.opened.timezone, build, between, data.keep
+    )
 
 
 def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
     """Return the rule for orders, whose event types are purchase (the default) and refund."""
     if rule.per != "user":
-        raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
-    rule = rule.changed(start=rule.start_type or "purchase", returning=rule.return_type or "purchase")
+        raise UsageError(
+            f"--per {rule.per} is a key of events, which orders do not have; ask with --events "
+            "PATH."
+        )
+    rule = rule.changed(
+        start=rule.start_type or "purchase", returning=rule.return_type or "purchase"
+    )
     counting.check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     return rule
 
 
 def _whole_until(question: RetentionQuestion, data: QuestionData) -> date | None:
-    """Return the last day of which the data are whole; None where the events that are looked at say it."""
+    """Return the last day of which the data are whole;
+    None where the events that are looked at say it.
+    """
     last = data.extent.last_date
     # The visitors of a segment may all have gone before the newest day of the data.
     return question.whole_until or (last - ONE_DAY if data.segment and last else None)
@@ -129,7 +156,9 @@ RETENTION: Final = Kind(
 )
 
 
-def _compute_who(listed: counting.CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
+def _compute_who(
+    listed: counting.CellList, question: RetentionQuestion, data: QuestionData
+) -> dict[str, Any]:
     answer = counting.who_answer(_query(question, data), listed, _whole_until(question, data))
     return answer | {"total_count": answer["count"]}  # the list itself has the first of them only
 

@@ -1,4 +1,6 @@
-"""Counting custom retention: which visitors or customers come back, from events or order lines, and who they are."""
+"""Counting custom retention: which visitors or customers come back, from events or order lines,
+and who they are.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,34 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.behaviour.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
-from ecom_assets.behaviour.retention.activity import Hours, by_period, event_activity, numbered, shown_labels, starts
+from ecom_assets.behaviour.events.missing import (
+    SourceNames,
+    missing_property_warnings,
+    missing_type_warnings,
+)
+from ecom_assets.behaviour.retention.activity import (
+    Hours,
+    by_period,
+    event_activity,
+    numbered,
+    shown_labels,
+    starts,
+)
 from ecom_assets.behaviour.retention.cells import Reach, members, retention, totals
 from ecom_assets.behaviour.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
 from ecom_assets.behaviour.trends.trend import has_no_values
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.columns import ends_of
 from ecom_assets.core.tables.conditions import EVERYTHING, has_negation
-from ecom_assets.core.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, period_text, rows_between
+from ecom_assets.core.tables.days import (
+    ONE_DAY,
+    Days,
+    Ends,
+    day_starts_at,
+    days_definition,
+    period_text,
+    rows_between,
+)
 from ecom_assets.core.tables.portable import count_of, rows_of, stored
 from ecom_assets.core.tables.values import binned_columns, open_columns, with_ends
 
@@ -39,7 +60,8 @@ class RetentionQuery:
         rule: The retention rule.
         timezone: The reporting time zone.
         build: How rows become activity.
-        between: The first and last day on which visitors may start; earlier starts and later returns are known.
+        between: The first and last day on which visitors may start; earlier starts and later
+            returns are known.
         keep: A function that receives the list of who counts in which cell.
     """
 
@@ -58,7 +80,9 @@ class RetentionQuery:
             return self.build(self.rows, self.rule, None)
         plain = self.build(self.rows, self.rule.changed(period="day"), None)
         (span,) = rows_of(plain.agg(first=plain.event_date.min(), last=plain.event_date.max()))
-        first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
+        first, last = (
+            (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
+        )
         self._check_hours(self.between[0] or first, self.between[1] or last)
         hours = Hours(Days.between(first, last + ONE_DAY), self.timezone)
         return self.build(self.rows, self.rule, hours)
@@ -66,14 +90,16 @@ class RetentionQuery:
     def _check_hours(self, first: date, last: date) -> None:
         if (last - first).days >= MAX_HOURLY_DAYS:
             raise DefinitionError(
-                f"By the hour, visitors can start on at most {MAX_HOURLY_DAYS} days, not {(last - first).days + 1}; "
-                "ask for fewer days, or with another period."
+                f"By the hour, visitors can start on at most {MAX_HOURLY_DAYS} days, not "
+                f"{(last - first).days + 1}; ask for fewer days, or with another period."
             )
 
 
 @dataclass(frozen=True)
 class DataExtent:
-    """What is known about the data before cohorts are counted; the days are None if there are no visitors."""
+    """What is known about the data before cohorts are counted;
+    the days are None if there are no visitors.
+    """
 
     newest_date: date | None
     whole_until: date | None
@@ -98,7 +124,9 @@ class RetentionCells:
 
 
 def retention_answer(
-    question: RetentionQuery, whole_until: date | None = None, source_names: SourceNames | None = None
+    question: RetentionQuery,
+    whole_until: date | None = None,
+    source_names: SourceNames | None = None,
 ) -> dict[str, Any]:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
@@ -108,7 +136,9 @@ def retention_answer(
 def _missing_warnings(
     question: RetentionQuery, answer: Mapping[str, Any], source_names: SourceNames | None
 ) -> list[str]:
-    """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
+    """Return a sentence for each event type and key of `properties` that the
+    rule names and no event has.
+    """
     con, events, rule = question.con, question.rows, question.rule
     of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), source_names)
     if not _is_bare(rule, answer):
@@ -121,7 +151,8 @@ def answer_activity(question: RetentionQuery, whole_until: date | None = None) -
 
     Args:
         question: The retention query.
-        whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
+        whole_until: The last day whose data are complete, if known; by default, the day before the
+            newest one.
     """
     result = _counted(question, whole_until)
     rule, extent = question.rule, result.extent
@@ -133,7 +164,10 @@ def answer_activity(question: RetentionQuery, whole_until: date | None = None) -
         return answer
     by_label = result.by_label
     parts = [
-        {"value": label, **_answer(question, result, by_label.filter(by_label.label == label).drop("label"))}
+        {
+            "value": label,
+            **_answer(question, result, by_label.filter(by_label.label == label).drop("label")),
+        }
         for label in result.labels
     ]
     return answer | {"breakdown": parts}
@@ -144,7 +178,9 @@ def check_types(wanted: Iterable[str], types: Iterable[str]) -> None:
     names = dict.fromkeys(types)
     for name in wanted:
         if name not in names:
-            raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
+            raise DefinitionError(
+                f"There is no event type {name!r} here; {did_you_mean(name, names)}."
+            )
 
 
 def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[str]:
@@ -156,11 +192,15 @@ def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[s
 
 
 def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
-    """Return whether a key of `properties` may be missing: nobody starts or returns, or what counts has no value."""
+    """Return whether a key of `properties` may be missing: nobody starts or returns,
+    or what counts has no value.
+    """
     cohorts = answer["cohorts"]
     has_returns = any(any(cohort["returned"]) for cohort in cohorts)
     has_sum = rule.sum_of is None or any(any(cohort["sum"]) for cohort in cohorts)
-    if not (has_returns and has_sum) or any(map(has_negation, (rule.where, rule.start_where, rule.returning_where))):
+    if not (has_returns and has_sum) or any(
+        map(has_negation, (rule.where, rule.start_where, rule.returning_where))
+    ):
         return True
     return has_no_values(part["value"] for part in answer.get("breakdown", ()))
 
@@ -174,7 +214,9 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCel
     activity = stored(con, ACTIVITY, rows if is_rolling else by_period(rows))
     extent = _extent(activity, question, whole_until)
     length, reach = extent.period_count, extent.reach
-    started = stored(con, STARTS, starts(activity, rule, question.between, None if is_rolling else rows))
+    started = stored(
+        con, STARTS, starts(activity, rule, question.between, None if is_rolling else rows)
+    )
     labels, labelled = shown_labels(started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, length, labelled)))
@@ -187,14 +229,18 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCel
 
 
 def _with_bins(question: RetentionQuery) -> RetentionQuery:
-    """Return the question with the edges of its bins, which are bounded by the numbers of starts in the range."""
+    """Return the question with the edges of its bins,
+    which are bounded by the numbers of starts in the range.
+    """
     rule = question.rule
     if not rule.by or not binned_columns(rule.by_columns):
         return question
     ends = {}
     for column in open_columns(rule.by_columns):
         # The starts as returns, whose numbers are added up.
-        of_starts = rule.changed(by=None, period="day", returning=rule.start, returning_where=rule.start_where)
+        of_starts = rule.changed(
+            by=None, period="day", returning=rule.start, returning_where=rule.start_where
+        )
         numbers = question.build(question.rows, of_starts.changed(sum_of=column), None)
         ends[column] = ends_of(rows_between(numbers, "event_date", question.between), "value")
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
@@ -208,7 +254,9 @@ def _ordered(visitors: ir.Table) -> ir.Table:
 
 
 def extent_of(activity: ir.Table, rule: RetentionQuestion) -> ir.Table:
-    """Return how far activity reaches: its periods, days and newest time, and how much of it paid, as a row."""
+    """Return how far activity reaches: its periods, days and newest time,
+    and how much of it paid, as a row.
+    """
     # On the rolling clock, and by hours, whole days are not enough.
     hour_at = activity.hour_at if rule.period == "hour" else None
     at = activity.event_at if rule.clock == "rolling" else hour_at
@@ -229,13 +277,19 @@ def _extent(activity: ir.Table, question: RetentionQuery, whole_until: date | No
         return DataExtent(None, whole_until, Reach(None, None), 1, has_money=False)
     row |= {**(_of_all_rows(question) or {}), "money": row["money"]}
     # There are more months of 30 days than calendar months.
-    more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
-    extent = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
+    more = (
+        (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
+    )
+    extent = _reached(
+        row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until
+    )
     return replace(extent, has_money=row["money"] > 0)
 
 
 def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
-    """Return `extent_of` all rows, which say how far the data reach; None if the rule looks at all of them."""
+    """Return `extent_of` all rows, which say how far the data reach;
+    None if the rule looks at all of them.
+    """
     rule = question.rule
     if rule.where == EVERYTHING and rule.per == "user":
         return None
@@ -245,7 +299,11 @@ def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
 
 
 def _reached(
-    newest_date: date, newest_at: datetime | None, period_count: int, question: RetentionQuery, whole_until: date | None
+    newest_date: date,
+    newest_at: datetime | None,
+    period_count: int,
+    question: RetentionQuery,
+    whole_until: date | None,
 ) -> DataExtent:
     """Return how far the data reach: to the newest day, or to `whole_until` if that is later."""
     more = max((whole_until - newest_date).days, 0) if whole_until else 0
@@ -269,11 +327,16 @@ def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -
     }
 
 
-def _cohorts(cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool) -> list[dict[str, Any]]:
+def _cohorts(
+    cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool
+) -> list[dict[str, Any]]:
     cohorts: dict[date, dict[str, Any]] = {}
     for cell in cells:
         values = _cell(cell, has_money=has_money)
-        new = {"cohort": period_text(cell["cohort_date"], timezone), "size": int(cell["visitor_count"])}
+        new = {
+            "cohort": period_text(cell["cohort_date"], timezone),
+            "size": int(cell["visitor_count"]),
+        }
         cohort = cohorts.setdefault(cell["cohort_date"], new | {name: [] for name in values})
         for name, value in values.items():
             cohort[name].append(value)
@@ -288,7 +351,9 @@ def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
         "revenue": paid if has_money else None,
         "lifetime_value": float(paid) / size if has_money else None,
     }
-    return values | ({"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {})
+    return values | (
+        {"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {}
+    )
 
 
 def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
@@ -327,7 +392,9 @@ class CellList:
     value: str | None = None
 
 
-def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | None = None) -> dict[str, Any]:
+def who_answer(
+    question: RetentionQuery, listed: CellList, whole_until: date | None = None
+) -> dict[str, Any]:
     """Return the visitors in a cell, in order, and how many they are.
 
     Raises:
@@ -345,7 +412,9 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
         members = members.filter(members.breakdown == listed.value)
     if listed.period is not None:
         first, _, last = listed.period.partition("-")
-        returned = members.filter(members.first_period == int(first), members.last_period == int(last or first))
+        returned = members.filter(
+            members.first_period == int(first), members.last_period == int(last or first)
+        )
         members = returned if listed.has_returned else members.anti_join(returned, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
     return {
@@ -359,17 +428,24 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
 
 def _check_cell(answer: Mapping[str, Any], listed: CellList) -> None:
     if listed.value is not None and "breakdown" not in answer:
-        raise DefinitionError("`value` is one of a breakdown, and `by` names none; give `by`, or leave `value` out.")
+        raise DefinitionError(
+            "`value` is one of a breakdown, and `by` names none; give `by`, or leave `value` out."
+        )
     parts = {part["value"]: part for part in answer.get("breakdown", ())}
     if listed.value is not None and listed.value not in parts:
-        raise DefinitionError(f"No value {listed.value!r} stands by itself; {did_you_mean(listed.value, parts)}.")
+        raise DefinitionError(
+            f"No value {listed.value!r} stands by itself; {did_you_mean(listed.value, parts)}."
+        )
     part = answer if listed.value is None else parts[listed.value]
     cohorts = {cohort["cohort"]: cohort for cohort in part["cohorts"]}
     if listed.cohort not in cohorts:
-        raise DefinitionError(f"There is no cohort {listed.cohort!r}; {did_you_mean(listed.cohort, cohorts)}.")
+        raise DefinitionError(
+            f"There is no cohort {listed.cohort!r}; {did_you_mean(listed.cohort, cohorts)}."
+        )
     names = [total["period"] for total in part["totals"]]
     begun = names[: len(cohorts[listed.cohort]["returned"])]
     if listed.period is not None and listed.period not in begun:
         raise DefinitionError(
-            f"The cohort {listed.cohort} has no period {listed.period!r}; {did_you_mean(listed.period, begun)}."
+            f"The cohort {listed.cohort} has no period {listed.period!r}; "
+            f"{did_you_mean(listed.period, begun)}."
         )

@@ -1,4 +1,7 @@
-"""Queries about retention: the cohorts of the platform. Custom retention is in `retention/counting.py`."""
+"""Queries about retention: the cohorts of the platform.
+
+Custom retention is in `retention/counting.py`.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -7,7 +10,9 @@ from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, Retenti
 from ecom_assets.behaviour.sessions.queries import has_paid_events
 from ecom_assets.core.tables.queries import DECIMALS, Page, Reading, Row, page_of
 
-COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
+COLUMNS: Final = tuple(
+    name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"}
+)
 AMOUNTS: Final = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
 
 
@@ -19,13 +24,18 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
     table = reading.table(RetentionCohorts)
     rows = table.filter(table.cohort_by == cohort_by, table.period == period).select(*COLUMNS)
     result, total = page_of(reading, rows, ["cohort_date", "period_number"], page)
-    unknown = {} if _has_money(reading, result, "cumulative_revenue_amount") else dict.fromkeys(AMOUNTS)
+    unknown = (
+        {} if _has_money(reading, result, "cumulative_revenue_amount") else dict.fromkeys(AMOUNTS)
+    )
     return {
         "cohort_by": cohort_by,
         "period": period,
         "total_count": total,
         "cohorts": [
-            {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
+            {
+                name: round(value, DECIMALS) if isinstance(value, float) else value
+                for name, value in row.items()
+            }
             | unknown
             for row in result
         ],
@@ -35,17 +45,23 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
 def _has_money(reading: Reading, rows: Iterable[Row], amount: str) -> bool:
     """Return whether purchases have amounts; if not, the table has 0 where the amount is unknown.
 
-    Only if all rows have 0, which may be what purchases came to, are the events searched for an amount.
+    Only if all rows have 0, which may be what purchases came to, are the events searched for an
+    amount.
     """
     return any(row[amount] for row in rows) or has_paid_events(reading.events(), reading.state)
 
 
-REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
+REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {
+    "day": (1, 7, 30),
+    "week": (1, 4, 12),
+    "month": (1, 3, 6),
+}
 """The days, weeks and months for which `retention_totals` reports retention."""
 
 
 def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
-    """Return the retention of new visitors after some days, weeks and months, over all cohorts that are complete there.
+    """Return the retention of new visitors after some days, weeks and months,
+    over all cohorts that are complete there.
 
     The lifetime value is null if no purchase event has an amount.
     """
@@ -60,7 +76,11 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
     has_money = _has_money(reading, rows_of_periods, "revenue")
     result = {(row["period"], int(row["period_number"])): row for row in rows_of_periods}
     return {
-        period: [_whole_cohorts(n, result[period, n], has_money=has_money) for n in periods if (period, n) in result]
+        period: [
+            _whole_cohorts(n, result[period, n], has_money=has_money)
+            for n in periods
+            if (period, n) in result
+        ]
         for period, periods in REPORTED_PERIODS.items()
     }
 

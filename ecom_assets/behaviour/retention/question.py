@@ -1,4 +1,7 @@
-"""The question of retention: who starts, what counts as coming back, and in which periods. METRICS "Retention"."""
+"""The question of retention: who starts, what counts as coming back, and in which periods.
+
+METRICS "Retention".
+"""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +43,9 @@ from ecom_assets.core.tables.values import (
 )
 
 ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
-"""The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""
+"""The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours,
+as in Amplitude.
+"""
 MAX_PERIOD: Final = 3_660
 """The highest number of a period: ten years of days."""
 MAX_HOURLY_DAYS: Final = 31
@@ -58,10 +63,14 @@ def brackets_from(raw: object) -> tuple[Bracket, ...]:
     if isinstance(raw, str):
         return _brackets_of_text(raw)
     pairs = raw if isinstance(raw, list | tuple) else ()
-    is_pair = [isinstance(pair, list | tuple) and [type(end) for end in pair] == [int, int] for pair in pairs]
+    is_pair = [
+        isinstance(pair, list | tuple) and [type(end) for end in pair] == [int, int]
+        for pair in pairs
+    ]
     if not pairs or not all(is_pair):
         raise DefinitionError(
-            f"The brackets {raw!r} are not understood; write pairs of periods, as in [[0, 0], [1, 3]]."
+            f"The brackets {raw!r} are not understood; write pairs of periods, as in [[0, 0], [1, "
+            "3]]."
         )
     if any(min(pair) < 0 for pair in pairs):
         raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
@@ -69,9 +78,13 @@ def brackets_from(raw: object) -> tuple[Bracket, ...]:
 
 
 def _brackets_of_text(text: str) -> tuple[Bracket, ...]:
-    matches = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
+    matches = [
+        re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")
+    ]
     if not all(matches):
-        raise DefinitionError(f"The brackets {text!r} are not understood; write them as in 0,1-3,4-7,8-14.")
+        raise DefinitionError(
+            f"The brackets {text!r} are not understood; write them as in 0,1-3,4-7,8-14."
+        )
     return tuple((int(match[1]), int(match[2] or match[1])) for match in matches if match)
 
 
@@ -81,7 +94,8 @@ def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
     if not brackets or not in_order or not apart:
         listed = ",".join(f"{first}-{last}" for first, last in brackets)
         raise DefinitionError(
-            f"The brackets {listed!r} overlap, go backwards or pass {MAX_PERIOD}; write them in order, as in 0,1-3,4-7."
+            f"The brackets {listed!r} overlap, go backwards or pass {MAX_PERIOD}; write them in "
+            "order, as in 0,1-3,4-7."
         )
 
 
@@ -93,21 +107,32 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "amplitude": DAILY_FROM_START,
     # mixpanel/docs reports/retention: On or After, periods from each user's start
     "mixpanel": DAILY_FROM_START,
-    # posthog.com product-analytics/retention: days, on; PostHog/posthog issue 25841: its weeks begin on Sunday
+    # posthog.com product-analytics/retention: days, on; PostHog/posthog issue 25841: its weeks
+    # begin on Sunday
     "posthog": DAILY_FROM_SUNDAY,
     # The function `retention` takes conditions, usually on dates; toStartOfWeek(t): mode 0, Sunday.
     "clickhouse": DAILY_FROM_SUNDAY,
-    # Cohort exploration: a user is in the cohort of their first visit; each period is counted by itself.
+    # Cohort exploration: a user is in the cohort of their first visit; each period is counted by
+    # itself.
     "ga4": {"mode": "on", "starting": "first_time"},
 }
-"""What other tools do. Amplitude also rounds times down to the hour before it counts; this preset does not."""
+"""What other tools do.
+
+Amplitude also rounds times down to the hour before it counts; this preset does not.
+"""
 STARTS, EVENTS = "starts", "events"
 PERIOD: Final = periods("period of retention")
 MODE: Final = Choices(
     "mode of retention",
-    {"on": "In the period (on)", "on_or_after": "In it or later", "bracket": "In brackets of periods"},
+    {
+        "on": "In the period (on)",
+        "on_or_after": "In it or later",
+        "bracket": "In brackets of periods",
+    },
 )
-CLOCK: Final = Choices("clock of retention", {"calendar": "The calendar", "rolling": "Each visitor's start"})
+CLOCK: Final = Choices(
+    "clock of retention", {"calendar": "The calendar", "rolling": "Each visitor's start"}
+)
 STARTING: Final = Choices(
     "starting of retention",
     {
@@ -120,7 +145,9 @@ RANGE: Final = Choices("range of retention", {EVENTS: "all events", STARTS: "sta
 """What the days of a question limit."""
 PRESET: Final = Choices("preset", {**presets_of(PRESETS).labels, "n_day": "N-day retention"})
 Brackets = Annotated[
-    tuple[Bracket, ...], BeforeValidator(brackets_from, json_schema_input_type=list[Bracket] | str), AS_TEXT
+    tuple[Bracket, ...],
+    BeforeValidator(brackets_from, json_schema_input_type=list[Bracket] | str),
+    AS_TEXT,
 ]
 """The first and the last period of each bracket; as text `0,1-3,4-7`."""
 ANY: Final = "*"
@@ -138,85 +165,165 @@ class RetentionQuestion(Question):
     WITHOUT: ClassVar = frozenset({"compare"})
     OF_COMMAND: ClassVar[Mapping[str, Any]] = {"range_of": STARTS}
     BESIDE: ClassVar[frozenset[str]] = frozenset({"range_of", "whole_until"})
-    model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]}
+    )
 
     start: OptionalEventType = field(
-        None, "Started with", "Event type that puts a visitor into a cohort; any if not given", group="what",
-        hint="anything", suggests="types",
-    )  # fmt: skip
+        None,
+        "Started with",
+        "Event type that puts a visitor into a cohort; any if not given",
+        group="what",
+        hint="anything",
+        suggests="types",
+    )
     returning: OptionalEventType = field(
-        None, "Came back with", "Event type that counts as coming back; any if not given", group="what",
-        option="--return", hint="anything", suggests="types",
-    )  # fmt: skip
+        None,
+        "Came back with",
+        "Event type that counts as coming back; any if not given",
+        group="what",
+        option="--return",
+        hint="anything",
+        suggests="types",
+    )
     period: Annotated[str, PERIOD] = field("week", "Periods", "Length of a period", group="what")
     last_period: CountOrNone = field(
-        None, "Up to period", "Periods after this one are left out; all are shown if not given", ge=0, le=MAX_PERIOD,
-        group="what", option="--periods", hint="12",
-    )  # fmt: skip
-    mode: Annotated[str, MODE] = field("on", "Came back", "What counts as coming back in a period", group="what")
+        None,
+        "Up to period",
+        "Periods after this one are left out; all are shown if not given",
+        ge=0,
+        le=MAX_PERIOD,
+        group="what",
+        option="--periods",
+        hint="12",
+    )
+    mode: Annotated[str, MODE] = field(
+        "on", "Came back", "What counts as coming back in a period", group="what"
+    )
     by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
-        None, "Break down by", "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these", group="by", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns, width=2,
-    )  # fmt: skip
+        None,
+        "Break down by",
+        "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
+        "cart_amount:edges=20,50, or up to 5 of these",
+        group="by",
+        hint="product_category, cart_amount:bins=5",
+        suggests="columns",
+        parts=split_columns,
+        width=2,
+    )
     range_of: Annotated[str, RANGE] = field(
-        EVENTS, "These days limit", "What the days limit: the starts, so that earlier starts and later returns count; "
-        "or all events", group="counting",
-    )  # fmt: skip
-    clock: Annotated[str, CLOCK] = field(
-        "calendar", "Periods of", "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
+        EVENTS,
+        "These days limit",
+        "What the days limit: the starts, so that earlier starts and later returns count; "
+        "or all events",
         group="counting",
-    )  # fmt: skip
+    )
+    clock: Annotated[str, CLOCK] = field(
+        "calendar",
+        "Periods of",
+        "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
+        group="counting",
+    )
     starting: Annotated[str, STARTING] = field(
-        "first_time", "Cohort of", "The cohort of the first start that meets the conditions, of the first "
-        "event of its type if it meets them, or of each", group="counting",
-    )  # fmt: skip
+        "first_time",
+        "Cohort of",
+        "The cohort of the first start that meets the conditions, of the first "
+        "event of its type if it meets them, or of each",
+        group="counting",
+    )
     brackets: Brackets = field(
-        ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)), "Brackets",
-        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", group="counting", hint="0-0, 1-2, 3-6",
-        about=("brackets", "bracket"), min_length=1, max_length=100,
-    )  # fmt: skip
+        ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)),
+        "Brackets",
+        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket",
+        group="counting",
+        hint="0-0, 1-2, 3-6",
+        about=("brackets", "bracket"),
+        min_length=1,
+        max_length=100,
+    )
     week_start: Annotated[str, WEEKDAYS] = field(
         "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = field(
-        None, "Add up", "Number column or properties.key of returns to add up", group="how", option="--sum",
-        hint="cart_amount", suggests="numbers",
-    )  # fmt: skip
+        None,
+        "Add up",
+        "Number column or properties.key of returns to add up",
+        group="how",
+        option="--sum",
+        hint="cart_amount",
+        suggests="numbers",
+    )
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of retention", check_unit)] = field(
-        "user", "Count", "user, or properties.key: its values take the place of visitors", group="counting",
-        hint="visitors, or properties.company", suggests="columns",
-    )  # fmt: skip
+        "user",
+        "Count",
+        "user, or properties.key: its values take the place of visitors",
+        group="counting",
+        hint="visitors, or properties.company",
+        suggests="columns",
+    )
     start_where: Conditions = field(
-        [], "Starts where", "What must hold of a start, as for `where`", group="filter", hint="cart_amount > 20",
-        parts=lines_of, suggests="conditions", width=2,
-    )  # fmt: skip
+        [],
+        "Starts where",
+        "What must hold of a start, as for `where`",
+        group="filter",
+        hint="cart_amount > 20",
+        parts=lines_of,
+        suggests="conditions",
+        width=2,
+    )
     returning_where: Conditions = field(
-        [], "Returns where", "What must hold of a return, as for `where`", group="filter", option="--return-where",
-        hint="cart_amount > 20", parts=lines_of, suggests="conditions", width=2,
-    )  # fmt: skip
+        [],
+        "Returns where",
+        "What must hold of a return, as for `where`",
+        group="filter",
+        option="--return-where",
+        hint="cart_amount > 20",
+        parts=lines_of,
+        suggests="conditions",
+        width=2,
+    )
     at_least: Count = field(
-        1, "Returns needed", "How many returns a period or bracket needs", ge=1, le=MAX_TIMES,
-        group="counting", hint="1",
-    )  # fmt: skip
+        1,
+        "Returns needed",
+        "How many returns a period or bracket needs",
+        ge=1,
+        le=MAX_TIMES,
+        group="counting",
+        hint="1",
+    )
     limit: Count = field(
-        10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
-        le=1_000, group="breakdown", hint="10", needs=("by", "sets how many values of --by are shown"),
-    )  # fmt: skip
+        10,
+        "Group remaining values as Other after",
+        "How many values of `by` to show; the others are (other)",
+        ge=1,
+        le=1_000,
+        group="breakdown",
+        hint="10",
+        needs=("by", "sets how many values of --by are shown"),
+    )
     whole_until: Day | None = field(
-        None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
-        group="calendar", is_date=True,
-    )  # fmt: skip
+        None,
+        "Data are whole until",
+        "Last day of which the data are whole; the day before the newest if not given",
+        group="calendar",
+        is_date=True,
+    )
     preset: Annotated[str | None, PRESET] = preset_field()
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, and the values of its preset; the first event in all data needs all of them."""
+        """Return what is given, and the values of its preset;
+        the first event in all data needs all of them.
+        """
         result = dict(super().filled(options))
-        if result.get("starting") == "first_ever" and result.setdefault("range_of", STARTS) == EVENTS:
+        if (
+            result.get("starting") == "first_ever"
+            and result.setdefault("range_of", STARTS) == EVENTS
+        ):
             raise DefinitionError(
-                "starting=first_ever is known of all data, but range_of=events leaves days out; use starts."
+                "starting=first_ever is known of all data, but range_of=events leaves days out; "
+                "use starts."
             )
         return result
 
@@ -230,21 +337,29 @@ class RetentionQuestion(Question):
         filled = dict(options)
         if "range_of" in filled and not {"start_date", "end_date", "last"} & filled.keys():
             RANGE.check(filled["range_of"])
-            raise UsageError("--range-of says what --from, --to or --last limit; give one of them, or leave it out.")
+            raise UsageError(
+                "--range-of says what --from, --to or --last limit; give one of them, or leave it "
+                "out."
+            )
         if "brackets" in filled and filled.setdefault("mode", "bracket") != "bracket":
-            raise UsageError(f"--brackets belong to --mode bracket, not to {filled['mode']}; leave one of them out.")
+            raise UsageError(
+                f"--brackets belong to --mode bracket, not to {filled['mode']}; leave one of them "
+                "out."
+            )
         return super().from_command(filled, file)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse brackets that overlap, a day of another age, and periods of no fixed length on the rolling clock."""
+        """Refuse brackets that overlap, a day of another age,
+        and periods of no fixed length on the rolling clock.
+        """
         if self.mode == "bracket":
             _check_brackets(self.brackets)
         check_age(self.whole_until)
         if self.clock == "rolling" and self.period not in ROLLING_S:
             raise DefinitionError(
-                f"A {self.period} has no fixed length, so the rolling clock has none; ask with the calendar clock, or "
-                f"with {', '.join(ROLLING_S)}."
+                f"A {self.period} has no fixed length, so the rolling clock has none; ask with "
+                f"the calendar clock, or with {', '.join(ROLLING_S)}."
             )
         return self
 
@@ -267,7 +382,12 @@ class RetentionQuestion(Question):
     def columns(self) -> list[str]:
         """The columns that it names."""
         unit = [] if self.per == "user" else [self.per]
-        return [*super().columns, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
+        return [
+            *super().columns,
+            *named_columns(self.by_columns),
+            *filter(None, [self.sum_of]),
+            *unit,
+        ]
 
     @property
     def number_columns(self) -> list[str]:
@@ -287,7 +407,9 @@ class RetentionQuestion(Question):
         return self.range_of == STARTS
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
-        """Return the first and last period of each cell, for data that cover `period_count` periods."""
+        """Return the first and last period of each cell,
+        for data that cover `period_count` periods.
+        """
         if self.mode == "bracket":
             return self.brackets
         default = MAX_HOUR if self.period == "hour" else period_count
@@ -295,7 +417,9 @@ class RetentionQuestion(Question):
         return tuple((n, n) for n in range(last + 1))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for an answer; what few have is named only where it is not as by default."""
+        """Return the definition for an answer;
+        what few have is named only where it is not as by default.
+        """
         mapping: dict[str, Any] = {"start": self.start_type, "returning": self.return_type}
         mapping |= {name: getattr(self, name) for name in ("period", "mode", "clock", "week_start")}
         if self.mode == "bracket":

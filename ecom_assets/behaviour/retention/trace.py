@@ -1,4 +1,6 @@
-"""How returning visitors and cohorts are traced: to the days of their visitors, and to their purchases."""
+"""How returning visitors and cohorts are traced: to the days of their visitors,
+and to their purchases.
+"""
 
 from typing import Any, Final
 
@@ -13,20 +15,30 @@ from ecom_assets.core.tables.trace import Count, RowsOf, Sum, TableTrace, TraceC
 
 
 def _counted_visits(context: TraceContext) -> ir.Table:
-    """Return the visits by day that count for a row's kind of cohort: all, or those with a purchase."""
+    """Return the visits by day that count for a row's kind of cohort: all,
+    or those with a purchase.
+    """
     visits = context.table(SessionDays)
-    return visits.filter(visits.purchase_count > 0) if context.row["cohort_by"] == "first_purchase" else visits
+    return (
+        visits.filter(visits.purchase_count > 0)
+        if context.row["cohort_by"] == "first_purchase"
+        else visits
+    )
 
 
 def _returning(context: TraceContext) -> ir.Table:
-    """Return the visits of a row's day by visitors who came first, and before that day last, on the row's days."""
+    """Return the visits of a row's day by visitors who came first, and before that day last,
+    on the row's days.
+    """
     row, visits = context.row, _counted_visits(context)
     day = row["event_date"]
     today = visits.filter(visits.event_date == day)
     until = visits.filter(visits.event_date <= day).semi_join(today, "visitor_id")
     visitors = until.group_by("visitor_id").agg(
         first_date=until.event_date.min(),
-        previous_date=until.event_date.max(where=until.event_date < ibis.literal(day)).fill_null(ibis.literal(day)),
+        previous_date=until.event_date.max(where=until.event_date < ibis.literal(day)).fill_null(
+            ibis.literal(day)
+        ),
     )
     row_visitors = visitors.filter(
         visitors.first_date == row["first_date"], visitors.previous_date == row["previous_date"]
@@ -40,15 +52,19 @@ def _purchases_of(visits: RowsOf) -> RowsOf:
     def rows(context: TraceContext) -> ir.Table:
         result = visits(context)
         events = context.near(CleanEvents, result, "event_date")
-        return events.filter(events.event_type == "purchase").semi_join(result, ["visitor_id", "event_date"])
+        return events.filter(events.event_type == "purchase").semi_join(
+            result, ["visitor_id", "event_date"]
+        )
 
     return rows
 
 
 def _of_cohort(first: int | None, last: int | None) -> RowsOf:
-    """Return the visits of a cohort's visitors in its periods, from one to another, counted from that of the row.
+    """Return the visits of a cohort's visitors in its periods, from one to another,
+    counted from that of the row.
 
-    Without a `first`, they begin with the cohort's own first period; without a `last`, all later ones are included.
+    Without a `first`, they begin with the cohort's own first period; without a `last`, all later
+    ones are included.
     """
 
     def rows(context: TraceContext) -> ir.Table:
@@ -58,9 +74,13 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
         cohort_visitors = firsts.filter(
             period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"]
         )
-        visits = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(cohort_visitors, "visitor_id")
+        visits = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(
+            cohort_visitors, "visitor_id"
+        )
         begun: Any = ibis.literal(row["cohort_date"])
-        number, start = (period_number(day, row["period"], week_start) for day in (visits.event_date, begun))
+        number, start = (
+            period_number(day, row["period"], week_start) for day in (visits.event_date, begun)
+        )
         number = number - start
         visits = visits.filter(number >= (0 if first is None else row["period_number"] + first))
         return visits if last is None else visits.filter(number <= row["period_number"] + last)
@@ -88,10 +108,14 @@ TRACES: Final = (
         {
             "visitor_count": Count(SessionDays, _starts, unit="visitor_id"),
             "returned_on_count": Count(SessionDays, _of_cohort(0, 0), unit="visitor_id"),
-            "returned_on_or_after_count": Count(SessionDays, _of_cohort(0, None), unit="visitor_id"),
+            "returned_on_or_after_count": Count(
+                SessionDays, _of_cohort(0, None), unit="visitor_id"
+            ),
             **ratios_of(RetentionCohorts),
             "revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(0, 0)), "cart_amount"),
-            "cumulative_revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(None, 0)), "cart_amount"),
+            "cumulative_revenue_amount": Sum(
+                CleanEvents, _purchases_of(_of_cohort(None, 0)), "cart_amount"
+            ),
         },
     ),
 )

@@ -1,4 +1,7 @@
-"""The answer to a custom question about sessions: how many, how long, and of how many visitors. METRICS "Session"."""
+"""The answer to a custom question about sessions: how many, how long, and of how many visitors.
+
+METRICS "Session".
+"""
 
 from typing import Any, Final
 
@@ -21,7 +24,8 @@ from ecom_assets.core.tables.days import Ends, days_definition, rows_between
 from ecom_assets.core.tables.portable import count_of, has_kernels, union_all
 
 NO_VIEWS: Final = (
-    "Events are the order report's activities, none of which are views, so bounces and pages are not known."
+    "Events are the order report's activities, none of which are views, so bounces and pages are "
+    "not known."
 )
 
 
@@ -44,26 +48,40 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
         DefinitionError: The rule needs session ids that the events do not have.
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
-    totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
+    totals = _of_stored(question, data) or totals_of_events(
+        data.con, data.events, question, data.days, data.keep
+    )
     warnings = device_warnings(data.events, data.extent.event_count)
     if not data.source.has_views:
         totals |= dict.fromkeys(TOTALS_OF_VIEWS)
         warnings = [*warnings, NO_VIEWS]
-    return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
+    return {
+        "definition": question.to_mapping() | days_definition(data.days),
+        **totals,
+        "warnings": warnings,
+    }
 
 
 def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] | None:
-    """Return the totals of stored sessions; None if other events or another silence are asked about, or none are."""
+    """Return the totals of stored sessions;
+    None if other events or another silence are asked about, or none are.
+    """
     if data.segment or data.keep or question.where != EVERYTHING or question.idle is not None:
         return None
     stored = data.opened.stored(str(question.session_rule))
     if stored is None:
         return None
-    return session_totals(rows_between(stored.table(Sessions), "started_date", data.days), stored.rows)
+    return session_totals(
+        rows_between(stored.table(Sessions), "started_date", data.days), stored.rows
+    )
 
 
 def totals_of_events(
-    con: SQLBackend, events: ir.Table, question: SessionQuestion, ends: Ends = (None, None), keep: Keep | None = None
+    con: SQLBackend,
+    events: ir.Table,
+    question: SessionQuestion,
+    ends: Ends = (None, None),
+    keep: Keep | None = None,
 ) -> dict[str, Any]:
     """Return the totals of the sessions that events are cut into.
 
@@ -79,10 +97,14 @@ def totals_of_events(
         sums = session_sums(con, events, question.rule, ends)
         if sums is not None:
             return totals_of(sums)
-    rows = rows_between(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
+    rows = rows_between(
+        whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends
+    )
     rows = keep(rows.order_by("started_at", "session_id")) if keep else rows
     totals = session_totals(rows)
-    if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
+    if (
+        question.rule.source_session_alone
+    ):  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = _visitor_count(events, rows, ends)
     return totals
 
@@ -93,8 +115,12 @@ def _visitor_count(events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
         return count_of(events.select("visitor_id").distinct())
     by_source = events.filter(events.source_session_id.notnull())
     started = by_source.group_by("source_session_id").agg(started_date=by_source.event_date.min())
-    of_source = by_source.semi_join(rows_between(started, "started_date", ends), "source_session_id")
-    return count_of(union_all(of_source.select("visitor_id"), sessions.select("visitor_id")).distinct())
+    of_source = by_source.semi_join(
+        rows_between(started, "started_date", ends), "source_session_id"
+    )
+    return count_of(
+        union_all(of_source.select("visitor_id"), sessions.select("visitor_id")).distinct()
+    )
 
 
 SESSIONS: Final = Kind(

@@ -1,7 +1,7 @@
 """Assets of sessions: events in sessions, session fragments by day, whole sessions, and engagement.
 
-A run recomputes every day of these tables that its input can change. So the result always equals a computation over
-all of history: see docs/adr/0003.
+A run recomputes every day of these tables that its input can change. So the result always equals a
+computation over all of history: see docs/adr/0003.
 """
 
 import ibis.expr.types as ir
@@ -9,7 +9,12 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions import engagement
 from ecom_assets.behaviour.sessions import sessions as compute
-from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.behaviour.sessions.contracts import (
+    EngagementDaily,
+    SessionDays,
+    SessionEvents,
+    Sessions,
+)
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
@@ -21,26 +26,39 @@ ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 @table_asset(SessionEvents, follows="visitors", events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
-    return compute.with_search_terms(compute.session_events(events, session_rule)).select(*SessionEvents.columns)
+    return compute.with_search_terms(compute.session_events(events, session_rule)).select(
+        *SessionEvents.columns
+    )
 
 
-session_days = table_asset(SessionDays, follows="visitors", session_events=SessionEvents)(compute.session_days)
+session_days = table_asset(SessionDays, follows="visitors", session_events=SessionEvents)(
+    compute.session_days
+)
 
 
 @invalidation(session_days=SessionDays)
-def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
+def days_of_changed_sessions(
+    session_days: ir.Table, session_rule: SessionRule, days: Days
+) -> ir.Table:
     """Return the start days of all sessions that the run's days can change."""
     return compute.changed_start_days(session_days, session_rule, days)
 
 
 sessions = table_asset(
-    Sessions, follows="visitors", session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions
+    Sessions,
+    follows="visitors",
+    session_days=ALL_FRAGMENTS,
+    invalidated_by=days_of_changed_sessions,
 )(compute.sessions)
 
 
 @invalidation(session_days=SessionDays)
-def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Return the days whose sessions changed, and the days whose 30-day window includes a day of the run."""
+def days_of_changed_engagement(
+    session_days: ir.Table, session_rule: SessionRule, days: Days
+) -> ir.Table:
+    """Return the days whose sessions changed,
+    and the days whose 30-day window includes a day of the run.
+    """
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
     return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()

@@ -1,10 +1,17 @@
-"""Checks of sessions: they hold every clean event once, and agree with their fragments and with engagement."""
+"""Checks of sessions: they hold every clean event once,
+and agree with their fragments and with engagement.
+"""
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.behaviour.sessions.contracts import (
+    EngagementDaily,
+    SessionDays,
+    SessionEvents,
+    Sessions,
+)
 from ecom_assets.behaviour.sessions.sessions import UNIT
 from ecom_assets.core.tables.check import BrokenRows, check, of_days
 from ecom_assets.core.tables.days import Days
@@ -23,15 +30,22 @@ def events_add_up_to_clean_events(
         _per_day(numbered, days, "numbered_count", numbered.count()),
         _per_day(fragments, days, "fragment_event_count", fragments.event_count.sum()),
     )
-    differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.fragment_event_count)
+    differs = (per_day.clean_count != per_day.numbered_count) | (
+        per_day.clean_count != per_day.fragment_event_count
+    )
     return BrokenRows(per_day.filter(differs), per_day)
 
 
 @check(Sessions, reads=(SessionDays, Sessions))
-def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, sessions: ir.Table) -> BrokenRows:
+def every_fragment_is_in_one_session(
+    days: Days | None, fragments: ir.Table, sessions: ir.Table
+) -> BrokenRows:
     """Every fragment lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
-        reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
+        reaches = [
+            (sessions.started_date < end) & (sessions.ended_date >= first)
+            for first, end in days.runs()
+        ]
         sessions = sessions.filter(ibis.or_(*reaches))
     first, last = sessions.started_date.min().as_scalar(), sessions.ended_date.max().as_scalar()
     parts = fragments.filter(fragments.event_date.between(first, last))
@@ -43,10 +57,17 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
     sums = sessions.left_join(sums, "session_id")
     own = of_days(fragments, "event_date", days)
     homes = own.left_join(_fragments_in_sessions(sessions, own), [*UNIT, "started_at"])
-    homes = homes.group_by(*UNIT, "started_at", "event_date").agg(home_count=homes.session_id.count())
+    homes = homes.group_by(*UNIT, "started_at", "event_date").agg(
+        home_count=homes.session_id.count()
+    )
     # No visitor ids: what a check shows outlives the rows.
     checks = union_all(
-        homes.select("started_at", check=ibis.literal("sessions of a fragment"), expected=1, found=homes.home_count),
+        homes.select(
+            "started_at",
+            check=ibis.literal("sessions of a fragment"),
+            expected=1,
+            found=homes.home_count,
+        ),
         sums.select(
             "started_at",
             check=ibis.literal("events of a session"),
@@ -59,8 +80,12 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
 
 def _fragments_in_sessions(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
     """Each fragment with each session of its visitor in which it lies."""
-    fragments = fragments.select(*UNIT, "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count")
-    sessions = sessions.select(*UNIT, "session_id", session_started_at="started_at", session_ended_at="ended_at")
+    fragments = fragments.select(
+        *UNIT, "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count"
+    )
+    sessions = sessions.select(
+        *UNIT, "session_id", session_started_at="started_at", session_ended_at="ended_at"
+    )
     inside = [
         *(fragments[name] == sessions[name] for name in UNIT),
         fragments.started_at >= sessions.session_started_at,
@@ -71,13 +96,17 @@ def _fragments_in_sessions(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
 
 
 @check(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
-def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, engagement: ir.Table) -> BrokenRows:
+def sessions_agree(
+    days: Days | None, sessions: ir.Table, fragments: ir.Table, engagement: ir.Table
+) -> BrokenRows:
     """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
     )
     engaged = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
-    engaged = engaged.select("event_date", "session_count", "daily_visitor_count", "unordered_count")
+    engaged = engaged.select(
+        "event_date", "session_count", "daily_visitor_count", "unordered_count"
+    )
     started = sessions.rename(event_date="started_date")
     per_day = side_by_side(
         ["event_date"],
@@ -85,7 +114,9 @@ def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, e
         _per_day(started, days, "started_count", started.count()),
         _per_day(fragments, days, "came_count", fragments.visitor_id.nunique()),
     )
-    differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
+    differs = (per_day.session_count != per_day.started_count) | (
+        per_day.daily_visitor_count != per_day.came_count
+    )
     return BrokenRows(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
 
 

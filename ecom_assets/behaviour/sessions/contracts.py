@@ -2,13 +2,25 @@
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
-from ecom_assets.core.tables.contract import Table, amount, count, day, flag, instant, received_amount, seconds, text
+from ecom_assets.core.tables.contract import (
+    Table,
+    amount,
+    count,
+    day,
+    flag,
+    instant,
+    received_amount,
+    seconds,
+    text,
+)
 
 SESSION_DEVICE = "The device, or source session in its place, on which; empty if none is known"
 
 
 class SessionEvents(Table):
-    """One row per clean event with its place in its visitor's day: which run of events, and which number in it."""
+    """One row per clean event with its place in its visitor's day: which run of events,
+    and which number in it.
+    """
 
     layer = "mart"
     key = ("event_date", "event_id")
@@ -17,7 +29,9 @@ class SessionEvents(Table):
     event_date = day("The day on which the event happened")
     visitor_id = text("Who", pii=True)
     session_device_id = text(SESSION_DEVICE, pii=True)
-    fragment_started_at = instant("Start of the run of events, cut at midnight, that the event belongs to")
+    fragment_started_at = instant(
+        "Start of the run of events, cut at midnight, that the event belongs to"
+    )
     event_number = count("Place in that run, from 1, by time and then event id", unit="place")
     event_at = instant("When the event happened")
     event_id = text("The event")
@@ -26,8 +40,12 @@ class SessionEvents(Table):
     product_category = text("The product's category", nullable=True)
     page_url = text("The page", nullable=True)
     cart_amount = received_amount("The money that the event carries", nullable=True)
-    search_term = text("What was searched, as its properties or address carry it, encoded as it is", nullable=True)
-    until_next_s = seconds("Time to the next event of the run; unknown for the last, never zero", nullable=True)
+    search_term = text(
+        "What was searched, as its properties or address carry it, encoded as it is", nullable=True
+    )
+    until_next_s = seconds(
+        "Time to the next event of the run; unknown for the last, never zero", nullable=True
+    )
     is_bot = flag("Whether the user agent calls itself a robot")
 
 
@@ -60,18 +78,23 @@ class _Behaviour(Table, abstract=True):
 
 
 class SessionDays(_Behaviour):
-    """One row per visit and day: sessions cut at midnight, so that a day needs only its own events."""
+    """One row per visit and day: sessions cut at midnight,
+    so that a day needs only its own events.
+    """
 
     key = ("visitor_id", "session_device_id", "started_at")
     day_column = "event_date"
 
     event_date = day("The day")
-    is_near_previous_midnight = flag("Whether it begins so early that it may continue a session of the day before")
+    is_near_previous_midnight = flag(
+        "Whether it begins so early that it may continue a session of the day before"
+    )
     is_near_next_midnight = flag("Whether it ends so late that a session may go on the day after")
 
 
 class Sessions(_Behaviour):
-    """One row per session: a run of a visitor's events on one device with no gap over the idle timeout.
+    """One row per session: a run of a visitor's events on one device with no
+    gap over the idle timeout.
 
     It belongs to the day on which it started.
     """
@@ -80,7 +103,8 @@ class Sessions(_Behaviour):
     day_column = "started_date"
 
     session_id = text(
-        "Visitor and start in epoch seconds, as GA4 numbers them; `-2` and so on where several start in one second",
+        "Visitor and start in epoch seconds, as GA4 numbers them; `-2` and so on where several "
+        "start in one second",
         pii=True,
     )
     started_date = day("The day on which it started")
@@ -92,7 +116,9 @@ class Sessions(_Behaviour):
 
 
 class EngagementDaily(SessionMeasures, Table):
-    """One row per day on which anybody came: visitors, sessions, engagement, time spent, and stickiness."""
+    """One row per day on which anybody came: visitors, sessions, engagement, time spent,
+    and stickiness.
+    """
 
     layer = "mart"
     key = ("event_date",)

@@ -20,10 +20,14 @@ COLUMNS_OF_VIEWS = {
 """The columns that need views, with their types."""
 
 
-def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days, *, has_views: bool) -> ir.Table:
-    """Return the engagement of each day of `days` that has visitors, from all rows of `Sessions` and `SessionDays`.
+def engagement_daily(
+    sessions: ir.Table, session_days: ir.Table, days: Days, *, has_views: bool
+) -> ir.Table:
+    """Return the engagement of each day of `days` that has visitors,
+    from all rows of `Sessions` and `SessionDays`.
 
-    Without views among the events, what needs them is null: each session would be a bounce, of one page at most.
+    Without views among the events, what needs them is null: each session would be a bounce, of one
+    page at most.
     """
     visitors = active_visitors(session_days, days)
     numbers = _session_numbers(sessions, days)
@@ -37,23 +41,32 @@ def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days, *, 
 
 
 def active_visitors(fragments: ir.Table, days: Days) -> ir.Table:
-    """Return the exact number of visitors of each day and of the 7 and 30 days that end with it, in one pass.
+    """Return the exact number of visitors of each day and of the 7 and 30 days that
+    end with it, in one pass.
 
-    Each visit opens an interval. It lasts for the length of the window, or until the visitor's next visit. The
-    intervals of a visitor do not overlap, so a running sum over their starts and ends counts distinct visitors.
+    Each visit opens an interval. It lasts for the length of the window, or until the visitor's next
+    visit. The intervals of a visitor do not overlap, so a running sum over their starts and ends
+    counts distinct visitors.
     """
     window = fragments.filter(days.widened(before=MONTH_DAYS - 1).contain(fragments.event_date))
     visitor_dates = window.select("visitor_id", "event_date").distinct()
-    following = visitor_dates.event_date.lead().over(ibis.window(group_by="visitor_id", order_by="event_date"))
+    following = visitor_dates.event_date.lead().over(
+        ibis.window(group_by="visitor_id", order_by="event_date")
+    )
     visitor_dates = visitor_dates.mutate(next_date=following)
     per_day = visitor_dates.group_by("event_date").agg(daily_visitor_count=visitor_dates.count())
     per_day = per_day.filter(days.contain(per_day.event_date))
-    for name, length in (("weekly_visitor_count", WEEK_DAYS), ("monthly_visitor_count", MONTH_DAYS)):
+    for name, length in (
+        ("weekly_visitor_count", WEEK_DAYS),
+        ("monthly_visitor_count", MONTH_DAYS),
+    ):
         per_day = _running_visitors(visitor_dates, per_day, name, length)
     return per_day
 
 
-def _running_visitors(visitor_dates: ir.Table, per_day: ir.Table, name: str, length: int) -> ir.Table:
+def _running_visitors(
+    visitor_dates: ir.Table, per_day: ir.Table, name: str, length: int
+) -> ir.Table:
     full = (visitor_dates.event_date + ibis.interval(days=length)).cast("date")
     leaves = ibis.least(visitor_dates.next_date.fill_null(full), full)
     changes = union_all(
@@ -61,7 +74,9 @@ def _running_visitors(visitor_dates: ir.Table, per_day: ir.Table, name: str, len
         visitor_dates.select(day=leaves, change=ibis.literal(-1)),
     )
     changes = changes.group_by("day").agg(change=changes.change.sum())
-    so_far = changes.mutate(running=changes.change.sum().over(ibis.cumulative_window(order_by="day")))
+    so_far = changes.mutate(
+        running=changes.change.sum().over(ibis.cumulative_window(order_by="day"))
+    )
     joined = per_day.join(so_far, per_day.event_date == so_far.day)
     return joined.select(*per_day.columns, **{name: joined.running})
 
@@ -69,7 +84,9 @@ def _running_visitors(visitor_dates: ir.Table, per_day: ir.Table, name: str, len
 def _session_numbers(sessions: ir.Table, days: Days) -> ir.Table:
     sessions = sessions.filter(days.contain(sessions.started_date))
     # A sum of floats depends on the order of rows. A sum of integer microseconds does not.
-    sessions = sessions.mutate(length_us=sessions.ended_at.delta(sessions.started_at, unit="microsecond"))
+    sessions = sessions.mutate(
+        length_us=sessions.ended_at.delta(sessions.started_at, unit="microsecond")
+    )
     return sessions.group_by("started_date").agg(
         **aggregates(sessions, SessionMeasures),
         view_count=sessions.view_count.sum(),

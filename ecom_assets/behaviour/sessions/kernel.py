@@ -1,8 +1,8 @@
 """The fast kernel on DuckDB: sessions cut from packed events, which are sorted once, as numbers.
 
-DuckDB numbers the visitors on their devices and packs each event into one integer; NumPy sorts these and cuts where
-they pause. The portable expressions (`sessions/sessions.py`) are the definition, and tests require that both give equal
-results.
+DuckDB numbers the visitors on their devices and packs each event into one integer; NumPy sorts
+these and cuts where they pause. The portable expressions (`sessions/sessions.py`) are the
+definition, and tests require that both give equal results.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,9 @@ from ecom_assets.core.tables.packed import Ints, Keying, Packing, Sorted, parts_
 UNITS: Final = "numbered_units"
 UNIT_SQL: Final = ", ".join(UNIT)
 MOST_EVENTS: Final = 30_000_000
-"""Events whose numbers are held in memory, of 8 to 24 bytes each; more are left to the engine, which can spill."""
+"""Events whose numbers are held in memory, of 8 to 24 bytes each; more are left to the engine,
+which can spill.
+"""
 SECOND_US: Final = 1_000_000
 NEVER_US: Final = 1 << 62
 VIEW, KEY = 1, 2
@@ -33,7 +35,8 @@ Part = Sorted[Packing]
 
 @dataclass(frozen=True)
 class Span:
-    """What is known of events before they are packed: units, events, first and last time, and how fine times are.
+    """What is known of events before they are packed: units, events, first and last time,
+    and how fine times are.
 
     A session counts if it starts from `starts_at` to `starts_until`; all times are in microseconds.
     """
@@ -49,15 +52,24 @@ class Span:
 
 def can_count(rule: SessionRule) -> bool:
     """Whether only pauses end sessions; the expression knows every rule."""
-    return not (rule.midnight_split or rule.campaign_split or rule.max_length_s or rule.trust_source_session_id)
+    return not (
+        rule.midnight_split
+        or rule.campaign_split
+        or rule.max_length_s
+        or rule.trust_source_session_id
+    )
 
 
-def gathered(con: Backend, events: ir.Table, code_bits: int, idle_s: int, ends: Ends) -> Iterator[Part] | None:
-    """Return the events of the sessions that started on some days, packed and in order; None if there are too many.
+def gathered(
+    con: Backend, events: ir.Table, code_bits: int, idle_s: int, ends: Ends
+) -> Iterator[Part] | None:
+    """Return the events of the sessions that started on some days, packed and in order;
+    None if there are too many.
 
     Args:
         con: The DuckDB connection of `events`.
-        events: The columns of `UNIT`, `event_at`, `event_date`, and `code`, a number of so many bits.
+        events: The columns of `UNIT`, `event_at`, `event_date`, and `code`, a number of so many
+            bits.
         code_bits: How many.
         idle_s: The silence that ends a session.
         ends: The first and the last day on which sessions started; None for no limit.
@@ -86,19 +98,38 @@ def _span(con: Backend, rows: str, ends: Ends) -> Span:
     """)  # noqa: S608 (compiled by Ibis)
     ((units, events, first_us, last_us, in_ms, *starts),) = con.con.execute(f"""
         SELECT count(*), coalesce(sum(n), 0), coalesce(min(first_us), 0), coalesce(max(last_us), 0),
-            coalesce(bool_and(in_ms), true), coalesce(min(starts_at), {NEVER_US}), coalesce(max(starts_until), -1)
+            coalesce(bool_and(in_ms), true), coalesce(min(starts_at), {NEVER_US}),
+              coalesce(max(starts_until), -1)
         FROM {UNITS}
     """).fetchall()  # noqa: S608 (a name of this module)
-    return Span(int(units), int(events), int(first_us), int(last_us), 1_000 if in_ms else 1, *map(int, starts))
+    return Span(
+        int(units),
+        int(events),
+        int(first_us),
+        int(last_us),
+        1_000 if in_ms else 1,
+        *map(int, starts),
+    )
 
 
 def _parts(con: Backend, rows: str, span: Span, plan: Packing) -> Iterator[Part]:
-    """Yield the events in order; in several parts only if one number cannot hold unit, time and code."""
+    """Yield the events in order;
+    in several parts only if one number cannot hold unit, time and code.
+    """
     keying = Keying.for_span(span.first_us, span.last_us, span.resolution, span.unit_count, plan)
-    time, scale = f"(epoch_us(event_at) - {span.first_us}) // {span.resolution}", 1 << plan.scale_bits
+    time, scale = (
+        f"(epoch_us(event_at) - {span.first_us}) // {span.resolution}",
+        1 << plan.scale_bits,
+    )
     packed = f"{time} * {scale} + code"
-    columns = f"number * {scale << keying.time_bits} + {packed} AS key" if keying else f"{packed} AS key, number"
-    result = con.con.execute(f"SELECT {columns} FROM ({rows}) JOIN {UNITS} USING ({UNIT_SQL})").fetchnumpy()  # noqa: S608 (compiled by Ibis)
+    columns = (
+        f"number * {scale << keying.time_bits} + {packed} AS key"
+        if keying
+        else f"{packed} AS key, number"
+    )
+    result = con.con.execute(
+        f"SELECT {columns} FROM ({rows}) JOIN {UNITS} USING ({UNIT_SQL})"  # noqa: S608 (compiled by Ibis)
+    ).fetchnumpy()
     keys = np.asarray(result.pop("key"), np.int64)
     if keying:
         yield keying.sorted(keys, span.unit_count)
@@ -114,7 +145,9 @@ def _started(part: Part, span: Span) -> Part:
     firsts = np.flatnonzero(begins_of(part))
     started_at = part.times_us(part.keys[firsts] >> part.plan.scale_bits)
     is_chosen = (started_at >= span.starts_at) & (started_at <= span.starts_until)
-    return replace(part, keys=part.keys[np.repeat(is_chosen, np.diff(firsts, append=len(part.keys)))])
+    return replace(
+        part, keys=part.keys[np.repeat(is_chosen, np.diff(firsts, append=len(part.keys)))]
+    )
 
 
 def begins_of(part: Part) -> Flags:
@@ -125,14 +158,21 @@ def begins_of(part: Part) -> Flags:
     return begins
 
 
-def session_sums(con: Backend, events: ir.Table, rule: SessionRule, ends: Ends) -> dict[str, Any] | None:
+def session_sums(
+    con: Backend, events: ir.Table, rule: SessionRule, ends: Ends
+) -> dict[str, Any] | None:
     """Return what `sessions.queries.totals_of` takes; None if there are too many events.
 
-    The events are rows of `CleanEvents` of all days; the sessions that count started between the ends.
+    The events are rows of `CleanEvents` of all days; the sessions that count started between the
+    ends.
     """
-    is_view, is_key = (events.event_type.isin(types) for types in (rule.view_types, rule.key_event_types))
+    is_view, is_key = (
+        events.event_type.isin(types) for types in (rule.view_types, rule.key_event_types)
+    )
     code = is_view.ifelse(VIEW, 0).cast("int64") + is_key.ifelse(KEY, 0).cast("int64")
-    parts = gathered(con, events.select(*UNIT, "event_at", "event_date", code=code), 2, rule.idle_timeout_s, ends)
+    parts = gathered(
+        con, events.select(*UNIT, "event_at", "event_date", code=code), 2, rule.idle_timeout_s, ends
+    )
     if parts is None:
         return None
     sums: dict[str, Any] = dict.fromkeys(("events", "sessions", "engaged_sessions", "views"), 0)
@@ -141,7 +181,9 @@ def session_sums(con: Backend, events: ir.Table, rule: SessionRule, ends: Ends) 
         counted, lengths_us = _sums(part, rule)
         sums |= {name: sums[name] + value for name, value in counted.items()}
         took.append(lengths_us)
-        units.append(np.unique(part.keys >> part.plan.scale_bits >> part.time_bits) + part.first_unit)
+        units.append(
+            np.unique(part.keys >> part.plan.scale_bits >> part.time_bits) + part.first_unit
+        )
     sums["visitors"] = _visitor_count(con, np.concatenate(units))
     return sums | {"median_duration_s": _median_s(np.concatenate(took))}
 

@@ -9,62 +9,116 @@ class SessionMeasures:
     What needs views is null where events have none, as an order report's activities.
     """
 
-    session_count = count("How many visits began", "Sessions", Aggregate(), unit="sessions", example=10999)
+    session_count = count(
+        "How many visits began", "Sessions", Aggregate(), unit="sessions", example=10999
+    )
     engaged_session_count = count(
-        "Visits that lasted longer than 10 seconds, saw two pages or more, or did something that counts", "Engaged",
-        Aggregate(where={"is_engaged": True}, needs_all=True), nullable=True, unit="sessions", example=7204,
-    )  # fmt: skip
+        "Visits that lasted longer than 10 seconds, saw two pages or more, or did something that "
+        "counts",
+        "Engaged",
+        Aggregate(where={"is_engaged": True}, needs_all=True),
+        nullable=True,
+        unit="sessions",
+        example=7204,
+    )
     single_page_session_count = count(
-        "Visits that saw one page at most", "Of one page",
-        Aggregate(where={"is_single_page": True}, needs_all=True), nullable=True, unit="sessions", better="down",
+        "Visits that saw one page at most",
+        "Of one page",
+        Aggregate(where={"is_single_page": True}, needs_all=True),
+        nullable=True,
+        unit="sessions",
+        better="down",
         example=2981,
-    )  # fmt: skip
+    )
     purchase_session_count = count(
-        "Visits in which something was bought", "With a purchase", Aggregate(where={"has_purchase": True}),
-        unit="sessions", example=311,
-    )  # fmt: skip
+        "Visits in which something was bought",
+        "With a purchase",
+        Aggregate(where={"has_purchase": True}),
+        unit="sessions",
+        example=311,
+    )
     bot_session_count = count(
-        "Visits of robots", "Of robots", Aggregate(where={"is_bot": True}), unit="sessions", better=None, example=14
+        "Visits of robots",
+        "Of robots",
+        Aggregate(where={"is_bot": True}),
+        unit="sessions",
+        better=None,
+        example=14,
     )
     engagement_rate = rate(
-        "The share of visits that were engaged", "Engagement rate", Ratio("engaged_session_count", "session_count"),
-        nullable=True, example=0.655,
-    )  # fmt: skip
+        "The share of visits that were engaged",
+        "Engagement rate",
+        Ratio("engaged_session_count", "session_count"),
+        nullable=True,
+        example=0.655,
+    )
     bounce_rate = rate(
-        "The share of visits that were not engaged, as GA4 counts it", "Bounce rate",
-        Ratio("engaged_session_count", "session_count", is_rest=True), nullable=True, better="down", example=0.345,
-    )  # fmt: skip
+        "The share of visits that were not engaged, as GA4 counts it",
+        "Bounce rate",
+        Ratio("engaged_session_count", "session_count", is_rest=True),
+        nullable=True,
+        better="down",
+        example=0.345,
+    )
     single_page_rate = rate(
-        "The share of visits that saw one page at most", "Share of one page",
-        Ratio("single_page_session_count", "session_count"), nullable=True, better="down", example=0.271,
-    )  # fmt: skip
+        "The share of visits that saw one page at most",
+        "Share of one page",
+        Ratio("single_page_session_count", "session_count"),
+        nullable=True,
+        better="down",
+        example=0.271,
+    )
     session_conversion_rate = rate(
-        "The share of visits in which something was bought", "Sessions with a purchase",
-        Ratio("purchase_session_count", "session_count"), nullable=True, example=0.028,
-    )  # fmt: skip
+        "The share of visits in which something was bought",
+        "Sessions with a purchase",
+        Ratio("purchase_session_count", "session_count"),
+        nullable=True,
+        example=0.028,
+    )
     pages_per_session = per_unit(
-        "Views of pages, products and categories divided by visits", "Pages per session", unit="views per session",
-        at_least=0, example=3.1,
-    )  # fmt: skip
+        "Views of pages, products and categories divided by visits",
+        "Pages per session",
+        unit="views per session",
+        at_least=0,
+        example=3.1,
+    )
     mean_duration_s = seconds(
-        "The mean time from a visit's first event to its last", "Mean length", nullable=True, example=184.2,
-    )  # fmt: skip
+        "The mean time from a visit's first event to its last",
+        "Mean length",
+        nullable=True,
+        example=184.2,
+    )
     median_duration_s = seconds(
-        "The time from first to last event that half of the visits exceed", "Median length", nullable=True,
+        "The time from first to last event that half of the visits exceed",
+        "Median length",
+        nullable=True,
         example=94.0,
-    )  # fmt: skip
+    )
     daily_visitor_count = count(
-        "Visitors of the day", "Visitors of the day", unit="visitors", is_additive=False, example=351
+        "Visitors of the day",
+        "Visitors of the day",
+        unit="visitors",
+        is_additive=False,
+        example=351,
     )
     weekly_visitor_count = count(
-        "Visitors of the 7 days that end with the day", "Visitors of 7 days", unit="visitors", is_additive=False,
+        "Visitors of the 7 days that end with the day",
+        "Visitors of 7 days",
+        unit="visitors",
+        is_additive=False,
         example=2104,
-    )  # fmt: skip
+    )
     monthly_visitor_count = count(
-        "Visitors of the 30 days that end with the day", "Visitors of 30 days", unit="visitors", is_additive=False,
+        "Visitors of the 30 days that end with the day",
+        "Visitors of 30 days",
+        unit="visitors",
+        is_additive=False,
         example=8269,
-    )  # fmt: skip
+    )
     stickiness_rate = rate(
-        "Visitors of the day divided by those of the 30 days that end with it", "Stickiness",
-        Ratio("daily_visitor_count", "monthly_visitor_count"), nullable=True, example=0.042,
-    )  # fmt: skip
+        "Visitors of the day divided by those of the 30 days that end with it",
+        "Stickiness",
+        Ratio("daily_visitor_count", "monthly_visitor_count"),
+        nullable=True,
+        example=0.042,
+    )

@@ -29,13 +29,20 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
     both_periods = with_previous(table, "event_date")
-    rows = reading.rows(both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period)
+    rows = reading.rows(
+        both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period
+    )
     result = {row["is_current"]: row for row in rows}
     now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
     period_rows = of_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
-    return {"engagement": numbers, **compared(now, before, now, period), "total_count": total, "days": days}
+    return {
+        "engagement": numbers,
+        **compared(now, before, now, period),
+        "total_count": total,
+        "days": days,
+    }
 
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
@@ -65,7 +72,9 @@ TOTALS_OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session"
 def totals_of(row: Row) -> dict[str, Any]:
     """Return the totals of sessions from sums over them; shares are null if there are none."""
     views, count = int(row["views"]), int(row["sessions"])
-    totals = {name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")}
+    totals = {
+        name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")
+    }
     return {
         **totals,
         "bounce_rate": 1 - totals["engaged_sessions"] / count if count else None,
@@ -75,6 +84,8 @@ def totals_of(row: Row) -> dict[str, Any]:
 
 
 def has_paid_events(events: ir.Table, fetch: Fetch) -> bool:
-    """Return whether at least one purchase event has an amount; without, what purchases come to is unknown, not 0."""
+    """Return whether at least one purchase event has an amount; without,
+    what purchases come to is unknown, not 0.
+    """
     paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
     return bool(fetch(paid.select("event_id").limit(1)))

@@ -5,7 +5,14 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, model_validator
 
-from ecom_assets.behaviour.questions.fields import DURATIONS, Choices, Conditions, Duration, field, where_field
+from ecom_assets.behaviour.questions.fields import (
+    DURATIONS,
+    Choices,
+    Conditions,
+    Duration,
+    field,
+    where_field,
+)
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.behaviour.questions.source import EventSource
 from ecom_assets.behaviour.sessions.rule import PRESETS as RULES
@@ -28,7 +35,11 @@ PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.item
 
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
-    usual = {"group": "calendar", "about": ("session_rule", "session rule"), "options": {"": "The shop's rule"}}
+    usual = {
+        "group": "calendar",
+        "about": ("session_rule", "session rule"),
+        "options": {"": "The shop's rule"},
+    }
     return field(None, "Session rule", help, **usual | shown)
 
 
@@ -40,12 +51,16 @@ def known_session_rule(named: str | None, source: EventSource) -> str:
     """
     name = named or source.settings.session_rule
     if SessionRule.preset(name).trust_source_session_id and "source_session_id" in source.lacking:
-        raise DefinitionError("The events published in Postgres have no session ids of the source; use another rule.")
+        raise DefinitionError(
+            "The events published in Postgres have no session ids of the source; use another rule."
+        )
     return name
 
 
 class SessionQuestion(Question):
-    """Sessions by any rule; see docs/metrics/sessions.md. The days are those on which sessions start."""
+    """Sessions by any rule; see docs/metrics/sessions.md. The days are
+    those on which sessions start.
+    """
 
     CALLED: ClassVar[str] = "a session definition"
     ABOUT: ClassVar[str] = "sessions"
@@ -53,13 +68,19 @@ class SessionQuestion(Question):
     PRESETS: ClassVar = PRESETS
     READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
-    model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]}
+    )
 
     session_rule: SessionRuleName = session_rule_field(group="how", also="--rule")
     idle: Duration | None = field(
-        None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
-        about=("idle", "duration"), suggests="durations",
-    )  # fmt: skip
+        None,
+        "Ends after silence of",
+        f"Silence that ends a session, {DURATIONS}",
+        hint="30m",
+        about=("idle", "duration"),
+        suggests="durations",
+    )
     where: Conditions = where_field()
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 

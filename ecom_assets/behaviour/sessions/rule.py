@@ -14,14 +14,15 @@ SHORTEST_DAY_S = 20 * 3600
 class SessionRule:
     """When a session ends and the next one begins.
 
-    `idle_timeout_s`: a longer gap between events ends a session; a gap of exactly this length does not.
-    `midnight_split`: a session ends at midnight in the reporting time zone.
-    `campaign_split`: a new campaign in the UTM parameters of the page begins a session.
-    `max_length_s`: a session is split after every so many seconds from its start; None never splits it.
-    `trust_source_session_id`: events with the same source session id form one session, regardless of gaps.
-    `source_session_alone`: in addition, a source session id that several visitors share is one session, which belongs
-    to the visitor of its first event. `engaged_after_s`, `key_event_types`, `view_types`: a session is engaged, as in
-    GA4, if it is longer than the first, or has one event of the second, or two of the third.
+    `idle_timeout_s`: a longer gap between events ends a session; a gap of exactly this length does
+    not. `midnight_split`: a session ends at midnight in the reporting time zone. `campaign_split`:
+    a new campaign in the UTM parameters of the page begins a session. `max_length_s`: a session is
+    split after every so many seconds from its start; None never splits it.
+    `trust_source_session_id`: events with the same source session id form one session, regardless
+    of gaps. `source_session_alone`: in addition, a source session id that several visitors share is
+    one session, which belongs to the visitor of its first event. `engaged_after_s`,
+    `key_event_types`, `view_types`: a session is engaged, as in GA4, if it is longer than the
+    first, or has one event of the second, or two of the third.
     """
 
     idle_timeout_s: int = 1800
@@ -38,7 +39,8 @@ class SessionRule:
         """Raise if the idle timeout is invalid."""
         if not 0 < self.idle_timeout_s < SHORTEST_DAY_S:
             raise DefinitionError(
-                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s, less than 20 h."
+                f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s, less "
+                "than 20 h."
             )
 
     @classmethod
@@ -62,10 +64,12 @@ class SessionRule:
         Raises:
             DefinitionError: The rule needs all of history at once.
         """
-        if self.trust_source_session_id or (self.stitches and (self.campaign_split or self.max_length_s)):
+        if self.trust_source_session_id or (
+            self.stitches and (self.campaign_split or self.max_length_s)
+        ):
             raise DefinitionError(
-                "This session rule needs all of a visitor's history at once, so the daily tables cannot keep "
-                "it exact; use it with `ecom sessions`, or add midnight_split."
+                "This session rule needs all of a visitor's history at once, so the daily tables "
+                "cannot keep it exact; use it with `ecom sessions`, or add midnight_split."
             )
         return self
 
@@ -78,13 +82,16 @@ PRESETS = {
     "snowplow": SessionRule(trust_source_session_id=True),
     "source": SessionRule(trust_source_session_id=True, source_session_alone=True),
 }
-"""The rules of other tools (for Amplitude, its rule for the web), and the source's own session ids."""
+"""The rules of other tools (for Amplitude, its rule for the web), and the source's own session ids.
+"""
 
 TOOL_RULES = {
-    # posthog.com/docs/data/sessions: its library sets $session_id, a new one after 30 minutes of silence or 24 hours
+    # posthog.com/docs/data/sessions: its library sets $session_id, a new one after 30 minutes of
+    # silence or 24 hours
     "posthog": "source",
     "amplitude": "amplitude",  # amplitude-docs instrument-track-sessions: 30 minutes on the web
-    "mixpanel": "mixpanel",  # mixpanel/docs features/sessions: 30 minutes, and midnight of the project's time zone
+    # mixpanel/docs features/sessions: 30 minutes, and midnight of the project's time zone
+    "mixpanel": "mixpanel",
     "ga4": "ga4",  # support.google.com/analytics/answer/12798876: 30 minutes
 }
 """The session rule of each tool that has sessions."""

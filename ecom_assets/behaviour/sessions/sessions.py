@@ -1,7 +1,10 @@
-"""Sessions: METRICS "Session". Midnight cuts sessions into fragments, and stitching restores the exact sessions.
+"""Sessions: METRICS "Session".
 
-A fragment can be part of a longer session only if it begins or ends within the idle timeout of midnight. Few fragments
-do, so the cost of stitching depends on the length of these chains, not on the length of history.
+Midnight cuts sessions into fragments, and stitching restores the exact sessions.
+
+A fragment can be part of a longer session only if it begins or ends within the idle timeout of
+midnight. Few fragments do, so the cost of stitching depends on the length of these chains, not on
+the length of history.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,23 +20,31 @@ from ecom_assets.core.tables.days import Days, day_start
 from ecom_assets.core.tables.portable import union_all
 
 SUMS = (
-    "event_count", "view_count", "key_event_count", "purchase_amount",
+    "event_count",
+    "view_count",
+    "key_event_count",
+    "purchase_amount",
     *(f"{kind}_count" for kind in EVENT_TYPES),
-)  # fmt: skip
+)
 UNIT = ("visitor_id", "session_device_id")
-"""What sessions are cut on: the events of a visitor on one device, or in one source session in its place."""
+"""What sessions are cut on: the events of a visitor on one device,
+or in one source session in its place.
+"""
 SESSION = (*UNIT, "session_started_at")
 """The columns that identify a session."""
 ROBOT_EVENTS = 300
-"""At least this many events in one fragment, on average at most `ROBOT_PACE_S` apart, mean that it is from a robot."""
+"""At least this many events in one fragment, on average at most `ROBOT_PACE_S` apart,
+mean that it is from a robot.
+"""
 ROBOT_PACE_S = 2.0
 
 
 def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) -> ir.Table:
-    """Return each row of `CleanEvents` with its session fragment, its number in it, and the time until the next event.
+    """Return each row of `CleanEvents` with its session fragment, its number in it,
+    and the time until the next event.
 
-    With `by_day`, fragments are cut at midnight, so that a day needs its own events only; otherwise they are whole
-    sessions.
+    With `by_day`, fragments are cut at midnight, so that a day needs its own events only; otherwise
+    they are whole sessions.
     """
     unit = ["event_date", *UNIT] if by_day or rule.midnight_split else UNIT
     if rule.trust_source_session_id:
@@ -51,12 +62,18 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
     )
 
 
-def session_days(session_events: ir.Table, session_rule: SessionRule, days: Days, timezone: str) -> ir.Table:
-    """Return the totals of each session fragment: one row per visit and day, from the `SessionEvents` of `days`."""
+def session_days(
+    session_events: ir.Table, session_rule: SessionRule, days: Days, timezone: str
+) -> ir.Table:
+    """Return the totals of each session fragment: one row per visit and day, from the
+    `SessionEvents` of `days`.
+    """
     fragments = _add_up(session_events, session_rule).drop("session_started_at")
     idle = ibis.interval(seconds=session_rule.idle_timeout_s)
     starts_at = day_start(fragments.event_date, days, timezone)
-    ends_at = day_start((fragments.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
+    ends_at = day_start(
+        (fragments.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone
+    )
     stitches = ibis.literal(session_rule.stitches)
     return fragments.mutate(
         is_near_previous_midnight=stitches & (fragments.started_at <= starts_at + idle),
@@ -65,17 +82,26 @@ def session_days(session_events: ir.Table, session_rule: SessionRule, days: Days
 
 
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Return the whole sessions that started on `days`, with their parts after midnight, from all `SessionDays`."""
-    alone = session_days.filter(days.contain(session_days.event_date), ~_near_midnight(session_days))
+    """Return the whole sessions that started on `days`, with their parts after midnight,
+    from all `SessionDays`.
+    """
+    alone = session_days.filter(
+        days.contain(session_days.event_date), ~_near_midnight(session_days)
+    )
     alone = alone.mutate(session_started_at=alone.started_at)
-    candidates = session_days.filter(days.contain(session_days.event_date), _near_midnight(session_days))
+    candidates = session_days.filter(
+        days.contain(session_days.event_date), _near_midnight(session_days)
+    )
     stitched = stitch(session_days, candidates, session_rule)
     merged = _merge(union_all(stitched, alone))
-    return _describe(merged.filter(days.contain(merged.started_date)), session_rule).select(*Sessions.columns)
+    return _describe(merged.filter(days.contain(merged.started_date)), session_rule).select(
+        *Sessions.columns
+    )
 
 
 def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the rows of `SessionDays` near midnight of some units, with the `session_started_at` of their session.
+    """Return the rows of `SessionDays` near midnight of some units,
+    with the `session_started_at` of their session.
 
     `fragments` are all rows; those of the units in `chosen` are stitched.
     """
@@ -89,26 +115,35 @@ def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table
 
 
 def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
-    """Return, as `day`, the start days of all sessions that a change in the events of `days` can change.
+    """Return, as `day`, the start days of all sessions that a change in the
+    events of `days` can change.
 
-    These are the days themselves, the day after each (a session there may begin, or become part of one from the day
-    before), and the start days of sessions that reach the midnight before `days`.
+    These are the days themselves, the day after each (a session there may begin, or become part of
+    one from the day before), and the start days of sessions that reach the midnight before `days`.
     """
-    after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(day="event_date")
+    after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(
+        day="event_date"
+    )
     before = Days.from_dates(first for first, _ in days.widened(before=1).runs())
-    reaching = fragments.filter(before.contain(fragments.event_date), fragments.is_near_next_midnight)
+    reaching = fragments.filter(
+        before.contain(fragments.event_date), fragments.is_near_next_midnight
+    )
     stitched = _with_start_day(stitch(fragments, reaching, rule))
     stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
     return union_all(after, stitched.select(day="started_date")).distinct()
 
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the sessions of a whole set of clean events at once, without cutting them at midnight first."""
+    """Return the sessions of a whole set of clean events at once,
+    without cutting them at midnight first.
+    """
     fragments = _add_up(session_events(events, rule, by_day=False), rule)
     return _describe(_merge(fragments), rule).select(*Sessions.columns)
 
 
-def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
+def is_gap(
+    earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule
+) -> ir.BooleanValue:
     """Return whether the gap between two timestamps is longer than the idle timeout."""
     return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
 
@@ -116,7 +151,8 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRu
 def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
     """Return source, medium and campaign from the UTM parameters of a page; null if it has none."""
     source, medium, campaign = (
-        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")
+        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("")
+        for name in ("source", "medium", "campaign")
     )
     return source.concat("|", medium, "|", campaign).nullif("||")
 
@@ -124,24 +160,31 @@ def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
 def _of_first_visitor(events: ir.Table) -> ir.Table:
     in_order = ibis.window(group_by="source_session_id", order_by=["event_at", "event_id"])
     first = events.visitor_id.first().over(in_order)
-    return events.mutate(visitor_id=events.source_session_id.isnull().ifelse(events.visitor_id, first))
+    return events.mutate(
+        visitor_id=events.source_session_id.isnull().ifelse(events.visitor_id, first)
+    )
 
 
 def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
     order = ["event_at", "event_id"]
     in_order = ibis.window(group_by=unit, order_by=order)
     so_far = ibis.cumulative_window(group_by=unit, order_by=order)
-    events = events.mutate(previous_at=events.event_at.lag().over(in_order), place=ibis.row_number().over(in_order))
+    events = events.mutate(
+        previous_at=events.event_at.lag().over(in_order), place=ibis.row_number().over(in_order)
+    )
     begins = events.previous_at.isnull() | is_gap(events.previous_at, events.event_at, rule)
     if rule.trust_source_session_id:
         begins = events.previous_at.isnull() | (begins & events.source_session_id.isnull())
     if rule.campaign_split:
         events, changed = _campaign_changes(events, unit)
-        # Simultaneous events have no natural order, so they are never split into different sessions.
+        # Simultaneous events have no natural order, so they are never split into different
+        # sessions.
         begins = begins | (changed & (events.event_at > events.previous_at))
     events = events.mutate(begins=begins)
     return events.mutate(
-        fragment_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)")).max().over(so_far),
+        fragment_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)"))
+        .max()
+        .over(so_far),
         first_place=events.begins.ifelse(events.place, ibis.null("int64")).max().over(so_far),
         next_at=events.event_at.lead().over(in_order),
         next_begins=events.begins.lead().over(in_order),
@@ -157,7 +200,9 @@ def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, 
     events = events.mutate(known_campaign=campaign)
     previous = events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
     events = events.mutate(previous_campaign=previous)
-    return events, events.campaign.notnull() & (events.campaign != events.previous_campaign.fill_null(""))
+    return events, events.campaign.notnull() & (
+        events.campaign != events.previous_campaign.fill_null("")
+    )
 
 
 def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Table:
@@ -166,13 +211,16 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
     part = ibis.window(group_by=[*unit, "fragment_started_at", "cut"])
     in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
     events = events.mutate(
-        fragment_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part)
+        fragment_started_at=events.event_at.min().over(part),
+        first_place=events.place.min().over(part),
     )
     return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
 
 
 def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
-    of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES}
+    of_type = {
+        f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES
+    }
     is_purchase = events.event_type == "purchase"
     fragments = events.group_by(*UNIT, "fragment_started_at", "event_date").agg(
         started_at=events.event_at.min(),
@@ -191,8 +239,12 @@ def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
     )
     fragments = fragments.rename(session_started_at="fragment_started_at")
     length_s = fragments.ended_at.delta(fragments.started_at, unit="microsecond") / 1e6
-    at_pace = (fragments.event_count >= ROBOT_EVENTS) & (length_s <= fragments.event_count * ROBOT_PACE_S)
-    return fragments.mutate(is_bot=(fragments.has_robot_agent == 1) | at_pace).drop("has_robot_agent")
+    at_pace = (fragments.event_count >= ROBOT_EVENTS) & (
+        length_s <= fragments.event_count * ROBOT_PACE_S
+    )
+    return fragments.mutate(is_bot=(fragments.has_robot_agent == 1) | at_pace).drop(
+        "has_robot_agent"
+    )
 
 
 def _near_midnight(fragments: ir.Table) -> ir.BooleanValue:
@@ -209,7 +261,9 @@ def _merge(fragments: ir.Table) -> ir.Table:
         ended_at=fragments.ended_at.max(),
         entry_page_url=fragments.entry_page_url.max(where=first),
         exit_page_url=fragments.exit_page_url.fill_null("").argmax(fragments.started_at).nullif(""),
-        first_product_category=fragments.first_product_category.argmin(fragments.started_at, where=with_category),
+        first_product_category=fragments.first_product_category.argmin(
+            fragments.started_at, where=with_category
+        ),
         is_bot=fragments.is_bot.ifelse(1, 0).max() == 1,
         **sums,
     )
@@ -217,8 +271,14 @@ def _merge(fragments: ir.Table) -> ir.Table:
 
 
 def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
-    merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
-    engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count > 1)
+    merged = merged.mutate(
+        duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6
+    )
+    engaged = (
+        (merged.duration_s > rule.engaged_after_s)
+        | (merged.key_event_count > 0)
+        | (merged.view_count > 1)
+    )
     return merged.mutate(
         session_id=session_id_of(merged),
         is_engaged=engaged,
@@ -228,12 +288,16 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
 
 
 def session_id_of(sessions: ir.Table) -> ir.StringValue:
-    """Return the ids of sessions: visitor and second of the start, and a number from the second of these on.
+    """Return the ids of sessions: visitor and second of the start,
+    and a number from the second of these on.
 
-    A visitor can begin several sessions in one second: on several devices, or where a campaign cuts them.
+    A visitor can begin several sessions in one second: on several devices, or where a campaign cuts
+    them.
     """
     second = sessions.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
-    within = ibis.window(group_by=["visitor_id", second], order_by=["started_at", "session_device_id"])
+    within = ibis.window(
+        group_by=["visitor_id", second], order_by=["started_at", "session_device_id"]
+    )
     number = ibis.row_number().over(within) + 1
     plain = sessions.visitor_id.concat("-", second)
     return (number == 1).ifelse(plain, plain.concat("-", number.cast("string")))
@@ -241,11 +305,16 @@ def session_id_of(sessions: ir.Table) -> ir.StringValue:
 
 def is_session(sessions: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
     """Return the conditions that a row with the columns of `SESSION` is about a session."""
-    return [*(sessions[name] == rows[name] for name in UNIT), sessions.started_at == rows.session_started_at]
+    return [
+        *(sessions[name] == rows[name] for name in UNIT),
+        sessions.started_at == rows.session_started_at,
+    ]
 
 
 def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:
-    """Return the conditions that an event is one of a session: its unit's, from its first event to its last."""
+    """Return the conditions that an event is one of a session: its unit's,
+    from its first event to its last.
+    """
     return [
         *(events[name] == sessions[name] for name in UNIT),
         events.event_at >= sessions.started_at,
@@ -253,34 +322,57 @@ def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:
     ]
 
 
-def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
+def events_of_sessions(
+    events: ir.Table, fragments: ir.Table, days: Days, rule: SessionRule
+) -> ir.Table:
     """Return the events of the sessions that started on `days`, including events after midnight.
 
-    The events are rows of `SessionEvents`, all or those of some types, and the fragments all rows of `SessionDays`. The
-    result has the `session_started_at` and `started_date` of their session.
+    The events are rows of `SessionEvents`, all or those of some types, and the fragments all rows
+    of `SessionDays`. The result has the `session_started_at` and `started_date` of their session.
     """
     candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
     stitched = _with_start_day(stitch(fragments, candidates, rule))
     # Keeping other sessions of these units would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
-    stitched = stitched.filter(near).select("event_date", *SESSION, "started_date", fragment_started_at="started_at")
+    stitched = stitched.filter(near).select(
+        "event_date", *SESSION, "started_date", fragment_started_at="started_at"
+    )
     keys = ["event_date", *UNIT, "fragment_started_at"]
     alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
-    alone = alone.mutate(session_started_at=alone.fragment_started_at, started_date=alone.event_date)
-    crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)
+    alone = alone.mutate(
+        session_started_at=alone.fragment_started_at, started_date=alone.event_date
+    )
+    crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(
+        alone.columns
+    )
     return union_all(alone, crossing)
 
 
 def _with_start_day(stitched: ir.Table) -> ir.Table:
-    return stitched.mutate(started_date=stitched.event_date.min().over(ibis.window(group_by=list(SESSION))))
+    return stitched.mutate(
+        started_date=stitched.event_date.min().over(ibis.window(group_by=list(SESSION)))
+    )
 
 
 PROPERTY_NAMES = ("query", "search_query", "search_term", "search_text", "term", "keyword", "q")
 """JSON keys whose values are search terms."""
-PARAMETER_NAMES = ("q", "query", "search", "search_query", "search_term", "term", "keyword", "text", "s")
+PARAMETER_NAMES = (
+    "q",
+    "query",
+    "search",
+    "search_query",
+    "search_term",
+    "term",
+    "keyword",
+    "text",
+    "s",
+)
 """URL parameters whose values are search terms."""
 LETTERS = "äöüßéèêàáâçíñóôúœÄÖÜÉ"
-"""Letters that are decoded: from percent-encoded UTF-8 in URLs, and from escapes in JSON. Others stay encoded."""
+"""Letters that are decoded: from percent-encoded UTF-8 in URLs, and from escapes in JSON.
+
+Others stay encoded.
+"""
 MARKS = "'\"&,/+:()!#%"
 """Punctuation that is decoded from percent-encoding; `%` itself must come last."""
 LONGEST_TERM = 200
@@ -309,7 +401,9 @@ def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.
 
 
 def plain_term(received: ir.StringValue) -> ir.StringValue:
-    """Return a term decoded, in lower case, with single spaces and at most 200 characters; null if empty."""
+    """Return a term decoded, in lower case,
+    with single spaces and at most 200 characters; null if empty.
+    """
     term = received.lower()
     for encoded, letter in _encodings():
         term = term.replace(encoded, letter)

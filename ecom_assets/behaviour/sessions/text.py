@@ -3,8 +3,14 @@
 from typing import Any, Final
 
 NUMBERS: Final = (
-    "events", "visitors", "sessions", "engaged_sessions", "bounce_rate", "pages_per_session", "median_duration_s",
-)  # fmt: skip
+    "events",
+    "visitors",
+    "sessions",
+    "engaged_sessions",
+    "bounce_rate",
+    "pages_per_session",
+    "median_duration_s",
+)
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

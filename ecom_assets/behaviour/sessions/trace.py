@@ -7,7 +7,12 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents
-from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.behaviour.sessions.contracts import (
+    EngagementDaily,
+    SessionDays,
+    SessionEvents,
+    Sessions,
+)
 from ecom_assets.behaviour.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.behaviour.sessions.rule import SessionRule
@@ -33,7 +38,9 @@ RUN: Final = (*UNIT, "started_at", "ended_at")
 
 
 def events_of_sessions(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the events of some sessions: those of the visitor and device from the first event to the last."""
+    """Return the events of some sessions:
+    those of the visitor and device from the first event to the last.
+    """
     events = context.near(CleanEvents, rows, "started_date", "ended_date")
     return keeping(events, rows, is_inside(events, rows))
 
@@ -50,7 +57,9 @@ def same_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
-    SessionEvents: UpstreamRows(CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True),
+    SessionEvents: UpstreamRows(
+        CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True
+    ),
     SessionDays: UpstreamRows(CleanEvents, events_of_fragments, ("event_date", *RUN)),
     Sessions: UpstreamRows(CleanEvents, events_of_sessions, ("started_date", "ended_date", *RUN)),
 }
@@ -58,7 +67,9 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
 
 def _events(context: TraceContext) -> ir.Table:
     row = context.row
-    days = [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
+    days = (
+        [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
+    )
     events = context.within(CleanEvents, *days)
     is_inside = events.event_at.between(row["started_at"], row["ended_at"])
     return events.filter(*(events[name] == row[name] for name in UNIT), is_inside)
@@ -88,15 +99,23 @@ BEHAVIOUR: Final[Mapping[str, Derivation]] = {
 def sessions_of_day(context: TraceContext, day: str = "", **equal: Any) -> ir.Table:  # noqa: ANN401 (as columns hold them)
     """Return the sessions that started on the day of a row, with these values."""
     rows = context.where(Sessions, **equal)
-    return rows.filter(context.days(day or str(EngagementDaily.day_column)).contain(rows.started_date))
+    return rows.filter(
+        context.days(day or str(EngagementDaily.day_column)).contain(rows.started_date)
+    )
 
 
 def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
-    return Count(Sessions, lambda context: sessions_of_day(context, **equal), day=str(EngagementDaily.day_column))
+    return Count(
+        Sessions,
+        lambda context: sessions_of_day(context, **equal),
+        day=str(EngagementDaily.day_column),
+    )
 
 
 def counted_sessions(of: Aggregate) -> Count:
-    """Return how a measure that counts sessions is traced; one that adds up a column is not traced so."""
+    """Return how a measure that counts sessions is traced;
+    one that adds up a column is not traced so.
+    """
     traced_column(of, {})
     return _sessions(**of.where)
 
@@ -119,16 +138,25 @@ TRACES: Final = (
         SessionEvents,
         "session",
         {
-            "event_number": Computed("its place among the events of its session on that day", ("event_at",)),
+            "event_number": Computed(
+                "its place among the events of its session on that day", ("event_at",)
+            ),
             "cart_amount": Sum(CleanEvents, _one_event, "cart_amount"),
-            "until_next_s": Computed("the seconds to the next event of the session on that day", ("event_at",)),
+            "until_next_s": Computed(
+                "the seconds to the next event of the session on that day", ("event_at",)
+            ),
         },
     ),
     TableTrace(SessionDays, "session", BEHAVIOUR),
     TableTrace(
         Sessions,
         "session",
-        {**BEHAVIOUR, "duration_s": Computed("ended_at less started_at, in seconds", ("started_at", "ended_at"))},
+        {
+            **BEHAVIOUR,
+            "duration_s": Computed(
+                "ended_at less started_at, in seconds", ("started_at", "ended_at")
+            ),
+        },
     ),
     TableTrace(
         EngagementDaily,
@@ -140,9 +168,15 @@ TRACES: Final = (
                 if isinstance(measure.counted_as, Aggregate)
             },
             **ratios_of(SessionMeasures),
-            "pages_per_session": Computed("Σ view_count of the sessions ÷ session_count", inputs=_sessions()),
-            "mean_duration_s": Computed("the mean of duration_s of the sessions", inputs=_sessions()),
-            "median_duration_s": Computed("the median of duration_s of the sessions", inputs=_sessions()),
+            "pages_per_session": Computed(
+                "Σ view_count of the sessions ÷ session_count", inputs=_sessions()
+            ),
+            "mean_duration_s": Computed(
+                "the mean of duration_s of the sessions", inputs=_sessions()
+            ),
+            "median_duration_s": Computed(
+                "the median of duration_s of the sessions", inputs=_sessions()
+            ),
             "daily_visitor_count": _visitors(1),
             "weekly_visitor_count": _visitors(WEEK_DAYS),
             "monthly_visitor_count": _visitors(MONTH_DAYS),

@@ -24,11 +24,17 @@ class Line(BaseModel):
     of: str | None = Field(None, description="Of which column")
     each: str | None = Field(None, description="How a visitor's values of it are combined")
     where: Any = Field(None, description="What must hold of an event")
-    occurrence: str | None = Field(None, description="Which of a visitor's events count; null for every one")
+    occurrence: str | None = Field(
+        None, description="Which of a visitor's events count; null for every one"
+    )
     breakdown: str | None = Field(description="The value; null where none are compared")
-    total: float | None = number("Total", "decimal", "The same over all of the range; visitors are distinct there")
+    total: float | None = number(
+        "Total", "decimal", "The same over all of the range; visitors are distinct there"
+    )
     values: list[float | None] = number("Value", "decimal", "By period; null where it is not known")
-    previous: list[float | None] | None = number("Before", "decimal", "By period of the range before", default=None)
+    previous: list[float | None] | None = number(
+        "Before", "decimal", "By period of the range before", default=None
+    )
 
 
 class FormulaLine(BaseModel):
@@ -43,7 +49,9 @@ class StickyVisitors(BaseModel):
 
     period_count: int = number("Periods", "count", "In so many periods", examples=[3])
     exactly: int | None = number("Exactly", "count", "Visitors who did it in so many periods")
-    at_least: int | None = number("At least", "count", "Visitors who did it in so many periods or more")
+    at_least: int | None = number(
+        "At least", "count", "Visitors who did it in so many periods or more"
+    )
 
 
 class OfVisitors(BaseModel):
@@ -66,35 +74,52 @@ class Stickiness(OfVisitors):
 class Lifecycle(OfVisitors):
     """Visitors by state, for a series."""
 
-    new: list[int | None] = number("New", "count", "By period: visitors who do it for the first time in the data")
-    returning: list[int | None] = number("Returning", "count", "Those who did it in the period before, too")
+    new: list[int | None] = number(
+        "New", "count", "By period: visitors who do it for the first time in the data"
+    )
+    returning: list[int | None] = number(
+        "Returning", "count", "Those who did it in the period before, too"
+    )
     resurrecting: list[int | None] = number(
         "Resurrecting", "count", "Those who did it earlier, but not in the period before"
     )
-    dormant: list[int | None] = number("Dormant", "count", "Those who did it in the period before and not in this one")
+    dormant: list[int | None] = number(
+        "Dormant", "count", "Those who did it in the period before and not in this one"
+    )
 
 
 class TrendAnswer(QuestionAnswer):
     """The result of a custom trend."""
 
     periods: list[PeriodStart] = Field(description="First day of each period; start of each hour")
-    complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
+    complete: list[bool] = Field(
+        description="Whether all of its days are in the range and can no longer grow"
+    )
     total_count: int | None = Field(description="How many lines there are")
     series: list[Line] = Field(description="By series, then by value, the most frequent first")
-    formula: list[FormulaLine] | None = Field(description="By value; null where no formula is requested")
-    stickiness: list[Stickiness] | None = Field(None, description="By series, then by value; null for another kind")
+    formula: list[FormulaLine] | None = Field(
+        description="By value; null where no formula is requested"
+    )
+    stickiness: list[Stickiness] | None = Field(
+        None, description="By series, then by value; null for another kind"
+    )
     lifecycle: list[Lifecycle] | None = Field(None, description="By series; null for another kind")
 
 
 def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
-    """Return the values of each series by period; a period is unknown if nothing at all is known of its days.
+    """Return the values of each series by period;
+    a period is unknown if nothing at all is known of its days.
 
     Raises:
         DefinitionError: The definition does not fit the events or the days.
     """
     opened = data.opened
-    days = TrendRange.between(data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing)
-    answer = partial(trend_answer, data.con, data.all_events, question, source_names=data.source.source_names)
+    days = TrendRange.between(
+        data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing
+    )
+    answer = partial(
+        trend_answer, data.con, data.all_events, question, source_names=data.source.source_names
+    )
     result = answer(days)
     # Over files it takes most of the time of a question to see which days have no event.
     if not _has_empty_period(result):

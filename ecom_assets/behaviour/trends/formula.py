@@ -11,7 +11,9 @@ from ecom_assets.core.errors import DefinitionError, did_you_mean
 
 MAX_LENGTH: Final = 200
 MAX_SIZE: Final = 1e300
-"""The greatest size of numbers and results, which can still be multiplied to be drawn; above it results are unknown."""
+"""The greatest size of numbers and results, which can still be multiplied to be drawn;
+above it results are unknown.
+"""
 _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -22,7 +24,9 @@ _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]]
 
 @dataclass(frozen=True)
 class Formula:
-    """Arithmetic over series, such as `A / B * 100`; an unknown value or a division by zero gives an unknown result."""
+    """Arithmetic over series, such as `A / B * 100`;
+    an unknown value or a division by zero gives an unknown result.
+    """
 
     text: str
 
@@ -33,13 +37,18 @@ class Formula:
             self.names  # noqa: B018 (parses it)
         except (SyntaxError, ValueError, RecursionError) as error:
             raise DefinitionError(
-                f"The formula {self.text!r} is not understood; write arithmetic over series, such as A / B * 100."
+                f"The formula {self.text!r} is not understood; write arithmetic over series, such "
+                "as A / B * 100."
             ) from error
         if len(self.text) > MAX_LENGTH:
-            raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
+            raise DefinitionError(
+                f"The formula is longer than {MAX_LENGTH} characters; shorten it."
+            )
         numbers = [part.value for part in ast.walk(self._tree) if isinstance(part, ast.Constant)]
         if any(abs(value) > MAX_SIZE for value in numbers if isinstance(value, int | float)):
-            raise DefinitionError(f"The formula {self.text!r} has a number above {MAX_SIZE:g}; write a smaller one.")
+            raise DefinitionError(
+                f"The formula {self.text!r} has a number above {MAX_SIZE:g}; write a smaller one."
+            )
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -51,9 +60,13 @@ class Formula:
         return ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
 
     def check(self, series: Collection[str]) -> None:
-        """Raise `DefinitionError` for a formula with a name that no series has; the message names it."""
+        """Raise `DefinitionError` for a formula with a name that no series has;
+        the message names it.
+        """
         for name in sorted(self.names - set(series)):
-            raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, series)}.")
+            raise DefinitionError(
+                f"The formula {self.text!r} names the series {name}; {did_you_mean(name, series)}."
+            )
 
     def value(self, values: Mapping[str, float | None]) -> float | None:
         """Return the result for the values of the series in one period; None if it is unknown."""
@@ -90,5 +103,7 @@ def _evaluated(node: ast.expr, values: Mapping[str, float | None]) -> float:
         operand = _evaluated(node.operand, values)
         return -operand if isinstance(node.op, ast.USub) else operand
     if isinstance(node, ast.BinOp):
-        return _OPERATIONS[type(node.op)](_evaluated(node.left, values), _evaluated(node.right, values))
+        return _OPERATIONS[type(node.op)](
+            _evaluated(node.left, values), _evaluated(node.right, values)
+        )
     return float(ast.literal_eval(node))

@@ -11,8 +11,20 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.behaviour.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
-from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, ZERO, TrendQuestion, TrendSeries, names_of
+from ecom_assets.behaviour.events.missing import (
+    SourceNames,
+    missing_property_warnings,
+    missing_type_warnings,
+)
+from ecom_assets.behaviour.trends.question import (
+    ACTIVE,
+    COUNTS,
+    DISTINCT,
+    ZERO,
+    TrendQuestion,
+    TrendSeries,
+    names_of,
+)
 from ecom_assets.behaviour.trends.range import TrendRange, number_of
 from ecom_assets.behaviour.trends.trend import (
     STATES,
@@ -47,7 +59,11 @@ Values = tuple[dict[str, Any], list[str]]
 
 
 def trend_answer(
-    con: SQLBackend, events: ir.Table, trend: TrendQuestion, days: TrendRange, source_names: SourceNames | None = None
+    con: SQLBackend,
+    events: ir.Table,
+    trend: TrendQuestion,
+    days: TrendRange,
+    source_names: SourceNames | None = None,
 ) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
@@ -97,15 +113,21 @@ class _Query:
         return stored(self.con, name, needed(self.in_range(self.trend), self.trend))
 
     def with_bins(self) -> _Query:
-        """Return the query with the edges of its bins, which are bounded by the numbers of its events in the range."""
+        """Return the query with the edges of its bins,
+        which are bounded by the numbers of its events in the range.
+        """
         trend = self.trend
         columns = open_columns(trend.by_columns)
-        ends = {column: ends_of(self.in_range(trend.changed(by=None)), column) for column in columns}
+        ends = {
+            column: ends_of(self.in_range(trend.changed(by=None)), column) for column in columns
+        }
         by, limit = with_ends(trend.by_columns, trend.limit, ends)
         return replace(self, trend=trend.changed(by=by or None, limit=limit))
 
     def groups(self, rows: ir.Table) -> list[str | None]:
-        """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
+        """Return the values of the breakdown, those with most events first;
+        `[None]` without a breakdown.
+        """
         by, limit = self.trend.by_columns, self.trend.limit
         return [*shown_values(rows, "breakdown", by, limit)] if by else [None]
 
@@ -117,20 +139,29 @@ class _Query:
     def without_events(self, results: Sequence[Mapping[Any, Any]]) -> list[str]:
         """Return the event types of the series whose result is empty."""
         pairs = zip(self.trend.series, results, strict=True)
-        return [series.counted_type for series, result in pairs if series.counted_type and not result]
+        return [
+            series.counted_type for series, result in pairs if series.counted_type and not result
+        ]
 
 
 def _missing(
-    query: _Query, result: Mapping[str, Any], event_types: Sequence[str], source_names: SourceNames | None
+    query: _Query,
+    result: Mapping[str, Any],
+    event_types: Sequence[str],
+    source_names: SourceNames | None,
 ) -> list[str]:
-    """Return a sentence for each event type, and for each key of `properties`, that no event has."""
+    """Return a sentence for each event type, and for each key of `properties`,
+    that no event has.
+    """
     trend = query.trend
     of_types = missing_type_warnings(query.con, query.events, event_types, source_names)
     conditions = [trend.where, *(series.where for series in trend.series)]
     counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
     counted = {part["name"] for part in counts if _counts_something(part)}
     # A key may be missing only where something counts nothing, or counts what has no value.
-    is_bare = len(counted) < len(trend.series) or has_no_values(part.get("breakdown") for part in counts)
+    is_bare = len(counted) < len(trend.series) or has_no_values(
+        part.get("breakdown") for part in counts
+    )
     if not (is_bare or any(map(has_negation, conditions))):
         return of_types
     numbers = [
@@ -143,7 +174,9 @@ def _missing(
 
 def _counts_something(result: Mapping[str, Any]) -> bool:
     return bool(
-        result.get("total") or result.get("visitor_count") or any(any(result.get(state, ())) for state in STATES)
+        result.get("total")
+        or result.get("visitor_count")
+        or any(any(result.get(state, ())) for state in STATES)
     )
 
 
@@ -152,15 +185,25 @@ def _values(query: _Query) -> Values:
     groups, rows, counted = _known_lines(query, EVENTS)
     lines = _filled(query, counted, groups)
     result = {
-        "series": _series(query, groups, lines, _before(query, groups), _totals(query, rows, counted)),
+        "series": _series(
+            query, groups, lines, _before(query, groups), _totals(query, rows, counted)
+        ),
         "formula": _formula(trend, groups, lines),
     }
     return result, query.without_events(counted)
 
 
-def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tuple[Groups, ir.Table, list[Lines]]:
-    """Return the values of the breakdown, the events stored under a name, and the lines of each series that has any."""
-    rows, wider, lengths = query.stored(name), None, [ACTIVE.get(series.measure, 0) for series in query.trend.series]
+def _known_lines(
+    query: _Query, name: str, groups: Groups | None = None
+) -> tuple[Groups, ir.Table, list[Lines]]:
+    """Return the values of the breakdown, the events stored under a name,
+    and the lines of each series that has any.
+    """
+    rows, wider, lengths = (
+        query.stored(name),
+        None,
+        [ACTIVE.get(series.measure, 0) for series in query.trend.series],
+    )
     if any(lengths):  # events before the range say who is active in it
         first = query.days.first - (max(lengths) - 1) * ONE_DAY
         wider = replace(query, days=replace(query.days, first=first)).stored(f"{name}_active")
@@ -183,7 +226,9 @@ def _active_lines(query: _Query, events: ir.Table, series: TrendSeries) -> Lines
         changes.setdefault(row["breakdown"], {})[row["event_date"]] = row["change"]
     return {
         group: [
-            active_on(of_group, days.last_day_of(start, trend)) if days.is_known(start, trend) else None
+            active_on(of_group, days.last_day_of(start, trend))
+            if days.is_known(start, trend)
+            else None
             for start in days.starts(trend)
         ]
         for group, of_group in changes.items()
@@ -199,10 +244,15 @@ def _stickiness(query: _Query) -> Values:
     for name, series in query.named_series:
         counts: dict[str | None, dict[int, int]] = {}
         for row in rows_of(stickiness(rows, series, query.trend.at_least)):
-            counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
+            counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(
+                row["visitor_count"]
+            )
         by_series.append(counts)
         of_series = {"name": name, **series.to_mapping()}
-        results += [{**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)} for group in groups]
+        results += [
+            {**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)}
+            for group in groups
+        ]
     return {"series": [], "formula": None, "stickiness": results}, query.without_events(by_series)
 
 
@@ -217,7 +267,9 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
 
 
 def _lifecycle(query: _Query) -> Values:
-    """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
+    """Return, for each series, the visitors of each state by period;
+    null where nothing is known of a period.
+    """
     days, trend = query.days, query.trend
     events = replace(query, days=days.since_ever(trend)).stored(EVENTS)
     results, by_series = [], []
@@ -238,7 +290,9 @@ def _lifecycle(query: _Query) -> Values:
 
 
 def _filled(query: _Query, counted: Sequence[Lines], groups: Groups) -> list[Lines]:
-    """Return the lines of each series for every value of the breakdown, including values without events."""
+    """Return the lines of each series for every value of the breakdown,
+    including values without events.
+    """
     return [
         {group: result.get(group) or _line(query, {}, series) for group in groups}
         for series, result in zip(query.trend.series, counted, strict=True)
@@ -250,7 +304,9 @@ def _lines(query: _Query, events: ir.Table, series: TrendSeries) -> Lines:
     rows = rows_of(values(events, series, by_period=True, first_only=query.trend.cumulative))
     result: dict[str | None, dict[date, float | None]] = {}
     for row in rows:
-        result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
+        result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(
+            row["value"], series
+        )
     return {name: _line(query, by_period, series) for name, by_period in result.items()}
 
 
@@ -259,13 +315,20 @@ def _line(query: _Query, by_period: Mapping[date, float | None], series: TrendSe
     starts = days.starts(trend)
     are_known = [days.is_known(start, trend) for start in starts]
     line = [
-        by_period.get(start, nothing) if is_known else None for start, is_known in zip(starts, are_known, strict=True)
+        by_period.get(start, nothing) if is_known else None
+        for start, is_known in zip(starts, are_known, strict=True)
     ]
-    return _running(line, [start in by_period for start in starts], are_known) if trend.cumulative else line
+    return (
+        _running(line, [start in by_period for start in starts], are_known)
+        if trend.cumulative
+        else line
+    )
 
 
 def _running(line: Line, have_events: Sequence[bool], are_known: Sequence[bool]) -> Line:
-    """Return the running sum of a line; null as long as there are events, and none of them has a number."""
+    """Return the running sum of a line; null as long as there are events,
+    and none of them has a number.
+    """
     result: Line = []
     running: float = 0
     has_events, has_number = False, False
@@ -283,7 +346,9 @@ def _rounded_value(value: float | None, series: TrendSeries) -> float | None:
     return value if value is None or series.measure not in {*COUNTS, DISTINCT} else int(value)
 
 
-def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[dict[str | None, float | None]]:
+def _totals(
+    query: _Query, events: ir.Table, counted: Sequence[Lines]
+) -> list[dict[str | None, float | None]]:
     """Return the value of each series over the whole range, in which each visitor counts once.
 
     Of active visitors it is the value of the last period.
@@ -291,7 +356,9 @@ def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[d
     totals: list[dict[str | None, float | None]] = []
     for series, lines in zip(query.trend.series, counted, strict=True):
         if series.measure in ACTIVE:
-            totals.append({group: line[-1] for group, line in lines.items() if line[-1] is not None})
+            totals.append(
+                {group: line[-1] for group, line in lines.items() if line[-1] is not None}
+            )
         else:
             rows = rows_of(values(events, series, by_period=False))
             totals.append({row["breakdown"]: _rounded_value(row["value"], series) for row in rows})
@@ -299,13 +366,22 @@ def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[d
 
 
 def _before(query: _Query, groups: Groups) -> list[Lines] | None:
-    """Return the lines of the range before, for the same values of the breakdown; None without a comparison."""
+    """Return the lines of the range before, for the same values of the breakdown;
+    None without a comparison.
+    """
     if not query.trend.compare:
         return None
-    earlier, length = replace(query, days=query.days.compared(query.trend)), len(query.days.starts(query.trend))
+    earlier, length = (
+        replace(query, days=query.days.compared(query.trend)),
+        len(query.days.starts(query.trend)),
+    )
     lines = _filled(earlier, _known_lines(earlier, f"{EVENTS}_before", groups)[2], groups)
-    # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
-    return [{group: [*line, *[None] * length][:length] for group, line in by_group.items()} for by_group in lines]
+    # The two ranges can overlap different numbers of weeks or months: they are aligned at their
+    # first periods.
+    return [
+        {group: [*line, *[None] * length][:length] for group, line in by_group.items()}
+        for by_group in lines
+    ]
 
 
 def _series(
@@ -319,7 +395,12 @@ def _series(
     for number, (name, series) in enumerate(query.named_series):
         empty = 0 if series.measure in ZERO else None
         for group in groups:
-            entry = {"name": name, **series.to_mapping(), "breakdown": group, "total": totals[number].get(group, empty)}
+            entry = {
+                "name": name,
+                **series.to_mapping(),
+                "breakdown": group,
+                "total": totals[number].get(group, empty),
+            }
             entry["values"] = smoothed(lines[number][group], length)
             if before is not None:
                 entry["previous"] = smoothed(before[number][group], length)
@@ -327,7 +408,9 @@ def _series(
     return entries
 
 
-def _formula(trend: TrendQuestion, groups: Groups, lines: Sequence[Lines]) -> list[dict[str, Any]] | None:
+def _formula(
+    trend: TrendQuestion, groups: Groups, lines: Sequence[Lines]
+) -> list[dict[str, Any]] | None:
     if trend.arithmetic is None:
         return None
     names = names_of(trend.series)
@@ -340,7 +423,9 @@ def _formula(trend: TrendQuestion, groups: Groups, lines: Sequence[Lines]) -> li
 
 
 def smoothed(line: Line, length: int) -> Line:
-    """Return, for each period, the mean of the last `length` periods; None if one of them is unknown or missing."""
+    """Return, for each period, the mean of the last `length` periods;
+    None if one of them is unknown or missing.
+    """
     if length == 1:
         return line
     windows = [line[max(0, end - length) : end] for end in range(1, len(line) + 1)]

@@ -1,4 +1,7 @@
-"""The question of a trend: its series, periods and options. `trend.py` computes it. METRICS "Trend"."""
+"""The question of a trend: its series, periods and options.
+
+`trend.py` computes it. METRICS "Trend".
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +29,13 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.core.tables.conditions import columns_of, where_mapping
 from ecom_assets.core.tables.days import CLOCK_S
-from ecom_assets.core.tables.values import Preset, by_columns, check_unit, named_columns, split_columns
+from ecom_assets.core.tables.values import (
+    Preset,
+    by_columns,
+    check_unit,
+    named_columns,
+    split_columns,
+)
 
 MOST_DAYS: Final = {"minute": 2, "hour": 31}
 """The most days of a trend by such short periods."""
@@ -40,7 +49,8 @@ PER_VISITOR: Final = {f"{statistic}_per_visitor": statistic for statistic in STA
 EACH: Final = ("sum", "mean", "min", "max")
 """How a measure of `PER_VISITOR` makes one number of the values of a visitor."""
 DISTINCT: Final = "distinct"
-"""The measure that counts different values of a column, such as products or the source's sessions."""
+"""The measure that counts different values of a column, such as products or the source's sessions.
+"""
 SUM: Final = "sum"
 """The measure that adds up a column; of events without any value of it, the sum is not known."""
 MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, SUM, *STATISTICS, *PER_VISITOR)
@@ -79,7 +89,10 @@ MEASURE_LABELS: Final = {
 """What forms and charts call the measures; one per visitor is called as its statistic."""
 MEASURE: Final = Choices(
     "measure of a trend",
-    {name: MEASURE_LABELS.get(name) or f"{MEASURE_LABELS[PER_VISITOR[name]]} per visitor" for name in MEASURES},
+    {
+        name: MEASURE_LABELS.get(name) or f"{MEASURE_LABELS[PER_VISITOR[name]]} per visitor"
+        for name in MEASURES
+    },
 )
 OCCURRENCE: Final = Choices("occurrence of a series", OCCURRENCES)
 OF_EACH: Final = Choices("number of each visitor", {name: name for name in EACH})
@@ -92,10 +105,11 @@ KIND: Final = Choices(
     },
 )
 SERIES_HELP: Final = (
-    "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event, which is what "
-    "is counted without a series. Measures: count, visitors, wau, mau, distinct, sum, mean, min, max, median, p25, "
-    "p75, p90, p95, p99; mean_per_visitor, median_per_visitor and so on of the events of each visitor, or with "
-    "(COLUMN) of what each adds up, with (mean(COLUMN)) of each one's mean. purchase:visitors:first_ever takes only a "
+    "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any "
+    "event, which is what is counted without a series. Measures: count, visitors, wau, mau, "
+    "distinct, sum, mean, min, max, median, p25, p75, p90, p95, p99; mean_per_visitor, "
+    "median_per_visitor and so on of the events of each visitor, or with (COLUMN) of what each "
+    "adds up, with (mean(COLUMN)) of each one's mean. purchase:visitors:first_ever takes only a "
     "visitor's first purchase in all data, :first_time the first that meets the conditions"
 )
 _TEXT: Final = re.compile(
@@ -110,11 +124,15 @@ class TrendSeries(QuestionPart):
 
     CALLED: ClassVar[str] = "a series"
 
-    event_type: EventType = field(ANY, "Event type", "What happens; * is anything", examples=["purchase"])
+    event_type: EventType = field(
+        ANY, "Event type", "What happens; * is anything", examples=["purchase"]
+    )
     measure: Annotated[str, MEASURE] = field(
-        "count", "Measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
+        "count",
+        "Measure",
+        "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
         "a number per visitor",
-    )  # fmt: skip
+    )
     of: Name | None = field(
         None,
         "Of",
@@ -124,20 +142,26 @@ class TrendSeries(QuestionPart):
         hint="nothing",
     )
     each: Annotated[str | None, OF_EACH] = field(
-        None, "each", "How a visitor's values of the column are combined, for measures per visitor; default sum"
+        None,
+        "each",
+        "How a visitor's values of the column are combined, for measures per visitor; default sum",
     )
     where: Conditions = where_field("where")
     occurrence: Annotated[str, OCCURRENCE] = field(
-        EVERY, "counts", "first_time: only a visitor's first that meets the conditions, in all data; first_ever: of "
+        EVERY,
+        "counts",
+        "first_time: only a visitor's first that meets the conditions, in all data; first_ever: of "
         "its type",
-    )  # fmt: skip
+    )
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
-        """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
+        """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`,
+        each perhaps with `:first_time` or `:first_ever`.
 
-        The event `*` is any event; one with a colon stands in double quotes. In place of the column, a measure per
-        visitor may have what of it each visitor comes to, as in `purchase:median_per_visitor(mean(cart_amount))`.
+        The event `*` is any event; one with a colon stands in double quotes. In place of the
+        column, a measure per visitor may have what of it each visitor comes to, as in
+        `purchase:median_per_visitor(mean(cart_amount))`.
 
         Raises:
             DefinitionError: The text has none of these forms.
@@ -145,13 +169,23 @@ class TrendSeries(QuestionPart):
         match = _TEXT.fullmatch(text)
         if not match:
             raise DefinitionError(
-                f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
+                f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in "
+                "purchase:sum(cart_amount)."
             )
-        measure, occurrence, property_name = match["measure"], match["occurrence"], match["of"] or match["inner"]
+        measure, occurrence, property_name = (
+            match["measure"],
+            match["occurrence"],
+            match["of"] or match["inner"],
+        )
         if measure in OCCURRENCES and not (occurrence or property_name):
             measure, occurrence = None, measure
         event = match["event"] or match["quoted"]
-        parts = {"event_type": event, "measure": measure, "of": property_name, "each": match["each"]}
+        parts = {
+            "event_type": event,
+            "measure": measure,
+            "of": property_name,
+            "each": match["each"],
+        }
         parts["occurrence"] = occurrence
         return {name: value for name, value in parts.items() if value is not None}
 
@@ -160,12 +194,17 @@ class TrendSeries(QuestionPart):
         """Refuse a measure without its column, or a column that it cannot have."""
         is_count = self.measure in {*COUNTS, *ACTIVE}
         if (self.of is None) != is_count and self.measure not in PER_VISITOR:
-            wanted = "takes no column" if is_count else f"needs a column, as in {self.measure}(cart_amount)"
+            wanted = (
+                "takes no column"
+                if is_count
+                else f"needs a column, as in {self.measure}(cart_amount)"
+            )
             raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
         if self.each is not None and (self.measure not in PER_VISITOR or self.of is None):
             raise DefinitionError(
-                f"The measure {self.measure} of a trend takes a column as it is; {self.each} of a visitor's values is "
-                f"of measures such as mean_per_visitor({self.each}(cart_amount))."
+                f"The measure {self.measure} of a trend takes a column as it is; {self.each} of a "
+                "visitor's values is of measures such as "
+                f"mean_per_visitor({self.each}(cart_amount))."
             )
         return self
 
@@ -191,49 +230,98 @@ class TrendQuestion(Question):
     PRESETS = PRESETS
     TITLES: ClassVar = {"what": "Series"}
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
+        json_schema_extra={
+            "examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]
+        }
     )
 
     series: tuple[TrendSeries, ...] = field(
-        [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, group="what", suggests="types",
-        hint="any event", line=TrendSeries.from_text, row="Series", has_letters=True,
+        [ANY],
+        "Series",
+        SERIES_HELP,
+        min_length=1,
+        max_length=MAX_SERIES,
+        group="what",
+        suggests="types",
+        hint="any event",
+        line=TrendSeries.from_text,
+        row="Series",
+        has_letters=True,
         row_parts=("measure", "of"),
-    )  # fmt: skip
-    period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")
+    )
+    period: Annotated[str, periods("period of a trend", by_minute=True)] = field(
+        "day", "Periods", "Length of a period"
+    )
     kind: Annotated[str, KIND] = field(
-        "trend", "Show", "Values by period, visitors by the number of periods in which they did it, or new, "
+        "trend",
+        "Show",
+        "Values by period, visitors by the number of periods in which they did it, or new, "
         "returning, resurrecting and dormant visitors by period",
-    )  # fmt: skip
+    )
     by: breakdown("`by` of a trend") = field(  # type: ignore[valid-type]  # a type of a function
-        None, "Break down by", "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns, about=("by", "breakdown"), group="by", width=2,
-    )  # fmt: skip
+        None,
+        "Break down by",
+        "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
+        "cart_amount:edges=20,50, or up to 5 of these",
+        hint="product_category, cart_amount:bins=5",
+        suggests="columns",
+        parts=split_columns,
+        about=("by", "breakdown"),
+        group="by",
+        width=2,
+    )
     limit: Count = field(
-        10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_TIMES, hint="10", group="breakdown", needs=("by", "sets how many values of --by are shown"),
-    )  # fmt: skip
+        10,
+        "Group remaining values as Other after",
+        "How many values of `by` to show; the others are (other)",
+        ge=1,
+        le=MAX_TIMES,
+        hint="10",
+        group="breakdown",
+        needs=("by", "sets how many values of --by are shown"),
+    )
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
-        "user", "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
-        hint="visitors, or properties.company", suggests="columns", group="counting",
-    )  # fmt: skip
+        "user",
+        "Count",
+        "user, or properties.key: its values, such as companies, take the place of visitors",
+        hint="visitors, or properties.company",
+        suggests="columns",
+        group="counting",
+    )
     at_least: Count = field(
-        1, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
-        le=MAX_TIMES, hint="1", group="counting",
-    )  # fmt: skip
+        1,
+        "Events needed in a period",
+        "How many events of a visitor a period of stickiness needs",
+        ge=1,
+        le=MAX_TIMES,
+        hint="1",
+        group="counting",
+    )
     week_start: Annotated[str, WEEKDAYS] = field(
         "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     cumulative: bool = field(
-        default=False, label="Added up", help="Whether a period has all that came since the first", group="counting"
+        default=False,
+        label="Added up",
+        help="Whether a period has all that came since the first",
+        group="counting",
     )
     moving_average: Count = field(
-        1, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
+        1,
+        "Mean of periods",
+        "Mean of so many periods up to each",
+        ge=1,
+        le=MAX_TIMES,
+        hint="7",
         group="counting",
-    )  # fmt: skip
+    )
     formula: str | None = field(
-        None, "Formula", "Arithmetic over the series A, B and so on, such as A / B", max_length=MAX_LENGTH, hint="A / B"
+        None,
+        "Formula",
+        "Arithmetic over the series A, B and so on, such as A / B",
+        max_length=MAX_LENGTH,
+        hint="A / B",
     )
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
@@ -241,7 +329,9 @@ class TrendQuestion(Question):
     def _check(self) -> Self:
         """Refuse parts that do not go together."""
         if self.at_least > 1 and self.kind != "stickiness":
-            raise DefinitionError(f"A {self.kind} has no `at_least`; leave it out, or ask for stickiness.")
+            raise DefinitionError(
+                f"A {self.kind} has no `at_least`; leave it out, or ask for stickiness."
+            )
         self._check_measures()
         if self.arithmetic:
             self.arithmetic.check(names_of(self.series))
@@ -253,24 +343,32 @@ class TrendQuestion(Question):
         """Refuse measures that cannot be cumulated, or have no such periods."""
         odd = [series.measure for series in self.series if series.measure not in ADDITIVE]
         if self.cumulative and odd:
-            raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
+            raise DefinitionError(
+                f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can."
+            )
         active = [series.measure for series in self.series if series.measure in ACTIVE]
         if active and self.is_by_clock:
             raise DefinitionError(
-                f"{active[0]} counts whole days, so it has no {self.period}s; ask with another period."
+                f"{active[0]} counts whole days, so it has no {self.period}s; ask with another "
+                "period."
             )
 
     def _check_visitors(self) -> None:
         """Refuse what the kinds that count visitors do not have."""
         measured = [series.measure for series in self.series if series.measure not in COUNTS]
         is_set_by_name = {f"{measured[0]} of a series": True} if measured else {}
-        is_set_by_name |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
+        is_set_by_name |= {
+            "formula": self.formula is not None,
+            "moving average": self.moving_average > 1,
+        }
         is_set_by_name |= {"running total": self.cumulative, "comparison": self.compare is not None}
         is_set_by_name["occurrence"] = self.counts_firsts
         is_set_by_name["breakdown"] = self.by is not None and self.kind == "lifecycle"
         for name, is_set in is_set_by_name.items():
             if is_set:
-                raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
+                raise DefinitionError(
+                    f"A {self.kind} counts visitors, so it has no {name}; leave it out."
+                )
 
     @cached_property
     def arithmetic(self) -> Formula | None:
@@ -313,7 +411,10 @@ class TrendQuestion(Question):
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for an answer."""
-        mapping: dict[str, Any] = {"series": [series.to_mapping() for series in self.series], "period": self.period}
+        mapping: dict[str, Any] = {
+            "series": [series.to_mapping() for series in self.series],
+            "period": self.period,
+        }
         mapping |= {
             "week_start": self.week_start,
             "by": list(self.by) if isinstance(self.by, tuple) else self.by,

@@ -18,37 +18,55 @@ class _TextLine:
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """Return one series as bars, a few as columns, and many as one row each; `*` marks incomplete periods."""
+    """Return one series as bars, a few as columns, and many as one row each;
+    `*` marks incomplete periods.
+    """
     title = [_title(answer)]
     if answer["definition"].get("kind") == "stickiness":
         return [*title, *_sticky(answer)]
     result, later = _until_known(_result_lines(answer))
-    title += [f"Nothing is known of the last {later} of {len(answer['periods'])} periods."] if later else []
+    title += (
+        [f"Nothing is known of the last {later} of {len(answer['periods'])} periods."]
+        if later
+        else []
+    )
     if answer["definition"]["by"] or len(result) > SHOWN_COLUMNS:
         return [*title, *_rows(result)]
     return [*title, *(_columns(result, answer) if len(result) > 1 else _bars(result[0], answer))]
 
 
 def _until_known(lines: list[_TextLine]) -> tuple[list[_TextLine], int]:
-    """Return lines without the last periods of which none knows anything, if one knows more, and how many those are."""
-    positions = [position for line in lines for position, value in enumerate(line.values, start=1) if value is not None]
+    """Return lines without the last periods of which none knows anything, if one knows more,
+    and how many those are.
+    """
+    positions = [
+        position
+        for line in lines
+        for position, value in enumerate(line.values, start=1)
+        if value is not None
+    ]
     count = len(lines[0].values) if lines else 0
     last = max(positions, default=count)
     return [replace(line, values=line.values[:last]) for line in lines], count - last
 
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
-    """Return, for each series and value, a bar for each number of periods in which visitors were active."""
+    """Return, for each series and value,
+    a bar for each number of periods in which visitors were active.
+    """
     result, period = [], answer["definition"]["period"]
     unit = max(6, len(period) + 1)
     for series in answer["stickiness"]:
-        result.append(f"{_title_of(_name(series), series['breakdown'])}, {counted(series['visitor_count'], 'visitor')}")
+        result.append(
+            f"{_title_of(_name(series), series['breakdown'])}, "
+            f"{counted(series['visitor_count'], 'visitor')}"
+        )
         rows = [row for row in series["visitors"] if row["at_least"]]
         width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
         largest = max((row["exactly"] for row in rows), default=0) or 1
         result += [
-            f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):{unit}} {row['exactly']:>{width},}  "
-            f"{bar(row['exactly'], largest)}".rstrip()
+            f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):{unit}} "
+            f"{row['exactly']:>{width},}  {bar(row['exactly'], largest)}".rstrip()
             for row in rows
         ]
     return result
@@ -69,13 +87,21 @@ def _bars(line: _TextLine, answer: dict[str, Any]) -> list[str]:
 
 
 def _columns(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
-    widths = [max(len(line.title), *(len(number(value)) for value in line.values)) for line in shown]
+    widths = [
+        max(len(line.title), *(len(number(value)) for value in line.values)) for line in shown
+    ]
     margin = " " * (len(_starts(answer, 1)[0]) + 1)
-    result = [margin + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))]
+    result = [
+        margin
+        + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))
+    ]
     rows = list(zip(*(line.values for line in shown), strict=True))
     for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
         result.append(
-            f"{start} " + "  ".join(f"{number(value):>{width}}" for value, width in zip(values, widths, strict=True))
+            f"{start} "
+            + "  ".join(
+                f"{number(value):>{width}}" for value, width in zip(values, widths, strict=True)
+            )
         )
     return result
 
@@ -94,7 +120,10 @@ def _sparkline(values: Sequence[float | None]) -> str:
     """Return a character per value, as high as the value; a blank means unknown."""
     known_values = [value for value in values if value is not None]
     largest = max(known_values, default=0) or 1
-    return "".join(" " if value is None else SPARKS[min(7, max(0, int(8 * value / largest)))] for value in values)
+    return "".join(
+        " " if value is None else SPARKS[min(7, max(0, int(8 * value / largest)))]
+        for value in values
+    )
 
 
 def _result_lines(answer: dict[str, Any]) -> list[_TextLine]:
@@ -102,8 +131,13 @@ def _result_lines(answer: dict[str, Any]) -> list[_TextLine]:
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
         titled = [(f"{part['name']} " * (len(lives) > 1), part) for part in lives]
-        return [_TextLine(f"{name}{state}", part[state]) for name, part in titled for state in STATES]
-    result = [_TextLine(_title_of(formula, part["breakdown"]), part["values"]) for part in answer["formula"] or []]
+        return [
+            _TextLine(f"{name}{state}", part[state]) for name, part in titled for state in STATES
+        ]
+    result = [
+        _TextLine(_title_of(formula, part["breakdown"]), part["values"])
+        for part in answer["formula"] or []
+    ]
     for series in answer["series"]:
         title = _title_of(_name(series), series["breakdown"])
         result.append(_TextLine(title, series["values"]))
@@ -130,7 +164,9 @@ def _title(answer: dict[str, Any]) -> str:
     listed = answer["series" if kind == "trend" else kind]
     names = dict.fromkeys(_name(series) for series in listed)
     more = [] if kind == "trend" else [kind]
-    more += [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
+    more += (
+        [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
+    )
     more += [f"per {definition['per']}"] if "per" in definition else []
     more += [f"by {by_text(definition['by'])}"] if definition["by"] else []
     more += ["cumulated"] if definition["cumulative"] else []

@@ -1,4 +1,7 @@
-"""Trends: values of series of events by period, active visitors, stickiness and lifecycle. METRICS "Trend"."""
+"""Trends: values of series of events by period, active visitors, stickiness and lifecycle.
+
+METRICS "Trend".
+"""
 
 from __future__ import annotations
 
@@ -33,35 +36,52 @@ from ecom_assets.core.tables.columns import (
     with_first,
 )
 from ecom_assets.core.tables.conditions import EVERYTHING
-from ecom_assets.core.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
+from ecom_assets.core.tables.days import (
+    CLOCK_S,
+    Days,
+    hour_number,
+    hour_start,
+    period_number,
+    period_start,
+)
 from ecom_assets.core.tables.portable import ratio, rows_of, union_all
 from ecom_assets.core.tables.values import in_order
 
 NONE, OTHER = "(none)", "(other)"
 
 
-def events_of(events: ir.Table, trend: TrendQuestion, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
-    """Return the rows of `CleanEvents` of all series, with `breakdown` (null without one) and `period_date`.
+def events_of(
+    events: ir.Table, trend: TrendQuestion, days: Days | None = None, timezone: str = "UTC"
+) -> ir.Table:
+    """Return the rows of `CleanEvents` of all series,
+    with `breakdown` (null without one) and `period_date`.
 
-    By the hour or minute, `period_date` is the UTC time at which it starts; `days` are then the days of the events.
+    By the hour or minute, `period_date` is the UTC time at which it starts; `days` are then the
+    days of the events.
 
     Raises:
         DefinitionError: A column is missing, or has another kind of value.
     """
     types = {series.counted_type for series in trend.series}
     of_type = reduce(
-        or_, [events.event_type == name for name in sorted(filter(None, types))], ibis.literal(value=None in types)
+        or_,
+        [events.event_type == name for name in sorted(filter(None, types))],
+        ibis.literal(value=None in types),
     )
     rows = events.filter(of_type, holds(events, trend.where))
     by = label_of(rows, trend.by_columns, NONE) if trend.by else ibis.null("string")
     if days is not None:
         start = hour_start(rows.event_at, rows.event_date, days, timezone, CLOCK_S[trend.period])
         return rows.mutate(breakdown=by, period_date=start)
-    return rows.mutate(breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start))
+    return rows.mutate(
+        breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start)
+    )
 
 
 def needed(rows: ir.Table, trend: TrendQuestion) -> ir.Table:
-    """Return what the values of a trend are computed from; one row for all equal events, if only these are counted."""
+    """Return what the values of a trend are computed from; one row for all equal events,
+    if only these are counted.
+    """
     flags = {series.flag for series in trend.series if isinstance(series, FirstsSeries)}
     wanted = {"event_type", "breakdown", "period_date", *flags}
     of_visitors = {"visitors", *ACTIVE, *PER_VISITOR}
@@ -92,14 +112,17 @@ class FirstsSeries(TrendSeries):
 def flagged(trend: TrendQuestion) -> TrendQuestion:
     """Return the trend that reads the columns of `with_firsts`."""
     flagged_series = tuple(
-        series if series.occurrence == EVERY else FirstsSeries.model_construct(**dict(series), flag=f"{FIRST}{number}")
+        series
+        if series.occurrence == EVERY
+        else FirstsSeries.model_construct(**dict(series), flag=f"{FIRST}{number}")
         for number, series in enumerate(trend.series, start=1)
     )
     return trend.changed(series=flagged_series)
 
 
 def with_firsts(events: ir.Table, trend: TrendQuestion) -> ir.Table:
-    """Return the rows of `CleanEvents` of all days by unit, with the column of each series of first events.
+    """Return the rows of `CleanEvents` of all days by unit,
+    with the column of each series of first events.
 
     The trend is `flagged`.
 
@@ -130,43 +153,60 @@ def _event_count(events: ir.Table) -> ir.IntegerScalar:
 
 
 def top_values(rows: ir.Table, column: str, limit: int) -> ir.Table:
-    """Return the values of a breakdown's column with most rows or events; ties are in alphabetical order."""
+    """Return the values of a breakdown's column with most rows or events;
+    ties are in alphabetical order.
+    """
     by_value = rows.group_by(column).agg(row_count=_event_count(rows))
     return by_value.order_by(ibis.desc("row_count"), column).limit(limit)
 
 
 def shown_values(rows: ir.Table, column: str, by: Sequence[str], limit: int) -> list[str]:
-    """Return the values of a breakdown's column to show, most rows or events first; `(other)` if there are more."""
+    """Return the values of a breakdown's column to show, most rows or events first;
+    `(other)` if there are more.
+    """
     result = [row[column] for row in rows_of(top_values(rows, column, limit + 1))]
     return [*in_order(by, result[:limit]), *([OTHER] if len(result) > limit else [])]
 
 
 def with_other(rows: ir.Table, column: str, shown: Sequence[str | None]) -> ir.Table:
-    """Return the rows with every value of a breakdown's column beyond those that are shown replaced by `(other)`."""
+    """Return the rows with every value of a breakdown's column beyond those that are
+    shown replaced by `(other)`.
+    """
     if OTHER not in shown:
         return rows
     kept = [value for value in shown if value is not None]
-    return rows.mutate(**{column: rows[column].isin(kept).ifelse(rows[column], ibis.literal(OTHER))})
+    return rows.mutate(
+        **{column: rows[column].isin(kept).ifelse(rows[column], ibis.literal(OTHER))}
+    )
 
 
 def has_no_values(shown: Iterable[str | None]) -> bool:
-    """Return whether, judging by the values of a breakdown, no event may have a value of one of its columns."""
+    """Return whether, judging by the values of a breakdown,
+    no event may have a value of one of its columns.
+    """
     names = {label for label in shown if label != OTHER}
     return bool(names) and all(NONE in (label or "") for label in names)
 
 
-def values(events: ir.Table, series: TrendSeries, *, by_period: bool, first_only: bool = False) -> ir.Table:
-    """Return the values of a series in rows of `events_of`: `breakdown`, `period_date` (with `by_period`) and `value`.
+def values(
+    events: ir.Table, series: TrendSeries, *, by_period: bool, first_only: bool = False
+) -> ir.Table:
+    """Return the values of a series in rows of `events_of`: `breakdown`, `period_date` (with
+    `by_period`) and `value`.
 
-    With `first_only`, a visitor counts only in the period of their first event, so that a running sum counts distinct
-    visitors.
+    With `first_only`, a visitor counts only in the period of their first event, so that a running
+    sum counts distinct visitors.
     """
     rows = events.filter(is_of(events, series))
     units = ["breakdown", "period_date"] if by_period else ["breakdown"]
     if series.measure == "visitors" and first_only:
         rows = rows.group_by("breakdown", "visitor_id").agg(period_date=rows.period_date.min())
     if series.measure in COUNTS:
-        value = rows.visitor_id.nunique() if series.measure == "visitors" and not first_only else _event_count(rows)
+        value = (
+            rows.visitor_id.nunique()
+            if series.measure == "visitors" and not first_only
+            else _event_count(rows)
+        )
         return rows.group_by(units).agg(value=value.cast("float64"))
     if series.measure == DISTINCT:
         texts = rows.select(*units, text=text_of(rows, str(series.of)))
@@ -174,7 +214,9 @@ def values(events: ir.Table, series: TrendSeries, *, by_period: bool, first_only
     if series.measure in PER_VISITOR:
         return _statistic(_per_visitor(rows, series, units), units, PER_VISITOR[series.measure])
     numbers = rows.select(*units, number=exact_number_of(rows, str(series.of)))
-    if series.measure != SUM:  # of events without any number the sum is not known; without events it is 0
+    if (
+        series.measure != SUM
+    ):  # of events without any number the sum is not known; without events it is 0
         numbers = numbers.filter(numbers.number.notnull())
     return _statistic(numbers, units, series.measure)
 
@@ -213,14 +255,21 @@ def is_of(events: ir.Table, series: TrendSeries) -> ir.BooleanValue:
 
 
 def _is_of_type(events: ir.Table, series: TrendSeries) -> ir.BooleanValue:
-    return ibis.literal(value=True) if series.counted_type is None else events.event_type == series.counted_type
+    return (
+        ibis.literal(value=True)
+        if series.counted_type is None
+        else events.event_type == series.counted_type
+    )
 
 
 def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
-    """Return the nearest-rank percentile: the smallest value that at least `percent` % of values do not exceed."""
+    """Return the nearest-rank percentile:
+    the smallest value that at least `percent` % of values do not exceed.
+    """
     window = ibis.window(group_by=units, order_by="number")
     ranked = numbers.mutate(
-        position=ibis.row_number().over(window) + 1, size=numbers.count().over(ibis.window(group_by=units))
+        position=ibis.row_number().over(window) + 1,
+        size=numbers.count().over(ibis.window(group_by=units)),
     )
     rank = (ranked.size * percent + 99) // 100
     at_rank = ranked.filter(ranked.position == rank.cast("int64"))
@@ -231,24 +280,30 @@ STATES = ("new", "returning", "resurrecting", "dormant")
 
 
 def stickiness(events: ir.Table, series: TrendSeries, at_least: int = 1) -> ir.Table:
-    """Return how many visitors did something in how many periods: `breakdown`, `period_count`, `visitor_count`.
+    """Return how many visitors did something in how many periods: `breakdown`, `period_count`,
+    `visitor_count`.
 
     Only periods with `at_least` so many of their events, rows of `events_of`, count.
     """
     rows = events.filter(is_of(events, series))
     if at_least > 1:
-        times = rows.group_by("breakdown", "visitor_id", "period_date").agg(event_count=rows.count())
+        times = rows.group_by("breakdown", "visitor_id", "period_date").agg(
+            event_count=rows.count()
+        )
         rows = times.filter(times.event_count >= at_least)
-    periods = rows.group_by("breakdown", "visitor_id").agg(period_count=rows.period_date.nunique().cast("int64"))
+    periods = rows.group_by("breakdown", "visitor_id").agg(
+        period_count=rows.period_date.nunique().cast("int64")
+    )
     return periods.group_by("breakdown", "period_count").agg(visitor_count=periods.count())
 
 
 def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir.Table:
-    """Return how many visitors are in which state: `number` (of the period), `state` and `visitor_count`.
+    """Return how many visitors are in which state: `number` (of the period),
+    `state` and `visitor_count`.
 
-    A visitor is `new` in the first period in which they do something, `returning` in one right after another,
-    `resurrecting` in one after a gap, and `dormant` in the first period of each gap. The events are rows of `events_of`
-    from the first day of the data.
+    A visitor is `new` in the first period in which they do something, `returning` in one right
+    after another, `resurrecting` in one after a gap, and `dormant` in the first period of each gap.
+    The events are rows of `events_of` from the first day of the data.
     """
     rows = events.filter(is_of(events, series))
     number = (
@@ -258,23 +313,30 @@ def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir
     )
     active = rows.select("visitor_id", number=number).distinct()
     in_order = ibis.window(group_by="visitor_id", order_by="number")
-    placed = active.mutate(before=active.number.lag().over(in_order), after=active.number.lead().over(in_order))
+    placed = active.mutate(
+        before=active.number.lag().over(in_order), after=active.number.lead().over(in_order)
+    )
     state = ibis.cases(
-        (placed.before.isnull(), "new"), (placed.before == placed.number - 1, "returning"), else_="resurrecting"
+        (placed.before.isnull(), "new"),
+        (placed.before == placed.number - 1, "returning"),
+        else_="resurrecting",
     )
     gone = placed.filter(placed.after.isnull() | (placed.after > placed.number + 1))
     states = union_all(
-        placed.select("number", state=state), gone.select(number=gone.number + 1, state=ibis.literal("dormant"))
+        placed.select("number", state=state),
+        gone.select(number=gone.number + 1, state=ibis.literal("dormant")),
     )
     return states.group_by("number", "state").agg(visitor_count=states.count())
 
 
 def active_changes(events: ir.Table, series: TrendSeries) -> ir.Table:
-    """Return by how much the number of active visitors changes on each day: `breakdown`, `event_date`, `change`.
+    """Return by how much the number of active visitors changes on each day: `breakdown`,
+    `event_date`, `change`.
 
-    A visitor is active from a day with an event on for so many days, or until the next such day, from which it counts
-    again. So the number on a day is how many began to be active up to it, minus how many ended. The events are rows of
-    `events_of`, also of the days before the range that count for its first day.
+    A visitor is active from a day with an event on for so many days, or until the next such day,
+    from which it counts again. So the number on a day is how many began to be active up to it,
+    minus how many ended. The events are rows of `events_of`, also of the days before the range that
+    count for its first day.
     """
     rows = events.filter(is_of(events, series))
     days = rows.select("breakdown", "visitor_id", "event_date").distinct()
@@ -286,7 +348,9 @@ def active_changes(events: ir.Table, series: TrendSeries) -> ir.Table:
         placed.select("breakdown", "event_date", change=ibis.literal(1, "int64")),
         placed.select("breakdown", event_date=ends, change=ibis.literal(-1, "int64")),
     )
-    return changes.group_by("breakdown", "event_date").agg(change=changes.change.sum().cast("int64"))
+    return changes.group_by("breakdown", "event_date").agg(
+        change=changes.change.sum().cast("int64")
+    )
 
 
 def active_on(changes: Mapping[date, int], day: date) -> int:

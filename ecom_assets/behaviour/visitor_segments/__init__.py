@@ -1,1 +1,3 @@
-"""Visitor segments: named groups of visitors, defined by their events and by when they were first seen."""
+"""Visitor segments: named groups of visitors,
+defined by their events and by when they were first seen.
+"""

@@ -20,7 +20,9 @@ def visitor_segments(events: ir.Table, declared_segments: tuple[VisitorSegment, 
     return stays(events, declared_segments) if declared_segments else _none(events, VisitorSegments)
 
 
-@table_asset(VisitorSegmentsDaily, visitor_segments=Reads(VisitorSegments, whole=True), events=EVERY_EVENT)
+@table_asset(
+    VisitorSegmentsDaily, visitor_segments=Reads(VisitorSegments, whole=True), events=EVERY_EVENT
+)
 def visitor_segments_daily(
     visitor_segments: ir.Table, events: ir.Table, declared_segments: tuple[VisitorSegment, ...]
 ) -> ir.Table:
@@ -31,7 +33,9 @@ def visitor_segments_daily(
 
 
 def _none(events: ir.Table, contract: type[Table]) -> ir.Table:
-    return events.filter(NO).select(**{name: ibis.null(column.type) for name, column in contract.columns.items()})
+    return events.filter(NO).select(
+        **{name: ibis.null(column.type) for name, column in contract.columns.items()}
+    )
 
 
 SEGMENT_ASSETS = (visitor_segments, visitor_segments_daily)

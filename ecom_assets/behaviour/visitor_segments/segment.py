@@ -1,4 +1,6 @@
-"""Visitor segments: the definition, and the visitors in it as an Ibis expression. METRICS "Visitor segments".
+"""Visitor segments: the definition, and the visitors in it as an Ibis expression.
+
+METRICS "Visitor segments".
 
 All parts of a definition are counted in one pass over the events.
 """
@@ -46,16 +48,23 @@ class Did:
         """Raise `DefinitionError` for a number that is out of range."""
         for name, number in (("at_least", self.at_least), ("at_most", self.at_most)):
             if number is not None and (type(number) is not int or not 0 <= number <= MAX_COUNT):
-                raise DefinitionError(f"`{name}` of a visitor segment cannot be {number!r}; give 0 to {MAX_COUNT:,}.")
+                raise DefinitionError(
+                    f"`{name}` of a visitor segment cannot be {number!r}; give 0 to {MAX_COUNT:,}."
+                )
         if self.at_most is not None and self.at_most < self.at_least:
             raise DefinitionError(
-                f"`at_most` {self.at_most} of a visitor segment is below `at_least` {self.at_least}; swap them."
+                f"`at_most` {self.at_most} of a visitor segment is below `at_least` "
+                f"{self.at_least}; swap them."
             )
         if self.at_least == 0 and self.at_most is None:
-            raise DefinitionError("`at_least: 0` of a visitor segment holds for everybody; use `at_most: 0` or `not`.")
+            raise DefinitionError(
+                "`at_least: 0` of a visitor segment holds for everybody; use `at_most: 0` or `not`."
+            )
 
     def columns(self, events: ir.Table, as_of: date | None = None) -> list[ir.Value]:
-        """Return what to aggregate: how often it happened, within the days up to `as_of` if there is a limit."""
+        """Return what to aggregate: how often it happened,
+        within the days up to `as_of` if there is a limit.
+        """
         result = self.event.matches(events)
         if self.within_days is not None and as_of is not None:
             result &= events.event_date > ibis.literal(as_of - timedelta(days=self.within_days))
@@ -91,19 +100,26 @@ class FirstSeen:
         """Raise `DefinitionError` for days that are missing, or in the wrong order."""
         if self.within_days is None and self.first is None and self.last is None:
             raise DefinitionError(
-                "`first_seen` of a visitor segment needs `within`, `from` or `to`, as in within: 30d."
+                "`first_seen` of a visitor segment needs `within`, `from` or `to`, as in within: "
+                "30d."
             )
         if self.within_days is not None and self.first is not None:
-            raise DefinitionError("`within` and `from` both say where `first_seen` begins; leave one of them out.")
+            raise DefinitionError(
+                "`within` and `from` both say where `first_seen` begins; leave one of them out."
+            )
         if self.first and self.last and self.last < self.first:
-            raise DefinitionError(f"`first_seen` is from {self.first}, after its end {self.last}; swap them.")
+            raise DefinitionError(
+                f"`first_seen` is from {self.first}, after its end {self.last}; swap them."
+            )
 
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: the day of the first event."""
         return [events.event_date.min()]
 
     def test(self, as_of: ir.DateValue, first_day: ir.Value) -> ir.BooleanValue:
-        """Return whether a visitor who was first seen on a day meets the definition as of another."""
+        """Return whether a visitor who was first seen on a day meets the
+        definition as of another.
+        """
         limits = [first_day >= ibis.literal(self.first)] if self.first else []
         if self.within_days is not None:
             limits.append(add_days(first_day, ibis.literal(self.within_days, "int64")) > as_of)
@@ -114,7 +130,9 @@ class FirstSeen:
         """Return it as in a definition file."""
         within = None if self.within_days is None else f"{self.within_days}d"
         mapping = {"within": within, "from": self.first, "to": self.last}
-        return {"first_seen": {name: str(value) for name, value in mapping.items() if value is not None}}
+        return {
+            "first_seen": {name: str(value) for name, value in mapping.items() if value is not None}
+        }
 
 
 @dataclass(frozen=True)
@@ -128,8 +146,13 @@ class Latest:
     where: Where
 
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
-        """Return what to aggregate: when the values were last known, and when they last met the conditions."""
-        values = ((text_of if json_path(column) else column_of)(events, column) for column in columns_of(self.where))
+        """Return what to aggregate: when the values were last known,
+        and when they last met the conditions.
+        """
+        values = (
+            (text_of if json_path(column) else column_of)(events, column)
+            for column in columns_of(self.where)
+        )
         has_all = reduce(and_, [value.notnull() for value in values])
         never = ibis.null(events.event_at.type().copy(nullable=True))
         return [
@@ -191,8 +214,8 @@ class VisitorSegment:
 
         Args:
             name: Its name.
-            raw: `{did, at_least, at_most, within}`, `{first_seen}`, `{latest}`, `{not}`, `{all_of}`, `{any_of}`, or a
-                list of these, all of which must hold.
+            raw: `{did, at_least, at_most, within}`, `{first_seen}`, `{latest}`, `{not}`,
+                `{all_of}`, `{any_of}`, or a list of these, all of which must hold.
 
         Raises:
             DefinitionError: It is none of these, or a value does not fit.
@@ -203,7 +226,9 @@ class VisitorSegment:
             raise DefinitionError(f"The visitor segment {name!r} cannot be: {error}") from error
 
     def translated(self, translate: Callable[[str], str]) -> "VisitorSegment":
-        """Return the segment with each event type translated, as from a source's words to the platform's."""
+        """Return the segment with each event type translated,
+        as from a source's words to the platform's.
+        """
         return replace(self, rule=_translated(self.rule, translate))
 
     def to_mapping(self) -> dict[str, Any]:
@@ -237,7 +262,12 @@ def leaves_of(rule: Rule) -> Iterator[Leaf]:
 def columns_named(segment: VisitorSegment) -> list[str]:
     """Return the columns that the conditions of a segment name."""
     leaves = (leaf.event if isinstance(leaf, Did) else leaf for leaf in leaves_of(segment.rule))
-    return [column for leaf in leaves if not isinstance(leaf, FirstSeen) for column in columns_of(leaf.where)]
+    return [
+        column
+        for leaf in leaves
+        if not isinstance(leaf, FirstSeen)
+        for column in columns_of(leaf.where)
+    ]
 
 
 def event_types(segment: VisitorSegment) -> list[str]:
@@ -247,7 +277,8 @@ def event_types(segment: VisitorSegment) -> list[str]:
 
 
 def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:
-    """Return the `visitor_id` of each visitor in a segment, as of the end of a day; later events do not matter.
+    """Return the `visitor_id` of each visitor in a segment, as of the end of a day;
+    later events do not matter.
 
     The events are rows of `CleanEvents` of all days.
 
@@ -257,7 +288,10 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
     seen = events.filter(events.event_date <= ibis.literal(as_of))
     leaves = list(leaves_of(segment.rule))
     columns = [
-        {f"part_{position}_{number}": value for number, value in enumerate(leaf.columns(seen, as_of))}
+        {
+            f"part_{position}_{number}": value
+            for number, value in enumerate(leaf.columns(seen, as_of))
+        }
         for position, leaf in enumerate(leaves)
     ]
     visitors = seen.group_by("visitor_id").agg(
@@ -267,7 +301,9 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
     return visitors.filter(is_met(segment.rule, values, ibis.literal(as_of))).select("visitor_id")
 
 
-def is_met(rule: Rule, values: Sequence[Sequence[ir.Value]], as_of: ir.DateValue) -> ir.BooleanValue:
+def is_met(
+    rule: Rule, values: Sequence[Sequence[ir.Value]], as_of: ir.DateValue
+) -> ir.BooleanValue:
     """Return whether a visitor meets a rule as of a day.
 
     `values` are what the `columns` of each of its `leaves_of` aggregate.
@@ -277,7 +313,9 @@ def is_met(rule: Rule, values: Sequence[Sequence[ir.Value]], as_of: ir.DateValue
 
 
 def in_segment(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:
-    """Return the events of the visitors in a segment as of a day, also their events of other days."""
+    """Return the events of the visitors in a segment as of a day,
+    also their events of other days.
+    """
     return events.semi_join(visitors_in(events, segment, as_of), "visitor_id")
 
 
@@ -285,7 +323,9 @@ def _combined(rule: Rule, tests: Iterator[ir.BooleanValue]) -> ir.BooleanValue:
     if isinstance(rule, Not):
         return ~_combined(rule.part, tests)
     if isinstance(rule, Combined):
-        return reduce(and_ if rule.kind == "all_of" else or_, [_combined(part, tests) for part in rule.parts])
+        return reduce(
+            and_ if rule.kind == "all_of" else or_, [_combined(part, tests) for part in rule.parts]
+        )
     return next(tests)
 
 
@@ -297,11 +337,15 @@ def _bounded(rule: Rule) -> Rule:
 
 def _rule_from(raw: object, depth: int) -> Rule:
     if depth < 0:
-        raise DefinitionError(f"its parts stand more than {MAX_DEPTH} deep in each other; write fewer levels.")
+        raise DefinitionError(
+            f"its parts stand more than {MAX_DEPTH} deep in each other; write fewer levels."
+        )
     if isinstance(raw, list | tuple):
         return _combination("all_of", raw, depth)
     if not isinstance(raw, Mapping) or not (kinds := [kind for kind in PARTS if kind in raw]):
-        raise DefinitionError(f"a part is one of {', '.join(PARTS)}, or a list of these; got {quoted_value(raw)}.")
+        raise DefinitionError(
+            f"a part is one of {', '.join(PARTS)}, or a list of these; got {quoted_value(raw)}."
+        )
     kind = kinds[0]
     _check_keys(raw, ("did", "at_least", "at_most", "within") if kind == "did" else (kind,))
     if kind == "did":
@@ -310,7 +354,11 @@ def _rule_from(raw: object, depth: int) -> Rule:
         return _first_seen(raw[kind])
     if kind == "latest":
         return _latest(raw[kind])
-    return Not(_rule_from(raw[kind], depth - 1)) if kind == "not" else _combination(kind, raw[kind], depth)
+    return (
+        Not(_rule_from(raw[kind], depth - 1))
+        if kind == "not"
+        else _combination(kind, raw[kind], depth)
+    )
 
 
 def _combination(kind: str, raw: object, depth: int) -> Rule:
@@ -333,7 +381,9 @@ def _did(raw: Mapping[Any, Any]) -> Did:
 
 def _first_seen(raw: object) -> FirstSeen:
     if not isinstance(raw, Mapping):
-        raise DefinitionError(f"`first_seen` holds `within`, `from` or `to`; got {quoted_value(raw)}.")
+        raise DefinitionError(
+            f"`first_seen` holds `within`, `from` or `to`; got {quoted_value(raw)}."
+        )
     _check_keys(raw, ("within", "from", "to"))
     return FirstSeen(_day(raw.get("from")), _day(raw.get("to")), _days(raw))
 
@@ -355,7 +405,9 @@ def _day(raw: object) -> date | None:
     try:
         return date.fromisoformat(str(raw))
     except ValueError as error:
-        raise DefinitionError(f"{raw!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error
+        raise DefinitionError(
+            f"{raw!r} is not a date; use YYYY-MM-DD, such as 2026-01-31."
+        ) from error
 
 
 def _check_keys(raw: Mapping[Any, Any], known_keys: tuple[str, ...]) -> None:

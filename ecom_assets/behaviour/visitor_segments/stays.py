@@ -1,9 +1,11 @@
-"""Visitor segments over all days: when each visitor entered and left a segment. METRICS "Visitor segments".
+"""Visitor segments over all days: when each visitor entered and left a segment.
 
-Whether a visitor is in a segment can change on two kinds of days only: those with an event of the visitor, and those on
-which such an event falls out of a window of the definition (`within`). So only these days are evaluated, by running
-sums over each visitor's days, instead of every visitor on every day. All segments are counted in one pass over the
-events.
+METRICS "Visitor segments".
+
+Whether a visitor is in a segment can change on two kinds of days only: those with an event of the
+visitor, and those on which such an event falls out of a window of the definition (`within`). So
+only these days are evaluated, by running sums over each visitor's days, instead of every visitor on
+every day. All segments are counted in one pass over the events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,16 +35,24 @@ PER_VISITOR = {"group_by": "visitor_id", "order_by": "day"}
 
 
 def stays(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
-    """Return one row per segment (at least one), visitor and stay in it, in the columns of `VisitorSegments`."""
+    """Return one row per segment (at least one), visitor and stay in it,
+    in the columns of `VisitorSegments`.
+    """
     newest = events.agg(as_of_date=events.event_date.max())
     days = _visitor_days(events, segments)
-    return union_all(*(_stays(days, position, segment, newest) for position, segment in enumerate(segments)))
+    return union_all(
+        *(_stays(days, position, segment, newest) for position, segment in enumerate(segments))
+    )
 
 
-def daily_counts(entered_and_left: ir.Table, events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
-    """Return the visitors of each segment at the end of each day, in the columns of `VisitorSegmentsDaily`.
+def daily_counts(
+    entered_and_left: ir.Table, events: ir.Table, segments: Sequence[VisitorSegment]
+) -> ir.Table:
+    """Return the visitors of each segment at the end of each day,
+    in the columns of `VisitorSegmentsDaily`.
 
-    `entered_and_left` are all rows of `VisitorSegments`, and `events` of `CleanEvents`; there is at least one segment.
+    `entered_and_left` are all rows of `VisitorSegments`, and `events` of `CleanEvents`; there is at
+    least one segment.
     """
     rows = entered_and_left
     left = rows.filter(rows.left_date.notnull())
@@ -57,7 +67,8 @@ def daily_counts(entered_and_left: ir.Table, events: ir.Table, segments: Sequenc
     )
     so_far = ibis.window(group_by="segment", order_by="day", preceding=None, following=0)
     return sums.mutate(
-        as_of_date=sums.day, visitor_count=(sums.entered_count - sums.left_count).sum().over(so_far).cast("int64")
+        as_of_date=sums.day,
+        visitor_count=(sums.entered_count - sums.left_count).sum().over(so_far).cast("int64"),
     ).select(*VisitorSegmentsDaily.columns)
 
 
@@ -66,11 +77,15 @@ def _every_day(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table
     days = ends.filter(ends.first.notnull()).cross_join(number_table(MOST_DAYS))
     days = days.mutate(day=add_days(days["first"], days.number))
     days = days.filter(days.day <= days["last"]).select("day")
-    return days.cross_join(union_all(*(ibis.literal(segment.name).name("segment").as_table() for segment in segments)))
+    return days.cross_join(
+        union_all(*(ibis.literal(segment.name).name("segment").as_table() for segment in segments))
+    )
 
 
 def _visitor_days(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
-    """Return one row per visitor and day with an event, with what each part of each segment counts on the day."""
+    """Return one row per visitor and day with an event,
+    with what each part of each segment counts on the day.
+    """
     columns = {
         name: value
         for position, segment in enumerate(segments)
@@ -81,7 +96,10 @@ def _visitor_days(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Ta
 
 
 def _names(position: int, number: int, leaf: Leaf) -> list[str]:
-    return [f"part_{position}_{number}_{column}" for column in range(2 if isinstance(leaf, Latest) else 1)]
+    return [
+        f"part_{position}_{number}_{column}"
+        for column in range(2 if isinstance(leaf, Latest) else 1)
+    ]
 
 
 def _stays(days: ir.Table, position: int, segment: VisitorSegment, newest: ir.Table) -> ir.Table:
@@ -114,20 +132,41 @@ def _stays(days: ir.Table, position: int, segment: VisitorSegment, newest: ir.Ta
 
 
 def _points(days: ir.Table, leaves: Sequence[Leaf], names: Sequence[Sequence[str]]) -> ir.Table:
-    """Return each visitor's days with an event, and the days on which one falls out of a window, with what changes."""
-    counted = [name for leaf, own in zip(leaves, names, strict=True) for name in own if isinstance(leaf, Did)]
+    """Return each visitor's days with an event, and the days on which one falls out of a window,
+    with what changes.
+    """
+    counted = [
+        name
+        for leaf, own in zip(leaves, names, strict=True)
+        for name in own
+        if isinstance(leaf, Did)
+    ]
     other_names = [name for own in names for name in own if name not in counted]
     parts = [days.select("visitor_id", "day", *counted, *other_names)]
-    for within in sorted({leaf.within_days for leaf in leaves if not isinstance(leaf, Latest) and leaf.within_days}):
-        ending = [leaf.within_days == within for leaf, own in zip(leaves, names, strict=True) for _ in own
-                  if isinstance(leaf, Did)]  # fmt: skip
+    for within in sorted(
+        {leaf.within_days for leaf in leaves if not isinstance(leaf, Latest) and leaf.within_days}
+    ):
+        ending = [
+            leaf.within_days == within
+            for leaf, own in zip(leaves, names, strict=True)
+            for _ in own
+            if isinstance(leaf, Did)
+        ]
         gone = {
-            name: -days[name] if ends else ibis.literal(0, "int64") for name, ends in zip(counted, ending, strict=True)
+            name: -days[name] if ends else ibis.literal(0, "int64")
+            for name, ends in zip(counted, ending, strict=True)
         }
         nothing = {name: ibis.null(days[name].type().copy(nullable=True)) for name in other_names}
         parts.append(
-            days.select("visitor_id", day=add_days(days.day, ibis.literal(within, "int64")), **gone, **nothing)
+            days.select(
+                "visitor_id",
+                day=add_days(days.day, ibis.literal(within, "int64")),
+                **gone,
+                **nothing,
+            )
         )
     points = union_all(*parts)
-    sums = {name: points[name].sum() for name in counted} | {name: points[name].max() for name in other_names}
+    sums = {name: points[name].sum() for name in counted} | {
+        name: points[name].max() for name in other_names
+    }
     return points.group_by("visitor_id", "day").agg(**sums)

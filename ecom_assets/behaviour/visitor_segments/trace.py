@@ -1,4 +1,6 @@
-"""How the visitors of declared segments go down: to their stays, and to the events of the visitors until that day."""
+"""How the visitors of declared segments go down: to their stays,
+and to the events of the visitors until that day.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -14,7 +16,9 @@ from ecom_assets.core.tables.trace import Count, TableTrace, TraceContext, Upstr
 def events_of_members(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of the visitors of some stays, until the end of the row's day."""
     events = context.table(CleanEvents)
-    return keeping(events.filter(events.event_date <= context.row["as_of_date"]), rows, ["visitor_id"])
+    return keeping(
+        events.filter(events.event_date <= context.row["as_of_date"]), rows, ["visitor_id"]
+    )
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
@@ -23,7 +27,9 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
 
 
 def _stays(met: Callable[[ir.Table, object], ir.BooleanValue]) -> Count:
-    """Return how a number of visitors goes down: to the stays in a row's segment that meet a condition on its day."""
+    """Return how a number of visitors goes down:
+    to the stays in a row's segment that meet a condition on its day.
+    """
 
     def rows(context: TraceContext) -> ir.Table:
         stays = context.where(VisitorSegments, segment=context.row["segment"])

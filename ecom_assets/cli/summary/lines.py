@@ -26,7 +26,12 @@ LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
 MISSING_SHOWN: Final = 5
 CUSTOMERS_SHOWN: Final = ("tiers", "segments", "quality_bands")
-HORIZONS: Final = {0: "in the session", 3_600: "within an hour", 86_400: "within a day", 604_800: "within a week"}
+HORIZONS: Final = {
+    0: "in the session",
+    3_600: "within an hour",
+    86_400: "within a day",
+    604_800: "within a week",
+}
 KINDS: Final = ("new", "returning", "refunded")
 WHY: Final = {
     "late_rows": "because rows came late",
@@ -40,14 +45,17 @@ WHY: Final = {
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
-    lines += [f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES]
+    lines += [
+        f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES
+    ]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += unknown_lines(summary["unknown"], has_failed=not summary["success"])
     lines += _missing_day_lines(summary["missing_days"])
     if summary["activity_types"]:
         lines.append(
-            f"  Events are the order report's activities, as {', '.join(summary['activity_types'])}: a mapping of your "
-            "own gives them names, with --events-mapping (docs/mappings.md). They do not say where visits came from"
+            "  Events are the order report's activities, as "
+            f"{', '.join(summary['activity_types'])}: a mapping of your own gives them names, "
+            "with --events-mapping (docs/mappings.md). They do not say where visits came from"
         )
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
@@ -74,20 +82,25 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
 def _missing_day_lines(missing: Mapping[str, list[str]]) -> list[str]:
     """Return a line for each source of which nothing was received on some days."""
     return [
-        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and counts nowhere "
-        "(ECOM_EMPTY_DAYS=zero counts such days as days without any)"
+        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and "
+        "counts nowhere (ECOM_EMPTY_DAYS=zero counts such days as days without any)"
         for source, days in missing.items()
     ]
 
 
 def _first_days(days: list[str]) -> str:
     more = len(days) - MISSING_SHOWN
-    return ", ".join(days[:MISSING_SHOWN]) + (f" and {counted(more, 'more day')}" if more > 0 else "")
+    return ", ".join(days[:MISSING_SHOWN]) + (
+        f" and {counted(more, 'more day')}" if more > 0 else ""
+    )
 
 
 def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     sessions = summary["sessions"]
-    of_whom = f"of {counted(sessions['visitors'], 'visitor')} in {counted(sessions['sessions'], 'session')}"
+    of_whom = (
+        f"of {counted(sessions['visitors'], 'visitor')} in "
+        f"{counted(sessions['sessions'], 'session')}"
+    )
     lines = [f"  {counted(sessions['events'], 'clean event')} {of_whom}"]
     if sessions["sessions"]:
         of_views = [
@@ -119,11 +132,15 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]) -> list[str]:
+def _retention_lines(
+    cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]
+) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
     for period, rates in cohorts.items():
-        shares = [f"{period} {cohort['period']} {formats.percent(cohort['rate'])}" for cohort in rates]
+        shares = [
+            f"{period} {cohort['period']} {formats.percent(cohort['rate'])}" for cohort in rates
+        ]
         lines += [f"  {', '.join(shares)}"] if shares else []
     if lines:
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
@@ -136,8 +153,15 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
 def _cart_line(cart: Mapping[str, Any]) -> str:
     name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
     worth = "unknown" if cart["abandoned_amount"] is None else _shown(cart["abandoned_amount"])
-    left = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {aligned_percent(cart['rate'])}, worth {worth}"
-    recovered = "" if cart["recovered"] is None else f"; {cart['recovered']:,} were paid for after the visit"
+    left = (
+        f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {aligned_percent(cart['rate'])}, worth "
+        f"{worth}"
+    )
+    recovered = (
+        ""
+        if cart["recovered"] is None
+        else f"; {cart['recovered']:,} were paid for after the visit"
+    )
     return f"  {name:15} {left}{recovered}"
 
 
@@ -157,13 +181,20 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     items = sales["items_sold"]
     amounts = [
         _named(measure, _shown(sales[measure.name]))
-        for measure in (SalesMeasures.shipped_amount, SalesMeasures.refunded_amount, SalesMeasures.average_order_value)
+        for measure in (
+            SalesMeasures.shipped_amount,
+            SalesMeasures.refunded_amount,
+            SalesMeasures.average_order_value,
+        )
     ]
     lines = [
         "",
         title,
         f"  {of_whom}, {quantity(items)} {'item' if items == 1 else 'items'} sold",
-        f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
+        (
+            f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: "
+            f"{', '.join(amounts)}"
+        ),
         *without,
     ]
     return lines + _week_lines(week)
@@ -172,7 +203,9 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
 def _changed_days(changed: Mapping[str, Any]) -> str:
     if changed["count"] == 1:
         return f" of the day that changed, {changed['from']}"
-    return f" of the {changed['count']:,} days that changed, from {changed['from']} to {changed['to']}"
+    return (
+        f" of the {changed['count']:,} days that changed, from {changed['from']} to {changed['to']}"
+    )
 
 
 def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
@@ -213,7 +246,9 @@ def _waiting_lines(waiting: list[dict[str, Any]] | None) -> list[str]:
 
 
 def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Return the lines of revenue by channel; none if there is no purchase, or if revenue is unknown."""
+    """Return the lines of revenue by channel; none if there is no purchase,
+    or if revenue is unknown.
+    """
     models = totals["models"]
     if not models or any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
         return []
@@ -237,15 +272,19 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
     if not totals["count"]:
         return []
     lines = [
-        f"  {name.replace('_', ' '):14} " + ", ".join(f"{value} {count:,}" for value, count in totals[name].items())
+        f"  {name.replace('_', ' '):14} "
+        + ", ".join(f"{value} {count:,}" for value, count in totals[name].items())
         for name in CUSTOMERS_SHOWN
     ]
     flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
-    lines.append(f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: {flawed or 'nothing'}")
+    lines.append(
+        f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: "
+        f"{flawed or 'nothing'}"
+    )
     lines += _hint(totals)
     lines += [
-        f"  {name.replace('_', ' ')} is {'other' if name == 'market_segment' else 'unknown'} for all; filled by: "
-        f"{', '.join(sources)}"
+        f"  {name.replace('_', ' ')} is {'other' if name == 'market_segment' else 'unknown'} for "
+        f"all; filled by: {', '.join(sources)}"
         for name, sources in totals["unfilled"].items()
     ]
     if by_api := totals["engagement_sources"]["api"]:
@@ -259,7 +298,8 @@ def _hint(totals: Mapping[str, Any]) -> list[str]:
     if not lacking:
         return []
     advice = (
-        "if your API does not have that, leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), and it costs no points."
+        "if your API does not have that, leave it out of a mapping (ECOM_CUSTOMER_API_MAPPING), "
+        "and it costs no points."
     )
     return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
 
@@ -269,7 +309,9 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     if not lifetime["customers"]:
         return []
     some = [
-        f"{segment['segment']} {segment['customers']:,}" for segment in lifetime["segments"] if segment["customers"]
+        f"{segment['segment']} {segment['customers']:,}"
+        for segment in lifetime["segments"]
+        if segment["customers"]
     ]
     value = lifetime["value"]
     lines = [
@@ -279,7 +321,10 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     ]
     if value["no_model_reason"]:
         return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]
-    lines.append(f"  {expected_orders(value['expected_alive'], value['expected_orders'], value['horizon_days'])}")
+    orders = expected_orders(
+        value["expected_alive"], value["expected_orders"], value["horizon_days"]
+    )
+    lines.append(f"  {orders}")
     if value["lifetime_value_amount"] is not None:
         amount = f"of {value['value_months']} months {_shown(value['lifetime_value_amount'])}"
         lines.append(f"  {_named(ValueMeasures.lifetime_value_amount, amount)}")
@@ -293,10 +338,17 @@ def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
         f"{counted(values['order_count'], 'order or refund', 'orders and refunds')}, "
         f"{values['matched_count']:,} with an event of the same amount"
     )
-    lines = ["", "Orders against purchase events", f"  {counts}; orders less events {values['difference_amount']}"]
+    lines = [
+        "",
+        "Orders against purchase events",
+        f"  {counts}; orders less events {values['difference_amount']}",
+    ]
     return [
         *lines,
-        *(f"  {cause:16} {total['count']:>6,} {total['amount']:>14}" for cause, total in values["causes"].items()),
+        *(
+            f"  {cause:16} {total['count']:>6,} {total['amount']:>14}"
+            for cause, total in values["causes"].items()
+        ),
     ]
 
 
@@ -317,17 +369,30 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += ["", "Paths through a session", *map(path_line, summary["journeys"]["top_paths"])]
     search = summary["search"]
     if search and search["searches"]:
-        terms = ", ".join(f"{term['search_term']} {term['searches']:,}" for term in search["top_terms"])
+        terms = ", ".join(
+            f"{term['search_term']} {term['searches']:,}" for term in search["top_terms"]
+        )
         clicked = formats.percent(search["click_rate"])
-        lines += ["", f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most for {terms}"]
+        lines += [
+            "",
+            (
+                f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most "
+                f"for {terms}"
+            ),
+        ]
     stock = summary["inventory"]
     if stock is None:
         return lines
     if stock["products"]:
         alerts = ", ".join(f"{name} {count:,}" for name, count in stock["alerts"].items())
-        lines += ["", f"Stock of {counted(stock['products'], 'product')} on {stock['as_of']}: {alerts}"]
+        lines += [
+            "",
+            f"Stock of {counted(stock['products'], 'product')} on {stock['as_of']}: {alerts}",
+        ]
     if stock["unreadable_lines"]:
-        unread = counted(stock["unreadable_lines"], "line of the catalogue says", "lines of the catalogue say")
+        unread = counted(
+            stock["unreadable_lines"], "line of the catalogue says", "lines of the catalogue say"
+        )
         lines.append(f"  {unread} nothing; see raw.stock")
     return lines
 
@@ -337,9 +402,13 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
     lines = ["", "Delivered"] if totals["deliveries"] else []
     for name, delivery in totals["deliveries"].items():
         outcomes = ", ".join(
-            f"{outcome.replace('_', ' ')} {n:,}" for outcome, n in sorted(delivery["outcomes"].items())
+            f"{outcome.replace('_', ' ')} {n:,}"
+            for outcome, n in sorted(delivery["outcomes"].items())
         )
-        lines.append(f"  {name:16} {delivery['due']:>9,} due, {delivery['sent']:,} sent now: {outcomes or 'none'}")
+        lines.append(
+            f"  {name:16} {delivery['due']:>9,} due, {delivery['sent']:,} sent now: "
+            f"{outcomes or 'none'}"
+        )
     if (file := totals["customers_json"]) is not None:
         lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]
     return lines
@@ -374,21 +443,35 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
 
 
 def _warning_line(check: Mapping[str, Any]) -> str:
-    return f"{check['table']} {check['name']}: {check['sentence']}" if "sentence" in check else _check_line(check)
+    return (
+        f"{check['table']} {check['name']}: {check['sentence']}"
+        if "sentence" in check
+        else _check_line(check)
+    )
 
 
 def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
-    """Return a line of events that share an id and disagree, and one for each event of the first id."""
+    """Return a line of events that share an id and disagree,
+    and one for each event of the first id.
+    """
     if not conflicts["ids"]:
         return []
     ids = "1 id is" if conflicts["ids"] == 1 else f"{conflicts['ids']:,} ids are"
     same = [
-        row for row in conflicts["examples"] if row["source_event_id"] == conflicts["examples"][0]["source_event_id"]
+        row
+        for row in conflicts["examples"]
+        if row["source_event_id"] == conflicts["examples"][0]["source_event_id"]
     ]
-    shared = f"Event ids: {ids} shared by {conflicts['events']:,} events that disagree in who, what or amount"
+    shared = (
+        f"Event ids: {ids} shared by {conflicts['events']:,} events that disagree in who, what or "
+        "amount"
+    )
     return [
         f"{shared}; all count, and ecom doctor shows who they are of",
-        *(f"  {event_text({**row, 'cart_amount': row['amount'] and Decimal(row['amount'])})}" for row in same),
+        *(
+            f"  {event_text({**row, 'cart_amount': row['amount'] and Decimal(row['amount'])})}"
+            for row in same
+        ),
     ]
 
 
@@ -396,17 +479,23 @@ def _check_line(check: Mapping[str, Any]) -> str:
     """Describe what a check found, where it has no sentence of its own, or stderr has that."""
     seen = f"Observed {plain(check.get('observed'))}, limit {plain(check.get('limit'))}"
     return (
-        f"{check['table']} {check['name']}: {check['description']} {seen}, for example {plain(check.get('examples'))}"
+        f"{check['table']} {check['name']}: {check['description']} {seen}, for example "
+        f"{plain(check.get('examples'))}"
     )
 
 
 def _quarantine_lines(
     title: str, counts: Mapping[str, Any], why: str = "", *, total: str = "", width: int = 24
 ) -> list[str]:
-    """Return the lines of quarantined rows by reason, and of duplicates; `why` follows if there are any."""
+    """Return the lines of quarantined rows by reason, and of duplicates;
+    `why` follows if there are any.
+    """
     reasons = counts["quarantined"]
     return [
-        f"{title}: {sum(reasons.values()):,}{total}; surplus copies left out: {counts['duplicates']:,}",
+        (
+            f"{title}: {sum(reasons.values()):,}{total}; surplus copies left out: "
+            f"{counts['duplicates']:,}"
+        ),
         *(f"  {reason:{width}} {count:>8,}" for reason, count in reasons.items()),
         *([f"  {why}"] if why and reasons else []),
     ]
@@ -415,8 +504,12 @@ def _quarantine_lines(
 def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     lines = []
     for key, fetch in fetched.items():
-        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(fetch["retry_counts"].items()))
-        retried = f", {sum(fetch['retry_counts'].values())} of them retries ({causes})" if causes else ""
+        causes = ", ".join(
+            f"{cause} {count}" for cause, count in sorted(fetch["retry_counts"].items())
+        )
+        retried = (
+            f", {sum(fetch['retry_counts'].values())} of them retries ({causes})" if causes else ""
+        )
         lines.append(f"Fetched for {key}: {counted(fetch['request_count'], 'request')}{retried}")
         if fetch["shortfall"] != "none":
             lines.append(f"  WARNING {key}: {fetch['shortfall']}")
@@ -434,7 +527,9 @@ def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
 
 def _where_lines(summary: Mapping[str, Any]) -> list[str]:
     written = set(summary["written"])
-    rows = ", ".join(f"{name} {count:,}" for name, count in summary["tables"].items() if name in written)
+    rows = ", ".join(
+        f"{name} {count:,}" for name, count in summary["tables"].items() if name in written
+    )
     return [
         f"Tables in {summary['warehouse']}: {rows or 'none written'}",
         *_published_lines(summary["published"]),

@@ -1,4 +1,6 @@
-"""The summary of a run as `ecom run --json` prints it: the results of each subject's `queries.py`, by JSON names."""
+"""The summary of a run as `ecom run --json` prints it:
+the results of each subject's `queries.py`, by JSON names.
+"""
 
 import json
 from collections.abc import Mapping, Sequence, Set
@@ -23,7 +25,13 @@ from ecom_assets.commerce.attribution.queries import Unit, channels_by_model
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.customers.queries import customer_records, expected_value, segment_totals
 from ecom_assets.commerce.orders.held_days import held_day_entry
-from ecom_assets.commerce.orders.queries import days_of_run, held_days, held_order_dates, rejected_orders, waiting_days
+from ecom_assets.commerce.orders.queries import (
+    days_of_run,
+    held_days,
+    held_order_dates,
+    rejected_orders,
+    waiting_days,
+)
 from ecom_assets.commerce.products.queries import stock_totals
 from ecom_assets.commerce.reconciliation.queries import difference_totals, restatements
 from ecom_assets.commerce.sales.coverage import ORDERS, PURCHASES, SalesSource
@@ -70,15 +78,28 @@ FILLED_BY: Final[dict[str, tuple[str, ...]]] = {
 
 
 def unfilled_columns(settings: Settings) -> dict[str, list[str]]:
-    """Return what would fill each column of customers that nothing fills, by the name of the column."""
+    """Return what would fill each column of customers that nothing fills,
+    by the name of the column.
+    """
     filled = {name for name, _ in mapping_of(settings).fields.mapped()}
     filled |= {EVENTS_SETTING} if has_events(settings) else set()
     filled |= {ORDERS_SETTING} if has_orders(settings) else set()
-    return {name: [*sources] for name, sources in FILLED_BY.items() if not filled.intersection(sources)}
+    return {
+        name: [*sources] for name, sources in FILLED_BY.items() if not filled.intersection(sources)
+    }
 
 
 FETCHED: Final = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
-DELIVERED: Final = ("due", "sent", "delivered", "rejected", "retried", "pending", "changed_after_delivery", "bytes")
+DELIVERED: Final = (
+    "due",
+    "sent",
+    "delivered",
+    "rejected",
+    "retried",
+    "pending",
+    "changed_after_delivery",
+    "bytes",
+)
 TOP_PATHS: Final = 5
 TOP_TERMS: Final = 3
 CUSTOMER_COLUMNS: Final = {
@@ -88,17 +109,29 @@ CUSTOMER_COLUMNS: Final = {
     "engagement_sources": "engagement_source",
 }
 WEEK_COLUMNS: Final = {
-    "new": "new_revenue_amount", "returning": "returning_revenue_amount", "refunded": "refunded_amount"
-}  # fmt: skip
+    "new": "new_revenue_amount",
+    "returning": "returning_revenue_amount",
+    "refunded": "refunded_amount",
+}
 COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "events": (
-        "sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined",
-        "duplicates", "id_conflicts", "reconciliation",
+        "sessions",
+        "funnel",
+        "funnels",
+        "cohorts",
+        "carts",
+        "channels",
+        "journeys",
+        "search",
+        "quarantined",
+        "duplicates",
+        "id_conflicts",
+        "reconciliation",
     ),
     "orders": ("retention", "reconciliation"),
     "customers": ("customers",),
     "stock": ("inventory",),
-}  # fmt: skip
+}
 """The parts of the summary that are null if a source is missing."""
 OF_EVENTS: Final = ("sessions", "funnel", "funnels", "journeys", "search")
 """The parts of the summary that are counted from events of its period only."""
@@ -119,10 +152,14 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
             advice = _funnel_advice(engine, settings, summary["funnel"])
-        typer.echo(json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
+        typer.echo(
+            json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary))
+        )
         if advice:
             typer.echo(advice, err=True)
-    elif as_json:  # what prevented its start, such as another run, also prevents reading the warehouse
+    elif (
+        as_json
+    ):  # what prevented its start, such as another run, also prevents reading the warehouse
         typer.echo(json_text(_ended(outcome)))
     for warning in outcome.warnings:
         typer.echo(f"ecom: warning: {warning.complaint}", err=True)
@@ -131,14 +168,18 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
 
 
 def _funnel_advice(engine: Engine, settings: Settings, funnel: Mapping[str, Any] | None) -> str:
-    """Return which steps of the default funnel the events do not have; empty if it has all, or counts."""
+    """Return which steps of the default funnel the events do not have;
+    empty if it has all, or counts.
+    """
     if funnel is None or settings.funnels is not None:
         return ""
     chosen = chosen_steps(settings)
     if chosen and any(funnel.values()):
         return ""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
-    types = {row["event_type"] for row in reading.state(reading.events().select("event_type").distinct())}
+    types = {
+        row["event_type"] for row in reading.state(reading.events().select("event_type").distinct())
+    }
     steps = chosen or FIVE_STEPS
     there = [step for step in steps if step in types]
     if not types or len(there) == len(steps):
@@ -146,7 +187,10 @@ def _funnel_advice(engine: Engine, settings: Settings, funnel: Mapping[str, Any]
     others = sorted(types - {*steps, *STANDARD_TYPES})
     missing = ", ".join(_missing_step(step, others) for step in steps if step not in types)
     if len(there) < 2:  # noqa: PLR2004 (a funnel leads from a step to another)
-        return f"There is no funnel: these events have no {missing}. A mapping gives types their names (event_types)."
+        return (
+            f"There is no funnel: these events have no {missing}. A mapping gives types their "
+            "names (event_types)."
+        )
     if not chosen:
         return (
             f"The funnel has the steps {', '.join(there)}, as these events have no {missing}. "
@@ -181,13 +225,17 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
-        "provisional_from": _text(unfinished_day_of_sources(known_period, reading.timezone, now_utc())),
+        "provisional_from": _text(
+            unfinished_day_of_sources(known_period, reading.timezone, now_utc())
+        ),
         "missing_days": _missing_days(reading, period),
         "activity_types": activity_types(engine) if has_report(settings) else [],
         **_behaviour(reading, period),
         "sales": sales,
         "retention": _customer_week(reading, period),
-        "channels": _channels(reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None),
+        "channels": _channels(
+            reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None
+        ),
         "customers": _customers(reading, period, settings),
         "segments": _segments(reading, source, has_money=has_money),
         "reconciliation": _differences(reading, period),
@@ -213,15 +261,18 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         for name, why in unknown.items()
         if why["reason"] == NOT_COMPUTED and not is_accounted_for(engine, period, name)
     }
-    summary = _without_promises(_without_unknown(summary, unknown.keys(), unaccounted, source), settings)
+    summary = _without_promises(
+        _without_unknown(summary, unknown.keys(), unaccounted, source), settings
+    )
     return {**summary, **nulls, "unknown": unknown, "missing": missing}
 
 
 def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the summary without what activities of an order report do not say: bounces, pages, and channels.
+    """Return the summary without what activities of an order report do not say: bounces,
+    pages, and channels.
 
-    They have no page address and no referrer, so that every visit would be Direct; and no views, unless a mapping names
-    some, so that every visit would be a bounce.
+    They have no page address and no referrer, so that every visit would be Direct; and no views,
+    unless a mapping names some, so that every visit would be a bounce.
     """
     if not summary["activity_types"]:
         return summary
@@ -234,7 +285,8 @@ def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, 
 def _without_unknown(
     summary: dict[str, Any], unknown: Set[str], unaccounted: Set[str], source: SalesSource | None
 ) -> dict[str, Any]:
-    """Return the summary with null for what is counted from sources of which nothing is known in its period.
+    """Return the summary with null for what is counted from sources of which
+    nothing is known in its period.
 
     Of those in `unaccounted`, refused rows and copies are not counted either.
     """
@@ -252,9 +304,15 @@ def _without_unknown(
 
 
 def _conflicts(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the events of a period that share an id and disagree: their numbers, and the first without its person."""
+    """Return the events of a period that share an id and disagree: their numbers,
+    and the first without its person.
+    """
     counts = conflict_counts(reading, period)
-    rows = conflicts(reading, period, Page(EXAMPLES), may_see_people=False)["conflicts"] if counts["id_count"] else []
+    rows = (
+        conflicts(reading, period, Page(EXAMPLES), may_see_people=False)["conflicts"]
+        if counts["id_count"]
+        else []
+    )
     names = ("source_event_id", "event_id", "event_type", "sent_by")
     examples = [
         {
@@ -274,16 +332,26 @@ def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
 
 
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
-    """Return the days of the period of which nothing was received, by source, where there are any."""
-    days_by_source = {name: days.within(period.start_date, period.end_date) for name, days in reading.known.items()}
-    return {name: [str(day) for day in days.missing] for name, days in sorted(days_by_source.items()) if days.missing}
+    """Return the days of the period of which nothing was received, by source,
+    where there are any.
+    """
+    days_by_source = {
+        name: days.within(period.start_date, period.end_date)
+        for name, days in reading.known.items()
+    }
+    return {
+        name: [str(day) for day in days.missing]
+        for name, days in sorted(days_by_source.items())
+        if days.missing
+    }
 
 
 def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:
     funnels = daily_funnels(reading, period)
     return {
         "sessions": sessions_of(reading, period),
-        "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
+        "funnel": funnels.get(DEFAULT_NAME)
+        or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
         "funnels": funnels,
         "cohorts": retention_totals(reading),
         "carts": [_cart(row, reading.currency) for row in final_carts(reading, period)],
@@ -303,17 +371,24 @@ def _cart(row: Row, currency: str) -> dict[str, Any]:
 
 
 def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) -> dict[str, Any]:
-    """Return the sales of all days that a run changed; sales from purchase events have no quarantined or held lines.
+    """Return the sales of all days that a run changed; sales from purchase events have no
+    quarantined or held lines.
 
-    Orders change the days on which they were placed, which may lie before those on which they arrived, `days`. In
-    `changed_days` are the first and the last of all, and their number.
-    `held_days` are all arrival days that are held, in or outside the period. `held_order_days` are the days of the
-    period on which held lines were ordered. `waiting_lines` are all lines that wait until the rest of their day is
-    loaded, by both of their days.
+    Orders change the days on which they were placed, which may lie before those on which they
+    arrived, `days`. In `changed_days` are the first and the last of all, and their number.
+    `held_days` are all arrival days that are held, in or outside the period. `held_order_days` are
+    the days of the period on which held lines were ordered. `waiting_lines` are all lines that wait
+    until the rest of their day is loaded, by both of their days.
     """
     changed = days_of_run(reading, days) if source == ORDERS else days
-    sold = sales_of_days(reading, changed) if changed != days else sales_totals(reading, period, source)
-    amounts = [name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"]
+    sold = (
+        sales_of_days(reading, changed)
+        if changed != days
+        else sales_totals(reading, period, source)
+    )
+    amounts = [
+        name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"
+    ]
     lines: dict[str, Any] = dict.fromkeys(LINES)
     if source == ORDERS:
         lines = {
@@ -324,7 +399,11 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
         }
     return {
         "source": source,
-        "changed_days": {"from": str(changed.first), "to": str(changed.dates[-1]), "count": len(changed.dates)},
+        "changed_days": {
+            "from": str(changed.first),
+            "to": str(changed.dates[-1]),
+            "count": len(changed.dates),
+        },
         "orders": sold["order_count"],
         "customers": sold["customer_count"],
         "items_sold": sold["sold_item_count"],
@@ -364,7 +443,9 @@ def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) 
             {
                 "channel": row["channel"],
                 "credit": float(row["credit"]),
-                "revenue_amount": _money(row["revenue_amount"], reading.currency) if has_money else None,
+                "revenue_amount": _money(row["revenue_amount"], reading.currency)
+                if has_money
+                else None,
             }
             for row in rows
         ]
@@ -381,33 +462,55 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
         **{name: result[column] for name, column in CUSTOMER_COLUMNS.items()},
         **{
             name: result[name]
-            for name in ("mean_data_quality_score", "flawed_fields", "received", "quarantined", "duplicates")
+            for name in (
+                "mean_data_quality_score",
+                "flawed_fields",
+                "received",
+                "quarantined",
+                "duplicates",
+            )
         },
         "unfilled": unfilled_columns(settings),
     }
 
 
-def _segments(reading: Reading, source: SalesSource | None, *, has_money: bool) -> dict[str, Any] | None:
-    """Return customers by segment, and their expected value; None if there is no customer and no source of sales."""
+def _segments(
+    reading: Reading, source: SalesSource | None, *, has_money: bool
+) -> dict[str, Any] | None:
+    """Return customers by segment, and their expected value;
+    None if there is no customer and no source of sales.
+    """
     result = segment_totals(
-        reading.table(CustomerSegments), reading.state, has_money=has_money, currency=reading.currency
+        reading.table(CustomerSegments),
+        reading.state,
+        has_money=has_money,
+        currency=reading.currency,
     )
     if not result["customers"] and source is None:
         return None
     value = expected_value(reading)
     amount = _money(value["lifetime_value_amount"], reading.currency)
-    return {**result, "value": value | {"as_of_date": _text(value["as_of_date"]), "lifetime_value_amount": amount}}
+    return {
+        **result,
+        "value": value
+        | {"as_of_date": _text(value["as_of_date"]), "lifetime_value_amount": amount},
+    }
 
 
 def _differences(reading: Reading, period: Period) -> dict[str, Any]:
     result = difference_totals(reading, period)
     causes = result.pop("causes")
     numbers = {
-        name: _money(number or 0, reading.currency) if name.endswith("_amount") else int(number or 0)
+        name: _money(number or 0, reading.currency)
+        if name.endswith("_amount")
+        else int(number or 0)
         for name, number in result.items()
     }
     by_cause = {
-        cause: {"count": int(total["count"]), "amount": _money(total["amount"] or 0, reading.currency)}
+        cause: {
+            "count": int(total["count"]),
+            "amount": _money(total["amount"] or 0, reading.currency),
+        }
         for cause, total in causes.items()
     }
     return {**numbers, "causes": by_cause}
@@ -447,7 +550,11 @@ def _searches(reading: Reading, period: Period) -> dict[str, Any]:
         }
         for term in top["searches"]
     ]
-    return {"searches": totals["search_count"], "click_rate": totals["click_rate"], "top_terms": terms}
+    return {
+        "searches": totals["search_count"],
+        "click_rate": totals["click_rate"],
+        "top_terms": terms,
+    }
 
 
 def _inventory(reading: Reading) -> dict[str, Any]:
@@ -483,12 +590,18 @@ def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
             for name, delivery in sorted(delivered.items())
             if "outcomes" in delivery
         },
-        "customers_json": _file(delivered["customers_json"]) if "customers_json" in delivered else None,
+        "customers_json": _file(delivered["customers_json"])
+        if "customers_json" in delivered
+        else None,
     }
 
 
 def _file(written: dict[str, Any]) -> dict[str, Any]:
-    return {"path": str(written["path"]), "customers": int(written["row_count"]), "bytes": int(written["bytes"])}
+    return {
+        "path": str(written["path"]),
+        "customers": int(written["row_count"]),
+        "bytes": int(written["bytes"]),
+    }
 
 
 def _money(amount: Decimal | int | None, currency: str) -> str | None:

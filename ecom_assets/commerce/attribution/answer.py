@@ -19,7 +19,12 @@ from ecom_assets.behaviour.sessions.sessions import UNIT, is_inside, session_eve
 from ecom_assets.commerce.attribution import credit
 from ecom_assets.commerce.attribution.contracts import Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule
-from ecom_assets.commerce.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
+from ecom_assets.commerce.attribution.markov import (
+    removal_effect_rows,
+    removal_effects,
+    step_spans,
+    steps_on,
+)
 from ecom_assets.commerce.attribution.question import AttributionQuestion
 from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES, NO_CHANNELS
 from ecom_assets.commerce.attribution.touches import (
@@ -43,12 +48,18 @@ NO_PURCHASES = "There is no purchase to give credit for."
 class CreditedChannel(BaseModel):
     """A channel, and what it is credited with."""
 
-    channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
+    channel: str = Field(
+        description="Its name; (none) of purchases without a visit", examples=["Email"]
+    )
     credit: float = number("Purchases", "decimal", "Purchases that it is credited with")
     revenue: float | None = number(
-        "Revenue", "decimal", "What they brought, less refunds; null where no purchase of the data has an amount"
+        "Revenue",
+        "decimal",
+        "What they brought, less refunds; null where no purchase of the data has an amount",
     )
-    removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
+    removal_effect: float | None = Field(
+        None, description="With markov: share of conversions lost without it"
+    )
 
 
 class AttributionAnswer(QuestionAnswer):
@@ -65,7 +76,9 @@ ChannelsOf = Callable[[EventSource], ChannelRule]
 
 
 def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, AttributionAnswer]:
-    """Return the question of attribution to the channels that a rule makes for the source of a shop's events."""
+    """Return the question of attribution to the channels that a rule makes for the
+    source of a shop's events.
+    """
     return Kind(
         "attribution",
         AttributionQuestion,
@@ -76,8 +89,11 @@ def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, Attribu
     )
 
 
-def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: ChannelsOf) -> dict[str, Any]:
-    """Return each channel with the purchases and the revenue that it is credited with, most credit first.
+def compute(
+    question: AttributionQuestion, data: QuestionData, *, channels_of: ChannelsOf
+) -> dict[str, Any]:
+    """Return each channel with the purchases and the revenue that it is credited with,
+    most credit first.
 
     Raises:
         DefinitionError: The session rule needs session ids that the events do not have.
@@ -88,7 +104,9 @@ def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: C
     if stored:
         result = _prepare_stored(con, data.events, stored, data.days)
     else:
-        result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
+        result = _prepare(
+            con, meeting(data.events, question.where), channels, question.cut_by, data.days
+        )
     bought = rows_between(result.bought, "converted_date", data.days)
     conversions = count_of(bought.filter(~bought.is_refund))
     has_money = count_of(result.bought.filter(result.bought.revenue_amount.notnull())) > 0
@@ -102,12 +120,17 @@ def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: C
             row if has_money else row | {"revenue": None}
             for row in (_credit(con, result, question.model, question.rule) if conversions else [])
         ],
-        "notes": ([] if conversions else [NO_PURCHASES]) + (why_none if channels.has_addresses else [NO_CHANNELS]),
+        "notes": ([] if conversions else [NO_PURCHASES])
+        + (why_none if channels.has_addresses else [NO_CHANNELS]),
     }
 
 
-def _stored(question: AttributionQuestion, data: QuestionData, channels: ChannelRule) -> StoredTables | None:
-    """Return the stored sessions and touches of the same events; None if their channels are by other lists of sites."""
+def _stored(
+    question: AttributionQuestion, data: QuestionData, channels: ChannelRule
+) -> StoredTables | None:
+    """Return the stored sessions and touches of the same events;
+    None if their channels are by other lists of sites.
+    """
     if data.segment or question.where != EVERYTHING:
         return None
     stored = data.opened.stored(str(question.session_rule))
@@ -120,7 +143,8 @@ RUN = (*UNIT, "fragment_started_at")
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Purchases, touches, the last day and the days before it, whether any session has a known source, and the ends.
+    """Purchases, touches, the last day and the days before it,
+    whether any session has a known source, and the ends.
 
     `ends` are the days to give credit on.
     """
@@ -133,7 +157,9 @@ class _Prepared:
     ends: Ends
 
 
-def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends) -> _Prepared:
+def _prepare(
+    con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends
+) -> _Prepared:
     """Return what credit is computed from; sessions that started after the last day are ignored."""
     placed = session_events(clean, cut_by, by_day=False)
     started = placed.event_date.min().over(ibis.window(group_by=RUN))
@@ -154,7 +180,9 @@ def _last_day(column: ir.DateColumn) -> tuple[Days, int]:
     (row,) = rows_of(column.as_table().agg(first=column.min(), last=column.max()))
     if row["last"] is None:
         return Days(()), 0
-    return Days((row["last"],)), 1 << max((row["last"] - row["first"]).days, LEAST_DAYS).bit_length()
+    return Days((row["last"],)), 1 << max(
+        (row["last"] - row["first"]).days, LEAST_DAYS
+    ).bit_length()
 
 
 def _has_lists(touched: ir.Table, channels: ChannelRule) -> bool:
@@ -162,8 +190,12 @@ def _has_lists(touched: ir.Table, channels: ChannelRule) -> bool:
     return count_of(touched.filter(touched.source_lists_version != channels.lists.version)) == 0
 
 
-def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
-    """Return the same from stored sessions; a purchase is of the day on which its session started."""
+def _prepare_stored(
+    con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends
+) -> _Prepared:
+    """Return the same from stored sessions;
+    a purchase is of the day on which its session started.
+    """
     started = rows_between(stored.table(Sessions), "started_date", (None, ends[1]))
     started = started.select(*UNIT, "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
@@ -186,7 +218,9 @@ def _sessions(placed: ir.Table) -> ir.Table:
     return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
 
 
-def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
+def _credit(
+    con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule
+) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
@@ -195,29 +229,48 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     if model == "markov":
         return _by_markov(con, walked, result, rule)
     rows = rows_of(credit.shared(walked, rule, models, ("channel",)))
-    return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"money_{model}"]), {}) for row in rows)
+    return _channel_rows(
+        (row["channel"], int(row[f"credit_{model}"]), int(row[f"money_{model}"]), {})
+        for row in rows
+    )
 
 
-def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
+def _by_markov(
+    con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule
+) -> list[dict[str, Any]]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
     keep = partial(portable.stored, con, "unconverted")
-    spans = portable.stored(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
-    counts = {(row["here"], row["there"]): int(row["step_count"]) for row in rows_of(steps_on(spans, last))}
+    spans = portable.stored(
+        con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep)
+    )
+    counts = {
+        (row["here"], row["there"]): int(row["step_count"])
+        for row in rows_of(steps_on(spans, last))
+    }
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
     portable.stored(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.filter(walked.place == 1)
     totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
-        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_money=whole.money.sum().cast("int64")
+        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"),
+        total_money=whole.money.sum().cast("int64"),
     )
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = rows_of(credit.by_removal_effects(totals, con.table("effects")))
-    return _channel_rows((r["channel"], int(r["credit"]), int(r["money"]), effects.get(r["channel"], {})) for r in rows)
+    return _channel_rows(
+        (r["channel"], int(r["credit"]), int(r["money"]), effects.get(r["channel"], {}))
+        for r in rows
+    )
 
 
 def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     shown = [
-        {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": money / credit.MONEY_PARTS, **more}
+        {
+            "channel": channel,
+            "credit": units / credit.UNITS_OF_ONE,
+            "revenue": money / credit.MONEY_PARTS,
+            **more,
+        }
         for channel, units, money, more in rows
         if units or money
     ]

@@ -27,8 +27,12 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 
 
-@table_asset(contracts.SessionSources, follows="visitors", events=CleanEvents, session_events=SessionEvents)
-def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
+@table_asset(
+    contracts.SessionSources, follows="visitors", events=CleanEvents, session_events=SessionEvents
+)
+def session_sources(
+    events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule
+) -> ir.Table:
     """Return the source of each visit of the day."""
     return compute.session_sources(events, session_events, channel_rule)
 
@@ -40,7 +44,9 @@ def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: Ch
     session_sources=Reads(contracts.SessionSources, whole=True),
     invalidated_by=days_of_changed_sessions,
 )
-def touches(sessions: ir.Table, session_sources: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
+def touches(
+    sessions: ir.Table, session_sources: ir.Table, channel_rule: ChannelRule, days: Days
+) -> ir.Table:
     """Return each session with its channel."""
     return compute.touches(sessions, session_sources, channel_rule, days)
 
@@ -64,7 +70,9 @@ EVERY_CONVERSION = Reads(Conversions, whole=True)
 EVERY_TOUCH = Reads(Touches, whole=True)
 
 
-@invalidation(conversions=Conversions, session_days=SessionDays, changed_order_days=ChangedOrderDays)
+@invalidation(
+    conversions=Conversions, session_days=SessionDays, changed_order_days=ChangedOrderDays
+)
 def days_of_changed_attribution(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     conversions: ir.Table,
     session_days: ir.Table,
@@ -88,7 +96,9 @@ def days_of_changed_attribution(  # noqa: PLR0913, PLR0917 (each is a table or a
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Solve the Markov chain of each day; the engine counts its transitions, and Python solves the few equations."""
+    """Solve the Markov chain of each day; the engine counts its transitions,
+    and Python solves the few equations.
+    """
     spans = markov.step_spans(conversions, touches, attribution_rule, days)
     counted = markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
     con = connect()
@@ -109,12 +119,19 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[markov.Chain]:
 
 @invalidation(conversions=Conversions, conversion_credit=contracts.ConversionCredit)
 def days_of_another_rule(
-    conversions: ir.Table, conversion_credit: ir.Table, attribution_rule: AttributionRule, days: Days
+    conversions: ir.Table,
+    conversion_credit: ir.Table,
+    attribution_rule: AttributionRule,
+    days: Days,
 ) -> ir.Table:
     """Return the days with conversions of which none has credit by the rule of now."""
     current = conversion_credit.definition_hash == attribution_rule.definition_hash
     credited = conversion_credit.filter(current, days.contain(conversion_credit.converted_date))
-    converted = conversions.filter(days.contain(conversions.converted_date)).select(day="converted_date").distinct()
+    converted = (
+        conversions.filter(days.contain(conversions.converted_date))
+        .select(day="converted_date")
+        .distinct()
+    )
     return converted.anti_join(credited, converted.day == credited.converted_date)
 
 
@@ -139,7 +156,9 @@ def conversion_credit(
     channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
     invalidated_by=days_of_changed_attribution,
 )
-def channel_attribution(conversion_credit: ir.Table, channel_removal_effects: ir.Table, days: Days) -> ir.Table:
+def channel_attribution(
+    conversion_credit: ir.Table, channel_removal_effects: ir.Table, days: Days
+) -> ir.Table:
     """Credit the channels under every model."""
     of_days = conversion_credit.filter(days.contain(conversion_credit.converted_date))
     return credit.channel_attribution(of_days, channel_removal_effects)

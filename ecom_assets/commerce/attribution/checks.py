@@ -1,4 +1,6 @@
-"""Checks of attribution: every visit is a touch, and the credit of all channels adds up to the conversions."""
+"""Checks of attribution: every visit is a touch,
+and the credit of all channels adds up to the conversions.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -26,7 +28,9 @@ def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Ta
     """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
     visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
-    sides = union_all(visits.select("started_date", side=1), touches.select("started_date", side=-1))
+    sides = union_all(
+        visits.select("started_date", side=1), touches.select("started_date", side=-1)
+    )
     per_day = sides.group_by("started_date").agg(residue=sides.side.sum())
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
@@ -35,27 +39,40 @@ def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Ta
 def conversions_are_purchases_and_orders(
     days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
 ) -> BrokenRows:
-    """Per day, the revenue of conversions equals that of purchase and refund events, and of the order lines."""
+    """Per day, the revenue of conversions equals that of purchase and refund events,
+    and of the order lines.
+    """
     events = events.filter(events.event_type.isin(["purchase", "refund"]))
     paid = events.cart_amount.fill_null(0).cast(MONEY)
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
     sides = (
-        _side(events, events.event_date, "purchase", (events.event_type == "refund").ifelse(-paid, paid)),
+        _side(
+            events,
+            events.event_date,
+            "purchase",
+            (events.event_type == "refund").ifelse(-paid, paid),
+        ),
         _side(lines, lines.order_date, "order", signed),
-        _side(conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount),
+        _side(
+            conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount
+        ),
     )
     rows = of_days(union_all(*sides), "day", days)
     sums = rows.group_by("day", "unit").agg(residue=rows.money.sum().cast(MONEY))
     return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
-def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue) -> ir.Table:
+def _side(
+    rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue
+) -> ir.Table:
     unit_value = ibis.literal(unit) if isinstance(unit, str) else unit
     return rows.select(day=day, unit=unit_value, money=money.cast(MONEY))
 
 
 @check(ChannelAttribution, reads=(Conversions, ChannelAttribution))
-def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> BrokenRows:
+def credit_adds_up_to_conversions(
+    days: Days | None, conversions: ir.Table, credited: ir.Table
+) -> BrokenRows:
     """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
     models = union_all(*(ibis.literal(model).name("model").as_table() for model in MODELS))
     due = of_days(conversions, "converted_date", days).cross_join(models)
@@ -76,12 +93,21 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
 
 
 @check(ConversionCredit, reads=(Conversions, ConversionCredit))
-def channels_add_up_to_the_conversion(days: Days | None, conversions: ir.Table, credited: ir.Table) -> BrokenRows:
-    """Of each conversion and model, the parts of all channels add up to the conversion and its revenue, exactly."""
-    bought, parts = of_days(conversions, "converted_date", days), of_days(credited, "converted_date", days)
+def channels_add_up_to_the_conversion(
+    days: Days | None, conversions: ir.Table, credited: ir.Table
+) -> BrokenRows:
+    """Of each conversion and model,
+    the parts of all channels add up to the conversion and its revenue, exactly.
+    """
+    bought, parts = (
+        of_days(conversions, "converted_date", days),
+        of_days(credited, "converted_date", days),
+    )
     names = [f"{model}_{part}" for model in SHARING for part in ("credit", "revenue_amount")]
     sums = parts.group_by(*Conversions.key).agg(**{name: parts[name].sum() for name in names})
-    joined = bought.left_join(sums, list(Conversions.key)).select(bought, *(sums[name] for name in names))
+    joined = bought.left_join(sums, list(Conversions.key)).select(
+        bought, *(sums[name] for name in names)
+    )
     whole, revenue = joined.is_refund.ifelse(0, 1), joined.revenue_amount.fill_null(0)
     differs = (joined[name] != (whole if name.endswith("credit") else revenue) for name in names)
     missing_is_wrong = ibis.or_(*differs).fill_null(ibis.literal(value=True))

@@ -1,8 +1,20 @@
-"""Contracts of attribution: session sources, touches, conversions, removal effects, and the credit of channels."""
+"""Contracts of attribution: session sources, touches, conversions, removal effects,
+and the credit of channels.
+"""
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.core.tables.contract import Column, Table, amount, count, day, flag, instant, rate, text
+from ecom_assets.core.tables.contract import (
+    Column,
+    Table,
+    amount,
+    count,
+    day,
+    flag,
+    instant,
+    rate,
+    text,
+)
 
 DIRECT_CHANNEL = "Direct"
 UNKNOWN_CHANNEL = "(unknown)"
@@ -30,7 +42,9 @@ CHANNELS = (
     "Unassigned",
     UNKNOWN_CHANNEL,
 )
-"""GA4's default channel group in the order of its rules; AI Assistant, ours and off by default; and not known."""
+"""GA4's default channel group in the order of its rules; AI Assistant,
+ours and off by default; and not known.
+"""
 WITHOUT_SOURCE = (DIRECT_CHANNEL, UNKNOWN_CHANNEL)
 """The channels of visits without a source."""
 NO_CHANNEL = "(none)"
@@ -56,14 +70,16 @@ class _Sourced(Table, abstract=True):
 
     visitor_id = text("Who", pii=True)
     source = text(
-        "GA4's source: from the page's parameters, else the referrer's engine or host, else `(direct)`; "
-        "`(unknown)` as for the channel"
+        "GA4's source: from the page's parameters, else the referrer's engine or host, else "
+        "`(direct)`; `(unknown)` as for the channel"
     )
     medium = text(
         "GA4's medium: from the page's parameters, else organic or referral, else `(none)`; "
         "`(unknown)` as for the channel"
     )
-    campaign = text("GA4's campaign, in lower case; `(not set)` without one, `(unknown)` as for the channel")
+    campaign = text(
+        "GA4's campaign, in lower case; `(not set)` without one, `(unknown)` as for the channel"
+    )
     channel = text(
         "GA4's default channel group; `(unknown)` where events cannot say where a visit came from, "
         "as an order report's activities",
@@ -73,20 +89,28 @@ class _Sourced(Table, abstract=True):
 
 
 class SessionSources(_Sourced):
-    """One row per visit and day with an event that shows where the visitor came from: the first such event."""
+    """One row per visit and day with an event that shows where the visitor came from:
+    the first such event.
+    """
 
     key = ("event_date", "visitor_id", "session_device_id", "fragment_started_at")
     day_column = "event_date"
 
     event_date = day("The day")
-    session_device_id = text("The device, or source session in its place, as in mart.session_events", pii=True)
-    fragment_started_at = instant("Start of the run of events, cut at midnight, as in mart.session_events")
+    session_device_id = text(
+        "The device, or source session in its place, as in mart.session_events", pii=True
+    )
+    fragment_started_at = instant(
+        "Start of the run of events, cut at midnight, as in mart.session_events"
+    )
     event_at = instant("When the event happened")
     event_id = text("The event")
 
 
 class Touches(_Sourced):
-    """One row per session in which more happened than refunds, with the channel that its first sourced event gives."""
+    """One row per session in which more happened than refunds,
+    with the channel that its first sourced event gives.
+    """
 
     key = ("session_id",)
     day_column = "started_date"
@@ -100,21 +124,28 @@ class Touches(_Sourced):
 class SessionColumns(Table, abstract=True):
     """What questions about events may name of the session that an event is in."""
 
-    channel = text("GA4's default channel group of the session", "Channel of the session", one_of=CHANNELS)
+    channel = text(
+        "GA4's default channel group of the session", "Channel of the session", one_of=CHANNELS
+    )
     source = text("GA4's source of the session", "Source of the session")
     medium = text("GA4's medium of the session", "Medium of the session")
     campaign = text("GA4's campaign of the session, in lower case", "Campaign of the session")
     first_channel = text(
-        "Channel of the visitor's first session in all data", "Channel of the visitor's first session", one_of=CHANNELS
+        "Channel of the visitor's first session in all data",
+        "Channel of the visitor's first session",
+        one_of=CHANNELS,
     )
     visitor_type = text(
-        "`new` in the visitor's first session in all data, `returning` in later ones", "New or returning visitor",
+        "`new` in the visitor's first session in all data, `returning` in later ones",
+        "New or returning visitor",
         one_of=("new", "returning"),
-    )  # fmt: skip
+    )
 
 
 class _OfConversion(Table, abstract=True):
-    """What credit is given for: a purchase or refund event, or an order or refund of order lines."""
+    """What credit is given for: a purchase or refund event,
+    or an order or refund of order lines.
+    """
 
     layer = "mart"
     day_column = "converted_date"
@@ -123,47 +154,68 @@ class _OfConversion(Table, abstract=True):
     unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
     conversion_id = text("The event, or the order", pii=True)
     visitor_id = text("Who; the customer of an order", pii=True)
-    is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
+    is_refund = flag(
+        "Whether money was paid back; such a row takes back revenue, and no conversion"
+    )
 
 
 class Conversions(_OfConversion):
-    """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
+    """One row per purchase or refund event, and per order or refund of order lines:
+    what credit is given for.
+    """
 
     key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
 
     converted_at = instant("When")
-    revenue_amount = amount("What was paid; negative for a refund, null where an event has no amount", nullable=True)
+    revenue_amount = amount(
+        "What was paid; negative for a refund, null where an event has no amount", nullable=True
+    )
 
 
 def _credited(how: str) -> tuple[Column, Column]:
     """Return the columns of a channel's part of a conversion, and of its revenue, by a model."""
     part = Column(
-        "decimal(18, 9)", f"Its part of the conversion {how}; 0 of a refund", "conversions", at_least=0, at_most=1
+        "decimal(18, 9)",
+        f"Its part of the conversion {how}; 0 of a refund",
+        "conversions",
+        at_least=0,
+        at_most=1,
     )
     return part, amount(f"Its part of the revenue {how}; negative of a refund")
 
 
 class ConversionCredit(_OfConversion):
-    """One row per conversion or refund and channel of its touches: what each model that shares touches gives it."""
+    """One row per conversion or refund and channel of its touches:
+    what each model that shares touches gives it.
+    """
 
     key = (*Conversions.key, "channel")
 
-    channel = text("The channel; `(none)` for a conversion without a touch", one_of=(*CHANNELS, NO_CHANNEL))
+    channel = text(
+        "The channel; `(none)` for a conversion without a touch", one_of=(*CHANNELS, NO_CHANNEL)
+    )
     bought_date = day(
-        "The day of the purchase, also of a refund; null of a refund whose purchase is not known", nullable=True
+        "The day of the purchase, also of a refund; null of a refund whose purchase is not known",
+        nullable=True,
     )
     first_credit, first_revenue_amount = _credited("if the first touch gets all")
     last_credit, last_revenue_amount = _credited("if the last touch gets all")
-    last_non_direct_credit, last_non_direct_revenue_amount = _credited("if the last touch that is not direct gets all")
+    last_non_direct_credit, last_non_direct_revenue_amount = _credited(
+        "if the last touch that is not direct gets all"
+    )
     linear_credit, linear_revenue_amount = _credited("if all touches get the same")
-    position_credit, position_revenue_amount = _credited("if the first and the last touch get 40 % each")
+    position_credit, position_revenue_amount = _credited(
+        "if the first and the last touch get 40 % each"
+    )
     j_credit, j_revenue_amount = _credited("if the first touch gets 20 % and the last 60 %")
     time_decay_credit, time_decay_revenue_amount = _credited("if later touches get more")
     definition_hash = text("Which rule of attribution the row follows; it differs if the rule does")
 
 
 class ChannelRemovalEffects(Table):
-    """One row per day, unit and channel: how many conversions would be lost without the channel, by a Markov chain."""
+    """One row per day, unit and channel: how many conversions would be lost without the channel,
+    by a Markov chain.
+    """
 
     layer = "mart"
     key = ("converted_date", "unit", "channel")
@@ -174,13 +226,19 @@ class ChannelRemovalEffects(Table):
     channel = text("The channel", one_of=CHANNELS)
     removal_effect_rate = rate("Share of conversions that would be lost without it")
     credit_share = Column(
-        "decimal(18, 9)", "Its part of all channels' effects; adds up to 1 exactly", "share", at_least=0, at_most=1
+        "decimal(18, 9)",
+        "Its part of all channels' effects; adds up to 1 exactly",
+        "share",
+        at_least=0,
+        at_most=1,
     )
     rank_number = count("Its place by that share, from 1", unit="place")
 
 
 class ChannelAttribution(Table):
-    """One row per day of conversion, unit, model and channel that the model credits with any of that day."""
+    """One row per day of conversion, unit,
+    model and channel that the model credits with any of that day.
+    """
 
     layer = "mart"
     key = ("converted_date", "unit", "model", "channel")
@@ -203,15 +261,16 @@ class ChannelAttribution(Table):
         at_least=0,
     )
     revenue_amount = amount(
-        "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
-        "without an amount adds nothing",
+        "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to "
+        "which a conversion without an amount adds nothing",
         "Revenue",
         example="6938.00",
     )
 
 
 class FirstTouches(Table):
-    """One row per visitor and day: the first event of the day, with the data that show how they came.
+    """One row per visitor and day: the first event of the day,
+    with the data that show how they came.
 
     None of events that cannot say it, as an order report's activities.
     """
@@ -228,7 +287,8 @@ class FirstTouches(Table):
     referrer_url = text("The page that led there", nullable=True)
     user_agent = text("The browser's or app's description of itself", nullable=True, pii=True)
     acquisition_channel = text(
-        "By campaign, referrer and browser of that event", one_of=("website", "mobile_app", "email_campaign")
+        "By campaign, referrer and browser of that event",
+        one_of=("website", "mobile_app", "email_campaign"),
     )
     default_channel_group = text("GA4's channel of that event, Direct where it has no source")
     source_lists_version = text("Version of the lists of sites that gave it")

@@ -1,7 +1,8 @@
 """The Markov model: channel transitions up to each day, and the removal effect of each channel.
 
-A converting path is the touches of one conversion. A non-converting path is a run of touches of a visitor that led to
-no conversion within the look-back, as known at the end of the day, without a longer gap between touches.
+A converting path is the touches of one conversion. A non-converting path is a run of touches of a
+visitor that led to no conversion within the look-back, as known at the end of the day, without a
+longer gap between touches.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,12 +24,17 @@ Keep = Callable[[ir.Table], ir.Table]
 
 
 def step_spans(
-    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days, keep: Keep = lambda rows: rows
+    conversions: ir.Table,
+    touches: ir.Table,
+    rule: AttributionRule,
+    days: Days,
+    keep: Keep = lambda rows: rows,
 ) -> ir.Table:
-    """Return transitions with the days on which they count: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
+    """Return transitions with the days on which they count: `unit`, `here`, `there`, `begin`,
+    `until`, `step_count`.
 
-    They are those of the chains of `days`, from all rows of `Conversions` and `Touches`. `keep` stores rows that are
-    read several times, and returns them.
+    They are those of the chains of `days`, from all rows of `Conversions` and `Touches`. `keep`
+    stores rows that are read several times, and returns them.
     """
     watched = days.widened(before=rule.period_days - 1)
     own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
@@ -39,17 +45,23 @@ def step_spans(
 
 
 def steps_on(spans: ir.Table, days: Days) -> ir.Table:
-    """Count the transitions of the chain of each day: `day`, `unit`, `here`, `there`, `step_count`."""
+    """Count the transitions of the chain of each day: `day`, `unit`, `here`,
+    `there`, `step_count`.
+    """
     changes = union_all(
         spans.select(*STEP, day="begin", change="step_count"),
         spans.select(*STEP, day="until", change=-spans.step_count),
     )
     days_of_steps = spans.select(*STEP).distinct().cross_join(day_table(days))
-    changes = union_all(changes, days_of_steps.select(*STEP, "day", change=ibis.literal(0, "int64")))
+    changes = union_all(
+        changes, days_of_steps.select(*STEP, "day", change=ibis.literal(0, "int64"))
+    )
     changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
     so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
     counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))
-    return counts.filter(days.contain(counts.day), counts.step_count > 0).select("day", *STEP, "step_count")
+    return counts.filter(days.contain(counts.day), counts.step_count > 0).select(
+        "day", *STEP, "step_count"
+    )
 
 
 def converting_days(spans: ir.Table) -> ir.Table:
@@ -60,7 +72,8 @@ def converting_days(spans: ir.Table) -> ir.Table:
 def _to_conversions(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
     """Return the transitions of converting paths, which count from the day of the conversion.
 
-    The touches of a conversion are neighbours among all of the visitor, so these are put in order, and not each path.
+    The touches of a conversion are neighbours among all of the visitor, so these are put in order,
+    and not each path.
     """
     in_order = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
     neighbours = touches.select(
@@ -71,8 +84,13 @@ def _to_conversions(touches: ir.Table, conversions: ir.Table, rule: AttributionR
         next_at=touches.started_at.lead().over(in_order),
         previous_at=touches.started_at.lag().over(in_order),
     )
-    bought = conversions.mutate(earliest_at=conversions.converted_at - ibis.interval(seconds=rule.lookback_s))
-    in_time = [neighbours.started_at >= bought.earliest_at, neighbours.started_at <= bought.converted_at]
+    bought = conversions.mutate(
+        earliest_at=conversions.converted_at - ibis.interval(seconds=rule.lookback_s)
+    )
+    in_time = [
+        neighbours.started_at >= bought.earliest_at,
+        neighbours.started_at <= bought.converted_at,
+    ]
     converted = bought.join(neighbours, [bought.visitor_id == neighbours.visitor_id, *in_time])
     goes_on = (converted.next_at <= converted.converted_at).fill_null(NO)
     converted = converted.select(
@@ -86,18 +104,26 @@ def _to_conversions(touches: ir.Table, conversions: ir.Table, rule: AttributionR
     first = steps.filter(steps.is_first).mutate(there=steps.here, here=ibis.literal(START))
     steps = union_all(steps.drop("is_first"), first.drop("is_first"))
     steps = steps.group_by(*STEP, "begin").agg(step_count=steps.step_count.sum().cast("int64"))
-    return steps.mutate(until=_days_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
+    return steps.mutate(until=_days_later(steps.begin, rule.period_days)).select(
+        *STEP, "begin", "until", "step_count"
+    )
 
 
-def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule, keep: Keep) -> ir.Table:
+def _to_nothing(
+    touches: ir.Table, conversions: ir.Table, rule: AttributionRule, keep: Keep
+) -> ir.Table:
     """Return the transitions of non-converting paths, which count until a conversion follows."""
     touches_kept = keep(_unconverted(touches, conversions, rule))
     alone = touches_kept.filter(touches_kept.begin < touches_kept.until)
     alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
     linked = touches_kept.filter(touches_kept.is_linked)
-    linked = linked.mutate(begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until))
+    linked = linked.mutate(
+        begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until)
+    )
     linked = linked.filter(linked.begin < linked.until)
-    linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())
+    linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(
+        step_count=linked.count()
+    )
     start, nothing = ibis.literal(START), ibis.literal(NOTHING)
     columns = ["unit", "begin", "until"]
     return union_all(
@@ -108,7 +134,8 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule,
             for touches, source, target, count in (
                 (alone, start, alone.channel, alone.step_count),
                 (alone, alone.channel, nothing, alone.step_count),
-                # A touch that is followed by another one does not end a path, and the next one does not start one.
+                # A touch that is followed by another one does not end a path, and the next one does
+                # not start one.
                 (linked, linked.channel, linked.next_channel, linked.step_count),
                 (linked, linked.channel, nothing, -linked.step_count),
                 (linked, start, linked.next_channel, -linked.step_count),
@@ -118,9 +145,13 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule,
 
 
 def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
-    """Return each touch per unit with the next one, and the days (`begin` to before `until`) without a conversion."""
+    """Return each touch per unit with the next one,
+    and the days (`begin` to before `until`) without a conversion.
+    """
     units = conversions.select("unit").distinct()
-    spread = touches.select("visitor_id", "session_id", "channel", "started_at", begin="started_date").cross_join(units)
+    spread = touches.select(
+        "visitor_id", "session_id", "channel", "started_at", begin="started_date"
+    ).cross_join(units)
     bought = conversions.select("unit", "visitor_id", "converted_at", "converted_date")
     led_to = [
         spread.unit == bought.unit,
@@ -132,17 +163,25 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
     led = led.group_by("session_id", "unit").agg(led_date=led.converted_date.min())
     followed = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
     followed = followed.mutate(
-        until=ibis.least(followed.led_date.fill_null(FAR), _days_later(followed.begin, rule.period_days))
+        until=ibis.least(
+            followed.led_date.fill_null(FAR), _days_later(followed.begin, rule.period_days)
+        )
     )
     in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
     names = ("channel", "started_at", "begin", "until")
-    followed = followed.mutate(**{f"next_{name}": followed[name].lead().over(in_order) for name in names})
-    silence = followed.next_started_at > followed.started_at + ibis.interval(seconds=rule.lookback_s)
+    followed = followed.mutate(
+        **{f"next_{name}": followed[name].lead().over(in_order) for name in names}
+    )
+    silence = followed.next_started_at > followed.started_at + ibis.interval(
+        seconds=rule.lookback_s
+    )
     return followed.mutate(is_linked=followed.next_channel.notnull() & ~silence)
 
 
 FAR = ibis.date("8999-01-01")
-"""A day after all others; later years stand for dates in statements that are kept (`warehouse/sql_text.py`)."""
+"""A day after all others; later years stand for dates in statements that are kept
+(`warehouse/sql_text.py`).
+"""
 
 
 def _days_later(day: ir.DateValue, days: int) -> ir.DateValue:
@@ -156,7 +195,9 @@ Steps = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True)
 class RemovalEffect:
-    """Removal effect of a channel: the share of conversions lost without it, and its units of the credit."""
+    """Removal effect of a channel: the share of conversions lost without it,
+    and its units of the credit.
+    """
 
     channel: str
     effect: float
@@ -164,11 +205,12 @@ class RemovalEffect:
 
 
 def conversion_rate(steps: Steps, without: str | None = None) -> float:
-    """Return the probability of a conversion; transitions to the channel `without` lead to no conversion.
+    """Return the probability of a conversion;
+    transitions to the channel `without` lead to no conversion.
 
-    States are eliminated one by one: their incoming transitions are redirected to their targets. The algorithm has no
-    subtraction, so it loses no precision (Grassmann, Taksar and Heyman 1985), and its order is fixed, so every machine
-    returns the same result.
+    States are eliminated one by one: their incoming transitions are redirected to their targets.
+    The algorithm has no subtraction, so it loses no precision (Grassmann, Taksar and Heyman 1985),
+    and its order is fixed, so every machine returns the same result.
     """
     flow: dict[str, dict[str, float]] = {}
     for (source, target), count in sorted(steps.items()):
@@ -195,15 +237,19 @@ def _take_out(flow: dict[str, dict[str, float]], state: str) -> None:
 
 
 def removal_effects(steps: Steps, units: int) -> list[RemovalEffect]:
-    """Return the effect of each channel and its share of `units`, greatest first; empty if nobody converted.
+    """Return the effect of each channel and its share of `units`, greatest first;
+    empty if nobody converted.
 
-    Shares are proportional to effects and rounded down; the channels with the largest remainders get what is left.
+    Shares are proportional to effects and rounded down; the channels with the largest remainders
+    get what is left.
     """
     whole = conversion_rate(steps)
     if not whole:
         return []
     channels = sorted({state for step in steps for state in step} - {START, CONVERTED, NOTHING})
-    effects = {channel: max(1.0 - conversion_rate(steps, channel) / whole, 0.0) for channel in channels}
+    effects = {
+        channel: max(1.0 - conversion_rate(steps, channel) / whole, 0.0) for channel in channels
+    }
     shares = _whole_shares(effects, units)
     ranked = sorted(channels, key=lambda channel: (-shares[channel], channel))
     return [RemovalEffect(channel, effects[channel], shares[channel]) for channel in ranked]
@@ -213,7 +259,9 @@ def _whole_shares(effects: Mapping[str, float], units: int) -> dict[str, int]:
     total = sum(effects.values())
     exact = {channel: units * effect / total for channel, effect in effects.items()}
     shares = {channel: int(part) for channel, part in exact.items()}
-    by_loss: Iterable[str] = sorted(exact, key=lambda channel: (shares[channel] - exact[channel], channel))
+    by_loss: Iterable[str] = sorted(
+        exact, key=lambda channel: (shares[channel] - exact[channel], channel)
+    )
     left = units - sum(shares.values())
     for channel, _ in zip(by_loss, range(left), strict=False):
         shares[channel] += 1

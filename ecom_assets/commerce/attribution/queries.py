@@ -22,39 +22,54 @@ from ecom_assets.core.tables.queries import (
     with_previous,
 )
 
-Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov"]
+Model = Literal[
+    "first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov"
+]
 DEFAULT_MODEL: Final = "last_non_direct"
 Unit = Literal["order", "purchase"]
 """What channels get credit for: orders, or purchase events."""
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:
-    """Return the credit of each channel under a model in a period (`is_current`) and in the one before."""
+    """Return the credit of each channel under a model in a period
+    (`is_current`) and in the one before.
+    """
     table = reading.table(ChannelAttribution)
     rows = with_previous(table.filter(table.unit == unit, table.model == model), "converted_date")
     return reading.rows(_credited(rows, "channel", "is_current"), period)
 
 
 def compared_channels(rows: list[Row], nothing: Decimal | None, period: Period) -> list[Row]:
-    """Return the channels in rows of `credits_of` that have credit in the period or the one before, most revenue first.
+    """Return the channels in rows of `credits_of` that have credit in the period or the one before,
+    most revenue first.
 
     `nothing` is the revenue of a channel without a row; None where revenue is unknown.
     """
-    now, before = ({row["channel"]: row for row in rows if row["is_current"] == which} for which in (1, 0))
-    channels = [_channel(name, (now.get(name), before.get(name)), nothing, period) for name in {**now, **before}]
+    now, before = (
+        {row["channel"]: row for row in rows if row["is_current"] == which} for which in (1, 0)
+    )
+    channels = [
+        _channel(name, (now.get(name), before.get(name)), nothing, period)
+        for name in {**now, **before}
+    ]
     whole = revenue_of(channels)
     channels = [{**row, "revenue_share": share(row["revenue_amount"], whole)} for row in channels]
     return sorted(channels, key=lambda row: (by_revenue(row), row["channel"]))
 
 
 def channels_by_model(reading: Reading, period: Period, unit: Unit) -> dict[str, list[Row]]:
-    """Return the credit of each channel in a period by model; the channels with most revenue come first."""
+    """Return the credit of each channel in a period by model;
+    the channels with most revenue come first.
+    """
     table = reading.table(ChannelAttribution)
     rows = table.filter(in_period(table.converted_date), table.unit == unit)
     models: dict[str, list[Row]] = {}
     for row in reading.rows(_credited(rows, "model", "channel"), period):
         models.setdefault(row.pop("model"), []).append(row)
-    return {model: sorted(models[model], key=lambda row: (by_revenue(row), row["channel"])) for model in sorted(models)}
+    return {
+        model: sorted(models[model], key=lambda row: (by_revenue(row), row["channel"]))
+        for model in sorted(models)
+    }
 
 
 def _credited(rows: ir.Table, *keys: str) -> ir.Table:
@@ -63,10 +78,20 @@ def _credited(rows: ir.Table, *keys: str) -> ir.Table:
     )
 
 
-def _channel(name: str, rows: tuple[Row | None, Row | None], nothing: Decimal | None, period: Period) -> Row:
-    """Return the numbers of a channel; `nothing` is the revenue without a row, None where revenue is unknown."""
+def _channel(
+    name: str, rows: tuple[Row | None, Row | None], nothing: Decimal | None, period: Period
+) -> Row:
+    """Return the numbers of a channel; `nothing` is the revenue without a row,
+    None where revenue is unknown.
+    """
     now, _ = rows
-    revenue, revenue_before = (row["revenue_amount"] if row and nothing is not None else nothing for row in rows)
+    revenue, revenue_before = (
+        row["revenue_amount"] if row and nothing is not None else nothing for row in rows
+    )
     numbers: dict[str, Any] = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0}
     numbers["revenue_amount"] = revenue
-    return {"channel": name, **if_known(numbers, period), **revenue_compared(revenue, revenue_before, period)}
+    return {
+        "channel": name,
+        **if_known(numbers, period),
+        **revenue_compared(revenue, revenue_before, period),
+    }

@@ -6,7 +6,14 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
-from ecom_assets.behaviour.questions.fields import DURATIONS, Choices, Conditions, Duration, field, where_field
+from ecom_assets.behaviour.questions.fields import (
+    DURATIONS,
+    Choices,
+    Conditions,
+    Duration,
+    field,
+    where_field,
+)
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.behaviour.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.behaviour.sessions.rule import SessionRule
@@ -18,14 +25,16 @@ from ecom_assets.core.tables.conditions import where_mapping
 from ecom_assets.core.tables.values import DAY_S, Preset, duration_text
 
 MODEL: Final = Choices("attribution model", MODELS)
-TWO: Final = Choices("way to share two touches", {"normalised": "keep its proportion", "split": "split its middle"})
+TWO: Final = Choices(
+    "way to share two touches", {"normalised": "keep its proportion", "split": "split its middle"}
+)
 """What shapes do with two touches, and what the form calls it."""
 PRESETS: Final[Mapping[str, Preset]] = {
-    # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no default of the model
-    # or of the look-back is known
+    # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no
+    # default of the model or of the look-back is known
     "amplitude": {"two_touches": "split", "session_rule": "amplitude"},
-    # mixpanel/docs features/computed-properties: last touch, 30 days; time decay halves in 7 days; shapes keep the
-    # proportion of two touches
+    # mixpanel/docs features/computed-properties: last touch, 30 days; time decay halves in 7 days;
+    # shapes keep the proportion of two touches
     "mixpanel": {
         "model": "last",
         "lookback": "30d",
@@ -33,8 +42,9 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "two_touches": "normalised",
         "session_rule": "mixpanel",
     },
-    # "Paid and organic last click" passes Direct by; its default is data-driven, which nobody else can compute.
-    # Analytics Admin API AttributionSettings.otherConversionEventLookbackWindow: 90 days
+    # "Paid and organic last click" passes Direct by; its default is data-driven, which nobody else
+    # can compute. Analytics Admin API
+    # AttributionSettings.otherConversionEventLookbackWindow: 90 days
     "ga4": {"model": "last_non_direct", "lookback": "90d", "session_rule": "ga4"},
 }
 """The defaults of other tools for attribution, by the names of the command's options."""
@@ -53,7 +63,9 @@ def model_name(text: object) -> str:
     name = str(text).strip().lower().replace("-", "_").replace(" ", "_")
     name = ALIASES.get(name, name)
     if name not in MODELS:
-        raise DefinitionError(f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}.")
+        raise DefinitionError(
+            f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}."
+        )
     return name
 
 
@@ -67,26 +79,39 @@ class AttributionQuestion(Question):
     READS: ClassVar = ("page_url", "referrer_url", "is_bot", "cart_amount")
     READS_ALL: ClassVar = True
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]}, protected_namespaces=()
+        json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]},
+        protected_namespaces=(),
     )
 
     model: Annotated[str, MODEL, BeforeValidator(model_name)] = field(
         DEFAULT_MODEL, "Model", "How credit is shared among visits"
     )
     lookback: Duration = field(
-        duration_text(AttributionRule.lookback_s), "Visits count for",
-        f"How long before a purchase a visit counts, {DURATIONS}", hint="30d", about=("look-back", "duration"),
+        duration_text(AttributionRule.lookback_s),
+        "Visits count for",
+        f"How long before a purchase a visit counts, {DURATIONS}",
+        hint="30d",
+        about=("look-back", "duration"),
         suggests="durations",
-    )  # fmt: skip
+    )
     half_life: Duration = field(
-        duration_text(AttributionRule.half_life_s), "Weight halves in",
-        f"In which a visit's weight halves, with time_decay, {DURATIONS}", hint="7d", about=("half-life",),
-        group="counting", suggests="durations",
-    )  # fmt: skip
+        duration_text(AttributionRule.half_life_s),
+        "Weight halves in",
+        f"In which a visit's weight halves, with time_decay, {DURATIONS}",
+        hint="7d",
+        about=("half-life",),
+        group="counting",
+        suggests="durations",
+    )
     two_touches: Annotated[str, TWO] = field(
-        AttributionRule.two_touches, "Two visits of a shape",
-        "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the middle", group="counting",
-    )  # fmt: skip
+        AttributionRule.two_touches,
+        "Two visits of a shape",
+        (
+            "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the "
+            "middle"
+        ),
+        group="counting",
+    )
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
@@ -95,16 +120,21 @@ class AttributionQuestion(Question):
     def _check(self) -> Self:
         if not 0 < self.lookback <= LONGEST_LOOKBACK_S:
             raise DefinitionError(
-                f"A look-back of {self.lookback} s cannot be: give more than 0 s and at most 366 d, such as 30d."
+                f"A look-back of {self.lookback} s cannot be: give more than 0 s and at most 366 "
+                "d, such as 30d."
             )
         if self.half_life <= 0:
-            raise DefinitionError(f"A half-life of {self.half_life} s cannot be: give more than 0 s, such as 7d.")
+            raise DefinitionError(
+                f"A half-life of {self.half_life} s cannot be: give more than 0 s, such as 7d."
+            )
         return self
 
     @property
     def rule(self) -> AttributionRule:
         """Which touches count, and how some models share their credit."""
-        return AttributionRule(self.lookback, self.half_life, self.two_touches, period_days=ALL_TIME_DAYS)
+        return AttributionRule(
+            self.lookback, self.half_life, self.two_touches, period_days=ALL_TIME_DAYS
+        )
 
     @property
     def cut_by(self) -> SessionRule:

@@ -22,15 +22,21 @@ READS = ("page_url", "referrer_url")
 """The columns of events that they are computed from, beside who did what and when."""
 NEW, RETURNING = "new", "returning"
 _SESSION = (*UNIT, "started_at")
-NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
+NO_ADDRESSES = (
+    "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is "
+    "Direct."
+)
 NO_CHANNELS = (
-    "Events are the order report's activities, which do not say where visits came from, so no channel is known."
+    "Events are the order report's activities, which do not say where visits came from, so no "
+    "channel is known."
 )
 _SOURCED = tuple(OF_DIRECT)
 _OF_ALL = {NO_ADDRESSES: OF_DIRECT, NO_CHANNELS: OF_UNKNOWN}
 """What the visits have of which a sentence speaks."""
 _SAY_SOURCE = {"channel": "channel", "source": "source", "first_channel": "channel"}
-"""The columns of `SessionColumns` that say where visits came from, each with that which has its values."""
+"""The columns of `SessionColumns` that say where visits came from,
+each with that which has its values.
+"""
 
 
 def named_of(columns: Iterable[str]) -> frozenset[str]:
@@ -44,38 +50,60 @@ def with_session_columns(
     """Return clean events of all days with these columns of `SessionColumns`.
 
     Args:
-        con: The engine, in which they are kept if that costs less than to compute them for each use.
+        con: The engine, in which they are kept if that costs less than to compute them for each
+            use.
         events: Rows of `CleanEvents`, with `READS` among their columns.
         names: Which columns.
         cut_by: When a session ends.
         rule: What the channels are.
     """
-    own = {f"own_{name}": events[name] for name in UNIT}  # a session rule may give an event to the session's visitor
-    placed = session_events(events.mutate(**own), cut_by, by_day=False).rename(started_at="fragment_started_at")
-    arrived = placed.rename(fragment_started_at="started_at").mutate(event_date=placed.started_at.date())
-    sources = sources_of_sessions(arrived, rule).select(*UNIT, *_SOURCED, started_at="fragment_started_at")
-    sessions = placed.filter(placed.event_number == 1).select(*_SESSION).left_join(sources, _SESSION)
+    own = {
+        f"own_{name}": events[name] for name in UNIT
+    }  # a session rule may give an event to the session's visitor
+    placed = session_events(events.mutate(**own), cut_by, by_day=False).rename(
+        started_at="fragment_started_at"
+    )
+    arrived = placed.rename(fragment_started_at="started_at").mutate(
+        event_date=placed.started_at.date()
+    )
+    sources = sources_of_sessions(arrived, rule).select(
+        *UNIT, *_SOURCED, started_at="fragment_started_at"
+    )
+    sessions = (
+        placed.filter(placed.event_number == 1).select(*_SESSION).left_join(sources, _SESSION)
+    )
     sessions = _described(sessions.select(*_SESSION, *_SOURCED), rule.without_source)
     joined = placed.inner_join(sessions, _SESSION)
     joined = joined.mutate(**{name: joined[f"own_{name}"] for name in UNIT})
-    return dialect_of(con).kept(con, "events_with_sessions", joined.select(*events.columns, *_in_order(names)))
+    return dialect_of(con).kept(
+        con, "events_with_sessions", joined.select(*events.columns, *_in_order(names))
+    )
 
 
 def with_stored_columns(events: ir.Table, stored: StoredTables, names: Iterable[str]) -> ir.Table:
     """Return the same from the tables of sessions and touches that were computed from these events.
 
-    Over a million events this takes less than an eighth of the time, and a question that filters by type, less. Nothing
-    is kept: the statement is the same for each request, so that it is compiled once.
+    Over a million events this takes less than an eighth of the time, and a question that filters by
+    type, less. Nothing is kept: the statement is the same for each request, so that it is compiled
+    once.
     """
     sources = stored.table(Touches).select("session_id", *_SOURCED)
-    sessions = stored.table(Sessions).select("session_id", *_SESSION, "ended_at").left_join(sources, "session_id")
+    sessions = (
+        stored.table(Sessions)
+        .select("session_id", *_SESSION, "ended_at")
+        .left_join(sources, "session_id")
+    )
     # Of sessions with refunds only there is no touch, whatever their events can say.
     sessions = _described(sessions.select(*_SESSION, "ended_at", *_SOURCED), OF_DIRECT)
-    return events.inner_join(sessions, is_inside(events, sessions)).select(*events.columns, *_in_order(names))
+    return events.inner_join(sessions, is_inside(events, sessions)).select(
+        *events.columns, *_in_order(names)
+    )
 
 
 def direct_warnings(con: SQLBackend, rows: ir.Table, names: Collection[str]) -> list[str]:
-    """Return a sentence if some columns say where sessions came from, and all came directly, or of none it is known."""
+    """Return a sentence if some columns say where sessions came from, and all came directly,
+    or of none it is known.
+    """
     name = next((name for name in _SAY_SOURCE if name in names), None)
     if name is None:
         return []
@@ -91,10 +119,14 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _described(sessions: ir.Table, without_source: Mapping[str, str]) -> ir.Table:
-    """Return sessions with all columns of `SessionColumns`, from what is known of where they came from."""
+    """Return sessions with all columns of `SessionColumns`,
+    from what is known of where they came from.
+    """
     filled = {name: sessions[name].fill_null(value) for name, value in without_source.items()}
     sessions = sessions.mutate(**filled)
     first = first_of_each(sessions, "visitor_id", ["started_at", "session_device_id"])
     first = first.select("visitor_id", first_at="started_at", first_channel="channel")
     joined = sessions.inner_join(first, "visitor_id")
-    return joined.mutate(visitor_type=(joined.started_at == joined.first_at).ifelse(NEW, RETURNING)).drop("first_at")
+    return joined.mutate(
+        visitor_type=(joined.started_at == joined.first_at).ifelse(NEW, RETURNING)
+    ).drop("first_at")

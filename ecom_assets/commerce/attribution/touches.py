@@ -1,9 +1,10 @@
-"""Where visits came from: their source, medium and campaign as in GA4, the channel group that follows, and touches.
+"""Where visits came from: their source, medium and campaign as in GA4,
+the channel group that follows, and touches.
 
 A touch is a session with its source. First touches of visitors and conversions are here, too.
 
-RE2, Postgres, Java and Snowflake read every regular expression here in the same way: it uses character classes instead
-of escapes, plain groups, and lower case for ASCII letters only.
+RE2, Postgres, Java and Snowflake read every regular expression here in the same way: it uses
+character classes instead of escapes, plain groups, and lower case for ASCII letters only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,24 +36,40 @@ OF_DIRECT = {**NO_SOURCE, "channel": DIRECT_CHANNEL}
 OF_UNKNOWN = dict.fromkeys(OF_DIRECT, UNKNOWN_CHANNEL)
 """What a visit has whose events cannot say where it came from."""
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
-"""Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
+"""Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks.
+"""
 TAGS = ("source", "medium", "campaign")
 HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
 """Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
 IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
 ESCAPES = (
-    ("+", " "), ("%20", " "), ("%28", "("), ("%29", ")"), ("%2b", "+"), ("%2c", ","), ("%2d", "-"), ("%2e", "."),
-    ("%2f", "/"), ("%3a", ":"), ("%3d", "="), ("%5f", "_"), ("%7c", "|"), ("%26", "&"), ("%25", "%"),
-)  # fmt: skip
-"""Percent-encoded characters that are decoded, in this order; ordinary URLs do not encode letters."""
+    ("+", " "),
+    ("%20", " "),
+    ("%28", "("),
+    ("%29", ")"),
+    ("%2b", "+"),
+    ("%2c", ","),
+    ("%2d", "-"),
+    ("%2e", "."),
+    ("%2f", "/"),
+    ("%3a", ":"),
+    ("%3d", "="),
+    ("%5f", "_"),
+    ("%7c", "|"),
+    ("%26", "&"),
+    ("%25", "%"),
+)
+"""Percent-encoded characters that are decoded, in this order; ordinary URLs do not encode letters.
+"""
 
 
 @dataclass(frozen=True)
 class SourceLists:
-    """Sites by category (engine, search, social, shopping, video, assistant), and the version of the lists.
+    """Sites by category (engine, search, social, shopping, video, assistant),
+    and the version of the lists.
 
-    A site is a name or host, in lower case. A leading `*.` includes its subdomains; a trailing `.*` matches any country
-    domain.
+    A site is a name or host, in lower case. A leading `*.` includes its subdomains; a trailing `.*`
+    matches any country domain.
     """
 
     version: str
@@ -69,7 +86,9 @@ class SourceLists:
 
     @property
     def engine_names(self) -> str:
-        """Return a pattern whose group is the GA4 name of the search engine that a host belongs to."""
+        """Return a pattern whose group is the GA4 name of the search
+        engine that a host belongs to.
+        """
         names = sorted(name for name in self.sites["search"] if "." not in name)
         return f"(^|[.])({'|'.join(names)})[.]"
 
@@ -77,28 +96,37 @@ class SourceLists:
 def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
 
-    UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. Visits from search
-    engines of the lists are `organic`, not `referral`. The own domains of the rule are never a source, nor is the
-    domain of the page.
+    UTM parameters take precedence over Google click ids, and these over a referrer outside the
+    shop. Visits from search engines of the lists are `organic`, not `referral`. The own domains of
+    the rule are never a source, nor is the domain of the page.
     """
     result = _clues(events.filter(_may_have_source(events)), rule.own_domains)
     return _named(result.filter(result.has_source), rule.lists)
 
 
 def with_source_or_direct(events: ir.Table, rule: "ChannelRule") -> ir.Table:
-    """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
+    """Return all events, as `with_source` does; those without a source are `(direct)`,
+    `(none)`, `(not set)`.
+    """
     result = _named(_clues(events, rule.own_domains), rule.lists)
-    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()})
+    return result.mutate(
+        **{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()}
+    )
 
 
 def _may_have_source(events: ir.Table) -> ir.BooleanValue:
-    """Return whether an event needs a closer look: most have no parameters, and a referrer on the page's own site.
+    """Return whether an event needs a closer look: most have no parameters,
+    and a referrer on the page's own site.
 
     Of the expressions of `_clues`, some twenty per event, this needs one.
     """
     origin = events.page_url.re_extract("^([^/?#]*//[^/?#]+)", 1)
-    is_inside = (origin != "") & ((events.referrer_url == origin) | events.referrer_url.startswith(origin.concat("/")))
-    return events.page_url.contains("=").fill_null(NO) | (events.referrer_url.notnull() & ~is_inside.fill_null(NO))
+    is_inside = (origin != "") & (
+        (events.referrer_url == origin) | events.referrer_url.startswith(origin.concat("/"))
+    )
+    return events.page_url.contains("=").fill_null(NO) | (
+        events.referrer_url.notnull() & ~is_inside.fill_null(NO)
+    )
 
 
 def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
@@ -109,15 +137,22 @@ def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
         has_click_id=events.page.re_search(CLICK_IDS).fill_null(NO),
         has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
     )
-    is_outside = events.referrer_host.notnull() & ~_is_own(events.referrer_host, events.page_host, own_domains)
+    is_outside = events.referrer_host.notnull() & ~_is_own(
+        events.referrer_host, events.page_host, own_domains
+    )
     events = events.mutate(is_referred=is_outside)
     return events.mutate(has_source=events.has_tags | events.has_click_id | events.is_referred)
 
 
 def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
-    tags = {f"utm_{name}": _decoded(_extracted(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
+    tags = {
+        f"utm_{name}": _decoded(_extracted(events.page, f"[?&;]utm_{name}=([^&]*)", 1))
+        for name in TAGS
+    }
     is_engine = lists.have(events.referrer_host, "engine")
-    name = ibis.coalesce(_extracted(events.referrer_host, lists.engine_names, 2), events.referrer_host)
+    name = ibis.coalesce(
+        _extracted(events.referrer_host, lists.engine_names, 2), events.referrer_host
+    )
     events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
     by_referrer = ibis.cases(
         (events.has_click_id, "google"),
@@ -137,14 +172,21 @@ def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
 
 
 def host_of(url: ir.StringValue) -> ir.StringValue:
-    """Return the host of a URL in lower case, without `www.`, user and port; null without a host."""
-    # Not `_extracted`: the second pattern refuses an empty text, too, and Spark extracts a host once for each mention.
+    """Return the host of a URL in lower case, without `www.`, user and port;
+    null without a host.
+    """
+    # Not `_extracted`: the second pattern refuses an empty text, too, and Spark extracts a host
+    # once for each mention.
     host = url.re_extract(HOST, 4)
     return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
 
 
-def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
-    """Return whether a referrer is the domain of the page, its subdomain or parent domain, or one of `own_domains`."""
+def _is_own(
+    host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]
+) -> ir.BooleanValue:
+    """Return whether a referrer is the domain of the page, its subdomain or parent domain,
+    or one of `own_domains`.
+    """
     same = _is_within(host, page_host) | _is_within(page_host, host)
     in_own_domains = [_is_within(host, ibis.literal(domain)) for domain in own_domains]
     return reduce(or_, [same, *in_own_domains]).fill_null(NO)
@@ -183,10 +225,11 @@ REFERRAL = ("referral", "app", "link")
 class ChannelRule:
     """The rule that maps a source to a channel.
 
-    `lists`: the sites by category. `own_domains`: domains that are never a source, in addition to the domain of the
-    page: other domains of the shop, and payment providers that redirect back to it. `ai_assistants`: whether
-    AI Assistant is a channel; off by default, because GA4 has no such channel. `has_addresses`: whether events can say
-    where visits came from, by a page or a referrer; an order report's activities have neither.
+    `lists`: the sites by category. `own_domains`: domains that are never a source, in addition to
+    the domain of the page: other domains of the shop, and payment providers that redirect back to
+    it. `ai_assistants`: whether AI Assistant is a channel; off by default, because GA4 has no such
+    channel. `has_addresses`: whether events can say where visits came from, by a page or a
+    referrer; an order report's activities have neither.
     """
 
     lists: SourceLists
@@ -196,17 +239,24 @@ class ChannelRule:
 
     @property
     def without_source(self) -> dict[str, str]:
-        """Source, medium, campaign and channel of a visit without a source: direct, or not known."""
+        """Source, medium, campaign and channel of a visit without a source:
+        direct, or not known.
+        """
         return OF_DIRECT if self.has_addresses else OF_UNKNOWN
 
-    def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
+    def channel(
+        self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue
+    ) -> ir.StringValue:
         """Return the channel; the arguments are in lower case and never null."""
         is_paid = medium.re_search(PAID)
         is_shop = self.lists.have(source, "shopping") | campaign.re_search(SHOP_CAMPAIGN)
         is_search, is_social, is_video = (
-            self.lists.have(source, *names) for names in (("engine", "search"), ("social",), ("video",))
+            self.lists.have(source, *names)
+            for names in (("engine", "search"), ("social",), ("video",))
         )
-        assistant = [(self.lists.have(source, "assistant"), "AI Assistant")] if self.ai_assistants else []
+        assistant = (
+            [(self.lists.have(source, "assistant"), "AI Assistant")] if self.ai_assistants else []
+        )
         is_push = medium.re_search("(push$|mobile|notification)") | (source == "firebase")
         return ibis.cases(
             ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), DIRECT_CHANNEL),
@@ -252,36 +302,50 @@ APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
 
 
 def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
-    """Return the first event of each visitor and day, with its channels, from rows of `CleanEvents` of whole days.
+    """Return the first event of each visitor and day, with its channels,
+    from rows of `CleanEvents` of whole days.
 
-    The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it. Where events have no
-    addresses, it is not known how a visitor came, and there is no row.
+    The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it. Where
+    events have no addresses, it is not known how a visitor came, and there is no row.
     """
     first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
-    # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
+    # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins
+    # them row by row.
     sourced = with_source_or_direct(first, rule) if rule.has_addresses else with_source(first, rule)
     return sourced.mutate(
-        acquisition_channel=acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent),
+        acquisition_channel=acquisition_channel(
+            sourced.page_url, sourced.referrer_url, sourced.user_agent
+        ),
         default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
         source_lists_version=ibis.literal(rule.lists.version),
     ).select(*FirstTouches.columns)
 
 
 def first_touch_ever(touches: ir.Table) -> ir.Table:
-    """Return the first day of each visitor in `FirstTouches`, as `touched_date`, with its channels."""
+    """Return the first day of each visitor in `FirstTouches`, as `touched_date`,
+    with its channels.
+    """
     first = first_of_each(touches, "visitor_id", ["event_date"])
-    return first.select("visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date")
+    return first.select(
+        "visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date"
+    )
 
 
 def acquisition_channel(
     page_url: ir.StringColumn, referrer_url: ir.StringColumn, user_agent: ir.StringColumn
 ) -> ir.StringColumn:
-    """Return email_campaign if UTM parameters or referrer show e-mail, mobile_app for an app, else website."""
-    medium, source = (page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source"))
+    """Return email_campaign if UTM parameters or referrer show e-mail,
+    mobile_app for an app, else website.
+    """
+    medium, source = (
+        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")
+    )
     referrer, agent = referrer_url.lower(), user_agent.lower()
     is_mail = medium.isin(MAIL_WORDS).fill_null(NO) | source.isin(MAIL_WORDS).fill_null(NO)
     is_mail = is_mail | referrer.re_search(MAIL_HOSTS).fill_null(NO)
-    is_app = referrer.re_search(APP_REFERRERS).fill_null(NO) | agent.re_search(APP_AGENTS).fill_null(NO)
+    is_app = referrer.re_search(APP_REFERRERS).fill_null(NO) | agent.re_search(
+        APP_AGENTS
+    ).fill_null(NO)
     return ibis.cases((is_mail, "email_campaign"), (is_app, "mobile_app"), else_="website")
 
 
@@ -290,7 +354,8 @@ SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 
 
 def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
-    """Return the first event with a source of each session fragment; sessions are split at midnight.
+    """Return the first event with a source of each session fragment;
+    sessions are split at midnight.
 
     The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
@@ -301,7 +366,9 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
 
 def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
-    """Return the first event with a source of each whole session; its `event_date` is the first day of the session."""
+    """Return the first event with a source of each whole session;
+    its `event_date` is the first day of the session.
+    """
     return _first(with_source(placed, rule), rule)
 
 
@@ -313,30 +380,41 @@ def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
     ).select(*SessionSources.columns)
 
 
-def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None) -> ir.Table:
-    """Return one row per session that started on `days` (all if None), except sessions with refunds only.
+def touches(
+    sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None
+) -> ir.Table:
+    """Return one row per session that started on `days` (all if None),
+    except sessions with refunds only.
 
-    The arguments are all rows of `Sessions` and `SessionSources`; sessions without a source get the version of the
-    rule's lists.
+    The arguments are all rows of `Sessions` and `SessionSources`; sessions without a source get the
+    version of the rule's lists.
     """
     sessions = sessions.filter(sessions.event_count > sessions.refund_count)
     if days is not None:
         sessions = sessions.filter(days.contain(sessions.started_date))
-        arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
+        arrived = (
+            arrived.filter(arrived.event_date >= ibis.literal(days.first))
+            if days.dates
+            else arrived.limit(0)
+        )
     crosses = sessions.ended_date > sessions.started_date
     columns = ("session_id", *UNIT, "started_at", "started_date", "is_bot", "ended_at")
-    alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
+    alone, crossing = (
+        sessions.filter(condition).select(*columns) for condition in (~crosses, crosses)
+    )
     arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {**rule.without_source, "source_lists_version": rule.lists.version}
-    return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
-        *Touches.columns
-    )
+    return rows.mutate(
+        **{name: rows[name].fill_null(value) for name, value in nothing.items()}
+    ).select(*Touches.columns)
 
 
 def _of_one_fragment(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     is_same = [*_same_unit(sessions, arrived), sessions.started_at == arrived.fragment_started_at]
-    return sessions.left_join(arrived, is_same).select(sessions, *(arrived[name] for name in SOURCED))
+    return sessions.left_join(arrived, is_same).select(
+        sessions, *(arrived[name] for name in SOURCED)
+    )
 
 
 def _same_unit(sessions: ir.Table, arrived: ir.Table) -> list[ir.BooleanValue]:
@@ -344,31 +422,45 @@ def _same_unit(sessions: ir.Table, arrived: ir.Table) -> list[ir.BooleanValue]:
 
 
 def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    inside = (sessions.started_at <= arrived.fragment_started_at) & (arrived.fragment_started_at <= sessions.ended_at)
+    inside = (sessions.started_at <= arrived.fragment_started_at) & (
+        arrived.fragment_started_at <= sessions.ended_at
+    )
     joined = sessions.left_join(arrived, [*_same_unit(sessions, arrived), inside])
     joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
-    return first_of_each(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)
+    return first_of_each(joined, "session_id", ["fragment_started_at"]).select(
+        *sessions.columns, *SOURCED
+    )
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
-    """Return the purchases and refunds in `SessionEvents`, and the orders and refunds in rows of `UserOrderLog`."""
+    """Return the purchases and refunds in `SessionEvents`,
+    and the orders and refunds in rows of `UserOrderLog`.
+    """
     return union_all(purchases(session_events), orders(lines))
 
 
 def purchases(session_events: ir.Table) -> ir.Table:
-    """Return one row per purchase and refund event; its revenue is `cart_amount`, null if the event has none."""
+    """Return one row per purchase and refund event; its revenue is `cart_amount`,
+    null if the event has none.
+    """
     events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
     is_refund = events.event_type == "refund"
     worth = events.cart_amount
     events = events.mutate(
-        unit=ibis.literal("purchase"), is_refund=is_refund, revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY)
+        unit=ibis.literal("purchase"),
+        is_refund=is_refund,
+        revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY),
     )
-    events = events.rename(converted_date="event_date", conversion_id="event_id", converted_at="event_at")
+    events = events.rename(
+        converted_date="event_date", conversion_id="event_id", converted_at="event_at"
+    )
     return events.select(*Conversions.columns)
 
 
 def orders(lines: ir.Table) -> ir.Table:
-    """Return one row per order and day, and per refund and day; the lines of one order id are one order."""
+    """Return one row per order and day, and per refund and day;
+    the lines of one order id are one order.
+    """
     is_refund = lines.status == "refunded"
     signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
     lines = lines.select(

@@ -12,7 +12,15 @@ from ecom_assets.commerce.attribution.contracts import (
     Conversions,
 )
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.core.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
+from ecom_assets.core.tables.trace import (
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    Sum,
+    TableTrace,
+    TraceContext,
+)
 
 CONVERTING: Final = ("purchase", "refund")
 
@@ -30,13 +38,17 @@ def _lines(context: TraceContext) -> ir.Table:
 
 
 def _this_purchase(context: TraceContext) -> ir.Table:
-    return _purchases(context).filter(lambda events: events.event_id == context.row["conversion_id"])
+    return _purchases(context).filter(
+        lambda events: events.event_id == context.row["conversion_id"]
+    )
 
 
 def _this_order(context: TraceContext) -> ir.Table:
     lines, row = _lines(context), context.row
     status = "refunded" if row["is_refund"] else "shipped"
-    is_of_order = (lines.order_id == row["conversion_id"]) & (lines.customer_id == row["visitor_id"])
+    is_of_order = (lines.order_id == row["conversion_id"]) & (
+        lines.customer_id == row["visitor_id"]
+    )
     return lines.filter(is_of_order, lines.status == status)
 
 
@@ -45,23 +57,28 @@ def _by_unit(of_purchases: Derivation, of_orders: Derivation) -> ByRow:
 
 
 def _shared(how: str) -> ByRow:
-    """Return that a number is shared among touches, with the day's purchases or order lines as its inputs."""
+    """Return that a number is shared among touches,
+    with the day's purchases or order lines as its inputs.
+    """
     return _by_unit(
-        Computed(how, inputs=Count(CleanEvents, _purchases)), Computed(how, inputs=Count(UserOrderLog, _lines))
+        Computed(how, inputs=Count(CleanEvents, _purchases)),
+        Computed(how, inputs=Count(UserOrderLog, _lines)),
     )
 
 
 CREDIT: Final = (
     "each conversion of the day is shared among the touches before it by the model, see "
-    "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversions, which are the rows below"
+    "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversions, "
+    "which are the rows below"
 )
 PART: Final = (
-    "the conversion is shared among the touches before it by the model, see docs/metrics/attribution.md#attribution; "
-    "over all channels it adds up to the conversion, whose rows are below"
+    "the conversion is shared among the touches before it by the model, see "
+    "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversion, "
+    "whose rows are below"
 )
 EFFECT: Final = (
-    "the share of conversions that a Markov chain of the touches until this day loses without the channel, see "
-    "docs/metrics/attribution.md#removal-effects"
+    "the share of conversions that a Markov chain of the touches until this day loses without the "
+    "channel, see docs/metrics/attribution.md#removal-effects"
 )
 TRACES: Final = (
     TableTrace(
@@ -69,7 +86,8 @@ TRACES: Final = (
         "attribution",
         {
             "revenue_amount": _by_unit(
-                Sum(CleanEvents, _this_purchase, "cart_amount"), Sum(UserOrderLog, _this_order, "payment_amount")
+                Sum(CleanEvents, _this_purchase, "cart_amount"),
+                Sum(UserOrderLog, _this_order, "payment_amount"),
             )
         },
     ),
@@ -89,7 +107,9 @@ TRACES: Final = (
         "removal-effects",
         {
             "removal_effect_rate": _shared(EFFECT),
-            "credit_share": Computed("removal_effect_rate ÷ its sum over channels", ("removal_effect_rate",)),
+            "credit_share": Computed(
+                "removal_effect_rate ÷ its sum over channels", ("removal_effect_rate",)
+            ),
             "rank_number": Computed("the place of credit_share among channels", ("credit_share",)),
         },
     ),
@@ -98,7 +118,9 @@ TRACES: Final = (
         "attribution",
         {
             "credit": _shared(CREDIT),
-            "revenue_amount": _shared(CREDIT.replace("conversions, which", "revenue of conversions, which")),
+            "revenue_amount": _shared(
+                CREDIT.replace("conversions, which", "revenue of conversions, which")
+            ),
         },
     ),
 )

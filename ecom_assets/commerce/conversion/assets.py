@@ -27,7 +27,9 @@ def days_of_changed_dimensions(
     funnels: Sequence[DailyFunnel],
     days: Days,
 ) -> ir.Table:
-    """Return the days whose sessions changed, and all days where other steps are stored than the events have."""
+    """Return the days whose sessions changed,
+    and all days where other steps are stored than the events have.
+    """
     changed = days_of_changed_sessions(session_days, session_rule, days)
     other_steps = days_of_other_steps(session_days, conversion_by_dimension, funnels)
     return union_all(changed, *other_steps).distinct()

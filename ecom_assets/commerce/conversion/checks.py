@@ -17,12 +17,23 @@ STEP_KEY = ("funnel_name", "cohort_date", "step")
 def dimensions_add_up_to_the_totals(
     days: Days | None, parts: ir.Table, funnels: ir.Table, carts: ir.Table
 ) -> BrokenRows:
-    """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
+    """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts,
+    of all sessions.
+    """
     parts = of_days(parts, "cohort_date", days)
-    summed = parts.group_by(*STEP_KEY, "dimension").agg(summed_count=parts.unit_count.sum().cast("int64"))
+    summed = parts.group_by(*STEP_KEY, "dimension").agg(
+        summed_count=parts.unit_count.sum().cast("int64")
+    )
     totals = of_days(_totals(funnels, carts), "cohort_date", days)
-    joined = summed.join(totals, [summed[name] == totals[name] for name in STEP_KEY], how="left", rname="total_{name}")
-    wrong = joined.filter((joined.summed_count != joined.total_count).fill_null(ibis.literal(value=True)))
+    joined = summed.join(
+        totals,
+        [summed[name] == totals[name] for name in STEP_KEY],
+        how="left",
+        rname="total_{name}",
+    )
+    wrong = joined.filter(
+        (joined.summed_count != joined.total_count).fill_null(ibis.literal(value=True))
+    )
     missing = totals.filter(totals.total_count > 0).anti_join(summed, STEP_KEY)
     return BrokenRows(union_all(wrong.select(*STEP_KEY), missing.select(*STEP_KEY)), summed)
 
@@ -37,7 +48,8 @@ def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
             funnel_name=ibis.literal(name),
             cohort_date="cart_date",
             step=ibis.literal(step, "int64"),
-            total_count=carts[f"{kind}_count"] - (carts[f"abandoned_{kind}_count"] if step > 1 else 0),
+            total_count=carts[f"{kind}_count"]
+            - (carts[f"abandoned_{kind}_count"] if step > 1 else 0),
         )
         for name, kind in CARTS.items()
         for step in (1, 2)

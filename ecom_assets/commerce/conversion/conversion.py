@@ -1,4 +1,7 @@
-"""Daily funnels of sessions, and carts, by device, channel and category. METRICS "By device, channel and category"."""
+"""Daily funnels of sessions, and carts, by device, channel and category.
+
+METRICS "By device, channel and category".
+"""
 
 from collections.abc import Sequence
 
@@ -17,11 +20,14 @@ PURCHASE = "purchase"
 BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
 
 
-def conversion_by_dimension(described: ir.Table, entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.Table:
-    """Return the number of sessions of each day that reached each step, by device, channel and category.
+def conversion_by_dimension(
+    described: ir.Table, entries: ir.Table, funnels: Sequence[DailyFunnel]
+) -> ir.Table:
+    """Return the number of sessions of each day that reached each step, by device,
+    channel and category.
 
-    `described` is the result of `described_sessions`, and `entries` has the rows of `FunnelEntries` of these days. Only
-    funnels of sessions are counted.
+    `described` is the result of `described_sessions`, and `entries` has the rows of `FunnelEntries`
+    of these days. Only funnels of sessions are counted.
     """
     parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
     for daily in funnels:
@@ -37,8 +43,11 @@ def conversion_by_dimension(described: ir.Table, entries: ir.Table, funnels: Seq
     return union_all(*parts).select(*ConversionByDimension.columns)
 
 
-def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, days: Days) -> ir.Table:
-    """Return one row per session of `days`: its day, channel, device, first category and counts of events.
+def described_sessions(
+    clean: ir.Table, sessions: ir.Table, touches: ir.Table, days: Days
+) -> ir.Table:
+    """Return one row per session of `days`: its day, channel, device,
+    first category and counts of events.
 
     The tables are all rows of `CleanEvents`, `Sessions` and `Touches`.
     """
@@ -49,9 +58,13 @@ def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, d
         sessions_of_days.started_at == events.event_at,
     ]
     first_event = sessions_of_days.join(events, is_first).select(
-        sessions_of_days.session_id, events.event_id, device=device(events.user_agent, sessions_of_days.is_bot)
+        sessions_of_days.session_id,
+        events.event_id,
+        device=device(events.user_agent, sessions_of_days.is_bot),
     )
-    first_event = first_event.group_by("session_id").agg(device=first_event.device.argmin(first_event.event_id))
+    first_event = first_event.group_by("session_id").agg(
+        device=first_event.device.argmin(first_event.event_id)
+    )
     channels = touches.filter(days.contain(touches.started_date)).select("session_id", "channel")
     return (
         sessions_of_days.left_join(first_event, "session_id")
@@ -71,7 +84,9 @@ def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, d
 
 
 def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
-    begun = _by(described.filter(described[f"{event_type}_count"] > 0), ("category", "channel", "device"))
+    begun = _by(
+        described.filter(described[f"{event_type}_count"] > 0), ("category", "channel", "device")
+    )
     return union_all(
         _counted(begun, name, 1, event_type, begun.purchase_count >= 0),
         _counted(begun, name, 2, PURCHASE, begun.purchase_count > 0),
@@ -81,12 +96,21 @@ def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
 def _by(rows: ir.Table, dimensions: Sequence[str]) -> ir.Table:
     """Return every row once per dimension, with its value of the dimension."""
     return union_all(
-        *(rows.mutate(dimension=ibis.literal(dimension), value=rows[dimension]) for dimension in dimensions)
+        *(
+            rows.mutate(dimension=ibis.literal(dimension), value=rows[dimension])
+            for dimension in dimensions
+        )
     )
 
 
-def _counted(rows: ir.Table, name: str, step: int, event_type: str, reached: ir.BooleanValue) -> ir.Table:
-    counts = rows.group_by("cohort_date", "dimension", "value").agg(unit_count=reached.ifelse(1, 0).sum())
+def _counted(
+    rows: ir.Table, name: str, step: int, event_type: str, reached: ir.BooleanValue
+) -> ir.Table:
+    counts = rows.group_by("cohort_date", "dimension", "value").agg(
+        unit_count=reached.ifelse(1, 0).sum()
+    )
     return counts.mutate(
-        funnel_name=ibis.literal(name), step=ibis.literal(step, "int64"), event_type=ibis.literal(event_type)
+        funnel_name=ibis.literal(name),
+        step=ibis.literal(step, "int64"),
+        event_type=ibis.literal(event_type),
     ).select(*ConversionByDimension.columns)

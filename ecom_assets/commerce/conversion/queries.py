@@ -1,4 +1,6 @@
-"""Numbers of a daily funnel and its abandoned carts: of a period, of the one before, and by a dimension."""
+"""Numbers of a daily funnel and its abandoned carts: of a period, of the one before,
+and by a dimension.
+"""
 
 from operator import itemgetter
 from typing import Any, Final, Literal
@@ -17,14 +19,26 @@ from ecom_assets.behaviour.funnels.queries import (
 from ecom_assets.behaviour.funnels.report import grouped
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.core.tables.queries import Period, Reading, Row, compared, if_known, in_period, require, share
+from ecom_assets.core.tables.queries import (
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    in_period,
+    require,
+    share,
+)
 
 By = Literal["device", "channel", "category"]
 ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 
-def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None) -> dict[str, Any]:
-    """Return a daily funnel and the abandoned carts of a period, of the period before, and by a dimension.
+def conversion(
+    reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None
+) -> dict[str, Any]:
+    """Return a daily funnel and the abandoned carts of a period, of the period before,
+    and by a dimension.
 
     Raises:
         DefinitionError: There is no such funnel, or the dimension is not counted for the unit.
@@ -32,7 +46,9 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
     """
     require(reading, "events")
     if by in {"device", "channel"} and unit != "session":
-        raise DefinitionError(f"by={by} is counted per session; ask with unit=session, or by=category.")
+        raise DefinitionError(
+            f"by={by} is counted per session; ask with unit=session, or by=category."
+        )
     name = known_funnel(reading, funnel)
     steps, before = funnel_totals(reading, period, name, unit)
     carts, carts_before = cart_totals(reading, period)
@@ -41,7 +57,11 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
         for counts, abandoned in ((steps, carts), (before, carts_before))
     )
     beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
-    previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}
+    previous = {
+        "steps": before,
+        "conversion_rate": then["conversion_rate"],
+        "abandonment": carts_before,
+    }
     return {
         "funnel_name": name,
         "unit": unit,
@@ -58,10 +78,14 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
 def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
     values = _funnel_rows(reading, period, funnel, unit, by)
     table = reading.table(ConversionByDimension)
-    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
+    rows = table.filter(
+        table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date)
+    )
     carts: dict[str, list[Row]] = {}
     if unit == "session":
-        carts = grouped(reading.rows(added_units(rows, ["funnel_name", "value"]), period), itemgetter("value"))
+        carts = grouped(
+            reading.rows(added_units(rows, ["funnel_name", "value"]), period), itemgetter("value")
+        )
     parts = [
         {
             "value": value,
@@ -71,10 +95,15 @@ def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by:
         }
         for value in {**values, **carts}
     ]
-    return sorted(parts, key=lambda part: (-(part["steps"][0]["unit_count"] if part["steps"] else 0), part["value"]))
+    return sorted(
+        parts,
+        key=lambda part: (-(part["steps"][0]["unit_count"] if part["steps"] else 0), part["value"]),
+    )
 
 
-def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> dict[str, list[Row]]:
+def _funnel_rows(
+    reading: Reading, period: Period, funnel: str, unit: Unit, by: By
+) -> dict[str, list[Row]]:
     if by == "category":
         table = reading.table(ConversionFunnel)
         rows = table.filter(table.unit == unit, table.product_category != ALL_CATEGORIES)
@@ -87,12 +116,16 @@ def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: 
 
 
 def _abandonment_of_value(rows: list[Row], unit: Unit) -> Row:
-    """Return abandonment from the two-step funnels of carts and checkouts, which count sessions only."""
+    """Return abandonment from the two-step funnels of carts and checkouts,
+    which count sessions only.
+    """
     counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
     totals: Row = {}
     for name in CARTS.values():
         if unit != "session":
-            totals |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
+            totals |= dict.fromkeys(
+                (f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate")
+            )
             continue
         begun, paid = counts.get((name, 1), 0), counts.get((name, 2), 0)
         totals[f"{name}_count"] = begun

@@ -32,6 +32,8 @@ def _sessions_of_dimension(context: TraceContext) -> ir.Table:
 
 TRACES: Final = (
     TableTrace(
-        ConversionByDimension, "by-device-channel-and-category", {"unit_count": Count(Sessions, _sessions_of_dimension)}
+        ConversionByDimension,
+        "by-device-channel-and-category",
+        {"unit_count": Count(Sessions, _sessions_of_dimension)},
     ),
 )

@@ -15,9 +15,19 @@ from ecom_assets.commerce.customers.contracts import LifetimeValue
 from ecom_assets.commerce.customers.measures import ValueMeasures
 from ecom_assets.commerce.customers.purchases import Purchases
 from ecom_assets.commerce.customers.queries import segment_totals, value_totals
-from ecom_assets.commerce.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
+from ecom_assets.commerce.customers.question import (
+    CustomerQuestion,
+    SegmentsQuestion,
+    ValueQuestion,
+)
 from ecom_assets.commerce.customers.segments import customer_segments
-from ecom_assets.commerce.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
+from ecom_assets.commerce.customers.value import (
+    ValueModels,
+    ValueRule,
+    histories,
+    lifetime_value,
+    value_correlation,
+)
 from ecom_assets.commerce.customers.value_models import ModelFit, NoFit
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables.portable import rows_of
@@ -28,7 +38,9 @@ WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv fil
 class BuyersAnswer(QuestionAnswer):
     """The fields of both answers."""
 
-    as_of_date: date | None = Field(description="The day at whose end customers are looked at; null without any data")
+    as_of_date: date | None = Field(
+        description="The day at whose end customers are looked at; null without any data"
+    )
     customers: int | None = number("Customers", "count", "Those with an order")
 
 
@@ -40,7 +52,9 @@ class SegmentCustomers(BaseModel):
     share: float | None = number("Share", "rate", "Its part of all customers; null without any")
     orders: int | None = field_of(SalesMeasures.order_count)
     revenue_amount: str | None = field_of(SalesMeasures.revenue_amount)
-    mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
+    mean_recency_days: float | None = number(
+        "Recency", "decimal", "Mean days since the last order; null without any"
+    )
 
 
 class CustomerSegmentsAnswer(BuyersAnswer):
@@ -53,7 +67,9 @@ class FittedModel(BaseModel):
     """A model of customers as it was fitted."""
 
     model: str = Field(description="Its name", examples=["bg_nbd"])
-    parameters: dict[str, float | None] = Field(description="Its parameters; null where it could not be fitted")
+    parameters: dict[str, float | None] = Field(
+        description="Its parameters; null where it could not be fitted"
+    )
     log_likelihood: float | None = Field(description="How well it fits")
     at_limit: list[str] = Field(description="Parameters that are at a limit of what is searched")
     reason: str | None = Field(description="Why there is no model; null if there is one")
@@ -63,7 +79,8 @@ class OrderValue(FittedModel):
     """The model of what an order is worth."""
 
     frequency_value_correlation: float | None = Field(
-        description="Correlation of the number and the mean value of repeat orders, of which the model assumes none"
+        description="Correlation of the number and the mean value of repeat orders, of which the "
+        "model assumes none"
     )
 
 
@@ -71,13 +88,22 @@ class ValueAnswer(FittedModel, BuyersAnswer):
     """What to expect of customers; the model is that of their orders."""
 
     order_value: OrderValue = Field(description="The model of what an order is worth")
-    repeat_customers: int | None = number("Came again", "count", "Those of them with an order on another day")
-    expected_alive: float | None = number("Alive", "decimal", "How many are expected to order again")
-    expected_orders: float | None = number("Orders", "decimal", "Orders that are expected within the horizon")
+    repeat_customers: int | None = number(
+        "Came again", "count", "Those of them with an order on another day"
+    )
+    expected_alive: float | None = number(
+        "Alive", "decimal", "How many are expected to order again"
+    )
+    expected_orders: float | None = number(
+        "Orders", "decimal", "Orders that are expected within the horizon"
+    )
     lifetime_value_amount: str | None = number(
         ValueMeasures.lifetime_value_amount.label,
         "money",
-        "The revenue that they are expected to bring in the time ahead, discounted; the sum over customers",
+        (
+            "The revenue that they are expected to bring in the time ahead, discounted; the sum "
+            "over customers"
+        ),
     )
 
 
@@ -88,7 +114,10 @@ def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str
     if data.keep:
         data.keep(result.order_by("customer_id"))
     currency = data.source.settings.known_currency
-    return {**facts, **segment_totals(result, rows_of, has_money=_has_money(data), currency=currency)}
+    return {
+        **facts,
+        **segment_totals(result, rows_of, has_money=_has_money(data), currency=currency),
+    }
 
 
 def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
@@ -100,7 +129,9 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
     purchases, facts = _purchases(question, data, named)
     histories_table = data.con.to_pyarrow(histories(purchases))
     models = ValueModels.fit(histories_table)
-    rows = lifetime_value(histories_table, models, rule, settings.known_currency).select(list(LifetimeValue.columns))
+    rows = lifetime_value(histories_table, models, rule, settings.known_currency).select(
+        list(LifetimeValue.columns)
+    )
     if data.keep:
         data.keep(data.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
     correlation = {"frequency_value_correlation": value_correlation(histories_table)}
@@ -122,18 +153,25 @@ def _purchases(
         purchases = Purchases.from_sales(events.mutate(revenue_amount=events.amount), until)
     else:
         source = {"source": "purchase_events", "session_rule": question.session_rule}
-        purchases = Purchases.from_sessions(whole_sessions(events, SessionRule.preset(question.session_rule)), until)
+        purchases = Purchases.from_sessions(
+            whole_sessions(events, SessionRule.preset(question.session_rule)), until
+        )
     # Stored, because an answer asks several times.
     orders, as_of = (
         data.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
         for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
     )
     (newest,) = rows_of(as_of)
-    return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
+    return Purchases(orders, as_of), {
+        "definition": rule | source,
+        "as_of_date": newest["as_of_date"],
+    }
 
 
 def _has_money(data: QuestionData) -> bool:
-    """Return whether revenue is known: order lines always have amounts, purchase events if at least one has one."""
+    """Return whether revenue is known: order lines always have amounts,
+    purchase events if at least one has one.
+    """
     return data.source.of_orders or has_paid_events(data.all_events, rows_of)
 
 

@@ -51,7 +51,9 @@ def lifetime_value(
     con = connect()
     con.con.register(
         "lifetime_value",
-        value.lifetime_value(histories, value.ValueModels.fit(histories), value_rule, order_rule.currency),
+        value.lifetime_value(
+            histories, value.ValueModels.fit(histories), value_rule, order_rule.currency
+        ),
     )
     return con.table("lifetime_value").select(*LifetimeValue.columns)
 
@@ -68,17 +70,25 @@ class CustomerSource(Protocol):
 
 @table_asset(RawCustomers)
 def raw_customers(customer_source: CustomerSource, days: Days) -> SliceOutput:
-    """Fetch the records from the API if today is among the days; rows of other days do not change."""
+    """Fetch the records from the API if today is among the days;
+    rows of other days do not change.
+    """
     return customer_source.received(days).require_rows("customers")
 
 
-quarantined_customers = table_asset(QuarantinedCustomers, raw=RawCustomers)(versions.quarantined_customers)
-duplicate_customers = table_asset(DuplicateCustomers, raw=RawCustomers)(versions.duplicate_customers)
+quarantined_customers = table_asset(QuarantinedCustomers, raw=RawCustomers)(
+    versions.quarantined_customers
+)
+duplicate_customers = table_asset(DuplicateCustomers, raw=RawCustomers)(
+    versions.duplicate_customers
+)
 
 
 @invalidation(raw_customers=RawCustomers)
 def days_of_versions(raw_customers: ir.Table) -> ir.Table:
-    """Return every day on which a version may begin: a fetch can end or extend a version that began on any day."""
+    """Return every day on which a version may begin:
+    a fetch can end or extend a version that began on any day.
+    """
     return raw_customers.select(day="received_date").distinct()
 
 
@@ -103,10 +113,25 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Compute every version of every customer."""
     return versions.customers(
-        raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, places(), days
+        raw_customers,
+        sessions,
+        conversions,
+        first_touches,
+        customer_rule,
+        market_segments,
+        places(),
+        days,
     )
 
 
-customer_profiles = table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))(versions.customer_profiles)
-CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers, customer_profiles)
+customer_profiles = table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))(
+    versions.customer_profiles
+)
+CUSTOMER_ASSETS = (
+    raw_customers,
+    quarantined_customers,
+    duplicate_customers,
+    customers,
+    customer_profiles,
+)
 """The assets that need the customer API."""

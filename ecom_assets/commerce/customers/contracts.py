@@ -1,16 +1,38 @@
-"""Contracts of customers: records as received, quarantined and clean, segments, and lifetime value."""
+"""Contracts of customers: records as received, quarantined and clean, segments,
+and lifetime value.
+"""
 
 from dataclasses import replace
 from typing import Final, Literal, get_args
 
 from ecom_assets.commerce.attribution.contracts import FirstTouches
 from ecom_assets.commerce.sales.measures import SalesMeasures
-from ecom_assets.core.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
+from ecom_assets.core.tables.contract import (
+    Column,
+    Table,
+    amount,
+    count,
+    day,
+    flag,
+    instant,
+    rate,
+    seconds,
+    text,
+)
 
 SEGMENTS = (
-    "Champions", "Loyal", "Potential Loyalist", "New", "Promising", "Need Attention", "About To Sleep", "At Risk",
-    "Can't Lose", "Hibernating", "Lost",
-)  # fmt: skip
+    "Champions",
+    "Loyal",
+    "Potential Loyalist",
+    "New",
+    "Promising",
+    "Need Attention",
+    "About To Sleep",
+    "At Risk",
+    "Can't Lose",
+    "Hibernating",
+    "Lost",
+)
 BUYER = "The customer of the orders; the visitor of the purchase events where there are no orders"
 NO_MODEL_REASONS = ("too_few_customers", "no_repeat_orders", "no_spread", "not_converged")
 NO_ORDER_VALUE_REASONS = (*NO_MODEL_REASONS, "no_finite_mean")
@@ -43,7 +65,9 @@ class CustomerSegments(Table):
 
 
 class LifetimeValue(Table):
-    """One row per customer with an order: what to expect of them, as of the newest day in the data."""
+    """One row per customer with an order: what to expect of them,
+    as of the newest day in the data.
+    """
 
     layer = "mart"
     key = ("customer_id",)
@@ -54,16 +78,27 @@ class LifetimeValue(Table):
     first_to_last_days = count("t_x: from the first such day to the last", unit="days")
     observed_days = count("T: from the first such day to as_of_date", unit="days")
     repeat_amount = amount("Shipped on these days, the first left out", at_least=0)
-    alive_probability = rate("Chance that they will ever order again; null without a model", nullable=True)
-    expected_order_count = _estimate("Days with an order to expect within horizon_days; null without a model", "days")
-    expected_order_value = _estimate("Mean to expect of such a day; null without a model of values", "money per day")
+    alive_probability = rate(
+        "Chance that they will ever order again; null without a model", nullable=True
+    )
+    expected_order_count = _estimate(
+        "Days with an order to expect within horizon_days; null without a model", "days"
+    )
+    expected_order_value = _estimate(
+        "Mean to expect of such a day; null without a model of values", "money per day"
+    )
     lifetime_value_amount = amount(
-        "Orders to expect within value_months, at their expected value, discounted; null without both models",
+        "Orders to expect within value_months, at their expected value, discounted; null without "
+        "both models",
         nullable=True,
     )
-    no_model_reason = text("Why there is no model of orders; null if there is", nullable=True, one_of=NO_MODEL_REASONS)
+    no_model_reason = text(
+        "Why there is no model of orders; null if there is", nullable=True, one_of=NO_MODEL_REASONS
+    )
     no_order_value_reason = text(
-        "Why there is no model of values; null if there is", nullable=True, one_of=NO_ORDER_VALUE_REASONS
+        "Why there is no model of values; null if there is",
+        nullable=True,
+        one_of=NO_ORDER_VALUE_REASONS,
     )
     r = _estimate("BG/NBD: shape of the rates of orders over customers")
     alpha = _estimate("BG/NBD: their scale", "weeks")
@@ -74,7 +109,9 @@ class LifetimeValue(Table):
     v = _estimate("Gamma-Gamma: their scale", "money")
     horizon_days = count("Days that expected_order_count looks ahead", unit="days")
     value_months = count("Months of 30 days that lifetime_value_amount looks ahead", unit="months")
-    discount_rate = Column("float64", "By which money is worth less a year later", unit="share per year", at_least=0)
+    discount_rate = Column(
+        "float64", "By which money is worth less a year later", unit="share per year", at_least=0
+    )
 
 
 UNKNOWN = "unknown"
@@ -84,10 +121,21 @@ ACTIVITY_STATUSES = ("active", "inactive", UNKNOWN)
 ENGAGEMENT_SOURCES = ("sessions", "api")
 CUSTOMER_TIERS = ("basic", "premium", "enterprise")
 QUALITY_BANDS = ("high", "medium", "low")
-SCORED_FIELDS = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
+SCORED_FIELDS = (
+    "email",
+    "first_name",
+    "last_name",
+    "city",
+    "country",
+    "created_at",
+    "updated_at",
+    "last_login_at",
+)
 """The fields that can cost points of quality, if the shop's API has them."""
 SCORE = "engagement_score"
-"""It costs points, too, where a record has it without a valid value, or where the API's mapping expects it."""
+"""It costs points, too, where a record has it without a valid value,
+or where the API's mapping expects it.
+"""
 
 
 class _FetchedRecord(Table, abstract=True):
@@ -109,11 +157,19 @@ class RawCustomers(_FetchedRecord):
     name = "customers"
 
     reject_reason = text("Why the record is not a customer; null if it is one", nullable=True)
-    customer_id = text("The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True)
-    is_number_id = Column(
-        "boolean", "Whether the API gives that id as a number; null in rows from before it was kept", nullable=True
+    customer_id = text(
+        "The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True
     )
-    email = text("The e-mail address, without white space around it; so are all texts", nullable=True, pii=True)
+    is_number_id = Column(
+        "boolean",
+        "Whether the API gives that id as a number; null in rows from before it was kept",
+        nullable=True,
+    )
+    email = text(
+        "The e-mail address, without white space around it; so are all texts",
+        nullable=True,
+        pii=True,
+    )
     first_name = text("The first name, its letters composed (Unicode NFC)", nullable=True, pii=True)
     last_name = text("The last name, as above", nullable=True, pii=True)
     city = text("The city", nullable=True)
@@ -124,12 +180,21 @@ class RawCustomers(_FetchedRecord):
     last_login_timestamp = text("When the customer last signed in, as received", nullable=True)
     created_at = instant("The instant in created_timestamp; null if it is none", nullable=True)
     updated_at = instant("The instant in updated_timestamp; null if it is none", nullable=True)
-    last_login_at = instant("The instant in last_login_timestamp; null if it is none", nullable=True)
+    last_login_at = instant(
+        "The instant in last_login_timestamp; null if it is none", nullable=True
+    )
     engagement_score = Column(
-        "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
+        "float64",
+        "How engaged the API says the customer is",
+        "points",
+        nullable=True,
+        at_least=0,
+        at_most=100,
     )
     has_engagement_score = Column(
-        "boolean", "Whether the record has that field, valid or not; null in older rows", nullable=True
+        "boolean",
+        "Whether the record has that field, valid or not; null in older rows",
+        nullable=True,
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
@@ -146,7 +211,9 @@ class QuarantinedCustomers(_FetchedRecord):
 
 
 class DuplicateCustomers(Table):
-    """One row per fetch and customer of whom surplus copies came; the copy that was changed last stays."""
+    """One row per fetch and customer of whom surplus copies came;
+    the copy that was changed last stays.
+    """
 
     layer = "staging"
     key = ("received_date", "customer_id")
@@ -158,20 +225,28 @@ class DuplicateCustomers(Table):
 
 
 class Customers(Table):
-    """One row per customer and version: what the API returned, and what the customer did up to `as_of_date`."""
+    """One row per customer and version: what the API returned,
+    and what the customer did up to `as_of_date`.
+    """
 
     layer = "staging"
     name = "customers"
     key = ("customer_id", "valid_from")
     day_column = "valid_from"
 
-    customer_id = text("The shop's id of the customer, the same as `visitor_id` of sessions", pii=True)
+    customer_id = text(
+        "The shop's id of the customer, the same as `visitor_id` of sessions", pii=True
+    )
     is_number_id = Column("boolean", "Whether the API gives that id as a number", nullable=True)
     valid_from = day("The first day on which the API returned this version")
-    valid_to = day("The day on which it first returned the next version; null for the current one", nullable=True)
+    valid_to = day(
+        "The day on which it first returned the next version; null for the current one",
+        nullable=True,
+    )
     is_current = flag("Whether it is the customer's newest version")
     as_of_date = day(
-        "The day at whose end the row describes the customer: the newest fetch, or the last before valid_to"
+        "The day at whose end the row describes the customer: the newest fetch, or the last "
+        "before valid_to"
     )
     last_received_date = day("The last day on which the API returned this version")
     full_name = text("First and last name; null if both are missing", nullable=True, pii=True)
@@ -181,26 +256,40 @@ class Customers(Table):
     region = text("The region or state", nullable=True)
     country = text("The country", nullable=True)
     market_segment = text(
-        "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is left"
+        "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is "
+        "left"
     )
-    created_at = instant("When the customer registered; null if missing, unreadable or still to come", nullable=True)
+    created_at = instant(
+        "When the customer registered; null if missing, unreadable or still to come", nullable=True
+    )
     updated_at = instant("When the record was last changed; null as for created_at", nullable=True)
-    last_login_at = instant("When the customer last signed in; null as for created_at", nullable=True)
-    seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
-    activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
-    recent_session_count = count(
-        "Sessions that started in the last 30 days; null for a shop that gave no events", unit="sessions", nullable=True
+    last_login_at = instant(
+        "When the customer last signed in; null as for created_at", nullable=True
     )
-    recent_engaged_s = seconds("Time in the engaged ones of these; null where their number is", nullable=True)
+    seen_at = instant(
+        "The later of last sign-in and last event; null without either", nullable=True
+    )
+    activity_status = text(
+        "Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES
+    )
+    recent_session_count = count(
+        "Sessions that started in the last 30 days; null for a shop that gave no events",
+        unit="sessions",
+        nullable=True,
+    )
+    recent_engaged_s = seconds(
+        "Time in the engaged ones of these; null where their number is", nullable=True
+    )
     engagement_score = RawCustomers.engagement_score
     engagement_source = text(
-        "What the level is taken from: the customer's sessions or, without any, the API's score; null without both",
+        "What the level is taken from: the customer's sessions or, without any, the API's score; "
+        "null without both",
         nullable=True,
         one_of=ENGAGEMENT_SOURCES,
     )
     engagement_level = text(
-        "By sessions and engaged time of the last 30 days, else by the API's score; unknown without a score for a shop "
-        "that gave no events",
+        "By sessions and engaged time of the last 30 days, else by the API's score; unknown "
+        "without a score for a shop that gave no events",
         one_of=(*ENGAGEMENT_LEVELS, UNKNOWN),
     )
     acquisition_channel = text(
@@ -209,15 +298,20 @@ class Customers(Table):
     )
     default_channel_group = text("GA4's channel of their first event; unknown before it")
     year_revenue_amount = amount(
-        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave "
-        "neither orders nor events",
+        "Orders less refunds of the last 365 days; purchase events where a shop has no orders; "
+        "null where it gave neither orders nor events",
         nullable=True,
     )
-    customer_tier = text("By that revenue; unknown where it is null", one_of=(*CUSTOMER_TIERS, UNKNOWN))
-    flawed_fields = text(
-        "Expected fields that are missing or invalid, separated by commas; null if none", nullable=True
+    customer_tier = text(
+        "By that revenue; unknown where it is null", one_of=(*CUSTOMER_TIERS, UNKNOWN)
     )
-    data_quality_score = Column("int64", "100 less 10 per flawed field", unit="points", at_least=0, at_most=100)
+    flawed_fields = text(
+        "Expected fields that are missing or invalid, separated by commas; null if none",
+        nullable=True,
+    )
+    data_quality_score = Column(
+        "int64", "100 less 10 per flawed field", unit="points", at_least=0, at_most=100
+    )
     quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
 
 
@@ -236,13 +330,22 @@ class CustomerProfiles(Table):
     key = ("dimension", "value")
 
     dimension = text(
-        "The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS, example="customer_tier"
+        "The column of staging.customers that is counted",
+        one_of=PROFILE_DIMENSIONS,
+        example="customer_tier",
     )
     value = text("Its value, or `unknown`", "Value", example="premium")
     as_of_date = day("The day at whose end the customers are described: that of the newest fetch")
-    customer_count = count("Current customers with that value", "Customers", unit="customers", example=320)
+    customer_count = count(
+        "Current customers with that value", "Customers", unit="customers", example=320
+    )
 
 
-_SAME_OF_ALL = {"is_current", "valid_to", "last_received_date", "is_number_id"}  # every current customer
+_SAME_OF_ALL = {
+    "is_current",
+    "valid_to",
+    "last_received_date",
+    "is_number_id",
+}  # every current customer
 CUSTOMER_FILE_FIELDS = tuple(name for name in Customers.columns if name not in _SAME_OF_ALL)
 """What `customers.json` can hold of a customer."""

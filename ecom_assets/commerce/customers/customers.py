@@ -1,8 +1,8 @@
 """From received records to customers with their history: METRICS "Customer".
 
-A version is valid from one day until the next change at the source. Values that depend on behaviour are as of the end
-of a day, never as of the current time: the day of the newest fetch for the current version, the last valid day for
-versions that have ended. See docs/adr/0012.
+A version is valid from one day until the next change at the source. Values that depend on behaviour
+are as of the end of a day, never as of the current time: the day of the newest fetch for the
+current version, the last valid day for versions that have ended. See docs/adr/0012.
 """
 
 from collections import Counter
@@ -37,7 +37,9 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class MarketSegment:
-    """A market segment: whole countries, regions of countries that are split, and cities in lower case."""
+    """A market segment: whole countries, regions of countries that are split,
+    and cities in lower case.
+    """
 
     name: str
     countries: tuple[str, ...] = ()
@@ -47,15 +49,21 @@ class MarketSegment:
 
 @dataclass(frozen=True)
 class MarketSegments:
-    """All segments in order; `written` has the other spellings of countries, in upper case, by country code."""
+    """All segments in order; `written` has the other spellings of countries, in upper case,
+    by country code.
+    """
 
     segments: tuple[MarketSegment, ...]
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a segment that is called `other`, or a place in two segments."""
+        """Raise `DefinitionError` for a segment that is called `other`,
+        or a place in two segments.
+        """
         if any(segment.name == OTHER for segment in self.segments):
-            raise DefinitionError(f"`{OTHER}` is what is left, and cannot be a segment; give it another name.")
+            raise DefinitionError(
+                f"`{OTHER}` is what is left, and cannot be a segment; give it another name."
+            )
         split = {country for segment in self.segments for country in segment.regions}
         places = [f"the country {name}" for segment in self.segments for name in segment.countries]
         places += [f"the country {name}" for name in split]
@@ -76,10 +84,11 @@ class MarketSegments:
         return (*(segment.name for segment in self.segments), OTHER)
 
     def add_to(self, rows: ir.Table, present: ir.Table, places: Places) -> ir.Table:
-        """Return rows with `market_segment`, by their `country`, `region` and `city`, which `present` has as well.
+        """Return rows with `market_segment`, by their `country`, `region` and `city`,
+        which `present` has as well.
 
-        The region that is given decides, then the cities that segments name, then the region and the country of the
-        city in the lists. Without a country, the city decides.
+        The region that is given decides, then the cities that segments name, then the region and
+        the country of the city in the lists. Without a country, the city decides.
         """
         rows = places.add_to(rows, present, "country", "city")
         spelled = rows.country.upper().fill_null("")
@@ -89,29 +98,54 @@ class MarketSegments:
         listed = (spelled == "").ifelse(ibis.null("string"), rows.place_country_code)
         # Columns of their own: each segment reads the codes, and their expressions are long.
         rows = rows.mutate(given_code=ibis.coalesce(own, listed, ""))
-        rows = rows.mutate(country_code=ibis.coalesce(rows.given_code.nullif(""), rows.place_country_code, ""))
+        rows = rows.mutate(
+            country_code=ibis.coalesce(rows.given_code.nullif(""), rows.place_country_code, "")
+        )
         segment = self._segment_of(rows, places.region_names)
         return rows.mutate(market_segment=segment).drop("given_code", "country_code", *FOUND)
 
-    def _segment_of(self, rows: ir.Table, region_names: Mapping[tuple[str, str], str]) -> ir.StringValue:
-        code, state, town = rows.country_code, rows.region.upper().fill_null(""), rows.city.lower().fill_null("")
-        listed = [rows[name].upper().fill_null("") for name in ("place_region_code", "place_region")]
+    def _segment_of(
+        self, rows: ir.Table, region_names: Mapping[tuple[str, str], str]
+    ) -> ir.StringValue:
+        code, state, town = (
+            rows.country_code,
+            rows.region.upper().fill_null(""),
+            rows.city.lower().fill_null(""),
+        )
+        listed = [
+            rows[name].upper().fill_null("") for name in ("place_region_code", "place_region")
+        ]
         split = [
-            (segment.name, country, (*names, *(region_names.get((country, name), name).upper() for name in names)))
+            (
+                segment.name,
+                country,
+                (*names, *(region_names.get((country, name), name).upper() for name in names)),
+            )
             for segment in self.segments
             for country, names in segment.regions.items()
         ]
-        by_region = [((code == country) & state.isin(names), name) for name, country, names in split]
+        by_region = [
+            ((code == country) & state.isin(names), name) for name, country, names in split
+        ]
         by_city = [
             (town.isin(segment.cities) & rows.given_code.isin(["", *segment.regions]), segment.name)
             for segment in self.segments
             if segment.cities
         ]
         by_list = [
-            ((code == country) & (state == "") & reduce(or_, [column.isin(names) for column in listed]), name)
+            (
+                (code == country)
+                & (state == "")
+                & reduce(or_, [column.isin(names) for column in listed]),
+                name,
+            )
             for name, country, names in split
         ]
-        by_country = [(code.isin(segment.countries), segment.name) for segment in self.segments if segment.countries]
+        by_country = [
+            (code.isin(segment.countries), segment.name)
+            for segment in self.segments
+            if segment.countries
+        ]
         branches = [*by_region, *by_city, *by_list, *by_country]
         return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
 
@@ -124,11 +158,12 @@ YEAR_DAYS = 365
 class CustomerRule:
     """Thresholds, all inclusive.
 
-    `medium_…`, `high_…`: an engagement level needs this many sessions **and** engaged seconds in the last 30 days.
-    `medium_score`, `high_score` (points of 100): for customers without sessions, thresholds of the API's score.
-    `premium_amount`, `enterprise_amount`: thresholds of the revenue in the last 365 days.
-    `expected_fields`: the fields that the API has; each that is missing or invalid lowers the quality score.
-    `active_days` (days of 24 h): customers seen within this time are active.
+    `medium_…`, `high_…`: an engagement level needs this many sessions **and** engaged seconds in
+    the last 30 days. `medium_score`, `high_score` (points of 100): for customers without sessions,
+    thresholds of the API's score. `premium_amount`, `enterprise_amount`: thresholds of the revenue
+    in the last 365 days. `expected_fields`: the fields that the API has; each that is missing or
+    invalid lowers the quality score. `active_days` (days of 24 h): customers seen within this time
+    are active.
     """
 
     active_days: int = 30
@@ -152,20 +187,31 @@ class CustomerRule:
             ("revenue of the tier enterprise", self.premium_amount, self.enterprise_amount),
         ):
             if higher < lower:
-                raise DefinitionError(f"The {label} begin at {higher}, below the level under it, {lower}; raise them.")
+                raise DefinitionError(
+                    f"The {label} begin at {higher}, below the level under it, {lower}; raise them."
+                )
 
-    def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
-        """Return high, medium or low; unknown if the shop has no events and the customer has no sessions."""
+    def engagement_level(
+        self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue
+    ) -> ir.StringValue:
+        """Return high, medium or low;
+        unknown if the shop has no events and the customer has no sessions.
+        """
         return ibis.cases(
             (session_count.isnull(), UNKNOWN),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
-            ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
+            (
+                (session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s),
+                "medium",
+            ),
             else_="low",
         )
 
     def level_of_score(self, score: ir.NumericValue) -> ir.StringValue:
         """Return high, medium or low for a score from the API."""
-        return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
+        return ibis.cases(
+            (score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low"
+        )
 
     def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
         """Return enterprise, premium or basic; unknown if the revenue is null."""
@@ -182,7 +228,10 @@ def _amount(value: Decimal) -> ir.DecimalScalar:
 
 
 VERSIONED = ("email", "first_name", "last_name", "city", "region", "country", "created_timestamp")
-"""A change of one of these makes a new version. New times of the last change or sign-in alone do not."""
+"""A change of one of these makes a new version.
+
+New times of the last change or sign-in alone do not.
+"""
 VALID_EMAIL = "^[^@ ]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$"
 POINTS_PER_FLAW = 10
 BANDS = ((90, "high"), (70, "medium"))
@@ -195,7 +244,9 @@ def quarantined_customers(raw: ir.Table) -> ir.Table:
 
 
 def duplicate_customers(raw: ir.Table) -> ir.Table:
-    """Return the customers with valid copies in a fetch that do not count, and how many these are."""
+    """Return the customers with valid copies in a fetch that do not count,
+    and how many these are.
+    """
     good = raw.filter(raw.reject_reason.isnull())
     unit = ["received_date", "customer_id"]
     copies = good.group_by(*unit).agg(copy_count=good.count())
@@ -217,36 +268,50 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Return every version of every customer.
 
-    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; `days` are those of the
-    fetches, to find when each ends in the time zone.
+    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; `days`
+    are those of the fetches, to find when each ends in the time zone.
     """
     versions = markets.add_to(customer_versions(raw), raw, places)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
     keys = ["customer_id", "valid_from"]
-    joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
-    joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
+    joined = versions.left_join(behaviour, keys).select(
+        versions, *(behaviour[name] for name in _BEHAVIOUR)
+    )
+    joined = joined.left_join(spent, keys).select(
+        joined, spent.year_revenue_amount, spent.bought_count
+    )
     joined = joined.cross_join(_sources(sessions, conversions))
     first = first_touch_ever(touches)
     is_earlier = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
-    came = {name: first[name].fill_null(UNKNOWN) for name in ("acquisition_channel", "default_channel_group")}
+    came = {
+        name: first[name].fill_null(UNKNOWN)
+        for name in ("acquisition_channel", "default_channel_group")
+    }
     joined = joined.left_join(first, is_earlier).select(joined, **came)
     return _with_quality(_described(joined, rule, days), rule).select(*Customers.columns)
 
 
 def customer_versions(raw: ir.Table) -> ir.Table:
-    """Return one row per customer and version, with the last record received while the version was valid.
+    """Return one row per customer and version,
+    with the last record received while the version was valid.
 
-    A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons. A record
-    that is no valid customer ends the version: what an older record says is out of date.
+    A customer who is missing from a fetch keeps the current version: APIs omit customers for many
+    reasons. A record that is no valid customer ends the version: what an older record says is out
+    of date.
     """
     records = _without_older(newest_copies(raw))
     records = records.mutate(
-        newest_date=records.received_date.max().over(ibis.window()), is_valid=records.reject_reason.isnull()
+        newest_date=records.received_date.max().over(ibis.window()),
+        is_valid=records.reject_reason.isnull(),
     )
     in_order = ibis.window(group_by="customer_id", order_by="received_date")
-    before = {f"{name}_before": records[name].lag().over(in_order) for name in ("is_valid", *VERSIONED)}
+    before = {
+        f"{name}_before": records[name].lag().over(in_order) for name in ("is_valid", *VERSIONED)
+    }
     records = records.mutate(**before)
-    changed = [records[name].fill_null("") != records[f"{name}_before"].fill_null("") for name in VERSIONED]
+    changed = [
+        records[name].fill_null("") != records[f"{name}_before"].fill_null("") for name in VERSIONED
+    ]
     is_first = ~records.is_valid_before.fill_null(NO)
     records = records.mutate(begins=records.is_valid & (is_first | reduce(or_, changed)))
     so_far = ibis.cumulative_window(group_by="customer_id", order_by="received_date")
@@ -274,13 +339,17 @@ def newest_copies(raw: ir.Table) -> ir.Table:
 
 
 def latest_copies(raw: ir.Table) -> ir.Table:
-    """Return the valid ones of `newest_copies`: if the newest is no valid customer, the fetch has none."""
+    """Return the valid ones of `newest_copies`: if the newest is no valid customer,
+    the fetch has none.
+    """
     newest = newest_copies(raw)
     return newest.filter(newest.reject_reason.isnull())
 
 
 def _without_older(records: ir.Table) -> ir.Table:
-    """Return records of fetches without those that say an older time of change than an earlier fetch did."""
+    """Return records of fetches without those that say an older time of change
+    than an earlier fetch did.
+    """
     earlier = ibis.trailing_window(None, group_by="customer_id", order_by="received_date")
     newest = records.updated_at.fill_null(LONG_AGO).max().over(earlier)
     records = records.mutate(is_older=records.updated_at < newest)
@@ -294,7 +363,10 @@ _BEHAVIOUR = ("last_event_at", *_OF_VISITS)
 def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
     """Add up each version's sessions until its `as_of_date`."""
     versions = versions.select("customer_id", "valid_from", "as_of_date")
-    until = [versions.customer_id == sessions.visitor_id, versions.as_of_date >= sessions.started_date]
+    until = [
+        versions.customer_id == sessions.visitor_id,
+        versions.as_of_date >= sessions.started_date,
+    ]
     joined = versions.join(sessions, until)
     month_ago = (joined.as_of_date - ibis.interval(days=MONTH_DAYS)).cast("date")
     is_recent = joined.started_date > month_ago
@@ -308,14 +380,20 @@ def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
 
 
 def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
-    """Add up each version's orders minus refunds until its `as_of_date`; purchases if the shop has no orders at all.
+    """Add up each version's orders minus refunds until its `as_of_date`;
+    purchases if the shop has no orders at all.
 
     The amount is null if none of a customer's orders and refunds has an amount.
     """
-    conversions = conversions.mutate(first_unit=conversions.unit.min().over(ibis.window()))  # "order" < "purchase"
+    conversions = conversions.mutate(
+        first_unit=conversions.unit.min().over(ibis.window())
+    )  # "order" < "purchase"
     counted = conversions.filter(conversions.unit == conversions.first_unit)
     versions = versions.select("customer_id", "valid_from", "as_of_date")
-    until = [versions.customer_id == counted.visitor_id, versions.as_of_date >= counted.converted_date]
+    until = [
+        versions.customer_id == counted.visitor_id,
+        versions.as_of_date >= counted.converted_date,
+    ]
     joined = versions.join(counted, until)
     year_ago = (joined.as_of_date - ibis.interval(days=YEAR_DAYS)).cast("date")
     of_year = joined.filter(joined.converted_date > year_ago)
@@ -330,21 +408,34 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
     now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
     is_valid = fetched.email.re_search(VALID_EMAIL).fill_null(NO)
     domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
-    times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
+    times = {
+        name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)"))
+        for name in _TIMES
+    }
     first_and_last = fetched.first_name.concat(" ").concat(fetched.last_name)
     fetched = fetched.mutate(
         now_at=now_at,
-        is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
+        is_number_id=fetched.is_number_id.fill_null(
+            ibis.literal(value=True)
+        ),  # all ids were, before this was stored
         full_name=ibis.coalesce(first_and_last, fetched.first_name, fetched.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN),
         **times,
     )
     # A session can continue after midnight, past the end of the day.
-    last_event_at = (fetched.last_event_at < fetched.now_at).ifelse(fetched.last_event_at, fetched.now_at)
+    last_event_at = (fetched.last_event_at < fetched.now_at).ifelse(
+        fetched.last_event_at, fetched.now_at
+    )
     last_event_at = fetched.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
-    seen = ibis.coalesce(fetched.last_login_at, last_event_at), ibis.coalesce(last_event_at, fetched.last_login_at)
-    # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
-    none_seen = (fetched.visit_source_count > 0).ifelse(ibis.literal(0, "int64"), ibis.null("int64"))
+    seen = (
+        ibis.coalesce(fetched.last_login_at, last_event_at),
+        ibis.coalesce(last_event_at, fetched.last_login_at),
+    )
+    # No activity is zero only if the shop has a source that would report it; otherwise it is
+    # unknown.
+    none_seen = (fetched.visit_source_count > 0).ifelse(
+        ibis.literal(0, "int64"), ibis.null("int64")
+    )
     visits = {name: ibis.coalesce(fetched[name], none_seen) for name in _OF_VISITS}
     has_sales = fetched.visit_source_count + fetched.sale_source_count > 0
     nothing = has_sales.ifelse(ibis.literal(0, MONEY), ibis.null(MONEY))
@@ -358,9 +449,13 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
 
 
 def _sources(sessions: ir.Table, conversions: ir.Table) -> ir.Table:
-    """Return one row with how many visits and how many orders and purchases the shop has: 0 where it has no source."""
+    """Return one row with how many visits and how many orders and purchases the shop has:
+    0 where it has no source.
+    """
     visits, sold = sessions.limit(1), conversions.limit(1)
-    return visits.agg(visit_source_count=visits.count()).cross_join(sold.agg(sale_source_count=sold.count()))
+    return visits.agg(visit_source_count=visits.count()).cross_join(
+        sold.agg(sale_source_count=sold.count())
+    )
 
 
 _TIMES = ("created_at", "updated_at", "last_login_at")
@@ -373,9 +468,13 @@ def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
         for name in SCORED_FIELDS
         if name in rule.expected_fields
     ]
-    is_given = described.has_engagement_score.fill_null(NO) | ibis.literal(SCORE in rule.expected_fields)
+    is_given = described.has_engagement_score.fill_null(NO) | ibis.literal(
+        SCORE in rule.expected_fields
+    )
     flaws.append((is_given & described.engagement_score.isnull(), SCORE))
-    listed = reduce(add, (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws), ibis.literal(""))
+    listed = reduce(
+        add, (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws), ibis.literal("")
+    )
     flaw_count = reduce(add, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0))
     described = described.mutate(flaws=listed, flaw_count=flaw_count)
     described = described.mutate(data_quality_score=quality_score(described.flaw_count))
@@ -389,7 +488,9 @@ def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
     by_sessions = rule.engagement_level(described.recent_session_count, described.recent_engaged_s)
     by_api = rule.level_of_score(described.engagement_score)
     return described.mutate(
-        activity_status=ibis.cases((described.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
+        activity_status=ibis.cases(
+            (described.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"
+        ),
         engagement_source=source,
         engagement_level=(source == "api").fill_null(NO).ifelse(by_api, by_sessions),
         customer_tier=rule.customer_tier(described.year_revenue_amount),
@@ -405,7 +506,9 @@ def quality_score(flaw_count: ir.IntegerValue) -> ir.IntegerValue:
 
 
 def customer_profiles(customers: ir.Table) -> ir.Table:
-    """Return the current customers for each value of each dimension, without personal data, from all `Customers`."""
+    """Return the current customers for each value of each dimension, without personal data,
+    from all `Customers`.
+    """
     current = customers.filter(customers.is_current)
     valued = union_all(
         *(

@@ -1,4 +1,6 @@
-"""Orders by customer and day: from order lines, or from purchase events if the shop has no orders."""
+"""Orders by customer and day: from order lines,
+or from purchase events if the shop has no orders.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -15,9 +17,10 @@ from ecom_assets.core.tables.portable import union_all
 class Purchases:
     """Orders, and the last day that they cover.
 
-    `orders`: one row per order, or per session with purchases, with the columns `customer_id`, `order_date`,
-    `last_order_date`, `order_count`, `shipped_amount` and `revenue_amount`. A refund without an order has no dates, and
-    its `order_count` is 0. `as_of`: one row with `as_of_date`, the newest day in the data; null if there are no data.
+    `orders`: one row per order, or per session with purchases, with the columns `customer_id`,
+    `order_date`, `last_order_date`, `order_count`, `shipped_amount` and `revenue_amount`. A refund
+    without an order has no dates, and its `order_count` is 0. `as_of`: one row with `as_of_date`,
+    the newest day in the data; null if there are no data.
     """
 
     orders: ir.Table
@@ -25,7 +28,8 @@ class Purchases:
 
     @classmethod
     def from_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the orders in all rows of `Sales`; lines of one customer, day and order id are one order.
+        """Return the orders in all rows of `Sales`; lines of one customer,
+        day and order id are one order.
 
         Days after `until` are left out; None includes all.
         """
@@ -41,14 +45,17 @@ class Purchases:
             revenue_amount=sold.revenue_amount.sum().cast(MONEY),
         )
         shipped_date = (orders.order_count > 0).ifelse(orders.order_date, ibis.null("date"))
-        orders = orders.mutate(order_date=shipped_date, last_order_date=shipped_date).drop("order_id")
+        orders = orders.mutate(order_date=shipped_date, last_order_date=shipped_date).drop(
+            "order_id"
+        )
         return cls(orders, _newest(sold, "order_date", until))
 
     @classmethod
     def from_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
         """Return the purchases in all rows of `Sessions`, on the day on which the session started.
 
-        Sessions have no amounts of refunds, so revenue is the amount of the purchases. Days after `until` are left out.
+        Sessions have no amounts of refunds, so revenue is the amount of the purchases. Days after
+        `until` are left out.
         """
         if until is not None:
             sessions = sessions.filter(sessions.started_date <= ibis.literal(until))
@@ -65,7 +72,9 @@ class Purchases:
 
     @classmethod
     def from_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
-        """Return the orders in all rows of `Sales`; without a single one, the purchases in all rows of `Sessions`."""
+        """Return the orders in all rows of `Sales`; without a single one,
+        the purchases in all rows of `Sessions`.
+        """
         ordered, bought = cls.from_sales(sold), cls.from_sessions(sessions)
         no_order = ordered.as_of.filter(ordered.as_of.as_of_date.isnull()).select(no_order=1)
         instead = bought.orders.cross_join(no_order).drop("no_order")
@@ -79,4 +88,6 @@ def _newest(rows: ir.Table, day: str, until: date | None) -> ir.Table:
     if until is None:
         return result
     # The data are included until that day, even if nothing happened on it.
-    return result.select(as_of_date=result.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until)))
+    return result.select(
+        as_of_date=result.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until))
+    )

@@ -63,7 +63,8 @@ MILLIONTHS: Final = "decimal(18, 6)"
 
 
 def customers(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the numbers of customers in a period and in the one before, their change, and the value of customers.
+    """Return the numbers of customers in a period and in the one before, their change,
+    and the value of customers.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -71,7 +72,10 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     source = sales_source(reading)
     rows = reading.rows(_counted(reading), period)
     result = rows[0] if rows else {}
-    now, before = ({name: int(result.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
+    now, before = (
+        {name: int(result.get(f"{name}_{which}") or 0) for name in COUNTS}
+        for which in ("now", "before")
+    )
     kept, kept_before = (int(result.get(f"retained_{which}") or 0) for which in ("now", "before"))
     earlier = int(result.get("earlier_customer_count") or 0)
     rate = share(kept, before["customer_count"]) if period.is_comparable else None
@@ -87,7 +91,9 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def value(reading: Reading) -> Row:
-    """Return the value of customers as of the newest day: expected revenue, past revenue and churn risk."""
+    """Return the value of customers as of the newest day: expected revenue,
+    past revenue and churn risk.
+    """
     table = reading.table(LifetimeValue)
     chance = table.alive_probability.cast(MILLIONTHS)
     rows = reading.state(
@@ -101,8 +107,14 @@ def value(reading: Reading) -> Row:
         )
     )
     result, segments = rows[0], reading.table(CustomerSegments)
-    (past,) = reading.state(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
-    count, alive, lifetime = int(result["customer_count"]), result["alive_sum"], result["lifetime_sum"]
+    (past,) = reading.state(
+        segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY))
+    )
+    count, alive, lifetime = (
+        int(result["customer_count"]),
+        result["alive_sum"],
+        result["lifetime_sum"],
+    )
     return {
         "customer_count": count,
         "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"]))
@@ -127,11 +139,15 @@ def segments(reading: Reading) -> list[Row]:
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
     unknown = {} if is_known else dict.fromkeys(("revenue_amount", "revenue_share"))
-    return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown for name in SEGMENTS]
+    return [
+        _segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown
+        for name in SEGMENTS
+    ]
 
 
 def _knows_purchases(reading: Reading) -> bool:
-    """Return whether it is known what customers bought for: order lines say it, purchase events if one has an amount.
+    """Return whether it is known what customers bought for: order lines say it,
+    purchase events if one has an amount.
 
     Refunds among events are in no customer's revenue.
     """
@@ -163,7 +179,9 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
 
 
 def _counted(reading: Reading) -> ir.Table:
-    """Return one row with the numbers of customers in the period and the two before it, and of those retained."""
+    """Return one row with the numbers of customers in the period and the two before it,
+    and of those retained.
+    """
     sold, first_orders = _bought(reading)
     lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
     day = lines.order_date
@@ -189,7 +207,9 @@ def _counted(reading: Reading) -> ir.Table:
 
 
 def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
-    """Return the days on which each customer bought something, and a table with the first such day of each."""
+    """Return the days on which each customer bought something,
+    and a table with the first such day of each.
+    """
     if sales_source(reading) == ORDERS:
         sold = reading.table(Sales)
         known = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
@@ -203,10 +223,11 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
 def segment_totals(
     segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True, currency: str = ""
 ) -> dict[str, Any]:
-    """Return the numbers of each segment, including empty ones, with revenue in the digits of its currency.
+    """Return the numbers of each segment, including empty ones,
+    with revenue in the digits of its currency.
 
-    Means are null for an empty segment, shares if there are no customers at all, and revenue if no purchase has an
-    amount.
+    Means are null for an empty segment, shares if there are no customers at all, and revenue if no
+    purchase has an amount.
     """
     result = _by_segment(segmented, fetch)
     customers = sum(row["customer_count"] for row in result.values())
@@ -218,8 +239,12 @@ def segment_totals(
                 "customers": int(row.get("customer_count", 0)),
                 "share": row["customer_count"] / customers if row else (0.0 if customers else None),
                 "orders": int(row.get("order_count", 0)),
-                "revenue_amount": str(rounded(row.get("revenue_amount", ZERO), currency)) if has_money else None,
-                "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"] if row else None,
+                "revenue_amount": str(rounded(row.get("revenue_amount", ZERO), currency))
+                if has_money
+                else None,
+                "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"]
+                if row
+                else None,
             }
             for name, row in ((name, result.get(name, {})) for name in SEGMENTS)
         ],
@@ -227,7 +252,9 @@ def segment_totals(
 
 
 def value_totals(rows: pa.Table, currency: str) -> dict[str, Any]:
-    """Return sums over rows of `LifetimeValue`; expected values are null without a model or without customers."""
+    """Return sums over rows of `LifetimeValue`;
+    expected values are null without a model or without customers.
+    """
     amounts = rows["lifetime_value_amount"].drop_null().to_pylist()
     return {
         "customers": rows.num_rows,
@@ -240,7 +267,9 @@ def value_totals(rows: pa.Table, currency: str) -> dict[str, Any]:
 
 def _sum(column: pa.ChunkedArray) -> float | None:
     # `fsum` is exact, so the order of rows does not matter.
-    return round(fsum(column.drop_null().to_pylist()), 6) if len(column) > column.null_count else None
+    return (
+        round(fsum(column.drop_null().to_pylist()), 6) if len(column) > column.null_count else None
+    )
 
 
 MILLION: Final = 1_000_000
@@ -251,13 +280,20 @@ COUNTED_VALUES: Final = {
     "activity_status": ACTIVITY_STATUSES,
     "engagement_level": ENGAGEMENT_LEVELS,
 }
-"""The columns to count, with the values to list even if no customer has them. Market segments depend on the shop."""
+"""The columns to count, with the values to list even if no customer has them.
+
+Market segments depend on the shop.
+"""
 NO_SOURCE = "none"
 """Stands for a null engagement source, because a JSON key cannot be null."""
 
 
-def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = rows_of) -> dict[str, Any]:
-    """Return the counts of current customers in rows of `Customers`; `segments` are all market segments."""
+def customer_counts(
+    customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = rows_of
+) -> dict[str, Any]:
+    """Return the counts of current customers in rows of `Customers`;
+    `segments` are all market segments.
+    """
     current = customers.filter(customers.is_current)
     # Points are whole numbers, so their sum does not depend on the order of rows.
     result = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
@@ -267,10 +303,16 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
     total = sum(row["n"] for row in rows)
     flaws: Counter[str] = Counter()
     for row in rows:
-        flaws.update(dict.fromkeys((row["flawed_fields"] or "").split(",") if row["flawed_fields"] else (), row["n"]))
+        flaws.update(
+            dict.fromkeys(
+                (row["flawed_fields"] or "").split(",") if row["flawed_fields"] else (), row["n"]
+            )
+        )
     return {
         "total_customers": total,
-        "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2) if total else None,
+        "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2)
+        if total
+        else None,
         "flawed_fields": dict(sorted(flaws.items(), key=lambda pair: (-pair[1], pair[0]))),
         **{
             name: _by_value(rows, name, segments if name == "market_segment" else values)
@@ -285,7 +327,9 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
 
 
 def _by_value(rows: list[dict[str, Any]], name: str, names: tuple[str, ...]) -> dict[str, int]:
-    """Count customers by the values of a column: the known values first, then old values that the table still has."""
+    """Count customers by the values of a column: the known values first,
+    then old values that the table still has.
+    """
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row[name] or UNKNOWN] += row["n"]
@@ -293,7 +337,8 @@ def _by_value(rows: list[dict[str, Any]], name: str, names: tuple[str, ...]) -> 
 
 
 def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:
-    """Return the counts of customers as of the newest fetch, and of the records fetched in a period.
+    """Return the counts of customers as of the newest fetch,
+    and of the records fetched in a period.
 
     `segments` are all market segments.
     """
@@ -311,14 +356,17 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
 
 
 def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[str, Any]:
-    """Return the current customers by the values of each dimension, or of one, including known values without any.
+    """Return the current customers by the values of each dimension, or of one,
+    including known values without any.
 
     Raises:
         NoSourceError: No customers were fetched.
     """
     rows = reading.state(reading.table(CustomerProfiles))
     if not rows:
-        raise NoSourceError("There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`.")
+        raise NoSourceError(
+            "There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`."
+        )
     dimensions = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
     return {
         "as_of_date": max(row["as_of_date"] for row in rows),
@@ -327,10 +375,19 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
 
 
 def _profiles(rows: list[Row], name: str) -> list[Row]:
-    matches = [{name: row["value"], "n": int(row["customer_count"])} for row in rows if row["dimension"] == name]
+    matches = [
+        {name: row["value"], "n": int(row["customer_count"])}
+        for row in rows
+        if row["dimension"] == name
+    ]
     total = sum(row["n"] for row in matches)
     return [
-        {"dimension": name, "value": value, "customer_count": count, "customer_share": share(count, total)}
+        {
+            "dimension": name,
+            "value": value,
+            "customer_count": count,
+            "customer_share": share(count, total),
+        }
         for value, count in _by_value(matches, name, COUNTED_VALUES[name]).items()
     ]
 
@@ -351,9 +408,12 @@ def expected_value(reading: Reading) -> Row:
     )
     (row,) = reading.state(sums)
     expected = {name: row[name] for name in ("expected_alive", "expected_orders")}
-    return row | {name: None if sum_ is None else int(sum_) / MILLION for name, sum_ in expected.items()}
+    return row | {
+        name: None if sum_ is None else int(sum_) / MILLION for name, sum_ in expected.items()
+    }
 
 
 def _in_millionths(numbers: ir.FloatingColumn) -> ir.IntegerScalar:
-    # The numbers have six decimals, so millionths are whole; a sum of floats would depend on the order of rows.
+    # The numbers have six decimals, so millionths are whole; a sum of floats would depend on the
+    # order of rows.
     return (numbers * MILLION).round().cast("int64").sum()

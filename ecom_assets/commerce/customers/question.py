@@ -1,4 +1,6 @@
-"""The questions of segments and of value: the customers of orders, or of purchase events, as of a day."""
+"""The questions of segments and of value: the customers of orders,
+or of purchase events, as of a day.
+"""
 
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -22,13 +24,24 @@ class CustomerQuestion(Question):
     READS_ALL: ClassVar = True
 
     session_rule: Annotated[str, SESSION_RULE] = field(
-        "ga4", "Session rule",
-        "How events are cut into sessions; a purchase counts on the day on which its session started", group="calendar",
-    )  # fmt: skip
+        "ga4",
+        "Session rule",
+        (
+            "How events are cut into sessions; a purchase counts on the day on which its session "
+            "started"
+        ),
+        group="calendar",
+    )
     end_date: Day | None = field(
-        None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
-        alias="as_of", is_date=True,
-    )  # fmt: skip
+        None,
+        "As of",
+        (
+            "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if "
+            "not given"
+        ),
+        alias="as_of",
+        is_date=True,
+    )
 
 
 class SegmentsQuestion(CustomerQuestion):
@@ -46,13 +59,17 @@ class ValueQuestion(CustomerQuestion):
 
     horizon_days: int = field(ValueRule.horizon_days, "Horizon", "Days to expect orders in")
     value_months: int | None = field(
-        None, "Months", "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
+        None,
+        "Months",
+        "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
         option="--months",
-    )  # fmt: skip
+    )
     discount_rate: float | None = field(
-        None, "Discount rate", "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
+        None,
+        "Discount rate",
+        "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
         "0.1, if not given",
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -15,36 +15,84 @@ CODES: Final[Mapping[str, tuple[int, ...]]] = {
     "Champions": (555, 554, 544, 545, 454, 455, 445),
     "Loyal": (543, 444, 435, 355, 354, 345, 344, 335),
     "Potential Loyalist": (
-        553, 551, 552, 541, 542, 533, 532, 531, 452, 451, 442, 441, 431, 453, 433, 432, 423, 353, 352, 351, 342, 341,
-        333, 323,
+        553,
+        551,
+        552,
+        541,
+        542,
+        533,
+        532,
+        531,
+        452,
+        451,
+        442,
+        441,
+        431,
+        453,
+        433,
+        432,
+        423,
+        353,
+        352,
+        351,
+        342,
+        341,
+        333,
+        323,
     ),
     "New": (512, 511, 422, 421, 412, 411, 311),
     "Promising": (525, 524, 523, 522, 521, 515, 514, 513, 425, 424, 413, 414, 415, 315, 314, 313),
     "Need Attention": (535, 534, 443, 434, 343, 334, 325, 324),
     "About To Sleep": (331, 321, 312, 221, 213, 231, 241, 251),
     "At Risk": (
-        255, 254, 245, 244, 253, 252, 243, 242, 235, 234, 225, 224, 153, 152, 145, 143, 142, 135, 134, 133, 125, 124,
+        255,
+        254,
+        245,
+        244,
+        253,
+        252,
+        243,
+        242,
+        235,
+        234,
+        225,
+        224,
+        153,
+        152,
+        145,
+        143,
+        142,
+        135,
+        134,
+        133,
+        125,
+        124,
     ),
     "Can't Lose": (155, 154, 144, 214, 215, 115, 114, 113),
     "Hibernating": (332, 322, 233, 232, 223, 222, 132, 123, 122, 212, 211),
     "Lost": (111, 112, 121, 131, 141, 151),
-}  # fmt: skip
-"""The scores of recency, frequency and money of each segment, as three digits: the table that most tools use."""
+}
+"""The scores of recency, frequency and money of each segment, as three digits:
+the table that most tools use.
+"""
 
-SCORES: Final = {"percent_rank": "the lowest that any of them could have", "cume_dist": "the highest"}
+SCORES: Final = {
+    "percent_rank": "the lowest that any of them could have",
+    "cume_dist": "the highest",
+}
 """What scores tied customers get, by the method.
 
-`percent_rank` uses the share of the other customers who are below, like PERCENT_RANK in SQL; `cume_dist` the share of
-customers who are not above, like CUME_DIST in SQL. NTILE, which many tools use, is not supported, because it separates
-tied customers by the order of rows.
+`percent_rank` uses the share of the other customers who are below, like PERCENT_RANK in SQL;
+`cume_dist` the share of customers who are not above, like CUME_DIST in SQL. NTILE, which many tools
+use, is not supported, because it separates tied customers by the order of rows.
 """
 
 
 def customer_segments(purchases: Purchases, scores: str = "percent_rank") -> ir.Table:
     """Return one row per customer with an order, in the columns of `CustomerSegments`.
 
-    `scores` is a method of `SCORES`, by which each customer gets 1 to 5, 5 for the greatest values. Scores are computed
-    in integers, to avoid rounding errors.
+    `scores` is a method of `SCORES`, by which each customer gets 1 to 5, 5 for the greatest values.
+    Scores are computed in integers, to avoid rounding errors.
     """
     orders, score = purchases.orders, _SCORES[scores]
     sums = orders.group_by("customer_id").agg(

@@ -16,8 +16,8 @@ def _segment_lines(answer: dict[str, Any]) -> list[str]:
     return [
         f"{counted(answer['customers'], 'customer')} at the end of {answer['as_of_date']}",
         *(
-            f"  {row['segment']:18} {row['customers']:>9,} {row['share']:>6.1%} {orders_column(row['orders'], 9)} "
-            f"{row['revenue_amount'] or UNKNOWN:>16}"
+            f"  {row['segment']:18} {row['customers']:>9,} {row['share']:>6.1%} "
+            f"{orders_column(row['orders'], 9)} {row['revenue_amount'] or UNKNOWN:>16}"
             for row in answer["segments"]
         ),
     ]
@@ -25,15 +25,24 @@ def _segment_lines(answer: dict[str, Any]) -> list[str]:
 
 def _value_lines(answer: dict[str, Any]) -> list[str]:
     of_whom = f"{answer['repeat_customers']:,} of whom came again"
-    result = [f"{counted(answer['customers'], 'customer')} at the end of {answer['as_of_date']}, {of_whom}"]
+    result = [
+        (
+            f"{counted(answer['customers'], 'customer')} at the end of {answer['as_of_date']}, "
+            f"{of_whom}"
+        )
+    ]
     for name, model in (("BG/NBD", answer), ("Gamma-Gamma", answer["order_value"])):
         parameters = ", ".join(
-            f"{parameter} {size:g}" for parameter, size in model["parameters"].items() if size is not None
+            f"{parameter} {size:g}"
+            for parameter, size in model["parameters"].items()
+            if size is not None
         )
         result.append(f"  {name:12} {parameters or 'no model: ' + str(model['reason'])}")
     if not answer["reason"]:
         horizon = answer["definition"]["horizon_days"]
-        result.append(f"  {expected_orders(answer['expected_alive'], answer['expected_orders'], horizon)}")
+        result.append(
+            f"  {expected_orders(answer['expected_alive'], answer['expected_orders'], horizon)}"
+        )
     if answer["lifetime_value_amount"] is not None:
         months = answer["definition"]["value_months"]
         result.append(f"  value over {counted(months, 'month')} {answer['lifetime_value_amount']}")
@@ -46,6 +55,11 @@ def orders_column(count: int, width: int) -> str:
 
 
 def expected_orders(alive: float, orders: float, horizon_days: int) -> str:
-    """Return how many customers are expected to order again, and how many orders in how many days."""
+    """Return how many customers are expected to order again,
+    and how many orders in how many days.
+    """
     who = counted(round(alive), "is", "are")
-    return f"{who} expected to order again; {counted(round(orders), 'order')} in {counted(horizon_days, 'day')}"
+    return (
+        f"{who} expected to order again; {counted(round(orders), 'order')} in "
+        f"{counted(horizon_days, 'day')}"
+    )

@@ -1,7 +1,8 @@
 """The expected value of each customer: METRICS "Value of customers".
 
 The engine reduces the orders of each customer to three whole numbers and an amount. The models of
-`customers/value_models.py` are fitted to these in Python, so that every engine gives the same result, bit for bit.
+`customers/value_models.py` are fitted to these in Python, so that every engine gives the same
+result, bit for bit.
 """
 
 from dataclasses import dataclass
@@ -38,10 +39,11 @@ MOST_DAYS, MOST_MONTHS = 3650, 120
 class ValueRule:
     """How far to look ahead, and the discount rate.
 
-    `horizon_days` (days): the span of `expected_order_count`; a quarter by default, because shops plan by quarters.
-    `value_months` (months of 30 days): the span of `lifetime_value_amount`; a year by default, because a fit to one or
-    two years says little about more. `discount_rate` (share per year): how much less money is worth a year later; the
-    default of 10 % is common in textbooks.
+    `horizon_days` (days): the span of `expected_order_count`; a quarter by default, because shops
+    plan by quarters. `value_months` (months of 30 days): the span of `lifetime_value_amount`; a
+    year by default, because a fit to one or two years says little about more. `discount_rate`
+    (share per year): how much less money is worth a year later; the default of 10 % is common in
+    textbooks.
     """
 
     horizon_days: int = 90
@@ -57,27 +59,44 @@ class ValueRule:
             if not 1 <= value <= most:
                 raise DefinitionError(f"The {label} is {value}; give a number from 1 to {most}.")
         if not 0 <= self.discount_rate <= 1:
-            raise DefinitionError(f"The discount rate is {self.discount_rate}; give a share per year from 0 to 1.")
+            raise DefinitionError(
+                f"The discount rate is {self.discount_rate}; give a share per year from 0 to 1."
+            )
 
 
 WEEK_DAYS = 7
 DECIMALS = 6
-HISTORY = ("customer_id", "as_of_date", "repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
+HISTORY = (
+    "customer_id",
+    "as_of_date",
+    "repeat_order_count",
+    "first_to_last_days",
+    "observed_days",
+    "repeat_amount",
+)
 
 
 def histories(purchases: Purchases) -> ir.Table:
-    """Return one row per customer with an order, in the columns of `HISTORY`: the input of the models.
+    """Return one row per customer with an order, in the columns of `HISTORY`:
+    the input of the models.
 
     Orders of one day count once, because the models count days with an order.
     """
     orders = purchases.orders.filter(purchases.orders.order_count > 0)
-    days = orders.group_by("customer_id", "order_date").agg(shipped_amount=orders.shipped_amount.sum().cast(MONEY))
-    days = days.join(days.group_by("customer_id").agg(first_date=days.order_date.min()), "customer_id")
+    days = orders.group_by("customer_id", "order_date").agg(
+        shipped_amount=orders.shipped_amount.sum().cast(MONEY)
+    )
+    days = days.join(
+        days.group_by("customer_id").agg(first_date=days.order_date.min()), "customer_id"
+    )
     zero = ibis.literal(0, MONEY)
     customers = days.group_by("customer_id", "first_date").agg(
         last_date=days.order_date.max(),
         repeat_order_count=days.count() - 1,
-        repeat_amount=(days.order_date > days.first_date).ifelse(days.shipped_amount, zero).sum().cast(MONEY),
+        repeat_amount=(days.order_date > days.first_date)
+        .ifelse(days.shipped_amount, zero)
+        .sum()
+        .cast(MONEY),
     )
     customers = customers.cross_join(purchases.as_of)
     return customers.mutate(
@@ -96,12 +115,19 @@ class ValueModels:
     @classmethod
     def fit(cls, histories_table: pa.Table) -> "ValueModels":
         """Fit both models to the rows of `histories`, in any order."""
-        x, first_to_last, observed = (_numbers(histories_table, name).astype(np.int64) for name in HISTORY[2:5])
+        x, first_to_last, observed = (
+            _numbers(histories_table, name).astype(np.int64) for name in HISTORY[2:5]
+        )
         repeat = _repeat_amounts(histories_table)
-        return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
+        return cls(
+            fit_bg_nbd(grouped(x, first_to_last, observed)),
+            fit_gamma_gamma(x.astype(np.float64), repeat),
+        )
 
 
-def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRule, currency: str = "") -> pa.Table:
+def lifetime_value(
+    histories_table: pa.Table, models: ValueModels, rule: ValueRule, currency: str = ""
+) -> pa.Table:
     """Return the rows of `histories` with the other columns of `LifetimeValue`.
 
     The models may be fitted to these rows or to others.
@@ -125,7 +151,8 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
 
 
 def value_correlation(histories_table: pa.Table) -> float | None:
-    """Return the correlation between the number and the mean value of repeat orders; Gamma-Gamma assumes none.
+    """Return the correlation between the number and the mean value of repeat orders;
+    Gamma-Gamma assumes none.
 
     None if nobody has repeat orders, or if either is the same for all who have.
     """
@@ -139,9 +166,11 @@ def value_correlation(histories_table: pa.Table) -> float | None:
 
 
 def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tuple[Floats, Floats]:
-    """Return the orders within the horizon, and the discounted orders over all months, of customers still active.
+    """Return the orders within the horizon, and the discounted orders over all months,
+    of customers still active.
 
-    Both depend only on x and T. Each distinct pair is computed once, because the function is expensive.
+    Both depend only on x and T. Each distinct pair is computed once, because the function is
+    expensive.
     """
     pairs, pair_of_each = np.unique(np.stack([x, observed]), axis=1, return_inverse=True)
     near = orders.expected_if_alive(pairs[0], pairs[1], rule.horizon_days / WEEK_DAYS)
@@ -149,7 +178,9 @@ def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tu
     before = np.zeros_like(near)
     for month in range(1, rule.value_months + 1):
         until = orders.expected_if_alive(pairs[0], pairs[1], month * MONTH_DAYS / WEEK_DAYS)
-        discounted += (until - before) / (1 + rule.discount_rate) ** (month * MONTH_DAYS / YEAR_DAYS)
+        discounted += (until - before) / (1 + rule.discount_rate) ** (
+            month * MONTH_DAYS / YEAR_DAYS
+        )
         before = until
     return near[pair_of_each.ravel()], discounted[pair_of_each.ravel()]
 
@@ -163,13 +194,21 @@ def _model_columns(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
         "value_months": rule.value_months,
         "discount_rate": rule.discount_rate,
     }
-    for names, fitted in ((("r", "alpha", "a", "b"), models.orders), (("p", "q", "v"), models.values)):
-        columns |= {name: getattr(fitted.model, name) if isinstance(fitted, ModelFit) else None for name in names}
+    for names, fitted in (
+        (("r", "alpha", "a", "b"), models.orders),
+        (("p", "q", "v"), models.values),
+    ):
+        columns |= {
+            name: getattr(fitted.model, name) if isinstance(fitted, ModelFit) else None
+            for name in names
+        }
     return columns
 
 
 KINDS: Final = {
-    **dict.fromkeys(("alive_probability", "expected_order_count", "expected_order_value"), pa.float64()),
+    **dict.fromkeys(
+        ("alive_probability", "expected_order_count", "expected_order_value"), pa.float64()
+    ),
     "lifetime_value_amount": pa.decimal128(18, 4),
     **dict.fromkeys(("no_model_reason", "no_order_value_reason"), pa.string()),
     **dict.fromkeys(("r", "alpha", "a", "b", "p", "q", "v"), pa.float64()),
@@ -183,7 +222,9 @@ def _with_columns(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
         value = columns.get(name)
         is_column = isinstance(value, np.ndarray | pa.Array | pa.ChunkedArray)
         column = value if is_column else pa.repeat(pa.scalar(value, kind), table.num_rows)
-        table = table.append_column(name, pa.array(column, kind) if isinstance(column, np.ndarray) else column)
+        table = table.append_column(
+            name, pa.array(column, kind) if isinstance(column, np.ndarray) else column
+        )
     return table
 
 
@@ -192,7 +233,9 @@ def _numbers(table: pa.Table, name: str) -> Floats:
 
 
 def _repeat_amounts(table: pa.Table) -> Floats:
-    """Return the repeat amounts, divided from ten-thousandths, which are the same whole numbers on every engine."""
+    """Return the repeat amounts, divided from ten-thousandths,
+    which are the same whole numbers on every engine.
+    """
     amounts = table["repeat_amount"].cast(pa.decimal128(18, 4))
     parts = pa.scalar(10_000, pa.decimal128(5, 0))
     whole: npt.NDArray[np.int64] = pc.multiply(amounts, parts).cast(pa.int64()).to_numpy()

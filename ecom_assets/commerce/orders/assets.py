@@ -1,4 +1,6 @@
-"""Assets of orders: lines as received, quarantined, surplus, held and clean, and the days that a run changed."""
+"""Assets of orders: lines as received, quarantined, surplus, held and clean,
+and the days that a run changed.
+"""
 
 from typing import Protocol
 
@@ -23,7 +25,12 @@ from ecom_assets.commerce.orders.contracts import (
     UserOrderLog,
     WaitingOrderDays,
 )
-from ecom_assets.commerce.orders.held_days import OrderGate, held_rows, order_day_counts, take_releases
+from ecom_assets.commerce.orders.held_days import (
+    OrderGate,
+    held_rows,
+    order_day_counts,
+    take_releases,
+)
 from ecom_assets.commerce.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.orders.waiting_days import (
@@ -55,10 +62,14 @@ class OrderSource(Protocol):
         """Return the rows of `RawUserOrderLog` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Return the row counts of the files that orders of `days` come from; None if no files are known."""
+        """Return the row counts of the files that orders of `days` come from;
+        None if no files are known.
+        """
 
     def arrival_days(self, days: Days) -> Days:
-        """Return those of `days` on which lines arrived, loaded or not, or of which nobody has asked the source yet."""
+        """Return those of `days` on which lines arrived, loaded or not,
+        or of which nobody has asked the source yet.
+        """
 
 
 @table_asset(RawUserOrderLog)
@@ -94,7 +105,9 @@ def days_with_waiting_lines(waiting: ir.Table) -> ir.Table:
     return with_waiting_lines(waiting).select(day="received_date").distinct()
 
 
-@table_asset(WaitingOrderDays, raw=EVERY_COPY, held=EVERY_HELD_DAY, invalidated_by=days_with_waiting_lines)
+@table_asset(
+    WaitingOrderDays, raw=EVERY_COPY, held=EVERY_HELD_DAY, invalidated_by=days_with_waiting_lines
+)
 def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     held: ir.Table,
@@ -120,7 +133,9 @@ def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
 def days_of_other_copies(
     raw_user_order_log: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days
 ) -> ir.Table:
-    """Return the days on which other copies of the lines arrived, and lines that waited until now."""
+    """Return the days on which other copies of the lines arrived,
+    and lines that waited until now.
+    """
     copies = orders.copies_of_arrivals(raw_user_order_log, waiting, order_rule, days)
     return copies.select(day="received_date").distinct()
 
@@ -168,7 +183,13 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
     days: Days,
 ) -> ir.Table:
     """Count the outcomes of the lines of each day of arrival."""
-    outcomes = (user_order_log, quarantined_orders, duplicate_orders, held_order_days, waiting_order_days)
+    outcomes = (
+        user_order_log,
+        quarantined_orders,
+        duplicate_orders,
+        held_order_days,
+        waiting_order_days,
+    )
     per_day = orders.order_accounting(days, raw_user_order_log, *outcomes)
     per_day = per_day.rename(received_date="day").select(*OrderAccountingDaily.columns)
     # A day without a report is held without lines, and only if a run asked for it.
@@ -216,7 +237,9 @@ def raw_user_activity_log(report_source: ReportSource, days: Days) -> SliceOutpu
 
 @table_asset(RawCustomerResearch, deps=(raw_user_order_log.key,))
 def raw_customer_research(report_source: ReportSource, days: Days) -> SliceOutput:
-    """Load the market research of the order report and of its increments, which come with the orders."""
+    """Load the market research of the order report and of its increments,
+    which come with the orders.
+    """
     return report_source.research(days)
 
 

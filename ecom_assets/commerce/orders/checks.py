@@ -1,4 +1,6 @@
-"""Checks of orders: gates in front of what is built on them, held days, and the accounting of lines."""
+"""Checks of orders: gates in front of what is built on them, held days,
+and the accounting of lines.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -45,7 +47,14 @@ from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.formats import amount
 from ecom_assets.core.tables.portable import rows_of
 
-ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays, WaitingOrderDays)
+ACCOUNTED = (
+    RawUserOrderLog,
+    UserOrderLog,
+    QuarantinedOrders,
+    DuplicateOrders,
+    HeldOrderDays,
+    WaitingOrderDays,
+)
 """The tables of `order_accounting`, in the order of its arguments."""
 
 
@@ -55,11 +64,23 @@ def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -
     Args:
         rule: Which lines are clean.
         customers_over: How many customers a report must exceed.
-        by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report. None
-            where orders come one by one: there is no report that could be incomplete.
+        by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines
+            are one report. None where orders come one by one: there is no report that could be
+            incomplete.
     """
-    gates = [no_order_day_is_held] if by_day else [] if by_day is None else _gates_of_a_run(customers_over)
-    of_orders = [attributes_check(rule), order_numbers_are_unique, orders_have_one_customer, refunds_are_of_sales]
+    gates = (
+        [no_order_day_is_held]
+        if by_day
+        else []
+        if by_day is None
+        else _gates_of_a_run(customers_over)
+    )
+    of_orders = [
+        attributes_check(rule),
+        order_numbers_are_unique,
+        orders_have_one_customer,
+        refunds_are_of_sales,
+    ]
     return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
 
@@ -92,7 +113,12 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     looked_at = len(days.dates) if days else len(listed)
     every = {HELD_DAYS: dg.MetadataValue.json([held_day_entry(row) for row in listed])}
     evidence = every | ({"sentence": _held_sentence(of_run)} if of_run else {})
-    return CheckResult(len(of_run), looked_at, [held_day_entry(row) for row in of_run[:EXAMPLES]], metadata=evidence)
+    return CheckResult(
+        len(of_run),
+        looked_at,
+        [held_day_entry(row) for row in of_run[:EXAMPLES]],
+        metadata=evidence,
+    )
 
 
 def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
@@ -104,7 +130,10 @@ def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
     if first["reason"] != "report_missing" and first["limit_count"]:
         remedy += "; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower"
     why = hold_reason(first)
-    return f"The order lines of {first['held_date']}{more} are held back and count nowhere: {why}; {remedy}."
+    return (
+        f"The order lines of {first['held_date']}{more} are held back and count nowhere: {why}; "
+        f"{remedy}."
+    )
 
 
 @check(
@@ -112,23 +141,34 @@ def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
     reads=ACCOUNTED,
     blocking=True,
 )
-def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *outcomes: ir.Table) -> BrokenRows:
-    """Per day of arrival, received lines = clean + quarantined + surplus copies + held + waiting lines."""
+def received_lines_are_accounted_for(
+    days: Days | None, raw: ir.Table, *outcomes: ir.Table
+) -> BrokenRows:
+    """Per day of arrival, received lines = clean + quarantined + surplus
+    copies + held + waiting lines.
+    """
     if days is not None:
         # A version that arrives replaces one that arrived on another day, so that day changes too.
         rows = with_record(raw)
-        copies = linked(rows, of_days(rows, "received_date", days)).select("received_date").distinct()
+        copies = (
+            linked(rows, of_days(rows, "received_date", days)).select("received_date").distinct()
+        )
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *outcomes)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 
 def attributes_check(rule: OrderRule) -> TableCheck:
-    """Return the check that what lines say beside their money can be read; it warns, because the lines count."""
+    """Return the check that what lines say beside their money can be read; it warns,
+    because the lines count.
+    """
     return TableCheck(
         contract=RawUserOrderLog,
         name="attributes_can_be_read",
-        description="Quantities, and amounts of shipping, taxes and tips, can be read; else they are not known.",
+        description=(
+            "Quantities, and amounts of shipping, taxes and tips, can be read; else they are "
+            "not known."
+        ),
         function=partial(_unread_attributes, rule),
         tables=(RawUserOrderLog,),
         warns=True,
@@ -145,26 +185,37 @@ def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[st
     del first
     named = ", ".join(f"{name} of {count:,}" for name, count in unread.items())
     return (
-        f"Of {received:,} order lines, these values cannot be read, or cannot be: {named}. The lines count with their "
-        "money, and the values are not known; correct the source or its mapping, and run again."
+        f"Of {received:,} order lines, these values cannot be read, or cannot be: {named}. The "
+        "lines count with their money, and the values are not known; correct the source or its "
+        "mapping, and run again."
     )
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), blocking=True)
 def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResult:
-    """All order lines that say their currency say the same, whenever they were loaded, so that sums mean something."""
+    """All order lines that say their currency say the same, whenever they were loaded,
+    so that sums mean something.
+    """
     del days
     counts = lines.group_by("currency").agg(line_count=lines.count())
     rows = counts.order_by("currency").to_pyarrow().to_pylist()
     currencies = [row for row in rows if row["currency"] is not None]
-    return CheckResult(max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES])
+    return CheckResult(
+        max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES]
+    )
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
-    """No two orders claim one number: with another customer, time of placing, or amount in files of one day."""
+    """No two orders claim one number: with another customer, time of placing,
+    or amount in files of one day.
+    """
     shared = lines.filter(lines.shared_order_id.notnull())
-    of_run = shared if days is None else shared.semi_join(of_days(shared, "order_date", days), "shared_order_id")
+    of_run = (
+        shared
+        if days is None
+        else shared.semi_join(of_days(shared, "order_date", days), "shared_order_id")
+    )
     orders = of_run.group_by("shared_order_id", "order_id").agg(
         ordered_at=of_run.ordered_at.min(),
         payment_amount=of_run.payment_amount.sum(),
@@ -175,7 +226,9 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
     numbers = {row["shared_order_id"] for row in listed}
     looked_at = of_days(lines, "order_date", days).order_id.nunique().to_pyarrow().as_py()
     examples = [{**row, "ordered_at": str(row["ordered_at"])} for row in listed[:EXAMPLES]]
-    return CheckResult(len(numbers), looked_at, examples, metadata=_shared_sentence(listed, len(numbers)))
+    return CheckResult(
+        len(numbers), looked_at, examples, metadata=_shared_sentence(listed, len(numbers))
+    )
 
 
 def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> dict[str, str]:
@@ -183,50 +236,63 @@ def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> 
         return {}
     claims = [row for row in listed if row["shared_order_id"] == listed[0]["shared_order_id"]]
     each = " and ".join(
-        f"{amount(row['payment_amount'], row['currency'] or '')} of {row['ordered_at']} in {row['file']}"
+        f"{amount(row['payment_amount'], row['currency'] or '')} of {row['ordered_at']} in "
+        f"{row['file']}"
         for row in claims
     )
     numbers = "1 order number is" if number_count == 1 else f"{number_count:,} order numbers are"
     sentence = (
-        f"{numbers} claimed by several orders, for example {listed[0]['shared_order_id']}: {each}; all of them count. "
-        "If they come from several shops, say which with `shop` in the mapping; if one order was exported twice, "
-        "remove the older file."
+        f"{numbers} claimed by several orders, for example {listed[0]['shared_order_id']}: "
+        f"{each}; all of them count. If they come from several shops, say which with `shop` in "
+        "the mapping; if one order was exported twice, remove the older file."
     )
     return {"sentence": sentence}
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def orders_have_one_customer(days: Days | None, lines: ir.Table) -> CheckResult:
-    """No order has lines of several customers: then its number is that of several orders, or of something else."""
-    of_run = lines if days is None else lines.semi_join(of_days(lines, "order_date", days), "order_id")
+    """No order has lines of several customers: then its number is that of several orders,
+    or of something else.
+    """
+    of_run = (
+        lines if days is None else lines.semi_join(of_days(lines, "order_date", days), "order_id")
+    )
     orders = of_run.group_by("order_id").agg(
         customer_count=of_run.customer_id.nunique(),
         line_count=of_run.count(),
         payment_amount=of_run.payment_amount.sum(),
     )
-    mixed = orders.filter(orders.customer_count > 1).order_by(ibis.desc("customer_count"), "order_id")
+    mixed = orders.filter(orders.customer_count > 1).order_by(
+        ibis.desc("customer_count"), "order_id"
+    )
     (looked_at,) = orders.agg(n=orders.count()).to_pyarrow().to_pydict()["n"]
     (broken,) = mixed.agg(n=mixed.count()).to_pyarrow().to_pydict()["n"]
     examples = mixed.limit(EXAMPLES).to_pyarrow().to_pylist()
-    return CheckResult(broken, looked_at, examples, metadata=_mixed_sentence(examples, broken, looked_at))
+    return CheckResult(
+        broken, looked_at, examples, metadata=_mixed_sentence(examples, broken, looked_at)
+    )
 
 
-def _mixed_sentence(mixed: Sequence[Mapping[str, Any]], count: int, looked_at: int) -> dict[str, str]:
+def _mixed_sentence(
+    mixed: Sequence[Mapping[str, Any]], count: int, looked_at: int
+) -> dict[str, str]:
     if not mixed:
         return {}
     most = mixed[0]
     sentence = (
-        f"{count:,} of {looked_at:,} orders have lines of several customers, such as {most['order_id']} with "
-        f"{most['customer_count']:,} customers and {most['line_count']:,} lines, so orders are too few and their "
-        "average too high; see that `order_id` of the mapping is the number of an order, and that no spreadsheet "
-        "has shortened it to 5.6E+12."
+        f"{count:,} of {looked_at:,} orders have lines of several customers, such as "
+        f"{most['order_id']} with {most['customer_count']:,} customers and {most['line_count']:,} "
+        "lines, so orders are too few and their average too high; see that `order_id` of the "
+        "mapping is the number of an order, and that no spreadsheet has shortened it to 5.6E+12."
     )
     return {"sentence": sentence}
 
 
 @check(UserOrderLog, reads=(RawUserOrderLog, UserOrderLog), warns=True)
 def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> CheckResult:
-    """No money was paid back for an order that the mapping leaves out as no sale: it lowers revenue twice."""
+    """No money was paid back for an order that the mapping leaves out as no sale:
+    it lowers revenue twice.
+    """
     of_run = of_days(lines, "order_date", days)
     refunds = of_run.filter(of_run.status == "refunded")
     left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
@@ -244,22 +310,33 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     if not examples:
         return CheckResult(0, looked_at)
     count = row["order_count"]
-    orders_named = "1 order that counts as no sale" if count == 1 else f"{count:,} orders that count as no sales"
-    sentence = (
-        f"{amount(row['payment_amount'], row['currency'] or '')} were paid back for {orders_named}, "
-        f"such as {examples[0]['order_id']}, so that revenue lacks them twice; leave such orders in a state that is a "
-        "sale, or leave their refunds out in the mapping, and run again."
+    orders_named = (
+        "1 order that counts as no sale"
+        if count == 1
+        else f"{count:,} orders that count as no sales"
     )
-    return CheckResult(int(row["order_count"]), looked_at, examples, metadata={"sentence": sentence})
+    sentence = (
+        f"{amount(row['payment_amount'], row['currency'] or '')} were paid back for "
+        f"{orders_named}, such as {examples[0]['order_id']}, so that revenue lacks them twice; "
+        "leave such orders in a state that is a sale, or leave their refunds out in the mapping, "
+        "and run again."
+    )
+    return CheckResult(
+        int(row["order_count"]), looked_at, examples, metadata={"sentence": sentence}
+    )
 
 
 def report_checks(refused_share: float) -> list[TableCheck]:
-    """Return the checks that most lines of the report's other files are clean; a failure blocks the clean tables."""
+    """Return the checks that most lines of the report's other files are clean;
+    a failure blocks the clean tables.
+    """
     return [
         TableCheck(
             contract=raw,
             name="most_lines_are_clean",
-            description=f"No more than a share of {refused_share:g} of {raw.qualified_name()} is refused.",
+            description=(
+                f"No more than a share of {refused_share:g} of {raw.qualified_name()} is refused."
+            ),
             function=partial(_mostly_clean, refused_share, raw, classify),
             tables=(raw,),
             blocking=True,
@@ -288,16 +365,20 @@ def _mostly_clean(
     total = sum(row["line_count"] for row in counts)
     refused = {row["reject_reason"]: row["line_count"] for row in counts if row["reject_reason"]}
     number, limit = sum(refused.values()), int(total * share)
-    examples: list[dict[str, object]] = [{"reject_reason": name, "lines": n} for name, n in sorted(refused.items())]
+    examples: list[dict[str, object]] = [
+        {"reject_reason": name, "lines": n} for name, n in sorted(refused.items())
+    ]
     if number <= limit:
         return CheckResult(0, total, examples[:EXAMPLES], observed=number, limit=limit)
     reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(refused.items()))
     sentence = (
-        f"Of {total:,} lines in {contract.qualified_name()}, {number:,} were refused ({reasons}), more than "
-        f"ECOM_GATE_REFUSED_SHARE={share:g} allows; look at the report's file, and load it again with `ecom run "
-        "--orders api`."
+        f"Of {total:,} lines in {contract.qualified_name()}, {number:,} were refused ({reasons}), "
+        f"more than ECOM_GATE_REFUSED_SHARE={share:g} allows; look at the report's file, and load "
+        "it again with `ecom run --orders api`."
     )
-    return CheckResult(1, total, examples[:EXAMPLES], observed=number, limit=limit, metadata={"sentence": sentence})
+    return CheckResult(
+        1, total, examples[:EXAMPLES], observed=number, limit=limit, metadata={"sentence": sentence}
+    )
 
 
 def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
@@ -305,8 +386,8 @@ def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
     if result:
         return CheckResult(0, result, observed=result, limit=1)
     sentence = (
-        f"No order line arrived{_on(days)}, so that nothing is built on orders; load the orders of these days, or run "
-        "other days (`--from`, `--to`)."
+        f"No order line arrived{_on(days)}, so that nothing is built on orders; load the orders "
+        "of these days, or run other days (`--from`, `--to`)."
     )
     metadata: dict[str, object] = {"sentence": sentence}
     return CheckResult(1, result, _missing(days), observed=result, limit=1, metadata=metadata)
@@ -318,15 +399,21 @@ def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
     ((customers, line_count),) = (row.values() for row in rows_of(counts))
     if customers > over:
         return CheckResult(0, customers, observed=customers, limit=over)
-    remedy = "load a report of more customers, or set ECOM_ORDER_GATE=day, which holds back such days only"
+    remedy = (
+        "load a report of more customers, or set ECOM_ORDER_GATE=day, which holds back such days "
+        "only"
+    )
     if over:
         remedy += f"; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower than {customers:,}"
     sentence = (
-        f"The {line_count:,} order lines{_on(days)} have {customers:,} customer{'' if customers == 1 else 's'}, and "
-        f"{over:,} or fewer are too few, so that nothing is built on orders; {remedy}."
+        f"The {line_count:,} order lines{_on(days)} have {customers:,} "
+        f"customer{'' if customers == 1 else 's'}, and {over:,} or fewer are too few, so that "
+        f"nothing is built on orders; {remedy}."
     )
     metadata: dict[str, object] = {"sentence": sentence}
-    return CheckResult(1, customers, _missing(days), observed=customers, limit=over, metadata=metadata)
+    return CheckResult(
+        1, customers, _missing(days), observed=customers, limit=over, metadata=metadata
+    )
 
 
 def _on(days: Days | None) -> str:

@@ -1,22 +1,46 @@
-"""Contracts of order lines: as received, quarantined, surplus and clean; held days and their releases."""
+"""Contracts of order lines: as received, quarantined, surplus and clean;
+held days and their releases.
+"""
 
-from ecom_assets.core.tables.contract import Column, Table, count, day, instant, item_quantity, received_amount, text
+from ecom_assets.core.tables.contract import (
+    Column,
+    Table,
+    count,
+    day,
+    instant,
+    item_quantity,
+    received_amount,
+    text,
+)
 from ecom_assets.core.tables.received import RefusedMoney, RowCounts
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
-    "malformed_row", "left_out", "implausible_date", "missing_uniq_id", "unparseable_date_time", "future_date_time",
-    "missing_customer", "missing_amount", "negative_amount", "amount_too_large", "unknown_status",
-)  # fmt: skip
+    "malformed_row",
+    "left_out",
+    "implausible_date",
+    "missing_uniq_id",
+    "unparseable_date_time",
+    "future_date_time",
+    "missing_customer",
+    "missing_amount",
+    "negative_amount",
+    "amount_too_large",
+    "unknown_status",
+)
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
 
 class ReceivedOrder(Table, abstract=True):
-    """What every received order line carries: text as it came, and the values that were read from it."""
+    """What every received order line carries: text as it came,
+    and the values that were read from it.
+    """
 
     layer = "raw"
 
-    id = text("The line's number in its file, as received; it says nothing about the order", nullable=True)
+    id = text(
+        "The line's number in its file, as received; it says nothing about the order", nullable=True
+    )
     uniq_id = text("The line's own id, or a stable hash where the source has none", nullable=True)
     order_id = text("The source's id of the whole order, if it has one", nullable=True, pii=True)
     date_time = text("When it was ordered or paid back, as received", nullable=True)
@@ -29,48 +53,66 @@ class ReceivedOrder(Table, abstract=True):
     last_name = text("The customer's last name", nullable=True, pii=True)
     item_id = text("What was ordered", nullable=True)
     item_name = text("Its name", nullable=True)
-    item_category = text("Its category: as received, else the catalogue's when the line was taken in", nullable=True)
-    sales_channel = text("Where it was sold, such as web, app, store or marketplace, as received", nullable=True)
+    item_category = text(
+        "Its category: as received, else the catalogue's when the line was taken in", nullable=True
+    )
+    sales_channel = text(
+        "Where it was sold, such as web, app, store or marketplace, as received", nullable=True
+    )
     received_quantity = text("How many, as received", nullable=True)
     received_payment_amount = text("What was paid for all of them, as received", nullable=True)
-    status = text("`shipped` or `refunded`; null in files from before there was a status", nullable=True)
-    received_currency = text("The currency of what was paid, as received, where the source says it", nullable=True)
+    status = text(
+        "`shipped` or `refunded`; null in files from before there was a status", nullable=True
+    )
+    received_currency = text(
+        "The currency of what was paid, as received, where the source says it", nullable=True
+    )
     received_shipping_amount = text("What was paid for shipping, as received", nullable=True)
     received_tax_amount = text("What was paid in taxes, as received", nullable=True)
     received_tip_amount = text("What was paid as a tip, as received", nullable=True)
-    ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
+    ordered_at = instant(
+        "The instant in date_time; null if the text could not be read", nullable=True
+    )
     order_date = day("The day of ordered_at; null if that is", nullable=True)
     id_number = Column("int64", "The number in id; null if it is not a number", nullable=True)
     quantity = item_quantity(
-        "The number in received_quantity, cut to what fits; null if it is not a number", nullable=True
+        "The number in received_quantity, cut to what fits; null if it is not a number",
+        nullable=True,
     )
     payment_amount = received_amount(
-        "The number in received_payment_amount, cut to what fits and in `currency`; null if it is not a number",
+        "The number in received_payment_amount, cut to what fits and in `currency`; null if it is "
+        "not a number",
         nullable=True,
     )
     shipping_amount = received_amount("The number in received_shipping_amount", nullable=True)
     tax_amount = received_amount("The number in received_tax_amount", nullable=True)
     tip_amount = received_amount("The number in received_tip_amount", nullable=True)
     currency = text(
-        "The currency of the amounts that were read: that in received_currency, or the one to which "
-        "ECOM_RATES converts them",
+        "The currency of the amounts that were read: that in received_currency, or the one to "
+        "which ECOM_RATES converts them",
         nullable=True,
     )
-    left_out = text("The condition of the mapping that leaves the line out, such as a test order", nullable=True)
+    left_out = text(
+        "The condition of the mapping that leaves the line out, such as a test order", nullable=True
+    )
     record_id = text(
-        "The record whose versions replace each other: the order where the source gives all of it at once, else the "
-        "line; null in rows from before this was kept",
+        "The record whose versions replace each other: the order where the source gives all of it "
+        "at once, else the line; null in rows from before this was kept",
         nullable=True,
         pii=True,
     )
     placed_at = instant("When the order was placed, where the record is an order", nullable=True)
     changed_at = instant("When the source changed the record, where it says so", nullable=True)
-    record_number = Column("int64", "The record's place in its file, where it has one", nullable=True)
+    record_number = Column(
+        "int64", "The record's place in its file, where it has one", nullable=True
+    )
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
     source = text("Where the line came from: `sandbox`, or the path or address that was given")
     source_file = text("The file within the source")
-    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+    malformed_row = text(
+        "The whole line, where it could not be split into columns", nullable=True, pii=True
+    )
 
 
 class RawUserOrderLog(ReceivedOrder):
@@ -90,7 +132,9 @@ class QuarantinedOrders(ReceivedOrder):
 
 
 class ChangedOrderDays(Table):
-    """One row per day of arrival and day of order whose numbers the lines that arrived can change, held or not."""
+    """One row per day of arrival and day of order whose numbers the lines that
+    arrived can change, held or not.
+    """
 
     layer = "staging"
     key = ("received_date", "order_date")
@@ -101,7 +145,9 @@ class ChangedOrderDays(Table):
 
 
 class DuplicateOrders(Table):
-    """One row per order line, and day of arrival and order, of which surplus copies arrived; the newest stays."""
+    """One row per order line, and day of arrival and order, of which surplus copies arrived;
+    the newest stays.
+    """
 
     layer = "staging"
     key = ("received_date", "order_date", "uniq_id")
@@ -109,22 +155,33 @@ class DuplicateOrders(Table):
 
     received_date = day("The day on which the surplus copies arrived")
     order_date = day("The day of the order by the surplus copies")
-    uniq_id = text("The line that came more than once, or that a newer version of its record has no more")
+    uniq_id = text(
+        "The line that came more than once, or that a newer version of its record has no more"
+    )
     surplus_count = count("Copies of this day that were left out", unit="rows")
-    kept_received_date = day("The day on which the copy that stays, or the newest version of the record, arrived")
+    kept_received_date = day(
+        "The day on which the copy that stays, or the newest version of the record, arrived"
+    )
     kept_order_date = day(
-        "The day of the order by the copy that stays; null where the newest version has no such line", nullable=True
+        "The day of the order by the copy that stays; null where the newest version has no such "
+        "line",
+        nullable=True,
     )
 
 
 class LineCounts(RowCounts):
     """How many order lines were received, and what became of them: some wait, or are held back."""
 
-    held_count = count("Of these, held back with their day", "Held", unit="rows", better="down", example=0)
+    held_count = count(
+        "Of these, held back with their day", "Held", unit="rows", better="down", example=0
+    )
     waiting_count = count(
-        "Of these, waiting until the day they were ordered on is loaded", "Waiting", unit="rows", better="down",
+        "Of these, waiting until the day they were ordered on is loaded",
+        "Waiting",
+        unit="rows",
+        better="down",
         example=0,
-    )  # fmt: skip
+    )
 
 
 class OrderAccountingDaily(LineCounts, Table):
@@ -138,7 +195,9 @@ class OrderAccountingDaily(LineCounts, Table):
 
 
 class QuarantinedOrderSamples(RefusedMoney, ReceivedOrder):
-    """One row per day, reject reason and place among the first lines that were quarantined for it, at most five."""
+    """One row per day, reject reason and place among the first lines that were
+    quarantined for it, at most five.
+    """
 
     layer = "mart"
     key = ("received_date", "reject_reason", "sample_number")
@@ -150,7 +209,9 @@ class QuarantinedOrderSamples(RefusedMoney, ReceivedOrder):
 
 
 class UserOrderLog(Table):
-    """One row per order line: the latest received of its copies, clean, by the day on which it was ordered."""
+    """One row per order line: the latest received of its copies, clean,
+    by the day on which it was ordered.
+    """
 
     layer = "staging"
     key = ("uniq_id",)
@@ -159,7 +220,9 @@ class UserOrderLog(Table):
     id = text("The line's number in its file; it says nothing about the order", nullable=True)
     uniq_id = text("The line's own id")
     order_id = text(
-        "The source's id of the order, else customer and second: lines of one customer at one instant", pii=True
+        "The source's id of the order, else customer and second: lines of one customer at one "
+        "instant",
+        pii=True,
     )
     ordered_at = instant("When it was ordered, or paid back")
     order_date = day("The day of that")
@@ -173,24 +236,32 @@ class UserOrderLog(Table):
     item_id = text("What was ordered; `(none)` where the source does not say it, as of a fee")
     item_name = text("Its name", nullable=True)
     item_category = text("Its category, `(none)` without one")
-    sales_channel = text("Where it was sold, such as web, app, store or marketplace; `(none)` without one")
+    sales_channel = text(
+        "Where it was sold, such as web, app, store or marketplace; `(none)` without one"
+    )
     quantity = item_quantity(
-        "How many, or how much of what is sold by length or weight; positive for refunds too, 0 where money went back "
-        "for no item; null where it is not known, or cannot be",
-        nullable=True, at_least=0,
-    )  # fmt: skip
-    payment_amount = received_amount("What was paid for all of them; positive for refunds too", at_least=0)
+        "How many, or how much of what is sold by length or weight; positive for refunds too, 0 "
+        "where money went back for no item; null where it is not known, or cannot be",
+        nullable=True,
+        at_least=0,
+    )
+    payment_amount = received_amount(
+        "What was paid for all of them; positive for refunds too", at_least=0
+    )
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     currency = text("The currency of the amounts, where the source says it", nullable=True)
     shipping_amount = received_amount(
-        "What was paid for the order's shipping, on one of its lines, or the line's part; null where the source does "
-        "not say it",
+        "What was paid for the order's shipping, on one of its lines, or the line's part; null "
+        "where the source does not say it",
         nullable=True,
     )
-    tax_amount = received_amount("What was paid in taxes beside payment_amount, in the same way", nullable=True)
+    tax_amount = received_amount(
+        "What was paid in taxes beside payment_amount, in the same way", nullable=True
+    )
     tip_amount = received_amount("What was paid as a tip, in the same way", nullable=True)
     shared_order_id = text(
-        "The source's id of the order where other orders claim it, too; null where it is the order's own",
+        "The source's id of the order where other orders claim it, too; null where it is the "
+        "order's own",
         nullable=True,
         pii=True,
     )
@@ -203,7 +274,9 @@ HOLD_REASONS = ("report_missing", "too_few_customers")
 
 
 class HeldOrderDays(Table):
-    """One row per day of arrival whose order lines are held back: too few customers, or no report at all."""
+    """One row per day of arrival whose order lines are held back: too few customers,
+    or no report at all.
+    """
 
     layer = "staging"
     key = ("held_date",)
@@ -212,13 +285,19 @@ class HeldOrderDays(Table):
     held_date = day("The day of arrival that is held back")
     reason = text("Why it is held", one_of=HOLD_REASONS, example="too_few_customers")
     observed_count = count("Customers of the day's lines", unit="customers", example=2)
-    limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers", example=3)
-    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows", example=5)
+    limit_count = count(
+        "ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers", example=3
+    )
+    held_row_count = count(
+        "Rows of the day that would be clean, and are held back", unit="rows", example=5
+    )
     held_at = instant("When a run first held it")
 
 
 class WaitingOrderDays(Table):
-    """One row per day of arrival and day of order whose lines wait, or waited, until the rest of that day is loaded."""
+    """One row per day of arrival and day of order whose lines wait, or waited,
+    until the rest of that day is loaded.
+    """
 
     layer = "staging"
     key = ("received_date", "order_date")
@@ -226,12 +305,17 @@ class WaitingOrderDays(Table):
 
     received_date = day("The day on which the lines arrived")
     order_date = day("The day on which they were ordered, which no run has loaded")
-    waits_for_date = day("The day of arrival that must be loaded first; once they count, the day of the run since then")
+    waits_for_date = day(
+        "The day of arrival that must be loaded first; once they count, the day of the run since "
+        "then"
+    )
     waiting_row_count = count("Clean lines that wait; 0 once they count", unit="rows", example=3)
 
 
 class DayReleases(Table):
-    """One row per source and day that was released although it was held; no run computes or removes it."""
+    """One row per source and day that was released although it was held;
+    no run computes or removes it.
+    """
 
     layer = "staging"
     written_by = "run"
@@ -248,7 +332,9 @@ class DayReleases(Table):
 
 
 class RawUserActivityLog(Table):
-    """One row per activity in the order report, exactly as it came, copies and broken lines included."""
+    """One row per activity in the order report, exactly as it came,
+    copies and broken lines included.
+    """
 
     layer = "raw"
     name = "user_activity_log"
@@ -260,14 +346,18 @@ class RawUserActivityLog(Table):
     action_id = text("What was done, by the source's number", nullable=True)
     customer_id = text("Who did it", nullable=True, pii=True)
     received_quantity = text("How often, as received", nullable=True)
-    activity_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
+    activity_at = instant(
+        "The instant in date_time; null if the text could not be read", nullable=True
+    )
     activity_date = day("The day of activity_at; null if that is", nullable=True)
     quantity = item_quantity("The number in received_quantity", unit="activities", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day of the activity; that of the last one for lines without a day")
     source = text("The address of the order report API")
     source_file = text("The file within the report")
-    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+    malformed_row = text(
+        "The whole line, where it could not be split into columns", nullable=True, pii=True
+    )
 
 
 class UserActivityLog(Table):
@@ -282,11 +372,15 @@ class UserActivityLog(Table):
     activity_date = day("The day of that")
     action_id = text("What was done, by the source's number")
     customer_id = text("Who did it", pii=True)
-    quantity = item_quantity("How often; 1 where the file does not say it", unit="activities", at_least=0)
+    quantity = item_quantity(
+        "How often; 1 where the file does not say it", unit="activities", at_least=0
+    )
 
 
 class RawCustomerResearch(Table):
-    """One row per line of market research in the order report, exactly as it came, copies and broken lines included."""
+    """One row per line of market research in the order report, exactly as it came,
+    copies and broken lines included.
+    """
 
     layer = "raw"
     name = "customer_research"
@@ -299,7 +393,9 @@ class RawCustomerResearch(Table):
     geo_id = text("The place, by the source's number", nullable=True)
     received_sales_qty = text("Items sold, as received", nullable=True)
     received_sales_amt = text("What they sold for, as received", nullable=True)
-    research_at = instant("The instant in date_id; null if the text could not be read", nullable=True)
+    research_at = instant(
+        "The instant in date_id; null if the text could not be read", nullable=True
+    )
     research_date = day("The day of research_at; null if that is", nullable=True)
     sales_quantity = item_quantity("The number in received_sales_qty", nullable=True)
     sales_amount = received_amount("The number in received_sales_amt", nullable=True)
@@ -307,11 +403,15 @@ class RawCustomerResearch(Table):
     received_date = day("The day of the research; that of the last one for lines without a day")
     source = text("The address of the order report API")
     source_file = text("The file within the report")
-    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+    malformed_row = text(
+        "The whole line, where it could not be split into columns", nullable=True, pii=True
+    )
 
 
 class CustomerResearch(Table):
-    """One row per day, category, place and numbers of the market research in the order report: equal lines once."""
+    """One row per day, category, place and numbers of the market research in the order report:
+    equal lines once.
+    """
 
     layer = "staging"
     key = ("research_date", "research_id")
@@ -340,14 +440,20 @@ class RawPriceLog(Table):
     record_number = count("The line's place in its file, from 1", unit="place")
     item_name = text("The item, or the category, by its name", nullable=True)
     received_price = text("Its price, as received", nullable=True)
-    price_amount = received_amount("The number in received_price; null if it is not a number from 0", nullable=True)
-    reject_reason = text("Why the line has no price; null if it has", nullable=True, one_of=PRICE_REJECT_REASONS)
+    price_amount = received_amount(
+        "The number in received_price; null if it is not a number from 0", nullable=True
+    )
+    reject_reason = text(
+        "Why the line has no price; null if it has", nullable=True, one_of=PRICE_REJECT_REASONS
+    )
     source = text("The address of the order report API")
     source_file = text("The file within the report")
 
 
 class PriceLog(Table):
-    """One row per item and day of an order report: the price in the last line that names the item."""
+    """One row per item and day of an order report:
+    the price in the last line that names the item.
+    """
 
     layer = "staging"
     key = ("received_date", "item_name")

@@ -10,7 +10,12 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.commerce.orders.contracts import DayReleases, HeldOrderDays, RawUserOrderLog, WaitingOrderDays
+from ecom_assets.commerce.orders.contracts import (
+    DayReleases,
+    HeldOrderDays,
+    RawUserOrderLog,
+    WaitingOrderDays,
+)
 from ecom_assets.commerce.orders.orders import OrderRule, classify, counted_rows
 from ecom_assets.commerce.orders.versions import claimed_key
 from ecom_assets.core.errors import UsageError
@@ -41,7 +46,8 @@ class OrderGate:
 
 
 def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Count the lines, clean lines and customers of each day of `days` on which order lines arrived.
+    """Count the lines, clean lines and customers of each day of `days` on
+    which order lines arrived.
 
     Args:
         raw: Rows of `RawUserOrderLog`.
@@ -56,12 +62,15 @@ def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     )
 
 
-def held_order_dates(raw: ir.Table, held: ir.Table, waiting: ir.Table | None, rule: OrderRule) -> ir.Table:
-    """Return each order day that the held lines change, and how many lines it would get that it does not have.
+def held_order_dates(
+    raw: ir.Table, held: ir.Table, waiting: ir.Table | None, rule: OrderRule
+) -> ir.Table:
+    """Return each order day that the held lines change,
+    and how many lines it would get that it does not have.
 
-    A held version of an order changes the days of all of its lines: also of those that it moves to another day, leaves
-    out or does not have any more. A version that is not the newest changes none. An arrival day without clean lines
-    counts as an order day, because its report names none.
+    A held version of an order changes the days of all of its lines: also of those that it moves to
+    another day, leaves out or does not have any more. A version that is not the newest changes
+    none. An arrival day without clean lines counts as an order day, because its report names none.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
@@ -90,13 +99,15 @@ def held_order_dates(raw: ir.Table, held: ir.Table, waiting: ir.Table | None, ru
 def held_order_days(
     counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days, absent: Container[date] = ()
 ) -> list[Row]:
-    """Return the rows of `HeldOrderDays` of the days that fail the gate, released or not; without `held_at`.
+    """Return the rows of `HeldOrderDays` of the days that fail the gate, released or not;
+    without `held_at`.
 
     Args:
         counts: Rows of `order_day_counts`.
         gate: The gate that a day must pass.
         days: Arrival days.
-        absent: Days of which the source says that it has nothing; without rows there is nothing to hold back.
+        absent: Days of which the source says that it has nothing; without rows there is nothing to
+            hold back.
     """
     by_day = {row["day"]: row for row in counts}
     held = []
@@ -119,12 +130,16 @@ def held_order_days(
 
 
 HeldDates = dict[str, dict[str, str]]
-"""Source to day (YYYY-MM-DD) to `none` (no row of the held day is known) or `part` (earlier copies are known)."""
+"""Source to day (YYYY-MM-DD) to `none` (no row of the held day is known) or `part`
+(earlier copies are known).
+"""
 DEFAULT_RULE: Final = OrderRule()
 
 
 def held_rows(engine: Engine, matches: Iterable[Row], now: datetime) -> ir.Table:
-    """Return the rows of `HeldOrderDays`: held and not released. A day that was held before keeps its start.
+    """Return the rows of `HeldOrderDays`: held and not released.
+
+    A day that was held before keeps its start.
 
     Args:
         engine: The open warehouse.
@@ -135,10 +150,16 @@ def held_rows(engine: Engine, matches: Iterable[Row], now: datetime) -> ir.Table
     held = [row for row in matches if row["held_date"] not in released]
     engine.ensure(HeldOrderDays)
     before = (
-        engine.slice_rows(HeldOrderDays, Days.from_dates(row["held_date"] for row in held)).to_pylist() if held else []
+        engine.slice_rows(
+            HeldOrderDays, Days.from_dates(row["held_date"] for row in held)
+        ).to_pylist()
+        if held
+        else []
     )
     since = {row["held_date"]: row["held_at"] for row in before}
-    return in_memory(({**row, "held_at": since.get(row["held_date"], now)} for row in held), HeldOrderDays)
+    return in_memory(
+        ({**row, "held_at": since.get(row["held_date"], now)} for row in held), HeldOrderDays
+    )
 
 
 def released_days(engine: Engine) -> set[date]:
@@ -200,7 +221,9 @@ def release(engine: Engine, day: date, released_by: str, now: datetime) -> Row:
     held = {row["held_date"]: row for row in held_days(engine)}
     if day not in held:
         days = ", ".join(str(day) for day in held) or "none"
-        raise UsageError(f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}.")
+        raise UsageError(
+            f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}."
+        )
     _record(engine, held[day], released_by, now)
     return held[day]
 
@@ -211,10 +234,13 @@ def take_releases(engine: Engine, requests: Requests, matches: Iterable[Row], da
     Args:
         engine: The open warehouse.
         requests: The requests.
-        matches: The days that the gate holds; a request for another day of the run has nothing to release.
+        matches: The days that the gate holds; a request for another day of the run has nothing to
+            release.
         days: The days of the run.
     """
-    requested = [request for request in requests.waiting(RELEASE, ORDERS) if request.first_day in days.dates]
+    requested = [
+        request for request in requests.waiting(RELEASE, ORDERS) if request.first_day in days.dates
+    ]
     held = {row["held_date"]: row for row in matches}
     for request in requested:
         if row := held.get(request.first_day):

@@ -1,8 +1,8 @@
 """Clean order lines: the reasons to reject a received line, and the rows that count.
 
-A line can arrive again at any time, changed or not; `orders/versions.py` decides which copy counts. On its arrival day,
-every received line is counted as clean, quarantined, surplus, held (`orders/held_days.py`) or waiting
-(`orders/waiting_days.py`).
+A line can arrive again at any time, changed or not; `orders/versions.py` decides which copy counts.
+On its arrival day, every received line is counted as clean, quarantined, surplus, held
+(`orders/held_days.py`) or waiting (`orders/waiting_days.py`).
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,24 @@ from decimal import Decimal
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.orders.contracts import STATUSES, CustomerResearch, PriceLog, UserActivityLog, UserOrderLog
+from ecom_assets.commerce.orders.contracts import (
+    STATUSES,
+    CustomerResearch,
+    PriceLog,
+    UserActivityLog,
+    UserOrderLog,
+)
 from ecom_assets.commerce.orders.versions import claimed_key, decided, linked, with_record
 from ecom_assets.core.tables.contract import AMOUNT, QUANTITY
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.core.tables.days import Days, is_implausible
-from ecom_assets.core.tables.placeholders import MARKS, NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder, known
+from ecom_assets.core.tables.placeholders import (
+    MARKS,
+    NO_CUSTOMERS,
+    UNKNOWN_CUSTOMER,
+    is_placeholder,
+    known,
+)
 from ecom_assets.core.tables.portable import NO, union_all
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
@@ -33,9 +45,10 @@ CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 class OrderRule:
     """Which received order lines are clean.
 
-    `max_amount` (money): the maximum of one line. A typing error beyond it would outweigh all other lines of the day;
-    None for the maximum of the line's currency, or of `currency` where the line does not say one.
-    `max_quantity` (items): a quantity beyond it is not known. `first_day`: the first plausible order day.
+    `max_amount` (money): the maximum of one line. A typing error beyond it would outweigh all other
+    lines of the day; None for the maximum of the line's currency, or of `currency` where the line
+    does not say one. `max_quantity` (items): a quantity beyond it is not known. `first_day`: the
+    first plausible order day.
     """
 
     max_amount: Decimal | None = None
@@ -45,7 +58,9 @@ class OrderRule:
 
 
 def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
-    """Add `reject_reason` (null for a clean line) to received order lines; a missing status becomes `shipped`."""
+    """Add `reject_reason` (null for a clean line) to received order lines;
+    a missing status becomes `shipped`.
+    """
     raw = raw.mutate(status=raw.status.fill_null("shipped"))
     day_after = (raw.received_date + ibis.interval(days=1)).cast("date")
     has_implausible_date = is_implausible(raw.received_at, rule.first_day) | is_implausible(
@@ -69,14 +84,19 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
 
 
 def _largest_amount(raw: ir.Table, rule: OrderRule) -> ir.DecimalValue:
-    """Return the highest amount that a line may have, by its currency unless the rule gives one for all."""
+    """Return the highest amount that a line may have,
+    by its currency unless the rule gives one for all.
+    """
     if rule.max_amount is not None:
         return ibis.literal(rule.max_amount, AMOUNT)
     usual = largest_amount(rule.currency)
     by_amount: dict[Decimal, list[str]] = {}
     for code in SMALL_CURRENCIES:
         by_amount.setdefault(largest_amount(code), []).append(code)
-    cases = [(raw.currency.isin(codes), ibis.literal(most, AMOUNT)) for most, codes in sorted(by_amount.items())]
+    cases = [
+        (raw.currency.isin(codes), ibis.literal(most, AMOUNT))
+        for most, codes in sorted(by_amount.items())
+    ]
     others = raw.currency.isnull() if usual != MAX_AMOUNT else NO
     result: ir.DecimalValue = ibis.cases(
         *cases, (others, ibis.literal(usual, AMOUNT)), else_=ibis.literal(MAX_AMOUNT, AMOUNT)
@@ -96,11 +116,15 @@ def known_quantity(raw: ir.Table, rule: OrderRule) -> ir.DecimalValue:
 
 
 def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanValue]:
-    """Return, by its name, whether an attribute of a received line was sent and is not known, as a quantity of `some`.
+    """Return, by its name, whether an attribute of a received line was sent and is not known,
+    as a quantity of `some`.
 
     Such a line counts with its money; only the attribute is unknown.
     """
-    unknown = {"quantity": known_quantity(raw, rule).isnull(), **{name: raw[name].isnull() for name in CHARGES}}
+    unknown = {
+        "quantity": known_quantity(raw, rule).isnull(),
+        **{name: raw[name].isnull() for name in CHARGES},
+    }
     received = {name: raw[f"received_{name}"] for name in unknown}
     return {
         name: received[name].notnull() & is_unknown & ~is_placeholder(received[name], MARKS)
@@ -109,7 +133,9 @@ def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanVal
 
 
 def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the lines that arrived on `days` and are not clean, as received, each with its first reject reason."""
+    """Return the lines that arrived on `days` and are not clean, as received,
+    each with its first reject reason.
+    """
     arrived = raw.filter(days.contain(raw.received_date))
     classified = classify(arrived.mutate(received_status=arrived.status), order_rule)
     refused = classified.filter(classified.reject_reason.notnull())
@@ -117,7 +143,11 @@ def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.T
 
 
 def user_order_log(
-    raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, order_rule: OrderRule, days: Days
+    raw: ir.Table,
+    held: ir.Table | None,
+    waiting: ir.Table | None,
+    order_rule: OrderRule,
+    days: Days,
 ) -> ir.Table:
     """Return the clean lines ordered on `days`, each once, without rows that are held or wait.
 
@@ -134,9 +164,15 @@ def user_order_log(
 
 
 def counted_rows(
-    raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule, touched: ir.Table
+    raw: ir.Table,
+    held: ir.Table | None,
+    waiting: ir.Table | None,
+    rule: OrderRule,
+    touched: ir.Table,
 ) -> ir.Table:
-    """Return the received rows that count of each record that has a row in `touched`; see `decided`."""
+    """Return the received rows that count of each record that has a row in
+    `touched`; see `decided`.
+    """
     rows = let_in(raw, held, waiting, rule)
     result = decided(linked(rows, with_record(touched)))
     return result.filter(result.is_counted).mutate(status=result.received_status)
@@ -165,7 +201,9 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
     return lines.select(*UserOrderLog.columns)
 
 
-def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+def duplicate_orders(
+    raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
     """Count the surplus copies that arrived on `days`, except those that are held or wait.
 
     Args:
@@ -180,30 +218,40 @@ def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rul
     return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
 
-def surplus_lines(raw: ir.Table, held: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Return the surplus copies that arrived on `days`; the arguments are those of `duplicate_orders`."""
+def surplus_lines(
+    raw: ir.Table, held: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days
+) -> ir.Table:
+    """Return the surplus copies that arrived on `days`;
+    the arguments are those of `duplicate_orders`.
+    """
     rows = let_in(raw, held, waiting, rule)
     result = decided(linked(rows, rows.filter(days.contain(rows.received_date))))
     return result.filter(result.is_clean & ~result.is_counted, days.contain(result.received_date))
 
 
 def order_key(lines: ir.Table) -> ir.StringValue:
-    """Return the key of an order: its id and day, so that the counts of days add up to the count of a week."""
+    """Return the key of an order: its id and day,
+    so that the counts of days add up to the count of a week.
+    """
     return lines.order_date.cast("string").concat(" ").concat(lines.order_id)
 
 
 def copies_of_arrivals(raw: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Return all clean rows, of any day, of the records of which runs over `days` change versions."""
+    """Return all clean rows, of any day,
+    of the records of which runs over `days` change versions.
+    """
     rows = versioned_rows(raw, rule)
     result = rows.semi_join(_changed_records(rows, waiting, days), "record")
     return result.filter(result.reject_reason.isnull())
 
 
-def changed_order_days(raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+def changed_order_days(
+    raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
     """Return the arrival days among `days`, each with the order days that its run can change.
 
-    These are the order days of all versions of the records that arrived, or that waited for the day, including held
-    ones: holding or releasing a day changes the same order days as its arrival.
+    These are the order days of all versions of the records that arrived, or that waited for the
+    day, including held ones: holding or releasing a day changes the same order days as its arrival.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
@@ -218,13 +266,23 @@ def changed_order_days(raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, 
 
 
 def _changed_records(rows: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
-    """Return the records that arrived on `days`, or waited for one of them, each with that day in `run_date`."""
-    arrived = rows.filter(days.contain(rows.received_date)).select("record", "uniq_id", run_date="received_date")
-    ended = waiting.filter(days.contain(waiting.waits_for_date)).select("received_date", "order_date", "waits_for_date")
-    waited = rows.join(ended, ["received_date", "order_date"]).select("record", "uniq_id", run_date="waits_for_date")
+    """Return the records that arrived on `days`, or waited for one of them,
+    each with that day in `run_date`.
+    """
+    arrived = rows.filter(days.contain(rows.received_date)).select(
+        "record", "uniq_id", run_date="received_date"
+    )
+    ended = waiting.filter(days.contain(waiting.waits_for_date)).select(
+        "received_date", "order_date", "waits_for_date"
+    )
+    waited = rows.join(ended, ["received_date", "order_date"]).select(
+        "record", "uniq_id", run_date="waits_for_date"
+    )
     changed = union_all(arrived, waited).distinct()
     of_lines = changed.drop("record").join(rows.select("uniq_id", "record").distinct(), "uniq_id")
-    return union_all(changed.select("record", "run_date"), of_lines.select("record", "run_date")).distinct()
+    return union_all(
+        changed.select("record", "run_date"), of_lines.select("record", "run_date")
+    ).distinct()
 
 
 def changed_days(changed: ir.Table, days: Days) -> ir.Table:
@@ -237,13 +295,17 @@ def changed_days(changed: ir.Table, days: Days) -> ir.Table:
     return changed.filter(days.contain(changed.received_date)).select(day="order_date").distinct()
 
 
-def let_in(raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule) -> ir.Table:
+def let_in(
+    raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule
+) -> ir.Table:
     """Return the rows of `versioned_rows` that did not arrive on a held day, and do not wait."""
     rows = versioned_rows(raw, rule)
     if held is not None:
         rows = rows.anti_join(held, rows.received_date == held.held_date)
     if waiting is not None:
-        rows = rows.anti_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
+        rows = rows.anti_join(
+            waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"]
+        )
     return rows
 
 
@@ -270,7 +332,9 @@ def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
     held: ir.Table,
     waiting: ir.Table,
 ) -> ir.Table:
-    """Return one row per day of arrival, in `day`, with the six counts and their `residue`, which must be zero."""
+    """Return one row per day of arrival, in `day`, with the six counts and their `residue`,
+    which must be zero.
+    """
     return balance(
         days,
         {
@@ -321,9 +385,15 @@ def classified_research(raw: ir.Table) -> ir.Table:
 def user_activity_log(raw: ir.Table) -> ir.Table:
     """Return each clean activity once; of copies that differ, the first by what they say."""
     clean = _clean(classified_activities(raw))
-    clean = clean.mutate(quantity=clean.quantity.fill_null(1)).select(*UserActivityLog.columns).distinct()
+    clean = (
+        clean.mutate(quantity=clean.quantity.fill_null(1))
+        .select(*UserActivityLog.columns)
+        .distinct()
+    )
     order = [clean.activity_at, clean.action_id, clean.customer_id, clean.quantity]
-    keyed = clean.mutate(place=ibis.row_number().over(group_by=["activity_date", "uniq_id"], order_by=order))
+    keyed = clean.mutate(
+        place=ibis.row_number().over(group_by=["activity_date", "uniq_id"], order_by=order)
+    )
     return keyed.filter(keyed.place == 0).drop("place")
 
 
@@ -336,7 +406,9 @@ def price_log(raw: ir.Table) -> ir.Table:
     """Return the price in the last line of each item and day."""
     clean = _clean(raw)
     order = [clean.record_number.desc()]
-    keyed = clean.mutate(place=ibis.row_number().over(group_by=["received_date", "item_name"], order_by=order))
+    keyed = clean.mutate(
+        place=ibis.row_number().over(group_by=["received_date", "item_name"], order_by=order)
+    )
     return keyed.filter(keyed.place == 0).select(*PriceLog.columns)
 
 

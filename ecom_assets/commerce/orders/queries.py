@@ -1,4 +1,6 @@
-"""Order lines that do not count: quarantined rows, surplus copies, days that are held back, and lines that wait."""
+"""Order lines that do not count: quarantined rows, surplus copies, days that are held back,
+and lines that wait.
+"""
 
 from collections.abc import Iterable
 from datetime import date
@@ -21,7 +23,9 @@ NOTHING: Final = KnownDays()
 
 
 def rejected_orders(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the order lines that arrived in a period and are quarantined, by reason, and their surplus copies."""
+    """Return the order lines that arrived in a period and are quarantined, by reason,
+    and their surplus copies.
+    """
     return rejected_rows(reading, QuarantinedOrders, DuplicateOrders, period)
 
 
@@ -42,7 +46,9 @@ def held_order_dates(reading: Reading, period: Period) -> tuple[date, ...]:
 
 
 def days_of_run(reading: Reading, days: Days) -> Days:
-    """Return the days of a run, and those on which lines that arrived on them were ordered, in any version."""
+    """Return the days of a run, and those on which lines that arrived on them were ordered,
+    in any version.
+    """
     changed = reading.state(changed_days(reading.table(ChangedOrderDays), days).order_by("day"))
     return Days.from_dates([*days.dates, *(row["day"] for row in changed)])
 

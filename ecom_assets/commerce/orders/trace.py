@@ -38,8 +38,12 @@ from ecom_assets.core.tables.trace import (
 def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the received row of each clean order line: that of its record's newest version."""
     raw, held, waiting = map(context.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
-    arrived = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
-    keys = rows.select(uniq_id=received_key(rows.uniq_id, rows.shared_order_id), received_date="received_date")
+    arrived = raw.filter(
+        context.span(rows, "received_date", "received_date").contain(raw.received_date)
+    )
+    keys = rows.select(
+        uniq_id=received_key(rows.uniq_id, rows.shared_order_id), received_date="received_date"
+    )
     touched = arrived.semi_join(keys, ["uniq_id", "received_date"])
     counted = counted_rows(raw, held, waiting, context.rules["order_rule"], touched)
     named = counted.mutate(line_id=claimed_key(counted.uniq_id, counted.claim))
@@ -82,7 +86,9 @@ def _quarantined(context: TraceContext) -> ir.Table:
 
 def _surplus(context: TraceContext) -> ir.Table:
     raw, held, waiting = map(context.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
-    return surplus_lines(raw, held, waiting, context.rules["order_rule"], Days((context.row["received_date"],)))
+    return surplus_lines(
+        raw, held, waiting, context.rules["order_rule"], Days((context.row["received_date"],))
+    )
 
 
 def _held_lines(context: TraceContext) -> ir.Table:
@@ -94,9 +100,13 @@ def _held_lines(context: TraceContext) -> ir.Table:
 
 def _waiting(context: TraceContext) -> ir.Table:
     waiting = context.where(WaitingOrderDays, received_date=context.row["received_date"])
-    lines = let_in(_arrived(context), context.table(HeldOrderDays), None, context.rules["order_rule"])
+    lines = let_in(
+        _arrived(context), context.table(HeldOrderDays), None, context.rules["order_rule"]
+    )
     lines = lines.filter(lines.reject_reason.isnull())
-    return lines.semi_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
+    return lines.semi_join(
+        waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"]
+    )
 
 
 OF_SAMPLE: Final = Computed("read from the received line that the row shows", ("source_file",))
@@ -119,7 +129,9 @@ TRACES: Final = (
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
             **of_refused_money(Count(RawUserOrderLog, _quarantined)),
-            **dict.fromkeys(("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
+            **dict.fromkeys(
+                ("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE
+            ),
         },
     ),
 )

@@ -1,8 +1,10 @@
-"""Which version of a record counts, whatever is in it: one decision for all that is made of received order lines.
+"""Which version of a record counts, whatever is in it:
+one decision for all that is made of received order lines.
 
-A record is an order where the source gives all of it at once, else a line. All of its rows that arrived together are a
-version, and the newest replaces every row of the older ones, also if it is shorter, left out or refused. Two orders
-that claim one number are a conflict instead: both count, the later one under its number with ` (2)`.
+A record is an order where the source gives all of it at once, else a line. All of its rows that
+arrived together are a version, and the newest replaces every row of the older ones, also if it is
+shorter, left out or refused. Two orders that claim one number are a conflict instead: both count,
+the later one under its number with ` (2)`.
 """
 
 from typing import Final
@@ -31,7 +33,9 @@ other columns are read from these, or are compared before."""
 
 
 def with_record(raw: ir.Table) -> ir.Table:
-    """Add `record`: the record of each row; rows from before there were records are lines of their own."""
+    """Add `record`: the record of each row;
+    rows from before there were records are lines of their own.
+    """
     return raw.mutate(record=ibis.coalesce(raw.record_id, raw.uniq_id))
 
 
@@ -44,16 +48,19 @@ def linked(rows: ir.Table, touched: ir.Table) -> ir.Table:
         rows: All rows, of `with_record`.
         touched: Some of them.
     """
-    records = union_all(rows.semi_join(touched, "uniq_id").select("record"), touched.select("record")).distinct()
+    records = union_all(
+        rows.semi_join(touched, "uniq_id").select("record"), touched.select("record")
+    ).distinct()
     return rows.semi_join(records, "record")
 
 
 def decided(classified: ir.Table) -> ir.Table:
     """Return rows of whole records with what becomes of them.
 
-    Added are `is_counted`, `claim` (the number, from 1, of the order among those that claim the record's id) and
-    `claim_count`; `kept_received_date` and `kept_order_date` are the days of the row that stays in place of the line,
-    the former of its record where the line is in no version that stays.
+    Added are `is_counted`, `claim` (the number, from 1, of the order among those that claim the
+    record's id) and `claim_count`; `kept_received_date` and `kept_order_date` are the days of the
+    row that stays in place of the line, the former of its record where the line is in no version
+    that stays.
 
     Args:
         classified: All rows of some records as of `with_record`, with `reject_reason`.
@@ -66,7 +73,9 @@ def decided(classified: ir.Table) -> ir.Table:
 
 
 def _with_units(rows: ir.Table) -> ir.Table:
-    """Add what the rows of a record that arrived together have in common: day, instant, position and customer."""
+    """Add what the rows of a record that arrived together have in common: day, instant,
+    position and customer.
+    """
     rows = rows.mutate(
         position=rows.record_number.fill_null(-1),
         is_clean=rows.reject_reason.isnull(),
@@ -86,8 +95,12 @@ def _with_units(rows: ir.Table) -> ir.Table:
 
 
 def _with_claims(rows: ir.Table) -> ir.Table:
-    """Add who claims the record's id: an order by its time, and by its customer where no version says its time."""
-    who = ibis.coalesce(rows.customer_id, rows.unit_customer, rows.any_customer, ibis.literal(NOBODY))
+    """Add who claims the record's id: an order by its time,
+    and by its customer where no version says its time.
+    """
+    who = ibis.coalesce(
+        rows.customer_id, rows.unit_customer, rows.any_customer, ibis.literal(NOBODY)
+    )
     has_customer = rows.is_order & ~rows.is_versioned
     return rows.mutate(
         placed=ibis.coalesce(rows.placed_at, rows.first_placed_at, LONG_AGO),
@@ -99,7 +112,9 @@ CLAIM = ("record", "placed", "who")
 
 
 def _with_newest(rows: ir.Table) -> ir.Table:
-    """Add `is_newest`: whether a row is of the newest version of its claim; and `file_key`, a claim of a file only."""
+    """Add `is_newest`: whether a row is of the newest version of its claim; and `file_key`,
+    a claim of a file only.
+    """
     # Lines of an order in a plain file say by their time of change alone that they are one version.
     is_loose = rows.is_order & (rows.position < 0) & rows.changed_at.notnull()
     rows = rows.mutate(
@@ -109,7 +124,9 @@ def _with_newest(rows: ir.Table) -> ir.Table:
         line_number=rows.is_order.ifelse(ibis.literal(-1, "int64"), rows.id_number.fill_null(-1)),
     )
     latest = [ibis.desc(rows.changed), ibis.desc(rows.moment_date), ibis.desc(rows.moment_at)]
-    rows = rows.mutate(is_current=ibis.rank().over(ibis.window(group_by=CLAIM, order_by=latest)) == 0)
+    rows = rows.mutate(
+        is_current=ibis.rank().over(ibis.window(group_by=CLAIM, order_by=latest)) == 0
+    )
     in_file = ibis.window(
         group_by=[*CLAIM, "is_current", "source_file"],
         order_by=[ibis.desc(rows.line_number), ibis.desc(rows.position)],
@@ -134,12 +151,16 @@ def _with_newest(rows: ir.Table) -> ir.Table:
 
 
 def _numbered(rows: ir.Table) -> ir.Table:
-    """Add `claim` and `claim_count`, of which those that are not the first have another key; and `is_counted`."""
+    """Add `claim` and `claim_count`, of which those that are not the first have another key;
+    and `is_counted`.
+    """
     in_record = ibis.window(
         group_by=["record", "is_newest"],
         order_by=[ibis.desc(rows.has_clean), rows.placed, rows.who, rows.file_key],
     )
-    rows = rows.mutate(claim=rows.is_newest.ifelse(ibis.dense_rank().over(in_record) + 1, 1).cast("int64"))
+    rows = rows.mutate(
+        claim=rows.is_newest.ifelse(ibis.dense_rank().over(in_record) + 1, 1).cast("int64")
+    )
     claims = (rows.is_newest & (rows.has_clean == 1)).ifelse(rows.claim, 1)
     rows = rows.mutate(claim_count=claims.max().over(ibis.window(group_by="record")).cast("int64"))
     latest = [ibis.desc(rows.is_newest.ifelse(1, 0)), *(key.desc() for key in _arrival_keys(rows))]
@@ -160,11 +181,18 @@ def _with_kept(rows: ir.Table) -> ir.Table:
 
 
 def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
-    # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every column.
+    # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every
+    # column.
     received_at = copies.received_at.fill_null(LONG_AGO)
     file_place = [copies.source_file, copies.id_number.fill_null(-1), copies.position]
     content = [copies[name].fill_null("") for name in CONTENT]
-    return [copies.received_date, received_at, *file_place, copies.ordered_at.fill_null(LONG_AGO), *content]
+    return [
+        copies.received_date,
+        received_at,
+        *file_place,
+        copies.ordered_at.fill_null(LONG_AGO),
+        *content,
+    ]
 
 
 def claimed_key(key: ir.StringValue, claim: ir.IntegerValue) -> ir.StringValue:
@@ -173,5 +201,7 @@ def claimed_key(key: ir.StringValue, claim: ir.IntegerValue) -> ir.StringValue:
 
 
 def received_key(key: ir.StringValue, shared_id: ir.StringValue) -> ir.StringValue:
-    """Return an id as it was received, from `claimed_key`; `shared_id` is null where the record is its order's own."""
+    """Return an id as it was received, from `claimed_key`;
+    `shared_id` is null where the record is its order's own.
+    """
     return shared_id.notnull().ifelse(key.re_replace(r" \([0-9]+\)$", ""), key)

@@ -1,8 +1,9 @@
-"""Which order lines wait: those of a day of which no run has loaded the rest, so that they are only a part of it.
+"""Which order lines wait: those of a day of which no run has loaded the rest,
+so that they are only a part of it.
 
-The lines of a day are expected to arrive on that day, or where nothing arrived on it, on the next day on which
-something did, such as a history that arrived in one folder. Lines of the day that arrive at another time wait until
-that is loaded.
+The lines of a day are expected to arrive on that day, or where nothing arrived on it, on the next
+day on which something did, such as a history that arrived in one folder. Lines of the day that
+arrive at another time wait until that is loaded.
 """
 
 from bisect import bisect_left
@@ -37,11 +38,17 @@ def arrival_days(late: Collection[Row]) -> Days:
     if not late:
         return Days(())
     first = min(row["order_date"] for row in late)
-    return Days.between(first, max(max(row["received_date"], row["order_date"]) for row in late) + ONE_DAY)
+    return Days.between(
+        first, max(max(row["received_date"], row["order_date"]) for row in late) + ONE_DAY
+    )
 
 
 def waiting_rows(
-    late: Iterable[Row], before: Iterable[Row], arrived: Iterable[date], loaded: Container[date], run: Days
+    late: Iterable[Row],
+    before: Iterable[Row],
+    arrived: Iterable[date],
+    loaded: Container[date],
+    run: Days,
 ) -> list[Row]:
     """Return the rows of `WaitingOrderDays` of some days of arrival.
 
@@ -62,14 +69,20 @@ def waiting_rows(
         if missing:
             rows.append((*pair, missing, int(row["line_count"])))
         elif old:  # what follows in this run must see for which of its days the lines count now
-            ended = run.first if old["waiting_row_count"] and old["waits_for_date"] not in run.dates else None
+            ended = (
+                run.first
+                if old["waiting_row_count"] and old["waits_for_date"] not in run.dates
+                else None
+            )
             rows.append((*pair, ended or old["waits_for_date"], 0))
     names = ("received_date", "order_date", "waits_for_date", "waiting_row_count")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _missing_day(ordered: date, arrived: list[date], loaded: Container[date]) -> date | None:
-    """Return the day of arrival that must be loaded before lines of a day count; None if there is none."""
+    """Return the day of arrival that must be loaded before lines of a day count;
+    None if there is none.
+    """
     index = bisect_left(arrived, ordered)
     if ordered in loaded or index == len(arrived) or arrived[index] in loaded:
         return None
@@ -87,10 +100,17 @@ def waiting_sentence(rows: Iterable[Row]) -> str:
     if not waiting:
         return ""
     count = sum(int(row["waiting_row_count"]) for row in waiting)
-    ordered, missing = (Days.from_dates(row[name] for row in waiting) for name in ("order_date", "waits_for_date"))
+    ordered, missing = (
+        Days.from_dates(row[name] for row in waiting) for name in ("order_date", "waits_for_date")
+    )
     of_days = listed_days(ordered)
-    lines = f"1 order line of {of_days} waits" if count == 1 else f"{count:,} order lines of {of_days} wait"
+    lines = (
+        f"1 order line of {of_days} waits"
+        if count == 1
+        else f"{count:,} order lines of {of_days} wait"
+    )
     return (
-        f"{lines} for the rest of {'that day' if len(ordered.dates) == 1 else 'those days'}; load what arrived on "
-        f"{listed_days(missing)} with `ecom run --orders … --from {missing.dates[0]} --to {missing.dates[-1]}`."
+        f"{lines} for the rest of {'that day' if len(ordered.dates) == 1 else 'those days'}; load "
+        f"what arrived on {listed_days(missing)} with `ecom run --orders … --from "
+        f"{missing.dates[0]} --to {missing.dates[-1]}`."
     )

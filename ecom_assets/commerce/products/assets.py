@@ -13,7 +13,12 @@ from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerf
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.commerce.sales.source_days import KNOWN_FROM, EmptyDayMeaning, days_of_sales, days_with_rows
+from ecom_assets.commerce.sales.source_days import (
+    KNOWN_FROM,
+    EmptyDayMeaning,
+    days_of_sales,
+    days_with_rows,
+)
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
@@ -28,11 +33,19 @@ from ecom_assets.core.warehouse.engine import Engine
     sales=Sales,
 )
 def days_of_changed_sales(
-    changed_order_days: ir.Table, product_performance: ir.Table, session_events: ir.Table, sales: ir.Table, days: Days
+    changed_order_days: ir.Table,
+    product_performance: ir.Table,
+    session_events: ir.Table,
+    sales: ir.Table,
+    days: Days,
 ) -> ir.Table:
-    """Return the order days that the run can change, and every day if the source of sales has changed."""
+    """Return the order days that the run can change,
+    and every day if the source of sales has changed.
+    """
     changed = orders.changed_days(changed_order_days, days).select("day")
-    return union_all(changed, performance.days_of_other_source(product_performance, session_events, sales)).distinct()
+    return union_all(
+        changed, performance.days_of_other_source(product_performance, session_events, sales)
+    ).distinct()
 
 
 product_performance = table_asset(
@@ -48,7 +61,9 @@ class StockSource(Protocol):
     """A source of stock levels."""
 
     def received(self, days: Days) -> SliceOutput:
-        """Return the stock on the newest of the days, or an output that leaves the table unchanged."""
+        """Return the stock on the newest of the days,
+        or an output that leaves the table unchanged.
+        """
 
 
 @table_asset(RawStock)
@@ -71,7 +86,9 @@ def inventory_alerts(  # noqa: PLR0913, PLR0917 (each is a table or a definition
     empty_days: EmptyDayMeaning,
     warehouse: Engine,
 ) -> ir.Table:
-    """Find the products whose newest stock needs attention, by sales of the days of which sales are known."""
+    """Find the products whose newest stock needs attention,
+    by sales of the days of which sales are known.
+    """
     dates = days_of_sales(warehouse, order_rule, empty_days)
     as_of_date = max(days_with_rows(warehouse, RawStock, "received_date"), default=None)
     days = stock.SalesDays.from_dates(dates, as_of_date, inventory_rule)

@@ -26,20 +26,30 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
         ),
     )
     sides = of_days(sides, "day", days)
-    sums = sides.group_by("day").agg(items_residue=sides["items"].sum(), money_residue=sides.money.sum().cast(MONEY))
+    sums = sides.group_by("day").agg(
+        items_residue=sides["items"].sum(), money_residue=sides.money.sum().cast(MONEY)
+    )
     # A shop that now counts sales from events can have orders of older days.
     sums = sums.semi_join(from_orders, sums.day == from_orders.event_date)
     return BrokenRows(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
 
 @check(InventoryAlerts, reads=(RawStock, InventoryAlerts))
-def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> BrokenRows:
-    """Every alert is of a product's newest stock; products without stock, and only these, are out of stock."""
-    newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
+def alerts_are_about_the_newest_stock(
+    _days: Days | None, raw: ir.Table, alerts: ir.Table
+) -> BrokenRows:
+    """Every alert is of a product's newest stock; products without stock, and only these,
+    are out of stock.
+    """
+    newest = newest_stock(raw).select(
+        "product_id", newest_date="received_date", newest_count="stock_count"
+    )
     joined = alerts.left_join(newest, "product_id")
     same = (joined.newest_date == joined.as_of_date) & (joined.newest_count == joined.stock_count)
     right = same & ((joined.alert == "out_of_stock") == (joined.stock_count <= 0))
-    wrong = joined.filter(~right.fill_null(ibis.literal(value=False))).select("product_id", "alert", "as_of_date")
+    wrong = joined.filter(~right.fill_null(ibis.literal(value=False))).select(
+        "product_id", "alert", "as_of_date"
+    )
     silent = newest.filter(newest.newest_count <= 0).anti_join(alerts, "product_id")
     unsaid = silent.select("product_id", alert=ibis.literal("missing"), as_of_date="newest_date")
     return BrokenRows(union_all(wrong, unsaid), alerts)

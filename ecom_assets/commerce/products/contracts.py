@@ -14,14 +14,18 @@ STOCK_REJECT_REASONS = (
     "unparseable_reorder_point",
     "unparseable_lead_time",
 )
-"""Why a line of a catalogue has no valid stock; a line has the first reason that applies, in this order."""
+"""Why a line of a catalogue has no valid stock;
+a line has the first reason that applies, in this order.
+"""
 Alert = Literal["out_of_stock", "low", "overstock", "dead"]
 ALERTS: Final[tuple[Alert, ...]] = get_args(Alert)
 """What can be wrong with a product's stock; a product has the first that applies, in this order."""
 
 
 class RawStock(Table):
-    """One row per line of the catalogue and day on which it was fetched, exactly as it came, broken lines included."""
+    """One row per line of the catalogue and day on which it was fetched, exactly as it came,
+    broken lines included.
+    """
 
     layer = "raw"
     name = "stock"
@@ -34,17 +38,31 @@ class RawStock(Table):
     product_name = text("Its name", nullable=True)
     product_category = text("Its category", nullable=True)
     received_stock = text("How many there are, as received", nullable=True)
-    received_reorder_point = text("Below how many more are to be ordered, as received", nullable=True)
+    received_reorder_point = text(
+        "Below how many more are to be ordered, as received", nullable=True
+    )
     received_lead_time_days = text("Days from an order to its arrival, as received", nullable=True)
-    stock_count = Column("int64", "The number in received_stock; below zero if more was sold", "items", nullable=True)
-    reorder_point_count = Column("int64", "The number in received_reorder_point", "items", nullable=True, at_least=0)
-    lead_time_days = Column("int64", "The number in received_lead_time_days", "days", nullable=True, at_least=0)
-    reject_reason = text("Why the line has no valid stock; null if it has", nullable=True, one_of=STOCK_REJECT_REASONS)
+    stock_count = Column(
+        "int64", "The number in received_stock; below zero if more was sold", "items", nullable=True
+    )
+    reorder_point_count = Column(
+        "int64", "The number in received_reorder_point", "items", nullable=True, at_least=0
+    )
+    lead_time_days = Column(
+        "int64", "The number in received_lead_time_days", "days", nullable=True, at_least=0
+    )
+    reject_reason = text(
+        "Why the line has no valid stock; null if it has",
+        nullable=True,
+        one_of=STOCK_REJECT_REASONS,
+    )
     source = text("Where it came from: `sandbox`, or the path or address that was given")
 
 
 class InventoryAlerts(Table):
-    """One row per product whose newest stock needs attention: why, how long it lasts, and what was sold."""
+    """One row per product whose newest stock needs attention: why, how long it lasts,
+    and what was sold.
+    """
 
     layer = "mart"
     key = ("product_id",)
@@ -55,7 +73,11 @@ class InventoryAlerts(Table):
     alert = text("What is wrong: the first that applies of these", one_of=ALERTS)
     as_of_date = day("The day that the stock is of; sales count up to its end")
     stock_count = Column(
-        "int64", "How many there are; below zero if more was sold", "items", example=3, label="In stock"
+        "int64",
+        "How many there are; below zero if more was sold",
+        "items",
+        example=3,
+        label="In stock",
     )
     reorder_point_count = Column(
         "int64",
@@ -66,9 +88,13 @@ class InventoryAlerts(Table):
         example=10,
         label="Order at",
     )
-    lead_time_days = Column("int64", "Days from an order to its arrival", "days", nullable=True, at_least=0, example=7)
+    lead_time_days = Column(
+        "int64", "Days from an order to its arrival", "days", nullable=True, at_least=0, example=7
+    )
     sold_item_count = item_quantity("Items shipped in the last 28 days", at_least=0)
-    sales_days_count = count("Of how many of these days it is known what was sold", unit="days", example=28)
+    sales_days_count = count(
+        "Of how many of these days it is known what was sold", unit="days", example=28
+    )
     daily_sold_items = Column(
         "float64",
         "How many were sold a day, on average of the days of which sales are known",
@@ -87,7 +113,9 @@ class InventoryAlerts(Table):
         label="Days of stock",
     )
     last_sold_date = day(
-        "The last day on which one was shipped, as far as sales reach back", "Last sold", nullable=True
+        "The last day on which one was shipped, as far as sales reach back",
+        "Last sold",
+        nullable=True,
     )
 
 
@@ -105,6 +133,9 @@ class ProductPerformance(ProductMeasures, Table):
     event_date = day("The day of the events, and of the orders", "Day")
     product_id = text("The product; in orders, the item", example="P-0042")
     product_category = text(
-        "The category that its events of the day carry, the first by text", "Category", nullable=True, example="shoes"
+        "The category that its events of the day carry, the first by text",
+        "Category",
+        nullable=True,
+        example="shoes",
     )
     sales_source = text("Where purchases and revenue come from", one_of=("orders", "events"))

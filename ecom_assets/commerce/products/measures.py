@@ -31,23 +31,31 @@ class ViewMeasures:
         "How many visitors viewed it", "Visitors who viewed it", unit="visitors", is_additive=False
     )
     cart_visitor_count = view_count(
-        "How many of them put it into the cart on the same day", "Of these, into carts", unit="visitors",
+        "How many of them put it into the cart on the same day",
+        "Of these, into carts",
+        unit="visitors",
         is_additive=False,
-    )  # fmt: skip
+    )
 
 
 class SoldMeasures:
     """What was sold of a product, and paid back."""
 
     purchase_count = sold_count(
-        SalesMeasures.order_count, "Orders with it that were not all paid back; without orders, purchase events",
-        label="Purchases", example=12,
-    )  # fmt: skip
+        SalesMeasures.order_count,
+        "Orders with it that were not all paid back; without orders, purchase events",
+        label="Purchases",
+        example=12,
+    )
     sold_item_count = sold_count(
-        SalesMeasures.sold_item_count, "How many were sold; without orders, one per purchase event", example=15
+        SalesMeasures.sold_item_count,
+        "How many were sold; without orders, one per purchase event",
+        example=15,
     )
     refunded_item_count = sold_count(
-        SalesMeasures.refunded_item_count, "How many were paid back; without orders, one per refund event", example=1
+        SalesMeasures.refunded_item_count,
+        "How many were paid back; without orders, one per refund event",
+        example=1,
     )
     shipped_amount = replace(SalesMeasures.shipped_amount, nullable=True, example="1197.00")
     refunded_amount = replace(SalesMeasures.refunded_amount, nullable=True, example="-79.80")
@@ -58,14 +66,25 @@ class ProductMeasures(SoldMeasures, ViewMeasures):
     """What became of a product on the days that are counted."""
 
     cart_rate = rate(
-        "The share of the visitors who viewed it that put it into the cart on the same day", "Cart rate",
-        Ratio("cart_visitor_count", "viewing_visitor_count"), nullable=True,
-    )  # fmt: skip
+        "The share of the visitors who viewed it that put it into the cart on the same day",
+        "Cart rate",
+        Ratio("cart_visitor_count", "viewing_visitor_count"),
+        nullable=True,
+    )
     purchases_per_cart = per_unit(
-        "Purchases divided by how often it was put into a cart", "Purchases per cart",
-        Ratio("purchase_count", "add_to_cart_count"), unit="orders per cart event", format="rate", at_least=0,
-    )  # fmt: skip
+        "Purchases divided by how often it was put into a cart",
+        "Purchases per cart",
+        Ratio("purchase_count", "add_to_cart_count"),
+        unit="orders per cart event",
+        format="rate",
+        at_least=0,
+    )
     purchases_per_view = per_unit(
-        "Purchases divided by views", "Purchases per view", Ratio("purchase_count", "product_view_count"),
-        unit="orders per view", format="rate", at_least=0, example=0.0148,
-    )  # fmt: skip
+        "Purchases divided by views",
+        "Purchases per view",
+        Ratio("purchase_count", "product_view_count"),
+        unit="orders per view",
+        format="rate",
+        at_least=0,
+        example=0.0148,
+    )

@@ -1,9 +1,10 @@
-"""Product performance: how often each product was viewed, added to carts, bought and refunded, by day.
+"""Product performance: how often each product was viewed, added to carts,
+bought and refunded, by day.
 
-A purchase event names one product of an order and no quantities, so sales are taken from orders as soon as a single
-order line is stored, whatever a run was given.
-Without orders, a purchase event counts as one item of its product, and its amount is the revenue. This is right for
-logs with one event per bought item, such as REES46.
+A purchase event names one product of an order and no quantities, so sales are taken from orders as
+soon as a single order line is stored, whatever a run was given. Without orders, a purchase event
+counts as one item of its product, and its amount is the revenue. This is right for logs with one
+event per bought item, such as REES46.
 """
 
 import ibis
@@ -21,7 +22,9 @@ ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
 OF_SALES = ("purchase", "refund")
 OF_VIEWS = tuple(measures_of(ViewMeasures))
-AMOUNTS = tuple(name for name, measure in measures_of(SoldMeasures).items() if measure.shown_as == "money")
+AMOUNTS = tuple(
+    name for name, measure in measures_of(SoldMeasures).items() if measure.shown_as == "money"
+)
 SOLD = tuple(name for name in measures_of(SoldMeasures) if name not in AMOUNTS)
 COUNTS = (*OF_VIEWS, *SOLD)
 PRICED = "priced_count"
@@ -29,14 +32,17 @@ PRICED = "priced_count"
 
 
 def source_of_sales(sold: ir.Table) -> ir.Table:
-    """Return one row with the `sales_source` of a shop: orders if `Sales` has a row, else events."""
+    """Return one row with the `sales_source` of a shop:
+    orders if `Sales` has a row, else events.
+    """
     line = sold.limit(1)
     counted = line.agg(line_count=line.count())
     return counted.select(sales_source=(counted.line_count > 0).ifelse(ORDERS, EVENTS))
 
 
 def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table) -> ir.Table:
-    """Return every `day` of `ProductPerformance` and `SessionEvents` if a stored row has another source of sales.
+    """Return every `day` of `ProductPerformance` and `SessionEvents` if a stored row
+    has another source of sales.
 
     This is so once: when the first order lines arrive, or when the last ones are withdrawn.
     """
@@ -44,7 +50,9 @@ def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table
     is_other = performance.sales_source != source.sales_source
     other = performance.join(source, is_other).select("event_date").limit(1)
     moved = other.agg(row_count=other.count()).filter(lambda counted: counted.row_count > 0)
-    every = union_all(performance.select(day="event_date"), events.select(day="event_date")).distinct()
+    every = union_all(
+        performance.select(day="event_date"), events.select(day="event_date")
+    ).distinct()
     return every.cross_join(moved).select("day")
 
 
@@ -60,7 +68,11 @@ def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Tabl
     bought = events.cross_join(of_events).drop("is_counted")
     unnamed = _unnamed_days(bought)
     events = events.filter(events.product_id.notnull())
-    parts = [_performance(events), _sold(sold, days), _bought(bought.filter(bought.product_id.notnull()))]
+    parts = [
+        _performance(events),
+        _sold(sold, days),
+        _bought(bought.filter(bought.product_id.notnull())),
+    ]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
     parts_union = union_all(*(part.select(*columns) for part in parts))
     rows = parts_union.group_by("event_date", "product_id").agg(
@@ -69,7 +81,9 @@ def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Tabl
         **{name: parts_union[name].sum().cast(MONEY) for name in AMOUNTS},
         **{PRICED: parts_union[PRICED].sum()},
     )
-    rows = _without_unnamed(_without_unwatched(_without_unpriced(rows), watched), unnamed).cross_join(source)
+    rows = _without_unnamed(
+        _without_unwatched(_without_unpriced(rows), watched), unnamed
+    ).cross_join(source)
     return with_ratios(rows, ProductMeasures).select(*ProductPerformance.columns)
 
 
@@ -81,15 +95,21 @@ def _without_unpriced(rows: ir.Table) -> ir.Table:
 
 
 def _without_unwatched(rows: ir.Table, watched: ir.Table) -> ir.Table:
-    """Return the sums with null for views on the days that are not among those with events, `watched`."""
+    """Return the sums with null for views on the days that are not among
+    those with events, `watched`.
+    """
     joined = rows.left_join(watched, rows.event_date == watched.watched_date)
     is_unknown = joined.watched_date.isnull()
-    unknown = {name: is_unknown.ifelse(ibis.null("int64"), joined[name].cast("int64")) for name in OF_VIEWS}
+    unknown = {
+        name: is_unknown.ifelse(ibis.null("int64"), joined[name].cast("int64")) for name in OF_VIEWS
+    }
     return joined.mutate(**unknown).drop("watched_date")
 
 
 def _unnamed_days(events: ir.Table) -> ir.Table:
-    """Return the days, as `unnamed_date`, with purchases or refunds of which none names a product."""
+    """Return the days, as `unnamed_date`,
+    with purchases or refunds of which none names a product.
+    """
     sold = events.filter(events.event_type.isin(OF_SALES))
     by_day = sold.group_by("event_date").agg(named_count=sold.product_id.count())
     return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")
@@ -99,7 +119,10 @@ def _without_unnamed(rows: ir.Table, unnamed: ir.Table) -> ir.Table:
     """Return the sums with null for sales on the days that `_unnamed_days` returns."""
     joined = rows.left_join(unnamed, rows.event_date == unnamed.unnamed_date)
     is_unknown = joined.unnamed_date.notnull()
-    unknown = {name: is_unknown.ifelse(ibis.null(rows[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
+    unknown = {
+        name: is_unknown.ifelse(ibis.null(rows[name].type()), joined[name])
+        for name in (*SOLD, *AMOUNTS)
+    }
     return joined.mutate(**unknown).drop("unnamed_date")
 
 
@@ -148,4 +171,6 @@ def _completed(rows: ir.Table) -> ir.Table:
         **{name: ibis.literal(0, measures[name].type) for name in (*COUNTS, *AMOUNTS)},
         "product_category": ibis.null("string"),
     }
-    return rows.mutate(**{name: value for name, value in nothing.items() if name not in rows.columns})
+    return rows.mutate(
+        **{name: value for name, value in nothing.items() if name not in rows.columns}
+    )

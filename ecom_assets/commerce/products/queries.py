@@ -1,6 +1,8 @@
-"""Numbers of products: the top products of a period, one product in detail, categories, and inventory alerts.
+"""Numbers of products: the top products of a period, one product in detail, categories,
+and inventory alerts.
 
-Most are sums of `mart.product_performance`, whose purchases come from orders, or from purchase events without orders.
+Most are sums of `mart.product_performance`, whose purchases come from orders, or from purchase
+events without orders.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +15,13 @@ from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.products import performance
-from ecom_assets.commerce.products.contracts import ALERTS, Alert, InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.commerce.products.contracts import (
+    ALERTS,
+    Alert,
+    InventoryAlerts,
+    ProductPerformance,
+    RawStock,
+)
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.sales.contracts import Item, Sales
@@ -68,15 +76,22 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
     first = first.limit(page.limit, offset=page.offset)
-    # Summing one number of all products, and then all numbers of the top ones, is several times faster than summing
-    # all numbers of all products.
+    # Summing one number of all products, and then all numbers of the top ones, is several times
+    # faster than summing all numbers of all products.
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
     named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
     named = named.mutate(
-        product_category=ibis.coalesce(named.product_category, named.item_category), product_name=named.item_name
+        product_category=ibis.coalesce(named.product_category, named.item_category),
+        product_name=named.item_name,
     )
-    result = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
-    total = result[0]["total_count"] if result else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
+    result = reading.rows(
+        named.order_by(named.number.desc(nulls_first=False), named.product_id), period
+    )
+    total = (
+        result[0]["total_count"]
+        if result
+        else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
+    )
     products = [
         {"rank_number": rank, **{name: row[name] for name in NAMED}, **sold.numbers(row, period)}
         for rank, row in enumerate(result, start=page.offset + 1)
@@ -89,9 +104,17 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     }
 
 
-def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None, search: str) -> ir.Table:
-    """Return each product, or each of a category or a search, with the `number` that it is ranked by."""
-    names = ("purchase_count", "product_view_count") if sort_by == "conversion" else (SORTED_BY[sort_by],)
+def _ranked(
+    reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None, search: str
+) -> ir.Table:
+    """Return each product, or each of a category or a search,
+    with the `number` that it is ranked by.
+    """
+    names = (
+        ("purchase_count", "product_view_count")
+        if sort_by == "conversion"
+        else (SORTED_BY[sort_by],)
+    )
     sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
     if category is not None:
         sums["product_category"] = _last_category(rows)
@@ -106,7 +129,9 @@ def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | N
         is_named = short.item_name.lower().contains(sought).fill_null(ibis.literal(value=False))
         short = short.filter(is_named | short.product_id.lower().contains(sought))
     if sort_by == "conversion":
-        return short.select("product_id", number=ratio(short.purchase_count, short.product_view_count))
+        return short.select(
+            "product_id", number=ratio(short.purchase_count, short.product_view_count)
+        )
     return short.select("product_id", number=short[SORTED_BY[sort_by]])
 
 
@@ -115,17 +140,25 @@ def _items(reading: Reading) -> ir.Table:
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
-    """Return a product's numbers in the period, the one before and by day, and related products; None if unknown."""
+    """Return a product's numbers in the period, the one before and by day, and related products;
+    None if unknown.
+    """
     table, items = reading.table(ProductPerformance), reading.table(Item)
     product_rows = table.filter(table.product_id == product_id)
-    days = reading.rows(_added(with_previous(product_rows, "event_date"), ["event_date", "is_current"]), period)
+    days = reading.rows(
+        _added(with_previous(product_rows, "event_date"), ["event_date", "is_current"]), period
+    )
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not days and item is None and not reading.rows(product_rows.select("product_id").limit(1)):
         return None
     sold = _Sold.from_reading(reading)
-    current, previous = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
+    current, previous = (
+        _sum([row for row in days if row["is_current"] == which]) for which in (1, 0)
+    )
     by_day = {row["event_date"]: row for row in days if row["is_current"]}
-    categorized = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
+    categorized = sorted(
+        (row for row in days if row["product_category"]), key=lambda row: row["event_date"]
+    )
     category = categorized[-1]["product_category"] if categorized else None
     return {
         "product_id": product_id,
@@ -136,7 +169,10 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "previous": None if period.previous.is_unknown else sold.numbers(previous, period.previous),
         "change": sold.changes(current, previous, period),
         "trend": [
-            {"event_date": day, **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day))}
+            {
+                "event_date": day,
+                **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day)),
+            }
             for day in period.days.dates
         ],
         "related": related(reading, product_id),
@@ -151,16 +187,26 @@ def related(reading: Reading, product_id: str) -> list[Row]:
     with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
     together = shipped.select(*order, "item_id").join(with_it, order).distinct()
     counted = together.group_by("item_id").agg(order_count=together.count())
-    # The product itself is in all of its orders and thus comes first; this extra row has the number of its orders.
-    first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
+    # The product itself is in all of its orders and thus comes first; this extra row has the number
+    # of its orders.
+    first = counted.order_by(
+        counted.order_count.desc(), counted.item_id != product_id, counted.item_id
+    )
     named = first.limit(MOST_RELATED + 1).left_join(reading.table(Item), "item_id")
     named = named.select(
-        "order_count", product_id="item_id", product_name="item_name", product_category="item_category"
+        "order_count",
+        product_id="item_id",
+        product_name="item_name",
+        product_category="item_category",
     )
     rows = reading.rows(named.order_by(named.order_count.desc(), named.product_id))
     whole = max((row["order_count"] for row in rows if row["product_id"] == product_id), default=0)
     return [
-        {**row, "order_count": int(row["order_count"]), "order_share": share(row["order_count"], whole)}
+        {
+            **row,
+            "order_count": int(row["order_count"]),
+            "order_share": share(row["order_count"], whole),
+        }
         for row in rows
         if row["product_id"] != product_id
     ]
@@ -172,7 +218,9 @@ def _sum(rows: list[Row]) -> Row | None:
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
-    return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums(rows, ProductMeasures))
+    return rows.group_by(*unit).agg(
+        product_category=_last_category(rows), **sums(rows, ProductMeasures)
+    )
 
 
 def _last_category(rows: ir.Table) -> ir.Value:
@@ -189,9 +237,14 @@ class _Sold:
 
     @classmethod
     def from_reading(cls, reading: Reading) -> "_Sold":
-        """Read the source from the rows. Purchase events can be of whole carts, without a product."""
+        """Read the source from the rows.
+
+        Purchase events can be of whole carts, without a product.
+        """
         days = reading.table(ProductPerformance)
-        named_sources = reading.state(days.agg(sales_source=days.sales_source.max()))  # all rows have the same
+        named_sources = reading.state(
+            days.agg(sales_source=days.sales_source.max())
+        )  # all rows have the same
         source = SOURCES.get(named_sources[0]["sales_source"]) or find_sales_source(reading)
         if source != PURCHASES:
             return cls(source, source is not None)
@@ -199,35 +252,57 @@ class _Sold:
         return cls(source, bool(reading.state(named.select("product_id").limit(1))))
 
     def numbers(self, row: Row | None, period: Period) -> Row:
-        """Return a product's numbers in a period; None for numbers whose source has none of the days."""
+        """Return a product's numbers in a period;
+        None for numbers whose source has none of the days.
+        """
         views = if_known(completed(row, ViewMeasures), period.for_source(EVENTS))
         sales = completed(row, SoldMeasures)
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
         return completed(views | sales, ProductMeasures)
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
-        """Return the change of each number; None if its source does not have all days of both periods."""
+        """Return the change of each number;
+        None if its source does not have all days of both periods.
+        """
         current, previous = self.numbers(now, period), self.numbers(before, period.previous)
         sources = ((ViewMeasures, period.for_source(EVENTS)), (SoldMeasures, self._days(period)))
-        unknown = {name for measures, days in sources if not days.is_comparable for name in summable(measures)}
-        parts = {name: parts_of(name, measure) for name, measure in summable(ProductMeasures).items()}
-        return changes(current, previous, current) | {name: None for name in current if parts[name] & unknown}
+        unknown = {
+            name
+            for measures, days in sources
+            if not days.is_comparable
+            for name in summable(measures)
+        }
+        parts = {
+            name: parts_of(name, measure) for name, measure in summable(ProductMeasures).items()
+        }
+        return changes(current, previous, current) | {
+            name: None for name in current if parts[name] & unknown
+        }
 
     def _days(self, period: Period) -> Period:
         return period.for_source(self.source or ORDERS)
 
 
 def categories(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
+    """Return each category that was viewed or sold, sorted by revenue,
+    then by sessions that viewed it.
+    """
     source = find_sales_source(reading)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
     rows = of_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [
-        _category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}
+        _category(name, sold.get(name), looked.get(name), period, source or ORDERS)
+        for name in {**sold, **looked}
     ]
-    result.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
+    result.sort(
+        key=lambda row: (
+            by_revenue(row),
+            -(row["viewing_session_count"] or 0),
+            row["product_category"],
+        )
+    )
     total = None if period.is_unknown else len(result)
     answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
     return {**answer, "categories": result}
@@ -235,7 +310,11 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
     of_sales = period.for_source(source)
-    sales = {name: sold[name] for name in NUMBERS} if sold else if_known(completed(None, SalesMeasures), of_sales)
+    sales = (
+        {name: sold[name] for name in NUMBERS}
+        if sold
+        else if_known(completed(None, SalesMeasures), of_sales)
+    )
     return {
         "product_category": name,
         **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),
@@ -246,7 +325,8 @@ def _category(name: str, sold: Row | None, looked: Row | None, period: Period, s
 
 
 def inventory_alerts(reading: Reading, alert: Alert | None, page: Page) -> dict[str, Any]:
-    """Return the alerts, sorted by urgency of the kind, then by days of cover, and the count of each kind.
+    """Return the alerts, sorted by urgency of the kind, then by days of cover,
+    and the count of each kind.
 
     Raises:
         NoSourceError: There are no stock data.
@@ -258,22 +338,37 @@ def inventory_alerts(reading: Reading, alert: Alert | None, page: Page) -> dict[
     urgency = ibis.cases(*((chosen.alert == name, rank) for rank, name in enumerate(ALERTS)))
     by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
     rows = reading.rows(
-        chosen.order_by(*by_cover).select(*InventoryAlerts.columns).limit(page.limit, offset=page.offset)
+        chosen.order_by(*by_cover)
+        .select(*InventoryAlerts.columns)
+        .limit(page.limit, offset=page.offset)
     )
-    return {"counts": counts, "total_count": counts[alert] if alert else sum(counts.values()), "alerts": rows}
+    return {
+        "counts": counts,
+        "total_count": counts[alert] if alert else sum(counts.values()),
+        "alerts": rows,
+    }
 
 
 def _alert_counts(reading: Reading) -> dict[str, int]:
     table = reading.table(InventoryAlerts)
-    counts = {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
+    counts = {
+        row["alert"]: int(row["n"])
+        for row in reading.rows(table.group_by("alert").agg(n=table.count()))
+    }
     return {name: counts.get(name, 0) for name in ALERTS}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:
-    """Return the counts of products in the newest stock, of alerts by kind, and of unreadable lines."""
+    """Return the counts of products in the newest stock, of alerts by kind,
+    and of unreadable lines.
+    """
     raw = reading.table(RawStock)
     stock = can_be_null(newest_stock(raw), ["received_date"])
-    (counted,) = reading.state(stock.agg(as_of_date=stock.received_date.max(), products=stock.count()))
-    unreadable = raw.filter(raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar())
+    (counted,) = reading.state(
+        stock.agg(as_of_date=stock.received_date.max(), products=stock.count())
+    )
+    unreadable = raw.filter(
+        raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar()
+    )
     (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
     return {**counted, "alerts": _alert_counts(reading), "unreadable_lines": int(lines["n"])}

@@ -17,10 +17,11 @@ from ecom_assets.core.tables.portable import NO, first_of_each, ratio
 class InventoryRule:
     """Thresholds of the alerts.
 
-    `sales_days` (days, 28): mean daily sales are over this many days up to the day of the stock; four weeks, so that
-    every weekday counts equally. `overstock_days` (days of cover, 180): more cover is overstock. `dead_days` (days,
-    90): a product without a sale for this long is dead stock. Only days count of which it is known what was sold: the
-    mean is over as many of the 28 as are known, and a product is dead after 90 known days without a sale.
+    `sales_days` (days, 28): mean daily sales are over this many days up to the day of the stock;
+    four weeks, so that every weekday counts equally. `overstock_days` (days of cover, 180): more
+    cover is overstock. `dead_days` (days, 90): a product without a sale for this long is dead
+    stock. Only days count of which it is known what was sold: the mean is over as many of the 28 as
+    are known, and a product is dead after 90 known days without a sale.
     """
 
     sales_days: int = 28
@@ -31,13 +32,16 @@ class InventoryRule:
         """Raise `DefinitionError` for a length below one day."""
         for name in ("sales_days", "overstock_days", "dead_days"):
             if getattr(self, name) < 1:
-                raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")
+                raise DefinitionError(
+                    f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more."
+                )
 
 
 def newest_stock(raw: ir.Table) -> ir.Table:
     """Return the stock of the newest day in `RawStock`, one row per product: its last line.
 
-    If that line is not valid, the product's stock is unknown: what an earlier line says is out of date.
+    If that line is not valid, the product's stock is unknown: what an earlier line says is out of
+    date.
     """
     newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
     named = newest.filter(newest.received_date == newest.newest_date, newest.product_id.notnull())
@@ -52,12 +56,17 @@ class SalesDays:
     sales_days_count: int
     """How many of the last `sales_days` of the rule."""
     dead_from: date | None
-    """A product that was last sold on this day or before was not sold for `dead_days` of these days; None: there are
-    fewer of them."""
+    """A product that was last sold on this day or before was not sold for `dead_days` of these
+    days; None: there are fewer of them.
+    """
 
     @classmethod
-    def from_dates(cls, dates: Iterable[date], as_of_date: date | None, rule: InventoryRule) -> "SalesDays":
-        """Return the days of a rule that end with `as_of_date`, the day of the stock; None without stock."""
+    def from_dates(
+        cls, dates: Iterable[date], as_of_date: date | None, rule: InventoryRule
+    ) -> "SalesDays":
+        """Return the days of a rule that end with `as_of_date`, the day of the stock;
+        None without stock.
+        """
         if as_of_date is None:
             return cls(0, None)
         newest_first = sorted((day for day in dates if day <= as_of_date), reverse=True)
@@ -69,18 +78,28 @@ class SalesDays:
         )
 
 
-def inventory_alerts(raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule) -> ir.Table:
-    """Return one row per product that needs attention, from all rows of `RawStock` and `ProductPerformance`."""
+def inventory_alerts(
+    raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule
+) -> ir.Table:
+    """Return one row per product that needs attention,
+    from all rows of `RawStock` and `ProductPerformance`.
+    """
     levels = stock_levels(raw, products, days, rule)
     return levels.filter(levels.alert.notnull()).select(*InventoryAlerts.columns)
 
 
-def stock_levels(raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule) -> ir.Table:
-    """Return one row per product in `RawStock`, with days of cover and `alert`, which is null without an alert."""
+def stock_levels(
+    raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule
+) -> ir.Table:
+    """Return one row per product in `RawStock`, with days of cover and `alert`,
+    which is null without an alert.
+    """
     stock = newest_stock(raw)
     stock = stock.mutate(as_of_date=stock.received_date)
     sold = _sold(stock, products, rule)
-    rows = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
+    rows = stock.left_join(sold, "product_id").select(
+        stock, sold.sold_item_count, sold.last_sold_date
+    )
     rows = rows.mutate(
         sold_item_count=rows.sold_item_count.fill_null(0),
         sales_days_count=ibis.literal(days.sales_days_count, "int64"),
@@ -91,7 +110,10 @@ def stock_levels(raw: ir.Table, products: ir.Table, days: SalesDays, rule: Inven
     is_still = NO
     if days.dead_from is not None:
         is_still = rows.last_sold_date.isnull() | (rows.last_sold_date <= days.dead_from)
-    is_below, is_short = rows.stock_count < rows.reorder_point_count, rows.days_of_cover < rows.lead_time_days
+    is_below, is_short = (
+        rows.stock_count < rows.reorder_point_count,
+        rows.days_of_cover < rows.lead_time_days,
+    )
     is_low = is_below.fill_null(NO) | is_short.fill_null(NO)
     alert = ibis.cases(
         (rows.stock_count <= 0, "out_of_stock"),

@@ -1,4 +1,6 @@
-"""How product performance and inventory alerts are traced: to events, order lines and the catalogue."""
+"""How product performance and inventory alerts are traced: to events,
+order lines and the catalogue.
+"""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -32,7 +34,9 @@ def _events(*kinds: str) -> RowsOf:
 
     def rows(context: TraceContext) -> ir.Table:
         events = context.on_day(CleanEvents, "event_date")
-        events = events.filter(events.event_type.isin(kinds), events.product_id == context.row["product_id"])
+        events = events.filter(
+            events.event_type.isin(kinds), events.product_id == context.row["product_id"]
+        )
         return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
 
     return rows
@@ -43,13 +47,20 @@ def _carts_of_viewers(context: TraceContext) -> ir.Table:
 
 
 OF_ORDERS: Final = sales_derivations(
-    Sales, lambda context: context.where(Sales, order_date=context.row["event_date"], item_id=context.row["product_id"])
+    Sales,
+    lambda context: context.where(
+        Sales, order_date=context.row["event_date"], item_id=context.row["product_id"]
+    ),
 )
 
 
 def _by_source(name: str, of_events: Derivation) -> ByRow:
-    """Return how a number of sales is traced: to order lines, or to events for a shop without orders."""
-    return ByRow(lambda context: OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events)
+    """Return how a number of sales is traced: to order lines,
+    or to events for a shop without orders.
+    """
+    return ByRow(
+        lambda context: OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events
+    )
 
 
 PERFORMANCE: Final[Mapping[str, Derivation]] = {
@@ -59,9 +70,15 @@ PERFORMANCE: Final[Mapping[str, Derivation]] = {
     "purchase_count": _by_source("order_count", Count(CleanEvents, _events("purchase"))),
     "sold_item_count": _by_source("sold_item_count", Count(CleanEvents, _events("purchase"))),
     "refunded_item_count": _by_source("refunded_item_count", Count(CleanEvents, _events("refund"))),
-    "shipped_amount": _by_source("shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")),
-    "refunded_amount": _by_source("refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")),
-    "revenue_amount": _by_source("revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")),
+    "shipped_amount": _by_source(
+        "shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")
+    ),
+    "refunded_amount": _by_source(
+        "refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")
+    ),
+    "revenue_amount": _by_source(
+        "revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")
+    ),
     **ratios_of(ProductMeasures),
 }
 
@@ -80,7 +97,9 @@ def _sold_lately(context: TraceContext) -> ir.Table:
 
 def _bought_lately(context: TraceContext) -> ir.Table:
     events = context.within(CleanEvents, *_sales_days(context))
-    return events.filter(events.event_type == "purchase", events.product_id == context.row["product_id"])
+    return events.filter(
+        events.event_type == "purchase", events.product_id == context.row["product_id"]
+    )
 
 
 def _sales_days(context: TraceContext) -> tuple[date, date]:
@@ -96,11 +115,14 @@ SOLD: Final = ByRow(
     )
 )
 STOCK: Final[Mapping[str, Derivation]] = {
-    **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count", "lead_time_days")},
+    **{
+        name: Sum(RawStock, _stock_line, name)
+        for name in ("stock_count", "reorder_point_count", "lead_time_days")
+    },
     "sold_item_count": SOLD,
     "sales_days_count": Computed(
-        "those of the last days up to as_of_date, as many as the rule of inventory alerts has, of which it is known "
-        "what was sold",
+        "those of the last days up to as_of_date, as many as the rule of inventory alerts has, of "
+        "which it is known what was sold",
         ("as_of_date",),
     ),
     "daily_sold_items": ratio("sold_item_count", "sales_days_count"),

@@ -1,1 +1,3 @@
-"""Data quality: the outcomes of received rows, why rows are quarantined, and which days are held."""
+"""Data quality: the outcomes of received rows, why rows are quarantined,
+and which days are held.
+"""

@@ -1,4 +1,6 @@
-"""Numbers of data quality: received rows and their outcomes, quarantined rows by reason, and held days."""
+"""Numbers of data quality: received rows and their outcomes,
+quarantined rows by reason, and held days.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +11,16 @@ from ecom_assets.behaviour.events.contracts import EventAccountingDaily, Quarant
 from ecom_assets.commerce.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.commerce.orders.queries import held_days
 from ecom_assets.core.tables.contract import HIDDEN, Table
-from ecom_assets.core.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, of_period, page_of
+from ecom_assets.core.tables.queries import (
+    KnownDays,
+    Page,
+    Period,
+    Reading,
+    Row,
+    if_known,
+    of_period,
+    page_of,
+)
 
 RowSource = Literal["events", "orders"]
 
@@ -38,8 +49,8 @@ RECEIVED, *OUTCOMES = COUNTS
 def known_days(reading: Reading) -> dict[str, KnownDays]:
     """Return the days from the first to the last row that was received of each source.
 
-    A day whose rows are all quarantined is known here, even after the last day of clean rows. A source of which nothing
-    was received ever has no days, and is left out if there is another one.
+    A day whose rows are all quarantined is known here, even after the last day of clean rows. A
+    source of which nothing was received ever has no days, and is left out if there is another one.
     """
     days_by_source: dict[str, KnownDays] = {}
     for source, tables in SOURCES.items():
@@ -47,7 +58,8 @@ def known_days(reading: Reading) -> dict[str, KnownDays]:
         (ends,) = reading.state(day.as_table().agg(first=day.min(), last=day.max()))
         clean = reading.known.get(source, KnownDays())
         firsts, lasts = (
-            [end for end in pair if end] for pair in ((ends["first"], clean.first), (ends["last"], clean.last))
+            [end for end in pair if end]
+            for pair in ((ends["first"], clean.first), (ends["last"], clean.last))
         )
         if firsts and lasts:
             days_by_source[source] = KnownDays(min(firsts), max(lasts))
@@ -55,7 +67,9 @@ def known_days(reading: Reading) -> dict[str, KnownDays]:
 
 
 def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return the outcomes of the received rows of a period: per source, per day, and by reject reason."""
+    """Return the outcomes of the received rows of a period: per source, per day,
+    and by reject reason.
+    """
     days = [row for source in SOURCES for row in _days(reading, source, period)]
     days.sort(key=lambda row: (row["accounted_date"], row["source"]))
     sources = []
@@ -76,7 +90,11 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
     return [
         _with_residue(
-            {"accounted_date": row[tables.day], "source": source, **{column: row.get(column, 0) for column in COUNTS}}
+            {
+                "accounted_date": row[tables.day],
+                "source": source,
+                **{column: row.get(column, 0) for column in COUNTS},
+            }
         )
         for row in result
     ]
@@ -98,7 +116,9 @@ def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
         first_date=day.min(),
         last_date=day.max(),
     )
-    return [{"source": source, **row} for row in reading.rows(grouped.order_by("reject_reason"), period)]
+    return [
+        {"source": source, **row} for row in reading.rows(grouped.order_by("reject_reason"), period)
+    ]
 
 
 @dataclass(frozen=True)
@@ -110,8 +130,11 @@ class Wanted:
     limit: int = 20
 
 
-def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> dict[str, Any]:
-    """Return sample rows that were quarantined in a period, the newest day first, and how many there are.
+def quarantined_samples(
+    reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool
+) -> dict[str, Any]:
+    """Return sample rows that were quarantined in a period, the newest day first,
+    and how many there are.
 
     Personal data are replaced unless they may be seen.
     """
@@ -121,9 +144,16 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
     samples, total = page_of(reading, rows, order, Page(wanted.limit), period)
-    personal = set() if may_see_people else {name for name, column in tables.samples.columns.items() if column.pii}
+    personal = (
+        set()
+        if may_see_people
+        else {name for name, column in tables.samples.columns.items() if column.pii}
+    )
     shown = [
-        {name: HIDDEN if name in personal and value is not None else value for name, value in row.items()}
+        {
+            name: HIDDEN if name in personal and value is not None else value
+            for name, value in row.items()
+        }
         for row in samples
     ]
     return {"total_count": total, "samples": shown}

@@ -42,13 +42,18 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     compared: ir.Table,
     days: Days,
 ) -> ir.Table:
-    """Return the days near those with events or orders that the run can change, and sold days not compared before.
+    """Return the days near those with events or orders that the run can change,
+    and sold days not compared before.
 
     Days that came when the shop had one of the two sources only have never been compared.
     """
     near = differences.reconciled_days(events, user_order_log, changed_order_days, days)
-    sold = union_all(revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date"))
-    return union_all(near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)).distinct()
+    sold = union_all(
+        revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date")
+    )
+    return union_all(
+        near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)
+    ).distinct()
 
 
 order_event_reconciliation = table_asset(
@@ -56,7 +61,10 @@ order_event_reconciliation = table_asset(
     events=EVERY_EVENT,
     lines=EVERY_LINE,
     invalidated_by=days_near_changes,
-    deps=(asset_key(RevenueDaily), asset_key(PurchaseRevenueDaily)),  # which days have sales, see `days_near_changes`
+    deps=(
+        asset_key(RevenueDaily),
+        asset_key(PurchaseRevenueDaily),
+    ),  # which days have sales, see `days_near_changes`
 )(differences.order_event_reconciliation)
 order_event_reconciliation_daily = table_asset(
     OrderEventReconciliationDaily,
@@ -71,7 +79,10 @@ RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_
 
 @table_asset(Restatements)
 def logged_restatements(warehouse: Engine) -> SliceOutput:
-    """Report what the run has logged. The entries themselves are written together with the changed numbers."""
+    """Report what the run has logged.
+
+    The entries themselves are written together with the changed numbers.
+    """
     return SliceOutput(warehouse.table(Restatements).filter(NO), Days(()))
 
 

@@ -1,4 +1,6 @@
-"""Checks of reconciliation: causes add up to the difference, and each restatement begins where the last ended."""
+"""Checks of reconciliation: causes add up to the difference,
+and each restatement begins where the last ended.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -26,15 +28,21 @@ from ecom_assets.core.tables.portable import NO, rows_of, union_all
 def causes_add_up_to_the_difference(
     days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table
 ) -> BrokenRows:
-    """Per day, orders less events are the differences by cause, exactly; each term is counted again."""
+    """Per day, orders less events are the differences by cause, exactly;
+    each term is counted again.
+    """
     events = events.filter(events.event_type.isin(("purchase", "refund")))
     ordered = lines.payment_amount
     paid = events.cart_amount.fill_null(ibis.literal(0, MONEY))
     daily = daily.mutate(
-        causes_amount=sum((daily[f"{cause}_amount"] for cause in CAUSES), ibis.literal(0, MONEY)).cast(MONEY)
+        causes_amount=sum(
+            (daily[f"{cause}_amount"] for cause in CAUSES), ibis.literal(0, MONEY)
+        ).cast(MONEY)
     )
     terms = union_all(
-        _term(lines, "order_date", "orders", (lines.status == "refunded").ifelse(-ordered, ordered)),
+        _term(
+            lines, "order_date", "orders", (lines.status == "refunded").ifelse(-ordered, ordered)
+        ),
         _term(events, "event_date", "events", (events.event_type == "refund").ifelse(-paid, paid)),
         _term(rows, "reconciled_date", "differences", rows.difference_amount),
         _term(daily, "reconciled_date", "orders", -daily.order_amount),
@@ -42,7 +50,11 @@ def causes_add_up_to_the_difference(
         _term(daily, "reconciled_date", "differences", -daily.difference_amount),
         _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
     )
-    sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
+    sums = (
+        of_days(terms, "day", days)
+        .group_by("day", "term")
+        .agg(residue=lambda t: t.money.sum().cast(MONEY))
+    )
     return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
@@ -52,18 +64,23 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
     logged = of_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
     in_order = ibis.window(group_by=number, order_by="restatement_number")
-    # A null value means that there was no number, so only `is_first` shows that there is no earlier entry.
+    # A null value means that there was no number, so only `is_first` shows that there is no earlier
+    # entry.
     logged = logged.mutate(
-        is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
+        is_first=logged.restatement_number.lag().over(in_order).isnull(),
+        left=logged.after_value.lag().over(in_order),
     )
-    is_same = (logged.left == logged.before_value) | (logged.left.isnull() & logged.before_value.isnull())
+    is_same = (logged.left == logged.before_value) | (
+        logged.left.isnull() & logged.before_value.isnull()
+    )
     return BrokenRows(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
 
 
 FEWEST = 10
 """Fewer customers or orders say nothing of how ids are spelled."""
 HARDLY_ANY = 0.02
-"""The share of customers who are visitors, or of orders with their event, below which two sources hardly meet.
+"""The share of customers who are visitors, or of orders with their event,
+below which two sources hardly meet.
 
 It is one of the smaller side: of all customers, or of all users who bought.
 """
@@ -72,9 +89,13 @@ SHOWN = 3
 
 @check(OrderEventReconciliationDaily, reads=(CleanEvents, UserOrderLog), warns=True)
 def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table) -> CheckResult:
-    """Some customers of the orders are users of the events: if hardly any is, the two spell ids differently."""
+    """Some customers of the orders are users of the events: if hardly any is,
+    the two spell ids differently.
+    """
     lines = of_days(lines, "order_date", days)
-    customers = lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
+    customers = (
+        lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
+    )
     users = of_days(events, "event_date", days)
     users = _buyers_or_users(users.filter(~users.is_bot))
     visitors = events.select(id="visitor_id").distinct()
@@ -86,18 +107,29 @@ def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table)
     )
 
 
-@check(OrderEventReconciliationDaily, reads=(OrderEventReconciliation, OrderEventReconciliationDaily), warns=True)
+@check(
+    OrderEventReconciliationDaily,
+    reads=(OrderEventReconciliation, OrderEventReconciliationDaily),
+    warns=True,
+)
 def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table) -> CheckResult:
-    """Some orders have their purchase event: if hardly any has, the two spell the ids of orders differently."""
+    """Some orders have their purchase event: if hardly any has,
+    the two spell the ids of orders differently.
+    """
     daily = of_days(daily, "reconciled_date", days)
     (sums,) = rows_of(
         daily.agg(
-            orders=daily.order_count.sum(), events=daily.event_count.sum(), without=daily.missing_event_count.sum()
+            orders=daily.order_count.sum(),
+            events=daily.event_count.sum(),
+            without=daily.missing_event_count.sum(),
         )
     )
     orders, named, without = (int(sums[name] or 0) for name in ("orders", "events", "without"))
     rows = of_days(rows, "reconciled_date", days)
-    left, right = rows.filter(rows.cause == "missing_event"), rows.filter(rows.cause == "missing_order")
+    left, right = (
+        rows.filter(rows.cause == "missing_event"),
+        rows.filter(rows.cause == "missing_order"),
+    )
     return _meeting(
         "orders has its event",
         (orders, named, orders - without),
@@ -107,14 +139,19 @@ def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table)
 
 
 def _buyers_or_users(events: ir.Table) -> ir.Table:
-    """Return the users who bought, by events; all users where events do not say who bought anything.
+    """Return the users who bought, by events;
+    all users where events do not say who bought anything.
 
     Of a shop whose buyers do not sign in, the few users who do say nothing of how ids are spelled.
     """
     bought = events.filter(events.event_type == "purchase")
     is_said = bool(rows_of(bought.select("event_id").limit(1)))
     if is_said:
-        return bought.filter(~bought.visitor_id.startswith(ANONYMOUS)).select(id="visitor_id").distinct()
+        return (
+            bought.filter(~bought.visitor_id.startswith(ANONYMOUS))
+            .select(id="visitor_id")
+            .distinct()
+        )
     return events.filter(events.user_id.notnull()).select(id="user_id").distinct()
 
 
@@ -130,11 +167,14 @@ def _meeting(what: str, sizes: tuple[int, int, int], *sides: tuple[str, ir.Table
     # Of the smaller side, as events may be of a few visitors only who agreed or signed in.
     if min(left, right) < FEWEST or both >= HARDLY_ANY * min(left, right):
         return CheckResult(0, left)
-    named = {name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))] for name, ids in sides}
+    named = {
+        name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))] for name, ids in sides
+    }
     examples = "; ".join(f"{name} have {', '.join(map(repr, ids))}" for name, ids in named.items())
     sentence = (
-        f"{both:,} of {left:,} {what}: {examples}. If these are the same, say what the key is in both mappings "
-        "(`key: address`, `number` or `text`), or map the columns that have the same ids."
+        f"{both:,} of {left:,} {what}: {examples}. If these are the same, say what the key is in "
+        "both mappings (`key: address`, `number` or `text`), or map the columns that have the "
+        "same ids."
     )
     rows = [{"side": name, "id": value} for name, ids in named.items() for value in ids]
     return CheckResult(left - both, left, rows, metadata={"sentence": sentence})

@@ -1,4 +1,6 @@
-"""Contracts of reconciliation: orders against events, restatements, and the days that were published."""
+"""Contracts of reconciliation: orders against events, restatements,
+and the days that were published.
+"""
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
@@ -6,12 +8,21 @@ from ecom_assets.core.tables.contract import Column, Table, amount, count, day, 
 
 KINDS = ("purchase", "refund")
 SIDES = ("order", "event")
-CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
+CAUSES = (
+    "missing_event",
+    "missing_order",
+    "amount_differs",
+    "duplicate",
+    "refund",
+    "time_zone_shift",
+)
 """Why orders and events of a day differ."""
 
 
 class OrderEventReconciliation(Table):
-    """One row per difference between orders and events, on each day whose totals it makes differ."""
+    """One row per difference between orders and events,
+    on each day whose totals it makes differ.
+    """
 
     layer = "mart"
     key = ("reconciled_date", "kind", "side", "record_id", "cause")
@@ -28,16 +39,26 @@ class OrderEventReconciliation(Table):
     event_id = text("The event; null where there is none", nullable=True)
     event_date = day("Its day", nullable=True)
     event_at = instant("When it happened, by the event", nullable=True)
-    named_order_id = text("The order that the event names; null where it names none", nullable=True, pii=True)
-    customer_id = text("Who bought: the order's customer, else the event's visitor", nullable=True, pii=True)
+    named_order_id = text(
+        "The order that the event names; null where it names none", nullable=True, pii=True
+    )
+    customer_id = text(
+        "Who bought: the order's customer, else the event's visitor", nullable=True, pii=True
+    )
     matched_by = text("How order and event were matched; null where only one exists", nullable=True)
     order_amount = amount("The total of the order; null without one", nullable=True, at_least=0)
-    event_amount = amount("The amount of the event; null without one, or if it has none", nullable=True)
-    difference_amount = amount("What it adds to orders less events of the day, refunds counting negative")
+    event_amount = amount(
+        "The amount of the event; null without one, or if it has none", nullable=True
+    )
+    difference_amount = amount(
+        "What it adds to orders less events of the day, refunds counting negative"
+    )
 
 
 class OrderEventReconciliationDaily(Table):
-    """One row per day with an order or a purchase or refund event: both totals, and their difference by cause."""
+    """One row per day with an order or a purchase or refund event: both totals,
+    and their difference by cause.
+    """
 
     layer = "mart"
     key = ("reconciled_date",)
@@ -48,11 +69,16 @@ class OrderEventReconciliationDaily(Table):
     reconciled_date = day("The day")
     order_count = count("Orders and refunds in the order log", unit="orders")
     event_count = count("Purchase and refund events", unit="events")
-    matched_count = count("Orders and refunds with an event of the same day and amount", unit="orders")
+    matched_count = count(
+        "Orders and refunds with an event of the same day and amount", unit="orders"
+    )
     order_amount = amount("What the order lines of the day come to, refunds subtracted")
-    event_amount = amount("What the purchase and refund events of the day come to, refunds subtracted")
+    event_amount = amount(
+        "What the purchase and refund events of the day come to, refunds subtracted"
+    )
     difference_amount = amount(
-        "How much more the order lines come to than the events; the amounts of the six causes add up to it"
+        "How much more the order lines come to than the events; the amounts of the six causes add "
+        "up to it"
     )
     missing_event_count = count("Orders without an event", unit="differences")
     missing_event_amount = amount("Their sum")
@@ -64,11 +90,19 @@ class OrderEventReconciliationDaily(Table):
     duplicate_amount = amount("Their sum")
     refund_count = count("Refunds that only one of the two has", unit="differences")
     refund_amount = amount("Their sum")
-    time_zone_shift_count = count("Orders and events of which the other is on a neighbouring day", unit="differences")
+    time_zone_shift_count = count(
+        "Orders and events of which the other is on a neighbouring day", unit="differences"
+    )
     time_zone_shift_amount = amount("Their sum; over both days it is zero")
 
 
-RESTATEMENT_CAUSES = ("late_rows", "withdrawn_rows", "identity", "rows_of_other_days", "definition_changed")
+RESTATEMENT_CAUSES = (
+    "late_rows",
+    "withdrawn_rows",
+    "identity",
+    "rows_of_other_days",
+    "definition_changed",
+)
 """Why a published number can change; the first that applies."""
 
 
@@ -81,25 +115,39 @@ class Restatements(Table):
 
     restated_date = day("The day whose number changed")
     table_name = text("The table that holds the number")
-    restatement_number = count("Place among the restatements of the table's day, from 1", unit="place")
+    restatement_number = count(
+        "Place among the restatements of the table's day, from 1", unit="place"
+    )
     row_key = text("The row of that day, as JSON of the table's other key columns")
     column_name = text("The number's column")
-    before_value = Column("float64", "What it was; null where there was no row, or no value", nullable=True)
-    after_value = Column("float64", "What it is since; null where there is no row any more, as above", nullable=True)
+    before_value = Column(
+        "float64", "What it was; null where there was no row, or no value", nullable=True
+    )
+    after_value = Column(
+        "float64", "What it is since; null where there is no row any more, as above", nullable=True
+    )
     difference = Column(
-        "float64", "after_value less before_value; no row counts as zero, but null for rates and means", nullable=True
+        "float64",
+        "after_value less before_value; no row counts as zero, but null for rates and means",
+        nullable=True,
     )
     cause = text("Why it changed", one_of=RESTATEMENT_CAUSES)
-    late_row_count = count("Rows of this day that arrived since the number was published", unit="rows")
+    late_row_count = count(
+        "Rows of this day that arrived since the number was published", unit="rows"
+    )
     withdrawn_row_count = count("Rows of this day that have gone since", unit="rows")
-    late_row_ids = text("Ids of some of the rows that arrived, five at most, as JSON", nullable=True)
+    late_row_ids = text(
+        "Ids of some of the rows that arrived, five at most, as JSON", nullable=True
+    )
     published_run_id = text("The run that had published the number")
     run_id = text("The run that changed it")
     restated_at = instant("When it did")
 
 
 class PublishedDays(Table):
-    """One row per day of a published table: how many rows it was published with, and what it was counted from."""
+    """One row per day of a published table: how many rows it was published with,
+    and what it was counted from.
+    """
 
     layer = "mart"
     written_by = "run"

@@ -1,4 +1,6 @@
-"""Numbers of reconciliation: orders against events, differences by cause, and restatements of a run."""
+"""Numbers of reconciliation: orders against events, differences by cause,
+and restatements of a run.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,7 +17,16 @@ from ecom_assets.commerce.reconciliation.contracts import (
 )
 from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.tables.contract import MONEY
-from ecom_assets.core.tables.queries import ZERO, Page, Period, Reading, Row, if_known, of_period, page_of
+from ecom_assets.core.tables.queries import (
+    ZERO,
+    Page,
+    Period,
+    Reading,
+    Row,
+    if_known,
+    of_period,
+    page_of,
+)
 
 COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
 NUMBERS: Final = OrderEventReconciliationDaily.numbers()
@@ -25,7 +36,8 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     """Return the sums of a period, its days, and the number of days.
 
     Raises:
-        NoOrdersError: There is not a single order line, so every purchase would count as missing from the orders.
+        NoOrdersError: There is not a single order line, so every purchase would count as missing
+            from the orders.
     """
     require_orders(reading)
     period_rows = of_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
@@ -33,14 +45,24 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
     (row,) = reading.rows(
-        period_rows.agg(**{name: period_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()}), period
+        period_rows.agg(
+            **{name: period_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()}
+        ),
+        period,
     )
     days, total = page_of(reading, period_rows, ["reconciled_date"], page, period)
     numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
     return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
 
 
-SUMMED: Final = ("order_count", "event_count", "matched_count", "order_amount", "event_amount", "difference_amount")
+SUMMED: Final = (
+    "order_count",
+    "event_count",
+    "matched_count",
+    "order_amount",
+    "event_amount",
+    "difference_amount",
+)
 
 
 def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
@@ -52,7 +74,9 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
     (sums,) = reading.rows(daily.agg(**{name: daily[name].sum() for name in SUMMED}), period)
     rows = of_period(reading, OrderEventReconciliation)
     is_first = (rows.cause != "time_zone_shift") | (rows.side == "order")
-    causes = rows.group_by("cause").agg(count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum())
+    causes = rows.group_by("cause").agg(
+        count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum()
+    )
     by_cause = {row.pop("cause"): row for row in reading.rows(causes, period)}
     return {**sums, "causes": {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}}
 
@@ -71,7 +95,9 @@ def restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _largest(reading: Reading, logged: ir.Table) -> Row:
-    """Return the row of the largest change in the number's own unit; of equal changes, the first by day and name."""
+    """Return the row of the largest change in the number's own unit; of equal changes,
+    the first by day and name.
+    """
     size = logged["difference"].abs()  # `logged.difference` is a method of the table
     size = size.fill_null(ibis.literal(-1.0))
     keys = ["restated_date", "table_name", "row_key", "column_name", "restatement_number"]

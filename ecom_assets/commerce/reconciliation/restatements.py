@@ -1,7 +1,8 @@
-"""The log of restatements: each change of a published number, written in the same transaction as the change.
+"""The log of restatements: each change of a published number,
+written in the same transaction as the change.
 
-So a run that is killed leaves either the old numbers without an entry, or the new numbers with their entries, and no
-change is logged twice. See docs/adr/0014.
+So a run that is killed leaves either the old numbers without an entry, or the new numbers with
+their entries, and no change is logged twice. See docs/adr/0014.
 """
 
 import json
@@ -25,7 +26,9 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.sql_text import ident, text
 
 MOST_ROWS = 10_000
-"""Differing rows of a table in one write of which each number is logged; of more, the sums of each day."""
+"""Differing rows of a table in one write of which each number is logged; of more,
+the sums of each day.
+"""
 SAMPLE = 5
 """How many ids of late rows are logged."""
 TYPE = "event_type"
@@ -36,7 +39,9 @@ Counts = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Movement:
-    """Counts of a day's new and removed rows; `arrived_on` has the arrival days of the new rows, by table."""
+    """Counts of a day's new and removed rows;
+    `arrived_on` has the arrival days of the new rows, by table.
+    """
 
     arrived: int = 0
     withdrawn: int = 0
@@ -67,8 +72,12 @@ def as_text(counts: Counts) -> str:
     return json.dumps(counts, sort_keys=True, separators=(",", ":"))
 
 
-def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]) -> dict[date, dict[str, int]]:
-    """Return the row counts of each day by arrival day; of events, only those of `types`, if there are any."""
+def counted(
+    engine: Engine, source: type[Table], days: Days, types: tuple[str, ...]
+) -> dict[date, dict[str, int]]:
+    """Return the row counts of each day by arrival day; of events, only those of `types`,
+    if there are any.
+    """
     if not days.dates:
         return {}
     day, arrival = engine.quoted(str(source.day_column)), engine.quoted("received_date")
@@ -83,19 +92,30 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
 
 
 def some_ids(
-    engine: Engine, source: type[Table], received_dates: Mapping[date, Iterable[str]], types: tuple[str, ...]
+    engine: Engine,
+    source: type[Table],
+    received_dates: Mapping[date, Iterable[str]],
+    types: tuple[str, ...],
 ) -> dict[date, list[str]]:
-    """Return, for each day, the first few ids of rows that arrived on its `received_dates`; `types` as in `counted`."""
+    """Return, for each day, the first few ids of rows that arrived on its `received_dates`;
+    `types` as in `counted`.
+    """
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
-    dates = {late_day: ", ".join(f"DATE '{each}'" for each in on) for late_day, on in received_dates.items()}
-    conditions = [f"({day} = DATE '{late_day}' AND {arrival} IN ({on}))" for late_day, on in dates.items()]
+    dates = {
+        late_day: ", ".join(f"DATE '{each}'" for each in on)
+        for late_day, on in received_dates.items()
+    }
+    conditions = [
+        f"({day} = DATE '{late_day}' AND {arrival} IN ({on}))" for late_day, on in dates.items()
+    ]
     if not conditions:
         return {}
     numbered = (
         f"SELECT {day} AS sampled_day, {record} AS id, "  # noqa: S608 (as above)
         f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
-        f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) AND {_of_types(engine, source, types)}"
+        f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) "
+        f"AND {_of_types(engine, source, types)}"
     )
     values: dict[date, list[str]] = {}
     for row in engine.query(
@@ -125,19 +145,28 @@ class ChangedNumber:
 
 
 def changed_numbers(
-    contract: type[Table], before: pa.Table, after: pa.Table, *, run_id: str = "", most_rows: int = MOST_ROWS
+    contract: type[Table],
+    before: pa.Table,
+    after: pa.Table,
+    *,
+    run_id: str = "",
+    most_rows: int = MOST_ROWS,
 ) -> list[ChangedNumber]:
     """Compare two states of the same days, and return the changes sorted by key and column.
 
-    A missing row counts as zero, so a new row with only zeros changes no count or amount. If more than `most_rows` rows
-    differ, as after a change of a definition, the sums of these rows by day are compared instead; their `row_key` names
-    the run, because they are sums of other rows in each run.
+    A missing row counts as zero, so a new row with only zeros changes no count or amount. If more
+    than `most_rows` rows differ, as after a change of a definition, the sums of these rows by day
+    are compared instead; their `row_key` names the run, because they are sums of other rows in each
+    run.
     """
     columns = (*contract.key, *contract.numbers())
     with duckdb.connect() as con:  # far faster than Python where few of many rows differ
         con.register("before", before)
         con.register("after", after)
-        states = _differing(con, columns, "before", "after"), _differing(con, columns, "after", "before")
+        states = (
+            _differing(con, columns, "before", "after"),
+            _differing(con, columns, "after", "before"),
+        )
     if max(rows.num_rows for rows in states) <= most_rows:
         return list(_compared(contract, contract.numbers(), {}, *states))
     added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
@@ -145,27 +174,43 @@ def changed_numbers(
     return list(_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums))
 
 
-def _differing(con: duckdb.DuckDBPyConnection, columns: Iterable[str], table: str, other_table: str) -> pa.Table:
+def _differing(
+    con: duckdb.DuckDBPyConnection, columns: Iterable[str], table: str, other_table: str
+) -> pa.Table:
     column_list = ", ".join(map(ident, columns))
-    return con.sql(f"SELECT {column_list} FROM {table} EXCEPT SELECT {column_list} FROM {other_table}").to_arrow_table()  # noqa: S608 (names come from contracts)
+    return con.sql(
+        f"SELECT {column_list} FROM {table} EXCEPT SELECT {column_list} FROM {other_table}"  # noqa: S608 (names come from contracts)
+    ).to_arrow_table()
 
 
 def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:
     summed = rows.group_by(day).aggregate([(name, "sum") for name in numbers])
-    return summed.select([day, *(f"{name}_sum" for name in numbers)]).rename_columns([day, *numbers])
+    return summed.select([day, *(f"{name}_sum" for name in numbers)]).rename_columns(
+        [day, *numbers]
+    )
 
 
 def _compared(
-    contract: type[Table], numbers: tuple[str, ...], same_key: Row, before: pa.Table, after: pa.Table
+    contract: type[Table],
+    numbers: tuple[str, ...],
+    same_key: Row,
+    before: pa.Table,
+    after: pa.Table,
 ) -> Iterator[ChangedNumber]:
-    """Compare two tables with numbers and some of the key's columns; `same_key` is added to each row's key."""
+    """Compare two tables with numbers and some of the key's columns;
+    `same_key` is added to each row's key.
+    """
     key = [name for name in before.column_names if name not in numbers]
     old, new = _by_key(before, key, numbers), _by_key(after, key, numbers)
-    for values in sorted(old.keys() | new.keys(), key=lambda values: [(value is not None, value) for value in values]):
+    for values in sorted(
+        old.keys() | new.keys(), key=lambda values: [(value is not None, value) for value in values]
+    ):
         key_values = dict(zip(key, values, strict=True))
         day = key_values.pop(str(contract.day_column))
         row_key = json.dumps(key_values | same_key, ensure_ascii=False, default=str)
-        yield from _of_row(contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {}))
+        yield from _of_row(
+            contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {})
+        )
 
 
 def _by_key(rows: pa.Table, key: list[str], numbers: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
@@ -201,21 +246,33 @@ class RestatementLog:
         self._written: dict[str, set[date]] = {}
 
     def hooks_for(self, contract: type[Table], days: Days, own: Days) -> "RestatementHooks | None":
-        """Return what to call before and after a slice is replaced; None for tables that are not published.
+        """Return what to call before and after a slice is replaced;
+        None for tables that are not published.
 
         `days` are replaced; `own` are the days of the run.
         """
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
             return None
-        needed: list[type[Table]] = [PublishedDays, Restatements, ChangedVisitorDays, *contract.counted_from]
+        needed: list[type[Table]] = [
+            PublishedDays,
+            Restatements,
+            ChangedVisitorDays,
+            *contract.counted_from,
+        ]
         for table in needed:
             self.engine.ensure(table)
         return RestatementHooks(self, contract, days, own)
 
     def metadata(self, contract: type[Table]) -> dict[str, int]:
-        """Return how many numbers the run changed, by cause; empty for tables other than `Restatements`."""
-        return {f"changed_by_{cause}": n for cause, n in self.causes.items()} if contract is Restatements else {}
+        """Return how many numbers the run changed, by cause;
+        empty for tables other than `Restatements`.
+        """
+        return (
+            {f"changed_by_{cause}": n for cause, n in self.causes.items()}
+            if contract is Restatements
+            else {}
+        )
 
     def rewritten(self, source: type[Table]) -> set[date]:
         """Return the days of a table that this run has replaced."""
@@ -237,14 +294,17 @@ class RestatementHooks:
         """Read the published days before they are deleted."""
         engine = self.log.engine
         counts = engine.day_counts(self.contract, self.days)
-        # Days that were emptied by something other than a run, such as a migration, count as not yet published.
+        # Days that were emptied by something other than a run, such as a migration, count as not
+        # yet published.
         self.notes = {
             row["published_date"]: row
             for row in engine.slice_rows(PublishedDays, self.days).to_pylist()
             if row["table_name"] == self.contract.qualified_name()
             and (row["row_count"] == 0 or counts.get(row["published_date"]))
         }
-        self.old = engine.slice_rows(self.contract, Days.from_dates(self.notes)) if self.notes else None
+        self.old = (
+            engine.slice_rows(self.contract, Days.from_dates(self.notes)) if self.notes else None
+        )
 
     def after(self) -> None:
         """Compare with the new rows, log the changes, and record what is published."""
@@ -259,7 +319,9 @@ class RestatementHooks:
             self._log(changes, sources)
 
     def _sources(self) -> dict[date, Counts]:
-        """Return the current source row counts of each day; days that cannot have changed keep the recorded counts."""
+        """Return the current source row counts of each day;
+        days that cannot have changed keep the recorded counts.
+        """
         values: dict[date, Counts] = {
             day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
             for day in self.days.dates
@@ -267,7 +329,9 @@ class RestatementHooks:
         for source in self.contract.counted_from:
             name = source.qualified_name()
             moved = {*self.own.dates, *self.log.rewritten(source)}
-            noted_days = Days.from_dates(day for day in self.days.dates if day in moved or day not in self.notes)
+            noted_days = Days.from_dates(
+                day for day in self.days.dates if day in moved or day not in self.notes
+            )
             counts = counted(self.log.engine, source, noted_days, self.contract.counted_types)
             for day in noted_days.dates:
                 values[day] = {**values[day], name: counts.get(day, {})}
@@ -275,9 +339,17 @@ class RestatementHooks:
 
     def _note(self, sources: dict[date, Counts], changed: set[date]) -> None:
         counts = self.log.engine.day_counts(self.contract, self.days)
-        published = [day for day in self.days.dates if day in self.own.dates or day in self.notes or counts.get(day)]
+        published = [
+            day
+            for day in self.days.dates
+            if day in self.own.dates or day in self.notes or counts.get(day)
+        ]
         fresh = [
-            self._noted(day, {"row_count": counts.get(day, 0), "source_row_counts": as_text(sources[day])}, changed)
+            self._noted(
+                day,
+                {"row_count": counts.get(day, 0), "source_row_counts": as_text(sources[day])},
+                changed,
+            )
             for day in published
         ]
         differing = [row for row in fresh if row != self.notes.get(row["published_date"])]
@@ -291,20 +363,33 @@ class RestatementHooks:
         if old is not None and day not in changed:
             return {**old, **noted}
         run_fields = {"run_id": self.log.run_id, "published_at": now_utc_without_zone()}
-        return {"published_date": day, "table_name": self.contract.qualified_name(), **noted, **run_fields}
+        return {
+            "published_date": day,
+            "table_name": self.contract.qualified_name(),
+            **noted,
+            **run_fields,
+        }
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
         moved = {
-            day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, result)
+            day: Movement.between(
+                json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {},
+                result,
+            )
             for day, result in sources.items()
         }
-        # An identity rule that another setting changed moves visitors without any row: that is a definition.
+        # An identity rule that another setting changed moves visitors without any row: that is a
+        # definition.
         has_moved_rows = any(movement.arrived or movement.withdrawn for movement in moved.values())
         of_identity = self._days_of_changed_visitors() if has_moved_rows else set()
         days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
         causes = {
-            day: "identity" if day in of_identity else "rows_of_other_days" if has_moved_rows else "definition_changed"
+            day: "identity"
+            if day in of_identity
+            else "rows_of_other_days"
+            if has_moved_rows
+            else "definition_changed"
             for day in days
         }
         reasons = {day: self._why(moved[day], ids.get(day), causes[day]) for day in days}
@@ -326,7 +411,9 @@ class RestatementHooks:
         }
 
     def _days_of_changed_visitors(self) -> set[date]:
-        """Return the days on which an event has another visitor since the run's days came, changed or went."""
+        """Return the days on which an event has another visitor since the run's days came,
+        changed or went.
+        """
         noted = self.log.engine.table(ChangedVisitorDays)
         rows = noted.filter(self.own.contain(noted.event_date)).select("changed_date").distinct()
         return {row["changed_date"] for row in self.log.engine.rows_of(rows)}
@@ -347,7 +434,9 @@ class RestatementHooks:
         for source in self.contract.counted_from:
             name = source.qualified_name()
             received_dates = {
-                day: movement.arrived_on[name] for day, movement in sorted(moved.items()) if name in movement.arrived_on
+                day: movement.arrived_on[name]
+                for day, movement in sorted(moved.items())
+                if name in movement.arrived_on
             }
             types = self.contract.counted_types
             for day, ids in some_ids(self.log.engine, source, received_dates, types).items():
@@ -358,7 +447,11 @@ class RestatementHooks:
 def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:
     """Replace a table's records of these days; those of other tables stay."""
     days = {row["published_date"] for row in fresh}
-    other_rows = [row for row in old.to_pylist() if row["table_name"] != table or row["published_date"] not in days]
+    other_rows = [
+        row
+        for row in old.to_pylist()
+        if row["table_name"] != table or row["published_date"] not in days
+    ]
     return _table(PublishedDays, [*other_rows, *fresh])
 
 
@@ -370,11 +463,14 @@ def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
         key = row["restated_date"], row["table_name"]
         last[key] = max(last.get(key, 0), row["restatement_number"])
     numbered = [
-        {**row, "restatement_number": last.get((row["restated_date"], row["table_name"]), 0) + 1} for row in fresh
+        {**row, "restatement_number": last.get((row["restated_date"], row["table_name"]), 0) + 1}
+        for row in fresh
     ]
     return _table(Restatements, [*stored, *numbered])
 
 
 def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:
     kinds = schema_of(contract).to_pyarrow()
-    return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in rows], schema=kinds)
+    return pa.Table.from_pylist(
+        [{name: row[name] for name in kinds.names} for row in rows], schema=kinds
+    )

@@ -1,4 +1,6 @@
-"""How the comparison of orders with events goes down, to the lines of the orders and to the events."""
+"""How the comparison of orders with events goes down,
+to the lines of the orders and to the events.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,17 +15,30 @@ from ecom_assets.commerce.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.core.tables.trace import ByRow, Computed, Count, Derivation, RowsOf, Sum, TableTrace, TraceContext
+from ecom_assets.core.tables.trace import (
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+)
 
 PURCHASE, REFUND = KINDS
 
 
 def _lines(context: TraceContext) -> ir.Table:
-    """Return the order lines of a row's day, counted as the order or the refund that they are part of."""
+    """Return the order lines of a row's day,
+    counted as the order or the refund that they are part of.
+    """
     lines = context.on_day(UserOrderLog, "reconciled_date")
     is_refund = lines.status == "refunded"
     kind = is_refund.ifelse(REFUND, PURCHASE)
-    return lines.mutate(kind=kind, sign=is_refund.ifelse(-1, 1), counted_as=kind.concat(" ").concat(lines.order_id))
+    return lines.mutate(
+        kind=kind, sign=is_refund.ifelse(-1, 1), counted_as=kind.concat(" ").concat(lines.order_id)
+    )
 
 
 def _events(context: TraceContext) -> ir.Table:
@@ -34,20 +49,28 @@ def _events(context: TraceContext) -> ir.Table:
 
 
 def _differences(context: TraceContext, cause: str, side: str) -> ir.Table:
-    result = context.where(OrderEventReconciliation, reconciled_date=context.row["reconciled_date"], side=side)
+    result = context.where(
+        OrderEventReconciliation, reconciled_date=context.row["reconciled_date"], side=side
+    )
     return result.filter(result.cause == cause) if cause else result
 
 
 def _orders_of(cause: str) -> RowsOf:
     """Return the lines of the orders of the day that differ for a cause."""
-    return lambda context: _lines(context).semi_join(_differences(context, cause, "order"), ["kind", "order_id"])
+    return lambda context: _lines(context).semi_join(
+        _differences(context, cause, "order"), ["kind", "order_id"]
+    )
 
 
 def _events_of(cause: str) -> RowsOf:
-    """Return the events of the day that differ for a cause, whose amount an order would have: they are subtracted."""
+    """Return the events of the day that differ for a cause, whose amount an order would have:
+    they are subtracted.
+    """
 
     def rows(context: TraceContext) -> ir.Table:
-        events = _events(context).semi_join(_differences(context, cause, "event"), ["kind", "event_id"])
+        events = _events(context).semi_join(
+            _differences(context, cause, "event"), ["kind", "event_id"]
+        )
         return events.mutate(sign=-events.sign)
 
     return rows
@@ -92,11 +115,15 @@ DAILY: Final[Mapping[str, Derivation]] = {
     "event_count": Count(CleanEvents, _events),
     "matched_count": Count(
         UserOrderLog,
-        lambda context: _lines(context).anti_join(_differences(context, "", "order"), ["kind", "order_id"]),
+        lambda context: _lines(context).anti_join(
+            _differences(context, "", "order"), ["kind", "order_id"]
+        ),
     ),
     "order_amount": ORDER_TOTAL,
     "event_amount": Sum(CleanEvents, _events, "cart_amount"),
-    "difference_amount": Computed("order_amount less event_amount", ("order_amount", "event_amount")),
+    "difference_amount": Computed(
+        "order_amount less event_amount", ("order_amount", "event_amount")
+    ),
     "missing_event_count": _orders("missing_event"),
     "missing_event_amount": _order_sum("missing_event"),
     "missing_order_count": _event_count("missing_order"),
@@ -111,35 +138,51 @@ DAILY: Final[Mapping[str, Derivation]] = {
     "refund_count": (_orders("refund"), _event_count("refund")),
     "refund_amount": (_order_sum("refund"), _event_sum("refund")),
     f"{SHIFT}_count": (_orders(SHIFT), _event_count(SHIFT)),
-    f"{SHIFT}_amount": (Sum(CleanEvents, _named_by_orders(SHIFT, 1), "cart_amount"), _event_sum(SHIFT)),
+    f"{SHIFT}_amount": (
+        Sum(CleanEvents, _named_by_orders(SHIFT, 1), "cart_amount"),
+        _event_sum(SHIFT),
+    ),
 }
 
 
 def _order_lines(context: TraceContext) -> ir.Table:
     row = context.row
     status = "refunded" if row["kind"] == REFUND else "shipped"
-    return context.where(UserOrderLog, order_date=row["order_date"], order_id=row["order_id"], status=status)
+    return context.where(
+        UserOrderLog, order_date=row["order_date"], order_id=row["order_id"], status=status
+    )
 
 
 def _event(context: TraceContext) -> ir.Table:
-    return context.where(CleanEvents, event_date=context.row["event_date"], event_id=context.row["event_id"])
+    return context.where(
+        CleanEvents, event_date=context.row["event_date"], event_id=context.row["event_id"]
+    )
 
 
 NO_ORDER: Final = Computed("there is no order, so that it is unknown")
 NO_EVENT: Final = Computed("there is no event, so that it is unknown")
 DIFFERENCE: Final[Mapping[str, Derivation]] = {
     "order_amount": ByRow(
-        lambda context: Sum(UserOrderLog, _order_lines, "payment_amount") if context.row["order_id"] else NO_ORDER
+        lambda context: (
+            Sum(UserOrderLog, _order_lines, "payment_amount")
+            if context.row["order_id"]
+            else NO_ORDER
+        )
     ),
     "event_amount": ByRow(
-        lambda context: Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
+        lambda context: (
+            Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
+        )
     ),
     "difference_amount": Computed(
-        "what the order says less what the event says, as far as each is of this day, refunds negative",
+        "what the order says less what the event says, as far as each is of this day, refunds "
+        "negative",
         ("order_amount", "event_amount"),
     ),
 }
-LOGGED: Final = Computed("logged by the run that changed the number; explain the number itself, in its table")
+LOGGED: Final = Computed(
+    "logged by the run that changed the number; explain the number itself, in its table"
+)
 TRACES: Final = (
     TableTrace(OrderEventReconciliation, "orders-against-events", DIFFERENCE),
     TableTrace(OrderEventReconciliationDaily, "orders-against-events", DAILY),

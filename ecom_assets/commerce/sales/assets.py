@@ -1,14 +1,18 @@
 """Assets of sales: the star schema, daily revenue, and customers by week.
 
-Tables partitioned by day recompute every day that a run can change: see docs/adr/0003. City, item and customer are
-always recomputed as a whole, from a few columns of all order lines, because any line may be the latest of its city,
-item or customer.
+Tables partitioned by day recompute every day that a run can change: see docs/adr/0003. City, item
+and customer are always recomputed as a whole, from a few columns of all order lines, because any
+line may be the latest of its city, item or customer.
 """
 
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.commerce.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, days_of_changed_attribution
+from ecom_assets.commerce.attribution.assets import (
+    EVERY_CONVERSION,
+    EVERY_TOUCH,
+    days_of_changed_attribution,
+)
 from ecom_assets.commerce.attribution.credit import AttributionRule, order_channels
 from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
@@ -17,7 +21,9 @@ from ecom_assets.commerce.sales import contracts, dimensions
 from ecom_assets.commerce.sales import sales as sold_lines
 from ecom_assets.commerce.sales.contracts import CustomerRetention, PurchaseRevenueDaily
 from ecom_assets.commerce.sales.customer_retention import changed_weeks
-from ecom_assets.commerce.sales.customer_retention import customer_retention as compute_customer_retention
+from ecom_assets.commerce.sales.customer_retention import (
+    customer_retention as compute_customer_retention,
+)
 from ecom_assets.core.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.places import ReadPlaces
@@ -31,14 +37,16 @@ def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
     return dimensions.city(user_order_log, places())
 
 
-item = table_asset(contracts.Item, lines=EVERY_LINE, prices=Reads(PriceLog, whole=True))(dimensions.item)
-item_prices = table_asset(contracts.ItemPrices, items=contracts.Item, prices=Reads(PriceLog, whole=True))(
-    dimensions.item_prices
+item = table_asset(contracts.Item, lines=EVERY_LINE, prices=Reads(PriceLog, whole=True))(
+    dimensions.item
 )
+item_prices = table_asset(
+    contracts.ItemPrices, items=contracts.Item, prices=Reads(PriceLog, whole=True)
+)(dimensions.item_prices)
 customer = table_asset(contracts.Customer, deps=(city.key,), lines=EVERY_LINE)(dimensions.customer)
-calendar = table_asset(contracts.Calendar, deps=(asset_key(UserOrderLog),), invalidated_by=days_of_changed_orders)(
-    dimensions.calendar
-)
+calendar = table_asset(
+    contracts.Calendar, deps=(asset_key(UserOrderLog),), invalidated_by=days_of_changed_orders
+)(dimensions.calendar)
 
 
 @table_asset(
@@ -50,18 +58,24 @@ calendar = table_asset(contracts.Calendar, deps=(asset_key(UserOrderLog),), inva
     user_order_log=EVERY_LINE,
 )
 def sales(
-    user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+    user_order_log: ir.Table,
+    conversions: ir.Table,
+    touches: ir.Table,
+    attribution_rule: AttributionRule,
+    days: Days,
 ) -> ir.Table:
     """Turn order lines into sales with a channel."""
-    return sold_lines.sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
+    return sold_lines.sales(
+        user_order_log, order_channels(conversions, touches, attribution_rule, days), days
+    )
 
 
 product_sales_daily = table_asset(
     contracts.ProductSalesDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution
 )(sold_lines.product_sales_daily)
-revenue_daily = table_asset(contracts.RevenueDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution)(
-    sold_lines.revenue_daily
-)
+revenue_daily = table_asset(
+    contracts.RevenueDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution
+)(sold_lines.revenue_daily)
 
 
 @invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)

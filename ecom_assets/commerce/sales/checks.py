@@ -1,4 +1,6 @@
-"""Checks of sales: the star schema has every order line, and items and dimensions add up to the totals."""
+"""Checks of sales: the star schema has every order line,
+and items and dimensions add up to the totals.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -50,10 +52,14 @@ def dimensions_are_there(
 
 @check(ItemPrices, reads=(ItemPrices,))
 def prices_follow_each_other(_days: Days | None, prices: ir.Table) -> BrokenRows:
-    """Of each item, each price ends on the day on which the next one begins, and only the newest has no end."""
+    """Of each item, each price ends on the day on which the next one begins,
+    and only the newest has no end.
+    """
     in_order = ibis.window(group_by="item_id", order_by="valid_from_date")
     ordered = prices.mutate(next_from=prices.valid_from_date.lead().over(in_order))
-    return BrokenRows(ordered.filter(~ordered.valid_to_date.identical_to(ordered.next_from)), ordered)
+    return BrokenRows(
+        ordered.filter(~ordered.valid_to_date.identical_to(ordered.next_from)), ordered
+    )
 
 
 @check(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
@@ -67,14 +73,22 @@ def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Ta
     """Per day, channels, cities and categories each add up to the total, and that to the sales."""
     is_total = ibis.and_(*(revenue[name] == ALL for name in DIMENSIONS))
     parts = [(_signed(sold), _both_amounts(revenue.filter(is_total)))]
-    parts += [(_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS]
+    parts += [
+        (_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS
+    ]
     return _combined(*(_same_sums(days, *part) for part in parts))
 
 
 @check(CustomerRetention, reads=(Sales, CustomerRetention))
-def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.Table) -> CheckResult:
+def new_and_returning_are_all(
+    days: Days | None, sold: ir.Table, retention: ir.Table
+) -> CheckResult:
     """New and returning customers are those who ordered; revenues add up to what was shipped."""
-    mondays = None if days is None else Days.from_dates(day - day.weekday() * ONE_DAY for day in days.dates)
+    mondays = (
+        None
+        if days is None
+        else Days.from_dates(day - day.weekday() * ONE_DAY for day in days.dates)
+    )
     sold = of_days(sold, "order_date", mondays and mondays.widened(after=6))
     sold = sold.mutate(order_date=start_of_week(sold.order_date))
     retention = of_days(retention, "week_start_date", mondays)
@@ -91,7 +105,9 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     sums = _same_sums(None, _signed(sold), _both_amounts(weekly_amounts))
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
-    wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))
+    wrong = retention.filter(
+        (split != retention.customers_count) | (older != retention.customers_count)
+    )
     return _combined(sums, BrokenRows(wrong, retention))
 
 
@@ -100,7 +116,9 @@ def _combined(*checks: BrokenRows) -> CheckResult:
     results = counted(checks)
     examples = [example for result in results for example in result.examples]
     return CheckResult(
-        sum(result.broken_count for result in results), sum(result.looked_at_count for result in results), examples
+        sum(result.broken_count for result in results),
+        sum(result.looked_at_count for result in results),
+        examples,
     )
 
 
@@ -110,8 +128,12 @@ def _signed(sold: ir.Table) -> ir.Table:
 
 def _both_amounts(sums: ir.Table) -> ir.Table:
     return union_all(
-        sums.select(day=sums.order_date, part=ibis.literal("shipped"), rows=0, money=sums.shipped_amount),
-        sums.select(day=sums.order_date, part=ibis.literal("refunded"), rows=0, money=sums.refunded_amount),
+        sums.select(
+            day=sums.order_date, part=ibis.literal("shipped"), rows=0, money=sums.shipped_amount
+        ),
+        sums.select(
+            day=sums.order_date, part=ibis.literal("refunded"), rows=0, money=sums.refunded_amount
+        ),
     )
 
 

@@ -30,12 +30,14 @@ class City(Table):
     city_id = text("The city's id; `(none)` for lines without one")
     city_name = text("Its name, `unknown` without one", "City", example="Munich")
     region = text(
-        "Its state or region: as received, by the lookup's name for it, else by the lookup of the city, else `unknown`",
+        "Its state or region: as received, by the lookup's name for it, else by the lookup of the "
+        "city, else `unknown`",
         "Region",
         example="Bavaria",
     )
     country = text(
-        "Its country: as received, by the lookup's name for it, else that of a large city of this name, else `unknown`",
+        "Its country: as received, by the lookup's name for it, else that of a large city of this "
+        "name, else `unknown`",
         "Country",
         example="Germany",
     )
@@ -51,8 +53,13 @@ class Item(Table):
     item_id = text("The item")
     item_name = text("Its name, `unknown` without one")
     item_category = text("Its category, `(none)` without one", "Category", example="shoes")
-    price_amount = received_amount("Its newest price in an order report; null where none names it", nullable=True)
-    price_date = day("The newest day with that price in a report; mart.item_prices has the earlier ones", nullable=True)
+    price_amount = received_amount(
+        "Its newest price in an order report; null where none names it", nullable=True
+    )
+    price_date = day(
+        "The newest day with that price in a report; mart.item_prices has the earlier ones",
+        nullable=True,
+    )
 
 
 class ItemPrices(Table):
@@ -64,7 +71,9 @@ class ItemPrices(Table):
 
     item_id = text("See mart.item")
     valid_from_date = day("The first day with this price")
-    valid_to_date = day("The day on which the next price begins; null for the current one", nullable=True)
+    valid_to_date = day(
+        "The day on which the next price begins; null for the current one", nullable=True
+    )
     price_amount = received_amount("The price", at_least=0)
 
 
@@ -112,7 +121,12 @@ class Sales(Table):
     layer = "mart"
     key = ("uniq_id",)
     day_column = "order_date"
-    references = (("order_date", Calendar), ("customer_id", Customer), ("city_id", City), ("item_id", Item))
+    references = (
+        ("order_date", Calendar),
+        ("customer_id", Customer),
+        ("city_id", City),
+        ("item_id", Item),
+    )
 
     uniq_id = text("The line")
     order_id = text("The order that it is part of", pii=True)
@@ -122,16 +136,24 @@ class Sales(Table):
     city_id = text("See mart.city")
     item_id = text("See mart.item")
     item_category = text("The item's category when the line was taken in, `(none)` without one")
-    channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
+    channel = text(
+        "The last touch before the order that is not direct; `(none)` without a touch, see "
+        "mart.touches"
+    )
     sales_channel = text("Where it was sold, as the order line says; `(none)` without one")
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = item_quantity(
-        "How many, or how much of what is sold by length or weight, negative for refunds; null where it is not known",
+        "How many, or how much of what is sold by length or weight, negative for refunds; null "
+        "where it is not known",
         nullable=True,
     )
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
-    shipping_amount = received_amount("What was paid for shipping, negative for refunds", nullable=True)
-    tax_amount = received_amount("What was paid in taxes beside that, negative for refunds", nullable=True)
+    shipping_amount = received_amount(
+        "What was paid for shipping, negative for refunds", nullable=True
+    )
+    tax_amount = received_amount(
+        "What was paid in taxes beside that, negative for refunds", nullable=True
+    )
     tip_amount = received_amount("What was paid as a tip, negative for refunds", nullable=True)
 
 
@@ -149,7 +171,9 @@ class ProductSalesDaily(SalesMeasures, Table):
 
 
 class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
-    """One row per day, and per day and channel, city, category, and sales channel: `(all)` in what is summed."""
+    """One row per day, and per day and channel, city, category, and sales channel:
+    `(all)` in what is summed.
+    """
 
     layer = "mart"
     key = ("order_date", "channel", "city_id", "item_category", "sales_channel")
@@ -157,17 +181,20 @@ class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
     counted_from = (UserOrderLog,)
 
     order_date = day("The day of the orders, or of the refunds")
-    channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
+    channel = text(
+        "What led to the orders; `(all)` where the row is of another dimension, or the total"
+    )
     city_id = text("See mart.city; `(all)` as for the channel")
     item_category = text("The category; `(all)` as for the channel")
     sales_channel = text("Where the orders were placed; `(all)` as for the channel")
 
 
 class PurchaseRevenueDaily(SalesMeasures, Table):
-    """One row per day and category, per day and place, and per day of purchase events: `(all)` in what is summed.
+    """One row per day and category, per day and place, and per day of purchase events:
+    `(all)` in what is summed.
 
-    For shops without order lines; where there are some, `mart.revenue_daily` has their sales. Amounts are null where no
-    event has one.
+    For shops without order lines; where there are some, `mart.revenue_daily` has their sales.
+    Amounts are null where no event has one.
     """
 
     layer = "mart"
@@ -177,7 +204,9 @@ class PurchaseRevenueDaily(SalesMeasures, Table):
     counted_types = ("purchase", "refund")
 
     event_date = day("The day of the events")
-    product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
+    product_category = text(
+        "The category that the event carries, `(none)` without one; `(all)` where it is summed"
+    )
     country = text(PLACE)
     region = text(PLACE)
     city_name = text(PLACE)
@@ -187,7 +216,9 @@ class PurchaseRevenueDaily(SalesMeasures, Table):
 
 
 class CustomerRetention(Table):
-    """One row per ISO week, category (or item, where lines have none) and city; `(all)` holds the totals of either."""
+    """One row per ISO week, category (or item, where lines have none) and city;
+    `(all)` holds the totals of either.
+    """
 
     layer = "mart"
     key = ("week_start_date", "item_category", "city_id")
@@ -196,38 +227,64 @@ class CustomerRetention(Table):
 
     week_start_date = day("Monday of the ISO week", "Week from")
     iso_year_number = Column("int64", "Year that the week belongs to", at_least=1, example=2026)
-    iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53, example=5)
+    iso_week_number = Column(
+        "int64", "Number of the week in that year", at_least=1, at_most=53, example=5
+    )
     item_category = Column(
         "string",
         "Category of the lines; where they have none the item; `(all)` for the total",
         example="(all)",
     )
     city_id = Column("string", "City of the lines; `(all)` for the total", example="(all)")
-    customers_count = count("Customers who ordered: with a shipped line", "Customers", unit="customers", example=81)
+    customers_count = count(
+        "Customers who ordered: with a shipped line", "Customers", unit="customers", example=81
+    )
     new_customers_count = count(
-        "Of these, those whose first ever order falls in this week", "New customers", unit="customers", example=62
+        "Of these, those whose first ever order falls in this week",
+        "New customers",
+        unit="customers",
+        example=62,
     )
     returning_customers_count = count(
-        "Of these, those who had ordered before this week", "Returning customers", unit="customers", example=19
+        "Of these, those who had ordered before this week",
+        "Returning customers",
+        unit="customers",
+        example=19,
     )
     refunded_customers_count = count(
-        "Customers with any refund; they may be new or returning too", "With a refund", unit="customers", example=4
+        "Customers with any refund; they may be new or returning too",
+        "With a refund",
+        unit="customers",
+        example=4,
     )
-    one_order_customers_count = count("The older reading of new: one order in the week", unit="customers")
-    several_orders_customers_count = count("The older reading of returning: several orders", unit="customers")
+    one_order_customers_count = count(
+        "The older reading of new: one order in the week", unit="customers"
+    )
+    several_orders_customers_count = count(
+        "The older reading of returning: several orders", unit="customers"
+    )
     new_orders_count = count("Orders of new customers", unit="orders")
     returning_orders_count = count("Orders of returning customers", unit="orders")
     refunded_orders_count = count("Refunds", unit="orders")
-    new_revenue_amount = amount("Shipped to new customers", "Revenue of new", at_least=0, example="6810.00")
+    new_revenue_amount = amount(
+        "Shipped to new customers", "Revenue of new", at_least=0, example="6810.00"
+    )
     returning_revenue_amount = amount(
         "Shipped to returning customers", "Revenue of returning", at_least=0, example="2210.50"
     )
     refunded_amount = amount("Refunded to any customer, negative", at_most=0, example="-310.00")
     unknown_customer_orders_count = count(
-        "Orders whose customer is unknown: neither new nor returning; null before this column was computed",
-        "Orders of unknown customers", unit="orders", nullable=True, example=0,
-    )  # fmt: skip
+        "Orders whose customer is unknown: neither new nor returning; null before this column was "
+        "computed",
+        "Orders of unknown customers",
+        unit="orders",
+        nullable=True,
+        example=0,
+    )
     unknown_customer_revenue_amount = amount(
         "Shipped to unknown customers; with that of new and returning ones, all that was shipped",
-        "Revenue of unknown customers", nullable=True, at_least=0, example="0.00",
-    )  # fmt: skip
+        "Revenue of unknown customers",
+        nullable=True,
+        at_least=0,
+        example="0.00",
+    )

@@ -1,6 +1,7 @@
 """The sources that an answer is counted from, and the known days of each source.
 
-Sales are counted from order lines, or from purchase events if a shop has no order lines. Each answer names its source.
+Sales are counted from order lines, or from purchase events if a shop has no order lines. Each
+answer names its source.
 """
 
 from collections.abc import Iterable
@@ -25,8 +26,8 @@ def sales_source(reading: Reading) -> SalesSource:
     result = find_sales_source(reading)
     if result is None:
         raise NoOrdersError(
-            "There are neither order lines nor purchase events to take sales from; set ECOM_ORDERS or "
-            "ECOM_ORDER_API_URL, and run `ecom run`."
+            "There are neither order lines nor purchase events to take sales from; set "
+            "ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`."
         )
     return result
 
@@ -40,25 +41,31 @@ def find_sales_source(reading: Reading) -> SalesSource | None:
 
 
 def knows_revenue(reading: Reading) -> bool:
-    """Return whether sales less refunds have amounts: order lines always do, events if a purchase or a refund has one.
+    """Return whether sales less refunds have amounts: order lines always do,
+    events if a purchase or a refund has one.
 
-    For what purchases alone come to, see `has_paid_events`: a refund's amount does not make it known.
+    For what purchases alone come to, see `has_paid_events`: a refund's amount does not make it
+    known.
     """
     if sales_source(reading) == ORDERS:
         return True
     days = reading.table(PurchaseRevenueDaily)
-    return bool(reading.state(days.filter(days.revenue_amount.notnull()).select("event_date").limit(1)))
+    return bool(
+        reading.state(days.filter(days.revenue_amount.notnull()).select("event_date").limit(1))
+    )
 
 
 def require_orders(reading: Reading) -> None:
-    """Refuse a shop without order lines; for numbers that cannot be counted from purchase events instead.
+    """Refuse a shop without order lines;
+    for numbers that cannot be counted from purchase events instead.
 
     Raises:
         NoOrdersError: There are no order lines.
     """
     if reading.known.get(ORDERS, NOTHING).first is None:
         raise NoOrdersError(
-            "There are no order lines to count this from; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`."
+            "There are no order lines to count this from; set ECOM_ORDERS or ECOM_ORDER_API_URL, "
+            "and run `ecom run`."
         )
 
 

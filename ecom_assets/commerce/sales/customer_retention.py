@@ -8,7 +8,13 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
 from ecom_assets.commerce.sales.contracts import CustomerRetention
 from ecom_assets.core.tables.contract import MONEY
-from ecom_assets.core.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
+from ecom_assets.core.tables.days import (
+    Days,
+    day_table,
+    iso_week_number,
+    iso_year_number,
+    start_of_week,
+)
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import union_all
 
@@ -19,14 +25,19 @@ DAYS_AFTER_MONDAY = 6
 def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Table:
     """Return one row per week, category and city, with totals over categories and cities.
 
-    The weeks are those whose Monday is among `days`; the tables are all rows of `Sales` and `Customer`.
+    The weeks are those whose Monday is among `days`; the tables are all rows of `Sales` and
+    `Customer`.
     """
     sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
     sold = by_category_or_item(sold).mutate(week_start_date=start_of_week(sold.order_date))
     sold = sold.filter(days.contain(sold.week_start_date))
-    first = customers.select("customer_id", first_week_date=start_of_week(customers.first_order_date))
+    first = customers.select(
+        "customer_id", first_week_date=start_of_week(customers.first_order_date)
+    )
     sold = sold.left_join(first, "customer_id")
-    sold = sold.mutate(is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False)))
+    sold = sold.mutate(
+        is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False))
+    )
     counted = _counted(_per_customer(sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)))
     return counted.mutate(
         iso_year_number=iso_year_number(counted.week_start_date),
@@ -36,14 +47,18 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
 
 def by_category_or_item(sold: ir.Table) -> ir.Table:
     """Return sales with the item in place of a category where a line has none."""
-    return sold.mutate(item_category=(sold.item_category == NONE).ifelse(sold.item_id, sold.item_category))
+    return sold.mutate(
+        item_category=(sold.item_category == NONE).ifelse(sold.item_id, sold.item_category)
+    )
 
 
 def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
-    """Return the Mondays of the weeks that can change if orders of `days` or `changed` change, in a column `day`.
+    """Return the Mondays of the weeks that can change if orders of `days` or `changed` change,
+    in a column `day`.
 
-    If a first order is added, removed or moved, later orders become returning or new. So every later week in `sold`,
-    all rows of `Sales`, is included. `changed` are more order days, in a column `day`.
+    If a first order is added, removed or moved, later orders become returning or new. So every
+    later week in `sold`, all rows of `Sales`, is included. `changed` are more order days, in a
+    column `day`.
     """
     touched = union_all(day_table(days), changed)
     touched = touched.select(day=start_of_week(touched.day)).distinct()
@@ -53,13 +68,21 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:
-    """Return one row per cell and customer, for every cell with lines of the customer, including cells of totals."""
+    """Return one row per cell and customer, for every cell with lines of the customer,
+    including cells of totals.
+    """
     is_refund = sold.status == "refunded"
-    orders = sold.group_by(*CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)).agg(
+    orders = sold.group_by(
+        *CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)
+    ).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),
         refunded_lines_count=is_refund.ifelse(1, 0).sum(),
-        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount).sum().cast(MONEY),
-        refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY)).sum().cast(MONEY),
+        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount)
+        .sum()
+        .cast(MONEY),
+        refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY))
+        .sum()
+        .cast(MONEY),
     )
     total = ibis.literal(ALL)
     spread = union_all(
@@ -96,8 +119,12 @@ def _counted(customers: ir.Table) -> ir.Table:
         unknown_customer_orders_count=is_known.ifelse(0, customers.orders_count).sum(),
         refunded_orders_count=customers.refunds_count.sum(),
         new_revenue_amount=is_new.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
-        returning_revenue_amount=is_returning.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
-        unknown_customer_revenue_amount=is_known.ifelse(zero, customers.shipped_amount).sum().cast(MONEY),
+        returning_revenue_amount=is_returning.ifelse(customers.shipped_amount, zero)
+        .sum()
+        .cast(MONEY),
+        unknown_customer_revenue_amount=is_known.ifelse(zero, customers.shipped_amount)
+        .sum()
+        .cast(MONEY),
         refunded_amount=customers.refunded_amount.sum().cast(MONEY),
     )
 

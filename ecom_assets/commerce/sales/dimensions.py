@@ -1,4 +1,5 @@
-"""The dimensions of the star schema: days, and cities, items and customers with the attributes of their latest line.
+"""The dimensions of the star schema: days, and cities,
+items and customers with the attributes of their latest line.
 
 All but the calendar are computed from a few columns of all order lines.
 """
@@ -10,7 +11,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import order_key
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, ItemPrices
-from ecom_assets.core.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+from ecom_assets.core.tables.days import (
+    Days,
+    day_table,
+    iso_week_number,
+    iso_year_number,
+    month_start,
+    start_of_week,
+)
 from ecom_assets.core.tables.measures import aggregates
 from ecom_assets.core.tables.places import UNKNOWN, Places
 from ecom_assets.core.tables.portable import first_of_each
@@ -45,20 +53,28 @@ def city(lines: ir.Table, places: Places) -> ir.Table:
 
 
 def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
-    """Return one row per item of `UserOrderLog`, with the newest price that `PriceLog` has of its name."""
+    """Return one row per item of `UserOrderLog`,
+    with the newest price that `PriceLog` has of its name.
+    """
     latest = _latest(lines, "item_id", ("item_name", "item_category"))
     newest = prices.group_by("item_name").agg(received_date=prices.received_date.max())
     priced = prices.semi_join(newest, ["item_name", "received_date"])
-    priced = priced.select(priced_name="item_name", price_amount="price_amount", price_date="received_date")
+    priced = priced.select(
+        priced_name="item_name", price_amount="price_amount", price_date="received_date"
+    )
     named = latest.left_join(priced, latest.item_name == priced.priced_name)
     return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
 
 
 def item_prices(items: ir.Table, prices: ir.Table) -> ir.Table:
-    """Return one row per price of each item: days of `PriceLog` in a row with the same price are one."""
+    """Return one row per price of each item:
+    days of `PriceLog` in a row with the same price are one.
+    """
     in_order = ibis.window(group_by="item_name", order_by="received_date")
     logged = prices.mutate(price_before=prices.price_amount.lag().over(in_order))
-    changes = logged.filter(logged.price_before.isnull() | (logged.price_before != logged.price_amount))
+    changes = logged.filter(
+        logged.price_before.isnull() | (logged.price_before != logged.price_amount)
+    )
     spans = changes.select(
         "item_name",
         "price_amount",
@@ -85,7 +101,9 @@ def customer(lines: ir.Table) -> ir.Table:
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
-    """Return one row per key with the attributes of its latest line; of simultaneous lines, the last alphabetically."""
+    """Return one row per key with the attributes of its latest line; of simultaneous lines,
+    the last alphabetically.
+    """
     # The latest line of each key is found first: to sort all lines takes ten times as long.
     latest = lines.group_by(key).agg(ordered_at=lines.ordered_at.max())
     seen = lines.semi_join(latest, [key, "ordered_at"]).select(key, *attributes).distinct()

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from ecom_assets.core.tables.contract import Aggregate, Ratio, amount, count, item_quantity, per_unit
+from ecom_assets.core.tables.contract import (
+    Aggregate,
+    Ratio,
+    amount,
+    count,
+    item_quantity,
+    per_unit,
+)
 
 SHIPPED: Final = {"status": "shipped"}
 REFUNDED: Final = {"status": "refunded"}
@@ -11,58 +18,102 @@ HEADLINES: Final = ("revenue_amount", "order_count", "average_order_value")
 
 
 class ChargeMeasures:
-    """What orders cost beside their items, less what was paid back of it; null where no line says it."""
+    """What orders cost beside their items, less what was paid back of it;
+    null where no line says it.
+    """
 
     shipping_amount = amount(
-        "What customers paid for shipping, less what was paid back", "Shipping",
-        Aggregate("shipping_amount", is_sum=True), nullable=True, example="1840.00",
-    )  # fmt: skip
+        "What customers paid for shipping, less what was paid back",
+        "Shipping",
+        Aggregate("shipping_amount", is_sum=True),
+        nullable=True,
+        example="1840.00",
+    )
     tax_amount = amount(
-        "What customers paid in taxes beside the revenue, less what was paid back", "Taxes",
-        Aggregate("tax_amount", is_sum=True), nullable=True, example="6762.08",
-    )  # fmt: skip
+        "What customers paid in taxes beside the revenue, less what was paid back",
+        "Taxes",
+        Aggregate("tax_amount", is_sum=True),
+        nullable=True,
+        example="6762.08",
+    )
     tip_amount = amount(
-        "What customers paid as tips, less what was paid back", "Tips", Aggregate("tip_amount", is_sum=True),
-        nullable=True, example="0.00",
-    )  # fmt: skip
+        "What customers paid as tips, less what was paid back",
+        "Tips",
+        Aggregate("tip_amount", is_sum=True),
+        nullable=True,
+        example="0.00",
+    )
 
 
 class SalesMeasures:
-    """What was sold and paid back, counted from order lines, or from purchase and refund events; see `sales.py`."""
+    """What was sold and paid back, counted from order lines, or from purchase and refund events;
+    see `sales.py`.
+    """
 
     order_count = count(
-        "How many orders were placed; what is ordered under one number on one day is one order", "Orders",
-        Aggregate("order_key", SHIPPED), unit="orders", example=331,
-    )  # fmt: skip
+        "How many orders were placed; what is ordered under one number on one day is one order",
+        "Orders",
+        Aggregate("order_key", SHIPPED),
+        unit="orders",
+        example=331,
+    )
     refund_count = count(
-        "How many orders had something paid back, each on the day of the refund", "Refunds",
-        Aggregate("order_key", REFUNDED), unit="refunds", better="down", example=19,
-    )  # fmt: skip
+        "How many orders had something paid back, each on the day of the refund",
+        "Refunds",
+        Aggregate("order_key", REFUNDED),
+        unit="refunds",
+        better="down",
+        example=19,
+    )
     customer_count = count(
-        "How many customers ordered something", "Customers", Aggregate("customer_id", SHIPPED), unit="customers",
-        is_additive=False, example=280,
-    )  # fmt: skip
+        "How many customers ordered something",
+        "Customers",
+        Aggregate("customer_id", SHIPPED),
+        unit="customers",
+        is_additive=False,
+        example=280,
+    )
     sold_item_count = item_quantity(
-        "How many items were sold; metres and kilograms count as such", "Items sold",
-        Aggregate("quantity", SHIPPED, is_sum=True), nullable=True, at_least=0, example=530,
-    )  # fmt: skip
+        "How many items were sold; metres and kilograms count as such",
+        "Items sold",
+        Aggregate("quantity", SHIPPED, is_sum=True),
+        nullable=True,
+        at_least=0,
+        example=530,
+    )
     refunded_item_count = item_quantity(
-        "How many items were paid back", "Items refunded", Aggregate("quantity", REFUNDED, is_sum=True, sign=-1),
-        nullable=True, at_least=0, better="down", example=29,
-    )  # fmt: skip
+        "How many items were paid back",
+        "Items refunded",
+        Aggregate("quantity", REFUNDED, is_sum=True, sign=-1),
+        nullable=True,
+        at_least=0,
+        better="down",
+        example=29,
+    )
     shipped_amount = amount(
-        "What customers paid, before refunds", "Gross revenue", Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        "What customers paid, before refunds",
+        "Gross revenue",
+        Aggregate("revenue_amount", SHIPPED, is_sum=True),
         example="37730.00",
-    )  # fmt: skip
+    )
     refunded_amount = amount(
-        "What was paid back, as a negative amount", "Refunded", Aggregate("revenue_amount", REFUNDED, is_sum=True),
-        at_most=0, example="-2140.10",
-    )  # fmt: skip
+        "What was paid back, as a negative amount",
+        "Refunded",
+        Aggregate("revenue_amount", REFUNDED, is_sum=True),
+        at_most=0,
+        example="-2140.10",
+    )
     revenue_amount = amount(
-        "What customers paid, less what was paid back", "Revenue", Aggregate("revenue_amount", is_sum=True),
+        "What customers paid, less what was paid back",
+        "Revenue",
+        Aggregate("revenue_amount", is_sum=True),
         example="35589.90",
-    )  # fmt: skip
+    )
     average_order_value = per_unit(
-        "Revenue divided by the number of orders", "Average order value", Ratio("revenue_amount", "order_count"),
-        unit="money per order", format="money", example="107.52",
-    )  # fmt: skip
+        "Revenue divided by the number of orders",
+        "Average order value",
+        Ratio("revenue_amount", "order_count"),
+        unit="money per order",
+        format="money",
+        example="107.52",
+    )

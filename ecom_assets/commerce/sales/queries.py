@@ -1,4 +1,6 @@
-"""Numbers of sales: totals, revenue over time, by category, channel and place, and customers by week."""
+"""Numbers of sales: totals, revenue over time, by category, channel and place,
+and customers by week.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +16,13 @@ from ecom_assets.behaviour.sessions.devices import device
 from ecom_assets.commerce.attribution.queries import Model, Unit, compared_channels, credits_of
 from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.orders.queries import coverage
-from ecom_assets.commerce.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.commerce.sales.contracts import (
+    City,
+    CustomerRetention,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.commerce.sales.coverage import (
     ORDERS,
     SalesSource,
@@ -90,7 +98,9 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     whole = revenue_of(current.values())
     answers = {}
     for value in {**current, **before}:
-        now, then = (completed(by_value.get(value), SalesMeasures) for by_value in (current, before))
+        now, then = (
+            completed(by_value.get(value), SalesMeasures) for by_value in (current, before)
+        )
         answers[value] = {
             **if_known(now, period),
             "revenue_share": share(now["revenue_amount"], whole),
@@ -110,7 +120,9 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
     else:
         purchases = reading.table(PurchaseRevenueDaily)
         table = purchases.rename(order_date="event_date", item_category="product_category")
-        dimensions = ["item_category" if name == "product_category" else name for name in PURCHASE_DIMENSIONS]
+        dimensions = [
+            "item_category" if name == "product_category" else name for name in PURCHASE_DIMENSIONS
+        ]
     rows = table.filter([table[name] == ALL for name in dimensions if name != dimension])
     return rows if dimension is None else rows.filter(rows[dimension] != ibis.literal(ALL))
 
@@ -139,20 +151,28 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
     parts: dict[date, list[date]] = {}
     for day in period.days.dates:
         parts.setdefault(STARTS[granularity](day), []).append(day)
-    return [_point(period, (days[0], days[-1]), None, [by_day.get(day) for day in days]) for days in parts.values()]
+    return [
+        _point(period, (days[0], days[-1]), None, [by_day.get(day) for day in days])
+        for days in parts.values()
+    ]
 
 
-def _point(period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]) -> Row:
+def _point(
+    period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]
+) -> Row:
     part = replace(period, start_date=ends[0], end_date=ends[1])
     point = {"start_date": ends[0], "end_date": ends[1], "started_at": at, "data": part.data}
-    return {**point, **if_known(summed([row for row in rows if row is not None], SalesMeasures), part)}
+    return {
+        **point,
+        **if_known(summed([row for row in rows if row is not None], SalesMeasures), part),
+    }
 
 
 def _by_hour(reading: Reading, period: Period) -> list[Row]:
     if period.day_count > MOST_HOURLY_DAYS:
         raise DefinitionError(
-            f"By the hour at most {MOST_HOURLY_DAYS} days can be asked for, not {period.day_count}; ask for fewer, or "
-            "with granularity=day."
+            f"By the hour at most {MOST_HOURLY_DAYS} days can be asked for, not "
+            f"{period.day_count}; ask for fewer, or with granularity=day."
         )
     is_of_orders = sales_source(reading) == ORDERS
     events = {"order_date": "event_date", "ordered_at": "event_at"}
@@ -160,7 +180,8 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     sold = sold.filter(period.contains(sold.order_date))
     sold = _ordered_once(sold) if is_of_orders else sold
     since_s = (
-        sold.ordered_at.epoch_seconds() - day_start(sold.order_date, period.days, reading.timezone).epoch_seconds()
+        sold.ordered_at.epoch_seconds()
+        - day_start(sold.order_date, period.days, reading.timezone).epoch_seconds()
     )
     sold = sold.mutate(hour_number=(since_s.cast("int64") // HOUR_S).cast("int64"))
     counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
@@ -177,7 +198,9 @@ def _ordered_once(sold: ir.Table) -> ir.Table:
 
     So an order with lines in several hours counts in one hour, and the hours add up to the day.
     """
-    first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
+    first = ibis.window(
+        group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"]
+    )
     placed = sold.mutate(place=ibis.row_number().over(first))
     return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
 
@@ -213,7 +236,9 @@ def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
         rows = reading.rows(added_up(sold, columns), period)
     else:
         purchases = _of_purchases(reading)
-        rows = reading.rows(added(purchases.filter(in_period(purchases.order_date)), columns), period)
+        rows = reading.rows(
+            added(purchases.filter(in_period(purchases.order_date)), columns), period
+        )
     whole = revenue_of(rows)
     places = [
         {
@@ -223,7 +248,9 @@ def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
         }
         for row in rows
     ]
-    places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
+    places.sort(
+        key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level]))
+    )
     return {"source": source, "level": level, "places": places}
 
 
@@ -233,8 +260,9 @@ def _of_purchases(reading: Reading) -> ir.Table:
     rows = table.filter(table.product_category == ALL, table.country != ALL)
     if not reading.state(rows.filter(rows.country != UNKNOWN).select("country").limit(1)):
         raise NoSourceError(
-            "There are no order lines, and no purchase event says where it was made; set ECOM_ORDERS or "
-            "ECOM_ORDER_API_URL, or name `country`, `region` and `city` among the properties of events."
+            "There are no order lines, and no purchase event says where it was made; set "
+            "ECOM_ORDERS or ECOM_ORDER_API_URL, or name `country`, `region` and `city` among the "
+            "properties of events."
         )
     return rows.rename(order_date="event_date").mutate(city_id=ibis.null("string"))
 
@@ -249,7 +277,9 @@ def customer_weeks(
     """
     table = reading.table(CustomerRetention)
     rows = table.filter(
-        in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
+        in_period(table.week_start_date),
+        table.item_category == (category or ALL),
+        table.city_id == (city_id or ALL),
     ).select(*CustomerRetention.columns)
     result, total = page_of(reading, rows, ["week_start_date"], page, period)
     if not result:
@@ -258,10 +288,14 @@ def customer_weeks(
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
-    """Return the newest week with order lines that overlaps a period, over all categories and cities."""
+    """Return the newest week with order lines that overlaps a period,
+    over all categories and cities.
+    """
     monday = replace(period, start_date=STARTS["week"](period.start_date))
     table = reading.table(CustomerRetention)
-    weeks = table.filter(in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL)
+    weeks = table.filter(
+        in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL
+    )
     rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)
     return rows[0] if rows else None
 
@@ -280,36 +314,53 @@ def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
     row = rows[0] if rows else None
-    return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
+    return completed(row, SalesMeasures) | {
+        "customer_count": int(row["customer_count"]) if row else 0
+    }
 
 
 def sales_of_days(reading: Reading, days: Days) -> Row:
-    """Return the numbers of `sales_totals` of order lines on some days, which need not follow each other."""
+    """Return the numbers of `sales_totals` of order lines on some days,
+    which need not follow each other.
+    """
     sales = reading.table(Sales)
     sold = sales.filter(days.contain(sales[str(Sales.day_column)])).mutate(whole=1)
     rows = reading.state(added_up(sold, ["whole"]))
     row = rows[0] if rows else None
-    return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
+    return completed(row, SalesMeasures) | {
+        "customer_count": int(row["customer_count"]) if row else 0
+    }
 
 
 def has_purchases(reading: Reading) -> bool:
     """Return whether any event is a purchase or a refund."""
     events = reading.table(SessionEvents)
-    return bool(reading.state(events.filter(events.event_type.isin([PURCHASE, REFUND])).select("event_id").limit(1)))
+    return bool(
+        reading.state(
+            events.filter(events.event_type.isin([PURCHASE, REFUND])).select("event_id").limit(1)
+        )
+    )
 
 
 ORDER: Final[Unit] = "order"
 ChannelDimension = Literal["marketing_channel", "sales_channel"]
 MARKETING_CHANNEL: Final[ChannelDimension] = "marketing_channel"
 SALES_CHANNEL: Final[Literal["sales_channel"]] = "sales_channel"
-CHANNEL_NUMBERS: Final = ("order_count", "revenue_amount", "revenue_share", "previous_revenue_amount", "revenue_change")
+CHANNEL_NUMBERS: Final = (
+    "order_count",
+    "revenue_amount",
+    "revenue_share",
+    "previous_revenue_amount",
+    "revenue_change",
+)
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
     """Return each channel with credit in the period or the one before, highest revenue first.
 
     Raises:
-        NoSourceError: There are no events to take channels from, or neither order lines nor purchase events.
+        NoSourceError: There are no events to take channels from, or neither order lines nor
+            purchase events.
     """
     require(reading, "events")
     source = sales_source(reading)
@@ -317,19 +368,24 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     result = credits_of(reading, period, model, unit)
     channels = compared_channels(result, ZERO if knows_revenue(reading) else None, period)
     answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
-    return {**answer, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
+    return {
+        **answer,
+        "channel_data": coverage((row["channel"], row) for row in channels),
+        "channels": channels,
+    }
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return each sales channel with sales or refunds in the period or the one before, highest revenue first.
+    """Return each sales channel with sales or refunds in the period or the one before,
+    highest revenue first.
 
     Raises:
         NoSourceError: There are no order lines to take sales channels from.
     """
     if find_sales_source(reading) != ORDERS:
         raise NoSourceError(
-            "There are no order lines, which have the sales channel; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
-            "`ecom run`."
+            "There are no order lines, which have the sales channel; set ECOM_ORDERS or "
+            "ECOM_ORDER_API_URL, and run `ecom run`."
         )
     result = sales_by(reading, period, SALES_CHANNEL)
     channels = [

@@ -6,7 +6,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, order_key
-from ecom_assets.commerce.sales.contracts import ProductSalesDaily, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.commerce.sales.contracts import (
+    ProductSalesDaily,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.tables.contract import AMOUNT, MONEY
 from ecom_assets.core.tables.days import Days
@@ -24,7 +29,11 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
 
     `channels` have the `channel` of each order, see `attribution/credit.py`.
     """
-    lines = lines.filter(days.contain(lines.order_date)).left_join(channels, ORDER).select(lines, channels.channel)
+    lines = (
+        lines.filter(days.contain(lines.order_date))
+        .left_join(channels, ORDER)
+        .select(lines, channels.channel)
+    )
     is_refund = lines.status == "refunded"
     return lines.mutate(
         channel=lines.channel.fill_null(NONE),
@@ -41,7 +50,9 @@ def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others, from all `Sales`."""
+    """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others,
+    from all `Sales`.
+    """
     sold = sold.filter(days.contain(sold.order_date))
     parts = [
         added_up(sold, ["order_date", *kept], RevenueDaily).mutate(
@@ -53,14 +64,21 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def added_up(sold: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
-    """Return the measures of rows of `Sales` per unit; `order_key` defines which lines are one order."""
-    return _measured(sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)), unit, measures)
+    """Return the measures of rows of `Sales` per unit;
+    `order_key` defines which lines are one order.
+    """
+    return _measured(
+        sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)),
+        unit,
+        measures,
+    )
 
 
 def _measured(rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
     """Return the measures of rows per unit.
 
-    The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both negative for refunds.
+    The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both
+    negative for refunds.
     """
     # Unknown customers are any number of people.
     rows = rows.mutate(customer_id=rows.customer_id.nullif(UNKNOWN_CUSTOMER))
@@ -78,7 +96,9 @@ PURCHASE_DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
 def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
-    """Return the totals of each day in `CleanEvents` and the sums by category and by place, `(all)` in the others."""
+    """Return the totals of each day in `CleanEvents` and the sums by category and by place,
+    `(all)` in the others.
+    """
     bought = purchases_and_refunds(events, places)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(
@@ -90,7 +110,9 @@ def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
 
 
 def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
-    """Return the events of purchases and refunds with the category and the place that they count for."""
+    """Return the events of purchases and refunds with the category and the
+    place that they count for.
+    """
     bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     bought = bought.mutate(
         product_category=bought.product_category.fill_null(NONE),
@@ -119,5 +141,7 @@ def sales_of_events(events: ir.Table) -> ir.Table:
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
-    """Return a text from the properties, found by a pattern, because engines parse JSON differently."""
+    """Return a text from the properties, found by a pattern,
+    because engines parse JSON differently.
+    """
     return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("")

@@ -1,4 +1,5 @@
-"""The days of events and of orders in the open warehouse: the first, the last, and those of which nothing is known.
+"""The days of events and of orders in the open warehouse: the first, the last,
+and those of which nothing is known.
 
 Answers, publications and inventory alerts all take them from here.
 """
@@ -35,29 +36,39 @@ SOLD: Final[Mapping[str, tuple[type[Table], str]]] = {
     ORDERS: (PurchaseRevenueDaily, "event_date"),
 }
 """Where the other source says that the shop sold on a day."""
-KNOWN_FROM: Final = tuple(dict.fromkeys(table for tables in (DAYS_OF, RECEIVED, SOLD) for table, _ in tables.values()))
+KNOWN_FROM: Final = tuple(
+    dict.fromkeys(table for tables in (DAYS_OF, RECEIVED, SOLD) for table, _ in tables.values())
+)
 """The computed tables that say which days are known."""
 
 
-def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: EmptyDayMeaning = "auto") -> list[date]:
+def missing_days(
+    engine: Engine, source: str, seen: Iterable[date], empty_days: EmptyDayMeaning = "auto"
+) -> list[date]:
     """Return the days between the first and the last of `seen` of which nothing is known, in order.
 
     Args:
         engine: The open warehouse.
         source: `events` or `orders`; no other source misses days.
         seen: The days on which the source has rows that count.
-        empty_days: Whether all other days are missing (`unknown`), or none (`zero`), or those that the source would
-            have had rows of.
+        empty_days: Whether all other days are missing (`unknown`), or none (`zero`), or those that
+            the source would have had rows of.
     """
     days_with_data = set(seen)
     if len(days_with_data) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
         return []
-    between = set(Days.between(min(days_with_data), max(days_with_data) + ONE_DAY).dates) - days_with_data
-    # A day of which only rows came that do not count was received; a released day has all that there is, says somebody.
+    between = (
+        set(Days.between(min(days_with_data), max(days_with_data) + ONE_DAY).dates) - days_with_data
+    )
+    # A day of which only rows came that do not count was received; a released day has all that
+    # there is, says somebody.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
     between -= released_days(engine) if between and source == ORDERS else set()
     if between and empty_days == "auto":
-        sold, by_day_since = days_with_rows(engine, *SOLD[source]), _by_day_since(engine, RAW[source])
+        sold, by_day_since = (
+            days_with_rows(engine, *SOLD[source]),
+            _by_day_since(engine, RAW[source]),
+        )
         between = {day for day in between if day in sold or (by_day_since and day >= by_day_since)}
     return sorted(between)
 
@@ -71,8 +82,11 @@ def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[da
     return {row["seen_day"] for row in rows if row["seen_day"]}
 
 
-def days_of_sales(engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto") -> set[date]:
-    """Return the days of which it is known what was sold: by orders, or by events if there are no orders.
+def days_of_sales(
+    engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
+) -> set[date]:
+    """Return the days of which it is known what was sold: by orders,
+    or by events if there are no orders.
 
     Args:
         engine: The open warehouse.
@@ -82,19 +96,24 @@ def days_of_sales(engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMea
     held = held_dates(engine, order_rule).get(ORDERS, {})
     for source in (ORDERS, EVENTS):
         if seen := days_with_rows(engine, *DAYS_OF[source]):
-            days = KnownDays(min(seen), max(seen), missing=tuple(missing_days(engine, source, seen, empty_days)))
+            days = KnownDays(
+                min(seen), max(seen), missing=tuple(missing_days(engine, source, seen, empty_days))
+            )
             return days.with_held(held if source == ORDERS else {}).dates
     return set()
 
 
 def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
-    """Return the first day of arrival of rows in a folder with the name of that day, or of an address; None without."""
+    """Return the first day of arrival of rows in a folder with the name of that day,
+    or of an address; None without.
+    """
     if not engine.has(contract):
         return None
     raw = engine.table(contract)
     in_folder = raw.source_file.contains("_date=" + raw.received_date.cast("string"))
     by_day = raw.filter(in_folder | raw.source.contains("://"))
-    # Not the least of them: Ibis takes it for one that is never null, and refuses the null of Postgres without rows.
+    # Not the least of them: Ibis takes it for one that is never null, and refuses the null of
+    # Postgres without rows.
     days: list[dict[str, date]] = (
         by_day.select("received_date").order_by("received_date").limit(1).to_pyarrow().to_pylist()
     )

@@ -1,4 +1,6 @@
-"""How sales go down: daily revenue, dimensions and weekly customers to order lines, or to purchase events."""
+"""How sales go down: daily revenue, dimensions and weekly customers to order lines,
+or to purchase events.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -60,7 +62,9 @@ LINE_COLUMNS: Final = {
 }
 """Their names in order lines."""
 EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
-"""Their names in purchase and refund events; each event is an order of one item, so it counts as one of both."""
+"""Their names in purchase and refund events; each event is an order of one item,
+so it counts as one of both.
+"""
 
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
@@ -70,24 +74,39 @@ def with_status(rows: RowsOf, status: str) -> RowsOf:
 
 def signed(rows: RowsOf) -> RowsOf:
     """Return the same rows with their sign: refunds are subtracted."""
-    return lambda context: rows(context).mutate(sign=lambda lines: (lines.status == "refunded").ifelse(-1, 1))
+    return lambda context: rows(context).mutate(
+        sign=lambda lines: (lines.status == "refunded").ifelse(-1, 1)
+    )
 
 
 def sales_derivations(
-    to: type[Table], rows: RowsOf, columns: Mapping[str, str] = LINE_COLUMNS, declared: type = SalesMeasures
+    to: type[Table],
+    rows: RowsOf,
+    columns: Mapping[str, str] = LINE_COLUMNS,
+    declared: type = SalesMeasures,
 ) -> dict[str, Derivation]:
-    """Return how each measure of sales is derived from some rows with a `status`; see `LINE_COLUMNS`."""
+    """Return how each measure of sales is derived from some rows with a `status`;
+    see `LINE_COLUMNS`.
+    """
     counts = {name: measure.counted_as for name, measure in measures_of(declared).items()}
     return ratios_of(SalesMeasures) | {
-        name: _derivation(to, rows, columns, of) for name, of in counts.items() if isinstance(of, Aggregate)
+        name: _derivation(to, rows, columns, of)
+        for name, of in counts.items()
+        if isinstance(of, Aggregate)
     }
 
 
-def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate) -> Derivation:
+def _derivation(
+    to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate
+) -> Derivation:
     status, column = of.where.get("status"), traced_column(of, columns)
     counted = with_status(rows, str(status)) if status else signed(rows)
     if of.is_sum and column:
-        return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
+        return Sum(
+            to,
+            (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted,
+            column,
+        )
     if column == "order_key":
         return Count(to, of_orders(counted))
     return Count(to, counted, unit=column)
@@ -103,12 +122,18 @@ def _of_key(*names: str) -> RowsOf:
 
 
 def _this_line(context: TraceContext) -> ir.Table:
-    return context.where(UserOrderLog, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"])
+    return context.where(
+        UserOrderLog, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"]
+    )
 
 
 def _purchases(context: TraceContext) -> ir.Table:
-    """Return the purchase and refund events of a day and of the values in a row's other key columns."""
-    bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"), context.rules["places"]())
+    """Return the purchase and refund events of a day and of the values in
+    a row's other key columns.
+    """
+    bought = purchases_and_refunds(
+        context.on_day(CleanEvents, "event_date"), context.rules["places"]()
+    )
     for name in PurchaseRevenueDaily.key[1:]:
         if context.row[name] != "(all)":
             bought = bought.filter(bought[name] == context.row[name])
@@ -116,7 +141,9 @@ def _purchases(context: TraceContext) -> ir.Table:
 
 
 def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
-    """Return the sales of a row's week, category and city of a `status`; with `is_new`, of new customers or others."""
+    """Return the sales of a row's week, category and city of a `status`; with `is_new`,
+    of new customers or others.
+    """
     row = context.row
     monday = row["week_start_date"]
     sold = by_category_or_item(context.within(Sales, monday, monday + timedelta(days=6)))
@@ -124,8 +151,14 @@ def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401
         sold = sold if row[name] == "(all)" else sold.filter(sold[name] == row[name])
     if "is_new" in conditions:
         customers = context.table(Customer)
-        first = customers.filter((start_of_week(customers.first_order_date) == ibis.literal(monday)).fill_null(NO))
-        sold = sold.semi_join(first, "customer_id") if conditions["is_new"] else sold.anti_join(first, "customer_id")
+        first = customers.filter(
+            (start_of_week(customers.first_order_date) == ibis.literal(monday)).fill_null(NO)
+        )
+        sold = (
+            sold.semi_join(first, "customer_id")
+            if conditions["is_new"]
+            else sold.anti_join(first, "customer_id")
+        )
     if "is_known" in conditions:
         is_known = sold.customer_id != UNKNOWN_CUSTOMER
         sold = sold.filter(is_known if conditions["is_known"] else ~is_known)
@@ -144,7 +177,9 @@ def _with_orders(*, several: bool) -> RowsOf:
     def rows(context: TraceContext) -> ir.Table:
         sold = _week(context, status="shipped", is_known=True)
         each = sold.group_by("customer_id").agg(orders=order_key(sold).nunique())
-        return sold.semi_join(each.filter(each.orders > 1 if several else each.orders == 1), "customer_id")
+        return sold.semi_join(
+            each.filter(each.orders > 1 if several else each.orders == 1), "customer_id"
+        )
 
     return rows
 
@@ -175,32 +210,44 @@ WEEKS: Final[Mapping[str, Derivation]] = {
     "unknown_customer_revenue_amount": Sum(Sales, OF_UNKNOWN, "payment_amount"),
 }
 OF_CUSTOMER: Final = sales_derivations(
-    UserOrderLog, lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"])
+    UserOrderLog,
+    lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"]),
 )
 TRACES: Final = (
     TableTrace(
         Customer,
         "sales",
-        {name: OF_CUSTOMER[name] for name in ("order_count", "shipped_amount", "refunded_amount", "revenue_amount")},
+        {
+            name: OF_CUSTOMER[name]
+            for name in ("order_count", "shipped_amount", "refunded_amount", "revenue_amount")
+        },
     ),
     TableTrace(
         Item,
         "sales",
         {
             "price_amount": Computed(
-                "the newest price in staging.price_log of the item's name", ("item_name", "price_date")
+                "the newest price in staging.price_log of the item's name",
+                ("item_name", "price_date"),
             )
         },
     ),
     TableTrace(
         ItemPrices,
         "prices-of-items",
-        {"price_amount": Computed("the price in staging.price_log of the item's name", ("item_id", "valid_from_date"))},
+        {
+            "price_amount": Computed(
+                "the price in staging.price_log of the item's name", ("item_id", "valid_from_date")
+            )
+        },
     ),
     TableTrace(
         Calendar,
         "sales",
-        {name: Computed("read from the calendar", ("calendar_date",)) for name in Calendar.numbers()},
+        {
+            name: Computed("read from the calendar", ("calendar_date",))
+            for name in Calendar.numbers()
+        },
     ),
     TableTrace(
         Sales,
@@ -212,11 +259,15 @@ TRACES: Final = (
         },
     ),
     *(
-        TableTrace(contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract))
+        TableTrace(
+            contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract)
+        )
         for contract in (ProductSalesDaily, RevenueDaily)
     ),
     TableTrace(
-        PurchaseRevenueDaily, "sales-of-purchase-events", sales_derivations(CleanEvents, _purchases, EVENT_COLUMNS)
+        PurchaseRevenueDaily,
+        "sales-of-purchase-events",
+        sales_derivations(CleanEvents, _purchases, EVENT_COLUMNS),
     ),
     TableTrace(CustomerRetention, "customers-by-week", WEEKS),
 )

@@ -13,7 +13,9 @@ from ecom_assets.core.errors import SettingError
 
 FOLDER = "http_cache"
 KEPT = timedelta(days=30)
-"""Cached responses older than this are deleted, so that data of former customers do not stay forever."""
+"""Cached responses older than this are deleted,
+so that data of former customers do not stay forever.
+"""
 SECRET_HEADERS = ("X-API-KEY", "Authorization", "Cookie", "Set-Cookie", "X-Nickname", "X-Cohort")
 _logger = logging.getLogger(__name__)
 
@@ -21,8 +23,8 @@ _logger = logging.getLogger(__name__)
 class _OneAtATime(SQLiteCache):
     """An SQLite cache that one thread at a time uses.
 
-    The library shares one connection and reads without a lock, which has crashed the interpreter (its issue 1008).
-    An error of the cache never fails the fetch; it only costs time.
+    The library shares one connection and reads without a lock, which has crashed the interpreter
+    (its issue 1008). An error of the cache never fails the fetch; it only costs time.
     """
 
     def get_response(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 (the library's types)
@@ -30,7 +32,9 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (the lock that its writers take)
                 return super().get_response(key, default)
         except sqlite3.Error as error:
-            _logger.warning("the cache of responses cannot be read (%s); everything is requested again", error)
+            _logger.warning(
+                "the cache of responses cannot be read (%s); everything is requested again", error
+            )
             return default
 
     def save_response(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
@@ -38,14 +42,16 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (as above)
                 super().save_response(*args, **kwargs)
         except sqlite3.Error as error:
-            _logger.warning("the cache of responses cannot be written (%s); going on without it", error)
+            _logger.warning(
+                "the cache of responses cannot be written (%s); going on without it", error
+            )
 
 
 def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
     """Return a session that caches responses in `<home>/http_cache/<name>.sqlite`.
 
-    The headers in `secret_headers` and `SECRET_HEADERS` are not stored. Only the owner can read the folder, because
-    responses contain personal data. A damaged file is regenerated.
+    The headers in `secret_headers` and `SECRET_HEADERS` are not stored. Only the owner can read the
+    folder, because responses contain personal data. A damaged file is regenerated.
 
     Raises:
         SettingError: The folder cannot be written.
@@ -57,7 +63,8 @@ def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession
         path.touch()
     except OSError as error:
         raise SettingError(
-            f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to another folder."
+            f"{path} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME to "
+            "another folder."
         ) from error
     try:
         session = _open(path, secret_headers)
@@ -77,6 +84,8 @@ def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
         allowable_codes=(200,),
         ignored_parameters=(*SECRET_HEADERS, *secret_headers),
         # Only what can be revalidated; `PatientAdapter` has already checked that it is complete.
-        filter_fn=lambda response: "ETag" in response.headers or "Last-Modified" in response.headers,
+        filter_fn=lambda response: (
+            "ETag" in response.headers or "Last-Modified" in response.headers
+        ),
         stale_if_error=False,
     )

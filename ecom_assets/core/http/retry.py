@@ -1,9 +1,11 @@
 """HTTP responses within bounds, and retries of requests; all causes of retries share one budget.
 
-A timeout of `requests` is the longest time between two bytes, so a service that sends a byte now and then never ends.
+A timeout of `requests` is the longest time between two bytes, so a service that sends a byte now
+and then never ends.
 
-urllib3's `Retry` reads Retry-After, and cannot do the rest. A body that breaks off is read after urllib3 has returned.
-urllib3's backoff does not wait before the first retry. A rate limit that one thread meets must pause all threads.
+urllib3's `Retry` reads Retry-After, and cannot do the rest. A body that breaks off is read after
+urllib3 has returned. urllib3's backoff does not wait before the first retry. A rate limit that one
+thread meets must pause all threads.
 """
 
 import json
@@ -67,11 +69,14 @@ class BoundedAdapter(HTTPAdapter):
         began = time.monotonic()
         try:
             response = super().send(request, *args, **kwargs)
-            with _limited(max(0.0, self._bounds.most_s - (time.monotonic() - began)), response.raw.shutdown):
+            with _limited(
+                max(0.0, self._bounds.most_s - (time.monotonic() - began)), response.raw.shutdown
+            ):
                 body = self._body(response)
         except _TooSlow:
             raise EndlessResponseError(
-                f"did not end its answer within the {self._bounds.most_s:g} s of ECOM_SOURCE_RESPONSE_TIMEOUT_S"
+                f"did not end its answer within the {self._bounds.most_s:g} s of "
+                "ECOM_SOURCE_RESPONSE_TIMEOUT_S"
             ) from None
         response._content = body  # noqa: SLF001 (what `Response.content` sets, which reads without bounds)
         return response
@@ -84,7 +89,8 @@ class BoundedAdapter(HTTPAdapter):
             if left < 0:
                 response.close()
                 raise EndlessResponseError(
-                    f"answers with more than the {self._bounds.most_mb:g} MB of ECOM_SOURCE_MAX_RESPONSE_MB (unpacked)"
+                    f"answers with more than the {self._bounds.most_mb:g} MB of "
+                    "ECOM_SOURCE_MAX_RESPONSE_MB (unpacked)"
                 )
         return b"".join(blocks)
 
@@ -135,12 +141,16 @@ _logger = logging.getLogger(__name__)
 
 
 def backoff_s(base_s: float, failures: int, most_s: float = float("inf")) -> float:
-    """Return the seconds before the next attempt: base, twice, four times that; 0 without failures."""
+    """Return the seconds before the next attempt: base, twice, four times that;
+    0 without failures.
+    """
     return min(base_s * 2.0 ** (failures - 1), most_s) if failures else 0.0
 
 
 def retry_after_s(response: Response) -> float | None:
-    """Return the seconds in Retry-After, which is a number or a date; None if it is missing or invalid."""
+    """Return the seconds in Retry-After, which is a number or a date;
+    None if it is missing or invalid.
+    """
     text = response.headers.get("Retry-After")
     try:
         return None if text is None else max(0.0, Retry().parse_retry_after(text))
@@ -263,7 +273,8 @@ class Budget:
         """
         asked_s = None if attempt.response is None else retry_after_s(attempt.response)
         if attempt.cause == RATE_LIMITED_CAUSE and asked_s is not None:
-            # A rate limit says when to retry. It does not count as a failed attempt, but the total wait is bounded.
+            # A rate limit says when to retry. It does not count as a failed attempt, but the total
+            # wait is bounded.
             asked_s = max(asked_s, self.base_s)
             self._retry_after_s += asked_s
             if self._retry_after_s > self.max_wait_s:
@@ -312,9 +323,11 @@ class PatientAdapter(BoundedAdapter):
         fault_in: Callable[[Response], str] = fault_in_json,
         cause_in: Callable[[Response], str] = lambda _response: "",
     ) -> None:
-        """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429.
+        """Retry after base, twice and four times that;
+        wait at most `max_wait_s` in total if a request gets 429.
 
-        `cause_in` returns why a complete response of status 200 is none, such as `rate_limited`; see `Attempt.cause`.
+        `cause_in` returns why a complete response of status 200 is none, such as `rate_limited`;
+        see `Attempt.cause`.
         """
         super().__init__(bounds, connections=connections)
         self._pause, self._stats, self._fault_in, self._cause_in = pause, stats, fault_in, cause_in
@@ -329,7 +342,12 @@ class PatientAdapter(BoundedAdapter):
             if wait_s is None:
                 break
             self._stats.add(retry=attempt.cause)
-            _logger.info("%s: %s; trying again in %.3g s", without_secrets(request.url or ""), attempt.cause, wait_s)
+            _logger.info(
+                "%s: %s; trying again in %.3g s",
+                without_secrets(request.url or ""),
+                attempt.cause,
+                wait_s,
+            )
             self._pause.wait(wait_s)
         if attempt.error is not None:
             raise attempt.error
@@ -350,36 +368,46 @@ class PatientAdapter(BoundedAdapter):
         self._stats.add(received_bytes=response.raw.tell(), unchanged_count=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
             return Attempt(response, cause=RATE_LIMITED_CAUSE)
-        # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
+        # Any method may be retried: a POST requests a report, and requesting one twice does no
+        # harm.
         if response.status_code in SERVER_ERRORS:
             return Attempt(response, cause=SERVER_ERROR_CAUSE)
         if response.status_code == OK and (fault := self._fault_in(response)):
             return Attempt(response, BrokenBodyError(fault, response=response), "truncated")
-        return Attempt(response, cause=self._cause_in(response) if response.status_code == OK else "")
+        return Attempt(
+            response, cause=self._cause_in(response) if response.status_code == OK else ""
+        )
 
 
 def is_timeout(error: Exception) -> bool:
     """Return whether a request failed because nothing came for too long."""
     # Inside a body, a timeout is a `ConnectionError` that wraps urllib3's error.
-    return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
+    return isinstance(error, exceptions.Timeout) or any(
+        isinstance(part, ReadTimeoutError) for part in error.args
+    )
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
     assert attempt.response is not None  # noqa: S101 (a response asked to wait)
     address, status = without_secrets(attempt.response.url), attempt.response.status_code
     return (
-        f"{address} answers {status} (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
-        f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
+        f"{address} answers {status} (too many requests) and asks to wait {retry_after_s:.0f} s "
+        f"in all, more than the {max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or "
+        "raise that."
     )
 
 
 class _WithoutQueries(logging.Filter):
-    """A log filter that removes queries: urllib3 logs each URL in full, which can include keys and signatures."""
+    """A log filter that removes queries: urllib3 logs each URL in full,
+    which can include keys and signatures.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Remove what follows a question mark from the arguments of a log record."""
         if isinstance(record.args, tuple):
-            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+            record.args = tuple(
+                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
+            )
         return True
 
 

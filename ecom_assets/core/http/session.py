@@ -58,8 +58,8 @@ class ApiSession(AbstractContextManager["ApiSession"]):
     ) -> None:
         """Use `session`, such as one with a cache, or a new one.
 
-        `fault_in` returns what is wrong with a complete body, and `cause_in` why one that is right is to be asked for
-        again. Requests are added to `stats` if it is passed.
+        `fault_in` returns what is wrong with a complete body, and `cause_in` why one that is right
+        is to be asked for again. Requests are added to `stats` if it is passed.
         """
         self.api = api
         self.stats = stats or HttpStats()
@@ -71,7 +71,9 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             base_s=settings.source_retry_base_s,
             max_wait_s=settings.source_max_wait_s,
             connections=settings.source_concurrency,
-            bounds=ResponseBounds(settings.source_response_timeout_s, settings.source_max_response_mb),
+            bounds=ResponseBounds(
+                settings.source_response_timeout_s, settings.source_max_response_mb
+            ),
             fault_in=fault_in,
             cause_in=cause_in,
         )
@@ -85,7 +87,9 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         """Stop all requests: waiting threads end, and nothing more is sent."""
         self._pause.stop()
 
-    def get(self, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
+    def get(
+        self, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]
+    ) -> Response:
         """Return the response to a GET request.
 
         Raises:
@@ -98,11 +102,17 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         return self._request("POST", url, {}, headers)
 
     def send(self, request: PreparedRequest) -> Response:
-        """Return the response to a request that another library prepared; raises the same errors as `get`."""
+        """Return the response to a request that another library prepared;
+        raises the same errors as `get`.
+        """
         return self._checked(request.url or "", partial(self._session.send, request))
 
-    def _request(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
-        request = partial(self._session.request, method, url, params=dict(params), headers=dict(headers))
+    def _request(
+        self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]
+    ) -> Response:
+        request = partial(
+            self._session.request, method, url, params=dict(params), headers=dict(headers)
+        )
         return self._checked(url, request)
 
     def _checked(self, url: str, request: Callable[..., Response]) -> Response:
@@ -120,48 +130,69 @@ class ApiSession(AbstractContextManager["ApiSession"]):
     def _unreachable(self, url: str, error: Exception) -> str:
         address, name = without_secrets(url), self.api.name
         if isinstance(error, EndlessResponseError):
-            return f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or raise that."
+            return (
+                f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or "
+                "raise that."
+            )
         if isinstance(error, BrokenBodyError):
-            return f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or run again later."
+            return (
+                f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or "
+                "run again later."
+            )
         if isinstance(error, exceptions.SSLError):
             return (
-                f"The {name} at {address} has no certificate that this machine trusts; correct {self.api.url_setting}."
+                f"The {name} at {address} has no certificate that this machine trusts; correct "
+                f"{self.api.url_setting}."
             )
         if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
-            return f"The {name} at {address} broke off its answer each time it was asked; run again later."
+            return (
+                f"The {name} at {address} broke off its answer each time it was asked; run again "
+                "later."
+            )
         if is_timeout(error):
             is_connecting = isinstance(error, exceptions.ConnectTimeout)
-            part, most_s = ("CONNECT", self._timeouts[0]) if is_connecting else ("READ", self._timeouts[1])
+            part, most_s = (
+                ("CONNECT", self._timeouts[0]) if is_connecting else ("READ", self._timeouts[1])
+            )
             return (
-                f"The {name} at {address} does not answer within the {most_s:g} s of ECOM_SOURCE_{part}_TIMEOUT_S; see "
-                f"that it runs and {self.api.url_setting} is right, or raise that if it is slow."
+                f"The {name} at {address} does not answer within the {most_s:g} s of "
+                f"ECOM_SOURCE_{part}_TIMEOUT_S; see that it runs and {self.api.url_setting} is "
+                "right, or raise that if it is slow."
             )
         kind = type(error).__name__
         return (
-            f"The {name} at {address} does not answer ({kind}); see that it runs and {self.api.url_setting} is right."
+            f"The {name} at {address} does not answer ({kind}); see that it runs and "
+            f"{self.api.url_setting} is right."
         )
 
     def _refusal(self, response: Response) -> str:
         address, status = without_secrets(response.url), response.status_code
         sentence = f"The {self.api.name} at {address} answers {status}"
         if status in UNAUTHORIZED:
-            return f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it takes."
+            return (
+                f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it "
+                "takes."
+            )
         if status == NOT_FOUND:
             return f"{sentence}: there is nothing at that address; correct {self.api.url_setting}."
         if response.is_redirect:
             target = without_secrets(response.headers.get("Location", ""))
             return (
-                f"{sentence}, a redirect to {target}; set {self.api.url_setting} to where it leads if you trust that."
+                f"{sentence}, a redirect to {target}; set {self.api.url_setting} to where it "
+                "leads if you trust that."
             )
         if is_busy(status):
             return f"{sentence} each time it was asked; run again later."
         return (
-            f"{sentence}, so it does not understand the request; see that {self.api.url_setting} is that of this API."
+            f"{sentence}, so it does not understand the request; see that {self.api.url_setting} "
+            "is that of this API."
         )
 
 
 def is_busy(status: int) -> bool:
-    """Return whether a status says that the same request may succeed later: a rate limit, or an error of the server."""
+    """Return whether a status says that the same request may succeed later: a rate limit,
+    or an error of the server.
+    """
     return status == RATE_LIMITED or status >= 500  # noqa: PLR2004 (the class of server errors)
 
 
@@ -173,11 +204,15 @@ NEVER_BETTER = (
     exceptions.InvalidSchema,
     exceptions.MissingSchema,
 )
-"""What a later attempt meets again: an answer beyond the bounds or of another form, no trust, no address."""
+"""What a later attempt meets again: an answer beyond the bounds or of another form,
+no trust, no address.
+"""
 
 
 def _kind_of(error: exceptions.RequestException) -> type[SourceError]:
-    """Return what a failed request is: an API that does not answer now, or one that a later attempt cannot ask."""
+    """Return what a failed request is: an API that does not answer now,
+    or one that a later attempt cannot ask.
+    """
     return SourceError if isinstance(error, NEVER_BETTER) else UnavailableError
 
 
@@ -185,11 +220,14 @@ def header_value(setting: str, value: str | SecretStr | None) -> str:
     """Return a setting as a header value, without surrounding white space.
 
     Raises:
-        SettingError: It has characters that a header cannot carry; the message does not show the value.
+        SettingError: It has characters that a header cannot carry; the message does not show the
+            value.
     """
     text = (value.get_secret_value() if isinstance(value, SecretStr) else value or "").strip()
     if not (text.isascii() and (text.isprintable() or not text)):
-        raise SettingError(f"{setting} holds characters that no HTTP header can hold; give it in plain ASCII.")
+        raise SettingError(
+            f"{setting} holds characters that no HTTP header can hold; give it in plain ASCII."
+        )
     return text
 
 

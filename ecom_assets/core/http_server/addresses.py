@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 def is_loopback_name(host: str) -> bool:
     """Return whether a host, with or without a port, is a loopback name or address."""
-    return is_loopback(host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0])
+    return is_loopback(
+        host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    )
 
 
 def is_loopback(address: str) -> bool:
@@ -18,7 +20,9 @@ def is_loopback(address: str) -> bool:
 
 
 def is_origin_of(origin: str, host: str) -> bool:
-    """Return whether an `Origin` header names the host of a `Host` header; the origin `null` never does."""
+    """Return whether an `Origin` header names the host of a `Host` header;
+    the origin `null` never does.
+    """
     try:
         parts = urlsplit(origin)
     except ValueError:  # such as a bracket that is not closed
@@ -29,7 +33,8 @@ def is_origin_of(origin: str, host: str) -> bool:
 
 
 def counted_address(address: str) -> str:
-    """Return the name to count an address by; for IPv6 its /64 network, because a client can use all of it.
+    """Return the name to count an address by; for IPv6 its /64 network,
+    because a client can use all of it.
 
     An IPv4 address in the form of IPv6, as a socket for both has it, is the IPv4 address.
     """

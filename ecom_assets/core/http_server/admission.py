@@ -1,4 +1,6 @@
-"""Which connections a server serves: so many in all, so many of one address, and a reserve that health checks have."""
+"""Which connections a server serves: so many in all, so many of one address,
+and a reserve that health checks have.
+"""
 
 import ipaddress
 from collections import Counter
@@ -10,11 +12,15 @@ from typing import Final, Protocol
 from ecom_assets.core.http_server.addresses import counted_address
 
 MOST_RESERVED: Final = 256
-"""Connections beyond the bounds: each may send one request, and only a health check is answered with more than 503."""
+"""Connections beyond the bounds: each may send one request,
+and only a health check is answered with more than 503.
+"""
 
 
 class AdmittedConnection(Protocol):
-    """What the server has to do with a connection in the reserve: hang up when another one needs its position."""
+    """What the server has to do with a connection in the reserve:
+    hang up when another one needs its position.
+    """
 
     def hang_up(self) -> None:
         """Close it at once."""
@@ -24,8 +30,8 @@ class AdmittedConnection(Protocol):
 class Admission:
     """The connections of one server process.
 
-    A connection is served, or else it is in the reserve, whose oldest one gives way to a new one. So whatever others
-    hold, the next connection can send the few bytes of a health check.
+    A connection is served, or else it is in the reserve, whose oldest one gives way to a new one.
+    So whatever others hold, the next connection can send the few bytes of a health check.
     """
 
     most: int
@@ -49,7 +55,9 @@ class Admission:
     def serve(self, connection: AdmittedConnection, address: str) -> bool:
         """Serve a connection, also one of the reserve, and return whether the bounds allow it."""
         name = "" if self._is_proxy(address) else counted_address(address)
-        if len(self._served) >= self.most or (name and self._per_address[name] >= self.most_per_address):
+        if len(self._served) >= self.most or (
+            name and self._per_address[name] >= self.most_per_address
+        ):
             return False
         self._reserve.pop(connection, None)
         self._served[connection] = name
@@ -57,7 +65,9 @@ class Admission:
         return True
 
     def keep(self, connection: AdmittedConnection) -> None:
-        """Let a connection of the reserve, which asks for the health, be the last that gives way."""
+        """Let a connection of the reserve, which asks for the health,
+        be the last that gives way.
+        """
         if connection in self._reserve:
             del self._reserve[connection]
             self._reserve[connection] = None
@@ -76,7 +86,9 @@ class Admission:
         return [ipaddress.ip_network(proxy, strict=False) for proxy in self.trusted_proxies]
 
     def _is_proxy(self, address: str) -> bool:
-        """Return whether many clients may come from an address; one that is not of the network counts as such."""
+        """Return whether many clients may come from an address;
+        one that is not of the network counts as such.
+        """
         try:
             peer = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:

@@ -1,4 +1,6 @@
-"""Callers and scopes: who sends a request to one of our servers, and what the key of the request allows."""
+"""Callers and scopes: who sends a request to one of our servers,
+and what the key of the request allows.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,18 +12,22 @@ from ecom_assets.core.errors import EcomError
 CALLER = "ecom.caller"
 """The key in the ASGI scope with the caller of a request."""
 SESSION_CALLER = "ecom.session_caller"
-"""The key in the ASGI scope with the caller of a login to the dashboard, which stands for the key of the request."""
+"""The key in the ASGI scope with the caller of a login to the dashboard,
+which stands for the key of the request.
+"""
 HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
-"""Paths without a rate limit: load balancers request them often, and must not be refused because of other clients."""
+"""Paths without a rate limit: load balancers request them often,
+and must not be refused because of other clients.
+"""
 VERSION_PREFIX = "/v1"
 
 
 class Scope(StrEnum):
     """What a caller may do; `admin` allows everything.
 
-    `personal` adds queries about single people to `read`. `write` saves questions and boards, and leaves requests for
-    runs, such as to release a day. `collect` sends events from public pages; `link` adds what only servers may send:
-    aliases, which join users, and events of long ago.
+    `personal` adds queries about single people to `read`. `write` saves questions and boards, and
+    leaves requests for runs, such as to release a day. `collect` sends events from public pages;
+    `link` adds what only servers may send: aliases, which join users, and events of long ago.
     """
 
     READ = "read"
@@ -36,8 +42,8 @@ class Scope(StrEnum):
 class Caller:
     """Who sends a request; `name` is for logs and is never the key itself.
 
-    `origins` are the sites whose pages may send events with the key; empty for any. `event_types` are the only types of
-    events that it may send; empty for all.
+    `origins` are the sites whose pages may send events with the key; empty for any. `event_types`
+    are the only types of events that it may send; empty for all.
     """
 
     name: str
@@ -61,7 +67,9 @@ def without_version(path: str) -> str:
 
 
 def may(request: Request, scope: Scope) -> bool:
-    """Return whether the caller of a request has a scope; if no keys are used, callers are on this machine and may."""
+    """Return whether the caller of a request has a scope; if no keys are used,
+    callers are on this machine and may.
+    """
     caller: Caller | None = request.get(CALLER)
     return caller is None or caller.may(scope)
 

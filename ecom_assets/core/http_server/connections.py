@@ -1,4 +1,6 @@
-"""Connections of uvicorn, with limits for slow clients and long headers that it lacks with httptools."""
+"""Connections of uvicorn, with limits for slow clients and long headers
+that it lacks with httptools.
+"""
 
 import asyncio
 import os
@@ -23,17 +25,22 @@ from ecom_assets.core.http_server.json_log import json_lines
 from ecom_assets.core.http_server.problems import RETRY_S
 
 MOST_HEAD_BYTES: Final = 32_768
-"""The limit for the request line and the headers; those of browsers and proxies stay below 16 KB."""
+"""The limit for the request line and the headers; those of browsers and proxies stay below 16 KB.
+"""
 HEADER_BYTES: Final = 4
 """What a header has besides its name and value: a colon, a space and a line end."""
 MOST_WAITING: Final = 16
-"""Pipelined requests of a connection that may wait for the answer before theirs; browsers and proxies send none."""
+"""Pipelined requests of a connection that may wait for the answer before theirs;
+browsers and proxies send none.
+"""
 MOST_WAITING_BYTES: Final = 262_144
 """The limit for their heads and bodies together."""
 RESERVE_S: Final = 2.0
 """Seconds that a connection of the reserve may last: the head of a health check, and its answer."""
 OTHER_FILES: Final = 200
-"""Open files besides connections, such as tables, logs, pipes to processes and segments of the collector."""
+"""Open files besides connections, such as tables, logs,
+pipes to processes and segments of the collector.
+"""
 
 
 def _refusal(status: bytes) -> bytes:
@@ -41,7 +48,8 @@ def _refusal(status: bytes) -> bytes:
 
 
 TOO_MANY: Final = Response(status_code=503, headers={"retry-after": RETRY_S, "connection": "close"})
-"""The answer where the server has as many connections as it may have; uvicorn's own says no time."""
+"""The answer where the server has as many connections as it may have; uvicorn's own says no time.
+"""
 TOO_SLOW: Final = _refusal(b"408 Request Timeout")
 TOO_LONG: Final = _refusal(b"431 Request Header Fields Too Large")
 
@@ -53,9 +61,10 @@ class RefusedError(Exception):
 class BoundedConnection(HttpToolsProtocol):
     """A connection of uvicorn with the limits that it lacks.
 
-    It is closed if the head of a request is too large or too slow, if too many pipelined requests wait, if a body
-    goes on after its answer, or if the client stops reading. Where there are too many connections, or of one address,
-    or too many running requests, everything but a health check is refused.
+    It is closed if the head of a request is too large or too slow, if too many pipelined requests
+    wait, if a body goes on after its answer, or if the client stops reading. Where there are too
+    many connections, or of one address, or too many running requests, everything but a health check
+    is refused.
     """
 
     client_timeout_s = 10.0
@@ -86,9 +95,14 @@ class BoundedConnection(HttpToolsProtocol):
         self._head_begins()
 
     def data_received(self, data: bytes) -> None:
-        """Pass data on, and refuse a request whose head, or what is between the parts of its body, is too large."""
-        is_idle = not (self._in_head or self._in_body) and (self.cycle is None or self.cycle.response_complete)
-        if is_idle:  # line ends before a request begin it, too: uvicorn no longer waits for the end of its pause
+        """Pass data on, and refuse a request whose head,
+        or what is between the parts of its body, is too large.
+        """
+        is_idle = not (self._in_head or self._in_body) and (
+            self.cycle is None or self.cycle.response_complete
+        )
+        # line ends before a request begin it, too: uvicorn no longer waits for the end of its pause
+        if is_idle:
             self._head_begins()
         self._unused_bytes += len(data)
         super().data_received(data)
@@ -108,7 +122,9 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, up to a limit; those after a body in chunks are ignored, as RFC 9110 lets servers do."""
+        """Take a header, up to a limit; those after a body in chunks are ignored,
+        as RFC 9110 lets servers do.
+        """
         if not self._in_head:
             return
         self._head_bytes += len(name) + len(value) + HEADER_BYTES
@@ -118,7 +134,9 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop the timer for the head, and let the application answer, if there are not too many."""
+        """Stop the timer for the head, and let the application answer,
+        if there are not too many.
+        """
         if self._head_bytes + len(self.url) > MOST_HEAD_BYTES:
             self._refuse(TOO_LONG)
             raise RefusedError
@@ -131,7 +149,9 @@ class BoundedConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _application(self) -> Any:  # noqa: ANN401 (any application)
-        """Return what answers a request: the application, or the refusal of a full server, which answers the health."""
+        """Return what answers a request: the application, or the refusal of a full server,
+        which answers the health.
+        """
         if not self._is_served and self.admission.serve(self, self._peer()):
             self._is_served = True
             self._await_end()
@@ -153,7 +173,9 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Start to answer, and note which request: uvicorn knows only the one that it has parsed last."""
+        """Start to answer, and note which request:
+        uvicorn knows only the one that it has parsed last.
+        """
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -164,7 +186,9 @@ class BoundedConnection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Do nothing: a request for a WebSocket is answered as any other, and has its line in the log."""
+        """Do nothing: a request for a WebSocket is answered as any other,
+        and has its line in the log.
+        """
 
     def pause_writing(self) -> None:
         """Start the timer for a client that does not read the response."""
@@ -206,7 +230,9 @@ class BoundedConnection(HttpToolsProtocol):
             self._head_timer = None
 
     def _end_body(self) -> None:
-        """Close the connection if it still sends a body that is answered; until then the application waits or not."""
+        """Close the connection if it still sends a body that is answered; until then the
+        application waits or not.
+        """
         if self.cycle.response_complete:
             self._refuse(b"")
         else:
@@ -219,7 +245,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._body_timer = None
 
     def _await_end(self, *, was_closing: bool = False) -> None:
-        """Hang up if the connection is closed and the client has not read what was sent to it; else look again later.
+        """Hang up if the connection is closed and the client has not read what was sent to it;
+        else look again later.
 
         uvicorn closes connections in many ways, and each waits until the client has read all.
         """
@@ -240,7 +267,10 @@ class BoundedConnection(HttpToolsProtocol):
         """
         if not self.pipeline:
             return
-        if len(self.pipeline) > most or sum(map(_waiting_bytes, self.pipeline)) > MOST_WAITING_BYTES:
+        if (
+            len(self.pipeline) > most
+            or sum(map(_waiting_bytes, self.pipeline)) > MOST_WAITING_BYTES
+        ):
             self._refuse(b"")
             raise RefusedError
 
@@ -249,7 +279,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._body_ends()
 
     def _give_up_requests(self) -> None:
-        """Send no more answers: what is being answered learns that the client is gone, as a stream has to."""
+        """Send no more answers: what is being answered learns that the client is gone,
+        as a stream has to.
+        """
         self.pipeline.clear()
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
@@ -273,7 +305,9 @@ LOOK_AT_PARENT_S = 1.0
 
 @dataclass(frozen=True)
 class ConnectionBounds:
-    """The limits of a server's connections; those of one address leave out trusted proxies, which have many clients."""
+    """The limits of a server's connections; those of one address leave out trusted proxies,
+    which have many clients.
+    """
 
     client_timeout_s: float
     most_connections: int
@@ -286,7 +320,9 @@ class ConnectionBounds:
         most = max(1, _allow_files(self.most_connections + files) - files)
         admission = Admission(most, self.most_per_address, self.trusted_proxies)
         return type(
-            "Connection", (BoundedConnection,), {"client_timeout_s": self.client_timeout_s, "admission": admission}
+            "Connection",
+            (BoundedConnection,),
+            {"client_timeout_s": self.client_timeout_s, "admission": admission},
         )
 
 
@@ -297,8 +333,12 @@ def bounded_config(
     stop_s: int,
     **own: Any,  # noqa: ANN401 (as uvicorn has them)
 ) -> uvicorn.Config:
-    """Return a configuration of uvicorn: bounded connections, headers of trusted proxies only, and no access log."""
-    proxies = [str(ip_network(proxy, strict=False)) for proxy in bounds.trusted_proxies]  # as uvicorn knows them
+    """Return a configuration of uvicorn: bounded connections, headers of trusted proxies only,
+    and no access log.
+    """
+    proxies = [
+        str(ip_network(proxy, strict=False)) for proxy in bounds.trusted_proxies
+    ]  # as uvicorn knows them
     return uvicorn.Config(
         app,
         http=bounds.protocol(),
@@ -315,7 +355,9 @@ def bounded_config(
 
 
 def _allow_files(count: int) -> int:
-    """Let this process have so many open files, or as many as the system allows; return how many of them it may."""
+    """Let this process have so many open files, or as many as the system allows;
+    return how many of them it may.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -324,26 +366,37 @@ def _allow_files(count: int) -> int:
 
 
 def run_server(
-    config: uvicorn.Config, sockets: list[socket.socket] | None = None, *, until_parent_ends: bool = False
+    config: uvicorn.Config,
+    sockets: list[socket.socket] | None = None,
+    *,
+    until_parent_ends: bool = False,
 ) -> None:
-    """Run a server until SIGINT, SIGTERM or the end of the parent process; requests in progress are finished first.
+    """Run a server until SIGINT, SIGTERM or the end of the parent process;
+    requests in progress are finished first.
 
     Raises:
         WorkError: Its application could not start.
     """
-    # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
+    # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers
+    # set here ignore it.
     for stop_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop_signal, lambda *_: None)
     with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), sockets, until_parent_ends=until_parent_ends))
 
 
-async def _serve(server: uvicorn.Server, sockets: list[socket.socket] | None, *, until_parent_ends: bool) -> None:
+async def _serve(
+    server: uvicorn.Server, sockets: list[socket.socket] | None, *, until_parent_ends: bool
+) -> None:
     watching = asyncio.create_task(stop_with_parent(server)) if until_parent_ends else None
     try:
         await server.serve(sockets=sockets)
-    except SystemExit as end:  # of uvicorn, where the application cannot start or the port cannot be listened on
-        raise WorkError("The server could not start; fix the error above and start it again.") from end
+    except (
+        SystemExit
+    ) as end:  # of uvicorn, where the application cannot start or the port cannot be listened on
+        raise WorkError(
+            "The server could not start; fix the error above and start it again."
+        ) from end
     finally:
         if watching is not None:
             watching.cancel()

@@ -15,8 +15,12 @@ from ecom_assets.core.json_text import json_text
 
 HIDDEN: Final = "***"
 _SIGNS: Final = (PREFIX, "eyJ", "@")
-"""Every secret that `_SECRET` matches contains one of these; searching for them first is much faster."""
-_SECRET: Final = re.compile(rf"{PREFIX}[0-9a-f]{{8}}_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=://)[^/\s@]*@")
+"""Every secret that `_SECRET` matches contains one of these;
+searching for them first is much faster.
+"""
+_SECRET: Final = re.compile(
+    rf"{PREFIX}[0-9a-f]{{8}}_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=://)[^/\s@]*@"
+)
 Event = MutableMapping[str, Any]
 
 
@@ -32,7 +36,9 @@ def hide_secrets(text: str) -> str:
 
 
 def write_line(event: Event) -> None:
-    """Write one line as structlog would, but in a quarter of the time, because every request writes one."""
+    """Write one line as structlog would, but in a quarter of the time,
+    because every request writes one.
+    """
     event["timestamp"] = datetime.now(UTC).isoformat()
     out = _Out.stream or sys.stderr
     with suppress(OSError, ValueError):  # a full disk or a closed terminal must not stop responses
@@ -45,12 +51,16 @@ _LOGGERS: Final = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
 
 @contextmanager
 def json_lines(stream: TextIO | None = None) -> Iterator[None]:
-    """Write the logs of the API and its server as JSON, one object per line, until the context ends.
+    """Write the logs of the API and its server as JSON, one object per line,
+    until the context ends.
 
-    They go to a stream, by default to standard error. The end undoes the setup. Otherwise `logging` would keep a
-    handler, and with it everything that this module imports, until the process ends, and DuckDB reports that as a leak.
+    They go to a stream, by default to standard error. The end undoes the setup. Otherwise `logging`
+    would keep a handler, and with it everything that this module imports, until the process ends,
+    and DuckDB reports that as a leak.
     """
-    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in _LOGGERS}
+    before = {
+        name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in _LOGGERS
+    }
     _write_json_lines(stream)
     try:
         yield
@@ -64,7 +74,10 @@ def json_lines(stream: TextIO | None = None) -> Iterator[None]:
 
 def _write_json_lines(stream: TextIO | None) -> None:
     _Out.stream = stream
-    shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, structlog.processors.format_exc_info]
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
         processors=[*shared, _write],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -72,8 +85,13 @@ def _write_json_lines(stream: TextIO | None) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
-    final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _line]
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
+    final: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        _line,
+    ]
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final)
+    )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
@@ -91,5 +109,10 @@ def _line(_logger: object, _method: str, event: Event) -> str:
 
 
 def _write(_logger: object, _method: str, event: Event) -> Event:
-    write_line({name: value if isinstance(value, (int, float, bool)) else str(value) for name, value in event.items()})
+    write_line(
+        {
+            name: value if isinstance(value, (int, float, bool)) else str(value)
+            for name, value in event.items()
+        }
+    )
     raise structlog.DropEvent

@@ -1,7 +1,7 @@
 """API keys: created, stored as hashes in a file in `ECOM_HOME`, and revoked.
 
-A key has 256 random bits, so SHA-256 protects it. A slow hash is for passwords that people choose, and would cost each
-request tens of milliseconds.
+A key has 256 random bits, so SHA-256 protects it. A slow hash is for passwords that people choose,
+and would cost each request tens of milliseconds.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ SHORTEST_KEY = 20
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A stored key: `key_id` names it for people, `sha256` identifies it; the key itself is not stored."""
+    """A stored key: `key_id` names it for people, `sha256` identifies it;
+    the key itself is not stored.
+    """
 
     key_id: str
     name: str
@@ -36,7 +38,9 @@ class ApiKey:
     created_at: datetime
     revoked_at: datetime | None = None
     origins: tuple[str, ...] = ()
-    """The sites whose pages may send events with the key, such as https://shop.example; none for any."""
+    """The sites whose pages may send events with the key,
+    such as https://shop.example; none for any.
+    """
     event_types: tuple[str, ...] = ()
     """The only types of events that the key may send, such as mail_open; none for all."""
 
@@ -69,8 +73,8 @@ class KeyFile:
             return []
         except (OSError, ValueError, KeyError) as error:
             raise WorkError(
-                f"The API keys in {self.path} cannot be read ({type(error).__name__}); fix the file or restore it, or "
-                "move it away and make keys again."
+                f"The API keys in {self.path} cannot be read ({type(error).__name__}); fix the "
+                "file or restore it, or move it away and make keys again."
             ) from error
 
     def create(
@@ -83,7 +87,15 @@ class KeyFile:
         """Create a key; the second value is the key itself, which is not stored."""
         key_id = secrets.token_hex(4)
         secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
-        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc(), origins=origins, event_types=event_types)
+        made = ApiKey(
+            key_id,
+            name,
+            scopes,
+            hash_of(secret),
+            now_utc(),
+            origins=origins,
+            event_types=event_types,
+        )
         with self._changing():
             self._write([*self.all(), made])
         return made, secret
@@ -97,7 +109,9 @@ class KeyFile:
         with self._changing():
             keys = {key.key_id: key for key in self.all()}
             if key_id not in keys:
-                raise UsageError(f"There is no API key {key_id!r} in {self.path}; {did_you_mean(key_id, keys)}.")
+                raise UsageError(
+                    f"There is no API key {key_id!r} in {self.path}; {did_you_mean(key_id, keys)}."
+                )
             if keys[key_id].revoked_at is None:
                 keys[key_id] = replace(keys[key_id], revoked_at=now_utc())
                 self._write(list(keys.values()))
@@ -109,7 +123,11 @@ class KeyFile:
 
     def _write(self, keys: list[ApiKey]) -> None:
         with replacing_text(self.path, 0o600) as file:
-            file.write(json_text({"keys": [asdict(key) for key in keys]}, indent=1, default=datetime.isoformat))
+            file.write(
+                json_text(
+                    {"keys": [asdict(key) for key in keys]}, indent=1, default=datetime.isoformat
+                )
+            )
 
 
 @dataclass
@@ -137,7 +155,9 @@ class KeyRing:
         return ring
 
     def is_empty(self) -> bool:
-        """Return whether there was never a key; revoked keys count, as revoking the last one must not open the API."""
+        """Return whether there was never a key; revoked keys count,
+        as revoking the last one must not open the API.
+        """
         try:
             self.look()
         except WorkError:
@@ -154,13 +174,17 @@ class KeyRing:
         return self._of_file.get(hashed)
 
     def named(self, name: str) -> tuple[Caller, str] | None:
-        """Return the caller with a name, and the hash of its key; None if it is unknown or revoked."""
+        """Return the caller with a name, and the hash of its key;
+        None if it is unknown or revoked.
+        """
         try:
             self.look()
         except WorkError:
             return None
         callers = {**self._of_file, **self.of_setting}
-        return next(((caller, hashed) for hashed, caller in callers.items() if caller.name == name), None)
+        return next(
+            ((caller, hashed) for hashed, caller in callers.items() if caller.name == name), None
+        )
 
     def look(self) -> None:
         """Read the file if it has changed.
@@ -186,19 +210,28 @@ class KeyRing:
 def _of_entry(number: int, entry: str) -> tuple[str, Caller]:
     scopes, colon, key = entry.rpartition(":")
     try:
-        granted = frozenset(Scope(scope) for scope in scopes.split("+")) if colon else frozenset({Scope.READ})
+        granted = (
+            frozenset(Scope(scope) for scope in scopes.split("+"))
+            if colon
+            else frozenset({Scope.READ})
+        )
     except ValueError as error:
         raise SettingError(
             f"ECOM_API_KEYS, key {number}: {scopes!r} are not scopes, such as read+collect; "
             f"{did_you_mean(scopes, map(str, Scope))}."
         ) from error
     if len(key) < SHORTEST_KEY:
-        raise SettingError(f"ECOM_API_KEYS, key {number} is shorter than {SHORTEST_KEY} characters; take a longer one.")
+        raise SettingError(
+            f"ECOM_API_KEYS, key {number} is shorter than {SHORTEST_KEY} characters; take a "
+            "longer one."
+        )
     return hash_of(key), Caller(f"setting:{number}", granted)
 
 
 PREFIX = "ecom_"
-"""The prefix of every key of `ecom api-key create`, so that secret scanners find keys in repositories."""
+"""The prefix of every key of `ecom api-key create`,
+so that secret scanners find keys in repositories.
+"""
 FILE_NAME = "api_keys.json"
 
 

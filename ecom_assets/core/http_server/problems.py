@@ -21,13 +21,18 @@ class Flaw(BaseModel):
     """An error in one place of a request."""
 
     place: str = Field(description="Where: `query.limit`, `body.steps.0`", examples=["query.limit"])
-    detail: str = Field(description="What is wrong there", examples=["Input should be less than or equal to 1000"])
+    detail: str = Field(
+        description="What is wrong there", examples=["Input should be less than or equal to 1000"]
+    )
 
 
 class ProblemDocument(BaseModel):
     """An RFC 9457 problem document."""
 
-    type: str = Field("about:blank", description="Kind of problem, by RFC 9457; `about:blank` says: see the status")
+    type: str = Field(
+        "about:blank",
+        description="Kind of problem, by RFC 9457; `about:blank` says: see the status",
+    )
     title: str = Field(description="The status in words", examples=["Unprocessable Content"])
     status: int = Field(description="The HTTP status", examples=[422])
     detail: str = Field(
@@ -35,7 +40,9 @@ class ProblemDocument(BaseModel):
         examples=["start_date=2026-02-01 is after end_date=2026-01-01; swap them."],
     )
     instance: str = Field(description="The path of the request", examples=["/v1/analytics/sales"])
-    errors: list[Flaw] = Field(default_factory=list, description="Each place that is wrong, where several may be")
+    errors: list[Flaw] = Field(
+        default_factory=list, description="Each place that is wrong, where several may be"
+    )
 
 
 def phrase(status: int) -> str:
@@ -69,6 +76,11 @@ class RequestRefusal:
         """Return the response, and note its reason in the scope."""
         scope[REFUSED] = self.reason
         body = ProblemDocument(
-            title=phrase(self.status), status=self.status, detail=self.detail, instance=scope["path"]
+            title=phrase(self.status),
+            status=self.status,
+            detail=self.detail,
+            instance=scope["path"],
         )
-        return JSONResponse(body.model_dump(exclude={"errors"}), self.status, self.headers, MEDIA_TYPE)
+        return JSONResponse(
+            body.model_dump(exclude={"errors"}), self.status, self.headers, MEDIA_TYPE
+        )

@@ -1,7 +1,8 @@
 """JSON Web Tokens: the callers of tokens that the settings trust.
 
-A token must name its issuer, audience, expiry and subject, and be signed with the configured algorithm: it cannot
-choose another one (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) can contain other scopes besides ours.
+A token must name its issuer, audience, expiry and subject, and be signed with the configured
+algorithm: it cannot choose another one (RFC 8725, 3.1). Its claim `scope` (RFC 8693, 4.2) can
+contain other scopes besides ours.
 """
 
 import asyncio
@@ -18,7 +19,9 @@ LEEWAY_S = 30
 """The seconds by which clocks may differ."""
 KEY_SET_LIFETIME_S = 300
 LEAST_BETWEEN_FETCHES_S = 10
-"""A token with an unknown key id causes a new fetch of the key set, but only after this many seconds."""
+"""A token with an unknown key id causes a new fetch of the key set,
+but only after this many seconds.
+"""
 FETCH_TIMEOUT_S = 5
 
 
@@ -35,17 +38,26 @@ class TokenReader:
             import jwt  # noqa: PLC0415 (needed only if tokens are used)
         self._jwt = jwt
         if not settings.jwt_issuer:
-            raise SettingError("ECOM_JWT_ISSUER must be set where tokens are used; set it to the `iss` of your tokens.")
+            raise SettingError(
+                "ECOM_JWT_ISSUER must be set where tokens are used; set it to the `iss` of your "
+                "tokens."
+            )
         self._settings = settings
         secret = settings.jwt_secret.get_secret_value()
         self._algorithm = settings.jwt_algorithm or ("HS256" if secret else "RS256")
         self._key: Any = secret or _public_key(settings)
-        self._key_set = _KeySet(jwt.PyJWKClient, settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        self._key_set = (
+            _KeySet(jwt.PyJWKClient, settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+        )
 
     @staticmethod
     def are_used(settings: Settings) -> bool:
         """Return whether the settings name a secret, a public key or a key set for tokens."""
-        configured = settings.jwt_secret.get_secret_value(), settings.jwt_public_key_path, settings.jwt_jwks_url
+        configured = (
+            settings.jwt_secret.get_secret_value(),
+            settings.jwt_public_key_path,
+            settings.jwt_jwks_url,
+        )
         return any(map(bool, configured))
 
     async def find(self, token: str) -> Caller | None:
@@ -70,7 +82,9 @@ class _KeySet:
     """The public keys at a URL, fetched in a thread and kept for `KEY_SET_LIFETIME_S` seconds."""
 
     def __init__(self, client: Callable[..., Any], url: str) -> None:
-        self._client = client(url, cache_jwk_set=True, lifespan=KEY_SET_LIFETIME_S, timeout=FETCH_TIMEOUT_S)
+        self._client = client(
+            url, cache_jwk_set=True, lifespan=KEY_SET_LIFETIME_S, timeout=FETCH_TIMEOUT_S
+        )
         self._keys: dict[str, Any] = {}
         self._fetched_at = -float("inf")
         self._lock = asyncio.Lock()
@@ -81,7 +95,9 @@ class _KeySet:
         key_id = jwt.get_unverified_header(token).get("kid", "")
         async with self._lock:
             age = time.monotonic() - self._fetched_at
-            if age > KEY_SET_LIFETIME_S or (key_id not in self._keys and age > LEAST_BETWEEN_FETCHES_S):
+            if age > KEY_SET_LIFETIME_S or (
+                key_id not in self._keys and age > LEAST_BETWEEN_FETCHES_S
+            ):
                 self._fetched_at = time.monotonic()
                 fetched = await asyncio.to_thread(self._client.get_signing_keys, refresh=True)
                 self._keys = {key.key_id: key.key for key in fetched}
@@ -106,5 +122,6 @@ def _public_key(settings: Settings) -> object:
         return load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SettingError(
-            f"ECOM_JWT_PUBLIC_KEY_PATH={path} is not a public key in PEM ({type(error).__name__}); name another file."
+            f"ECOM_JWT_PUBLIC_KEY_PATH={path} is not a public key in PEM "
+            f"({type(error).__name__}); name another file."
         ) from error

@@ -1,11 +1,13 @@
 """Requests to runs: to release a held day, and to send again what a tool has rejected.
 
-Nothing is changed when a request is made. A run over the days of a request takes it while it does what is
-requested; the sensor `requests` starts such a run. A request that is made twice is one request, made once more.
+Nothing is changed when a request is made. A run over the days of a request takes it while it does
+what is requested; the sensor `requests` starts such a run. A request that is made twice is one
+request, made once more.
 
-The file also has the results of the checks and tables of runs (`run_notes.py`). The API writes requests and reads
-notes; runs take requests and write notes. It is SQLite in `ECOM_HOME`, beside the snapshot that the API reads, so that
-the API never opens the warehouse and needs no password of Dagster's storage.
+The file also has the results of the checks and tables of runs (`run_notes.py`). The API writes
+requests and reads notes; runs take requests and write notes. It is SQLite in `ECOM_HOME`, beside
+the snapshot that the API reads, so that the API never opens the warehouse and needs no password of
+Dagster's storage.
 """
 
 import sqlite3
@@ -28,15 +30,21 @@ PATIENCE_S: Final = 30
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, first_day TEXT NOT NULL,
-    last_day TEXT NOT NULL, asked_by TEXT NOT NULL, asked_at TEXT NOT NULL, attempt INTEGER NOT NULL,
+    last_day TEXT NOT NULL, asked_by TEXT NOT NULL, asked_at TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
     taken_at TEXT, run_id TEXT);
-CREATE UNIQUE INDEX IF NOT EXISTS waiting_once ON requests (kind, subject, first_day, last_day) WHERE taken_at IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS waiting_once ON requests (kind, subject, first_day, last_day)
+  WHERE taken_at IS NULL;
 CREATE TABLE IF NOT EXISTS checks (
-    table_name TEXT NOT NULL, check_name TEXT NOT NULL, is_passed INTEGER NOT NULL, is_warning INTEGER NOT NULL,
-    description TEXT NOT NULL, sentence TEXT NOT NULL, observed TEXT, limit_value TEXT, examples TEXT NOT NULL,
-    evaluated_at TEXT NOT NULL, failing_since TEXT, run_id TEXT NOT NULL, PRIMARY KEY (table_name, check_name));
+    table_name TEXT NOT NULL, check_name TEXT NOT NULL, is_passed INTEGER NOT NULL,
+      is_warning INTEGER NOT NULL,
+    description TEXT NOT NULL, sentence TEXT NOT NULL, observed TEXT, limit_value TEXT,
+      examples TEXT NOT NULL,
+    evaluated_at TEXT NOT NULL, failing_since TEXT, run_id TEXT NOT NULL, PRIMARY KEY (table_name,
+      check_name));
 CREATE TABLE IF NOT EXISTS tables (
-    table_name TEXT PRIMARY KEY, is_written INTEGER NOT NULL, ended_at TEXT NOT NULL, run_id TEXT NOT NULL,
+    table_name TEXT PRIMARY KEY, is_written INTEGER NOT NULL, ended_at TEXT NOT NULL,
+      run_id TEXT NOT NULL,
     written_at TEXT, sentence TEXT NOT NULL);
 """
 Row = dict[str, Any]
@@ -80,13 +88,16 @@ class OperationsStore:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)) as con:
+            with closing(
+                sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
+            ) as con:
                 con.row_factory = sqlite3.Row
                 con.executescript(TABLES)
                 yield con
         except (OSError, sqlite3.Error) as error:
             raise WorkError(
-                f"{self.path} cannot be used ({error}); make it writable, or move it away with its requests."
+                f"{self.path} cannot be used ({error}); make it writable, or move it away with "
+                "its requests."
             ) from error
 
 
@@ -97,11 +108,13 @@ RETRY: Final[Kind] = "retry"
 
 @dataclass(frozen=True)
 class OperationRequest:
-    """A request to a run, with its place among all requests from 1, its first and last day, and who made it.
+    """A request to a run, with its place among all requests from 1, its first and last day,
+    and who made it.
 
     Attributes:
         kind: `release` lets a held day in; `retry` sends again what a destination has refused.
-        subject: The source of the held day, such as `orders`, or the destination, such as `amplitude_events`.
+        subject: The source of the held day, such as `orders`, or the destination, such as
+            `amplitude_events`.
         asked_at: When it was made first, in UTC.
         attempt: How often it was made.
         taken_at: When a run took it, in UTC; None while it waits.
@@ -142,40 +155,53 @@ class Requests:
         """Set the folder."""
         self._store = OperationsStore(home)
 
-    def make(self, kind: Kind, subject: str, days: tuple[date, date], asked_by: str) -> OperationRequest:
-        """Store a request of `asked_by`, and return it; an equal request that is still waiting is counted once more.
+    def make(
+        self, kind: Kind, subject: str, days: tuple[date, date], asked_by: str
+    ) -> OperationRequest:
+        """Store a request of `asked_by`, and return it;
+        an equal request that is still waiting is counted once more.
 
-        The subject is the source of the days, or the destination; the days are the first and the last.
+        The subject is the source of the days, or the destination; the days are the first and the
+        last.
 
         Raises:
             WorkError: The file cannot be written.
         """
         values = {
-            "kind": kind, "subject": subject, "first_day": str(days[0]), "last_day": str(days[1]), "asked_by": asked_by,
+            "kind": kind,
+            "subject": subject,
+            "first_day": str(days[0]),
+            "last_day": str(days[1]),
+            "asked_by": asked_by,
             "asked_at": now_utc_without_zone().isoformat(timespec="seconds"),
-        }  # fmt: skip
+        }
         with self._store.writing() as con:
             con.execute(
-                "INSERT INTO requests (kind, subject, first_day, last_day, asked_by, asked_at, attempt) "
-                "VALUES (:kind, :subject, :first_day, :last_day, :asked_by, :asked_at, 1) "
-                "ON CONFLICT (kind, subject, first_day, last_day) WHERE taken_at IS NULL "
-                "DO UPDATE SET attempt = attempt + 1",
+                "INSERT INTO requests (kind, subject, first_day, last_day, asked_by, asked_at, "
+                "attempt) VALUES (:kind, :subject, :first_day, :last_day, :asked_by, :asked_at, "
+                "1) ON CONFLICT (kind, subject, first_day, last_day) WHERE taken_at IS NULL DO "
+                "UPDATE SET attempt = attempt + 1",
                 values,
             )
             (row,) = con.execute(
-                "SELECT * FROM requests WHERE kind = :kind AND subject = :subject AND first_day = :first_day "
-                "AND last_day = :last_day AND taken_at IS NULL",
+                "SELECT * FROM requests WHERE kind = :kind AND subject = :subject AND first_day = "
+                ":first_day AND last_day = :last_day AND taken_at IS NULL",
                 values,
             ).fetchall()
         return _REQUEST.validate_python(dict(row))
 
-    def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[OperationRequest]:
+    def waiting(
+        self, kind: Kind | None = None, subject: str | None = None
+    ) -> list[OperationRequest]:
         """Return the requests that no run has taken yet, the oldest first."""
         query = (
             "SELECT * FROM requests WHERE taken_at IS NULL AND kind = coalesce(:kind, kind) "
             "AND subject = coalesce(:subject, subject) ORDER BY number"
         )
-        return [_REQUEST.validate_python(row) for row in self._store.rows(query, {"kind": kind, "subject": subject})]
+        return [
+            _REQUEST.validate_python(row)
+            for row in self._store.rows(query, {"kind": kind, "subject": subject})
+        ]
 
     def newest(self, limit: int = 50) -> list[OperationRequest]:
         """Return the newest requests, taken or not, the newest first."""
@@ -189,6 +215,7 @@ class Requests:
         at = now_utc_without_zone().isoformat(timespec="seconds")
         with self._store.writing() as con:
             con.executemany(
-                "UPDATE requests SET taken_at = ?, run_id = ? WHERE number = ? AND taken_at IS NULL",
+                "UPDATE requests SET taken_at = ?, run_id = ? WHERE number = ? AND taken_at IS "
+                "NULL",
                 [(at, run_id, request.number) for request in requests],
             )

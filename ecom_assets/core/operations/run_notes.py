@@ -1,7 +1,8 @@
-"""The record that a run writes when it ends: results of its checks, and tables that it wrote or failed to write.
+"""The record that a run writes when it ends: results of its checks,
+and tables that it wrote or failed to write.
 
-The notes are for those who do not reach Dagster's storage: the API and the dashboard. A failed check that keeps the
-marts from being published is among them.
+The notes are for those who do not reach Dagster's storage: the API and the dashboard. A failed
+check that keeps the marts from being published is among them.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ OWN_ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(
 
 
 def error_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dagster exports the type nowhere)
-    """Return the message of the platform's own error among the causes of an error, else that of the deepest cause."""
+    """Return the message of the platform's own error among the causes of an error,
+    else that of the deepest cause.
+    """
     while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
         error = error.cause
     name, _, rest = message_line(error.message if error is not None else message).partition(": ")
@@ -35,19 +38,25 @@ def message_line(message: str | None) -> str:
 EVALUATED: Final = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 FAILED: Final = {dg.DagsterEventType.STEP_FAILURE}
 NOTE_CHECK: Final = """
-INSERT INTO checks VALUES (:table_name, :check_name, :is_passed, :is_warning, :description, :sentence, :observed,
-    :limit_value, :examples, :evaluated_at, CASE WHEN :is_passed THEN NULL ELSE :evaluated_at END, :run_id)
-ON CONFLICT (table_name, check_name) DO UPDATE SET is_passed = excluded.is_passed, is_warning = excluded.is_warning,
+INSERT INTO checks VALUES (:table_name, :check_name, :is_passed, :is_warning, :description,
+  :sentence, :observed,
+    :limit_value, :examples, :evaluated_at, CASE WHEN :is_passed THEN NULL ELSE :evaluated_at END,
+      :run_id)
+ON CONFLICT (table_name, check_name) DO UPDATE SET is_passed = excluded.is_passed,
+  is_warning = excluded.is_warning,
     description = excluded.description, sentence = excluded.sentence, observed = excluded.observed,
     limit_value = excluded.limit_value, examples = excluded.examples, run_id = excluded.run_id,
-    failing_since = CASE WHEN excluded.is_passed THEN NULL ELSE coalesce(checks.failing_since, excluded.evaluated_at)
+    failing_since = CASE WHEN excluded.is_passed THEN NULL ELSE coalesce(checks.failing_since,
+      excluded.evaluated_at)
     END, evaluated_at = excluded.evaluated_at
 WHERE excluded.evaluated_at >= checks.evaluated_at
 """
 NOTE_TABLE: Final = """
-INSERT INTO tables VALUES (:table_name, :is_written, :ended_at, :run_id, CASE WHEN :is_written THEN :ended_at END,
+INSERT INTO tables VALUES (:table_name, :is_written, :ended_at, :run_id, CASE WHEN :is_written
+  THEN :ended_at END,
     :sentence)
-ON CONFLICT (table_name) DO UPDATE SET is_written = excluded.is_written, ended_at = excluded.ended_at,
+ON CONFLICT (table_name) DO UPDATE SET is_written = excluded.is_written,
+  ended_at = excluded.ended_at,
     run_id = excluded.run_id, sentence = excluded.sentence,
     written_at = coalesce(excluded.written_at, tables.written_at)
 WHERE excluded.ended_at >= tables.ended_at
@@ -92,8 +101,15 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
 def _tables(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
     for record in instance.get_asset_records():
         written = record.asset_entry.last_materialization
-        if written is not None and written.run_id == run_id:  # else the run was to write it, and did not
-            yield _table(".".join(record.asset_entry.asset_key.path), written.timestamp, run_id, is_written=True)
+        if (
+            written is not None and written.run_id == run_id
+        ):  # else the run was to write it, and did not
+            yield _table(
+                ".".join(record.asset_entry.asset_key.path),
+                written.timestamp,
+                run_id,
+                is_written=True,
+            )
     for entry in instance.all_logs(run_id, of_type=FAILED):
         event = entry.get_dagster_event()
         name = str(event.step_key).replace("__", ".", 1)
@@ -101,9 +117,17 @@ def _tables(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
         yield _table(name, entry.timestamp, run_id, is_written=False, sentence=cause)
 
 
-def _table(name: str, timestamp: float, run_id: str, *, is_written: bool, sentence: str = "") -> Row:
+def _table(
+    name: str, timestamp: float, run_id: str, *, is_written: bool, sentence: str = ""
+) -> Row:
     at = _instant(timestamp)
-    return {"table_name": name, "is_written": is_written, "ended_at": at, "run_id": run_id, "sentence": sentence}
+    return {
+        "table_name": name,
+        "is_written": is_written,
+        "ended_at": at,
+        "run_id": run_id,
+        "sentence": sentence,
+    }
 
 
 def _instant(timestamp: float) -> str:

@@ -1,4 +1,6 @@
-"""The files in `ECOM_HOME`: their permissions, as they hold customers, keys and logs, and Dagster's history."""
+"""The files in `ECOM_HOME`: their permissions, as they hold customers, keys and logs,
+and Dagster's history.
+"""
 
 import os
 import sqlite3
@@ -13,12 +15,35 @@ from ecom_assets.core.errors import WorkError
 RIGHTS_OF_OTHERS = 0o077
 """The rights of the group and of everybody else."""
 WRITTEN = (
-    "api.log*", "api_audit.jsonl*", "api_keys*", "boards.sqlite*", "collector", "collector.log*", "dagster",
-    "dashboard_secret", "dry_run", "ended_sessions", "erasure.key", "erasures", "exports", "http_cache", "landing.lock",
-    "ledger.sqlite*", "operations.sqlite*", "order_reports", "own_data.json", "reading.tmp", "realtime.tmp", "samples",
-    "sandbox*", "serving", "statements.sqlite*", "ui_address",
-)  # fmt: skip
-"""What the platform writes into `ECOM_HOME` whatever the engine; a folder means everything in it."""
+    "api.log*",
+    "api_audit.jsonl*",
+    "api_keys*",
+    "boards.sqlite*",
+    "collector",
+    "collector.log*",
+    "dagster",
+    "dashboard_secret",
+    "dry_run",
+    "ended_sessions",
+    "erasure.key",
+    "erasures",
+    "exports",
+    "http_cache",
+    "landing.lock",
+    "ledger.sqlite*",
+    "operations.sqlite*",
+    "order_reports",
+    "own_data.json",
+    "reading.tmp",
+    "realtime.tmp",
+    "samples",
+    "sandbox*",
+    "serving",
+    "statements.sqlite*",
+    "ui_address",
+)
+"""What the platform writes into `ECOM_HOME` whatever the engine; a folder means everything in it.
+"""
 
 
 def keep_private() -> None:
@@ -27,7 +52,8 @@ def keep_private() -> None:
 
 
 def close_to_others(folders: Iterable[Path], home: Path) -> None:
-    """Remove the rights of others from files that an earlier release, or another program, has left open.
+    """Remove the rights of others from files that an earlier release,
+    or another program, has left open.
 
     A file of another user is not changed; `ecom doctor` names it.
     """
@@ -37,8 +63,12 @@ def close_to_others(folders: Iterable[Path], home: Path) -> None:
 
 
 def open_to_others(folders: Iterable[Path]) -> list[Path]:
-    """Return the files and folders at or in some places that others than their owner can read or change."""
-    return [path for folder in folders for path in _walked(folder) if _mode(path) & RIGHTS_OF_OTHERS]
+    """Return the files and folders at or in some places that others than their
+    owner can read or change.
+    """
+    return [
+        path for folder in folders for path in _walked(folder) if _mode(path) & RIGHTS_OF_OTHERS
+    ]
 
 
 def written() -> tuple[str, ...]:
@@ -49,7 +79,9 @@ def written() -> tuple[str, ...]:
 
 
 def platform_files_in(home: Path) -> list[Path]:
-    """Return what there is of the platform in a folder that it may share with a person's own files."""
+    """Return what there is of the platform in a folder that it may share
+    with a person's own files.
+    """
     return sorted({path for pattern in written() for path in home.glob(pattern)})
 
 
@@ -72,7 +104,9 @@ def _mode(path: Path) -> int:
 
 
 def _is_ours_alone(home: Path) -> bool:
-    """Return whether a folder holds nothing but what the platform wrote, so that no other user needs access to it."""
+    """Return whether a folder holds nothing but what the platform wrote,
+    so that no other user needs access to it.
+    """
     if not home.is_dir() or not _mode(home) & RIGHTS_OF_OTHERS:
         return False
     ours = set(platform_files_in(home))
@@ -84,7 +118,9 @@ FILES: Final = {
     "history/runs/index.db": "the list of earlier runs",
     "schedules/schedules.db": "which schedules and sensors are switched on",
 }
-"""The SQLite files that each of Dagster's processes opens, below `DAGSTER_HOME`, and what is lost without them."""
+"""The SQLite files that each of Dagster's processes opens, below `DAGSTER_HOME`,
+and what is lost without them.
+"""
 MOST_BYTES: Final = 500_000_000
 """A larger file is not read as a whole: that would take seconds."""
 DAMAGED: Final = ("malformed", "not a database")
@@ -92,7 +128,8 @@ DAMAGED: Final = ("malformed", "not a database")
 
 
 def damage_of(home: Path, *, thorough: bool = False) -> str:
-    """Return a sentence about the first damaged file of Dagster's history, with the remedy; empty if there is none.
+    """Return a sentence about the first damaged file of Dagster's history, with the remedy;
+    empty if there is none.
 
     Args:
         home: The folder `DAGSTER_HOME`.
@@ -104,19 +141,24 @@ def damage_of(home: Path, *, thorough: bool = False) -> str:
         if trouble:
             folder = home / Path(name).parts[0]
             return (
-                f"Dagster's history is damaged: {path}: {trouble}; move it away (mv {folder} {folder}.damaged), and "
-                f"Dagster begins a new one. Only {lost} is lost: tables and deliveries are kept elsewhere."
+                f"Dagster's history is damaged: {path}: {trouble}; move it away (mv {folder} "
+                f"{folder}.damaged), and Dagster begins a new one. Only {lost} is lost: tables "
+                "and deliveries are kept elsewhere."
             )
     return ""
 
 
 def is_of_dagster_dev() -> bool:
-    """Return whether `dagster dev` started this process: it sets a variable for all of its processes."""
+    """Return whether `dagster dev` started this process:
+    it sets a variable for all of its processes.
+    """
     return os.environ.get("DAGSTER_IS_DEV_CLI") == "1"
 
 
 def damage_in_use() -> str:
-    """Return what `damage_of` says of the history that this process uses, after an error of SQLite."""
+    """Return what `damage_of` says of the history that this process uses,
+    after an error of SQLite.
+    """
     home = os.environ.get("DAGSTER_HOME")
     return damage_of(Path(home), thorough=True) if home else ""
 
@@ -136,7 +178,10 @@ def _trouble(path: Path, *, thorough: bool) -> str:
     size = path.stat().st_size
     try:
         with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as con:
-            (pages,), (page,) = con.execute("PRAGMA page_count").fetchone(), con.execute("PRAGMA page_size").fetchone()
+            (pages,), (page,) = (
+                con.execute("PRAGMA page_count").fetchone(),
+                con.execute("PRAGMA page_size").fetchone(),
+            )
             con.execute("SELECT count(*) FROM sqlite_master").fetchone()
             # What the write-ahead log has is not yet in the file.
             if pages * page > size and not Path(f"{path}-wal").exists():

@@ -1,4 +1,6 @@
-"""The settings of what takes events as they happen: the stream, which consumes Kafka topics, and the collector."""
+"""The settings of what takes events as they happen: the stream, which consumes Kafka topics,
+and the collector.
+"""
 
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -24,32 +26,61 @@ class StreamSettings(BaseSettings):
     """What `Settings` has for `ecom stream`."""
 
     stream_group: str = Field(
-        "ecom_assets", min_length=1, description="Consumer group of `ecom stream`; its processes share the partitions"
+        "ecom_assets",
+        min_length=1,
+        description="Consumer group of `ecom stream`; its processes share the partitions",
     )
     stream_start: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a partition is begun that was never read: its earliest or its latest message"
+        "earliest",
+        description=(
+            "Where a partition is begun that was never read: its earliest or its latest message"
+        ),
     )
     stream_config_file: str = Field(
-        "", description="File of librdkafka settings, one `name=value` a line, such as security.protocol=SASL_SSL"
+        "",
+        description=(
+            "File of librdkafka settings, one `name=value` a line, such as "
+            "security.protocol=SASL_SSL"
+        ),
     )
     stream_registry_url: SecretStr = Field(
-        SecretStr(""), description="Address of the schema registry; messages are then Avro or JSON with a schema id"
+        SecretStr(""),
+        description=(
+            "Address of the schema registry; messages are then Avro or JSON with a schema id"
+        ),
     )
     stream_unknown_schema_s: float = Field(
-        60.0, ge=0, description="Seconds after which messages of a schema that the registry lacks are dead letters"
+        60.0,
+        ge=0,
+        description=(
+            "Seconds after which messages of a schema that the registry lacks are dead letters"
+        ),
     )
     stream_file_s: float = Field(
-        0.5, gt=0, description="Seconds after which the messages of a partition become a landing file"
+        0.5,
+        gt=0,
+        description="Seconds after which the messages of a partition become a landing file",
     )
     stream_file_mb: float = Field(
-        32.0, gt=0, description="Size in MB of messages of a partition that become a landing file before that time"
+        32.0,
+        gt=0,
+        description=(
+            "Size in MB of messages of a partition that become a landing file before that time"
+        ),
     )
     stream_waiting_mb: float = Field(
-        256.0, gt=0, description="Size in MB of messages that may wait for the disk; beyond it reading pauses"
+        256.0,
+        gt=0,
+        description="Size in MB of messages that may wait for the disk; beyond it reading pauses",
     )
-    stream_host: str = Field("127.0.0.1", description="Address of /health and /metrics of `ecom stream`")
+    stream_host: str = Field(
+        "127.0.0.1", description="Address of /health and /metrics of `ecom stream`"
+    )
     stream_port: int = Field(
-        8200, ge=0, le=65535, description="Port of /health and /metrics of `ecom stream`; 0 for none"
+        8200,
+        ge=0,
+        le=65535,
+        description="Port of /health and /metrics of `ecom stream`; 0 for none",
     )
 
 
@@ -58,71 +89,126 @@ class CollectSettings(BaseSettings):
 
     collect_host: str = Field(
         "127.0.0.1",
-        description="Address that the collector listens on; keys are required unless it listens on loopback only",
+        description=(
+            "Address that the collector listens on; keys are required unless it listens on "
+            "loopback only"
+        ),
     )
     collect_port: int = Field(
-        8100, ge=1, le=65535, description="Port that the collector listens on; several processes may share it"
+        8100,
+        ge=1,
+        le=65535,
+        description="Port that the collector listens on; several processes may share it",
     )
     collect_max_event_bytes: int = Field(
-        32_768, ge=1_000, description="Maximum size of an event in bytes; a larger one is refused, the rest is taken"
+        32_768,
+        ge=1_000,
+        description="Maximum size of an event in bytes; a larger one is refused, the rest is taken",
     )
     collect_max_batch_bytes: int = Field(
-        512_000, ge=1_000, description="Maximum size of a request body to the collector in bytes, unpacked too"
+        512_000,
+        ge=1_000,
+        description="Maximum size of a request body to the collector in bytes, unpacked too",
     )
     collect_max_batch_events: int = Field(
-        5_000, ge=1, description="Maximum number of events in a request to the collector; beyond it: 413"
+        5_000,
+        ge=1,
+        description="Maximum number of events in a request to the collector; beyond it: 413",
     )
     collect_max_connections: int = Field(
-        10_000, ge=1, description="Maximum number of connections to one process of the collector; further ones get 503"
+        10_000,
+        ge=1,
+        description=(
+            "Maximum number of connections to one process of the collector; further ones get 503"
+        ),
     )
     collect_connections_per_address: int = Field(
         500,
         ge=1,
-        description="Maximum number of connections of one client address to one process of the collector; further ones "
-        "get 503; trusted proxies have no such limit",
+        description=(
+            "Maximum number of connections of one client address to one process of the "
+            "collector; further ones get 503; trusted proxies have no such limit"
+        ),
     )
     collect_client_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds that a client may take to send its request to the collector"
+        10.0,
+        gt=0,
+        description="Seconds that a client may take to send its request to the collector",
     )
     collect_seal_s: float = Field(
-        0.5, gt=0, description="Seconds after which the collector's events are sealed into a landing file"
+        0.5,
+        gt=0,
+        description="Seconds after which the collector's events are sealed into a landing file",
     )
     collect_waiting_mb: int = Field(
-        64, ge=1, description="Size in MB of events that may wait for the disk; beyond it the collector answers 503"
+        64,
+        ge=1,
+        description=(
+            "Size in MB of events that may wait for the disk; beyond it the collector answers 503"
+        ),
     )
     collect_unsealed_mb: int = Field(
-        1_000, ge=1, description="Size in MB of durable events that no landing file has yet; beyond it: 503"
+        1_000,
+        ge=1,
+        description="Size in MB of durable events that no landing file has yet; beyond it: 503",
     )
     collect_rate_key: Rate = Field(
-        NO_LIMIT, description="Maximum rate of events per write key and process, such as 60000/minute; beyond it: 429"
+        NO_LIMIT,
+        description=(
+            "Maximum rate of events per write key and process, such as 60000/minute; beyond it: 429"
+        ),
     )
     collect_rate_address: Rate = Field(
-        NO_LIMIT, description="Maximum rate of events per client address and process; beyond it the answer is 429"
+        NO_LIMIT,
+        description=(
+            "Maximum rate of events per client address and process; beyond it the answer is 429"
+        ),
     )
     collect_public_days: int = Field(
         30,
         ge=1,
-        description="Days before its arrival that an event of a key without the scope link may have happened; older "
-        "ones are dead letters",
+        description=(
+            "Days before its arrival that an event of a key without the scope link may "
+            "have happened; older ones are dead letters"
+        ),
     )
     collect_trusted_proxies: Networks = Field(
-        (), description="Addresses of proxies whose X-Forwarded-For names the collector's client, by commas"
+        (),
+        description=(
+            "Addresses of proxies whose X-Forwarded-For names the collector's client, by commas"
+        ),
     )
     collect_address: Literal["drop", "short"] = Field(
         "drop",
-        description="What is kept of a visitor's IP address: nothing, or its network (/24, /48) in properties.ip",
+        description=(
+            "What is kept of a visitor's IP address: nothing, or its network (/24, /48) in "
+            "properties.ip"
+        ),
     )
     collect_user_agent: Literal["keep", "short"] = Field(
-        "keep", description="What is kept of a browser's user agent: all, or browser, system and whether it is a robot"
+        "keep",
+        description=(
+            "What is kept of a browser's user agent: all, or browser, system and whether it "
+            "is a robot"
+        ),
     )
     collect_country_header: str = Field(
-        "", description="Header in which a proxy names the visitor's country, such as CF-IPCountry; into properties"
+        "",
+        description=(
+            "Header in which a proxy names the visitor's country, such as CF-IPCountry; into "
+            "properties"
+        ),
     )
     collect_country_file: Path | None = Field(
         None,
-        description="MaxMind database (.mmdb) of countries by address, where no proxy names them; into properties; "
-        "needs the extra geoip",
+        description=(
+            "MaxMind database (.mmdb) of countries by address, where no proxy names them; "
+            "into properties; needs the extra geoip"
+        ),
     )
     collect_cookie_days: int = Field(
-        400, ge=0, le=400, description="Days that the collector's cookie keeps the device id; 0 sets none"
+        400,
+        ge=0,
+        le=400,
+        description="Days that the collector's cookie keeps the device id; 0 sets none",
     )

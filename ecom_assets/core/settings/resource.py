@@ -1,7 +1,9 @@
-"""Settings as Dagster resources: typed fields with their current values, and secrets that Dagster never sees.
+"""Settings as Dagster resources: typed fields with their current values,
+and secrets that Dagster never sees.
 
-Dagster keeps what a resource is configured with in its storage, as part of every job that there was. So a secret is
-not part of the configuration: the object keeps it beside, and the configuration has a mask in its place.
+Dagster keeps what a resource is configured with in its storage, as part of every job that there
+was. So a secret is not part of the configuration: the object keeps it beside, and the configuration
+has a mask in its place.
 """
 
 from collections.abc import Mapping
@@ -23,7 +25,9 @@ ADDRESS = "ecom__is_address"
 
 
 def setting(name: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
-    """Return the field of a resource that holds a setting: its default, its description, and whether it is secret."""
+    """Return the field of a resource that holds a setting: its default, its description,
+    and whether it is secret.
+    """
     info = Settings.model_fields[name]
     description = f"{info.description} ({PREFIX}{name.upper()})"
     if info.annotation is SecretStr:
@@ -32,7 +36,9 @@ def setting(name: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
 
 
 def kind_in_dagster(name: str) -> Any:  # noqa: ANN401 (a type, or a union of types)
-    """Return the type of a setting for Dagster config, which does not support `Literal` and `SecretStr`."""
+    """Return the type of a setting for Dagster config,
+    which does not support `Literal` and `SecretStr`.
+    """
     kind = Settings.model_fields[name].annotation
     if kind is SecretStr:
         return cast("Any", str | None)
@@ -45,22 +51,30 @@ def secret(description: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
 
 
 def address(description: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
-    """Return the field of a resource that holds an address: it is shown without the password that is in it."""
+    """Return the field of a resource that holds an address:
+    it is shown without the password that is in it.
+    """
     return Field("", description=description, json_schema_extra={ADDRESS: True})
 
 
 class SecretKeeper(dg.ConfigurableResource[Any]):
-    """A resource whose secrets are shown nowhere: not on pages, not in Dagster's storage, not in its `repr`.
+    """A resource whose secrets are shown nowhere: not on pages, not in Dagster's storage,
+    not in its `repr`.
 
-    `EnvVar` works as in every resource of Dagster: the value is looked up as a run begins, and kept from then on.
+    `EnvVar` works as in every resource of Dagster: the value is looked up as a run begins, and kept
+    from then on.
     """
 
     _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
     _settings: Settings | None = PrivateAttr(None)
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 (whatever the fields take)
-        shown = {name: _masked(info, values.get(name)) for name, info in type(self).model_fields.items()}
-        secrets = {name: values[name] for name in shown if name in values and shown[name] != values[name]}
+        shown = {
+            name: _masked(info, values.get(name)) for name, info in type(self).model_fields.items()
+        }
+        secrets = {
+            name: values[name] for name in shown if name in values and shown[name] != values[name]
+        }
         super().__init__(**{**values, **{name: shown[name] for name in secrets}})
         self._secrets = secrets
 
@@ -75,14 +89,20 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
 
     @property
     def settings(self) -> Settings:
-        """The settings that this resource is bound to; those of the environment where it is bound to none."""
+        """The settings that this resource is bound to;
+        those of the environment where it is bound to none.
+        """
         return self._settings or load_settings()
 
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
-        """Copy with other values, as Dagster does when a run begins; secrets that are not among them go along."""
+        """Copy with other values, as Dagster does when a run begins;
+        secrets that are not among them go along.
+        """
         fresh: Self = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
         unchanged = {
-            name: value for name, value in self._secrets.items() if getattr(fresh, name) == getattr(self, name)
+            name: value
+            for name, value in self._secrets.items()
+            if getattr(fresh, name) == getattr(self, name)
         }
         fresh._secrets = {**unchanged, **fresh._secrets}
         fresh._settings = self._settings
@@ -90,7 +110,9 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
 
 
 class SettingsResource(SecretKeeper):
-    """A resource whose fields are the settings of one service: each is called as the setting after `prefix`."""
+    """A resource whose fields are the settings of one service:
+    each is called as the setting after `prefix`.
+    """
 
     prefix: ClassVar[str] = ""
 
@@ -108,7 +130,11 @@ class SettingsResource(SecretKeeper):
         """Return the settings with the values of this resource in place of theirs."""
         update: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
-            value = self.secret_value(name) if _is(SECRET, info) or _is(ADDRESS, info) else getattr(self, name)
+            value = (
+                self.secret_value(name)
+                if _is(SECRET, info) or _is(ADDRESS, info)
+                else getattr(self, name)
+            )
             update[self.setting_of(name)] = SecretStr(value) if _is(SECRET, info) else value
         return settings.model_copy(update=update)
 

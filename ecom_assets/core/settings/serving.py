@@ -16,27 +16,37 @@ class AnswerSettings(BaseSettings):
     """What `Settings` has for answers of the HTTP API."""
 
     adhoc_most_events: int = Field(
-        50_000_000, ge=1, description="Maximum number of events that an ad-hoc question of the HTTP API may read"
+        50_000_000,
+        ge=1,
+        description="Maximum number of events that an ad-hoc question of the HTTP API may read",
     )
-    adhoc_timeout_s: float = Field(20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take")
+    adhoc_timeout_s: float = Field(
+        20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take"
+    )
     adhoc_at_once: int = Field(
         2,
         ge=1,
         le=64,
-        description="Maximum number of concurrent ad-hoc questions of the HTTP API, each in a process of its own; from "
-        "2 on one caller runs at most one fewer",
+        description=(
+            "Maximum number of concurrent ad-hoc questions of the HTTP API, each in a "
+            "process of its own; from 2 on one caller runs at most one fewer"
+        ),
     )
     adhoc_per_caller: int = Field(
         8,
         ge=1,
-        description="Maximum number of ad-hoc questions of one key, or address without keys, that run or wait; further "
-        "ones get 429",
+        description=(
+            "Maximum number of ad-hoc questions of one key, or address without keys, that "
+            "run or wait; further ones get 429"
+        ),
     )
 
 
 SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Bytes: a shorter secret is weaker than the hash (RFC 7518, 3.2)."""
-JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
+JwtAlgorithm = Literal[
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"
+]
 NO_LIMIT = "none"
 _THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
@@ -57,7 +67,9 @@ def _are_networks(value: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
-            raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
+            raise ValueError(
+                "is not an address or network, such as 10.0.0.5 or 10.0.0.0/8"
+            ) from error
     return value
 
 
@@ -69,68 +81,117 @@ class ServingSettings(BaseSettings):
     """What `Settings` has for the API that `ecom api` serves."""
 
     api_host: str = Field(
-        "127.0.0.1", description="Address that the API listens on; keys are required unless it listens on loopback only"
+        "127.0.0.1",
+        description=(
+            "Address that the API listens on; keys are required unless it listens on loopback only"
+        ),
     )
     api_port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on")
     api_keys: SecretStr = Field(
         SecretStr(""),
-        description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
+        description=(
+            "API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as "
+            "read+collect:KEY"
+        ),
     )
     api_trusted_proxies: Networks = Field(
         (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
     )
     api_cors_origins: ByCommas = Field(
-        (), description="Web origins whose pages may call the API from a browser, by commas; default none"
+        (),
+        description=(
+            "Web origins whose pages may call the API from a browser, by commas; default none"
+        ),
     )
-    api_max_body_bytes: int = Field(1_000_000, ge=1_000, description="Maximum size of a request body in bytes")
-    api_client_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send its request")
+    api_max_body_bytes: int = Field(
+        1_000_000, ge=1_000, description="Maximum size of a request body in bytes"
+    )
+    api_client_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds that a client may take to send its request"
+    )
     api_timeout_s: float = Field(30.0, gt=0, description="Seconds that the API may take to respond")
-    api_stop_s: float = Field(10.0, gt=0, description="Seconds that open requests may take when the API stops")
+    api_stop_s: float = Field(
+        10.0, gt=0, description="Seconds that open requests may take when the API stops"
+    )
     api_max_connections: int = Field(
-        500, ge=1, description="Maximum number of connections; further ones get 503 with Retry-After"
+        500,
+        ge=1,
+        description="Maximum number of connections; further ones get 503 with Retry-After",
     )
     api_connections_per_address: int = Field(
         100,
         ge=1,
-        description="Maximum number of connections of one client address; further ones get 503; trusted proxies have "
-        "no such limit",
+        description=(
+            "Maximum number of connections of one client address; further ones get 503; "
+            "trusted proxies have no such limit"
+        ),
     )
     api_streams_per_caller: int = Field(
         20,
         ge=1,
-        description="Maximum number of real-time streams that one key, or address without keys, may have open; further "
-        "ones get 429",
+        description=(
+            "Maximum number of real-time streams that one key, or address without keys, "
+            "may have open; further ones get 429"
+        ),
     )
-    api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which the published data are no longer fresh")
-    api_cache_mb: int = Field(64, ge=0, description="Memory of the response cache in MB; 0 switches it off")
+    api_fresh_hours: float = Field(
+        48.0, gt=0, description="Hours after which the published data are no longer fresh"
+    )
+    api_cache_mb: int = Field(
+        64, ge=0, description="Memory of the response cache in MB; 0 switches it off"
+    )
     redis_url: SecretStr = Field(
         SecretStr(""),
-        description="Redis that caches responses for several API processes: redis://:password@host:6379/0",
+        description=(
+            "Redis that caches responses for several API processes: redis://:password@host:6379/0"
+        ),
     )
     redis_timeout_s: float = Field(
         0.05, gt=0, le=5, description="Seconds to wait for Redis before continuing without it"
     )
-    rate_limit_key: Rate = Field("1200/minute", description="Rate limit per API key or token; `none` for no limit")
-    rate_limit_address: Rate = Field(
-        "600/minute", description="Rate limit per client address, with or without a key; `none` for no limit"
+    rate_limit_key: Rate = Field(
+        "1200/minute", description="Rate limit per API key or token; `none` for no limit"
     )
-    jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
-    jwt_public_key_path: Path | None = Field(None, description="PEM file of the public key that verifies tokens")
-    jwt_jwks_url: str = Field("", description="Address of the JSON Web Key Set that verifies tokens")
+    rate_limit_address: Rate = Field(
+        "600/minute",
+        description="Rate limit per client address, with or without a key; `none` for no limit",
+    )
+    jwt_secret: SecretStr = Field(
+        SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512"
+    )
+    jwt_public_key_path: Path | None = Field(
+        None, description="PEM file of the public key that verifies tokens"
+    )
+    jwt_jwks_url: str = Field(
+        "", description="Address of the JSON Web Key Set that verifies tokens"
+    )
     jwt_algorithm: JwtAlgorithm | None = Field(
-        None, description="The accepted algorithm of tokens; default HS256 with a secret, RS256 with a key"
+        None,
+        description=(
+            "The accepted algorithm of tokens; default HS256 with a secret, RS256 with a key"
+        ),
     )
     jwt_audience: str = Field("ecom_assets", description="Audience (`aud`) that tokens must have")
-    jwt_issuer: str = Field("", description="Issuer (`iss`) that tokens must have; required if tokens are used")
+    jwt_issuer: str = Field(
+        "", description="Issuer (`iss`) that tokens must have; required if tokens are used"
+    )
     ui_login: Literal["keys", "proxy"] = Field(
         "keys",
-        description="Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope admin, or `proxy`, a "
-        "proxy in front that has a login",
+        description=(
+            "Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope "
+            "admin, or `proxy`, a proxy in front that has a login"
+        ),
     )
     ui_hosts: ByCommas = Field(
-        (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
+        (),
+        description=(
+            "Host names under which Dagster's UI is reached, besides those of this machine, "
+            "by commas"
+        ),
     )
-    otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
+    otel_endpoint: str = Field(
+        "", description="OTLP/HTTP address that traces of requests go to; needs the extra otel"
+    )
 
     @field_validator("jwt_secret")
     @classmethod
@@ -143,7 +204,10 @@ class ServingSettings(BaseSettings):
     @classmethod
     def _one_way_to_verify(cls, value: object, info: ValidationInfo) -> object:
         secret = info.data.get("jwt_secret")
-        other_ways = [bool(secret and secret.get_secret_value()), bool(info.data.get("jwt_public_key_path"))]
+        other_ways = [
+            bool(secret and secret.get_secret_value()),
+            bool(info.data.get("jwt_public_key_path")),
+        ]
         if value and any(other_ways):
             raise ValueError("tokens are verified already, by another ECOM_JWT_… setting")
         return value
@@ -154,16 +218,22 @@ class ServingSettings(BaseSettings):
         # A public key must never be taken for the secret of an HMAC.
         has_key = bool(info.data.get("jwt_public_key_path") or info.data.get("jwt_jwks_url"))
         if value and has_key == (value in SHORTEST_SECRETS):
-            raise ValueError("does not go with the key; HS… takes ECOM_JWT_SECRET, all others a public key")
+            raise ValueError(
+                "does not go with the key; HS… takes ECOM_JWT_SECRET, all others a public key"
+            )
         secret = info.data.get("jwt_secret", SecretStr("")).get_secret_value()
         if secret and len(secret.encode()) < SHORTEST_SECRETS.get(value or "HS256", 0):
-            raise ValueError(f"takes a secret of at least {SHORTEST_SECRETS[value or 'HS256']} bytes")
+            raise ValueError(
+                f"takes a secret of at least {SHORTEST_SECRETS[value or 'HS256']} bytes"
+            )
         return value
 
     @field_validator("jwt_jwks_url")
     @classmethod
     def _over_tls(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)):
+        if value and not (
+            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
+        ):
             raise ValueError("is not an https:// address")
         return value

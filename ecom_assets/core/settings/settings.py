@@ -13,21 +13,34 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from ecom_assets.core.clock import is_zone, today_in
 from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
 from ecom_assets.core.settings import subjects
 from ecom_assets.core.settings.home import close_to_others, platform_files_in, require_history
-from ecom_assets.core.settings.intake import STREAM, STREAM_KINDS, CollectSettings, StreamSettings, landing_of
+from ecom_assets.core.settings.intake import (
+    STREAM,
+    STREAM_KINDS,
+    CollectSettings,
+    StreamSettings,
+    landing_of,
+)
 from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.core.settings.stated_currency import stated_currency
 from ecom_assets.core.tables.currencies import largest_amount
 
 PREFIX = "ECOM_"
 SHOP_FILE: Final = "ecom.toml"
-"""The file in the working folder with what `ecom init` has asked: settings by name, without `ECOM_`."""
+"""The file in the working folder with what `ecom init` has asked: settings by name,
+without `ECOM_`.
+"""
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
@@ -35,7 +48,9 @@ LEAST_MEMORY_MB = 200
 
 
 if TYPE_CHECKING:
-    AllPackageSettings = subjects.PackageSettings  # a tool or an engine reads its own through its own class
+    AllPackageSettings = (
+        subjects.PackageSettings
+    )  # a tool or an engine reads its own through its own class
 else:
     AllPackageSettings = subjects.all_package_settings()
 
@@ -80,116 +95,182 @@ class Settings(
         return (*sources, *named_sources.values(), TomlConfigSettingsSource(settings_cls))
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
-    warehouse: str = Field("", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb")
-    warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
-    memory_limit: str = Field("1500MB", description="Memory limit of the embedded engine; it spills to disk beyond it")
+    warehouse: str = Field(
+        "", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb"
+    )
+    warehouse_patience_s: float = Field(
+        3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse"
+    )
+    memory_limit: str = Field(
+        "1500MB", description="Memory limit of the embedded engine; it spills to disk beyond it"
+    )
     postgres_url: SecretStr = Field(
         SecretStr(""),
-        description="Postgres database to which the marts are published: postgres://user:password@host/database",
+        description=(
+            "Postgres database to which the marts are published: "
+            "postgres://user:password@host/database"
+        ),
     )
     events: str = Field(
         "",
-        description="Paths or globs of events, by commas (`\\,` within one), or kafka://HOST:PORT/TOPIC; default the "
-        "sandbox",
+        description=(
+            "Paths or globs of events, by commas (`\\,` within one), or "
+            "kafka://HOST:PORT/TOPIC; default the sandbox"
+        ),
     )
-    events_mapping: str = Field("ecommerce", description="Name of an included mapping, or a YAML file")
+    events_mapping: str = Field(
+        "ecommerce", description="Name of an included mapping, or a YAML file"
+    )
     orders: str = Field(
         "",
-        description="Paths or globs of orders, by commas (`\\,` within one), or kafka://HOST:PORT/TOPIC; default the "
-        "sandbox",
+        description=(
+            "Paths or globs of orders, by commas (`\\,` within one), or "
+            "kafka://HOST:PORT/TOPIC; default the sandbox"
+        ),
     )
-    orders_mapping: str = Field("user_order_log", description="Name of an included mapping of orders, or a YAML file")
+    orders_mapping: str = Field(
+        "user_order_log", description="Name of an included mapping of orders, or a YAML file"
+    )
     customers: str = Field(
         "",
-        description="Paths or globs of files of customers, by commas, or kafka://HOST:PORT/TOPIC, in place of the "
-        "customer API",
+        description=(
+            "Paths or globs of files of customers, by commas, or kafka://HOST:PORT/TOPIC, "
+            "in place of the customer API"
+        ),
     )
     customers_mapping: str = Field(
         "customers",
-        description="Name of an included mapping of files of customers (shopify, shopify_ids, woocommerce, hubspot), "
-        "or a YAML file",
+        description=(
+            "Name of an included mapping of files of customers (shopify, shopify_ids, "
+            "woocommerce, hubspot), or a YAML file"
+        ),
     )
     sandbox_until: date | None = Field(
-        None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
+        None,
+        description=(
+            "Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows "
+            "every day"
+        ),
     )
     sandbox_days: int = Field(
         60,
         ge=1,
         le=3650,
-        description="Minimum number of days that a new simulated shop has before its last day; it opens on the first "
-        "day of a month",
+        description=(
+            "Minimum number of days that a new simulated shop has before its last day; it "
+            "opens on the first day of a month"
+        ),
     )
     catalogue: Path | None = Field(
         None,
-        description="CSV or Parquet file or workbook with product_id and category, for order lines without a "
-        "category; with stock (and reorder_point, lead_time_days), also for inventory alerts",
+        description=(
+            "CSV or Parquet file or workbook with product_id and category, for order "
+            "lines without a category; with stock (and reorder_point, lead_time_days), "
+            "also for inventory alerts"
+        ),
     )
     event_types: subjects.EventTypes = Field(
         (),
-        description="The accepted event types, by commas or as a JSON list; others are quarantined; default every "
-        "well-formed type",
+        description=(
+            "The accepted event types, by commas or as a JSON list; others are "
+            "quarantined; default every well-formed type"
+        ),
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
     currency: subjects.CurrencyCode = Field(
         "",
-        description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
-        "of your own data are shown without one, and those of the simulated shop in USD",
+        description=(
+            "Currency of all amounts, ISO 4217, such as EUR, for pages, answers and "
+            "tools; without it, amounts of your own data are shown without one, and those "
+            "of the simulated shop in USD"
+        ),
     )
-    shop_name: str = Field("", max_length=100, description="Name of the shop, at the top of the dashboard")
+    shop_name: str = Field(
+        "", max_length=100, description="Name of the shop, at the top of the dashboard"
+    )
     rates: Path | None = Field(
         None,
-        description="CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by which order "
-        "lines of other currencies are converted; the newest rate up to the order's day counts",
+        description=(
+            "CSV file of date, currency and rate (the worth of one unit in "
+            "ECOM_CURRENCY), by which order lines of other currencies are converted; the "
+            "newest rate up to the order's day counts"
+        ),
     )
     late_days: int = Field(
-        7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
+        7,
+        ge=0,
+        le=60,
+        description="Number of days by which an event may arrive late and still count",
     )
     schedules: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether schedules, and the sensor of new event files, are on until somebody switches them in "
-        "Dagster's UI; auto: schedules over the sandbox shop only, the sensor over own files that reach no tool",
+        description=(
+            "Whether schedules, and the sensor of new event files, are on until somebody "
+            "switches them in Dagster's UI; auto: schedules over the sandbox shop only, "
+            "the sensor over own files that reach no tool"
+        ),
     )
     empty_days: Literal["auto", "unknown", "zero"] = Field(
         "auto",
-        description="What a day without a single row between days with rows means: unknown, zero (nothing happened), "
-        "or auto: unknown where rows arrive by day, or where the other one of events and orders says that it sold",
+        description=(
+            "What a day without a single row between days with rows means: unknown, zero "
+            "(nothing happened), or auto: unknown where rows arrive by day, or where the "
+            "other one of events and orders says that it sold"
+        ),
     )
     first_day: date = Field(
         date(2009, 12, 1),
-        description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",
+        description=(
+            "First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which "
+            "the data begin"
+        ),
     )
     session_rule: str = Field("ga4", description="Preset of the session rule for the marts")
-    identity: str = Field("stitched", description="The identity rule, which decides to which visitor an event belongs")
+    identity: str = Field(
+        "stitched", description="The identity rule, which decides to which visitor an event belongs"
+    )
     identity_days_back: int = Field(
         90,
         ge=0,
         le=3650,
-        description="Days for which a user who signed in on a device owns its later events without a user",
+        description=(
+            "Days for which a user who signed in on a device owns its later events without a user"
+        ),
     )
     identity_days_ahead: int = Field(
         30,
         ge=0,
         le=3650,
-        description="Days before a user's first sign-in on a device whose events without a user are theirs",
+        description=(
+            "Days before a user's first sign-in on a device whose events without a user are theirs"
+        ),
     )
     identity_one_user_days: int = Field(
         365,
         ge=0,
         le=3650,
-        description="Days before and after a sign-in for which a device on which nobody else signs in belongs to its "
-        "user; 0 for no longer than the two above",
+        description=(
+            "Days before and after a sign-in for which a device on which nobody else "
+            "signs in belongs to its user; 0 for no longer than the two above"
+        ),
     )
     identity_consent: str = Field(
         "",
-        description="Key of an event's properties that must be true, granted or yes for the event to link its device "
-        "to its user; none if empty",
+        description=(
+            "Key of an event's properties that must be true, granted or yes for the event "
+            "to link its device to its user; none if empty"
+        ),
     )
-    identity_device_users: int = Field(20, ge=2, description="A device with so many users joins nobody")
+    identity_device_users: int = Field(
+        20, ge=2, description="A device with so many users joins nobody"
+    )
     identity_session_users: int = Field(
         5, ge=2, description="A source session without a device, with so many users, joins nobody"
     )
     identity_user_devices: int = Field(
-        50, ge=2, description="A user on so many devices within ECOM_IDENTITY_USER_DEVICES_DAYS joins nobody"
+        50,
+        ge=2,
+        description="A user on so many devices within ECOM_IDENTITY_USER_DEVICES_DAYS joins nobody",
     )
     identity_user_devices_days: int = Field(
         30, ge=1, le=366, description="Days within which the devices of a user are counted for that"
@@ -197,35 +278,60 @@ class Settings(
     identity_group_users: int = Field(
         1000, ge=2, description="More users than this that aliases would join stay separate"
     )
-    funnels: Path | None = Field(None, description="YAML or JSON file that declares the daily funnels by name")
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
+    funnels: Path | None = Field(
+        None, description="YAML or JSON file that declares the daily funnels by name"
     )
+    week_start: Literal[
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+    ] = Field("monday", description="Weekday on which the weeks of mart.retention_cohorts begin")
     cart_value: Literal["cart", "item"] = Field(
-        "cart", description="What an event's cart_value means: the value of the whole cart, or of the item"
+        "cart",
+        description="What an event's cart_value means: the value of the whole cart, or of the item",
     )
-    visitor_segments: Path | None = Field(None, description="YAML or JSON file that declares visitor segments by name")
+    visitor_segments: Path | None = Field(
+        None, description="YAML or JSON file that declares visitor segments by name"
+    )
     funnel_steps: subjects.Parts = Field(
-        (), description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five"
+        (),
+        description=(
+            "Event types of a single daily funnel's steps, by commas; default the mapping's, "
+            "or all five"
+        ),
     )
-    funnel_window: str = Field("7d", description="Time from the first step of the funnel in which later steps count")
+    funnel_window: str = Field(
+        "7d", description="Time from the first step of the funnel in which later steps count"
+    )
     own_domains: subjects.Parts = Field(
         (),
-        description="Domains that are not counted as referrers, besides the page's own: the shop's other domains, "
-        "payment providers; by commas",
+        description=(
+            "Domains that are not counted as referrers, besides the page's own: the "
+            "shop's other domains, payment providers; by commas"
+        ),
     )
-    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a separate channel")
+    ai_assistant_channel: bool = Field(
+        default=False, description="Whether AI assistants are a separate channel"
+    )
     attribution_lookback_days: int = Field(
-        30, ge=1, le=366, description="Days of 24 hours before a purchase in which a visit gets credit for it"
+        30,
+        ge=1,
+        le=366,
+        description="Days of 24 hours before a purchase in which a visit gets credit for it",
     )
     customer_active_days: int = Field(
-        30, ge=1, le=3650, description="Number of days within which an active customer was last seen"
+        30,
+        ge=1,
+        le=3650,
+        description="Number of days within which an active customer was last seen",
     )
-    engagement_medium_sessions: int = Field(2, ge=0, description="Sessions in 30 days from which engagement is medium")
+    engagement_medium_sessions: int = Field(
+        2, ge=0, description="Sessions in 30 days from which engagement is medium"
+    )
     engagement_medium_s: int = Field(
         60, ge=0, description="Engaged seconds from which engagement is medium; both are required"
     )
-    engagement_high_sessions: int = Field(5, ge=0, description="Sessions in 30 days from which engagement is high")
+    engagement_high_sessions: int = Field(
+        5, ge=0, description="Sessions in 30 days from which engagement is high"
+    )
     engagement_high_s: int = Field(
         600, ge=0, description="Engaged seconds from which engagement is high; both are required"
     )
@@ -233,21 +339,29 @@ class Settings(
         40,
         ge=0,
         le=100,
-        description="Points of the API's score from which engagement is medium, for customers without sessions",
+        description=(
+            "Points of the API's score from which engagement is medium, for customers without "
+            "sessions"
+        ),
     )
     engagement_high_score: float = Field(
         70,
         ge=0,
         le=100,
-        description="Points of the API's score from which engagement is high, for customers without sessions",
+        description=(
+            "Points of the API's score from which engagement is high, for customers without "
+            "sessions"
+        ),
     )
     market_segments: Path | None = Field(
-        None, description="YAML file that defines the market of an address; default the included one"
+        None,
+        description="YAML file that defines the market of an address; default the included one",
     )
     cities: Path | None = Field(
         None,
         description=(
-            "CSV file with `country`, `city` and `region`: cities that the included lists lack, or place elsewhere"
+            "CSV file with `country`, `city` and `region`: cities that the included lists lack, "
+            "or place elsewhere"
         ),
     )
     tier_premium_amount: Decimal = Field(
@@ -264,33 +378,52 @@ class Settings(
         decimal_places=2,
         description="Revenue in 365 days from which a customer is enterprise",
     )
-    value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value covers")
-    value_discount_rate: float = Field(0.1, ge=0, le=1, description="Discount rate per year of a customer's value")
+    value_months: int = Field(
+        12, ge=1, le=120, description="Months of 30 days that a customer's value covers"
+    )
+    value_discount_rate: float = Field(
+        0.1, ge=0, le=1, description="Discount rate per year of a customer's value"
+    )
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_readable_password(cls, value: Any) -> Any:  # noqa: ANN401 (any setting)
-        """Refuse an address in which a part of the password may be taken for the host, which messages name."""
+        """Refuse an address in which a part of the password may be taken for the host,
+        which messages name.
+        """
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(url, str) and not hides_its_password(url):
-            raise ValueError(f"is an address whose login cannot be distinguished from its host; {ENCODE}")
+            raise ValueError(
+                f"is an address whose login cannot be distinguished from its host; {ENCODE}"
+            )
         return value
 
     @field_validator("home")
     @classmethod
     def _below_no_file(cls, value: Path) -> Path:
-        """Refuse a folder that cannot be made, as a file has its name or that of a folder above it."""
-        with suppress(PermissionError):  # who may not look there may not write there, which is said later
+        """Refuse a folder that cannot be made,
+        as a file has its name or that of a folder above it.
+        """
+        with suppress(
+            PermissionError
+        ):  # who may not look there may not write there, which is said later
             if file := next((path for path in (value, *value.parents) if path.is_file()), None):
-                raise ValueError(f"is no folder, and none can be made there, since {file} is a file")
+                raise ValueError(
+                    f"is no folder, and none can be made there, since {file} is a file"
+                )
         return value
 
     @field_validator("memory_limit")
     @classmethod
     def _enough_memory(cls, value: str) -> str:
         size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
-        if size is None or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB:
-            raise ValueError(f"is not a size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
+        if (
+            size is None
+            or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB
+        ):
+            raise ValueError(
+                f"is not a size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB"
+            )
         return value
 
     @field_validator("timezone")
@@ -305,7 +438,8 @@ class Settings(
     def _one_source_of_orders(cls, value: str, info: ValidationInfo) -> str:
         if value and info.data.get("order_api_url"):
             raise ValueError(
-                "order lines come from an API already, by ECOM_ORDER_API_URL; load files once with `ecom run --orders`"
+                "order lines come from an API already, by ECOM_ORDER_API_URL; load files once "
+                "with `ecom run --orders`"
             )
         return value
 
@@ -316,18 +450,28 @@ class Settings(
 
     @property
     def first_plausible_day(self) -> date:
-        """Return the first plausible day of a record; a later `first_day` limits partitions, not plausible days."""
+        """Return the first plausible day of a record; a later `first_day` limits partitions,
+        not plausible days.
+        """
         usual: date = type(self).model_fields["first_day"].default
         return min(self.first_day, usual)
 
     @property
     def has_own_data(self) -> bool:
         """Return whether a source of own data is set; without one, the sandbox shop is used."""
-        return bool(self.events or self.orders or self.order_api_url or self.customers or self.customer_api_url)
+        return bool(
+            self.events
+            or self.orders
+            or self.order_api_url
+            or self.customers
+            or self.customer_api_url
+        )
 
     @property
     def known_currency(self) -> str:
-        """Return the currency of all amounts: the set one, else that which loaded files state; empty if neither is."""
+        """Return the currency of all amounts: the set one, else that which loaded files state;
+        empty if neither is.
+        """
         return self.set_currency or stated_currency(self.home)
 
     @property
@@ -341,7 +485,9 @@ class Settings(
 
     @property
     def largest_amount(self) -> Decimal:
-        """Return the highest amount of an event, or of an order line that does not say its currency."""
+        """Return the highest amount of an event,
+        or of an order line that does not say its currency.
+        """
         return self.max_amount or largest_amount(self.set_currency)
 
     @property
@@ -351,11 +497,15 @@ class Settings(
 
     @property
     def dagster_home(self) -> Path:
-        """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set, else one in `home`."""
+        """Return the folder of the Dagster instance: `DAGSTER_HOME` where it is set,
+        else one in `home`.
+        """
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
 
-ENCODE: Final = "write @ in a password as %40, / as %2F, # as %23, ? as %3F, % as %25, a space as %20"
+ENCODE: Final = (
+    "write @ in a password as %40, / as %2F, # as %23, ? as %3F, % as %25, a space as %20"
+)
 OPTIONS: Final = {
     "timezone": "--timezone",
     "api_host": "--host",
@@ -384,7 +534,10 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         first = error.errors()[0]
         field = str(first["loc"][0])
         is_option = field in OPTIONS and field in values
-        is_of_shop = field in in_shop_file() and PREFIX + field.upper() not in {*os.environ, *in_dotenv()}
+        is_of_shop = field in in_shop_file() and PREFIX + field.upper() not in {
+            *os.environ,
+            *in_dotenv(),
+        }
         name = f"{OPTIONS[field]} " if is_option else f"{PREFIX}{field.upper()}="
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
@@ -402,7 +555,9 @@ def in_shop_file() -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away.") from error
+        raise SettingError(
+            f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away."
+        ) from error
 
 
 def in_dotenv() -> dict[str, str | None]:
@@ -415,7 +570,9 @@ def in_dotenv() -> dict[str, str | None]:
     try:
         return dotenv_values(path) if path.exists() else {}
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
+        raise SettingError(
+            f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away."
+        ) from error
 
 
 def _refuse_unknown_names() -> None:
@@ -428,12 +585,15 @@ def _refuse_unknown_names() -> None:
     for name in in_shop_file():
         if name not in Settings.model_fields:
             raise SettingError(
-                f"{name} in {Path(SHOP_FILE).absolute()} is not a setting; {did_you_mean(name, Settings.model_fields)}."
+                f"{name} in {Path(SHOP_FILE).absolute()} is not a setting; "
+                f"{did_you_mean(name, Settings.model_fields)}."
             )
 
 
 def variable(name: str) -> str | None:
-    """Return a variable of the environment or the .env file that is no setting, such as a key that an extract names."""
+    """Return a variable of the environment or the .env file that is no setting,
+    such as a key that an extract names.
+    """
     return os.environ.get(name) or in_dotenv().get(name)
 
 
@@ -443,7 +603,9 @@ def hand_on(values: Mapping[str, str]) -> None:
 
 
 def _within_retention(settings: Settings) -> Settings:
-    """Begin partitions with the first day that is kept: older days must not be computed from rows that are gone."""
+    """Begin partitions with the first day that is kept:
+    older days must not be computed from rows that are gone.
+    """
     if settings.retention_days is None:
         return settings
     first = today_in(settings.timezone) - timedelta(days=settings.retention_days)
@@ -451,14 +613,23 @@ def _within_retention(settings: Settings) -> Settings:
 
 
 def written_paths(settings: Settings) -> list[Path]:
-    """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
-    addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
+    """Return the files and folders that the platform has written,
+    in `home` or where a setting moved them.
+    """
+    addresses = (
+        settings.warehouse,
+        *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)),
+    )
     of_files = [kind for kind in subjects.engine_kinds() if kind.path_is == "file"]
     files = {"sqlite", *(scheme for kind in of_files for scheme in kind.schemes)}
     parts = [url.partition("://") for url in addresses]
     moved = [Path(path) for scheme, _, path in parts if scheme in files]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
-    streams = [landing_of(settings.home, kind) for kind in STREAM_KINDS if getattr(settings, kind).startswith(STREAM)]
+    streams = [
+        landing_of(settings.home, kind)
+        for kind in STREAM_KINDS
+        if getattr(settings, kind).startswith(STREAM)
+    ]
     landed = [path for folder in streams for path in folder.parent.glob(f"{folder.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
     return [
@@ -487,8 +658,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
         close_to_others(written_paths(settings), settings.home)
     except OSError as error:
         raise SettingError(
-            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
-            "another folder."
+            f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or "
+            "DAGSTER_HOME) to another folder."
         ) from error
     require_history(home)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -511,7 +682,9 @@ def about_setting(field: str) -> Iterator[None]:
 
 
 def _masked(refused: ErrorDetails) -> str:
-    """Return a refused value as a person may see it: it is a secret, or an address that holds one."""
+    """Return a refused value as a person may see it: it is a secret,
+    or an address that holds one.
+    """
     field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
     if field is not None and field.annotation is SecretStr:
         return "***"

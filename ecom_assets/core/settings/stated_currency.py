@@ -1,6 +1,8 @@
-"""The currency that loaded files state, which is that of all amounts where ECOM_CURRENCY is not set.
+"""The currency that loaded files state,
+which is that of all amounts where ECOM_CURRENCY is not set.
 
-It is kept in the home, by source and day of arrival, so that everything that shows amounts knows it.
+It is kept in the home, by source and day of arrival, so that everything that shows amounts knows
+it.
 """
 
 import json
@@ -20,12 +22,19 @@ Notes = dict[str, dict[str, list[str]]]
 
 def stated_currency(home: Path) -> str:
     """Return the currency that all loaded files state; empty where they state none, or several."""
-    names = {name for days in _notes(home).values() for currencies in days.values() for name in currencies}
+    names = {
+        name
+        for days in _notes(home).values()
+        for currencies in days.values()
+        for name in currencies
+    }
     return names.pop() if len(names) == 1 else ""
 
 
 def note_currencies(home: Path, source: str, days: Iterable[date], names: Collection[str]) -> None:
-    """Note the currencies of the amounts of a source that arrived on some days, in place of earlier notes."""
+    """Note the currencies of the amounts of a source that arrived on some days,
+    in place of earlier notes.
+    """
     if not names and source not in _notes(home):
         return
     home.mkdir(parents=True, exist_ok=True)
@@ -33,7 +42,10 @@ def note_currencies(home: Path, source: str, days: Iterable[date], names: Collec
         notes = _notes(home)
         of_days = {str(day): sorted(names) for day in days}
         kept = {**notes.get(source, {}), **of_days}
-        changed = {**notes, source: {day: currencies for day, currencies in kept.items() if currencies}}
+        changed = {
+            **notes,
+            source: {day: currencies for day, currencies in kept.items() if currencies},
+        }
         if changed != {source: {}, **notes}:
             replace_bytes(home / FILE, json.dumps(changed, sort_keys=True).encode())
 

@@ -28,7 +28,9 @@ ENGINES = "ecom_assets.core.warehouse.engines"
 
 
 class PackageSettings(BaseSettings):
-    """What `Settings` has for one tool or engine, declared in its own package; every field begins with its name."""
+    """What `Settings` has for one tool or engine, declared in its own package;
+    every field begins with its name.
+    """
 
     @classmethod
     def part_of(cls, settings: BaseSettings) -> Self:
@@ -38,11 +40,15 @@ class PackageSettings(BaseSettings):
 
 def packages_in(folder: str) -> tuple[str, ...]:
     """Return the names of the packages in a folder of tools or engines, in alphabetical order."""
-    return tuple(result.name for result in iter_modules(import_module(folder).__path__) if result.ispkg)
+    return tuple(
+        result.name for result in iter_modules(import_module(folder).__path__) if result.ispkg
+    )
 
 
 def engine_kinds() -> list[Any]:
-    """Return what the engines declare, by name; each is an `EngineKind` of `ecom_assets/core/warehouse/engines/`."""
+    """Return what the engines declare, by name; each is an `EngineKind` of
+    `ecom_assets/core/warehouse/engines/`.
+    """
     return [import_module(f"{ENGINES}.{name}").ENGINE for name in packages_in(ENGINES)]
 
 
@@ -55,7 +61,8 @@ def settings_of(package: str) -> type[PackageSettings] | None:
 def all_package_settings() -> Any:  # noqa: ANN401 (a class that mypy cannot know: it is made of packages found at start)
     """Return one class with the settings of all engines and tools.
 
-    `Settings` must know every name before anything is opened, so that a misspelt `ECOM_…` is refused at start.
+    `Settings` must know every name before anything is opened, so that a misspelt `ECOM_…` is
+    refused at start.
     """
     packages = (f"{folder}.{name}" for folder in (ENGINES, TOOLS) for name in packages_in(folder))
     return new_class("AllPackageSettings", tuple(filter(None, map(settings_of, packages))))
@@ -68,9 +75,17 @@ def web_address(value: str) -> str:
         ValueError: It is not a web address, or has a user, a query or a key in it.
     """
     parts = urlsplit(value)
-    is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
+    is_plain = (
+        parts.scheme in {"http", "https"}
+        and parts.hostname
+        and not parts.query
+        and "@" not in parts.netloc
+    )
     if value and not is_plain:
-        raise ValueError("is not an address such as https://api.example.com/customers (without user, query or key)")
+        raise ValueError(
+            "is not an address such as https://api.example.com/customers (without user, query or "
+            "key)"
+        )
     return value.rstrip("/")
 
 
@@ -92,7 +107,11 @@ MOST_PER_S = "at most; 0: no bound; default"
 
 def by_commas(value: object) -> object:
     """Read `a, b`; what is not text stays as it is."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 def parts_of(value: object) -> object:
@@ -119,8 +138,14 @@ def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
         ValueError: One of them cannot be an event type.
     """
     for name in names:
-        if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
-            raise ValueError(f"{name!r} is not an event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
+        if (
+            not 0 < len(name) <= LONGEST_EVENT_TYPE
+            or name != name.strip()
+            or re.search(NOT_IN_EVENT_TYPES, name)
+        ):
+            raise ValueError(
+                f"{name!r} is not an event type, 1 to {LONGEST_EVENT_TYPE} characters of text"
+            )
     return names
 
 
@@ -139,33 +164,53 @@ class SourceSettings(BaseSettings):
         "", description="Address of the catalogue API's list of products with their stock"
     )
     catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
-    customer_api_url: WebAddress = Field("", description="Address of the customer API's list of customers")
+    customer_api_url: WebAddress = Field(
+        "", description="Address of the customer API's list of customers"
+    )
     customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
     customer_api_mapping: str = Field(
-        "customers", description="Name of an included mapping of customer APIs (customers, reqres), or a YAML file"
+        "customers",
+        description=(
+            "Name of an included mapping of customer APIs (customers, reqres), or a YAML file"
+        ),
     )
     customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers per page")
     customer_api_passes: int = Field(
-        5, ge=1, le=100, description="Maximum number of passes over pages that change while they are read"
+        5,
+        ge=1,
+        le=100,
+        description="Maximum number of passes over pages that change while they are read",
     )
     order_api_url: WebAddress = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")
     order_api_cohort: str = Field("", description="Cohort of this shop in the order report API")
     order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
-    order_api_poll_s: float = Field(10.0, gt=0, description="Seconds between two requests for the state of a report")
+    order_api_poll_s: float = Field(
+        10.0, gt=0, description="Seconds between two requests for the state of a report"
+    )
     order_api_patience_s: float = Field(600.0, gt=0, description="Seconds to wait for a report")
     source_concurrency: int = Field(8, ge=1, le=64, description="Concurrent requests to an API")
     source_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
-    source_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for data from an API")
+    source_read_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds to wait for data from an API"
+    )
     source_response_timeout_s: float = Field(
-        300.0, gt=0, description="Maximum seconds that one response of an API takes from its first to its last byte"
+        300.0,
+        gt=0,
+        description=(
+            "Maximum seconds that one response of an API takes from its first to its last byte"
+        ),
     )
     source_max_response_mb: float = Field(
         100.0, gt=0, description="Maximum megabytes of one response of an API, unpacked"
     )
-    source_max_pages: int = Field(10_000, ge=1, description="Maximum number of pages of a list of an API")
+    source_max_pages: int = Field(
+        10_000, ge=1, description="Maximum number of pages of a list of an API"
+    )
     source_retry_base_s: float = Field(
-        1.0, gt=0, description="Seconds before the first retry; each further one waits twice as long"
+        1.0,
+        gt=0,
+        description="Seconds before the first retry; each further one waits twice as long",
     )
     source_max_wait_s: float = Field(
         300.0, gt=0, description="Maximum seconds that one request waits because of 429 responses"
@@ -173,21 +218,35 @@ class SourceSettings(BaseSettings):
 
 
 class LandingSettings(BaseSettings):
-    """What `Settings` has for landing files that the platform writes itself, and for the runs that they ask for."""
+    """What `Settings` has for landing files that the platform writes itself,
+    and for the runs that they ask for.
+    """
 
     compact_after_hours: float = Field(
-        2.0, ge=0, description="Hours after which small landing files of the stream and the collector are merged"
+        2.0,
+        ge=0,
+        description=(
+            "Hours after which small landing files of the stream and the collector are merged"
+        ),
     )
     compact_grace_s: float = Field(
         3600.0,
         ge=0,
-        description="Seconds that files stay after they were merged; more than a run takes to read what it has listed",
+        description=(
+            "Seconds that files stay after they were merged; more than a run takes to read "
+            "what it has listed"
+        ),
     )
-    compact_target_mb: int = Field(256, ge=1, description="Size in MB beyond which merged files are merged no further")
+    compact_target_mb: int = Field(
+        256, ge=1, description="Size in MB beyond which merged files are merged no further"
+    )
     extracts: ByCommas = Field(
         (),
-        description="What the nightly job `extraction` lands from shops' APIs: names or YAML files, each with its "
-        "folder, such as woocommerce=landing/woocommerce, separated by commas",
+        description=(
+            "What the nightly job `extraction` lands from shops' APIs: names or YAML "
+            "files, each with its folder, such as woocommerce=landing/woocommerce, "
+            "separated by commas"
+        ),
     )
     landing_every_s: float = Field(
         300.0, ge=0, description="Seconds between two runs that new landing files ask for, at least"
@@ -202,9 +261,11 @@ class OrderGateSettings(BaseSettings):
     )
     order_gate: Literal["auto", "day", "run"] = Field(
         "auto",
-        description="What ECOM_ORDER_CUSTOMERS_OVER evaluates: each day, or a run's orders as one; auto: each day "
-        "where orders come as daily reports (landing folders, an API), nothing of a stream or of ecom extract, "
-        "else as one",
+        description=(
+            "What ECOM_ORDER_CUSTOMERS_OVER evaluates: each day, or a run's orders as "
+            "one; auto: each day where orders come as daily reports (landing folders, an "
+            "API), nothing of a stream or of ecom extract, else as one"
+        ),
     )
 
 
@@ -215,32 +276,45 @@ class GateSettings(BaseSettings):
         0.5,
         gt=0,
         le=1,
-        description="Maximum share of a source's rows that may be quarantined; beyond it, no table is built on them",
+        description=(
+            "Maximum share of a source's rows that may be quarantined; beyond it, no table is "
+            "built on them"
+        ),
     )
     gate_fall_share: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="Share by which the rows of a day may fall below the usual number, or below the day's earlier "
-        "number",
+        description=(
+            "Share by which the rows of a day may fall below the usual number, or below "
+            "the day's earlier number"
+        ),
     )
     gate_least_rows: int = Field(
         100,
         ge=1,
-        description="Number of rows below which these shares are not checked, because they may be chance; a run of "
-        "fewer rows is stopped only if all of them are quarantined",
+        description=(
+            "Number of rows below which these shares are not checked, because they may be "
+            "chance; a run of fewer rows is stopped only if all of them are quarantined"
+        ),
     )
     max_days: int = Field(
-        1830, ge=1, description="Days that the data may span before a run over all of them is asked for by --from, --to"
+        1830,
+        ge=1,
+        description=(
+            "Days that the data may span before a run over all of them is asked for by --from, --to"
+        ),
     )
     max_amount: Decimal | None = Field(
         None,
         gt=0,
         le=WIDEST_AMOUNT,
         decimal_places=4,
-        description="Maximum amount of an event or order line; lines with more are quarantined, and of events with "
-        "more the amount is not known; default 100,000,000, in currencies of smaller units as much more, such as "
-        "1,000,000,000,000 VND",
+        description=(
+            "Maximum amount of an event or order line; lines with more are quarantined, "
+            "and of events with more the amount is not known; default 100,000,000, in "
+            "currencies of smaller units as much more, such as 1,000,000,000,000 VND"
+        ),
     )
     max_quantity: int = Field(
         MAX_QUANTITY,
@@ -257,7 +331,9 @@ USER_PROPERTIES: Final = ("last_session_channel", "funnel_step")
 def _are_user_properties(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in USER_PROPERTIES:
-            raise ValueError(f"{name!r} is no user property to add; {did_you_mean(name, USER_PROPERTIES)}")
+            raise ValueError(
+                f"{name!r} is no user property to add; {did_you_mean(name, USER_PROPERTIES)}"
+            )
     return names
 
 
@@ -265,37 +341,61 @@ UserProperties = Annotated[ByCommas, AfterValidator(_are_user_properties)]
 
 
 class DestinationSettings(BaseSettings):
-    """What `Settings` has for the delivery to any tool; what a tool needs besides is in its package."""
+    """What `Settings` has for the delivery to any tool;
+    what a tool needs besides is in its package.
+    """
 
     delivery_user_key: Literal["visitor_id", "user_id"] = Field(
-        "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
+        "visitor_id",
+        description=(
+            "Who an event is of: its visitor, or only the user that the event itself carries"
+        ),
     )
     delivery_properties: ByCommas = Field(
-        (), description="Names of the event properties that are sent to tools, separated by commas; default all"
+        (),
+        description=(
+            "Names of the event properties that are sent to tools, separated by commas; default all"
+        ),
     )
     delivery_user_properties: UserProperties = Field(
         (),
-        description="Further user properties that are sent to tools, by commas: last_session_channel (the channel of "
-        "the newest session), funnel_step (the last step that the newest attempt of the default funnel reached); "
-        "default none. With any, every known visitor is sent, with or without an order",
+        description=(
+            "Further user properties that are sent to tools, by commas: "
+            "last_session_channel (the channel of the newest session), funnel_step (the "
+            "last step that the newest attempt of the default funnel reached); default "
+            "none. With any, every known visitor is sent, with or without an order"
+        ),
     )
     delivery_urls: Literal["whole", "without_query"] = Field(
         "whole", description="Whether page addresses are sent to tools with their query string"
     )
     delivery_senders: int = Field(8, ge=1, le=64, description="Concurrent requests to a tool")
     delivery_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach a tool")
-    delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a tool's response")
-    delivery_retries: int = Field(5, ge=0, le=20, description="Maximum number of retries of a request")
+    delivery_read_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds to wait for a tool's response"
+    )
+    delivery_retries: int = Field(
+        5, ge=0, le=20, description="Maximum number of retries of a request"
+    )
     delivery_retry_base_s: float | None = Field(
         None,
         gt=0,
-        description="Seconds before the first retry; each further one waits twice as long; default 1, for Mixpanel 2",
+        description=(
+            "Seconds before the first retry; each further one waits twice as long; default 1, "
+            "for Mixpanel 2"
+        ),
     )
     delivery_pause_s: float | None = Field(
-        None, gt=0, description="Seconds of pause after 429 without Retry-After; default what the tool documents"
+        None,
+        gt=0,
+        description=(
+            "Seconds of pause after 429 without Retry-After; default what the tool documents"
+        ),
     )
     delivery_max_wait_s: float = Field(
-        300.0, gt=0, description="Maximum seconds that a batch waits before it is left for the next run"
+        300.0,
+        gt=0,
+        description="Maximum seconds that a batch waits before it is left for the next run",
     )
 
 
@@ -316,8 +416,11 @@ class BoardSettings(BaseSettings):
 
     boards_url: StateUrl = Field(
         SecretStr(""),
-        description="Where saved questions, boards and annotations lie: sqlite:///path or postgres://…; default the "
-        "Postgres of ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/boards.sqlite",
+        description=(
+            "Where saved questions, boards and annotations lie: sqlite:///path or "
+            "postgres://…; default the Postgres of ECOM_WAREHOUSE or ECOM_POSTGRES_URL, "
+            "else <home>/boards.sqlite"
+        ),
     )
 
 
@@ -326,37 +429,64 @@ class LedgerSettings(BaseSettings):
 
     ledger_url: StateUrl = Field(
         SecretStr(""),
-        description="Where the ledger of deliveries lies: sqlite:///path or postgres://…; default the Postgres of "
-        "ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/ledger.sqlite",
+        description=(
+            "Where the ledger of deliveries lies: sqlite:///path or postgres://…; default "
+            "the Postgres of ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else "
+            "<home>/ledger.sqlite"
+        ),
     )
     ledger_lease_s: float = Field(
-        120.0, gt=0, description="Seconds without activity after which a delivery is replaced by another one"
+        120.0,
+        gt=0,
+        description="Seconds without activity after which a delivery is replaced by another one",
     )
     ledger_patience_s: float = Field(
-        300.0, ge=0, description="Seconds that a delivery waits for another one to the same destination to end"
+        300.0,
+        ge=0,
+        description="Seconds that a delivery waits for another one to the same destination to end",
     )
     customers_json: Path | None = Field(
-        None, description="File to which all customers are exported; default <home>/exports/customers.json"
+        None,
+        description=(
+            "File to which all customers are exported; default <home>/exports/customers.json"
+        ),
     )
     customers_json_fields: ByCommas = Field(
-        (), description="Fields of a customer in that file, by commas; default all except the e-mail address"
+        (),
+        description=(
+            "Fields of a customer in that file, by commas; default all except the e-mail address"
+        ),
     )
     delivery_late_days: int = Field(
         2,
         ge=0,
-        description="Days before the newest day in the data on which no record may still be waiting for delivery",
+        description=(
+            "Days before the newest day in the data on which no record may still be waiting "
+            "for delivery"
+        ),
     )
 
 
-WEBHOOK: Final = re.compile(r"(?P<name>[\w-]+)=(?:(?P<format>slack|teams)\+)?(?P<url>https?://[^\s,]+)")
+WEBHOOK: Final = re.compile(
+    r"(?P<name>[\w-]+)=(?:(?P<format>slack|teams)\+)?(?P<url>https?://[^\s,]+)"
+)
 
 
 def webhooks_of(value: SecretStr) -> dict[str, tuple[str, str]]:
-    """Return the format and the address of each webhook, by name; ValueError if one is not written like that."""
-    matches = [WEBHOOK.fullmatch(part.strip()) for part in value.get_secret_value().split(",") if part.strip()]
+    """Return the format and the address of each webhook, by name;
+    ValueError if one is not written like that.
+    """
+    matches = [
+        WEBHOOK.fullmatch(part.strip())
+        for part in value.get_secret_value().split(",")
+        if part.strip()
+    ]
     named = {match["name"]: (match["format"] or "json", match["url"]) for match in matches if match}
     if len(named) < len(matches):
-        raise ValueError("is not NAME=ADDRESS by commas, each name once, such as team=slack+https://hooks.example/1")
+        raise ValueError(
+            "is not NAME=ADDRESS by commas, each name once, such as "
+            "team=slack+https://hooks.example/1"
+        )
     return named
 
 
@@ -365,26 +495,36 @@ class AlertSettings(BaseSettings):
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="Server that sends alerts and reports: smtp://user:password@host:port, with ?starttls=true, or "
-        "smtps://",
+        description=(
+            "Server that sends alerts and reports: smtp://user:password@host:port, with "
+            "?starttls=true, or smtps://"
+        ),
     )
     alert_email: ByCommas = Field(
         (), description="Recipients of a message when a run or a check fails, separated by commas"
     )
-    alert_sender: str = Field("", description="Sender of alerts and reports; default the first recipient")
+    alert_sender: str = Field(
+        "", description="Sender of alerts and reports; default the first recipient"
+    )
     report_email: ByCommas = Field(
         (), description="Recipients of the weekly report, each Monday at 7:00, separated by commas"
     )
     dagster_url: WebAddress = Field(
-        "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
+        "",
+        description=(
+            "Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
+        ),
     )
     dashboard_url: WebAddress = Field(
-        "http://127.0.0.1:8000", description="Where people reach the dashboard, for links in messages"
+        "http://127.0.0.1:8000",
+        description="Where people reach the dashboard, for links in messages",
     )
     webhooks: SecretStr = Field(
         SecretStr(""),
-        description="Where alerts can be posted, as NAME=ADDRESS by commas; an address is slack+https://…, "
-        "teams+https://… or https://… for plain JSON",
+        description=(
+            "Where alerts can be posted, as NAME=ADDRESS by commas; an address is "
+            "slack+https://…, teams+https://… or https://… for plain JSON"
+        ),
     )
 
     @field_validator("webhooks")
@@ -412,18 +552,29 @@ class LineageSettings(BaseSettings):
     """What `Settings` has for lineage."""
 
     openlineage_url: str = Field(
-        "", description="Receiver of OpenLineage events of each run: http://host:5000; needs the extra openlineage"
+        "",
+        description=(
+            "Receiver of OpenLineage events of each run: http://host:5000; needs the extra "
+            "openlineage"
+        ),
     )
-    openlineage_api_key: SecretStr = Field(SecretStr(""), description="Key of this receiver, sent as a bearer token")
-    openlineage_namespace: str = Field("ecom_assets", min_length=1, description="Namespace of the jobs in these events")
+    openlineage_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of this receiver, sent as a bearer token"
+    )
+    openlineage_namespace: str = Field(
+        "ecom_assets", min_length=1, description="Namespace of the jobs in these events"
+    )
 
     @field_validator("openlineage_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username):
+        if value and (
+            parts.scheme not in {"http", "https"} or not parts.hostname or parts.username
+        ):
             raise ValueError(
-                "is not an http:// or https:// address, without a user; the key is ECOM_OPENLINEAGE_API_KEY"
+                "is not an http:// or https:// address, without a user; the key is "
+                "ECOM_OPENLINEAGE_API_KEY"
             )
         return value
 
@@ -437,15 +588,21 @@ class PrivacySettings(BaseSettings):
 
     erasure_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of the hashes by which erased people are known again; default one that is made in "
-        "<home>/erasure.key. Set it where several machines share a warehouse, and never change it",
+        description=(
+            "Key of the hashes by which erased people are known again; default one that "
+            "is made in <home>/erasure.key. Set it where several machines share a "
+            "warehouse, and never change it"
+        ),
     )
 
     retention_days: int | None = Field(
         None,
         ge=60,
-        description="Days that events are kept as received: `ecom retain` removes older ones from landing folders and "
-        "raw tables, and older days have no partition; default for ever",
+        description=(
+            "Days that events are kept as received: `ecom retain` removes older ones from "
+            "landing folders and raw tables, and older days have no partition; default "
+            "for ever"
+        ),
     )
 
     @field_validator("erasure_key")

@@ -1,4 +1,6 @@
-"""A database of state, a SQLite file or a schema of Postgres: each use of it adds its tables, and words for errors."""
+"""A database of state, a SQLite file or a schema of Postgres: each use of it adds its tables,
+and words for errors.
+"""
 
 import contextlib
 import sqlite3
@@ -80,7 +82,9 @@ class Database(ABC):
 
     @abstractmethod
     def purge(self) -> str:
-        """Remove the bytes of changed rows from disk; return a sentence about what a person still has to do."""
+        """Remove the bytes of changed rows from disk;
+        return a sentence about what a person still has to do.
+        """
 
     @abstractmethod
     def transaction(self) -> contextlib.AbstractContextManager[None]:
@@ -99,7 +103,12 @@ class Database(ABC):
 class SqliteDatabase(Database):
     """A SQLite file that survives a power cut: each commit is on disk before it returns."""
 
-    spelling: ClassVar = {"serial": "INTEGER PRIMARY KEY", "blob": "BLOB", "lock": "", "alone": "SELECT 1"}
+    spelling: ClassVar = {
+        "serial": "INTEGER PRIMARY KEY",
+        "blob": "BLOB",
+        "lock": "",
+        "alone": "SELECT 1",
+    }
 
     def __init__(self, path: Path) -> None:
         """Open the file, or create it.
@@ -113,7 +122,9 @@ class SqliteDatabase(Database):
             path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
             # Statements of one connection come from several threads, each under the lock.
-            self._con = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False)
+            self._con = sqlite3.connect(
+                path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
+            )
             self._con.execute("PRAGMA journal_mode = WAL")
             self._con.execute("PRAGMA synchronous = FULL")
             self._con.execute("PRAGMA foreign_keys = ON")
@@ -150,8 +161,8 @@ class SqliteDatabase(Database):
 
     def _refusal(self, error: Exception) -> WorkError:
         return self.KIND.error(
-            f"{self.KIND.called} {self.address} cannot be used ({error}), so {self.KIND.lost}; see that it is whole "
-            "and writable, and try again."
+            f"{self.KIND.called} {self.address} cannot be used ({error}), so {self.KIND.lost}; "
+            "see that it is whole and writable, and try again."
         )
 
 
@@ -181,7 +192,9 @@ class PostgresDatabase(Database):
         self._lock = threading.RLock()
         with self._plain_errors():
             name = f"ecom_assets {schema}"
-            self._con = psycopg.connect(url, autocommit=True, connect_timeout=10, application_name=name)
+            self._con = psycopg.connect(
+                url, autocommit=True, connect_timeout=10, application_name=name
+            )
             self._con.execute("SET synchronous_commit = on")
             with self._con.transaction():
                 self._con.execute(self.spelling["alone"].encode())
@@ -215,15 +228,16 @@ class PostgresDatabase(Database):
                 # libpq quotes the whole URL if it cannot parse it.
                 message = first_line(error).replace(self._url, self.address)
                 raise self.KIND.error(
-                    f"{self.KIND.called} in {self.address} cannot be used ({message}), so {self.KIND.lost}; see that "
-                    "it can be reached, and try again."
+                    f"{self.KIND.called} in {self.address} cannot be used ({message}), so "
+                    f"{self.KIND.lost}; see that it can be reached, and try again."
                 ) from (None if self._url in str(error) else error)
 
 
 def state_address(settings: Settings, url: str, default_file: Path) -> Path | str:
     """Return the file of a database, or the URL of the Postgres that has it.
 
-    `url` is its own setting. Where that is empty, it is the Postgres of the warehouse or of publishing, else a file.
+    `url` is its own setting. Where that is empty, it is the Postgres of the warehouse or of
+    publishing, else a file.
     """
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite://"))

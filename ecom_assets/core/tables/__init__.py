@@ -1,1 +1,3 @@
-"""What every subject is made with: contracts, days, assets, checks, portable expressions, periods."""
+"""What every subject is made with: contracts, days, assets, checks,
+portable expressions, periods.
+"""

@@ -1,4 +1,5 @@
-"""The `@table_asset` decorator: turn a plain function on Ibis tables into the declaration of a Dagster asset.
+"""The `@table_asset` decorator:
+turn a plain function on Ibis tables into the declaration of a Dagster asset.
 
 The decorator reads no settings. `definitions.py` builds the Dagster assets from its result.
 """
@@ -37,7 +38,9 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 """Dagster's tags of a run over one day, or over several."""
 MAX_RETRIES = "dagster/max_retries"
-"""Dagster's tag with how often a failed run is repeated: "0" in runs of `ecom run`, for which somebody waits."""
+"""Dagster's tag with how often a failed run is repeated: "0" in runs of `ecom run`,
+for which somebody waits.
+"""
 STEP_RETRIES = 3
 STEP_RETRY_WAIT_S = 300
 """How often, and after how many seconds, a step is repeated whose source does not answer."""
@@ -51,7 +54,9 @@ def column_schema(contract: type[Table]) -> dg.TableSchema:
                 name=name,
                 type=column.type,
                 description=column.description + (f" [{column.unit}]" if column.unit else ""),
-                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=contract.key == (name,)),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=contract.key == (name,)
+                ),
                 tags={"pii": ""} if column.pii else {},
             )
             for name, column in contract.columns.items()
@@ -69,15 +74,24 @@ AUTOMATED = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
 
 
 def follows_sales() -> Condition:
-    """Return the condition that requests the days whose sales were computed by a run without this asset."""
-    return _settled(dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(SALES)))
+    """Return the condition that requests the days whose sales were computed by
+    a run without this asset.
+    """
+    return _settled(
+        dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(SALES))
+    )
 
 
 def follows_marts() -> Condition:
-    """Return the condition that requests an asset once all its upstream marts are up to date, so that they agree."""
+    """Return the condition that requests an asset once all its upstream marts are up to date,
+    so that they agree.
+    """
     on = dg.AutomationCondition
-    # `will_be_requested` holds only for assets that can be in the same run. An asset without partitions cannot.
-    weekly_mart_is_due = on.any_deps_match(follows_sales()).allow(dg.AssetSelection.assets(RETENTION))
+    # `will_be_requested` holds only for assets that can be in the same run. An asset without
+    # partitions cannot.
+    weekly_mart_is_due = on.any_deps_match(follows_sales()).allow(
+        dg.AssetSelection.assets(RETENTION)
+    )
     return _settled(on.any_deps_updated()) & ~weekly_mart_is_due
 
 
@@ -88,7 +102,9 @@ def _settled(updated: Condition) -> Condition:
 
 @dataclass(frozen=True)
 class Reads:
-    """How much of an upstream table an asset reads: its own days with some days around them, or the whole table."""
+    """How much of an upstream table an asset reads: its own days with some days around them,
+    or the whole table.
+    """
 
     contract: type[Table]
     days_before: int = 0
@@ -103,10 +119,11 @@ class Reads:
         return table.filter(near.contain(table[self.contract.day_column]))
 
     def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
-        """Return the Dagster input: the upstream key, day to day, and which days it reads; with `whole`, all rows.
+        """Return the Dagster input: the upstream key, day to day, and which days it reads;
+        with `whole`, all rows.
 
-        The days around its own are no partition mapping: a backfill would run them, too, each distance in
-        a run of its own.
+        The days around its own are no partition mapping: a backfill would run them, too, each
+        distance in a run of its own.
         """
         mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
         return dg.AssetIn(
@@ -132,7 +149,9 @@ class Tables(Protocol):
         """Return those of some days, or of all, that a run has loaded into a raw table."""
 
     def late_days(self, raw: type[Table], days: Days) -> Days:
-        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
+        """Return the other days that rows of a raw table which arrived on `days` count for,
+        if a run left them out.
+        """
 
     @property
     def replaces_visitors(self) -> bool:
@@ -141,10 +160,12 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Invalidation:
-    """A function that returns the days whose rows a run changes, and the tables that the function reads.
+    """A function that returns the days whose rows a run changes,
+    and the tables that the function reads.
 
-    The function returns the days in a column `day`. It reads the whole tables from the warehouse. The tables are not
-    inputs of the assets that recompute the days, because none of their rows is in the result.
+    The function returns the days in a column `day`. It reads the whole tables from the warehouse.
+    The tables are not inputs of the assets that recompute the days, because none of their rows is
+    in the result.
     """
 
     function: Callable[..., ir.Table]
@@ -166,10 +187,12 @@ class Invalidation:
 
 
 def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
-    """Declare a function that returns which days of a table must be recomputed, from the tables of `reads`.
+    """Declare a function that returns which days of a table must be recomputed,
+    from the tables of `reads`.
 
-    The function takes the names of `reads`, `days` (the days of the run), rules and resources as parameters. It returns
-    the days in a column `day`. Pass the result to `@table_asset(invalidated_by=…)`.
+    The function takes the names of `reads`, `days` (the days of the run), rules and resources as
+    parameters. It returns the days in a column `day`. Pass the result to
+    `@table_asset(invalidated_by=…)`.
     """
     return lambda function: Invalidation(function, reads)
 
@@ -177,9 +200,10 @@ def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], In
 Following = Literal["days", "visitors", "groups"]
 """What a table computes again where events of other days have another visitor since.
 
-`days`: these days. `visitors`: the rows of the visitors concerned, as a row has data of one visitor only, whose id it
-has. `groups`: the days on which visitors have more than another id, as a row counts events, visits or visitors of one
-day, whatever the visitors are called."""
+`days`: these days. `visitors`: the rows of the visitors concerned, as a row has data of one visitor
+only, whose id it has. `groups`: the days on which visitors have more than another id, as a row
+counts events, visits or visitors of one day, whatever the visitors are called.
+"""
 
 
 @dataclass(frozen=True)
@@ -192,31 +216,45 @@ class TableAsset:
     function: Callable[..., Any]
     contract: type[Table]
     reads: Mapping[str, Reads] = field(default_factory=dict)
-    """The tables whose rows are in the result, by parameter name. They are the inputs in Dagster."""
+    """The tables whose rows are in the result, by parameter name.
+
+    They are the inputs in Dagster.
+    """
     invalidated_by: Invalidation | None = None
     deps: tuple[dg.AssetKey, ...] = ()
     """Assets that must be up to date first, although the function does not read them.
 
-    Most are tables that the checks compare the result with: without this order, the checks of a run over the table and
-    everything upstream would fail. Others decide which days are invalid, where no input is downstream of them."""
+    Most are tables that the checks compare the result with: without this order, the checks of a run
+    over the table and everything upstream would fail. Others decide which days are invalid, where
+    no input is downstream of them.
+    """
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
     raw: type[Table] | None = None
-    """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: those of their
-    rows that arrived on other days are only a part."""
+    """The raw table from which a day's rows come.
+
+    Days that no run has loaded into it are not computed: those of their rows that arrived on other
+    days are only a part.
+    """
     late: type[Table] | None = None
-    """The raw table whose late rows change other days than those on which they arrived. These count as
-    days of the run."""
+    """The raw table whose late rows change other days than those on which they arrived.
+
+    These count as days of the run.
+    """
     widened_by: Invalidation | None = None
-    """Returns the other days that the run changes in what this table is computed from, directly or through others. They
-    count as days of the run, so that `invalidated_by` is asked about them, too."""
+    """Returns the other days that the run changes in what this table is computed from, directly or
+    through others. They count as days of the run, so that `invalidated_by` is asked about them,
+    too.
+    """
     follows: Following = "days"
     """What is computed again where the run changed visitors of other days."""
     only_visitors: Invalidation | None = None
-    """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days."""
+    """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days.
+    """
     outdated_by: Invalidation | None = None
-    """Returns which of these days have no rows by the definition of now: they are computed as a whole, since what is
-    counted from them would be too little with the rows of some visitors."""
+    """Returns which of these days have no rows by the definition of now: they are computed as a
+    whole, since what is counted from them would be too little with the rows of some visitors.
+    """
 
     @property
     def key(self) -> dg.AssetKey:
@@ -225,7 +263,9 @@ class TableAsset:
 
     @property
     def is_widened(self) -> bool:
-        """Return whether it may compute more days than those of the run, by what is stored only then."""
+        """Return whether it may compute more days than those of the run,
+        by what is stored only then.
+        """
         return bool(self.late or self.widened_by) and self.contract.day_column is not None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
@@ -241,8 +281,8 @@ class TableAsset:
     ) -> dg.AssetsDefinition:
         """Return the Dagster asset.
 
-        Functions can take the `dependencies` by parameter name, in addition to tables and `days`. Runs whose steps
-        share a `pool` take turns. Dagster's graph shows at most three `kinds`.
+        Functions can take the `dependencies` by parameter name, in addition to tables and `days`.
+        Runs whose steps share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
         return dg.asset(
             key=self.key,
@@ -273,10 +313,13 @@ class TableAsset:
     def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
         """Return the table on the days of a run and on the days that the run invalidates.
 
-        A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
-        A function that takes `run_days` gets the days of the run, beside `days`.
+        A table that is not partitioned by day has no days. `parameters` are the tables of `reads`,
+        rules and resources. A function that takes `run_days` gets the days of the run, beside
+        `days`.
         """
-        parameters = {name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()}
+        parameters = {
+            name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()
+        }
         if self.late and self.contract.day_column:
             run = Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
         parameters = {**parameters, "run_days": run, "only_visitors": None}
@@ -287,21 +330,32 @@ class TableAsset:
             return self._of_days(wider, parameters, warehouse)
         return self._with_visitors(run, wider, parameters, warehouse)
 
-    def _with_visitors(self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> SliceOutput:
-        """Return the table on the days of a run, and the rows of the visitors concerned on the others."""
+    def _with_visitors(
+        self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> SliceOutput:
+        """Return the table on the days of a run,
+        and the rows of the visitors concerned on the others.
+        """
         assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        days = self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        days = (
+            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        )
         days = warehouse.loaded_days(self.raw, days) if self.raw else days
         if self.outdated_by and days.dates:
-            outdated = self.outdated_by.rows(days, parameters, warehouse).day.to_pyarrow().to_pylist()
+            outdated = (
+                self.outdated_by.rows(days, parameters, warehouse).day.to_pyarrow().to_pylist()
+            )
             run = Days.from_dates([*run.dates, *outdated])
         own = self._of_days(run, parameters, warehouse)
         output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
         changed = Days.from_dates(set(days.dates) - set(output.days.dates))
         if not changed.dates:
             return output
-        # A range of days, of which those between come out as they were: one statement serves any set of days.
-        span = Days.from_dates(set(Days.between(changed.first, changed.end).dates) - set(output.days.dates))
+        # A range of days, of which those between come out as they were: one statement serves any
+        # set of days.
+        span = Days.from_dates(
+            set(Days.between(changed.first, changed.end).dates) - set(output.days.dates)
+        )
         visitors = self.only_visitors.rows(run, parameters, warehouse)
         tables = {name: _of_visitors(parameters[name], visitors) for name in self.reads}
         tables = {name: reads.select(tables[name], span) for name, reads in self.reads.items()}
@@ -311,12 +365,18 @@ class TableAsset:
 
     def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if self.is_widened:
-            of_run = {name: reads.select(parameters[name], run) for name, reads in self.reads.items()}
+            of_run = {
+                name: reads.select(parameters[name], run) for name, reads in self.reads.items()
+            }
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
-        whole = warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
+        whole = (
+            warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
+        )
         if days.dates and not whole.dates:
-            return SliceOutput(warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days))
+            return SliceOutput(
+                warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days)
+            )
         rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
         if isinstance(rows, SliceOutput):  # it says itself which days it has
             return rows
@@ -329,12 +389,17 @@ class TableAsset:
     def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
-            resources = {name: getattr(context.resources, name) for name in self._resources(dependencies)}
+            resources = {
+                name: getattr(context.resources, name) for name in self._resources(dependencies)
+            }
             with tried_again_later(context):
-                return self.output(days, {**dependencies, **resources, **tables}, context.resources.warehouse)
+                return self.output(
+                    days, {**dependencies, **resources, **tables}, context.resources.warehouse
+                )
 
         parameters = [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("context", *self.reads)
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in ("context", *self.reads)
         ]
         compute.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         compute.__name__ = self.contract.name
@@ -352,32 +417,42 @@ class TableAsset:
     def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
-            names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
-        return (names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
+            names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(
+                self.invalidated_by.reads
+            )
+        return (
+            names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
+        ) | {"warehouse"}
 
 
 @contextmanager
 def tried_again_later(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
-    """Let Dagster repeat a step whose source does not answer now, after minutes, in runs that nobody waits for.
+    """Let Dagster repeat a step whose source does not answer now, after minutes,
+    in runs that nobody waits for.
 
-    Only this is repeated: a wrong key, a wrong address or an answer of another form stays wrong. Requests themselves
-    were repeated before, for seconds.
+    Only this is repeated: a wrong key, a wrong address or an answer of another form stays wrong.
+    Requests themselves were repeated before, for seconds.
     """
     try:
         yield
     except UnavailableError as error:
         if context.run.tags.get(MAX_RETRIES) == "0":
             raise
-        raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=STEP_RETRY_WAIT_S) from error
+        raise dg.RetryRequested(
+            max_retries=STEP_RETRIES, seconds_to_wait=STEP_RETRY_WAIT_S
+        ) from error
 
 
 def code_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the metadata by which Dagster shows where an asset is computed.
 
-    Dagster's own `with_source_code_references` would point to this file, and parses each file that it points to.
+    Dagster's own `with_source_code_references` would point to this file, and parses each file that
+    it points to.
     """
     code = function.__code__
-    reference = dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno)
+    reference = dg.LocalFileCodeReference(
+        file_path=code.co_filename, line_number=code.co_firstlineno
+    )
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
 
@@ -404,8 +479,9 @@ def subject_of(function: Callable[..., Any]) -> AssetSubject:
 def _not_loaded(raw: type[Table] | None, days: Days) -> str:
     assert raw is not None  # noqa: S101 (only days of such assets can be missing)
     return (
-        f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of it; materialize "
-        f"{asset_key(raw).to_user_string()} of these days first, then what is computed from it."
+        f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of "
+        f"it; materialize {asset_key(raw).to_user_string()} of these days first, then what is "
+        "computed from it."
     )
 
 
@@ -421,14 +497,21 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
 
-    The function takes as parameters the names of `reads`, `days` (the days to compute), and any rule or resource that
-    `definitions.py` passes to all functions, by name. Where new input for one day changes other days of the table too,
-    `invalidated_by` returns those days: they are computed and replaced together with the days of the run. See
-    `TableAsset` for the others.
+    The function takes as parameters the names of `reads`, `days` (the days to compute), and any
+    rule or resource that `definitions.py` passes to all functions, by name. Where new input for one
+    day changes other days of the table too, `invalidated_by` returns those days: they are computed
+    and replaced together with the days of the run. See `TableAsset` for the others.
     """
     ins = {name: read if isinstance(read, Reads) else Reads(read) for name, read in reads.items()}
     return lambda function: TableAsset(
-        function, contract, ins, invalidated_by, deps, automation, follows=follows, outdated_by=outdated_by
+        function,
+        contract,
+        ins,
+        invalidated_by,
+        deps,
+        automation,
+        follows=follows,
+        outdated_by=outdated_by,
     )
 
 
@@ -477,8 +560,9 @@ def name_the_days(today: date) -> str:
 class ListedDays(dg.DailyPartitionsDefinition):
     """Dagster's daily partitions, with keys that are listed once instead of in every step.
 
-    Dagster lists all keys whenever a step reads a whole partitioned table, as every check does. It iterates over a cron
-    schedule to list them: about 30 ms for fifteen years, twice as long as most checks take.
+    Dagster lists all keys whenever a step reads a whole partitioned table, as every check does. It
+    iterates over a cron schedule to list them: about 30 ms for fifteen years, twice as long as most
+    checks take.
     """
 
     def get_partition_keys(

@@ -1,11 +1,14 @@
-"""The `@check` decorator: a named check of a table, evaluated on the days of a run, with examples of failing rows.
+"""The `@check` decorator: a named check of a table, evaluated on the days of a run,
+with examples of failing rows.
 
-A check that cannot read its tables raises. It never reports an outage as bad data, and never passes unread data. The
-checks of a table that can be evaluated at the same moment are one step of Dagster's and mostly one statement: a step
-costs about 15 ms, several times what most checks take, and a statement of a warehouse elsewhere more.
+A check that cannot read its tables raises. It never reports an outage as bad data, and never passes
+unread data. The checks of a table that can be evaluated at the same moment are one step of
+Dagster's and mostly one statement: a step costs about 15 ms, several times what most checks take,
+and a statement of a warehouse elsewhere more.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,8 +28,9 @@ from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of, uni
 from ecom_assets.core.tables.received import NO_DAYS
 
 PARTS = "ecom/parts"
-"""Tag of each of the runs that a run is split into where weeks have no rows: the days of all of them, as
-`2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+"""Tag of each of the runs that a run is split into where weeks have no rows: the days of all of
+them, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
+"""
 EXAMPLES = 5
 HELD_DAYS = "held_days"
 """The metadata key under which a check lists all held days, including those of other runs."""
@@ -36,8 +40,9 @@ HELD_DAYS = "held_days"
 class CheckResult:
     """The result of a check: how many rows fail, out of how many it looked at, and a few examples.
 
-    A check of a single number sets `observed` and `limit`. By default these are the number of failing rows and zero.
-    If `metadata` has a `sentence`, it is shown in place of the check's description: what was seen, and what to do.
+    A check of a single number sets `observed` and `limit`. By default these are the number of
+    failing rows and zero. If `metadata` has a `sentence`, it is shown in place of the check's
+    description: what was seen, and what to do.
     """
 
     broken_count: int
@@ -58,33 +63,42 @@ class BrokenRows:
 
     def counts(self, number: int) -> ir.Table:
         """Return how many rows these are, in one row."""
-        # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
+        # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the
+        # common part once.
         broken = self.broken.agg(broken=self.broken.count())
         counts = broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
         return counts.mutate(number=ibis.literal(number, "int64"))
 
 
 def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
-    """Return the results of several checks, counted by one statement, with a few examples of each that fails."""
+    """Return the results of several checks, counted by one statement,
+    with a few examples of each that fails.
+    """
     rows = rows_of(union_all(*(check.counts(number) for number, check in enumerate(checks))))
     return [
-        CheckResult(row["broken"], row["looked_at"], rows_of(check.broken.limit(EXAMPLES)) if row["broken"] else [])
+        CheckResult(
+            row["broken"],
+            row["looked_at"],
+            rows_of(check.broken.limit(EXAMPLES)) if row["broken"] else [],
+        )
         for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
     ]
 
 
 Evaluate = Callable[..., CheckResult | BrokenRows]
-"""Takes the run's days (None for all), the whole tables, and the source of the rows if the check names one."""
+"""Takes the run's days (None for all), the whole tables,
+and the source of the rows if the check names one.
+"""
 
 
 @dataclass(frozen=True)
 class TableCheck:
     """A check of a contract's table.
 
-    `function` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
-    not fail the run. With `raw`, it looks only at days that a run has loaded into that table: the others were not
-    computed, see `TableAsset.raw`. If it `sees_parts`, the function also takes `parts`: the days of all parts of a run
-    that is split, else None.
+    `function` takes the run's days, the `tables`, and the resource `source` if there is one. A
+    check that `warns` does not fail the run. With `raw`, it looks only at days that a run has
+    loaded into that table: the others were not computed, see `TableAsset.raw`. If it `sees_parts`,
+    the function also takes `parts`: the days of all parts of a run that is split, else None.
     """
 
     contract: type[Table]
@@ -101,7 +115,11 @@ class TableCheck:
     @property
     def other_tables(self) -> frozenset[type[Table]]:
         """Return the tables that it compares its own table with, as far as assets write them."""
-        return frozenset(table for table in self.tables if table.written_by == "asset" and table is not self.contract)
+        return frozenset(
+            table
+            for table in self.tables
+            if table.written_by == "asset" and table is not self.contract
+        )
 
     @property
     def spec(self) -> dg.AssetCheckSpec:
@@ -116,22 +134,32 @@ class TableCheck:
         )
 
     def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
-        """Return the result for some days (None for all) of the whole tables, and of the source if there is one."""
+        """Return the result for some days (None for all) of the whole tables,
+        and of the source if there is one.
+        """
         outcome = self.function(days, *parameters)
         return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
 
     def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
-        """Return the result with the tags of a run and resources of a step, or the rows whose number is the result."""
+        """Return the result with the tags of a run and resources of a step,
+        or the rows whose number is the result.
+        """
         days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
         if self.raw:
             days = resources.warehouse.loaded_days(self.raw, days)
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
-        return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources, **parts)
+        return (
+            CheckResult(0, 0)
+            if days == NO_DAYS
+            else self.function(days, *tables, *sources, **parts)
+        )
 
     def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
-        """Return a result as Dagster keeps it, with the days of the run that it is about; None for all."""
+        """Return a result as Dagster keeps it,
+        with the days of the run that it is about; None for all.
+        """
         return dg.AssetCheckResult(
             asset_key=asset_key(self.contract),
             check_name=self.name,
@@ -151,9 +179,16 @@ class TableCheck:
         )
 
     def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
-        """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""
-        personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
-        return {name: HIDDEN if name in personal else value for name, value in _json_values(example).items()}
+        """Return an example without personal data:
+        Dagster keeps it longer than the warehouse keeps the row.
+        """
+        personal = {
+            name for table in self.tables for name, column in table.columns.items() if column.pii
+        }
+        return {
+            name: HIDDEN if name in personal else value
+            for name, value in _json_values(example).items()
+        }
 
 
 def _span(days: Days) -> str:
@@ -162,21 +197,33 @@ def _span(days: Days) -> str:
 
 
 def check(
-    contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
+    contract: type[Table],
+    *,
+    reads: tuple[type[Table], ...],
+    blocking: bool = False,
+    warns: bool = False,
 ) -> Callable[[Evaluate], TableCheck]:
     """Declare that a function evaluates a check of the contract's table.
 
-    The check takes its name from the function and its description from the docstring. The function takes the run's
-    days, then the whole tables that it `reads`. If a `blocking` check fails, what is downstream in the run stops; one
-    that `warns` is only a warning.
+    The check takes its name from the function and its description from the docstring. The function
+    takes the run's days, then the whole tables that it `reads`. If a `blocking` check fails, what
+    is downstream in the run stops; one that `warns` is only a warning.
     """
     return lambda evaluate: TableCheck(
-        contract, evaluate.__name__, inspect.getdoc(evaluate) or "", evaluate, reads, blocking, warns
+        contract,
+        evaluate.__name__,
+        re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(evaluate) or ""),
+        evaluate,
+        reads,
+        blocking,
+        warns,
     )
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
-    """Return the rows of some days; all rows if `days` is None or the table has no column of days."""
+    """Return the rows of some days;
+    all rows if `days` is None or the table has no column of days.
+    """
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
 
@@ -192,11 +239,13 @@ def unread_values(
         rows: The rows that it looks at.
         unread: Whether a value of a row is not known, by the name of the value.
         shown: The columns of the examples, which are the most frequent combinations.
-        sentence: Returns what to say of the number of rows, of the unread values of each name, and of the first
-            example.
+        sentence: Returns what to say of the number of rows, of the unread values of each name, and
+            of the first example.
     """
     sums = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
-    ((looked_at, *numbers),) = (row.values() for row in rows_of(rows.agg(looked_at=rows.count(), **sums)))
+    ((looked_at, *numbers),) = (
+        row.values() for row in rows_of(rows.agg(looked_at=rows.count(), **sums))
+    )
     counts = {name: int(number) for name, number in zip(unread, numbers, strict=True) if number}
     if not counts:
         return CheckResult(0, int(looked_at))
@@ -219,7 +268,8 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
 
 def _json_values(example: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
+        name: value if isinstance(value, int | float | bool | None) else str(value)
+        for name, value in example.items()
     }
 
 
@@ -232,7 +282,9 @@ def contract_check(contract: type[Table]) -> TableCheck:
     return TableCheck(
         contract=contract,
         name="contract_holds",
-        description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
+        description=(
+            f"Keys are unique, every column of {contract.qualified_name()} is within its contract."
+        ),
         function=partial(_evaluate, contract),
         tables=(contract,),
         blocking=True,
@@ -246,14 +298,20 @@ def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> Chec
         for name, column in contract.columns.items()
         for violation, condition in _violations(rows[name], column).items()
     }
-    counts = rows.agg(looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())})
+    counts = rows.agg(
+        looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())}
+    )
     keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
     (result,) = rows_of(reduce(ir.Table.cross_join, keys[:1], counts))
     counted_rows = {violation: int(result[f"measure_{n}"]) for n, violation in enumerate(broken)}
     if keys:
         repeated = (int(row["repeated"]) for part in keys[1:] for row in rows_of(part))
-        counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
-    examples = [{"check": violation, "rows": count} for violation, count in counted_rows.items() if count][:EXAMPLES]
+        counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(
+            repeated
+        )
+    examples = [
+        {"check": violation, "rows": count} for violation, count in counted_rows.items() if count
+    ][:EXAMPLES]
     return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
 
 
@@ -278,9 +336,11 @@ def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
 
 
 def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Table]:
-    """Split rows by day if the day is part of the key, so that memory does not grow with the number of days.
+    """Split rows by day if the day is part of the key,
+    so that memory does not grow with the number of days.
 
-    Only in DuckDB, which has the memory of this process and knows the size of a table without reading it.
+    Only in DuckDB, which has the memory of this process and knows the size of a table without
+    reading it.
     """
     column = contract.day_column
     if not contract.key:
@@ -307,10 +367,12 @@ Tables = frozenset[type[Table]]
 def check_steps(
     checks: Iterable[TableCheck], assets: Sequence[TableAsset] = (), pool: str | None = None
 ) -> list[dg.AssetChecksDefinition]:
-    """Return the Dagster checks, with those of a table in as few steps as the order of the tables allows.
+    """Return the Dagster checks,
+    with those of a table in as few steps as the order of the tables allows.
 
-    The assets are in the order in which they are computed. A check that compares its table with one that is computed
-    from it waits for that one, and the checks that block it must not. Runs whose steps share a `pool` take turns.
+    The assets are in the order in which they are computed. A check that compares its table with one
+    that is computed from it waits for that one, and the checks that block it must not. Runs whose
+    steps share a `pool` take turns.
     """
     downstream = _downstream_tables(assets)
     steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
@@ -353,8 +415,12 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 def _finished(
     begun: Mapping[TableCheck, CheckResult | BrokenRows], errors: list[Exception]
 ) -> dict[TableCheck, CheckResult]:
-    """Return the results of checks; one that cannot be evaluated keeps none of the others from it."""
-    results = {check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)}
+    """Return the results of checks;
+    one that cannot be evaluated keeps none of the others from it.
+    """
+    results = {
+        check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)
+    }
     rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, BrokenRows)}
     try:
         results |= zip(rows, counted([*rows.values()]) if rows else (), strict=True)

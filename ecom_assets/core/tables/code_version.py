@@ -1,8 +1,9 @@
-"""The version of a table's definition, by which Dagster shows which tables were computed by another one.
+"""The version of a table's definition,
+by which Dagster shows which tables were computed by another one.
 
 It is made from what the definition does: the bytecode of its functions and of those of this package
-that they use, and the values of its rules. Names of files and modules, comments, docstrings and line
-numbers are not in it. docs/adr/0043 says why it is not made from the SQL.
+that they use, and the values of its rules. Names of files and modules, comments, docstrings and
+line numbers are not in it. docs/adr/0043 says why it is not made from the SQL.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, timedelta, type(Non
 
 
 def code_version(functions: list[Callable[..., Any]], rules: Mapping[str, Any]) -> str:
-    """Return the version of a definition: of its functions, with those they use, and of its rules."""
+    """Return the version of a definition: of its functions, with those they use,
+    and of its rules.
+    """
     reached: set[str] = set()
     seen: set[int] = set()
     waiting: list[Any] = [*functions, *(type(rule) for rule in rules.values())]
@@ -66,20 +69,26 @@ def _code(code: CodeType, docs: set[str | None], names: set[str]) -> Iterator[st
     yield f"{code.co_code.hex()} {tuple(map(_unmoved, code.co_names))} {code.co_varnames}"
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _code(constant, {constant.co_consts[0]} if constant.co_consts else set(), names)
+            yield from _code(
+                constant, {constant.co_consts[0]} if constant.co_consts else set(), names
+            )
         elif constant not in docs:
             yield _text(constant)
 
 
 def _unmoved(name: str) -> str:
-    """Return a name that a function looks up; of each module of this package, which may move, the same."""
+    """Return a name that a function looks up; of each module of this package,
+    which may move, the same.
+    """
     return PACKAGE if name.startswith(f"{PACKAGE}.") else name
 
 
 def _globals(known: Mapping[str, Any], names: set[str]) -> Iterator[Any]:
-    """Yield the globals of some names, and of modules of this package their attributes of such names.
+    """Yield the globals of some names,
+    and of modules of this package their attributes of such names.
 
-    Names such as `__name__` are left out: they say which module it is, and are attributes of classes in most functions.
+    Names such as `__name__` are left out: they say which module it is, and are attributes of
+    classes in most functions.
     """
     names = {name for name in names if not name.startswith("__")}
     for name in sorted(names & known.keys()):
@@ -119,7 +128,9 @@ def _is_filled(cell: Any) -> bool:  # noqa: ANN401 (types.CellType, whose conten
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (a rule, or a part of one)
-    """Return a value in one spelling in every process; of what has none, such as a function, its type."""
+    """Return a value in one spelling in every process; of what has none,
+    such as a function, its type.
+    """
     if isinstance(value, PLAIN):
         return repr(value)
     if isinstance(value, Mapping):
@@ -131,4 +142,8 @@ def _text(value: Any) -> str:  # noqa: ANN401 (a rule, or a part of one)
     if isinstance(value, set | frozenset):
         return f"{{{', '.join(sorted(map(_text, value)))}}}"
     # Not of subclasses: an asset key is a tuple that refuses iteration.
-    return f"[{', '.join(map(_text, value))}]" if type(value) in {list, tuple} else type(value).__name__
+    return (
+        f"[{', '.join(map(_text, value))}]"
+        if type(value) in {list, tuple}
+        else type(value).__name__
+    )

@@ -1,4 +1,6 @@
-"""Columns and keys of `properties` as expressions, whether rows meet conditions on them, and filters of events."""
+"""Columns and keys of `properties` as expressions, whether rows meet conditions on them,
+and filters of events.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ MAX_LISTED: Final = 50
 MAX_SOUGHT: Final = 20
 """The number of values up to which a text is searched for them before it is parsed."""
 EXACT: Final = "decimal(38, 6)"
-"""The type in which numbers are added up and compared with edges, because a sum of doubles depends on their order."""
+"""The type in which numbers are added up and compared with edges,
+because a sum of doubles depends on their order.
+"""
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
 """The attribute of an Ibis JSON value that holds the value of each kind."""
 
@@ -72,22 +76,28 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     read = _may_hold(document, keys[-1:]).ifelse(document.cast("string"), ibis.null("string"))
     value = _inside(read, keys)
     number = ibis.coalesce(value.int.cast("string"), _text_of_double(value.float))
-    # Not asked whether it is null: DuckDB 2.0 fails at that in a filter where no row has a document.
+    # Not asked whether it is null: DuckDB 2.0 fails at that in a filter where no row has a
+    # document.
     truth = ibis.cases((value.bool, "true"), (~value.bool, "false"))
     # A document without the key is read once, not once for each kind of value.
     return value.notnull().ifelse(ibis.coalesce(value.str, number, truth), ibis.null("string"))
 
 
 def _text_of_double(number: ir.FloatingValue) -> ir.StringValue:
-    """Return a double as text: whole ones without decimals, of which each engine writes others; null for infinity."""
+    """Return a double as text: whole ones without decimals, of which each engine writes others;
+    null for infinity.
+    """
     exact = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
     whole = exact.cast("int64")
     is_finite = number.abs() <= ibis.literal(str(sys.float_info.max)).cast("float64")
-    return ibis.cases((whole.cast("float64") == exact, whole.cast("string")), (is_finite, number.cast("string")))
+    return ibis.cases(
+        (whole.cast("float64") == exact, whole.cast("string")), (is_finite, number.cast("string"))
+    )
 
 
 def text_by(rows: ir.Table, by: str) -> ir.StringValue:
-    """Return the value of a part of a breakdown as text: that of a column, or the name of its bin; null if none.
+    """Return the value of a part of a breakdown as text: that of a column,
+    or the name of its bin; null if none.
 
     Raises:
         DefinitionError: The column is missing, or has bins and is not a number column.
@@ -97,14 +107,19 @@ def text_by(rows: ir.Table, by: str) -> ir.StringValue:
         return text_of(rows, by)
     number = exact_number_of(rows, bins.column)
     *lower, last = bins.labels
-    cases = [(number < ibis.literal(edge, EXACT), name) for edge, name in zip(bins.edges, lower, strict=True)]
+    cases = [
+        (number < ibis.literal(edge, EXACT), name)
+        for edge, name in zip(bins.edges, lower, strict=True)
+    ]
     return ibis.cases((number.isnull(), ibis.null("string")), *cases, else_=last)
 
 
 def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str, ...], int]:
-    """Return a breakdown in which bins of equal width have their edges, and how many of its values are shown.
+    """Return a breakdown in which bins of equal width have their edges,
+    and how many of its values are shown.
 
-    The least and greatest numbers of `rows` bound the bins. `limit` values are shown, unless they are bins.
+    The least and greatest numbers of `rows` bound the bins. `limit` values are shown, unless they
+    are bins.
 
     Raises:
         DefinitionError: A column is missing, or is not a number column.
@@ -124,7 +139,8 @@ def ends_of(rows: ir.Table, column: str) -> Ends:
 
 
 def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:
-    """Return the value of a breakdown as text, those of several columns with ` / ` between; `none` for a missing one.
+    """Return the value of a breakdown as text, those of several columns with ` / ` between;
+    `none` for a missing one.
 
     Raises:
         DefinitionError: A column is missing.
@@ -144,12 +160,15 @@ def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
         return ibis.coalesce(value.float, value.int.cast("float64"))
     value = column_of(rows, column)
     if not value.type().is_numeric():
-        raise DefinitionError(f"{column} holds {kind_of_column(value)}, not numbers; name a number column.")
+        raise DefinitionError(
+            f"{column} holds {kind_of_column(value)}, not numbers; name a number column."
+        )
     return value
 
 
 def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
-    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key, which engines round.
+    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key,
+    which engines round.
 
     Raises:
         DefinitionError: The column is missing, or is not a number column.
@@ -158,7 +177,8 @@ def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
     if not json_path(column):
         return number.cast(EXACT)
     number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
-    # The whole part by itself: of a double, DuckDB makes decimals by 53 bits with all decimals, Postgres by 15 digits.
+    # The whole part by itself: of a double, DuckDB makes decimals by 53 bits with all decimals,
+    # Postgres by 15 digits.
     whole = number.cast("int64")
     return whole.cast(EXACT) + (number - whole).cast(EXACT)
 
@@ -172,7 +192,8 @@ def kind_of_column(column: ir.Value) -> str:
 
 
 def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
-    """Return a column, or the values of a `properties.key` that have the kind of `value`; null for others.
+    """Return a column, or the values of a `properties.key` that have the kind of `value`;
+    null for others.
 
     Raises:
         DefinitionError: The column is missing, or has values of another kind.
@@ -209,30 +230,47 @@ def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:
 def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     """Return a condition that is not negated; null if the value is missing."""
     if where.operator == "is_set":
-        return (text_of(rows, where.column) if json_path(where.column) else column_of(rows, where.column)).notnull()
+        return (
+            text_of(rows, where.column)
+            if json_path(where.column)
+            else column_of(rows, where.column)
+        ).notnull()
     if where.operator in {"contains", "matches"}:
         column, sought = column_of(rows, where.column), str(where.values[0])
         if not json_path(where.column) and not column.type().is_string():
             raise DefinitionError(
-                f"{where.operator} looks into text, and {where.column} holds {kind_of_column(column)}."
+                f"{where.operator} looks into text, and {where.column} holds "
+                f"{kind_of_column(column)}."
             )
         text = text_of(rows, where.column)
-        return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
+        return (
+            text.lower().contains(sought.lower())
+            if where.operator == "contains"
+            else text.re_search(sought)
+        )
     if where.operator in {"equals", "one_of"} and json_path(where.column):
         return _is_one_of(rows, where)
     columns = [
-        comparable(rows, where.column, value) for value in {kind_of(value): value for value in where.values}.values()
+        comparable(rows, where.column, value)
+        for value in {kind_of(value): value for value in where.values}.values()
     ]
-    return is_among(rows, columns[0], where.values) if where.operator == "one_of" else _compared(columns[0], where)
+    return (
+        is_among(rows, columns[0], where.values)
+        if where.operator == "one_of"
+        else _compared(columns[0], where)
+    )
 
 
 def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
-    """Return whether a key has one of the values, each of which is compared with values of its own kind."""
+    """Return whether a key has one of the values,
+    each of which is compared with values of its own kind.
+    """
     kinds: dict[str, list[Scalar]] = {}
     for value in where.values:
         kinds.setdefault(kind_of(value), []).append(value)
     tests = {
-        kind: is_among(rows, comparable(rows, where.column, of[0]), of).fill_null(NO) for kind, of in kinds.items()
+        kind: is_among(rows, comparable(rows, where.column, of[0]), of).fill_null(NO)
+        for kind, of in kinds.items()
     }
     if (texts := kinds.get("text")) and len(texts) <= MAX_SOUGHT:
         tests["text"] = _may_hold(column_of(rows, where.column), texts).ifelse(tests["text"], NO)
@@ -240,7 +278,9 @@ def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
 
 
 def is_among(rows: ir.Table, value: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
-    """Return whether a value of rows is one of others: by a join if they are many, which no engine compares quickly."""
+    """Return whether a value of rows is one of others: by a join if they are many,
+    which no engine compares quickly.
+    """
     are_exact = set(map(type, values)) in ({str}, {int})
     if len(values) <= MAX_LISTED or not are_exact or not _joins_in_columns(rows):
         return cast("ir.BooleanValue", value.isin(values))
@@ -256,7 +296,8 @@ def _joins_in_columns(rows: ir.Table) -> bool:
 
 
 def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
-    """Return whether JSON can hold one of some values or keys: as it is, or written with a backslash.
+    """Return whether JSON can hold one of some values or keys: as it is,
+    or written with a backslash.
 
     Other documents need not be parsed; a search for text takes a fraction of the time.
     """
@@ -311,14 +352,18 @@ class EventFilter:
         if isinstance(raw, str) and raw:
             return cls(None if raw == "*" else raw)
         if not isinstance(raw, Mapping) or not isinstance(raw.get("event_type") or "", str):
-            raise DefinitionError(f"{subject} is an event type or {{event_type, where}}; got {quoted_value(raw)}.")
+            raise DefinitionError(
+                f"{subject} is an event type or {{event_type, where}}; got {quoted_value(raw)}."
+            )
         check_keys(raw, KEYS, subject)
         result = cls.from_mapping(raw["event_type"], subject) if raw.get("event_type") else cls()
         return cls(result.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
 
     def translated(self, translate: Callable[[str], str]) -> EventFilter:
         """Return the filter with each event type translated, also in its conditions."""
-        return EventFilter(self.event_type and translate(self.event_type), with_event_types(self.where, translate))
+        return EventFilter(
+            self.event_type and translate(self.event_type), with_event_types(self.where, translate)
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file; the inverse of `from_mapping`."""
@@ -331,7 +376,11 @@ class EventFilter:
             DefinitionError: A column is missing, or is compared with a value of another kind.
         """
         also = holds(events, self.where)
-        return also if self.event_type is None else also & (events.event_type == ibis.literal(self.event_type))
+        return (
+            also
+            if self.event_type is None
+            else also & (events.event_type == ibis.literal(self.event_type))
+        )
 
 
 FIRST: Final = "is_first_"
@@ -341,7 +390,8 @@ FIRST: Final = "is_first_"
 def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table:
     """Return the events with a boolean column: whether each is the first of its visitor among some.
 
-    Of simultaneous events the one with the smallest id is first. `events` has all days; `is_one` is never null.
+    Of simultaneous events the one with the smallest id is first. `events` has all days; `is_one` is
+    never null.
     """
     matches = events.filter(is_one).select("visitor_id", "event_at", "event_id")
     times = matches.group_by("visitor_id").agg(first_at=matches.event_at.min())
@@ -360,6 +410,8 @@ OCCURRENCES: Final = {
     FIRST_TIME: "A visitor's first that meets the conditions",
     FIRST_EVER: "A visitor's first ever, if it meets them",
 }
-"""Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
+"""Each; the first that meets the conditions; or the first of its type,
+if that one meets the conditions.
+"""
 MAX_TIMES: Final = 1_000
 """How often something can be demanded to happen in a period."""

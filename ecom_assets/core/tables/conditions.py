@@ -1,7 +1,10 @@
-"""Conditions on rows: the `where` of questions, read from text or JSON. `columns.py` has them as expressions.
+"""Conditions on rows: the `where` of questions, read from text or JSON.
 
-A condition is never null: a missing value meets no condition but `is_not_set` and the negated ones (`not_equals`,
-`not_one_of`, `not_contains`, `not_matches`), each of which is the exact opposite of the one that it negates.
+`columns.py` has them as expressions.
+
+A condition is never null: a missing value meets no condition but `is_not_set` and the negated ones
+(`not_equals`, `not_one_of`, `not_contains`, `not_matches`), each of which is the exact opposite of
+the one that it negates.
 """
 
 import re
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 MAX_LENGTH: Final = 1_000
 """The maximum number of characters of a pattern."""
 MAX_SIZE: Final = 1_000
-"""The maximum number of characters and classes that a pattern looks for, each as often as it may be repeated."""
+"""The maximum number of characters and classes that a pattern looks for,
+each as often as it may be repeated.
+"""
 CLASS_SIZE: Final = 20
 """What a class of Unicode counts, because it stands for hundreds of ranges."""
 _TOKEN: Final = re.compile(
@@ -34,21 +39,25 @@ def check_pattern(subject: str, pattern: str) -> None:
     """Raise unless a pattern can be searched for: `subject` begins the message.
 
     Raises:
-        DefinitionError: It is too long, too large once its repetitions are written out, or not in RE2's syntax.
+        DefinitionError: It is too long, too large once its repetitions are written out, or not in
+            RE2's syntax.
     """
     if len(pattern) > MAX_LENGTH:
         raise DefinitionError(
-            f"{subject} matches {pattern[:80]!r}, which is longer than {MAX_LENGTH} characters; look for less."
+            f"{subject} matches {pattern[:80]!r}, which is longer than {MAX_LENGTH} characters; "
+            "look for less."
         )
     if (size := size_of(pattern)) > MAX_SIZE:
         raise DefinitionError(
-            f"{subject} matches {pattern[:80]!r}, which has {size} parts with its repetitions written out, and may "
-            f"have {MAX_SIZE}; repeat less, such as with `*` instead of `{{0,1000}}`."
+            f"{subject} matches {pattern[:80]!r}, which has {size} parts with its repetitions "
+            f"written out, and may have {MAX_SIZE}; repeat less, such as with `*` instead of "
+            f"`{{0,1000}}`."
         )
     if fault := _fault_of(pattern):
         raise DefinitionError(
-            f"{subject} matches {pattern[:80]!r}, which is not a regular expression in RE2's syntax ({fault}); write "
-            "it without look-around, back references and possessive repeats."
+            f"{subject} matches {pattern[:80]!r}, which is not a regular expression in RE2's "
+            f"syntax ({fault}); write it without look-around, back references and possessive "
+            "repeats."
         )
 
 
@@ -120,17 +129,24 @@ SYMBOLS: Final = {
     "between": "between",
 }
 """How operators are written on the command line, longer ones before those that they begin with."""
-_WORD_OPERATORS: Final = "|".join(re.escape(symbol).replace(r"\ ", r"\s+") for symbol in SYMBOLS if symbol[0].isalpha())
+_WORD_OPERATORS: Final = "|".join(
+    re.escape(symbol).replace(r"\ ", r"\s+") for symbol in SYMBOLS if symbol[0].isalpha()
+)
 _SIGNS: Final = "|".join(
-    re.escape(symbol) for symbol in sorted(SYMBOLS, key=len, reverse=True) if not symbol[0].isalpha()
+    re.escape(symbol)
+    for symbol in sorted(SYMBOLS, key=len, reverse=True)
+    if not symbol[0].isalpha()
 )
 _WRITTEN: Final = re.compile(
-    rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORD_OPERATORS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
+    rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORD_OPERATORS})(?=\s|$))\s*(.*?)\s*",
+    re.IGNORECASE | re.DOTALL,
 )
 _OR: Final = re.compile(r"""\s+or\s+(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""", re.IGNORECASE)
 """` or ` outside quotes."""
 _VALUE: Final = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^,'"]+?))\s*(?:,|$)""")
-_EXAMPLES: Final = "\"product_category = shoes\", 'cart_amount between 10 and 50' or 'page_url contains /sale'"
+_EXAMPLES: Final = (
+    "\"product_category = shoes\", 'cart_amount between 10 and 50' or 'page_url contains /sale'"
+)
 
 
 @dataclass(frozen=True)
@@ -138,9 +154,11 @@ class Condition:
     """One condition on one column.
 
     Attributes:
-        column: A column, or `properties.key`; a key with dots stands in double quotes (`properties."a.b"`).
+        column: A column, or `properties.key`; a key with dots stands in double quotes
+            (`properties."a.b"`).
         operator: One of `OPERATORS`.
-        values: What the column is compared with: none for `is_set`, two for `between`, any number for `one_of`.
+        values: What the column is compared with: none for `is_set`, two for `between`, any number
+            for `one_of`.
     """
 
     column: str
@@ -157,14 +175,17 @@ class Condition:
         check_column("The condition", self.column)
         if self.operator not in OPERATORS:
             raise DefinitionError(
-                f"{subject} has the unknown operator {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}."
+                f"{subject} has the unknown operator {self.operator!r}; "
+                f"{did_you_mean(self.operator, OPERATORS)}."
             )
         wanted = {"is_set": 0, "is_not_set": 0, "between": 2}.get(self.operator, 1)
         if self.operator in {"one_of", "not_one_of"}:
             if not self.values:
                 raise DefinitionError(f"{subject} needs at least one value to be one of.")
         elif len(self.values) != wanted:
-            raise DefinitionError(f"{subject} ({self.operator}) needs {wanted} values and has {len(self.values)}.")
+            raise DefinitionError(
+                f"{subject} ({self.operator}) needs {wanted} values and has {len(self.values)}."
+            )
         for value in self.values:
             check_value(f"{subject} compares it", value)
             if self.operator in {"matches", "not_matches"}:
@@ -222,12 +243,21 @@ def has_negation(where: Where) -> bool:
 
 
 def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
-    """Return the conditions with each event type translated that `event_type` is compared with as a whole."""
+    """Return the conditions with each event type translated that `event_type` is
+    compared with as a whole.
+    """
     if isinstance(where, Group):
-        return replace(where, parts=tuple(with_event_types(part, translate) for part in where.parts))
+        return replace(
+            where, parts=tuple(with_event_types(part, translate) for part in where.parts)
+        )
     if where.column != "event_type" or where.operator not in WHOLE:
         return where
-    return replace(where, values=tuple(translate(value) if isinstance(value, str) else value for value in where.values))
+    return replace(
+        where,
+        values=tuple(
+            translate(value) if isinstance(value, str) else value for value in where.values
+        ),
+    )
 
 
 EVERYTHING: Final = Group("all_of", ())
@@ -239,7 +269,8 @@ def where_mapping(where: Where) -> dict[str, Any]:
 
 
 def parse_where(texts: Sequence[str]) -> Where:
-    """Return the conditions of `--where`, all of which must hold; ` or ` within one text means any of its parts.
+    """Return the conditions of `--where`, all of which must hold;
+    ` or ` within one text means any of its parts.
 
     Raises:
         DefinitionError: A text is not a condition.
@@ -252,8 +283,8 @@ def where_from(raw: object) -> Where:
     """Return the conditions of a definition file or of a request.
 
     Args:
-        raw: `{column, operator, value}`, `{any_of: […]}`, `{all_of: […]}`, `{column: value}` for plain equality, a
-            text as for `--where`, or a list of these, all of which must hold.
+        raw: `{column, operator, value}`, `{any_of: […]}`, `{all_of: […]}`, `{column: value}` for
+            plain equality, a text as for `--where`, or a list of these, all of which must hold.
 
     Raises:
         DefinitionError: It is none of these.
@@ -263,27 +294,39 @@ def where_from(raw: object) -> Where:
     if len(conditions) > MAX_PARTS:
         raise DefinitionError(f"There are more than {MAX_PARTS} conditions; ask with fewer.")
     if sum(len(condition.values) for condition in conditions) > MAX_VALUES:
-        raise DefinitionError(f"The conditions name more than {MAX_VALUES:,} values; ask about fewer.")
+        raise DefinitionError(
+            f"The conditions name more than {MAX_VALUES:,} values; ask about fewer."
+        )
     return result
 
 
 def _where_from(raw: object, depth: int) -> Where:
     if depth < 0:
-        raise DefinitionError(f"Conditions stand more than {MAX_DEPTH} deep in each other; ask with fewer levels.")
+        raise DefinitionError(
+            f"Conditions stand more than {MAX_DEPTH} deep in each other; ask with fewer levels."
+        )
     if isinstance(raw, str):
         return parse_where([raw])
     if isinstance(raw, list | tuple):
         return Group("all_of", tuple(_where_from(part, depth - 1) for part in raw))
     if not isinstance(raw, Mapping):
-        raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {quoted_value(raw)}.")
+        raise DefinitionError(
+            f"A condition is {{column, operator, value}}, any_of or all_of; got "
+            f"{quoted_value(raw)}."
+        )
     for kind in ("any_of", "all_of"):
         if kind in raw:
             if len(raw) > 1 or not isinstance(raw[kind], list | tuple):
-                raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {quoted_value(raw)}.")
+                raise DefinitionError(
+                    f"`{kind}` stands alone and holds a list of conditions; got "
+                    f"{quoted_value(raw)}."
+                )
             return Group(kind, tuple(_where_from(part, depth - 1) for part in raw[kind]))
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _condition_from(raw)
-    return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
+    return Group(
+        "all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items())
+    )
 
 
 def _any_of(text: str) -> Where:
@@ -299,18 +342,25 @@ def _condition_of(text: str) -> Condition:
     operator = SYMBOLS[sign or " ".join(word.lower().split())]
     if operator in {"is_set", "is_not_set"} and rest:
         raise DefinitionError(
-            f"{text!r} has more after {(word or '').lower()!r}; write one condition, as in {_EXAMPLES}."
+            f"{text!r} has more after {(word or '').lower()!r}; write one condition, as in "
+            f"{_EXAMPLES}."
         )
     if operator == "between":
         ends = re.fullmatch(r"(.+?)\s+and\s+(.+)", rest, re.IGNORECASE | re.DOTALL)
         if not ends:
-            raise DefinitionError(f"{text!r} needs two values, as in 'cart_amount between 10 and 50'.")
+            raise DefinitionError(
+                f"{text!r} needs two values, as in 'cart_amount between 10 and 50'."
+            )
         return Condition(column, operator, tuple(_value(end) for end in ends.groups()))
     if operator in {"one_of", "not_one_of"}:
         listed = [match.group(0).strip() for match in _VALUE.finditer(rest)]
-        return Condition(column, operator, tuple(_value(text.removesuffix(",")) for text in listed if text))
+        return Condition(
+            column, operator, tuple(_value(text.removesuffix(",")) for text in listed if text)
+        )
     plain = operator in {"contains", "matches", "not_contains", "not_matches"}
-    return Condition(column, operator, (_unquoted(rest),) if plain else (_value(rest),) if rest else ())
+    return Condition(
+        column, operator, (_unquoted(rest),) if plain else (_value(rest),) if rest else ()
+    )
 
 
 def _unquoted(text: str) -> str:
@@ -319,7 +369,9 @@ def _unquoted(text: str) -> str:
 
 
 def _value(text: str) -> Scalar:
-    """Return a number or boolean if it is written as one, else text; what stands in quotes is text."""
+    """Return a number or boolean if it is written as one, else text;
+    what stands in quotes is text.
+    """
     text = text.strip()
     if (unquoted := _unquoted(text)) != text:
         return unquoted

@@ -1,4 +1,6 @@
-"""Contracts of tables: the base class `Table`, its `Column`s, and a short function for each type of column."""
+"""Contracts of tables: the base class `Table`, its `Column`s,
+and a short function for each type of column.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,17 +13,30 @@ HIDDEN = "•••"
 """Shown in previews and examples in place of personal data."""
 Limit = int | float | Decimal | date
 AMOUNT = "decimal(18, 4)"
-"""The type of money in one row of a source, exact: prices may have more digits than the currency. `CleaningRule` and
-`OrderRule` allow less than fits."""
+"""The type of money in one row of a source, exact: prices may have more digits than the currency.
+
+`CleaningRule` and `OrderRule` allow less than fits.
+"""
 MONEY = "decimal(38, 4)"
-"""The type of sums of money: the widest that every engine has, so that no number of clean rows overflows it. They are
-rounded to the currency's digits once, where they are shown."""
+"""The type of sums of money: the widest that every engine has, so that no number of clean rows
+overflows it. They are rounded to the currency's digits once, where they are shown.
+"""
 QUANTITY = "decimal(18, 4)"
 """The type of how much of an item there is: pieces, metres or kilograms."""
 
 
 Format = Literal[
-    "text", "count", "quantity", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"
+    "text",
+    "count",
+    "quantity",
+    "decimal",
+    "money",
+    "rate",
+    "change",
+    "date",
+    "instant",
+    "seconds",
+    "score",
 ]
 """How a value is written for people."""
 TEXT_FORMATS: Final[frozenset[Format]] = frozenset({"text", "date", "instant"})
@@ -30,14 +45,16 @@ TEXT_FORMATS: Final[frozenset[Format]] = frozenset({"text", "date", "instant"})
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An aggregate of rows: their number, the number of different values of a column, or the sum of a column.
+    """An aggregate of rows: their number, the number of different values of a column,
+    or the sum of a column.
 
     Attributes:
         column: The column; empty to count rows.
         where: The values that columns of a row must have, for the row to count.
         is_sum: Whether the column is added up.
         sign: -1 if the sum is negated.
-        needs_all: Whether the sum over days is null if it is null on one, so that shares of it stay right.
+        needs_all: Whether the sum over days is null if it is null on one, so that shares of it stay
+            right.
     """
 
     column: str = ""
@@ -64,7 +81,8 @@ class Column:
         description: What it means, in a sentence without its full stop.
         label: What pages, reports and answers call it; by default its name in words.
         format: How it is written; by default as its unit or type says.
-        counted_as: What it is counted from; None if its table's function computes it in a way of its own.
+        counted_as: What it is counted from; None if its table's function computes it in a way of
+            its own.
         is_additive: Whether the values of several days add up to that of all of them.
         better: The direction of a change that is good; None if neither is.
         example: A value for the documentation of the API.
@@ -89,7 +107,11 @@ class Column:
     @property
     def shown_as(self) -> Format:
         """Return how a value is written for people."""
-        return self.format or FORMATS.get(str(self.unit)) or FORMATS.get(self.type.partition("(")[0], "text")
+        return (
+            self.format
+            or FORMATS.get(str(self.unit))
+            or FORMATS.get(self.type.partition("(")[0], "text")
+        )
 
     def __set_name__(self, _owner: object, name: str) -> None:
         """Take the attribute's name as the column's name."""
@@ -119,18 +141,25 @@ FORMATS: Final[Mapping[str, Format]] = {
 
 
 class Table:
-    """Base class of all contracts. The class docstring states the grain of the table and describes it."""
+    """Base class of all contracts.
+
+    The class docstring states the grain of the table and describes it.
+    """
 
     layer: ClassVar[str]
     group: ClassVar[str]
-    """The subject of the table, which is the folder of its contract: its group in Dagster, and its owner's team."""
+    """The subject of the table, which is the folder of its contract: its group in Dagster,
+    and its owner's team.
+    """
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without partitions."""
     counted_from: ClassVar[tuple[type["Table"], ...]] = ()
-    """For a table of published daily numbers: the clean tables whose late rows change these numbers.
+    """For a table of published daily numbers:
+    the clean tables whose late rows change these numbers.
 
-    Each change of such a number is logged in `mart.restatements`. Empty for all other tables."""
+    Each change of such a number is logged in `mart.restatements`. Empty for all other tables.
+    """
     counted_types: ClassVar[tuple[str, ...]] = ()
     """The event types that such a table counts; empty means all types."""
     references: ClassVar[tuple[tuple[str, type["Table"]], ...]] = ()
@@ -138,7 +167,9 @@ class Table:
     referred_by: ClassVar[list[tuple[type["Table"], str]]]
     """The tables that hold the key of this table, each with its column."""
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication", "engine"]] = "asset"
-    """What writes the rows: the table's asset, any run (as a log), a fetch from a source, a publication, an engine."""
+    """What writes the rows: the table's asset, any run (as a log), a fetch from a source,
+    a publication, an engine.
+    """
     owner: ClassVar[str]
     is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]
@@ -154,10 +185,17 @@ class Table:
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         parents = list(reversed(cls.__mro__))
         parents.sort(key=lambda parent: not issubclass(parent, Table))
-        names = [name for parent in parents for name, value in vars(parent).items() if isinstance(value, Column)]
+        names = [
+            name
+            for parent in parents
+            for name, value in vars(parent).items()
+            if isinstance(value, Column)
+        ]
         cls.columns = {name: getattr(cls, name) for name in names}
         unknown = [
-            name for name in (*cls.key, *([cls.day_column] if cls.day_column else [])) if name not in cls.columns
+            name
+            for name in (*cls.key, *([cls.day_column] if cls.day_column else []))
+            if name not in cls.columns
         ]
         if unknown:
             raise TypeError(f"{cls.__name__} names {unknown}, which are not among its columns")
@@ -170,7 +208,9 @@ class Table:
         """Return the numeric columns that are not part of the key."""
         kinds = ("int64", "float64", "decimal")
         return tuple(
-            name for name, column in cls.columns.items() if column.type.startswith(kinds) and name not in cls.key
+            name
+            for name, column in cls.columns.items()
+            if column.type.startswith(kinds) and name not in cls.key
         )
 
     @classmethod
@@ -211,8 +251,15 @@ def count(
     return Column("int64", description, unit, at_least=0, label=label, counted_as=of, **more)
 
 
-def item_quantity(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
-    """Return a column of how much of an item there is, exact to a ten-thousandth; `more` as in `Column`."""
+def item_quantity(
+    description: str,
+    label: str = "",
+    of: Aggregate | None = None,
+    **more: Any,  # noqa: ANN401 (as `Column`)
+) -> Column:
+    """Return a column of how much of an item there is, exact to a ten-thousandth;
+    `more` as in `Column`.
+    """
     options = {"unit": "items", "format": "quantity"} | more
     return Column(QUANTITY, description, label=label, counted_as=of, **options)
 
@@ -230,13 +277,37 @@ def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: 
 def rate(description: str, label: str = "", of: Ratio | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of shares from 0 to 1; null where the denominator is zero."""
     return Column(
-        "float64", description, "share", at_least=0, at_most=1, is_additive=False, label=label, counted_as=of, **more
+        "float64",
+        description,
+        "share",
+        at_least=0,
+        at_most=1,
+        is_additive=False,
+        label=label,
+        counted_as=of,
+        **more,
     )
 
 
-def per_unit(description: str, label: str = "", of: Ratio | None = None, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def per_unit(
+    description: str,
+    label: str = "",
+    of: Ratio | None = None,
+    *,
+    unit: str,
+    **more: Any,  # noqa: ANN401 (as `Column`)
+) -> Column:
     """Return a column of numbers per unit of another; null where there is none of the other."""
-    return Column("float64", description, unit, nullable=True, is_additive=False, label=label, counted_as=of, **more)
+    return Column(
+        "float64",
+        description,
+        unit,
+        nullable=True,
+        is_additive=False,
+        label=label,
+        counted_as=of,
+        **more,
+    )
 
 
 def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

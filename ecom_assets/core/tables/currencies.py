@@ -10,24 +10,98 @@ USUAL_DIGITS: Final = 2
 """The digits of amounts whose currency is not known, or is not in ISO 4217."""
 MAGNITUDES: Final[dict[int, tuple[str, ...]]] = {
     1: (
-        "BWP", "CNY", "CZK", "DKK", "EGP", "GTQ", "HKD", "MAD", "MDL", "MKD", "MUR", "MVR", "MXN", "NIO", "NOK", "PHP",
-        "RUB", "SEK", "SZL", "THB", "TRY", "TWD", "UAH", "UYU", "ZAR", "ZMW",
+        "BWP",
+        "CNY",
+        "CZK",
+        "DKK",
+        "EGP",
+        "GTQ",
+        "HKD",
+        "MAD",
+        "MDL",
+        "MKD",
+        "MUR",
+        "MVR",
+        "MXN",
+        "NIO",
+        "NOK",
+        "PHP",
+        "RUB",
+        "SEK",
+        "SZL",
+        "THB",
+        "TRY",
+        "TWD",
+        "UAH",
+        "UYU",
+        "ZAR",
+        "ZMW",
     ),
     2: (
-        "AFN", "ALL", "AMD", "AOA", "BDT", "BTN", "CRC", "CVE", "DJF", "DOP", "DZD", "ETB", "GMD", "HTG", "HUF", "INR",
-        "ISK", "JMD", "JPY", "KES", "KGS", "KMF", "KZT", "LKR", "LRD", "MZN", "NPR", "PKR", "RSD", "SDG", "SOS", "VES",
-        "VUV", "XAF", "XOF", "XPF", "YER",
+        "AFN",
+        "ALL",
+        "AMD",
+        "AOA",
+        "BDT",
+        "BTN",
+        "CRC",
+        "CVE",
+        "DJF",
+        "DOP",
+        "DZD",
+        "ETB",
+        "GMD",
+        "HTG",
+        "HUF",
+        "INR",
+        "ISK",
+        "JMD",
+        "JPY",
+        "KES",
+        "KGS",
+        "KMF",
+        "KZT",
+        "LKR",
+        "LRD",
+        "MZN",
+        "NPR",
+        "PKR",
+        "RSD",
+        "SDG",
+        "SOS",
+        "VES",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+        "YER",
     ),
     3: (
-        "ARS", "BIF", "CDF", "CLP", "COP", "IQD", "KHR", "KRW", "MGA", "MMK", "MNT", "MWK", "NGN", "PYG", "RWF", "TZS",
+        "ARS",
+        "BIF",
+        "CDF",
+        "CLP",
+        "COP",
+        "IQD",
+        "KHR",
+        "KRW",
+        "MGA",
+        "MMK",
+        "MNT",
+        "MWK",
+        "NGN",
+        "PYG",
+        "RWF",
+        "TZS",
         "UGX",
     ),
     4: ("GNF", "IDR", "LAK", "SLL", "STD", "SYP", "UZS", "VND"),
     5: ("IRR", "LBP"),
-}  # fmt: skip
-"""Currencies by the power of ten that is nearest to their units in a euro, where it is 1 or more: a euro is some 25,000
-to 30,000 dong. These are rough values that no publication lists; only the default of a bound against typing errors
-follows from them, see docs/adr/0045."""
+}
+"""Currencies by the power of ten that is nearest to their units in a euro, where it is 1 or more: a
+euro is some 25,000 to 30,000 dong. These are rough values that no publication lists; only the
+default of a bound against typing errors follows from them, see docs/adr/0045.
+"""
 SMALL_CURRENCIES: Final = tuple(code for codes in MAGNITUDES.values() for code in codes)
 _POWERS: Final = {code: power for power, codes in MAGNITUDES.items() for code in codes}
 
@@ -51,7 +125,10 @@ def digits_of(currency: str) -> int:
 def unusual_digits() -> dict[int, tuple[str, ...]]:
     """Return the currencies whose amounts do not have two digits, by their number of digits."""
     numbers = sorted({digits for digits in _digits().values() if digits != USUAL_DIGITS})
-    return {number: tuple(sorted(code for code, digits in _digits().items() if digits == number)) for number in numbers}
+    return {
+        number: tuple(sorted(code for code, digits in _digits().items() if digits == number))
+        for number in numbers
+    }
 
 
 def unit_of(currency: str) -> Decimal:
@@ -65,5 +142,7 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 
 def largest_amount(currency: str) -> Decimal:
-    """Return the default for the highest amount of one row: 100 million, or as many euros in a smaller currency."""
+    """Return the default for the highest amount of one row: 100 million,
+    or as many euros in a smaller currency.
+    """
     return min(MAX_AMOUNT * Decimal(10 ** int(_POWERS.get(currency, 0))), WIDEST_AMOUNT)

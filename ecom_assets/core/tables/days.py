@@ -54,7 +54,10 @@ class Days:
 
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
-        wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
+        wider = [
+            Days.between(first - before * ONE_DAY, end + after * ONE_DAY)
+            for first, end in self.runs()
+        ]
         return Days.from_dates(day for run in wider for day in run.dates)
 
     def runs(self) -> list[tuple[date, date]]:
@@ -72,7 +75,11 @@ class Days:
         if not self.dates:
             return ibis.literal(value=False)
         return reduce(
-            or_, [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()]
+            or_,
+            [
+                (column >= ibis.literal(first)) & (column < ibis.literal(end))
+                for first, end in self.runs()
+            ],
         )
 
 
@@ -87,14 +94,18 @@ def listed_days(days: Days) -> str:
 
 
 def spans_text(parts: Iterable[Days]) -> str:
-    """Return parts of a run, none of which has gaps, as a tag: `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+    """Return parts of a run, none of which has gaps, as a tag:
+    `2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
+    """
     return ",".join(f"{part.first}/{part.dates[-1]}" for part in parts)
 
 
 def days_of_spans(text: str) -> Days:
     """Return the days of parts from such a tag."""
     spans = [map(date.fromisoformat, span.split("/")) for span in text.split(",") if span]
-    return Days.from_dates(day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates)
+    return Days.from_dates(
+        day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates
+    )
 
 
 CLOCK_CHANGE_S: Final = 3 * 3600
@@ -102,7 +113,9 @@ CLOCK_CHANGE_S: Final = 3 * 3600
 
 
 def days_after(seconds: int) -> int:
-    """Return the number of days after a day that a time from a moment of it can reach, including clock changes."""
+    """Return the number of days after a day that a time from a moment of it can reach,
+    including clock changes.
+    """
     return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
 
 
@@ -114,8 +127,8 @@ def day_starts_at(day: date, timezone: str) -> datetime:
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
     """Return the UTC time at which each day of a date column starts.
 
-    Changes of the zone's offset, such as daylight saving, are looked for in `days`: no day is outside of their range.
-    A table that has no days of its own takes `ANY_DAYS`.
+    Changes of the zone's offset, such as daylight saving, are looked for in `days`: no day is
+    outside of their range. A table that has no days of its own takes `ANY_DAYS`.
 
     Raises:
         DefinitionError: There are no days, so the offset is not known.
@@ -128,7 +141,8 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     offset_s = ibis.literal(last_offset_s, "int64")
     if changes:
         offset_s = ibis.cases(
-            *((column < ibis.literal(until), before_s) for until, before_s in changes), else_=offset_s
+            *((column < ibis.literal(until), before_s) for until, before_s in changes),
+            else_=offset_s,
         )
     return midnight - offset_s.cast("int64").as_interval("s")
 
@@ -136,8 +150,8 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
 def _require_days(days: Days) -> None:
     if not days.dates:
         raise DefinitionError(
-            "What clocks show depends on which days there are, and none were given; give those of the "
-            "rows, or ANY_DAYS for a table that is not cut by days."
+            "What clocks show depends on which days there are, and none were given; give those of "
+            "the rows, or ANY_DAYS for a table that is not cut by days."
         )
 
 
@@ -154,10 +168,11 @@ CLOCK_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 def hour_start(
     at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str, length_s: int = HOUR_S
 ) -> ir.TimestampValue:
-    """Return the UTC time at which the hour of a moment starts; hours are counted from the start of the local day.
+    """Return the UTC time at which the hour of a moment starts;
+    hours are counted from the start of the local day.
 
-    `at` is in UTC and `day` in the time zone; `days` is as for `day_start`. Another `length_s`, one of `CLOCK_S`, is
-    for periods of another length.
+    `at` is in UTC and `day` in the time zone; `days` is as for `day_start`. Another `length_s`, one
+    of `CLOCK_S`, is for periods of another length.
     """
     midnight = day_start(day, days, timezone)
     since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
@@ -167,9 +182,9 @@ def hour_start(
 def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerValue:
     """Return the hour, from 0 to 23, that clocks in a time zone show at each moment.
 
-    `at` is in UTC. `days` has the days of the moments in UTC, and one more on each side; a table that
-    is not cut by days takes `ANY_DAYS`. Where clocks go back, the hour that they show twice has the
-    moments of both.
+    `at` is in UTC. `days` has the days of the moments in UTC, and one more on each side; a table
+    that is not cut by days takes `ANY_DAYS`. Where clocks go back, the hour that they show twice
+    has the moments of both.
 
     Raises:
         DefinitionError: There are no days, as of `day_start`.
@@ -185,7 +200,9 @@ def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerVa
 
 @lru_cache
 def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]]:
-    """Return the offsets of a time zone in seconds, in order, each with the time in UTC at which it ends."""
+    """Return the offsets of a time zone in seconds, in order,
+    each with the time in UTC at which it ends.
+    """
     zone = ZoneInfo(timezone)
     runs: list[tuple[datetime, int]] = []
     for day in Days.between(first, end + ONE_DAY).dates:
@@ -193,7 +210,9 @@ def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]
         quarters = range(0, LONGEST_DAY_S, QUARTER_S) if _changes(day, timezone) else (0,)
         for second in quarters:
             at = start + timedelta(seconds=second)
-            offset_s = int((at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) - at).total_seconds())
+            offset_s = int(
+                (at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) - at).total_seconds()
+            )
             if not runs or runs[-1][1] != offset_s:
                 runs.append((at, offset_s))
     ends = [*(begins_at for begins_at, _ in runs[1:]), LONG_AFTER]
@@ -201,7 +220,9 @@ def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]
 
 
 def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
-    """Return the day of each moment in a time zone; `days` has their days in UTC, and one more on each side."""
+    """Return the day of each moment in a time zone; `days` has their days in UTC,
+    and one more on each side.
+    """
     first = days.first
     runs: list[tuple[datetime, ir.DateValue]] = []
     for day in Days.between(first, days.end).dates:
@@ -224,7 +245,9 @@ def _changes(day: date, timezone: str) -> bool:
 
 
 def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
-    """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
+    """Return the times at which the hours of a day start, in the time zone;
+    days of clock changes have 23 or 25.
+    """
     zone = ZoneInfo(timezone)
     start, end = (day_starts_at(at, timezone).replace(tzinfo=UTC) for at in (day, day + ONE_DAY))
     count = -(-int((end - start).total_seconds()) // length_s)
@@ -232,21 +255,29 @@ def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]
 
 
 def period_text(start: date, timezone: str) -> str:
-    """Return the start of a period as text: its day; of an hour, given as UTC, its time with the zone's offset."""
+    """Return the start of a period as text: its day; of an hour, given as UTC,
+    its time with the zone's offset.
+    """
     if isinstance(start, datetime):
-        return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+        return (
+            start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+        )
     return str(start)
 
 
 def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValue:
-    """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
+    """Return the number of the hour that starts at a UTC time;
+    consecutive hours have consecutive numbers.
+    """
     return (at.epoch_seconds().cast("int64") // length_s).cast("int64")
 
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
     for day in Days.between(first, end + ONE_DAY).dates:
-        offset_s = int((datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds())
+        offset_s = int(
+            (datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds()
+        )
         if changes and changes[-1][1] == offset_s:
             changes.pop()
         changes.append((day + ONE_DAY, offset_s))
@@ -254,14 +285,18 @@ def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, i
 
 
 def day_table(days: Days) -> ir.Table:
-    """Return the days as a table with one column, `day`, built from literals; there must be at least one day."""
+    """Return the days as a table with one column, `day`, built from literals;
+    there must be at least one day.
+    """
     numbers = number_table((days.end - days.first).days)
     dated = numbers.select(day=add_days(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
 def number_table(count: int) -> ir.Table:
-    """Return the numbers from 0 to `count - 1` as a table with one column, `number`, built from literals."""
+    """Return the numbers from 0 to `count - 1` as a table with one column, `number`,
+    built from literals.
+    """
     digits = union_all(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
     numbers = digits.select(number="digit")
     for power in range(1, len(str(count - 1))):
@@ -272,7 +307,9 @@ def number_table(count: int) -> ir.Table:
 
 
 def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
-    """Return the first day of the week that a day is in; weeks start on `weekday`, where Monday is 0."""
+    """Return the first day of the week that a day is in; weeks start on `weekday`,
+    where Monday is 0.
+    """
     since = day.day_of_week.index().cast("int64")
     if weekday:
         since = (since + 7 - weekday) % 7
@@ -286,7 +323,8 @@ def month_start(day: ir.DateValue) -> ir.DateValue:
 
 def quarter_start(day: ir.DateValue) -> ir.DateValue:
     """Return the first day of the quarter that a day is in."""
-    # 28 and 56 days before the first of a month are in the month before it, and in the one before that.
+    # 28 and 56 days before the first of a month are in the month before it, and in the one before
+    # that.
     months_before = (day.month().cast("int64") - 1) % 3
     return month_start(add_days(month_start(day), -28 * months_before))
 
@@ -302,7 +340,9 @@ def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
 
 
 def iso_week_number(monday: ir.DateValue) -> ir.IntegerValue:
-    """Return the number of an ISO week in its year: the number of Thursdays in the year up to and including its own."""
+    """Return the number of an ISO week in its year:
+    the number of Thursdays in the year up to and including its own.
+    """
     return ((_thursday(monday).day_of_year().cast("int64") + 6) // 7).cast("int64")
 
 
@@ -312,25 +352,34 @@ def _thursday(monday: ir.DateValue) -> ir.DateValue:
 
 def add_days(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
     """Return the day that is some days after another; before it for a negative number."""
-    # Engines return a timestamp for a date plus an interval. Ibis expects a date there and would skip the cast to one.
+    # Engines return a timestamp for a date plus an interval. Ibis expects a date there and would
+    # skip the cast to one.
     return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
 
 
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 AHEAD_WEEKS = 110_000
-"""Weeks that are added before a division, because engines divide the negative numbers before 1970 differently."""
+"""Weeks that are added before a division,
+because engines divide the negative numbers before 1970 differently.
+"""
 
 
 def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
-    """Return the number of the period that a day is in; consecutive periods have consecutive numbers."""
+    """Return the number of the period that a day is in;
+    consecutive periods have consecutive numbers.
+    """
     year, month = day.year().cast("int64"), day.month().cast("int64")
     if period in {"month", "quarter", "year"}:
-        return {"month": year * 12 + month, "quarter": year * 4 + (month + 2) // 3, "year": year}[period].cast("int64")
+        return {"month": year * 12 + month, "quarter": year * 4 + (month + 2) // 3, "year": year}[
+            period
+        ].cast("int64")
     days = (day.cast("timestamp(6)").epoch_seconds().cast("int64") // 86_400).cast("int64")
     if period == "day":
         return days
-    return ((days + EPOCH_WEEKDAY - WEEKDAYS.index(week_start) + 7 * AHEAD_WEEKS) // 7).cast("int64")
+    return ((days + EPOCH_WEEKDAY - WEEKDAYS.index(week_start) + 7 * AHEAD_WEEKS) // 7).cast(
+        "int64"
+    )
 
 
 def period_start(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.DateValue:
@@ -363,8 +412,12 @@ def next_start(start: date, period: str) -> date:
     return start + (7 if period == "week" else 1) * ONE_DAY
 
 
-def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE) -> ir.BooleanValue:
-    """Return whether a timestamp is more than a day outside the plausible days; false for a missing one."""
+def is_implausible(
+    moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
+) -> ir.BooleanValue:
+    """Return whether a timestamp is more than a day outside the plausible days;
+    false for a missing one.
+    """
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
     return ((moment < first) | (moment >= end)).fill_null(NO)
@@ -377,7 +430,9 @@ def check_age(*days: date | None) -> None:
         DefinitionError: A day is of another age.
     """
     if strange := [day for day in days if day and not FIRST_DATE <= day <= LAST_DATE]:
-        raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
+        raise DefinitionError(
+            f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}."
+        )
 
 
 Ends = tuple[date | None, date | None]
@@ -404,13 +459,17 @@ class DayRange:
         return (self.first, self.last, self.day_count) != (None, None, None)
 
     @classmethod
-    def read(cls, first: date | None, last: date | None, length: str | None, names: tuple[str, str]) -> DayRange:
-        """Return the days from a first to a last one, or of a length such as 30d instead of the first.
+    def read(
+        cls, first: date | None, last: date | None, length: str | None, names: tuple[str, str]
+    ) -> DayRange:
+        """Return the days from a first to a last one,
+        or of a length such as 30d instead of the first.
 
         `names` are what the first and the last day are called.
 
         Raises:
-            DefinitionError: They cannot be combined, are of another age, or the length is not whole days.
+            DefinitionError: They cannot be combined, are of another age, or the length is not whole
+                days.
         """
         check_age(first, last)
         if first and last and last < first:
@@ -418,7 +477,9 @@ class DayRange:
         if length is None:
             return cls(first, last)
         if first:
-            raise DefinitionError(f"`last` and `{names[0]}` both say where the days begin; leave one of them out.")
+            raise DefinitionError(
+                f"`last` and `{names[0]}` both say where the days begin; leave one of them out."
+            )
         return cls(None, last, parse_days(length))
 
     def within(self, newest: date) -> Ends:

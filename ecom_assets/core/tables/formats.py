@@ -1,4 +1,6 @@
-"""Numbers as people read them: the same on pages, in the weekly report, in messages, and in a terminal with bars."""
+"""Numbers as people read them: the same on pages, in the weekly report, in messages,
+and in a terminal with bars.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -23,18 +25,27 @@ def rate(share: float) -> str:
 
 def change(share: float | None) -> str:
     """Return a relative change with its sign: +12.5%."""
-    return UNKNOWN if share is None else f"{'+' if share > 0 else MINUS if share < 0 else ''}{percent(abs(share))}"
+    return (
+        UNKNOWN
+        if share is None
+        else f"{'+' if share > 0 else MINUS if share < 0 else ''}{percent(abs(share))}"
+    )
 
 
 def amount(value: Decimal | float | None, currency: str = "") -> str:
-    """Return money in the digits of its currency, by default to the cent, without the currency: 1,234.50."""
+    """Return money in the digits of its currency, by default to the cent,
+    without the currency: 1,234.50.
+    """
     if value is None:
         return UNKNOWN
-    return f"{rounded(value, currency) if isinstance(value, Decimal) else value:,.{digits_of(currency)}f}"
+    shown = rounded(value, currency) if isinstance(value, Decimal) else value
+    return f"{shown:,.{digits_of(currency)}f}"
 
 
 def exact_amount(value: Decimal) -> str:
-    """Return money whose currency is not known with all of its digits, two of them at least: 1,234.50 or 0.375."""
+    """Return money whose currency is not known with all of its digits, two of them at least:
+    1,234.50 or 0.375.
+    """
     exponent = value.normalize().as_tuple().exponent
     digits = max(2, -exponent) if isinstance(exponent, int) else 2
     return f"{value:,.{digits}f}"
@@ -42,11 +53,15 @@ def exact_amount(value: Decimal) -> str:
 
 def number(value: float | None) -> str:
     """Return a count, or a number with two decimals: 1,234 or 2.50."""
-    return UNKNOWN if value is None else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    return (
+        UNKNOWN if value is None else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    )
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
-    """Return a count with what is counted: 1 order or 1,234 orders; `plural` where it is no `s` behind."""
+    """Return a count with what is counted: 1 order or 1,234 orders;
+    `plural` where it is no `s` behind.
+    """
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
 
 

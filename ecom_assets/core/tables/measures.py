@@ -1,7 +1,8 @@
 """Measures: what is counted, added up and divided as the columns of a class declare it.
 
-A subject's `measures.py` has classes of columns with numbers for people. A contract that inherits from such a class has
-its columns; aggregates, sums over days, fields of answers, labels on pages and traces follow from the declaration.
+A subject's `measures.py` has classes of columns with numbers for people. A contract that inherits
+from such a class has its columns; aggregates, sums over days, fields of answers, labels on pages
+and traces follow from the declaration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +24,25 @@ from ecom_assets.core.tables.queries import ZERO, Row, mean, share
 def measures_of(declared: type) -> Mapping[str, Column]:
     """Return the measures that a class declares or inherits, by name."""
     parents = [vars(parent) for parent in reversed(declared.__mro__)]
-    return {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
+    return {
+        name: value
+        for names in parents
+        for name, value in names.items()
+        if isinstance(value, Column)
+    }
 
 
 @cache
 def summable(declared: type) -> Mapping[str, Column]:
-    """Return the measures of several days that follow from those of each day: sums, and ratios of sums."""
+    """Return the measures of several days that follow from those of each day: sums,
+    and ratios of sums.
+    """
     added = _added(declared).keys()
-    return {name: measure for name, measure in measures_of(declared).items() if parts_of(name, measure) <= added}
+    return {
+        name: measure
+        for name, measure in measures_of(declared).items()
+        if parts_of(name, measure) <= added
+    }
 
 
 def parts_of(name: str, measure: Column) -> set[str]:
@@ -49,7 +61,9 @@ def _added(declared: type) -> Mapping[str, Column]:
 
 
 def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the measures that are aggregates of rows; a sum is null if its rows have no value, 0 without rows."""
+    """Return the measures that are aggregates of rows; a sum is null if its rows have no value,
+    0 without rows.
+    """
     return {
         name: _aggregate(rows, measure, measure.counted_as)
         for name, measure in measures_of(declared).items()
@@ -58,14 +72,21 @@ def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
 
 
 def _aggregate(rows: ir.Table, measure: Column, aggregate: Aggregate) -> ir.Value:
-    conditions = [rows[name] if value is True else rows[name] == value for name, value in aggregate.where.items()]
+    conditions = [
+        rows[name] if value is True else rows[name] == value
+        for name, value in aggregate.where.items()
+    ]
     where = reduce(and_, conditions) if conditions else None
     row_count = rows.count(where=where)
     if not aggregate.is_sum:
         return rows[aggregate.column].nunique(where=where) if aggregate.column else row_count
     number = rows[aggregate.column] if aggregate.sign == 1 else -rows[aggregate.column]
     nothing = ibis.literal(0, measure.type)
-    return (row_count == 0).ifelse(nothing, number.sum(where=where).cast(measure.type)).cast(measure.type)
+    return (
+        (row_count == 0)
+        .ifelse(nothing, number.sum(where=where).cast(measure.type))
+        .cast(measure.type)
+    )
 
 
 def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
@@ -79,7 +100,8 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
 
 
 def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the sums of the measures that add up, as aggregates of daily rows; null if no row has a value.
+    """Return the sums of the measures that add up, as aggregates of daily rows;
+    null if no row has a value.
 
     Of a measure that needs all, if one row has none.
     """
@@ -100,7 +122,8 @@ def needs_all(measure: Column) -> bool:
 
 
 def summed(rows: Sequence[Row], declared: type) -> Row:
-    """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value.
+    """Return the summable measures of several rows; a sum is None if there are rows,
+    and none of them has a value.
 
     Of a measure that needs all, if one of them has none.
     """
@@ -113,9 +136,13 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
 
 
 def completed(row: Row | None, declared: type) -> Row:
-    """Return sums with the ratios that follow from them; zeros without a row, as nothing was there to count."""
+    """Return sums with the ratios that follow from them; zeros without a row,
+    as nothing was there to count.
+    """
     added = _added(declared).items()
-    result: Row = {name: _value(row[name], measure) if row else _zero(measure) for name, measure in added}
+    result: Row = {
+        name: _value(row[name], measure) if row else _zero(measure) for name, measure in added
+    }
     for name, measure in summable(declared).items():
         if isinstance(ratio := measure.counted_as, Ratio):
             part, whole = result[ratio.part], result[ratio.whole]
@@ -127,7 +154,13 @@ def completed(row: Row | None, declared: type) -> Row:
 def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
     if value is None:
         return value
-    return plain_quantity(value) if measure.shown_as == "quantity" else int(value) if measure.type == "int64" else value
+    return (
+        plain_quantity(value)
+        if measure.shown_as == "quantity"
+        else int(value)
+        if measure.type == "int64"
+        else value
+    )
 
 
 def _zero(measure: Column) -> Decimal | int:

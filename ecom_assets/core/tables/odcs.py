@@ -1,7 +1,8 @@
 """Contracts as documents of the Open Data Contract Standard (ODCS), version 3.2.
 
-All that a contract says is in them: grain, key, types, units, limits, known values, personal data, the column of days,
-references, and the checks that are evaluated. `bitol.io` publishes the standard.
+All that a contract says is in them: grain, key, types, units, limits, known values, personal data,
+the column of days, references, and the checks that are evaluated. `bitol.io` publishes the
+standard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,22 +30,34 @@ Checks = Mapping[str, Sequence[tuple[str, str, bool]]]
 
 
 def one_document(
-    tables: Sequence[type[Table]], version: str, checks: Checks, server: Mapping[str, Any] | None = None
+    tables: Sequence[type[Table]],
+    version: str,
+    checks: Checks,
+    server: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Return one document with all tables and the checks beside the contracts, in a version: that of the package.
+    """Return one document with all tables and the checks beside the contracts, in a version:
+    that of the package.
 
-    `server` says where the tables are, as the standard has it; it is left out where that is not known.
+    `server` says where the tables are, as the standard has it; it is left out where that is not
+    known.
     """
     result = _opening("ecom_assets", "ecom_assets", version, server)
-    result["description"] = {"purpose": "Every table of the platform, from received rows to published numbers."}
+    result["description"] = {
+        "purpose": "Every table of the platform, from received rows to published numbers."
+    }
     result["schema"] = [_schema(table, checks, tables, within=True) for table in tables]
     return result
 
 
 def document_per_table(
-    tables: Sequence[type[Table]], version: str, checks: Checks, server: Mapping[str, Any] | None = None
+    tables: Sequence[type[Table]],
+    version: str,
+    checks: Checks,
+    server: Mapping[str, Any] | None = None,
 ) -> dict[str, Document]:
-    """Return a document for each table, by its file's name; references name the file of the other table."""
+    """Return a document for each table, by its file's name;
+    references name the file of the other table.
+    """
     result = {}
     for table in tables:
         name = table.qualified_name()
@@ -73,9 +86,13 @@ def _opening(identity: str, name: str, version: str, server: Mapping[str, Any] |
     }
 
 
-def _schema(table: type[Table], checks: Checks, known_tables: Iterable[type[Table]], *, within: bool) -> Document:
+def _schema(
+    table: type[Table], checks: Checks, known_tables: Iterable[type[Table]], *, within: bool
+) -> Document:
     references = {
-        column: _reference(target, within=within) for column, target in table.references if target in set(known_tables)
+        column: _reference(target, within=within)
+        for column, target in table.references
+        if target in set(known_tables)
     }
     return {
         "id": _identity(table),
@@ -84,10 +101,18 @@ def _schema(table: type[Table], checks: Checks, known_tables: Iterable[type[Tabl
         "logicalType": "object",
         "physicalType": "table",
         "description": table.description(),
-        "dataGranularityDescription": table.description().partition(". ")[0].partition(": ")[0].rstrip("."),
+        "dataGranularityDescription": table.description()
+        .partition(". ")[0]
+        .partition(": ")[0]
+        .rstrip("."),
         "tags": [table.layer, table.group],
-        "properties": [_property(table, column, references.get(name)) for name, column in table.columns.items()],
-        "quality": [*_of_key(table), *(_of_check(*check) for check in checks.get(table.qualified_name(), ()))],
+        "properties": [
+            _property(table, column, references.get(name)) for name, column in table.columns.items()
+        ],
+        "quality": [
+            *_of_key(table),
+            *(_of_check(*check) for check in checks.get(table.qualified_name(), ())),
+        ],
     }
 
 
@@ -120,7 +145,10 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
         result |= {"classification": PERSONAL, "tags": [PERSONAL]}
     limits = {"minimum": column.at_least, "maximum": column.at_most} if logical in NUMBERS else {}
     if limits_set := {name: limit for name, limit in limits.items() if limit is not None}:
-        numbers = {name: float(limit) if isinstance(limit, Decimal) else limit for name, limit in limits_set.items()}
+        numbers = {
+            name: float(limit) if isinstance(limit, Decimal) else limit
+            for name, limit in limits_set.items()
+        }
         result["logicalTypeOptions"] = numbers
     if column.one_of:
         result["enum"] = [{"value": value} for value in column.one_of]
@@ -151,4 +179,10 @@ def _of_key(table: type[Table]) -> list[Document]:
 
 def _of_check(name: str, description: str, warns: bool) -> Document:  # noqa: FBT001 (a check is these three)
     severity = "warning" if warns else "error"
-    return {"id": name, "name": name, "description": description, "type": "text", "severity": severity}
+    return {
+        "id": name,
+        "name": name,
+        "description": description,
+        "type": "text",
+        "severity": severity,
+    }

@@ -1,8 +1,9 @@
 """Events as packed integers; NumPy sorts ten million of them in a tenth of a second.
 
-An event is one integer, `time * scale + code`; with the number of its unit (a visitor, say) in front, one sort puts
-everything in its place. Units lie further apart than a window is long, so that what is looked for within a window never
-leaks from one unit to the next, and no pass looks at units.
+An event is one integer, `time * scale + code`; with the number of its unit (a visitor, say) in
+front, one sort puts everything in its place. Units lie further apart than a window is long, so that
+what is looked for within a window never leaks from one unit to the next, and no pass looks at
+units.
 """
 
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ class Packing:
     """The packing of events.
 
     Attributes:
-        window: The longest time within which events of a unit concern each other, in the unit of the packed times;
-            microseconds at first.
+        window: The longest time within which events of a unit concern each other, in the unit of
+            the packed times; microseconds at first.
         scale_bits: Bits that the code takes in a packed event.
     """
 
@@ -65,7 +66,8 @@ class Sorted(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Keying(Generic[P]):
-    """The packing of an event with its unit in front: `unit`, `(time - origin) / resolution` and `code`, in one number.
+    """The packing of an event with its unit in front: `unit`,
+    `(time - origin) / resolution` and `code`, in one number.
 
     Attributes:
         origin: The earliest time, in microseconds.
@@ -80,12 +82,19 @@ class Keying(Generic[P]):
     plan: P
 
     @classmethod
-    def for_span(cls, first: int, last: int, resolution: int, unit_count: int, plan: P) -> "Keying[P] | None":
-        """Return the packing of events between two times, in microseconds; None if they do not fit."""
+    def for_span(
+        cls, first: int, last: int, resolution: int, unit_count: int, plan: P
+    ) -> "Keying[P] | None":
+        """Return the packing of events between two times, in microseconds;
+        None if they do not fit.
+        """
         span = (last - first) // resolution
         window = min(plan.window // resolution, span)
         time_bits = (span + window + 1).bit_length()
-        if unit_count.bit_length() + time_bits + plan.scale_bits > _KEY_BITS or plan.window % resolution:
+        if (
+            unit_count.bit_length() + time_bits + plan.scale_bits > _KEY_BITS
+            or plan.window % resolution
+        ):
             return None
         return cls(first, resolution, time_bits, replace(plan, window=window))
 
@@ -96,18 +105,23 @@ class Keying(Generic[P]):
 
 
 def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterator[Sorted[P]]:
-    """Yield the events with their units in front, sorted; in several parts only if one number cannot hold all.
+    """Yield the events with their units in front, sorted;
+    in several parts only if one number cannot hold all.
 
-    `packed` has events in any order, with times in microseconds, and is overwritten; `units` are numbers from 0.
+    `packed` has events in any order, with times in microseconds, and is overwritten; `units` are
+    numbers from 0.
 
     Raises:
-        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a
+            century.
     """
     return parts_of(packed, units, Sorted(packed, 0, unit_count, plan, 1))
 
 
 def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """Yield the events as `sorted_parts` does, with the origin and resolution of `part`; its `keys` are not read."""
+    """Yield the events as `sorted_parts` does, with the origin and resolution of `part`;
+    its `keys` are not read.
+    """
     plan = part.plan
     if len(packed) == 0:
         yield replace(part, keys=packed)
@@ -127,7 +141,9 @@ def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
 
 
 def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """Yield the parts of events that do not fit in 64 bits: in seconds or milliseconds, or half of the units each."""
+    """Yield the parts of events that do not fit in 64 bits: in seconds or milliseconds,
+    or half of the units each.
+    """
     plan, unit_count = part.plan, part.unit_count
     times = packed >> plan.scale_bits
     for coarser in _RESOLUTIONS:
@@ -135,7 +151,9 @@ def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> It
             codes = packed & ((1 << plan.scale_bits) - 1)
             packed = ((times // coarser) << plan.scale_bits) + codes
             plan = replace(plan, window=plan.window // coarser)
-            yield from parts_of(packed, units, replace(part, plan=plan, resolution=part.resolution * coarser))
+            yield from parts_of(
+                packed, units, replace(part, plan=plan, resolution=part.resolution * coarser)
+            )
             return
     if unit_count == 1:
         raise WorkError("The events of one unit span over a century; check the values of event_at.")

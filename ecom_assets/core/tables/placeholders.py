@@ -1,7 +1,10 @@
-"""Placeholders: what sources write in place of an id or a value. The one list, and the one test in each language.
+"""Placeholders: what sources write in place of an id or a value.
 
-Who is only named by a placeholder is nobody. `0` is nobody among users, sessions and devices, but a customer and a
-product, unless the mapping says otherwise (`unknown`). Countries are not tested: `NA` is Namibia.
+The one list, and the one test in each language.
+
+Who is only named by a placeholder is nobody. `0` is nobody among users, sessions and devices, but a
+customer and a product, unless the mapping says otherwise (`unknown`). Countries are not tested:
+`NA` is Namibia.
 """
 
 from collections.abc import Collection
@@ -11,32 +14,82 @@ import ibis
 import ibis.expr.types as ir
 
 NO_CONSENT: Final = "(no consent)"
-"""The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
+"""The id that a mapping writes for a visitor who did not consent to be recognized;
+compared in lower case.
+"""
 ZERO_IDS: Final = ("00000000-0000-0000-0000-000000000000", "00000000000000000000000000000000")
 UNKNOWN_CUSTOMER: Final = "(unknown)"
-"""Stands for all customers of orders who are placeholders: their orders count, and they are nobody's customer."""
+"""Stands for all customers of orders who are placeholders: their orders count,
+and they are nobody's customer.
+"""
 NULLS: Final = (
-    "", "null", "(null)", "<null>", "[null]", r"\n", "nil", "<nil>", "nan", "n/a", "#n/a", "na", "<na>", "undefined",
-    "(undefined)", "[object object]",
-)  # fmt: skip
+    "",
+    "null",
+    "(null)",
+    "<null>",
+    "[null]",
+    r"\n",
+    "nil",
+    "<nil>",
+    "nan",
+    "n/a",
+    "#n/a",
+    "na",
+    "<na>",
+    "undefined",
+    "(undefined)",
+    "[object object]",
+)
 """What stands for no value in any column but those of places."""
-MARKS: Final = (*NULLS, "none", "(none)", "-", "--", "(not set)", "(not provided)", "unknown", *ZERO_IDS)
-r"""What languages, databases and tools write for no value, in lower case: `\N` of MySQL, Hive and Postgres, `nan` and
-`<NA>` of pandas, `undefined` of JavaScript, `(not set)` of Google Analytics."""
+MARKS: Final = (
+    *NULLS,
+    "none",
+    "(none)",
+    "-",
+    "--",
+    "(not set)",
+    "(not provided)",
+    "unknown",
+    *ZERO_IDS,
+)
+r"""What languages, databases and tools write for no value, in lower case: `\N` of MySQL, Hive and
+Postgres, `nan` and `<NA>` of pandas, `undefined` of JavaScript, `(not set)` of Google Analytics.
+"""
 NO_CUSTOMERS: Final = (
-    *MARKS, "-1", "anonymous", "anon", "test", "testuser", "test_user", "test-user", NO_CONSENT,
-)  # fmt: skip
+    *MARKS,
+    "-1",
+    "anonymous",
+    "anon",
+    "test",
+    "testuser",
+    "test_user",
+    "test-user",
+    NO_CONSENT,
+)
 """Placeholders of people, and testers; the number 0 is a customer."""
 NOBODY: Final = (*NO_CUSTOMERS, "0")
 """Placeholders of users, source sessions and devices."""
 JOINS_NOBODY: Final = (
-    *NOBODY, "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true", "false",
-)  # fmt: skip
-"""Ids that join no devices either, which PostHog, Segment and RudderStack refuse to merge; they keep their events."""
+    *NOBODY,
+    "guest",
+    "distinctid",
+    "distinct_id",
+    "id",
+    "not_authenticated",
+    "email",
+    "true",
+    "false",
+)
+"""Ids that join no devices either, which PostHog, Segment and RudderStack refuse to merge;
+they keep their events.
+"""
 
 
 def is_placeholder(value: ir.StringValue, words: Collection[str]) -> ir.BooleanValue:
-    """Return whether an id is one of some placeholders, in any case; null for null. Reading has trimmed it."""
+    """Return whether an id is one of some placeholders, in any case; null for null.
+
+    Reading has trimmed it.
+    """
     result: ir.BooleanValue = value.lower().isin(words)
     return result
 

@@ -1,7 +1,8 @@
 """Countries and regions of places as people write them: by country and city, from lists.
 
-The distinct places of a table are few, so they are read and looked up here. What was found goes into the query as
-conditions, which every engine computes alike; names are compared without case, accents and punctuation.
+The distinct places of a table are few, so they are read and looked up here. What was found goes
+into the query as conditions, which every engine computes alike; names are compared without case,
+accents and punctuation.
 """
 
 import re
@@ -25,8 +26,12 @@ FOUND = ("place_country_code", "place_country", "place_region_code", "place_regi
 
 
 def folded(name: str) -> str:
-    """Return a name in lower case, without accents and punctuation, so that spellings of one name are equal."""
-    plain = "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign))
+    """Return a name in lower case, without accents and punctuation,
+    so that spellings of one name are equal.
+    """
+    plain = "".join(
+        sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)
+    )
     return " ".join(re.sub(r"[.,'\u2019`\u00b4|*-]+", " ", plain.casefold()).split())
 
 
@@ -44,8 +49,9 @@ class Location:
 class Places:
     """The lists, with names as `folded` returns them.
 
-    `countries`: the names by code (ISO 3166, two letters). `codes`: the codes by spelling. `cities`: the places by
-    country code and city. `alone`: the places of the cities that are known without their country.
+    `countries`: the names by code (ISO 3166, two letters). `codes`: the codes by spelling.
+    `cities`: the places by country code and city. `alone`: the places of the cities that are known
+    without their country.
     """
 
     version: str
@@ -58,10 +64,14 @@ class Places:
     def region_names(self) -> dict[tuple[str, str], str]:
         """Return the names of regions by the codes of country and region."""
         regions = {location for location in self.cities.values() if location.region_code}
-        return {(location.country_code, str(location.region_code)): str(location.region) for location in regions}
+        return {
+            (location.country_code, str(location.region_code)): str(location.region)
+            for location in regions
+        }
 
     def find(self, country: str | None, city: str | None) -> Location | None:
-        """Return the place of a city in a country; its country alone if the city is unknown; None if both are.
+        """Return the place of a city in a country; its country alone if the city is unknown;
+        None if both are.
 
         A city decides by itself only if no country is given.
         """
@@ -82,11 +92,14 @@ class Places:
             city: The column of the city's name.
         """
         pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
-        found = {(pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs}
+        found = {
+            (pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs
+        }
         return _with_locations(rows, (country, city), found.items())
 
     def name(self, rows: ir.Table, stated: ir.Table, *, each_alone: bool = False) -> ir.Table:
-        """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` where it is not known.
+        """Return rows whose `PLACE_LEVELS` have one name per place,
+        and `UNKNOWN` where it is not known.
 
         A received country or region that the lists know has the name that they give it, so that a
         code and a name are one place; others stay as received. Where nothing was received, the
@@ -99,7 +112,9 @@ class Places:
                 the same names whichever days are computed with it.
         """
         distinct = stated.select(*PLACE_LEVELS).distinct().to_pyarrow().to_pylist()
-        places: list[StatedPlace] = [(row["country"], row["region"], row["city_name"]) for row in distinct]
+        places: list[StatedPlace] = [
+            (row["country"], row["region"], row["city_name"]) for row in distinct
+        ]
         if each_alone:
             found = {place: self.named_regions([place])[place] for place in places}
         else:
@@ -124,7 +139,10 @@ class Places:
         for (_, region, _), location in found.items():
             if location and location.region and region and _is_code(region):
                 by_code[location.country_code, folded(region)].add(location.region)
-        return {place: self._in_stated_region(place[1], location, by_code) for place, location in found.items()}
+        return {
+            place: self._in_stated_region(place[1], location, by_code)
+            for place, location in found.items()
+        }
 
     def _in_stated_region(
         self,
@@ -146,7 +164,11 @@ class Places:
         names = self.region_names
         spellings = {(country, folded(name)): name for (country, _), name in names.items()}
         # A number is a code of these lists only; elsewhere it numbers other regions.
-        coded = {(country, folded(code)): name for (country, code), name in names.items() if code.isalpha()}
+        coded = {
+            (country, folded(code)): name
+            for (country, code), name in names.items()
+            if code.isalpha()
+        }
         return coded | spellings
 
 
@@ -173,7 +195,9 @@ def _with_locations(
     return rows.mutate(**found_columns).drop("place_key")
 
 
-def _looked_up(key: ir.StringColumn, keys: Mapping[Location, list[str]], name: str) -> ir.StringValue:
+def _looked_up(
+    key: ir.StringColumn, keys: Mapping[Location, list[str]], name: str
+) -> ir.StringValue:
     """Return the attribute `name` of the place of each key."""
     by_value: dict[str, list[str]] = defaultdict(list)
     for location, names in keys.items():

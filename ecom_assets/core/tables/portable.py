@@ -1,4 +1,6 @@
-"""Ibis expressions alike on every engine: schemas of contracts, rows that conform to them, unions and ratios."""
+"""Ibis expressions alike on every engine: schemas of contracts, rows that conform to them,
+unions and ratios.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from ecom_assets.core.tables.contract import Table
 
 
 class Dialect:
-    """What a connection can do where the backends of Ibis differ; an engine that can do more registers its own."""
+    """What a connection can do where the backends of Ibis differ;
+    an engine that can do more registers its own.
+    """
 
     joins_in_columns: ClassVar[bool] = False
     """Whether `IN (SELECT …)` is taken outside filters too."""
@@ -41,7 +45,9 @@ class Dialect:
         return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
 
     def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
-        """Return a temporary table with the rows, for several queries to read; its name begins with `name`."""
+        """Return a temporary table with the rows, for several queries to read;
+        its name begins with `name`.
+        """
         return con.create_table(f"{name}_{token_hex(4)}", rows, temp=True)
 
     def kept(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
@@ -49,7 +55,9 @@ class Dialect:
         return rows
 
     def listed(self, _con: SQLBackend, _name: str, _values: Sequence[str]) -> ir.Table | None:
-        """Return texts as the column `value` of a table; None if a statement would have to contain them."""
+        """Return texts as the column `value` of a table;
+        None if a statement would have to contain them.
+        """
         return None
 
 
@@ -65,33 +73,42 @@ def dialect_of(con: SQLBackend) -> Dialect:
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
     """Return the table with some columns made nullable, for expressions that mix them with null."""
     never = [name for name in columns if not table[name].type().nullable]
-    return table.mutate(**{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never})
+    return table.mutate(
+        **{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never}
+    )
 
 
 def union_all(*tables: ir.Table) -> ir.Table:
     """Return the rows of all tables, duplicates included, in the column order of the first table.
 
-    Ibis refuses a union of columns that differ in width or nullability. This function casts them to the wider type.
+    Ibis refuses a union of columns that differ in width or nullability. This function casts them to
+    the wider type.
     """
     kinds = {
         name: dt.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
         for name in tables[0].columns
     }
     return ibis.union(
-        *(table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()}) for table in tables)
+        *(
+            table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()})
+            for table in tables
+        )
     )
 
 
 def first_of_each(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
     """Return the first row of each unit, by an order without ties."""
-    numbered = rows.mutate(row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order)))
+    numbered = rows.mutate(
+        row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order))
+    )
     return numbered.filter(numbered.row_place == 0).drop("row_place")
 
 
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
     """Return `part / whole` as a double; null where `whole` is zero.
 
-    Both are cast to doubles first: Postgres truncates the quotient of integers, and divides their sums as decimals.
+    Both are cast to doubles first: Postgres truncates the quotient of integers, and divides their
+    sums as decimals.
     """
     return part.cast("float64") / whole.cast("float64").nullif(0)
 
@@ -104,7 +121,9 @@ _DIGEST: Final = ibis.udf.scalar.builtin(_md5, name="md5", signature=(("string",
 
 
 def text_digest(text: ir.Value) -> ir.StringValue:
-    """Return the MD5 of a text as 32 hexadecimal digits in lower case, which is the same on every engine."""
+    """Return the MD5 of a text as 32 hexadecimal digits in lower case,
+    which is the same on every engine.
+    """
     result: ir.StringValue = _DIGEST(text)
     return result
 
@@ -120,7 +139,10 @@ NO = ibis.literal(value=False)
 def schema_of(contract: type[Table]) -> ibis.Schema:
     """Return the contract's columns as an Ibis schema."""
     return ibis.schema(
-        {name: dt.dtype(column.type).copy(nullable=column.nullable) for name, column in contract.columns.items()}
+        {
+            name: dt.dtype(column.type).copy(nullable=column.nullable)
+            for name, column in contract.columns.items()
+        }
     )
 
 
@@ -134,8 +156,8 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     unknown = [name for name in rows.columns if name not in contract.columns]
     if missing or unknown:
         raise ContractError(
-            f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make the columns "
-            "equal to those of its contract."
+            f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make "
+            "the columns equal to those of its contract."
         )
     kinds = {name: kind_of(dt.dtype(column.type)) for name, column in contract.columns.items()}
     columns = {
@@ -149,8 +171,8 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
 def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]:
     """Yield rows in batches of `row_count` rows, in the types that their expression declares.
 
-    DuckDB computes a batch when it is read, so that all rows need not fit in memory. Its connection takes no other
-    statement until all are read, or the context ends.
+    DuckDB computes a batch when it is read, so that all rows need not fit in memory. Its connection
+    takes no other statement until all are read, or the context ends.
     """
     result = dialect_of(rows.get_backend()).batches(rows, row_count)
     try:
@@ -162,7 +184,8 @@ def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]
 def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """Return batches in the types that the schema of their reader declares.
 
-    DuckDB returns 128-bit sums of integers, while Ibis declares 64 bits. Reading them as declared gives wrong numbers.
+    DuckDB returns 128-bit sums of integers, while Ibis declares 64 bits. Reading them as declared
+    gives wrong numbers.
     """
     schema = batches.schema
     return pa.RecordBatchReader.from_batches(
@@ -181,15 +204,16 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
         if name not in wanted or kind_of(result[name]) != kind_of(wanted[name]):
             in_contract = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
             raise WarehouseError(
-                f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, which its contract "
-                f"{in_contract}; only added columns are migrated automatically: run `ecom migrate` to see the changes."
+                f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, "
+                f"which its contract {in_contract}; only added columns are migrated "
+                "automatically: run `ecom migrate` to see the changes."
             )
     missing = [name for name in wanted if name not in result]
     for name in missing:
         if not wanted[name].nullable:
             raise WarehouseError(
-                f"{contract.qualified_name()} has no column {name!r}, which its contract requires without null; run "
-                "`ecom migrate` to see the changes."
+                f"{contract.qualified_name()} has no column {name!r}, which its contract requires "
+                "without null; run `ecom migrate` to see the changes."
             )
     return missing
 
@@ -211,7 +235,9 @@ def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
 
 
 def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
-    """Return the rows of a small result by column name, in the types that their expression declares."""
+    """Return the rows of a small result by column name,
+    in the types that their expression declares.
+    """
     result: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
     return result
 

@@ -1,4 +1,5 @@
-"""The common parts of all `queries.py` modules: periods and their known days, comparison, paging, and `Reading`.
+"""The common parts of all `queries.py` modules: periods and their known days, comparison,
+paging, and `Reading`.
 
 A period ends on the newest day in the data, not on today's date: docs/adr/0019.
 """
@@ -24,26 +25,31 @@ LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365
 """The number of days in each range, including the newest day in the data."""
 MOST_DAYS: Final = 3_660
 START, END, BEFORE_START, EARLIER_START = PARAMETERS = tuple(ibis.param("date") for _ in range(4))
-"""The parameters of queries: the first and last day of a range, and the first days of the two ranges before it.
+"""The parameters of queries: the first and last day of a range,
+and the first days of the two ranges before it.
 
-Queries use these parameters instead of literal dates, so that the same query serves every range. `Reading.rows` binds
-them.
+Queries use these parameters instead of literal dates, so that the same query serves every range.
+`Reading.rows` binds them.
 """
 
 
 @dataclass(frozen=True)
 class KnownDays:
-    """The first and last day in the data of a source, and the days between of which nothing was received.
+    """The first and last day in the data of a source,
+    and the days between of which nothing was received.
 
-    First and last are None if there are no data. Outside of them, and on missing days, it is unknown whether nothing
-    happened or nothing was recorded.
+    First and last are None if there are no data. Outside of them, and on missing days, it is
+    unknown whether nothing happened or nothing was recorded.
 
     Attributes:
         first: The first day.
         last: The last day.
-        held: The held days, in order: their new rows are blocked, and the table keeps the earlier rows.
-        unknown: The held days with missing rows; for the other held days, the earlier copies of all rows are known.
-        missing: The days, in order, of which nothing was received, though the source would have had rows.
+        held: The held days, in order: their new rows are blocked, and the table keeps the earlier
+            rows.
+        unknown: The held days with missing rows; for the other held days, the earlier copies of all
+            rows are known.
+        missing: The days, in order, of which nothing was received, though the source would have had
+            rows.
     """
 
     first: date | None = None
@@ -53,13 +59,17 @@ class KnownDays:
     missing: tuple[date, ...] = ()
 
     @classmethod
-    def from_texts(cls, first: str | None, last: str | None, missing: Sequence[str] = ()) -> "KnownDays":
+    def from_texts(
+        cls, first: str | None, last: str | None, missing: Sequence[str] = ()
+    ) -> "KnownDays":
         """Return the days from text in the format YYYY-MM-DD."""
         first_day, last_day = (date.fromisoformat(day) if day else None for day in (first, last))
         return cls(first_day, last_day, missing=tuple(sorted(map(date.fromisoformat, missing))))
 
     def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
-        """Return the same days with the held days added, from how much of each is known (see `warehouse.held_days`)."""
+        """Return the same days with the held days added,
+        from how much of each is known (see `warehouse.held_days`).
+        """
         held = {date.fromisoformat(day): amount for day, amount in noted.items()}
         unknown = frozenset(day for day, amount in held.items() if amount == "none")
         missing = tuple(day for day in self.missing if day not in held)
@@ -67,14 +77,22 @@ class KnownDays:
 
     @property
     def dates(self) -> set[date]:
-        """Return every day of which anything is known: without missing days, and held days without any row."""
+        """Return every day of which anything is known: without missing days,
+        and held days without any row.
+        """
         if self.first is None or self.last is None:
             return set()
-        return set(Days.between(self.first, self.last + ONE_DAY).dates) - self.unknown - set(self.missing)
+        return (
+            set(Days.between(self.first, self.last + ONE_DAY).dates)
+            - self.unknown
+            - set(self.missing)
+        )
 
     def within(self, start: date, end: date) -> "KnownDays":
         """Return the known days within a range."""
-        held, missing = (tuple(day for day in days if start <= day <= end) for days in (self.held, self.missing))
+        held, missing = (
+            tuple(day for day in days if start <= day <= end) for days in (self.held, self.missing)
+        )
         nothing = KnownDays(held=held, unknown=self.unknown & set(held), missing=missing)
         if self.first is None or self.last is None:
             return nothing
@@ -99,7 +117,8 @@ class KnownDays:
 class Period:
     """A range of days, including both ends.
 
-    `known` maps each source that the numbers are counted from to its known days. If it is empty, all days are known.
+    `known` maps each source that the numbers are counted from to its known days. If it is empty,
+    all days are known.
     """
 
     time_range: TimeRange
@@ -109,14 +128,20 @@ class Period:
 
     @classmethod
     def from_range(
-        cls, newest: date, time_range: TimeRange | None = None, start: date | None = None, end: date | None = None
+        cls,
+        newest: date,
+        time_range: TimeRange | None = None,
+        start: date | None = None,
+        end: date | None = None,
     ) -> "Period":
-        """Return the requested period: 30 days by default, and a `custom` range if only dates are set.
+        """Return the requested period: 30 days by default,
+        and a `custom` range if only dates are set.
 
         A named range ends on the `newest` day in the data; a custom one includes `start` and `end`.
 
         Raises:
-            DefinitionError: A custom range lacks a date, ends before it starts or is too long; or another has dates.
+            DefinitionError: A custom range lacks a date, ends before it starts or is too long; or
+                another has dates.
         """
         has_dates = start is not None or end is not None
         time_range = time_range or ("custom" if has_dates else "month")
@@ -124,19 +149,23 @@ class Period:
             return cls._custom(start, end)
         if has_dates:
             raise DefinitionError(
-                f"time_range={time_range} has its own days, so start_date and end_date do not go with it; leave them "
-                "out, or ask with time_range=custom."
+                f"time_range={time_range} has its own days, so start_date and end_date do not go "
+                "with it; leave them out, or ask with time_range=custom."
             )
         return cls(time_range, newest - (LENGTHS[time_range] - 1) * ONE_DAY, newest)
 
     @classmethod
     def _custom(cls, start: date | None, end: date | None) -> "Period":
         if start is None or end is None:
-            raise DefinitionError("time_range=custom needs both start_date and end_date, as YYYY-MM-DD.")
+            raise DefinitionError(
+                "time_range=custom needs both start_date and end_date, as YYYY-MM-DD."
+            )
         if end < start:
             raise DefinitionError(f"start_date={start} is after end_date={end}; swap them.")
         if start < FIRST_DATE or end > LAST_DATE:
-            raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {start} to {end}.")
+            raise DefinitionError(
+                f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {start} to {end}."
+            )
         if (end - start).days >= MOST_DAYS:
             raise DefinitionError(f"{start} to {end} is more than {MOST_DAYS} days; ask for fewer.")
         return cls("custom", start, end)
@@ -154,11 +183,15 @@ class Period:
 
     def for_source(self, source: str) -> "Period":
         """Return the same period with the known days of one source only."""
-        return replace(self, known={name: days for name, days in self.known.items() if name == source})
+        return replace(
+            self, known={name: days for name, days in self.known.items() if name == source}
+        )
 
     @property
     def data(self) -> Coverage:
-        """Return how many of its days are known: `whole` if all sources have all days, `none` if no source has any."""
+        """Return how many of its days are known: `whole` if all sources have all days,
+        `none` if no source has any.
+        """
         result = [days.coverage(self.start_date, self.end_date) for days in self.known.values()]
         if all(coverage == "whole" for coverage in result):
             return "whole"
@@ -166,22 +199,32 @@ class Period:
 
     @property
     def coverage(self) -> dict[str, Any]:
-        """Return which of its days, and of the days before it, are known, held back or missing, as answers say it."""
+        """Return which of its days, and of the days before it, are known, held back or missing,
+        as answers say it.
+        """
         fields: dict[str, Any] = {}
         for prefix, days in (("", self), ("previous_", self.previous)):
             known = days.known_days
-            fields |= {f"{prefix}data": days.data, f"{prefix}known_from": known.first, f"{prefix}known_to": known.last}
+            fields |= {
+                f"{prefix}data": days.data,
+                f"{prefix}known_from": known.first,
+                f"{prefix}known_to": known.last,
+            }
             fields |= {f"{prefix}held_days": known.held, f"{prefix}missing_days": known.missing}
         return fields
 
     @property
     def is_unknown(self) -> bool:
-        """Return whether no source has any of its days: then nothing is known of them, and no number is 0."""
+        """Return whether no source has any of its days: then nothing is known of them,
+        and no number is 0.
+        """
         return self.data == "none"
 
     @property
     def known_days(self) -> KnownDays:
-        """Return the first and last of its days that are known in every source; held and missing ones of any source."""
+        """Return the first and last of its days that are known in every source;
+        held and missing ones of any source.
+        """
         sources = self.known.values()
         firsts = [self.start_date, *(days.first for days in sources if days.first)]
         lasts = [self.end_date, *(days.last for days in sources if days.last)]
@@ -216,22 +259,30 @@ class Period:
 
 
 def unfinished_day(period: Period, timezone: str, known_at: datetime) -> date | None:
-    """Return the day of a period that was not over, in a time zone, at an instant; None if all known days were.
+    """Return the day of a period that was not over, in a time zone, at an instant;
+    None if all known days were.
 
     Its numbers are provisional.
     """
     today, known_to = known_at.astimezone(ZoneInfo(timezone)).date(), period.known_days.last
-    return today if known_to is not None and period.start_date <= today <= min(period.end_date, known_to) else None
+    return (
+        today
+        if known_to is not None and period.start_date <= today <= min(period.end_date, known_to)
+        else None
+    )
 
 
 def unfinished_day_of_sources(period: Period, timezone: str, known_at: datetime) -> date | None:
     """Return the same if any source has a part of the day."""
     of_sources = map(period.for_source, period.known)
-    return next((day for own in of_sources if (day := unfinished_day(own, timezone, known_at))), None)
+    return next(
+        (day for own in of_sources if (day := unfinished_day(own, timezone, known_at))), None
+    )
 
 
 def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
+    """Return the `Range` of an answer: the days that it covers, which of them are known,
+    and which are not over.
 
     Args:
         period: The days.
@@ -264,7 +315,9 @@ def in_period(day: ir.Column) -> ir.BooleanValue:
 
 
 def with_previous(table: ir.Table, day: str) -> ir.Table:
-    """Return the rows of the requested range, with `is_current` 1, and of the range before it, with `is_current` 0."""
+    """Return the rows of the requested range, with `is_current` 1, and of the range before it,
+    with `is_current` 0.
+    """
     rows = table.filter(table[day] >= BEFORE_START, table[day] <= END)
     return rows.mutate(is_current=(rows[day] >= START).ifelse(1, 0))
 
@@ -273,7 +326,10 @@ Row = dict[str, Any]
 
 
 class NoSourceError(EcomError):
-    """The query needs a source that the shop does not have. An answer of zero would look like bad business."""
+    """The query needs a source that the shop does not have.
+
+    An answer of zero would look like bad business.
+    """
 
 
 class NoOrdersError(NoSourceError):
@@ -281,7 +337,9 @@ class NoOrdersError(NoSourceError):
 
 
 class Reading(Protocol):
-    """A consistent snapshot of the tables: all queries see the same data, even if new data are published meanwhile."""
+    """A consistent snapshot of the tables: all queries see the same data,
+    even if new data are published meanwhile.
+    """
 
     newest_date: date
     """The newest day in the data, in the reporting time zone."""
@@ -299,10 +357,14 @@ class Reading(Protocol):
         """Return clean events."""
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a small result, in order, by column name; `period` is bound to `PARAMETERS`."""
+        """Return the rows of a small result, in order, by column name;
+        `period` is bound to `PARAMETERS`.
+        """
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period; all answers from this snapshot share them."""
+        """Return the rows of a query without a period;
+        all answers from this snapshot share them.
+        """
 
 
 Fetch = Callable[[ir.Table], list[Row]]
@@ -313,13 +375,17 @@ ZERO: Final = Decimal("0.00")
 
 
 def mean(amount: Decimal | None, count: int) -> Decimal | None:
-    """Return an amount per unit, which is rounded where it is shown; None without units or amount."""
+    """Return an amount per unit, which is rounded where it is shown;
+    None without units or amount.
+    """
     return amount / count if count and amount is not None else None
 
 
 @dataclass(frozen=True)
 class Extent:
-    """The number of events that a query reads, and their first and last day; both None if there are no events."""
+    """The number of events that a query reads, and their first and last day;
+    both None if there are no events.
+    """
 
     event_count: int
     first_date: date | None
@@ -329,13 +395,17 @@ class Extent:
     def from_events(cls, reading: Reading, events: ir.Table) -> "Extent":
         """Return the extent of some events."""
         days = events.event_date
-        (row,) = reading.rows(events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()))
+        (row,) = reading.rows(
+            events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
+        )
         return cls(**row)
 
     @property
     def day_count(self) -> int:
         """Return the number of days from the first to the last."""
-        return (self.last_date - self.first_date).days + 1 if self.first_date and self.last_date else 0
+        return (
+            (self.last_date - self.first_date).days + 1 if self.first_date and self.last_date else 0
+        )
 
     def period(self, newest: date) -> Period:
         """Return the days of the events; the newest day in the data if there are no events."""
@@ -348,10 +418,12 @@ def events_in_period(events: ir.Table, period: Period | None) -> ir.Table:
 
 
 DECIMALS = 6
-"""Decimal places of shares and means: precise enough for one in a million, and equal on every engine."""
+"""Decimal places of shares and means: precise enough for one in a million,
+and equal on every engine.
+"""
 CHANGE = (
-    "By what share the number changed from the period before; null where that was zero, and where the data do not hold "
-    "all days of both (range.data, range.previous_data)"
+    "By what share the number changed from the period before; null where that was zero, and where "
+    "the data do not hold all days of both (range.data, range.previous_data)"
 )
 
 
@@ -365,18 +437,23 @@ def significant(value: float) -> float:
     return float(f"{value:.{DECIMALS}g}")
 
 
-def changes(now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]) -> dict[str, float | None]:
-    """Return the relative change of each number; None if the earlier number is zero, or if either is unknown."""
+def changes(
+    now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, float | None]:
+    """Return the relative change of each number; None if the earlier number is zero,
+    or if either is unknown.
+    """
     return {name: _change(now[name], before[name]) for name in names}
 
 
 def compared(
     now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str], period: Period
 ) -> dict[str, dict[str, Any] | None]:
-    """Return the numbers of the period before, None if none of its days is known, and the change of each number.
+    """Return the numbers of the period before, None if none of its days is known,
+    and the change of each number.
 
-    The changes are None unless all days of both periods are known. Otherwise a shop would seem to grow because earlier
-    days are missing, or to shrink because days have not happened yet.
+    The changes are None unless all days of both periods are known. Otherwise a shop would seem to
+    grow because earlier days are missing, or to shrink because days have not happened yet.
     """
     return {
         "previous": None if period.previous.is_unknown else dict(before),
@@ -385,13 +462,19 @@ def compared(
 
 
 def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
-    """Return the numbers of a period; None for each if none of its days is known, because unknown is not zero."""
+    """Return the numbers of a period; None for each if none of its days is known,
+    because unknown is not zero.
+    """
     return dict.fromkeys(numbers) if period.is_unknown else dict(numbers)
 
 
 def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of days of which none is known: how many rows an empty list would have is not known either."""
-    return {name: (value or None) if name == "total_count" else value for name, value in numbers.items()}
+    """Return the numbers of days of which none is known:
+    how many rows an empty list would have is not known either.
+    """
+    return {
+        name: (value or None) if name == "total_count" else value for name, value in numbers.items()
+    }
 
 
 def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
@@ -399,13 +482,18 @@ def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period
     name = "revenue_amount"
     comparison = compared({name: now}, {name: before}, [name], period)
     previous, change = comparison["previous"], comparison["change"]
-    return {"previous_revenue_amount": previous and previous[name], "revenue_change": change and change[name]}
+    return {
+        "previous_revenue_amount": previous and previous[name],
+        "revenue_change": change and change[name],
+    }
 
 
 def _change(now: Any, before: Any) -> float | None:  # noqa: ANN401 (whole numbers, money, shares or None)
     if now is None or before is None or not before:
         return None
-    return round(float((Decimal(str(now)) - Decimal(str(before))) / abs(Decimal(str(before)))), DECIMALS)
+    return round(
+        float((Decimal(str(now)) - Decimal(str(before))) / abs(Decimal(str(before)))), DECIMALS
+    )
 
 
 @dataclass(frozen=True)
@@ -417,16 +505,27 @@ class Page:
 
 
 def page_of(
-    reading: Reading, rows: ir.Table, order: Sequence[ir.Value | str], page: Page, period: Period | None = None
+    reading: Reading,
+    rows: ir.Table,
+    order: Sequence[ir.Value | str],
+    page: Page,
+    period: Period | None = None,
 ) -> tuple[list[Row], int]:
     """Return a page of a table's rows, and the number of all its rows.
 
-    The sort order must have no ties. `period` has the days to bind to `PARAMETERS`, if the table uses them.
+    The sort order must have no ties. `period` has the days to bind to `PARAMETERS`, if the table
+    uses them.
     """
     counted = rows.mutate(total_count=rows.count().over(ibis.window()))
     result = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
-    total = result[0]["total_count"] if result else reading.rows(rows.agg(n=rows.count()), period)[0]["n"]
-    return [{name: value for name, value in row.items() if name != "total_count"} for row in result], int(total)
+    total = (
+        result[0]["total_count"]
+        if result
+        else reading.rows(rows.agg(n=rows.count()), period)[0]["n"]
+    )
+    return [
+        {name: value for name, value in row.items() if name != "total_count"} for row in result
+    ], int(total)
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:
@@ -444,7 +543,10 @@ STOCK: Final[Literal["stock"]] = "stock"
 NOTHING: Final = KnownDays()
 NEEDED: Final = {
     EVENTS: "There are no events to count this from; set ECOM_EVENTS, and run `ecom run`.",
-    STOCK: "There is no stock to take alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, and run `ecom run`.",
+    STOCK: (
+        "There is no stock to take alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, "
+        "and run `ecom run`."
+    ),
 }
 
 
@@ -467,7 +569,8 @@ def of_period(reading: Reading, contract: type[Table]) -> ir.Table:
 def rejected_rows(
     reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
 ) -> dict[str, Any]:
-    """Return the counts of quarantined rows by reason, the most frequent first, and of surplus copies in a period.
+    """Return the counts of quarantined rows by reason, the most frequent first,
+    and of surplus copies in a period.
 
     The first table has a column `reject_reason`, the second one `surplus_count`.
     """
@@ -487,5 +590,7 @@ def revenue_of(rows: Iterable[Row]) -> Decimal:
 
 
 def by_revenue(row: Row) -> Decimal:
-    """Return the sort key that puts rows with the most revenue first; unknown revenue sorts as zero."""
+    """Return the sort key that puts rows with the most revenue first;
+    unknown revenue sorts as zero.
+    """
     return -(row["revenue_amount"] or ZERO)

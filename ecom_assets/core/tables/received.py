@@ -1,7 +1,8 @@
-"""Received rows: what an asset returns of them, the gate that blocks too few or too many refused, and their accounting.
+"""Received rows: what an asset returns of them, the gate that blocks too few or too many refused,
+and their accounting.
 
-All sources share one gate: events, orders, customers and stock. The checks are in `sources/checks.py`, and
-`warehouse/raw_slices.py` keeps the rows of a day that a source has lost.
+All sources share one gate: events, orders, customers and stock. The checks are in
+`sources/checks.py`, and `warehouse/raw_slices.py` keeps the rows of a day that a source has lost.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,13 +29,19 @@ class RowCounts:
 
     received_count = count("Rows received", "Received", unit="rows", example=461)
     clean_count = count("Of these, clean rows that count", "Clean", unit="rows", example=450)
-    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows", better="down", example=6)
-    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows", better="down", example=5)
+    quarantined_count = count(
+        "Of these, quarantined", "Quarantined", unit="rows", better="down", example=6
+    )
+    surplus_count = count(
+        "Of these, surplus copies", "Surplus copies", unit="rows", better="down", example=5
+    )
 
 
 @dataclass(frozen=True)
 class VisitorRows:
-    """Rows that replace those of some visitors on other days than those of a slice, together with it."""
+    """Rows that replace those of some visitors on other days than those of a slice,
+    together with it.
+    """
 
     rows: ir.Table
     visitors: ir.Table
@@ -48,8 +55,8 @@ class VisitorRows:
 class SliceOutput:
     """Rows that replace the rows of `days`, which can differ from the run's days.
 
-    Without days, the table does not change. `metadata` is reported with the materialization; a `warning` is, too, and
-    is in the run's log.
+    Without days, the table does not change. `metadata` is reported with the materialization; a
+    `warning` is, too, and is in the run's log.
     """
 
     rows: ir.Table
@@ -57,29 +64,40 @@ class SliceOutput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warning: str = ""
     absent: Days = NO_DAYS
-    """Days of which the source says that it has nothing: the table keeps what it has of them, and it is noted."""
+    """Days of which the source says that it has nothing: the table keeps what it has of them,
+    and it is noted.
+    """
     origin: str = ""
-    """What the rows have in their column `source`: they withdraw no row that came from another kind of source."""
+    """What the rows have in their column `source`:
+    they withdraw no row that came from another kind of source.
+    """
     also: VisitorRows | None = None
     """What is replaced of other days."""
     supersedes: Days = NO_DAYS
-    """Days of which the rows are a newer version of all that the table has: fewer of them are no loss of rows."""
+    """Days of which the rows are a newer version of all that the table has:
+    fewer of them are no loss of rows.
+    """
 
     @property
     def written_days(self) -> Days:
         """Return the days of which any row is replaced."""
-        return Days.from_dates([*self.days.dates, *self.also.changed.dates]) if self.also else self.days
+        return (
+            Days.from_dates([*self.days.dates, *self.also.changed.dates])
+            if self.also
+            else self.days
+        )
 
     def require_rows(self, noun: str) -> "SliceOutput":
-        """Return this output, or raise if a source that always delivers everything has delivered no row.
+        """Return this output, or raise if a source that always delivers
+        everything has delivered no row.
 
         Raises:
             SourceError: There is no row.
         """
         if self.days.dates and not count_of(self.rows):
             raise SourceError(
-                f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check the source, "
-                "and run again."
+                f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check "
+                "the source, and run again."
             )
         return self
 
@@ -124,7 +142,9 @@ class FileRows:
 
 
 WEEKS = 4
-"""The number of earlier weeks that a day is compared with, on the same weekday: a Sunday with Sundays."""
+"""The number of earlier weeks that a day is compared with, on the same weekday:
+a Sunday with Sundays.
+"""
 LEAST_WEEKS = 2
 """With fewer earlier weeks, there is no usual count yet."""
 
@@ -132,18 +152,21 @@ LEAST_WEEKS = 2
 LARGE_SHARE = 0.05
 """Share of rows that may be refused without a warning."""
 NO_FAULT = frozenset({"left_out", "without_consent"})
-"""Reasons that say nothing against a source: what its owner leaves out, and visitors who do not want to be counted."""
+"""Reasons that say nothing against a source: what its owner leaves out,
+and visitors who do not want to be counted.
+"""
 
 
 @dataclass(frozen=True)
 class SourceGate:
     """The limits beyond which the data of a source are blocked.
 
-    `refused_share` (share of rows, 0.5): if more rows than this are refused, the mapping no longer fits the source. A
-    few bad rows never reach half. `fall_share` (share of rows, 0.8): a day with less than the remaining fifth of the
-    usual rows is incomplete or missing. Weekends and holidays of most shops stay above that. `least_count` (rows, 100):
-    with fewer rows, a share is mostly chance. So days that usually have fewer rows are not compared, and fewer rows
-    block nothing unless all of them are refused.
+    `refused_share` (share of rows, 0.5): if more rows than this are refused, the mapping no longer
+    fits the source. A few bad rows never reach half. `fall_share` (share of rows, 0.8): a day with
+    less than the remaining fifth of the usual rows is incomplete or missing. Weekends and holidays
+    of most shops stay above that. `least_count` (rows, 100): with fewer rows, a share is mostly
+    chance. So days that usually have fewer rows are not compared, and fewer rows block nothing
+    unless all of them are refused.
     """
 
     refused_share: float = 0.5
@@ -155,7 +178,8 @@ class SourceGate:
         for name in ("refused_share", "fall_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise DefinitionError(
-                    f"{name} of {getattr(self, name)} is not a share; give more than 0, and 1 at most."
+                    f"{name} of {getattr(self, name)} is not a share; give more than 0, and 1 at "
+                    "most."
                 )
 
     def is_fall(self, before: float, now: int) -> bool:
@@ -163,16 +187,20 @@ class SourceGate:
         return before >= self.least_count and now < before * (1 - self.fall_share)
 
     def is_refused(self, received: int, refused: int) -> bool:
-        """Return whether too many received rows were refused: more than the share, or all of a few rows."""
+        """Return whether too many received rows were refused: more than the share,
+        or all of a few rows.
+        """
         if received < self.least_count:
             return 0 < received == refused
         return refused > received * self.refused_share
 
-    def lost_days(self, stored: Mapping[date, int], values: Mapping[date, int], whole: Collection[date]) -> Days:
+    def lost_days(
+        self, stored: Mapping[date, int], values: Mapping[date, int], whole: Collection[date]
+    ) -> Days:
         """Return the days that must not be replaced, because most or all of their rows are gone.
 
-        `stored` and `values` count the rows of each day, in the table and in the source as it is now. A small drop is
-        accepted on the days that the source reports as complete, `whole`.
+        `stored` and `values` count the rows of each day, in the table and in the source as it is
+        now. A small drop is accepted on the days that the source reports as complete, `whole`.
         """
         is_small = not self.is_fall(sum(stored.values()), sum(values.get(day, 0) for day in stored))
         lost = [
@@ -184,17 +212,19 @@ class SourceGate:
 
 
 def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | None:
-    """Return the usual count of a day: the median of the same weekday in earlier weeks; None if too few are known.
+    """Return the usual count of a day: the median of the same weekday in earlier weeks;
+    None if too few are known.
 
-    Only days before `first`, the first day of the run, are used, so a first run over years has nothing to compare with.
-    The result is also None for a day four weeks or more after `first`. A day without rows counts as zero if the table
-    starts before it.
+    Only days before `first`, the first day of the run, are used, so a first run over years has
+    nothing to compare with. The result is also None for a day four weeks or more after `first`. A
+    day without rows counts as zero if the table starts before it.
     """
     if not counts or (day - first).days >= 7 * WEEKS:
         return None
     start = min(counts)
     earlier = [day - timedelta(days=7 * weeks) for weeks in range(1, WEEKS + 1)]
-    # A run of a week or two covers the nearest weeks; replace them by the same number of earlier weeks.
+    # A run of a week or two covers the nearest weeks; replace them by the same number of earlier
+    # weeks.
     while earlier and earlier[0] >= first:
         earlier = [*earlier[1:], earlier[-1] - timedelta(days=7)]
     earlier_counts = [counts.get(earlier_day, 0) for earlier_day in earlier if earlier_day >= start]
@@ -202,10 +232,14 @@ def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | N
 
 
 def latest_count(counts: Mapping[date, int], day: date) -> float | None:
-    """Return the usual count of a source that always delivers everything: the median of its last deliveries."""
-    earlier = [counts[earlier_day] for earlier_day in sorted(counts) if earlier_day < day and counts[earlier_day]][
-        -WEEKS:
-    ]
+    """Return the usual count of a source that always delivers everything:
+    the median of its last deliveries.
+    """
+    earlier = [
+        counts[earlier_day]
+        for earlier_day in sorted(counts)
+        if earlier_day < day and counts[earlier_day]
+    ][-WEEKS:]
     return median(earlier) if earlier else None
 
 
@@ -214,7 +248,8 @@ Counted = tuple[ir.Table, str, str | None]
 
 
 def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
-    """Return one row per unit with the numbers of all parts, each zero where its part has no row of the unit.
+    """Return one row per unit with the numbers of all parts,
+    each zero where its part has no row of the unit.
 
     Numbers whose name ends in `_amount` are money, all others whole.
     """
@@ -222,22 +257,32 @@ def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
     kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
 
     def of_all(part: ir.Table) -> ir.Table:
-        own = (part[name].cast(kind) if name in part.columns else ibis.literal(0, kind) for name, kind in kinds.items())
+        own = (
+            part[name].cast(kind) if name in part.columns else ibis.literal(0, kind)
+            for name, kind in kinds.items()
+        )
         return part.select(*unit, **dict(zip(kinds, own, strict=True)))
 
     terms = union_all(*map(of_all, parts))
-    return terms.group_by(*unit).agg(**{name: terms[name].sum().cast(kind) for name, kind in kinds.items()})
+    return terms.group_by(*unit).agg(
+        **{name: terms[name].sum().cast(kind) for name, kind in kinds.items()}
+    )
 
 
 def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
-    """Return one row per day, in `day`, with each count and the `residue`: the first count minus all others.
+    """Return one row per day, in `day`, with each count and the `residue`:
+    the first count minus all others.
 
     Received rows come first in `counted`. Without days, all count.
     """
     parts = []
     for name, (rows, day, summed) in counted.items():
         rows = rows if days is None else rows.filter(days.contain(rows[day]))  # noqa: PLW2901 (the same rows, fewer)
-        parts.append(rows.group_by(day=rows[day]).agg(**{name: rows[summed].sum() if summed else rows.count()}))
+        parts.append(
+            rows.group_by(day=rows[day]).agg(
+                **{name: rows[summed].sum() if summed else rows.count()}
+            )
+        )
     per_day = side_by_side(["day"], *parts)
     return per_day.mutate(residue=reduce(sub, (per_day[name] for name in counted)))
 
@@ -250,31 +295,44 @@ class RefusedMoney:
     """What the rows of a day and reason come to, as far as their amounts can be read."""
 
     refused_amount = amount(
-        "Sum of the amounts of these rows, without their signs; null if none can be read or has one",
+        "Sum of the amounts of these rows, without their signs; null if none can be read or has "
+        "one",
         "Amount",
         nullable=True,
     )
     unread_amount_count = count(
-        "Of these rows, those about money whose amount cannot be read", "No amount", unit="rows", nullable=True
+        "Of these rows, those about money whose amount cannot be read",
+        "No amount",
+        unit="rows",
+        nullable=True,
     )
 
 
 def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
-    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number.
+    """Return the rows of `contract`: the first quarantined rows of each day and reason,
+    and their number.
 
-    Their place is in `sample_number`, the number of all in `row_count`, and what they come to in the columns of
-    `RefusedMoney`, from the columns `money` and `is_about_money` of the rows. Rows are ordered by the day of arrival
-    (`received_date`) and then by all of their text, so rows that tie are equal in all of it.
+    Their place is in `sample_number`, the number of all in `row_count`, and what they come to in
+    the columns of `RefusedMoney`, from the columns `money` and `is_about_money` of the rows. Rows
+    are ordered by the day of arrival (`received_date`) and then by all of their text, so rows that
+    tie are equal in all of it.
     """
     day = str(contract.day_column)
     rows, by = quarantined.filter(days.contain(quarantined[day])), (day, "reject_reason")
-    texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
+    texts = [
+        rows[name].fill_null("")
+        for name, kind in rows.schema().items()
+        if kind.is_string() and name not in by
+    ]
     in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])
     of_reason = ibis.window(group_by=by)
     placed = rows.mutate(
         sample_number=ibis.row_number().over(in_order).cast("int64") + 1,
         row_count=rows.count().over(of_reason).cast("int64"),
-        refused_amount=rows.is_about_money.ifelse(rows.money.abs(), ibis.null(MONEY)).sum().over(of_reason).cast(MONEY),
+        refused_amount=rows.is_about_money.ifelse(rows.money.abs(), ibis.null(MONEY))
+        .sum()
+        .over(of_reason)
+        .cast(MONEY),
         unread_amount_count=(rows.is_about_money & rows.money.isnull())
         .ifelse(1, 0)
         .sum()

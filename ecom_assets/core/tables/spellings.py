@@ -1,7 +1,8 @@
 """One spelling of an id, whichever source it comes from: what a key is, and how it is written then.
 
-Blanks around an id, an apostrophe by which a spreadsheet keeps it a text, and the `.0` that pandas appends to whole
-numbers are no part of any key. Leading zeros are, and so is the case of letters, but in e-mail addresses.
+Blanks around an id, an apostrophe by which a spreadsheet keeps it a text, and the `.0` that pandas
+appends to whole numbers are no part of any key. Leading zeros are, and so is the case of letters,
+but in e-mail addresses.
 """
 
 import re
@@ -10,8 +11,9 @@ from typing import Final, Literal
 import ibis.expr.types as ir
 
 KeyKind = Literal["address", "number", "text", "order_name"]
-"""What a key is: an e-mail address where it has an `@`, a number, a text in which even `1.0` is not `1`, or the name of
-an order, whose `#` is decoration."""
+"""What a key is: an e-mail address where it has an `@`, a number, a text in which even `1.0` is not
+`1`, or the name of an order, whose `#` is decoration.
+"""
 SPELLED: Final = ("user_id", "customer_id", "product_id", "item_id")
 """The fields that events, orders and customers have in common."""
 BLANKS: Final = " \t\r\n\u00a0\u202f\ufeff"
@@ -29,7 +31,9 @@ def spelled(value: str, key: KeyKind | None = None) -> str:
 
 
 def spelled_sql(value: str, key: KeyKind | None = None) -> str:
-    """Return the SQL of `spelled` in DuckDB, for text that may be NULL; NULL for an id of blanks only."""
+    """Return the SQL of `spelled` in DuckDB, for text that may be NULL;
+    NULL for an id of blanks only.
+    """
     blanks = "' ' || chr(9) || chr(13) || chr(10) || chr(160) || chr(8239) || chr(65279)"
     result = f"trim(regexp_replace(trim({value}, {blanks}), '^''([0-9+=@-])', '\\1'), {blanks})"
     if key == "order_name":
@@ -37,10 +41,17 @@ def spelled_sql(value: str, key: KeyKind | None = None) -> str:
     if key != "text":
         result = f"regexp_replace({result}, '{WHOLE}', '\\1')"
     # Most ids are written so already, and these tests take a tenth of the time of the patterns.
-    ends = " OR ".join(f"suffix({value}, {end})" for end in ("' '", "'.0'", "'.00'", "chr(9)", "chr(13)", "chr(10)"))
+    ends = " OR ".join(
+        f"suffix({value}, {end})"
+        for end in ("' '", "'.0'", "'.00'", "chr(9)", "chr(13)", "chr(10)")
+    )
     is_odd = f"{value} < '(' OR {value} > '~' OR {ends} OR contains({value}, chr(160))"
     result = f"CASE WHEN {is_odd} THEN nullif({result}, '') ELSE {value} END"
-    return f"CASE WHEN contains({value}, '@') THEN lower({result}) ELSE {result} END" if key == "address" else result
+    return (
+        f"CASE WHEN contains({value}, '@') THEN lower({result}) ELSE {result} END"
+        if key == "address"
+        else result
+    )
 
 
 def spelled_value(value: ir.StringValue, key: KeyKind | None = None) -> ir.StringValue:
@@ -55,7 +66,9 @@ def spelled_value(value: ir.StringValue, key: KeyKind | None = None) -> ir.Strin
 
 
 def order_name(value: ir.StringValue) -> ir.StringValue:
-    """Return the name of an order by which sources are compared: `#1001`, `1001` and `1001.0` are one."""
+    """Return the name of an order by which sources are compared: `#1001`,
+    `1001` and `1001.0` are one.
+    """
     bare = value.strip().re_replace("^'?#*", "").strip()
     result: ir.StringValue = bare.re_replace("^([0-9]+)[.]0+$", r"\1")
     return result

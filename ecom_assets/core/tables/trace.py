@@ -1,7 +1,8 @@
 """How a number of a table goes down to the rows that it is counted from, until the received rows.
 
-Each subject's `trace.py` declares it for its tables: for each number which rows of a table below are behind it, and
-what of them is counted or added up; and for each table in between the rows of the next table below. `explain/` walks.
+Each subject's `trace.py` declares it for its tables: for each number which rows of a table below
+are behind it, and what of them is counted or added up; and for each table in between the rows of
+the next table below. `explain/` walks.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +38,8 @@ class TraceContext:
         ask: Returns the rows of a small result.
         keep: Stores rows, so that they are computed once, and returns them.
         key: The columns that identify the row in its table.
-        several: The days of rows that are read at once and differ in their day only; None for one row.
+        several: The days of rows that are read at once and differ in their day only; None for one
+            row.
     """
 
     row: Mapping[str, Any]
@@ -53,29 +55,43 @@ class TraceContext:
         return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
 
     def where(self, contract: type[Table], **equal: object) -> ir.Table:
-        """Return the rows of a table whose columns have these values; `(all)` stands for every value."""
+        """Return the rows of a table whose columns have these values;
+        `(all)` stands for every value.
+        """
         rows = self.table(contract)
         conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
         return rows.filter(reduce(and_, conditions)) if conditions else rows
 
     def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
-        """Return the rows of a table of some days, both included; by its own day column if none is named."""
+        """Return the rows of a table of some days, both included;
+        by its own day column if none is named.
+        """
         rows = self.table(contract)
-        return rows.filter(Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)]))
+        return rows.filter(
+            Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])
+        )
 
     def on_day(self, contract: type[Table], column: str) -> ir.Table:
         """Return the rows of a table on the day in a column of the row."""
         return self.within(contract, self.row[column], self.row[column])
 
     def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
-        """Return the rows of a table on the days from one column of some rows to another, or on those of one column."""
+        """Return the rows of a table on the days from one column of some rows to another,
+        or on those of one column.
+        """
         table = self.table(contract)
-        return table.filter(self.span(rows, first, last or first).contain(table[str(contract.day_column)]))
+        return table.filter(
+            self.span(rows, first, last or first).contain(table[str(contract.day_column)])
+        )
 
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
-        """Return the days between the least value of one column of some rows and the greatest of another."""
+        """Return the days between the least value of one column of some rows
+        and the greatest of another.
+        """
         (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
-        return Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
+        return (
+            Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
+        )
 
 
 RowsOf = Callable[[TraceContext], ir.Table]
@@ -87,9 +103,12 @@ class Count:
 
     Attributes:
         to: The table below.
-        rows: Returns its rows behind a row of the table; a column `counted_as`, if there is one, says what is counted.
-        unit: The column whose different values are counted; each row counts if it is empty and there is no such column.
-        day: The day column of the table above, if its days can be read at once, as none of the rows counts on two days.
+        rows: Returns its rows behind a row of the table; a column `counted_as`, if there is one,
+            says what is counted.
+        unit: The column whose different values are counted; each row counts if it is empty and
+            there is no such column.
+        day: The day column of the table above, if its days can be read at once, as none of the rows
+            counts on two days.
     """
 
     to: type[Table]
@@ -104,8 +123,8 @@ class Sum:
 
     Attributes:
         to: The table below.
-        rows: Returns its rows behind a row of the table; a column `sign` says whether each is added (1) or
-            subtracted (-1).
+        rows: Returns its rows behind a row of the table; a column `sign` says whether each is added
+            (1) or subtracted (-1).
         of: The column that is added up, by its name in clean and received rows.
     """
 
@@ -116,7 +135,8 @@ class Sum:
 
 @dataclass(frozen=True)
 class Computed:
-    """A number that does not add up from rows: a ratio of columns, a place, or the result of a model.
+    """A number that does not add up from rows: a ratio of columns, a place,
+    or the result of a model.
 
     Attributes:
         how: How it is computed, in a sentence without its full stop.
@@ -139,27 +159,32 @@ def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
 
     Args:
         of: What the measure is counted from.
-        columns: The names in the rows below of the columns that measures name; empty for one of which
-            each row has one.
+        columns: The names in the rows below of the columns that measures name; empty for one of
+            which each row has one.
 
     Raises:
         DefinitionError: The rows lack the column, so another number would be traced.
     """
     if of.column and of.column not in columns:
         raise DefinitionError(
-            f"A measure is counted from the column {of.column!r}, which the rows that it is traced to "
-            f"lack; they have {', '.join(map(repr, columns)) or 'none'}: add it to these, or trace the "
-            "measure by itself."
+            f"A measure is counted from the column {of.column!r}, which the rows that it is "
+            f"traced to lack; they have {', '.join(map(repr, columns)) or 'none'}: add it to "
+            "these, or trace the measure by itself."
         )
     return columns.get(of.column, "")
 
 
 def of_refused_money(quarantined: Count) -> dict[str, "Derivation"]:
-    """Return how the columns of `RefusedMoney` are computed, from the quarantined rows of the day and reason."""
+    """Return how the columns of `RefusedMoney` are computed,
+    from the quarantined rows of the day and reason.
+    """
     return {
-        "refused_amount": Computed("Σ of the amounts of the quarantined rows, without their signs", inputs=quarantined),
+        "refused_amount": Computed(
+            "Σ of the amounts of the quarantined rows, without their signs", inputs=quarantined
+        ),
         "unread_amount_count": Computed(
-            "of the quarantined rows, those about money whose amount cannot be read", inputs=quarantined
+            "of the quarantined rows, those about money whose amount cannot be read",
+            inputs=quarantined,
         ),
     }
 
@@ -168,7 +193,9 @@ def ratios_of(declared: type) -> dict[str, "Derivation"]:
     """Return how the measures of a class that are ratios are computed."""
     ratios = {name: measure.counted_as for name, measure in measures_of(declared).items()}
     return {
-        name: Computed(f"{'1 less ' if of.is_rest else ''}{of.part} ÷ {of.whole}", (of.part, of.whole))
+        name: Computed(
+            f"{'1 less ' if of.is_rest else ''}{of.part} ÷ {of.whole}", (of.part, of.whole)
+        )
         for name, of in ratios.items()
         if isinstance(of, Ratio)
     }
@@ -187,7 +214,9 @@ Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
 
 @dataclass(frozen=True)
 class TableTrace:
-    """The definition of a table's numbers in docs/metrics/, by its anchor, and how each goes down."""
+    """The definition of a table's numbers in docs/metrics/, by its anchor,
+    and how each goes down.
+    """
 
     contract: type[Table]
     anchor: str
@@ -203,13 +232,16 @@ class UpstreamRows:
         rows: Returns its rows, with the carried columns of the rows above.
         reads: The columns of the rows above that it needs.
         is_one_to_one: Whether each row has exactly one there.
-        candidates: For tables of many rows, found by days and one id: returns the rows of the next table on the days
-            of the rows above, of which `rows` keeps those with their ids.
-        copies: The same with all copies of each row, and those of them that `candidates` leaves out. The second can be
-            computed from few rows, so that comparing both with the rows above takes no join of all rows.
-        found_by: Returns some rows above with the values of `reads` that the rows of the next table have.
-        received_names: Returns the columns of the rows above that the next table has under another value, each with it.
-            Its rows then depend on others of theirs, so that all are read where a few are asked for.
+        candidates: For tables of many rows, found by days and one id: returns the rows of the next
+            table on the days of the rows above, of which `rows` keeps those with their ids.
+        copies: The same with all copies of each row, and those of them that `candidates` leaves
+            out. The second can be computed from few rows, so that comparing both with the rows
+            above takes no join of all rows.
+        found_by: Returns some rows above with the values of `reads` that the rows of the next table
+            have.
+        received_names: Returns the columns of the rows above that the next table has under another
+            value, each with it. Its rows then depend on others of theirs, so that all are read
+            where a few are asked for.
     """
 
     to: type[Table]
@@ -228,6 +260,8 @@ def carried(rows: ir.Table) -> list[str]:
 
 
 def keeping(upstream: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
-    """Join rows of the table below to the rows above; keep the columns below, and what the rows above carry."""
+    """Join rows of the table below to the rows above; keep the columns below,
+    and what the rows above carry.
+    """
     joined = upstream.join(rows, on)
     return joined.select(upstream, **{name: rows[name] for name in carried(rows)})

@@ -1,6 +1,8 @@
-"""Values: their bounds in rows of a source; in definitions of questions, how they are written, broken down and preset.
+"""Values: their bounds in rows of a source; in definitions of questions, how they are written,
+broken down and preset.
 
-This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
+This module imports nothing heavy, because the `ecom` command reads a definition before it starts an
+engine.
 """
 
 import json
@@ -23,7 +25,8 @@ JSON_COLUMN: Final = "properties"
 COLUMN: Final = r"""[A-Za-z_]\w*(?:\.(?:"[^"'\\\ud800-\udfff]+"|[\w$-]+))*"""
 """How a column or a key is written; a key with other characters stands in double quotes.
 
-Quotes and backslashes in keys are refused: engines escape them in different ways, and sqlglot not at all.
+Quotes and backslashes in keys are refused: engines escape them in different ways, and sqlglot not
+at all.
 """
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
@@ -33,7 +36,9 @@ MAX_EXACT_DOUBLE: Final = 2**53
 
 
 def kind_of(value: Scalar) -> str:
-    """Return the kind of a value, which must be the kind of the column: `text`, `number` or `boolean`."""
+    """Return the kind of a value, which must be the kind of the column: `text`,
+    `number` or `boolean`.
+    """
     if isinstance(value, bool):
         return "boolean"
     return "text" if isinstance(value, str) else "number"
@@ -45,12 +50,19 @@ def check_value(subject: str, value: object) -> None:
     Raises:
         DefinitionError: It is neither text, number nor boolean, or a number that engines round.
     """
-    if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
+    if not isinstance(value, str | int | float | bool) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
         raise DefinitionError(f"{subject} with {value!r}; use one text, number or boolean.")
     if not isinstance(value, str) and abs(value) > MAX_EXACT_DOUBLE:
-        raise DefinitionError(f"{subject} with {value!r}, which engines round; keep such a value as text.")
+        raise DefinitionError(
+            f"{subject} with {value!r}, which engines round; keep such a value as text."
+        )
     if isinstance(value, str) and _NO_TEXT.search(value):
-        raise DefinitionError(f"{subject} with {value[:80]!r}, which holds half a character (a surrogate); correct it.")
+        raise DefinitionError(
+            f"{subject} with {value[:80]!r}, which holds half a character (a surrogate); correct "
+            "it."
+        )
 
 
 def _as_kind(column: str, column_kind: str, value: Scalar) -> str:
@@ -67,21 +79,26 @@ def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
     """
     if column_kind != kind_of(value):
         raise DefinitionError(
-            f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
-            f"write {_as_kind(column, column_kind, value)}, or choose another column."
+            f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} "
+            f"{value!r}; write {_as_kind(column, column_kind, value)}, or choose another column."
         )
 
 
 def check_column(subject: str, column: object) -> None:
-    """Raise if a name is neither a column nor a `properties.key`; `subject` begins the error message.
+    """Raise if a name is neither a column nor a `properties.key`;
+    `subject` begins the error message.
 
     Raises:
         DefinitionError: It is not.
     """
     if not isinstance(column, str) or not re.fullmatch(COLUMN, column):
-        raise DefinitionError(f"{subject} names the column {column!r}; write a column or properties.key.")
+        raise DefinitionError(
+            f"{subject} names the column {column!r}; write a column or properties.key."
+        )
     if "." in column and not json_path(column):
-        raise DefinitionError(f"{subject} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key.")
+        raise DefinitionError(
+            f"{subject} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key."
+        )
 
 
 def check_unit(subject: str, per: object) -> None:
@@ -94,7 +111,8 @@ def check_unit(subject: str, per: object) -> None:
         check_column(subject, per)
         if not json_path(str(per)):
             raise DefinitionError(
-                f"{subject} is user, or a key of {JSON_COLUMN} such as {JSON_COLUMN}.company; got {per!r}."
+                f"{subject} is user, or a key of {JSON_COLUMN} such as {JSON_COLUMN}.company; got "
+                f"{per!r}."
             )
 
 
@@ -107,13 +125,21 @@ def json_path(column: str) -> tuple[str, ...]:
 
 
 OF_SESSIONS: Final = ("channel", "source", "medium", "campaign", "first_channel", "visitor_type")
-"""The columns of `attribution.contracts.SessionColumns`, which events have where a question names them."""
+"""The columns of `attribution.contracts.SessionColumns`,
+which events have where a question names them.
+"""
 
 
 def unknown_column(name: str, columns: Iterable[str]) -> DefinitionError:
-    """Return the refusal of a column that events do not have; what a file has besides is in `properties`."""
+    """Return the refusal of a column that events do not have;
+    what a file has besides is in `properties`.
+    """
     hint = did_you_mean(name, [*columns, *OF_SESSIONS])
-    beside = "" if hint.startswith("did") else f". Of other columns of a file write the key, as in properties.{name}"
+    beside = (
+        ""
+        if hint.startswith("did")
+        else f". Of other columns of a file write the key, as in properties.{name}"
+    )
     return DefinitionError(f"The events have no column {name!r}; {hint}{beside}.")
 
 
@@ -125,14 +151,17 @@ DURATION: Final = r"\s*(\d{1,12})\s*([smhdw])\s*"
 
 
 def parse_duration(text: object) -> int:
-    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`; raise DefinitionError for anything else.
+    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`;
+    raise DefinitionError for anything else.
 
-    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but wrong funnel.
+    A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but
+    wrong funnel.
     """
     match = re.fullmatch(DURATION, text) if isinstance(text, str) else None
     if match is None:
         raise DefinitionError(
-            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h, 7d or 2w."
+            f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, "
+            "12h, 7d or 2w."
         )
     return int(match[1]) * _SECONDS[match[2]]
 
@@ -146,21 +175,28 @@ def parse_days(text: object) -> int:
     seconds = parse_duration(text)
     if seconds % DAY_S or not 1 <= seconds // DAY_S <= MAX_DAYS:
         raise DefinitionError(
-            f"{text!r} is not of 1 to {MAX_DAYS:,} whole days; write d (days) or w (weeks), as in 30d."
+            f"{text!r} is not of 1 to {MAX_DAYS:,} whole days; write d (days) or w (weeks), as in "
+            "30d."
         )
     return seconds // DAY_S
 
 
 def duration_text(seconds: int) -> str:
     """Return a duration as definitions have it, in the largest unit that divides it."""
-    size, unit = max((size, unit) for unit, size in _SECONDS.items() if seconds % size == 0 and unit != "w")
+    size, unit = max(
+        (size, unit) for unit, size in _SECONDS.items() if seconds % size == 0 and unit != "w"
+    )
     return f"{seconds // size}{unit}"
 
 
 MAX_AMOUNT: Final = Decimal(100_000_000)
-"""The default for the money of one event or order line, in units of the size of a euro; see `currencies.py`."""
+"""The default for the money of one event or order line, in units of the size of a euro;
+see `currencies.py`.
+"""
 WIDEST_AMOUNT: Final = Decimal(10_000_000_000_000)
-"""The highest value of `ECOM_MAX_AMOUNT`: attribution adds up the ten-thousandths of a day as 64-bit numbers."""
+"""The highest value of `ECOM_MAX_AMOUNT`:
+attribution adds up the ten-thousandths of a day as 64-bit numbers.
+"""
 MAX_QUANTITY: Final = 1_000_000
 """The default limit of the items in one order line."""
 WIDEST_QUANTITY: Final = 1_000_000_000
@@ -170,7 +206,10 @@ LONGEST_EVENT_TYPE = 255
 PUBLIC_SENDER: Final = "public-"
 """Begins the name of the sender of a row that anybody may have sent: its key stands in pages."""
 NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
-"""A pattern that matches a control character. It is a negated class, as engines differ on anchors and class names."""
+"""A pattern that matches a control character.
+
+It is a negated class, as engines differ on anchors and class names.
+"""
 
 
 FIRST_PLAUSIBLE = date(1990, 1, 1)
@@ -194,13 +233,16 @@ _EDGE: Final = re.compile(r"\s*-?\d{1,16}(?:\.\d{1,6})?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """A column of numbers that are compared by the bin that they lie in, written as `cart_amount:bins=5`.
+    """A column of numbers that are compared by the bin that they lie in,
+    written as `cart_amount:bins=5`.
 
     Attributes:
         column: The number column or `properties.key`.
-        count: How many bins of equal width, from the least to the greatest number; None where edges are given.
-        edges: Where bins meet, rising, as in `cart_amount:edges=20,50`. A number that is an edge is in the bin above
-            it; the first bin has all smaller numbers, the last one all greater ones.
+        count: How many bins of equal width, from the least to the greatest number; None where edges
+            are given.
+        edges: Where bins meet, rising, as in `cart_amount:edges=20,50`. A number that is an edge is
+            in the bin above it; the first bin has all smaller numbers, the last one all greater
+            ones.
     """
 
     column: str
@@ -208,7 +250,8 @@ class Bins:
     edges: tuple[Decimal, ...] = ()
 
     def between(self, least: Decimal | None, greatest: Decimal | None) -> "Bins":
-        """Return the bins with their edges, for numbers between two; None where there are no numbers.
+        """Return the bins with their edges, for numbers between two;
+        None where there are no numbers.
 
         Edges are rounded to three digits of a bin's width, so that they can be read.
         """
@@ -218,7 +261,10 @@ class Bins:
             return Bins(self.column, edges=(Decimal(0),))
         width = (greatest - least) / self.count
         step = max(STEP, Decimal(1).scaleb(width.adjusted() - 2)) if width else STEP
-        inner = {(least + (greatest - least) * number / self.count).quantize(step) for number in range(1, self.count)}
+        inner = {
+            (least + (greatest - least) * number / self.count).quantize(step)
+            for number in range(1, self.count)
+        }
         return Bins(self.column, edges=tuple(sorted(inner)))
 
     @property
@@ -248,17 +294,22 @@ def bins_of(by: str) -> Bins | None:
         return None
     column, how, values = match["column"], match["how"], match["values"]
     if how not in {"bins", "edges"}:
-        raise DefinitionError(f"{by!r} has no bins; {did_you_mean(how, ('bins', 'edges'))}, as in {column}:bins=5.")
+        raise DefinitionError(
+            f"{by!r} has no bins; {did_you_mean(how, ('bins', 'edges'))}, as in {column}:bins=5."
+        )
     if how == "bins":
         if not values.isdecimal() or not 2 <= int(values) <= MAX_BINS:  # noqa: PLR2004 (one bin compares nothing)
-            raise DefinitionError(f"{by!r} is not understood; give 2 to {MAX_BINS} bins, as in {column}:bins=5.")
+            raise DefinitionError(
+                f"{by!r} is not understood; give 2 to {MAX_BINS} bins, as in {column}:bins=5."
+            )
         return Bins(column, int(values))
     texts = values.split(",")
     edges = tuple(Decimal(text.strip()) for text in texts if _EDGE.fullmatch(text))
     is_rising = all(low < high for low, high in pairwise(edges))
     if len(edges) < len(texts) or not is_rising or len(edges) >= MAX_BINS:
         raise DefinitionError(
-            f"{by!r} is not understood; write fewer than {MAX_BINS} rising numbers, as in {column}:edges=20,50.5."
+            f"{by!r} is not understood; write fewer than {MAX_BINS} rising numbers, as in "
+            f"{column}:edges=20,50.5."
         )
     return Bins(column, edges=edges)
 
@@ -273,7 +324,9 @@ def by_columns(subject: str, by: object) -> tuple[str, ...]:
     for column in columns:
         bins = bins_of(column) if isinstance(column, str) else None
         check_column(subject, bins.column if bins else column)
-    if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(named_columns(columns))) < len(columns):
+    if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(
+        set(named_columns(columns))
+    ) < len(columns):
         raise DefinitionError(f"{subject} is 1 to {MAX_BY} different columns; got {by!r}.")
     return columns
 
@@ -293,27 +346,37 @@ def open_columns(by: Iterable[str]) -> list[str]:
     return [bins.column for part in by if (bins := bins_of(part)) and bins.count]
 
 
-def with_ends(by: Sequence[str], limit: int, ends: Mapping[str, Ends]) -> tuple[tuple[str, ...], int]:
-    """Return a breakdown in which bins of equal width have their edges, and how many of its values are shown.
+def with_ends(
+    by: Sequence[str], limit: int, ends: Mapping[str, Ends]
+) -> tuple[tuple[str, ...], int]:
+    """Return a breakdown in which bins of equal width have their edges,
+    and how many of its values are shown.
 
-    Bins of a single column are all shown, whatever the limit. `ends` has the least and the greatest number of each of
-    `open_columns`.
+    Bins of a single column are all shown, whatever the limit. `ends` has the least and the greatest
+    number of each of `open_columns`.
     """
-    edged = [bins.between(*ends.get(bins.column, (None, None))) if (bins := bins_of(part)) else part for part in by]
+    edged = [
+        bins.between(*ends.get(bins.column, (None, None))) if (bins := bins_of(part)) else part
+        for part in by
+    ]
     first = edged[0] if len(edged) == 1 else ""
     shown = max(limit, len(first.labels) + 1) if isinstance(first, Bins) else limit
     return tuple(map(str, edged)), shown
 
 
 def in_order(by: Sequence[str], values: Iterable[str]) -> list[str]:
-    """Return values of a breakdown as they are, those of bins from the lowest to the highest, before any others."""
+    """Return values of a breakdown as they are, those of bins from the lowest to the highest,
+    before any others.
+    """
     bins = bins_of(by[0]) if len(by) == 1 else None
     labels = bins.labels if bins else []
     return sorted(values, key=lambda value: labels.index(value) if value in labels else len(labels))
 
 
 def split_columns(text: str) -> list[str]:
-    """Return the parts of a breakdown between commas, of which edges of bins may have some themselves."""
+    """Return the parts of a breakdown between commas,
+    of which edges of bins may have some themselves.
+    """
     return [part.strip() for part in re.split(r",(?!\s*-?\d)", text) if part.strip()]
 
 
@@ -328,8 +391,11 @@ Preset = Mapping[str, Any]
 """Values by the key of a definition."""
 
 
-def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str) -> dict[str, Any]:
-    """Return a definition with the values of its `preset`, the name of a tool, for the keys that it does not set.
+def with_preset(
+    presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str
+) -> dict[str, Any]:
+    """Return a definition with the values of its `preset`, the name of a tool,
+    for the keys that it does not set.
 
     Errors name the `question`, as in "ClickHouse has no sessions".
 
@@ -340,13 +406,19 @@ def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question:
     if name is None:
         return own
     if name in tuple(presets):
-        return {**presets[str(name)], **{key: value for key, value in own.items() if value is not None}}
+        return {
+            **presets[str(name)],
+            **{key: value for key, value in own.items() if value is not None},
+        }
     if name in tuple(TOOLS):
         has_presets = ", ".join(presets)
         raise DefinitionError(
-            f"{TOOLS[str(name)]} has no {question} that a preset could follow; known are {has_presets}."
+            f"{TOOLS[str(name)]} has no {question} that a preset could follow; known are "
+            f"{has_presets}."
         )
-    raise DefinitionError(f"The preset {name!r} of {question} is unknown; {did_you_mean(name, presets)}.")
+    raise DefinitionError(
+        f"The preset {name!r} of {question} is unknown; {did_you_mean(name, presets)}."
+    )
 
 
 def hash_of(*parts: object) -> str:

@@ -1,1 +1,3 @@
-"""The warehouse that stores tables: the engine interface, the IO manager, and the code common to all engines."""
+"""The warehouse that stores tables: the engine interface, the IO manager,
+and the code common to all engines.
+"""

@@ -1,8 +1,10 @@
-"""Notes of the warehouse: about days of raw tables, and about the days of each table that were written.
+"""Notes of the warehouse: about days of raw tables,
+and about the days of each table that were written.
 
-A write is noted in the transaction that makes it, so that readers of changes need not read rows: a reader compares the
-version of a day, the id of the newest write that covers it, with the version that it saw last. Equal versions are equal
-rows. How each table was computed last is recorded too, for explanations only.
+A write is noted in the transaction that makes it, so that readers of changes need not read rows: a
+reader compares the version of a day, the id of the newest write that covers it, with the version
+that it saw last. Equal versions are equal rows. How each table was computed last is recorded too,
+for explanations only.
 """
 
 import hashlib
@@ -41,7 +43,9 @@ class DayNotes(Table, abstract=True):
 
 
 class AbsentDays(DayNotes):
-    """One row per raw table and day of which the source said, when it was last asked, that it has nothing."""
+    """One row per raw table and day of which the source said, when it was last asked,
+    that it has nothing.
+    """
 
     received_date = day("The day of which the source has nothing")
     source_table = text("The raw table, such as `raw.user_order_log`")
@@ -72,7 +76,8 @@ class LateDays(DayNotes):
 
 
 class Withdrawals(DayNotes):
-    """One row per raw table and day of arrival of which the source has lost the rows, all or most of them.
+    """One row per raw table and day of arrival of which the source has lost the rows,
+    all or most of them.
 
     While `withdrawn_at` is null the day is held: the table keeps the rows that it had.
     """
@@ -87,7 +92,9 @@ class Withdrawals(DayNotes):
 
 
 class ErasedRows(DayNotes):
-    """One row per raw table, day of arrival and file with rows of erased people, which are left out and counted."""
+    """One row per raw table, day of arrival and file with rows of erased people,
+    which are left out and counted.
+    """
 
     key = ("received_date", "source_table", "source_file")
 
@@ -99,7 +106,9 @@ class ErasedRows(DayNotes):
 
 def notes_of(engine: "Engine", notes: type[DayNotes], source_table: str | None = None) -> list[Row]:
     """Return the notes about one raw table or about all, sorted by day."""
-    matches = [row for row in engine.noted_rows(notes) if source_table in {None, row["source_table"]}]
+    matches = [
+        row for row in engine.noted_rows(notes) if source_table in {None, row["source_table"]}
+    ]
     return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
 
 
@@ -108,13 +117,19 @@ def noted_days(engine: "Engine", notes: type[DayNotes], source_table: str) -> se
     return {row["received_date"] for row in notes_of(engine, notes, source_table)}
 
 
-def renew_notes(engine: "Engine", notes: type[DayNotes], source_table: str, days: Days, rows: Iterable[Row]) -> None:
-    """Replace the notes about some days of a raw table; one about a day that had a note keeps its `noticed_at`."""
+def renew_notes(
+    engine: "Engine", notes: type[DayNotes], source_table: str, days: Days, rows: Iterable[Row]
+) -> None:
+    """Replace the notes about some days of a raw table;
+    one about a day that had a note keeps its `noticed_at`.
+    """
 
     def renewed(old: pa.Table) -> pa.Table:
         stored = old.to_pylist()
         other_rows = [row for row in stored if row["source_table"] != source_table]
-        before = {row["received_date"]: row for row in stored if row["source_table"] == source_table}
+        before = {
+            row["received_date"]: row for row in stored if row["source_table"] == source_table
+        }
         fresh = []
         for row in rows:
             earlier = before.get(row["received_date"], {})
@@ -127,17 +142,23 @@ def renew_notes(engine: "Engine", notes: type[DayNotes], source_table: str, days
         engine.rewrite(notes, days, renewed)
 
 
-def note_absent(engine: "Engine", contract: type[Table], answered: Days, absent: Days, run_id: str) -> None:
-    """Record the days of which a source has nothing, and remove the records of other days that it answered for.
+def note_absent(
+    engine: "Engine", contract: type[Table], answered: Days, absent: Days, run_id: str
+) -> None:
+    """Record the days of which a source has nothing,
+    and remove the records of other days that it answered for.
 
-    Such a day, without an increment, is a fact, not a fault: the table keeps the rows that it has of it.
+    Such a day, without an increment, is a fact, not a fault: the table keeps the rows that it has
+    of it.
     """
     name, days = contract.qualified_name(), Days.from_dates({*answered.dates, *absent.dates})
     if not absent.dates and not noted_days(engine, AbsentDays, name) & set(days.dates):
         return
     kept = engine.day_counts(contract, absent) if absent.dates else {}
     values = {"noticed_at": datetime.now(UTC).replace(tzinfo=None), "run_id": run_id}
-    rows = [{"received_date": day, "kept_count": kept.get(day, 0), **values} for day in absent.dates]
+    rows = [
+        {"received_date": day, "kept_count": kept.get(day, 0), **values} for day in absent.dates
+    ]
     renew_notes(engine, AbsentDays, name, days, rows)
 
 
@@ -151,15 +172,17 @@ def absent_lines(rows: Iterable[Row]) -> list[str]:
 
 
 def _kept_rows_sentence(number: int) -> str:
-    return f"the {number:,} rows that came otherwise stay." if number else "the day is without rows."
+    return (
+        f"the {number:,} rows that came otherwise stay." if number else "the day is without rows."
+    )
 
 
 class LoadedDays:
     """Returns which days of raw tables a run has loaded; asks the warehouse once for each day.
 
-    A late row belongs to an earlier day than the one on which it arrived. Of a day that no run has loaded, late rows
-    are only a part of its rows, from which nothing may be published. A day with rows was loaded; of a day without rows,
-    a note says so.
+    A late row belongs to an earlier day than the one on which it arrived. Of a day that no run has
+    loaded, late rows are only a part of its rows, from which nothing may be published. A day with
+    rows was loaded; of a day without rows, a note says so.
     """
 
     def __init__(self, engine: "Engine") -> None:
@@ -181,14 +204,25 @@ class LoadedDays:
         """Record that a run has loaded some days of `raw`, of which those `with_rows` have rows."""
         self._loaded_by_table.pop(raw, None)
         name = raw.qualified_name()
-        fresh = Days.from_dates(set(days.dates) - set(with_rows) - noted_days(self._engine, EmptyDays, name))
+        fresh = Days.from_dates(
+            set(days.dates) - set(with_rows) - noted_days(self._engine, EmptyDays, name)
+        )
         if fresh.dates:
-            renew_notes(self._engine, EmptyDays, name, fresh, [{"received_date": day} for day in fresh.dates])
+            renew_notes(
+                self._engine,
+                EmptyDays,
+                name,
+                fresh,
+                [{"received_date": day} for day in fresh.dates],
+            )
 
     def _stored(self, raw: type[Table], days: Days | None) -> set[date]:
         self._engine.ensure(raw)
         noted = noted_days(self._engine, EmptyDays, raw.qualified_name())
-        return {*self._engine.day_counts(raw, days), *(noted if days is None else noted & set(days.dates))}
+        return {
+            *self._engine.day_counts(raw, days),
+            *(noted if days is None else noted & set(days.dates)),
+        }
 
 
 class LateRows:
@@ -200,7 +234,9 @@ class LateRows:
         self._by_run: dict[tuple[type[Table], Days], Days] = {}
 
     def beside(self, raw: type[Table], days: Days) -> Days:
-        """Return the loaded days, none of `days`, that rows of `raw` count for which arrived on `days`."""
+        """Return the loaded days, none of `days`,
+        that rows of `raw` count for which arrived on `days`.
+        """
         if (raw, days) not in self._by_run:
             arrived = set(days.dates)
             notes = notes_of(self._engine, LateDays, raw.qualified_name())
@@ -208,8 +244,11 @@ class LateRows:
             self._by_run[raw, days] = self._engine.loaded.among(raw, Days.from_dates(late))
         return self._by_run[raw, days]
 
-    def note(self, raw: type[Table], days: Days, run: Days, late: Iterable[tuple[date, date]]) -> None:
-        """Note, in the open transaction, changed rows of the arrival `days` of a run: pairs of arrival and own day.
+    def note(
+        self, raw: type[Table], days: Days, run: Days, late: Iterable[tuple[date, date]]
+    ) -> None:
+        """Note, in the open transaction, changed rows of the arrival `days` of a run:
+        pairs of arrival and own day.
 
         Notes whose days are both in the run are removed.
         """
@@ -230,9 +269,16 @@ class LateRows:
         def renewed(old: pa.Table) -> pa.Table:
             stored = old.to_pylist()
             others = [row for row in stored if row["source_table"] != name]
-            kept = {(row["received_date"], row["late_date"]) for row in stored if row["source_table"] == name}
+            kept = {
+                (row["received_date"], row["late_date"])
+                for row in stored
+                if row["source_table"] == name
+            }
             pairs = sorted({pair for pair in kept | added if pair[1] not in own})
-            fresh = [{"received_date": pair[0], "source_table": name, "late_date": pair[1]} for pair in pairs]
+            fresh = [
+                {"received_date": pair[0], "source_table": name, "late_date": pair[1]}
+                for pair in pairs
+            ]
             return pa.Table.from_pylist([*others, *fresh], schema=schema_of(LateDays).to_pyarrow())
 
         self._engine.rewrite(LateDays, arrived, renewed)
@@ -245,7 +291,9 @@ CODE_VERSION: Final = version("ecom-assets")
 
 
 class WrittenSlices(Table):
-    """One row per table and range of days that were written together; a later write of all of them removes the row."""
+    """One row per table and range of days that were written together;
+    a later write of all of them removes the row.
+    """
 
     layer = "raw"
     written_by = "engine"
@@ -257,7 +305,9 @@ class WrittenSlices(Table):
     write_number = count("Place among the writes of the table; the newest counts", unit="place")
     write_id = text("Id of the write; no two writes have the same")
     run_id = text("The Dagster run that wrote; null where no run did", nullable=True)
-    code_version = text("The version of ecom_assets that wrote; null in notes of an earlier one", nullable=True)
+    code_version = text(
+        "The version of ecom_assets that wrote; null in notes of an earlier one", nullable=True
+    )
     written_at = instant("When it was written; null in notes of an earlier version", nullable=True)
 
 
@@ -272,12 +322,18 @@ class Writes:
     ranges: Sequence[Range] = ()
 
     def version(self, day: date | None) -> str:
-        """Return the version of a day, or of the whole table if None; empty if no write of it was recorded."""
-        return next((version for first, end, version in self.ranges if day is None or first <= day < end), "")
+        """Return the version of a day, or of the whole table if None;
+        empty if no write of it was recorded.
+        """
+        return next(
+            (version for first, end, version in self.ranges if day is None or first <= day < end),
+            "",
+        )
 
 
 def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> None:
-    """Record that some days of a table, or all, were replaced; call it in the transaction that replaces them.
+    """Record that some days of a table, or all, were replaced;
+    call it in the transaction that replaces them.
 
     The engine must keep other writers of the table out until the transaction ends.
     """
@@ -285,11 +341,17 @@ def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> No
     if not ranges:
         return
     notes, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
-    inside = " OR ".join(f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges)
-    (newest,) = engine.query(f"SELECT max(write_number) AS number FROM {notes} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
+    inside = " OR ".join(
+        f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges
+    )
+    (newest,) = engine.query(
+        f"SELECT max(write_number) AS number FROM {notes} WHERE table_name = {name}"  # noqa: S608 (names come from contracts)
+    )
     number, write = (newest["number"] or 0) + 1, literal(uuid.uuid4().hex)
     by = f"{literal(engine.run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
-    rows = ", ".join(f"({name}, DATE '{first}', DATE '{end}', {number}, {write}, {by})" for first, end in ranges)
+    rows = ", ".join(
+        f"({name}, DATE '{first}', DATE '{end}', {number}, {write}, {by})" for first, end in ranges
+    )
     engine.execute(f"DELETE FROM {notes} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
     engine.execute(f"INSERT INTO {notes} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
 
@@ -316,7 +378,9 @@ def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
     )
     # A column that the contract has gained is a change of every row.
     columns = hashlib.sha256(str(schema_of(contract)).encode()).hexdigest()[:8]
-    return Writes([(row["first_date"], row["end_date"], f"{row['write_id']}-{columns}") for row in rows])
+    return Writes(
+        [(row["first_date"], row["end_date"], f"{row['write_id']}-{columns}") for row in rows]
+    )
 
 
 class Computations(Table):
@@ -335,7 +399,11 @@ class Computations(Table):
 
 
 def note_computation(
-    engine: "Engine", contract: type[Table], run_id: str, sql: str, upstream: Mapping[str, list[str]]
+    engine: "Engine",
+    contract: type[Table],
+    run_id: str,
+    sql: str,
+    upstream: Mapping[str, list[str]],
 ) -> None:
     """Record how a table was computed, if the engine records its writes.
 
@@ -348,6 +416,8 @@ def note_computation(
     by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
     values = f"{name}, {by}, {literal(json.dumps(upstream, sort_keys=True))}, {literal(sql)}"
     with engine.transaction():
-        engine.begin_slice(contract)  # another run that writes the table waits, so that one row stays
+        engine.begin_slice(
+            contract
+        )  # another run that writes the table waits, so that one row stays
         engine.execute(f"DELETE FROM {notes} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
         engine.execute(f"INSERT INTO {notes} ({engine.columns_of(Computations)}) VALUES ({values})")  # noqa: S608 (as above)

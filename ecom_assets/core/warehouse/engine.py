@@ -1,4 +1,6 @@
-"""The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
+"""The `Engine` interface: what the platform needs from an engine,
+and the behaviour common to all engines.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +34,13 @@ from ecom_assets.core.tables.portable import (
     schema_of,
 )
 from ecom_assets.core.tables.received import VisitorRows
-from ecom_assets.core.warehouse.day_notes import LateRows, LoadedDays, WrittenSlices, forget_writes, note_write
+from ecom_assets.core.warehouse.day_notes import (
+    LateRows,
+    LoadedDays,
+    WrittenSlices,
+    forget_writes,
+    note_write,
+)
 from ecom_assets.core.warehouse.local import connect, keep_within
 from ecom_assets.core.warehouse.sql_text import text, type_name
 
@@ -41,7 +49,9 @@ BATCH_ROWS = 100_000
 
 
 class SliceHooks(Protocol):
-    """Hooks around the replacement of a slice; they may rewrite other tables in the same transaction."""
+    """Hooks around the replacement of a slice;
+    they may rewrite other tables in the same transaction.
+    """
 
     def before(self) -> None:
         """Called before the old rows are deleted."""
@@ -73,15 +83,16 @@ class DatasetNames:
 def broken_contract(reason: str) -> ContractError:
     """Return the refusal of new rows that break the contract of their table."""
     return ContractError(
-        f"The new rows break the table's contract ({reason}); the old rows were kept: correct the source."
+        f"The new rows break the table's contract ({reason}); the old rows were kept: correct the "
+        "source."
     )
 
 
 class Engine(ABC):
     """One open warehouse. An empty table is created from its contract on first use.
 
-    A subclass must open and close the warehouse, run statements in a transaction, write the DDL of a table, and load
-    rows that come from outside the engine.
+    A subclass must open and close the warehouse, run statements in a transaction, write the DDL of
+    a table, and load rows that come from outside the engine.
     """
 
     con: SQLBackend
@@ -98,7 +109,9 @@ class Engine(ABC):
         self.late = LateRows(self)
 
     def noting_writes(self) -> Self:
-        """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
+        """Record from now on which days are written, if the engine can do so at little cost;
+        return the engine.
+        """
         return self
 
     def reading(self) -> Self:
@@ -106,7 +119,9 @@ class Engine(ABC):
         return self
 
     def connect_through(self, service: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
-        """Connect through the Dagster resource that the engine's declaration names; return the engine."""
+        """Connect through the Dagster resource that the engine's declaration names;
+        return the engine.
+        """
         return self
 
     def dataset_names(self) -> DatasetNames:
@@ -115,7 +130,9 @@ class Engine(ABC):
         return DatasetNames(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
 
     def server(self) -> dict[str, Any] | None:
-        """Return the server of the tables as data contracts describe it; None for an engine that the standard lacks."""
+        """Return the server of the tables as data contracts describe it;
+        None for an engine that the standard lacks.
+        """
         return None
 
     def is_same_database(self, _other: "Engine") -> bool:
@@ -129,7 +146,9 @@ class Engine(ABC):
         return con
 
     def attached(self, _path: Path) -> AbstractContextManager[str] | None:
-        """Return what opens a DuckDB file for the engine's SQL and yields its name; None if the engine cannot do so."""
+        """Return what opens a DuckDB file for the engine's SQL and yields its name;
+        None if the engine cannot do so.
+        """
         return None
 
     @abstractmethod
@@ -149,7 +168,9 @@ class Engine(ABC):
     """Whether only one process can write at a time, so that runs take turns."""
 
     def row_hash(self, _contract: type[Table]) -> str | None:
-        """Return the SQL that hashes a row without converting it to text; None if the engine has no such hash."""
+        """Return the SQL that hashes a row without converting it to text;
+        None if the engine has no such hash.
+        """
         return None
 
     def exists(self) -> bool:
@@ -162,7 +183,9 @@ class Engine(ABC):
         return ""
 
     def mark_damaged(self, _failures: Iterable[str]) -> bool:
-        """Take the errors of failed steps; return whether opening the warehouse again fixes them."""
+        """Take the errors of failed steps;
+        return whether opening the warehouse again fixes them.
+        """
         return False
 
     @contextmanager
@@ -173,7 +196,9 @@ class Engine(ABC):
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(WarehouseError):  # an engine without space, or a lost connection, may have rolled back
+            with suppress(
+                WarehouseError
+            ):  # an engine without space, or a lost connection, may have rolled back
                 self.execute("ROLLBACK")
             raise
 
@@ -186,8 +211,11 @@ class Engine(ABC):
         """Run a small query and return its rows by column name."""
 
     def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
-        """Return the rows of a small result; unlike Ibis by itself, the engine notices a lost connection or damage."""
-        # Until Ibis has a public method that loads tables of this process, without running an expression.
+        """Return the rows of a small result; unlike Ibis by itself,
+        the engine notices a lost connection or damage.
+        """
+        # Until Ibis has a public method that loads tables of this process, without running an
+        # expression.
         self.con._run_pre_execute_hooks(rows)  # noqa: SLF001 (as above)
         return self.query(self.compile(rows))
 
@@ -197,7 +225,9 @@ class Engine(ABC):
 
     @abstractmethod
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
-        """Insert rows from outside the engine, in the contract's columns and types; return how many."""
+        """Insert rows from outside the engine, in the contract's columns and types;
+        return how many.
+        """
 
     @abstractmethod
     def create_statements(self, contract: type[Table]) -> list[str]:
@@ -227,14 +257,17 @@ class Engine(ABC):
         if days is None:
             return ""
         column = self.quoted(str(contract.day_column))
-        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
+        runs = [
+            f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()
+        ]
         return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
         name = contract.qualified_name()
         self.ensure(contract)
-        # Reading the columns takes longer than most checks, and a run uses each table about six times.
+        # Reading the columns takes longer than most checks, and a run uses each table about six
+        # times.
         if name not in self._handed_out or not self.holds(self._handed_out[name]):
             self._handed_out[name] = self.stored_table(contract)
         return self._handed_out[name]
@@ -244,11 +277,15 @@ class Engine(ABC):
         return self.loaded.among(raw, days)
 
     def late_days(self, raw: type[Table], days: Days) -> Days:
-        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
+        """Return the other days that rows of a raw table which arrived on `days` count for,
+        if a run left them out.
+        """
         return self.late.beside(raw, days)
 
     def readable(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table, lazily, for those who read all of it: past the engine where its files allow that."""
+        """Return the whole table, lazily, for those who read all of it:
+        past the engine where its files allow that.
+        """
         return self.table(contract)
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
@@ -262,7 +299,8 @@ class Engine(ABC):
         return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table from its contract, or add the new columns of the contract, and let be null what it lets be.
+        """Create the table from its contract, or add the new columns of the contract,
+        and let be null what it lets be.
 
         Raises:
             WarehouseError: The table differs in a way that adding columns does not fix.
@@ -293,7 +331,9 @@ class Engine(ABC):
 
     def let_be_null(self, contract: type[Table], name: str) -> None:
         """Let a stored column be null, as its contract does now."""
-        self.execute(f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL")
+        self.execute(
+            f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL"
+        )
 
     def replace(
         self,
@@ -303,11 +343,12 @@ class Engine(ABC):
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
     ) -> Written:
-        """Replace the slice of `days` (the whole table if None), and rows of visitors, with `rows` in one transaction.
+        """Replace the slice of `days` (the whole table if None), and rows of visitors,
+        with `rows` in one transaction.
 
-        Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
-        slice again, which is safe because the operation is idempotent. `hooks` run within the transaction, and run
-        again when the transaction is retried.
+        Rows of another database are fetched in batches. If the connection is lost, the engine
+        reconnects and writes the slice again, which is safe because the operation is idempotent.
+        `hooks` run within the transaction, and run again when the transaction is retried.
 
         Raises:
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
@@ -342,7 +383,10 @@ class Engine(ABC):
             if visitor_statements:
                 self.execute(visitor_statements[0])
                 count += self.insert(visitor_statements[1])
-            self.note_write(contract, Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days)
+            self.note_write(
+                contract,
+                Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days,
+            )
             self.end_slice(contract)
             if hooks:
                 hooks.after()
@@ -362,11 +406,15 @@ class Engine(ABC):
         return delete, f"{self._into(contract)}\n{sql}"
 
     def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
-        """Return the query whose rows are inserted, sorted where this makes reading few days faster."""
+        """Return the query whose rows are inserted,
+        sorted where this makes reading few days faster.
+        """
         return sql
 
     def note_write(self, contract: type[Table], days: Days | None) -> None:
-        """Record, within a transaction, that it writes some days of an asset's table, or the whole table if None."""
+        """Record, within a transaction, that it writes some days of an asset's table,
+        or the whole table if None.
+        """
         if self.notes_writes and contract.written_by == "asset":
             note_write(self, contract, days)
 
@@ -377,16 +425,22 @@ class Engine(ABC):
     def _ensure_noted(self, contract: type[Table]) -> None:
         self.ensure(contract)
         if self.notes_writes:
-            self.ensure(WrittenSlices)  # not in the transaction: if it is rolled back, so is the table
+            self.ensure(
+                WrittenSlices
+            )  # not in the transaction: if it is rolled back, so is the table
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, including uncommitted changes of the open transaction."""
         where = self.where(contract, days)
-        rows = self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
+        rows = self.query(
+            f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}"  # noqa: S608 (as above)
+        )
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
-        """Return the row count of each of some days (all days if None) that has rows, including uncommitted changes."""
+        """Return the row count of each of some days (all days if None) that has rows,
+        including uncommitted changes.
+        """
         day = self.quoted(str(contract.day_column))
         return {
             row["counted_day"]: int(row["n"])
@@ -402,8 +456,12 @@ class Engine(ABC):
             return []
         return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
-    def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
-        """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
+    def rewrite(
+        self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]
+    ) -> None:
+        """Replace the rows of some days with the result of `make` on them;
+        call it within a transaction.
+        """
         self.begin_slice(contract)
         made = make(self.slice_rows(contract, days))
         self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
@@ -416,7 +474,9 @@ class Engine(ABC):
         return all(getattr(source, "source", None) is self.con for source in sources)
 
     def begin_slice(self, _contract: type[Table]) -> None:
-        """Lock out other writers of the table until the transaction ends, if the engine does not do so by itself."""
+        """Lock out other writers of the table until the transaction ends,
+        if the engine does not do so by itself.
+        """
         return
 
     def end_slice(self, _contract: type[Table]) -> None:
@@ -442,12 +502,15 @@ class Engine(ABC):
                 self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
                 self.note_write(contract, None)
 
-    def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
+    def remove(
+        self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None
+    ) -> None:
         """Delete rows of a table; `purge` then removes their bytes.
 
         Args:
             contract: The table.
-            conditions: The conditions of rows to delete, each as SQL; each is a statement of its own.
+            conditions: The conditions of rows to delete, each as SQL; each is a statement of its
+                own.
             kept: All other rows of `days`, for engines that write slices instead of deleting rows.
             days: The days that have such rows; None for the whole table.
         """
@@ -460,11 +523,15 @@ class Engine(ABC):
             self.note_write(contract, days)
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
-        """Remove the bytes of deleted rows from disk; return a sentence about what a person still has to do."""
+        """Remove the bytes of deleted rows from disk;
+        return a sentence about what a person still has to do.
+        """
         return ""
 
     def left_over_files(self) -> list[Path]:
-        """Return the files beside the tables in which rows can be left, such as damaged ones; `purge` removes them."""
+        """Return the files beside the tables in which rows can be left, such as damaged ones;
+        `purge` removes them.
+        """
         return []
 
     def drop(self, contract: type[Table]) -> None:
@@ -474,11 +541,15 @@ class Engine(ABC):
         self._forget_writes(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name and foreign keys, in one transaction."""
+        """Replace a table with another one of its layer, which takes its name and foreign keys,
+        in one transaction.
+        """
         self._ensure_noted(fresh)
         with self.transaction():
             self.drop(contract)
-            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.execute(
+                f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}"
+            )
             self.refer_to(contract)
             self.restore_views()
             self.note_write(contract, None)
@@ -489,17 +560,23 @@ class Engine(ABC):
         """Create the foreign keys that refer to a replaced table, where the engine has some."""
 
     def restore_views(self) -> None:  # noqa: B027 (only some engines have views of others)
-        """Make the views of others again that were dropped with a replaced table, where the engine drops some."""
+        """Make the views of others again that were dropped with a replaced table,
+        where the engine drops some.
+        """
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""
         (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
         return int(row["n"])
 
-    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+    def some_rows(
+        self, contract: type[Table], days: Days | None, limit: int
+    ) -> list[dict[str, Any]]:
         """Return any few rows of the slice of `days`."""
         where = self.where(contract, days)
-        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (as above)
+        return self.query(
+            f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}"  # noqa: S608 (as above)
+        )
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the stored columns of the table as an Ibis schema."""
@@ -516,7 +593,8 @@ class Engine(ABC):
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""
         lines = [
-            f"{self.quoted(name)} {self.type_of(kind_of(kind))}{'' if kind.nullable else ' NOT NULL'}"
+            f"{self.quoted(name)} "
+            f"{self.type_of(kind_of(kind))}{'' if kind.nullable else ' NOT NULL'}"
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)

@@ -29,15 +29,22 @@ def engine_kind(settings: Settings) -> EngineKind:
 
 
 def event_table_kind(address: str) -> EngineKind | None:
-    """Return what the engine declares in which an address names a table of events; None if no engine reads it."""
-    return next((kind for kind in engine_kinds() if kind.has_event_tables and kind.has_address(address)), None)
+    """Return what the engine declares in which an address names a table of events;
+    None if no engine reads it.
+    """
+    return next(
+        (kind for kind in engine_kinds() if kind.has_event_tables and kind.has_address(address)),
+        None,
+    )
 
 
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
-    """Return the engine for the address in the settings, not yet opened; it notes which days it writes.
+    """Return the engine for the address in the settings, not yet opened;
+    it notes which days it writes.
 
     Raises:
-        SettingError: The address has an unknown scheme, or the packages of its engine are not installed.
+        SettingError: The address has an unknown scheme, or the packages of its engine are not
+            installed.
     """
     create = engine_kind(settings).factory(settings.warehouse_url.partition("://")[0])
     engine = cast("Engine", create(settings))

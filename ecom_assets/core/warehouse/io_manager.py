@@ -1,6 +1,9 @@
-"""The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table.
+"""The IO manager: it passes lazy tables to assets, and writes what they return.
 
-Assets that are none of the platform's tables, such as a shop's own beside them, get Dagster's own IO manager.
+Nothing else writes a table.
+
+Assets that are none of the platform's tables, such as a shop's own beside them, get Dagster's own
+IO manager.
 """
 
 import time
@@ -88,21 +91,34 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
-    """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
+    """Return the stored columns that `table` reads in any way, by table;
+    `column_lineage` has those of its values.
+    """
     traced: SourcesByRelation = {}
     stored = table.op().find(ops.DatabaseTable)
-    result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
+    result = {
+        f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]()
+        for table in stored
+    }
     for read in table.op().find(ops.Field):
         for layer, name, column in _of_relation(read.rel, traced)[read.name]:
             result[f"{layer}.{name}"].add(column)
-    return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
+    return {
+        name: sorted(columns)
+        for name, columns in sorted(result.items())
+        if name.partition(".")[0] in LAYERS
+    }
 
 
 CODE = "code_version"
-"""In the metadata of a materialization: the version of ecom_assets that wrote, for engines that do not note it."""
+"""In the metadata of a materialization: the version of ecom_assets that wrote,
+for engines that do not note it.
+"""
 PREVIEW_ROWS = 5
 DAYS_WITH_COUNTS = 366
-"""The most days of a run of which each shows its own row count: Dagster's work for them grows with their square."""
+"""The most days of a run of which each shows its own row count:
+Dagster's work for them grows with their square.
+"""
 
 
 class Progress(Protocol):
@@ -140,7 +156,9 @@ class ChangeLog(Protocol):
         """The run that writes."""
 
     def hooks_for(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
-        """Return the hooks around the replacement of a slice: `days` are replaced, `own` are the days of the run."""
+        """Return the hooks around the replacement of a slice: `days` are replaced,
+        `own` are the days of the run.
+        """
 
     def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
         """Return the metadata that the log adds to the materialization of a table."""
@@ -149,7 +167,9 @@ class ChangeLog(Protocol):
 LateRowHooks = Callable[[Engine, type[Table], Days, Days], SliceHooks | None]
 """Returns what is called around the replacement of some days of a raw table, in a run over days."""
 Plot = Callable[[Engine, type[Table], Days | None], str | None]
-"""Returns a picture of a table as Markdown, after some days of it were written; None if it has none."""
+"""Returns a picture of a table as Markdown, after some days of it were written;
+None if it has none.
+"""
 FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, including personal data."""
 
@@ -158,8 +178,9 @@ FREE_TEXT = ("properties",)
 class WarehouseIOManager(dg.IOManager):
     """Load inputs as lazy slices of tables, and replace slices with outputs.
 
-    It has the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log. No warning
-    asks for the assets `without_source`. The first write of a raw table claims the warehouse for the data of the run.
+    It has the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and
+    the log. No warning asks for the assets `without_source`. The first write of a raw table claims
+    the warehouse for the data of the run.
     """
 
     engine: Engine
@@ -248,18 +269,28 @@ class WarehouseIOManager(dg.IOManager):
         self._add_day_counts(context, contract)
         of_run = _of_run(days, written, took_s)
         context.log.info(f"{contract.qualified_name()}: {_in_words(of_run)}")
-        # Of the newest day of the run only: on every day, the explanation was most of a history of gigabytes.
+        # Of the newest day of the run only: on every day, the explanation was most of a history of
+        # gigabytes.
         newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
         explanation = self._explanation(contract, rows, days, written)
         warning = self._warning(context, contract, obj, written)
-        context.step_context.add_asset_metadata({**of_run, **warning, **explanation}, context.asset_key, newest)
+        context.step_context.add_asset_metadata(
+            {**of_run, **warning, **explanation}, context.asset_key, newest
+        )
 
     def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> type[Table] | None:
-        """Return the contract of the platform's table that is written or read; None if it is something else."""
-        return self.contracts.get(context.asset_key.to_user_string()) if context.has_asset_key else None
+        """Return the contract of the platform's table that is written or read;
+        None if it is something else.
+        """
+        return (
+            self.contracts.get(context.asset_key.to_user_string())
+            if context.has_asset_key
+            else None
+        )
 
     def _require_raw_rows(self, context: dg.OutputContext) -> None:
-        """Refuse to compute a table from raw tables that have lost rows; each is looked at once in a run.
+        """Refuse to compute a table from raw tables that have lost rows;
+        each is looked at once in a run.
 
         Raises:
             WarehouseError: Rows are gone that nothing took on purpose.
@@ -287,7 +318,9 @@ class WarehouseIOManager(dg.IOManager):
         rows: ir.Table,
         days: Days,
     ) -> tuple[Written, Days]:
-        """Replace the rows from a source, except on days whose rows the source has lost; see `raw_slices.py`."""
+        """Replace the rows from a source, except on days whose rows the source has lost;
+        see `raw_slices.py`.
+        """
         if not self._is_claimed:
             self.claim(self.engine)
             self._is_claimed = True
@@ -295,7 +328,9 @@ class WarehouseIOManager(dg.IOManager):
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
 
         def late_rows(engine: Engine, contract: type[Table], replaced: Days) -> SliceHooks | None:
-            return self.late_rows(engine, contract, replaced, _days_of(context) if is_over_days else replaced)
+            return self.late_rows(
+                engine, contract, replaced, _days_of(context) if is_over_days else replaced
+            )
 
         is_over_days = context.has_asset_partitions
         guard = WithdrawalGuard(
@@ -317,7 +352,9 @@ class WarehouseIOManager(dg.IOManager):
         note_absent(self.engine, contract, days, slices.absent, context.run_id)
         return written
 
-    def _hooks(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
+    def _hooks(
+        self, context: dg.OutputContext, contract: type[Table], days: Days | None
+    ) -> SliceHooks | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
         if days is None or not context.has_asset_partitions or self.change_log is None:
             return None
@@ -349,7 +386,9 @@ class WarehouseIOManager(dg.IOManager):
             return
         if len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
             return
-        if not self.engine.notes_writes:  # as with notes, one more statement for each table is noticed there
+        if (
+            not self.engine.notes_writes
+        ):  # as with notes, one more statement for each table is noticed there
             return
         counts = self.engine.day_counts(contract, _days_of(context))
         for key in context.asset_partition_keys:
@@ -357,11 +396,19 @@ class WarehouseIOManager(dg.IOManager):
             context.step_context.add_asset_metadata(of_day, context.asset_key, key)
 
     def _warning(
-        self, context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay, written: Written
+        self,
+        context: dg.OutputContext,
+        contract: type[Table],
+        obj: ir.Table | SliceOutput | DayByDay,
+        written: Written,
     ) -> dict[str, str]:
-        """Log and return why a table has no rows, or not those of all days, if something must be run first."""
+        """Log and return why a table has no rows, or not those of all days,
+        if something must be run first.
+        """
         warning = obj.warning if isinstance(obj, SliceOutput) else ""
-        writes_nothing = isinstance(obj, SliceOutput) and not obj.days.dates  # such as a log that other tables write
+        writes_nothing = (
+            isinstance(obj, SliceOutput) and not obj.days.dates
+        )  # such as a log that other tables write
         if not (warning or written.row_count or writes_nothing):
             warning = self._no_rows_because(context)
         if not warning:
@@ -372,7 +419,8 @@ class WarehouseIOManager(dg.IOManager):
         return {"warning": warning}
 
     def _no_rows_because(self, context: dg.OutputContext) -> str:
-        """Return a warning that names the empty upstream tables that neither this run nor an earlier one has computed.
+        """Return a warning that names the empty upstream tables that neither this run nor an
+        earlier one has computed.
 
         Those without a source are left out: they can only be computed after it is there.
         """
@@ -388,8 +436,8 @@ class WarehouseIOManager(dg.IOManager):
         if not missing:
             return ""
         return (
-            f"no rows, since nothing has computed {', '.join(missing)} yet; materialize these and what they are "
-            "computed from first."
+            f"no rows, since nothing has computed {', '.join(missing)} yet; materialize these and "
+            "what they are computed from first."
         )
 
     def _explanation(
@@ -401,28 +449,42 @@ class WarehouseIOManager(dg.IOManager):
             for name, sources in column_lineage(rows).items()
         }
         deps = {
-            name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sources]
+            name: [
+                dg.TableColumnDep(dg.AssetKey([layer, table]), column)
+                for layer, table, column in sources
+            ]
             for name, sources in lineage.items()
         }
         listed = ["| column | made of |", "| --- | --- |"]
-        listed += [f"| {name} | {', '.join(map('.'.join, sources))} |" for name, sources in lineage.items()]
+        listed += [
+            f"| {name} | {', '.join(map('.'.join, sources))} |" for name, sources in lineage.items()
+        ]
         plot = self.plot(self.engine, contract, days)
         return {
             **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": dg.TableColumnLineage(deps),
-            "lineage": dg.MetadataValue.md("\n".join(listed)),  # open-source Dagster does not show column lineage
+            "lineage": dg.MetadataValue.md(
+                "\n".join(listed)
+            ),  # open-source Dagster does not show column lineage
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
             "preview": dg.MetadataValue.md(self._preview(contract, days)),
         }
 
     def _preview(self, contract: type[Table], days: Days | None) -> str:
         newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
-        # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
-        shown = {name: HIDDEN if column.pii or name in FREE_TEXT else None for name, column in contract.columns.items()}
+        # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are
+        # hidden.
+        shown = {
+            name: HIDDEN if column.pii or name in FREE_TEXT else None
+            for name, column in contract.columns.items()
+        }
         records = self.engine.some_rows(contract, newest, PREVIEW_ROWS)
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
-        lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
+        lines += [
+            " | ".join(shown[name] or _cell(name, value) for name, value in record.items())
+            for record in records
+        ]
         return "\n".join(f"| {line} |" for line in lines)
 
 
@@ -444,17 +506,21 @@ def _type_name(kind: Any) -> str:  # noqa: ANN401 (a class, or a form of `typing
 
 
 def _dagsters_own(context: dg.InputContext | dg.OutputContext) -> dg.IOManager:
-    """Return the IO manager that Dagster uses where none is set: files in the folder of its instance."""
+    """Return the IO manager that Dagster uses where none is set:
+    files in the folder of its instance.
+    """
     folder = context.step_context.instance.storage_directory()
-    return dg.FilesystemIOManager(base_dir=folder).create_io_manager(dg.build_init_resource_context())
+    return dg.FilesystemIOManager(base_dir=folder).create_io_manager(
+        dg.build_init_resource_context()
+    )
 
 
 def _no_table(context: dg.OutputContext) -> str:
     """Return what is wrong where an asset of others returns a table of the warehouse."""
     return (
-        f"the asset {context.asset_key.to_user_string()} returned an Ibis table, which is stored for tables with a "
-        "contract only; return its rows, such as `.to_pyarrow()`,, or name an IO manager of your own by "
-        "io_manager_key."
+        f"the asset {context.asset_key.to_user_string()} returned an Ibis table, which is stored "
+        "for tables with a contract only; return its rows, such as `.to_pyarrow()`,, or name an "
+        "IO manager of your own by io_manager_key."
     )
 
 

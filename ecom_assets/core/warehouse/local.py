@@ -1,4 +1,6 @@
-"""DuckDB in this process: connections, how Ibis 12 is adapted to DuckDB 2, and Parquet files that it cannot read."""
+"""DuckDB in this process: connections, how Ibis 12 is adapted to DuckDB 2,
+and Parquet files that it cannot read.
+"""
 
 import re
 import sys
@@ -32,8 +34,8 @@ SETTINGS = (
     "SET preserve_insertion_order = false",
     # Under `python -c` DuckDB draws its progress bar on standard output, in the middle of our JSON.
     "SET enable_progress_bar = false",
-    # This optimizer materializes all columns of a scan that two parts of a query share. That takes three times as long
-    # as scanning twice.
+    # This optimizer materializes all columns of a scan that two parts of a query share. That takes
+    # three times as long as scanning twice.
     "SET disabled_optimizers = 'common_subplan'",
 )
 
@@ -55,7 +57,9 @@ LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 class WholeKeys:
-    """A method of a compiler of Ibis', which finds it by its name: a key is one key, whatever characters it has."""
+    """A method of a compiler of Ibis', which finds it by its name: a key is one key,
+    whatever characters it has.
+    """
 
     __slots__ = ()
 
@@ -69,7 +73,8 @@ class WholeKeys:
             return super().visit_JSONGetItem(op, arg=arg, index=index)  # type: ignore[misc]  # the compiler's own
         if set(index.this) & set("'\"\\"):
             raise DefinitionError(
-                f"The key {index.this!r} of a JSON object has a quote or a backslash; name another key."
+                f"The key {index.this!r} of a JSON object has a quote or a backslash; name "
+                "another key."
             )
         path = sge.JSONPath(expressions=[sge.JSONPathRoot(), sge.JSONPathKey(this=index.this)])
         return sge.JSONExtract(this=arg, expression=path)
@@ -81,32 +86,48 @@ class CopiedParts:
     __slots__ = ()
 
     def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
-        """Return SQL in which no part is shared: of a semi-join that stands twice, one would stay."""
+        """Return SQL in which no part is shared: of a semi-join that stands twice,
+        one would stay.
+        """
         return super().to_sqlglot(expr, **options).copy()  # type: ignore[misc]  # of Ibis' compiler
 
 
 class PortableDuckDBCompiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
-    """Ibis' compiler, with keys of JSON objects taken whole, and the same statement in every process."""
+    """Ibis' compiler, with keys of JSON objects taken whole,
+    and the same statement in every process.
+    """
 
     __slots__ = ()
 
     def visit_DropColumns(  # noqa: N802 (as Ibis has it)
         self, op: ops.DropColumns, *, parent: sge.Table, columns_to_drop: frozenset[str]
     ) -> sge.Select:
-        """Return all columns but some; Ibis names these in the order of a set, which each process has another of."""
-        select: sge.Select = super().visit_DropColumns(op, parent=parent, columns_to_drop=sorted(columns_to_drop))
+        """Return all columns but some; Ibis names these in the order of a set,
+        which each process has another of.
+        """
+        select: sge.Select = super().visit_DropColumns(
+            op, parent=parent, columns_to_drop=sorted(columns_to_drop)
+        )
         return select
 
     def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return the value of a key; of text as it is, which DuckDB would parse once more to cast it, null if none."""
+        """Return the value of a key; of text as it is,
+        which DuckDB would parse once more to cast it, null if none.
+        """
         is_text = isinstance(op.arg, ops.Cast) and op.arg.arg.dtype.is_string()
         value = super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
-        return self.f.anon.TRY(value) if is_text else value  # TRY costs nothing, unlike a cast, unless text is no JSON
+        return (
+            self.f.anon.TRY(value) if is_text else value
+        )  # TRY costs nothing, unlike a cast, unless text is no JSON
 
     def visit_UnwrapJSONInt64(self, _op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return a whole number of 64 bits; null for a larger one, at which Ibis's cast would fail."""
+        """Return a whole number of 64 bits; null for a larger one,
+        at which Ibis's cast would fail.
+        """
         is_whole = self.f.json_type(arg).isin(sge.convert("UBIGINT"), sge.convert("BIGINT"))
-        return self.if_(is_whole, sge.TryCast(this=arg, to=sge.DataType.build("BIGINT")), sge.Null())
+        return self.if_(
+            is_whole, sge.TryCast(this=arg, to=sge.DataType.build("BIGINT")), sge.Null()
+        )
 
 
 class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
@@ -117,7 +138,9 @@ class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
         return pa.scalar(None) if dtype.is_null() else super().convert_scalar(scalar, dtype)
 
     @classmethod
-    def convert_column(cls, column: pa.ChunkedArray, dtype: dt.DataType) -> pa.Array | pa.ChunkedArray:
+    def convert_column(
+        cls, column: pa.ChunkedArray, dtype: dt.DataType
+    ) -> pa.Array | pa.ChunkedArray:
         return pa.nulls(len(column)) if dtype.is_null() else super().convert_column(column, dtype)
 
 
@@ -133,19 +156,30 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         self._choosing = threading.Lock()
 
     def create_table(self, name: str, /, obj: Any = None, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as above)
-        """Create a table as Ibis does, but fill a temporary one by the statement that `compile` keeps."""
-        if set(kwargs) - {"schema", "overwrite"} != {"temp"} or not kwargs["temp"] or not isinstance(obj, ir.Table):
+        """Create a table as Ibis does,
+        but fill a temporary one by the statement that `compile` keeps.
+        """
+        if (
+            set(kwargs) - {"schema", "overwrite"} != {"temp"}
+            or not kwargs["temp"]
+            or not isinstance(obj, ir.Table)
+        ):
             return super().create_table(name, obj, **kwargs)
         kwargs.setdefault("schema", obj.schema())
         table = super().create_table(name, **kwargs)
-        self._run_pre_execute_hooks(obj)  # until Ibis has a public method that loads tables of this process
+        self._run_pre_execute_hooks(
+            obj
+        )  # until Ibis has a public method that loads tables of this process
         columns = ", ".join(map(ident, obj.columns))
         self.raw_sql(f"INSERT INTO temp.main.{ident(name)} ({columns}) {self.compile(obj)}")
         return table
 
-    # Until `cache()` of Ibis takes the name of its table: each has another random one. With it, both methods can go.
+    # Until `cache()` of Ibis takes the name of its table: each has another random one. With it,
+    # both methods can go.
     def _create_cached_table(self, _name: str, expr: ir.Table) -> ir.Table:
-        """Store the rows of `cache()` under the first free number, so that statements that read them are kept too."""
+        """Store the rows of `cache()` under the first free number,
+        so that statements that read them are kept too.
+        """
         with self._choosing:
             number = next(n for n in count() if n not in self._numbers_of_cached)
             self._numbers_of_cached.add(number)
@@ -172,7 +206,9 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         write = super().compile
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
-        return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+        return STATEMENTS.sql(
+            expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty))
+        )
 
     def to_pyarrow(
         self,
@@ -183,7 +219,9 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         limit: int | str | None = None,
         **_: object,
     ) -> Any:  # noqa: ANN401 (a table, column or scalar of Arrow)
-        """Return the result of an expression, as Ibis does, but without loading pandas, which takes 0.2 s."""
+        """Return the result of an expression, as Ibis does, but without loading pandas,
+        which takes 0.2 s.
+        """
         # Until Ibis's own `to_pyarrow` loads no pandas.
         result = self._to_duckdb_relation(expr, params=params, limit=limit).to_arrow_table()
         return expr.__pyarrow_result__(result, data_mapper=_ArrowData)
@@ -191,10 +229,14 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
     def table_of(self, contract: type[Table], schema: ibis.Schema) -> ir.Table:
         """Return a table whose columns are known, lazily."""
         layer = ops.Namespace(catalog=None, database=contract.layer)
-        return ops.DatabaseTable(contract.name, schema=schema, source=self, namespace=layer).to_expr()
+        return ops.DatabaseTable(
+            contract.name, schema=schema, source=self, namespace=layer
+        ).to_expr()
 
     def compile_streaming(self, rows: ir.Table) -> str:
-        """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
+        """Return the statement that computes rows,
+        with repeated scans left for DuckDB to run as scans.
+        """
 
         def write(rows: ir.Table) -> str:
             return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)
@@ -205,8 +247,9 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
 def adapt_duckdb_2_to_ibis_12() -> None:
     """Add the two methods that Ibis 12.0.0 calls to DuckDB 2's connection and relation.
 
-    DuckDB 2.0 removed them from connections and deprecated them on relations. The next release of Ibis calls the new
-    names. A test fails as soon as this shim is no longer needed. Ibis counts the complexity of selects by `complexity`.
+    DuckDB 2.0 removed them from connections and deprecated them on relations. The next release of
+    Ibis calls the new names. A test fails as soon as this shim is no longer needed. Ibis counts the
+    complexity of selects by `complexity`.
     """
     rewrites.complexity = complexity
     for holder in (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection):
@@ -262,7 +305,9 @@ _HASH = ibis.udf.scalar.builtin(_hash, name="hash", signature=(("string",), "uin
 
 
 class DuckDBDialect(Dialect):
-    """DuckDB streams results, replaces tables in one statement, and reads tables of this process."""
+    """DuckDB streams results, replaces tables in one statement,
+    and reads tables of this process.
+    """
 
     joins_in_columns = has_text_hash = has_kernels = True
 
@@ -271,18 +316,25 @@ class DuckDBDialect(Dialect):
         return _HASH(text)
 
     def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
-        """Return batches that are computed as they are read: Ibis would have DuckDB copy all of the result first."""
-        # Until Ibis's own `to_pyarrow_batches` streams, or a public method returns DuckDB's relation.
+        """Return batches that are computed as they are read:
+        Ibis would have DuckDB copy all of the result first.
+        """
+        # Until Ibis's own `to_pyarrow_batches` streams, or a public method returns DuckDB's
+        # relation.
         relation = rows.get_backend()._to_duckdb_relation(rows)  # noqa: SLF001 (as above)
         return relation.to_arrow_reader(row_count)
 
     def fetched(self, con: Backend, rows: ir.Table) -> list[tuple[Any, ...]]:
-        """Return the rows of a small result without pandas, which Ibis takes a third of a second to load."""
+        """Return the rows of a small result without pandas,
+        which Ibis takes a third of a second to load.
+        """
         result: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
         return result
 
     def stored(self, con: Backend, name: str, rows: ir.Table) -> ir.Table:
-        """Return a temporary table, in place of that of the same question before: over files it may be asked twice."""
+        """Return a temporary table, in place of that of the same question before:
+        over files it may be asked twice.
+        """
         return con.create_table(name, rows, temp=True, overwrite=True)
 
     def kept(self, con: Backend, name: str, rows: ir.Table) -> ir.Table:
@@ -307,7 +359,9 @@ def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Ta
 
 
 def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
-    """Limit the memory of a connection; queries that need more spill to the folder `spill`, if it is set."""
+    """Limit the memory of a connection;
+    queries that need more spill to the folder `spill`, if it is set.
+    """
     if memory_limit:
         con.raw_sql(f"SET memory_limit = {text(memory_limit)}")
     if spill is not None:
@@ -317,8 +371,9 @@ def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = Non
 def streaming(query: sge.Expression) -> sge.Expression:
     """Mark the CTEs of a query that only select rows and columns as NOT MATERIALIZED.
 
-    DuckDB materializes every CTE that is used twice. For a simple scan, it would store all columns, perhaps on disk,
-    instead of the few that each use needs. CTEs that join, sort or aggregate are better materialized.
+    DuckDB materializes every CTE that is used twice. For a simple scan, it would store all columns,
+    perhaps on disk, instead of the few that each use needs. CTEs that join, sort or aggregate are
+    better materialized.
     """
     for part in query.find_all(sge.CTE):
         if not part.find(*WORTH_STORING):
@@ -331,7 +386,9 @@ OF_IBIS = rewrites.complexity
 
 
 def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
-    """Return the result of `OF_IBIS`: the number of values in a node, where a column of another table counts one."""
+    """Return the result of `OF_IBIS`: the number of values in a node,
+    where a column of another table counts one.
+    """
     counts: dict[Any, int] = {}
     left = [node]
     while left:
@@ -372,7 +429,9 @@ def note_parquet(paths: Iterable[str]) -> None:
 
 
 def damaged_parquet(error: BaseException) -> str | None:
-    """Return a sentence about the damaged file that an error, or what caused it, comes from; None if there is none."""
+    """Return a sentence about the damaged file that an error, or what caused it, comes from;
+    None if there is none.
+    """
     if isinstance(error, duckdb.Error):
         return None if isinstance(error, _NEVER) else _sentence(str(error))
     return damaged_parquet(error.__cause__) if error.__cause__ is not None else None
@@ -391,7 +450,11 @@ def naming_damaged_parquet() -> Iterator[None]:
 
 def _sentence(message: str) -> str | None:
     if named := _NAMED.search(message):
-        return _damage_message(named[1], named[2]) if Path(named[1]).suffix in {".parquet", ".pq"} else None
+        return (
+            _damage_message(named[1], named[2])
+            if Path(named[1]).suffix in {".parquet", ".pq"}
+            else None
+        )
     faults = ((path, _fault_in(path)) for path in [*reversed(_opened)] if Path(path).is_file())
     return next((_damage_message(path, fault) for path, fault in faults if fault), None)
 
@@ -400,12 +463,19 @@ def _fault_in(path: str) -> str:
     """Return what the engine says about the pages of a file; empty if it reads them."""
     with duckdb.connect() as con:
         try:
-            con.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({text(pattern_of(path))})")  # noqa: S608 (quoted)
+            con.execute(
+                f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({text(pattern_of(path))})"  # noqa: S608 (quoted)
+            )
         except duckdb.Error as error:
             return str(error)
     return ""
 
 
 def _damage_message(path: str, fault: str) -> str:
-    reason = "".join(filter(str.isprintable, fault.splitlines()[0].rpartition('": ')[2])).rstrip(" .:")
-    return f"{path} is a damaged Parquet file: a part of it cannot be read ({reason}); deliver it again or remove it."
+    reason = "".join(filter(str.isprintable, fault.splitlines()[0].rpartition('": ')[2])).rstrip(
+        " .:"
+    )
+    return (
+        f"{path} is a damaged Parquet file: a part of it cannot be read ({reason}); deliver it "
+        "again or remove it."
+    )

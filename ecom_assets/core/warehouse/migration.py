@@ -1,7 +1,7 @@
 """Migrate stored tables to changed contracts, and copy tables between engines.
 
-The next run adds new nullable columns, and lets columns be null, automatically (`warehouse/engine.py`). All other
-changes are made here, by a command.
+The next run adds new nullable columns, and lets columns be null, automatically
+(`warehouse/engine.py`). All other changes are made here, by a command.
 """
 
 from contextlib import closing
@@ -21,7 +21,9 @@ from ecom_assets.core.warehouse.sql_text import ident
 
 @dataclass(frozen=True)
 class Content:
-    """The row count of a table, and a checksum that does not depend on the order of rows or on the engine."""
+    """The row count of a table, and a checksum that does not depend on the order
+    of rows or on the engine.
+    """
 
     row_count: int
     checksum: str
@@ -35,11 +37,17 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     )  # nullability does not matter for the checksum
     rows = engine.table(contract).select(*contract.columns)
     with batches_of(rows, BATCH_ROWS) as batches, closing(connect().con) as con:
-        cast = (part for batch in batches for part in pa.Table.from_batches([batch]).cast(kinds).to_batches())
+        cast = (
+            part
+            for batch in batches
+            for part in pa.Table.from_batches([batch]).cast(kinds).to_batches()
+        )
         con.register("copied", pa.RecordBatchReader.from_batches(kinds, cast))
         columns = ", ".join(map(ident, contract.columns))
         # The sum is needed too: in the exclusive or alone, pairs of equal rows cancel out.
-        query = f"SELECT count(*), bit_xor(h), sum(h) FROM (SELECT hash({columns}) AS h FROM copied)"  # noqa: S608 (names come from contracts)
+        query = (
+            f"SELECT count(*), bit_xor(h), sum(h) FROM (SELECT hash({columns}) AS h FROM copied)"  # noqa: S608 (names come from contracts)
+        )
         row = con.execute(query).fetchone() or (0, 0, 0)
     return Content(int(row[0]), f"{int(row[1] or 0):016x}-{int(row[2] or 0):x}")
 
@@ -54,10 +62,10 @@ def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content
     source_content, target_content = content_of(source, contract), content_of(target, contract)
     if source_content != target_content:
         raise WarehouseError(
-            f"{contract.qualified_name()} is not the same after copying: {source_content.row_count} rows with checksum "
-            f"{source_content.checksum} in {source.address}, {target_content.row_count} with "
-            f"{target_content.checksum} in {target.address}; stop what else "
-            "writes to either, and copy again with --overwrite."
+            f"{contract.qualified_name()} is not the same after copying: "
+            f"{source_content.row_count} rows with checksum {source_content.checksum} in "
+            f"{source.address}, {target_content.row_count} with {target_content.checksum} in "
+            f"{target.address}; stop what else writes to either, and copy again with --overwrite."
         )
     return target_content
 
@@ -74,20 +82,36 @@ class ColumnChange:
 
 
 def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
-    """Return the differences between a stored table and its contract; none if there is no table yet."""
+    """Return the differences between a stored table and its contract;
+    none if there is no table yet.
+    """
     if not engine.has(contract):
         return []
     stored, wanted = engine.stored_schema(contract), schema_of(contract)
     table = contract.qualified_name()
-    matches = [ColumnChange(table, name, "dropped, with its values") for name in stored if name not in wanted]
+    matches = [
+        ColumnChange(table, name, "dropped, with its values")
+        for name in stored
+        if name not in wanted
+    ]
     for name, kind in wanted.items():
         if name not in stored and kind.nullable:
-            matches.append(ColumnChange(table, name, "added, null in the rows that are there", is_automatic=True))
+            matches.append(
+                ColumnChange(
+                    table, name, "added, null in the rows that are there", is_automatic=True
+                )
+            )
         elif name not in stored:
-            matches.append(ColumnChange(table, name, "added, never null, so the table is emptied", empties=True))
+            matches.append(
+                ColumnChange(
+                    table, name, "added, never null, so the table is emptied", empties=True
+                )
+            )
         elif kind_of(stored[name]) != kind_of(kind):
             matches.append(
-                ColumnChange(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast")
+                ColumnChange(
+                    table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast"
+                )
             )
         elif kind.nullable and not stored[name].nullable:
             matches.append(ColumnChange(table, name, "may be null", is_automatic=True))
@@ -101,7 +125,8 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
         WarehouseError: A value cannot be cast; the table is unchanged.
     """
     planned = changes(engine, contract)
-    # The same contract under another name, for the new table that is filled before it replaces the old one.
+    # The same contract under another name, for the new table that is filled before it replaces the
+    # old one.
     named = {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"}
     fresh: type[Table] = type(contract.__name__, (contract,), named)
     engine.drop(fresh)
@@ -117,7 +142,9 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
 def _cast(stored: ir.Table, contract: type[Table]) -> ir.Table:
     return stored.select(
         **{
-            name: stored[name].cast(kind_of(kind)) if name in stored.columns else ibis.null(kind_of(kind))
+            name: stored[name].cast(kind_of(kind))
+            if name in stored.columns
+            else ibis.null(kind_of(kind))
             for name, kind in schema_of(contract).items()
         }
     )

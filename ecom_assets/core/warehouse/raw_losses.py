@@ -1,8 +1,10 @@
-"""Rows of raw tables that are gone: how many there must be, which losses are declared, and what else is a loss.
+"""Rows of raw tables that are gone: how many there must be, which losses are declared,
+and what else is a loss.
 
-Each write of a raw table notes in its transaction how many rows it left of each day. Whoever takes rows away on
-purpose declares it here: `declared_loss` around the removal, or `SliceOutput.supersedes` for rows that newer versions
-replace. Any other day with fewer rows than noted has lost some, and nothing is computed from it.
+Each write of a raw table notes in its transaction how many rows it left of each day. Whoever takes
+rows away on purpose declares it here: `declared_loss` around the removal, or
+`SliceOutput.supersedes` for rows that newer versions replace. Any other day with fewer rows than
+noted has lost some, and nothing is computed from it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +19,13 @@ from ecom_assets.core.tables.contract import Table, count, text
 from ecom_assets.core.tables.contract import day as day_of
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
-from ecom_assets.core.warehouse.day_notes import DayNotes, Withdrawals, noted_days, notes_of, renew_notes
+from ecom_assets.core.warehouse.day_notes import (
+    DayNotes,
+    Withdrawals,
+    noted_days,
+    notes_of,
+    renew_notes,
+)
 from ecom_assets.core.warehouse.engine import Engine
 
 ARRIVED = "received_date"
@@ -26,7 +34,9 @@ LISTED = 5
 
 
 class StoredRows(DayNotes):
-    """One row per raw table and day of arrival with rows: how many the last write or removal left of it."""
+    """One row per raw table and day of arrival with rows:
+    how many the last write or removal left of it.
+    """
 
     received_date = day_of("The day on which the rows arrived")
     source_table = text("The raw table that has them, such as `raw.events`")
@@ -67,7 +77,9 @@ def fewer(before: Mapping[date, int], now: Mapping[date, int]) -> list[LostRows]
 
 
 def listed(lost: Iterable[LostRows]) -> str:
-    """Return the days of a loss with their numbers of rows, such as `30 of the 120 rows of 2026-03-02`."""
+    """Return the days of a loss with their numbers of rows, such as
+    `30 of the 120 rows of 2026-03-02`.
+    """
     each = [f"{row.before - row.now:,} of the {row.before:,} rows of {row.day}" for row in lost]
     more = [f"more of {len(each) - LISTED:,} other days"] if len(each) > LISTED else []
     return ", ".join([*each[:LISTED], *more])
@@ -77,16 +89,20 @@ def loss_sentence(contract: type[Table], lost: list[LostRows]) -> str:
     """Return the sentence about rows that are gone from a raw table, with the remedy."""
     days = f"--from {lost[0].day} --to {lost[-1].day}"
     return (
-        f"{contract.qualified_name()} has lost {listed(lost)}, which no erasure, limit or allowed withdrawal took; "
-        f"load these days again with `ecom run {days}`, or accept the loss with `--allow-withdrawal` there."
+        f"{contract.qualified_name()} has lost {listed(lost)}, which no erasure, limit or allowed "
+        f"withdrawal took; load these days again with `ecom run {days}`, or accept the loss with "
+        "`--allow-withdrawal` there."
     )
 
 
 @contextmanager
-def declared_loss(engine: Engine, contract: type[Table], days: Days | None = None) -> Iterator[None]:
+def declared_loss(
+    engine: Engine, contract: type[Table], days: Days | None = None
+) -> Iterator[None]:
     """Let the block remove rows of some days of a raw table, or of all, without counting as a loss.
 
-    If it is killed, these days have no note, and are not compared until something is written or removed again.
+    If it is killed, these days have no note, and are not compared until something is written or
+    removed again.
     """
     noted = noted_days(engine, StoredRows, contract.qualified_name())
     changed = Days.from_dates(noted if days is None else noted & set(days.dates))
@@ -99,7 +115,9 @@ def declared_loss(engine: Engine, contract: type[Table], days: Days | None = Non
     renew_notes(engine, StoredRows, contract.qualified_name(), changed, rows)
 
 
-def note_stored(engine: Engine, contract: type[Table], counts: Mapping[date, int], days: Days) -> None:
+def note_stored(
+    engine: Engine, contract: type[Table], counts: Mapping[date, int], days: Days
+) -> None:
     """Record within a transaction how many rows a write leaves of some days."""
     make = partial(_with_counts, contract.qualified_name(), counts)
     engine.rewrite(StoredRows, days, make)
@@ -112,7 +130,11 @@ def _with_counts(source_table: str, counts: Mapping[date, int], old: pa.Table) -
 
 
 def _rows(counts: Mapping[date, int]) -> list[dict[str, object]]:
-    return [{"received_date": day, "stored_count": number} for day, number in sorted(counts.items()) if number]
+    return [
+        {"received_date": day, "stored_count": number}
+        for day, number in sorted(counts.items())
+        if number
+    ]
 
 
 @dataclass(frozen=True)
@@ -127,17 +149,32 @@ class StrandedRows:
 def stranded_rows(engine: Engine, tables: Iterable[type[Table]]) -> list[StrandedRows]:
     """Return the rows of staging tables whose raw rows are gone, by day of arrival.
 
-    Days that were withdrawn, erased or beyond the limit are left out: their raw rows are gone on purpose.
+    Days that were withdrawn, erased or beyond the limit are left out: their raw rows are gone on
+    purpose.
     """
     present = [contract for contract in tables if engine.has(contract)]
     result = []
-    for raw in (contract for contract in present if contract.layer == "raw" and contract.written_by == "asset"):
-        built = [c for c in present if c.layer == "staging" and c.group == raw.group and ARRIVED in c.columns]
+    for raw in (
+        contract
+        for contract in present
+        if contract.layer == "raw" and contract.written_by == "asset"
+    ):
+        built = [
+            c
+            for c in present
+            if c.layer == "staging" and c.group == raw.group and ARRIVED in c.columns
+        ]
         noted = notes_of(engine, Withdrawals, raw.qualified_name())
         meant = {row["received_date"] for row in noted if row["withdrawn_at"] is not None}
         counts = engine.day_counts(raw, None) if built else {}
-        for contract in (contract for contract in built if contract.name in {raw.name, f"quarantined_{raw.name}"}):
-            days = {day: n for day, n in _arrived(engine, contract).items() if day not in meant and day not in counts}
+        for contract in (
+            contract for contract in built if contract.name in {raw.name, f"quarantined_{raw.name}"}
+        ):
+            days = {
+                day: n
+                for day, n in _arrived(engine, contract).items()
+                if day not in meant and day not in counts
+            }
             if days:
                 result.append(StrandedRows(contract.qualified_name(), raw.qualified_name(), days))
     return result
@@ -156,7 +193,7 @@ def stranded_sentence(stranded: list[StrandedRows]) -> str:
     first = stranded[0]
     days = sorted(first.counts)
     return (
-        f"{first.table} has {sum(first.counts.values()):,} rows that arrived from {days[0]} to {days[-1]}, and "
-        f"{first.raw} has none of them any more; load these days again with "
-        f"`ecom run --from {days[0]} --to {days[-1]}`."
+        f"{first.table} has {sum(first.counts.values()):,} rows that arrived from {days[0]} to "
+        f"{days[-1]}, and {first.raw} has none of them any more; load these days again with `ecom "
+        f"run --from {days[0]} --to {days[-1]}`."
     )

@@ -1,10 +1,12 @@
-"""Replacing rows of raw tables: fetched day by day, without those of erased people, and never losing a day by mistake.
+"""Replacing rows of raw tables: fetched day by day, without those of erased people,
+and never losing a day by mistake.
 
-A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. A day of
-which a part would go ends the run, unless its rows moved to other days. The
-decision is made within the transaction that replaces the slice, from the row counts before and after. Rows that came
-from another kind of source are never withdrawn, also where withdrawals are allowed.
-`tables/received.py` defines what far fewer means. Rows of erased people that a source still has are left out.
+A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the
+withdrawal. A day of which a part would go ends the run, unless its rows moved to other days. The
+decision is made within the transaction that replaces the slice, from the row counts before and
+after. Rows that came from another kind of source are never withdrawn, also where withdrawals are
+allowed. `tables/received.py` defines what far fewer means. Rows of erased people that a source
+still has are left out.
 """
 
 from collections import Counter
@@ -24,14 +26,30 @@ from ecom_assets.core.tables.contract import Table, count, day, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import conform, schema_of
 from ecom_assets.core.tables.received import NO_DAYS, SourceGate
-from ecom_assets.core.warehouse.day_notes import ErasedRows, Row, Withdrawals, noted_days, notes_of, renew_notes
+from ecom_assets.core.warehouse.day_notes import (
+    ErasedRows,
+    Row,
+    Withdrawals,
+    noted_days,
+    notes_of,
+    renew_notes,
+)
 from ecom_assets.core.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.core.warehouse.factory import event_table_kind
-from ecom_assets.core.warehouse.raw_losses import LostRows, StoredRows, fewer, listed, note_stored, noted_counts
+from ecom_assets.core.warehouse.raw_losses import (
+    LostRows,
+    StoredRows,
+    fewer,
+    listed,
+    note_stored,
+    noted_counts,
+)
 
 
 class FetchedDays(Table):
-    """One row per day of arrival that was fetched, with the version that its rows had at the source."""
+    """One row per day of arrival that was fetched,
+    with the version that its rows had at the source.
+    """
 
     layer = "raw"
     written_by = "fetch"
@@ -40,7 +58,9 @@ class FetchedDays(Table):
 
     received_date = day("The day on which the events arrived")
     source = text("Where they were fetched from")
-    source_version = text("What their rows came to at the source; it changes whenever a row does", nullable=True)
+    source_version = text(
+        "What their rows came to at the source; it changes whenever a row does", nullable=True
+    )
     fetched_row_count = count("Rows that were fetched", unit="rows")
 
 
@@ -74,15 +94,19 @@ class DayByDay:
 
 
 Replace = Callable[[type[Table], ir.Table, Days], tuple[Written, Days]]
-"""A function that replaces a slice, and returns what was written and the days that were actually replaced."""
+"""A function that replaces a slice,
+and returns what was written and the days that were actually replaced.
+"""
 
 
 def replace_day_by_day(
     engine: Engine, contract: type[Table], remote: DayByDay, replace: Replace | None = None
 ) -> tuple[Written, Days]:
-    """Replace the slice of each day in its own transaction; skip days that are unchanged since they were fetched.
+    """Replace the slice of each day in its own transaction;
+    skip days that are unchanged since they were fetched.
 
-    By default, `replace` is the engine's own. Returns what was written, and all days but those it did not replace.
+    By default, `replace` is the engine's own. Returns what was written, and all days but those it
+    did not replace.
 
     Raises:
         ConnectionLostError: A connection was lost, and every retry failed; finished days are kept.
@@ -106,8 +130,12 @@ def replace_day_by_day(
     return Written(count, sql), Days.from_dates(set(remote.days.dates) - left)
 
 
-def _unchanged(engine: Engine, contract: type[Table], remote: DayByDay, versions: Mapping[date, str]) -> set[date]:
-    """Return the days whose current version was fetched from this source and is still complete in the table."""
+def _unchanged(
+    engine: Engine, contract: type[Table], remote: DayByDay, versions: Mapping[date, str]
+) -> set[date]:
+    """Return the days whose current version was fetched from this source and is
+    still complete in the table.
+    """
     engine.ensure(FetchedDays)
     engine.ensure(contract)
     noted = engine.slice_rows(FetchedDays, remote.days).to_pylist()
@@ -121,7 +149,9 @@ def _unchanged(engine: Engine, contract: type[Table], remote: DayByDay, versions
     }
 
 
-def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Replace) -> tuple[Written, Days]:
+def _fetch(
+    contract: type[Table], source: RemoteDays, days: Days, replace: Replace
+) -> tuple[Written, Days]:
     try:
         return replace(contract, source.rows(days), days)
     except WarehouseError as error:
@@ -150,13 +180,19 @@ def kind_of(origin: str) -> str:
     return "table" if event_table_kind(origin) else "files"
 
 
-def rows_of_others(engine: Engine, contract: type[Table], days: Days, origin: str) -> pa.Table | None:
-    """Return the rows of some days that came from sources of other kinds; None if there are none."""
+def rows_of_others(
+    engine: Engine, contract: type[Table], days: Days, origin: str
+) -> pa.Table | None:
+    """Return the rows of some days that came from sources of other kinds;
+    None if there are none.
+    """
     if not origin or SOURCE not in contract.columns or not days.dates:
         return None
     stored = f"{engine.name_of(contract)}{engine.where(contract, days)}"
     origins = engine.query(f"SELECT DISTINCT {engine.quoted(SOURCE)} AS origin FROM {stored}")  # noqa: S608 (names come from contracts)
-    other_origins = sorted(row["origin"] for row in origins if kind_of(row["origin"]) != kind_of(origin))
+    other_origins = sorted(
+        row["origin"] for row in origins if kind_of(row["origin"]) != kind_of(origin)
+    )
     if not other_origins:
         return None
     rows = engine.slice_rows(contract, days)
@@ -213,22 +249,28 @@ class WithdrawalGuard:
     is_allowed: bool
     """Whether the run allows withdrawals."""
     origin: str = ""
-    """What the rows have in their column `source`; rows of the days from other kinds of sources stay beside them.
+    """What the rows have in their column `source`;
+    rows of the days from other kinds of sources stay beside them.
 
     A table with a key needs one that no two sources share.
     """
     supersedes: Days = NO_DAYS
-    """Days of which the rows are a newer version of all that the table has: fewer of them are no loss."""
+    """Days of which the rows are a newer version of all that the table has:
+    fewer of them are no loss.
+    """
     erased: Mapping[date, int] = field(default_factory=dict)
-    """How many more rows of a day are left out, as those of erased people, than at the last write."""
+    """How many more rows of a day are left out, as those of erased people, than at the last write.
+    """
     also: HooksOf = _no_hooks
     """Returns further hooks around the replacement of some days of a table."""
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
-        """Replace the days that have not lost their rows; return what was written, and the replaced days.
+        """Replace the days that have not lost their rows; return what was written,
+        and the replaced days.
 
         Raises:
-            SourceError: The source has a part of the rows of a day, so that the others would be lost.
+            SourceError: The source has a part of the rows of a day, so that the others would be
+                lost.
         """
         self.engine.ensure(contract)
         self.engine.ensure(StoredRows)
@@ -247,12 +289,18 @@ class WithdrawalGuard:
             counting = _CountingHooks(
                 self, contract, replaced_days, also=self.also(self.engine, contract, replaced_days)
             )
-            written = self._replace(contract, rows, replaced_days, counting) if replaced_days.dates else Written(0, "")
+            written = (
+                self._replace(contract, rows, replaced_days, counting)
+                if replaced_days.dates
+                else Written(0, "")
+            )
         self._note(contract, hooks, days, replaced_days)
         self.engine.loaded.note(contract, replaced_days, hooks.delivered)
         return written, replaced_days
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days, hooks: "_CountingHooks") -> Written:
+    def _replace(
+        self, contract: type[Table], rows: ir.Table, days: Days, hooks: "_CountingHooks"
+    ) -> Written:
         try:
             return self.engine.replace(contract, rows, days, hooks)
         except _FewerRowsError as error:
@@ -261,23 +309,38 @@ class WithdrawalGuard:
             lost, name = error.lost, contract.qualified_name()
             only = f"--from {lost[0].day} --to {lost[-1].day}"
             raise SourceError(
-                f"{name} would lose {listed(lost)}, since its source no longer has them, so nothing of it was "
-                f"replaced; put them back, or let them go with `ecom run {only} --allow-withdrawal`."
+                f"{name} would lose {listed(lost)}, since its source no longer has them, so "
+                f"nothing of it was replaced; put them back, or let them go with `ecom run {only} "
+                "--allow-withdrawal`."
             ) from None
 
     def _have_moved(self, contract: type[Table], rows: ir.Table, days: Days) -> bool:
-        """Return whether each file still has as many rows, on other days, such as those of another time zone."""
+        """Return whether each file still has as many rows, on other days,
+        such as those of another time zone.
+        """
         if SOURCE_FILE not in contract.columns or len(days.dates) == 1:
             return False
         table = self.engine.table(contract)
-        before = _by_file(self.engine.rows_of(_file_counts(table.filter(days.contain(table[contract.day_column])))))
+        before = _by_file(
+            self.engine.rows_of(
+                _file_counts(table.filter(days.contain(table[contract.day_column])))
+            )
+        )
         now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
         return all(now.get(file, 0) >= number for file, number in before.items())
 
-    def _note(self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days) -> None:
-        """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
+    def _note(
+        self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days
+    ) -> None:
+        """Record which days are held and which are withdrawn;
+        remove the records of days that have rows again.
+        """
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
-        gone = [day for day in replaced_days.dates if hooks.stored.get(day) and not hooks.delivered.get(day)]
+        gone = [
+            day
+            for day in replaced_days.dates
+            if hooks.stored.get(day) and not hooks.delivered.get(day)
+        ]
         held = sorted(set(days.dates) - set(replaced_days.dates))
         since = [*((day, None) for day in held), *((day, now) for day in gone)]
         fresh = [
@@ -294,7 +357,9 @@ class WithdrawalGuard:
         settled = {*held, *gone, *(day for day in replaced_days.dates if hooks.delivered.get(day))}
         noted = noted_days(self.engine, Withdrawals, name) & settled
         if fresh or noted:
-            renew_notes(self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh)
+            renew_notes(
+                self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh
+            )
 
 
 SOURCE_FILE = "source_file"
@@ -310,7 +375,9 @@ def _by_file(rows: Iterable[Row]) -> dict[str, int]:
 
 @dataclass
 class _CountingHooks:
-    """Note how many rows a write leaves of each day, and refuse one that leaves fewer than there must be."""
+    """Note how many rows a write leaves of each day,
+    and refuse one that leaves fewer than there must be.
+    """
 
     guard: WithdrawalGuard
     contract: type[Table]
@@ -321,25 +388,36 @@ class _CountingHooks:
     counted_before: dict[date, int] = field(default_factory=dict, init=False)
 
     def before(self) -> None:
-        """Count the rows that there must be: those that are there, or were noted if some are gone since."""
+        """Count the rows that there must be: those that are there,
+        or were noted if some are gone since.
+        """
         if self.also:
             self.also.before()
         noted = noted_counts(self.guard.engine, self.contract)
         present = self.guard.engine.day_counts(self.contract, self.days if noted else None)
         days = {*self.days.dates, *present}
-        self.counted_before = {day: number for day in days if (number := max(present.get(day, 0), noted.get(day, 0)))}
+        self.counted_before = {
+            day: number for day in days if (number := max(present.get(day, 0), noted.get(day, 0)))
+        }
 
     def after(self) -> None:
-        """Compare and note the new counts; other days are noted with them where none of the table were."""
+        """Compare and note the new counts;
+        other days are noted with them where none of the table were.
+        """
         if self.also:
             self.also.after()
         counts = self.guard.engine.day_counts(self.contract, self.days)
         legitimate = {*self.guard.supersedes.dates, *self.guard.whole_days(self.contract)}
-        here = {day: number for day, number in self.counted_before.items() if day in set(self.days.dates)}
+        here = {
+            day: number
+            for day, number in self.counted_before.items()
+            if day in set(self.days.dates)
+        }
         lost = [
             row
             for row in fewer(here, counts)
-            if row.day not in legitimate and row.before - row.now > self.guard.erased.get(row.day, 0)
+            if row.day not in legitimate
+            and row.before - row.now > self.guard.erased.get(row.day, 0)
         ]
         if lost and not (self.guard.is_allowed or self.may_be_fewer):
             raise _FewerRowsError(lost)
@@ -370,11 +448,16 @@ class _WithdrawalHooks(_CountingHooks):
 
     def _own_counts(self) -> dict[date, int]:
         counts = self.guard.engine.day_counts(self.contract, self.days)
-        return {day: own for day, number in counts.items() if (own := number - self.other_counts[day])}
+        return {
+            day: own for day, number in counts.items() if (own := number - self.other_counts[day])
+        }
 
 
-def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:
-    """Record that the days of `before`, with their row counts, were emptied on purpose, so that checks accept it.
+def note_withdrawn(
+    engine: Engine, contract: type[Table], before: dict[date, int], run_id: str
+) -> None:
+    """Record that the days of `before`, with their row counts, were emptied on purpose,
+    so that checks accept it.
 
     They stay days that were loaded: what is computed from them may be computed again.
     """
@@ -384,18 +467,25 @@ def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int
     engine.loaded.note(contract, emptied, engine.day_counts(contract, emptied))
     name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
     values = {"offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
-    fresh = [{"received_date": day, "stored_count": stored, **values} for day, stored in sorted(before.items())]
+    fresh = [
+        {"received_date": day, "stored_count": stored, **values}
+        for day, stored in sorted(before.items())
+    ]
     renew_notes(engine, Withdrawals, name, emptied, fresh)
 
 
 def is_guarded(contract: type[Table]) -> bool:
-    """Return whether the days of a table are held when its source has lost them: true for raw tables of assets."""
+    """Return whether the days of a table are held when its source has lost them:
+    true for raw tables of assets.
+    """
     return contract.layer == "raw" and contract.written_by == "asset"
 
 
 def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
     """Return the row count of each raw table by day of arrival."""
-    return {raw.qualified_name(): engine.day_counts(raw, None) for raw in raw_tables if engine.has(raw)}
+    return {
+        raw.qualified_name(): engine.day_counts(raw, None) for raw in raw_tables if engine.has(raw)
+    }
 
 
 def held_withdrawals(engine: Engine) -> list[Row]:
@@ -409,12 +499,18 @@ FileDay = tuple[str, date]
 class ErasedPeopleFilter(Protocol):
     """The erased people, whose rows must not be loaded again."""
 
-    def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
-        """Return the rows of a raw table without those of erased people, and the number of rows left out."""
+    def left_out(
+        self, contract: type[Table], rows: ir.Table
+    ) -> tuple[ir.Table, dict[FileDay, int]]:
+        """Return the rows of a raw table without those of erased people,
+        and the number of rows left out.
+        """
 
 
 def leaving_out(engine: Engine, people: ErasedPeopleFilter, guard: WithdrawalGuard) -> Replace:
-    """Return a `replace` function that leaves out the rows of erased people and records their number."""
+    """Return a `replace` function that leaves out the rows of erased people
+    and records their number.
+    """
 
     def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         rows, counts = people.left_out(contract, rows)
@@ -430,7 +526,9 @@ def leaving_out(engine: Engine, people: ErasedPeopleFilter, guard: WithdrawalGua
     return replaced
 
 
-def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int], days: Days) -> None:
+def note_counts(
+    engine: Engine, contract: type[Table], counts: dict[FileDay, int], days: Days
+) -> None:
     """Replace the recorded counts of some days of a raw table."""
     name = contract.qualified_name()
     noted = noted_days(engine, ErasedRows, name)

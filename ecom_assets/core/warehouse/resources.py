@@ -1,4 +1,6 @@
-"""Dagster resources of the warehouse: the open engine, its IO manager, and the services that it runs in."""
+"""Dagster resources of the warehouse: the open engine, its IO manager,
+and the services that it runs in.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +10,13 @@ import dagster as dg
 from pydantic import PrivateAttr, create_model
 
 from ecom_assets.core.operations.run_notes import note_run
-from ecom_assets.core.settings.resource import SettingsResource, address, kind_in_dagster, setting, values_of
+from ecom_assets.core.settings.resource import (
+    SettingsResource,
+    address,
+    kind_in_dagster,
+    setting,
+    values_of,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import engine_kinds, settings_of
 from ecom_assets.core.warehouse.engine import Engine
@@ -19,8 +27,8 @@ from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 class _Warehouse(SettingsResource):
     """The warehouse that all tables are computed in, open for the length of a run.
 
-    Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake:// or spark:// address
-    to compute elsewhere.
+    Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake://
+    or spark:// address to compute elsewhere.
     """
 
     url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
@@ -39,8 +47,13 @@ class _Warehouse(SettingsResource):
         return super().from_settings(with_address).bound_to(settings)
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
-        """Return the Dagster definition, which requires the services that the warehouse can run in."""
-        return _needing(super().get_resource_definition(), *(kind.name for kind in engine_kinds() if kind.service))
+        """Return the Dagster definition,
+        which requires the services that the warehouse can run in.
+        """
+        return _needing(
+            super().get_resource_definition(),
+            *(kind.name for kind in engine_kinds() if kind.service),
+        )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
@@ -71,21 +84,26 @@ def _note(context: dg.InitResourceContext, settings: Settings) -> None:
 
 
 def _with_engine_settings() -> type[_Warehouse]:
-    """Return the resource with a field for each setting of the engines that have no resource of their own."""
+    """Return the resource with a field for each setting of the engines that have
+    no resource of their own.
+    """
     owners = (settings_of(kind.package) for kind in engine_kinds() if not kind.service)
     names = [name for owner in owners if owner for name in owner.model_fields]
     fields: dict[str, Any] = {name: (kind_in_dagster(name), setting(name)) for name in names}
-    return create_model("Warehouse", __base__=_Warehouse, __module__=__name__, __doc__=_Warehouse.__doc__, **fields)
+    return create_model(
+        "Warehouse", __base__=_Warehouse, __module__=__name__, __doc__=_Warehouse.__doc__, **fields
+    )
 
 
 Warehouse = _with_engine_settings()
 
 
 class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
-    """The IO manager, which computes tables in the warehouse and replaces their days, a transaction for each table.
+    """The IO manager, which computes tables in the warehouse and replaces their days,
+    a transaction for each table.
 
-    A source whose rows are mostly refused, or far fewer than usual, blocks the tables downstream of it, by these
-    limits.
+    A source whose rows are mostly refused, or far fewer than usual, blocks the tables downstream of
+    it, by these limits.
     """
 
     refused_share: float = setting("gate_refused_share")
@@ -96,8 +114,12 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
     _settings: Settings = PrivateAttr()
 
     @classmethod
-    def from_settings(cls, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
-        """Return the resource from the settings; `make` returns the IO manager of an open engine."""
+    def from_settings(
+        cls, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]
+    ) -> "WarehouseIO":
+        """Return the resource from the settings;
+        `make` returns the IO manager of an open engine.
+        """
         fields = {name: f"gate_{name}" for name in cls.model_fields}
         return cls(**values_of(settings, fields)).with_writer(settings, make)
 
@@ -114,22 +136,31 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
         return manager
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
-        """Return the Dagster definition, which requires the open warehouse instead of opening another one."""
+        """Return the Dagster definition,
+        which requires the open warehouse instead of opening another one.
+        """
         return _needing(super().get_resource_definition(), "warehouse")
 
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> "WarehouseIO":
         fresh: WarehouseIO = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
         return fresh.with_writer(self._settings, self._make)
 
-    def with_writer(self, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
-        """Set the factory of the IO manager, and the settings for everything that is not a field of this resource."""
+    def with_writer(
+        self, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]
+    ) -> "WarehouseIO":
+        """Set the factory of the IO manager,
+        and the settings for everything that is not a field of this resource.
+        """
         self._settings, self._make = settings, make
         return self
 
 
 def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
-    """Make a resource require other resources of the run: a class can only nest its own, which would open again."""
-    # Until ConfigurableResource takes `required_resource_keys`, as `dg.resource` does for functions. A
-    # `dg.ResourceDefinition` in its place would hide the fields from the page of resources.
+    """Make a resource require other resources of the run: a class can only nest its own,
+    which would open again.
+    """
+    # Until ConfigurableResource takes `required_resource_keys`, as `dg.resource` does for
+    # functions. A `dg.ResourceDefinition` in its place would hide the fields from the page of
+    # resources.
     definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (as above)
     return definition

@@ -1,4 +1,6 @@
-"""SQL text: what quotes names and values, rules for timestamps, and statements that Ibis writes once for all days."""
+"""SQL text: what quotes names and values, rules for timestamps,
+and statements that Ibis writes once for all days.
+"""
 
 import re
 import sqlite3
@@ -25,7 +27,9 @@ from ibis.expr.operations.udf import InputType
 
 # Outside this range Python has no dates, and time zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
-_OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
+_OFFSET = (
+    "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
+)
 BLANKS: Final = r"[\s\pZ]+"
 HALF_OF_DAY: Final = r" ?([AaPp])\.? ?[Mm]\b\.?"
 HALF_AS_READ: Final = r" \1m"
@@ -49,19 +53,24 @@ def date_literal(value: date | None) -> str:
 
 
 POSTGRES_KEEPS = (
-    "{address}: archived WAL, WAL files until the server reuses them, and backups of this Postgres have the rows; a "
-    "superuser removes what statistics and WAL files have by VACUUM FULL pg_catalog.pg_statistic; CHECKPOINT."
+    "{address}: archived WAL, WAL files until the server reuses them, and backups of this "
+    "Postgres have the rows; a superuser removes what statistics and WAL files have by VACUUM "
+    "FULL pg_catalog.pg_statistic; CHECKPOINT."
 )
 """What is left of deleted rows in a Postgres after `purging_postgres`."""
 
 
 def purging_postgres(tables: Iterable[str]) -> list[str]:
-    """Return the statements that write tables into new files, without deleted rows and their old statistics.
+    """Return the statements that write tables into new files,
+    without deleted rows and their old statistics.
 
-    Each table is locked while its statement runs. Dead rows of the catalogue of statistics hold common values of the
-    tables; Postgres skips it, with a warning, for a user who may not maintain it.
+    Each table is locked while its statement runs. Dead rows of the catalogue of statistics hold
+    common values of the tables; Postgres skips it, with a warning, for a user who may not maintain
+    it.
     """
-    return [f"VACUUM (FULL, ANALYZE) {table}" for table in tables] + ["VACUUM FULL pg_catalog.pg_statistic"]
+    return [f"VACUUM (FULL, ANALYZE) {table}" for table in tables] + [
+        "VACUUM FULL pg_catalog.pg_statistic"
+    ]
 
 
 def texts(values: Iterable[str]) -> str:
@@ -95,7 +104,8 @@ def day_in_zone(instant: str, zone: str) -> str:
 
 
 def instant(value: str, formats: Sequence[str], zone: str) -> str:
-    """Return the SQL that parses text as a UTC timestamp, in the first format that matches; NULL if none matches.
+    """Return the SQL that parses text as a UTC timestamp, in the first format that matches;
+    NULL if none matches.
 
     The result does not depend on the session's TimeZone setting, and no text raises an error.
     """
@@ -118,8 +128,8 @@ def _reading(value: str, form: str, zone: str) -> str:
 def _from_form(value: str, form: str) -> str:
     """Return the SQL of the wall time in a text of a strptime format.
 
-    A text that the format does not read is tried again with plain blanks, as programs write others before AM and PM,
-    and with AM and PM in place of their other spellings, such as `a. m.`.
+    A text that the format does not read is tried again with plain blanks, as programs write others
+    before AM and PM, and with AM and PM in place of their other spellings, such as `a. m.`.
     """
     read = f"try_strptime({value}, {text(form)})"
     if " " not in form and "%p" not in form:
@@ -138,8 +148,9 @@ def _from_epoch(value: str, digits: int) -> str:
 
 
 def _from_iso(value: str, zone: str) -> str:
-    # A cast to TIMESTAMP keeps the local time and silently drops an offset. A cast to TIMESTAMPTZ applies the
-    # offset, but reads text without one in the session's zone. So each cast is used for its own formats only.
+    # A cast to TIMESTAMP keeps the local time and silently drops an offset. A cast to TIMESTAMPTZ
+    # applies the offset, but reads text without one in the session's zone. So each cast is used for
+    # its own formats only.
     wall = f"TRY_CAST({value} AS TIMESTAMP)"
     # Some sources write 'T12:00:00.5 +02:00' or a lower-case z. The engine parses neither.
     tidy = f"regexp_replace(regexp_replace({value}, '[zZ]$', '+00'), ' +([+-][0-9:]+)$', '\\1')"
@@ -155,7 +166,9 @@ def _from_iso(value: str, zone: str) -> str:
 
 
 def from_wall(wall: str, zone: str) -> str:
-    """Return the SQL that converts local time in a zone to UTC; NULL outside the years 1 to 9999."""
+    """Return the SQL that converts local time in a zone to UTC;
+    NULL outside the years 1 to 9999.
+    """
     safe = _in_range(wall)
     return safe if zone == "UTC" else f"timezone('UTC', timezone({text(zone)}, {safe}))"
 
@@ -167,17 +180,22 @@ def _in_range(moment: str) -> str:
 def amount(column: str, kind: str = "DECIMAL(18, 4)", double: str = "DOUBLE") -> str:
     """Return the SQL that parses text as money; NULL for text that is not a number.
 
-    A number that is too large is reduced to the largest one that fits, so that an amount of 20 digits differs from text
-    that is not an amount.
+    A number that is too large is reduced to the largest one that fits, so that an amount of 20
+    digits differs from text that is not an amount.
     """
     double = f"TRY_CAST({column} AS {double})"
-    large, largest = "BETWEEN 1e14 AND 1e300", "99999999999999.9999"  # the bounds leave out infinity and NaN
+    large, largest = (
+        "BETWEEN 1e14 AND 1e300",
+        "99999999999999.9999",
+    )  # the bounds leave out infinity and NaN
     cut = f"CASE WHEN {double} {large} THEN {largest} WHEN -{double} {large} THEN -{largest} END"
     return f"COALESCE(TRY_CAST({column} AS {kind}), CAST({cut} AS {kind}))"
 
 
 FIRST_STAND_IN: Final = date(9000, 1, 1)
-"""The first of the days that stand for dates in a kept statement; no statement with a date after it is kept."""
+"""The first of the days that stand for dates in a kept statement;
+no statement with a date after it is kept.
+"""
 STAND_IN: Final = re.compile(r"MAKE_DATE\((9\d{3}), (\d+), (\d+)\)")
 """A day that stands for a date, as DuckDB and Postgres write it."""
 OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
@@ -185,16 +203,22 @@ OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
 MOST: Final = 4096
 """Statements that are kept; a run of the whole platform writes about 300."""
 ADAPTED: Final = blake2b(
-    b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in ("local", "sql_text")),
+    b"".join(
+        Path(__file__).with_name(f"{module}.py").read_bytes() for module in ("local", "sql_text")
+    ),
     digest_size=8,
 ).hexdigest()
-"""The modules in which Ibis' compiler is adapted, by their source: any edit makes all kept statements unknown."""
+"""The modules in which Ibis' compiler is adapted, by their source:
+any edit makes all kept statements unknown.
+"""
 MADE_WITH: Final = (ADAPTED, ibis.__version__, version("sqlglot"), duckdb.__version__)
 """What may write another statement for the same expression."""
 PLAIN: Final = (bool, int, float, Decimal, bytes, dt.DataType, Enum, Namespace)
 """Values whose `repr` holds everything about them."""
 NEVER: Final = (ops.Impure, ops.InMemoryTable, ops.ScalarParameter)
-"""Operations that have something in them that their shape does not show: functions, rows, what is not given."""
+"""Operations that have something in them that their shape does not show: functions, rows,
+what is not given.
+"""
 
 Write = Callable[[ir.Table], str]
 
@@ -204,7 +228,9 @@ class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statem
 
 
 class _Shape:
-    """The shape of an expression: its operations, each with the numbers of those it is made of, and its dates."""
+    """The shape of an expression: its operations,
+    each with the numbers of those it is made of, and its dates.
+    """
 
     def __init__(self, root: Node, dates: Mapping[Node, date]) -> None:
         self._date_literals = dates
@@ -248,12 +274,18 @@ class _Shape:
             return f"Literal {node.dtype} {self._date(node, self._date_literals[node])}"
         if isinstance(node, ops.ScalarUDF) and node.__input_type__ is InputType.BUILTIN:
             arguments = [self._key(argument, missing) for argument in node.__args__]
-            return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(arguments)}"
+            return (
+                f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} "
+                f"{' '.join(arguments)}"
+            )
         if isinstance(node, NEVER):
             raise _NotKept
-        # The number of a reference only distinguishes it from others, as its line does, and differs in each process.
+        # The number of a reference only distinguishes it from others, as its line does, and differs
+        # in each process.
         arguments = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
-        return f"{kind.__name__} {' '.join([self._key(argument, missing) for argument in arguments])}"
+        return (
+            f"{kind.__name__} {' '.join([self._key(argument, missing) for argument in arguments])}"
+        )
 
     def _date(self, node: Node, value: date) -> int:
         if value >= FIRST_STAND_IN:
@@ -270,7 +302,8 @@ class _Shape:
         if isinstance(value, frozenset):
             return f"{{{','.join(sorted(self._key(item, missing) for item in value))}}}"
         if isinstance(value, Mapping) and not isinstance(value, ibis.Schema):
-            return f"{{{','.join([f'{name!r}:{self._key(item, missing)}' for name, item in value.items()])}}}"
+            pairs = [f"{name!r}:{self._key(item, missing)}" for name, item in value.items()]
+            return f"{{{','.join(pairs)}}}"
         return _value_key(value)
 
     def _node_key(self, node: Node, missing: list[Node]) -> str:
@@ -291,7 +324,10 @@ def _value_key(value: object) -> str:
         return _schema_text(value)
     if isinstance(value, ibis.BaseBackend):
         return "here"  # which warehouse a table is in is not in its statement
-    if type(value).__module__ in {"datetime", "uuid"} and getattr(value, "year", 0) < FIRST_STAND_IN.year:
+    if (
+        type(value).__module__ in {"datetime", "uuid"}
+        and getattr(value, "year", 0) < FIRST_STAND_IN.year
+    ):
         return repr(value)
     raise _NotKept
 
@@ -304,10 +340,11 @@ def _schema_text(schema: ibis.Schema) -> str:
 class Statements:
     """Statements by the shape of their expression, in memory and in a file; threads may share them.
 
-    Ibis takes several times longer to write a statement than DuckDB to run it. The shape has every operation and value
-    of the expression, but for its dates, which are numbered by where they stand, as are the parameters that dates are
-    given for: one statement serves all days. Nothing that a user changes can make a kept statement wrong, because
-    whatever Ibis reads to write it is in the shape, or in `MADE_WITH`.
+    Ibis takes several times longer to write a statement than DuckDB to run it. The shape has every
+    operation and value of the expression, but for its dates, which are numbered by where they
+    stand, as are the parameters that dates are given for: one statement serves all days. Nothing
+    that a user changes can make a kept statement wrong, because whatever Ibis reads to write it is
+    in the shape, or in `MADE_WITH`.
     """
 
     def __init__(self) -> None:
@@ -322,7 +359,13 @@ class Statements:
         """Return the number of statements in memory."""
         return len(self._statements)
 
-    def sql(self, rows: ir.Table, kind: str, write: Write, params: Mapping[ir.Scalar, date] | None = None) -> str:
+    def sql(
+        self,
+        rows: ir.Table,
+        kind: str,
+        write: Write,
+        params: Mapping[ir.Scalar, date] | None = None,
+    ) -> str:
         """Return the statement that computes rows, written only if none is kept.
 
         Args:
@@ -339,7 +382,10 @@ class Statements:
         key = key_of(kind, shape.text)
         template = self.read(key)
         if template is None:
-            stand_ins = {node: FIRST_STAND_IN + timedelta(days=number) for node, number in shape.positions.items()}
+            stand_ins = {
+                node: FIRST_STAND_IN + timedelta(days=number)
+                for node, number in shape.positions.items()
+            }
             template = write(_with_dates(rows, stand_ins))
             if not _has_all_places(template, len(shape.dates)):
                 return write(_with_dates(rows, dates))
@@ -355,13 +401,19 @@ class Statements:
             file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = NORMAL")
-            file.execute("CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)")
-            file.execute(f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}")  # noqa: S608 (a number)
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)"
+            )
+            file.execute(
+                f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}"  # noqa: S608 (a number)
+            )
             self._file = file
 
     @contextmanager
     def in_memory_only(self) -> Iterator[None]:
-        """Keep nothing in a file for a while, such as statements that search for a person who is being erased."""
+        """Keep nothing in a file for a while,
+        such as statements that search for a person who is being erased.
+        """
         with self._lock:
             before = (self._has_files, self._path, self._file)
             self._has_files, self._path, self._file = False, None, None
@@ -376,7 +428,11 @@ class Statements:
         if text := self._statements.get(key):
             return text
         with self._lock, suppress(sqlite3.Error):
-            if self._file and (row := self._file.execute("SELECT sql FROM statement WHERE key = ?", [key]).fetchone()):
+            if self._file and (
+                row := self._file.execute(
+                    "SELECT sql FROM statement WHERE key = ?", [key]
+                ).fetchone()
+            ):
                 sealed, _, text = str(row[0]).partition("\n")
                 if sealed == _seal(key, text):
                     self._statements[key] = text
@@ -391,7 +447,8 @@ class Statements:
             self._statements[key] = text
             if self._file:
                 self._file.execute(
-                    "INSERT OR REPLACE INTO statement VALUES (?, ?)", [key, f"{_seal(key, text)}\n{text}"]
+                    "INSERT OR REPLACE INTO statement VALUES (?, ?)",
+                    [key, f"{_seal(key, text)}\n{text}"],
                 )
 
 
@@ -407,7 +464,9 @@ def _with_dates(rows: ir.Table, dates: Mapping[Node, date]) -> ir.Table:
 
 
 def _seal(key: bytes, template: str) -> str:
-    """Return what is kept beside a statement, by which a damaged one, or one of another key, is not taken for it."""
+    """Return what is kept beside a statement, by which a damaged one, or one of another key,
+    is not taken for it.
+    """
     return blake2b(template.encode(), key=key, digest_size=16).hexdigest()
 
 
@@ -417,7 +476,9 @@ def _number(match: re.Match[str]) -> int:
 
 
 def _has_all_places(template: str, count: int) -> bool:
-    """Return whether a statement has a place for each date, and no date that is written in another way."""
+    """Return whether a statement has a place for each date,
+    and no date that is written in another way.
+    """
     return not count or (
         {_number(match) for match in STAND_IN.finditer(template)} == set(range(count))
         and not OTHERWISE.search(template)
@@ -438,5 +499,7 @@ STATEMENTS: Final = Statements()
 
 @cache  # the tables of a new warehouse have a thousand columns of a dozen types
 def type_name(mapper: Any, kind: dt.DataType) -> str:  # noqa: ANN401 (a class of Ibis, which has no public name)
-    """Return the name of an Ibis type in the DDL of an engine, as the engine's mapper of types has it."""
+    """Return the name of an Ibis type in the DDL of an engine,
+    as the engine's mapper of types has it.
+    """
     return str(mapper.to_string(kind))

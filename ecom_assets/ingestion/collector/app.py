@@ -1,4 +1,6 @@
-"""The ASGI application of the collector. It answers when the events are on disk, and before anything can be lost.
+"""The ASGI application of the collector.
+
+It answers when the events are on disk, and before anything can be lost.
 
 The metrics are those of one process.
 """
@@ -21,7 +23,13 @@ from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import EcomError, WorkError, system_reason
 from ecom_assets.core.http_server.callers import Caller
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.collector.access import RETRY_S, CollectRefusal, EventQuota, WriteAccess, key_of
+from ecom_assets.ingestion.collector.access import (
+    RETRY_S,
+    CollectRefusal,
+    EventQuota,
+    WriteAccess,
+    key_of,
+)
 from ecom_assets.ingestion.collector.bodies import events_in
 from ecom_assets.ingestion.collector.events import (
     CALL_TYPES,
@@ -71,23 +79,43 @@ BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0,
 class CollectMetrics:
     """What came, what became of it, and how far the disk and the landing folder are behind."""
 
-    def __init__(self, waiting_bytes: Callable[[], float], unsealed_bytes: Callable[[], float]) -> None:
+    def __init__(
+        self, waiting_bytes: Callable[[], float], unsealed_bytes: Callable[[], float]
+    ) -> None:
         """Create the metrics; the functions return sizes as they are now."""
         self.registry = registry = CollectorRegistry()
         self._seconds = Histogram(
-            "ecom_collect_request_seconds", "Time until a request was answered", ("status",), buckets=BUCKETS_S,
+            "ecom_collect_request_seconds",
+            "Time until a request was answered",
+            ("status",),
+            buckets=BUCKETS_S,
             registry=registry,
-        )  # fmt: skip
-        self._events = Counter("ecom_collect_events", "Events taken and durable", registry=registry)
-        self._refused = Counter("ecom_collect_refused_events", "Events refused", ("reason",), registry=registry)
-        self._rejected = Counter(
-            "ecom_collect_refused_requests", "Requests of which nothing was taken", ("reason",), registry=registry
         )
-        self._sealed = Counter("ecom_collect_sealed_rows", "Rows landed", ("layout",), registry=registry)
-        self._files = Counter("ecom_collect_sealed_files", "Segments sealed", ("layout",), registry=registry)
-        waiting = Gauge("ecom_collect_waiting_bytes", "Events that wait for the disk", registry=registry)
+        self._events = Counter("ecom_collect_events", "Events taken and durable", registry=registry)
+        self._refused = Counter(
+            "ecom_collect_refused_events", "Events refused", ("reason",), registry=registry
+        )
+        self._rejected = Counter(
+            "ecom_collect_refused_requests",
+            "Requests of which nothing was taken",
+            ("reason",),
+            registry=registry,
+        )
+        self._sealed = Counter(
+            "ecom_collect_sealed_rows", "Rows landed", ("layout",), registry=registry
+        )
+        self._files = Counter(
+            "ecom_collect_sealed_files", "Segments sealed", ("layout",), registry=registry
+        )
+        waiting = Gauge(
+            "ecom_collect_waiting_bytes", "Events that wait for the disk", registry=registry
+        )
         waiting.set_function(waiting_bytes)
-        unsealed = Gauge("ecom_collect_unsealed_bytes", "Durable events that could not be landed", registry=registry)
+        unsealed = Gauge(
+            "ecom_collect_unsealed_bytes",
+            "Durable events that could not be landed",
+            registry=registry,
+        )
         unsealed.set_function(unsealed_bytes)
 
     def answered(self, status: int, took_s: float) -> None:
@@ -134,7 +162,8 @@ class Collector:
         """Set where events land.
 
         Raises:
-            EcomError: The keys or the file of countries cannot be read, or everybody could send events.
+            EcomError: The keys or the file of countries cannot be read, or everybody could send
+                events.
         """
         self.settings = settings
         self.failure: EcomError | None = None
@@ -145,7 +174,9 @@ class Collector:
         self._access = WriteAccess(settings)
         self._country_of = country_lookup(settings)
         self._quota = EventQuota(settings.collect_rate_key, settings.collect_rate_address)
-        self.metrics = CollectMetrics(lambda: self._commits.waiting_bytes, lambda: self._sealing.unsealed_bytes)
+        self.metrics = CollectMetrics(
+            lambda: self._commits.waiting_bytes, lambda: self._sealing.unsealed_bytes
+        )
         self._routes: Mapping[str, Route] = {
             "/collect.gif": self._gif,
             "/health": self._health,
@@ -169,11 +200,13 @@ class Collector:
         except OSError as error:
             path = error.filename or folder
             raise WorkError(
-                f"The collector cannot write {path} ({system_reason(error)}); make it a folder that may be written, "
-                "or set ECOM_HOME or --events to another one."
+                f"The collector cannot write {path} ({system_reason(error)}); make it a folder "
+                "that may be written, or set ECOM_HOME or --events to another one."
             ) from error
         self._commits = GroupCommit(self._segments.append, self.settings.collect_waiting_mb * MB)
-        self._sealing = SealingThread(self.settings, self._landing, self._segments, self.metrics.sealed)
+        self._sealing = SealingThread(
+            self.settings, self._landing, self._segments, self.metrics.sealed
+        )
 
     def stop(self) -> None:
         """Make durable what waits, seal what is durable, and free the lock."""
@@ -222,19 +255,25 @@ class Collector:
             return preflight()
         if (reader := READERS.get(inner)) is not None:
             if method != "POST":
-                raise CollectRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes POST.")
+                raise CollectRefusal(
+                    HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes POST."
+                )
             return await self._collect(request, reader)
         route = library_settings if LIBRARY_SETTINGS.fullmatch(inner) else self._routes.get(inner)
         if route is None:
             raise CollectRefusal(HTTPStatus.NOT_FOUND, "not_found", f"There is nothing at {path}.")
         if method not in {"GET", "HEAD"}:
-            raise CollectRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes GET.")
+            raise CollectRefusal(
+                HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes GET."
+            )
         return await route(request)
 
     async def _collect(self, request: CollectRequest, reader: Reader) -> CollectAnswer:
         """Take the events of a body, and answer when they are durable."""
         self._refuse_overload()
-        body = await request.body(self.settings.collect_max_batch_bytes, self.settings.collect_client_timeout_s)
+        body = await request.body(
+            self.settings.collect_max_batch_bytes, self.settings.collect_client_timeout_s
+        )
         try:
             events, around = events_in(body)
         except EventRefusal as refusal:
@@ -243,16 +282,25 @@ class Collector:
             detail = f"A body may have {most_events:,} events; send its {len(events):,} in several."
             raise CollectRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events", detail)
         key = key_of(request.headers, {**request.query, **around})
-        return await self._take(request, reader, events, around, await self._access.caller(key, request.site))
+        return await self._take(
+            request, reader, events, around, await self._access.caller(key, request.site)
+        )
 
     async def _take(
-        self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: Caller
+        self,
+        request: CollectRequest,
+        reader: Reader,
+        events: list[Any],
+        around: Mapping[str, Any],
+        caller: Caller,
     ) -> CollectAnswer:
         self._quota.take(caller.name, request.address, max(1, len(events)))
         device_id = self._device(request, around, caller) if reader is native_event else ""
         sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
-        result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
+        result = taken_events(
+            events, reader, sent_at, sender, self.settings.collect_max_event_bytes
+        )
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(result.entries(sender.day(self._zone), layout))
         self.metrics.took(len(result.lines), result.reasons)
@@ -263,8 +311,11 @@ class Collector:
         cookie = cookie_header(device_id, self.settings.collect_cookie_days, is_secure=is_secure)
         return json_answer(body, (b"set-cookie", cookie.encode()))
 
-    async def _refuse_body(self, request: CollectRequest, refusal: EventRefusal, body: bytes) -> NoReturn:
-        """Keep a body that is no JSON as a dead letter, if its key is not in the body, and refuse the request.
+    async def _refuse_body(
+        self, request: CollectRequest, refusal: EventRefusal, body: bytes
+    ) -> NoReturn:
+        """Keep a body that is no JSON as a dead letter, if its key is not in the body,
+        and refuse the request.
 
         Raises:
             CollectRefusal: In any case.
@@ -282,7 +333,9 @@ class Collector:
         try:
             await self._commits.commit(entries)
         except OverloadError as error:
-            raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason, str(error), RETRY_S) from error
+            raise CollectRefusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, error.reason, str(error), RETRY_S
+            ) from error
 
     def _refuse_overload(self) -> None:
         """Refuse events while landing is so far behind that the disk would fill."""
@@ -291,16 +344,20 @@ class Collector:
             raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
 
     def _device(self, request: CollectRequest, around: Mapping[str, Any], caller: Caller) -> str:
-        """Return the id of the browser that sends events of its own; empty for servers, and without consent.
+        """Return the id of the browser that sends events of its own; empty for servers,
+        and without consent.
 
-        It is empty too for mails, and for the image by a link or from another site: whom these name is not who looks.
+        It is empty too for mails, and for the image by a link or from another site: whom these name
+        is not who looks.
         """
         if around.get("consent") is False or not (request.origin or b"cookie" in request.headers):
             return ""
         is_image = request.scope["method"] == "GET"
         if is_image and (request.is_of_other_site or (caller.event_types and not caller.origins)):
             return ""
-        return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
+        return device_of(
+            request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device")
+        )
 
     def _sender(self, request: CollectRequest, caller: Caller, device_id: str) -> EventSender:
         """Return what a request says of its sender; that of a server says nothing of a visitor."""
@@ -310,7 +367,9 @@ class Collector:
         if not is_from_page:
             return EventSender(caller.name, now, device_id, rights=rights)
         agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))
-        properties = kept_properties(self.settings, request.headers, request.address, self._country_of)
+        properties = kept_properties(
+            self.settings, request.headers, request.address, self._country_of
+        )
         return EventSender(caller.name, now, device_id, agent, properties, rights)
 
     async def _gif(self, request: CollectRequest) -> CollectAnswer:
@@ -318,7 +377,9 @@ class Collector:
         self._refuse_overload()
         key = key_of(request.headers, request.query)
         caller = await self._access.caller(key, request.site, needs_site=True)
-        answer = await self._take(request, native_event, [event_in_query(request.query)], request.query, caller)
+        answer = await self._take(
+            request, native_event, [event_in_query(request.query)], request.query, caller
+        )
         cookies = tuple(header for header in answer.headers if header[0] == b"set-cookie")
         return replace(image(), headers=(*image().headers, *cookies))
 
@@ -328,7 +389,10 @@ class Collector:
     async def _health(self, _request: CollectRequest) -> CollectAnswer:
         """Say whether events are taken and landed."""
         error = self._commits.recent_error() or self._sealing.last_error
-        body = {"status": "failing" if error else "ok", "waiting_bytes": self._commits.waiting_bytes}
+        body = {
+            "status": "failing" if error else "ok",
+            "waiting_bytes": self._commits.waiting_bytes,
+        }
         body["unsealed_bytes"] = self._sealing.unsealed_bytes
         return json_answer(body, status=HTTPStatus.SERVICE_UNAVAILABLE if error else HTTPStatus.OK)
 

@@ -1,4 +1,6 @@
-"""Bodies of requests, taken apart into events, so that one event that is no JSON spoils no other."""
+"""Bodies of requests, taken apart into events,
+so that one event that is no JSON spoils no other.
+"""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +14,9 @@ from ecom_assets.ingestion.collector.refusals import EventRefusal
 from ecom_assets.ingestion.sources.files.nesting import JsonStructure, is_deeper
 
 MOST_LEVELS: Final = 200
-"""Levels of lists and objects in an event; orjson writes 254, and a line and a batch have some of their own."""
+"""Levels of lists and objects in an event; orjson writes 254,
+and a line and a batch have some of their own.
+"""
 _BATCH: Final = re.compile(rb'\s*"batch"\s*:\s*(\[.*\])\s*', re.DOTALL)
 _MOST_MEMBERS: Final = 1_000
 """Members around a batch that is read event by event; clients send fewer than ten."""
@@ -57,7 +61,10 @@ def members_of(body: Any) -> tuple[list[Any], Mapping[str, Any]]:  # noqa: ANN40
     if isinstance(body, list):
         return body, {}
     if not isinstance(body, dict):
-        raise EventRefusal("not_an_object", "The body must be an event, a list of events, or an object with `batch`.")
+        raise EventRefusal(
+            "not_an_object",
+            "The body must be an event, a list of events, or an object with `batch`.",
+        )
     batch = body.get("batch")
     if batch is None:
         return [body], body
@@ -74,11 +81,15 @@ def _event(text: bytes) -> object:
     try:
         return read_json(text)
     except orjson.JSONDecodeError as error:
-        return UnreadEvent(text, EventRefusal("invalid_json", f"The event is not JSON in UTF-8: {error}"))
+        return UnreadEvent(
+            text, EventRefusal("invalid_json", f"The event is not JSON in UTF-8: {error}")
+        )
 
 
 def _batch_in(body: bytes) -> tuple[list[bytes], dict[str, Any]] | None:
-    """Return the texts of a batch's events, and what is around them; None if the body is no batch."""
+    """Return the texts of a batch's events, and what is around them;
+    None if the body is no batch.
+    """
     body = body.strip()
     parts = _parts(body)
     if parts is None or body.startswith(b"["):
@@ -99,7 +110,9 @@ def _batch_in(body: bytes) -> tuple[list[bytes], dict[str, Any]] | None:
 
 
 def _parts(text: bytes) -> list[bytes] | None:
-    """Return the elements of a list, or the members of an object, as texts; None if it is cut off or neither."""
+    """Return the elements of a list, or the members of an object, as texts;
+    None if it is cut off or neither.
+    """
     if not text.startswith((b"[", b"{")):
         return None
     structure = JsonStructure.of_text(text)

@@ -1,7 +1,7 @@
 """What requests send, made into lines of segments: events in the native shape, and Segment's calls.
 
-Refused is what could never be read as an event. What an event says is checked by cleaning, as for every other source,
-so that its pages show why a row does not count.
+Refused is what could never be read as an event. What an event says is checked by cleaning, as for
+every other source, so that its pages show why a row does not count.
 """
 
 import re
@@ -26,9 +26,25 @@ TEXT_FIELDS: Final = tuple(name for name in EVENT_FIELDS if name not in {"proper
 ENVELOPE: Final = frozenset({"key", "writeKey", "sent_at", "sentAt", "device", "batch"})
 """What may stand beside an event, or around a batch, and is no property of it."""
 SERVERS: Final = frozenset({"received_at", "messageId", "properties", "sent_by"})
-CALL_TYPES: Final = {"t": "track", "p": "page", "s": "screen", "i": "identify", "a": "alias", "g": "group"}
+CALL_TYPES: Final = {
+    "t": "track",
+    "p": "page",
+    "s": "screen",
+    "i": "identify",
+    "a": "alias",
+    "g": "group",
+}
 CALLS: Final = frozenset(CALL_TYPES.values())
-CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupId", "name", "category", "event")
+CALL_TEXTS: Final = (
+    "messageId",
+    "userId",
+    "anonymousId",
+    "previousId",
+    "groupId",
+    "name",
+    "category",
+    "event",
+)
 """The texts of Segment's calls that are kept; traits and integrations are not."""
 PAGE: Final = "page"
 """The sender where pages of this machine send events without a key."""
@@ -47,8 +63,8 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class EventSender:
     """What a request itself says about its events, besides its body.
 
-    `device` is the id in the server's own cookie. `properties` are added to each event: country and network. `rights`
-    are those of its key.
+    `device` is the id in the server's own cookie. `properties` are added to each event: country and
+    network. `rights` are those of its key.
     """
 
     caller: str
@@ -64,7 +80,9 @@ class EventSender:
 
     @property
     def sent_by(self) -> str | None:
-        """Return who sent the events, as rows have it; None for a program of this machine without a key."""
+        """Return who sent the events, as rows have it;
+        None for a program of this machine without a key.
+        """
         if not self.rights.is_public:
             return self.caller or None
         return PUBLIC_SENDER + (self.caller or PAGE)
@@ -77,7 +95,9 @@ class EventSender:
 
 @dataclass
 class BatchResult:
-    """What becomes of the events of a request; `refused` describes the first of those that are refused."""
+    """What becomes of the events of a request;
+    `refused` describes the first of those that are refused.
+    """
 
     lines: list[bytes] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
@@ -102,11 +122,17 @@ class BatchResult:
     def entries(self, day: date, layout: SegmentLayout) -> list[SegmentEntry]:
         """Return the lines for segments."""
         entries = [SegmentEntry(day, layout, b"".join(self.lines))] if self.lines else []
-        return entries + ([SegmentEntry(day, SegmentLayout.REFUSED, b"".join(self.letters))] if self.letters else [])
+        return entries + (
+            [SegmentEntry(day, SegmentLayout.REFUSED, b"".join(self.letters))]
+            if self.letters
+            else []
+        )
 
 
 Reader = Callable[[Any, datetime | None, EventSender], dict[str, Any]]
-"""Makes one event of a body into the members of its line; `datetime` is when its sender says that it was sent."""
+"""Makes one event of a body into the members of its line;
+`datetime` is when its sender says that it was sent.
+"""
 
 
 def taken_events(
@@ -120,7 +146,9 @@ def taken_events(
         value = event.value if isinstance(event, UnreadEvent) else orjson.dumps(event)
         try:
             _check_shape(event, value, most_bytes)
-            line = allowed_line(reader(event, sent, sender), layout, sender.rights, sender.received_at)
+            line = allowed_line(
+                reader(event, sent, sender), layout, sender.rights, sender.received_at
+            )
             line["sent_by"] = sender.sent_by
         except EventRefusal as refusal:
             result.refuse(index, event, refusal, dead_letter(refusal, layout, sender, value))
@@ -130,9 +158,15 @@ def taken_events(
     return result
 
 
-def dead_letter(refusal: EventRefusal, layout: SegmentLayout, sender: EventSender, value: bytes) -> bytes:
+def dead_letter(
+    refusal: EventRefusal, layout: SegmentLayout, sender: EventSender, value: bytes
+) -> bytes:
     """Return the line of a refused event; what is not UTF-8 is kept as hexadecimal digits."""
-    letter = {"received_at": sender.received_text, "reason": refusal.reason, "detail": refusal.detail}
+    letter = {
+        "received_at": sender.received_text,
+        "reason": refusal.reason,
+        "detail": refusal.detail,
+    }
     letter |= {"layout": layout.value, "caller": sender.caller}
     try:
         return orjson.dumps({**letter, "value": value.decode()}) + b"\n"
@@ -140,7 +174,9 @@ def dead_letter(refusal: EventRefusal, layout: SegmentLayout, sender: EventSende
         return orjson.dumps({**letter, "hex": value.hex()}) + b"\n"
 
 
-def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+def native_event(
+    event: dict[str, Any], sent_at: datetime | None, sender: EventSender
+) -> dict[str, Any]:
     """Return an event in the native shape; further members become properties.
 
     Raises:
@@ -152,16 +188,28 @@ def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventS
             line[name] = value if type(value) is str else _text(name, value)
     kind = line.get("event_type", "")
     if not 1 <= len(kind) <= LONGEST_EVENT_TYPE:
-        raise EventRefusal("missing_event_type", f"event_type must have 1 to {LONGEST_EVENT_TYPE} characters.")
+        raise EventRefusal(
+            "missing_event_type", f"event_type must have 1 to {LONGEST_EVENT_TYPE} characters."
+        )
     line.setdefault("event_id", _id(event.get("messageId")))
-    line["event_timestamp"] = _text_of(_happened_at("event_timestamp", line.get("event_timestamp"), sent_at, sender))
+    line["event_timestamp"] = _text_of(
+        _happened_at("event_timestamp", line.get("event_timestamp"), sent_at, sender)
+    )
     if sender.device and _says_nobody(line.get("anonymous_id")):
         line["anonymous_id"] = sender.device
     _require_somebody(line, IDENTITIES)
     if sender.user_agent and "user_agent" not in line:
         line["user_agent"] = sender.user_agent
-    other_members = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
-    if properties := {**other_members, **_object("properties", event.get("properties")), **sender.properties}:
+    other_members = {
+        name: value
+        for name, value in event.items()
+        if name not in _NOT_PROPERTIES and value is not None
+    }
+    if properties := {
+        **other_members,
+        **_object("properties", event.get("properties")),
+        **sender.properties,
+    }:
         line["properties"] = properties
     if "cart_value" in line and (currency := properties.get("currency")):
         line["currency"] = _currency(currency)
@@ -175,13 +223,17 @@ _NOT_PROPERTIES: Final = frozenset(TEXT_FIELDS) | SERVERS | ENVELOPE
 def call_of(kind: str) -> Reader:
     """Return the reader of Segment's calls at the path of one of them; empty at that of batches."""
 
-    def read(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+    def read(
+        event: dict[str, Any], sent_at: datetime | None, sender: EventSender
+    ) -> dict[str, Any]:
         return segment_call(event, str(event.get("type") or kind), sent_at, sender)
 
     return read
 
 
-def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+def segment_call(
+    event: dict[str, Any], kind: str, sent_at: datetime | None, sender: EventSender
+) -> dict[str, Any]:
     """Return one of Segment's calls with what the mapping `segment` reads of it.
 
     Raises:
@@ -190,9 +242,13 @@ def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sen
     if kind not in CALLS:
         raise EventRefusal("unknown_call", f"type must be one of {', '.join(sorted(CALLS))}.")
     texts = ((name, event.get(name)) for name in CALL_TEXTS)
-    line: dict[str, Any] = {name: _text(name, value) for name, value in texts if value is not None and value != ""}
+    line: dict[str, Any] = {
+        name: _text(name, value) for name, value in texts if value is not None and value != ""
+    }
     if kind == "track" and not 1 <= len(line.get("event", "")) <= LONGEST_EVENT_TYPE:
-        raise EventRefusal("missing_event_type", f"event must have 1 to {LONGEST_EVENT_TYPE} characters.")
+        raise EventRefusal(
+            "missing_event_type", f"event must have 1 to {LONGEST_EVENT_TYPE} characters."
+        )
     _require_somebody(line, CALL_IDENTITIES)
     line["type"] = kind
     line.setdefault("messageId", _id(None))
@@ -210,12 +266,16 @@ def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
     page = context.get("page")
-    page_fields = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
+    page_fields = (
+        {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
+    )
     return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
 
 
 def _says_nobody(value: object) -> bool:
-    """Return whether an id is missing or a placeholder; a refusal of consent is neither, so it stays and is counted."""
+    """Return whether an id is missing or a placeholder; a refusal of consent is neither,
+    so it stays and is counted.
+    """
     return is_nobody_text(value) and str(value).strip().lower() != NO_CONSENT
 
 
@@ -223,7 +283,10 @@ def _require_somebody(line: Mapping[str, Any], identities: Sequence[str]) -> Non
     """Raise if an event has no id of its visitor; a placeholder such as `undefined` is none."""
     if all(_says_nobody(line.get(name)) for name in identities):
         named = " and ".join((", ".join(identities[:-1]), identities[-1]))
-        stated = next((f"; {name} is {line[name][:LONGEST_NAMED]!r}" for name in identities if name in line), "")
+        stated = next(
+            (f"; {name} is {line[name][:LONGEST_NAMED]!r}" for name in identities if name in line),
+            "",
+        )
         raise EventRefusal("missing_identity", f"One of {named} is needed{stated}.")
 
 
@@ -241,16 +304,23 @@ def _check_shape(event: object, value: bytes, most_bytes: int) -> None:
     if not isinstance(event, dict):
         raise EventRefusal("not_an_object", "An event is a JSON object.")
     if len(value) > most_bytes:
-        raise EventRefusal("event_too_large", f"The event has {len(value):,} bytes, and {most_bytes:,} are allowed.")
+        raise EventRefusal(
+            "event_too_large",
+            f"The event has {len(value):,} bytes, and {most_bytes:,} are allowed.",
+        )
     if b"\\u0000" in value and _NUL.search(value):
-        raise EventRefusal("nul_character", "A text of the event has a NUL character (\\u0000); leave it out.")
+        raise EventRefusal(
+            "nul_character", "A text of the event has a NUL character (\\u0000); leave it out."
+        )
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float) and abs(value) >= EXACT_BELOW:
-        raise EventRefusal("inexact_number", f"{name} has more digits than a number keeps; send it as a text.")
+        raise EventRefusal(
+            "inexact_number", f"{name} has more digits than a number keeps; send it as a text."
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise EventRefusal("wrong_type", f"{name} must be a text or a number.")
@@ -274,8 +344,12 @@ def _id(value: object) -> str:
     return value if isinstance(value, str) and value else str(uuid4())
 
 
-def _happened_at(name: str, value: object, sent_at: datetime | None, sender: EventSender) -> datetime:
-    """Return when an event happened by the clock of this machine: so long before arrival as before it was sent."""
+def _happened_at(
+    name: str, value: object, sent_at: datetime | None, sender: EventSender
+) -> datetime:
+    """Return when an event happened by the clock of this machine:
+    so long before arrival as before it was sent.
+    """
     if value is None:
         return sender.received_at
     happened = _instant(value)
@@ -287,12 +361,15 @@ def _happened_at(name: str, value: object, sent_at: datetime | None, sender: Eve
         return sender.received_at - max(sent_at - happened, timedelta(0))
     except OverflowError as error:
         raise EventRefusal(
-            "unparseable_timestamp", f"{name} is too long before the time at which the event was sent."
+            "unparseable_timestamp",
+            f"{name} is too long before the time at which the event was sent.",
         ) from error
 
 
 def _instant(value: object) -> datetime | None:
-    """Return an instant in UTC; None if it is none, or none that UTC has, as .NET's empty date east of Greenwich."""
+    """Return an instant in UTC; None if it is none, or none that UTC has,
+    as .NET's empty date east of Greenwich.
+    """
     if not isinstance(value, str):
         return None
     try:

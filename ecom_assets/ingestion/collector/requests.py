@@ -1,6 +1,7 @@
 """A request to the collector: its body within bounds, and the answer to it.
 
-Pages load from the collector: its scripts, the image, and the settings that Segment's library asks for.
+Pages load from the collector: its scripts, the image, and the settings that Segment's library asks
+for.
 """
 
 import asyncio
@@ -43,7 +44,10 @@ class CollectAnswer:
 
     async def send(self, send: Send, more: list[tuple[bytes, bytes]]) -> None:
         """Send it with more headers."""
-        headers = [(b"content-type", self.media_type.encode()), (b"content-length", str(len(self.body)).encode())]
+        headers = [
+            (b"content-type", self.media_type.encode()),
+            (b"content-length", str(len(self.body)).encode()),
+        ]
         headers += [(b"x-content-type-options", b"nosniff"), *self.headers, *more]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
@@ -73,14 +77,19 @@ class CollectRequest:
 
     @property
     def site(self) -> str:
-        """Return the site of the page, by its origin, else by the address of the page; empty if neither is named."""
+        """Return the site of the page, by its origin, else by the address of the page;
+        empty if neither is named.
+        """
         return self.origin or _site_of(self.headers.get(b"referer", b"").decode("latin-1"))
 
     @property
     def is_of_other_site(self) -> bool:
-        """Return whether a browser says that a page of another site sends it, or that somebody follows a link."""
+        """Return whether a browser says that a page of another site sends it,
+        or that somebody follows a link.
+        """
         return (
-            self.headers.get(b"sec-fetch-site") == b"cross-site" or self.headers.get(b"sec-fetch-mode") == b"navigate"
+            self.headers.get(b"sec-fetch-site") == b"cross-site"
+            or self.headers.get(b"sec-fetch-mode") == b"navigate"
         )
 
     @property
@@ -94,7 +103,9 @@ class CollectRequest:
         return str((self.scope.get("client") or ("",))[0])
 
     def cors(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that let a page read the answer; whether it may send events is a matter of its key."""
+        """Return the headers that let a page read the answer;
+        whether it may send events is a matter of its key.
+        """
         if not (origin := self.headers.get(b"origin")):
             return []
         return [
@@ -144,7 +155,9 @@ class CollectRequest:
 
 
 def _site_of(address: str) -> str:
-    """Return the scheme and host of a page's address, as browsers write an origin; empty if it has none."""
+    """Return the scheme and host of a page's address, as browsers write an origin;
+    empty if it has none.
+    """
     try:
         parts = urlsplit(address)
     except ValueError:  # such as a bracket that is not closed
@@ -159,7 +172,9 @@ def _too_large(most_bytes: int) -> CollectRefusal:
 
 
 def _unpacked(packed: bytes, most_bytes: int) -> bytes:
-    """Return the content of a gzip file, which may have several members, as `cat a.gz b.gz` writes it."""
+    """Return the content of a gzip file, which may have several members,
+    as `cat a.gz b.gz` writes it.
+    """
     parts: list[bytes] = []
     left = most_bytes + 1
     member_count = 0
@@ -185,13 +200,17 @@ def _wrong_gzip(detail: str) -> CollectRefusal:
     return CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", detail)
 
 
-def json_answer(body: Mapping[str, Any], *headers: tuple[bytes, bytes], status: int = 200) -> CollectAnswer:
+def json_answer(
+    body: Mapping[str, Any], *headers: tuple[bytes, bytes], status: int = 200
+) -> CollectAnswer:
     """Return an answer in JSON."""
     return CollectAnswer(status, orjson.dumps(body), headers=headers)
 
 
 def refusal_answer(refusal: CollectRefusal, path: str) -> CollectAnswer:
-    """Return the problem document of a refusal; one that ends a body early closes the connection."""
+    """Return the problem document of a refusal;
+    one that ends a body early closes the connection.
+    """
     body = {"type": "about:blank", "title": phrase(refusal.status), "status": int(refusal.status)}
     body |= {"detail": refusal.detail, "reason": refusal.reason, "instance": path}
     headers = [(b"retry-after", str(refusal.retry_s).encode())] if refusal.retry_s else []
@@ -212,7 +231,9 @@ def preflight() -> CollectAnswer:
     )
 
 
-PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+PIXEL: Final = bytes.fromhex(
+    "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
+)
 """A transparent GIF of one pixel."""
 KEPT_S: Final = 3_600
 _FROM_ANYWHERE: Final = (b"cross-origin-resource-policy", b"cross-origin")
@@ -243,13 +264,18 @@ def image() -> CollectAnswer:
 
 
 async def library_settings(request: CollectRequest) -> CollectAnswer:
-    """Answer with the settings that Segment's analytics.js loads first: where it sends its calls."""
+    """Answer with the settings that Segment's analytics.js loads first:
+    where it sends its calls.
+    """
     key = request.scope["path"].split("/")[-2]
     host = request.headers.get(b"host", b"").decode("latin-1")
     destination = {"apiKey": key, "apiHost": f"{host}/v1", "protocol": request.scope["scheme"]}
     body = {
         "integrations": {"Segment.io": destination},
-        "plan": {"track": {"__default": {"enabled": True}}, "identify": {"__default": {"enabled": True}}},
+        "plan": {
+            "track": {"__default": {"enabled": True}},
+            "identify": {"__default": {"enabled": True}},
+        },
         "edgeFunction": {},
         "enabledMiddleware": {},
         "metrics": {"sampleRate": 0},

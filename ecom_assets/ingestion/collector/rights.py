@@ -1,7 +1,9 @@
-"""What a key may send. A key in a public page is everybody's, so it adds events and changes no others.
+"""What a key may send.
 
-A public key joins no users, sends no events of long ago, and may be limited to some event types. The rules hold for the
-lines of segments, so they are the same on every path.
+A key in a public page is everybody's, so it adds events and changes no others.
+
+A public key joins no users, sends no events of long ago, and may be limited to some event types.
+The rules hold for the lines of segments, so they are the same on every path.
 """
 
 from collections.abc import Mapping
@@ -38,8 +40,8 @@ class SendingRights:
 def rights_of(caller: Caller, *, is_from_page: bool, most_days: int) -> SendingRights:
     """Return the rights of a caller.
 
-    Without any key the collector serves this machine only; then what its programs send is not public, and what a page
-    in its browser sends is.
+    Without any key the collector serves this machine only; then what its programs send is not
+    public, and what a page in its browser sends is.
 
     Args:
         caller: Who sends the request.
@@ -48,13 +50,18 @@ def rights_of(caller: Caller, *, is_from_page: bool, most_days: int) -> SendingR
     """
     has_key = bool(caller.name)
     is_public = not caller.may(Scope.LINK) if has_key else is_from_page
-    return SendingRights(is_public, timedelta(days=most_days) if is_public else None, caller.event_types)
+    return SendingRights(
+        is_public, timedelta(days=most_days) if is_public else None, caller.event_types
+    )
 
 
-def allowed_line(line: Line, layout: SegmentLayout, rights: SendingRights, received_at: datetime) -> Line:
+def allowed_line(
+    line: Line, layout: SegmentLayout, rights: SendingRights, received_at: datetime
+) -> Line:
     """Return the line of an event as its sender may send it.
 
-    An alias of a public key becomes an `identify` if its previous id is the anonymous id of the same call.
+    An alias of a public key becomes an `identify` if its previous id is the anonymous id of the
+    same call.
 
     Raises:
         EventRefusal: The sender may not send it.
@@ -68,7 +75,9 @@ def allowed_line(line: Line, layout: SegmentLayout, rights: SendingRights, recei
         _require_recent(line, names, rights, received_at)
     if rights.event_types and type_of_line(line, layout) not in rights.event_types:
         allowed = ", ".join(sorted(rights.event_types))
-        raise EventRefusal(WRONG_TYPE, f"This key may send {allowed} only; use another key for this.")
+        raise EventRefusal(
+            WRONG_TYPE, f"This key may send {allowed} only; use another key for this."
+        )
     return line
 
 
@@ -90,7 +99,9 @@ _SESSION: Final = "session_id"
 
 
 def type_of_line(line: Mapping[str, Any], layout: SegmentLayout) -> str:
-    """Return the event type that the mapping of a layout reads in a line; spaces at its ends hide nothing."""
+    """Return the event type that the mapping of a layout reads in a line;
+    spaces at its ends hide nothing.
+    """
     kind = str(line[_NAMES[layout].kind])
     if layout is SegmentLayout.SEGMENT:
         if kind in _PAGES:
@@ -111,8 +122,11 @@ def _identify(line: Line, names: _Names) -> Line:
     if own is None or names.user not in line or previous not in {None, own}:
         raise EventRefusal(
             ALIAS_REFUSED,
-            "An alias joins users, which a key in a page may not; previousId may be the call's own anonymousId, or "
-            "send it from a server with a key of `ecom api-key create --scope collect --scope link`.",
+            (
+                "An alias joins users, which a key in a page may not; previousId may be the "
+                "call's own anonymousId, or send it from a server with a key of `ecom api-key "
+                "create --scope collect --scope link`."
+            ),
         )
     return {**line, names.kind: IDENTIFY}
 
@@ -123,7 +137,9 @@ def _of_own_call(line: Line, names: _Names) -> Line:
     if names.user in line:
         unread.add(_SESSION)
     result = {name: value for name, value in line.items() if name not in unread}
-    if properties := {name: value for name, value in _properties(line).items() if name not in PREVIOUS_IDS}:
+    if properties := {
+        name: value for name, value in _properties(line).items() if name not in PREVIOUS_IDS
+    }:
         return {**result, "properties": properties}
     result.pop("properties", None)
     return result
@@ -134,7 +150,9 @@ def _properties(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties
 
 
-def _require_recent(line: Line, names: _Names, rights: SendingRights, received_at: datetime) -> None:
+def _require_recent(
+    line: Line, names: _Names, rights: SendingRights, received_at: datetime
+) -> None:
     """Raise if an event happened too long ago.
 
     Raises:
@@ -144,6 +162,9 @@ def _require_recent(line: Line, names: _Names, rights: SendingRights, received_a
     if rights.oldest is not None and received_at - happened > rights.oldest:
         raise EventRefusal(
             TOO_OLD,
-            f"The event is older than {rights.oldest.days} days, which a key in a page may not send; import history "
-            "from a server, with a key of `ecom api-key create --scope collect --scope link`.",
+            (
+                f"The event is older than {rights.oldest.days} days, which a key in a page may not "
+                "send; import history from a server, with a key of `ecom api-key create --scope "
+                "collect --scope link`."
+            ),
         )

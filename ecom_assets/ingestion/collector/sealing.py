@@ -1,4 +1,6 @@
-"""Sealing: a finished segment becomes a landing file, by the same mappings that read files, and is removed then."""
+"""Sealing: a finished segment becomes a landing file, by the same mappings that read files,
+and is removed then.
+"""
 
 import json
 import threading
@@ -26,7 +28,13 @@ from ecom_assets.ingestion.collector.segments import (
 )
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.landed_rows import UNREADABLE, MessageMapper
-from ecom_assets.ingestion.sources.landing import DEAD_LETTERS, MAPPED_BY, day_folder, dead_letter_folder, land
+from ecom_assets.ingestion.sources.landing import (
+    DEAD_LETTERS,
+    MAPPED_BY,
+    day_folder,
+    dead_letter_folder,
+    land,
+)
 
 MEMORY: Final = "512MB"
 LOOK_FOR_DEAD_S: Final = 10.0
@@ -45,13 +53,15 @@ class SegmentSealer:
         self._con = plain_connection(MEMORY)
         self._con.execute("SET threads = 1")  # the event loop needs the other core
         self._mappers = {
-            layout: MessageMapper(self._con, load_mapping(name), timezone) for layout, name in _MAPPINGS.items()
+            layout: MessageMapper(self._con, load_mapping(name), timezone)
+            for layout, name in _MAPPINGS.items()
         }
 
     def seal(self, segment: SegmentFile) -> int:
         """Land a segment's rows, remove it, and return how many rows there were.
 
-        If a file of its name is there, a process died after it had landed, and the segment is only removed.
+        If a file of its name is there, a process died after it had landed, and the segment is only
+        removed.
         """
         segment.cut()
         lines = [line for line in segment.path.read_bytes().split(b"\n") if line]
@@ -73,7 +83,11 @@ class SegmentSealer:
     def _land(self, segment: SegmentFile, lines: Sequence[bytes]) -> None:
         mapper = self._mappers.get(segment.layout)  # what was refused has none
         rows = mapper.rows(lines) if mapper else None
-        refused = [_unreadable(lines[position], segment.layout) for position in rows.refused] if rows else lines
+        refused = (
+            [_unreadable(lines[position], segment.layout) for position in rows.refused]
+            if rows
+            else lines
+        )
         if refused:  # first, since the file of events ends the segment
             letters = day_folder(dead_letter_folder(self._landing), segment.day)
             land(_dead_letters(refused), letters / segment.landing_name)
@@ -84,7 +98,13 @@ class SegmentSealer:
 
 def _unreadable(line: bytes, layout: SegmentLayout) -> bytes:
     now = datetime.now(UTC).isoformat()
-    letter = {"received_at": now, "reason": UNREADABLE, "detail": "", "layout": layout.value, "caller": ""}
+    letter = {
+        "received_at": now,
+        "reason": UNREADABLE,
+        "detail": "",
+        "layout": layout.value,
+        "caller": "",
+    }
     return json_text({**letter, "value": line.decode(errors="replace")}).encode()
 
 
@@ -103,15 +123,18 @@ def seal_what_was_left(settings: Settings, landing: Path) -> None:
         WorkError: One cannot be landed.
     """
     folder = segments_folder(settings.home)
-    with segments_of_the_dead(folder, "") as left, closing(SegmentSealer(landing, settings.timezone)) as sealer:
+    with (
+        segments_of_the_dead(folder, "") as left,
+        closing(SegmentSealer(landing, settings.timezone)) as sealer,
+    ):
         for segment in left:
             try:
                 sealer.remove_unfinished(segment)
                 sealer.seal(segment)
             except (OSError, duckdb.Error, pa.ArrowException) as error:
                 raise WorkError(
-                    f"{segment.path} holds collected events that cannot be landed in {landing} ({error}); make the "
-                    "folder writable, or move the file away."
+                    f"{segment.path} holds collected events that cannot be landed in {landing} "
+                    f"({error}); make the folder writable, or move the file away."
                 ) from error
 
 
@@ -119,9 +142,15 @@ class SealingThread:
     """Seals what a process has finished, every so often, and what dead processes left."""
 
     def __init__(
-        self, settings: Settings, landing: Path, writer: SegmentWriter, on_sealed: Callable[[SegmentLayout, int], None]
+        self,
+        settings: Settings,
+        landing: Path,
+        writer: SegmentWriter,
+        on_sealed: Callable[[SegmentLayout, int], None],
     ) -> None:
-        """Seal the segments of `writer` into `landing`; `on_sealed` gets the layout and rows of each."""
+        """Seal the segments of `writer` into `landing`;
+        `on_sealed` gets the layout and rows of each.
+        """
         self._writer = writer
         self._every_s = settings.collect_seal_s
         self._sealer = SegmentSealer(landing, settings.timezone)
@@ -135,7 +164,9 @@ class SealingThread:
         self._thread.start()
 
     def close(self) -> None:
-        """Seal what is left, and end the thread; what cannot be sealed stays for the next process."""
+        """Seal what is left, and end the thread;
+        what cannot be sealed stays for the next process.
+        """
         self._stop.set()
         self._thread.join()
         self._sealer.close()
@@ -160,7 +191,9 @@ class SealingThread:
         self.unsealed_bytes = sum(segment.size for segment in self._backlog)
 
     def _unsealed(self, segments: Sequence[SegmentFile]) -> list[SegmentFile]:
-        """Seal segments, and return those that cannot be sealed now; none of them holds up the others."""
+        """Seal segments, and return those that cannot be sealed now;
+        none of them holds up the others.
+        """
         result = []
         for segment in segments:
             try:

@@ -3,10 +3,12 @@
     <home>/collector/<process id>.lock
     <home>/collector/received_date=2026-11-24/<process id>-7.segment.ndjson
 
-A segment holds lines of one day of arrival and one layout, and is only ever appended to. The holder of the lock of a
-process may seal its segments: the process itself, or, once it is dead, the next process that looks.
+A segment holds lines of one day of arrival and one layout, and is only ever appended to. The holder
+of the lock of a process may seal its segments: the process itself, or, once it is dead, the next
+process that looks.
 
-Group commit: one thread appends what requests bring, and one flush makes it durable for all that wait.
+Group commit: one thread appends what requests bring, and one flush makes it durable for all that
+wait.
 """
 
 import asyncio
@@ -37,7 +39,9 @@ def segments_folder(home: Path) -> Path:
 
 
 def unsealed_bytes(folder: Path) -> int:
-    """Return the bytes of all segments: what was acknowledged and has not landed yet, by living and dead processes."""
+    """Return the bytes of all segments: what was acknowledged and has not landed yet,
+    by living and dead processes.
+    """
     result = 0
     for path in folder.glob(f"*/*{SUFFIX}"):
         with suppress(FileNotFoundError):  # it has been sealed meanwhile
@@ -81,7 +85,9 @@ class SegmentFile:
 
     @property
     def landing_name(self) -> str:
-        """Return the name of the landing file that it becomes, whichever process seals it, and however often."""
+        """Return the name of the landing file that it becomes, whichever process seals it,
+        and however often.
+        """
         process_id, _, number = self.path.name.partition(".")[0].rpartition("-")
         return collector_file_name(process_id, int(number))
 
@@ -132,11 +138,14 @@ class SegmentWriter:
             by_segment.setdefault((entry.day, entry.layout), []).append(entry.lines)
         with self._changing:
             try:
-                written = {key: self._appended(key, b"".join(parts)) for key, parts in by_segment.items()}
+                written = {
+                    key: self._appended(key, b"".join(parts)) for key, parts in by_segment.items()
+                }
                 for segment in written.values():
                     os.fdatasync(segment.handle)
             except OSError:
-                # After a failed flush the kernel may forget what it could not write, so these files are not used again.
+                # After a failed flush the kernel may forget what it could not write, so these files
+                # are not used again.
                 for key in by_segment:
                     self._finish(key)
                 raise
@@ -144,7 +153,9 @@ class SegmentWriter:
                 segment.durable_bytes += sum(map(len, by_segment[key]))
 
     def finished(self) -> list[SegmentFile]:
-        """Return the segments with events since the last call; what comes from now on goes into new ones."""
+        """Return the segments with events since the last call;
+        what comes from now on goes into new ones.
+        """
         with self._changing:
             for key in list(self._open):
                 self._finish(key)
@@ -179,14 +190,21 @@ class SegmentWriter:
 
 @contextmanager
 def segments_of_the_dead(folder: Path, own_id: str) -> Iterator[list[SegmentFile]]:
-    """Yield the segments that processes left which no longer run, and keep others from sealing them meanwhile."""
+    """Yield the segments that processes left which no longer run,
+    and keep others from sealing them meanwhile.
+    """
     paths: dict[str, list[Path]] = {}
     for path in sorted(folder.glob(f"*/*{SUFFIX}")):
         paths.setdefault(path.name.rpartition("-")[0], []).append(path)
     dead = {name: _taken_lock(folder, name) for name in paths if name != own_id}
     try:
         abandoned = [name for name, handle in dead.items() if handle is not None]
-        yield [SegmentFile(path, _whole_lines(path)) for name in abandoned for path in paths[name] if path.exists()]
+        yield [
+            SegmentFile(path, _whole_lines(path))
+            for name in abandoned
+            for path in paths[name]
+            if path.exists()
+        ]
         for name in abandoned:
             if not any(path.exists() for path in paths[name]):
                 _lock_path(folder, name).unlink(missing_ok=True)
@@ -227,7 +245,9 @@ def _whole_lines(path: Path) -> int:
 
 
 RECENT_S: Final = 10.0
-"""Seconds for which a failure of the disk makes the process unhealthy: then a proxy may try it again."""
+"""Seconds for which a failure of the disk makes the process unhealthy:
+then a proxy may try it again.
+"""
 
 
 class OverloadError(Exception):
@@ -249,7 +269,9 @@ class _Waiting:
 class GroupCommit:
     """Takes entries from an event loop, and answers when they are on disk."""
 
-    def __init__(self, append: Callable[[Sequence[SegmentEntry]], None], most_waiting_bytes: int) -> None:
+    def __init__(
+        self, append: Callable[[Sequence[SegmentEntry]], None], most_waiting_bytes: int
+    ) -> None:
         """Set what makes entries durable, and how many bytes may wait for it."""
         self._append = append
         self._most_waiting_bytes = most_waiting_bytes
@@ -273,18 +295,25 @@ class GroupCommit:
         waiting = _Waiting(entries, size, loop, loop.create_future())
         with self._changed:
             if self._is_over or self.waiting_bytes + size > self._most_waiting_bytes:
-                raise OverloadError("queue_full", "More events wait for the disk than may; send these again later.")
+                raise OverloadError(
+                    "queue_full", "More events wait for the disk than may; send these again later."
+                )
             self._waiting.append(waiting)
             self.waiting_bytes += size
             self._changed.notify()
         try:
             await waiting.answer
         except OSError as error:
-            message = "The events could not be written to disk, and none was taken; send them again later."
+            message = (
+                "The events could not be written to disk, and none was taken; send them again "
+                "later."
+            )
             raise OverloadError("disk", message) from error
 
     def recent_error(self) -> str:
-        """Return why the disk took nothing in the last seconds; empty if it did, or nothing was tried."""
+        """Return why the disk took nothing in the last seconds; empty if it did,
+        or nothing was tried.
+        """
         return self.last_error if time.monotonic() - self._failed_at < RECENT_S else ""
 
     def close(self) -> None:

@@ -1,4 +1,6 @@
-"""The server of the collector: uvicorn over bounded connections, on a port that several processes share."""
+"""The server of the collector: uvicorn over bounded connections,
+on a port that several processes share.
+"""
 
 import socket
 from pathlib import Path
@@ -20,7 +22,8 @@ def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: boo
     """Take events until SIGINT or SIGTERM; requests in progress are answered, and segments sealed.
 
     Raises:
-        EcomError: A setting is wrong, the port is taken, a folder cannot be made, or everybody could send events.
+        EcomError: A setting is wrong, the port is taken, a folder cannot be made, or everybody
+            could send events.
     """
     collector = Collector(settings, landing)
     config = new_collect_config(settings, collector)
@@ -43,7 +46,8 @@ def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Conf
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a listening socket; the kernel spreads connections over all processes that listen at the port so.
+    """Return a listening socket;
+    the kernel spreads connections over all processes that listen at the port so.
 
     Raises:
         UsageError: Another program listens there, or the address is not of this machine.
@@ -58,6 +62,7 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise UsageError(
-            f"The collector cannot listen at {host}:{port} ({error}); give --host or --port another value."
+            f"The collector cannot listen at {host}:{port} ({error}); give --host or --port "
+            "another value."
         ) from error
     return listener

@@ -1,4 +1,6 @@
-"""What is kept of who sends: the device id in a cookie, the network of the address, the short form of a user agent."""
+"""What is kept of who sends: the device id in a cookie, the network of the address,
+the short form of a user agent.
+"""
 
 import ipaddress
 import re
@@ -19,17 +21,24 @@ DAY_S: Final = 86_400
 LONGEST_AGENT: Final = 512
 _DEVICE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_BROWSERS: Final = {"edg": "Edge", "opr": "Opera", "firefox": "Firefox", "chrome": "Chrome", "safari": "Safari"}
+_BROWSERS: Final = {
+    "edg": "Edge",
+    "opr": "Opera",
+    "firefox": "Firefox",
+    "chrome": "Chrome",
+    "safari": "Safari",
+}
 _SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
 """In the words by which `sessions/devices.py` distinguishes computers, phones and tablets."""
 _V4_BITS, _V6_BITS = 24, 48
 
 
 def device_of(cookies: str, proposed: object) -> str:
-    """Return the id of a browser: that in the cookie, else the one that the page proposes, else a new one.
+    """Return the id of a browser: that in the cookie, else the one that the page proposes,
+    else a new one.
 
-    The cookie is the server's own, so it outlives what scripts store. A page proposes an id because its first requests
-    may be sent before the first answer has set the cookie.
+    The cookie is the server's own, so it outlives what scripts store. A page proposes an id because
+    its first requests may be sent before the first answer has set the cookie.
     """
     for part in cookies.split(";"):
         name, _, value = part.strip().partition("=")
@@ -41,7 +50,9 @@ def device_of(cookies: str, proposed: object) -> str:
 
 
 def cookie_header(device_id: str, days: int, *, is_secure: bool) -> str:
-    """Return the value of `Set-Cookie`: no script reads it, and only pages of the same site send it."""
+    """Return the value of `Set-Cookie`: no script reads it,
+    and only pages of the same site send it.
+    """
     secure = "; Secure" if is_secure else ""
     return f"{COOKIE}={device_id}; Max-Age={days * DAY_S}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
@@ -64,7 +75,8 @@ CountryOf = Callable[[str], str]
 
 
 def country_lookup(settings: Settings) -> CountryOf:
-    """Return what finds countries in the file of the settings, which is held open; nothing without a file.
+    """Return what finds countries in the file of the settings, which is held open;
+    nothing without a file.
 
     Raises:
         SettingError: The file is no database of countries, or the package that reads it is missing.
@@ -78,8 +90,8 @@ def country_lookup(settings: Settings) -> CountryOf:
         database = maxminddb.open_database(path)
     except (OSError, maxminddb.InvalidDatabaseError) as error:
         raise SettingError(
-            f"ECOM_COLLECT_COUNTRY_FILE is {path}, which is no MaxMind database ({error}); give a file such as "
-            "GeoLite2-Country.mmdb."
+            f"ECOM_COLLECT_COUNTRY_FILE is {path}, which is no MaxMind database ({error}); give a "
+            "file such as GeoLite2-Country.mmdb."
         ) from error
     return lambda address: _country_in(_lookup(database, address))
 
@@ -92,10 +104,16 @@ def _lookup(database: "maxminddb.Reader", address: str) -> object:
 
 
 def _country_in(record: object) -> str:
-    """Return the country of a record, as MaxMind and DB-IP (`country.iso_code`) or IPinfo (`country`) write it."""
+    """Return the country of a record,
+    as MaxMind and DB-IP (`country.iso_code`) or IPinfo (`country`) write it.
+    """
     if not isinstance(record, dict):
         return ""
-    for country in (record.get("country"), record.get("country_code"), record.get("registered_country")):
+    for country in (
+        record.get("country"),
+        record.get("country_code"),
+        record.get("registered_country"),
+    ):
         code = country.get("iso_code") if isinstance(country, dict) else country
         if isinstance(code, str) and _COUNTRY.fullmatch(code):
             return code
@@ -105,12 +123,15 @@ def _country_in(record: object) -> str:
 def kept_properties(
     settings: Settings, headers: Mapping[bytes, bytes], address: str, country_of: CountryOf
 ) -> dict[str, str]:
-    """Return what the settings keep of a visitor's country and address, as properties of each event.
+    """Return what the settings keep of a visitor's country and address,
+    as properties of each event.
 
     The proxy that names a country goes before the file: it may know more than an address.
     """
     result = {}
-    named = headers.get(settings.collect_country_header.lower().encode(), b"").decode("latin-1").upper()
+    named = (
+        headers.get(settings.collect_country_header.lower().encode(), b"").decode("latin-1").upper()
+    )
     if country := named if _COUNTRY.fullmatch(named) else country_of(address):
         result["country"] = country
     if settings.collect_address == "short" and (network := shortened(address)):

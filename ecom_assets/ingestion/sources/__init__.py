@@ -1,1 +1,3 @@
-"""Sources of rows: files, the customer API, the order report API, the catalogue, a Snowflake table."""
+"""Sources of rows: files, the customer API, the order report API, the catalogue,
+a Snowflake table.
+"""

@@ -1,4 +1,6 @@
-"""Which events an order report's activities have: no views, unless a mapping of one's own names some."""
+"""Which events an order report's activities have: no views,
+unless a mapping of one's own names some.
+"""
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.files.mapping import load_mapping

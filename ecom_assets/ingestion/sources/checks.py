@@ -1,4 +1,5 @@
-"""Checks of every source: how many rows arrived, how many were rejected, and which days the source has lost.
+"""Checks of every source: how many rows arrived, how many were rejected,
+and which days the source has lost.
 
 Events, orders, customers and stock share one set of thresholds (`tables/received.py`).
 """
@@ -45,11 +46,15 @@ class RowCountSource(Protocol):
     """A source that may be files."""
 
     def file_rows(self, days: Days | None) -> Sequence[FileRows] | None:
-        """Return the row counts of the files that the rows of `days` come from; None if there are no files."""
+        """Return the row counts of the files that the rows of `days` come from;
+        None if there are no files.
+        """
 
 
 def file_row_checks() -> list[TableCheck]:
-    """Return the checks that every row of the files is in the raw tables; a failure blocks the downstream tables."""
+    """Return the checks that every row of the files is in the raw tables;
+    a failure blocks the downstream tables.
+    """
     return [_rows_check(RawEvents, "event_source"), _rows_check(RawUserOrderLog, "order_source")]
 
 
@@ -57,8 +62,10 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
     return TableCheck(
         contract=raw,
         name="every_row_of_the_files_is_in_raw",
-        description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file, "
-        "less those of erased people.",
+        description=(
+            f"Per file and arrival day, {raw.qualified_name()} has as many rows as were "
+            "counted in the file, less those of erased people."
+        ),
         function=partial(_evaluate, raw),
         tables=(raw, Withdrawals, ErasedRows),
         blocking=True,
@@ -74,9 +81,14 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     erased: ir.Table,
     source: RowCountSource | None = None,
 ) -> CheckResult:
-    """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
+    """Compare the counts, except for days that keep their old rows;
+    `no_day_lost_its_rows` reports these.
+    """
     raw = _own_rows(raw, getattr(source, "origin", ""))
-    in_raw, held = _by_file(raw, ibis._.count(), days), _received_dates(_held_days(contract, withdrawals))
+    in_raw, held = (
+        _by_file(raw, ibis._.count(), days),
+        _received_dates(_held_days(contract, withdrawals)),
+    )
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
@@ -85,7 +97,12 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
     loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [
-        {"source_file": file, "received_date": day, "rows_in_file": counted.get((file, day), 0), "rows_in_raw": number}
+        {
+            "source_file": file,
+            "received_date": day,
+            "rows_in_file": counted.get((file, day), 0),
+            "rows_in_raw": number,
+        }
         for file, day in sorted({*counted, *loaded})
         if (number := loaded.get((file, day), 0)) != counted.get((file, day), 0)
     ]
@@ -95,11 +112,15 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
 
 
 def _own_rows(raw: ir.Table, origin: str) -> ir.Table:
-    """Return the rows that came from the kind of source that `origin` is; all rows if it names none."""
+    """Return the rows that came from the kind of source that `origin` is;
+    all rows if it names none.
+    """
     if not origin:
         return raw
     sources = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
-    return raw.filter(raw.source.isin([source for source in sources if kind_of(source) == kind_of(origin)]))
+    return raw.filter(
+        raw.source.isin([source for source in sources if kind_of(source) == kind_of(origin)])
+    )
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
@@ -107,20 +128,33 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     counts: Counter[FileDay] = Counter()
     checked = set(days.dates) if days else None
     for file in files:
-        by_day = {day: n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
+        by_day = {
+            day: n for day, n in file.by_day.items() if n and (checked is None or day in checked)
+        }
         counts.update({(file.file, day): n for day, n in by_day.items()})
     return counts
 
 
 def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
-    counts = of_days(rows, "received_date", days).group_by("source_file", "received_date").agg(number=number)
+    counts = (
+        of_days(rows, "received_date", days)
+        .group_by("source_file", "received_date")
+        .agg(number=number)
+    )
     listed = counts.to_pyarrow().to_pylist()
-    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in listed})
+    return Counter(
+        {(row["source_file"], row["received_date"]): int(row["number"]) for row in listed}
+    )
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
     return [
-        {"source_file": file.file, "received_date": None, "rows_in_file": file.row_count, "rows_in_raw": placed}
+        {
+            "source_file": file.file,
+            "received_date": None,
+            "rows_in_file": file.row_count,
+            "rows_in_raw": placed,
+        }
         for file in files
         if (placed := sum(file.by_day.values())) != file.row_count
     ]
@@ -128,7 +162,9 @@ def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
 
 def _held_days(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
     """Return the days that keep their old rows although the source no longer has them."""
-    return withdrawals.filter(withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull())
+    return withdrawals.filter(
+        withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull()
+    )
 
 
 def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
@@ -136,23 +172,34 @@ def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
     more = f" (and {len(wrong) - 1:,} more differences)" if len(wrong) > 1 else ""
     file, day, file_rows = first["source_file"], first["received_date"], first["rows_in_file"]
     if day is None:
-        result = f"{file} has {file_rows:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
+        result = (
+            f"{file} has {file_rows:,} rows, and {first['rows_in_raw']:,} of them have an arrival "
+            "day"
+        )
     else:
-        result = f"{file} has {file_rows:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
+        result = (
+            f"{file} has {file_rows:,} rows of {day}, and {contract.qualified_name()} has "
+            f"{first['rows_in_raw']:,}"
+        )
     return (
-        f"{result}{more}; if the file changed while it was read, run the day again, else report this with the file's "
-        "format, because rows were lost or counted twice."
+        f"{result}{more}; if the file changed while it was read, run the day again, else report "
+        "this with the file's format, because rows were lost or counted twice."
     )
 
 
 LOOK_BACK = timedelta(weeks=12)
 """How far back days are counted for comparison."""
 RECENT = timedelta(weeks=1)
-"""How far back the shares of reasons are compared: a source that changed is noticed, and few rows are read."""
+"""How far back the shares of reasons are compared: a source that changed is noticed,
+and few rows are read.
+"""
 RISEN_FACTOR, RISEN_SHARE = 3, 0.01
-"""A reason has risen if its share is three times that of before, and a hundredth of the rows more."""
+"""A reason has risen if its share is three times that of before, and a hundredth of the rows more.
+"""
 NOTHING_FROM = 10
-"""From this usual row count on, a day without rows is an error; for smaller shops it can be a quiet day."""
+"""From this usual row count on, a day without rows is an error;
+for smaller shops it can be a quiet day.
+"""
 EndedDays = Callable[[Days], Days]
 """Returns the days that have ended; called when a check runs."""
 
@@ -167,7 +214,9 @@ class _Money:
     def added(self, others: Iterable["_Money"]) -> "_Money":
         """Return the sum of these and others."""
         each = [self, *others]
-        return _Money(sum(money.rows for money in each), sum((money.amount for money in each), Decimal(0)))
+        return _Money(
+            sum(money.rows for money in each), sum((money.amount for money in each), Decimal(0))
+        )
 
 
 NO_MONEY: Final = _Money()
@@ -177,7 +226,9 @@ MONEY_SHARE: Final = Decimal("0.01")
 
 @dataclass(frozen=True)
 class _RefusedDay:
-    """The refused rows of a day: how many, those whose amount cannot be read, and the sum of the others."""
+    """The refused rows of a day: how many, those whose amount cannot be read,
+    and the sum of the others.
+    """
 
     day: date
     rows: int
@@ -185,11 +236,15 @@ class _RefusedDay:
     amount: Decimal
 
     def estimated(self, received: _Money) -> Decimal:
-        """Return what these rows come to, if each that cannot be read is worth as much as the mean of the others."""
+        """Return what these rows come to,
+        if each that cannot be read is worth as much as the mean of the others.
+        """
         return self.amount + (self.unread * received.amount / received.rows if received.rows else 0)
 
     def is_much(self, received: _Money) -> bool:
-        """Return whether too large a part of the day's money was refused, or all of its rows if none can be read."""
+        """Return whether too large a part of the day's money was refused,
+        or all of its rows if none can be read.
+        """
         if not received.amount:
             return self.unread > 0 and not received.rows
         lost = self.estimated(received)
@@ -201,12 +256,20 @@ def _refused_of(row: Mapping[str, Any]) -> _RefusedDay:
     return _RefusedDay(row["refused_day"], int(row["row_count"]), int(row["unread_count"]), amount)
 
 
-def _money_sentence(noun: str, over: Sequence[_RefusedDay], received: _Money, reason: str, currency: str) -> str:
+def _money_sentence(
+    noun: str, over: Sequence[_RefusedDay], received: _Money, reason: str, currency: str
+) -> str:
     """Return the warning about the days on which too much money was refused."""
     rows, unread = sum(day.rows for day in over), sum(day.unread for day in over)
     amount = sum((day.amount for day in over), Decimal(0))
-    days = str(over[0].day) if len(over) == 1 else f"{over[0].day} to {over[-1].day}, on {len(over):,} days"
-    share = f" ({amount / received.amount:.0%} of their money)" if received.amount and amount else ""
+    days = (
+        str(over[0].day)
+        if len(over) == 1
+        else f"{over[0].day} to {over[-1].day}, on {len(over):,} days"
+    )
+    share = (
+        f" ({amount / received.amount:.0%} of their money)" if received.amount and amount else ""
+    )
     known = f"{formats.amount(amount, currency)}{share}"
     of_rows = formats.counted(rows, "row")
     lost = f"{known} in {of_rows}"
@@ -215,17 +278,18 @@ def _money_sentence(noun: str, over: Sequence[_RefusedDay], received: _Money, re
     if unread == rows:
         lost = f"the amounts of {of_rows}, which cannot be read,"
     return (
-        f"Of the {noun} of {days}, {lost} were refused and count nowhere, most often {reason}. {sentence_of(reason)} "
-        "Fix the source or its mapping, and run again."
+        f"Of the {noun} of {days}, {lost} were refused and count nowhere, most often {reason}. "
+        f"{sentence_of(reason)} Fix the source or its mapping, and run again."
     )
 
 
 @dataclass(frozen=True)
 class GatedSource:
-    """A source as its gate sees it; `brings_all` if each time it brings everything there is, as of that day.
+    """A source as its gate sees it; `brings_all` if each time it brings everything there is,
+    as of that day.
 
-    `resource` is the key of the resource that reads it, where it may be files. `amount` is the column of its money;
-    empty if it has none.
+    `resource` is the key of the resource that reads it, where it may be files. `amount` is the
+    column of its money; empty if it has none.
     """
 
     noun: str
@@ -237,21 +301,33 @@ class GatedSource:
 
 
 SOURCES = (
-    GatedSource("events", RawEvents, QuarantinedEvents, resource="event_source", amount="cart_amount"),
-    GatedSource("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source", amount="payment_amount"),
+    GatedSource(
+        "events", RawEvents, QuarantinedEvents, resource="event_source", amount="cart_amount"
+    ),
+    GatedSource(
+        "orders",
+        RawUserOrderLog,
+        QuarantinedOrders,
+        resource="order_source",
+        amount="payment_amount",
+    ),
     GatedSource("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
     GatedSource("stock", RawStock, brings_all=True),
 )
 
 
-def source_checks(gate: SourceGate, late_days: int, ended: EndedDays, currency: Callable[[], str]) -> list[TableCheck]:
-    """Return the checks about each source; but for lost days, of which the table keeps the rows, they block.
+def source_checks(
+    gate: SourceGate, late_days: int, ended: EndedDays, currency: Callable[[], str]
+) -> list[TableCheck]:
+    """Return the checks about each source; but for lost days,
+    of which the table keeps the rows, they block.
 
     Args:
         gate: The thresholds.
         late_days: As in `CleaningRule`.
         ended: Returns those of some days that are over.
-        currency: Returns that of all amounts, which loaded files may state; empty where it is not known.
+        currency: Returns that of all amounts, which loaded files may state; empty where it is not
+            known.
     """
     gates = [_SourceChecks(source, gate, late_days, ended, currency) for source in SOURCES]
     return [check for each in gates for check in each.checks()]
@@ -272,7 +348,10 @@ class _SourceChecks:
         yield TableCheck(
             contract=raw,
             name="enough_came",
-            description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
+            description=(
+                f"No day of {source.noun} has far fewer rows than is usual, and something "
+                "came at all."
+            ),
             function=self._check_snapshots if source.brings_all else self._check_days,
             tables=(raw, Withdrawals, AbsentDays),
             blocking=True,
@@ -290,7 +369,9 @@ class _SourceChecks:
         yield TableCheck(
             contract=raw,
             name="no_day_lost_its_rows",
-            description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
+            description=(
+                f"The source of {source.noun} still has the rows of every day that it had rows of."
+            ),
             function=self._check_lost,
             tables=(Withdrawals,),
         )
@@ -301,7 +382,10 @@ class _SourceChecks:
             yield TableCheck(
                 contract=source.quarantine or raw,
                 name="little_money_was_refused",
-                description=f"On no day more than {MONEY_SHARE:.0%} of the money of {source.noun} is refused.",
+                description=(
+                    f"On no day more than {MONEY_SHARE:.0%} of the money of {source.noun} is "
+                    "refused."
+                ),
                 function=self._check_refused_money,
                 tables=(raw, source.quarantine or raw),
                 warns=True,
@@ -310,7 +394,9 @@ class _SourceChecks:
             yield TableCheck(
                 contract=source.quarantine,
                 name="reasons_are_usual",
-                description=f"No reason takes far more of the {source.noun} than on the days before.",
+                description=(
+                    f"No reason takes far more of the {source.noun} than on the days before."
+                ),
                 function=self._check_reasons,
                 tables=(raw, source.quarantine),
                 warns=True,
@@ -319,7 +405,9 @@ class _SourceChecks:
             yield TableCheck(
                 contract=raw,
                 name="each_day_has_an_increment",
-                description="The order report API has an increment of each day that it was asked for.",
+                description=(
+                    "The order report API has an increment of each day that it was asked for."
+                ),
                 function=self._check_absent,
                 tables=(AbsentDays,),
                 warns=True,
@@ -341,7 +429,9 @@ class _SourceChecks:
         )
 
     def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
-        """Name the days of the run without an increment, and what the table has of them; the other days go on."""
+        """Name the days of the run without an increment, and what the table has of them;
+        the other days go on.
+        """
         rows = self._absent_of(absent, days).order_by("received_date").to_pyarrow().to_pylist()
         looked_at = len(days.dates) if days else len(rows)
         if not rows:
@@ -349,16 +439,29 @@ class _SourceChecks:
         kept = sum(row["kept_count"] for row in rows)
         days_named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
         more = f" and {len(rows) - EXAMPLES} more days" if len(rows) > EXAMPLES else ""
-        rest = f"the {kept:,} rows that came of them otherwise stay" if kept else "they stay without rows"
-        sentence = (
-            f"The source of {self.source.noun} has no increment of {days_named}{more}; {rest}, and all other days are "
-            "built."
+        rest = (
+            f"the {kept:,} rows that came of them otherwise stay"
+            if kept
+            else "they stay without rows"
         )
-        examples = [{"received_date": str(row["received_date"]), "kept_count": row["kept_count"]} for row in rows]
-        return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
+        sentence = (
+            f"The source of {self.source.noun} has no increment of {days_named}{more}; {rest}, "
+            "and all other days are built."
+        )
+        examples = [
+            {"received_date": str(row["received_date"]), "kept_count": row["kept_count"]}
+            for row in rows
+        ]
+        return CheckResult(
+            len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence}
+        )
 
     def _absent_of(self, absent: ir.Table, days: Days | None) -> ir.Table:
-        return of_days(absent.filter(absent.source_table == self.source.raw.qualified_name()), "received_date", days)
+        return of_days(
+            absent.filter(absent.source_table == self.source.raw.qualified_name()),
+            "received_date",
+            days,
+        )
 
     def _check_days(
         self,
@@ -368,10 +471,12 @@ class _SourceChecks:
         absent: ir.Table,
         files: RowCountSource | None = None,
     ) -> CheckResult:
-        """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows.
+        """Compare each day that has ended with the same weekday of earlier weeks;
+        fail if no day has any rows.
 
-        Rows of public keys do not count: more of them than usual would make the days after it look incomplete. Where
-        there are only such rows, nothing is compared here; see `_check_public_days`.
+        Rows of public keys do not count: more of them than usual would make the days after it look
+        incomplete. Where there are only such rows, nothing is compared here; see
+        `_check_public_days`.
         """
         if not days or not days.dates:
             return CheckResult(0, 0)
@@ -383,7 +488,9 @@ class _SourceChecks:
     def _check_public_days(
         self, days: Days | None, raw: ir.Table, withdrawn: ir.Table, absent: ir.Table
     ) -> CheckResult:
-        """Compare the rows of public keys as `_check_days` compares the others, where there are any."""
+        """Compare the rows of public keys as `_check_days` compares the others,
+        where there are any.
+        """
         counts = self._counts(_public(raw), days) if days and days.dates else {}
         if not days or not counts:
             return CheckResult(0, 0)
@@ -398,13 +505,20 @@ class _SourceChecks:
         absent: ir.Table,
         files: RowCountSource | None,
     ) -> CheckResult:
-        # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
-        is_meant = (withdrawn.source_table == self.source.raw.qualified_name()) & withdrawn.withdrawn_at.notnull()
+        # Days whose rows were withdrawn on purpose are not checked, nor those of which the source
+        # says it has nothing.
+        is_meant = (
+            withdrawn.source_table == self.source.raw.qualified_name()
+        ) & withdrawn.withdrawn_at.notnull()
         wanted = Days.from_dates({*days.dates} - _received_dates(withdrawn.filter(is_meant)))
         checked = Days.from_dates({*wanted.dates} - _received_dates(self._absent_of(absent, days)))
         usual = {day: usual_count(counts, day, days.first) for day in self.ended(checked).dates}
-        if not any(counts.get(day) for day in days.dates) and (checked.dates or (wanted.dates and not counts)):
-            return self._check_nothing(raw, wanted, sum(number or 0 for number in usual.values()), files)
+        if not any(counts.get(day) for day in days.dates) and (
+            checked.dates or (wanted.dates and not counts)
+        ):
+            return self._check_nothing(
+                raw, wanted, sum(number or 0 for number in usual.values()), files
+            )
         return self._fallen(counts, usual, len(checked.dates))
 
     def _check_snapshots(
@@ -417,21 +531,30 @@ class _SourceChecks:
         usual = {day: latest_count(counts, day) for day in days.dates if counts.get(day)}
         return self._fallen(counts, usual, len(usual))
 
-    def _check_nothing(self, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None) -> CheckResult:
+    def _check_nothing(
+        self, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
+    ) -> CheckResult:
         is_empty = not int(raw.count().to_pyarrow().as_py())
-        # A run is split where weeks have no rows, so an early part can be before the first day of the source.
-        begins_later = is_empty and any(file.row_count for file in (files and files.file_rows(None)) or ())
+        # A run is split where weeks have no rows, so an early part can be before the first day of
+        # the source.
+        begins_later = is_empty and any(
+            file.row_count for file in (files and files.file_rows(None)) or ()
+        )
         if (begins_later or not is_empty) and usual < NOTHING_FROM:
             return CheckResult(0, len(checked.dates), observed=0, limit=0)
         expected = f", where some {usual:,.0f} rows are usual" if usual else ""
         sentence = (
-            f"No {self.source.noun} came for {_span(checked)}{expected}; look at where they come from (`ecom doctor`), "
-            "and run these days again."
+            f"No {self.source.noun} came for {_span(checked)}{expected}; look at where they come "
+            "from (`ecom doctor`), and run these days again."
         )
         examples = [{"days": _span(checked)}]
-        return CheckResult(1, len(checked.dates), examples, observed=0, limit=1, metadata={"sentence": sentence})
+        return CheckResult(
+            1, len(checked.dates), examples, observed=0, limit=1, metadata={"sentence": sentence}
+        )
 
-    def _fallen(self, counts: Mapping[date, int], usual: Mapping[date, float | None], looked_at: int) -> CheckResult:
+    def _fallen(
+        self, counts: Mapping[date, int], usual: Mapping[date, float | None], looked_at: int
+    ) -> CheckResult:
         """Name the days with far fewer rows than usual."""
         fallen = {
             day: (counts.get(day, 0), number)
@@ -444,13 +567,23 @@ class _SourceChecks:
         least = round(number * (1 - self.gate.fall_share))
         more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
         sentence = (
-            f"Only {count:,} rows of {self.source.noun} came on {day}{more}, where {number:,.0f} are usual, and "
-            f"{least:,} the least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE "
-            f"above {self.gate.fall_share:g}."
+            f"Only {count:,} rows of {self.source.noun} came on {day}{more}, where {number:,.0f} "
+            f"are usual, and {least:,} the least; fix the source and run the day again, or if "
+            f"that is right set ECOM_GATE_FALL_SHARE above {self.gate.fall_share:g}."
         )
-        examples = [{"day": str(day), "rows": rows, "usual": round(number)} for day, (rows, number) in fallen.items()]
+        examples = [
+            {"day": str(day), "rows": rows, "usual": round(number)}
+            for day, (rows, number) in fallen.items()
+        ]
         evidence = {"sentence": sentence}
-        return CheckResult(len(fallen), looked_at, examples[:EXAMPLES], observed=count, limit=least, metadata=evidence)
+        return CheckResult(
+            len(fallen),
+            looked_at,
+            examples[:EXAMPLES],
+            observed=count,
+            limit=least,
+            metadata=evidence,
+        )
 
     def _check_refused(  # noqa: PLR0913 (each is a table, the source, or days)
         self,
@@ -462,10 +595,12 @@ class _SourceChecks:
         warns: bool,
         parts: Days | None = None,
     ) -> CheckResult:
-        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received.
+        """Compare the rows of a quarantine, or the raw rows with a reason,
+        with those that were received.
 
-        With the `parts` of a run that is split, those before this one count too, and what the files have for the later
-        ones: a few bad rows far from all others are a part of their own, and few of the run's rows.
+        With the `parts` of a run that is split, those before this one count too, and what the files
+        have for the later ones: a few bad rows far from all others are a part of their own, and few
+        of the run's rows.
         """
         source = self.source
         quarantine = source.quarantine or source.raw
@@ -492,29 +627,40 @@ class _SourceChecks:
         limit = int(received * (LARGE_SHARE if warns else share))
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
         sentence = (
-            f"Of {received:,} rows of {source.noun}{sender}, {count:,} ({count / received:.0%}) were refused{allowed}; "
-            f"{quarantine.qualified_name()} has the reasons, {self._most_often(refused, days)}"
+            f"Of {received:,} rows of {source.noun}{sender}, {count:,} ({count / received:.0%}) "
+            f"were refused{allowed}; {quarantine.qualified_name()} has the reasons, "
+            f"{self._most_often(refused, days)}"
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
-        return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+        return CheckResult(
+            1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence}
+        )
 
-    def _most_refused_sender(self, raw: ir.Table, refused: ir.Table, days: Days | None) -> tuple[str, int, int] | None:
-        """Return the key or topic of which too many rows were refused, and both counts; None if there is none.
+    def _most_refused_sender(
+        self, raw: ir.Table, refused: ir.Table, days: Days | None
+    ) -> tuple[str, int, int] | None:
+        """Return the key or topic of which too many rows were refused, and both counts;
+        None if there is none.
 
-        Good rows of one key do not hide that those of another are refused. One with few rows, such as that of a
-        first attempt, stops nobody.
+        Good rows of one key do not hide that those of another are refused. One with few rows, such
+        as that of a first attempt, stops nobody.
         """
         if not {"sent_by"} <= {*raw.columns} & {*refused.columns}:
             return None
         of_senders = refused.filter(refused.sent_by.notnull())
-        counts = self._sender_counts(of_days(of_senders, (self.source.quarantine or self.source.raw).day_column, days))
+        counts = self._sender_counts(
+            of_days(of_senders, (self.source.quarantine or self.source.raw).day_column, days)
+        )
         if not counts:
             return None
-        received = self._sender_counts(self._accounted_rows(raw.filter(raw.sent_by.isin(sorted(counts))), days))
+        received = self._sender_counts(
+            self._accounted_rows(raw.filter(raw.sent_by.isin(sorted(counts))), days)
+        )
         broken = [
             (number / received[sender], sender)
             for sender, number in counts.items()
-            if received.get(sender, 0) >= self.gate.least_count and self.gate.is_refused(received[sender], number)
+            if received.get(sender, 0) >= self.gate.least_count
+            and self.gate.is_refused(received[sender], number)
         ]
         _, worst = max(broken, default=(0, ""))
         return (worst, received[worst], counts[worst]) if worst else None
@@ -524,23 +670,38 @@ class _SourceChecks:
         counted = rows.group_by("sent_by").agg(number=rows.count()).to_pyarrow().to_pylist()
         return {row["sent_by"]: int(row["number"]) for row in counted}
 
-    def _check_refused_money(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
+    def _check_refused_money(
+        self, days: Days | None, raw: ir.Table, refused: ir.Table
+    ) -> CheckResult:
         """Compare the money of refused rows with that of all received ones, day by day."""
         source = self.source
         refused = of_days(refused, (source.quarantine or source.raw).day_column, days)
         refused = self._with_money(refused.filter(refused.reject_reason.notin(NO_FAULT)))
         reasons = refused.group_by("reject_reason").agg(
-            row_count=refused.count(), unread_count=refused.is_unread.sum(), amount=refused.amount.sum()
+            row_count=refused.count(),
+            unread_count=refused.is_unread.sum(),
+            amount=refused.amount.sum(),
         )
-        by_day = refused.group_by(refused_day=refused[str((source.quarantine or source.raw).day_column)]).agg(
-            row_count=refused.count(), unread_count=refused.is_unread.sum(), amount=refused.amount.sum()
+        by_day = refused.group_by(
+            refused_day=refused[str((source.quarantine or source.raw).day_column)]
+        ).agg(
+            row_count=refused.count(),
+            unread_count=refused.is_unread.sum(),
+            amount=refused.amount.sum(),
         )
         lost = [_refused_of(row) for row in by_day.to_pyarrow().to_pylist()]
         totals = self._received_money(raw, days)
-        over = [day for day in sorted(lost, key=attrgetter("day")) if day.is_much(totals.get(day.day, NO_MONEY))]
+        over = [
+            day
+            for day in sorted(lost, key=attrgetter("day"))
+            if day.is_much(totals.get(day.day, NO_MONEY))
+        ]
         if not over:
             return CheckResult(0, len(totals))
-        most = max(reasons.to_pyarrow().to_pylist(), key=lambda row: (row["row_count"], row["reject_reason"]))
+        most = max(
+            reasons.to_pyarrow().to_pylist(),
+            key=lambda row: (row["row_count"], row["reject_reason"]),
+        )
         total = NO_MONEY.added(totals[day.day] for day in over if day.day in totals)
         currency = self.currency()
         sentence = _money_sentence(source.noun, over, total, str(most["reject_reason"]), currency)
@@ -551,7 +712,9 @@ class _SourceChecks:
         return CheckResult(len(over), len(totals), examples, metadata={"sentence": sentence})
 
     def _with_money(self, rows: ir.Table) -> ir.Table:
-        """Return the rows that are about money, with their `amount` and whether it `is_unread`, as 1 or 0."""
+        """Return the rows that are about money,
+        with their `amount` and whether it `is_unread`, as 1 or 0.
+        """
         if "event_type" in rows.columns:
             rows = with_money(rows).filter(lambda event: event.is_about_money)
         amount = rows[self.source.amount]
@@ -561,7 +724,11 @@ class _SourceChecks:
         """Return the money of the received rows by the day that they count for."""
         rows = raw
         if self.source.quarantine is QuarantinedEvents:
-            rows = of_days(raw, RawEvents.day_column, days.widened(before=1, after=self.late_days) if days else None)
+            rows = of_days(
+                raw,
+                RawEvents.day_column,
+                days.widened(before=1, after=self.late_days) if days else None,
+            )
             rows = rows.mutate(received_day=accounted_date(rows, self.late_days))
         else:
             rows = rows.mutate(received_day=rows[str(self.source.raw.day_column)])
@@ -569,7 +736,9 @@ class _SourceChecks:
         if "left_out" in rows.columns:
             rows = rows.filter(rows.left_out.isnull())
         rows = self._with_money(rows)
-        by_day = rows.group_by("received_day").agg(read_count=rows.amount.count(), amount=rows.amount.sum())
+        by_day = rows.group_by("received_day").agg(
+            read_count=rows.amount.count(), amount=rows.amount.sum()
+        )
         return {
             row["received_day"]: _Money(int(row["read_count"]), Decimal(row["amount"] or 0))
             for row in by_day.to_pyarrow().to_pylist()
@@ -586,14 +755,18 @@ class _SourceChecks:
         return f"most often ({reasons[most]:,}) {most}. {sentence_of(most)} {remedy}"
 
     def _check_reasons(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
-        """Compare the share that each reason takes of the rows of the run's days with that of the days before."""
+        """Compare the share that each reason takes of the rows of the run's days
+        with that of the days before.
+        """
         if not days or not days.dates:
             return CheckResult(0, 0)
         before = Days.between(days.first - RECENT, days.first)
         if "sent_by" in raw.columns and self._received_rows(_not_public(raw), days):
             # Where others send, too, rows of public keys are no reason to look at a source.
             raw, refused = _not_public(raw), _not_public(refused)
-        received, earlier = (self._received_rows(raw, compared_days) for compared_days in (days, before))
+        received, earlier = (
+            self._received_rows(raw, compared_days) for compared_days in (days, before)
+        )
         if min(received, earlier) < self.gate.least_count:
             return CheckResult(0, received)
         counts, usual = (self._reasons(refused, compared_days) for compared_days in (days, before))
@@ -609,10 +782,15 @@ class _SourceChecks:
             for reason, count in risen.items()
         )
         sentence = (
-            f"Of the {self.source.noun}, other shares than on the days before are refused: {named}; look at what their "
-            "source has changed, and run these days again."
+            f"Of the {self.source.noun}, other shares than on the days before are refused: "
+            f"{named}; look at what their source has changed, and run these days again."
         )
-        return CheckResult(len(risen), received, [{"reason": name} for name in risen], metadata={"sentence": sentence})
+        return CheckResult(
+            len(risen),
+            received,
+            [{"reason": name} for name in risen],
+            metadata={"sentence": sentence},
+        )
 
     def _received_rows(self, raw: ir.Table, days: Days | None) -> int:
         """Return the number of rows that the days account for."""
@@ -634,7 +812,9 @@ class _SourceChecks:
     def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
         name = self.source.raw.qualified_name()
         held = _held_days(self.source.raw, withdrawals).order_by("received_date")
-        rows = held.select("received_date", "stored_count", "offered_count").to_pyarrow().to_pylist()
+        rows = (
+            held.select("received_date", "stored_count", "offered_count").to_pyarrow().to_pylist()
+        )
         if not rows:
             return CheckResult(0, 0)
         first, last = rows[0]["received_date"], rows[-1]["received_date"]
@@ -642,14 +822,17 @@ class _SourceChecks:
         now = sum(row["offered_count"] for row in rows)
         span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
         sentence = (
-            f"The source of {self.source.noun} has {now:,} of the {kept:,} rows that {name} has of {span}, which were "
-            f"kept; put them back, or let them go with `ecom run --from {first} --to {last} --allow-withdrawal`."
+            f"The source of {self.source.noun} has {now:,} of the {kept:,} rows that {name} has "
+            f"of {span}, which were kept; put them back, or let them go with `ecom run --from "
+            f"{first} --to {last} --allow-withdrawal`."
         )
         examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
         return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
 
     def _counts(self, raw: ir.Table, days: Days) -> dict[date, int]:
-        """Return the row counts of the days, and of the earlier days that they are compared with."""
+        """Return the row counts of the days,
+        and of the earlier days that they are compared with.
+        """
         day = raw[str(self.source.raw.day_column)]
         near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
         rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
@@ -667,8 +850,12 @@ def _public(rows: ir.Table) -> ir.Table:
 
 
 def _split(parts: Days, days: Days) -> tuple[Days, Days]:
-    """Return the days of all parts of a run until the end of one part's days, and those after it."""
-    until, after = ([day for day in parts.dates if (day < days.end) == is_before] for is_before in (True, False))
+    """Return the days of all parts of a run until the end of one part's days,
+    and those after it.
+    """
+    until, after = (
+        [day for day in parts.dates if (day < days.end) == is_before] for is_before in (True, False)
+    )
     return Days.from_dates(until), Days.from_dates(after)
 
 

@@ -1,8 +1,10 @@
-"""Compaction: small landing files of the stream and the collector become few, and no reader misses or doubles a row.
+"""Compaction: small landing files of the stream and the collector become few,
+and no reader misses or doubles a row.
 
-A merged file is written under a name that does not count; one atomic step, the folder's manifest, makes it count and
-its sources not (`files/manifest.py`); they are removed after a grace time. `ecom retain` and `ecom erase` hold the same
-lock, and remove what was replaced before they look at anything, so that what they take out does not come back.
+A merged file is written under a name that does not count; one atomic step, the folder's manifest,
+makes it count and its sources not (`files/manifest.py`); they are removed after a grace time.
+`ecom retain` and `ecom erase` hold the same lock, and remove what was replaced before they look at
+anything, so that what they take out does not come back.
 """
 
 import os
@@ -68,7 +70,8 @@ class Compacted:
 
 
 def compact(settings: Settings, *, now: Seconds = time.time, waits: bool = True) -> Compacted:
-    """Merge the generated files of every landing folder that are old enough, and remove those whose grace is over.
+    """Merge the generated files of every landing folder that are old enough,
+    and remove those whose grace is over.
 
     Raises:
         SourceError: A file or a manifest cannot be read; what was merged before stays merged.
@@ -90,7 +93,9 @@ def remove_replaced(settings: Settings) -> int:
         How many files were removed.
     """
     _settle(settings)
-    return sum(FolderCompaction(folder, settings).sweep(grace_s=0) for folder in landing_folders(settings))
+    return sum(
+        FolderCompaction(folder, settings).sweep(grace_s=0) for folder in landing_folders(settings)
+    )
 
 
 def _settle(settings: Settings) -> None:
@@ -100,14 +105,21 @@ def _settle(settings: Settings) -> None:
 
 
 def landing_folders(settings: Settings) -> Iterator[Path]:
-    """Yield the folders `received_date=…` in which the platform's own files can be, links left out."""
+    """Yield the folders `received_date=…` in which the platform's own files can be,
+    links left out.
+    """
     for top in landings(settings):
         own = [top] if LANDING_DAY.fullmatch(top.name) else []
-        yield from sorted(own + [path for path in top.iterdir() if LANDING_DAY.fullmatch(path.name) and path.is_dir()])
+        yield from sorted(
+            own
+            + [path for path in top.iterdir() if LANDING_DAY.fullmatch(path.name) and path.is_dir()]
+        )
 
 
 def landings(settings: Settings) -> list[Path]:
-    """Return the folders in which the platform's own files can be: that of events, and those of streams."""
+    """Return the folders in which the platform's own files can be: that of events,
+    and those of streams.
+    """
     names = event_paths(settings) if has_events(settings) and not is_table(settings) else []
     tops = [Path(name) for name in names if "://" not in name]
     return [top for top in dict.fromkeys([*tops, *stream_folders(settings)]) if top.is_dir()]
@@ -122,19 +134,29 @@ class FolderCompaction:
     now: Seconds = time.time
 
     def sweep(self, grace_s: float | None = None) -> int:
-        """Remove replaced files whose grace is over, and what a killed compaction left; return how many."""
+        """Remove replaced files whose grace is over, and what a killed compaction left;
+        return how many.
+        """
         grace_s = self.settings.compact_grace_s if grace_s is None else grace_s
         manifest = read_manifest(self.folder)
-        over = [entry for entry in manifest.merged.values() if entry.replaced_at + grace_s <= self.now()]
+        over = [
+            entry for entry in manifest.merged.values() if entry.replaced_at + grace_s <= self.now()
+        ]
         gone = {name for entry in over for name in entry.sources}
-        unfinished = [path.name for path in self.folder.iterdir() if _is_unfinished(path.name, manifest.merged)]
+        unfinished = [
+            path.name
+            for path in self.folder.iterdir()
+            if _is_unfinished(path.name, manifest.merged)
+        ]
         removed = 0
         for name in (*gone, *unfinished):
             with suppress(FileNotFoundError):
                 (self.folder / name).unlink()
                 removed += 1
         if gone:
-            sync_folder(self.folder)  # a name must not come back after a power cut once the manifest forgets it
+            sync_folder(
+                self.folder
+            )  # a name must not come back after a power cut once the manifest forgets it
             write_manifest(self.folder, manifest.without_sources(gone))
         return removed
 
@@ -150,12 +172,26 @@ class FolderCompaction:
         """Return files to be merged with each other: neighbours in time, up to the target size."""
         oldest_kept = self.now() - self.settings.compact_after_hours * HOUR_S
         target = self.settings.compact_target_mb * BYTES_OF_MB
-        files = [(entry.stat(), entry) for entry in current_entries(self.folder) if is_generated(entry.name)]
+        files = [
+            (entry.stat(), entry)
+            for entry in current_entries(self.folder)
+            if is_generated(entry.name)
+        ]
         landing = self.folder.parent
         entries = ledgers(landing)  # after the listing: a file that came since is in neither
-        files = [(state, entry) for state, entry in files if is_settled(entry.name, entries, landing)]
-        small = [(s.st_mtime_ns, e.name, s.st_size) for s, e in files if s.st_mtime <= oldest_kept and s.st_size]
-        small = [file for file in small if 2 * file[2] < target and (self._is_over or not is_merged(file[1]))]
+        files = [
+            (state, entry) for state, entry in files if is_settled(entry.name, entries, landing)
+        ]
+        small = [
+            (s.st_mtime_ns, e.name, s.st_size)
+            for s, e in files
+            if s.st_mtime <= oldest_kept and s.st_size
+        ]
+        small = [
+            file
+            for file in small
+            if 2 * file[2] < target and (self._is_over or not is_merged(file[1]))
+        ]
         groups: list[list[Path]] = [[]]
         size = 0
         for _, name, file_size in sorted(small):
@@ -168,7 +204,9 @@ class FolderCompaction:
 
     @property
     def _is_over(self) -> bool:
-        """Return whether the folder's day is over everywhere, so that what was merged within it is merged again."""
+        """Return whether the folder's day is over everywhere,
+        so that what was merged within it is merged again.
+        """
         day = date.fromisoformat(self.folder.name.partition("=")[2])
         return datetime.fromtimestamp(self.now(), UTC).date() > day + timedelta(days=1)
 
@@ -180,7 +218,10 @@ class FolderCompaction:
             newest = max(path.stat().st_mtime_ns for path in group)
             os.utime(fresh, ns=(newest, newest))  # no reader may take a merge for an arrival
         manifest = read_manifest(self.folder)
-        write_manifest(self.folder, manifest.with_merged(merged.name, [path.name for path in group], self.now()))
+        write_manifest(
+            self.folder,
+            manifest.with_merged(merged.name, [path.name for path in group], self.now()),
+        )
         return rows
 
 
@@ -195,21 +236,27 @@ def _copy(con: duckdb.DuckDBPyConnection, group: Sequence[Path], fresh: Path) ->
     try:
         rows = select("*", f"read_parquet({names}, {options})")
         if NUMBER in {row[0] for row in con.execute(f"DESCRIBE {rows}").fetchall()}:
-            # Of one file the later record counts, as the later file does before: the order of both stays.
+            # Of one file the later record counts, as the later file does before: the order of both
+            # stays.
             order = f"ORDER BY received_at, filename, {NUMBER}"
             numbered = f"* EXCLUDE (filename) REPLACE (dense_rank() OVER ({order}) AS {NUMBER})"
             rows = select(numbered, f"read_parquet({names}, {options}, filename = true)")
         con.execute(f"COPY ({rows}) TO {text(str(fresh))} (FORMAT parquet, COMPRESSION snappy)")
-        ((before,),) = con.execute(select("sum(num_rows)", f"parquet_file_metadata({names})")).fetchall()
-        ((after,),) = con.execute(select("num_rows", f"parquet_file_metadata({text(str(fresh))})")).fetchall()
+        ((before,),) = con.execute(
+            select("sum(num_rows)", f"parquet_file_metadata({names})")
+        ).fetchall()
+        ((after,),) = con.execute(
+            select("num_rows", f"parquet_file_metadata({text(str(fresh))})")
+        ).fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"{len(group)} files of {group[0].parent}, from {group[0].name} on, cannot be merged: {error}; remove or "
-            "deliver again the one that is damaged"
+            f"{len(group)} files of {group[0].parent}, from {group[0].name} on, cannot be merged: "
+            f"{error}; remove or deliver again the one that is damaged"
         ) from error
     if before != after:
         raise SourceError(
-            f"{before:,} rows of {group[0].parent} became {after:,} as they were merged; nothing was replaced"
+            f"{before:,} rows of {group[0].parent} became {after:,} as they were merged; nothing "
+            "was replaced"
         )
     return int(after)
 

@@ -1,7 +1,9 @@
-"""The days between the first and the last day of some files, which of them have rows, and which are complete.
+"""The days between the first and the last day of some files, which of them have rows,
+and which are complete.
 
-One row with a wrong clock can stretch the span to years. Runs skip long gaps without rows, and a span that is too long
-is an error that names the file. `cli/run_days.py` decides which days a run covers.
+One row with a wrong clock can stretch the span to years. Runs skip long gaps without rows, and a
+span that is too long is an error that names the file. `cli/run_days.py` decides which days a run
+covers.
 """
 
 import glob
@@ -29,7 +31,9 @@ GAP_DAYS = 31
 
 @dataclass(frozen=True)
 class DayOfFile:
-    """The number of rows of a file that arrived on one day, and the first and last day that they belong to."""
+    """The number of rows of a file that arrived on one day,
+    and the first and last day that they belong to.
+    """
 
     received: date
     file: str
@@ -44,12 +48,14 @@ class DayOfFile:
 
 
 def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
-    """Return the rows by file and arrival day; rows whose own day is too far from it do not extend the days."""
+    """Return the rows by file and arrival day;
+    rows whose own day is too far from it do not extend the days.
+    """
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     inside = f"own <= received_date + 1 AND received_date <= own + {late_days}"
     sql = select(
-        f"received_date, source_file, count(*), coalesce(min(own) FILTER ({inside}), received_date),"
-        f" coalesce(max(own) FILTER ({inside}), received_date)",
+        f"received_date, source_file, count(*), coalesce(min(own) FILTER ({inside}), "
+        f"received_date), coalesce(max(own) FILTER ({inside}), received_date)",
         f"({select(f'received_date, source_file, {own} AS own', f'({files.received_sql()})')})",
         group_by="received_date, source_file",
     )
@@ -57,10 +63,17 @@ def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
 
 
 def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
-    """Split days at gaps of more than `GAP_DAYS` without rows, and leave out the gaps; both ends stay."""
-    bounds = sorted({days.first, days.dates[-1], *(day for day in with_rows if days.first <= day < days.end)})
+    """Split days at gaps of more than `GAP_DAYS` without rows, and leave out the gaps;
+    both ends stay.
+    """
+    bounds = sorted(
+        {days.first, days.dates[-1], *(day for day in with_rows if days.first <= day < days.end)}
+    )
     gaps = [pair for pair in pairwise(bounds) if (pair[1] - pair[0]).days > GAP_DAYS]
-    starts, ends = [bounds[0], *(after for _, after in gaps)], [*(before for before, _ in gaps), bounds[-1]]
+    starts, ends = (
+        [bounds[0], *(after for _, after in gaps)],
+        [*(before for before, _ in gaps), bounds[-1]],
+    )
     return [Days.between(start, end + ONE_DAY) for start, end in zip(starts, ends, strict=True)]
 
 
@@ -80,9 +93,10 @@ def require_span(first: date, last: date, most_days: int, result: Collection[Day
     if span <= most_days:
         return
     raise UsageError(
-        f"The data span {span:,} days, from {first} to {last}, more than ECOM_MAX_DAYS={most_days}{_stray(result)}; "
-        f"if they are right, confirm them with --from {first} --to {last} or ECOM_MAX_DAYS={span}; otherwise remove "
-        f"them, or leave them out with --from and --to."
+        f"The data span {span:,} days, from {first} to {last}, more than "
+        f"ECOM_MAX_DAYS={most_days}{_stray(result)}; if they are right, confirm them with --from "
+        f"{first} --to {last} or ECOM_MAX_DAYS={span}; otherwise remove them, or leave them out "
+        "with --from and --to."
     )
 
 
@@ -93,12 +107,19 @@ def _stray(result: Collection[DayOfFile]) -> str:
         return ""
     before, _ = max(pairwise(days), key=lambda pair: pair[1] - pair[0])
     sides = [
-        [file_day for file_day in result if (file_day.received <= before) is is_before] for is_before in (True, False)
+        [file_day for file_day in result if (file_day.received <= before) is is_before]
+        for is_before in (True, False)
     ]
     stray = min(sides, key=lambda side: sum(file_day.row_count for file_day in side))
-    number, nearest = sum(each.row_count for each in stray), min(stray, key=lambda each: (each.received, each.file))
+    number, nearest = (
+        sum(each.row_count for each in stray),
+        min(stray, key=lambda each: (each.received, each.file)),
+    )
     rows = "1 row" if number == 1 else f"{number:,} rows"
-    return f": {rows} of {nearest.file} of {nearest.received} {'is' if number == 1 else 'are'} far from all others"
+    return (
+        f": {rows} of {nearest.file} of {nearest.received} {'is' if number == 1 else 'are'} far "
+        "from all others"
+    )
 
 
 MARK = "_SUCCESS"

@@ -1,4 +1,6 @@
-"""A person's ids, the hashes of the ids of erased people, and leaving their rows out of what sources deliver."""
+"""A person's ids, the hashes of the ids of erased people,
+and leaving their rows out of what sources deliver.
+"""
 
 import hmac
 import os
@@ -43,7 +45,9 @@ KEY_BYTES, HASH_CHARACTERS = 32, 32
 TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
     id_hash TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, erased_at TEXT NOT NULL)"""
 PROOF = "key"
-"""The kind of the one row that shows whether the key is the one that all other rows were hashed with."""
+"""The kind of the one row that shows whether the key is the one that all
+other rows were hashed with.
+"""
 Ids = Mapping[str, Iterable[str]]
 """Ids by kind."""
 
@@ -64,7 +68,8 @@ class KeyedHashes:
 
 
 def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
-    """Return the hashes with the key in the settings, else with the one in the home folder, created if `create`.
+    """Return the hashes with the key in the settings, else with the one in the home folder,
+    created if `create`.
 
     Raises:
         SettingError: The key file cannot be read or written.
@@ -105,7 +110,9 @@ KINDS: tuple[KeyKind | None, ...] = (None, "address", "order_name")
 
 
 def spellings_of(id_: str) -> tuple[str, ...]:
-    """Return an id and its spellings in tables: as a number or text, as an e-mail address and as an order's name."""
+    """Return an id and its spellings in tables: as a number or text,
+    as an e-mail address and as an order's name.
+    """
     return tuple(dict.fromkeys((id_, *(spelled(id_, key) for key in KINDS))))
 
 
@@ -134,13 +141,16 @@ class ErasedIds:
         hashes = open_key(self._settings, create=False)
         _require_same_key(hashes, rows)
         kinds = {kind for _, kind in rows}
-        return hashes, {kind: frozenset(id_hash for id_hash, its in rows if its == kind) for kind in kinds}
+        return hashes, {
+            kind: frozenset(id_hash for id_hash, its in rows if its == kind) for kind in kinds
+        }
 
     def _written(self, database: Path | str) -> list[tuple[str, str]]:
         """Return the rows of the list, as who may write them.
 
         Raises:
-            DeliveryError: The ledger's database cannot be used; people could be loaded again who were erased.
+            DeliveryError: The ledger's database cannot be used; people could be loaded again who
+                were erased.
         """
         try:
             with closing(open_store(self._settings)) as store:
@@ -148,8 +158,8 @@ class ErasedIds:
         except DeliveryError as error:
             address = without_secrets(str(database))
             raise DeliveryError(
-                f"The list of erased people is with the ledger in {address}, which cannot be read, so no rows are "
-                "loaded; see that it can be reached, and run again."
+                f"The list of erased people is with the ledger in {address}, which cannot be "
+                "read, so no rows are loaded; see that it can be reached, and run again."
             ) from error
 
     @property
@@ -163,7 +173,11 @@ class ErasedIds:
         erased = by_kind.get(kind, frozenset())
         if not hashes or not erased:
             return set()
-        return {value for value in values if hashes.of_all(kind, (value.strip(), *spellings_of(value))) & erased}
+        return {
+            value
+            for value in values
+            if hashes.of_all(kind, (value.strip(), *spellings_of(value))) & erased
+        }
 
 
 def unlinked_ids(settings: Settings, values: Iterable[str]) -> set[str]:
@@ -191,11 +205,18 @@ def add(settings: Settings, ids: Ids) -> int:
         if rows:
             _require_same_key(hashes, rows)
         hashes_before = {id_hash for id_hash, _ in rows}
-        fresh = {(hashes.hash_of(kind, value), kind, at) for kind, values in ids.items() for value in values}
+        fresh = {
+            (hashes.hash_of(kind, value), kind, at)
+            for kind, values in ids.items()
+            for value in values
+        }
         fresh = {row for row in fresh if row[0] not in hashes_before}
         proof = (hashes.hash_of(PROOF, PROOF), PROOF, at)
         with store.transaction():
-            store.many("INSERT INTO erased_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [*sorted(fresh), proof])
+            store.many(
+                "INSERT INTO erased_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [*sorted(fresh), proof],
+            )
     return len(fresh)
 
 
@@ -209,8 +230,9 @@ def _rows(store: Database) -> list[tuple[str, str]]:
 def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
     if hashes is None or (hashes.hash_of(PROOF, PROOF), PROOF) not in rows:
         raise SettingError(
-            "The key of the hashes of erased people is missing or another one, so their rows could be loaded again; "
-            "put the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."
+            "The key of the hashes of erased people is missing or another one, so their rows "
+            "could be loaded again; put the file erasure.key back into ECOM_HOME, or set "
+            "ECOM_ERASURE_KEY to the earlier value."
         )
 
 
@@ -222,7 +244,8 @@ WORD = re.compile(r"[^\s,;|\t\"'{}\[\]():=&?/]+")
 
 @dataclass(frozen=True)
 class PersonColumns:
-    """The columns of a raw table that name a person, and the one with all of a row that could not be read.
+    """The columns of a raw table that name a person,
+    and the one with all of a row that could not be read.
 
     If a row has no user, the columns `without_user` name its person; each has the kind of its ids.
     """
@@ -238,7 +261,9 @@ class PersonColumns:
 
 
 COLUMNS: dict[type[Table], PersonColumns] = {
-    RawEvents: PersonColumns("user_id", {"session_id": SESSION, "anonymous_id": DEVICE}, "malformed_row"),
+    RawEvents: PersonColumns(
+        "user_id", {"session_id": SESSION, "anonymous_id": DEVICE}, "malformed_row"
+    ),
     RawUserOrderLog: PersonColumns("customer_id", {}, "malformed_row"),
     RawUserActivityLog: PersonColumns("customer_id", {}, "malformed_row"),
     RawCustomers: PersonColumns("customer_id", {}, "payload"),
@@ -254,11 +279,17 @@ class ErasedPeople:
     """Leaves the rows of erased people out of raw tables; costs nothing while nobody was erased."""
 
     def __init__(self, settings: Settings, *, is_reader: bool = False) -> None:
-        """Take the settings, as `ErasedIds` does; the list of erased people is read when the first rows come."""
+        """Take the settings, as `ErasedIds` does;
+        the list of erased people is read when the first rows come.
+        """
         self._ids = ErasedIds(settings, is_reader=is_reader)
 
-    def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
-        """Return the rows of a raw table without those of erased people, and how many are left out."""
+    def left_out(
+        self, contract: type[Table], rows: ir.Table
+    ) -> tuple[ir.Table, dict[FileDay, int]]:
+        """Return the rows of a raw table without those of erased people,
+        and how many are left out.
+        """
         if contract not in COLUMNS or self._ids.is_empty:
             return rows, {}
         columns = COLUMNS[contract]
@@ -271,20 +302,29 @@ class ErasedPeople:
     def _values(self, rows: ir.Table, columns: PersonColumns) -> Values:
         result: Values = {name: set() for name in columns.names}
         for batch in _distinct(rows, columns):
-            values = {name: {value for value in batch[name].to_pylist() if value is not None} for name in columns.names}
+            values = {
+                name: {value for value in batch[name].to_pylist() if value is not None}
+                for name in columns.names
+            }
             result[columns.user] |= self._ids.among(USER, values[columns.user])
             for name, kind in columns.without_user.items():
                 result[name] |= self._ids.among(kind, values[name])
-            result[columns.text] |= {text for text in values[columns.text] if self._ids.among(USER, words_of(text))}
+            result[columns.text] |= {
+                text for text in values[columns.text] if self._ids.among(USER, words_of(text))
+            }
         return result
 
 
 def words_of(text: str) -> list[str]:
-    """Return the possible ids in a text that could not be parsed, with their escapes undone, too."""
+    """Return the possible ids in a text that could not be parsed,
+    with their escapes undone, too.
+    """
     return [word for reading in readings_of(text) for word in WORD.findall(reading)]
 
 
-def condition(rows: ir.Table, columns: PersonColumns, values: Mapping[str, set[str]]) -> ir.BooleanValue:
+def condition(
+    rows: ir.Table, columns: PersonColumns, values: Mapping[str, set[str]]
+) -> ir.BooleanValue:
     """Return whether a row is a person's; `values` are the ids and texts of the person by column.
 
     An event that is the person's by its own id is on one of the devices, or in one of the sessions,
@@ -304,7 +344,10 @@ def _is_in(rows: ir.Table, name: str, values: Mapping[str, set[str]]) -> ir.Bool
 
 
 def among(rows: ir.Table, name: str, values: Iterable[str]) -> ir.BooleanValue:
-    """Return whether a column has one of some ids; it is never null. No id is in the statement, if that is possible."""
+    """Return whether a column has one of some ids; it is never null.
+
+    No id is in the statement, if that is possible.
+    """
     wanted = sorted(values)
     if not wanted:
         return NO
@@ -313,7 +356,8 @@ def among(rows: ir.Table, name: str, values: Iterable[str]) -> ir.BooleanValue:
 
 
 def id_table(con: SQLBackend, ids: Iterable[str]) -> ir.Table | None:
-    """Return some ids as a table of a connection, as long as it is open; None if the engine has no such tables.
+    """Return some ids as a table of a connection, as long as it is open;
+    None if the engine has no such tables.
 
     Statements are shown by Dagster and kept in `statements.sqlite`, so an id should not be in one.
     """
@@ -325,11 +369,23 @@ def id_table(con: SQLBackend, ids: Iterable[str]) -> ir.Table | None:
 def _distinct(rows: ir.Table, columns: PersonColumns) -> Iterator[pa.RecordBatch]:
     user = rows[columns.user]
     nothing = ibis.null("string")
-    alone = {name: user.isnull().ifelse(rows[name], nothing) for name in (*columns.without_user, columns.text)}
-    yield from rows.select(**{columns.user: user}, **alone).distinct().to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    alone = {
+        name: user.isnull().ifelse(rows[name], nothing)
+        for name in (*columns.without_user, columns.text)
+    }
+    yield from (
+        rows.select(**{columns.user: user}, **alone)
+        .distinct()
+        .to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    )
 
 
 def _counts(rows: ir.Table) -> dict[FileDay, int]:
     file = rows.source_file if "source_file" in rows.columns else ibis.literal("")
-    counts = rows.group_by(file=file, arrived=rows.received_date).agg(number=rows.count()).to_pyarrow().to_pylist()
+    counts = (
+        rows.group_by(file=file, arrived=rows.received_date)
+        .agg(number=rows.count())
+        .to_pyarrow()
+        .to_pylist()
+    )
     return {(row["file"], row["arrived"]): int(row["number"]) for row in counts}

@@ -1,6 +1,8 @@
-"""Events in a Snowflake table: the asset that observes it, and the SQL that returns its rows as `raw/events`.
+"""Events in a Snowflake table: the asset that observes it,
+and the SQL that returns its rows as `raw/events`.
 
-Texts, instants and arrival days follow the rules of the file reader, for any types of the table's columns.
+Texts, instants and arrival days follow the rules of the file reader, for any types of the table's
+columns.
 """
 
 import contextlib
@@ -35,7 +37,9 @@ from ecom_assets.ingestion.sources.files.mapping import EVENT_FIELDS, OPTIONAL_F
 
 
 def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """Return the observable source asset: a data version per arrival day, with row count and newest event."""
+    """Return the observable source asset: a data version per arrival day,
+    with row count and newest event.
+    """
     spec = dg.AssetSpec(
         EVENT_TABLE,
         partitions_def=daily,
@@ -70,7 +74,10 @@ def observations(states: Mapping[date, DayState]) -> Iterator[dg.AssetObservatio
             asset_key=EVENT_TABLE,
             partition=day.isoformat(),
             tags={"dagster/data_version": state.version},
-            metadata={"dagster/row_count": state.row_count, "newest_event_at": str(state.newest_at)},
+            metadata={
+                "dagster/row_count": state.row_count,
+                "newest_event_at": str(state.newest_at),
+            },
         )
 
 
@@ -80,7 +87,9 @@ FORM = "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE?warehouse=WAREHOUSE"
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column of the source table: `kind` is Snowflake's type name, without length or precision."""
+    """A column of the source table: `kind` is Snowflake's type name,
+    without length or precision.
+    """
 
     kind: str
     nullable: bool
@@ -95,7 +104,8 @@ class SourceColumn:
 class TableSql:
     """The SQL statements over one table.
 
-    `table` is the quoted name for SQL, `shown` the name for messages; `today` is the current day in `zone`.
+    `table` is the quoted name for SQL, `shown` the name for messages; `today` is the current day in
+    `zone`.
     """
 
     table: str
@@ -128,46 +138,74 @@ class TableSql:
 
         Amounts in another currency than `home`, if it is not empty, are not known.
         """
-        return f"SELECT * FROM ({self.events(fallback, home)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
+        return (
+            f"SELECT * FROM ({self.events(fallback, home)}) "  # noqa: S608 (quoted here)
+            f"WHERE {self._days_condition(first, end)}"
+        )
 
     def home(self, fallback: date) -> str:
-        """Return the SELECT of the shop's currency: that of the first amount that no public key sent."""
+        """Return the SELECT of the shop's currency:
+        that of the first amount that no public key sent.
+        """
         is_public = f"{ident('sent_by')} LIKE {text(PUBLIC_SENDER + '%')}"
-        ranked = f"MIN(CASE WHEN {is_public} THEN 1 ELSE 0 END), MIN({ident('received_date')}), COUNT(*) DESC, currency"
+        ranked = (
+            f"MIN(CASE WHEN {is_public} THEN 1 ELSE 0 END), MIN({ident('received_date')}), "
+            "COUNT(*) DESC, currency"
+        )
         is_amount = f"{ident('cart_amount')} IS NOT NULL AND currency IS NOT NULL"
         rows = f"SELECT * FROM ({self.events(fallback, with_currency=True)}) WHERE {is_amount}"  # noqa: S608 (quoted here)
         return f"SELECT currency FROM ({rows}) GROUP BY currency ORDER BY {ranked} LIMIT 1"  # noqa: S608 (as above)
 
     def events(self, fallback: date, home: str = "", *, with_currency: bool = False) -> str:
-        """Return the SELECT of all rows, with the columns of `raw/events`, and perhaps with their currency."""
+        """Return the SELECT of all rows, with the columns of `raw/events`,
+        and perhaps with their currency.
+        """
         columns = [f"{self._field(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 4)", "FLOAT")
-        currency, unrated = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')", "CAST(NULL AS VARCHAR)"
+        currency, unrated = (
+            f"NULLIF(UPPER(TRIM({self._text('currency')})), '')",
+            "CAST(NULL AS VARCHAR)",
+        )
         if home:
             is_foreign = f"{currency} <> {text(home)}"
             unrated = f"CASE WHEN {is_foreign} AND {money} IS NOT NULL THEN {currency} END"
             money = f"CASE WHEN {is_foreign} THEN NULL ELSE {money} END"
-        columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
-        columns += [f"{money} AS {ident('cart_amount')}", f"{unrated} AS {ident('unrated_currency')}"]
+        columns += [
+            f"{self.event_at} AS {ident('event_at')}",
+            f"{self.event_day} AS {ident('event_date')}",
+        ]
+        columns += [
+            f"{money} AS {ident('cart_amount')}",
+            f"{unrated} AS {ident('unrated_currency')}",
+        ]
         columns += [f"{self.received_at} AS {ident('received_at')}"]
         # The day it was received, else the event's day if not later.
         arrival = f"{self._day_of(self.received_at)}, {self._usable_day}, {date_literal(fallback)}"
         columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]
-        columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
+        columns += [
+            f"{text(self.origin)} AS {ident('source')}",
+            f"{text(self.shown)} AS {ident('source_file')}",
+        ]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
         columns += [f"{currency} AS currency"] if with_currency else []
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
     def fallback(self) -> str:
-        """Return the SELECT of the arrival day for rows without one: the last usable event day, as for a file."""
-        return f"SELECT COALESCE(MAX({self._usable_day}), {date_literal(self.today)}) AS fallback FROM {self.table}"  # noqa: S608 (quoted here)
+        """Return the SELECT of the arrival day for rows without one:
+        the last usable event day, as for a file.
+        """
+        return (
+            f"SELECT COALESCE(MAX({self._usable_day}), {date_literal(self.today)}) AS fallback "  # noqa: S608 (quoted here)
+            f"FROM {self.table}"
+        )
 
     def versions(self, first: date, end: date, fallback: date) -> str:
         """Return the SELECT of row count, newest event and fingerprint per arrival day."""
         # A sum of hashes does not depend on row order; as text it keeps all of its digits.
         hashed = ", ".join(ident(name) for name in (*EVENT_FIELDS, "received_at"))
         columns = (
-            f"{ident('received_date')} AS received_date, COUNT(*) AS row_count, MAX({ident('event_at')}) AS newest_at"
+            f"{ident('received_date')} AS received_date, COUNT(*) AS row_count, "
+            f"MAX({ident('event_at')}) AS newest_at"
         )
         return (
             f"SELECT {columns}, TO_VARCHAR(SUM(HASH({hashed}))) AS fingerprint "  # noqa: S608 (quoted here)
@@ -194,17 +232,28 @@ class TableSql:
         return f"CASE WHEN {self.event_day} <= {date_literal(self.today)} THEN {self.event_day} END"
 
     def _days_condition(self, first: date, end: date) -> str:
-        days = f"{ident('received_date')} >= {date_literal(first)} AND {ident('received_date')} < {date_literal(end)}"
+        days = (
+            f"{ident('received_date')} >= {date_literal(first)} AND {ident('received_date')} < "
+            f"{date_literal(end)}"
+        )
         if self.may_be_silent or self.columns["received_at"].kind != "TIMESTAMP_NTZ":
             return days
         # The stored column is filtered too, so that Snowflake prunes the partitions of other days.
         bounds = [
-            f"CAST('{day_starts_at(bound, self.zone).isoformat(sep=' ')}' AS TIMESTAMP_NTZ)" for bound in (first, end)
+            f"CAST('{day_starts_at(bound, self.zone).isoformat(sep=' ')}' AS TIMESTAMP_NTZ)"
+            for bound in (first, end)
         ]
-        return f"{days} AND {ident('received_at')} >= {bounds[0]} AND {ident('received_at')} < {bounds[1]}"
+        return (
+            f"{days} AND {ident('received_at')} >= {bounds[0]} AND {ident('received_at')} < "
+            f"{bounds[1]}"
+        )
 
     def _day_of(self, instant: str) -> str:
-        local = instant if self.zone == "UTC" else f"CONVERT_TIMEZONE('UTC', {text(self.zone)}, {instant})"
+        local = (
+            instant
+            if self.zone == "UTC"
+            else f"CONVERT_TIMEZONE('UTC', {text(self.zone)}, {instant})"
+        )
         return f"CAST({local} AS DATE)"
 
     def _field(self, name: str) -> str:
@@ -240,7 +289,9 @@ class TableSql:
 class EventTable:
     """The table, read over its own connection or the warehouse's."""
 
-    def __init__(self, settings: Settings, *, warehouse: Engine | None = None, now: Clock = now_utc) -> None:
+    def __init__(
+        self, settings: Settings, *, warehouse: Engine | None = None, now: Clock = now_utc
+    ) -> None:
         """Parse the URL; if the warehouse is in the same account, use its connection.
 
         Raises:
@@ -251,13 +302,17 @@ class EventTable:
             raise SettingError(f"{SETTING}={self.location.shown!r} names no table; write {FORM}.")
         if settings.events_mapping != "ecommerce":
             raise SettingError(
-                f"ECOM_EVENTS_MAPPING={settings.events_mapping!r} is for files; unset it, and give the table the "
-                "columns of deploy/snowflake/ecommerce_events.sql, by a view where it has others."
+                f"ECOM_EVENTS_MAPPING={settings.events_mapping!r} is for files; unset it, and "
+                "give the table the columns of deploy/snowflake/ecommerce_events.sql, by a view "
+                "where it has others."
             )
         self._settings = settings
         self._now = now
         self._connection = contextlib.ExitStack()
-        same = isinstance(warehouse, SnowflakeEngine) and warehouse.location.server == self.location.server
+        same = (
+            isinstance(warehouse, SnowflakeEngine)
+            and warehouse.location.server == self.location.server
+        )
         self._lender = warehouse if same else None
 
     @cached_property
@@ -268,7 +323,9 @@ class EventTable:
         return self._connected()
 
     def _connected(self) -> PlainBackend:
-        return PlainBackend.on_connection(self._connection.enter_context(self.location.connected()), self.location)
+        return PlainBackend.on_connection(
+            self._connection.enter_context(self.location.connected()), self.location
+        )
 
     @property
     def is_in_warehouse(self) -> bool:
@@ -330,13 +387,15 @@ class EventTable:
     @property
     def newest_days(self) -> Days:
         """Return today and the `late_days` days before it."""
-        return Days.between(self.today - timedelta(days=self._settings.late_days), self.today + ONE_DAY)
+        return Days.between(
+            self.today - timedelta(days=self._settings.late_days), self.today + ONE_DAY
+        )
 
     def rows(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`, as a lazy table in the account.
 
-        If the table has a column `currency`, amounts in another one than the shop's are not known: it is the set one,
-        else that of the first amount of the whole table that no public key sent.
+        If the table has a column `currency`, amounts in another one than the shop's are not known:
+        it is the set one, else that of the first amount of the whole table that no public key sent.
         """
         home = self._home if "currency" in self.sql.columns else ""
         note_currencies(self._settings.home, "events", days.dates, {home} - {""})
@@ -344,7 +403,9 @@ class EventTable:
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 
     def received(self, days: Days) -> ir.Table | DayByDay:
-        """Return the rows of `RawEvents` that arrived on `days`, to fetch day by day if the warehouse is elsewhere."""
+        """Return the rows of `RawEvents` that arrived on `days`,
+        to fetch day by day if the warehouse is elsewhere.
+        """
         return self.rows(days) if self.is_in_warehouse else DayByDay(self, days)
 
     @staticmethod
@@ -358,7 +419,9 @@ class EventTable:
         for first, end in days.runs():
             for row in self._query(self.sql.versions(first, end, self.fallback)):
                 version = f"{row['row_count']}-{row['fingerprint']}"
-                values[row["received_date"]] = DayState(int(row["row_count"]), row["newest_at"], version)
+                values[row["received_date"]] = DayState(
+                    int(row["row_count"]), row["newest_at"], version
+                )
         return values
 
     def versions(self, days: Days) -> Mapping[date, str]:
@@ -378,16 +441,18 @@ class EventTable:
     def _columns(self, path: list[str]) -> dict[str, SourceColumn]:
         database, schema, table = path
         result = self._query(
-            f"SELECT column_name, data_type, is_nullable FROM {ident(database)}.information_schema.columns "  # noqa: S608 (quoted here)
+            "SELECT column_name, data_type, is_nullable "  # noqa: S608 (quoted here)
+            f"FROM {ident(database)}.information_schema.columns "
             f"WHERE table_schema = {text(schema)} AND table_name = {text(table)}"
         )
         if not result:
             raise SourceError(
-                f"{self.name}: there is no table {'.'.join(path)} that this user may see; correct ECOM_EVENTS, or "
-                "grant SELECT on it to the user's role."
+                f"{self.name}: there is no table {'.'.join(path)} that this user may see; correct "
+                "ECOM_EVENTS, or grant SELECT on it to the user's role."
             )
         return {
-            row["column_name"].lower(): SourceColumn(row["data_type"], row["is_nullable"] == "YES") for row in result
+            row["column_name"].lower(): SourceColumn(row["data_type"], row["is_nullable"] == "YES")
+            for row in result
         }
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
@@ -406,7 +471,11 @@ def _spelled(value: str, key: KeyKind | None) -> str:
     blanks, group = text(BLANKS), r"'\\1'"
     bare = f"TRIM(REGEXP_REPLACE(TRIM({value}, {blanks}), {text(APOSTROPHE)}, {group}), {blanks})"
     bare = f"NULLIF(REGEXP_REPLACE({bare}, {text(WHOLE)}, {group}), '')"
-    return f"CASE WHEN CONTAINS({bare}, '@') THEN LOWER({bare}) ELSE {bare} END" if key == "address" else bare
+    return (
+        f"CASE WHEN CONTAINS({bare}, '@') THEN LOWER({bare}) ELSE {bare} END"
+        if key == "address"
+        else bare
+    )
 
 
 WALL = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9:.]*)?"
@@ -415,12 +484,16 @@ MICROSECONDS = "TIMESTAMP_NTZ(6)"
 
 
 def _clock(instant: str) -> str:
-    """Return the SQL of a timestamp as text, as the file reader writes it: without trailing zeros."""
+    """Return the SQL of a timestamp as text, as the file reader writes it:
+    without trailing zeros.
+    """
     return f"REGEXP_REPLACE(TO_VARCHAR({instant}, 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0*$', '')"
 
 
 def _parsed(value: str) -> str:
-    """Return the SQL that parses ISO 8601 text, with or without an offset, as a UTC instant; null if it fails."""
+    """Return the SQL that parses ISO 8601 text, with or without an offset, as a UTC instant;
+    null if it fails.
+    """
     wall = f"TRY_CAST({value} AS TIMESTAMP_NTZ)"
     zulu = f"TRY_CAST(REGEXP_REPLACE({value}, '( ?[Zz]| UTC)$', '') AS TIMESTAMP_NTZ)"
     local = f"TRY_CAST(REGEXP_REPLACE({value}, ' ?{OFFSET}$', '') AS TIMESTAMP_NTZ)"
@@ -429,8 +502,8 @@ def _parsed(value: str) -> str:
     minutes = f"CAST(COALESCE(NULLIF(SUBSTR({offset}, 4, 2), ''), '0') AS INT)"
     ahead = f"(CASE WHEN LEFT({offset}, 1) = '-' THEN -1 ELSE 1 END) * ({hours} * 60 + {minutes})"
     read = (
-        f"CASE WHEN REGEXP_LIKE({value}, '{WALL}') THEN {wall}"
-        f" WHEN REGEXP_LIKE({value}, '{WALL}( ?[Zz]| UTC)') THEN {zulu}"
-        f" WHEN REGEXP_LIKE({value}, '{WALL} ?{OFFSET}') THEN DATEADD(MINUTE, -({ahead}), {local}) END"
+        f"CASE WHEN REGEXP_LIKE({value}, '{WALL}') THEN {wall} WHEN REGEXP_LIKE({value}, '{WALL}( "
+        f"?[Zz]| UTC)') THEN {zulu} WHEN REGEXP_LIKE({value}, '{WALL} ?{OFFSET}') THEN "
+        f"DATEADD(MINUTE, -({ahead}), {local}) END"
     )
     return f"CAST({read} AS {MICROSECONDS})"

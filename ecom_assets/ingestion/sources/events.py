@@ -38,10 +38,11 @@ def arrival_days(files: RecordFiles) -> Days:
 
 
 def days_to_compute(files: RecordFiles, late_days: int) -> Days:
-    """Return every day from the first to the last that the rows of event files belong to, including arrival days.
+    """Return every day from the first to the last that the rows of event files belong to,
+    including arrival days.
 
-    Only rows of the first `late_days` arrival days can belong to an earlier day, and only rows of the last arrival day
-    to a later one, so only these rows are read.
+    Only rows of the first `late_days` arrival days can belong to an earlier day, and only rows of
+    the last arrival day to a later one, so only these rows are read.
 
     Raises:
         SourceError: The files hold no rows.
@@ -49,7 +50,10 @@ def days_to_compute(files: RecordFiles, late_days: int) -> Days:
     received_days = arrival_days(files)
     first, last = received_days.first, received_days.dates[-1]
     own = day_in_zone("event_at", files.timezone)
-    parts = [files.received_sql(first, first + (late_days + 1) * ONE_DAY), files.received_sql(last, last + ONE_DAY)]
+    parts = [
+        files.received_sql(first, first + (late_days + 1) * ONE_DAY),
+        files.received_sql(last, last + ONE_DAY),
+    ]
     rows = " UNION ALL ".join(f"SELECT event_at, received_date FROM ({part})" for part in parts)  # noqa: S608 (quoted by sql_text)
     result = files.con.execute(
         f"SELECT min(own), max(own) FROM (SELECT {own} AS own, received_date FROM ({rows})) "  # noqa: S608 (quoted by sql_text)
@@ -64,7 +68,9 @@ VIEW = "received_events"
 
 
 def event_paths(settings: Settings) -> list[str]:
-    """Return the configured paths of event files, the folder where a stream lands, or that of the sandbox shop."""
+    """Return the configured paths of event files, the folder where a stream lands,
+    or that of the sandbox shop.
+    """
     if is_stream(settings):
         return [str(landing_folder(settings))]
     if settings.events and are_activities(settings.events):
@@ -74,23 +80,31 @@ def event_paths(settings: Settings) -> list[str]:
 
 
 def mapping_name(settings: Settings) -> str:
-    """Return the name of the mapping of event files; what landed, and the sandbox shop, have the native one."""
+    """Return the name of the mapping of event files; what landed, and the sandbox shop,
+    have the native one.
+    """
     return settings.events_mapping if settings.events and not is_stream(settings) else NATIVE
 
 
 def is_table(settings: Settings) -> bool:
-    """Return whether events come from a table of an engine (see `event_table.py`) instead of files."""
+    """Return whether events come from a table of an engine (see
+    `event_table.py`) instead of files.
+    """
     return event_table_kind(settings.events) is not None
 
 
-def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:
+def open_events(
+    con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]
+) -> RecordFiles:
     """Find the event files below some paths, and check them against their mapping.
 
     Raises:
         SourceError: There are none.
     """
     if not has_landed(settings):
-        raise SourceError("No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first.")
+        raise SourceError(
+            "No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first."
+        )
     mapping = load_mapping(mapping_name(settings))
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
@@ -126,8 +140,12 @@ class ReceivedEventFiles:
 
 
 def received_rows(files: RecordFiles, days: Days, origin: str, day_column: str) -> str:
-    """Return the SELECT of the records that arrived on `days`, with their own day and their source."""
-    selects = [files.received_sql(first, end) for first, end in days.runs()] or [files.no_rows_sql()]
+    """Return the SELECT of the records that arrived on `days`,
+    with their own day and their source.
+    """
+    selects = [files.received_sql(first, end) for first, end in days.runs()] or [
+        files.no_rows_sql()
+    ]
     rows = " UNION ALL ".join(selects)
     own_day = day_in_zone(files.mapping.kind.at, files.timezone)
     return select(f"*, {own_day} AS {day_column}, {text(origin)} AS source", f"({rows})")

@@ -1,7 +1,8 @@
-"""The first daily partition in Dagster's UI if ECOM_FIRST_DAY is not set: that of the month in which the data begin.
+"""The first daily partition in Dagster's UI if ECOM_FIRST_DAY is not set:
+that of the month in which the data begin.
 
-Only names of files are read, because it is needed whenever Dagster loads the code. It can only become earlier, when
-older data arrive, so everything that was computed keeps its partition.
+Only names of files are read, because it is needed whenever Dagster loads the code. It can only
+become earlier, when older data arrive, so everything that was computed keeps its partition.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,14 +26,21 @@ from ecom_assets.ingestion.sources.home_notes import (
 )
 from ecom_assets.ingestion.sources.mapping_file import is_path
 from ecom_assets.ingestion.sources.order_reports.source import has_events, order_paths
-from ecom_assets.ingestion.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
+from ecom_assets.ingestion.sources.sandbox_shop import (
+    first_day,
+    opening_day,
+    sandbox_until,
+    truth_of,
+)
 
 SOURCES: Final = ("events", "orders")
 """Those of them that alone are data to run over."""
 
 
 def with_first_partition(settings: Settings) -> Settings:
-    """Return the settings with the first day of the data as `first_day`, unless it is set or the data are unknown."""
+    """Return the settings with the first day of the data as `first_day`,
+    unless it is set or the data are unknown.
+    """
     if "first_day" in settings.model_fields_set:
         return settings
     if settings.has_own_data:
@@ -49,7 +57,9 @@ def with_first_partition(settings: Settings) -> Settings:
 
 
 def is_derived(settings: Settings) -> bool:
-    """Return whether the first partition follows from the data, so that older files may change it."""
+    """Return whether the first partition follows from the data,
+    so that older files may change it.
+    """
     default: date = Settings.model_fields["first_day"].default
     return "first_day" not in settings.model_fields_set and settings.first_day > default
 
@@ -62,14 +72,23 @@ def remember_first_day(settings: Settings, first: date) -> None:
 
 
 def remember_paths(settings: Settings) -> None:
-    """Record which files the last run over each source read, so that they are found from any folder."""
+    """Record which files the last run over each source read,
+    so that they are found from any folder.
+    """
     events, orders = bool(settings.events), bool(settings.orders or settings.order_api_url)
-    customers, catalogue = bool(settings.customers or settings.customer_api_url), bool(settings.catalogue)
+    customers, catalogue = (
+        bool(settings.customers or settings.customer_api_url),
+        bool(settings.catalogue),
+    )
     renewed = {"events": events, "orders": orders, "catalogue": catalogue}
     renewed |= dict.fromkeys(("customer", "customers"), customers)
-    set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
+    set_here = {
+        name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set
+    }
     # A source that this run was not given keeps what is noted of it.
-    paths = {name: path for name, path in noted_paths(settings).items() if not renewed[_source_of(name)]}
+    paths = {
+        name: path for name, path in noted_paths(settings).items() if not renewed[_source_of(name)]
+    }
     paths |= {
         name: _from_anywhere(name, paths_set)
         for name, paths_set in set_here.items()
@@ -94,8 +113,12 @@ def remembered_sources(settings: Settings) -> frozenset[str]:
 
 
 def loaded_before(settings: Settings) -> frozenset[str]:
-    """Return the names of the sources that the last run found stored, or that it or earlier ones read from files."""
-    return remembered_sources(settings).union(name for name in SOURCES if name in noted_paths(settings))
+    """Return the names of the sources that the last run found stored,
+    or that it or earlier ones read from files.
+    """
+    return remembered_sources(settings).union(
+        name for name in SOURCES if name in noted_paths(settings)
+    )
 
 
 def remembers_own_data(settings: Settings) -> bool:
@@ -104,12 +127,16 @@ def remembers_own_data(settings: Settings) -> bool:
 
 
 def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
-    """Record the first and the last day that lost events outside of a run, until one has computed them again."""
+    """Record the first and the last day that lost events outside of a run,
+    until one has computed them again.
+    """
     _note(settings, left_days=[str(day) for day in days])
 
 
 def left_days(settings: Settings) -> list[date]:
-    """Return the first and the last day that the next run has to compute again; none if there are none."""
+    """Return the first and the last day that the next run has to compute again;
+    none if there are none.
+    """
     noted = notes_of(settings).get("left_days")
     return [date.fromisoformat(str(day)) for day in noted] if isinstance(noted, list) else []
 
@@ -125,7 +152,8 @@ def _from_anywhere(name: str, value: str) -> str:
 
 
 def catalogue_of(settings: Settings) -> Path | None:
-    """Return the file whose categories order lines get: the one that is set, else that of the last run with one.
+    """Return the file whose categories order lines get: the one that is set,
+    else that of the last run with one.
 
     Without it, lines that are loaded again would lose the categories that they had.
     """
@@ -136,7 +164,9 @@ def catalogue_of(settings: Settings) -> Path | None:
 
 
 def paths_of_last_run(settings: Settings) -> dict[str, str]:
-    """Return what `remembered_paths` does if the settings name no own data and it has a path of some, else nothing."""
+    """Return what `remembered_paths` does if the settings name no own data and it has a
+    path of some, else nothing.
+    """
     paths = {} if settings.has_own_data else remembered_paths(settings)
     return paths if any(f"{PREFIX}{name.upper()}" in paths for name in SOURCES) else {}
 
@@ -155,19 +185,24 @@ def _remembered(settings: Settings) -> date | None:
 
 
 def _own_days(settings: Settings) -> list[date]:
-    """Return the first day that runs have recorded, and the first landing folder if all data are in such folders."""
+    """Return the first day that runs have recorded,
+    and the first landing folder if all data are in such folders.
+    """
     try:
         landed = list(_landing_days(settings))
     except EcomError:  # the run that reads the files reports the error
         landed = [None]
     candidates = [_remembered(settings), *(landed if None not in landed else [])]
-    # Runs over a day also compute days before it: their visitors may be known now, and events arrive late.
+    # Runs over a day also compute days before it: their visitors may be known now, and events
+    # arrive late.
     margin = max(settings.late_days, 1) * ONE_DAY
     return [day - margin for day in candidates if day]
 
 
 def _landing_days(settings: Settings) -> Iterator[date | None]:
-    """Yield the day of each file, and None for a source whose names do not contain the days of its rows."""
+    """Yield the day of each file,
+    and None for a source whose names do not contain the days of its rows.
+    """
     if settings.order_api_url or is_table(settings):
         yield None
         return

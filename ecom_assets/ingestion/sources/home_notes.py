@@ -1,4 +1,6 @@
-"""What runs over the shop's own data note in the home: their first day, their paths, and what is stored."""
+"""What runs over the shop's own data note in the home: their first day, their paths,
+and what is stored.
+"""
 
 import json
 from typing import Any, Final
@@ -7,16 +9,28 @@ from ecom_assets.core.settings.settings import OWN_DATA, PREFIX, Settings
 from ecom_assets.ingestion.sources.report_paths import are_activities
 
 REMEMBERED: Final = OWN_DATA
-"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
+"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths,
+and what is stored.
+"""
 PATHS: Final = (
-    "events", "events_mapping", "orders", "orders_mapping", "customers", "customers_mapping", "customer_api_mapping",
+    "events",
+    "events_mapping",
+    "orders",
+    "orders_mapping",
+    "customers",
+    "customers_mapping",
+    "customer_api_mapping",
     "catalogue",
-)  # fmt: skip
-"""The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""
+)
+"""The settings that say where stored rows came from and how they were read:
+most are options of `ecom run`.
+"""
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:
-    """Return the settings with the paths of the last run over each source, by the names of their variables."""
+    """Return the settings with the paths of the last run over each source,
+    by the names of their variables.
+    """
     return {f"{PREFIX}{name.upper()}": path for name, path in noted_paths(settings).items()}
 
 
@@ -37,5 +51,7 @@ def notes_of(settings: Settings) -> dict[str, Any]:
 
 
 def have_activities(settings: Settings) -> bool:
-    """Return whether an order report's activities are the events of the settings, or, without any, of the last run."""
+    """Return whether an order report's activities are the events of the settings, or, without any,
+    of the last run.
+    """
     return are_activities(settings.events or noted_paths(settings).get("events", ""))

@@ -1,4 +1,6 @@
-"""JSON messages become rows of a landing file, by the same mappings that read files; the others are dead letters."""
+"""JSON messages become rows of a landing file, by the same mappings that read files;
+the others are dead letters.
+"""
 
 import tempfile
 from bisect import bisect_left, bisect_right
@@ -18,23 +20,46 @@ from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.ingestion.sources.files.currency import with_currency
 from ecom_assets.ingestion.sources.files.fit import columns_used
-from ecom_assets.ingestion.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField
+from ecom_assets.ingestion.sources.files.mapping import (
+    IdField,
+    RecordMapping,
+    SourceField,
+    TimeField,
+)
 from ecom_assets.ingestion.sources.files.nesting import is_deeper
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.files.shape import ADDED, GROUP, RowShape, as_json, documents_in, records_in, rows_of
+from ecom_assets.ingestion.sources.files.shape import (
+    ADDED,
+    GROUP,
+    RowShape,
+    as_json,
+    documents_in,
+    records_in,
+    rows_of,
+)
 from ecom_assets.ingestion.sources.files.sql import CURRENCY, MAX_DEPTH
 from ecom_assets.ingestion.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
 
 UNREADABLE: Final = "unreadable"
 TOO_DEEP: Final = "nested_too_deeply"
-"""The reason of a message that the engine's reader would find damaged; it is found before, since a whole batch is
-divided again and again to find one such message."""
+"""The reason of a message that the engine's reader would find damaged; it is found before, since a
+whole batch is divided again and again to find one such message.
+"""
 EMPTY: Final = "empty"
 NO_ID: Final = "no_customer_id"
-NOT_THE_MESSAGES: Final = (duckdb.OperationalError, duckdb.FatalException, duckdb.InterruptException, OSError)
-"""What fails for want of memory, disk or engine: dividing the messages would make dead letters of all of them."""
+NOT_THE_MESSAGES: Final = (
+    duckdb.OperationalError,
+    duckdb.FatalException,
+    duckdb.InterruptException,
+    OSError,
+)
+"""What fails for want of memory, disk or engine:
+dividing the messages would make dead letters of all of them.
+"""
 LINE: Final = "__line"
-"""The column with a line's number, which `received_at` carries through the mapping: rows may change their order."""
+"""The column with a line's number, which `received_at` carries through the mapping:
+rows may change their order.
+"""
 INSTANT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
 T = TypeVar("T")
@@ -42,7 +67,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class MessageRows:
-    """The rows of messages, for each its message's position in the batch, and why messages have none, by position."""
+    """The rows of messages, for each its message's position in the batch,
+    and why messages have none, by position.
+    """
 
     table: pa.Table
     positions: list[int]
@@ -52,7 +79,9 @@ class MessageRows:
 class Mapper(Protocol):
     """Turns messages into rows of a landing file."""
 
-    def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
+    def rows(
+        self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None
+    ) -> MessageRows:
         """Return the rows of messages in their order; an id is null where a message has none.
 
         Args:
@@ -69,11 +98,13 @@ class MessageMapper:
     """Applies a mapping to messages, of which one that cannot be read does not hold up the others.
 
     Raises:
-        MappingError: The mapping makes one record of several messages, or several events of one, or takes the shop from
-            the name of a file.
+        MappingError: The mapping makes one record of several messages, or several events of one, or
+            takes the shop from the name of a file.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str
+    ) -> None:
         """Set the engine, the mapping of the messages, and the shop's time zone."""
         self._con = con
         self._shape = mapping.shape
@@ -85,7 +116,9 @@ class MessageMapper:
         self._columns = sorted(columns)
         self._header = orjson.dumps(dict.fromkeys(self._columns))
 
-    def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
+    def rows(
+        self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None
+    ) -> MessageRows:
         """Return the rows of messages; see `Mapper`."""
         lines, of_message, refused = _made_of(values, reasons, self._lines_of)
         tables, positions = self._mapped(lines, of_message, refused)
@@ -121,12 +154,16 @@ class MessageMapper:
                 return [table.select(self._schema.names).cast(self._schema)], [*of_message]
         except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
             if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
-                raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
+                raise WorkError(
+                    f"The messages cannot be mapped now ({error}); they wait."
+                ) from error
         if of_message[0] == of_message[-1]:
             refused[of_message[0]] = UNREADABLE
             return [], []
         # The lines of a message stay together.
-        middle = bisect_left(of_message, of_message[len(lines) // 2]) or bisect_right(of_message, of_message[0])
+        middle = bisect_left(of_message, of_message[len(lines) // 2]) or bisect_right(
+            of_message, of_message[0]
+        )
         first = self._mapped(lines[:middle], of_message[:middle], refused)
         second = self._mapped(lines[middle:], of_message[middle:], refused)
         return first[0] + second[0], first[1] + second[1]
@@ -141,7 +178,9 @@ class MessageMapper:
                 lines = [_numbered(line, number) for number, line in enumerate(lines)]
             # The first line has every column, since JSON often leaves out what is empty.
             path.write_bytes(b"\n".join([self._header, *lines, b""]))
-            files = with_currency(RecordFiles.open(self._con, [path], self._mapping, self._timezone))
+            files = with_currency(
+                RecordFiles.open(self._con, [path], self._mapping, self._timezone)
+            )
             sql = select(self._selected(), f"({files.received_sql()})", "malformed_row IS NULL")
             if self._is_numbered:
                 sql += " ORDER BY received_at NULLS FIRST"
@@ -163,7 +202,9 @@ class MessageMapper:
 
 
 class CustomerMapper:
-    """Takes customers as they came: what they say is read, and checked, by the run that loads them."""
+    """Takes customers as they came: what they say is read, and checked,
+    by the run that loads them.
+    """
 
     def __init__(self, mapping: CustomerMapping) -> None:
         """Set the mapping, which says where the records and their ids are."""
@@ -171,7 +212,9 @@ class CustomerMapper:
         self._id_type = mapping.id_type
         self._shape = RowShape(records=(mapping.records,))
 
-    def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
+    def rows(
+        self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None
+    ) -> MessageRows:
         """Return the rows of messages; see `Mapper`."""
         rows, positions, refused = _made_of(values, reasons, self._rows_of)
         return MessageRows(pa.Table.from_pylist(rows, schema=LANDED_CUSTOMERS), positions, refused)
@@ -192,11 +235,15 @@ class CustomerMapper:
 
 
 def _made_of(
-    values: Sequence[bytes | None], reasons: Mapping[int, str] | None, read: Callable[[bytes, int], list[T] | str]
+    values: Sequence[bytes | None],
+    reasons: Mapping[int, str] | None,
+    read: Callable[[bytes, int], list[T] | str],
 ) -> tuple[list[T], list[int], dict[int, str]]:
-    """Return what `read` makes of messages, the position of each one's message, and why the others have none.
+    """Return what `read` makes of messages, the position of each one's message,
+    and why the others have none.
 
-    `read` gets a message, and how many were made before it; it returns what it made, or why it cannot read it.
+    `read` gets a message, and how many were made before it; it returns what it made, or why it
+    cannot read it.
     """
     made: list[T] = []
     positions: list[int] = []
@@ -235,38 +282,49 @@ def _numbered(line: bytes, number: int) -> bytes:
 
 
 def _for_messages(mapping: RecordMapping) -> RecordMapping:
-    """Return a mapping for single messages instead of whole files, whose rows are made before it is applied.
+    """Return a mapping for single messages instead of whole files,
+    whose rows are made before it is applied.
 
-    A column that appears one day must not stop the stream: of an event it is kept as a property. An id cannot be a hash
-    of the row: it distinguishes equal messages in one file, but not in two files; their position is the id instead.
+    A column that appears one day must not stop the stream: of an event it is kept as a property. An
+    id cannot be a hash of the row: it distinguishes equal messages in one file, but not in two
+    files; their position is the id instead.
     """
     is_of_events = not mapping.kind.is_filtered
     if mapping.explode or mapping.group_by or (is_of_events and mapping.shape):
         keys = "explode, rows, records and group_by" if is_of_events else "explode and group_by"
         raise MappingError(
-            f"The mapping {mapping.name} makes other rows than those of one message, so it cannot map single messages; "
-            f"give one without {keys}."
+            f"The mapping {mapping.name} makes other rows than those of one message, so it cannot "
+            f"map single messages; give one without {keys}."
         )
     if not is_of_events and mapping.fields.shop and mapping.fields.shop.file_name:
         raise MappingError(
-            f"The mapping {mapping.name} takes the shop from the name of a file (fields.shop.file_name), and messages "
-            "have none; give the shop as a column or {constant: …}."
+            f"The mapping {mapping.name} takes the shop from the name of a file "
+            "(fields.shop.file_name), and messages have none; give the shop as a column or "
+            "{constant: …}."
         )
     other_columns = "properties" if is_of_events else "ignore"
-    update: dict[str, object] = {"other_columns": other_columns} if mapping.other_columns == "refuse" else {}
+    update: dict[str, object] = (
+        {"other_columns": other_columns} if mapping.other_columns == "refuse" else {}
+    )
     fields: dict[str, object] = {}
     own = mapping.id_field
     if own.hash_of:
-        fields[mapping.kind.id] = IdField.model_validate({"column": own.unless or "__no_id", "optional": True})
+        fields[mapping.kind.id] = IdField.model_validate(
+            {"column": own.unless or "__no_id", "optional": True}
+        )
     if not is_of_events:
         fields["received_at"] = TimeField(column=LINE, format="epoch_us")
-        fields["record_number"] = SourceField(column=GROUP if mapping.shape else LINE, optional=True)
+        fields["record_number"] = SourceField(
+            column=GROUP if mapping.shape else LINE, optional=True
+        )
         update["record"] = "order" if mapping.is_of_orders else "line"
     update |= {"fields": mapping.fields.model_copy(update=fields), "rows": {}, "records": ()}
     return mapping.model_copy(update=update)
 
 
-def filled(column: pa.ChunkedArray, values: Callable[[], Sequence[str]]) -> pa.ChunkedArray | pa.Array:
+def filled(
+    column: pa.ChunkedArray, values: Callable[[], Sequence[str]]
+) -> pa.ChunkedArray | pa.Array:
     """Return a column of text with values in place of its nulls."""
     return pc.coalesce(column, pa.array(values(), pa.string())) if column.null_count else column
 

@@ -3,8 +3,9 @@
     FOLDER/received_date=2026-11-24/kafka-<topic id>-0-00000000000000000100.parquet
     FOLDER/received_date=2026-11-24/collect-<process id>-7.parquet
 
-Events land in the layout of the mapping `ecommerce`, order lines in that of `user_order_log`: other mappings are
-applied before. Customers land as they came. Dead letters are beside the folder, where no source looks.
+Events land in the layout of the mapping `ecommerce`, order lines in that of `user_order_log`: other
+mappings are applied before. Customers land as they came. Dead letters are beside the folder, where
+no source looks.
 """
 
 import os
@@ -34,9 +35,11 @@ NATIVE_ORDERS: Final = "user_order_log"
 
 
 def landed_schema(kind: RecordKind) -> pa.Schema:
-    """Return the columns of a landed file: fields and currency as text, `received_at` the instant of arrival.
+    """Return the columns of a landed file: fields and currency as text,
+    `received_at` the instant of arrival.
 
-    Rows of versions have the columns of these, and why the mapping leaves them out, since such a version counts, too.
+    Rows of versions have the columns of these, and why the mapping leaves them out, since such a
+    version counts, too.
     """
     texts = dict.fromkeys((*kind.fields, "currency"), pa.string())
     kinds = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us", "UTC"), "BIGINT": pa.int64()}
@@ -47,7 +50,11 @@ def landed_schema(kind: RecordKind) -> pa.Schema:
 
 LANDED: Final = landed_schema(EVENT)
 LANDED_CUSTOMERS: Final = pa.schema(
-    [("customer_id", pa.string()), ("payload", pa.string()), ("received_at", pa.timestamp("us", "UTC"))]
+    [
+        ("customer_id", pa.string()),
+        ("payload", pa.string()),
+        ("received_at", pa.timestamp("us", "UTC")),
+    ]
 )
 """The columns of a landed file of customers; `payload` is a customer's record as JSON text."""
 DEAD_LETTERS: Final = pa.schema(
@@ -77,8 +84,10 @@ def landing_folder(settings: Settings, *, is_sandbox: bool = False) -> Path:
     """Return the folder in which events land.
 
     Args:
-        settings: `ECOM_EVENTS` names a stream, or one folder of files in the layout of the mapping `ecommerce`.
-        is_sandbox: Whether the events are those of the simulated shop, which has a folder of its own.
+        settings: `ECOM_EVENTS` names a stream, or one folder of files in the layout of the mapping
+            `ecommerce`.
+        is_sandbox: Whether the events are those of the simulated shop, which has a folder of its
+            own.
 
     Raises:
         UsageError: The setting names nothing that events can be added to.
@@ -89,19 +98,27 @@ def landing_folder(settings: Settings, *, is_sandbox: bool = False) -> Path:
         return stream_folder(settings)
     configured = split_paths(settings.events)
     if not configured:
-        raise UsageError("ECOM_EVENTS is not set, so events have nowhere to land; set it to a folder, or kafka://….")
+        raise UsageError(
+            "ECOM_EVENTS is not set, so events have nowhere to land; set it to a folder, or "
+            "kafka://…."
+        )
     if len(configured) > 1 or not _is_folder(configured[0]):
-        raise UsageError(f"ECOM_EVENTS is {settings.events}, but events land in one local folder; set it to a folder.")
+        raise UsageError(
+            f"ECOM_EVENTS is {settings.events}, but events land in one local folder; set it to a "
+            "folder."
+        )
     if settings.events_mapping != NATIVE:
         raise UsageError(
-            f"ECOM_EVENTS_MAPPING is {settings.events_mapping}, but what lands beside these files has the layout "
-            f"{NATIVE}; let events land in a folder of their own."
+            f"ECOM_EVENTS_MAPPING is {settings.events_mapping}, but what lands beside these files "
+            f"has the layout {NATIVE}; let events land in a folder of their own."
         )
     return Path(configured[0])
 
 
 def is_stream(settings: Settings, kind: StreamKind = "events") -> bool:
-    """Return whether a kind of records comes from Kafka topics, which `ecom stream` brings into landing files."""
+    """Return whether a kind of records comes from Kafka topics,
+    which `ecom stream` brings into landing files.
+    """
     return address_of(settings, kind).startswith(STREAM)
 
 
@@ -122,12 +139,16 @@ def stream_folders(settings: Settings) -> list[Path]:
 
 
 def has_landed(settings: Settings, kind: StreamKind = "events") -> bool:
-    """Return whether there can be files: of a stream that was never read there is not even their folder."""
+    """Return whether there can be files:
+    of a stream that was never read there is not even their folder.
+    """
     return not is_stream(settings, kind) or stream_folder(settings, kind).exists()
 
 
 def dead_letter_folder(folder: Path) -> Path:
-    """Return where refused records of a landing folder are kept: beside it, so no source of events reads them."""
+    """Return where refused records of a landing folder are kept: beside it,
+    so no source of events reads them.
+    """
     return folder.with_name(f"{folder.name}_dead_letters")
 
 
@@ -136,7 +157,9 @@ def dead_letter_counts(folder: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
     for path in dead_letter_folder(folder).glob("received_date=*/*.parquet"):
         with suppress(FileNotFoundError):  # retention took it
-            counts.update(pq.read_table(path, columns=["reason"], partitioning=None)["reason"].to_pylist())
+            counts.update(
+                pq.read_table(path, columns=["reason"], partitioning=None)["reason"].to_pylist()
+            )
     return counts
 
 
@@ -148,7 +171,8 @@ def day_folder(folder: Path, day: date) -> Path:
 def stream_file_name(topic_id: str, partition: int, start_offset: int) -> str:
     """Return the name of a file from a stream.
 
-    It does not say where the range ends: two writers that cut it differently need the same name, so only one lands.
+    It does not say where the range ends: two writers that cut it differently need the same name, so
+    only one lands.
     """
     return f"kafka-{topic_id}-{partition}-{start_offset:0{_OFFSET_DIGITS}}.parquet"
 
@@ -183,8 +207,10 @@ def publish(temporary: Path, target: Path) -> bool:
     """Give a finished file its name, durably, unless the name is taken.
 
     Args:
-        temporary: The finished file, in a folder of the same file system, under a name that no source reads.
-        target: The path under which it appears. The temporary name is removed only if this succeeds.
+        temporary: The finished file, in a folder of the same file system, under a name that no
+            source reads.
+        target: The path under which it appears. The temporary name is removed only if this
+            succeeds.
 
     Returns:
         False if there is such a file; it stays as it is.
@@ -222,7 +248,8 @@ def _is_folder(configured: str) -> bool:
 
 
 def changing_landing_files(home: Path, *, waits: bool = True) -> AbstractContextManager[None]:
-    """Hold the lock of what changes or removes landing files: compaction, `ecom retain` and `ecom erase`.
+    """Hold the lock of what changes or removes landing files: compaction,
+    `ecom retain` and `ecom erase`.
 
     All of them must share one ECOM_HOME.
 
@@ -234,5 +261,8 @@ def changing_landing_files(home: Path, *, waits: bool = True) -> AbstractContext
         WorkError: Another process holds it.
     """
     home.mkdir(parents=True, exist_ok=True)
-    busy = WorkError("Landing files are being compacted, erased from or removed by another process; try again later.")
+    busy = WorkError(
+        "Landing files are being compacted, erased from or removed by another process; try again "
+        "later."
+    )
     return file_lock(home / "landing.lock", None if waits else 0.0, busy)

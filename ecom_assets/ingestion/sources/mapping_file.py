@@ -1,4 +1,6 @@
-"""Definitions and mappings as text: YAML or JSON, the files that hold them, and their errors as one sentence."""
+"""Definitions and mappings as text: YAML or JSON, the files that hold them,
+and their errors as one sentence.
+"""
 
 import csv
 import json
@@ -16,7 +18,9 @@ from pydantic.fields import FieldInfo
 from ecom_assets.core.errors import DefinitionError, MappingError, first_line, nearest
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""For shipped files, of which commands read dozens: libyaml takes a tenth of the time, but words errors differently."""
+"""For shipped files, of which commands read dozens: libyaml takes a tenth of the time,
+but words errors differently.
+"""
 
 
 class TooDeepError(yaml.YAMLError):
@@ -41,19 +45,23 @@ class TooLongError(yaml.YAMLError):
     def __init__(self) -> None:
         """Say so."""
         super().__init__(
-            f"its aliases (*name) make it more than {MOST_EXPANDED:,} characters long; write it out where it differs"
+            f"its aliases (*name) make it more than {MOST_EXPANDED:,} characters long; write it "
+            "out where it differs"
         )
 
 
 MOST_EXPANDED: Final = 2_000_000
-"""Characters of a definition with what its aliases repeat; without aliases, a text may be longer."""
+"""Characters of a definition with what its aliases repeat; without aliases, a text may be longer.
+"""
 
 
 class _DefinitionLoader(yaml.SafeLoader):
     """The loader of people's files."""
 
     def get_single_node(self) -> yaml.Node | None:
-        """Read the document; one whose aliases repeat too much is refused before anything is made of it."""
+        """Read the document; one whose aliases repeat too much is refused
+        before anything is made of it.
+        """
         self._repeats = False
         node: yaml.Node | None = super().get_single_node()
         if self._repeats and node is not None and _expanded_size(node, {}) > MOST_EXPANDED:
@@ -78,12 +86,18 @@ class _DefinitionLoader(yaml.SafeLoader):
 
 
 def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """Return how many characters and values a node has with what it repeats; infinite if it contains itself."""
+    """Return how many characters and values a node has with what it repeats;
+    infinite if it contains itself.
+    """
     if isinstance(node, yaml.ScalarNode):
         return 1 + len(node.value)
     if id(node) not in sizes:
         sizes[id(node)] = math.inf  # until it is known: who meets it before is inside of it
-        inner = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        inner = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [part for pair in node.value for part in pair]
+        )
         sizes[id(node)] = 1 + sum(_expanded_size(part, sizes) for part in inner)
     return sizes[id(node)]
 
@@ -105,11 +119,12 @@ def _object_of(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def definition_from(text: str) -> object:
     """Parse a definition, YAML or JSON.
 
-    JSON is read as JSON: to YAML, which is nearly a superset, the two halves of an escaped emoji are two characters
-    that no text may hold.
+    JSON is read as JSON: to YAML, which is nearly a superset, the two halves of an escaped emoji
+    are two characters that no text may hold.
 
     Raises:
-        YAMLError: It is neither YAML nor JSON, nested too deeply, repeats too much by aliases, or has a key twice.
+        YAMLError: It is neither YAML nor JSON, nested too deeply, repeats too much by aliases, or
+            has a key twice.
     """
     try:
         try:
@@ -129,11 +144,15 @@ def definition_in(path: Path) -> object:
     try:
         return definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path} cannot be read ({_reason(error)}); check the path.") from error
+        raise DefinitionError(
+            f"{path} cannot be read ({_reason(error)}); check the path."
+        ) from error
     except DoubleKeyError as error:
         raise DefinitionError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {fault_of(error)}.") from error
+        raise DefinitionError(
+            f"{path} cannot be read as YAML or JSON: {fault_of(error)}."
+        ) from error
 
 
 def fault_of(error: yaml.YAMLError) -> str:
@@ -156,9 +175,17 @@ def shipped_rows(name: str) -> Iterator[dict[str, str]]:
 
 @cache
 def usual_event_types() -> dict[str, str]:
-    """Return the platform's event types by the names that senders usually give them, in all their spellings."""
+    """Return the platform's event types by the names that senders usually give them,
+    in all their spellings.
+    """
     listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
-    return {form: ours for ours, names in listed.items() for name in names for form in _spellings(name) if form != ours}
+    return {
+        form: ours
+        for ours, names in listed.items()
+        for name in names
+        for form in _spellings(name)
+        if form != ours
+    }
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -178,7 +205,9 @@ def shipped_in(folder: str) -> list[str]:
 
 
 def is_path(name_or_path: str) -> bool:
-    """Return whether a setting names a mapping by the path of its file, not as one that is shipped."""
+    """Return whether a setting names a mapping by the path of its file,
+    not as one that is shipped.
+    """
     return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path
 
 
@@ -198,13 +227,16 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str)
         try:
             body = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(f"the mapping {name} cannot be read ({_reason(error)}); check the path") from error
+            raise MappingError(
+                f"the mapping {name} cannot be read ({_reason(error)}); check the path"
+            ) from error
         return _parse(model, body, name, folder)
     shipped = shipped_in(folder)
     if name not in shipped:
         hint = bracketed_guess(name, shipped)
         raise MappingError(
-            f"there is no mapping {name!r}{hint}; shipped are {', '.join(shipped)}, or give the path of a .yaml file"
+            f"there is no mapping {name!r}{hint}; shipped are {', '.join(shipped)}, or give the "
+            "path of a .yaml file"
         )
     mapping: Model = _shipped_mapping(model, name, folder)
     return mapping
@@ -228,7 +260,9 @@ def shipped_text(folder: str, name: str) -> str:
 
 
 def bracketed_guess(name: str, names: Sequence[str]) -> str:
-    """Return the closest known name in parentheses, for use in a sentence; an empty string if none is close."""
+    """Return the closest known name in parentheses, for use in a sentence;
+    an empty string if none is close.
+    """
     close = nearest(name, names)
     return f" (did you mean {close!r}?)" if close else ""
 
@@ -239,12 +273,18 @@ def _shipped(folder: str) -> "resources.abc.Traversable":
 
 EXTENDS = "extends"
 """The key with the name of a shipped mapping that a mapping changes."""
-ORIGINS = frozenset({"column", "first_of", "join", "constant", "expression", "by_row", "hash_of", "file_name"})
-"""Keys of a field that say where it comes from; one of them replaces the field of an extended mapping as a whole."""
+ORIGINS = frozenset(
+    {"column", "first_of", "join", "constant", "expression", "by_row", "hash_of", "file_name"}
+)
+"""Keys of a field that say where it comes from;
+one of them replaces the field of an extended mapping as a whole.
+"""
 
 
 def _extended(content: Mapping[str, Any], where: str, folder: str) -> dict[str, Any]:
-    """Return the content of a mapping over that of the shipped mapping that it extends, if it extends one."""
+    """Return the content of a mapping over that of the shipped mapping that it extends,
+    if it extends one.
+    """
     content = {**content}
     name = content.pop(EXTENDS, None)
     if name is None:
@@ -252,7 +292,9 @@ def _extended(content: Mapping[str, Any], where: str, folder: str) -> dict[str, 
     shipped = shipped_in(folder)
     if name not in shipped:
         hint = bracketed_guess(str(name), shipped)
-        raise MappingError(f"{where}: `{EXTENDS}` names {name!r}, which is not shipped{hint}; see docs/mappings.md")
+        raise MappingError(
+            f"{where}: `{EXTENDS}` names {name!r}, which is not shipped{hint}; see docs/mappings.md"
+        )
     base = _extended(shipped_content(folder, name), where, folder)
     for key, value in content.items():
         is_merged = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -281,9 +323,13 @@ def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        raise MappingError(f"{where} is not valid YAML{line}; fix the indentation or the quotes there") from error
+        raise MappingError(
+            f"{where} is not valid YAML{line}; fix the indentation or the quotes there"
+        ) from error
     if not isinstance(content, dict):
-        raise MappingError(f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
+        raise MappingError(
+            f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md"
+        )
     return _validated(model, content, where, folder)
 
 
@@ -297,7 +343,8 @@ def _validated(model: type[Model], content: Mapping[str, Any], where: str, folde
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    # An unknown key is usually a misspelling of the key that is then missing, so it is reported first.
+    # An unknown key is usually a misspelling of the key that is then missing, so it is reported
+    # first.
     first: Any = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "the mapping"
@@ -317,7 +364,11 @@ def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
         fields = [field for name, field in _fields_of(models) if part in {name, field.alias}]
         of_kind = [each for each in models if part == _only_value(each.model_fields.get("kind"))]
         # A part that is neither is a name in a mapping of names, or a position in a list.
-        models = [inner for field in fields for inner in _models_in(field.annotation)] or of_kind or models
+        models = (
+            [inner for field in fields for inner in _models_in(field.annotation)]
+            or of_kind
+            or models
+        )
     return [field.alias or name for name, field in _fields_of(models)]
 
 
@@ -338,4 +389,6 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8 text"
+    return (
+        (error.strerror or "unreadable") if isinstance(error, OSError) else "it is not UTF-8 text"
+    )

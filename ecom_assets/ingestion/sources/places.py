@@ -1,9 +1,11 @@
-"""Places: the lists of countries, regions and cities, and the file of market segments, which maps addresses to markets.
+"""Places: the lists of countries, regions and cities, and the file of market segments,
+which maps addresses to markets.
 
-`known_regions.csv` has the cities of GeoNames (https://www.geonames.org, CC BY 4.0) with at least 15,000 people, by
-region; `*` marks those that are known without their country. `known_countries.csv` has the countries of GeoNames with
-their names in several languages from CLDR. Both are made by `make renew-places`, which says what is left out. A shop's
-own cities come before them. Market segments are the shipped ones, or those of a custom file.
+`known_regions.csv` has the cities of GeoNames (https://www.geonames.org, CC BY 4.0) with at least
+15,000 people, by region; `*` marks those that are known without their country.
+`known_countries.csv` has the countries of GeoNames with their names in several languages from CLDR.
+Both are made by `make renew-places`, which says what is left out. A shop's own cities come before
+them. Market segments are the shipped ones, or those of a custom file.
 """
 
 import csv
@@ -20,12 +22,15 @@ from ecom_assets.core.tables.places import Location, Places, folded
 from ecom_assets.ingestion.sources.mapping_file import definition_in, shipped_file, shipped_rows
 
 VERSION = "2026-11"
-"""Increased with every change of the files: year and month, plus a letter for a second change in a month."""
+"""Increased with every change of the files: year and month,
+plus a letter for a second change in a month.
+"""
 COLUMNS = ("country", "city", "region")
 
 
 def known_places(path: Path | None = None) -> Places:
-    """Return the shipped lists, and the cities of a file with the columns `COLUMNS`, which come first.
+    """Return the shipped lists, and the cities of a file with the columns `COLUMNS`,
+    which come first.
 
     Raises:
         DefinitionError: The file cannot be read, lacks a column, or has a country that is unknown.
@@ -59,17 +64,22 @@ def _with_cities(shipped: Places, path: Path) -> Places:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DefinitionError(f"{path} cannot be read as CSV in UTF-8; check the path and the file.") from error
+        raise DefinitionError(
+            f"{path} cannot be read as CSV in UTF-8; check the path and the file."
+        ) from error
     missing = [name for name in COLUMNS if not rows or name not in rows[0]]
     if missing:
-        raise DefinitionError(f"{path} has no column {missing[0]!r}; write a header with {', '.join(COLUMNS)}.")
+        raise DefinitionError(
+            f"{path} has no column {missing[0]!r}; write a header with {', '.join(COLUMNS)}."
+        )
     cities, alone = dict(shipped.cities), dict(shipped.alone)
     for line, row in enumerate(rows, 2):
         country, city, region = ((row[name] or "").strip() for name in COLUMNS)
         code = shipped.codes.get(folded(country))
         if not code:
             raise DefinitionError(
-                f"{path}: the country {country!r} in line {line} is unknown; write its two letters, such as DE."
+                f"{path}: the country {country!r} in line {line} is unknown; write its two "
+                "letters, such as DE."
             )
         location = Location(code, shipped.countries[code], None, region or None)
         cities[code, folded(city)] = alone[folded(city)] = location
@@ -114,7 +124,9 @@ def market_segments(path: Path | None = None) -> MarketSegments:
         fault = error.errors(include_input=False)[0]
         key = ".".join(map(str, fault["loc"])) or "the file"
         message = str(fault["msg"]).removeprefix("Value error, ")
-        raise DefinitionError(f"{path}: `{key}`: {message}; see docs/metrics/customers.md, market_segment.") from error
+        raise DefinitionError(
+            f"{path}: `{key}`: {message}; see docs/metrics/customers.md, market_segment."
+        ) from error
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
 

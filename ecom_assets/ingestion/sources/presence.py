@@ -38,7 +38,9 @@ RAW_OF: Final[Mapping[str, type[Table]]] = {
 
 
 def given_sources(settings: Settings) -> frozenset[str]:
-    """Return the sources that are set, from which a run loads; all of them over the sandbox shop."""
+    """Return the sources that are set, from which a run loads;
+    all of them over the sandbox shop.
+    """
     is_given = {
         EVENTS: has_events(settings),
         ORDERS: has_orders(settings),
@@ -50,7 +52,9 @@ def given_sources(settings: Settings) -> frozenset[str]:
 
 def stored_sources(engine: Engine) -> frozenset[str]:
     """Return the sources with rows in the warehouse."""
-    return frozenset(name for name, raw in RAW_OF.items() if engine.has(raw) and engine.some_rows(raw, None, 1))
+    return frozenset(
+        name for name, raw in RAW_OF.items() if engine.has(raw) and engine.some_rows(raw, None, 1)
+    )
 
 
 def known_sources(settings: Settings) -> frozenset[str]:
@@ -58,11 +62,20 @@ def known_sources(settings: Settings) -> frozenset[str]:
 
     The warehouse is not opened, because Dagster asks whenever it loads the code.
     """
-    return given_sources(settings) | (remembered_sources(settings) if settings.has_own_data else frozenset())
+    return given_sources(settings) | (
+        remembered_sources(settings) if settings.has_own_data else frozenset()
+    )
 
 
-KIND_OF = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json",
-    ".ndjson": "json"}  # fmt: skip
+KIND_OF = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
 LOOKED_AT = 20
 """Number of files that decide the kind of a folder; a landing folder can have thousands."""
 
@@ -89,12 +102,22 @@ def stock_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of stock."""
     if settings.catalogue and not settings.catalogue_api_url:
         return _file_kinds([str(settings.catalogue)])
-    return {"api"} if settings.catalogue_api_url else {"parquet"} if not settings.has_own_data else set()
+    return (
+        {"api"}
+        if settings.catalogue_api_url
+        else {"parquet"}
+        if not settings.has_own_data
+        else set()
+    )
 
 
 def _file_kinds(paths: list[str]) -> set[str]:
-    result = {KIND_OF[ending] for path in paths for ending in _endings(Path(path)) if ending in KIND_OF}
-    return result if len(result) == 1 else {"file"}  # Dagster shows three kinds, two of which are engine and table
+    result = {
+        KIND_OF[ending] for path in paths for ending in _endings(Path(path)) if ending in KIND_OF
+    }
+    return (
+        result if len(result) == 1 else {"file"}
+    )  # Dagster shows three kinds, two of which are engine and table
 
 
 def _endings(path: Path) -> set[str]:
@@ -113,7 +136,8 @@ OF_SHOPS: Final = {name: RAW_OF[name] for name in (EVENTS, ORDERS, CUSTOMERS)}
 def require_same_origin(
     engine: Engine, settings: Settings, tables: Sequence[type[Table]], say: Callable[[str], None]
 ) -> None:
-    """Clear the sandbox's tables before own data are loaded, and refuse to load the sandbox over own data.
+    """Clear the sandbox's tables before own data are loaded,
+    and refuse to load the sandbox over own data.
 
     Args:
         engine: The open warehouse.
@@ -127,7 +151,10 @@ def require_same_origin(
     owner = owner_of(engine, settings)
     if settings.has_own_data and owner == SIMULATED:
         engine.clear(tables)
-        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_named_data(settings)}.")
+        say(
+            "The sandbox shop's tables were cleared: this warehouse now holds your own "
+            f"{_named_data(settings)}."
+        )
     if not settings.has_own_data and owner == OWN:
         raise UsageError(_names_own_data(engine, settings))
 
@@ -135,8 +162,8 @@ def require_same_origin(
 def owner_of(engine: Engine, settings: Settings) -> str:
     """Return whose data the warehouse has; empty if it never had any.
 
-    Its note says so; in a warehouse of an earlier version its rows do, and without rows the file that
-    remembers the own data of the home.
+    Its note says so; in a warehouse of an earlier version its rows do, and without rows the file
+    that remembers the own data of the home.
     """
     if noted := noted_owner(engine):
         return noted
@@ -150,7 +177,8 @@ def claim_warehouse(settings: Settings, engine: Engine) -> None:
     """Note whose data a run loads, before it writes the first row of a raw table.
 
     Raises:
-        UsageError: The warehouse has the simulated shop, and the settings name own data; or the reverse.
+        UsageError: The warehouse has the simulated shop, and the settings name own data; or the
+            reverse.
     """
     mine = OWN if settings.has_own_data else SIMULATED
     owner = owner_of(engine, settings)
@@ -158,8 +186,8 @@ def claim_warehouse(settings: Settings, engine: Engine) -> None:
         raise UsageError(_names_own_data(engine, settings))
     if owner == SIMULATED != mine:
         raise UsageError(
-            "This warehouse holds the simulated shop: run `ecom run` over your own data once, which clears "
-            "its tables first, or set ECOM_HOME to another folder for your own data."
+            "This warehouse holds the simulated shop: run `ecom run` over your own data once, "
+            "which clears its tables first, or set ECOM_HOME to another folder for your own data."
         )
     note_owner(engine, mine)
 
@@ -169,7 +197,9 @@ def _names_own_data(engine: Engine, settings: Settings) -> str:
     origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
     own = {noun: origin for noun, origin in origins.items() if origin not in {"", SANDBOX}}
     remembered = remembered_paths(settings)
-    own = own or {noun: path for noun in OF_SHOPS if (path := remembered.get(f"{PREFIX}{noun.upper()}", ""))}
+    own = own or {
+        noun: path for noun in OF_SHOPS if (path := remembered.get(f"{PREFIX}{noun.upper()}", ""))
+    }
     if own:
         noun, origin = next(iter(own.items()))
         what, again = f"{noun}, from {origin}", _setting(noun, origin)
@@ -182,17 +212,28 @@ def _names_own_data(engine: Engine, settings: Settings) -> str:
 
 
 def with_origin(engine: Engine, settings: Settings) -> Settings:
-    """Return settings with the sources of the data in the warehouse, if the settings name no own data.
+    """Return settings with the sources of the data in the warehouse,
+    if the settings name no own data.
 
-    A command that only reads tables needs no source settings, and must not treat own data as simulated. Paths and
-    mappings are those of the last `ecom run`, for commands that read its files.
+    A command that only reads tables needs no source settings, and must not treat own data as
+    simulated. Paths and mappings are those of the last `ecom run`, for commands that read its
+    files.
     """
     if settings.has_own_data:
         return settings
     origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
-    addresses = {_field(noun, origin): origin for noun, origin in origins.items() if origin not in {"", SANDBOX}}
-    last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
-    paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in addresses}
+    addresses = {
+        _field(noun, origin): origin
+        for noun, origin in origins.items()
+        if origin not in {"", SANDBOX}
+    }
+    last = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in remembered_paths(settings).items()
+    }
+    paths = {
+        name: value for name, value in last.items() if name.removesuffix("_mapping") in addresses
+    }
     return settings.model_copy(update=addresses | paths)
 
 
@@ -212,13 +253,16 @@ def _setting(noun: str, address: str) -> str:
 
 def _field(noun: str, address: str) -> str:
     """Return the setting that names a source: that of its API, or of its files."""
-    return f"{noun.removesuffix('s')}_api_url" if address.startswith(("http://", "https://")) else noun
+    return (
+        f"{noun.removesuffix('s')}_api_url" if address.startswith(("http://", "https://")) else noun
+    )
 
 
 def _origin(engine: Engine, raw: type[Table]) -> str:
     """Return where the rows of a table came from; empty without rows."""
     if not engine.has(raw):
         return ""
-    # One row is enough, because own and simulated data never mix. Of the columns, a table may lack new ones.
+    # One row is enough, because own and simulated data never mix. Of the columns, a table may lack
+    # new ones.
     rows = engine.rows_of(engine.table(raw).select("source").limit(1))
     return str(rows[0]["source"]) if rows else ""

@@ -1,4 +1,6 @@
-"""How files are read by a mapping: which rows are clean, why others are not, and what a few of them look like."""
+"""How files are read by a mapping: which rows are clean, why others are not,
+and what a few of them look like.
+"""
 
 import json
 from collections import Counter
@@ -34,12 +36,30 @@ from ecom_assets.ingestion.sources.mapping_file import shipped_in
 
 PREVIEW_ROWS = 10
 SHOWN = {
-    True: ("event_timestamp", "event_at", "event_type", "user_id", "anonymous_id", "session_id", "product_id",
-           "cart_value"),
-    False: ("date_time", "ordered_at", "order_id", "customer_id", "item_id", "received_quantity",
-            "received_payment_amount", "status"),
-}  # fmt: skip
-"""The columns of a preview, of events and of order lines: times as text and as read, amounts as text."""
+    True: (
+        "event_timestamp",
+        "event_at",
+        "event_type",
+        "user_id",
+        "anonymous_id",
+        "session_id",
+        "product_id",
+        "cart_value",
+    ),
+    False: (
+        "date_time",
+        "ordered_at",
+        "order_id",
+        "customer_id",
+        "item_id",
+        "received_quantity",
+        "received_payment_amount",
+        "status",
+    ),
+}
+"""The columns of a preview, of events and of order lines: times as text and as read,
+amounts as text.
+"""
 READ = "read_rows"
 
 
@@ -58,7 +78,8 @@ COUNTED, REFUSED = "counted", "refused"
 
 @dataclass(frozen=True)
 class MoneyRead:
-    """Rows of order lines, their orders (None if they have no numbers), and their money (None if not known).
+    """Rows of order lines, their orders (None if they have no numbers),
+    and their money (None if not known).
 
     The currency is empty if no row says one, or if they are of several.
     """
@@ -77,15 +98,25 @@ class FileReading:
 
     @classmethod
     def open(
-        cls, paths: Sequence[str], mapping: str, *, is_events: bool, settings: Settings | None = None
+        cls,
+        paths: Sequence[str],
+        mapping: str,
+        *,
+        is_events: bool,
+        settings: Settings | None = None,
     ) -> "FileReading":
-        """Find the files and check them against the mapping; the settings are by default those of the environment.
+        """Find the files and check them against the mapping;
+        the settings are by default those of the environment.
 
         Raises:
             UsageError: No path was given, or the files do not match the mapping.
         """
         name = "events_mapping" if is_events else "orders_mapping"
-        own = settings.model_copy(update={name: mapping}) if settings else load_settings(**{name: mapping})
+        own = (
+            settings.model_copy(update={name: mapping})
+            if settings
+            else load_settings(**{name: mapping})
+        )
         return cls(FileEvents.open(paths, own) if is_events else FileOrders.open(paths, own))
 
     @property
@@ -114,14 +145,22 @@ class FileReading:
         ]
 
     def _example(self, reason: str) -> dict[str, Any]:
-        (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or ({},)
-        return {name: value for name, value in row.items() if value is not None and name != "reject_reason"}
+        (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or (
+            {},
+        )
+        return {
+            name: value
+            for name, value in row.items()
+            if value is not None and name != "reject_reason"
+        }
 
     @cached_property
     def money(self) -> dict[str, MoneyRead]:
-        """Return the orders and the money of order lines that count, are refused and left out; empty for events.
+        """Return the orders and the money of order lines that count, are refused and left out;
+        empty for events.
 
-        The money of rows that count is what was sold less what was paid back; a copy of a line counts once.
+        The money of rows that count is what was sold less what was paid back; a copy of a line
+        counts once.
         """
         if not isinstance(self.files, FileOrders):
             return {}
@@ -131,7 +170,11 @@ class FileReading:
         sign = (lines.status == "refunded").ifelse(-1, 1)
         amount = lines.payment_amount.cast("decimal(24, 4)")
         of_rows = lines.select(
-            "uniq_id", "order_id", "currency", fate=fate, amount=reason.isnull().ifelse(amount * sign, amount)
+            "uniq_id",
+            "order_id",
+            "currency",
+            fate=fate,
+            amount=reason.isnull().ifelse(amount * sign, amount),
         )
         one_each = of_rows.filter(of_rows.fate != COUNTED).union(
             of_rows.filter(of_rows.fate == COUNTED).distinct(on="uniq_id")
@@ -145,34 +188,49 @@ class FileReading:
             last_currency=one_each.currency.max(),
         )
         return {
-            row["fate"]: MoneyRead(row["row_count"], row["order_count"] or None, row["amount"], _one_currency(row))
+            row["fate"]: MoneyRead(
+                row["row_count"], row["order_count"] or None, row["amount"], _one_currency(row)
+            )
             for row in self.files.con.to_pyarrow(grouped).to_pylist()
         }
 
     @cached_property
     def _read(self) -> ir.Table:
-        rows = self.files.classified().select(*SHOWN[self.is_events], "malformed_row", "reject_reason")
+        rows = self.files.classified().select(
+            *SHOWN[self.is_events], "malformed_row", "reject_reason"
+        )
         return temporary(self.files.con, READ, self.files.con.compile(rows))
 
     @cached_property
     def event_types(self) -> list[tuple[str, str, int]]:
-        """Return the source's event types, each with the platform's name and how many rows have it."""
+        """Return the source's event types,
+        each with the platform's name and how many rows have it.
+        """
         if not isinstance(self.files, FileEvents):
             return []
         mapping = self.files.mapping
         own: RecordMapping = mapping.model_copy(update={"event_types": {}})
-        files = RecordFiles.open(self.files.con.con, [file.path for file in self.files.files.files()], own)
+        files = RecordFiles.open(
+            self.files.con.con, [file.path for file in self.files.files.files()], own
+        )
         rows = select(
-            "event_type, count(*)", f"({files.received_sql()})", "event_type IS NOT NULL", group_by="event_type"
+            "event_type, count(*)",
+            f"({files.received_sql()})",
+            "event_type IS NOT NULL",
+            group_by="event_type",
         )
         counted = self.files.con.con.execute(f"{rows} ORDER BY 2 DESC, 1").fetchall()
-        return [(source_name, mapping.translate(source_name), count) for source_name, count in counted]
+        return [
+            (source_name, mapping.translate(source_name), count) for source_name, count in counted
+        ]
 
     @cached_property
     def filled_count(self) -> int:
         """Return how many of the fields that a preview shows have a value, over all rows."""
         rows = self._read
-        (row,) = self._fetched(rows.agg(**{name: rows[name].count() for name in SHOWN[self.is_events]}))
+        (row,) = self._fetched(
+            rows.agg(**{name: rows[name].count() for name in SHOWN[self.is_events]})
+        )
         return sum(row.values())
 
     @cached_property
@@ -194,8 +252,13 @@ class FileReading:
 
 
 HIDDEN: Final = {
-    "payload", "is_number_id", "has_engagement_score", "created_instant", "updated_instant", "last_login_instant"
-}  # fmt: skip
+    "payload",
+    "is_number_id",
+    "has_engagement_score",
+    "created_instant",
+    "updated_instant",
+    "last_login_instant",
+}
 """Fields of a customer that a preview leaves out."""
 
 
@@ -241,14 +304,22 @@ class CustomerFileReading:
 
     @cached_property
     def rows_json(self) -> dict[str, Any]:
-        """Return the number of records, and of those that are no customers, by reason, as files of events say it."""
+        """Return the number of records, and of those that are no customers, by reason,
+        as files of events say it.
+        """
         rejected = Counter(record.reason for record in self.records if record.customer is None)
-        return {"read": self.row_count, "counted": self.clean_count, "rejected": dict(rejected.most_common())}
+        return {
+            "read": self.row_count,
+            "counted": self.clean_count,
+            "rejected": dict(rejected.most_common()),
+        }
 
     @cached_property
     def not_clean(self) -> list[NotClean]:
         """Return why records are no customers, the most frequent reason first."""
-        return [NotClean(reason, count, "", {}) for reason, count in self.rows_json["rejected"].items()]
+        return [
+            NotClean(reason, count, "", {}) for reason, count in self.rows_json["rejected"].items()
+        ]
 
     @cached_property
     def preview(self) -> list[dict[str, Any]]:
@@ -262,7 +333,11 @@ class CustomerFileReading:
         fields = [field for _, field in mapping.fields.mapped()]
         paths = tuple(dict.fromkeys(path for field in fields for path in field.paths))
         sample = [json.loads(record.payload) for record in self.records[:1000]]
-        has = [path for path in paths if any(value_at(record, path) is not MISSING for record in sample)]
+        has = [
+            path
+            for path in paths
+            if any(value_at(record, path) is not MISSING for record in sample)
+        ]
         return tuple(has), paths
 
     @property
@@ -281,11 +356,17 @@ def _one_currency(row: Mapping[str, Any]) -> str:
     return first if first == row["last_currency"] else ""
 
 
-MONEY_LABELS: Final = {COUNTED: "would count", REFUSED: "would be refused", LEFT_OUT: "would be left out"}
+MONEY_LABELS: Final = {
+    COUNTED: "would count",
+    REFUSED: "would be refused",
+    LEFT_OUT: "would be left out",
+}
 
 
 def money_lines(reading: object) -> list[str]:
-    """Return how much money and how many orders would count, be refused and be left out; nothing for other rows."""
+    """Return how much money and how many orders would count, be refused and be left out;
+    nothing for other rows.
+    """
     if not isinstance(reading, FileReading) or not reading.money:
         return []
     lines = []
@@ -293,7 +374,11 @@ def money_lines(reading: object) -> list[str]:
         if (read := reading.money.get(name)) is None:
             continue
         orders = f" of {formats.counted(read.order_count, 'order')}" if read.order_count else ""
-        amount = "an amount that is not known" if read.amount is None else formats.amount(read.amount, read.currency)
+        amount = (
+            "an amount that is not known"
+            if read.amount is None
+            else formats.amount(read.amount, read.currency)
+        )
         net = ", sold less paid back" if name == COUNTED else ""
         lines.append(f"  {label}: {amount}{net}, {formats.counted(read.row_count, 'row')}{orders}")
     return ["Money:", *lines]

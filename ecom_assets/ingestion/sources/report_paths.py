@@ -1,4 +1,6 @@
-"""Where the files of order reports are below the platform's home: of the last report, and of increments."""
+"""Where the files of order reports are below the platform's home: of the last report,
+and of increments.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -26,7 +28,9 @@ def other_path(home: Path, name: str, day: date) -> Path:
 
 
 def other_files(home: Path, name: str, first: date | None = None) -> list[Path]:
-    """Return the stored files of a name: of the report, and of the increments of some day or later, in their order."""
+    """Return the stored files of a name: of the report, and of the increments of some day or later,
+    in their order.
+    """
     increments = sorted((home / FOLDER / OTHERS).glob(f"*/{name}.csv"))
     if first is not None:
         increments = [path for path in increments if path.parent.name >= first.isoformat()]
@@ -34,6 +38,8 @@ def other_files(home: Path, name: str, first: date | None = None) -> list[Path]:
 
 
 def are_activities(origin: str) -> bool:
-    """Return whether a place of events is the file of a report's activities, in this home or where it was before."""
+    """Return whether a place of events is the file of a report's activities,
+    in this home or where it was before.
+    """
     file = report_path(Path(), ACTIVITIES).parts
     return Path(origin).parts[-len(file) :] == file

@@ -1,4 +1,6 @@
-"""The APIs that data come from, as Dagster resources: what its Resources page shows, and a test replaces."""
+"""The APIs that data come from, as Dagster resources: what its Resources page shows,
+and a test replaces.
+"""
 
 from typing import ClassVar
 
@@ -8,7 +10,8 @@ from ecom_assets.core.settings.resource import SettingsResource, setting
 class CustomerApi(SettingsResource):
     """The API that customers are fetched from once a day: a paginated list, read by its mapping.
 
-    Without an address no customers are fetched: set ECOM_CUSTOMER_API_URL, and ECOM_CUSTOMER_API_KEY if it needs a key.
+    Without an address no customers are fetched: set ECOM_CUSTOMER_API_URL, and
+    ECOM_CUSTOMER_API_KEY if it needs a key.
     """
 
     prefix: ClassVar[str] = "customer_api_"
@@ -20,10 +23,11 @@ class CustomerApi(SettingsResource):
 
 
 class OrderReportApi(SettingsResource):
-    """The API that makes reports of orders: a report is requested, waited for, and its increments are downloaded.
+    """The API that makes reports of orders: a report is requested, waited for,
+    and its increments are downloaded.
 
-    Without an address no orders are fetched: set ECOM_ORDER_API_URL, ECOM_ORDER_API_NICKNAME, ECOM_ORDER_API_COHORT and
-    ECOM_ORDER_API_KEY. Orders in files are set by ECOM_ORDERS instead.
+    Without an address no orders are fetched: set ECOM_ORDER_API_URL, ECOM_ORDER_API_NICKNAME,
+    ECOM_ORDER_API_COHORT and ECOM_ORDER_API_KEY. Orders in files are set by ECOM_ORDERS instead.
     """
 
     prefix: ClassVar[str] = "order_api_"
@@ -38,8 +42,8 @@ class OrderReportApi(SettingsResource):
 class CatalogueApi(SettingsResource):
     """The API that the stock of products is fetched from: a list of products in pages.
 
-    Without an address no stock is fetched: set ECOM_CATALOGUE_API_URL, and ECOM_CATALOGUE_API_KEY if it needs a key. A
-    catalogue in a file is set by ECOM_CATALOGUE instead.
+    Without an address no stock is fetched: set ECOM_CATALOGUE_API_URL, and ECOM_CATALOGUE_API_KEY
+    if it needs a key. A catalogue in a file is set by ECOM_CATALOGUE instead.
     """
 
     prefix: ClassVar[str] = "catalogue_api_"

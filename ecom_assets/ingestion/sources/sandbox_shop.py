@@ -12,7 +12,9 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 
 Truth = dict[str, Any]
 DAYS_BEFORE = 60
-"""A new shop has at least this many days before its last one, so that a month has a month before it."""
+"""A new shop has at least this many days before its last one,
+so that a month has a month before it.
+"""
 
 
 def truth_of(folder: Path) -> Truth | None:
@@ -41,7 +43,9 @@ def is_living(truth: Truth) -> bool:
 
 
 def opening_day(until: date, days_before: int = DAYS_BEFORE) -> date:
-    """Return the first day of a new shop: the first of a month, at least `days_before` days before its last day."""
+    """Return the first day of a new shop: the first of a month,
+    at least `days_before` days before its last day.
+    """
     return (until - days_before * ONE_DAY).replace(day=1)
 
 
@@ -58,7 +62,9 @@ def last_day_in(folder: Path) -> date:
 
 
 def sandbox_until(settings: Settings, now: Clock = now_utc) -> date:
-    """Return the last day of the sandbox shop: yesterday, unless it is set or the shop is closed."""
+    """Return the last day of the sandbox shop: yesterday,
+    unless it is set or the shop is closed.
+    """
     truth = truth_of(settings.sandbox_folder)
     if truth is not None and not is_living(truth):
         return last_day(truth)
@@ -72,7 +78,9 @@ def sandbox_days(settings: Settings) -> Days:
 
 
 def grows(settings: Settings) -> bool:
-    """Return whether the platform runs over a sandbox shop that grows, so that a day of it is in progress."""
+    """Return whether the platform runs over a sandbox shop that grows,
+    so that a day of it is in progress.
+    """
     if settings.has_own_data or settings.sandbox_until:
         return False
     truth = truth_of(settings.sandbox_folder)

@@ -1,6 +1,7 @@
 """The source of stock: a catalogue file, the catalogue API, the sandbox's API, or none.
 
-A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
+A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the
+run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +34,9 @@ from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 
 @dataclass(frozen=True)
 class CatalogueFetch:
-    """The products of one fetch, with `product_id`, `stock` and optional fields, and the metrics of its requests."""
+    """The products of one fetch, with `product_id`, `stock` and optional fields,
+    and the metrics of its requests.
+    """
 
     products: list[dict[str, Any]]
     costs: HttpCosts
@@ -42,7 +45,9 @@ class CatalogueFetch:
 def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
     """Return the stock in the response of an API, which replaces earlier rows of the same day."""
     metadata = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
-    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), metadata, supersedes=Days((day,)))
+    return SliceOutput(
+        stock_rows(fetch.products, day, source), Days((day,)), metadata, supersedes=Days((day,))
+    )
 
 
 def no_stock(reason: str) -> SliceOutput:
@@ -54,7 +59,9 @@ NO_STOCK = NoSource(partial(no_stock, "neither ECOM_CATALOGUE_API_URL nor ECOM_C
 
 
 class FileStock:
-    """The stock in the file of `ECOM_CATALOGUE`; without a column `stock` it is a catalogue of categories only."""
+    """The stock in the file of `ECOM_CATALOGUE`;
+    without a column `stock` it is a catalogue of categories only.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Store the path of the file in the settings."""
@@ -76,7 +83,10 @@ class FileStock:
         records = (dict(zip(present, row, strict=True)) for row in result)
         day = days.dates[-1]
         return SliceOutput(
-            stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)}, supersedes=Days((day,))
+            stock_rows(records, day, self._path),
+            Days((day,)),
+            {"stock_day": str(day)},
+            supersedes=Days((day,)),
         )
 
 
@@ -92,7 +102,10 @@ def require_catalogue(path: Path) -> None:
 
 def catalogue_columns(con: duckdb.DuckDBPyConnection, path: str) -> list[str]:
     """Return the columns of a catalogue; one with stock has product ids, else SourceError."""
-    columns = [row[0].lower() for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()]
+    columns = [
+        row[0].lower()
+        for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()
+    ]
     if "stock" in columns and "product_id" not in columns:
         raise SourceError(
             f"The catalogue {path} has a column stock but no column product_id; "
@@ -116,26 +129,36 @@ def _readable(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @dataclass(frozen=True)
 class ApiStock:
-    """The stock that the catalogue API returns; the nightly run stores it for the day that has just ended."""
+    """The stock that the catalogue API returns;
+    the nightly run stores it for the day that has just ended.
+    """
 
     settings: Settings
     now: Clock = now_utc
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch the stock if the newest of the days is today or yesterday; else return no rows for no days.
+        """Fetch the stock if the newest of the days is today or yesterday;
+        else return no rows for no days.
 
         Raises:
-            SourceError: The API cannot be reached, returns an error, or does not follow the protocol.
+            SourceError: The API cannot be reached, returns an error, or does not follow the
+                protocol.
         """
         today = today_in(self.settings.timezone, self.now)
         newest = days.dates[-1]
         if newest not in {today, today - ONE_DAY}:
-            return no_stock(f"stock is only known as it is now, {today}, and these days end with {newest}")
-        return fetched_stock(fetch_catalogue(self.settings), newest, self.settings.catalogue_api_url)
+            return no_stock(
+                f"stock is only known as it is now, {today}, and these days end with {newest}"
+            )
+        return fetched_stock(
+            fetch_catalogue(self.settings), newest, self.settings.catalogue_api_url
+        )
 
 
 def has_stock(settings: Settings) -> bool:
-    """Return whether there is stock to load: a configured API or file, or the sandbox's if there are no own data."""
+    """Return whether there is stock to load: a configured API or file,
+    or the sandbox's if there are no own data.
+    """
     return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
 
 
@@ -154,7 +177,9 @@ def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source
     return in_memory(_rows(records, received_date, source), RawStock)
 
 
-def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> Iterator[dict[str, Any]]:
+def _rows(
+    records: Iterable[Mapping[str, Any]], received_date: date, source: str
+) -> Iterator[dict[str, Any]]:
     for number, record in enumerate(records, start=1):
         texts = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
         numbers, reason = _numbers(texts)
@@ -223,9 +248,15 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
 
     Raises:
         SettingError: The key cannot be sent.
-        SourceError: The API cannot be reached, returns an error or another format, or changed during the fetch.
+        SourceError: The API cannot be reached, returns an error or another format, or changed
+            during the fetch.
     """
-    api = Api("catalogue API", settings.catalogue_api_url, "ECOM_CATALOGUE_API_URL", "ECOM_CATALOGUE_API_KEY")
+    api = Api(
+        "catalogue API",
+        settings.catalogue_api_url,
+        "ECOM_CATALOGUE_API_URL",
+        "ECOM_CATALOGUE_API_KEY",
+    )
     key = header_value(api.key_setting, settings.catalogue_api_key)
     headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
     products: list[dict[str, Any]] = []
@@ -234,17 +265,18 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
         products += first.data
         if first.total_pages > settings.source_max_pages:
             raise SourceError(
-                f"The catalogue API at {without_secrets(api.url)} says that it has {first.total_pages:,} pages, and "
-                f"ECOM_SOURCE_MAX_PAGES is {settings.source_max_pages:,}; see that its number of pages is right, or "
-                "raise that."
+                f"The catalogue API at {without_secrets(api.url)} says that it has "
+                f"{first.total_pages:,} pages, and ECOM_SOURCE_MAX_PAGES is "
+                f"{settings.source_max_pages:,}; see that its number of pages is right, or raise "
+                "that."
             )
         for number in range(2, first.total_pages + 1):
             products += _page(session, headers, number).data
         costs = session.stats.costs()
     if len(products) != first.total:
         raise SourceError(
-            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and returned "
-            f"{len(products):,}; it changed meanwhile, so run again."
+            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products "
+            f"and returned {len(products):,}; it changed meanwhile, so run again."
         )
     return CatalogueFetch(products, costs)
 
@@ -259,11 +291,13 @@ def _page(session: ApiSession, headers: dict[str, str], number: int) -> _Envelop
         raise SourceError(
             f"Page {number} of the catalogue API at {address} is none: "
             f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
-            f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
+            f"{session.api.url_setting} is the address of a list with page, total, total_pages "
+            "and data."
         ) from None
     if page.page != number:
         raise SourceError(
-            f"The catalogue API at {address} was asked for page {number} and answers with page {page.page}; see that "
-            f"{session.api.url_setting} is the address of a list that takes `page`."
+            f"The catalogue API at {address} was asked for page {number} and answers with page "
+            f"{page.page}; see that {session.api.url_setting} is the address of a list that takes "
+            "`page`."
         )
     return page

@@ -1,7 +1,9 @@
-"""How far a stream has been read: a small ledger per topic id and partition, beside the landing folder.
+"""How far a stream has been read: a small ledger per topic id and partition,
+beside the landing folder.
 
-The file of a range is published first, and the ledger follows, so it may lack one file. `settled` brings it up to
-date. Compaction, retention and erasure free the names of files; they leave a file alone that the ledger lacks.
+The file of a range is published first, and the ledger follows, so it may lack one file. `settled`
+brings it up to date. Compaction, retention and erasure free the names of files; they leave a file
+alone that the ledger lacks.
 
 A partition is to be read from the end of its files and ledger on, whatever the brokers have noted.
 """
@@ -22,17 +24,26 @@ from ecom_assets.core.atomic_files import replacing_text
 from ecom_assets.core.errors import SourceError, WorkError
 from ecom_assets.core.file_lock import file_lock
 from ecom_assets.core.json_text import json_text
-from ecom_assets.ingestion.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
+from ecom_assets.ingestion.sources.landing import (
+    NEXT_OFFSET,
+    TOPIC,
+    footer_of,
+    make_folder,
+    stream_file_name,
+)
 
 NOTED_S: Final = 60.0
-"""How long a process counts as running after its last note; it notes its state every few seconds."""
+"""How long a process counts as running after its last note; it notes its state every few seconds.
+"""
 LANDING_FOLDERS: Final = "received_date=*"
 _NAME: Final = re.compile(r"kafka-(?P<topic_id>.+)-(?P<partition>\d+)-(?P<start>\d{20})\.parquet")
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """What a ledger says: the next offset to read, and the half-open ranges that the broker deleted unread."""
+    """What a ledger says: the next offset to read,
+    and the half-open ranges that the broker deleted unread.
+    """
 
     topic: str
     next_offset: int
@@ -49,7 +60,9 @@ class LedgerEntry:
 
 
 def ledger_folder(landing: Path) -> Path:
-    """Return where the ledgers of a landing folder are kept: beside it, where no source of events looks."""
+    """Return where the ledgers of a landing folder are kept: beside it,
+    where no source of events looks.
+    """
     return landing.with_name(f"{landing.name}_stream")
 
 
@@ -74,7 +87,8 @@ class PartitionLedger:
         """
         make_folder(self.path.parent)
         busy = WorkError(
-            f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if it hangs."
+            f"Another process publishes partition {self.partition} of topic id {self.topic_id}; "
+            "end it if it hangs."
         )
         return file_lock(self.path.with_suffix(".lock"), patience_s, busy)
 
@@ -92,8 +106,8 @@ class PartitionLedger:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise SourceError(
-                f"{self.path} says how far a stream was read and cannot be read; remove it while its files are not yet "
-                "compacted, or restore it from a backup"
+                f"{self.path} says how far a stream was read and cannot be read; remove it while "
+                "its files are not yet compacted, or restore it from a backup"
             ) from error
 
     def write(self, entry: LedgerEntry) -> None:
@@ -117,8 +131,12 @@ class PartitionLedger:
         return entry
 
     def _from_files(self) -> LedgerEntry | None:
-        """Return where the files end; for a ledger that was removed, or a writer that keeps none."""
-        names = self.landing.glob(f"{LANDING_FOLDERS}/kafka-{self.topic_id}-{self.partition}-*.parquet")
+        """Return where the files end; for a ledger that was removed,
+        or a writer that keeps none.
+        """
+        names = self.landing.glob(
+            f"{LANDING_FOLDERS}/kafka-{self.topic_id}-{self.partition}-*.parquet"
+        )
         footers = [footer for footer in map(_footer, names) if NEXT_OFFSET in footer]
         ends = [LedgerEntry(footer.get(TOPIC, ""), int(footer[NEXT_OFFSET])) for footer in footers]
         return max(ends, key=lambda entry: entry.next_offset, default=None)
@@ -129,7 +147,9 @@ class PartitionLedger:
 
 
 def is_settled(name: str, entries: Mapping[PartitionLedger, LedgerEntry], landing: Path) -> bool:
-    """Return whether the name of a landing file may be freed: its ledger has passed it, or it is not of a stream."""
+    """Return whether the name of a landing file may be freed: its ledger has passed it,
+    or it is not of a stream.
+    """
     match = _NAME.fullmatch(name)
     if match is None:
         return True
@@ -150,16 +170,24 @@ def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
 
 
 def settle_ledgers(landing: Path) -> None:
-    """Bring all ledgers of a landing folder up to date; one that a running stream holds, that stream does."""
-    names = (_NAME.fullmatch(path.name) for path in landing.glob(f"{LANDING_FOLDERS}/kafka-*.parquet"))
-    ledgers_of_files = {PartitionLedger(landing, name["topic_id"], int(name["partition"])) for name in names if name}
+    """Bring all ledgers of a landing folder up to date; one that a running stream holds,
+    that stream does.
+    """
+    names = (
+        _NAME.fullmatch(path.name) for path in landing.glob(f"{LANDING_FOLDERS}/kafka-*.parquet")
+    )
+    ledgers_of_files = {
+        PartitionLedger(landing, name["topic_id"], int(name["partition"])) for name in names if name
+    }
     for ledger in ledgers_of_files | set(ledgers(landing)):
         with suppress(WorkError), ledger.locked():
             ledger.settled()
 
 
 def note_process(landing: Path, state: Mapping[str, Any]) -> Path:
-    """Note what a process of `ecom stream` does now, and return the file; files of processes that died go."""
+    """Note what a process of `ecom stream` does now, and return the file;
+    files of processes that died go.
+    """
     folder = ledger_folder(landing)
     make_folder(folder)
     path = folder / f"process-{state['process']}.state"
@@ -210,7 +238,12 @@ ASSIGN_PATIENCE_S: Final = 240.0
 
 
 def begin_partition(
-    ledger: PartitionLedger, topic: str, watermarks: tuple[int, int], start: str, *, accepts_reset: bool
+    ledger: PartitionLedger,
+    topic: str,
+    watermarks: tuple[int, int],
+    start: str,
+    *,
+    accepts_reset: bool,
 ) -> LedgerEntry:
     """Return where a partition is to be read from, and note what retention has deleted before.
 
@@ -231,7 +264,10 @@ def begin_partition(
             entry = LedgerEntry(topic, low if start == "earliest" else high)
         if entry.next_offset < low:
             structlog.get_logger(__name__).error(
-                "messages_lost", partition=f"{topic}/{ledger.partition}", first=entry.next_offset, end=low
+                "messages_lost",
+                partition=f"{topic}/{ledger.partition}",
+                first=entry.next_offset,
+                end=low,
             )
             entry = entry.after_loss(low)
         if entry.next_offset > high and accepts_reset:
@@ -240,7 +276,8 @@ def begin_partition(
             ledger.write(entry)
         if entry.next_offset > high:
             raise SourceError(
-                f"{topic}/{ledger.partition} ends at offset {high}, but was read up to {entry.next_offset}: it lost "
-                "its end; if what the brokers have now is right, run `ecom stream --accept-reset` once."
+                f"{topic}/{ledger.partition} ends at offset {high}, but was read up to "
+                f"{entry.next_offset}: it lost its end; if what the brokers have now is right, "
+                "run `ecom stream --accept-reset` once."
             )
     return entry

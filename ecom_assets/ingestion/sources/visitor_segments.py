@@ -15,12 +15,14 @@ def read_visitor_segments(path: Path) -> dict[str, VisitorSegment]:
     """Return the visitor segments that a file declares, by name, in its order.
 
     Raises:
-        DefinitionError: The file cannot be read, declares none or too many, or a definition is wrong.
+        DefinitionError: The file cannot be read, declares none or too many, or a definition is
+            wrong.
     """
     read = definition_in(path)
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_SEGMENTS:
         raise DefinitionError(
-            f"{path} declares no visitor segments; give 1 to {MOST_SEGMENTS} names, each with its definition."
+            f"{path} declares no visitor segments; give 1 to {MOST_SEGMENTS} names, each with its "
+            "definition."
         )
     return {name: _segment(path, name, raw) for name, raw in read.items()}
 
@@ -48,13 +50,15 @@ def visitor_segment(segment: Any, declared: Path | None) -> VisitorSegment:  # n
         return VisitorSegment.from_definition("of the question", segment)
     if declared is None:
         raise DefinitionError(
-            f"No visitor segment {segment!r} is declared; set ECOM_VISITOR_SEGMENTS to a file that declares it."
+            f"No visitor segment {segment!r} is declared; set ECOM_VISITOR_SEGMENTS to a file "
+            "that declares it."
         )
     return _declared(segment, read_visitor_segments(declared))
 
 
 def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegment:
-    """Return the visitor segment that an option names: a declared name, a file with one, or `FILE#NAME`.
+    """Return the visitor segment that an option names: a declared name, a file with one,
+    or `FILE#NAME`.
 
     A file with one may say its definition alone; the segment is then called as the file is.
 
@@ -71,11 +75,15 @@ def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegme
     if name:
         return _declared(name, result)
     if len(result) > 1:
-        raise DefinitionError(f"{file} declares {', '.join(result)}; write {file}#NAME for one of them.")
+        raise DefinitionError(
+            f"{file} declares {', '.join(result)}; write {file}#NAME for one of them."
+        )
     return next(iter(result.values()))
 
 
 def _declared(name: str, declared: dict[str, VisitorSegment]) -> VisitorSegment:
     if name not in declared:
-        raise DefinitionError(f"No visitor segment {name!r} is declared; {did_you_mean(name, declared)}.")
+        raise DefinitionError(
+            f"No visitor segment {name!r} is declared; {did_you_mean(name, declared)}."
+        )
     return declared[name]

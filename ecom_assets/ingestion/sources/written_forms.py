@@ -1,4 +1,5 @@
-"""In which forms an id can be written: the one definition for searching texts, files and dead letters.
+"""In which forms an id can be written: the one definition for searching texts,
+files and dead letters.
 
 What the platform writes is searched for as it stands, by `forms_of`. What was received is read
 first, by `readings_of`, as who sent it may have escaped any letter.
@@ -18,7 +19,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 from ecom_assets.core.json_text import json_text
 
 IN_WORDS: Final = "0-9A-Za-z_-"
-"""The characters of a word: an id counts as found only where none of them comes before or after it."""
+"""The characters of a word: an id counts as found only where none of them comes before or after it.
+"""
 PLAIN: Final = re.compile(r"[\w.-]*", re.ASCII)
 """An id that nothing escapes."""
 NESTED: Final = 2
@@ -70,7 +72,18 @@ def _repr(text: str) -> str:
     return repr(text)[1:-1]
 
 
-WRITERS: Final = (_json_ascii, _json, _csv, _sql, html.escape, _markup, _url_part, _url, _form, _repr)
+WRITERS: Final = (
+    _json_ascii,
+    _json,
+    _csv,
+    _sql,
+    html.escape,
+    _markup,
+    _url_part,
+    _url,
+    _form,
+    _repr,
+)
 """Each returns a text as one kind of file has it."""
 
 
@@ -146,7 +159,9 @@ def _of_bytes(pattern: str) -> re.Pattern[bytes]:
 
 
 def _any_of(texts: Iterable[str]) -> str:
-    """Return a pattern that matches one of some texts, the longest first, with common beginnings once."""
+    """Return a pattern that matches one of some texts, the longest first,
+    with common beginnings once.
+    """
     by_first: dict[str, list[str]] = {}
     is_end = False
     for text in texts:

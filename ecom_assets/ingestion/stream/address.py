@@ -1,4 +1,6 @@
-"""Where a stream comes from: `kafka://HOST:PORT,HOST:PORT/TOPIC,TOPIC`, and the settings of librdkafka beside it."""
+"""Where a stream comes from: `kafka://HOST:PORT,HOST:PORT/TOPIC,TOPIC`,
+and the settings of librdkafka beside it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,11 @@ FIXED: Final = {
     "enable.partition.eof": "false",
 }
 """What a file of settings cannot change: with other values, messages are lost or doubled."""
-CHOSEN: Final = {"queued.max.messages.kbytes": "65536", "client.id": "ecom_assets", "log_level": "2"}
+CHOSEN: Final = {
+    "queued.max.messages.kbytes": "65536",
+    "client.id": "ecom_assets",
+    "log_level": "2",
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,13 @@ class StreamAddress:
         brokers, _, topics = address.removeprefix(STREAM).partition("/")
         names = tuple(name for name in topics.split(",") if name)
         if not address.startswith(STREAM) or not brokers or not names or "/" in topics:
-            raise UsageError(f"{address or 'The address'} is no stream; give kafka://HOST:PORT/TOPIC.")
+            raise UsageError(
+                f"{address or 'The address'} is no stream; give kafka://HOST:PORT/TOPIC."
+            )
         if "@" in brokers:
-            raise UsageError("Give user and password of the brokers in the file ECOM_STREAM_CONFIG_FILE.")
+            raise UsageError(
+                "Give user and password of the brokers in the file ECOM_STREAM_CONFIG_FILE."
+            )
         return cls(brokers, names, kind)
 
 
@@ -52,7 +62,9 @@ def stream_landing(settings: Settings, kind: StreamKind, address: str) -> Path:
     """
     if kind != "events":
         return stream_folder(settings, kind)
-    return landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))
+    return landing_folder(
+        settings if settings.events else settings.model_copy(update={"events": address})
+    )
 
 
 def client_settings(settings: Settings, address: StreamAddress) -> dict[str, str]:
@@ -65,17 +77,28 @@ def client_settings(settings: Settings, address: StreamAddress) -> dict[str, str
     refused = [name for name, value in chosen.items() if FIXED.get(name, value) != value]
     if refused:
         raise SettingError(
-            f"{settings.stream_config_file} sets {refused[0]}, which must be {FIXED[refused[0]]}; remove the line."
+            f"{settings.stream_config_file} sets {refused[0]}, which must be {FIXED[refused[0]]}; "
+            "remove the line."
         )
-    return {**CHOSEN, **chosen, **FIXED, "bootstrap.servers": address.brokers, "group.id": settings.stream_group}
+    return {
+        **CHOSEN,
+        **chosen,
+        **FIXED,
+        "bootstrap.servers": address.brokers,
+        "group.id": settings.stream_group,
+    }
 
 
 def _settings_in(path: str) -> dict[str, str]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"ECOM_STREAM_CONFIG_FILE is {path}, which cannot be read ({error}).") from error
-    pairs = [line.partition("=") for line in map(str.strip, lines) if line and not line.startswith("#")]
+        raise SettingError(
+            f"ECOM_STREAM_CONFIG_FILE is {path}, which cannot be read ({error})."
+        ) from error
+    pairs = [
+        line.partition("=") for line in map(str.strip, lines) if line and not line.startswith("#")
+    ]
     wrong = next((name for name, sign, _ in pairs if not sign), None)
     if wrong:  # the line itself could be a password
         raise SettingError(f"{path} has a line without `=`; write one name=value a line.")

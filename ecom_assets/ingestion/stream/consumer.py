@@ -1,4 +1,6 @@
-"""The consumer of a stream: one thread that takes messages, publishes what is due, and always goes on polling."""
+"""The consumer of a stream: one thread that takes messages, publishes what is due,
+and always goes on polling.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,11 @@ from ecom_assets.core.errors import SourceError, WorkError
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.landing import make_folder
-from ecom_assets.ingestion.sources.stream_ledger import ASSIGN_PATIENCE_S, begin_partition, noted_topic_id
+from ecom_assets.ingestion.sources.stream_ledger import (
+    ASSIGN_PATIENCE_S,
+    begin_partition,
+    noted_topic_id,
+)
 from ecom_assets.ingestion.stream.publishing import (
     MS_OF_S,
     Batch,
@@ -33,7 +39,9 @@ POLL_S: Final = 0.1
 RETRY_S: Final = 1.0
 WATERMARK_S: Final = 10.0
 START_PATIENCE_S: Final = 60.0
-"""How long a process that begins waits for brokers that it does not know, which may be coming up beside it."""
+"""How long a process that begins waits for brokers that it does not know,
+which may be coming up beside it.
+"""
 BYTES_OF_MB: Final = 1_000_000
 _OUT_OF_RANGE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 (its public name)
 
@@ -59,7 +67,11 @@ class TopicStream:
     """Reads topics into a landing folder until it is stopped."""
 
     def __init__(
-        self, settings: Settings, config: Mapping[str, str], topics: StreamTopics, publisher: BatchPublisher
+        self,
+        settings: Settings,
+        config: Mapping[str, str],
+        topics: StreamTopics,
+        publisher: BatchPublisher,
     ) -> None:
         """Join the group.
 
@@ -80,7 +92,10 @@ class TopicStream:
         self._fault: WorkError | None = None
         self._consumer = Consumer({**config, "error_cb": self._note_client_error})
         self._consumer.subscribe(
-            list(topics.names), on_assign=self._assigned, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            list(topics.names),
+            on_assign=self._assigned,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
         )
 
     @property
@@ -96,7 +111,8 @@ class TopicStream:
         """Read until `stop`; what is taken by then is published.
 
         Raises:
-            SourceError: A topic was created again or lost its end, so that offsets mean other messages.
+            SourceError: A topic was created again or lost its end, so that offsets mean other
+                messages.
         """
         make_folder(self.landing)
         try:
@@ -118,12 +134,16 @@ class TopicStream:
             raise self._fault
         if time.monotonic() >= self._retry_at:
             self._publish()
-            if self.counts.last_error and not any(reader.batches for reader in self.counts.readers.values()):
+            if self.counts.last_error and not any(
+                reader.batches for reader in self.counts.readers.values()
+            ):
                 self._look_again()
         self._pause_or_resume()
 
     def _look_again(self) -> None:
-        """Forget the last error once the brokers answer: without messages, no file would show that it is over."""
+        """Forget the last error once the brokers answer: without messages,
+        no file would show that it is over.
+        """
         self._retry_at = time.monotonic() + RETRY_S
         try:
             self._check_topics()
@@ -142,7 +162,9 @@ class TopicStream:
                 if error.code() in _OUT_OF_RANGE and reader is not None:
                     self._begin_again(reader)
             elif reader is not None:
-                reader.take(message.offset() or 0, message.timestamp()[1], message.value(), now_ms, clock)
+                reader.take(
+                    message.offset() or 0, message.timestamp()[1], message.value(), now_ms, clock
+                )
                 self.counts.message_count += 1
 
     def _publish(self, *, is_last: bool = False) -> None:
@@ -163,7 +185,10 @@ class TopicStream:
             return False
         except SourceError:
             raise
-        except (OSError, WorkError) as error:  # a full disk, the registry, the brokers: messages wait
+        except (
+            OSError,
+            WorkError,
+        ) as error:  # a full disk, the registry, the brokers: messages wait
             self._note(str(error))
             reader.error = str(error)
             self._retry_at = time.monotonic() + RETRY_S
@@ -178,12 +203,16 @@ class TopicStream:
         return True
 
     def _commit(self, batch: Batch) -> None:
-        """Tell the brokers how far the group is, for tools that show its lag; nothing here reads it."""
+        """Tell the brokers how far the group is, for tools that show its lag;
+        nothing here reads it.
+        """
         position = TopicPartition(batch.partition.topic, batch.partition.number, batch.end)
         with suppress(KafkaException):
             self._consumer.commit(offsets=[position], asynchronous=True)
             reader = self.counts.readers[batch.partition.topic, batch.partition.number]
-            reader.high = max(self._consumer.get_watermark_offsets(position, cached=True)[1], reader.next_offset)
+            reader.high = max(
+                self._consumer.get_watermark_offsets(position, cached=True)[1], reader.next_offset
+            )
 
     def _pause_or_resume(self) -> None:
         waiting = sum(reader.size for reader in self.counts.readers.values())
@@ -203,17 +232,25 @@ class TopicStream:
             for own in partitions:
                 own.offset = self._begin(Partition(own.topic, self._ids[own.topic], own.partition))
             consumer.assign(partitions)
-        except WorkError as error:  # raised by `step`: an error in a callback of the client would be lost in others
+        except WorkError as error:
+            # Raised by `step`: an error in a callback of the client would be lost in others.
             self._fault = error
         except KafkaException as error:
-            self._fault = WorkError(f"The partitions cannot be read ({error}); start the stream again.")
+            self._fault = WorkError(
+                f"The partitions cannot be read ({error}); start the stream again."
+            )
 
     def _begin(self, partition: Partition) -> int:
-        """Return where a partition is to be read from, and note what retention has deleted before."""
+        """Return where a partition is to be read from,
+        and note what retention has deleted before.
+        """
         entry = begin_partition(
-            self._publisher.ledger(partition), partition.topic, self._watermarks(partition),
-            self._settings.stream_start, accepts_reset=self._topics.accepts_reset,
-        )  # fmt: skip
+            self._publisher.ledger(partition),
+            partition.topic,
+            self._watermarks(partition),
+            self._settings.stream_start,
+            accepts_reset=self._topics.accepts_reset,
+        )
         first_day = self._settings.first_plausible_day
         reader = PartitionReader(partition, entry.next_offset, self._timezone, first_day)
         self.counts.readers[partition.topic, partition.number] = reader
@@ -227,7 +264,10 @@ class TopicStream:
             self._consumer.seek(position)
         except KafkaException:  # not fetched from yet; a single partition cannot be assigned again
             readers = self.counts.readers.items()
-            partitions = [TopicPartition(topic, number, reader.next_offset) for (topic, number), reader in readers]
+            partitions = [
+                TopicPartition(topic, number, reader.next_offset)
+                for (topic, number), reader in readers
+            ]
             self._consumer.assign(partitions)
             self._is_paused = False
 
@@ -241,7 +281,9 @@ class TopicStream:
             except KafkaException as error:
                 self._note(f"{partition}: {error.args[0].str()}")
                 if time.monotonic() > until or self._is_stopping:
-                    raise WorkError(f"The brokers do not say where {partition} begins; try again.") from error
+                    raise WorkError(
+                        f"The brokers do not say where {partition} begins; try again."
+                    ) from error
                 time.sleep(RETRY_S)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -250,9 +292,11 @@ class TopicStream:
             self.counts.readers.pop((gone.topic, gone.partition), None)
 
     def _first_ids(self) -> Mapping[str, str]:
-        """Return the ids of the topics; wait for brokers that are down, and for topics that were read before.
+        """Return the ids of the topics; wait for brokers that are down,
+        and for topics that were read before.
 
-        Brokers whose topics were read before are waited for without end, as by a process that runs already.
+        Brokers whose topics were read before are waited for without end, as by a process that runs
+        already.
         """
         until = time.monotonic() + START_PATIENCE_S
         while True:
@@ -260,7 +304,9 @@ class TopicStream:
                 return self._topics.ids(self._topics.names)
             except (BrokerDownError, TopicMissingError) as error:
                 is_missing = isinstance(error, TopicMissingError)
-                topics = [error.topic] if isinstance(error, TopicMissingError) else self._topics.names
+                topics = (
+                    [error.topic] if isinstance(error, TopicMissingError) else self._topics.names
+                )
                 is_known = all(noted_topic_id(self.landing, topic) for topic in topics)
                 is_late = time.monotonic() >= until
                 if (is_missing and not is_known) or (is_late and (is_missing or not is_known)):

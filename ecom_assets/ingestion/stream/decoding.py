@@ -46,9 +46,15 @@ def plain_lines(values: Sequence[bytes | None]) -> Lines:
 class RegistryDecoder:
     """Messages begin with the id of a schema of a registry: Avro, or JSON."""
 
-    def __init__(self, url: str, unknown_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Connect to a registry; a schema that it lacks is asked for again for `unknown_s` seconds."""
-        self._client = SchemaRegistryClient({"url": url, "timeout": REGISTRY_TIMEOUT_S, "max.retries": 0})
+    def __init__(
+        self, url: str, unknown_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Connect to a registry; a schema that it lacks is asked for
+        again for `unknown_s` seconds.
+        """
+        self._client = SchemaRegistryClient(
+            {"url": url, "timeout": REGISTRY_TIMEOUT_S, "max.retries": 0}
+        )
         self._unknown_s = unknown_s
         self._clock = clock
         self._missing_since: dict[int, float] = {}
@@ -58,7 +64,8 @@ class RegistryDecoder:
         """Return the JSON of each message.
 
         Raises:
-            RegistryDownError: The registry does not answer, or lacks a schema for less than the limit.
+            RegistryDownError: The registry does not answer, or lacks a schema for less than the
+                limit.
         """
         lines: list[bytes | None] = []
         reasons: dict[int, str] = {}
@@ -89,18 +96,24 @@ class RegistryDecoder:
             reader = self._reader_of(schema)
         except SchemaRegistryError as error:
             if error.http_status_code != NOT_FOUND:
-                raise RegistryDownError(f"The schema registry refuses schema {schema_id} ({error}).") from error
+                raise RegistryDownError(
+                    f"The schema registry refuses schema {schema_id} ({error})."
+                ) from error
             self._wait_for(schema_id)
             return None
         except Exception as error:  # its HTTP client has errors of its own
-            raise RegistryDownError(f"The schema registry does not answer ({type(error).__name__}).") from error
+            raise RegistryDownError(
+                f"The schema registry does not answer ({type(error).__name__})."
+            ) from error
         self._readers[schema_id] = reader
         return reader
 
     def _wait_for(self, schema_id: int) -> None:
         since = self._missing_since.setdefault(schema_id, self._clock())
         if self._clock() - since < self._unknown_s:
-            raise RegistryDownError(f"The schema registry lacks schema {schema_id}; its messages wait.")
+            raise RegistryDownError(
+                f"The schema registry lacks schema {schema_id}; its messages wait."
+            )
 
     def _reader_of(self, schema: Schema) -> Callable[[bytes], bytes]:
         if schema.schema_type != "AVRO":
@@ -114,7 +127,9 @@ class RegistryDecoder:
 
     def _parse_references(self, schema: Schema, named: dict[str, Any]) -> None:
         for reference in schema.references or []:
-            other = self._client.get_version(reference.subject or "", reference.version or "latest").schema
+            other = self._client.get_version(
+                reference.subject or "", reference.version or "latest"
+            ).schema
             self._parse_references(other, named)
             fastavro.parse_schema(orjson.loads(other.schema_str or ""), named_schemas=named)
 

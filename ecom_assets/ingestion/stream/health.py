@@ -57,11 +57,15 @@ class _StreamMetrics(Collector):
         """Yield the numbers of the stream's state."""
         state = stream_state(self._stream)
         for name in ("messages", "events", "refused", "files"):
-            metric = CounterMetricFamily(f"ecom_stream_{name}", f"{name.title()} since the process began")
+            metric = CounterMetricFamily(
+                f"ecom_stream_{name}", f"{name.title()} since the process began"
+            )
             metric.add_metric([], state[name])
             yield metric
         for name in ("lag", "waiting_bytes", "lost"):
-            gauge = GaugeMetricFamily(f"ecom_stream_{name}", f"{name} of a partition", labels=["topic", "partition"])
+            gauge = GaugeMetricFamily(
+                f"ecom_stream_{name}", f"{name} of a partition", labels=["topic", "partition"]
+            )
             for entry in state["partitions"]:
                 gauge.add_metric([entry["topic"], str(entry["partition"])], entry[name])
             yield gauge
@@ -69,13 +73,16 @@ class _StreamMetrics(Collector):
 
 @contextmanager
 def shown(stream: TopicStream, host: str, port: int) -> Iterator[str]:
-    """Serve `/health` and `/metrics`, and keep the state's file, while the block runs; yield the address.
+    """Serve `/health` and `/metrics`, and keep the state's file, while the block runs;
+    yield the address.
 
     Raises:
         UsageError: The port is taken.
     """
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep_state, args=(stream, ended), name="stream-state", daemon=True)
+    keeper = threading.Thread(
+        target=_keep_state, args=(stream, ended), name="stream-state", daemon=True
+    )
     keeper.start()
     server = _new_server(stream, host, port) if port else None
     try:
@@ -93,7 +100,9 @@ def shown(stream: TopicStream, host: str, port: int) -> Iterator[str]:
 def _keep_state(stream: TopicStream, ended: threading.Event) -> None:
     while True:
         path = None
-        with suppress(OSError, RuntimeError):  # a full disk, or the readers changed meanwhile: the next one says it
+        with suppress(
+            OSError, RuntimeError
+        ):  # a full disk, or the readers changed meanwhile: the next one says it
             path = note_process(stream.landing, stream_state(stream))
         if ended.wait(STATE_EVERY_S):
             break
@@ -112,7 +121,9 @@ def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServe
             """Answer a probe."""
             if self.path == "/health":
                 state = stream_state(stream)
-                status = HTTPStatus.OK if state["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+                status = (
+                    HTTPStatus.OK if state["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+                )
                 self._answer(status, "application/json", json_text(state).encode())
             elif self.path == "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))
@@ -133,5 +144,6 @@ def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServe
         return ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise UsageError(
-            f"/health cannot be served at {host}:{port} ({error}); set ECOM_STREAM_PORT to another port, or to 0."
+            f"/health cannot be served at {host}:{port} ({error}); set ECOM_STREAM_PORT to "
+            "another port, or to 0."
         ) from error

@@ -1,7 +1,7 @@
 """The messages of a partition that one landing file will hold, and how they are published.
 
-A batch is a half-open range of offsets, of one day of arrival. It becomes a landing file: published once by its start
-offset, with the ledger after it.
+A batch is a half-open range of offsets, of one day of arrival. It becomes a landing file: published
+once by its start offset, with the ledger after it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +50,9 @@ class Partition:
 
 @dataclass
 class Batch:
-    """Messages of [start, end), all of which arrived on `day`, before `day_end_ms` (Unix time in milliseconds)."""
+    """Messages of [start, end), all of which arrived on `day`,
+    before `day_end_ms` (Unix time in milliseconds).
+    """
 
     partition: Partition
     day: date
@@ -100,12 +102,14 @@ class PartitionReader:
         """Return the bytes that wait."""
         return sum(batch.size for batch in self.batches)
 
-    def take(self, offset: int, sent_ms: int, value: bytes | None, now_ms: int, clock: float) -> None:
+    def take(
+        self, offset: int, sent_ms: int, value: bytes | None, now_ms: int, clock: float
+    ) -> None:
         """Add a message to the last batch, or begin a new one if it arrived on a later day.
 
-        The broker's time is its arrival, never before that of the message before and never in the future, so days
-        only go forward, and a second reader of the same messages comes to the same days. Offsets that are left out
-        (compaction, aborts) hold nothing.
+        The broker's time is its arrival, never before that of the message before and never in the
+        future, so days only go forward, and a second reader of the same messages comes to the same
+        days. Offsets that are left out (compaction, aborts) hold nothing.
         """
         if offset < self.next_offset:  # was in the client's queue before a seek
             return
@@ -152,7 +156,9 @@ SENT_BY: Final = "sent_by"
 
 
 class OvertakenError(WorkError):
-    """Another process has published messages of this range; they are read again from where it stands."""
+    """Another process has published messages of this range;
+    they are read again from where it stands.
+    """
 
 
 class BatchPublisher:
@@ -174,7 +180,8 @@ class BatchPublisher:
 
         Args:
             batch: The messages.
-            is_same_topic: Raises if the topic was created again, which is asked after all messages were taken.
+            is_same_topic: Raises if the topic was created again, which is asked after all messages
+                were taken.
 
         Raises:
             OvertakenError: Another process was faster.
@@ -189,21 +196,31 @@ class BatchPublisher:
         with ledger.locked():
             entry = ledger.settled()
             if entry is None or entry.next_offset != batch.start:
-                raise OvertakenError(f"{batch.partition} was read by another process from {batch.start} on.")
+                raise OvertakenError(
+                    f"{batch.partition} was read by another process from {batch.start} on."
+                )
             self._land(batch, table, rows.refused)
             ledger.write(LedgerEntry(batch.partition.topic, batch.end, entry.lost))
         return rows
 
     def _land(self, batch: Batch, table: pa.Table, refused: Mapping[int, str]) -> None:
         name = stream_file_name(batch.partition.topic_id, batch.partition.number, batch.start)
-        if refused:  # first, since the main file ends the range; without that, an earlier attempt may be replaced
+        # first, since the main file ends the range; without that, an earlier attempt may be
+        # replaced
+        if refused:
             target = day_folder(dead_letter_folder(self.landing), batch.day) / name
             make_folder(target.parent)
             with replacing(target) as fresh:
                 pq.write_table(self._letters(batch, refused), fresh, compression="zstd")
-        footer = {NEXT_OFFSET: str(batch.end), TOPIC: batch.partition.topic, MAPPED_BY: self._mapping_name}
+        footer = {
+            NEXT_OFFSET: str(batch.end),
+            TOPIC: batch.partition.topic,
+            MAPPED_BY: self._mapping_name,
+        }
         if not land(table, day_folder(self.landing, batch.day) / name, footer):
-            raise OvertakenError(f"{batch.partition} was published by another process from {batch.start} on.")
+            raise OvertakenError(
+                f"{batch.partition} was published by another process from {batch.start} on."
+            )
 
     def _letters(self, batch: Batch, refused: Mapping[int, str]) -> pa.Table:
         rows = [
@@ -221,7 +238,9 @@ class BatchPublisher:
 
 
 def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:
-    """Return rows with the instant of their arrival, and their position as the id of those that have none."""
+    """Return rows with the instant of their arrival,
+    and their position as the id of those that have none.
+    """
     table = rows.table
     arrivals = _arrivals_us(batch)
     columns = {"received_at": instants([arrivals[position] for position in rows.positions])}
@@ -231,12 +250,15 @@ def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:
         topic = f"topic:{batch.partition.topic}"
         columns[SENT_BY] = filled(table[SENT_BY], lambda: [topic] * len(table))
     for name, column in columns.items():
-        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
+        table = table.set_column(
+            table.schema.get_field_index(name), table.schema.field(name), column
+        )
     return table
 
 
 def _arrivals_us(batch: Batch) -> list[int]:
-    """Return when messages arrived, in microseconds: those of one millisecond follow each other, as their offsets do.
+    """Return when messages arrived, in microseconds: those of one millisecond follow each other,
+    as their offsets do.
 
     Of several copies of an order line or a customer the last one counts.
     """
@@ -250,7 +272,9 @@ def _arrivals_us(batch: Batch) -> list[int]:
 
 
 def _ids(rows: MessageRows, batch: Batch) -> list[str]:
-    """Return the position of each row: that of its message, and which of the message's rows it is beyond the first."""
+    """Return the position of each row: that of its message,
+    and which of the message's rows it is beyond the first.
+    """
     part = f"{batch.partition.topic_id}-{batch.partition.number}"
     ids, last, number = [], -1, 0
     for position in rows.positions:

@@ -11,7 +11,11 @@ from ecom_assets.core.settings.intake import StreamKind
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.ingestion.sources.customer_api.records import load_customer_mapping
-from ecom_assets.ingestion.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
+from ecom_assets.ingestion.sources.files.mapping import (
+    RecordMapping,
+    load_mapping,
+    load_order_mapping,
+)
 from ecom_assets.ingestion.sources.landed_rows import CustomerMapper, Mapper, MessageMapper
 from ecom_assets.ingestion.stream.address import StreamAddress, client_settings
 from ecom_assets.ingestion.stream.consumer import TopicStream
@@ -41,14 +45,20 @@ def opened_stream(
 
 
 @contextmanager
-def opened_publisher(settings: Settings, kind: StreamKind, landing: Path) -> Iterator[BatchPublisher]:
+def opened_publisher(
+    settings: Settings, kind: StreamKind, landing: Path
+) -> Iterator[BatchPublisher]:
     """Open what writes batches into a landing folder, and the engine that maps their messages.
 
     Raises:
         EcomError: A setting or a mapping is wrong.
     """
     registry = settings.stream_registry_url.get_secret_value()
-    decode = RegistryDecoder(registry, settings.stream_unknown_schema_s).lines if registry else plain_lines
+    decode = (
+        RegistryDecoder(registry, settings.stream_unknown_schema_s).lines
+        if registry
+        else plain_lines
+    )
     con = plain_connection(settings.memory_limit)
     try:
         mapper, mapped_by = _mapper_of(settings, kind, con)
@@ -57,12 +67,16 @@ def opened_publisher(settings: Settings, kind: StreamKind, landing: Path) -> Ite
         con.close()
 
 
-def _mapper_of(settings: Settings, kind: StreamKind, con: duckdb.DuckDBPyConnection) -> tuple[Mapper, str]:
+def _mapper_of(
+    settings: Settings, kind: StreamKind, con: duckdb.DuckDBPyConnection
+) -> tuple[Mapper, str]:
     if kind == "customers":
         customers = load_customer_mapping(settings.customers_mapping)
         return CustomerMapper(customers), customers.name
     mapping: RecordMapping = (
-        load_mapping(settings.events_mapping) if kind == "events" else load_order_mapping(settings.orders_mapping)
+        load_mapping(settings.events_mapping)
+        if kind == "events"
+        else load_order_mapping(settings.orders_mapping)
     )
     return MessageMapper(con, mapping, settings.timezone), mapping.name
 

@@ -1,8 +1,10 @@
-"""Kafka topics by Spark Structured Streaming: the files of `ecom stream`, by the same ledgers and exclusive create.
+"""Kafka topics by Spark Structured Streaming: the files of `ecom stream`,
+by the same ledgers and exclusive create.
 
-The checkpoint is of no account, as the brokers' committed offsets are: each query begins where ledgers and files end,
-and a task skips what they have already. So a batch that is repeated, by a retry or after a crash, publishes nothing
-twice, and a checkpoint that is lost or of another folder loses nothing.
+The checkpoint is of no account, as the brokers' committed offsets are: each query begins where
+ledgers and files end, and a task skips what they have already. So a batch that is repeated, by a
+retry or after a crash, publishes nothing twice, and a checkpoint that is lost or of another folder
+loses nothing.
 """
 
 import json
@@ -25,10 +27,20 @@ from ecom_assets.core.settings.home import keep_private
 from ecom_assets.core.settings.intake import StreamKind
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.landing import address_of, make_folder
-from ecom_assets.ingestion.sources.stream_ledger import LedgerEntry, PartitionLedger, begin_partition, ledger_folder
+from ecom_assets.ingestion.sources.stream_ledger import (
+    LedgerEntry,
+    PartitionLedger,
+    begin_partition,
+    ledger_folder,
+)
 from ecom_assets.ingestion.stream.address import StreamAddress, client_settings, stream_landing
 from ecom_assets.ingestion.stream.consumer import BYTES_OF_MB, WATERMARK_S
-from ecom_assets.ingestion.stream.publishing import MS_OF_S, BatchPublisher, Partition, PartitionReader
+from ecom_assets.ingestion.stream.publishing import (
+    MS_OF_S,
+    BatchPublisher,
+    Partition,
+    PartitionReader,
+)
 from ecom_assets.ingestion.stream.running import opened_publisher
 from ecom_assets.ingestion.stream.topic_ids import StreamTopics, ids_of_brokers
 
@@ -58,7 +70,9 @@ class SparkLanding:
     task: "LandingTask"
 
     @classmethod
-    def begin(cls, address: str = "", kind: StreamKind = "events", settings: Settings | None = None) -> "SparkLanding":
+    def begin(
+        cls, address: str = "", kind: StreamKind = "events", settings: Settings | None = None
+    ) -> "SparkLanding":
         """Prepare a query over the topics of an address.
 
         Args:
@@ -67,7 +81,8 @@ class SparkLanding:
             settings: By default those of the environment, as `ecom stream` reads them.
 
         Raises:
-            EcomError: A setting is wrong, a topic was created again or lost its end, or the brokers do not answer.
+            EcomError: A setting is wrong, a topic was created again or lost its end, or the brokers
+                do not answer.
         """
         keep_private()
         settings = settings or Settings()
@@ -86,22 +101,29 @@ class SparkLanding:
             "failOnDataLoss": "true",
         }
         count = sum(map(len, offsets.values()))
-        return cls(options, _new_checkpoint(landing), count, LandingTask(settings, source, landing, ids))
+        return cls(
+            options, _new_checkpoint(landing), count, LandingTask(settings, source, landing, ids)
+        )
 
     def land_batch(self, batch: DataFrame, _batch_id: int) -> None:
         """Publish a micro-batch: the function for `foreachBatch`.
 
         Whatever it cannot publish ends the query with an error; the next query goes on from there.
         """
-        # Spark may read a partition in several tasks, and in another division when it repeats a batch.
-        messages = batch.selectExpr(*COLUMNS).repartition(self.partition_count, "topic", "partition")
+        # Spark may read a partition in several tasks, and in another division when it repeats a
+        # batch.
+        messages = batch.selectExpr(*COLUMNS).repartition(
+            self.partition_count, "topic", "partition"
+        )
         in_order = messages.sortWithinPartitions("topic", "partition", "offset")
         in_order.mapInArrow(self.task.run, "nothing boolean").collect()
 
 
 @dataclass(frozen=True)
 class LandingTask:
-    """What tasks of Spark do with their messages, in processes of their own, on machines that share the folder."""
+    """What tasks of Spark do with their messages, in processes of their own,
+    on machines that share the folder.
+    """
 
     settings: Settings
     address: StreamAddress
@@ -111,19 +133,29 @@ class LandingTask:
     def run(self, messages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Publish messages that are in the order of topic, partition and offset; return no rows."""
         keep_private()
-        rows = (row for batch in messages for row in zip(*(column.to_pylist() for column in batch), strict=True))
+        rows = (
+            row
+            for batch in messages
+            for row in zip(*(column.to_pylist() for column in batch), strict=True)
+        )
         for first in rows:  # many tasks have none
             self._land_all(chain([first], rows))
         yield from ()
 
     def _land_all(self, messages: Iterable[_Message]) -> None:
-        topics = StreamTopics(self.address.topics, ids_of_brokers(client_settings(self.settings, self.address)))
+        topics = StreamTopics(
+            self.address.topics, ids_of_brokers(client_settings(self.settings, self.address))
+        )
         with opened_publisher(self.settings, self.address.kind, self.landing) as publisher:
             for (topic, number), own in groupby(messages, key=itemgetter(0, 1)):
                 self._land(own, Partition(topic, self.ids[topic], number), publisher, topics)
 
     def _land(
-        self, messages: Iterable[_Message], partition: Partition, publisher: BatchPublisher, topics: StreamTopics
+        self,
+        messages: Iterable[_Message],
+        partition: Partition,
+        publisher: BatchPublisher,
+        topics: StreamTopics,
     ) -> None:
         ledger = publisher.ledger(partition)
         with ledger.locked(PATIENCE_S):
@@ -132,7 +164,9 @@ class LandingTask:
                 entry = LedgerEntry(partition.topic, 0)
                 ledger.write(entry)
         first_day = self.settings.first_plausible_day
-        reader = PartitionReader(partition, entry.next_offset, ZoneInfo(self.settings.timezone), first_day)
+        reader = PartitionReader(
+            partition, entry.next_offset, ZoneInfo(self.settings.timezone), first_day
+        )
 
         def publish() -> None:
             for batch in list(reader.batches):
@@ -156,19 +190,25 @@ def _begin_partitions(
         for topic, topic_id in ids.items():
             offsets[topic] = {}
             for number in client.list_topics(topic, timeout=WATERMARK_S).topics[topic].partitions:
-                watermarks = client.get_watermark_offsets(TopicPartition(topic, number), timeout=WATERMARK_S)
+                watermarks = client.get_watermark_offsets(
+                    TopicPartition(topic, number), timeout=WATERMARK_S
+                )
                 ledger = PartitionLedger(landing, topic_id, number)
                 entry = begin_partition(ledger, topic, watermarks, start, accepts_reset=False)
                 offsets[topic][str(number)] = entry.next_offset
     except KafkaException as error:
-        raise WorkError(f"The brokers do not say where the topics begin ({error.args[0].str()}); try again.") from error
+        raise WorkError(
+            f"The brokers do not say where the topics begin ({error.args[0].str()}); try again."
+        ) from error
     finally:
         client.close()
     return offsets
 
 
 def _new_checkpoint(landing: Path) -> str:
-    """Return the folder of a new checkpoint beside the ledgers; the one before goes, whose query would end by that."""
+    """Return the folder of a new checkpoint beside the ledgers; the one before goes,
+    whose query would end by that.
+    """
     folder = ledger_folder(landing)
     for left_over in folder.glob(f"{CHECKPOINTS}*"):
         shutil.rmtree(left_over, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""The ids of topics: a topic that is deleted and created again has another one, and offsets that start again."""
+"""The ids of topics: a topic that is deleted and created again has another one,
+and offsets that start again.
+"""
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +41,8 @@ class TopicMissingError(SourceError):
 class StreamTopics:
     """The topics of a stream.
 
-    With `accepts_reset`, those that were created again, and partitions that lost their end, are read as they are now.
+    With `accepts_reset`, those that were created again, and partitions that lost their end, are
+    read as they are now.
     """
 
     names: tuple[str, ...]
@@ -66,7 +69,9 @@ class StreamTopics:
         """
         try:
             ids = self.ids(self.names)
-        except TopicMissingError as error:  # of a broker that has just come up, or until the topic is created again
+        except (
+            TopicMissingError
+        ) as error:  # of a broker that has just come up, or until the topic is created again
             raise BrokerDownError(str(error)) from error
         self._require_same(landing, ids)
 
@@ -77,15 +82,17 @@ class StreamTopics:
                 note_topic_id(landing, topic, topic_id)
             elif noted != topic_id:
                 raise SourceError(
-                    f"The topic {topic} was deleted and created again, so its offsets start again; if that was meant, "
-                    "run `ecom stream --accept-reset` once."
+                    f"The topic {topic} was deleted and created again, so its offsets start "
+                    "again; if that was meant, run `ecom stream --accept-reset` once."
                 )
 
 
 def ids_of_brokers(config: Mapping[str, str]) -> TopicIds:
     """Return a function that asks the brokers for topic ids."""
     errors: list[str] = []
-    own: dict[str, Any] = {name: value for name, value in config.items() if name not in _OF_CONSUMERS}
+    own: dict[str, Any] = {
+        name: value for name, value in config.items() if name not in _OF_CONSUMERS
+    }
     own["error_cb"] = lambda error: errors.append(error.str())
     client = AdminClient(own)
 
@@ -117,6 +124,11 @@ def _id_of(topic: str, answer: object) -> str:
 
 
 _OF_CONSUMERS: Final = {
-    "enable.auto.commit", "auto.offset.reset", "isolation.level", "partition.assignment.strategy",
-    "enable.partition.eof", "group.id", "queued.max.messages.kbytes",
-}  # fmt: skip
+    "enable.auto.commit",
+    "auto.offset.reset",
+    "isolation.level",
+    "partition.assignment.strategy",
+    "enable.partition.eof",
+    "group.id",
+    "queued.max.messages.kbytes",
+}

@@ -69,7 +69,9 @@ CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
 
 @dataclass(frozen=True)
 class ApiStack:
-    """The app with its middleware: an ASGI application that closes its resources when the app has shut down."""
+    """The app with its middleware:
+    an ASGI application that closes its resources when the app has shut down.
+    """
 
     inner: ASGIApp
     app: FastAPI
@@ -89,7 +91,9 @@ class ApiStack:
                 if self.redis is not None:
                     await self.redis.close()
                 if self.tracer_provider is not None:
-                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends the remaining spans
+                    await asyncio.to_thread(
+                        self.tracer_provider.shutdown
+                    )  # sends the remaining spans
             await send(message)
 
         await self.inner(scope, receive, ended)
@@ -113,8 +117,9 @@ def refuse_open_access(settings: Settings, credentials: Credentials) -> None:
     """
     if not is_loopback_name(settings.api_host) and not credentials.are_needed():
         raise UsageError(
-            f"The API would be open to everybody who reaches {settings.api_host}:{settings.api_port}; make a key with "
-            "`ecom api-key create`, or set ECOM_API_KEYS or ECOM_JWT_…, or listen on 127.0.0.1."
+            "The API would be open to everybody who reaches "
+            f"{settings.api_host}:{settings.api_port}; make a key with `ecom api-key create`, or "
+            "set ECOM_API_KEYS or ECOM_JWT_…, or listen on 127.0.0.1."
         )
 
 
@@ -127,8 +132,9 @@ def build_stack(
 ) -> ApiStack:
     """Return an app wrapped in its middleware.
 
-    `served` is wrapped in place of the app, if it is another ASGI application for it, `before_guard` sees a request
-    before the guard does, such as a login, and `larger_bodies` has the limits of paths that take files.
+    `served` is wrapped in place of the app, if it is another ASGI application for it,
+    `before_guard` sees a request before the guard does, such as a login, and `larger_bodies` has
+    the limits of paths that take files.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -140,21 +146,31 @@ def build_stack(
     redis = _redis(settings)
     inner: ASGIApp = _bounded(settings, app, served or app, larger_bodies or {})
     if settings.api_cache_mb or redis:
-        inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
+        inner = AnswerCache(
+            inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis
+        )
     audit = AuditLog(settings.home)
-    inner = Guard(inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit)
+    inner = Guard(
+        inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit
+    )
     if before_guard is not None:
         inner = before_guard(inner, credentials)
     if settings.api_cors_origins:
-        inner = CORSMiddleware(inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN)
+        inner = CORSMiddleware(
+            inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN
+        )
     provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
     if provider is not None:
         inner = Tracing(inner, provider)
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
 
 
-def _bounded(settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: Mapping[str, int]) -> ASGIApp:
-    """Return an app with the bounds of a request, in front of the processes that answer its ad-hoc questions."""
+def _bounded(
+    settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: Mapping[str, int]
+) -> ASGIApp:
+    """Return an app with the bounds of a request,
+    in front of the processes that answer its ad-hoc questions.
+    """
     ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
     return RequestBounds(
         AdHocQuestions(served, ad_hoc, settings) if ad_hoc else served,
@@ -168,8 +184,15 @@ def _bounded(settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: M
 
 def _version_documentation(app: FastAPI) -> None:
     """Serve the documentation with the version in its path too, as all other routes are."""
-    for route in [route for route in app.routes if isinstance(route, Route) and route.path in DOCUMENTATION]:
-        app.add_api_route(f"{VERSION_PREFIX}{route.path}", route.endpoint, include_in_schema=False, response_model=None)
+    for route in [
+        route for route in app.routes if isinstance(route, Route) and route.path in DOCUMENTATION
+    ]:
+        app.add_api_route(
+            f"{VERSION_PREFIX}{route.path}",
+            route.endpoint,
+            include_in_schema=False,
+            response_model=None,
+        )
 
 
 def _redis(settings: Settings) -> RedisAnswers | None:
@@ -195,13 +218,21 @@ WITHOUT_CSV: Final = (operation.router, boards.router)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """The error responses that any route may return."""
 CSV: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": "channel,order_count\r\nEmail,3.0\r\n"}}}
+    200: {
+        "content": {
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "channel,order_count\r\nEmail,3.0\r\n",
+            }
+        }
+    }
 }
 """The response of a route with `format=csv`."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the API without the dashboard, for any ASGI server: with API keys, rate limits and request limits.
+    """Return the API without the dashboard, for any ASGI server: with API keys,
+    rate limits and request limits.
 
     The settings are by default those of the environment.
 
@@ -220,7 +251,9 @@ def behind_stack(app: FastAPI, stack: ApiStack) -> FastAPI:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Create `app` on first access, so that `uvicorn ecom_assets.interfaces.api.app:app` serves it."""
+    """Create `app` on first access,
+    so that `uvicorn ecom_assets.interfaces.api.app:app` serves it.
+    """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()["app"] = create_app()
@@ -228,7 +261,8 @@ def __getattr__(name: str) -> FastAPI:
 
 
 def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
-    """Return the API without API keys, rate limits or request limits: for tests, and for an app that wraps it.
+    """Return the API without API keys, rate limits or request limits: for tests,
+    and for an app that wraps it.
 
     By default it reads from the store that the settings name.
     """
@@ -243,7 +277,10 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         static_url=PAGE_FILES,
         title="ecom_assets analytics",
         version=VERSION,
-        description="The numbers of docs/metrics/ over HTTP: each with its definition, its days and its data.",
+        description=(
+            "The numbers of docs/metrics/ over HTTP: each with its definition, its days and "
+            "its data."
+        ),
         lifespan=lifespan,
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )

@@ -1,4 +1,6 @@
-"""The OpenAPI document of an app: it is made once, also when the first requests for it come at the same time."""
+"""The OpenAPI document of an app: it is made once,
+also when the first requests for it come at the same time.
+"""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +11,9 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 _MAKING: Final = threading.RLock()
-"""FastAPI makes the document from fields that apps share, and fails where two threads do so at the same time."""
+"""FastAPI makes the document from fields that apps share,
+and fails where two threads do so at the same time.
+"""
 
 
 def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> None:
@@ -29,8 +33,12 @@ def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> No
 
 
 def serve_document_from_thread(app: FastAPI) -> None:
-    """Have the first request for the document make it in a thread: it takes a second, in which others are answered."""
-    route = next(route for route in app.routes if isinstance(route, Route) and route.path == app.openapi_url)
+    """Have the first request for the document make it in a thread: it takes a second,
+    in which others are answered.
+    """
+    route = next(
+        route for route in app.routes if isinstance(route, Route) and route.path == app.openapi_url
+    )
     endpoint = route.endpoint
 
     async def document(request: Request) -> Response:

@@ -1,7 +1,8 @@
-"""What routes share: the parameters of their paths and queries, the fields of their answers, and other forms of these.
+"""What routes share: the parameters of their paths and queries, the fields of their answers,
+and other forms of these.
 
-With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers` its numbers alone: one mechanism serves
-all routes, so new routes have it too.
+With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers` its numbers alone:
+one mechanism serves all routes, so new routes have it too.
 """
 
 import hashlib
@@ -33,7 +34,15 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
-from ecom_assets.core.tables.queries import KnownDays, Page, Period, TimeRange, cut, range_of, with_unknown_total
+from ecom_assets.core.tables.queries import (
+    KnownDays,
+    Page,
+    Period,
+    TimeRange,
+    cut,
+    range_of,
+    with_unknown_total,
+)
 from ecom_assets.interfaces.api.cache.answers import RELEASE, is_same
 from ecom_assets.interfaces.api.problems import NotModifiedError
 from ecom_assets.interfaces.api.store.store import (
@@ -48,11 +57,14 @@ from ecom_assets.orchestration.automation.ui_address import dagster_address
 VERSION: Final = RELEASE
 MOST_ROWS: Final = 1_000
 OF_PREVIOUS: Final = tuple(name for name in SourceDays.model_fields if name.startswith("previous_"))
-"""The fields that are null for a state as of a day, because it is not compared with an earlier one."""
+"""The fields that are null for a state as of a day, because it is not compared with an earlier one.
+"""
 
 
 class Formatted(BaseModel):
-    """The output format, read by `RewrittenAnswers`; unknown parameters, maybe misspelt, are refused."""
+    """The output format, read by `RewrittenAnswers`; unknown parameters,
+    maybe misspelt, are refused.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +72,10 @@ class Formatted(BaseModel):
         default="json", description="What is answered: JSON, or the answer's list as CSV"
     )
     fields: Literal["all", "numbers"] = Field(
-        default="all", description="What an answer contains: `numbers` leaves `range`, `definition` and `explain` out"
+        default="all",
+        description=(
+            "What an answer contains: `numbers` leaves `range`, `definition` and `explain` out"
+        ),
     )
 
 
@@ -75,7 +90,9 @@ class DaysParameters(Parameters):
 
     time_range: TimeRange | None = Field(
         None,
-        description="Days to the newest: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
+        description=(
+            "Days to the newest: 1, 7, 30 (month, default), 90, 365, or start_date to end_date"
+        ),
     )
     start_date: Day | None = Field(None, description="First day")
     end_date: Day | None = Field(None, description="Last day, included")
@@ -84,7 +101,9 @@ class DaysParameters(Parameters):
 class Sliced(Parameters):
     """Which rows of a short list to return; by default all."""
 
-    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
+    limit: int | None = Field(
+        None, ge=1, le=MOST_ROWS, description="Most rows to return; default all"
+    )
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
     def cut(self, result: dict[str, Any], listed: str) -> dict[str, Any]:
@@ -97,7 +116,8 @@ class SlicedOfDays(DaysParameters, Sliced):
 
 
 CHANGES_NOTHING: Final = "Accepted as by other routes"
-"""How the description of a parameter starts that old clients send and an answer does not depend on."""
+"""How the description of a parameter starts that old clients send and an answer does not depend on.
+"""
 ANY_DAYS: Final = f"{CHANGES_NOTHING}; the answer is about one moment, see `definition`"
 
 
@@ -116,7 +136,9 @@ class SlicedOfAnyDays(AnyDays, Sliced):
 class DaysWithoutList(DaysParameters):
     """Which days to cover, of an answer that is one row."""
 
-    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description=f"{CHANGES_NOTHING}; here is no list")
+    limit: int | None = Field(
+        None, ge=1, le=MOST_ROWS, description=f"{CHANGES_NOTHING}; here is no list"
+    )
 
 
 class Paged(Sliced):
@@ -136,7 +158,9 @@ class PagedDaysParameters(DaysParameters, Paged):
 
 @dataclass(frozen=True)
 class RequestContext:
-    """One request: the published data that it reads, if there are any, and what its answer shares with all answers."""
+    """One request: the published data that it reads, if there are any,
+    and what its answer shares with all answers.
+    """
 
     request: Request
     _reading: StoreReading | None
@@ -166,20 +190,26 @@ class RequestContext:
         return result
 
     def do_not_keep(self) -> None:
-        """Keep the answer out of every cache: it depends on the caller, or changes between publications."""
+        """Keep the answer out of every cache: it depends on the caller,
+        or changes between publications.
+        """
         if self._response is not None:
             if "ETag" in self._response.headers:
                 del self._response.headers["ETag"]
             self._response.headers["Cache-Control"] = "no-store"
 
     def period(self, parameters: DaysParameters, *sources: Source) -> Period:
-        """Return the requested days; a named range ends on the newest day that is known in all sources of the numbers.
+        """Return the requested days;
+        a named range ends on the newest day that is known in all sources of the numbers.
 
         Sources without data do not shorten the range.
         """
         days_by_source = known_days(self.reading, sources)
         period = Period.from_range(
-            self._newest(days_by_source), parameters.time_range, parameters.start_date, parameters.end_date
+            self._newest(days_by_source),
+            parameters.time_range,
+            parameters.start_date,
+            parameters.end_date,
         )
         return replace(period, known=days_by_source)
 
@@ -196,7 +226,8 @@ class RequestContext:
             parameters: The parameters of the request.
             definition: What the numbers mean.
             numbers: The numbers by field.
-            covered: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
+            covered: The days that the numbers cover; for a state, its source, whose newest day the
+                answer covers.
         """
         reading = self.reading
         return {
@@ -206,7 +237,9 @@ class RequestContext:
             "currency": reading.currency or None,
             "definition": dict(definition),
             **in_currency(
-                with_unknown_total(numbers) if isinstance(covered, Period) and covered.is_unknown else numbers,
+                with_unknown_total(numbers)
+                if isinstance(covered, Period) and covered.is_unknown
+                else numbers,
                 reading.currency,
             ),
             "explain": self.explained() if parameters.explain else None,
@@ -219,12 +252,19 @@ class RequestContext:
         days_by_source = known_days(self.reading, [source])
         newest = self._newest(days_by_source)
         state = self._range(Period("custom", newest, newest, days_by_source))
-        state["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in state["sources"].items()}
-        return state | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
+        state["sources"] = {
+            name: days | dict.fromkeys(OF_PREVIOUS) for name, days in state["sources"].items()
+        }
+        return state | dict.fromkeys(
+            ("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS)
+        )
 
     def _newest(self, days_by_source: Mapping[str, KnownDays]) -> date:
         """Return the newest day that is known in all sources that have data."""
-        return min((days.last for days in days_by_source.values() if days.last), default=self.reading.newest_date)
+        return min(
+            (days.last for days in days_by_source.values() if days.last),
+            default=self.reading.newest_date,
+        )
 
     def explained(self) -> dict[str, Any]:
         """Return the SQL of the request so far, and the runs and versions of its tables."""
@@ -254,14 +294,18 @@ def refuse_repeated(request: Request) -> None:
 
 
 def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
-    """Open the published data for a request, or stop if the caller already has the current answer."""
+    """Open the published data for a request,
+    or stop if the caller already has the current answer.
+    """
     refuse_repeated(request)
     store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
             # Not for a proxy to keep: another caller may see less.
             headers = {"ETag": _etag(request, reading), "Cache-Control": "private, no-cache"}
-            if is_same(request.headers.get("if-none-match", "").encode("latin-1"), headers["ETag"].encode()):
+            if is_same(
+                request.headers.get("if-none-match", "").encode("latin-1"), headers["ETag"].encode()
+            ):
                 raise NotModifiedError(headers)
             response.headers.update(headers)
         yield RequestContext(request, reading, response)
@@ -277,8 +321,8 @@ DaysSliced = Annotated[SlicedOfDays, Query()]
 def _etag(request: Request, reading: StoreReading) -> str:
     """Return the ETag of an answer: of the data, the query, the caller's rights and the code.
 
-    It is weak because a compressed response has other bytes. With `explain`, it also depends on the time of
-    publication, because the explained runs change each time.
+    It is weak because a compressed response has other bytes. With `explain`, it also depends on the
+    time of publication, because the explained runs change each time.
     """
     parameters = sorted(request.query_params.multi_items())
     published = reading.published
@@ -286,7 +330,14 @@ def _etag(request: Request, reading: StoreReading) -> str:
         (source, days.first, days.last, days.held, sorted(days.unknown), days.missing)
         for source, days in published.known.items()
     )
-    state = [VERSION, published.data_version, reading.newest_date, source_days, reading.currency, reading.timezone]
+    state = [
+        VERSION,
+        published.data_version,
+        reading.newest_date,
+        source_days,
+        reading.currency,
+        reading.timezone,
+    ]
     if "explain" in request.query_params:
         state.append(published.published_at)
     path = request.url.path.removeprefix(VERSION_PREFIX)
@@ -296,36 +347,60 @@ def _etag(request: Request, reading: StoreReading) -> str:
 
 PREVIOUS = "Of the period before; null where the data hold no day of it"
 SOURCE = (
-    "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order line, are "
-    "events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
+    "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a "
+    "single order line, are events of type purchase and refund: each purchase is one order of one "
+    "item, worth its cart_value"
 )
 
 
 def total_of(rows: str, example: int) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
     """Return the field with the number of rows of some days, of which an answer may list a part."""
-    return Field(description=f"How many {rows} there are; null where no day is known", examples=[example])
+    return Field(
+        description=f"How many {rows} there are; null where no day is known", examples=[example]
+    )
 
 
 def row_of(
-    columns: Mapping[str, Column], *, only: Sequence[str] = (), without: Sequence[str] = (), are_known: bool = True
+    columns: Mapping[str, Column],
+    *,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    are_known: bool = True,
 ) -> type[BaseModel]:
-    """Return a model with columns as fields, by default all; unless they are known, each may be null."""
+    """Return a model with columns as fields, by default all; unless they are known,
+    each may be null.
+    """
     fields: dict[str, Any] = {}
     for name in only or columns:
         column = columns[name]
         shown = {"money": Money, "quantity": Quantity}.get(column.shown_as)
         kind: Any = shown or TYPES[column.type.partition("(")[0]]
-        fields[name] = (kind if are_known and not column.nullable else kind | None, field_of(column))
-    return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
+        fields[name] = (
+            kind if are_known and not column.nullable else kind | None,
+            field_of(column),
+        )
+    return create_model(
+        "Row", **{name: field for name, field in fields.items() if name not in without}
+    )
 
 
 def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[BaseModel]:
-    """Return the model of the relative change of each number of a model; `examples` are by the name of the number."""
+    """Return the model of the relative change of each number of a model;
+    `examples` are by the name of the number.
+    """
     fields: dict[str, Any] = {
-        key: (float | None, Field(description=field.description, examples=[examples[key]] if key in examples else None))
+        key: (
+            float | None,
+            Field(
+                description=field.description, examples=[examples[key]] if key in examples else None
+            ),
+        )
         for key, field in numbers.model_fields.items()
     }
-    meaning = "The relative change of each number; null after a zero, or if not all days of both periods are known."
+    meaning = (
+        "The relative change of each number; null after a zero, or if not all days of both "
+        "periods are known."
+    )
     return create_model(name, __doc__=meaning, **fields)
 
 
@@ -352,9 +427,13 @@ NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", 
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
 """Lists that an answer has instead of its first one, if they have rows."""
 COUNTED: Final = ("cohorts", "breakdown")
-"""Lists that `total_count` counts wherever an answer has them, even if another list has the rows of CSV."""
+"""Lists that `total_count` counts wherever an answer has them,
+even if another list has the rows of CSV.
+"""
 SPREAD: Final = {"steps", "cohorts", "visitors"}
-"""Lists of objects inside a row that become rows per object; other lists of objects beside them are left out."""
+"""Lists of objects inside a row that become rows per object;
+other lists of objects beside them are left out.
+"""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """The first character of text that spreadsheets read as a formula, including full-width forms."""
 NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -368,7 +447,9 @@ Rewrite = Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]
 
 @dataclass
 class WholeResponse:
-    """The response of an ASGI application in one piece, and what the log and the metrics say of it."""
+    """The response of an ASGI application in one piece,
+    and what the log and the metrics say of it.
+    """
 
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -385,7 +466,9 @@ class WholeResponse:
     @property
     def is_answer(self) -> bool:
         """Return whether it is successful, and JSON."""
-        return self.status == _OK and dict(self.headers).get(b"content-type", b"").startswith(b"application/json")
+        return self.status == _OK and dict(self.headers).get(b"content-type", b"").startswith(
+            b"application/json"
+        )
 
     def response(self) -> Response:
         """Return it to be sent."""
@@ -396,7 +479,9 @@ class WholeResponse:
 
 @dataclass(frozen=True)
 class RewrittenAnswers:
-    """ASGI middleware that rewrites JSON responses if the query has a parameter; error responses do not change."""
+    """ASGI middleware that rewrites JSON responses if the query has a parameter;
+    error responses do not change.
+    """
 
     app: ASGIApp
     parameter: tuple[str, str]
@@ -404,7 +489,9 @@ class RewrittenAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and rewrite the response if the query has the parameter."""
-        if scope["type"] != "http" or self.parameter not in parse_qsl(scope["query_string"].decode("latin-1")):
+        if scope["type"] != "http" or self.parameter not in parse_qsl(
+            scope["query_string"].decode("latin-1")
+        ):
             await self.app(scope, receive, send)
             return
         whole = WholeResponse()
@@ -419,7 +506,9 @@ class RewrittenAnswers:
 
 def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     """Return an answer without the fields that say what its numbers are."""
-    answer = {name: value for name, value in json.loads(body).items() if name not in ABOUT_THE_NUMBERS}
+    answer = {
+        name: value for name, value in json.loads(body).items() if name not in ABOUT_THE_NUMBERS
+    }
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(), {}
 
 
@@ -432,19 +521,29 @@ def as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 
 def _total_of(answer: Row) -> int | None:
-    """Return how many rows the list that CSV has is of as a whole; None without a list, and where it is not known."""
+    """Return how many rows the list that CSV has is of as a whole; None without a list,
+    and where it is not known.
+    """
     name = _name_of_list(answer)
     if name is None:
         return None
     counted = next((other for other in COUNTED if isinstance(answer.get(other), list)), name)
     # A list of which no page can be requested comes whole.
-    total: int | None = answer["total_count"] if name == counted and "total_count" in answer else len(answer[name])
+    total: int | None = (
+        answer["total_count"] if name == counted and "total_count" in answer else len(answer[name])
+    )
     return total
 
 
 def csv_of(answer: Row) -> str:
-    """Return the list of an answer as CSV with a header line; an answer without a list becomes one row."""
-    rows = [dict(_cells(row)) for whole in _list_of(answer) for row in _spread(whole, answer.get("periods", ()))]
+    """Return the list of an answer as CSV with a header line;
+    an answer without a list becomes one row.
+    """
+    rows = [
+        dict(_cells(row))
+        for whole in _list_of(answer)
+        for row in _spread(whole, answer.get("periods", ()))
+    ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
@@ -452,7 +551,9 @@ def csv_of(answer: Row) -> str:
 
     cells = [[_text(row.get(name)) for name in columns] for row in rows]
     # As in RFC 4180, quotes are doubled, and lines end with CR LF.
-    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
+    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(
+        index=False, lineterminator="\r\n"
+    )
     return text
 
 
@@ -460,17 +561,23 @@ def _list_of(answer: Row) -> list[Row]:
     """Return the list of an answer; without one, its numbers as the only row."""
     name = _name_of_list(answer)
     if name is None:
-        return [{name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}]
+        return [
+            {name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}
+        ]
     rows: list[Row] = answer[name]
     return rows
 
 
 def _name_of_list(answer: Row) -> str | None:
-    """Return the list of an answer: one of `PREFERRED` if it has rows, else its first list of objects, if any."""
+    """Return the list of an answer: one of `PREFERRED` if it has rows,
+    else its first list of objects, if any.
+    """
     lists = {
         name: value
         for name, value in answer.items()
-        if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(item, dict) for item in value)
+        if isinstance(value, list)
+        and name not in NOT_THE_LIST
+        and all(isinstance(item, dict) for item in value)
     }
     return next((name for name in PREFERRED if lists.get(name)), next(iter(lists), None))
 
@@ -480,8 +587,14 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
 
     Periods without names in `periods` are numbered from 0, as those of a cohort.
     """
-    inside = next((name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None)
-    series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
+    inside = next(
+        (name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None
+    )
+    series = [
+        name
+        for name, value in row.items()
+        if isinstance(value, list) and value and not _has_objects(value)
+    ]
     if inside is not None:
         other_fields = dict(_beside(row))
         for part in row[inside]:
@@ -490,13 +603,18 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
         other_fields = {name: value for name, value in row.items() if name not in series}
         for n in range(max(len(row[name]) for name in series)):
             period = periods[n] if n < len(periods) else n
-            yield {**other_fields, "period": period, **{name: (row[name] + [None] * (n + 1))[n] for name in series}}
+            yield {
+                **other_fields,
+                "period": period,
+                **{name: (row[name] + [None] * (n + 1))[n] for name in series},
+            }
     else:
         yield row
 
 
 def _beside(row: Row) -> Iterator[tuple[str, Any]]:
-    """Yield what each of a row's parts has in common: several values of a breakdown have a column each, from `….1` on.
+    """Yield what each of a row's parts has in common:
+    several values of a breakdown have a column each, from `….1` on.
 
     A single value stands in `value` already.
     """
@@ -512,7 +630,9 @@ def _has_objects(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
 
 
 def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the name and value of each cell; an object inside the row becomes a cell per value, named with a dot."""
+    """Yield the name and value of each cell; an object inside the row becomes a cell per value,
+    named with a dot.
+    """
     for name, value in row.items():
         if isinstance(value, dict):
             yield from _cells(value, f"{before}{name}.")
@@ -521,7 +641,9 @@ def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (any JSON value)
-    """Return the text of a cell: empty for null, with `'` before it if a spreadsheet would run it as a formula."""
+    """Return the text of a cell: empty for null,
+    with `'` before it if a spreadsheet would run it as a formula.
+    """
     if value is None:
         return ""
     if isinstance(value, bool | list):

@@ -15,7 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, compile_path
 
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
-from ecom_assets.core.errors import EcomError, MappingError, SettingError, UsageError, WorkError, nearest
+from ecom_assets.core.errors import (
+    EcomError,
+    MappingError,
+    SettingError,
+    UsageError,
+    WorkError,
+    nearest,
+)
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.core.http_server.problems import (
     MEDIA_TYPE,
@@ -29,7 +36,11 @@ from ecom_assets.core.http_server.problems import (
 )
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.openapi import extend_openapi
-from ecom_assets.interfaces.api.store.store import NothingPublishedError, UnreadableError, public_sentence
+from ecom_assets.interfaces.api.store.store import (
+    NothingPublishedError,
+    UnreadableError,
+    public_sentence,
+)
 from ecom_assets.interfaces.boards.store import ChangedMeanwhileError, NotKeptError
 from ecom_assets.outputs.delivery.queries import NoLedgerError
 
@@ -49,7 +60,12 @@ class NotModifiedError(Exception):
 
 
 def problem(
-    request: Request, status: int, detail: str, *, errors: Sequence[Flaw] = (), headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[Flaw] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return a response with a problem document."""
     body = ProblemDocument(
@@ -74,12 +90,16 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Add the schema of problem documents to the OpenAPI document: FastAPI adds only the models that routes return."""
+    """Add the schema of problem documents to the OpenAPI document:
+    FastAPI adds only the models that routes return.
+    """
     extend_openapi(app, _add_problem_schema)
 
 
 def _add_problem_schema(document: dict[str, Any]) -> None:
-    schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=SCHEMAS)[1]["$defs"]
+    schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=SCHEMAS)[1][
+        "$defs"
+    ]
     document["components"]["schemas"].update(schemas)
 
 
@@ -98,30 +118,50 @@ def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
     details = error.errors()
-    known = _parameters_of(request) if any(detail["type"] == "extra_forbidden" for detail in details) else []
+    known = (
+        _parameters_of(request)
+        if any(detail["type"] == "extra_forbidden" for detail in details)
+        else []
+    )
     flaws = [_flaw(detail, known, is_json=is_json) for detail in details]
     listed = "; ".join(f"{flaw.place}: {flaw.detail}" for flaw in flaws)
-    return problem(request, 422, f"The request is not one that can be answered: {listed}.", errors=flaws)
+    return problem(
+        request, 422, f"The request is not one that can be answered: {listed}.", errors=flaws
+    )
 
 
 def _parameters_of(request: Request) -> list[str]:
     """Return the names of the parameters that the query of a request can have."""
-    path, described = str(getattr(request.scope.get("route"), "path", "")), request.app.openapi()["paths"]
+    path, described = (
+        str(getattr(request.scope.get("route"), "path", "")),
+        request.app.openapi()["paths"],
+    )
     methods = described.get(path) or described.get(f"{VERSION_PREFIX}{path}") or {}
-    listed = methods.get("get" if request.method == "HEAD" else request.method.lower(), {}).get("parameters", ())
+    listed = methods.get("get" if request.method == "HEAD" else request.method.lower(), {}).get(
+        "parameters", ()
+    )
     return [parameter["name"] for parameter in listed if parameter["in"] == "query"]
 
 
 def _flaw(error: Mapping[str, Any], parameters: Sequence[str], *, is_json: bool) -> Flaw:
     location = [str(part) for part in error["loc"]]
-    detail, kind = str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"), error["type"]
+    detail, kind = (
+        str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"),
+        error["type"],
+    )
     if location[0] == "body" and not is_json:
         detail = "It is not sent as JSON; add the header Content-Type: application/json"
     elif kind == "json_invalid":
-        location, detail = location[:1], f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+        location, detail = (
+            location[:1],
+            f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}",
+        )
     elif kind == "extra_forbidden":
         known = parameters if location[0] == "query" else ()
-        detail = f"Nothing of this name can be given here{_guess(location[-1], known)}; /docs lists what can"
+        detail = (
+            f"Nothing of this name can be given here{_guess(location[-1], known)}; /docs lists "
+            "what can"
+        )
     elif kind == "literal_error":
         detail += _guess(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     return Flaw(place=".".join(location), detail=detail)
@@ -140,7 +180,11 @@ def _refused(request: Request, error: Exception) -> Response:
         404: f"There is nothing at {request.url.path}; GET / lists what there is.",
         405: f"{request.url.path} does not take {request.method}.",
     }
-    if is_framework_s and error.status_code == HTTPStatus.NOT_FOUND and (location := _location_without_host(request)):
+    if (
+        is_framework_s
+        and error.status_code == HTTPStatus.NOT_FOUND
+        and (location := _location_without_host(request))
+    ):
         return RedirectResponse(location, 307)
     detail = plain.get(error.status_code, "") if is_framework_s else ""
     headers = dict(error.headers or {})
@@ -156,7 +200,9 @@ def _location_without_host(request: Request) -> str | None:
     """
     path: str = request.scope["path"]
     other = path[:-1] if path.endswith("/") else f"{path}/"
-    if not other.startswith("/") or other.startswith("//"):  # browsers read what follows two slashes as a host
+    if not other.startswith("/") or other.startswith(
+        "//"
+    ):  # browsers read what follows two slashes as a host
         return None
     scope = {**request.scope, "path": other}
     if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
@@ -169,7 +215,9 @@ def _allowed(request: Request) -> str:
     """Return all methods of a path, because the framework returns those of its first route only."""
     paths = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
-    routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, paths))]
+    routes = [
+        methods for path, methods in described if any(map(compile_path(path)[0].match, paths))
+    ]
     methods = {method.upper() for listed in routes for method in listed}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
@@ -191,12 +239,18 @@ def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, ScopeNeededError):
         request.scope[REFUSED] = WRONG_SCOPE
         return problem(request, 403, str(error), headers=scope_challenge(error.scope))
-    if (status := next((code for kinds, code in STATUSES if isinstance(error, kinds)), None)) is not None:
+    if (
+        status := next((code for kinds, code in STATUSES if isinstance(error, kinds)), None)
+    ) is not None:
         return problem(request, status, str(error))
-    if isinstance(error, UsageError) and not isinstance(error, SettingError | MappingError):  # errors of the server
+    if isinstance(error, UsageError) and not isinstance(
+        error, SettingError | MappingError
+    ):  # errors of the server
         return problem(request, 422, str(error))
     reason = str(error.__cause__ if isinstance(error, UnreadableError) else error)
-    structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=reason)
+    structlog.get_logger("ecom_assets.api").warning(
+        "answer_failed", path=request.url.path, reason=reason
+    )
     if isinstance(error, NothingPublishedError | UnreadableError | UsageError | WorkError):
         return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, FAILED)

@@ -7,8 +7,11 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
 
 
-def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False) -> None:
-    """Serve a stack, by default the API alone, until SIGINT or SIGTERM; requests in progress are finished first.
+def serve(
+    settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False
+) -> None:
+    """Serve a stack, by default the API alone, until SIGINT or SIGTERM;
+    requests in progress are finished first.
 
     With `until_parent_ends`, the end of the parent process stops it, too.
 
@@ -28,4 +31,6 @@ def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
         settings.api_trusted_proxies,
     )
     stop_s = max(1, round(settings.api_stop_s))
-    return bounded_config(stack, bounds, stop_s=stop_s, host=settings.api_host, port=settings.api_port)
+    return bounded_config(
+        stack, bounds, stop_s=stop_s, host=settings.api_host, port=settings.api_port
+    )

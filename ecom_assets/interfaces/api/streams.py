@@ -1,4 +1,6 @@
-"""Which requests are answered by a stream of events, which ends when the client leaves, and how many one caller has."""
+"""Which requests are answered by a stream of events, which ends when the client leaves,
+and how many one caller has.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +33,9 @@ class OpenStreams:
 
     @contextmanager
     def opened(self, scope: Scope) -> Iterator[RequestRefusal | None]:
-        """Count a stream while it is open; yield the refusal if its caller has as many as one may have."""
+        """Count a stream while it is open;
+        yield the refusal if its caller has as many as one may have.
+        """
         key = name_of_caller(scope)
         caller = key or counted_address((scope.get("client") or ("",))[0])
         if self._open[caller] >= self.most_per_caller:
@@ -47,7 +51,9 @@ class OpenStreams:
 
     def _refusal(self, kind: str) -> RequestRefusal:
         detail = (
-            f"This {kind} has {self.most_per_caller} streams open, as many as one may have; close one, or raise "
-            "ECOM_API_STREAMS_PER_CALLER."
+            f"This {kind} has {self.most_per_caller} streams open, as many as one may have; close "
+            "one, or raise ECOM_API_STREAMS_PER_CALLER."
         )
-        return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail, {"retry-after": RETRY_S})
+        return RequestRefusal(
+            HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail, {"retry-after": RETRY_S}
+        )

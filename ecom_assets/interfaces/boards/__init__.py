@@ -1,1 +1,3 @@
-"""What people keep: saved questions, boards of them, and annotations, each with all of its versions."""
+"""What people keep: saved questions, boards of them, and annotations,
+each with all of its versions.
+"""

@@ -1,7 +1,9 @@
-"""Saved questions and boards as YAML files, so that a repository has them and changes are reviewed like code.
+"""Saved questions and boards as YAML files,
+so that a repository has them and changes are reviewed like code.
 
-A folder per kind, a file per id, and in each file the version that it was pulled as. Nothing else in a file changes by
-itself: fields stand in one order, and there is no time and no name of a person who saved it.
+A folder per kind, a file per id, and in each file the version that it was pulled as. Nothing else
+in a file changes by itself: fields stand in one order, and there is no time and no name of a person
+who saved it.
 """
 
 import re
@@ -13,9 +15,22 @@ from typing import Any, Final
 import yaml
 
 from ecom_assets.core.atomic_files import replace_bytes
-from ecom_assets.core.errors import DefinitionError, EcomError, UsageError, did_you_mean, quoted_value
+from ecom_assets.core.errors import (
+    DefinitionError,
+    EcomError,
+    UsageError,
+    did_you_mean,
+    quoted_value,
+)
 from ecom_assets.ingestion.sources.mapping_file import DoubleKeyError, definition_from, fault_of
-from ecom_assets.interfaces.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, Kept, SavedQuestion
+from ecom_assets.interfaces.boards.model import (
+    KINDS,
+    LONGEST_SLUG,
+    SLUG,
+    Board,
+    Kept,
+    SavedQuestion,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion, differing
 
 VERSION: Final = "version"
@@ -25,7 +40,9 @@ LOCAL: Final = "form"
 
 @dataclass(frozen=True)
 class KeptFile:
-    """A file: its kind and id, the version that it was pulled as (0 for a new one), and what it says."""
+    """A file: its kind and id, the version that it was pulled as (0 for a new one),
+    and what it says.
+    """
 
     path: Path
     kind: type[Kept]
@@ -45,7 +62,8 @@ class Difference:
 
     Attributes:
         name: Its folder and id.
-        does: What a push does: `create`, `change`, `restore`, `delete`, `keep`; `refuse` if the version is another.
+        does: What a push does: `create`, `change`, `restore`, `delete`, `keep`; `refuse` if the
+            version is another.
         fields: The fields that differ.
         why: Why it is refused; else empty.
     """
@@ -67,7 +85,8 @@ def yaml_of(version: KeptVersion[Any]) -> str:
 
 
 def pull(store: BoardStore, folder: Path) -> list[Path]:
-    """Write what is kept into a folder, and return the files that changed; files of what is deleted are removed.
+    """Write what is kept into a folder, and return the files that changed;
+    files of what is deleted are removed.
 
     Raises:
         WorkError: A file cannot be written.
@@ -89,7 +108,8 @@ def pull(store: BoardStore, folder: Path) -> list[Path]:
 
 
 def check(folder: Path) -> list[KeptFile]:
-    """Return the files of a folder, each of which can be saved as it is, and names only what is in the folder.
+    """Return the files of a folder, each of which can be saved as it is,
+    and names only what is in the folder.
 
     Raises:
         UsageError: The first of all that is wrong, with the file.
@@ -101,7 +121,8 @@ def check(folder: Path) -> list[KeptFile]:
 
 
 def faults_of(folder: Path) -> tuple[list[str], list[KeptFile]]:
-    """Return what is wrong with the files of a folder, a sentence each, and the files that can be read.
+    """Return what is wrong with the files of a folder, a sentence each,
+    and the files that can be read.
 
     Raises:
         UsageError: There is no such folder.
@@ -116,11 +137,15 @@ def faults_of(folder: Path) -> tuple[list[str], list[KeptFile]]:
             except EcomError as error:
                 faults.append(f"{path.relative_to(folder)}: {error}")
     return faults + [
-        f"{file.path.relative_to(folder)}: {fault}" for file in files for fault in _lost(file, files)
+        f"{file.path.relative_to(folder)}: {fault}"
+        for file in files
+        for fault in _lost(file, files)
     ], files
 
 
-def differences(store: BoardStore, files: list[KeptFile], *, is_deleting: bool = False) -> Iterator[Difference]:
+def differences(
+    store: BoardStore, files: list[KeptFile], *, is_deleting: bool = False
+) -> Iterator[Difference]:
     """Yield what a push would do, in the order of kinds and ids; nothing of what is the same."""
     named = {(file.kind, file.slug) for file in files}
     for file in files:
@@ -131,7 +156,9 @@ def differences(store: BoardStore, files: list[KeptFile], *, is_deleting: bool =
         fields = tuple(differing(stored_content, file.content))
         name = f"{file.kind.KIND}/{file.slug}"
         if file.version == (newest.number if newest else 0):
-            yield Difference(name, "change" if stored_content else "restore" if newest else "create", fields)
+            yield Difference(
+                name, "change" if stored_content else "restore" if newest else "create", fields
+            )
         else:
             yield Difference(name, "refuse", fields, _refusal(file.version, newest))
     for kind in KINDS:
@@ -140,7 +167,9 @@ def differences(store: BoardStore, files: list[KeptFile], *, is_deleting: bool =
                 yield Difference(f"{kind.KIND}/{version.slug}", "delete" if is_deleting else "keep")
 
 
-def push(store: BoardStore, files: list[KeptFile], saved_by: str, *, is_deleting: bool = False) -> list[Difference]:
+def push(
+    store: BoardStore, files: list[KeptFile], saved_by: str, *, is_deleting: bool = False
+) -> list[Difference]:
     """Save what differs, and return it; each file then has the number of its new version.
 
     Raises:
@@ -148,7 +177,9 @@ def push(store: BoardStore, files: list[KeptFile], saved_by: str, *, is_deleting
     """
     changes = list(differences(store, files, is_deleting=is_deleting))
     if refused := [f"{change.name}: {change.why}" for change in changes if change.does == "refuse"]:
-        raise UsageError("\n".join([*refused, "Nothing was saved: pull into another folder, and merge the two."]))
+        raise UsageError(
+            "\n".join([*refused, "Nothing was saved: pull into another folder, and merge the two."])
+        )
     by_name = {f"{file.kind.KIND}/{file.slug}": file for file in files}
     for change in changes:
         if change.does == "delete":
@@ -162,25 +193,36 @@ def push(store: BoardStore, files: list[KeptFile], saved_by: str, *, is_deleting
 
 
 def _with_form(store: BoardStore, file: KeptFile) -> Kept:
-    """Return the item of a file, with the builder's address where the question is the same as before."""
+    """Return the item of a file,
+    with the builder's address where the question is the same as before.
+    """
     before = store.find(file.kind, file.slug)
     if not isinstance(file.item, SavedQuestion) or before is None:
         return file.item
-    is_same = all(before.content.get(name) == file.content.get(name) for name in ("kind", "definition"))
+    is_same = all(
+        before.content.get(name) == file.content.get(name) for name in ("kind", "definition")
+    )
     return file.item.changed(form=before.content.get(LOCAL, "")) if is_same else file.item
 
 
 def _refusal(version: int, newest: KeptVersion[Any] | None) -> str:
     if newest is None:
-        return f"the file is of version {version}, and the store has none; write version: 0 to make it."
+        return (
+            f"the file is of version {version}, and the store has none; write version: 0 to make "
+            "it."
+        )
     at = f"{newest.saved_at:%Y-%m-%d %H:%M} UTC"
-    return f"the file is of version {version}, and {newest.saved_by} {newest.change} it as {newest.number} at {at}."
+    return (
+        f"the file is of version {version}, and {newest.saved_by} {newest.change} it as "
+        f"{newest.number} at {at}."
+    )
 
 
 def _read(path: Path, kind: type[Kept]) -> KeptFile:
     if not re.fullmatch(SLUG, path.stem):
         raise DefinitionError(
-            f"The name of the file is the id: lower-case letters, digits and hyphens, at most {LONGEST_SLUG}."
+            "The name of the file is the id: lower-case letters, digits and hyphens, at most "
+            f"{LONGEST_SLUG}."
         )
     try:
         raw = definition_from(path.read_text(encoding="utf-8"))
@@ -190,11 +232,14 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
         fault = fault_of(error) if isinstance(error, yaml.YAMLError) else str(error)
         raise DefinitionError(f"It is not YAML: {fault}.") from error
     if not isinstance(raw, dict):
-        raise DefinitionError(f"It maps {', '.join(kind.names())} to values; got {quoted_value(raw)}.")
+        raise DefinitionError(
+            f"It maps {', '.join(kind.names())} to values; got {quoted_value(raw)}."
+        )
     version = raw.pop(VERSION, 0)
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
         raise DefinitionError(
-            f"`version` is the number that `ecom boards pull` wrote, 0 for a new one; not {quoted_value(version)}."
+            "`version` is the number that `ecom boards pull` wrote, 0 for a new one; not "
+            f"{quoted_value(version)}."
         )
     item = kind.from_mapping(raw)
     item.check()
@@ -208,11 +253,17 @@ def _lost(file: KeptFile, files: list[KeptFile]) -> Iterator[str]:
         for position, tile in enumerate(file.item.tiles):
             if tile.question and tile.question not in slugs[SavedQuestion]:
                 near = did_you_mean(tile.question, slugs[SavedQuestion])
-                yield f"`tiles.{position}` names the question {tile.question!r}, which is not in the folder; {near}."
+                yield (
+                    f"`tiles.{position}` names the question {tile.question!r}, which is not in "
+                    f"the folder; {near}."
+                )
     for name, kind in (("question", SavedQuestion), ("board", Board)):
         slug = file.content.get(name)
         if slug and slug not in slugs[kind]:
-            yield f"`{name}` names {slug!r}, which is not in the folder; {did_you_mean(slug, slugs[kind])}."
+            yield (
+                f"`{name}` names {slug!r}, which is not in the folder; "
+                f"{did_you_mean(slug, slugs[kind])}."
+            )
 
 
 def path_of(folder: Path, kind: type[Kept], slug: str) -> Path:

@@ -1,6 +1,8 @@
-"""What people keep: saved questions, boards of tiles, annotations, and which board is the first screen.
+"""What people keep: saved questions, boards of tiles, annotations,
+and which board is the first screen.
 
-Tiles and alerts are of saved questions or the shop's numbers, which are measures of the marts as subjects declare them.
+Tiles and alerts are of saved questions or the shop's numbers, which are measures of the marts as
+subjects declare them.
 """
 
 import re
@@ -43,7 +45,9 @@ ConditionText = Annotated[str, Field(min_length=1, max_length=2_000), AfterValid
 Width = Literal["third", "half", "two-thirds", "full"]
 """How much of the page's width a tile takes."""
 MOST_TILES: Final = 40
-PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii) | {"session_id"}
+PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii) | {
+    "session_id"
+}
 """Columns of events with personal data."""
 Subject = Literal["sales", "sessions", "conversion"]
 CART_RATES: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
@@ -51,7 +55,9 @@ CART_RATES: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 @dataclass(frozen=True)
 class ShopNumber:
-    """A number of the shop: what it is about, and its measure, with its label, format and meaning."""
+    """A number of the shop: what it is about, and its measure, with its label,
+    format and meaning.
+    """
 
     subject: Subject
     measure: Column
@@ -63,8 +69,10 @@ def shop_numbers() -> Mapping[str, ShopNumber]:
     carts = {name: measures_of(CartMeasures)[name] for name in CART_RATES}
     conversion = {**measures_of(ConversionMeasures), **carts}
     subjects: Mapping[Subject, Mapping[str, Column]] = {
-        "sales": summable(SalesMeasures), "sessions": summable(SessionMeasures), "conversion": conversion,
-    }  # fmt: skip
+        "sales": summable(SalesMeasures),
+        "sessions": summable(SessionMeasures),
+        "conversion": conversion,
+    }
     return {
         name: ShopNumber(subject, measure)
         for subject, measures in subjects.items()
@@ -73,13 +81,17 @@ def shop_numbers() -> Mapping[str, ShopNumber]:
 
 
 def slug_of(name: str) -> str:
-    """Return an id for a name: plain letters, digits and hyphens; `item` where it has none of these."""
+    """Return an id for a name: plain letters, digits and hyphens;
+    `item` where it has none of these.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-") or "item"
 
 
 class Kept(QuestionPart):
-    """What people keep: it has an id and versions in the store, and is a file where it is reviewed like code."""
+    """What people keep: it has an id and versions in the store,
+    and is a file where it is reviewed like code.
+    """
 
     KIND: ClassVar[str]
     """Its kind in the store, and the folder of its files."""
@@ -90,7 +102,8 @@ class Kept(QuestionPart):
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise if it cannot be shown, whatever else is kept; the base checks the characters of its texts.
+        """Raise if it cannot be shown, whatever else is kept;
+        the base checks the characters of its texts.
 
         What was kept before with such characters can still be read, and changed.
 
@@ -113,7 +126,9 @@ _LINE_ENDS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
 
 def _refused_in(text: str, *, has_lines: bool) -> str | None:
-    """Return what a text has that messages, files and databases cannot hold; None if there is nothing."""
+    """Return what a text has that messages, files and databases cannot hold;
+    None if there is nothing.
+    """
     if "\0" in text:
         return "a NUL character (\\u0000)"
     if any(unicodedata.category(character) == "Cs" for character in text):
@@ -121,7 +136,9 @@ def _refused_in(text: str, *, has_lines: bool) -> str | None:
     if not has_lines and any(character in _LINE_ENDS for character in text):
         return "a line break"
     allowed = _LINE_ENDS | {"\t"}
-    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in text):
+    if any(
+        unicodedata.category(character) == "Cc" and character not in allowed for character in text
+    ):
         return "a control character"
     return None
 
@@ -140,11 +157,15 @@ def _texts_in(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 class NamedKept(Kept):
-    """What people keep under a name, with a description of what it is for, and who looks after it."""
+    """What people keep under a name, with a description of what it is for,
+    and who looks after it.
+    """
 
     name: Title = Field(description="What lists call it", examples=["Checkout on phones"])
     description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
-    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
+    owner: str = Field(
+        "", max_length=120, description="Who looks after it; by default who saved it first"
+    )
 
     @property
     def title(self) -> str:
@@ -159,7 +180,11 @@ class SavedQuestion(NamedKept):
     CALLED: ClassVar[str] = "a saved question"
 
     kind: Annotated[
-        str, Choices("kind of question", {name: question_kind.summary for name, question_kind in QUESTIONS.items()})
+        str,
+        Choices(
+            "kind of question",
+            {name: question_kind.summary for name, question_kind in QUESTIONS.items()},
+        ),
     ] = Field(description="Which question it is", examples=["funnel"])
     definition: dict[str, Any] = Field(
         description="The question, with its days, as its route takes it",
@@ -196,10 +221,13 @@ class SavedQuestion(NamedKept):
         super().check()
         if not self.declared.has_route:
             raise DefinitionError(
-                f"A question of the kind {self.kind!r} is asked of files only, so it cannot be saved."
+                f"A question of the kind {self.kind!r} is asked of files only, so it cannot be "
+                "saved."
             )
         try:
-            self.question.ends(date(2026, 1, 31))  # whatever day the data end on: whether days go together
+            self.question.ends(
+                date(2026, 1, 31)
+            )  # whatever day the data end on: whether days go together
         except DefinitionError as error:
             raise DefinitionError(f"`definition` of {self.name!r}: {error}") from error
 
@@ -211,15 +239,20 @@ class SavedQuestion(NamedKept):
 
 
 def check_number_of(question: str | None, measure: str | None, subject: str) -> None:
-    """Refuse a number that is of a saved question and of the shop, or of neither, or that there is not.
+    """Refuse a number that is of a saved question and of the shop, or of neither,
+    or that there is not.
 
     Raises:
         DefinitionError: It is.
     """
     if (question is None) == (measure is None):
-        raise DefinitionError(f"{subject} has either `question`, the id of a saved question, or `measure`; give one.")
+        raise DefinitionError(
+            f"{subject} has either `question`, the id of a saved question, or `measure`; give one."
+        )
     if measure is not None and measure not in shop_numbers():
-        raise DefinitionError(f"The number {measure!r} is unknown; {did_you_mean(measure, shop_numbers())}.")
+        raise DefinitionError(
+            f"The number {measure!r} is unknown; {did_you_mean(measure, shop_numbers())}."
+        )
 
 
 class BoardTile(QuestionPart):
@@ -227,14 +260,25 @@ class BoardTile(QuestionPart):
 
     CALLED: ClassVar[str] = "a tile"
 
-    question: Slug | None = Field(None, description="The id of a saved question", examples=["checkout-on-phones"])
-    measure: str | None = Field(
-        None, max_length=60, description="A number of the shop, by its name", examples=["revenue_amount"]
+    question: Slug | None = Field(
+        None, description="The id of a saved question", examples=["checkout-on-phones"]
     )
-    name: str = Field("", max_length=120, description="What the tile says in place of the question's or number's name")
+    measure: str | None = Field(
+        None,
+        max_length=60,
+        description="A number of the shop, by its name",
+        examples=["revenue_amount"],
+    )
+    name: str = Field(
+        "",
+        max_length=120,
+        description="What the tile says in place of the question's or number's name",
+    )
     show: Literal["chart", "number", "table"] = Field("chart", description="How it is drawn")
     section: str = Field(
-        "", max_length=120, description="Which section of the question's page; the first one if not given"
+        "",
+        max_length=120,
+        description="Which section of the question's page; the first one if not given",
     )
     width: Width = Field("half", description="How much of the page's width it takes")
 
@@ -256,11 +300,17 @@ class Board(NamedKept):
     start_date: Day | None = Field(None, description="First day where `time_range` is `custom`")
     end_date: Day | None = Field(None, description="Last day of it, included")
     where: tuple[ConditionText, ...] = Field(
-        (), max_length=20, description="What must hold of the events of all questions on it",
+        (),
+        max_length=20,
+        description="What must hold of the events of all questions on it",
         examples=[["page_url contains /sale"]],
-    )  # fmt: skip
-    segment: str | None = Field(None, max_length=500, description="Only visitors of this declared segment")
-    tiles: tuple[BoardTile, ...] = Field((), max_length=MOST_TILES, description="The tiles, in order")
+    )
+    segment: str | None = Field(
+        None, max_length=500, description="Only visitors of this declared segment"
+    )
+    tiles: tuple[BoardTile, ...] = Field(
+        (), max_length=MOST_TILES, description="The tiles, in order"
+    )
 
     def check(self) -> None:
         """Raise if the days do not go together.
@@ -272,13 +322,16 @@ class Board(NamedKept):
         Period.from_range(date(2026, 1, 31), self.time_range, self.start_date, self.end_date)
 
     def asked(self, saved: SavedQuestion, period: Period) -> Question:
-        """Return a saved question for the board's days, and narrowed by its filters as far as it can be.
+        """Return a saved question for the board's days,
+        and narrowed by its filters as far as it can be.
 
         Raises:
             DefinitionError: The question cannot be asked, or not of these days.
         """
         question, fields = saved.question, type(saved.question).model_fields
-        days = ("first", "last_day") if "last_day" in fields else ("start_date", "end_date")  # a funnel's are of entry
+        days = (
+            ("first", "last_day") if "last_day" in fields else ("start_date", "end_date")
+        )  # a funnel's are of entry
         narrowed: dict[str, Any] = dict.fromkeys(("time_range", "start_date", "end_date", "last"))
         narrowed |= dict(zip(days, (period.start_date, period.end_date), strict=True))
         if self.where and "where" in fields:
@@ -295,7 +348,9 @@ class Annotation(Kept):
     CALLED: ClassVar[str] = "an annotation"
 
     day: Day = Field(description="The day", examples=["2026-03-03"])
-    text: str = Field(min_length=1, max_length=280, description="What happened", examples=["Spring sale began"])
+    text: str = Field(
+        min_length=1, max_length=280, description="What happened", examples=["Spring sale began"]
+    )
 
     @property
     def title(self) -> str:
@@ -323,59 +378,101 @@ CLOCK_TIME: Final = r"(?:[01]\d|2[0-3]):[0-5]\d"
 Every = Literal["hour", "day", "week"]
 When = Literal["above", "below", "rises", "falls", "unexpected"]
 USUAL_SPREADS: Final = 4.0
-"""How many times its usual spread a number may be off before it is unexpected, unless an alert says another bound."""
+"""How many times its usual spread a number may be off before it is unexpected,
+unless an alert says another bound.
+"""
 
 
 class NumberAlert(NamedKept):
-    """A number that is watched: of a saved question, or of the shop; and when it is worth a message."""
+    """A number that is watched: of a saved question, or of the shop;
+    and when it is worth a message.
+    """
 
     KIND: ClassVar[str] = "alerts"
     CALLED: ClassVar[str] = "an alert"
 
     name: Title = Field(description="What messages call it", examples=["Checkout on phones"])
-    description: str = Field("", max_length=2_000, description="What to do about it, for those who get the message")
-    question: Slug | None = Field(None, description="The id of a saved question", examples=["checkout-on-phones"])
-    measure: str | None = Field(None, max_length=60, description="A number of the shop, by its name")
+    description: str = Field(
+        "", max_length=2_000, description="What to do about it, for those who get the message"
+    )
+    question: Slug | None = Field(
+        None, description="The id of a saved question", examples=["checkout-on-phones"]
+    )
+    measure: str | None = Field(
+        None, max_length=60, description="A number of the shop, by its name"
+    )
     number: str = Field(
-        "", max_length=200, description="Which number of the question's answer, such as `steps[step=3].count`; by "
-        "default the conversion of a funnel, the first series of a trend, the share that came back of retention",
-    )  # fmt: skip
-    value: str | None = Field(None, max_length=500, description="Of which value of the question's breakdown")
+        "",
+        max_length=200,
+        description=(
+            "Which number of the question's answer, such as `steps[step=3].count`; by "
+            "default the conversion of a funnel, the first series of a trend, the share "
+            "that came back of retention"
+        ),
+    )
+    value: str | None = Field(
+        None, max_length=500, description="Of which value of the question's breakdown"
+    )
     every: Every = Field("day", description="Of which periods the number is watched")
     when: When = Field(
-        "unexpected", description="When there is a message: `above` or `below` a bound, if it `rises` or `falls` by a "
-        "share, or if it is `unexpected` for that weekday and hour",
-    )  # fmt: skip
+        "unexpected",
+        description=(
+            "When there is a message: `above` or `below` a bound, if it `rises` or "
+            "`falls` by a share, or if it is `unexpected` for that weekday and hour"
+        ),
+    )
     limit: float | None = Field(
-        None, description="The bound; the share that it rises or falls by, such as 0.2; for `unexpected`, how many "
-        f"times the usual spread, by default {USUAL_SPREADS:g}",
-    )  # fmt: skip
+        None,
+        description=(
+            "The bound; the share that it rises or falls by, such as 0.2; for "
+            f"`unexpected`, how many times the usual spread, by default {USUAL_SPREADS:g}"
+        ),
+    )
     compared_with: Literal["period_before", "week_before"] = Field(
         "week_before", description="What `rises` and `falls` compare with"
     )
     by: tuple[str, ...] = Field(
-        ("channel", "product_category", "properties.device", "properties.country"), max_length=5,
+        ("channel", "product_category", "properties.device", "properties.country"),
+        max_length=5,
         description="Columns of events whose values the message names as causes, for questions",
-    )  # fmt: skip
-    emails: tuple[Mail, ...] = Field((), max_length=50, description="Who gets an e-mail; default ECOM_ALERT_EMAIL")
-    webhooks: tuple[str, ...] = Field((), max_length=10, description="Names of ECOM_WEBHOOKS that get the message, too")
+    )
+    emails: tuple[Mail, ...] = Field(
+        (), max_length=50, description="Who gets an e-mail; default ECOM_ALERT_EMAIL"
+    )
+    webhooks: tuple[str, ...] = Field(
+        (), max_length=10, description="Names of ECOM_WEBHOOKS that get the message, too"
+    )
     quiet: str | None = Field(
-        None, pattern=rf"^{CLOCK_TIME}-{CLOCK_TIME}$", description="Hours of the shop without messages: what "
-        "happens in them is sent when they are over", examples=["22:00-07:00"],
-    )  # fmt: skip
-    is_on: bool = Field(default=False, description="Whether it is watched; look at its back-test first")
+        None,
+        pattern=rf"^{CLOCK_TIME}-{CLOCK_TIME}$",
+        description="Hours of the shop without messages: what "
+        "happens in them is sent when they are over",
+        examples=["22:00-07:00"],
+    )
+    is_on: bool = Field(
+        default=False, description="Whether it is watched; look at its back-test first"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse a number of nothing or of two things, and a rule without its bound."""
         check_number_of(self.question, self.measure, "An alert")
         if self.when != "unexpected" and self.limit is None:
-            raise DefinitionError(f"An alert that says when a number is or {self.when} needs `limit`, such as 0.2.")
-        if self.when in {"rises", "falls", "unexpected"} and self.limit is not None and self.limit <= 0:
-            raise DefinitionError(f"`limit` of an alert is above 0 where it is {self.when}, not {self.limit:g}.")
+            raise DefinitionError(
+                f"An alert that says when a number is or {self.when} needs `limit`, such as 0.2."
+            )
+        if (
+            self.when in {"rises", "falls", "unexpected"}
+            and self.limit is not None
+            and self.limit <= 0
+        ):
+            raise DefinitionError(
+                f"`limit` of an alert is above 0 where it is {self.when}, not {self.limit:g}."
+            )
         if personal := [name for name in self.by if name in PERSONAL]:
             raise DefinitionError(
-                f"`by` of an alert names {personal[0]!r}, which is personal data; name other columns."
+                f"`by` of an alert names {personal[0]!r}, which is personal data; name other "
+                "columns."
             )
         return self
 
@@ -400,4 +497,11 @@ class BoardMail(Kept):
         return f"{self.board} by {self.every}"
 
 
-KINDS: Final[tuple[type[Kept], ...]] = (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, FirstScreen)
+KINDS: Final[tuple[type[Kept], ...]] = (
+    SavedQuestion,
+    Board,
+    Annotation,
+    NumberAlert,
+    BoardMail,
+    FirstScreen,
+)

@@ -1,8 +1,9 @@
-"""Where saved questions, boards and annotations are kept: each write is a new version, with who and when.
+"""Where saved questions, boards and annotations are kept: each write is a new version,
+with who and when.
 
-Nothing is ever overwritten: undoing is writing an earlier version again, and deleting is a version too. Who saves says
-which version was changed; if there is a newer one by then, nothing is written, and it is said who saved it and what
-differs. The versions are the audit log.
+Nothing is ever overwritten: undoing is writing an earlier version again, and deleting is a version
+too. Who saves says which version was changed; if there is a newer one by then, nothing is written,
+and it is said who saved it and what differs. The versions are the audit log.
 """
 
 import json
@@ -19,7 +20,13 @@ from ecom_assets.commerce.sales.measures import HEADLINES
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import UsageError, did_you_mean
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_address
+from ecom_assets.core.state.database import (
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+    StateKind,
+    state_address,
+)
 from ecom_assets.interfaces.boards.model import KINDS, Kept, slug_of
 
 FILE: Final = "boards.sqlite"
@@ -28,7 +35,9 @@ SHIPPED_BY: Final = "ecom_assets"
 SHIPPED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 SHOP: Final = {
     "name": "The shop in numbers",
-    "description": "Sales, visits and what came of them. Change it as you like: earlier versions stay.",
+    "description": (
+        "Sales, visits and what came of them. Change it as you like: earlier versions stay."
+    ),
     "tiles": [
         *({"measure": name, "show": "number", "width": "third"} for name in HEADLINES),
         {"measure": "revenue_amount", "width": "full"},
@@ -40,11 +49,16 @@ SHOP: Final = {
     ],
 }
 SHIPPED: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {"boards": {"shop": SHOP}}
-"""What is shipped, by kind and id, as files have it: version 0, until somebody changes or deletes it."""
-BOARDS: Final = StateKind("The store of boards", "nothing was read or saved", "ECOM_BOARDS_URL", "boards")
+"""What is shipped, by kind and id, as files have it: version 0,
+until somebody changes or deletes it.
+"""
+BOARDS: Final = StateKind(
+    "The store of boards", "nothing was read or saved", "ECOM_BOARDS_URL", "boards"
+)
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS versions (
-        kind TEXT NOT NULL, slug TEXT NOT NULL, version BIGINT NOT NULL, content TEXT NOT NULL, change TEXT NOT NULL,
+        kind TEXT NOT NULL, slug TEXT NOT NULL, version BIGINT NOT NULL, content TEXT NOT NULL,
+          change TEXT NOT NULL,
         saved_by TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, slug, version))""",
 )
 Change = Literal["created", "changed", "restored", "deleted"]
@@ -124,23 +138,33 @@ class BoardsDatabase:
 
     def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
         """Set where it is; the first use creates a file."""
-        self.address = state_address(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
+        self.address = state_address(
+            settings, settings.boards_url.get_secret_value(), settings.home / FILE
+        )
         self._now = now
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
-        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
+        opened = (
+            SqliteBoards(self.address)
+            if isinstance(self.address, Path)
+            else PostgresBoards(self.address)
+        )
         with closing(opened) as database:
             database.create(self.TABLES)
             yield database
 
 
 class BoardStore(BoardsDatabase):
-    """The store of one installation; each call opens it, and each write, the first of which creates it, is atomic."""
+    """The store of one installation; each call opens it, and each write,
+    the first of which creates it, is atomic.
+    """
 
     TABLES: ClassVar = TABLES
 
-    def __init__(self, settings: Settings, now: Clock = now_utc, may_keep: MayKeep = anybody_may) -> None:
+    def __init__(
+        self, settings: Settings, now: Clock = now_utc, may_keep: MayKeep = anybody_may
+    ) -> None:
         """Set where it is, and what is asked about each item before it is written."""
         super().__init__(settings, now)
         self._may_keep = may_keep
@@ -149,10 +173,17 @@ class BoardStore(BoardsDatabase):
         """Return the newest version of each id that is not deleted, in the order of ids."""
         saved = {
             version.slug: version
-            for version in self._select(kind, "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
-                                              "v.kind AND n.slug = v.slug)")
-        }  # fmt: skip
-        shipped = {slug: version for slug in SHIPPED.get(kind.KIND, {}) if (version := _shipped(kind, slug))}
+            for version in self._select(
+                kind,
+                "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
+                "v.kind AND n.slug = v.slug)",
+            )
+        }
+        shipped = {
+            slug: version
+            for slug in SHIPPED.get(kind.KIND, {})
+            if (version := _shipped(kind, slug))
+        }
         return sorted(
             (version for version in {**shipped, **saved}.values() if not version.is_deleted),
             key=lambda version: version.slug,
@@ -176,7 +207,9 @@ class BoardStore(BoardsDatabase):
 
     def find(self, kind: type[K], slug: str) -> KeptVersion[K] | None:
         """Return the newest version; None if there is none, or it is deleted."""
-        return next((version for version in self.versions(kind, slug)[:1] if not version.is_deleted), None)
+        return next(
+            (version for version in self.versions(kind, slug)[:1] if not version.is_deleted), None
+        )
 
     def versions(self, kind: type[K], slug: str) -> list[KeptVersion[K]]:
         """Return all versions of an id, the newest first; what is shipped is the last of them."""
@@ -187,7 +220,10 @@ class BoardStore(BoardsDatabase):
         """Return the newest changes of anything, the newest first: the audit log."""
         kinds = {kind.KIND: kind for kind in KINDS}
         order = "saved_at DESC, kind, slug, version DESC"
-        rows = self._rows(f"SELECT kind, {COLUMNS} FROM versions ORDER BY {order} LIMIT ?", (limit,))  # noqa: S608 (of ours)
+        rows = self._rows(
+            f"SELECT kind, {COLUMNS} FROM versions ORDER BY {order} LIMIT ?",  # noqa: S608 (of ours)
+            (limit,),
+        )
         return [_version(kinds[name], row) for name, *row in rows if name in kinds]
 
     def save(self, slug: str, item: K, changed: int, saved_by: str) -> KeptVersion[K]:
@@ -201,14 +237,17 @@ class BoardStore(BoardsDatabase):
 
         Raises:
             ChangedMeanwhileError: There is a newer version than the one that was changed.
-            EcomError: It cannot be shown, such as a question that cannot be asked, or its writer may not keep it.
+            EcomError: It cannot be shown, such as a question that cannot be asked, or its writer
+                may not keep it.
         """
         item.check()
         self._may_keep(item)
         return self._write(type(item), slug, item.to_file(), changed, saved_by, "changed")
 
     def save_new(self, item: K, saved_by: str) -> KeptVersion[K]:
-        """Write the first version under an id that is made from its title and is not in use, and return it."""
+        """Write the first version under an id that is made from its title and is
+        not in use, and return it.
+        """
         item.check()
         self._may_keep(item)
         first = slug_of(item.title)
@@ -248,54 +287,92 @@ class BoardStore(BoardsDatabase):
         """
         before = self.versions(kind, slug)[1:2]
         if not before:
-            raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version before the newest one.")
+            raise NotKeptError(
+                f"{kind.CALLED.capitalize()} {slug!r} has no version before the newest one."
+            )
         return self.restore(kind, slug, before[0].number, saved_by)
 
     def rewrite(self, change: Callable[[str], str], *, is_written: bool = True) -> list[str]:
-        """Replace texts in all versions, such as ids of an erased person, and return what had one: its kind and id.
+        """Replace texts in all versions, such as ids of an erased person, and return what had one:
+        its kind and id.
 
-        An id that has such a text gets another one. With `is_written` false nothing is changed. What was replaced is
-        removed from disk as well.
+        An id that has such a text gets another one. With `is_written` false nothing is changed.
+        What was replaced is removed from disk as well.
         """
         if not self._is_there:
             return []
         with self._opened() as database:
-            rows = database.rows("SELECT kind, slug, version, content FROM versions ORDER BY kind, slug, version")
-            contents = {(kind, slug, number): json.loads(content) for kind, slug, number, content in rows}
-            # An id is made from a name, so a person in the name is in the id, and in the tiles that show it.
+            rows = database.rows(
+                "SELECT kind, slug, version, content FROM versions ORDER BY kind, slug, version"
+            )
+            contents = {
+                (kind, slug, number): json.loads(content) for kind, slug, number, content in rows
+            }
+            # An id is made from a name, so a person in the name is in the id, and in the tiles that
+            # show it.
             titles = (
-                (slug, content.get(name)) for (_, slug, _), content in contents.items() for name in ("name", "text")
+                (slug, content.get(name))
+                for (_, slug, _), content in contents.items()
+                for name in ("name", "text")
             )
             replaced = {slug for slug, title in titles if title and change(title) != title}
             named = {slug: f"erased-{uuid4().hex[:12]}" for slug in replaced}
             rewritten = {
                 key: (named.get(key[1], key[1]), fresh)
                 for key, content in contents.items()
-                if (fresh := _replaced(content, lambda text: named.get(text) or change(text))) != content
+                if (fresh := _replaced(content, lambda text: named.get(text) or change(text)))
+                != content
                 or key[1] in named
             }
             if rewritten and is_written:
                 with database.transaction():
-                    update = "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? AND version = ?"
-                    fresh = [(slug, json.dumps(content, ensure_ascii=False)) for slug, content in rewritten.values()]
-                    database.many(update, [(*values, *key) for values, key in zip(fresh, rewritten, strict=True)])
+                    update = (
+                        "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? "
+                        "AND version = ?"
+                    )
+                    fresh = [
+                        (slug, json.dumps(content, ensure_ascii=False))
+                        for slug, content in rewritten.values()
+                    ]
+                    database.many(
+                        update,
+                        [(*values, *key) for values, key in zip(fresh, rewritten, strict=True)],
+                    )
                 database.purge()
         return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in rewritten))
 
     def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
-        self, kind: type[K], slug: str, content: dict[str, Any], changed: int, saved_by: str, change: Change
+        self,
+        kind: type[K],
+        slug: str,
+        content: dict[str, Any],
+        changed: int,
+        saved_by: str,
+        change: Change,
     ) -> KeptVersion[K]:
         newest = next(iter(self.versions(kind, slug)), None)
         if newest is None or newest.is_deleted:
             change = "created" if change == "changed" else change
         is_behind = changed != (newest.number if newest else 0)
         # A deletion meanwhile refuses as well; saving what is there already does not.
-        is_same = newest is not None and newest.content == content and newest.is_deleted == (change == "deleted")
+        is_same = (
+            newest is not None
+            and newest.content == content
+            and newest.is_deleted == (change == "deleted")
+        )
         if is_same and newest is not None:
             return newest
         number = (newest.number if newest else 0) + 1
         at = self._now().astimezone(UTC)
-        row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, saved_by, at.isoformat())
+        row = (
+            kind.KIND,
+            slug,
+            number,
+            json.dumps(content, ensure_ascii=False),
+            change,
+            saved_by,
+            at.isoformat(),
+        )
         if not is_behind:
             with self._opened() as database, database.transaction():
                 is_behind = database.count(INSERT, row) != 1
@@ -303,22 +380,29 @@ class BoardStore(BoardsDatabase):
             raise self._refusal(kind, slug, content, changed)
         return KeptVersion(kind, slug, number, content, change, saved_by, at)
 
-    def _refusal(self, kind: type[K], slug: str, content: dict[str, Any], changed: int) -> ChangedMeanwhileError:
+    def _refusal(
+        self, kind: type[K], slug: str, content: dict[str, Any], changed: int
+    ) -> ChangedMeanwhileError:
         versions = self.versions(kind, slug)
         if not versions:
-            return ChangedMeanwhileError(f"There is no {_noun(kind)} {slug!r} to change; save it as a new one.", None)
+            return ChangedMeanwhileError(
+                f"There is no {_noun(kind)} {slug!r} to change; save it as a new one.", None
+            )
         newest = versions[0]
         base = next((version.content for version in versions if version.number == changed), {})
         when = f"{newest.saved_by} {newest.change} it at {newest.saved_at:%Y-%m-%d %H:%M} UTC"
         their_fields, your_fields = differing(base, newest.content), differing(base, content)
         message = (
-            f"Nothing was saved: {when}, after you opened it. "
-            f"Changed by them: {', '.join(their_fields) or 'nothing'}; by you: {', '.join(your_fields) or 'nothing'}. "
-            "Open it again and repeat your change, or restore an earlier version."
+            f"Nothing was saved: {when}, after you opened it. Changed by them: "
+            f"{', '.join(their_fields) or 'nothing'}; by you: "
+            f"{', '.join(your_fields) or 'nothing'}. Open it again and repeat your change, or "
+            "restore an earlier version."
         )
         return ChangedMeanwhileError(message, None if newest.is_deleted else newest)
 
-    def _select(self, kind: type[K], condition: str, parameters: Sequence[Any] = ()) -> list[KeptVersion[K]]:
+    def _select(
+        self, kind: type[K], condition: str, parameters: Sequence[Any] = ()
+    ) -> list[KeptVersion[K]]:
         query = f"SELECT {COLUMNS} FROM versions v WHERE kind = ? {condition} ORDER BY version DESC"  # noqa: S608 (of ours)
         return [_version(kind, row) for row in self._rows(query, (kind.KIND, *parameters))]
 
@@ -336,8 +420,8 @@ class BoardStore(BoardsDatabase):
 
 COLUMNS: Final = "slug, version, content, change, saved_by, saved_at"
 INSERT: Final = (
-    "INSERT INTO versions (kind, slug, version, content, change, saved_by, saved_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT DO NOTHING"
+    "INSERT INTO versions (kind, slug, version, content, change, saved_by, saved_at) VALUES (?, "
+    "?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -364,9 +448,19 @@ def _noun(kind: type[Kept]) -> str:
 
 def _version(kind: type[K], row: Sequence[Any]) -> KeptVersion[K]:
     slug, number, content, change, saved_by, saved_at = row
-    return KeptVersion(kind, slug, int(number), json.loads(content), change, saved_by, datetime.fromisoformat(saved_at))
+    return KeptVersion(
+        kind,
+        slug,
+        int(number),
+        json.loads(content),
+        change,
+        saved_by,
+        datetime.fromisoformat(saved_at),
+    )
 
 
 def _shipped(kind: type[K], slug: str) -> KeptVersion[K] | None:
     content = SHIPPED.get(kind.KIND, {}).get(slug)
-    return KeptVersion(kind, slug, 0, content, "created", SHIPPED_BY, SHIPPED_AT) if content else None
+    return (
+        KeptVersion(kind, slug, 0, content, "created", SHIPPED_BY, SHIPPED_AT) if content else None
+    )

@@ -1,7 +1,8 @@
-"""The dashboard as a part of the API: its addresses and errors, forms that change something, and logging in and out.
+"""The dashboard as a part of the API: its addresses and errors, forms that change something,
+and logging in and out.
 
-A page names its actions; each is at the address of the page with its own path, and scope, token and origin are checked
-here, in one place:
+A page names its actions; each is at the address of the page with its own path, and scope, token and
+origin are checked here, in one place:
 
     def release(action: ActionRequest) -> str:
         with action.request_context() as context:
@@ -10,7 +11,8 @@ here, in one place:
 
     PAGE = DashboardPage("quality", "Data quality", ..., actions=(Action("release", release),))
 
-and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}` from `actions.html` makes its form.
+and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}` from `actions.html`
+makes its form.
 """
 
 import hmac
@@ -54,7 +56,12 @@ from ecom_assets.interfaces.dashboard.page import (
     read_filters,
 )
 from ecom_assets.interfaces.dashboard.pages.boards import first_screen
-from ecom_assets.interfaces.dashboard.rendering import render_login, render_message, render_page, sentence_of
+from ecom_assets.interfaces.dashboard.rendering import (
+    render_login,
+    render_message,
+    render_page,
+    sentence_of,
+)
 from ecom_assets.interfaces.dashboard.samples import Samples
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.interfaces.dashboard.static_files import send_file
@@ -69,7 +76,9 @@ class ForgedError(UsageError):
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form without files; of a field that is sent several times the last value."""
+    """Return the fields of a form without files;
+    of a field that is sent several times the last value.
+    """
     body = (await request.body()).decode("utf-8", "replace")
     return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
 
@@ -81,17 +90,23 @@ async def read_form_with_file(request: Request) -> tuple[dict[str, str], Upload 
     async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         uploads = [Upload(file.filename or "", await file.read()) for file in files]
-        return {name: value for name, value in form.items() if isinstance(value, str)}, next(iter(uploads), None)
+        return {name: value for name, value in form.items() if isinstance(value, str)}, next(
+            iter(uploads), None
+        )
 
 
 def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
-    """Return the endpoint of an action, which runs it if the caller may, and redirects to the page."""
+    """Return the endpoint of an action, which runs it if the caller may,
+    and redirects to the page.
+    """
 
     async def post(request: Request) -> Response:
         form, upload = await read_form_with_file(request)
         check_form(request, form)
         check_scope(request, action)
-        sent = ActionRequest(request, {name: value for name, value in form.items() if name != "token"}, upload)
+        sent = ActionRequest(
+            request, {name: value for name, value in form.items() if name != "token"}, upload
+        )
         address = form.get("next", "")
         try:
             tone, result = "good", await run_in_threadpool(action.run, sent)
@@ -100,7 +115,9 @@ def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
         if isinstance(result, ActionResult):
             address, result = result.address, result.sentence
         caller = name_of_caller(request.scope)
-        structlog.get_logger("ecom_assets.api").info("action", path=request.url.path, caller=caller, came_out=tone)
+        structlog.get_logger("ecom_assets.api").info(
+            "action", path=request.url.path, caller=caller, came_out=tone
+        )
         back = RedirectResponse(own_address(address, page.address), HTTPStatus.SEE_OTHER)
         keep_message(request, back, tone, result)
         return back
@@ -115,26 +132,33 @@ def check_form(request: Request, form: Mapping[str, str]) -> None:
         ForgedError: Its token is missing or wrong, or it comes from another site.
     """
     expected = sessions.token_of(request)
-    if not hmac.compare_digest(form.get("token", "").encode(), expected.encode()) or not is_own_origin(request):
-        raise ForgedError("This form is too old, or another site sent it; open the page again, and try once more.")
+    if not hmac.compare_digest(
+        form.get("token", "").encode(), expected.encode()
+    ) or not is_own_origin(request):
+        raise ForgedError(
+            "This form is too old, or another site sent it; open the page again, and try once more."
+        )
 
 
 def check_scope(request: Request, action: Action) -> None:
-    """Raise if the caller lacks the scope of an action; without keys, callers are on this machine and may.
+    """Raise if the caller lacks the scope of an action; without keys,
+    callers are on this machine and may.
 
     Raises:
         ScopeNeededError: The key lacks it.
     """
     if not may(request.scope, action.scope):
         raise ScopeNeededError(
-            f"This needs a key of scope {action.scope.value!r}; log in with one of `ecom api-key create --scope "
-            f"{action.scope.value}`.",
+            f"This needs a key of scope {action.scope.value!r}; log in with one of `ecom api-key "
+            f"create --scope {action.scope.value}`.",
             action.scope,
         )
 
 
 def is_own_origin(request: Request) -> bool:
-    """Return whether a form was sent by a page of this server, according to the browser's headers."""
+    """Return whether a form was sent by a page of this server,
+    according to the browser's headers.
+    """
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("origin")
@@ -147,7 +171,9 @@ async def log_in(request: Request) -> Response:
     if logins is None:  # no keys are used
         return RedirectResponse(f"{PREFIX}/", HTTPStatus.SEE_OTHER)
     if request.method != "POST":
-        return render_login(request, HTTPStatus.OK, "", own_address(request.query_params.get("next", "")))
+        return render_login(
+            request, HTTPStatus.OK, "", own_address(request.query_params.get("next", ""))
+        )
     form = await read_form(request)
     target = own_address(form.get("next", ""))
     cookie = logins.begin(form.get("key", "").strip()) if is_own_origin(request) else None
@@ -171,20 +197,26 @@ async def log_out(request: Request) -> Response:
 
 def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:
     """Return an address if it is in the dashboard; else that of the start page."""
-    is_own = address.startswith(f"{PREFIX}/") and "\\" not in address and "//" not in address.partition("?")[0]
+    is_own = (
+        address.startswith(f"{PREFIX}/")
+        and "\\" not in address
+        and "//" not in address.partition("?")[0]
+    )
     return address if is_own and address.isprintable() and address.isascii() else otherwise
 
 
 NOTHING: Final = (
-    "Nothing is published yet. Run `ecom run`, or `make run` for the simulated shop: it ends with publishing, and this "
-    "page then shows the numbers. For data of your own, see ECOM_EVENTS and ECOM_ORDERS in docs/settings.md."
+    "Nothing is published yet. Run `ecom run`, or `make run` for the simulated shop: it ends with "
+    "publishing, and this page then shows the numbers. For data of your own, see ECOM_EVENTS and "
+    "ECOM_ORDERS in docs/settings.md."
 )
 LOST: Final = "There is no page at this address. The navigation lists what there is."
 FAILED: Final = "The page could not be rendered; the log of the API says why."
 
 
 def build_dashboard_stack(settings: Settings) -> ApiStack:
-    """Return the API with the dashboard behind keys, rate limits and request limits, for an ASGI server.
+    """Return the API with the dashboard behind keys, rate limits and request limits,
+    for an ASGI server.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -193,7 +225,8 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
 
 
 def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
-    """Return the API with the dashboard, as `ecom api` serves them, for any ASGI server; see `create_app`.
+    """Return the API with the dashboard, as `ecom api` serves them, for any ASGI server;
+    see `create_app`.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -222,7 +255,12 @@ def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -
 def build_dashboard_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
-    handlers = {HTTPException: _refused, EcomError: _failed, RecursionError: _too_deep, Exception: _broken}
+    handlers = {
+        HTTPException: _refused,
+        EcomError: _failed,
+        RecursionError: _too_deep,
+        Exception: _broken,
+    }
     dashboard = Starlette(routes=_routes(), exception_handlers=handlers)
     dashboard.state = app.state
     app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
@@ -231,7 +269,9 @@ def build_dashboard_app(settings: Settings, store: PublishedStore | None = None)
         if not scope["path"].startswith(PREFIX):
             return refusal.response(scope)
         scope[REFUSED] = refusal.reason
-        page = render_message(Request({**scope, "app": app}), refusal.status, "This cannot be shown", refusal.detail)
+        page = render_message(
+            Request({**scope, "app": app}), refusal.status, "This cannot be shown", refusal.detail
+        )
         page.headers.update(refusal.headers)
         return page
 
@@ -257,7 +297,9 @@ def _routes() -> list[BaseRoute]:
 
 
 def _home(request: Request) -> Response:
-    """Lead to the board that the shop chose as its first screen, with the days of the address, or show the overview."""
+    """Lead to the board that the shop chose as its first screen, with the days of the address,
+    or show the overview.
+    """
     first = first_screen(BoardStore(request.app.state.settings))
     if first:
         query = urlencode([("board", first), *request.query_params.multi_items()])
@@ -272,7 +314,9 @@ def _show(page: DashboardPage) -> Callable[[Request], Response]:
         store: PublishedStore = request.app.state.store
         try:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
-                filters = filters.on(reading.newest_date).begun(reading, request.query_params.keys())
+                filters = filters.on(reading.newest_date).begun(
+                    reading, request.query_params.keys()
+                )
                 return render_page(View(page, filters, RequestContext(request, reading)))
         except NothingPublishedError:
             if not page.needs_published:
@@ -299,13 +343,17 @@ def _failed(request: Request, error: Exception) -> Response:
         return render_message(request, HTTPStatus.FORBIDDEN, "This form was refused", str(error))
     is_callers = isinstance(error, UsageError)
     if not is_callers:
-        structlog.get_logger("ecom_assets.api").warning("page_failed", path=request.url.path, reason=str(error))
+        structlog.get_logger("ecom_assets.api").warning(
+            "page_failed", path=request.url.path, reason=str(error)
+        )
     status = HTTPStatus.UNPROCESSABLE_ENTITY if is_callers else HTTPStatus.SERVICE_UNAVAILABLE
     return render_message(request, status, "This cannot be shown", sentence_of(error))
 
 
 def _too_deep(request: Request, _error: Exception) -> Response:
-    return render_message(request, HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be shown", TOO_DEEP)
+    return render_message(
+        request, HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be shown", TOO_DEEP
+    )
 
 
 def _broken(request: Request, _error: Exception) -> Response:

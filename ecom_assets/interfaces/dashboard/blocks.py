@@ -19,7 +19,9 @@ Number = int | float | Decimal | None
 
 
 def sparkline(values: Sequence[Number]) -> list[str]:
-    """Return the points of lines through values in the order of time: an unknown one ends a line, too few make none."""
+    """Return the points of lines through values in the order of time: an unknown one ends a line,
+    too few make none.
+    """
     numbers = [float(value) for value in values if value is not None]
     if len(numbers) < FEWEST:
         return []
@@ -42,7 +44,9 @@ RIGHT: Final = {"count", "quantity", "decimal", "money", "rate", "change", "seco
 
 @dataclass(frozen=True)
 class Why:
-    """Which number a link to the page "Why a number" is about: a column of a table, where other columns have values."""
+    """Which number a link to the page "Why a number" is about: a column of a table,
+    where other columns have values.
+    """
 
     table: type[Table]
     column: str
@@ -51,7 +55,9 @@ class Why:
 
 @dataclass(frozen=True)
 class Block:
-    """One thing in a section; `template` is the file in `templates/blocks/` that renders it as `block`."""
+    """One thing in a section; `template` is the file in `templates/blocks/`
+    that renders it as `block`.
+    """
 
     template: ClassVar[str]
 
@@ -60,9 +66,9 @@ class Block:
 class Tile:
     """A number with its definition and, where there is one, its change since the period before.
 
-    An unknown number is None, and so is the change between two that cannot be compared. `better` is the direction of a
-    change that is good, None if neither is; `trend` is the `sparkline` of the number, `why` says where it can be traced
-    from, and `href` is a page that says more.
+    An unknown number is None, and so is the change between two that cannot be compared. `better` is
+    the direction of a change that is good, None if neither is; `trend` is the `sparkline` of the
+    number, `why` says where it can be traced from, and `href` is a page that says more.
     """
 
     label: str
@@ -77,13 +83,22 @@ class Tile:
     href: str = ""
 
     @classmethod
-    def from_field(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
+    def from_field(
+        cls,
+        model: type[BaseModel],
+        name: str,
+        value: Any,  # noqa: ANN401 (any number)
+        definition: str = "",
+        **more: Any,  # noqa: ANN401 (as its attributes)
+    ) -> "Tile":
         """Return the tile of a number of an answer, as its model declares it."""
         field = model.model_fields[name]
         column = column_of(field)
         definition = definition or meaning_of(field).partition(";")[0] + "."
         better = column.better if column else "up"
-        return cls(str(field.title), value, format_of(field), definition, **{"better": better, **more})
+        return cls(
+            str(field.title), value, format_of(field), definition, **{"better": better, **more}
+        )
 
     @property
     def direction(self) -> str:
@@ -111,9 +126,13 @@ class Tiles(Block):
     """The label of the smaller number, if that is not a change."""
 
     @classmethod
-    def from_fields(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
+    def from_fields(
+        cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]
+    ) -> "Tiles":
         """Return numbers of an answer, as its model declares them."""
-        return cls(tuple(Tile.from_field(model, name, numbers[name]) for name in names), compared=False)
+        return cls(
+            tuple(Tile.from_field(model, name, numbers[name]) for name in names), compared=False
+        )
 
 
 def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
@@ -126,8 +145,9 @@ def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of n
 class TableColumn:
     """A column of a table.
 
-    `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the name of a field with
-    the address that the value links to. `is_on_one_line` is for ids, which are broken at any sign.
+    `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the
+    name of a field with the address that the value links to. `is_on_one_line` is for ids, which are
+    broken at any sign.
     """
 
     name: str
@@ -144,7 +164,9 @@ class TableColumn:
         return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
 
     @classmethod
-    def from_fields(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":
+    def from_fields(
+        cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()
+    ) -> "tuple[TableColumn, ...]":
         """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
         return tuple(cls.from_field(row, name, bar=name if name in bars else "") for name in names)
 
@@ -175,11 +197,13 @@ class DataTable(Block):
 
 @dataclass(frozen=True)
 class Chart(Block):
-    """A Vega-Lite or Vega specification with its data, the same data as a table, and the address of their CSV.
+    """A Vega-Lite or Vega specification with its data, the same data as a table,
+    and the address of their CSV.
 
-    The specification has no data, sizes of text or colours: `static/dashboard.js` adds those of the theme, and `rows`
-    as its `values`. `description` is a sentence for those who cannot see the chart, `height` is in pixels, and `empty`
-    is said in place of a chart without rows. `links` are what can be asked next: the words of each, and its address.
+    The specification has no data, sizes of text or colours: `static/dashboard.js` adds those of the
+    theme, and `rows` as its `values`. `description` is a sentence for those who cannot see the
+    chart, `height` is in pixels, and `empty` is said in place of a chart without rows. `links` are
+    what can be asked next: the words of each, and its address.
     """
 
     template: ClassVar[str] = "chart.html"
@@ -242,15 +266,22 @@ class Custom(Block):
 def meaning(answer: Mapping[str, Any], *names: str) -> str:
     """Return the definitions of some numbers of an answer; by default of all."""
     definition = answer["definition"]
-    matches = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
+    matches = [
+        definition[name] for name in names or definition if isinstance(definition.get(name), str)
+    ]
     return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
 
 
 def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
-    """Return the rows of days, and one without numbers for each missing day of an answer's range: a gap in a line."""
+    """Return the rows of days, and one without numbers for each missing day of an answer's range:
+    a gap in a line.
+    """
     if not rows:
         return []
-    missing = ({**dict.fromkeys(rows[0]), "event_date": missing_day} for missing_day in days["missing_days"])
+    missing = (
+        {**dict.fromkeys(rows[0]), "event_date": missing_day}
+        for missing_day in days["missing_days"]
+    )
     return sorted([*rows, *missing], key=lambda row: str(row["event_date"]))
 
 
@@ -265,8 +296,9 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.
 
-    The answer has the number in its field `part`, as the model `row` declares it, and besides `previous`, `change` and
-    `definition`; the number is counted from `table`, and `points` are its values over time.
+    The answer has the number in its field `part`, as the model `row` declares it, and besides
+    `previous`, `change` and `definition`; the number is counted from `table`, and `points` are its
+    values over time.
     """
     return Tile.from_field(
         row,

@@ -1,8 +1,10 @@
-"""Vega-Lite specifications of charts that pages share: no data, no colours and no fonts, which the theme adds.
+"""Vega-Lite specifications of charts that pages share: no data, no colours and no fonts,
+which the theme adds.
 
-A specification is a plain dictionary: https://vega.github.io/vega-lite/docs/. Its data are the rows of the `Chart`, and
-named colours of the theme are in `static/dashboard.js`. The map has the names of countries of its shapes.
-Annotations are lines on their days with their texts, in every chart whose axis is days.
+A specification is a plain dictionary: https://vega.github.io/vega-lite/docs/. Its data are the rows
+of the `Chart`, and named colours of the theme are in `static/dashboard.js`. The map has the names
+of countries of its shapes. Annotations are lines on their days with their texts, in every chart
+whose axis is days.
 """
 
 import json
@@ -21,11 +23,22 @@ from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.dashboard.static_files import all_files
 
 Spec = dict[str, Any]
-AXIS_FORMATS: Final = {"count": "~s", "quantity": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
+AXIS_FORMATS: Final = {
+    "count": "~s",
+    "quantity": "~s",
+    "rate": "~%",
+    "decimal": "~s",
+    "seconds": "~s",
+}
 EXACT: Final = {
-    "count": ",", "quantity": ",.4~f", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f",
+    "count": ",",
+    "quantity": ",.4~f",
+    "rate": ".2%",
+    "decimal": ",.1f",
+    "seconds": ",.0f",
+    "money": ",.2f",
     "score": ".3~g",
-}  # fmt: skip
+}
 DAY_LABEL: Final = (
     "timeFormat(datum.value, hours(datum.value) ? '%H:%M' "
     ": month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
@@ -51,9 +64,17 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
     """
     mark: Spec = {"type": "area", "line": True, "opacity": 0.12} if area else {"type": "line"}
     # A line needs two days that follow each other: a day alone is drawn as a point.
-    alone = {"window": [{"op": "lag", "field": y, "as": "before"}, {"op": "lead", "field": y, "as": "after"}]}
+    alone = {
+        "window": [
+            {"op": "lag", "field": y, "as": "before"},
+            {"op": "lead", "field": y, "as": "after"},
+        ]
+    }
     is_alone = f"isValid(datum['{y}']) && !isValid(datum.before) && !isValid(datum.after)"
-    hover = {"name": "hover", "select": {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"]}}
+    hover = {
+        "name": "hover",
+        "select": {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"]},
+    }
     is_pointed = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
     pointed = {"opacity": is_pointed, "tooltip": [day_tip(x), tip(y, kind, title)]}
     point, height = {"type": "point", "filled": True, "size": 60}, {"y": number(y, kind)}
@@ -70,7 +91,8 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
 def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool = True) -> Spec:
     """Return a line per series over days; `series` is the field with its name.
 
-    Points show a day that stands alone; where there are hundreds, they hide the line and answer to the pointer only.
+    Points show a day that stands alone; where there are hundreds, they hide the line and answer to
+    the pointer only.
     """
     return {
         "mark": {"type": "line", "point": {"size": 18, "opacity": 1 if has_points else 0}},
@@ -84,10 +106,12 @@ def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool 
 
 
 def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: bool) -> Spec:
-    """Return a line per series over periods: dashed where one is not over, and dotted for the days before.
+    """Return a line per series over periods: dashed where one is not over,
+    and dotted for the days before.
 
-    The rows have `start`, `series`, `value` and `before`, the same of the next period as `next_start`, `next_value` and
-    `next_before`, `is_open` for a part of a line that is dashed, and the address that a point leads to as `onward`.
+    The rows have `start`, `series`, `value` and `before`, the same of the next period as
+    `next_start`, `next_value` and `next_before`, `is_open` for a part of a line that is dashed, and
+    the address that a point leads to as `onward`.
     """
     colour, top = names("series"), number("value", kind)
     ahead = {"x2": {"field": "next_start"}, "color": colour}
@@ -96,10 +120,13 @@ def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: boo
     was_known = "isValid(datum.before) && isValid(datum.next_before)"
     tooltip = [
         tip("series", "text", "Series"),
-        {**day_tip("start"), **({"title": "At", "format": "%a %-d %b %Y, %H:%M"} if has_time else {})},
+        {
+            **day_tip("start"),
+            **({"title": "At", "format": "%a %-d %b %Y, %H:%M"} if has_time else {}),
+        },
         tip("shown", "text", "Value"),
         *([tip("shown_before", "text", "Before")] if has_before else []),
-    ]  # fmt: skip
+    ]
     rule = {"type": "rule", "strokeWidth": 2, "strokeCap": "round"}
     layers = [
         {
@@ -113,14 +140,26 @@ def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: boo
             "encoding": {**ahead, "y": top, "y2": {"field": "next_value"}, "strokeDash": dashes},
         },
         {
-            "mark": {"type": "point", "filled": True, "size": 22, "opacity": 1 if has_points else 0},
-            "encoding": {"y": top, "color": colour, "tooltip": tooltip, "href": {"field": "onward"}},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 22,
+                "opacity": 1 if has_points else 0,
+            },
+            "encoding": {
+                "y": top,
+                "color": colour,
+                "tooltip": tooltip,
+                "href": {"field": "onward"},
+            },
         },
     ]
     return {"encoding": {"x": day_axis("start")}, "layer": layers if has_before else layers[1:]}
 
 
-def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort: str | None = "-x") -> Spec:
+def ranking(
+    name: str, value: str, *, kind: str = "count", title: str = "", sort: str | None = "-x"
+) -> Spec:
     """Return horizontal bars, one per name; `sort` None keeps the order of the rows."""
     return {
         "mark": {"type": "bar", "cornerRadiusEnd": 2},
@@ -132,13 +171,22 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
     }
 
 
-def coloured_bars(x: Spec, y: Spec, colour: Spec, columns: Sequence["TableColumn"], **more: Spec) -> Spec:
-    """Return bars whose parts are coloured by a field; beside the pointer stand some columns of the chart's table."""
-    return {"mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips(columns), **more}}
+def coloured_bars(
+    x: Spec, y: Spec, colour: Spec, columns: Sequence["TableColumn"], **more: Spec
+) -> Spec:
+    """Return bars whose parts are coloured by a field;
+    beside the pointer stand some columns of the chart's table.
+    """
+    return {
+        "mark": {"type": "bar"},
+        "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips(columns), **more},
+    }
 
 
 def intervals(y: Spec, x: Spec, columns: Sequence["TableColumn"], **more: Spec) -> list[Spec]:
-    """Return the layers of a point per name and a line from the field `low` of its row to `high`."""
+    """Return the layers of a point per name and a line from the field
+    `low` of its row to `high`.
+    """
     reach = {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, **more}
     return [
         {"mark": {"type": "rule", "size": 3}, "encoding": reach},
@@ -151,7 +199,9 @@ def intervals(y: Spec, x: Spec, columns: Sequence["TableColumn"], **more: Spec) 
 
 def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
-    cases = (f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True))
+    cases = (
+        f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True)
+    )
     legend = f"{''.join(cases)}datum.label"
     return {
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
@@ -159,7 +209,12 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
         "encoding": {
             "x": days_of_bars(x),
             "y": number("value", "count"),
-            "color": {"field": "part", "type": "nominal", "sort": list(parts), "legend": {"labelExpr": legend}},
+            "color": {
+                "field": "part",
+                "type": "nominal",
+                "sort": list(parts),
+                "legend": {"labelExpr": legend},
+            },
             "order": {"field": "part", "sort": "descending"},
             "tooltip": [day_tip(x), tip("value", "count", "Number")],
         },
@@ -182,10 +237,18 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
         "layer": [
             {"mark": {"type": "geoshape", "fill": "theme.grid", **outline}},
             {
-                "transform": [{"lookup": "properties.name", "from": result}, {"filter": f"isValid(datum.{value})"}],
+                "transform": [
+                    {"lookup": "properties.name", "from": result},
+                    {"filter": f"isValid(datum.{value})"},
+                ],
                 "mark": {"type": "geoshape", **outline},
                 "encoding": {
-                    "color": {"field": value, "type": "quantitative", "scale": scale, "legend": None},
+                    "color": {
+                        "field": value,
+                        "type": "quantitative",
+                        "scale": scale,
+                        "legend": None,
+                    },
                     "tooltip": [tip("country", "text", "Country"), tip(value, "money", "Revenue")],
                 },
             },
@@ -196,7 +259,11 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
 def dots(name: str, value: str, series: str) -> Spec:
     """Return a row of dots per name, a colour per series: how far apart the series are."""
     x, colour = number(value, "money"), {"field": series, "type": "nominal", "sort": None}
-    tooltip = [tip(name, "text", "Channel"), tip(series, "text", "Model"), tip(value, "money", "Revenue")]
+    tooltip = [
+        tip(name, "text", "Channel"),
+        tip(series, "text", "Model"),
+        tip(value, "money", "Revenue"),
+    ]
     span = {"x": {**x, "aggregate": "min"}, "x2": {"field": value, "aggregate": "max"}}
     return {
         "encoding": {"y": names(name, axis=NAME_AXIS)},
@@ -227,13 +294,20 @@ def tip(field: str, kind: str, title: str) -> Spec:
     """Return a field of the text beside the pointer."""
     if kind == "text":
         return {"field": field, "type": "nominal", "title": title}
-    return {"field": field, "type": "quantitative", "title": title or field, "format": EXACT.get(kind, ",")}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title or field,
+        "format": EXACT.get(kind, ","),
+    }
 
 
 def tips(columns: Sequence[TableColumn]) -> list[Spec]:
     """Return the text beside the pointer that says what the columns of the chart's table say."""
     return [
-        day_tip(column.name) if column.kind == "date" else tip(column.name, column.kind, column.label)
+        day_tip(column.name)
+        if column.kind == "date"
+        else tip(column.name, column.kind, column.label)
         for column in columns
     ]
 
@@ -250,13 +324,23 @@ def days_of_bars(field: str) -> Spec:
 
 def day_axis(field: str) -> Spec:
     """Return the axis of days or hours, named as people write them."""
-    axis = {"labelFlush": True, "tickCount": 6, "grid": False, "labelExpr": DAY_LABEL, "labelOverlap": True}
+    axis = {
+        "labelFlush": True,
+        "tickCount": 6,
+        "grid": False,
+        "labelExpr": DAY_LABEL,
+        "labelOverlap": True,
+    }
     return {"field": field, "type": "temporal", "title": None, "axis": axis}
 
 
 def day_of(start: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour)
     """Return the start of a period as a day if it is the text of one; else as it is."""
-    return date.fromisoformat(start) if isinstance(start, str) and len(start) == len("2026-01-31") else start
+    return (
+        date.fromisoformat(start)
+        if isinstance(start, str) and len(start) == len("2026-01-31")
+        else start
+    )
 
 
 def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -270,7 +354,8 @@ def _json_value(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, date):
-        return f"{value.isoformat()}T00:00:00"  # without a zone: the browser's own midnight, so no day moves
+        # without a zone: the browser's own midnight, so no day moves
+        return f"{value.isoformat()}T00:00:00"
     return value
 
 
@@ -296,7 +381,9 @@ OTHER_NAMES: Final = {
 
 
 def shape_of(country: str) -> str | None:
-    """Return the name of a country in the shapes; None if the map does not have it, such as a very small one."""
+    """Return the name of a country in the shapes; None if the map does not have it,
+    such as a very small one.
+    """
     name = OTHER_NAMES.get(country, country)
     return name if name in _names() else None
 
@@ -329,13 +416,20 @@ def marks_of(
         return []
     first, last = min(days), max(days)
     # The last point of weeks or months stands for days after it.
-    last += max((b - a for a, b in zip(sorted({*days}), sorted({*days})[1:], strict=False)), default=timedelta(1))
+    last += max(
+        (b - a for a, b in zip(sorted({*days}), sorted({*days})[1:], strict=False)),
+        default=timedelta(1),
+    )
     is_bar = axis["type"] == "ordinal"  # which has a place for the days of its rows only
-    return [note for note in noted if (note.day in days if is_bar else first <= note.day < last)][-MOST_MARKED:]
+    return [note for note in noted if (note.day in days if is_bar else first <= note.day < last)][
+        -MOST_MARKED:
+    ]
 
 
 def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str, Any]:
-    """Return a specification with a line for each annotation, whose text stands beside the pointer."""
+    """Return a specification with a line for each annotation,
+    whose text stands beside the pointer.
+    """
     axis = _axis(spec)
     if not marks or axis is None:
         return spec
@@ -343,8 +437,18 @@ def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str,
     x = {name: axis[name] for name in ("type", "timeUnit") if name in axis} | {"field": "noted_on"}
     tooltip = [day_tip("noted_on"), tip("noted", "text", "Noted")]
     line = {"type": "rule", "color": "theme.flag", "strokeDash": [4, 3], "strokeWidth": 1.5}
-    head = {"type": "point", "shape": "triangle-down", "filled": True, "color": "theme.flag", "size": 90, "y": 2}
-    layers = [{"mark": mark, "encoding": {"x": x, "tooltip": tooltip}} for mark in (line, {**head, "opacity": 1})]
+    head = {
+        "type": "point",
+        "shape": "triangle-down",
+        "filled": True,
+        "color": "theme.flag",
+        "size": 90,
+        "y": 2,
+    }
+    layers = [
+        {"mark": mark, "encoding": {"x": x, "tooltip": tooltip}}
+        for mark in (line, {**head, "opacity": 1})
+    ]
     outer = {name: spec[name] for name in ("height", "description", "config") if name in spec}
     inner = {name: value for name, value in spec.items() if name not in outer}
     return {**outer, "layer": [inner, {"data": {"values": values}, "layer": layers}]}
@@ -358,7 +462,9 @@ def sentence_of_marks(marks: Sequence[Annotation]) -> str:
 def _axis(spec: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the encoding of a chart's axis of days; None if it has none."""
     axis: Any = spec.get("encoding", {}).get("x", {})
-    is_days = axis.get("type") == "temporal" or str(axis.get("timeUnit", "")).startswith("yearmonthdate")
+    is_days = axis.get("type") == "temporal" or str(axis.get("timeUnit", "")).startswith(
+        "yearmonthdate"
+    )
     return axis if is_days and axis.get("field") else None
 
 

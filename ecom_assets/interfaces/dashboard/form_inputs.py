@@ -1,4 +1,6 @@
-"""The fields of a builder's form, made from the model of its question, and what they offer to choose from."""
+"""The fields of a builder's form, made from the model of its question,
+and what they offer to choose from.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,14 +54,29 @@ OPERATORS: Final[Mapping[str, str]] = {
     "not_matches": "does not match the pattern",
 }
 """What the form calls the comparisons of a condition."""
-NOT_CHOSEN: Final = frozenset({
-    "event_id", "event_at", "event_date", "joined_by", "session_device_id", "received_date", "source_file", JSON_COLUMN,
-})  # fmt: skip
+NOT_CHOSEN: Final = frozenset(
+    {
+        "event_id",
+        "event_at",
+        "event_date",
+        "joined_by",
+        "session_device_id",
+        "received_date",
+        "source_file",
+        JSON_COLUMN,
+    }
+)
 """Columns that no shop asks about: they can be typed."""
 USUAL_DURATIONS: Final = {
-    "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "3d": "3 days", "7d": "7 days", "14d": "14 days",
-    "30d": "30 days", "90d": "90 days",
-}  # fmt: skip
+    "30m": "30 minutes",
+    "1h": "1 hour",
+    "1d": "1 day",
+    "3d": "3 days",
+    "7d": "7 days",
+    "14d": "14 days",
+    "30d": "30 days",
+    "90d": "90 days",
+}
 NUMBERS: Final = ("decimal", "int64", "float64")
 
 
@@ -71,7 +88,8 @@ class FormInput:
         hint: What may be given, in a few words.
         options: Pairs of value and label of a select; without them it is a text.
         suggests: What it offers to choose from, as of `FieldInput`.
-        about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
+        about: Names by which a refusal may be about this field, of the body or in its sentence; by
+            default `name`.
         width: How many columns of the form it takes.
         number: Its number in a list that grows, of steps or series; 0 for others.
         default: The default of a select and its label, which an address may have too.
@@ -126,7 +144,9 @@ class FormPart:
         return [list(line) for _, line in groupby(numbered, key=lambda shown: shown.number)]
 
 
-def parts_of(question: type[Question], extra: Mapping[FormGroup, tuple[FormInput, ...]]) -> tuple[FormPart, ...]:
+def parts_of(
+    question: type[Question], extra: Mapping[FormGroup, tuple[FormInput, ...]]
+) -> tuple[FormPart, ...]:
     """Return the parts of the form of a question, with fields of its page's own."""
     fields = in_order(question)
     return tuple(
@@ -136,7 +156,9 @@ def parts_of(question: type[Question], extra: Mapping[FormGroup, tuple[FormInput
     )
 
 
-def _part_of(group: FormGroup, title: str, fields: Sequence[QuestionField], extra: tuple[FormInput, ...]) -> FormPart:
+def _part_of(
+    group: FormGroup, title: str, fields: Sequence[QuestionField], extra: tuple[FormInput, ...]
+) -> FormPart:
     group_fields = [declared for declared in fields if declared.input.group == group]
     if group == "days":
         group_fields.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
@@ -152,9 +174,13 @@ def _part_of(group: FormGroup, title: str, fields: Sequence[QuestionField], extr
 
 
 def inputs_of(field: QuestionField) -> list[FormInput]:
-    """Return the fields of the form for a field of a question: several for a list that grows line by line."""
+    """Return the fields of the form for a field of a question:
+    several for a list that grows line by line.
+    """
     return (
-        [shown for n in range(1, field.rows + 1) for shown in _line_of(field, n)] if field.rows else [_input_of(field)]
+        [shown for n in range(1, field.rows + 1) for shown in _line_of(field, n)]
+        if field.rows
+        else [_input_of(field)]
     )
 
 
@@ -162,12 +188,22 @@ def _line_of(field: QuestionField, n: int) -> Iterator[FormInput]:
     """Yield the fields of a line of a list."""
     shown = field.input
     called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
-    yield FormInput(f"{row_name(field)}{n}", called, shown.hint or "event type", suggests=shown.suggests, number=n)
+    yield FormInput(
+        f"{row_name(field)}{n}",
+        called,
+        shown.hint or "event type",
+        suggests=shown.suggests,
+        number=n,
+    )
     for name in shown.row_parts:
         yield _part_of_line(field, name, n)
     if has_where(field):
         yield FormInput(
-            f"where_{row_name(field)}{n}", f"{called} where", "cart_amount > 20", suggests="conditions", number=n
+            f"where_{row_name(field)}{n}",
+            f"{called} where",
+            "cart_amount > 20",
+            suggests="conditions",
+            number=n,
         )
 
 
@@ -177,11 +213,19 @@ def _part_of_line(field: QuestionField, name: str, n: int) -> FormInput:
     label = declared.label if declared else in_words(name)
     choices = next((data for data in info.metadata if isinstance(data, Choices)), None)
     options = (
-        tuple((value if value != info.default else "", text) for value, text in choices.labels.items())
+        tuple(
+            (value if value != info.default else "", text) for value, text in choices.labels.items()
+        )
         if choices
         else ()
     )
-    return FormInput(f"{name}{n}", label, options=options, suggests=declared.suggests if declared else "", number=n)
+    return FormInput(
+        f"{name}{n}",
+        label,
+        options=options,
+        suggests=declared.suggests if declared else "",
+        number=n,
+    )
 
 
 def _input_of(field: QuestionField) -> FormInput:
@@ -190,7 +234,10 @@ def _input_of(field: QuestionField) -> FormInput:
     if choices:
         default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
         usual = (str(field.default), default)
-        options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
+        options = (
+            ("", default),
+            *((name, label) for name, label in choices.labels.items() if name != field.default),
+        )
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
     kind = "date" if shown.is_date else "number" if field.kind is int else "text"
@@ -227,7 +274,9 @@ def has_where(field: QuestionField) -> bool:
 
 
 def conditions_of(text: str) -> list[dict[str, Any]] | None:
-    """Return the conditions of a field as rows of a column, a comparison and values; None if rows cannot show them."""
+    """Return the conditions of a field as rows of a column, a comparison and values;
+    None if rows cannot show them.
+    """
     try:
         wheres = [where_from(part) for part in lines_of(text)]
     except EcomError:
@@ -242,11 +291,19 @@ def conditions_of(text: str) -> list[dict[str, Any]] | None:
 
 
 def lists_offered(
-    types: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, str]], segments: Sequence[str]
+    types: Sequence[Mapping[str, Any]],
+    columns: Sequence[Mapping[str, str]],
+    segments: Sequence[str],
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Return what fields offer to choose from, by what they suggest: entries with a value, a label and a note."""
+    """Return what fields offer to choose from, by what they suggest: entries with a value,
+    a label and a note.
+    """
     counted: list[Mapping[str, Any]] = [
-        {"value": row["event_type"], "label": row["event_type"], "note": f"{row['event_count']:,} events"}
+        {
+            "value": row["event_type"],
+            "label": row["event_type"],
+            "note": f"{row['event_count']:,} events",
+        }
         for row in types
     ]
     return {
@@ -254,7 +311,10 @@ def lists_offered(
         "columns": [*columns],
         "numbers": [column for column in columns if column["kind"] == "number"],
         "segments": [{"value": name, "label": name, "note": ""} for name in segments],
-        "durations": [{"value": value, "label": label, "note": value} for value, label in USUAL_DURATIONS.items()],
+        "durations": [
+            {"value": value, "label": label, "note": value}
+            for value, label in USUAL_DURATIONS.items()
+        ],
         "zones": [{"value": name, "label": name, "note": ""} for name in time_zones()],
     }
 
@@ -262,11 +322,18 @@ def lists_offered(
 @cache
 def time_zones() -> tuple[str, ...]:
     """Return the time zones that are named after places, and UTC."""
-    return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
+    return (
+        "UTC",
+        *sorted(
+            name for name in available_timezones() if "/" in name and not name.startswith("Etc/")
+        ),
+    )
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
-    """Return the columns of events that forms offer, with what they are called; those about people last, if at all."""
+    """Return the columns of events that forms offer, with what they are called;
+    those about people last, if at all.
+    """
     of_sessions = () if set(READS) & set(lacking) else SessionColumns.columns.items()
     columns = [*CleanEvents.columns.items(), *of_sessions]
     columns.sort(key=lambda entry: entry[1].pii)
@@ -276,7 +343,11 @@ def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[s
             "label": column.label or in_words(name),
             "note": name,
             "about": "people" if column.pii else "events",
-            "kind": "number" if column.type.startswith(NUMBERS) else "boolean" if column.type == "boolean" else "text",
+            "kind": "number"
+            if column.type.startswith(NUMBERS)
+            else "boolean"
+            if column.type == "boolean"
+            else "text",
         }
         for name, column in columns
         if name not in NOT_CHOSEN and name not in lacking and (with_people or not column.pii)
@@ -284,6 +355,10 @@ def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[s
 
 
 def comparisons() -> list[dict[str, str]]:
-    """Return the comparisons of conditions: the name, what the form calls it, and how it is written as text."""
+    """Return the comparisons of conditions: the name, what the form calls it,
+    and how it is written as text.
+    """
     written = {name: symbol for symbol, name in reversed(SYMBOLS.items())}
-    return [{"name": name, "label": label, "symbol": written[name]} for name, label in OPERATORS.items()]
+    return [
+        {"name": name, "label": label, "symbol": written[name]} for name, label in OPERATORS.items()
+    ]

@@ -13,19 +13,33 @@ from ecom_assets.core.tables.formats import MINUS
 Kind = Format
 DASH = "\N{EN DASH}"
 UNKNOWN: Final = DASH
-SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
+SIGNS: Final = {
+    "EUR": "€",
+    "USD": "$",
+    "GBP": "£",
+    "JPY": "¥",
+    "CHF": "CHF ",
+    "SEK": "SEK ",
+    "PLN": "PLN ",
+}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def exact(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
-    """Return a value as scripts read it in a page: as the API writes it, money in its currency's digits."""
+    """Return a value as scripts read it in a page: as the API writes it,
+    money in its currency's digits.
+    """
     if value is None:
         return ""
-    return str(rounded(value, currency) if kind == "money" and isinstance(value, Decimal) else value)
+    return str(
+        rounded(value, currency) if kind == "money" and isinstance(value, Decimal) else value
+    )
 
 
 def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
-    """Return a value of the API's routes as text, a dash if it is unknown; `currency` is the ISO 4217 code."""
+    """Return a value of the API's routes as text, a dash if it is unknown;
+    `currency` is the ISO 4217 code.
+    """
     if value is None or value == "":
         return UNKNOWN
     if kind == "money":
@@ -36,7 +50,9 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
 
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the sign of its currency: €1,234.50."""
-    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{formats.amount(abs(amount), currency)}"
+    return (
+        f"{MINUS if amount < 0 else ''}{sign_of(currency)}{formats.amount(abs(amount), currency)}"
+    )
 
 
 def sign_of(currency: str) -> str:
@@ -45,7 +61,9 @@ def sign_of(currency: str) -> str:
 
 
 def day_range(start: date, end: date) -> str:
-    """Return a range of days, with the parts that both ends share written once: `3` to `28 Jan 2026`."""
+    """Return a range of days, with the parts that both ends share written once:
+    `3` to `28 Jan 2026`.
+    """
     if start == end:
         return _day(start)
     if (start.year, start.month) == (end.year, end.month):

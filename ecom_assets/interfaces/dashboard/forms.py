@@ -1,7 +1,7 @@
 """Builders: a form whose state is in the address, and the answer of an ad-hoc route for it.
 
-The fields of a builder's form are those of the question's model, as text, so that the address of the page has all of
-them. What is refused stands beside the field that it is about.
+The fields of a builder's form are those of the question's model, as text, so that the address of
+the page has all of them. What is refused stands beside the field that it is about.
 """
 
 import json
@@ -17,7 +17,13 @@ from pydantic import create_model, model_validator
 from ecom_assets.behaviour.events.queries import event_types
 from ecom_assets.behaviour.questions.answer import Kind, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.behaviour.questions.fields import FormGroup, lines_of
-from ecom_assets.behaviour.questions.model import Question, QuestionField, definition_of, fields_of, put_value
+from ecom_assets.behaviour.questions.model import (
+    Question,
+    QuestionField,
+    definition_of,
+    fields_of,
+    put_value,
+)
 from ecom_assets.behaviour.questions.values import documents_of, key_counts
 from ecom_assets.commerce.attribution.session_columns import READS
 from ecom_assets.core.errors import EcomError
@@ -79,7 +85,9 @@ class FormParameters(PageParameters):
 
     @property
     def days(self) -> dict[str, str]:
-        """Return the days that were chosen, as other pages take them: two dates, or the last days by their name."""
+        """Return the days that were chosen, as other pages take them: two dates,
+        or the last days by their name.
+        """
         chosen = {name: text for name in DATES if (text := getattr(self, name, ""))}
         if len(chosen) == len(DATES):
             return chosen
@@ -90,10 +98,14 @@ class FormParameters(PageParameters):
     @model_validator(mode="before")
     @classmethod
     def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
-        """Return the first question if the address has no parameters but days; else missing fields are empty."""
+        """Return the first question if the address has no parameters but days;
+        else missing fields are empty.
+        """
         if values.keys() - set(DATES):
             return values
-        first = {name: value for name, value in cls.FIRST.items() if not (name == "last" and values)}
+        first = {
+            name: value for name, value in cls.FIRST.items() if not (name == "last" and values)
+        }
         return {**first, **values}
 
 
@@ -105,7 +117,9 @@ def choices_of(
     `first` is the question without any, and `of_data` returns what of it the data decide.
     """
     fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
-    made: type[FormParameters] = create_model(name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields)
+    made: type[FormParameters] = create_model(
+        name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields
+    )
     made.FIRST = first
     made.OF_DATA = of_data
     return made
@@ -113,14 +127,16 @@ def choices_of(
 
 @dataclass(frozen=True)
 class Builder:
-    """The form of a kind of question: its fields are those of the model, and a few of the page's own.
+    """The form of a kind of question: its fields are those of the model,
+    and a few of the page's own.
 
     Attributes:
         kind: What is asked.
         first: The question of an address without parameters.
         extra: Fields of the page, which are not part of the question, by the part of the form.
         of_data: Returns what of the first question the data decide.
-        make: Returns the definition from that of the form and the texts of the extra fields; None leaves it.
+        make: Returns the definition from that of the form and the texts of the extra fields; None
+            leaves it.
     """
 
     kind: Kind[Any, Any]
@@ -147,7 +163,9 @@ class Builder:
         """
         fields = fields_of(self.kind.question)
         texts = {
-            declared.name: text for declared in fields if not declared.rows and (text := _text_of(filled_in, declared))
+            declared.name: text
+            for declared in fields
+            if not declared.rows and (text := _text_of(filled_in, declared))
         }
         definition = definition_of(self.kind.question, texts)
         for declared in fields:
@@ -158,7 +176,9 @@ class Builder:
 
 
 def texts_of(builder: Builder, question: Question) -> dict[str, str]:
-    """Return the fields of a form as texts that make a question, as far as its fields can hold it."""
+    """Return the fields of a form as texts that make a question,
+    as far as its fields can hold it.
+    """
     definition = question.model_dump(mode="json", by_alias=True, exclude_unset=True)
     result: dict[str, str] = {}
     for declared in fields_of(builder.kind.question):
@@ -177,7 +197,9 @@ def _texts_of_row(field: QuestionField, number: int, item: Any) -> dict[str, str
     where = parts.pop("where", None)
     first = parts.pop(next(iter(item_of(field).model_fields)), parts.pop("", "*"))
     texts = {f"{row_name(field)}{number}": _as_text(first)}
-    texts |= {f"{name}{number}": _as_text(value) for name, value in parts.items() if value is not None}
+    texts |= {
+        f"{name}{number}": _as_text(value) for name, value in parts.items() if value is not None
+    }
     return texts | ({f"where_{row_name(field)}{number}": _as_text(where)} if where else {})
 
 
@@ -186,22 +208,34 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 (a value of a definition)
     if isinstance(value, dict):
         return json.dumps(value["all_of"] if value.keys() == {"all_of"} else [value])
     if isinstance(value, list):
-        return ", ".join(value) if all(isinstance(part, str) for part in value) else json.dumps(value)
+        return (
+            ", ".join(value) if all(isinstance(part, str) for part in value) else json.dumps(value)
+        )
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)
-    names = [f"{row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
+    names = (
+        [f"{row_name(field)}{n}" for n in range(1, field.rows + 1)]
+        if field.rows
+        else [field.address]
+    )
     return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))
 
 
 def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401 (as above)
-    """Return the values of a list that grows line by line, with the conditions and parts of each."""
+    """Return the values of a list that grows line by line,
+    with the conditions and parts of each.
+    """
     name, result = row_name(field), []
     for n in range(1, field.rows + 1):
         if text := str(getattr(filled_in, f"{name}{n}")).strip():
             value = field.input.line(text)
-            beside = {part: own for part in field.input.row_parts if (own := getattr(filled_in, f"{part}{n}").strip())}
+            beside = {
+                part: own
+                for part in field.input.row_parts
+                if (own := getattr(filled_in, f"{part}{n}").strip())
+            }
             where = lines_of(getattr(filled_in, f"where_{name}{n}")) if has_where(field) else []
             more = beside | ({"where": where} if where else {})
             result.append({**value, **more} if more else value)
@@ -209,7 +243,9 @@ def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401
 
 
 def _shown_values(builder: "Builder", view: View) -> dict[str, str]:
-    """Return the text of each field; a line such as `purchase:sum(cart_amount)` stands in the fields of its parts."""
+    """Return the text of each field;
+    a line such as `purchase:sum(cart_amount)` stands in the fields of its parts.
+    """
     values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
     for declared in fields_of(builder.kind.question):
         if declared.input.row_parts:
@@ -233,14 +269,18 @@ def _part_lines(values: dict[str, str], field: QuestionField) -> None:
 
 @dataclass(frozen=True)
 class FormOutcome:
-    """The result of a question: an answer with its question, or the error message and the field that it is about."""
+    """The result of a question: an answer with its question,
+    or the error message and the field that it is about.
+    """
 
     answer: Answer = field(default_factory=dict)
     compared: Answer = field(default_factory=dict)
     """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
     days: Mapping[str, Any] = field(default_factory=dict)
-    """The days that the answer is about, which are known, and those that it is compared with, as a range has them."""
+    """The days that the answer is about, which are known, and those that it is compared with,
+    as a range has them.
+    """
     sentence: str = ""
     about: str = ""
 
@@ -267,13 +307,17 @@ def _answer(view: View, builder: Builder) -> FormOutcome:
         if declared.info.is_required() and not _text_of(view.filters, declared)
     ]
     if listed := next((declared for declared in missing if declared.rows), None):
-        return FormOutcome(sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name)
+        return FormOutcome(
+            sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name
+        )
     if missing:
         return FormOutcome()
     try:
         return outcome_of(view, builder, builder.question(view.filters))
     except EcomError as error:
-        return FormOutcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
+        return FormOutcome(
+            sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error))
+        )
 
 
 def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
@@ -283,25 +327,48 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
         EcomError: It is refused.
     """
     answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
-    compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
+    compared = (
+        builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True)
+        if answer.compared
+        else {}
+    )
     document = answer.model_dump(by_alias=True)
     return FormOutcome(document, compared, question, _days_of(builder, question, document))
 
 
 def _days_of(builder: Builder, question: Question, answer: Answer) -> dict[str, Any]:
-    period, is_compared = period_of(answer), answer["before"] or (builder.kind.compares_itself and question.compare)
+    period, is_compared = (
+        period_of(answer),
+        answer["before"] or (builder.kind.compares_itself and question.compare),
+    )
     days, known_days = (period.start_date, period.end_date), period.known_days
     other = question.compared_days(*days) if is_compared else (None, None)
-    names = (*DATES, "previous_start_date", "previous_end_date", "data", "known_from", "known_to", "missing_days")
+    names = (
+        *DATES,
+        "previous_start_date",
+        "previous_end_date",
+        "data",
+        "known_from",
+        "known_to",
+        "missing_days",
+    )
     known = (period.data, known_days.first, known_days.last, known_days.missing)
     return dict(zip(names, (*days, *other, *known), strict=True))
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
-    quoting = (shown.name for shown in builder.inputs if (text := _value(view, shown.name)) and f"'{text}'" in sentence)
+    quoting = (
+        shown.name
+        for shown in builder.inputs
+        if (text := _value(view, shown.name)) and f"'{text}'" in sentence
+    )
     in_sentence = f"{sentence} ".replace("`", " ")
-    naming = (shown.name for shown in builder.inputs if any(f"{word} " in in_sentence for word in shown.refused_as))
+    naming = (
+        shown.name
+        for shown in builder.inputs
+        if any(f"{word} " in in_sentence for word in shown.refused_as)
+    )
     return next(quoting, "") or next(naming, "")
 
 
@@ -324,16 +391,25 @@ class BuilderForm(Block):
 
     @property
     def days(self) -> Mapping[str, Any]:
-        """The days of the answer, which stand in the fields of dates that are left empty; nothing without one."""
+        """The days of the answer, which stand in the fields of dates that are left empty;
+        nothing without one.
+        """
         return {name: day for name, day in self.outcome.days.items() if name in DATES}
 
     @property
     def chosen(self) -> str:
         """What the question is about, in a few words."""
         listed = [part for part in self.groups if part.rows]
-        named = [self.values[line[0].name] for part in listed for line in part.rows if self.values[line[0].name]]
+        named = [
+            self.values[line[0].name]
+            for part in listed
+            for line in part.rows
+            if self.values[line[0].name]
+        ]
         has_order = any(not part.has_letters for part in listed)
-        return (" → ".join(named) if has_order else ", ".join(dict.fromkeys(named))) or "The question"
+        return (
+            " → ".join(named) if has_order else ", ".join(dict.fromkeys(named))
+        ) or "The question"
 
     def options_of(self, shown: FormInput) -> Options:
         """Return the options of a select, with the value that the address has if it is another."""
@@ -341,7 +417,11 @@ class BuilderForm(Block):
         options = shown.options
         if shown.name == "last" and (self.values["start_date"] or self.values["end_date"]):
             options = (("", "Chosen days"), *options[1:])
-        return options if value in dict(options) else (*options, (value, dict([shown.default]).get(value, value)))
+        return (
+            options
+            if value in dict(options)
+            else (*options, (value, dict([shown.default]).get(value, value)))
+        )
 
     def rows_of_conditions(self, shown: FormInput) -> list[dict[str, Any]] | None:
         """Return the conditions of a field as rows; None if rows cannot show them."""
@@ -360,15 +440,25 @@ def form(builder: Builder) -> Callable[[View], Block]:
         outcome = context(view, builder)
         values = _shown_values(builder, view)
         filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        shown_form = BuilderForm(builder.groups, values, outcome, offered_by(view), max([1, *filled]))
+        shown_form = BuilderForm(
+            builder.groups, values, outcome, offered_by(view), max([1, *filled])
+        )
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
-        return Several([shown_form, *(Notice(text, "bad") for text in warnings), *saving(view, builder.kind.name)])
+        return Several(
+            [
+                shown_form,
+                *(Notice(text, "bad") for text in warnings),
+                *saving(view, builder.kind.name),
+            ]
+        )
 
     return build
 
 
 def offered_by(view: View) -> dict[str, list[Mapping[str, Any]]]:
-    """Return what fields offer to choose from; columns with personal data only to those who may see people."""
+    """Return what fields offer to choose from;
+    columns with personal data only to those who may see people.
+    """
     reading, declared = view.context.reading, view.context.settings.visitor_segments
     return lists_offered(
         event_types(reading) if EVENTS in reading.known else (),
@@ -379,7 +469,9 @@ def offered_by(view: View) -> dict[str, list[Mapping[str, Any]]]:
 
 @dataclass(frozen=True)
 class DefinitionBlock(Block):
-    """The definition of a question as YAML for `--definition`, its SQL, and the whole answer as JSON and CSV."""
+    """The definition of a question as YAML for `--definition`, its SQL,
+    and the whole answer as JSON and CSV.
+    """
 
     template: ClassVar[str] = "definition.html"
     yaml: str
@@ -411,7 +503,9 @@ def definition(builder: Builder) -> Callable[[View], Block]:
 def _identity_options(question: Question) -> Iterator[str]:
     """Yield the options that say who visitors are, which a definition file does not."""
     for declared in fields_of(type(question)):
-        if declared.name in {"identity", "compare_identity", "compare"} and (rule := getattr(question, declared.name)):
+        if declared.name in {"identity", "compare_identity", "compare"} and (
+            rule := getattr(question, declared.name)
+        ):
             yield f"{declared.option} {rule}"
 
 
@@ -421,8 +515,12 @@ MOST_OFFERED: Final = 8
 
 
 def keys_of_events(view: View) -> list[str]:
-    """Return the keys of `properties` that the newest events have, as columns are named, the most frequent first."""
-    documents = view.context.reading.state(documents_of(view.context.reading.events(), KEYS_LOOKED_AT))
+    """Return the keys of `properties` that the newest events have, as columns are named,
+    the most frequent first.
+    """
+    documents = view.context.reading.state(
+        documents_of(view.context.reading.events(), KEYS_LOOKED_AT)
+    )
     return [row["value"] for row in key_counts(documents, "")]
 
 
@@ -432,7 +530,9 @@ def readable(column: str) -> str:
 
 
 def break_down_by(view: View) -> Block:
-    """Return links that break the answer down by channels, by categories, and by keys of `properties`."""
+    """Return links that break the answer down by channels, by categories,
+    and by keys of `properties`.
+    """
     channel = [] if set(READS) & set(view.context.reading.lacking) else ["channel"]
     names = [*channel, "product_category", *keys_of_events(view)][:MOST_OFFERED]
     links = [{"label": readable(name), "href": view.here(by=name)} for name in names]
@@ -440,22 +540,32 @@ def break_down_by(view: View) -> Block:
 
 
 def correct_first() -> Notice:
-    """Return what the page says instead of an answer while the question is refused, or not asked yet."""
-    return Notice("Complete the question and press Ask; then the answer is shown here.", is_shown_once=True)
+    """Return what the page says instead of an answer while the question is refused,
+    or not asked yet.
+    """
+    return Notice(
+        "Complete the question and press Ask; then the answer is shown here.", is_shown_once=True
+    )
 
 
 def unknown_notice(answer: Answer) -> Notice | None:
-    """Return what the page says where nothing is known of the days; None where it can show the answer."""
+    """Return what the page says where nothing is known of the days;
+    None where it can show the answer.
+    """
     sentence = in_place_of_numbers(answer)
     return Notice(sentence, is_shown_once=True) if sentence else None
 
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
-    """Return a section that `build` makes from the answer, once for each identity rule, or a notice without one."""
+    """Return a section that `build` makes from the answer, once for each identity rule,
+    or a notice without one.
+    """
     return answered_in(builder, lambda _view, answer: build(answer))
 
 
-def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Callable[[View], Block]:
+def answered_in(
+    builder: Builder, build: Callable[[View, Answer], Block]
+) -> Callable[[View], Block]:
     """Return such a section that `build` makes from the view and the answer."""
 
     def section(view: View) -> Block:
@@ -473,6 +583,14 @@ def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Cal
 
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)
     """Return the page of a question: its form, the sections of its answer, and its definition."""
-    around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
-    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.of_data, **builder.first)
-    return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page)
+    around = (
+        Section("Question", form(builder)),
+        *sections,
+        Section("Definition", definition(builder)),
+    )
+    asks = choices_of(
+        f"{page['path'].capitalize()}Choices", builder.groups, builder.of_data, **builder.first
+    )
+    return DashboardPage(
+        sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page
+    )

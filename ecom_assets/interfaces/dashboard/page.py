@@ -41,7 +41,10 @@ A = TypeVar("A", bound=BaseModel)
 
 
 class PageParameters(BaseModel):
-    """The parameters in the address of a page: none here. Subclasses add choices, and `Filters` the days, too."""
+    """The parameters in the address of a page: none here.
+
+    Subclasses add choices, and `Filters` the days, too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,8 +65,8 @@ class PageParameters(BaseModel):
 class Filters(PageParameters):
     """The parameters in the address of a page: the days, and in subclasses the choices of the page.
 
-    Fields whose type is a `Literal` become selects, with the field's title as their label; those that declare
-    `is_typed` become text fields.
+    Fields whose type is a `Literal` become selects, with the field's title as their label; those
+    that declare `is_typed` become text fields.
     """
 
     DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
@@ -127,7 +130,9 @@ class ActionRequest:
 
     @property
     def board_store(self) -> BoardStore:
-        """Return the store of boards and saved questions, as the routes of the API open it for this caller."""
+        """Return the store of boards and saved questions,
+        as the routes of the API open it for this caller.
+        """
         return store_of(self.request)
 
     @contextmanager
@@ -152,8 +157,8 @@ class Action:
 
     With an `ActionResult` it leads to another page than the form names.
 
-    `path` is the last part of its address, below that of the page. A form with a file may be larger than others:
-    `max_body_bytes`, 0 if it is as others.
+    `path` is the last part of its address, below that of the page. A form with a file may be larger
+    than others: `max_body_bytes`, 0 if it is as others.
     """
 
     path: str
@@ -168,11 +173,13 @@ class DashboardPage:
 
     Attributes:
         path: The last part of its address.
-        group: The heading that it stands under in the navigation, where pages are sorted by `position`.
+        group: The heading that it stands under in the navigation, where pages are sorted by
+            `position`.
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
-        stream: Path of a stream of server-sent events; each lets the sections be read again at once.
+        stream: Path of a stream of server-sent events; each lets the sections be read again at
+            once.
         actions: What its forms do; see `app.py`.
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
@@ -236,7 +243,8 @@ class View:
         return self.context.currency
 
     def answer(self, route: Callable[..., dict[str, Any]], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
-        """Return the answer of a GET route of the API, for the days of the page if the route takes days.
+        """Return the answer of a GET route of the API,
+        for the days of the page if the route takes days.
 
         Raises:
             EcomError: What the route raises, such as `NoSourceError`.
@@ -258,12 +266,16 @@ class View:
         return f"{path}?{urlencode({**days, **query, 'format': 'csv'})}"
 
     def link(self, path: str, **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
-        """Return the address of a page, with the days that were chosen on this one if that page takes days."""
+        """Return the address of a page,
+        with the days that were chosen on this one if that page takes days.
+        """
         page = next(page for page in all_pages() if page.path == path)
         return address_of(path, {**self._days_for(page), **choices})
 
     def _days_for(self, page: DashboardPage) -> Mapping[str, Any]:
-        """Return the chosen days as parameters of another page; a builder takes the dates that they are."""
+        """Return the chosen days as parameters of another page;
+        a builder takes the dates that they are.
+        """
         days: Mapping[str, str] = self.filters.days
         if not days or issubclass(page.asks, Filters):
             return days
@@ -273,7 +285,11 @@ class View:
     def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""
         product_id = row["product_id"]
-        return {**row, "name": row["product_name"] or product_id, "href": self.link("product", product=product_id)}
+        return {
+            **row,
+            "name": row["product_name"] or product_id,
+            "href": self.link("product", product=product_id),
+        }
 
     @staticmethod
     def address(path: str, **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
@@ -286,14 +302,17 @@ class View:
         return address_of(self.page.path, {**current, **choices})
 
     def why(self, why: Why | None) -> str:
-        """Return the address of the explanation of a number, for the days of this page; empty if it has none.
+        """Return the address of the explanation of a number, for the days of this page;
+        empty if it has none.
 
         A number that no table holds, such as the distinct customers of a period, has none.
         """
         if why is None or not is_explained(why.table.qualified_name(), why.column):
             return ""
         days = {name: self.ranges[0][name] for name in DATES} if self.ranges else {}
-        return address_of(WHY, {"table": why.table.qualified_name(), "column": why.column, **days, **why.where})
+        return address_of(
+            WHY, {"table": why.table.qualified_name(), "column": why.column, **days, **why.where}
+        )
 
     @cached_property
     def annotations(self) -> list[Annotation]:
@@ -324,7 +343,9 @@ def model_of(route: Callable[..., Any], name: str) -> type[BaseModel]:
 
 def address_of(path: str, choices: Mapping[str, Any]) -> str:
     """Return the address of a page with its choices; those that are None or empty are left out."""
-    query = {name: str(value) for name, value in choices.items() if value is not None and value != ""}
+    query = {
+        name: str(value) for name, value in choices.items() if value is not None and value != ""
+    }
     return f"{PREFIX}/{path}" + (f"?{urlencode(query)}" if query else "")
 
 
@@ -335,13 +356,16 @@ def read_filters(kind: type[A], parameters: Iterable[tuple[str, str]]) -> A:
         DefinitionError: A choice is unknown or has a wrong value.
     """
     choices = {name: value for name, value in parameters if value.strip()}
-    if choices.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
+    if (
+        choices.get("time_range", "custom") != "custom"
+    ):  # a form sends its dates whatever range is chosen
         choices = {name: value for name, value in choices.items() if name not in DATES}
     try:
         return kind.model_validate(choices)
     except ValidationError as error:
         faults = "; ".join(
-            _fault(kind, detail["type"], ".".join(map(str, detail["loc"])), detail["msg"]) for detail in error.errors()
+            _fault(kind, detail["type"], ".".join(map(str, detail["loc"])), detail["msg"])
+            for detail in error.errors()
         )
         raise DefinitionError(f"This address cannot be shown: {faults}.") from error
 
@@ -355,16 +379,27 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
 
 @cache
 def all_pages() -> tuple[DashboardPage, ...]:
-    """Return the pages in the order of the navigation: every module in `pages/` has one, or several as `PAGES`."""
-    modules = [import_module(f"{pages.__name__}.{info.name}") for info in pkgutil.iter_modules(pages.__path__)]
-    matches: list[DashboardPage] = [
-        page for module in modules for page in vars(module).get("PAGES", (vars(module).get("PAGE"),))
+    """Return the pages in the order of the navigation: every module in `pages/` has one,
+    or several as `PAGES`.
+    """
+    modules = [
+        import_module(f"{pages.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(pages.__path__)
     ]
-    return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.position, page.path)))
+    matches: list[DashboardPage] = [
+        page
+        for module in modules
+        for page in vars(module).get("PAGES", (vars(module).get("PAGE"),))
+    ]
+    return tuple(
+        sorted(matches, key=lambda page: (GROUPS.index(page.group), page.position, page.path))
+    )
 
 
 def csv_address(answer: dict[str, Any]) -> str:
-    """Return the list of an answer as the address of a CSV file, which a browser saves without another request."""
+    """Return the list of an answer as the address of a CSV file,
+    which a browser saves without another request.
+    """
     return data_address("text/csv", csv_of(jsonable_encoder(answer)))
 
 

@@ -25,18 +25,36 @@ from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Notice, Row
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.interfaces.dashboard.formats import day_range, exact, formatted, in_words, sign_of
-from ecom_assets.interfaces.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
+from ecom_assets.interfaces.dashboard.page import (
+    GROUPS,
+    DashboardPage,
+    Filters,
+    Section,
+    View,
+    all_pages,
+)
 from ecom_assets.interfaces.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.interfaces.dashboard.static_files import address_of_file
 from ecom_assets.outputs.delivery.queries import NoLedgerError
 
 HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+        "'self' data: blob:; connect-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
     "cache-control": "no-store",
 }
-"""Scripts and styles come from files of this server only: no inline script, no `eval`, no other host."""
-PUBLIC_ERRORS: Final = (NoSourceError, NoLedgerError, QuestionTooLargeError, ScopeNeededError, UsageError)
+"""Scripts and styles come from files of this server only: no inline script,
+no `eval`, no other host.
+"""
+PUBLIC_ERRORS: Final = (
+    NoSourceError,
+    NoLedgerError,
+    QuestionTooLargeError,
+    ScopeNeededError,
+    UsageError,
+)
 """Errors whose sentence is for the person who asks; of others it may name files of the server."""
 
 
@@ -89,14 +107,22 @@ def render_page(view: View) -> HTMLResponse:
 def render_message(
     request: Request, status: HTTPStatus, title: str, text: str, page: DashboardPage | None = None
 ) -> HTMLResponse:
-    """Return a page with a sentence, such as an error, and a link to the page without its parameters."""
-    plain = request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
-    return _response("message.html", request, status, title=title, text=text, plain=plain, page=page)
+    """Return a page with a sentence, such as an error,
+    and a link to the page without its parameters.
+    """
+    plain = (
+        request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
+    )
+    return _response(
+        "message.html", request, status, title=title, text=text, plain=plain, page=page
+    )
 
 
 def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:
     """Return the form that asks for a key."""
-    return _response("login.html", request, status, title="Log in", message=message, target=target, page=None)
+    return _response(
+        "login.html", request, status, title="Log in", message=message, target=target, page=None
+    )
 
 
 @dataclass(frozen=True)
@@ -114,11 +140,14 @@ class Choice:
 
 
 def choices_of(filters: BaseModel) -> list[Choice]:
-    """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
+    """Return the choices of a page but for its days: those with a `Literal` type are selects,
+    the others are hidden.
+    """
     return [
         _choice(name, field, str(getattr(filters, name)))
         for name, field in type(filters).model_fields.items()
-        if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())} and getattr(filters, name) is not None
+        if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())}
+        and getattr(filters, name) is not None
     ]
 
 
@@ -128,7 +157,9 @@ def _choice(name: str, field: FieldInfo, value: str) -> Choice:
     labels = declared.get("labels", {})
     values = [option for option in get_args(field.annotation) if isinstance(option, str)]
     options = tuple((option, labels.get(option) or in_words(option)) for option in values)
-    return Choice(name, field.title or in_words(name), value, options, bool(declared.get("is_typed")))
+    return Choice(
+        name, field.title or in_words(name), value, options, bool(declared.get("is_typed"))
+    )
 
 
 def _templates_of(block: Block) -> list[str]:
@@ -160,9 +191,19 @@ def _response(
 
 
 def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
-    """Return the groups of pages, each page with its address: with the days of this page, if there is one."""
-    listed = [(page, view.link(page.path) if view else page.address) for page in all_pages() if page.is_listed]
-    return [(group, matches) for group in GROUPS if (matches := [entry for entry in listed if entry[0].group == group])]
+    """Return the groups of pages, each page with its address: with the days of this page,
+    if there is one.
+    """
+    listed = [
+        (page, view.link(page.path) if view else page.address)
+        for page in all_pages()
+        if page.is_listed
+    ]
+    return [
+        (group, matches)
+        for group in GROUPS
+        if (matches := [entry for entry in listed if entry[0].group == group])
+    ]
 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
@@ -203,4 +244,6 @@ TEMPLATES.globals.update(
     conditions_of=conditions_of,
     day_range=day_range,
 )
-TEMPLATES.filters.update(exact=exact, formatted=formatted, day_range=day_range, with_code=_with_code)
+TEMPLATES.filters.update(
+    exact=exact, formatted=formatted, day_range=day_range, with_code=_with_code
+)

@@ -1,4 +1,6 @@
-"""Files that people upload to look at: each in a private folder of `ECOM_HOME`, for a while only."""
+"""Files that people upload to look at: each in a private folder of `ECOM_HOME`,
+for a while only.
+"""
 
 import codecs
 import gzip
@@ -36,7 +38,9 @@ MOST_ROWS: Final = 1_000_000
 MOST_ENTRIES: Final = 100
 """Files in a zip archive."""
 MOST_NAMES: Final = 800
-"""Columns, or different keys of objects; the statements that try mappings take fewer than a thousand."""
+"""Columns, or different keys of objects;
+the statements that try mappings take fewer than a thousand.
+"""
 PARQUET: Final = (".parquet", ".pq")
 _BLOCK = 1 << 20
 _ENTRY_MARK: Final = b"PK\x01\x02"
@@ -62,8 +66,8 @@ class Samples:
         file_name = safe_name(name)
         if format_of(Path(file_name))[0] is None:
             raise UsageError(
-                f"{file_name} is of no format that is read; upload a CSV, TSV, NDJSON, JSON or Parquet file, or one of "
-                "these in a .gz or .zip file."
+                f"{file_name} is of no format that is read; upload a CSV, TSV, NDJSON, JSON or "
+                "Parquet file, or one of these in a .gz or .zip file."
             )
         if not content:
             raise UsageError("The file is empty; upload one with some rows.")
@@ -96,7 +100,9 @@ class Samples:
         shutil.rmtree(self._folder(sample_id), ignore_errors=True)
 
     def remove_old(self) -> None:
-        """Remove the samples of all logins that are over an hour old, as a server that has ended leaves them."""
+        """Remove the samples of all logins that are over an hour old,
+        as a server that has ended leaves them.
+        """
         oldest = time.time() - LASTS_S  # the clock of the file system, too
         with suppress(OSError):
             for folder in (self.home / FOLDER).iterdir():
@@ -108,16 +114,21 @@ class Samples:
 
 
 def safe_name(name: str) -> str:
-    """Return the name of a file without its folders, and without what a file system or a glob reads into it."""
+    """Return the name of a file without its folders,
+    and without what a file system or a glob reads into it.
+    """
     last = PurePosixPath(name.replace("\\", "/")).name
     return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip("._-")[-80:] or "sample"
 
 
 def _check_size(name: str, content: bytes) -> None:
-    """Raise if reading a file would take much memory or many files; only its bytes and its footer are looked at."""
+    """Raise if reading a file would take much memory or many files;
+    only its bytes and its footer are looked at.
+    """
     if len(content) > MAX_BYTES:
         raise UsageError(
-            f"{name} is larger than {MAX_BYTES / 1e6:.0f} MB; upload a part of it, such as its first lines."
+            f"{name} is larger than {MAX_BYTES / 1e6:.0f} MB; upload a part of it, such as its "
+            "first lines."
         )
     try:
         size = sum(_sizes(name, content))
@@ -130,17 +141,22 @@ def _check_size(name: str, content: bytes) -> None:
         zlib.error,
         ArrowInvalid,
     ) as error:
-        raise UsageError(f"{name} is damaged or encrypted, and cannot be unpacked; upload it again.") from error
+        raise UsageError(
+            f"{name} is damaged or encrypted, and cannot be unpacked; upload it again."
+        ) from error
     if size > MAX_UNPACKED_BYTES:
         raise _too_large(name)
 
 
 def _too_large(name: str) -> UsageError:
-    return UsageError(f"{name} holds more than {MAX_UNPACKED_BYTES / 1e6:.0f} MB; upload a part of it.")
+    return UsageError(
+        f"{name} holds more than {MAX_UNPACKED_BYTES / 1e6:.0f} MB; upload a part of it."
+    )
 
 
 def _sizes(name: str, content: bytes) -> Iterator[int]:
-    """Yield how large the files in a file are when they are unpacked, once each is known to be within the bounds.
+    """Yield how large the files in a file are when they are unpacked,
+    once each is known to be within the bounds.
 
     Raises:
         UsageError: One has too many rows, columns, keys or files.
@@ -165,16 +181,21 @@ def _sizes_in_zip(name: str, content: bytes) -> Iterator[int]:
         if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
             raise _too_large(name)
         for entry in entries:
-            if not entry.filename.lower().endswith(".zip"):  # one inside another is refused when it is read
+            if not entry.filename.lower().endswith(
+                ".zip"
+            ):  # one inside another is refused when it is read
                 yield from _sizes(entry.filename, archive.read(entry))
 
 
 def _size_of_parquet(name: str, content: bytes) -> int:
-    """Return what the footer says: a few kilobytes of pages can hold hundreds of millions of equal rows."""
+    """Return what the footer says:
+    a few kilobytes of pages can hold hundreds of millions of equal rows.
+    """
     footer = pq.read_metadata(io.BytesIO(content))
     if footer.num_rows > MOST_ROWS:
         raise UsageError(
-            f"{name} has {footer.num_rows:,} rows, and a sample may have {MOST_ROWS:,}; upload a part of it."
+            f"{name} has {footer.num_rows:,} rows, and a sample may have {MOST_ROWS:,}; upload a "
+            "part of it."
         )
     if footer.num_columns > MOST_NAMES:
         raise _too_many_names(name)
@@ -194,12 +215,17 @@ def _unpacked(name: str, content: bytes) -> bytes:
 
 
 def _check_names(name: str, text: bytes) -> None:
-    """Raise if a text file has too many columns: delimiters in its first line, or different keys of its objects."""
+    """Raise if a text file has too many columns: delimiters in its first line,
+    or different keys of its objects.
+    """
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = text.decode("utf-16", "replace").encode()
     first_line = text[: text.find(b"\n") if b"\n" in text else len(text)]
     if not text.lstrip(_BLANKS).startswith((b"{", b"[")):
-        if max(first_line.count(delimiter) for delimiter in (b",", b";", b"\t", b"|")) >= MOST_NAMES:
+        if (
+            max(first_line.count(delimiter) for delimiter in (b",", b";", b"\t", b"|"))
+            >= MOST_NAMES
+        ):
             raise _too_many_names(name)
         return
     keys = set()
@@ -212,6 +238,6 @@ def _check_names(name: str, text: bytes) -> None:
 
 def _too_many_names(name: str) -> UsageError:
     return UsageError(
-        f"{name} has more than {MOST_NAMES:,} columns or different keys; upload one with the columns of a row, such as "
-        "a list of values in place of an object by id."
+        f"{name} has more than {MOST_NAMES:,} columns or different keys; upload one with the "
+        "columns of a row, such as a list of values in place of an object by id."
     )

@@ -23,40 +23,62 @@ class Flow:
     converted: int = 0
 
 
-def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def rows_of(
+    flows: Iterable[Flow], columns: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the flows and the nodes with their places, all from 0 to 1.
 
-    Nodes stand in the order of their size, and flows at a node in the order of the nodes at their other end, so that
-    the same numbers always look the same.
+    Nodes stand in the order of their size, and flows at a node in the order of the nodes at their
+    other end, so that the same numbers always look the same.
     """
     listed = sorted(flows, key=lambda flow: (flow.column, -flow.count, flow.source, flow.target))
     sizes = _sizes(listed, columns)
     scale = min((1 - GAP * (len(column) - 1)) / sum(column.values()) for column in sizes if column)
     nodes = {
-        (column, name): y for column, of_column in enumerate(sizes) for name, y in _stacked(of_column, scale).items()
+        (column, name): y
+        for column, of_column in enumerate(sizes)
+        for name, y in _stacked(of_column, scale).items()
     }
     step = (1 - NODE) / max(columns - 1, 1)
     used_out: dict[tuple[int, str], float] = defaultdict(float)
     used_in: dict[tuple[int, str], float] = defaultdict(float)
     drawn = []
-    for flow in sorted(listed, key=lambda flow: (nodes[flow.column, flow.source], nodes[flow.column + 1, flow.target])):
-        source, target, thick = (flow.column, flow.source), (flow.column + 1, flow.target), flow.count * scale
+    for flow in sorted(
+        listed,
+        key=lambda flow: (nodes[flow.column, flow.source], nodes[flow.column + 1, flow.target]),
+    ):
+        source, target, thick = (
+            (flow.column, flow.source),
+            (flow.column + 1, flow.target),
+            flow.count * scale,
+        )
         drawn.append(
             {
-                "step": flow.column + 1, "from_step": flow.source, "to_step": flow.target,
+                "step": flow.column + 1,
+                "from_step": flow.source,
+                "to_step": flow.target,
                 "transition_count": flow.count,
                 "conversion_rate": flow.converted / flow.count if flow.count else None,
-                "x0": flow.column * step + NODE, "x1": (flow.column + 1) * step, "thick": thick,
-                "y0": nodes[source] + used_out[source] + thick / 2, "y1": nodes[target] + used_in[target] + thick / 2,
+                "x0": flow.column * step + NODE,
+                "x1": (flow.column + 1) * step,
+                "thick": thick,
+                "y0": nodes[source] + used_out[source] + thick / 2,
+                "y1": nodes[target] + used_in[target] + thick / 2,
             }
-        )  # fmt: skip
+        )
         used_out[source] += thick
         used_in[target] += thick
     boxes = [
-        {"x": column * step, "y": y, "high": sizes[column][name] * scale, "name": name, "count": sizes[column][name],
-         "is_last": column == columns - 1}
+        {
+            "x": column * step,
+            "y": y,
+            "high": sizes[column][name] * scale,
+            "name": name,
+            "count": sizes[column][name],
+            "is_last": column == columns - 1,
+        }
         for (column, name), y in nodes.items()
-    ]  # fmt: skip
+    ]
     return drawn, boxes
 
 
@@ -100,8 +122,8 @@ PATH: Final = (
     "datum.x1 * width + ',' + datum.y1 * height"
 )
 FLOW_TIP: Final = (
-    "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, ','), "
-    "'With a purchase': format(datum.conversion_rate, '.1%')}"
+    "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, "
+    "','), 'With a purchase': format(datum.conversion_rate, '.1%')}"
 )
 NODE_TIP: Final = "{'Step': datum.name, 'Sessions': format(datum.count, ',')}"
 
@@ -135,9 +157,18 @@ def _flow_numbers() -> Spec:
         "baseline": {"value": "middle"},
         "fill": {"value": "theme.muted"},
         "fontSize": {"value": 11},
-        "text": {"signal": f"datum.thick * height < 30 || width < 700 ? '' : {_short('transition_count')}"},
+        "text": {
+            "signal": (
+                f"datum.thick * height < 30 || width < 700 ? '' : {_short('transition_count')}"
+            )
+        },
     }
-    return {"type": "text", "from": {"data": "table"}, "interactive": False, "encode": {"update": update}}
+    return {
+        "type": "text",
+        "from": {"data": "table"},
+        "interactive": False,
+        "encode": {"update": update},
+    }
 
 
 def _node_marks() -> Spec:

@@ -1,4 +1,6 @@
-"""What a builder has to save its question: a name, a description, and the board that it goes onto."""
+"""What a builder has to save its question: a name, a description,
+and the board that it goes onto.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +41,11 @@ def saving(view: View, kind: str) -> list[Block]:
 
 def query_of(filters: Any) -> str:  # noqa: ANN401 (the choices of a builder are made from its form)
     """Return the choices of a builder's address as its query, without those that are empty."""
-    choices = {name: value for name, value in filters.model_dump(mode="json").items() if name not in OF_SAVED}
+    choices = {
+        name: value
+        for name, value in filters.model_dump(mode="json").items()
+        if name not in OF_SAVED
+    }
     return urlencode({name: value for name, value in choices.items() if value not in {"", None}})
 
 

@@ -1,9 +1,11 @@
-"""Logins by API key: a signed cookie that names the key, and the token that forms carry against forged requests.
+"""Logins by API key: a signed cookie that names the key,
+and the token that forms carry against forged requests.
 
-The cookie holds no key. Its signature covers the name of the key and a hash by which a changed key is noticed, so
-revoking or changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins.
-Logging out leaves an empty file named for the session, which all of them see: a copy of the cookie lets nobody in any
-more. Another signed cookie has the result of the last action, which the next page shows and forgets.
+The cookie holds no key. Its signature covers the name of the key and a hash by which a changed key
+is noticed, so revoking or changing a key ends its sessions at once, and processes with the same
+`ECOM_HOME` know each other's logins. Logging out leaves an empty file named for the session, which
+all of them see: a copy of the cookie lets nobody in any more. Another signed cookie has the result
+of the last action, which the next page shows and forgets.
 """
 
 import hashlib
@@ -75,10 +77,16 @@ class LoginSessions:
     def begin(self, key: str) -> str | None:
         """Return the value of the cookie for a key; None if the key is not valid."""
         caller = self.credentials.keys.find(key) if 0 < len(key) <= LONGEST_CREDENTIAL else None
-        return self._values.dumps([caller.name, hash_of(hash_of(key)), secrets.token_hex(16)]) if caller else None
+        return (
+            self._values.dumps([caller.name, hash_of(hash_of(key)), secrets.token_hex(16)])
+            if caller
+            else None
+        )
 
     def caller_of(self, cookie: str) -> Caller | None:
-        """Return the caller of a cookie; None if it is forged, expired or logged out, or its key is revoked."""
+        """Return the caller of a cookie; None if it is forged, expired or logged out,
+        or its key is revoked.
+        """
         try:
             name, hashed, session = self._values.loads(cookie, LASTS_S)
         except BadData:
@@ -97,12 +105,16 @@ class LoginSessions:
 
 
 class SessionLogin:
-    """ASGI middleware before the API's guard: a login replaces a key, and pages without a login redirect to it."""
+    """ASGI middleware before the API's guard: a login replaces a key,
+    and pages without a login redirect to it.
+    """
 
     def __init__(self, app: ASGIApp, credentials: Credentials, home: Path) -> None:
         """Wrap the guard; the secret and the sessions that ended are in `home`."""
         self._app = app
-        self._sessions = LoginSessions(secret_of(home), credentials, EndedSessions(home / ENDED_FOLDER))
+        self._sessions = LoginSessions(
+            secret_of(home), credentials, EndedSessions(home / ENDED_FOLDER)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or lead it to the login."""
@@ -110,7 +122,9 @@ class SessionLogin:
             scope[SESSIONS] = self._sessions
             target = self._look(scope)
             if target is not None:
-                await RedirectResponse(target, _SEE_OTHER, {"cache-control": "no-store"})(scope, receive, send)
+                await RedirectResponse(target, _SEE_OTHER, {"cache-control": "no-store"})(
+                    scope, receive, send
+                )
                 return
         await self._app(scope, receive, send)
 
@@ -130,16 +144,25 @@ class SessionLogin:
 
 
 def set_cookie(  # noqa: PLR0913, PLR0917 (as Starlette's)
-    request: Request, response: Response, name: str, value: str, lasts_s: int, samesite: Literal["lax", "strict"]
+    request: Request,
+    response: Response,
+    name: str,
+    value: str,
+    lasts_s: int,
+    samesite: Literal["lax", "strict"],
 ) -> None:
-    """Set a cookie which scripts cannot read; with `strict`, links of other sites do not send it either."""
+    """Set a cookie which scripts cannot read; with `strict`,
+    links of other sites do not send it either.
+    """
     is_secure = request.url.scheme == "https"
     response.set_cookie(name, value, lasts_s, secure=is_secure, httponly=True, samesite=samesite)
 
 
 def token_of(request: Request) -> str:
     """Return the token of a session's forms; if no keys are used, that of this machine."""
-    signer = Signer(secret_of(request.app.state.settings.home), "form", digest_method=hashlib.sha256)
+    signer = Signer(
+        secret_of(request.app.state.settings.home), "form", digest_method=hashlib.sha256
+    )
     return signer.get_signature(request.scope.get(SESSION, "")).decode()
 
 
@@ -171,7 +194,9 @@ def keep_message(request: Request, response: Response, tone: str, text: str) -> 
 def message_for(request: Request) -> Mapping[str, str] | None:
     """Return the result of the last action of this browser; None if there is none."""
     try:
-        message: Mapping[str, str] = _messages(request).loads(request.cookies.get(MESSAGE, ""), MESSAGE_LASTS_S)
+        message: Mapping[str, str] = _messages(request).loads(
+            request.cookies.get(MESSAGE, ""), MESSAGE_LASTS_S
+        )
     except BadData:
         return None
     return message

@@ -63,5 +63,7 @@ def send_file(request: Request) -> Response:
         "vary": "accept-encoding",
     }
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(result.packed, 200, headers | {"content-encoding": "gzip"}, result.media_type)
+        return Response(
+            result.packed, 200, headers | {"content-encoding": "gzip"}, result.media_type
+        )
     return Response(result.content, 200, headers, result.media_type)

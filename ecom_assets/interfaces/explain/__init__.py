@@ -1,1 +1,3 @@
-"""Why a number is what it is: its definition, what made it, and the rows that it was counted from."""
+"""Why a number is what it is: its definition, what made it,
+and the rows that it was counted from.
+"""

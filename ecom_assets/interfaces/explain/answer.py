@@ -1,4 +1,6 @@
-"""The answer to why a number is what it is: definition, what made it, restatements, and the way down to its rows."""
+"""The answer to why a number is what it is: definition, what made it, restatements,
+and the way down to its rows.
+"""
 
 import itertools
 import json
@@ -14,7 +16,12 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.identity.contracts import IdentityAliases, MergedUsers, SharedIds
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.behaviour.identity.sign_ins import ALIASED, STEPS, deciding_aliases, deciding_sign_ins
+from ecom_assets.behaviour.identity.sign_ins import (
+    ALIASED,
+    STEPS,
+    deciding_aliases,
+    deciding_sign_ins,
+)
 from ecom_assets.behaviour.questions.source import StoredTables
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError
@@ -24,7 +31,17 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import needs_all, sum_of
 from ecom_assets.core.tables.portable import dialect_of
 from ecom_assets.core.tables.queries import NoSourceError
-from ecom_assets.core.tables.trace import ALL, COUNTED_AS, ByRow, Computed, Count, Derivation, Keep, Sum, TraceContext
+from ecom_assets.core.tables.trace import (
+    ALL,
+    COUNTED_AS,
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    Keep,
+    Sum,
+    TraceContext,
+)
 from ecom_assets.interfaces.explain.notes import Notes
 from ecom_assets.interfaces.explain.question import MOST_ADDED, TRACES, RowsQuestion
 from ecom_assets.interfaces.explain.walk import Level, as_number, walk
@@ -42,9 +59,11 @@ class NotHereError(NoSourceError):
 
 @dataclass(frozen=True)
 class ExplainReader:
-    """Where an answer is looked up: the tables, the notes of what made them, and the rules of the assets by name.
+    """Where an answer is looked up: the tables, the notes of what made them,
+    and the rules of the assets by name.
 
-    `keep` stores the rows of a table on the way down, so that they are computed once, and returns them.
+    `keep` stores the rows of a table on the way down, so that they are computed once, and returns
+    them.
     """
 
     reading: StoredTables
@@ -61,8 +80,8 @@ class ExplainReader:
         """
         if not self.has(contract):
             raise NotHereError(
-                f"{contract.qualified_name()} is not here, so the explanation ends above it; run `ecom run`, or ask "
-                "`ecom explain` where the warehouse is."
+                f"{contract.qualified_name()} is not here, so the explanation ends above it; run "
+                "`ecom run`, or ask `ecom explain` where the warehouse is."
             )
         return self.reading.table(contract)
 
@@ -74,7 +93,8 @@ class ExplainReader:
 def keeper_on(con: SQLBackend) -> Keep:
     """Return what keeps rows in temporary tables of a connection, if it has cheap ones.
 
-    The tables are numbered, so that the statements of the next answer of this kind are written already.
+    The tables are numbered, so that the statements of the next answer of this kind are written
+    already.
     """
     numbers = itertools.count(1)
     return lambda rows: dialect_of(con).kept(con, f"kept_{next(numbers)}", rows)
@@ -97,7 +117,9 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         "table": _table(contract),
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
-        "rows": [json_row(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
+        "rows": [
+            json_row(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]
+        ],
         "numbers": [_described(contract, name) for name in contract.numbers()],
         "made_of": _made_of(contract, shown, reader),
     }
@@ -107,9 +129,15 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
 
 
 def _totals(question: RowsQuestion, rows: ir.Table, reader: ExplainReader) -> ir.Table:
-    """Return only the rows of totals, where the table has some in key columns that no condition names."""
+    """Return only the rows of totals,
+    where the table has some in key columns that no condition names.
+    """
     named = columns_of(question.where)
-    columns = [name for name in question.contract.key if name not in named and rows[name].type().is_string()]
+    columns = [
+        name
+        for name in question.contract.key
+        if name not in named and rows[name].type().is_string()
+    ]
     for name in columns:
         totals = rows.filter(rows[name] == ALL)
         rows = totals if reader.ask(totals.limit(1)) else rows
@@ -161,19 +189,32 @@ def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> R
     days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
     return {
         "runs": [write.to_mapping() for write in reader.notes.writes(contract, days)],
-        "upstream": [{"table": name, "columns": columns} for name, columns in result.upstream.items()],
+        "upstream": [
+            {"table": name, "columns": columns} for name, columns in result.upstream.items()
+        ],
         "sql": result.sql,
     }
 
 
-def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, reader: ExplainReader) -> Row:
+def _number(
+    question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, reader: ExplainReader
+) -> Row:
     contract, name = question.contract, question.column
     if count == 0:
-        raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
-    context = [TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key) for row in shown]
+        raise DefinitionError(
+            f"No row of {contract.qualified_name()} meets the conditions; choose others."
+        )
+    context = [
+        TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key)
+        for row in shown
+    ]
     derivation = _chosen(contract, name, context[0])
     adds_up = derivation is not None and not isinstance(derivation, Computed)
-    note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
+    note = (
+        ""
+        if count == 1 or (adds_up and count <= MOST_ADDED)
+        else _why_not(contract, count, adds_up=adds_up)
+    )
     if count == 1:
         value = shown[0][name]
     else:
@@ -191,7 +232,12 @@ def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int
         "from_columns": list(derivation.columns) if isinstance(derivation, Computed) else [],
         "adds_up": None if note or not adds_up else _adds_up(value, down),
         "down": [
-            part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
+            part
+            | {
+                "levels": [
+                    level | {"gives": json_value(level["gives"])} for level in part["levels"]
+                ]
+            }
             for part in down
         ],
         "restatements": _restatements(question, shown, reader),
@@ -200,7 +246,9 @@ def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int
 
 def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
     """Return why a number of several rows cannot be traced down."""
-    most = f"those of {MOST_ADDED} rows at most go down together" if adds_up else "they do not add up"
+    most = (
+        f"those of {MOST_ADDED} rows at most go down together" if adds_up else "they do not add up"
+    )
     keys = ", ".join(contract.key)
     return f"These are the numbers of {count:,} rows, and {most}; choose one row by {keys}."
 
@@ -220,10 +268,17 @@ def _parts(derivation: Derivation | None) -> tuple[Count | Sum, ...]:
     return derivation if isinstance(derivation, tuple) else ()
 
 
-def _down(derivation: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
+def _down(
+    derivation: Count | Sum,
+    context: list[TraceContext],
+    question: RowsQuestion,
+    reader: ExplainReader,
+) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
     counted = (
-        derivation.of if isinstance(derivation, Sum) else question.contract.columns[question.column].unit or "rows"
+        derivation.of
+        if isinstance(derivation, Sum)
+        else question.contract.columns[question.column].unit or "rows"
     )
     levels: list[Row] = []
     last: Level | None = None
@@ -254,7 +309,9 @@ def _down(derivation: Count | Sum, context: list[TraceContext], question: RowsQu
 
 
 def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row]:
-    """Return received rows; those that count as one have the same `counted_as`, which is not an id of a person."""
+    """Return received rows; those that count as one have the same `counted_as`,
+    which is not an id of a person.
+    """
     numbers: dict[str, int] = {}
     shown = []
     for row in page:
@@ -264,20 +321,28 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     return shown
 
 
-def _sign_ins(shown: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader) -> list[Row]:
-    """Return the events that decided to whom those of the received events belong that do not say it themselves."""
+def _sign_ins(
+    shown: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader
+) -> list[Row]:
+    """Return the events that decided to whom those of the received events belong that
+    do not say it themselves.
+    """
     is_of_events = {"event_id", "event_date"} <= set(shown.columns)
     if not (page and is_of_events and reader.has(CleanEvents) and reader.has(SharedIds)):
         return []
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
     events = reader.table(CleanEvents)
-    found = events.filter(days.contain(events.event_date)).semi_join(shown, ["event_date", "event_id"])
+    found = events.filter(days.contain(events.event_date)).semi_join(
+        shown, ["event_date", "event_id"]
+    )
     found = reader.keep(found)
     decided: list[Row] = []
     if reader.ask(found.filter(found.joined_by.isin(list(STEPS))).limit(1)):
         decided += reader.ask(_deciding_sign_ins(found, days, reader))
     if reader.has(MergedUsers) and reader.ask(reader.table(MergedUsers).limit(1)):
-        decided += reader.ask(deciding_aliases(found, reader.table(MergedUsers), reader.table(IdentityAliases)))
+        decided += reader.ask(
+            deciding_aliases(found, reader.table(MergedUsers), reader.table(IdentityAliases))
+        )
     decided.sort(key=lambda row: (row["event_at"], row["event_id"], row["joined_by"]))
     rows = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in decided]
     return [row | {"why": STEPS.get(row["joined_by"], ALIASED)} for row in rows]

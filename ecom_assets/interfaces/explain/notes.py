@@ -1,4 +1,6 @@
-"""The origin of a table, as recorded by its writers: runs, code version, SQL, and the tables that it reads."""
+"""The origin of a table, as recorded by its writers: runs, code version, SQL,
+and the tables that it reads.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -37,7 +39,9 @@ class Write:
 
 @dataclass(frozen=True)
 class Computation:
-    """The latest computation of a table: the SQL, and the stored columns that it reads, by table."""
+    """The latest computation of a table: the SQL,
+    and the stored columns that it reads, by table.
+    """
 
     sql: str | None = None
     upstream: dict[str, list[str]] = field(default_factory=dict)
@@ -48,7 +52,8 @@ class Notes:
     """What writers noted of tables, as rows of `WrittenSlices` and `Computations`.
 
     Attributes:
-        written: Returns the newest notes of the writes of some days of a table, or of the whole table if it has none.
+        written: Returns the newest notes of the writes of some days of a table, or of the whole
+            table if it has none.
         computed: Returns the note of the latest computation of a table, if there is one.
     """
 
@@ -56,11 +61,15 @@ class Notes:
     computed: Callable[[type[Table]], list[Row]]
 
     def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
-        """Return the runs that wrote some days of a table, the newest first; of the whole table if it has no days."""
+        """Return the runs that wrote some days of a table, the newest first;
+        of the whole table if it has no days.
+        """
         ranges: dict[tuple[Any, Any, Any], list[Any]] = {}
         for row in self.written(contract, list(days)):
             key = (row.get("run_id"), row.get("code_version"), row.get("write_id"))
-            ranges.setdefault(key, []).append(row.get("written_at"))  # Dagster logs a moment for each day
+            ranges.setdefault(key, []).append(
+                row.get("written_at")
+            )  # Dagster logs a moment for each day
         writes = [
             Write(run, code, max(filter(None, at), default=None), version, len(at))
             for (run, code, version), at in ranges.items()
@@ -70,24 +79,35 @@ class Notes:
     def computation(self, contract: type[Table]) -> Computation:
         """Return the latest computation of a table; an empty one if it was not noted."""
         rows = self.computed(contract)
-        return Computation(rows[0]["sql"], json.loads(rows[0]["upstream_columns"])) if rows else Computation()
+        return (
+            Computation(rows[0]["sql"], json.loads(rows[0]["upstream_columns"]))
+            if rows
+            else Computation()
+        )
 
 
 def stored_notes(
-    query: Callable[[str], list[Row]], has: Callable[[type[Table]], bool], name_of: Callable[[type[Table]], str]
+    query: Callable[[str], list[Row]],
+    has: Callable[[type[Table]], bool],
+    name_of: Callable[[type[Table]], str],
 ) -> Notes:
     """Return the notes in the tables that writers keep, in a warehouse or in a snapshot of it.
 
-    `query` runs a small query, `has` returns whether a table is there, and `name_of` its name for SQL.
+    `query` runs a small query, `has` returns whether a table is there, and `name_of` its name for
+    SQL.
     """
 
     def rows_of(notes: type[Table], contract: type[Table]) -> list[Row]:
         if not has(notes):
             return []
-        return query(f"SELECT * FROM {name_of(notes)} WHERE table_name = '{contract.qualified_name()}'")  # noqa: S608 (names come from contracts)
+        return query(
+            f"SELECT * FROM {name_of(notes)} WHERE table_name = '{contract.qualified_name()}'"  # noqa: S608 (names come from contracts)
+        )
 
     def written(contract: type[Table], days: list[date]) -> list[Row]:
-        rows = sorted(rows_of(WrittenSlices, contract), key=lambda row: row["write_number"], reverse=True)
+        rows = sorted(
+            rows_of(WrittenSlices, contract), key=lambda row: row["write_number"], reverse=True
+        )
         newest = (_newest(rows, day) for day in (days if contract.day_column else [None]))
         return [row for row in newest if row is not None]
 
@@ -96,4 +116,6 @@ def stored_notes(
 
 def _newest(rows: list[Row], day: date | None) -> Row | None:
     """Return the newest write of a day, of rows that begin with the newest."""
-    return next((row for row in rows if day is None or row["first_date"] <= day < row["end_date"]), None)
+    return next(
+        (row for row in rows if day is None or row["first_date"] <= day < row["end_date"]), None
+    )

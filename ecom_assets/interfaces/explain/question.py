@@ -1,4 +1,5 @@
-"""The question to `ecom explain` and `/explain`: a table, the rows of interest, and one of their numbers.
+"""The question to `ecom explain` and `/explain`: a table, the rows of interest,
+and one of their numbers.
 
 Which numbers can be explained is collected from the subjects' `trace.py`.
 """
@@ -24,17 +25,25 @@ from ecom_assets.orchestration.registry import ALL, SUBJECTS
 
 _SUBJECTS: Final = [f"{subject}.trace" for subject in SUBJECTS]
 _MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
-TRACES: Final[dict[type[Table], TableTrace]] = {trace.contract: trace for module in _MODULES for trace in module.TRACES}
+TRACES: Final[dict[type[Table], TableTrace]] = {
+    trace.contract: trace for module in _MODULES for trace in module.TRACES
+}
 """How the numbers of each mart are traced down."""
 UPSTREAM: Final[dict[type[Table], UpstreamRows]] = {
-    table: upstream for module in _MODULES for table, upstream in getattr(module, "UPSTREAM", {}).items()
+    table: upstream
+    for module in _MODULES
+    for table, upstream in getattr(module, "UPSTREAM", {}).items()
 }
 """The next table below each table on the path."""
-_NUMBERS: Final = {(table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers}
+_NUMBERS: Final = {
+    (table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers
+}
 
 
 def is_explained(table: str, column: str) -> bool:
-    """Return whether a column of a table, by its qualified name, is a number that can be explained."""
+    """Return whether a column of a table, by its qualified name,
+    is a number that can be explained.
+    """
     return (table, column) in _NUMBERS
 
 
@@ -47,7 +56,8 @@ SIGN_IN_COLUMNS: Final = {
     "sign_in_at": "At (UTC)",
     "device_id": "On device",
 }
-"""What is shown of the sign-ins that decided to whom events belong, with the headings for people."""
+"""What is shown of the sign-ins that decided to whom events belong, with the headings for people.
+"""
 MOST_ADDED: Final = 31
 """The most rows of a table whose numbers are added up: a month of days."""
 
@@ -79,12 +89,18 @@ class RowsQuestion:
         name, columns = self.contract.qualified_name(), self.contract.columns
         for column in columns_of(self.where):
             if column not in columns:
-                raise DefinitionError(f"{name} has no column {column!r}; {did_you_mean(column, columns)}.")
+                raise DefinitionError(
+                    f"{name} has no column {column!r}; {did_you_mean(column, columns)}."
+                )
         numbers = self.contract.numbers()
         if self.column and self.column not in columns:
-            raise DefinitionError(f"{name} has no column {self.column!r}; {did_you_mean(self.column, numbers)}.")
+            raise DefinitionError(
+                f"{name} has no column {self.column!r}; {did_you_mean(self.column, numbers)}."
+            )
         if self.column and self.column not in numbers:
-            raise DefinitionError(f"{name}.{self.column} is not a number; {did_you_mean(self.column, numbers)}.")
+            raise DefinitionError(
+                f"{name}.{self.column} is not a number; {did_you_mean(self.column, numbers)}."
+            )
 
     def rows(self, table: ir.Table) -> ir.Table:
         """Return the rows of the table that the question is about."""
@@ -108,7 +124,9 @@ def table_named(name: str) -> type[Table]:
 
 
 def _met(table: ir.Table, where: Where) -> ir.BooleanValue:
-    """Return whether a row meets the conditions, of which those on days and instants are read as such."""
+    """Return whether a row meets the conditions,
+    of which those on days and instants are read as such.
+    """
     if isinstance(where, Group):
         parts = [_met(table, part) for part in where.parts]
         joined = ibis.and_ if where.kind == "all_of" else ibis.or_
@@ -119,7 +137,9 @@ def _met(table: ir.Table, where: Where) -> ir.BooleanValue:
     return _compared(table, where, _as_day if kind.is_date() else _as_instant)
 
 
-def _compared(table: ir.Table, where: Condition, read: Callable[[str, Scalar], date]) -> ir.BooleanValue:
+def _compared(
+    table: ir.Table, where: Condition, read: Callable[[str, Scalar], date]
+) -> ir.BooleanValue:
     column, values = table[where.column], [read(where.column, value) for value in where.values]
     first, last = values[0], values[-1]
     tests: dict[str, Callable[[], ir.BooleanValue]] = {
@@ -134,8 +154,8 @@ def _compared(table: ir.Table, where: Condition, read: Callable[[str, Scalar], d
     operator = NEGATED.get(where.operator, where.operator)
     if operator not in tests:
         raise DefinitionError(
-            f"{where.operator} looks into text, and {where.column} holds days or instants; compare it as in "
-            f"'{where.column} >= 2026-01-31'."
+            f"{where.operator} looks into text, and {where.column} holds days or instants; "
+            f"compare it as in '{where.column} >= 2026-01-31'."
         )
     met = tests[operator]().fill_null(NO)
     return ~met if where.operator in NEGATED else met
@@ -145,7 +165,9 @@ def _as_day(column: str, value: Scalar) -> date:
     try:
         return date.fromisoformat(str(value))
     except ValueError as error:
-        raise DefinitionError(f"{value!r} is not a date for {column}; use YYYY-MM-DD, such as 2026-01-31.") from error
+        raise DefinitionError(
+            f"{value!r} is not a date for {column}; use YYYY-MM-DD, such as 2026-01-31."
+        ) from error
 
 
 def _as_instant(column: str, value: Scalar) -> datetime:
@@ -153,5 +175,6 @@ def _as_instant(column: str, value: Scalar) -> datetime:
         return datetime.fromisoformat(str(value)).replace(tzinfo=None)
     except ValueError as error:
         raise DefinitionError(
-            f"{value!r} is not an instant for {column}; write it in UTC, such as 2026-01-31T12:00:00."
+            f"{value!r} is not an instant for {column}; write it in UTC, such as "
+            "2026-01-31T12:00:00."
         ) from error

@@ -1,9 +1,11 @@
-"""The path from a number down to received rows, table by table, with the result of each table's rows.
+"""The path from a number down to received rows, table by table,
+with the result of each table's rows.
 
-If the engine has a hash of texts, received rows are matched to clean rows by hashes of their ids, as text takes several
-times as long to join and to keep; else the texts are joined. Where all rows of some days are behind a number,
-fingerprints of each day are compared; else rows are joined by day. Two different ids of a day have the same 64 bits
-with a chance of some 1 in 10^9 for 100,000 events a day.
+If the engine has a hash of texts, received rows are matched to clean rows by hashes of their ids,
+as text takes several times as long to join and to keep; else the texts are joined. Where all rows
+of some days are behind a number, fingerprints of each day are compared; else rows are joined by
+day. Two different ids of a day have the same 64 bits with a chance of some 1 in 10^9 for 100,000
+events a day.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +19,16 @@ import ibis.expr.types as ir
 from ecom_assets.core.tables.contract import MONEY, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import dialect_of, union_all
-from ecom_assets.core.tables.trace import COUNTED_AS, SIGN, Count, Query, Sum, TraceContext, UpstreamRows, carried
+from ecom_assets.core.tables.trace import (
+    COUNTED_AS,
+    SIGN,
+    Count,
+    Query,
+    Sum,
+    TraceContext,
+    UpstreamRows,
+    carried,
+)
 from ecom_assets.interfaces.explain.question import UPSTREAM
 
 BETWEEN: Final = " | "
@@ -52,7 +63,9 @@ class Level:
         return self.contract.layer == "raw"
 
     def totals(self, ask: Query) -> Mapping[str, Any]:
-        """Return `row_count`, how many rows there are, and `gives`, the number that they give, null if they cannot."""
+        """Return `row_count`, how many rows there are, and `gives`, the number that they give,
+        null if they cannot.
+        """
         if self.known_totals is not None:
             return self.known_totals
         (result,) = ask(self.rows.agg(row_count=self.rows.count(), gives=self._gives()))
@@ -74,7 +87,11 @@ class Level:
 
     def _gives(self) -> ir.Value:
         if isinstance(self.derivation, Count):
-            return self.rows[COUNTED_AS].nunique() if COUNTED_AS in self.rows.columns else self.rows.count()
+            return (
+                self.rows[COUNTED_AS].nunique()
+                if COUNTED_AS in self.rows.columns
+                else self.rows.count()
+            )
         if self.contract.layer == "mart":  # sums are those of clean and received rows
             return ibis.null("int64")
         value = self.rows[self.derivation.of]
@@ -85,16 +102,24 @@ class Level:
 def walk(derivation: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
-    `derivation` is how the number goes down, or one of its parts; `context` has an item for each row whose numbers are
-    added up.
+    `derivation` is how the number goes down, or one of its parts; `context` has an item for each
+    row whose numbers are added up.
     """
     level = Level(derivation.to, _first_rows(derivation, context), derivation)
     while not level.is_received:
         upstream = UPSTREAM[level.contract]
-        if isinstance(derivation, Count) and upstream.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
+        if (
+            isinstance(derivation, Count)
+            and upstream.candidates
+            and dialect_of(level.rows.get_backend()).has_text_hash
+        ):
             yield from _matched(upstream, level, context[0])
             return
-        summed = [derivation.of] if isinstance(derivation, Sum) and derivation.of in level.rows.columns else []
+        summed = (
+            [derivation.of]
+            if isinstance(derivation, Sum) and derivation.of in level.rows.columns
+            else []
+        )
         kept = context[0].keep(level.rows.select(*upstream.reads, *summed, *carried(level.rows)))
         counts, codes = coded(kept, context[0]) if isinstance(derivation, Count) else (None, kept)
         yield Level(level.contract, kept, derivation, known_totals=counts)
@@ -103,7 +128,9 @@ def walk(derivation: Count | Sum, context: Sequence[TraceContext]) -> Iterator[L
 
 
 def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Iterator[Level]:
-    """Return clean rows and the received rows that they came from, matched by hashes of their ids."""
+    """Return clean rows and the received rows that they came from,
+    matched by hashes of their ids.
+    """
     assert upstream.candidates is not None  # noqa: S101 (asked by the caller)
     rows = context.keep(thin(level.rows, upstream))
     above = Level(level.contract, rows, level.derivation)
@@ -117,26 +144,39 @@ def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Ite
 
     is_whole = are_all_of_their_days(level.contract, rows, counts["row_count"], context)
     if is_whole and have_the_same_ids(rows, upstream, context):
-        yield Level(upstream.to, rows, level.derivation, whole_rows, level.rows.select(*at, *named), counts)
+        yield Level(
+            upstream.to, rows, level.derivation, whole_rows, level.rows.select(*at, *named), counts
+        )
         return
     result = joined(upstream.candidates(rows, context), rows, upstream)
     yield Level(upstream.to, context.keep(result.select(*at, *named)), level.derivation, whole_rows)
 
 
-def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
-    """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
+def _rows_of(
+    upstream: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]
+) -> ir.Table:
+    """Return the rows of the next table behind a few rows, with all columns;
+    `names` find them in it.
+    """
 
     def narrowed(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
         if contract is not upstream.to or upstream.received_names:
             return table
-        return table.semi_join(upstream.found_by(few, context) if upstream.found_by else few, list(names))
+        return table.semi_join(
+            upstream.found_by(few, context) if upstream.found_by else few, list(names)
+        )
 
     return upstream.rows(few, replace(context, table=narrowed))
 
 
-def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, derivation: Count | Sum) -> Level:
-    """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
+def _next_level(
+    upstream: UpstreamRows, kept: ir.Table, context: TraceContext, derivation: Count | Sum
+) -> Level:
+    """Return the next level.
+
+    Received rows are kept with few columns, as a number can have millions of them.
+    """
     rows = upstream.rows(kept, context)
     if upstream.to.layer != "raw":
         return Level(upstream.to, rows, derivation)
@@ -146,29 +186,41 @@ def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, d
 
     def whole_rows(chosen: ir.Table) -> ir.Table:
         below = upstream.received_names(kept) if upstream.received_names else {}
-        few = context.keep(kept.semi_join(chosen, [below.get(name, kept[name]) == chosen[name] for name in found_by]))
-        return _rows_of(upstream, context, few, [name for name in upstream.reads if name in rows.columns])
+        few = context.keep(
+            kept.semi_join(
+                chosen, [below.get(name, kept[name]) == chosen[name] for name in found_by]
+            )
+        )
+        return _rows_of(
+            upstream, context, few, [name for name in upstream.reads if name in rows.columns]
+        )
 
     return Level(upstream.to, thin, derivation, whole_rows)
 
 
 def _first_rows(derivation: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
-    """Return the rows right behind rows of the table; those of each are kept, or one statement grows with them."""
+    """Return the rows right behind rows of the table; those of each are kept,
+    or one statement grows with them.
+    """
     parts = _read_at_once(derivation, context)
     if len(parts) == 1:
         return _first(derivation, parts[0], 0)
-    return union_all(*(part.keep(_first(derivation, part, position)) for position, part in enumerate(parts)))
+    return union_all(
+        *(part.keep(_first(derivation, part, position)) for position, part in enumerate(parts))
+    )
 
 
 def _read_at_once(derivation: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
-    """Return one for all rows that differ in their day only, where their days can be read at once."""
+    """Return one for all rows that differ in their day only,
+    where their days can be read at once.
+    """
     if isinstance(derivation, Sum) or not derivation.day:
         return list(context)
     alike: dict[tuple[Any, ...], list[TraceContext]] = {}
     for part in context:
-        alike.setdefault(tuple(part.row[name] for name in part.key or part.row if name != derivation.day), []).append(
-            part
-        )
+        alike.setdefault(
+            tuple(part.row[name] for name in part.key or part.row if name != derivation.day), []
+        ).append(part)
     return [
         replace(group[0], several=Days.from_dates(part.row[derivation.day] for part in group))
         for group in alike.values()
@@ -176,12 +228,16 @@ def _read_at_once(derivation: Count | Sum, context: Sequence[TraceContext]) -> l
 
 
 def _first(derivation: Count | Sum, context: TraceContext, position: int) -> ir.Table:
-    """Return the rows right behind a row of the table; rows of several have their place beside them."""
+    """Return the rows right behind a row of the table;
+    rows of several have their place beside them.
+    """
     rows = derivation.rows(context)
     if isinstance(derivation, Count):
         rows = _counted(derivation, rows)
         if COUNTED_AS in rows.columns:
-            rows = rows.mutate(counted_as=ibis.literal(f"{position}{BETWEEN}").concat(rows[COUNTED_AS]))
+            rows = rows.mutate(
+                counted_as=ibis.literal(f"{position}{BETWEEN}").concat(rows[COUNTED_AS])
+            )
     return rows.select(*derivation.to.columns, *carried(rows))
 
 
@@ -205,7 +261,11 @@ def _stays_one_to_one(contract: type[Table]) -> bool:
 
 def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
     """Return a number as a Python value, whole numbers as `int`."""
-    if isinstance(value, Decimal) and value == value.to_integral_value() and value.as_tuple().exponent == 0:
+    if (
+        isinstance(value, Decimal)
+        and value == value.to_integral_value()
+        and value.as_tuple().exponent == 0
+    ):
         return int(value)
     result: Number = value
     return result
@@ -215,30 +275,45 @@ ID_HASH: Final = "id_hash"
 
 
 def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None, ir.Table]:
-    """Count rows, and return them with hashes for the texts that they count as, unless two texts share one.
+    """Count rows, and return them with hashes for the texts that they count as,
+    unless two texts share one.
 
     Where there is nothing to hash, the rows are not counted.
     """
     dialect = dialect_of(rows.get_backend())
-    if not dialect.has_text_hash or COUNTED_AS not in rows.columns or not rows[COUNTED_AS].type().is_string():
+    if (
+        not dialect.has_text_hash
+        or COUNTED_AS not in rows.columns
+        or not rows[COUNTED_AS].type().is_string()
+    ):
         return None, rows
     texts, hashes = rows[COUNTED_AS], dialect.text_hash(rows[COUNTED_AS])
-    (counts,) = context.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
-    return counts, rows.mutate(counted_as=hashes) if counts["gives"] == counts["hash_count"] else rows
+    (counts,) = context.ask(
+        rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique())
+    )
+    return counts, rows.mutate(counted_as=hashes) if counts["gives"] == counts[
+        "hash_count"
+    ] else rows
 
 
 def thin(rows: ir.Table, upstream: UpstreamRows) -> ir.Table:
-    """Return rows with the days by which the next table is read, the hash of their id, and what they carry."""
+    """Return rows with the days by which the next table is read, the hash of their id,
+    and what they carry.
+    """
     return _hashed(rows, upstream).select(*_days(upstream), ID_HASH, *carried(rows))
 
 
 def joined(candidates: ir.Table, rows: ir.Table, upstream: UpstreamRows) -> ir.Table:
-    """Return those of the candidates whose days and hash one of the thin rows has, with what that carries."""
+    """Return those of the candidates whose days and hash one of the thin rows has,
+    with what that carries.
+    """
     result = _hashed(candidates, upstream).join(rows, [*_days(upstream), ID_HASH])
     return result.select(*candidates.columns, *carried(rows))
 
 
-def are_all_of_their_days(contract: type[Table], rows: ir.Table, row_count: int, context: TraceContext) -> bool:
+def are_all_of_their_days(
+    contract: type[Table], rows: ir.Table, row_count: int, context: TraceContext
+) -> bool:
     """Return whether some rows of a table are as many as the table has of their days."""
     days = context.span(rows, str(contract.day_column), str(contract.day_column))
     above = context.table(contract)
@@ -248,9 +323,11 @@ def are_all_of_their_days(contract: type[Table], rows: ir.Table, row_count: int,
 
 
 def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceContext) -> bool:
-    """Return whether thin rows and those of the next table on their days have the same ids on each day.
+    """Return whether thin rows and those of the next table on their days have
+    the same ids on each day.
 
-    Copies that the next table has besides are added to the rows: leaving them out of millions takes longer.
+    Copies that the next table has besides are added to the rows: leaving them out of millions takes
+    longer.
     """
     assert upstream.copies is not None  # noqa: S101 (declared with `candidates`)
     copies, surplus = upstream.copies(rows, context)
@@ -273,7 +350,9 @@ def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceCont
 def _fingerprints(rows: ir.Table, names: Sequence[str]) -> ir.Table:
     hashes = rows[ID_HASH]
     low = hashes >> 33  # so few bits that no sum of them overflows
-    return rows.group_by(list(names)).agg(row_count=rows.count(), mixed=hashes.bit_xor(), summed=low.sum())
+    return rows.group_by(list(names)).agg(
+        row_count=rows.count(), mixed=hashes.bit_xor(), summed=low.sum()
+    )
 
 
 def _hashed(rows: ir.Table, upstream: UpstreamRows) -> ir.Table:

@@ -58,7 +58,11 @@ class BoardPage:
 
     def html(self, address_of_picture: Mapping[str, str], link: str) -> str:
         """Return the page, with an address for each picture."""
-        values = {"address_of_picture": address_of_picture, "most_rows": MOST_ROWS, "formatted": formatted}
+        values = {
+            "address_of_picture": address_of_picture,
+            "most_rows": MOST_ROWS,
+            "formatted": formatted,
+        }
         return TEMPLATES.get_template("board.html").render(page=self, link=link, **values)
 
     @property
@@ -81,9 +85,17 @@ def board_page(settings: Settings, slug: str) -> BoardPage:
     with closing(open_store(settings)) as store, store.reading() as reading:
         view = View(BOARD, BoardChoices(board=slug), _context(settings, reading))
         pictures: dict[str, bytes] = {}
-        contents = [(name, _still(block, pictures, reading.currency)) for name, block in contents_of(view)]
+        contents = [
+            (name, _still(block, pictures, reading.currency)) for name, block in contents_of(view)
+        ]
         ranges = [(days["start_date"], days["end_date"]) for days in view.ranges]
-        return BoardPage(board.name, day_range(*ranges[0]) if ranges else "", reading.currency, contents, pictures)
+        return BoardPage(
+            board.name,
+            day_range(*ranges[0]) if ranges else "",
+            reading.currency,
+            contents,
+            pictures,
+        )
 
 
 def _context(settings: Settings, reading: StoreReading) -> RequestContext:
@@ -98,7 +110,9 @@ def _context(settings: Settings, reading: StoreReading) -> RequestContext:
 
 
 def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:
-    """Return a block whose charts are pictures, which are added to the others, or tables where they cannot be drawn."""
+    """Return a block whose charts are pictures, which are added to the others,
+    or tables where they cannot be drawn.
+    """
     if isinstance(block, Several):
         return Several([_still(inner, pictures, currency) for inner in block.blocks])
     if not isinstance(block, Chart):
@@ -112,17 +126,28 @@ def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:
 
 
 def chart_picture(chart: Chart, currency: str) -> bytes | None:
-    """Return a chart as a PNG; None without the extra `pictures`, or if it cannot be drawn without a browser."""
+    """Return a chart as a PNG; None without the extra `pictures`,
+    or if it cannot be drawn without a browser.
+    """
     spec = _themed(dict(chart.spec))
     rows = plain(chart.rows)
     if "/vega/" in spec.get("$schema", ""):
-        spec = {**spec, "data": [{"name": "table", "values": rows}, *spec.get("data", [])], "width": 640}
+        spec = {
+            **spec,
+            "data": [{"name": "table", "values": rows}, *spec.get("data", [])],
+            "width": 640,
+        }
     else:
         sign = {"name": "currencySign", "value": sign_of(currency)}
         size = {"width": 640, "height": chart.height, "background": "white"}
-        more = {"params": [sign, *spec.get("params", [])], "data": spec.get("data") or {"values": rows}}
+        more = {
+            "params": [sign, *spec.get("params", [])],
+            "data": spec.get("data") or {"values": rows},
+        }
         spec = {**size, **spec, **more}
-    with suppress(ValueError):  # what Vega says of a specification that needs more than there is here
+    with suppress(
+        ValueError
+    ):  # what Vega says of a specification that needs more than there is here
         return picture_of(spec)
     return None
 
@@ -130,10 +155,16 @@ def chart_picture(chart: Chart, currency: str) -> bytes | None:
 def _themed(value: Any) -> Any:  # noqa: ANN401 (any part of a specification)
     """Return a specification with the colours of the light theme in place of their names."""
     if isinstance(value, str):
-        return _colours().get(value.removeprefix("theme."), "#2f5fb3") if value.startswith("theme.") else value
+        return (
+            _colours().get(value.removeprefix("theme."), "#2f5fb3")
+            if value.startswith("theme.")
+            else value
+        )
     if isinstance(value, list | tuple):
         return [_themed(part) for part in value]
-    return {name: _themed(part) for name, part in value.items()} if isinstance(value, dict) else value
+    return (
+        {name: _themed(part) for name, part in value.items()} if isinstance(value, dict) else value
+    )
 
 
 @cache
@@ -149,15 +180,23 @@ def board_message(settings: Settings, kept: KeptVersion[BoardMail], due: datetim
     link = f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={mail.board}"
     name = f"{kept.slug}.{due:%Y%m%dT%H%M}.board"
     message = new_message(
-        settings.alert_sender or mail.emails[0], mail.emails, page.name, name, f"{page.name}, {page.days}\n\n{link}\n"
+        settings.alert_sender or mail.emails[0],
+        mail.emails,
+        page.name,
+        name,
+        f"{page.name}, {page.days}\n\n{link}\n",
     )
-    message.add_alternative(page.html({name: f"cid:{name}" for name in page.pictures}, link), subtype="html")
+    message.add_alternative(
+        page.html({name: f"cid:{name}" for name in page.pictures}, link), subtype="html"
+    )
     html: Any = message.get_payload()[1]  # type: ignore[index]  # the alternative that was just added
     for picture_name, picture in page.pictures.items():
         html.add_related(picture, "image", "png", cid=f"<{picture_name}>")
     with suppress(WorkError):  # without a browser there is no PDF
         pdf = print_pdf(page.html(page.alone, link))
-        message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{mail.board}.pdf")
+        message.add_attachment(
+            pdf, maintype="application", subtype="pdf", filename=f"{mail.board}.pdf"
+        )
     return message
 
 
@@ -175,6 +214,7 @@ def send_board(settings: Settings, slug: str, due: datetime) -> str:
     refused = MailServer.parse(url).send(board_message(settings, kept, due))
     if refused:
         raise MailError(
-            f"The mail server refused {', '.join(refused)}; correct who gets the board {kept.item.board!r}."
+            f"The mail server refused {', '.join(refused)}; correct who gets the board "
+            f"{kept.item.board!r}."
         )
     return f"Sent the board {kept.item.board!r} to {', '.join(kept.item.emails)}."

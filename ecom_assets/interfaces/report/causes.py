@@ -1,4 +1,6 @@
-"""The causes of a week's changes: revenue by part and factor, rates by mix; decompositions add up exactly."""
+"""The causes of a week's changes: revenue by part and factor, rates by mix;
+decompositions add up exactly.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,15 @@ from ecom_assets.commerce.sales.queries import (
     sales_by,
 )
 from ecom_assets.core.tables.currencies import unit_of
-from ecom_assets.core.tables.queries import DECIMALS, ZERO, NoSourceError, Page, Period, Reading, Row
+from ecom_assets.core.tables.queries import (
+    DECIMALS,
+    ZERO,
+    NoSourceError,
+    Page,
+    Period,
+    Reading,
+    Row,
+)
 
 NONE_YET: Final = Fraction(0)
 
@@ -43,18 +53,25 @@ def rounded(parts: Sequence[Fraction], total: Decimal, quantum: Decimal) -> list
         raise ValueError(f"{total} is not the sum of the {len(parts)} parts")
     floors = [math.floor(part / unit) for part in parts]
     largest_first = sorted(
-        range(len(parts)), key=lambda position: (floors[position] - parts[position] / unit, position)
+        range(len(parts)),
+        key=lambda position: (floors[position] - parts[position] / unit, position),
     )
     left = int(Fraction(total) / unit) - sum(floors)
     for number in range(abs(left)):
-        position = largest_first[number % len(parts)] if left > 0 else largest_first[-1 - number % len(parts)]
+        position = (
+            largest_first[number % len(parts)]
+            if left > 0
+            else largest_first[-1 - number % len(parts)]
+        )
         floors[position] += 1 if left > 0 else -1
     return [number * quantum for number in floors]
 
 
 @dataclass(frozen=True)
 class PartRatio:
-    """The numerator and the denominator of a part: revenue of so many orders, purchases of so many sessions."""
+    """The numerator and the denominator of a part: revenue of so many orders,
+    purchases of so many sessions.
+    """
 
     numerator: Fraction = NONE_YET
     denominator: Fraction = NONE_YET
@@ -67,22 +84,30 @@ class PartRatio:
 
 @dataclass(frozen=True)
 class MixAndRate:
-    """What a part adds to the change of a whole rate: because its share changed, and because its own rate did."""
+    """What a part adds to the change of a whole rate: because its share changed,
+    and because its own rate did.
+    """
 
     mix: Fraction
     rate: Fraction
 
 
-def mix_and_rate(now: Mapping[str, PartRatio], before: Mapping[str, PartRatio]) -> dict[str, MixAndRate]:
-    """Return the mix and rate effect of each part; together they are the change of Σ numerators ÷ Σ denominators.
+def mix_and_rate(
+    now: Mapping[str, PartRatio], before: Mapping[str, PartRatio]
+) -> dict[str, MixAndRate]:
+    """Return the mix and rate effect of each part;
+    together they are the change of Σ numerators ÷ Σ denominators.
 
-    This is Kitagawa's decomposition (1955) with mean weights: a share that grows adds to the whole as far as the part's
-    mean rate is above the whole's, and a rate that grows adds by the part's mean share.
+    This is Kitagawa's decomposition (1955) with mean weights: a share that grows adds to the whole
+    as far as the part's mean rate is above the whole's, and a rate that grows adds by the part's
+    mean share.
 
     Raises:
         ValueError: One of the periods has no denominator.
     """
-    totals = [sum((part.denominator for part in parts.values()), NONE_YET) for parts in (now, before)]
+    totals = [
+        sum((part.denominator for part in parts.values()), NONE_YET) for parts in (now, before)
+    ]
     if not all(totals):
         raise ValueError("a period without a denominator has no rate")
     rates = [
@@ -91,13 +116,19 @@ def mix_and_rate(now: Mapping[str, PartRatio], before: Mapping[str, PartRatio]) 
     ]
     middle = (rates[0] + rates[1]) / 2
     names = {**now, **before}
-    return {name: _effects(now.get(name, PartRatio()), before.get(name, PartRatio()), totals, middle) for name in names}
+    return {
+        name: _effects(now.get(name, PartRatio()), before.get(name, PartRatio()), totals, middle)
+        for name in names
+    }
 
 
-def _effects(now: PartRatio, before: PartRatio, totals: Sequence[Fraction], middle: Fraction) -> MixAndRate:
+def _effects(
+    now: PartRatio, before: PartRatio, totals: Sequence[Fraction], middle: Fraction
+) -> MixAndRate:
     share_change = now.denominator / totals[0] - before.denominator / totals[1]
     whole = now.numerator / totals[0] - before.numerator / totals[1] - middle * share_change
-    # A part that is there in one period only has no change of its own rate: all that it adds is mix.
+    # A part that is there in one period only has no change of its own rate: all that it adds is
+    # mix.
     rates = [rate for rate in (now.rate, before.rate) if rate is not None]
     mix = (sum(rates, NONE_YET) / len(rates) - middle) * share_change if rates else NONE_YET
     return MixAndRate(mix, whole - mix)
@@ -106,8 +137,8 @@ def _effects(now: PartRatio, before: PartRatio, totals: Sequence[Fraction], midd
 def factor_contributions(now: Sequence[Fraction], before: Sequence[Fraction]) -> list[Fraction]:
     """Return what each factor adds to the change of the product of all; these add up to it exactly.
 
-    It is the Shapley value: a factor's effect when the factors change one after another, in the mean of all orders.
-    For two factors this is the decomposition above.
+    It is the Shapley value: a factor's effect when the factors change one after another, in the
+    mean of all orders. For two factors this is the decomposition above.
     """
     count = len(now)
     sums = [NONE_YET] * count
@@ -144,8 +175,8 @@ def of_sources(reading: Reading, period: Period, *sources: Source) -> Period:
 def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decimal) -> list[Row]:
     """Return what each part of each dimension adds to the change of revenue, the largest first.
 
-    A dimension whose source the shop lacks, or does not know for both weeks, is left out. `now` and `before` are the
-    revenue of the week and of the week before.
+    A dimension whose source the shop lacks, or does not know for both weeks, is left out. `now` and
+    `before` are the revenue of the week and of the week before.
     """
     result = []
     for dimension, (sources, amounts) in REVENUE_DIMENSIONS.items():
@@ -154,12 +185,15 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
             continue
         try:
             parts_now, parts_before = (
-                _known_amounts(amounts(reading, days)) for days in (known_period, known_period.previous)
+                _known_amounts(amounts(reading, days))
+                for days in (known_period, known_period.previous)
             )
         except NoSourceError:
             continue
         if len({*parts_now, *parts_before} - {REST}) > 1:
-            parts = _contributions((parts_now, now), (parts_before, before), unit_of(reading.currency))
+            parts = _contributions(
+                (parts_now, now), (parts_before, before), unit_of(reading.currency)
+            )
             result.append({"dimension": dimension, "parts": parts})
     return result
 
@@ -168,12 +202,19 @@ def _known_amounts(amounts: MaybeAmounts) -> Amounts:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
-def _contributions(current: tuple[Amounts, Decimal], previous: tuple[Amounts, Decimal], unit: Decimal) -> list[Row]:
-    """Return what each part adds; what is in none is a rest, unless it is less than the unit that totals have."""
+def _contributions(
+    current: tuple[Amounts, Decimal], previous: tuple[Amounts, Decimal], unit: Decimal
+) -> list[Row]:
+    """Return what each part adds; what is in none is a rest,
+    unless it is less than the unit that totals have.
+    """
     (now, total), (before, total_before) = current, previous
     change = total - total_before
     rest = total - sum(now.values(), ZERO), total_before - sum(before.values(), ZERO)
-    rows = [_contribution(name, now.get(name, ZERO), before.get(name, ZERO), change) for name in {**now, **before}]
+    rows = [
+        _contribution(name, now.get(name, ZERO), before.get(name, ZERO), change)
+        for name in {**now, **before}
+    ]
     rows.sort(key=lambda row: (-abs(row["contribution_amount"]), row["value"]))
     has_rest = any(abs(amount) >= unit for amount in rest)
     return [*rows, *([_contribution(REST, *rest, change)] if has_rest else [])]
@@ -200,7 +241,10 @@ def _by(name: str, rows: list[Row]) -> MaybeAmounts:
 
 
 def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
-    return {name: row["revenue_amount"] for name, row in sales_by(reading, period, "item_category").items()}
+    return {
+        name: row["revenue_amount"]
+        for name, row in sales_by(reading, period, "item_category").items()
+    }
 
 
 AmountsOf = Callable[[Reading, Period], MaybeAmounts]
@@ -214,22 +258,29 @@ REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = 
     "item_category": (SALES, _of_categories),
     NEW_OR_RETURNING: (SALES, _of_customers),
     DEVICE: (SALES_AND_EVENTS, device_revenue),
-    SALES_CHANNEL: (SALES, lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"])),
+    SALES_CHANNEL: (
+        SALES,
+        lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"]),
+    ),
     "country": (
         SALES,
-        lambda tables, week: _by("country", geography(tables, week, "country")["places"][:MOST_PLACES]),
+        lambda tables, week: _by(
+            "country", geography(tables, week, "country")["places"][:MOST_PLACES]
+        ),
     ),
 }
 """The sources that each dimension of revenue is counted from, and the amounts of its parts."""
 
 
 def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row] | None:
-    """Return what each of three factors adds to the change of revenue; None where one of them is unknown or zero.
+    """Return what each of three factors adds to the change of revenue;
+    None where one of them is unknown or zero.
 
     What they add is in the digits of the currency, and adds up to the change.
 
-    Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per order. `now` and
-    `before` have `revenue_amount`, `order_count` and the base, such as `session_count`.
+    Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per
+    order. `now` and `before` have `revenue_amount`, `order_count` and the base, such as
+    `session_count`.
     """
     names = (base, "order_count", "revenue_amount")
     if not all(row.get(name) for row in (now, before) for name in names[:2]):
@@ -237,13 +288,22 @@ def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row
     if now["revenue_amount"] is None or before["revenue_amount"] is None:
         return None
     exact = ([Fraction(row[name]) for name in names] for row in (now, before))
-    factors_now, factors_before = ([units, orders / units, revenue / orders] for units, orders, revenue in exact)
+    factors_now, factors_before = (
+        [units, orders / units, revenue / orders] for units, orders, revenue in exact
+    )
     change = now["revenue_amount"] - before["revenue_amount"]
     parts = rounded(factor_contributions(factors_now, factors_before), change, unit_of(currency))
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
-        {"factor": factor, "value": _number(value), "previous": _number(other), "contribution_amount": part}
-        for factor, value, other, part in zip(factors, factors_now, factors_before, parts, strict=True)
+        {
+            "factor": factor,
+            "value": _number(value),
+            "previous": _number(other),
+            "contribution_amount": part,
+        }
+        for factor, value, other, part in zip(
+            factors, factors_now, factors_before, parts, strict=True
+        )
     ]
 
 
@@ -252,66 +312,102 @@ def _number(value: Fraction) -> float:
 
 
 def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) -> Row | None:
-    """Return the change of the average order value by marketing channel, as mix and rate; None where it is unknown.
+    """Return the change of the average order value by marketing channel, as mix and rate;
+    None where it is unknown.
 
-    `now` and `before` have `order_count`, `revenue_amount` and `average_order_value` of the week and the one before.
+    `now` and `before` have `order_count`, `revenue_amount` and `average_order_value` of the week
+    and the one before.
     """
     known_period = of_sources(reading, period, "sales", "events")
-    if not known_period.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
+    if (
+        not known_period.is_comparable
+        or now["average_order_value"] is None
+        or before["average_order_value"] is None
+    ):
         return None
     try:
-        parts_now, parts_before = (_order_values(reading, days) for days in (known_period, known_period.previous))
+        parts_now, parts_before = (
+            _order_values(reading, days) for days in (known_period, known_period.previous)
+        )
     except NoSourceError:
         return None
     unit = unit_of(reading.currency)
-    are_whole = all(_adds_up(parts, row, unit) for parts, row in ((parts_now, now), (parts_before, before)))
+    are_whole = all(
+        _adds_up(parts, row, unit) for parts, row in ((parts_now, now), (parts_before, before))
+    )
     if not are_whole or len({**parts_now, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
         return None
     change = now["average_order_value"] - before["average_order_value"]
-    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(parts_now, parts_before, change, unit)}
+    return {
+        "dimension": MARKETING_CHANNEL,
+        "parts": _mix_and_rate(parts_now, parts_before, change, unit),
+    }
 
 
 def _adds_up(parts: Mapping[str, PartRatio], whole: Row, unit: Decimal) -> bool:
-    """Return whether every order, and all revenue, is in a part: only then do mix and rate add up to the change.
+    """Return whether every order, and all revenue, is in a part:
+    only then do mix and rate add up to the change.
 
     The revenue of the whole is rounded to the unit of its currency; parts are exact.
     """
     orders = sum((part.denominator for part in parts.values()), Fraction(0))
     revenue = sum((part.numerator for part in parts.values()), Fraction(0))
-    return orders == whole["order_count"] and abs(revenue - Fraction(whole["revenue_amount"])) < Fraction(unit)
+    return orders == whole["order_count"] and abs(
+        revenue - Fraction(whole["revenue_amount"])
+    ) < Fraction(unit)
 
 
 def _order_values(reading: Reading, period: Period) -> dict[str, PartRatio]:
     rows = by_channel(reading, period, DEFAULT_MODEL)["channels"]
     return {
-        row["channel"]: PartRatio(Fraction(row["revenue_amount"]), Fraction(str(row["order_count"])))
+        row["channel"]: PartRatio(
+            Fraction(row["revenue_amount"]), Fraction(str(row["order_count"]))
+        )
         for row in rows
         if row["revenue_amount"] is not None and (row["order_count"] or row["revenue_amount"])
     }
 
 
 def conversion_causes(reading: Reading, period: Period) -> list[Row]:
-    """Return the change of the conversion rate of sessions by device and by channel, as mix and rate."""
+    """Return the change of the conversion rate of sessions by device and by channel,
+    as mix and rate.
+    """
     known_period = of_sources(reading, period, "events")
     if not known_period.is_comparable:
         return []
     result = []
     for dimension in CONVERSION_DIMENSIONS:
         answer_now, answer_before = (
-            conversion(reading, days, None, "session", dimension) for days in (known_period, known_period.previous)
+            conversion(reading, days, None, "session", dimension)
+            for days in (known_period, known_period.previous)
         )
-        parts, parts_before = _converted(answer_now["breakdown"]), _converted(answer_before["breakdown"])
-        is_known = answer_now["conversion_rate"] is not None and answer_before["conversion_rate"] is not None
+        parts, parts_before = (
+            _converted(answer_now["breakdown"]),
+            _converted(answer_before["breakdown"]),
+        )
+        is_known = (
+            answer_now["conversion_rate"] is not None
+            and answer_before["conversion_rate"] is not None
+        )
         if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
             continue
-        change = Decimal(str(answer_now["conversion_rate"])) - Decimal(str(answer_before["conversion_rate"]))
-        result.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})
+        change = Decimal(str(answer_now["conversion_rate"])) - Decimal(
+            str(answer_before["conversion_rate"])
+        )
+        result.append(
+            {
+                "dimension": dimension,
+                "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS),
+            }
+        )
     return result
 
 
 def _converted(breakdown: list[Row]) -> dict[str, PartRatio]:
     return {
-        part["value"]: PartRatio(Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"]))
+        part["value"]: PartRatio(
+            Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"])
+        )
         for part in breakdown
         if part["steps"]
     }
@@ -323,7 +419,9 @@ def _mix_and_rate(
     effects = mix_and_rate(now, before)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
     result = iter(rounded(exact, change, quantum))
-    shares = [sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (now, before)]
+    shares = [
+        sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (now, before)
+    ]
     rows = [
         {
             "value": name,

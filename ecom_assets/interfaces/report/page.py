@@ -1,4 +1,6 @@
-"""The report as one HTML page, with charts as inline SVG and no script, and as a PDF that a browser prints."""
+"""The report as one HTML page, with charts as inline SVG and no script,
+and as a PDF that a browser prints.
+"""
 
 import os
 import shutil
@@ -25,8 +27,17 @@ TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 WORDING: Final = (
-    "number", "amount", "signed_amount", "money", "signed_money", "rate", "change", "points", "factor", "part_name",
-)  # fmt: skip
+    "number",
+    "amount",
+    "signed_amount",
+    "money",
+    "signed_money",
+    "rate",
+    "change",
+    "points",
+    "factor",
+    "part_name",
+)
 TEMPLATES.filters.update({name: getattr(wording, name) for name in WORDING})
 MOST_PARTS: Final = 8
 """Parts of a dimension that are shown; the others are one row."""
@@ -37,13 +48,18 @@ NOT_CARDS: Final = {"shipped_amount", "customer_count"}
 
 def render_page(report: Mapping[str, Any]) -> str:
     """Return the page of a report, see `weekly_report`."""
-    causes, has_days = report["causes"], any(day["revenue_amount"] is not None for day in report["days"])
+    causes, has_days = (
+        report["causes"],
+        any(day["revenue_amount"] is not None for day in report["days"]),
+    )
     return TEMPLATES.get_template("report.html").render(
         report=report,
         cards=[pair for pair in report["numbers"].items() if pair[0] not in NOT_CARDS],
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
-        revenue=[{**cause, **_with_bars(_shortened(cause["parts"]))} for cause in causes["revenue"] or []],
+        revenue=[
+            {**cause, **_with_bars(_shortened(cause["parts"]))} for cause in causes["revenue"] or []
+        ],
         wording=wording,
         total=lambda rows, name: sum((row[name] for row in rows), ZERO),
     )
@@ -51,7 +67,10 @@ def render_page(report: Mapping[str, Any]) -> str:
 
 def _with_bars(parts: Sequence[Row]) -> dict[str, Any]:
     zero, bars = bars_of([row["contribution_amount"] for row in parts])
-    return {"rows": [{**row, "bar": bar} for row, bar in zip(parts, bars, strict=True)], "zero": zero}
+    return {
+        "rows": [{**row, "bar": bar} for row, bar in zip(parts, bars, strict=True)],
+        "zero": zero,
+    }
 
 
 def _shortened(parts: Sequence[Row]) -> list[Row]:
@@ -59,7 +78,9 @@ def _shortened(parts: Sequence[Row]) -> list[Row]:
     if len(parts) <= MOST_PARTS + 1:
         return list(parts)
     names = ("revenue_amount", "previous_revenue_amount", "contribution_amount")
-    rest: dict[str, Decimal] = {name: sum((row[name] for row in parts[MOST_PARTS:]), ZERO) for name in names}
+    rest: dict[str, Decimal] = {
+        name: sum((row[name] for row in parts[MOST_PARTS:]), ZERO) for name in names
+    }
     return [*parts[:MOST_PARTS], {"value": OTHERS_LABEL, **rest}]
 
 
@@ -87,7 +108,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class DailyChart:
-    """The bars of each day, this week's and those of the week before, and the lines of the scale."""
+    """The bars of each day, this week's and those of the week before,
+    and the lines of the scale.
+    """
 
     bars: list[Bar]
     previous: list[Bar]
@@ -118,10 +141,16 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
             x = LEFT + step * (position + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
-            label = f"{day['date']:%A}, {when}: {formats.amount(day[name], currency)} {currency}".strip()
-            bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
+            label = (
+                f"{day['date']:%A}, {when}: {formats.amount(day[name], currency)} {currency}"
+            ).strip()
+            bars[name].append(
+                Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label)
+            )
     middles = [round(LEFT + step * (position + 0.5), 2) for position in range(len(days))]
-    labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]
+    labels = [
+        (x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)
+    ]
     shown = [(y_of(line), f"{line:,.0f}") for line in lines]
     return DailyChart(bars[names[1]], bars[names[0]], shown, labels, y_of(0.0))
 
@@ -138,21 +167,34 @@ def _scale(low: float, high: float) -> list[float]:
 
 
 def bars_of(contributions: Sequence[Decimal]) -> tuple[float, list[tuple[float, float]]]:
-    """Return where zero is, and start and width of each contribution's bar, in percent of the drawing."""
+    """Return where zero is, and start and width of each contribution's bar,
+    in percent of the drawing.
+    """
     low, high = min([*contributions, ZERO]), max([*contributions, ZERO])
     reach = float(high - low) or 1.0
     zero = -float(low) / reach * 100
     sizes = [abs(float(amount)) / reach * 100 for amount in contributions]
-    starts = [zero if amount > 0 else zero - size for amount, size in zip(contributions, sizes, strict=True)]
-    return round(zero, 2), [(round(x, 2), round(size, 2)) for x, size in zip(starts, sizes, strict=True)]
+    starts = [
+        zero if amount > 0 else zero - size
+        for amount, size in zip(contributions, sizes, strict=True)
+    ]
+    return round(zero, 2), [
+        (round(x, 2), round(size, 2)) for x, size in zip(starts, sizes, strict=True)
+    ]
 
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TIMEOUT_S: Final = 60.0
 OPTIONS: Final = (
-    "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-extensions", "--no-pdf-header-footer",
-)  # fmt: skip
+    "--headless",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--no-pdf-header-footer",
+)
 
 
 def print_pdf(page: str) -> bytes:
@@ -163,25 +205,42 @@ def print_pdf(page: str) -> bytes:
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        raise WorkError("A PDF needs Chromium or Chrome, which was not found; install it, or name a .html file.")
+        raise WorkError(
+            "A PDF needs Chromium or Chrome, which was not found; install it, or name a .html file."
+        )
     with tempfile.TemporaryDirectory(prefix="ecom-report-") as folder:
         source, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_text(page, encoding="utf-8")
-        output = _run([browser, *OPTIONS, *_as_root(), f"--user-data-dir={folder}/profile",
-                     f"--print-to-pdf={printed}", source.as_uri()])  # fmt: skip
+        output = _run(
+            [
+                browser,
+                *OPTIONS,
+                *_as_root(),
+                f"--user-data-dir={folder}/profile",
+                f"--print-to-pdf={printed}",
+                source.as_uri(),
+            ]
+        )
         if not printed.exists():
-            raise WorkError(f"{browser} printed no PDF ({output or 'it said nothing'}); name a .html file instead.")
+            raise WorkError(
+                f"{browser} printed no PDF ({output or 'it said nothing'}); name a .html file "
+                "instead."
+            )
         return printed.read_bytes()
 
 
 def _as_root() -> list[str]:
-    """Return the option without which Chromium does not run as root; the page is our own, and has no script."""
+    """Return the option without which Chromium does not run as root; the page is our own,
+    and has no script.
+    """
     return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 def _run(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)  # noqa: S603 (a browser of this machine, with options of this file)
+        done = subprocess.run(  # noqa: S603 (a browser of this machine, with options of this file)
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return type(error).__name__
     return (done.stderr.strip().splitlines() or [""])[-1]

@@ -1,6 +1,8 @@
-"""The report, built from what is published and what runs noted, sent by e-mail by its job and schedule.
+"""The report, built from what is published and what runs noted,
+sent by e-mail by its job and schedule.
 
-The job that sends a board, and the sensor that knows when one is due, are here too; `board_mail.py` writes its message.
+The job that sends a board, and the sensor that knows when one is due, are here too; `board_mail.py`
+writes its message.
 """
 
 from collections.abc import Mapping
@@ -27,7 +29,8 @@ from ecom_assets.orchestration.automation.mail import MailServer, new_message
 
 
 def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
-    """Return the report of a week, from one published state, with the checks that fail now, as runs noted them.
+    """Return the report of a week, from one published state, with the checks that fail now,
+    as runs noted them.
 
     The week is by default the newest that is over in the data.
 
@@ -37,7 +40,10 @@ def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
     with closing(open_store(settings)) as store, store.reading() as reading:
         published = reading.published
         chosen = week or Week.newest_whole(reading.newest_date)
-        result, version = weekly_report(reading, chosen, published.published_at), published.data_version
+        result, version = (
+            weekly_report(reading, chosen, published.published_at),
+            published.data_version,
+        )
     results = failing_checks(settings.home)
     failing = [
         {
@@ -85,10 +91,14 @@ def mail_server_of(settings: Settings) -> MailServer:
         SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
     """
     if not settings.report_email:
-        raise SettingError("ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas.")
+        raise SettingError(
+            "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."
+        )
     url = settings.smtp_url.get_secret_value()
     if not url:
-        raise SettingError("ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL; set both to send reports, or neither.")
+        raise SettingError(
+            "ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL; set both to send reports, or neither."
+        )
     return MailServer.parse(url)
 
 
@@ -112,7 +122,11 @@ def report_job(settings: Settings) -> dg.JobDefinition:
     """
     mail_server_of(settings)
 
-    @dg.op(name="send_report", retry_policy=AGAIN, description="Reads what is published, and sends the report.")
+    @dg.op(
+        name="send_report",
+        retry_policy=AGAIN,
+        description="Reads what is published, and sends the report.",
+    )
     def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
         week = Week.parse(config.week) if config.week else None
         line = send_report(settings, build_report(settings, week))
@@ -123,7 +137,9 @@ def report_job(settings: Settings) -> dg.JobDefinition:
 
 
 def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that sends the report each Monday morning, when the nightly runs are over."""
+    """Return the schedule that sends the report each Monday morning,
+    when the nightly runs are over.
+    """
 
     @dg.schedule(
         name=NAME,
@@ -135,7 +151,9 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
     )
     def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         week = str(Week.containing(day_of(context.scheduled_execution_time, settings)).before)
-        return dg.RunRequest(run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}})
+        return dg.RunRequest(
+            run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}}
+        )
 
     return mondays
 
@@ -145,12 +163,16 @@ INTERVAL_S: Final = 60
 
 
 def due_at(mail: BoardMail, now: datetime, timezone: str) -> datetime:
-    """Return the newest instant at which a board was due, in UTC: each day, each Monday, or on the first of a month."""
+    """Return the newest instant at which a board was due, in UTC: each day, each Monday,
+    or on the first of a month.
+    """
     zone = ZoneInfo(timezone)
     hour, minute = map(int, mail.at.split(":"))
     day = now.astimezone(zone).date()
     while True:
-        is_day = mail.every == "day" or (day.weekday() == 0 if mail.every == "week" else day.day == 1)
+        is_day = mail.every == "day" or (
+            day.weekday() == 0 if mail.every == "week" else day.day == 1
+        )
         due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
         if is_day and due <= now:
             return due
@@ -167,7 +189,9 @@ class BoardConfig(dg.Config):
 def board_job(settings: Settings) -> dg.JobDefinition:
     """Return the job that sends a board."""
 
-    @dg.op(name="send", retry_policy=AGAIN, description="Reads what is published, and sends the board.")
+    @dg.op(
+        name="send", retry_policy=AGAIN, description="Reads what is published, and sends the board."
+    )
     def send(context: dg.OpExecutionContext, config: BoardConfig) -> None:
         from ecom_assets.interfaces.report.board_mail import send_board  # noqa: PLC0415 (loads the dashboard)
 
@@ -177,7 +201,9 @@ def board_job(settings: Settings) -> dg.JobDefinition:
 
 
 def board_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that requests each e-mail of a board when it is due; the cursor is when it looked last."""
+    """Return the sensor that requests each e-mail of a board when it is due;
+    the cursor is when it looked last.
+    """
 
     @dg.sensor(
         name="board_mails",

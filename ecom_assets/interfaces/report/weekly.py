@@ -1,4 +1,5 @@
-"""The numbers of a week, of the week before, and the causes of the difference: what the page and the text render.
+"""The numbers of a week, of the week before, and the causes of the difference:
+what the page and the text render.
 
 Weeks are those of ISO 8601, as `2026-W04`: seven days from a Monday.
 """
@@ -62,7 +63,10 @@ class Week:
         if week is None:
             raise UsageError(f"--week {text!r} is not an ISO week; use YYYY-Www, such as 2026-W04.")
         if week.monday < FIRST_DATE or week.sunday > LAST_DATE:
-            raise UsageError(f"--week {text} is outside of {FIRST_DATE} to {LAST_DATE}; ask for a week of the data.")
+            raise UsageError(
+                f"--week {text} is outside of {FIRST_DATE} to {LAST_DATE}; ask for a week of the "
+                "data."
+            )
         return week
 
     @classmethod
@@ -92,8 +96,13 @@ class Week:
 
 
 SALES: Final = (
-    "revenue_amount", "order_count", "average_order_value", "sold_item_count", "shipped_amount", "refunded_amount",
-)  # fmt: skip
+    "revenue_amount",
+    "order_count",
+    "average_order_value",
+    "sold_item_count",
+    "shipped_amount",
+    "refunded_amount",
+)
 CUSTOMERS: Final = {
     "customer_count": "customers_count",
     "new_customer_count": "new_customers_count",
@@ -108,7 +117,8 @@ Numbers = dict[str, Row]
 
 
 def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[str, Any]:
-    """Return the report of a week from one state published at an instant, as `ecom report --json` prints it.
+    """Return the report of a week from one state published at an instant,
+    as `ecom report --json` prints it.
 
     A number that is not known is None, with its reason under `missing`.
     """
@@ -140,7 +150,9 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
 
 
 def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:
-    """Return each number with that of the week before and the change, and why others are missing."""
+    """Return each number with that of the week before and the change,
+    and why others are missing.
+    """
     result: Numbers = {}
     missing: dict[str, str] = {}
     for subject, (names, numbers) in PARTS.items():
@@ -154,7 +166,10 @@ def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]
 
 def _in_digits(number: Row, currency: str) -> Row:
     """Return a number whose amounts are rounded to the digits of their currency."""
-    return {part: rounded(value, currency) if isinstance(value, Decimal) else value for part, value in number.items()}
+    return {
+        part: rounded(value, currency) if isinstance(value, Decimal) else value
+        for part, value in number.items()
+    }
 
 
 def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
@@ -171,7 +186,10 @@ def _sales(reading: Reading, period: Period) -> Numbers:
     known_period = of_sources(reading, period, "sales")
     result = sales(reading, known_period)
     previous = result["previous"] or {}
-    return {name: _number(result["sales"][name], previous.get(name), result["change"][name]) for name in SALES}
+    return {
+        name: _number(result["sales"][name], previous.get(name), result["change"][name])
+        for name in SALES
+    }
 
 
 def _customers(reading: Reading, period: Period) -> Numbers:
@@ -211,7 +229,9 @@ def _conversion(reading: Reading, period: Period) -> Numbers:
     now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
     then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
     shown = if_known({name: now[name] for name in CONVERSION}, known_period)
-    return {name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION}
+    return {
+        name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION
+    }
 
 
 PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Numbers]]]] = {
@@ -224,10 +244,14 @@ PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Num
 
 
 def _days(reading: Reading, period: Period) -> list[Row]:
-    """Return the sales of each day beside those of the same weekday of the week before; null where unknown."""
+    """Return the sales of each day beside those of the same weekday of the week before;
+    null where unknown.
+    """
     known_period = of_sources(reading, period, "sales")
     try:
-        now, before = (revenue_trend(reading, days, "day") for days in (known_period, known_period.previous))
+        now, before = (
+            revenue_trend(reading, days, "day") for days in (known_period, known_period.previous)
+        )
     except NoOrdersError:
         return []
     return [
@@ -245,17 +269,26 @@ def _days(reading: Reading, period: Period) -> list[Row]:
 
 def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
     """Return the decompositions; None for each whose weeks are not both known in full."""
-    now, before = ({name: values[which] for name, values in numbers.items()} for which in ("value", "previous"))
-    values: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
+    now, before = (
+        {name: values[which] for name, values in numbers.items()} for which in ("value", "previous")
+    )
+    values: dict[str, Any] = dict.fromkeys(
+        ("revenue_change_amount", "factors", "revenue", "average_order_value")
+    )
     is_comparable = of_sources(reading, period, "sales").is_comparable
     if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
         knows_visits = of_sources(reading, period, "sales", "events").is_comparable
         bases = ["session_count"] if knows_visits else []
-        factors = {base: revenue_factors(now, before, base, reading.currency) for base in [*bases, "customer_count"]}
+        factors = {
+            base: revenue_factors(now, before, base, reading.currency)
+            for base in [*bases, "customer_count"]
+        }
         values |= {
             "revenue_change_amount": now["revenue_amount"] - before["revenue_amount"],
             "factors": [parts for parts in factors.values() if parts],
-            "revenue": revenue_causes(reading, period, now["revenue_amount"], before["revenue_amount"]),
+            "revenue": revenue_causes(
+                reading, period, now["revenue_amount"], before["revenue_amount"]
+            ),
             "average_order_value": order_value_causes(reading, period, now, before),
         }
     try:
@@ -266,7 +299,9 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any
 
 
 def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
-    """Return the parts of any dimension that add most to the change of revenue in its direction, the largest first."""
+    """Return the parts of any dimension that add most to the change of revenue in its direction,
+    the largest first.
+    """
     change: Decimal | None = causes["revenue_change_amount"]
     if not change:
         return []
@@ -276,5 +311,8 @@ def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
         for part in cause["parts"]
         if (part["contribution_amount"] > 0) == (change > 0) and part["contribution_amount"]
     ]
-    ordered = sorted(parts, key=lambda part: (-abs(part["contribution_amount"]), part["dimension"], part["value"]))
+    ordered = sorted(
+        parts,
+        key=lambda part: (-abs(part["contribution_amount"]), part["dimension"], part["value"]),
+    )
     return ordered[:MOST_NAMED]

@@ -1,4 +1,6 @@
-"""How the report writes numbers, names and sentences, and the whole report as text for a terminal or a message."""
+"""How the report writes numbers, names and sentences,
+and the whole report as text for a terminal or a message.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -18,7 +20,13 @@ from ecom_assets.interfaces.report.causes import REST
 
 MEASURES: Final = {
     name: measure
-    for declared in (SalesMeasures, CustomerMeasures, SessionMeasures, ConversionMeasures, CartMeasures)
+    for declared in (
+        SalesMeasures,
+        CustomerMeasures,
+        SessionMeasures,
+        ConversionMeasures,
+        CartMeasures,
+    )
     for name, measure in measures_of(declared).items()
 }
 """What the report has numbers of."""
@@ -49,8 +57,15 @@ FACTORS: Final = {
 """What the factors of revenue are called; those that are measures as their measures are."""
 NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
-"""What a dimension's remainder is: `device` is known of purchase events, and revenue is that of orders."""
-SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits", "conversion": "Conversion"}
+"""What a dimension's remainder is: `device` is known of purchase events,
+and revenue is that of orders.
+"""
+SUBJECTS: Final = {
+    "sales": "Sales",
+    "customers": "Customers",
+    "visits": "Visits",
+    "conversion": "Conversion",
+}
 RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
 SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
 UNKNOWN: Final = "not known"
@@ -63,7 +78,13 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
     shown_as = MEASURES[name].shown_as
     if shown_as == "quantity":
         return formats.quantity(value)
-    return rate(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
+    return (
+        rate(value)
+        if shown_as == "rate"
+        else money(value, currency)
+        if shown_as == "money"
+        else f"{value:,}"
+    )
 
 
 def amount(value: Decimal | None, currency: str | None) -> str:
@@ -137,42 +158,72 @@ def headline(report: Mapping[str, Any]) -> str:
 def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
     """Return a sentence about one of the largest causes."""
     name = part_name(cause["dimension"], cause["value"])
-    subject = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
+    subject = (
+        "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
+    )
     more = "more" if cause["contribution_amount"] > 0 else "less"
-    return f"{subject[0].upper()}{subject[1:]}: {money(abs(cause['contribution_amount']), currency)} {more}."
+    return (
+        f"{subject[0].upper()}{subject[1:]}: {money(abs(cause['contribution_amount']), currency)} "
+        f"{more}."
+    )
 
 
 def caveats(report: Mapping[str, Any]) -> list[str]:
-    """Return what to know before the numbers are believed: unfinished, unknown and held days, and missing sources."""
+    """Return what to know before the numbers are believed: unfinished, unknown and held days,
+    and missing sources.
+    """
     result = provisional_lines(report["provisional_from"])
     for source, coverage in report["known"].items():
         name = SOURCES[source]
-        result += _of_week(coverage["data"], report["week"], name, (coverage["known_from"], coverage["known_to"]))
+        result += _of_week(
+            coverage["data"], report["week"], name, (coverage["known_from"], coverage["known_to"])
+        )
         result += _of_week(coverage["previous_data"], report["previous_week"], name, None)
         if held := [*coverage["previous_held_days"], *coverage["held_days"]]:
             days = ", ".join(str(day) for day in held)
-            result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
+            result.append(
+                f"Of {days} {name} are held back, wholly or in part: released, the numbers may "
+                "change."
+            )
         if missed := [*coverage["previous_missing_days"], *coverage["missing_days"]]:
             days = ", ".join(str(day) for day in missed)
-            result.append(f"No {name} of {days} were received, so what happened then is unknown and counts nowhere.")
+            result.append(
+                f"No {name} of {days} were received, so what happened then is unknown and counts "
+                "nowhere."
+            )
     missing = report["missing"].items()
-    return [*result, *(f"{SUBJECTS[subject]}: {sentence[0].lower()}{sentence[1:]}" for subject, sentence in missing)]
+    return [
+        *result,
+        *(
+            f"{SUBJECTS[subject]}: {sentence[0].lower()}{sentence[1:]}"
+            for subject, sentence in missing
+        ),
+    ]
 
 
 def held_sentence(day: Mapping[str, Any]) -> str:
     """Return a sentence about a day of arrival that is held back, and what lets it in."""
     why, command = hold_reason(day), f"ecom release {day['source']} {day['held_date']}"
     return (
-        f"{day['held_row_count']:,} rows that arrived on {day['held_date']} are held back, as {why}; better data let "
-        f"them in, or `{command}`."
+        f"{day['held_row_count']:,} rows that arrived on {day['held_date']} are held back, as "
+        f"{why}; better data let them in, or `{command}`."
     )
 
 
 def received_sentence(rows: Mapping[str, Any]) -> str:
     """Return a sentence about the rows that a source sent, and what became of them."""
-    kinds = (("clean", "clean"), ("quarantined", "quarantined"), ("surplus", "surplus copies"), ("held", "held back"))
-    parts = [f"{rows[f'{name}_count']:,} {sentence}" for name, sentence in kinds if rows[f"{name}_count"]]
-    return f"{RECEIVED[rows['source']]}: {rows['received_count']:,} rows received, {', '.join(parts)}."
+    kinds = (
+        ("clean", "clean"),
+        ("quarantined", "quarantined"),
+        ("surplus", "surplus copies"),
+        ("held", "held back"),
+    )
+    parts = [
+        f"{rows[f'{name}_count']:,} {sentence}" for name, sentence in kinds if rows[f"{name}_count"]
+    ]
+    return (
+        f"{RECEIVED[rows['source']]}: {rows['received_count']:,} rows received, {', '.join(parts)}."
+    )
 
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:
@@ -213,18 +264,25 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
     for name, values in report["numbers"].items():
         now, before = (number(name, values[which]) for which in ("value", "previous"))
-        yield f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: {before}"
+        yield (
+            f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: "
+            f"{before}"
+        )
 
 
 def _causes(report: Mapping[str, Any]) -> Iterator[str]:
     causes, currency = report["causes"], report["currency"]
     if causes["revenue_change_amount"] is None:
         return
-    yield from ("", f"Why revenue changed by {signed_money(causes['revenue_change_amount'], currency)}")
+    yield from (
+        "",
+        f"Why revenue changed by {signed_money(causes['revenue_change_amount'], currency)}",
+    )
     yield from (f"  {cause_sentence(cause, currency)}" for cause in report["largest_causes"])
     for parts in causes["factors"]:
         effects = (
-            f"{FACTORS[effect['factor']].lower()} {signed_amount(effect['contribution_amount'], currency)}"
+            f"{FACTORS[effect['factor']].lower()} "
+            f"{signed_amount(effect['contribution_amount'], currency)}"
             for effect in parts
         )
         yield f"  {', '.join(effects)}"
@@ -240,7 +298,12 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
 def _checks(checks: Mapping[str, Any]) -> Iterator[str]:
     if not checks["failing"]:
         yield (
-            f"All {checks['evaluated']} checks held when they last ran." if checks["evaluated"] else "No check has run."
+            f"All {checks['evaluated']} checks held when they last ran."
+            if checks["evaluated"]
+            else "No check has run."
         )
     for check in checks["failing"]:
-        yield f"{'Warns' if check['is_warning'] else 'Fails'}: {check['table']}, {check['name']}: {check['sentence']}"
+        yield (
+            f"{'Warns' if check['is_warning'] else 'Fails'}: {check['table']}, {check['name']}: "
+            f"{check['sentence']}"
+        )

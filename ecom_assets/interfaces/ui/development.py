@@ -1,12 +1,15 @@
-"""`dagster dev` with the guarded webserver: `python -m ecom_assets.interfaces.ui.development`, with the same options.
+"""`dagster dev` with the guarded webserver: `python -m ecom_assets.interfaces.ui.development`,
+with the same options.
 
-Dagster starts the webserver, the daemon and the code server as usual. Only the module of the webserver is replaced.
+Dagster starts the webserver, the daemon and the code server as usual. Only the module of the
+webserver is replaced.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-# Until `dagster dev` lets the webserver be named; Dagster's public commands each load the code location again.
+# Until `dagster dev` lets the webserver be named; Dagster's public commands each load the code
+# location again.
 from dagster._cli import dev
 
 DAGSTER_WEBSERVER, GUARDED_WEBSERVER, DAEMON = (
@@ -29,13 +32,17 @@ def open_guarded(parts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 (
     """Start one of Dagster's processes, with our webserver in place of Dagster's.
 
     Raises:
-        RuntimeError: This version of Dagster starts a process that is neither the webserver nor the daemon.
+        RuntimeError: This version of Dagster starts a process that is neither the webserver nor the
+            daemon.
     """
     if DAGSTER_WEBSERVER not in parts and DAEMON not in parts:
         raise RuntimeError(
-            f"dagster dev starts what is not known here ({list(parts)[:3]}): fit the guard of its UI again."
+            f"dagster dev starts what is not known here ({list(parts)[:3]}): fit the guard of its "
+            "UI again."
         )
-    return _open([GUARDED_WEBSERVER if part == DAGSTER_WEBSERVER else part for part in parts], **options)
+    return _open(
+        [GUARDED_WEBSERVER if part == DAGSTER_WEBSERVER else part for part in parts], **options
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`dagster-webserver` behind the guard, with all its options.
 
-It is `python -m ecom_assets.interfaces.ui.webserver -h HOST -p PORT …`.
-Dagster's command parses the options and opens the instance and the workspace. This module then serves the UI instead.
+It is `python -m ecom_assets.interfaces.ui.webserver -h HOST -p PORT …`. Dagster's command parses
+the options and opens the instance and the workspace. This module then serves the UI instead.
 """
 
 import logging
@@ -29,7 +29,10 @@ def main() -> None:
         RuntimeError: This version of Dagster serves its UI in another way.
     """
     if not hasattr(cli, SERVES):
-        raise RuntimeError(f"dagster-webserver has no {SERVES} any more: the guard of its UI has to be fitted again.")
+        raise RuntimeError(
+            f"dagster-webserver has no {SERVES} any more: the guard of its UI has to be fitted "
+            "again."
+        )
     setattr(cli, SERVES, serve_guarded)
     cli.dagster_webserver(auto_envvar_prefix="DAGSTER_WEBSERVER")
 

@@ -1,8 +1,9 @@
-"""Which values of a breakdown contributed most to what an alert found, against the period that it is compared with.
+"""Which values of a breakdown contributed most to what an alert found,
+against the period that it is compared with.
 
-A sum's change is the sum of the changes of its parts. A rate's change is split so that it adds up exactly, too: the
-part of a value is its own numerator less its share of the denominator times the rate before, in this period less in
-that.
+A sum's change is the sum of the changes of its parts. A rate's change is split so that it adds up
+exactly, too: the part of a value is its own numerator less its share of the denominator times the
+rate before, in this period less in that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from ecom_assets.interfaces.watching.numbers import Watched, share_at
 from ecom_assets.interfaces.watching.rule import AlertFinding
 
 MOST: Final = 3
-DIMENSIONS: Final[Mapping[Dimension, str]] = {"item_category": "category", "sales_channel": "sales channel"}
+DIMENSIONS: Final[Mapping[Dimension, str]] = {
+    "item_category": "category",
+    "sales_channel": "sales channel",
+}
 OF_FUNNELS: Final[tuple[By, ...]] = ("device", "channel", "category")
 ALL_VALUES: Final = 1_000
 """Values of a breakdown; with fewer, the rest would be one of them."""
@@ -35,7 +39,9 @@ Fraction = tuple[float, float]
 
 @dataclass(frozen=True)
 class Cause:
-    """What a value of a breakdown contributed to a change, `change`, and its own number `now` and `before`."""
+    """What a value of a breakdown contributed to a change, `change`,
+    and its own number `now` and `before`.
+    """
 
     by: str
     value: str
@@ -45,14 +51,20 @@ class Cause:
 
 
 def causes(watched: Watched, finding: AlertFinding) -> list[Cause]:
-    """Return the three largest contributions in the direction of the change; none where the number has no parts."""
+    """Return the three largest contributions in the direction of the change;
+    none where the number has no parts.
+    """
     if finding.base is None or finding.point.value is None:
         return []
     parts = list(_of_question(watched, finding) if watched.saved else _of_shop(watched, finding))
     by_dimension: dict[str, list[Cause]] = {}
     for cause in parts:
         by_dimension.setdefault(cause.by, []).append(cause)
-    whole = max((sum(cause.change for cause in group) for group in by_dimension.values()), key=abs, default=0.0)
+    whole = max(
+        (sum(cause.change for cause in group) for group in by_dimension.values()),
+        key=abs,
+        default=0.0,
+    )
     same_way = [cause for cause in parts if cause.change * whole > 0]
     return sorted(same_way, key=lambda cause: (-abs(cause.change), cause.by, cause.value))[:MOST]
 
@@ -64,7 +76,9 @@ def split_sums(by: str, now: Mapping[str, float], before: Mapping[str, float]) -
         yield Cause(by, value, new, old, new - old)
 
 
-def split_rates(by: str, now: Mapping[str, Fraction], before: Mapping[str, Fraction]) -> Iterator[Cause]:
+def split_rates(
+    by: str, now: Mapping[str, Fraction], before: Mapping[str, Fraction]
+) -> Iterator[Cause]:
     """Yield what each value contributed to the change of a rate; they add up to it."""
     total_now, total_before = _total(now), _total(before)
     if not total_now[1] or not total_before[1]:
@@ -72,7 +86,9 @@ def split_rates(by: str, now: Mapping[str, Fraction], before: Mapping[str, Fract
     usual = total_before[0] / total_before[1]
     for value in {**now, **before}:
         new, old = now.get(value, (0.0, 0.0)), before.get(value, (0.0, 0.0))
-        change = (new[0] - usual * new[1]) / total_now[1] - (old[0] - usual * old[1]) / total_before[1]
+        change = (new[0] - usual * new[1]) / total_now[1] - (
+            old[0] - usual * old[1]
+        ) / total_before[1]
         yield Cause(by, value, _rate(new), _rate(old), change)
 
 
@@ -87,36 +103,57 @@ def _rate(part: Fraction) -> float:
 def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     name = watched.alert.measure or ""
     number = shop_numbers()[name]
-    days_by_source = known_days(watched.reading, ["sales" if number.subject == "sales" else "events"])
+    days_by_source = known_days(
+        watched.reading, ["sales" if number.subject == "sales" else "events"]
+    )
     now, before = (
-        Period("custom", start.date(), _last_day(watched, start), days_by_source) for start in _starts(finding)
+        Period("custom", start.date(), _last_day(watched, start), days_by_source)
+        for start in _starts(finding)
     )
     if number.subject == "sales" and number.measure.is_additive and watched.alert.every != "hour":
         for dimension, called in DIMENSIONS.items():
-            sales_now, sales_before = (sales_by(watched.reading, period, dimension) for period in (now, before))
+            sales_now, sales_before = (
+                sales_by(watched.reading, period, dimension) for period in (now, before)
+            )
             yield from split_sums(
                 called,
-                *({value: float(row[name] or 0) for value, row in rows.items()} for rows in (sales_now, sales_before)),
+                *(
+                    {value: float(row[name] or 0) for value, row in rows.items()}
+                    for rows in (sales_now, sales_before)
+                ),
             )
     elif name == "conversion_rate":
         for by in OF_FUNNELS:
-            parts = (conversion(watched.reading, period, None, "session", by)["breakdown"] for period in (now, before))
-            yield from split_rates(by, *({part["value"]: _ends(part["steps"]) for part in rows} for rows in parts))
+            parts = (
+                conversion(watched.reading, period, None, "session", by)["breakdown"]
+                for period in (now, before)
+            )
+            yield from split_rates(
+                by, *({part["value"]: _ends(part["steps"]) for part in rows} for rows in parts)
+            )
 
 
 def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
-    """Yield the causes by each column of the alert; of the number of all, by those of the question's breakdown, too."""
-    own = named_columns(by_columns("`by`", getattr(watched.saved and watched.saved.question, "by", None)))
+    """Yield the causes by each column of the alert; of the number of all, by those of the
+    question's breakdown, too.
+    """
+    own = named_columns(
+        by_columns("`by`", getattr(watched.saved and watched.saved.question, "by", None))
+    )
     is_of_all = watched.alert.value is None
     columns = dict.fromkeys((*(own if is_of_all else ()), *watched.alert.by))
     for column in columns:
         if column in PERSONAL:  # a message goes to readers of whom nobody knows what they may see
             continue
-        with suppress(EcomError):  # a column that the events lack, or by which the question cannot be broken down
+        with suppress(
+            EcomError
+        ):  # a column that the events lack, or by which the question cannot be broken down
             yield from _of_column(watched, finding, () if is_of_all else tuple(own), column)
 
 
-def _of_column(watched: Watched, finding: AlertFinding, own: tuple[str, ...], column: str) -> list[Cause]:
+def _of_column(
+    watched: Watched, finding: AlertFinding, own: tuple[str, ...], column: str
+) -> list[Cause]:
     question = watched.saved.question if watched.saved else None
     if isinstance(question, FunnelQuestion) and column not in own:
         now, before = (_entered(watched, (*own, column), start) for start in _starts(finding))
@@ -145,21 +182,43 @@ def _last_day(watched: Watched, start: datetime) -> date:
 
 
 def _entered(watched: Watched, by: tuple[str, ...], start: datetime) -> dict[str, Fraction]:
-    """Return how many of those who entered in a period got to the two steps of the watched share, by value."""
-    document = watched.ask(start.date(), _last_day(watched, start), over=watched.alert.every, by=by, limit=ALL_VALUES)
-    cohort = next((cohort for cohort in document["cohorts"] if _is_at(cohort["start"], start)), None)
+    """Return how many of those who entered in a period got to the two steps of
+    the watched share, by value.
+    """
+    document = watched.ask(
+        start.date(), _last_day(watched, start), over=watched.alert.every, by=by, limit=ALL_VALUES
+    )
+    cohort = next(
+        (cohort for cohort in document["cohorts"] if _is_at(cohort["start"], start)), None
+    )
     parts = cohort["breakdown"] or () if cohort else ()
     if watched.alert.value is not None:
         parts = [part for part in parts if part["values"][:-1] == [watched.alert.value]]
-    return {part["values"][-1]: share_at(part["steps"], watched.path) for part in parts if part["values"]}
+    return {
+        part["values"][-1]: share_at(part["steps"], watched.path)
+        for part in parts
+        if part["values"]
+    }
 
 
 def _summed(watched: Watched, column: str, start: datetime) -> dict[str, float]:
-    document = watched.ask(start.date(), _last_day(watched, start), period=watched.alert.every, by=(column,))
-    position = document["periods"].index(next(text for text in document["periods"] if _is_at(text, start)))
-    lines = [line for line in document["series"] if line["name"] == (watched.alert.number or line["name"])]
+    document = watched.ask(
+        start.date(), _last_day(watched, start), period=watched.alert.every, by=(column,)
+    )
+    position = document["periods"].index(
+        next(text for text in document["periods"] if _is_at(text, start))
+    )
+    lines = [
+        line
+        for line in document["series"]
+        if line["name"] == (watched.alert.number or line["name"])
+    ]
     first = lines[0]["name"] if lines else ""
-    return {str(line["breakdown"]): line["values"][position] or 0.0 for line in lines if line["name"] == first}
+    return {
+        str(line["breakdown"]): line["values"][position] or 0.0
+        for line in lines
+        if line["name"] == first
+    }
 
 
 def _is_at(text: str, start: datetime) -> bool:

@@ -15,7 +15,12 @@ INTERVAL_S = 60
 def watch_job(settings: Settings) -> dg.JobDefinition:
     """Return the job that evaluates the alerts on numbers, and sends what is owed."""
 
-    @dg.op(name="look", description="Evaluates the new periods of each alert, and sends a message for each incident.")
+    @dg.op(
+        name="look",
+        description=(
+            "Evaluates the new periods of each alert, and sends a message for each incident."
+        ),
+    )
     def look(context: dg.OpExecutionContext) -> None:
         from ecom_assets.interfaces.watching.watch import watch  # noqa: PLC0415 (loads the API)
 
@@ -28,7 +33,9 @@ def watch_job(settings: Settings) -> dg.JobDefinition:
 
 
 def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that requests a look after each publication, and while a message is owed."""
+    """Return the sensor that requests a look after each publication,
+    and while a message is owed.
+    """
 
     @dg.sensor(
         name="watched_numbers",
@@ -47,7 +54,10 @@ def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefini
         versions = ", ".join(f"{kept.slug} {kept.number}" for kept in alerts)
         try:
             with closing(open_store(settings)) as store, store.reading() as reading:
-                state = f"{reading.published.data_version} {reading.published.published_at.timestamp()} {versions}"
+                state = (
+                    f"{reading.published.data_version} "
+                    f"{reading.published.published_at.timestamp()} {versions}"
+                )
         except NothingPublishedError:
             return dg.SensorResult(skip_reason="Nothing is published yet.")
         if state == context.cursor and not has_unsent(settings, now):

@@ -1,4 +1,6 @@
-"""The message about an incident: as e-mail with its chart, as Slack's blocks, Teams' card, or plain JSON."""
+"""The message about an incident: as e-mail with its chart, as Slack's blocks,
+Teams' card, or plain JSON.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +39,10 @@ def finding_of(
     return {
         "title": watched.title,
         "value": value,
-        "sentence": f"{watched.title} was {value} {when_of(finding.point.starts_at, every)}: {finding.reason}.",
+        "sentence": (
+            f"{watched.title} was {value} {when_of(finding.point.starts_at, every)}: "
+            f"{finding.reason}."
+        ),
         "low": finding.low,
         "high": finding.high,
         "usual": finding.usual,
@@ -91,15 +96,24 @@ class IncidentMessage:
         """What is said, a line each."""
         finding = self.incident.finding
         over = (
-            [f"It is over since {when_of(self.incident.over_in, self.alert.every)}."] if self.incident.over_in else []
+            [f"It is over since {when_of(self.incident.over_in, self.alert.every)}."]
+            if self.incident.over_in
+            else []
         )
-        return [one_line(finding["sentence"]), *over, *([self.alert.description] if self.alert.description else [])]
+        return [
+            one_line(finding["sentence"]),
+            *over,
+            *([self.alert.description] if self.alert.description else []),
+        ]
 
     @property
     def causes(self) -> list[str]:
         """The largest contributions, a line each."""
         return [
-            one_line(f"{cause['by']} {cause['value']}: {cause['before']} → {cause['now']} ({cause['change']})")
+            one_line(
+                f"{cause['by']} {cause['value']}: {cause['before']} → {cause['now']} "
+                f"({cause['change']})"
+            )
             for cause in self.incident.finding["causes"]
         ]
 
@@ -114,7 +128,9 @@ class IncidentMessage:
         parts = [*self.lines, "", sparkline(self.incident.finding["points"])]
         if self.causes:
             parts += ["", f"{self.cause_title}:", *(f"  {line}" for line in self.causes)]
-        message = new_message(sender, recipients, self.headline, name, "\n".join([*parts, "", self.link, ""]))
+        message = new_message(
+            sender, recipients, self.headline, name, "\n".join([*parts, "", self.link, ""])
+        )
         picture = picture_of(chart_spec(self.incident.finding))
         message.add_alternative(self._html(has_picture=picture is not None), subtype="html")
         if picture is not None:
@@ -124,11 +140,13 @@ class IncidentMessage:
 
     def _html(self, *, has_picture: bool) -> str:
         picture = (
-            f'<p><img src="cid:{CHART}" alt="{escape(sparkline(self.incident.finding["points"]))}" width="560"></p>'
+            f'<p><img src="cid:{CHART}" '
+            f'alt="{escape(sparkline(self.incident.finding["points"]))}" width="560"></p>'
         )
         causes = "".join(f"<li>{escape(line)}</li>" for line in self.causes)
         return (
-            '<!doctype html><html lang="en"><body style="font: 15px/1.5 sans-serif; color: #1a202c">'
+            '<!doctype html><html lang="en">'
+            '<body style="font: 15px/1.5 sans-serif; color: #1a202c">'
             f'<h2 style="margin: 0">{escape(self.headline)}</h2>'
             f"{''.join(f'<p>{escape(line)}</p>' for line in self.lines)}"
             f"{picture if has_picture else ''}"
@@ -139,8 +157,9 @@ class IncidentMessage:
     def slack(self) -> dict[str, Any]:
         """Return the payload of Slack's incoming webhooks: blocks, with a text for notifications.
 
-        What events and people say is in elements of rich text, which Slack shows as they are: a mention, a link or
-        a star in a value is only its characters. The text for notifications has no such elements, so it is escaped.
+        What events and people say is in elements of rich text, which Slack shows as they are: a
+        mention, a link or a star in a value is only its characters. The text for notifications has
+        no such elements, so it is escaped.
         """
         points = sparkline(self.incident.finding["points"])
         parts = [*(_slack_text(f"{line}\n") for line in self.lines), _slack_text(points, code=True)]
@@ -151,16 +170,26 @@ class IncidentMessage:
             "text": _slack(self.headline),
             "mrkdwn": False,
             "blocks": [
-                {"type": "header", "text": {"type": "plain_text", "text": self.headline[:150], "emoji": False}},
-                {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": parts}]},
-                {"type": "section", "text": {"type": "mrkdwn", "text": f"<{self.link}|Open in the dashboard>"}},
+                {
+                    "type": "header",
+                    "text": {"type": "plain_text", "text": self.headline[:150], "emoji": False},
+                },
+                {
+                    "type": "rich_text",
+                    "elements": [{"type": "rich_text_section", "elements": parts}],
+                },
+                {
+                    "type": "section",
+                    "text": {"type": "mrkdwn", "text": f"<{self.link}|Open in the dashboard>"},
+                },
             ],
         }
 
     def teams(self) -> dict[str, Any]:
         """Return the payload of Teams' workflows: a message with an adaptive card.
 
-        Its texts are runs of text, in which Markdown is not read, so that no value of an event becomes a link.
+        Its texts are runs of text, in which Markdown is not read, so that no value of an event
+        becomes a link.
         """
         points = sparkline(self.incident.finding["points"])
         blocks = [
@@ -176,7 +205,9 @@ class IncidentMessage:
             "type": "AdaptiveCard",
             "version": "1.4",
             "body": blocks,
-            "actions": [{"type": "Action.OpenUrl", "title": "Open in the dashboard", "url": self.link}],
+            "actions": [
+                {"type": "Action.OpenUrl", "title": "Open in the dashboard", "url": self.link}
+            ],
         }
         attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         return {"type": "message", "attachments": [attachment]}
@@ -209,9 +240,13 @@ def post(message: IncidentMessage, style: str, url: str) -> None:
     try:
         retrying(PAUSES_S, _may_succeed_later)(once)
     except _NotTakenError as error:
-        raise MailError(f"The webhook answered {error.status}; see whether its address is still right.") from None
+        raise MailError(
+            f"The webhook answered {error.status}; see whether its address is still right."
+        ) from None
     except requests.RequestException as error:
-        raise MailError(f"The webhook cannot be reached ({type(error).__name__}); see ECOM_WEBHOOKS.") from None
+        raise MailError(
+            f"The webhook cannot be reached ({type(error).__name__}); see ECOM_WEBHOOKS."
+        ) from None
 
 
 class _NotTakenError(Exception):
@@ -223,7 +258,11 @@ class _NotTakenError(Exception):
 
 
 def _may_succeed_later(error: BaseException) -> bool:
-    return error.status in LATER if isinstance(error, _NotTakenError) else isinstance(error, requests.RequestException)
+    return (
+        error.status in LATER
+        if isinstance(error, _NotTakenError)
+        else isinstance(error, requests.RequestException)
+    )
 
 
 LONGEST_LINE: Final = 500
@@ -231,7 +270,9 @@ LONGEST_LINE: Final = 500
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line of a message, so that a value with line breaks adds no lines of its own."""
+    """Return a text as one line of a message,
+    so that a value with line breaks adds no lines of its own.
+    """
     shown = "".join(" " if category(character) in _NO_LINE else character for character in text)
     return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}…"
 
@@ -241,7 +282,9 @@ _NO_LINE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def _slack(text: str) -> str:
-    """Return a text as Slack shows it: three characters are escaped, which would else be links and mentions."""
+    """Return a text as Slack shows it: three characters are escaped,
+    which would else be links and mentions.
+    """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -260,32 +303,50 @@ def sparkline(points: Sequence[Mapping[str, Any]]) -> str:
     values = [point["value"] for point in points if point["value"] is not None]
     least, most = min(values, default=0.0), max(values, default=0.0)
     step = (most - least) / (len(BARS) - 1) or 1.0
-    return "".join(" " if point["value"] is None else BARS[round((point["value"] - least) / step)] for point in points)
+    return "".join(
+        " " if point["value"] is None else BARS[round((point["value"] - least) / step)]
+        for point in points
+    )
 
 
 def picture_of(spec: dict[str, Any]) -> bytes | None:
-    """Return the chart of a Vega or Vega-Lite specification as a PNG; None without the extra `pictures`."""
+    """Return the chart of a Vega or Vega-Lite specification as a PNG;
+    None without the extra `pictures`.
+    """
     try:
         import vl_convert  # noqa: PLC0415 (an extra)
     except ModuleNotFoundError:
         return None
-    draw = vl_convert.vega_to_png if "/vega/" in spec.get("$schema", "") else vl_convert.vegalite_to_png
+    draw = (
+        vl_convert.vega_to_png
+        if "/vega/" in spec.get("$schema", "")
+        else vl_convert.vegalite_to_png
+    )
     result: bytes = draw(spec, scale=2)
     return result
 
 
 def chart_spec(finding: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the chart of a finding as a Vega-Lite specification: the number, its bounds, and the last point marked."""
+    """Return the chart of a finding as a Vega-Lite specification: the number, its bounds,
+    and the last point marked.
+    """
     points = [
-        {**point, "is_last": number == len(finding["points"]) - 1} for number, point in enumerate(finding["points"])
+        {**point, "is_last": number == len(finding["points"]) - 1}
+        for number, point in enumerate(finding["points"])
     ]
     time = {"field": "starts_at", "type": "temporal", "title": None}
     number = {"field": "value", "type": "quantitative", "title": None}
     bounds = [{"bound": finding[name]} for name in ("low", "high") if finding[name] is not None]
-    rules = {"data": {"values": bounds}, "mark": {"type": "rule", "strokeDash": [4, 4], "color": "#64748b"},
-             "encoding": {"y": {"field": "bound", "type": "quantitative"}}}  # fmt: skip
-    last = {"mark": {"type": "point", "filled": True, "size": 90, "color": "#b91c1c"},
-            "transform": [{"filter": "datum.is_last"}], "encoding": {"x": time, "y": number}}  # fmt: skip
+    rules = {
+        "data": {"values": bounds},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": "#64748b"},
+        "encoding": {"y": {"field": "bound", "type": "quantitative"}},
+    }
+    last = {
+        "mark": {"type": "point", "filled": True, "size": 90, "color": "#b91c1c"},
+        "transform": [{"filter": "datum.is_last"}],
+        "encoding": {"x": time, "y": number},
+    }
     line = {"mark": {"type": "line", "color": "#2f5fb3"}, "encoding": {"x": time, "y": number}}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",

@@ -1,4 +1,6 @@
-"""The watched number, period by period: of a shop's number, or of the answer to a saved question."""
+"""The watched number, period by period: of a shop's number,
+or of the answer to a saved question.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,17 +32,25 @@ from ecom_assets.interfaces.boards.model import Every, NumberAlert, SavedQuestio
 from ecom_assets.interfaces.watching.rule import ValueFormat, WatchedPoint
 
 HISTORY: Final = {"hour": 62, "day": 91, "week": 371}
-"""How many days are looked at, by the length of periods: for what is expected, and for the back-test."""
+"""How many days are looked at, by the length of periods: for what is expected,
+and for the back-test.
+"""
 ONE_BY_ONE: Final = 35
 """The same where each period is a question of its own."""
 MOST_HOURLY: Final = 31
 """The most days that one question has by hours."""
 COUNTED: Final = frozenset((*COUNTS, *ACTIVE, DISTINCT))
 """Measures of trends that are whole numbers."""
-DEFAULT_NUMBERS: Final = {"funnel": "steps[-1].conversion_from_start", "trend": "", "retention": "returned[1]"}
+DEFAULT_NUMBERS: Final = {
+    "funnel": "steps[-1].conversion_from_start",
+    "trend": "",
+    "retention": "returned[1]",
+}
 OF_THE_SHOP: Final = Request({"type": "http"})
 """The request of the shop's own process, which is nobody's key."""
-_STEP: Final = re.compile(r"(?P<name>\w+)?(?:\[(?:(?P<index>-?\d+)|(?P<key>\w+)=(?P<value>[^\]]+))\])?")
+_STEP: Final = re.compile(
+    r"(?P<name>\w+)?(?:\[(?:(?P<index>-?\d+)|(?P<key>\w+)=(?P<value>[^\]]+))\])?"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,9 @@ class Watched:
                 is_quantity=measure.shown_as == "quantity",
             )
         path, question = self.path, self.saved.question if self.saved else None
-        counts = isinstance(question, TrendQuestion) and all(series.measure in COUNTED for series in question.series)
+        counts = isinstance(question, TrendQuestion) and all(
+            series.measure in COUNTED for series in question.series
+        )
         is_rate = "conversion" in path or path.endswith("rate") or path.startswith("returned")
         return ValueFormat(is_rate=is_rate, is_count=counts or path.endswith("count"))
 
@@ -114,10 +126,16 @@ class Watched:
         if self.saved is None:
             return self._of_shop(first, newest)
         by_kind: Mapping[str, Callable[[date, date], list[WatchedPoint]]] = {
-            "trend": self._of_trend, "funnel": self._of_funnel, "retention": self._of_retention,
-        }  # fmt: skip
+            "trend": self._of_trend,
+            "funnel": self._of_funnel,
+            "retention": self._of_retention,
+        }
         read = by_kind.get(self.saved.kind)
-        return read(first, newest) if read else self._one_by_one(max(first, newest - ONE_BY_ONE * ONE_DAY), newest)
+        return (
+            read(first, newest)
+            if read
+            else self._one_by_one(max(first, newest - ONE_BY_ONE * ONE_DAY), newest)
+        )
 
     def ask(self, first: date, last: date, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 (fields of a question)
         """Return the answer to the saved question about some days."""
@@ -136,7 +154,9 @@ class Watched:
             document = self.ask(start, end, period=self.alert.every)
             values = line_of(document, self.alert.number, self.alert.value)
             starts = zip(document["periods"], values, document["complete"], strict=True)
-            result += [WatchedPoint(_start(text), _number(value), done) for text, value, done in starts]
+            result += [
+                WatchedPoint(_start(text), _number(value), done) for text, value, done in starts
+            ]
         return result
 
     def _of_funnel(self, first: date, last: date) -> list[WatchedPoint]:
@@ -146,7 +166,9 @@ class Watched:
                 part = part_of(cohort, cohort["breakdown"] or (), self.alert.value)
                 value = number_at(part, self.path) if part and part["steps"] else None
                 size = share_at(part["steps"], self.path)[1] if part and part["steps"] else None
-                result.append(WatchedPoint(_start(cohort["start"]), value, cohort["complete"], size))
+                result.append(
+                    WatchedPoint(_start(cohort["start"]), value, cohort["complete"], size)
+                )
         return result
 
     def _of_retention(self, first: date, last: date) -> list[WatchedPoint]:
@@ -158,14 +180,17 @@ class Watched:
         """Return the number of each day or week by a question of its own."""
         if self.alert.every == "hour":
             raise DefinitionError(
-                "Only trends, funnels, retention and sales are known by the hour; choose day or week."
+                "Only trends, funnels, retention and sales are known by the hour; choose day or "
+                "week."
             )
         result = []
         for start, end in _periods(first, last, self.alert.every):
             document = self.ask(start, end)
             days = document["range"]
             done = days["data"] == "whole" and days["provisional_from"] is None
-            result.append(WatchedPoint(datetime.combine(start, time()), number_at(document, self.path), done))
+            result.append(
+                WatchedPoint(datetime.combine(start, time()), number_at(document, self.path), done)
+            )
         return result
 
     def _of_shop(self, first: date, last: date) -> list[WatchedPoint]:
@@ -173,7 +198,8 @@ class Watched:
         subject = shop_numbers()[name].subject
         if every == "hour" and subject != "sales":
             raise DefinitionError(
-                "Of the shop's numbers only those of sales are known by the hour; choose day or week."
+                "Of the shop's numbers only those of sales are known by the hour; choose day or "
+                "week."
             )
         days_by_source = known_days(self.reading, ["sales" if subject == "sales" else "events"])
         if subject == "sales":
@@ -181,34 +207,49 @@ class Watched:
             rows = [
                 row
                 for window in windows
-                for row in revenue_trend(self.reading, Period("custom", *window, days_by_source), every)
+                for row in revenue_trend(
+                    self.reading, Period("custom", *window, days_by_source), every
+                )
             ]
             return [
-                self._point(row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"])
+                self._point(
+                    row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"]
+                )
                 for row in rows
             ]
         if every == "day" and name in BY_DAY:
             period = Period("custom", first, last, days_by_source)
             by_day = {row["event_date"]: row[name] for row in BY_DAY[name](self.reading, period)}
             return [
-                self._point(day, day, by_day.get(day), replace(period, start_date=day, end_date=day).data)
+                self._point(
+                    day, day, by_day.get(day), replace(period, start_date=day, end_date=day).data
+                )
                 for day in period.days.dates
             ]
         numbers = _of_sessions if subject == "sessions" else _of_conversion
-        parts = [Period("custom", *window, days_by_source) for window in _periods(first, last, every)]
+        parts = [
+            Period("custom", *window, days_by_source) for window in _periods(first, last, every)
+        ]
         return [
-            self._point(part.start_date, part.end_date, numbers(self.reading, part)[name], part.data) for part in parts
+            self._point(
+                part.start_date, part.end_date, numbers(self.reading, part)[name], part.data
+            )
+            for part in parts
         ]
 
     def _point(self, start: date | datetime, end: date, value: Any, data: str) -> WatchedPoint:  # noqa: ANN401 (as an engine returns it)
         starts_at = _start(start.isoformat())
         is_whole = self.alert.every != "week" or end - starts_at.date() == 6 * ONE_DAY
-        return WatchedPoint(starts_at, _number(value), data == "whole" and is_whole and end < self.unfinished)
+        return WatchedPoint(
+            starts_at, _number(value), data == "whole" and is_whole and end < self.unfinished
+        )
 
     @property
     def unfinished(self) -> date:
         """The first day that was not over when the data were published."""
-        return self.reading.published.published_at.astimezone(ZoneInfo(self.reading.timezone)).date()
+        return self.reading.published.published_at.astimezone(
+            ZoneInfo(self.reading.timezone)
+        ).date()
 
 
 def _days_of_sessions(reading: StoreReading, period: Period) -> list[Row]:
@@ -216,7 +257,10 @@ def _days_of_sessions(reading: StoreReading, period: Period) -> list[Row]:
     return days
 
 
-BY_DAY: Final = {**dict.fromkeys(measures_of(SessionMeasures), _days_of_sessions), "conversion_rate": daily_conversion}
+BY_DAY: Final = {
+    **dict.fromkeys(measures_of(SessionMeasures), _days_of_sessions),
+    "conversion_rate": daily_conversion,
+}
 """What is read for all days at once, 40 times as fast as day by day."""
 
 
@@ -231,7 +275,9 @@ def _of_conversion(reading: StoreReading, period: Period) -> Row:
 
 
 def _windows(first: date, last: date, every: Every) -> Iterator[tuple[date, date]]:
-    """Yield the days of each question: all of them, but no more by the hour than one question has."""
+    """Yield the days of each question: all of them,
+    but no more by the hour than one question has.
+    """
     length = MOST_HOURLY if every == "hour" else (last - first).days + 1
     while first <= last:
         yield first, min(last, first + (length - 1) * ONE_DAY)
@@ -256,7 +302,8 @@ def _number(value: Any) -> float | None:  # noqa: ANN401 (a number of any type)
 
 
 def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list[float | None]:
-    """Return the values of a trend's series by its name, or of its formula, for a value of the breakdown.
+    """Return the values of a trend's series by its name, or of its formula,
+    for a value of the breakdown.
 
     Raises:
         DefinitionError: It has no such series or value.
@@ -266,7 +313,9 @@ def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list
     if value is not None:
         lines = [line for line in lines if line["breakdown"] == value]
     if not lines:
-        raise DefinitionError(f"The trend has no series {number or 'A'!r}{f' of {value!r}' if value else ''}.")
+        raise DefinitionError(
+            f"The trend has no series {number or 'A'!r}{f' of {value!r}' if value else ''}."
+        )
     values: list[float | None] = lines[0]["values"]
     return values
 
@@ -274,14 +323,17 @@ def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list
 def part_of(
     whole: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], value: str | None
 ) -> Mapping[str, Any] | None:
-    """Return the part of an answer that is of a value of its breakdown, or the whole; None if nothing has the value."""
+    """Return the part of an answer that is of a value of its breakdown, or the whole;
+    None if nothing has the value.
+    """
     if value is None:
         return whole
     return next((part for part in breakdown if part["value"] == value), None)
 
 
 def number_at(document: Any, path: str) -> float | None:  # noqa: ANN401 (a part of an answer)
-    """Return a number of an answer by its path, such as `steps[-1].count` or `channels[channel=Email].credit`.
+    """Return a number of an answer by its path, such as `steps[-1].count` or
+    `channels[channel=Email].credit`.
 
     Returns None where the list has no such row, or the number is null.
 
@@ -292,13 +344,19 @@ def number_at(document: Any, path: str) -> float | None:  # noqa: ANN401 (a part
         step = _STEP.fullmatch(text)
         if document is None:
             return None
-        if step is None or (step["name"] and (not isinstance(document, Mapping) or step["name"] not in document)):
-            raise DefinitionError(f"The answer has no number {path!r}: nothing is called {text!r} there.")
+        if step is None or (
+            step["name"] and (not isinstance(document, Mapping) or step["name"] not in document)
+        ):
+            raise DefinitionError(
+                f"The answer has no number {path!r}: nothing is called {text!r} there."
+            )
         document = document[step["name"]] if step["name"] else document
         document = _row_of(document, step, path)
     if document is None or (isinstance(document, str | int | float) and _is_number(document)):
         return _number(document)
-    raise DefinitionError(f"{path!r} of the answer is not a number; name one, such as `steps[-1].count`.")
+    raise DefinitionError(
+        f"{path!r} of the answer is not a number; name one, such as `steps[-1].count`."
+    )
 
 
 def share_at(steps: Sequence[Mapping[str, Any]], path: str) -> tuple[float, float]:
@@ -329,11 +387,16 @@ def _is_number(value: str | float) -> bool:
 
 
 def _retained(cohort: Mapping[str, Any], path: str) -> WatchedPoint:
-    """Return the share of a cohort that came back in a period, as `returned[1]` names it, or another of its numbers."""
+    """Return the share of a cohort that came back in a period, as `returned[1]` names it,
+    or another of its numbers.
+    """
     step = _STEP.fullmatch(path)
     index = int(step["index"]) if step and step["name"] == "returned" and step["index"] else None
     value, done = number_at(cohort, path), all(cohort["complete"])
     if index is not None:
-        done = -len(cohort["complete"]) <= index < len(cohort["complete"]) and cohort["complete"][index]
+        done = (
+            -len(cohort["complete"]) <= index < len(cohort["complete"])
+            and cohort["complete"][index]
+        )
         value = None if value is None or not cohort["size"] else value / cohort["size"]
     return WatchedPoint(_start(cohort["cohort"]), value, done, cohort["size"])

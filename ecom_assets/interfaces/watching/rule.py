@@ -1,10 +1,13 @@
-"""When a number is worth a message: bounds, changes, and what is expected for a weekday and hour. No store, no clock.
+"""When a number is worth a message: bounds, changes, and what is expected for a weekday and hour.
 
-What is expected is robust: the median of the same weekday, and hour, of up to eight weeks before, give or take a number
-of usual spreads. The spread is the median distance of values from the median of their own weekday, over all weekdays,
-times 1.4826, which is the standard deviation of normal values (Rousseeuw and Croux 1993); where more than half of the
-distances are 0, their mean times 1.2533 (Iglewicz and Hoaglin 1993). It is no less than chance alone makes it: that of
-a Poisson count, or of a share of so many; 2 % where that is not known.
+No store, no clock.
+
+What is expected is robust: the median of the same weekday, and hour, of up to eight weeks before,
+give or take a number of usual spreads. The spread is the median distance of values from the median
+of their own weekday, over all weekdays, times 1.4826, which is the standard deviation of normal
+values (Rousseeuw and Croux 1993); where more than half of the distances are 0, their mean times
+1.2533 (Iglewicz and Hoaglin 1993). It is no less than chance alone makes it: that of a Poisson
+count, or of a share of so many; 2 % where that is not known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,7 +80,9 @@ class AlertFinding:
 
 @dataclass(frozen=True)
 class Episode:
-    """Periods in a row that are worth a message, from the first to the last; `is_over` if one after them is not."""
+    """Periods in a row that are worth a message, from the first to the last;
+    `is_over` if one after them is not.
+    """
 
     first: AlertFinding
     last: AlertFinding
@@ -91,7 +96,9 @@ def findings(
 
     A period that has nothing to compare with yet is left out.
     """
-    by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
+    by_start = {
+        point.starts_at: point for point in points if point.is_complete and point.value is not None
+    }
     rule = _AlertRule(alert, by_start, shown or ValueFormat())
     results = (rule.finding(point) for _, point in sorted(by_start.items()))
     return [finding for finding in results if finding is not None]
@@ -105,7 +112,9 @@ def episodes(findings: Sequence[AlertFinding]) -> list[Episode]:
 
 @dataclass(frozen=True)
 class ValueFormat:
-    """How values of the number are written: `unit` stands before or after, and a rate is a percentage."""
+    """How values of the number are written: `unit` stands before or after,
+    and a rate is a percentage.
+    """
 
     is_rate: bool = False
     is_count: bool = False
@@ -133,7 +142,11 @@ class _AlertRule:
     def finding(self, point: WatchedPoint) -> AlertFinding | None:
         if self.alert.when in {"above", "below"}:
             return self._by_bound(point)
-        return self._by_change(point) if self.alert.when in {"rises", "falls"} else self._by_history(point)
+        return (
+            self._by_change(point)
+            if self.alert.when in {"rises", "falls"}
+            else self._by_history(point)
+        )
 
     def _by_bound(self, point: WatchedPoint) -> AlertFinding:
         value, limit = _value(point), self.alert.limit or 0.0
@@ -146,7 +159,9 @@ class _AlertRule:
 
     def _by_change(self, point: WatchedPoint) -> AlertFinding | None:
         is_week = self.alert.compared_with == "week_before"
-        base = self.by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[self.alert.every]))
+        base = self.by_start.get(
+            point.starts_at - (timedelta(days=7) if is_week else LENGTHS[self.alert.every])
+        )
         if base is None or not base.value:
             return None
         value, before, limit = _value(point), base.value, self.alert.limit or 0.0
@@ -180,11 +195,23 @@ class _AlertRule:
     def _spread(self, point: WatchedPoint, usual: float) -> float:
         """Return how far values of these weeks usually are from the median of their own weekday."""
         weekdays = range(1 if self.alert.every == "week" else 7)
-        weekday_points = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
+        weekday_points = [
+            replace(point, starts_at=point.starts_at - timedelta(days=number))
+            for number in weekdays
+        ]
         samples = [list(self._sample(weekday_point).values()) for weekday_point in weekday_points]
-        off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
+        off = [
+            abs(value - median(sample))
+            for sample in samples
+            if len(sample) >= FEWEST
+            for value in sample
+        ]
         deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
-        by_chance = sqrt(max(usual * (1 - usual), 0.0) / point.size) if point.size else LEAST_SHARE * abs(usual)
+        by_chance = (
+            sqrt(max(usual * (1 - usual), 0.0) / point.size)
+            if point.size
+            else LEAST_SHARE * abs(usual)
+        )
         return max(deviation, sqrt(abs(usual)) if self.shown.is_count else by_chance)
 
 

@@ -1,4 +1,6 @@
-"""One look at all watched numbers: new periods are evaluated, incidents opened and closed, and messages sent once."""
+"""One look at all watched numbers: new periods are evaluated, incidents opened and closed,
+and messages sent once.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -71,7 +73,9 @@ class WatchOutcome:
             raise WorkError(" ".join(self.failures))
 
 
-def watched(settings: Settings, alert: NumberAlert, reading: StoreReading, request: Request = OF_THE_SHOP) -> Watched:
+def watched(
+    settings: Settings, alert: NumberAlert, reading: StoreReading, request: Request = OF_THE_SHOP
+) -> Watched:
     """Return an alert with its saved question, over a published state, as a caller may see it.
 
     Raises:
@@ -106,7 +110,8 @@ def back_test_in(
 
 
 def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
-    """Evaluate the new periods of all alerts that are on, and send the messages of incidents that are owed.
+    """Evaluate the new periods of all alerts that are on,
+    and send the messages of incidents that are owed.
 
     Raises:
         NothingPublishedError: Nothing is published yet.
@@ -146,7 +151,10 @@ def is_quiet(hours: str | None, at: time) -> bool:
 
 
 def _sentence(metric: Watched, finding: AlertFinding) -> str:
-    value, when = metric.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, metric.alert.every)
+    value, when = (
+        metric.shown(finding.point.value or 0.0),
+        when_of(finding.point.starts_at, metric.alert.every),
+    )
     tail = finding.reason if finding.is_breach else "as expected"
     return f"{metric.title} was {value} {when}: {tail}."
 
@@ -154,9 +162,13 @@ def _sentence(metric: Watched, finding: AlertFinding) -> str:
 def _unchanged(metric: Watched, earlier: Sequence[AlertFinding]) -> str:
     if earlier:
         return (
-            f"No new {metric.alert.every} is complete since {when_of(earlier[-1].point.starts_at, metric.alert.every)}."
+            f"No new {metric.alert.every} is complete since "
+            f"{when_of(earlier[-1].point.starts_at, metric.alert.every)}."
         )
-    return f"{metric.title} cannot be evaluated yet: too few complete periods are known to compare with."
+    return (
+        f"{metric.title} cannot be evaluated yet: too few complete periods are known to compare "
+        "with."
+    )
 
 
 @dataclass(frozen=True)
@@ -178,18 +190,26 @@ class _Look:
         return True
 
     def evaluate(self, kept: KeptVersion[NumberAlert], reading: StoreReading) -> str:
-        """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
+        """Evaluate the periods that are complete and were not evaluated yet;
+        of a new alert only the newest one.
+        """
         metric = watched(self.settings, kept.item, reading)
         points = metric.points()
         found = findings(kept.item, points, metric.shown)
         state = self.log.state(kept.slug)
-        new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
+        new = (
+            [finding for finding in found if finding.point.starts_at > state.last_period]
+            if state
+            else found[-1:]
+        )
         if not new:
             return _unchanged(metric, found)
         evaluated: list[tuple[datetime, dict[str, object] | None]] = [
             (
                 finding.point.starts_at,
-                finding_of(metric, finding, points, causes(metric, finding)) if finding.is_breach else None,
+                finding_of(metric, finding, points, causes(metric, finding))
+                if finding.is_breach
+                else None,
             )
             for finding in new
         ]
@@ -202,11 +222,15 @@ class _Look:
         if is_quiet(kept.item.quiet, _local_time(self.settings, self.now)):
             return
         for incident in self.log.incidents(kept.slug):
-            message = IncidentMessage(kept.slug, kept.item, incident, self.settings.dashboard_url.rstrip("/"))
+            message = IncidentMessage(
+                kept.slug, kept.item, incident, self.settings.dashboard_url.rstrip("/")
+            )
             for channel in self.log.unsent(incident, _channels(self.settings, kept.item)):
                 if not self.log.begin(incident, channel):
                     continue
-                is_sent = self.attempt(kept.item.name, partial(_deliver, self.settings, message, channel))
+                is_sent = self.attempt(
+                    kept.item.name, partial(_deliver, self.settings, message, channel)
+                )
                 self.log.end(incident, channel, is_sent=is_sent)
 
 
@@ -229,16 +253,25 @@ def _deliver(settings: Settings, message: IncidentMessage, channel: str) -> str:
     name = channel.removeprefix(f"{WEBHOOK} ")
     webhooks = webhooks_of(settings.webhooks)
     if name not in webhooks:
-        raise SettingError(f"ECOM_WEBHOOKS has no webhook {name!r}; add it, such as {name}=slack+https://….")
+        raise SettingError(
+            f"ECOM_WEBHOOKS has no webhook {name!r}; add it, such as {name}=slack+https://…."
+        )
     post(message, *webhooks[name])
     return f"Posted to {name}: {message.headline}."
 
 
 def _send_email(settings: Settings, message: IncidentMessage) -> str:
-    url, recipients = settings.smtp_url.get_secret_value(), message.alert.emails or settings.alert_email
+    url, recipients = (
+        settings.smtp_url.get_secret_value(),
+        message.alert.emails or settings.alert_email,
+    )
     if not url:
-        raise SettingError("ECOM_SMTP_URL is not set, which e-mails of alerts need; set it, or remove `emails`.")
-    refused = MailServer.parse(url).send(message.email(settings.alert_sender or recipients[0], recipients))
+        raise SettingError(
+            "ECOM_SMTP_URL is not set, which e-mails of alerts need; set it, or remove `emails`."
+        )
+    refused = MailServer.parse(url).send(
+        message.email(settings.alert_sender or recipients[0], recipients)
+    )
     if refused and len(refused) == len(recipients):
         raise MailError(f"The mail server refused every recipient: {', '.join(refused)}.")
     return f"Notified {', '.join(recipients)}: {message.headline}."
@@ -251,11 +284,20 @@ def _local_time(settings: Settings, now: Clock) -> time:
 def parts_of_test(test: BackTest) -> Iterator[str]:
     """Yield a back-test as lines for people."""
     count = len(test.incidents)
-    first, last = (test.found[0].point.day, test.found[-1].point.day) if test.found else (None, None)
+    first, last = (
+        (test.found[0].point.day, test.found[-1].point.day) if test.found else (None, None)
+    )
     if not test.found:
         yield f"{test.title}: too few complete periods are known to compare with."
         return
-    yield f"{test.title}, {first} to {last}: {count} incident{'' if count == 1 else 's'} in {len(test.found)} periods"
+    yield (
+        f"{test.title}, {first} to {last}: {count} incident{'' if count == 1 else 's'} in "
+        f"{len(test.found)} periods"
+    )
     for episode in test.incidents:
-        until = "" if episode.last is episode.first else f" to {episode.last.point.starts_at:%Y-%m-%d %H:%M}"
+        until = (
+            ""
+            if episode.last is episode.first
+            else f" to {episode.last.point.starts_at:%Y-%m-%d %H:%M}"
+        )
         yield f"  {episode.first.point.starts_at:%a %Y-%m-%d %H:%M}{until}: {episode.first.reason}"

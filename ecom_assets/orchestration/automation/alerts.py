@@ -1,7 +1,8 @@
-"""Alerts: one message for each run in which something failed, however often the sensor looks, and the newest checks.
+"""Alerts: one message for each run in which something failed, however often the sensor looks,
+and the newest checks.
 
-A tag of the run says whether its message was sent, so that it is neither lost when the mail server is down nor sent
-again when the daemon restarts.
+A tag of the run says whether its message was sent, so that it is neither lost when the mail server
+is down nor sent again when the daemon restarts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +33,9 @@ REPORTED_EVENTS = {
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """A check that did not hold: what should hold, and what was observed; examples are counted, not shown."""
+    """A check that did not hold: what should hold, and what was observed;
+    examples are counted, not shown.
+    """
 
     table: str
     name: str
@@ -57,7 +60,9 @@ class RunReport:
     failed_steps: tuple[str, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
     held_days: tuple[str, ...] = ()
-    """Lines about the days that are held back, of whatever run; that a day is held is no failed check here."""
+    """Lines about the days that are held back, of whatever run;
+    that a day is held is no failed check here.
+    """
 
     @property
     def is_well(self) -> bool:
@@ -67,7 +72,10 @@ class RunReport:
 
 def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     """Read the run's events."""
-    events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=REPORTED_EVENTS)]
+    events = [
+        entry.get_dagster_event()
+        for entry in instance.all_logs(run.run_id, of_type=REPORTED_EVENTS)
+    ]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
     evaluations = [
         event.asset_check_evaluation_data
@@ -79,13 +87,21 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
         for evaluation in evaluations
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
-    checks = tuple(failed_check_of(evaluation) for evaluation in failed if HELD_DAYS not in evaluation.metadata)
+    checks = tuple(
+        failed_check_of(evaluation) for evaluation in failed if HELD_DAYS not in evaluation.metadata
+    )
     held = tuple(held_line(day) for evaluation in evaluations for day in _held_days(evaluation))
-    steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
+    steps = tuple(
+        step_sentence(event)
+        for event in events
+        if event.is_step_failure and not _is_about_a_check(event)
+    )
     if has_failed and not steps and not checks:
         steps = tuple(run_sentence(event) for event in events if event.is_run_failure)
     is_tried_again = run.tags.get("dagster/will_retry") == "true"
-    return RunReport(run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held)
+    return RunReport(
+        run.run_id, run.job_name, _days(run), has_failed, is_tried_again, steps, checks, held
+    )
 
 
 def step_sentence(event: dg.DagsterEvent) -> str:
@@ -97,7 +113,11 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
     data = event.event_specific_data  # none where the run's process was lost
-    return error_sentence(getattr(data, "error", None), event.message) if data else message_line(event.message)
+    return (
+        error_sentence(getattr(data, "error", None), event.message)
+        if data
+        else message_line(event.message)
+    )
 
 
 def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
@@ -137,12 +157,21 @@ def _days(run: dg.DagsterRun) -> str:
 INTERVAL_S = 30
 ALERT_TAG = "ecom/alert"
 UNSENT, SENT, LEFT_TO_COMMAND = "unsent", "sent", "left to the command"
-"""What the tag says; the latter two with the run's id, because a run that is tried again inherits its parent's tags."""
+"""What the tag says; the latter two with the run's id,
+because a run that is tried again inherits its parent's tags.
+"""
 OVERLAP = timedelta(minutes=5)
-"""Runs that ended so long before the last look are looked at again: their end may have been written late."""
+"""Runs that ended so long before the last look are looked at again:
+their end may have been written late.
+"""
 HELD_TAG = "ecom/held_days_alerted_on"
-"""The tag of a run that the daily message about held days was sent for: its day, however many runs see held days."""
-ABOUT_HELD = "Nothing is built on what arrived on these days; the days around them go on. One message a day says so."
+"""The tag of a run that the daily message about held days was sent for: its day,
+however many runs see held days.
+"""
+ABOUT_HELD = (
+    "Nothing is built on what arrived on these days; the days around them go on. One message a "
+    "day says so."
+)
 MOST_RUNS = 100
 """The maximum number of runs in one tick; others wait for the next."""
 ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
@@ -170,13 +199,25 @@ class Alerts:
         if not settings.alert_email and (not url or settings.report_email):
             return None
         if not url or not settings.alert_email:
-            configured, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
-            raise SettingError(f"ECOM_{configured} is set without ECOM_{missing}; set both to get alerts, or neither.")
+            configured, missing = (
+                ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
+            )
+            raise SettingError(
+                f"ECOM_{configured} is set without ECOM_{missing}; set both to get alerts, or "
+                "neither."
+            )
         sender = settings.alert_sender or settings.alert_email[0]
-        return cls(MailServer.parse(url), sender, settings.alert_email, dagster_address(settings), settings.timezone)
+        return cls(
+            MailServer.parse(url),
+            sender,
+            settings.alert_email,
+            dagster_address(settings),
+            settings.timezone,
+        )
 
     def report_run(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-        """Send the message about a run, if anything failed in it, and note that; return a line about what was done.
+        """Send the message about a run, if anything failed in it, and note that;
+        return a line about what was done.
 
         Raises:
             MailError: It could not be sent; it is noted that it remains to be.
@@ -215,7 +256,9 @@ class Alerts:
         sent_today = dg.RunsFilter(tags={HELD_TAG: today.isoformat()})
         if not report.held_days or instance.get_run_records(sent_today, limit=1):
             return ""
-        headline = f"{len(report.held_days)} day{'s' if len(report.held_days) > 1 else ''} held back"
+        headline = (
+            f"{len(report.held_days)} day{'s' if len(report.held_days) > 1 else ''} held back"
+        )
         lines = [f"{headline}.", ABOUT_HELD, "", *(f"  {line}" for line in report.held_days), ""]
         text = "\n".join([*lines, f"Run: {self._link(report)}", ""])
         refused = self.server.send(self._written(headline, f"{today}.held", text))
@@ -247,15 +290,19 @@ def note(instance: dg.DagsterInstance, run: dg.DagsterRun, state: str) -> None:
 def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sends a message for each run that failed, or had a failing check.
 
-    Dagster's own run-failure sensor passes over a failure whose message could not be sent, and knows nothing of checks.
-    The cursor holds when this one last looked; its first look begins a few minutes back.
+    Dagster's own run-failure sensor passes over a failure whose message could not be sent, and
+    knows nothing of checks. The cursor holds when this one last looked; its first look begins a few
+    minutes back.
     """
 
     @dg.sensor(
         name="alerts",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A failed run or check: sends one message for the run, also when the mail server was down.",
+        description=(
+            "A failed run or check: sends one message for the run, also when the mail server "
+            "was down."
+        ),
     )
     def failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         looked_at = now()
@@ -271,7 +318,10 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
                 lines.append(alerts.report_run(context.instance, run))
             except MailError as error:
                 later = _note_unsent(context.instance, [*owed, *fresh][number:])
-                lines.append(f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next look.")
+                lines.append(
+                    f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next "
+                    "look."
+                )
                 break
         line = " ".join(filter(None, lines)) or "Nothing failed."
         return dg.SensorResult(skip_reason=line, cursor=until.isoformat())
@@ -280,12 +330,23 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
 
 
 def runs_since(
-    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus], since: datetime, now: datetime
+    instance: dg.DagsterInstance,
+    statuses: Sequence[dg.DagsterRunStatus],
+    since: datetime,
+    now: datetime,
 ) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that reached one of the statuses since a look, and when the next look may begin."""
+    """Return the runs that reached one of the statuses since a look,
+    and when the next look may begin.
+    """
     filters = dg.RunsFilter(statuses=statuses, updated_after=since - OVERLAP)
-    records = instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True)
-    until = records[-1].update_timestamp.replace(tzinfo=UTC) + OVERLAP if len(records) == MOST_RUNS else now
+    records = instance.get_run_records(
+        filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True
+    )
+    until = (
+        records[-1].update_timestamp.replace(tzinfo=UTC) + OVERLAP
+        if len(records) == MOST_RUNS
+        else now
+    )
     return [record.dagster_run for record in records], until
 
 
@@ -306,7 +367,9 @@ def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int
 def _headline(report: RunReport) -> str:
     count = len(report.failed_checks)
     checks = f"{count} check{'s' if count > 1 else ''} failed"
-    problems = " and ".join([*(["run failed"] if report.has_failed else []), *([checks] if count else [])])
+    problems = " and ".join(
+        [*(["run failed"] if report.has_failed else []), *([checks] if count else [])]
+    )
     return f"{problems}: {report.job_name}" + (f", {report.days}" if report.days else "")
 
 
@@ -324,13 +387,20 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
         yield from ("", "Failed checks")
     for check in report.failed_checks:
         yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
-        shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
-        yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"
+        shown = (
+            f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
+        )
+        yield (
+            f"    observed {check.observed}, limit "
+            f"{check.limit}{shown if check.example_count else ''}"
+        )
 
 
 @dataclass(frozen=True)
 class CheckResults:
-    """How many checks have run at all, and those that did not hold when they last ran, warnings too."""
+    """How many checks have run at all,
+    and those that did not hold when they last ran, warnings too.
+    """
 
     evaluated_count: int
     failing: tuple[FailedCheck, ...]
@@ -346,7 +416,9 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
     ]
     evaluated = [evaluation for evaluation in evaluations if evaluation is not None]
     failing = [failed_check_of(evaluation) for evaluation in evaluated if not evaluation.passed]
-    return CheckResults(len(evaluated), tuple(sorted(failing, key=lambda check: (check.table, check.name))))
+    return CheckResults(
+        len(evaluated), tuple(sorted(failing, key=lambda check: (check.table, check.name)))
+    )
 
 
 def held_line(day: dict[str, Any]) -> str:
@@ -354,5 +426,6 @@ def held_line(day: dict[str, Any]) -> str:
     rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
     command = f"`ecom release {day['source']} {day['day']}`"
     return (
-        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data let it in, or {command}"
+        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data "
+        f"let it in, or {command}"
     )

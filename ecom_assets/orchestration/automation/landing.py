@@ -1,4 +1,5 @@
-"""Landing files: the nightly job that extracts from shops' APIs, and the asset whose small files are merged hourly.
+"""Landing files: the nightly job that extracts from shops' APIs,
+and the asset whose small files are merged hourly.
 
 The checks of the asset see that no row is lost or counts twice.
 """
@@ -26,18 +27,24 @@ EXTRACTION: Final = "extraction"
 
 
 def extraction_job(settings: Settings) -> dg.JobDefinition:
-    """Return the job, with a step per extract of ECOM_EXTRACTS; one that fails keeps no other from running.
+    """Return the job, with a step per extract of ECOM_EXTRACTS;
+    one that fails keeps no other from running.
 
     Raises:
         SettingError: ECOM_EXTRACTS is wrong.
     """
-    description = "Lands what changed in the APIs of ECOM_EXTRACTS since the last time, for the job of orders."
+    description = (
+        "Lands what changed in the APIs of ECOM_EXTRACTS since the last time, for the job of "
+        "orders."
+    )
     steps = (_step(settings, source, folder) for source, folder in extracts_of(settings).items())
     return job_of_steps(EXTRACTION, description, *steps)
 
 
 def _step(settings: Settings, source: str, folder: Path) -> dg.OpDefinition:
-    name = re.sub(r"[^A-Za-z0-9]+", "_", f"extract_{source.removesuffix('.yaml').removesuffix('.yml')}").strip("_")
+    name = re.sub(
+        r"[^A-Za-z0-9]+", "_", f"extract_{source.removesuffix('.yaml').removesuffix('.yml')}"
+    ).strip("_")
 
     @dg.op(name=name, description=f"What changed in the API of {source}, into {folder}.")
     def extract(context: dg.OpExecutionContext) -> None:
@@ -45,9 +52,13 @@ def _step(settings: Settings, source: str, folder: Path) -> dg.OpDefinition:
             with tried_again_later(context):
                 _, landed = run_extract(source, folder, settings)
         except EcomError as error:
-            raise dg.Failure(str(error), metadata={"folder": str(folder)}, allow_retries=False) from error
+            raise dg.Failure(
+                str(error), metadata={"folder": str(folder)}, allow_retries=False
+            ) from error
         for resource, each in landed.items():
-            context.log.info(f"{resource}: {each.new_count:,} new, {each.changed_count:,} in a newer version")
+            context.log.info(
+                f"{resource}: {each.new_count:,} new, {each.changed_count:,} in a newer version"
+            )
         counts = {
             f"{resource}/{kind}": value
             for resource, each in landed.items()
@@ -63,21 +74,27 @@ def _step(settings: Settings, source: str, folder: Path) -> dg.OpDefinition:
 
 
 def extraction_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the nightly schedule, which is before that of orders, and on where ECOM_SCHEDULES says so."""
+    """Return the nightly schedule, which is before that of orders,
+    and on where ECOM_SCHEDULES says so.
+    """
     return dg.ScheduleDefinition(
         name="daily_extraction",
         job_name=EXTRACTION,
         cron_schedule="10 0 * * *",
         execution_timezone=settings.timezone,
         default_status=schedule_status(settings, auto=False),
-        description="What changed in shops' APIs, so that it lies in its folder before orders are loaded.",
+        description=(
+            "What changed in shops' APIs, so that it lies in its folder before orders are loaded."
+        ),
     )
 
 
 COMPACTION: Final = "compaction"
 LANDING_FILES: Final = dg.AssetKey(["landing", "files"])
 ROWS: Final = dg.AssetCheckSpec(
-    "no_row_is_lost", asset=LANDING_FILES, description="A merged file has as many rows as the files that it replaced."
+    "no_row_is_lost",
+    asset=LANDING_FILES,
+    description="A merged file has as many rows as the files that it replaced.",
 )
 COVERAGE: Final = dg.AssetCheckSpec(
     "nothing_counts_twice",
@@ -94,8 +111,10 @@ def compaction_asset(settings: Settings) -> dg.AssetsDefinition:
         group_name="landing",
         kinds={"parquet"},
         check_specs=[ROWS, COVERAGE],
-        description="The landing files of the stream and the collector. Materializing merges small ones; readers see "
-        "each row once before, while and after it runs.",
+        description=(
+            "The landing files of the stream and the collector. Materializing merges "
+            "small ones; readers see each row once before, while and after it runs."
+        ),
     )
     def landing_files() -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         done = compact(settings)
@@ -104,7 +123,9 @@ def compaction_asset(settings: Settings) -> dg.AssetsDefinition:
         faults = ((ROWS, merged.row_faults), (COVERAGE, merged.coverage_faults))
         results = [
             dg.AssetCheckResult(
-                passed=not broken, check_name=spec.name, metadata={**counts, "faults": "; ".join(broken) or "none"}
+                passed=not broken,
+                check_name=spec.name,
+                metadata={**counts, "faults": "; ".join(broken) or "none"},
             )
             for spec, broken in faults
         ]
@@ -118,13 +139,18 @@ def compaction_job() -> Any:  # noqa: ANN401 (Dagster does not export the class 
     return dg.define_asset_job(
         COMPACTION,
         dg.AssetSelection.assets(LANDING_FILES),
-        description="Merges small landing files; readers see each event once before, while and after it runs.",
+        description=(
+            "Merges small landing files; readers see each event once before, while and after "
+            "it runs."
+        ),
         executor_def=dg.in_process_executor,
     )
 
 
 def compaction_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the hourly schedule, which is on where ECOM_SCHEDULES says so, as the nightly ones are."""
+    """Return the hourly schedule, which is on where ECOM_SCHEDULES says so,
+    as the nightly ones are.
+    """
     return dg.ScheduleDefinition(
         name="hourly_compaction",
         job_name=COMPACTION,
@@ -165,7 +191,9 @@ def _look_into(folder: Path, manifest: Manifest, findings: CompactionFindings) -
     for name, entry in manifest.merged.items():
         merged, sources = folder / name, [folder / source for source in entry.sources]
         if not merged.exists():
-            findings.coverage_faults.append(f"{merged} is missing; what it was made of does not count")
+            findings.coverage_faults.append(
+                f"{merged} is missing; what it was made of does not count"
+            )
         elif sources and all(source.exists() for source in sources):
             findings.compared_count += 1
             before, after = _row_count(sources), _row_count([merged])
@@ -173,7 +201,9 @@ def _look_into(folder: Path, manifest: Manifest, findings: CompactionFindings) -
                 findings.row_faults.append(f"{merged} has {after:,} rows, its sources {before:,}")
     uses = Counter(source for entry in manifest.merged.values() for source in entry.sources)
     findings.coverage_faults += [
-        f"{folder / name} is in {uses[name]} merged files" for name in sorted(uses) if uses[name] > 1
+        f"{folder / name} is in {uses[name]} merged files"
+        for name in sorted(uses)
+        if uses[name] > 1
     ]
 
 

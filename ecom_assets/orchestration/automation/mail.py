@@ -18,12 +18,16 @@ from ecom_assets.core.retrying import retrying
 TIMEOUT_S = 10.0
 """How long the server may take for any one answer."""
 RETRY_PAUSES_S = (1.0, 2.0)
-"""How long to wait before each further try where the server was not reached, or asked to come back later."""
+"""How long to wait before each further try where the server was not reached,
+or asked to come back later.
+"""
 PORTS = {"smtp": 25, "smtps": 465}
 STARTTLS_PORT = 587
 LATER = range(400, 500)
 """SMTP responses after which the same message may succeed later."""
-EXAMPLES = "smtp://host:25, smtp://user:password@host:587?starttls=true or smtps://user:password@host:465"
+EXAMPLES = (
+    "smtp://host:25, smtp://user:password@host:587?starttls=true or smtps://user:password@host:465"
+)
 Answer = TypeVar("Answer")
 
 
@@ -46,18 +50,25 @@ class MailServer:
             SettingError: It is not an address of a mail server.
         """
         parts, port = _split(url)
-        options = {name: values[-1].lower() for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        options = {
+            name: values[-1].lower()
+            for name, values in parse_qs(parts.query, keep_blank_values=True).items()
+        }
         is_starttls = options.pop("starttls", "false") == "true"
         is_tls = parts.scheme == "smtps"
         if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or options:
             raise _no_address()
         if is_tls and is_starttls:
             raise SettingError(
-                "ECOM_SMTP_URL has both smtps:// and starttls, but a server uses only one of them; remove one."
+                "ECOM_SMTP_URL has both smtps:// and starttls, but a server uses only one of "
+                "them; remove one."
             )
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not (user + password).isascii():
-            raise SettingError("ECOM_SMTP_URL has a user or password beyond ASCII, which logins to SMTP cannot carry.")
+            raise SettingError(
+                "ECOM_SMTP_URL has a user or password beyond ASCII, which logins to SMTP cannot "
+                "carry."
+            )
         return cls(
             host=parts.hostname,
             port=port or (STARTTLS_PORT if is_starttls else PORTS[parts.scheme]),
@@ -83,7 +94,8 @@ class MailServer:
     def send(self, message: EmailMessage) -> list[str]:
         """Send a message, and return who of its recipients was refused, if not all were.
 
-        A server whose answer got lost is asked again, so that a message may arrive twice, under one Message-ID.
+        A server whose answer got lost is asked again, so that a message may arrive twice, under one
+        Message-ID.
 
         Raises:
             MailError: The server does not answer, or refuses.
@@ -100,17 +112,20 @@ class MailServer:
             return answer  # noqa: TRY300 (only the type checker wants the name)
         except (smtplib.SMTPException, OSError) as error:
             raise MailError(
-                f"The mail server {self.address} did not take the message: {self._reason(error)}; start it or "
-                "correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
+                f"The mail server {self.address} did not take the message: {self._reason(error)}; "
+                "start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
             ) from error
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        # The machine's full name, which is the standard choice, may take a name server that does not answer.
+        # The machine's full name, which is the standard choice, may take a name server that does
+        # not answer.
         name = socket.gethostname()
         if self.is_tls:
             context = ssl.create_default_context()
-            session: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, name, timeout=TIMEOUT_S, context=context)
+            session: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, name, timeout=TIMEOUT_S, context=context
+            )
         else:
             session = smtplib.SMTP(self.host, self.port, name, timeout=TIMEOUT_S)
         with closing(session):
@@ -120,12 +135,16 @@ class MailServer:
             if self.user:
                 session.login(self.user, self.password)
             yield session
-            with suppress(smtplib.SMTPException, OSError):  # what was sent is sent, however the server says goodbye
+            with suppress(
+                smtplib.SMTPException, OSError
+            ):  # what was sent is sent, however the server says goodbye
                 session.quit()
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            reason = ", ".join(f"{recipient}: {_reply(*answer)}" for recipient, answer in error.recipients.items())
+            reason = ", ".join(
+                f"{recipient}: {_reply(*answer)}" for recipient, answer in error.recipients.items()
+            )
         elif isinstance(error, smtplib.SMTPResponseException):
             reason = _reply(error.smtp_code, error.smtp_error)
         else:
@@ -134,8 +153,12 @@ class MailServer:
         return reason.replace(self.password, "…") if self.password else reason
 
 
-def new_message(sender: str, recipients: Sequence[str], headline: str, name: str, text: str) -> EmailMessage:
-    """Return a plain-text message; its `name` is the same for each attempt, so that copies are known as one message."""
+def new_message(
+    sender: str, recipients: Sequence[str], headline: str, name: str, text: str
+) -> EmailMessage:
+    """Return a plain-text message; its `name` is the same for each attempt,
+    so that copies are known as one message.
+    """
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)

@@ -1,4 +1,6 @@
-"""Runs as OpenLineage events: what they say, and sending them by the daemon's sensor, or by `ecom run` for its own."""
+"""Runs as OpenLineage events: what they say, and sending them by the daemon's sensor,
+or by `ecom run` for its own.
+"""
 
 import threading
 import time
@@ -65,7 +67,9 @@ class _StepRecord:
 
 
 def _job(namespace: str, name: str, kind: str) -> Job:
-    facet = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="DAGSTER", jobType=kind)
+    facet = job_type_job.JobTypeJobFacet(
+        processingType="BATCH", integration="DAGSTER", jobType=kind
+    )
     return Job(namespace=namespace, name=name, facets={"jobType": facet})
 
 
@@ -80,7 +84,9 @@ def _schema(table: type[Table]) -> schema_dataset.SchemaDatasetFacet:
 
 
 def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _StepRecord]:
-    """Return the steps of a run that are assets, in the order in which they began; checks are none."""
+    """Return the steps of a run that are assets, in the order in which they began;
+    checks are none.
+    """
     steps: dict[str, _StepRecord] = {}
     written: set[str] = set()
     for entry in instance.all_logs(run_id, of_type=READ):
@@ -93,7 +99,8 @@ def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _StepRecor
             written.add(key)
             metadata = event.step_materialization_data.materialization.metadata
             rows, lineage = metadata.get(ROWS_WRITTEN), metadata.get(COLUMN_LINEAGE)
-            # Of a table that is cut by day each day has the whole run's count, and the newest alone has the lineage.
+            # Of a table that is cut by day each day has the whole run's count, and the newest alone
+            # has the lineage.
             if isinstance(rows, dg.IntMetadataValue):
                 steps[key].row_count = rows.value or 0
             if isinstance(lineage, dg.TableColumnLineageMetadataValue):
@@ -122,16 +129,21 @@ MAY_PASS: Final = {408, 429}
 
 
 def trouble_of_receiver(settings: Settings) -> str:
-    """Return why the receiver would take no event, from an empty request to it; nothing if it answers."""
+    """Return why the receiver would take no event, from an empty request to it;
+    nothing if it answers.
+    """
     key = settings.openlineage_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         response = requests.get(
-            f"{settings.openlineage_url.rstrip('/')}/{ENDPOINT}", headers=headers, timeout=REQUEST_TIMEOUT_S
+            f"{settings.openlineage_url.rstrip('/')}/{ENDPOINT}",
+            headers=headers,
+            timeout=REQUEST_TIMEOUT_S,
         )
     except requests.RequestException as error:
         return f"was not reached ({type(error).__name__})"
-    # The address takes events only, so any other refusal of a GET is that of a receiver that is there.
+    # The address takes events only, so any other refusal of a GET is that of a receiver that is
+    # there.
     return f"refuses the key ({response.status_code})" if response.status_code in {401, 403} else ""
 
 
@@ -161,7 +173,9 @@ class Lineage:
 
     def start_event(self, run_id: str, job_name: str, began_at: float) -> RunEvent:
         """Return the event that a run has begun."""
-        return self._event(RunState.START, began_at, self._run(run_id), _job(self.namespace, job_name, "JOB"))
+        return self._event(
+            RunState.START, began_at, self._run(run_id), _job(self.namespace, job_name, "JOB")
+        )
 
     def ended_events(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[RunEvent]:
         """Return all events of a run that has ended, in order: its start, its assets, its end."""
@@ -175,7 +189,9 @@ class Lineage:
             self._run(run.run_id, error=error),
             _job(self.namespace, run.job_name, "JOB"),
         )
-        asset_events = [event for key, step in steps.items() for event in self._step_events(run, key, step)]
+        asset_events = [
+            event for key, step in steps.items() for event in self._step_events(run, key, step)
+        ]
         return [self.start_event(run.run_id, run.job_name, began_at), *asset_events, end]
 
     def _step_events(self, run: dg.DagsterRun, key: str, step: _StepRecord) -> Iterator[RunEvent]:
@@ -183,7 +199,8 @@ class Lineage:
         value = self.tables.get(f"{layer}/{name}")
         run_id = str(uuid5(NAMESPACE_URL, f"{run.run_id}/{key}"))
         parent = parent_run.ParentRunFacet(
-            run=parent_run.Run(runId=run.run_id), job=parent_run.Job(namespace=self.namespace, name=run.job_name)
+            run=parent_run.Run(runId=run.run_id),
+            job=parent_run.Job(namespace=self.namespace, name=run.job_name),
         )
         job = _job(self.namespace, f"{layer}.{name}" if name else layer, "ASSET")
         for state, at in ((RunState.START, step.began_at), (step.state, step.ended_at)):
@@ -195,16 +212,22 @@ class Lineage:
             run_facets = self._run(run_id, step.error if is_end else "", parent)
             yield self._event(state, at, run_facets, job, inputs=inputs, outputs=outputs)
 
-    def _run(self, run_id: str, error: str = "", parent: parent_run.ParentRunFacet | None = None) -> Run:
+    def _run(
+        self, run_id: str, error: str = "", parent: parent_run.ParentRunFacet | None = None
+    ) -> Run:
         facets: dict[str, Any] = {
             "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
-                version=version("dagster"), name="dagster", openlineageAdapterVersion=version("ecom-assets")
+                version=version("dagster"),
+                name="dagster",
+                openlineageAdapterVersion=version("ecom-assets"),
             )
         }
         if parent is not None:
             facets["parent"] = parent
         if error:
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message=error, programmingLanguage="python")
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(
+                message=error, programmingLanguage="python"
+            )
         return Run(runId=run_id, facets=facets)
 
     def _input(self, table: type[Table], *, is_end: bool) -> InputDataset:
@@ -218,15 +241,23 @@ class Lineage:
             return OutputDataset(namespace=self.names.namespace, name=name)
         facets: dict[str, Any] = {
             "schema": _schema(table),
-            "documentation": documentation_dataset.DocumentationDatasetFacet(description=table.description()),
+            "documentation": documentation_dataset.DocumentationDatasetFacet(
+                description=table.description()
+            ),
         }
         if step.lineage is not None:
             facets["columnLineage"] = self._column_lineage(step.lineage)
-        counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=step.row_count)
+        counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+            rowCount=step.row_count
+        )
         statistics: dict[str, Any] = {} if step.error else {"outputStatistics": counted}
-        return OutputDataset(namespace=self.names.namespace, name=name, facets=facets, outputFacets=statistics)
+        return OutputDataset(
+            namespace=self.names.namespace, name=name, facets=facets, outputFacets=statistics
+        )
 
-    def _column_lineage(self, lineage: dg.TableColumnLineage) -> column_lineage_dataset.ColumnLineageDatasetFacet:
+    def _column_lineage(
+        self, lineage: dg.TableColumnLineage
+    ) -> column_lineage_dataset.ColumnLineageDatasetFacet:
         fields = {
             name: column_lineage_dataset.Fields(
                 inputFields=[
@@ -245,12 +276,16 @@ class Lineage:
     @staticmethod
     def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
         when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-        return RunEvent(eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **datasets)
+        return RunEvent(
+            eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **datasets
+        )
 
     def deliver(self, events: Sequence[RunEvent], patience_s: float) -> Delivered:
         """Send events in order, until one does not arrive or the time is over."""
         until = time.monotonic() + patience_s
-        config = HttpConfig(url=f"{self.url.rstrip('/')}/", timeout=REQUEST_TIMEOUT_S, retry={"total": 0})
+        config = HttpConfig(
+            url=f"{self.url.rstrip('/')}/", timeout=REQUEST_TIMEOUT_S, retry={"total": 0}
+        )
         if self.api_key:
             config.auth = ApiKeyTokenProvider({"api_key": self.api_key})
         transport = HttpTransport(config)
@@ -265,9 +300,16 @@ class Lineage:
         return Delivered(len(events))
 
     def deliver_run(
-        self, instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float, *, is_begun: bool = False
+        self,
+        instance: dg.DagsterInstance,
+        run: dg.DagsterRun,
+        patience_s: float,
+        *,
+        is_begun: bool = False,
     ) -> Delivered:
-        """Send the remaining events of a run, and record their number; with `is_begun`, its start was sent."""
+        """Send the remaining events of a run, and record their number; with `is_begun`,
+        its start was sent.
+        """
         before = _noted(run)
         if before == ALL:
             return Delivered(0)
@@ -299,13 +341,17 @@ def _emit(transport: HttpTransport, event: RunEvent) -> str:
 
 
 def _noted(run: dg.DagsterRun) -> str:
-    """Return how many events of a run were delivered, or `all`; a run that is tried again has its parent's tags."""
+    """Return how many events of a run were delivered, or `all`;
+    a run that is tried again has its parent's tags.
+    """
     state, _, run_id = run.tags.get(TAG, "").partition(": ")
     return state if run_id == run.run_id else "0"
 
 
 class OwnRun:
-    """The lineage of the run that `ecom run` makes: its start is sent meanwhile, the rest at its end."""
+    """The lineage of the run that `ecom run` makes: its start is sent meanwhile,
+    the rest at its end.
+    """
 
     def __init__(self, lineage: Lineage, run_id: str, job_name: str) -> None:
         """Send the start, without waiting for it."""
@@ -319,7 +365,9 @@ class OwnRun:
         self._is_reached = not self._lineage.deliver([start], REQUEST_TIMEOUT_S).trouble
 
     def finish(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-        """Send the rest, for some seconds at most; return a sentence if the receiver did not take everything."""
+        """Send the rest, for some seconds at most;
+        return a sentence if the receiver did not take everything.
+        """
         self._sending.join(REQUEST_TIMEOUT_S)
         later = "the daemon, if it runs, sends the rest."
         if not self._is_reached:
@@ -327,11 +375,16 @@ class OwnRun:
         result = self._lineage.deliver_run(instance, run, RUN_PATIENCE_S, is_begun=True)
         if not result.trouble:
             return ""
-        return f"ECOM_OPENLINEAGE_URL={self._lineage.url} did not take all events, as {result.trouble}; {later}"
+        return (
+            f"ECOM_OPENLINEAGE_URL={self._lineage.url} did not take all events, as "
+            f"{result.trouble}; {later}"
+        )
 
 
 def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that reports runs as they begin and end; the cursor holds up to when all were reported."""
+    """Return the sensor that reports runs as they begin and end;
+    the cursor holds up to when all were reported.
+    """
 
     @dg.sensor(
         name="openlineage",
@@ -351,8 +404,13 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
             result = lineage.deliver_run(context.instance, run, max(until - time.monotonic(), 0.0))
             sent += result.count
             if result.trouble:
-                message = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
+                message = (
+                    f"{lineage.url} did not take all events of run {run.run_id}, as "
+                    f"{result.trouble}."
+                )
                 return dg.SensorResult(skip_reason=message, cursor=since.isoformat())
-        return dg.SensorResult(skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat())
+        return dg.SensorResult(
+            skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat()
+        )
 
     return report

@@ -1,4 +1,6 @@
-"""Sensors: new landing files or rows of the table of events, days that follow others, and requests of people."""
+"""Sensors: new landing files or rows of the table of events, days that follow others,
+and requests of people.
+"""
 
 import hashlib
 import json
@@ -34,12 +36,17 @@ from ecom_assets.outputs.delivery.tools.all import set_tools
 
 INTERVAL_S = 60
 TABLE_INTERVAL_S = 300
-"""Each query of the table of events wakes a suspended warehouse, which is paid for by the minute."""
+"""Each query of the table of events wakes a suspended warehouse, which is paid for by the minute.
+"""
 MARK, ASKED = "//came_until", "//asked_at"
-"""The cursor's instants beside the states of files: until when generated files were seen, and the last request."""
+"""The cursor's instants beside the states of files: until when generated files were seen,
+and the last request.
+"""
 MOST_RUNS: Final = 100
 SETTLED: Final = timedelta(seconds=30)
-"""How long a file must have stayed as it is: one that is still being copied would be read in part, and read again."""
+"""How long a file must have stayed as it is: one that is still being copied would be read in part,
+and read again.
+"""
 
 
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -48,10 +55,12 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that sees new or changed landing files and requests runs over the days that they change.
+    """Return the sensor that sees new or changed landing files and requests runs over
+    the days that they change.
 
-    The cursor holds the state of each file that the shop delivered, and one instant for all that the platform writes,
-    which never change. Without one, files from before the last run over events count as taken in.
+    The cursor holds the state of each file that the shop delivered, and one instant for all that
+    the platform writes, which never change. Without one, files from before the last run over events
+    count as taken in.
     """
 
     @dg.sensor(
@@ -65,7 +74,9 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         try:
             newest = _last_day(settings, now)
             files = _files(settings, newest)
-            seen = json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
+            seen = (
+                json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
+            )
             settled = [file for file in files if _is_settled(file, now)]
             result = {file.path: _state(file) for file in settled}
             fresh = sorted(file.path for file in settled if _is_fresh(file, seen))
@@ -80,34 +91,47 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
         if first > last:
-            return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
+            return dg.SensorResult(
+                skip_reason="New event files, but of days without a partition.", cursor=cursor
+            )
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         requests = _requests(parts, [(path, result[path]) for path in fresh])
-        return dg.SensorResult(requests, cursor=json.dumps({**json.loads(cursor), ASKED: now().isoformat()}))
+        return dg.SensorResult(
+            requests, cursor=json.dumps({**json.loads(cursor), ASKED: now().isoformat()})
+        )
 
     return landing_files
 
 
 def _requests(parts: Sequence[Days], files: list[tuple[str, str]]) -> list[dg.RunRequest]:
-    """Return a request for each part, with a key by which Dagster runs the same files once, and with all parts."""
+    """Return a request for each part, with a key by which Dagster runs the same files once,
+    and with all parts.
+    """
     key = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
     spans = [(part.first, part.dates[-1]) for part in parts]
     tags = {PARTS: spans_text(parts)} if len(parts) > 1 else {}
     requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
-    return [dg.RunRequest(run_key=request.run_key, tags={**request.tags, **tags}) for request in requests]
+    return [
+        dg.RunRequest(run_key=request.run_key, tags={**request.tags, **tags})
+        for request in requests
+    ]
 
 
 def _last_day(settings: Settings, now: Clock) -> date:
-    """Return the last day that the sensor requests: today; of the sandbox shop, the last day that is over."""
+    """Return the last day that the sensor requests: today; of the sandbox shop,
+    the last day that is over.
+    """
     days = () if settings.has_own_data else sandbox_days(settings).dates
     return days[-1] if days else day_of(now(), settings)
 
 
 def _status(settings: Settings) -> dg.DefaultSensorStatus:
-    """Return whether the sensor is on before anybody decides: where the shop's own files reach no tool.
+    """Return whether the sensor is on before anybody decides:
+    where the shop's own files reach no tool.
 
-    Runs over new files deliver to the tools that are set; that somebody decides. The sandbox shop has its schedules.
+    Runs over new files deliver to the tools that are set; that somebody decides. The sandbox shop
+    has its schedules.
     """
     is_safe = bool(settings.events) and not set_tools(settings)
     is_on = {"on": bool(settings.events), "off": False}.get(settings.schedules, is_safe)
@@ -115,7 +139,9 @@ def _status(settings: Settings) -> dg.DefaultSensorStatus:
 
 
 def _files(settings: Settings, last: date) -> list[InputFile]:
-    """Return the event files, unopened, but for those of the days after the last one of a sandbox shop."""
+    """Return the event files, unopened,
+    but for those of the days after the last one of a sandbox shop.
+    """
     if not has_landed(settings):
         return []
     files = find_files(event_paths(settings))
@@ -144,11 +170,18 @@ def _came_at(file: InputFile) -> datetime:
     return max(file.modified_at, file.placed_at)
 
 
-def _cursor(files: list[InputFile], settled: list[InputFile], seen: dict[str, str], now: Clock) -> str:
-    """Return the states of settled files, and what was seen of files being written, so that they stay known files."""
+def _cursor(
+    files: list[InputFile], settled: list[InputFile], seen: dict[str, str], now: Clock
+) -> str:
+    """Return the states of settled files, and what was seen of files being written,
+    so that they stay known files.
+    """
     own = {file.path: _state(file) for file in settled if not is_generated(Path(file.path).name)}
-    unsettled = {file.path: seen[file.path] for file in files if file.path in seen and file.path not in own}
-    # Only a file that came after this instant is not settled yet, or the clock of its storage is ahead.
+    unsettled = {
+        file.path: seen[file.path] for file in files if file.path in seen and file.path not in own
+    }
+    # Only a file that came after this instant is not settled yet, or the clock of its storage is
+    # ahead.
     generated = [_came_at(file) for file in settled if is_generated(Path(file.path).name)]
     mark = max([seen.get(MARK, ""), *(at.isoformat() for at in generated if at <= now())])
     kept = {ASKED: seen[ASKED]} if ASKED in seen else {}
@@ -160,20 +193,32 @@ def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:
     if ASKED not in seen:
         return ""
     free_at = datetime.fromisoformat(seen[ASKED]) + timedelta(seconds=settings.landing_every_s)
-    return "" if now() >= free_at else f"New event files wait until {free_at:%H:%M:%S} UTC (ECOM_LANDING_EVERY_S)."
+    return (
+        ""
+        if now() >= free_at
+        else f"New event files wait until {free_at:%H:%M:%S} UTC (ECOM_LANDING_EVERY_S)."
+    )
 
 
 def _run_over(instance: dg.DagsterInstance, first: date, last: date) -> str:
-    """Return which unfinished run is over any of these days, in a sentence; empty if there is none."""
+    """Return which unfinished run is over any of these days, in a sentence;
+    empty if there is none.
+    """
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MOST_RUNS):
         tags = record.dagster_run.tags
-        if RANGE_START in tags and tags[RANGE_START] <= last.isoformat() and tags[RANGE_END] >= first.isoformat():
+        if (
+            RANGE_START in tags
+            and tags[RANGE_START] <= last.isoformat()
+            and tags[RANGE_END] >= first.isoformat()
+        ):
             return f"New event files wait for run {record.dagster_run.run_id}, over the same days."
     return ""
 
 
 def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str, str]:
-    """Return the states of files that were there, as they are, when the last run over events began."""
+    """Return the states of files that were there, as they are,
+    when the last run over events began.
+    """
     event = instance.get_latest_materialization_event(raw_events.key)
     record = instance.get_run_record_by_id(event.run_id) if event else None
     began = record.start_time if record else None
@@ -187,7 +232,10 @@ def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str,
 def _nothing_new(being_written: int, cursor: str) -> dg.SensorResult:
     reason = "No new event files."
     if being_written:
-        reason = f"{being_written:,} event files changed within the last {SETTLED.seconds} s; they may not be complete."
+        reason = (
+            f"{being_written:,} event files changed within the last {SETTLED.seconds} s; they may "
+            "not be complete."
+        )
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
@@ -195,21 +243,25 @@ def _before_partitions(settings: Settings, first: date) -> dg.SensorResult:
     """Let partitions begin earlier when the code is loaded next; until then the files stay new."""
     remember_first_day(settings, first)
     return dg.SensorResult(
-        skip_reason=f"New event files have rows of {first}, before the first partition, {settings.first_day}; reload "
-        "the code location (Deployment), whose partitions then begin with them."
+        skip_reason=f"New event files have rows of {first}, before the first partition, "
+        f"{settings.first_day}; reload the code location (Deployment), whose "
+        "partitions then begin with them."
     )
 
 
 def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tuple[date, date]:
     """Return the first and last day that the files can change.
 
-    They are the days that their rows count for; the day before, whose visitors may be known by them; of a file that was
-    there before, every day that it may have held rows of; and the days after whose rows may now be surplus copies.
+    They are the days that their rows count for; the day before, whose visitors may be known by
+    them; of a file that was there before, every day that it may have held rows of; and the days
+    after whose rows may now be surplus copies.
     """
     with _opened(settings, paths) as files:
         days = days_to_compute(files, settings.late_days)
         arrived = files.received_days() or (days.first, days.dates[-1])
-    landed = [file.received_date for file in find_files(event_paths(settings)) if file.received_date]
+    landed = [
+        file.received_date for file in find_files(event_paths(settings)) if file.received_date
+    ]
     newest = max(landed, default=days.dates[-1])
     first = days.first - ONE_DAY
     if is_known:
@@ -219,7 +271,8 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
 
 
 def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
-    """Leave out long times in which the files have no rows, and refuse a span that is implausibly long.
+    """Leave out long times in which the files have no rows,
+    and refuse a span that is implausibly long.
 
     Raises:
         UsageError: The files span more than ECOM_MAX_DAYS.
@@ -227,7 +280,11 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     if len(days.dates) <= GAP_DAYS:
         return [days]
     with _opened(settings, paths) as files:
-        matches = [file for file in days_of_files(files, settings.late_days) if file.received >= settings.first_day]
+        matches = [
+            file
+            for file in days_of_files(files, settings.late_days)
+            if file.received >= settings.first_day
+        ]
     require_span(days.first, days.dates[-1], settings.max_days, matches)
     rows = Days.from_dates(day for file in matches for day in file.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
@@ -240,7 +297,8 @@ def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
 
 
 def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that reports the versions of the last days to Dagster, and requests a run if one changed.
+    """Return the sensor that reports the versions of the last days to Dagster,
+    and requests a run if one changed.
 
     The cursor holds the version of each day as it was at its last look.
     """
@@ -250,7 +308,9 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
         name="event_table",
         job_name=EVENTS,
         minimum_interval_seconds=TABLE_INTERVAL_S,
-        description="New rows in the table of events: materializes the days that they can belong to.",
+        description=(
+            "New rows in the table of events: materializes the days that they can belong to."
+        ),
     )
     def event_table(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
@@ -260,10 +320,13 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))
         result = {day.isoformat(): state.version for day, state in states.items()}
-        changed = [date.fromisoformat(day) for day in sorted(result) if seen.get(day) != result[day]]
+        changed = [
+            date.fromisoformat(day) for day in sorted(result) if seen.get(day) != result[day]
+        ]
         if not changed:
             return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(result))
-        # Rows that arrive on a day belong to it, or to one of the days before that are not yet too late.
+        # Rows that arrive on a day belong to it, or to one of the days before that are not yet too
+        # late.
         first = max(changed[0] - settings.late_days * ONE_DAY, settings.first_day)
         key = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
         return dg.SensorResult(
@@ -282,7 +345,10 @@ def automation_condition_sensor() -> dg.AutomationConditionSensorDefinition:
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Computes the weekly mart for days whose sales were computed without it, then publishes the marts.",
+        description=(
+            "Computes the weekly mart for days whose sales were computed without it, then "
+            "publishes the marts."
+        ),
     )
 
 
@@ -300,9 +366,11 @@ UNFINISHED = [
 def request_sensor(
     settings: Settings, skipped: Collection[dg.AssetKey], reported: Collection[dg.AssetKey]
 ) -> dg.SensorDefinition:
-    """Return the sensor that starts runs for requests: a held day to be released, dead letters to be sent again.
+    """Return the sensor that starts runs for requests: a held day to be released,
+    dead letters to be sent again.
 
-    The `skipped` assets have no source or destination; the `reported` ones are computed again after a delivery.
+    The `skipped` assets have no source or destination; the `reported` ones are computed again after
+    a delivery.
     """
 
     @dg.sensor(
@@ -310,7 +378,10 @@ def request_sensor(
         job_name=EVERYTHING,
         minimum_interval_seconds=REQUESTS_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts a run for each held day that somebody releases, and for dead letters to be sent again.",
+        description=(
+            "Starts a run for each held day that somebody releases, and for dead letters to "
+            "be sent again."
+        ),
     )
     def requests(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         waiting = Requests(settings.home).waiting()
@@ -331,12 +402,19 @@ def request_sensor(
 
 
 def _assets(
-    context: dg.SensorEvaluationContext, request: OperationRequest, reported: Collection[dg.AssetKey]
+    context: dg.SensorEvaluationContext,
+    request: OperationRequest,
+    reported: Collection[dg.AssetKey],
 ) -> set[dg.AssetKey]:
-    """Return what a request concerns: all that is built on the held day, or the export and its tables."""
+    """Return what a request concerns: all that is built on the held day,
+    or the export and its tables.
+    """
     assert context.repository_def is not None  # noqa: S101 (Dagster gives it where sensors are evaluated)
     graph = context.repository_def.asset_graph
     if request.kind == RELEASE:
         downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
-        return set(downstream) & context.repository_def.get_job(EVERYTHING).asset_layer.selected_asset_keys
+        return (
+            set(downstream)
+            & context.repository_def.get_job(EVERYTHING).asset_layer.selected_asset_keys
+        )
     return {dg.AssetKey(["export", request.subject]), *reported}

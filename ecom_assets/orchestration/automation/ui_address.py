@@ -18,7 +18,9 @@ EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 (compared with, not listened on
 
 
 def dagster_address(settings: Settings) -> str:
-    """Return the address that is set, else where `ecom ui` or `dagster dev` was started last, else the default."""
+    """Return the address that is set, else where `ecom ui` or `dagster dev` was started last,
+    else the default.
+    """
     return settings.dagster_url or _remembered(settings) or DEFAULT
 
 
@@ -32,10 +34,11 @@ def remember_address(settings: Settings, host: str, port: int) -> str:
 
 
 def remember_address_of_dev(settings: Settings) -> None:
-    """Note where the UI of `dagster dev` comes up, in a process that it started; do nothing in any other.
+    """Note where the UI of `dagster dev` comes up, in a process that it started;
+    do nothing in any other.
 
-    Its webserver is Dagster's own, whose port no other process knows. Where no port was asked for and 3000 is in
-    use, Dagster takes another one, which is not known.
+    Its webserver is Dagster's own, whose port no other process knows. Where no port was asked for
+    and 3000 is in use, Dagster takes another one, which is not known.
     """
     if not is_of_dagster_dev() or (command := next(_dev_commands(os.getpid()), None)) is None:
         return
@@ -46,7 +49,9 @@ def remember_address_of_dev(settings: Settings) -> None:
 
 
 def _dev_commands(process: int) -> Iterator[list[str]]:
-    """Yield the arguments of each `dagster dev` among the processes that started a process, the nearest first."""
+    """Yield the arguments of each `dagster dev` among the processes that started a process,
+    the nearest first.
+    """
     while process > 1:
         try:
             process, command = _parent_and_command(process)
@@ -64,7 +69,9 @@ def _parent_and_command(process: int) -> tuple[int, list[str]]:
         parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         return parent, (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
     asked = ["ps", "-o", "ppid=,args=", "-p", str(process)]
-    parent_text, *command = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 (of ours)
+    parent_text, *command = subprocess.run(  # noqa: S603 (of ours)
+        asked, capture_output=True, text=True, check=True
+    ).stdout.split()
     return int(parent_text), command
 
 

@@ -1,7 +1,8 @@
-"""The check that erased people are absent: of each table that names people, none of its ids is of somebody erased.
+"""The check that erased people are absent: of each table that names people,
+none of its ids is of somebody erased.
 
-It looks for keyed hashes of erased people; `ecom erase --verify` proves absence by the ids themselves. Only the rows of
-a run's days are read: an earlier run has checked what it wrote.
+It looks for keyed hashes of erased people; `ecom erase --verify` proves absence by the ids
+themselves. Only the rows of a run's days are read: an earlier run has checked what it wrote.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,14 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import CheckResult, TableCheck, of_days
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.ingestion.sources.erased_people import COLUMNS, DEVICE, SESSION, USER, ErasedIds, ErasedPeople
+from ecom_assets.ingestion.sources.erased_people import (
+    COLUMNS,
+    DEVICE,
+    SESSION,
+    USER,
+    ErasedIds,
+    ErasedPeople,
+)
 from ecom_assets.orchestration.privacy.person import user_of
 
 NAME: Final = "no_row_is_of_an_erased_person"
@@ -29,7 +37,9 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
         TableCheck(
             contract=table,
             name=NAME,
-            description=f"No row of {table.qualified_name()} is of a person whom `ecom erase` has erased.",
+            description=(
+                f"No row of {table.qualified_name()} is of a person whom `ecom erase` has erased."
+            ),
             function=partial(_look, settings, table),
             tables=(table,),
         )
@@ -38,18 +48,30 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
     ]
 
 
-def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
+def _look(
+    settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table
+) -> CheckResult:
     rows = of_days(rows, contract.day_column, days)
     looked_at = int(rows.count().to_pyarrow().as_py())
     erased = ErasedIds(settings)
     if erased.is_empty:
         return CheckResult(0, looked_at, metadata={"sentence": "Nobody was erased."})
-    if contract in COLUMNS:  # as received: also whole lines, and sessions and devices without a user
+    if (
+        contract in COLUMNS
+    ):  # as received: also whole lines, and sessions and devices without a user
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)
     broken = 0
-    if "device_id" in contract.columns:  # without a user, a device or source session names the person
-        alone = rows.filter(rows.user_id.isnull()).select("device_id").distinct().to_pyarrow()["device_id"].to_pylist()
+    if (
+        "device_id" in contract.columns
+    ):  # without a user, a device or source session names the person
+        alone = (
+            rows.filter(rows.user_id.isnull())
+            .select("device_id")
+            .distinct()
+            .to_pyarrow()["device_id"]
+            .to_pylist()
+        )
         devices = {str(value) for value in alone if value is not None}
         broken += len(erased.among(DEVICE, devices) | erased.among(SESSION, devices))
     for name in (column for column in PEOPLE if column in contract.columns):
@@ -61,7 +83,9 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
 
 def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:
     """Return the visitors who are erased users, or source sessions or devices of erased people."""
-    anonymous = {visitor.removeprefix(ANONYMOUS) for visitor in visitors if visitor.startswith(ANONYMOUS)}
+    anonymous = {
+        visitor.removeprefix(ANONYMOUS) for visitor in visitors if visitor.startswith(ANONYMOUS)
+    }
     users = {user_of(visitor) for visitor in visitors if not visitor.startswith(ANONYMOUS)}
     devices = erased.among(SESSION, anonymous) | erased.among(DEVICE, anonymous)
     return devices | erased.among(USER, users)
@@ -72,7 +96,7 @@ def _result(contract: type[Table], broken: int, looked_at: int) -> CheckResult:
     if not broken:
         return CheckResult(0, looked_at)
     sentence = (
-        f"{contract.qualified_name()} has {broken:,} rows or ids of erased people; erase them again by "
-        "`ecom erase`, and see which run wrote them."
+        f"{contract.qualified_name()} has {broken:,} rows or ids of erased people; erase them "
+        "again by `ecom erase`, and see which run wrote them."
     )
     return CheckResult(broken, looked_at, metadata={"sentence": sentence})

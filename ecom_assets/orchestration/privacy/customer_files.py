@@ -20,7 +20,12 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.customer_api.records import CustomerMapping, mapping_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files, head_of, split_paths
-from ecom_assets.ingestion.sources.files.shape import RowShape, json_in, shaped_records, without_apostrophe
+from ecom_assets.ingestion.sources.files.shape import (
+    RowShape,
+    json_in,
+    shaped_records,
+    without_apostrophe,
+)
 from ecom_assets.ingestion.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
 from ecom_assets.ingestion.sources.landing import is_stream, stream_folder
@@ -36,7 +41,8 @@ def find_customer_records(settings: Settings, person: Person) -> Iterator[FileRe
 
 
 def remove_customer_records(settings: Settings, person: Person) -> Iterator[FileRecords]:
-    """Remove a person's records from files of customers, each in one atomic step; yield the changed files.
+    """Remove a person's records from files of customers, each in one atomic step;
+    yield the changed files.
 
     Raises:
         SourceError: A file with such records is an archive, or one JSON document of many records.
@@ -48,11 +54,16 @@ def remove_customer_records(settings: Settings, person: Person) -> Iterator[File
         if customers.file.packed_in or not customers.has_lines:
             shown_path = customers.file.packed_in or path
             raise SourceError(
-                f"{shown_path} has {count:,} records of this person and cannot be changed in place;"
-                " export it again without them, or write one customer per line (`jq -c '.[]'`), and erase again"
+                f"{shown_path} has {count:,} records of this person and cannot be changed in "
+                "place; export it again without them, or write one customer per line (`jq -c "
+                "'.[]'`), and erase again"
             )
         with rewriting(path) as fresh:
-            write_records(customers.file, fresh, (record for record, is_theirs in customers.records() if not is_theirs))
+            write_records(
+                customers.file,
+                fresh,
+                (record for record, is_theirs in customers.records() if not is_theirs),
+            )
         yield FileRecords(str(path), count)
 
 
@@ -75,11 +86,16 @@ class _CustomerFile:
 
     @property
     def has_lines(self) -> bool:
-        """Return whether each record has lines of its own: CSV, and JSON with a customer per line."""
+        """Return whether each record has lines of its own: CSV,
+        and JSON with a customer per line.
+        """
         if self.file.format == "csv":
             return True
         first = next(text_records(self.file, is_csv=False), b"")
-        return isinstance(json_in(first.removeprefix(BYTE_ORDER_MARK)), dict) and self._count_in_lines() > 0
+        return (
+            isinstance(json_in(first.removeprefix(BYTE_ORDER_MARK)), dict)
+            and self._count_in_lines() > 0
+        )
 
     def count(self) -> int:
         """Return how many records are the person's."""
@@ -115,11 +131,15 @@ class _CustomerFile:
 
 def find_customers(settings: Settings, person: Person) -> list[FileRecords]:
     """Return the landed files that have records of the person, and how many these are."""
-    return [FileRecords(str(path), pc.sum(is_theirs).as_py()) for path, _, is_theirs in _naming(settings, person)]
+    return [
+        FileRecords(str(path), pc.sum(is_theirs).as_py())
+        for path, _, is_theirs in _naming(settings, person)
+    ]
 
 
 def remove_customers(settings: Settings, person: Person) -> Iterator[FileRecords]:
-    """Take the person's records out of landed files, each in one step that keeps its time; yield the changed files.
+    """Take the person's records out of landed files, each in one step that keeps its time;
+    yield the changed files.
 
     A file stays even if nothing is left in it: from its footer a stream reads how far it came.
     """

@@ -1,7 +1,8 @@
-"""A person's records that were delivered: in the ledger of deliveries, and at the tools that received them.
+"""A person's records that were delivered: in the ledger of deliveries,
+and at the tools that received them.
 
-In the ledger their ids become keyed hashes, so that counts stay the same. The tools are requested to delete them, each
-id once, and their responses are kept.
+In the ledger their ids become keyed hashes, so that counts stay the same. The tools are requested
+to delete them, each id once, and their responses are kept.
 """
 
 import json
@@ -37,7 +38,9 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class LedgerPerson:
-    """The ids by which the ledger can have a person's records: of events, with their days, and of users."""
+    """The ids by which the ledger can have a person's records: of events,
+    with their days, and of users.
+    """
 
     events: Mapping[str, date]
     users: frozenset[str]
@@ -50,18 +53,24 @@ class LedgerPerson:
 
 def count_records(store: Database, person: LedgerPerson) -> int:
     """Return how many records of a person the ledger has by their ids."""
-    return sum(len(person.ids.intersection(json.loads(ids))) for _, ids, _ in _batches(store, person))
+    return sum(
+        len(person.ids.intersection(json.loads(ids))) for _, ids, _ in _batches(store, person)
+    )
 
 
 def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> int:
-    """Replace the ids of a person's records by keyed hashes, and remove payload hashes and the tools' messages.
+    """Replace the ids of a person's records by keyed hashes,
+    and remove payload hashes and the tools' messages.
 
-    Each batch is changed in a transaction of its own, so that a killed erasure goes on where it stopped.
+    Each batch is changed in a transaction of its own, so that a killed erasure goes on where it
+    stopped.
     """
     changed = 0
     for number, ids, payload_hashes in list(_batches(store, person)):
         records: list[str] = json.loads(ids)
-        positions = [position for position, record_id in enumerate(records) if record_id in person.ids]
+        positions = [
+            position for position, record_id in enumerate(records) if record_id in person.ids
+        ]
         blank = bytearray(payload_hashes)
         for position in positions:
             records[position] = hashed(hashes, records[position])
@@ -76,7 +85,10 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
                 [(number, position) for position in positions],
             )
             if len(positions) == len(records):
-                store.count("UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL", (number,))
+                store.count(
+                    "UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL",
+                    (number,),
+                )
         changed += len(positions)
     with store.transaction():
         renamed = [(hashed(hashes, person_id), person_id) for person_id in sorted(person.ids)]
@@ -91,14 +103,20 @@ def hashed(hashes: KeyedHashes, record_id: str) -> str:
 
 
 def _batches(store: Database, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:
-    """Yield the batches that have a record of the person: its number, its ids as JSON, and its payload hashes."""
+    """Yield the batches that have a record of the person: its number, its ids as JSON,
+    and its payload hashes.
+    """
     for identity, name in store.rows("SELECT id, name FROM destinations ORDER BY id"):
         if name.endswith("_users"):
             yield from _having(store, person.users, "destination_id = ?", (identity,))
             continue
         for day in sorted(set(person.events.values())):
-            ids = frozenset(event_id for event_id, its_day in person.events.items() if its_day == day)
-            yield from _having(store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat()))
+            ids = frozenset(
+                event_id for event_id, its_day in person.events.items() if its_day == day
+            )
+            yield from _having(
+                store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat())
+            )
 
 
 def _having(
@@ -145,8 +163,8 @@ class ToolRequests:
                 failures.append(str(error))
         if failures:
             raise DeliveryError(
-                f"{' '.join(failures)} Everything else was removed; fix this and run the same command again, "
-                "or leave the tool out with --skip-tool."
+                f"{' '.join(failures)} Everything else was removed; fix this and run the same "
+                "command again, or leave the tool out with --skip-tool."
             )
         return answers
 
@@ -159,30 +177,45 @@ class ToolRequests:
             elif name in self.skipped:
                 notes.append(f"{tool.title} was not asked (--skip-tool); delete the person there.")
             elif missing := tool.deletion.missing(tool.tool_settings(self.settings)):
-                notes.append(f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it there.")
+                notes.append(
+                    f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it "
+                    "there."
+                )
             else:
                 notes.append(f"{tool.title} deletes later: see there that the job has run.")
                 notes += [tool.deletion.cannot] if tool.deletion.cannot and self._anonymous else []
         return notes
 
     def _set_tools(self) -> dict[str, Tool[Any]]:
-        return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.tool_settings(self.settings))}
+        return {
+            name: tool
+            for name, tool in TOOLS.items()
+            if tool.is_set(tool.tool_settings(self.settings))
+        }
 
     @property
     def _anonymous(self) -> list[str]:
-        """The ids of the person in events without a user: as visitors, and as the devices that are sent."""
+        """The ids of the person in events without a user: as visitors,
+        and as the devices that are sent.
+        """
         visitors = [visitor for visitor in self.person.visitors if visitor.startswith(ANONYMOUS)]
         return list(dict.fromkeys([*visitors, *self.person.devices]))
 
     def _request_deletion(
-        self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]
+        self,
+        tool: Tool[Any],
+        deletion: Deletion[Any],
+        answers: Answers,
+        save: Callable[[Answers], None],
     ) -> None:
         settings = tool.tool_settings(self.settings)
         users = [visitor for visitor in self.person.visitors if not visitor.startswith(ANONYMOUS)]
         ids = deletion.ids(settings, users, self._anonymous)
         done = answers.setdefault(tool.name, [])
         id_count = sum(request["id_count"] for request in done)
-        rule = HttpRule(tool.title, "", tool.secrets(settings), per_s=deletion.per_s, connections=1)  # one at a time
+        rule = HttpRule(
+            tool.title, "", tool.secrets(settings), per_s=deletion.per_s, connections=1
+        )  # one at a time
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
             for id_batch in batches_of(ids[id_count:], deletion.most):

@@ -35,9 +35,24 @@ from ecom_assets.orchestration.privacy.deliveries import (
     count_records,
     hash_records,
 )
-from ecom_assets.orchestration.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
-from ecom_assets.orchestration.privacy.other_files import KeptItems, NamingFiles, find_letters, remove_letters
-from ecom_assets.orchestration.privacy.pending import Pending, remove_pending, write_pending, write_receipt
+from ecom_assets.orchestration.privacy.landing_files import (
+    FileRecords,
+    find_records,
+    landing_files,
+    remove_records,
+)
+from ecom_assets.orchestration.privacy.other_files import (
+    KeptItems,
+    NamingFiles,
+    find_letters,
+    remove_letters,
+)
+from ecom_assets.orchestration.privacy.pending import (
+    Pending,
+    remove_pending,
+    write_pending,
+    write_receipt,
+)
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets.orchestration.privacy.warehouse_rows import RawRows
 from ecom_assets.orchestration.registry import ALL, MARTS, NOTES
@@ -46,7 +61,9 @@ from ecom_assets.outputs.delivery.ledger.sent_ids import spellings_sent
 from ecom_assets.outputs.serving.places import publication_target, serves_postgres
 
 Recompute = Callable[[Days], str]
-"""Computes the tables of some days again, and publishes them; returns the id of the run, or raises `WorkError`."""
+"""Computes the tables of some days again, and publishes them; returns the id of the run,
+or raises `WorkError`.
+"""
 Say = Callable[[str], None]
 
 
@@ -94,14 +111,24 @@ def _as_tools_know(settings: Settings, person: Person) -> Person:
 
 
 def plan_of(
-    settings: Settings, engine: Engine, requested: Person, kept: KeptItems, *, has_files: bool = True
+    settings: Settings,
+    engine: Engine,
+    requested: Person,
+    kept: KeptItems,
+    *,
+    has_files: bool = True,
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = _as_tools_know(settings, requested).completed(engine)
-    raw = {contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person) for contract in COLUMNS}
+    raw = {
+        contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person)
+        for contract in COLUMNS
+    }
     records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
-        ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
+        ledger_count = (
+            count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
+        )
     return ErasurePlan(
         person,
         raw,
@@ -166,7 +193,8 @@ class Erasure:
         return receipt, path
 
     def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
-        # First nobody may bring the rows in again; then what tables are computed from; then what is made from it.
+        # First nobody may bring the rows in again; then what tables are computed from; then what is
+        # made from it.
         return {
             "blocked": (
                 "Recording the hashes of the person's ids.",
@@ -174,11 +202,17 @@ class Erasure:
             ),
             "files": ("Taking the person's records out of landing files.", self._clean_files),
             "raw_rows": ("Deleting the person's rows from raw tables.", self._delete_rows),
-            "ledger": ("Hashing the person's records in the ledger of deliveries.", self._hash_ledger),
+            "ledger": (
+                "Hashing the person's records in the ledger of deliveries.",
+                self._hash_ledger,
+            ),
             "recomputed": ("Computing all tables of the days concerned again.", self._recompute),
             "left_rows": ("Deleting what no run has computed again.", self._delete_left),
             "purged": ("Removing the bytes of deleted rows.", self._purge),
-            "tools": ("Requesting the deletion of the person from the tools.", self._request_deletions),
+            "tools": (
+                "Requesting the deletion of the person from the tools.",
+                self._request_deletions,
+            ),
             "other_files": (
                 "Removing caches and files that name the person.",
                 lambda: other_files.clean(self.settings, self._person, self.kept),
@@ -199,12 +233,19 @@ class Erasure:
     def _clean_files(self) -> list[dict[str, Any]]:
         if not self.has_files:
             return []
-        with changing_landing_files(self.settings.home), closing(plain_connection(self.settings.memory_limit)) as con:
-            remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
+        with (
+            changing_landing_files(self.settings.home),
+            closing(plain_connection(self.settings.memory_limit)) as con,
+        ):
+            remove_replaced(
+                self.settings
+            )  # or what compaction still keeps for readers would keep the person
             every = landing_files(con, self.settings)
             removed = (file for files in every for file in remove_records(files, self._person))
             landed = customer_files.remove_customers(self.settings, self._person)
-            for file in chain(removed, landed, customer_files.remove_customer_records(self.settings, self._person)):
+            for file in chain(
+                removed, landed, customer_files.remove_customer_records(self.settings, self._person)
+            ):
                 self.say(f"  {file.path}: {file.record_count:,} records")
             remove_letters(self.settings, self._person)
         return list(self.pending.plan["files"])
@@ -235,14 +276,20 @@ class Erasure:
         return {"days": span, "run_id": run_id, "newly_held_days": newly_held}
 
     def _days(self) -> Days:
-        """Return the days from the first of the person's to the newest: windows, such as of 30 days, look back."""
+        """Return the days from the first of the person's to the newest: windows,
+        such as of 30 days, look back.
+        """
         if self.pending.first_date is None:
             return Days(())
         with closing(_opened(self.settings)) as engine:
             stored = stored_days(engine)
         own, today = date.fromisoformat(self.pending.first_date), today_in(self.settings.timezone)
         # The day before can have a session that went on, unless the data begin later.
-        first = max(min(own, max(own - ONE_DAY, min(stored, default=own))), self.settings.first_day, FIRST_PLAUSIBLE)
+        first = max(
+            min(own, max(own - ONE_DAY, min(stored, default=own))),
+            self.settings.first_day,
+            FIRST_PLAUSIBLE,
+        )
         newest = min(max([first, *stored]), today)
         return Days.between(first, max(first, newest) + ONE_DAY)
 
@@ -252,7 +299,9 @@ class Erasure:
 
     def _purge(self) -> list[str]:
         with closing(_opened(self.settings)) as engine:
-            notes = [engine.purge([contract for contract in (*ALL, *NOTES) if engine.has(contract)])]
+            notes = [
+                engine.purge([contract for contract in (*ALL, *NOTES) if engine.has(contract)])
+            ]
         if serves_postgres(self.settings):
             with closing(publication_target(self.settings).open()) as target:
                 notes.append(target.purge([mart for mart in MARTS if target.has(mart)]))
@@ -274,22 +323,30 @@ class Erasure:
     def _verify(self) -> dict[str, Any]:
         with closing(_opened(self.settings)) as engine:
             records = self.pending.days_of_records
-            result = remains_of(self.settings, engine, self._person, records, self.kept, has_files=self.has_files)
+            result = remains_of(
+                self.settings, engine, self._person, records, self.kept, has_files=self.has_files
+            )
         if not result.is_absent:
-            locations = ", ".join([str(name) for names in result.left.values() for name in names][:5])
+            locations = ", ".join(
+                [str(name) for names in result.left.values() for name in names][:5]
+            )
             raise WorkError(
-                f"The erasure left rows or bytes of the person in {locations}; run the same command again, and report "
-                "this if it stays."
+                f"The erasure left rows or bytes of the person in {locations}; run the same "
+                "command again, and report this if it stays."
             )
         return {"tables_looked_at": len(ALL), **asdict(result)}
 
     @property
     def _id(self) -> str:
-        return self._hashes.hash_of("erasure", "\0".join(sorted([*self._person.users, *self._person.sessions])))[:12]
+        return self._hashes.hash_of(
+            "erasure", "\0".join(sorted([*self._person.users, *self._person.sessions]))
+        )[:12]
 
     def _receipt(self) -> dict[str, Any]:
         done = self.pending.results
-        hashes = {kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()}
+        hashes = {
+            kind: sorted(self._hashes.of_all(kind, ids)) for kind, ids in self._person.ids.items()
+        }
         return {
             "erasure_id": self._id,
             "requested_at": self.pending.requested_at,
@@ -302,7 +359,9 @@ class Erasure:
             "tools": done["tools"],
             "verified": done["verified"],
             "to_confirm": [
-                note for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand()) if note
+                note
+                for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand())
+                if note
             ],
         }
 
@@ -310,26 +369,31 @@ class Erasure:
         results = self.pending.results
         notes = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
         notes += [
-            f"{day} has too few customers without this person and is held: `ecom release orders {day}` lets it in."
+            f"{day} has too few customers without this person and is held: `ecom release orders "
+            f"{day}` lets it in."
             for day in results["recomputed"]["newly_held_days"]
         ]
         if self._person.known_as:
             count = len(self._person.known_as)
             notes.append(
-                f"{count} {'user stays who was' if count == 1 else 'users stay who were'} seen in the sessions and "
-                "devices that were named, or whom aliases joined with the person; `known_as_kept` has their hashes. "
-                "Erase those who are the same person, each with --customer."
+                f"{count} {'user stays who was' if count == 1 else 'users stay who were'} seen in "
+                "the sessions and devices that were named, or whom aliases joined with the "
+                "person; `known_as_kept` has their hashes. Erase those who are the same person, "
+                "each with --customer."
             )
         if self._person.joined_visitors:
             notes.append(
-                "Tools that received events by visitor have those of users whom aliases joined under one id; see "
-                "there that events of the person are gone, and deliver those of the others again."
+                "Tools that received events by visitor have those of users whom aliases joined "
+                "under one id; see there that events of the person are gone, and deliver those of "
+                "the others again."
             )
         prefix = other_files.KEPT_PREFIX
-        if named := [name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)]:
+        if named := [
+            name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)
+        ]:
             notes.append(
-                f"{', '.join(named)} had an id of the person, which is masked in all versions; see on the dashboard "
-                "whether each is still of use."
+                f"{', '.join(named)} had an id of the person, which is masked in all versions; "
+                "see on the dashboard whether each is still of use."
             )
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
 
@@ -346,7 +410,9 @@ def stored_days(engine: Engine) -> list[date]:
         end
         for contract in COLUMNS
         if engine.has(contract)
-        for row in engine.query(f"SELECT min({day}) AS f, max({day}) AS l FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+        for row in engine.query(
+            f"SELECT min({day}) AS f, max({day}) AS l FROM {engine.name_of(contract)}"  # noqa: S608 (names come from contracts)
+        )
         for end in (row["f"], row["l"])
         if end is not None
     ]
@@ -359,7 +425,9 @@ class Remains:
     left: dict[str, Any]
     """Rows, records and files by place; every value is empty after an erasure."""
     kept: dict[str, Any]
-    """`rows`: how many rows of others have an id of the person in a text, by column; `files`: files that have one."""
+    """`rows`: how many rows of others have an id of the person in a text, by column; `files`:
+    files that have one.
+    """
 
     @property
     def is_absent(self) -> bool:
@@ -376,7 +444,9 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
     *,
     has_files: bool = True,
 ) -> Remains:
-    """Return what there is of a person; `records` are the ids of the person's events in the ledger."""
+    """Return what there is of a person;
+    `records` are the ids of the person's events in the ledger.
+    """
     naming = other_files.naming(settings, person, kept)
     # Before any query: what a large one has no memory for lies beside the warehouse until it ends.
     to_clean = _files_to_clean(engine, naming)
@@ -386,7 +456,9 @@ def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or wh
             to_clean.append(store.address)
     left = {
         "tables": warehouse_rows.tables_with(engine, person, records),
-        "files": {file.path: file.record_count for file in _files(settings, person)} if has_files else {},
+        "files": {file.path: file.record_count for file in _files(settings, person)}
+        if has_files
+        else {},
         # The bytes of a kept row are in the file of its table, so there they prove nothing.
         "other_files": to_clean if kept_rows else [*to_clean, *naming.tables],
     }
@@ -403,7 +475,11 @@ def _opened(settings: Settings) -> Engine:
 
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
-        records = [record for files in landing_files(con, settings) for record in find_records(files, person)]
+        records = [
+            record
+            for files in landing_files(con, settings)
+            for record in find_records(files, person)
+        ]
     landed = customer_files.find_customers(settings, person)
     exported = customer_files.find_customer_records(settings, person)
     return [*records, *landed, *exported, *find_letters(settings, person)]

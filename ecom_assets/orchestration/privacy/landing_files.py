@@ -1,7 +1,7 @@
 """Remove a person's records from landing files; all other records and line ends stay byte for byte.
 
-Whose a record is, is decided by the mapping, as when the file is read. A text file is read twice in chunks of records,
-and only the records in which an id can be are parsed.
+Whose a record is, is decided by the mapping, as when the file is read. A text file is read twice in
+chunks of records, and only the records in which an id can be are parsed.
 """
 
 import codecs
@@ -25,10 +25,20 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.erased_people import words_of
-from ecom_assets.ingestion.sources.events import event_paths, is_table, open_events, sandbox_is_missing
+from ecom_assets.ingestion.sources.events import (
+    event_paths,
+    is_table,
+    open_events,
+    sandbox_is_missing,
+)
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, NoFilesError
-from ecom_assets.ingestion.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
+from ecom_assets.ingestion.sources.files.mapping import (
+    EVENT,
+    RecordMapping,
+    SourceField,
+    load_order_mapping,
+)
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes
@@ -66,7 +76,8 @@ def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
-    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files.
+    """Remove a person's records from files, each in one atomic step that keeps its time;
+    yield the changed files.
 
     Raises:
         SourceError: A file with such records is read from a copy, as archives are.
@@ -77,14 +88,16 @@ def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
             continue
         if file.packed_in:
             raise SourceError(
-                f"{file.packed_in} has {count:,} records of this person and cannot be changed in place; unpack it (a "
-                "JSON array: `jq -c '.[]'`), put what is in it in its place, and erase again"
+                f"{file.packed_in} has {count:,} records of this person and cannot be changed in "
+                "place; unpack it (a JSON array: `jq -c '.[]'`), put what is in it in its place, "
+                "and erase again"
             )
         path = Path(file.path).resolve()
         with rewriting(path) as fresh:  # an arrival day can come from its time
             finder.write_rest(fresh)
         if not path.stat().st_size:
-            path.unlink()  # an empty file is refused; one without this person would not have been delivered
+            # an empty file is refused; one without this person would not have been delivered
+            path.unlink()
         yield FileRecords(file.path, count)
 
 
@@ -106,9 +119,15 @@ class _Rule:
         user, *columns = (f"({field_sql(self.mapping, name)})" for name in self.fields)
         ids = (self.person.sessions, self.person.devices)
         trimmed = f"trim({user}, {text(string.whitespace)})"
-        parts = [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"] if self.person.users else []
+        parts = (
+            [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"]
+            if self.person.users
+            else []
+        )
         parts += [
-            f"({user} IS NULL AND {column} IN {_listed(its)})" for column, its in zip(columns, ids, strict=False) if its
+            f"({user} IS NULL AND {column} IN {_listed(its)})"
+            for column, its in zip(columns, ids, strict=False)
+            if its
         ]
         if self.person.received_events and len(columns) > len(ids):
             *of_device, event = columns
@@ -119,11 +138,20 @@ class _Rule:
         return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 
     def may_be_in(self) -> re.Pattern[bytes] | None:
-        """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
-        own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
+        """Return a pattern that is in every record of the person;
+        None if ids are not in records as they are.
+        """
+        own: Sequence[SourceField | None] = [
+            getattr(self.mapping.fields, name) for name in self.fields
+        ]
         person = self.person
-        ids = {id_.strip() for id_ in (*person.users, *person.sessions, *person.devices, *person.received_events)}
-        if any(field and not field.column for field in own) or not all(PLAIN_ID.fullmatch(field) for field in ids):
+        ids = {
+            id_.strip()
+            for id_ in (*person.users, *person.sessions, *person.devices, *person.received_events)
+        }
+        if any(field and not field.column for field in own) or not all(
+            PLAIN_ID.fullmatch(field) for field in ids
+        ):
             return None
         return re.compile(b"|".join(re.escape(id_.encode()) for id_ in sorted(ids)))
 
@@ -146,15 +174,26 @@ class _TextFile:
     def write_rest(self, path: Path) -> None:
         """Write all other records."""
         chunks = self._chunks()
-        rest = (record for records, gone in chunks for index, record in enumerate(records) if index not in gone)
+        rest = (
+            record
+            for records, gone in chunks
+            for index, record in enumerate(records)
+            if index not in gone
+        )
         write_records(self.file, path, rest)
 
     def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
-        """Yield records in UTF-8, each with its line end, and the indexes of those that are the person's."""
+        """Yield records in UTF-8, each with its line end,
+        and the indexes of those that are the person's.
+        """
         pattern = self.rule.may_be_in()
         records = text_records(self.file, is_csv=self.layout.format != "ndjson")
         while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
-            indexes = [index for index, record in enumerate(chunk) if pattern is None or pattern.search(record)]
+            indexes = [
+                index
+                for index, record in enumerate(chunk)
+                if pattern is None or pattern.search(record)
+            ]
             yield chunk, self._of_person(chunk, indexes)
 
     def _of_person(self, records: list[bytes], indexes: list[int]) -> set[int]:
@@ -187,12 +226,17 @@ class _TextFile:
             columns = {"line": pa.array(rows.values(), pa.string())}
             cells = {name: _member(name) for name in _top(self.layout)}
         else:
-            columns = {f"c{at}": pa.array([row[at] for row in rows.values()], pa.string()) for at in range(len(named))}
+            columns = {
+                f"c{at}": pa.array([row[at] for row in rows.values()], pa.string())
+                for at in range(len(named))
+            }
             cells = {name: f"nullif(c{at}, '')" for at, name in enumerate(named)}
         self.con.register("candidates", pa.table({RECORD: pa.array(rows, pa.int64()), **columns}))
         try:
             result = self.con.execute(
-                select(RECORD, _row_sql(self.layout, cells, "candidates", RECORD), self.rule.condition)
+                select(
+                    RECORD, _row_sql(self.layout, cells, "candidates", RECORD), self.rule.condition
+                )
             )
             return {index for (index,) in result.fetchall()}
         finally:
@@ -208,7 +252,8 @@ class _ParquetFile:
 
     def count(self) -> int:
         """Return how many records are the person's."""
-        # All rows are fetched: a result that is not read to its end keeps other statements off the connection.
+        # All rows are fetched: a result that is not read to its end keeps other statements off the
+        # connection.
         ((count,),) = self.con.execute(select("count(*)", self._gone)).fetchall()
         return int(count)
 
@@ -216,11 +261,15 @@ class _ParquetFile:
         """Write all other records, in their order."""
         with self.con.cursor() as con:
             con.execute("SET preserve_insertion_order = true")
-            rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
+            rest = select(
+                "* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})"
+            )
             # A stream reads from its last file how far it came, so the texts of the footer stay.
             footer = footer_of(Path(self.file.path)).items()
             kept_texts = ", ".join(
-                f"{ident(key)}: {text(value)}" for key, value in footer if key.startswith(FOOTER_KEYS)
+                f"{ident(key)}: {text(value)}"
+                for key, value in footer
+                if key.startswith(FOOTER_KEYS)
             )
             texts_of_footer = f", KV_METADATA {{{kept_texts}}}" if kept_texts else ""
             con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
@@ -228,12 +277,19 @@ class _ParquetFile:
 
     @property
     def _rows(self) -> str:
-        return f"read_parquet({text(self.file.path)}, file_row_number = true, hive_partitioning = false)"
+        return (
+            f"read_parquet({text(self.file.path)}, file_row_number = true, hive_partitioning = "
+            "false)"
+        )
 
     @property
     def _gone(self) -> str:
         own = self.layout.own()
-        cells = {name: parquet_text(name, column) for name, column in own.items() if name in self.layout.needed}
+        cells = {
+            name: parquet_text(name, column)
+            for name, column in own.items()
+            if name in self.layout.needed
+        }
         rows = _row_sql(self.layout, cells, self._rows, "file_row_number")
         return select("file_row_number", rows, self.rule.condition)
 
@@ -253,7 +309,9 @@ class _ShapedFile:
         if not users:
             return 0
         rows = self.files.rows_sql(self.file)
-        ((count,),) = self.files.con.execute(select("count(*)", rows, f"{user} IN {_listed(users)}")).fetchall()
+        ((count,),) = self.files.con.execute(
+            select("count(*)", rows, f"{user} IN {_listed(users)}")
+        ).fetchall()
         return int(count)
 
     def write_rest(self, path: Path) -> None:
@@ -264,17 +322,26 @@ class _ShapedFile:
         """
         del path
         raise SourceError(
-            f"{self.file.name} has orders of this person, and an order in it is more than one line; export it again "
-            "without them, or remove it once it is loaded, and erase again"
+            f"{self.file.name} has orders of this person, and an order in it is more than one "
+            "line; export it again without them, or remove it once it is loaded, and erase again"
         )
 
 
 def text_records(file: InputFile, *, is_csv: bool) -> Iterator[bytes]:
-    """Yield the records of a text file in UTF-8, each with its line end; a quoted value of CSV can have line ends."""
+    """Yield the records of a text file in UTF-8, each with its line end;
+    a quoted value of CSV can have line ends.
+    """
     encoding = _encoding_of(file)
     opened = opened_bytes(file)
-    with opened if encoding == UTF_8 else io.TextIOWrapper(opened, encoding, "surrogateescape", "") as read:
-        lines = (line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape") for line in read)
+    with (
+        opened
+        if encoding == UTF_8
+        else io.TextIOWrapper(opened, encoding, "surrogateescape", "") as read
+    ):
+        lines = (
+            line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape")
+            for line in read
+        )
         yield from _csv_records(lines) if is_csv else lines
 
 
@@ -282,7 +349,9 @@ def _csv_records(lines: Iterable[bytes]) -> Iterator[bytes]:
     open_record = b""
     for line in lines:
         record = open_record + line
-        if record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES:  # a quoted value goes on in the next line
+        if (
+            record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES
+        ):  # a quoted value goes on in the next line
             open_record = record
             continue
         open_record = b""
@@ -292,13 +361,17 @@ def _csv_records(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def write_records(file: InputFile, path: Path, records: Iterable[bytes]) -> None:
-    """Write records that `text_records` yields, in the encoding of their file, and compressed as it is."""
+    """Write records that `text_records` yields, in the encoding of their file,
+    and compressed as it is.
+    """
     encoding = _encoding_of(file)
     plain = path.open("wb")
     with plain, gzip.open(plain, "wb") if file.is_gzip else plain as written:
         encoder = codecs.getincrementalencoder(encoding)("surrogateescape")
         if encoding != UTF_8:
-            records = (encoder.encode(record.decode(UTF_8, "surrogateescape")) for record in records)
+            records = (
+                encoder.encode(record.decode(UTF_8, "surrogateescape")) for record in records
+            )
         written.writelines(records)
 
 
@@ -320,7 +393,9 @@ def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person)
 
 
 def _row_sql(layout: Layout, cells: dict[str, str], source: str, index_column: str) -> str:
-    """Return the SELECT of the needed columns of rows, without members of an exploded list, which name nobody."""
+    """Return the SELECT of the needed columns of rows, without members of an exploded list,
+    which name nobody.
+    """
     columns = [f"{cells.get(name, 'NULL::VARCHAR')} AS {ident(name)}" for name in layout.needed]
     return select([index_column, *columns, "NULL::VARCHAR AS __malformed"], source)
 
@@ -338,8 +413,8 @@ def _member(name: str) -> str:
 def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
     """Yield the files of each source that is files, checked against their mapping.
 
-    A folder without files is an error, as it can be a disk that is not mounted, unless `ecom retain` may have removed
-    all of them.
+    A folder without files is an error, as it can be a disk that is not mounted, unless
+    `ecom retain` may have removed all of them.
 
     Raises:
         MappingError: A file does not match its mapping.
@@ -347,7 +422,9 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
     """
     has_own = bool(settings.events) and not is_table(settings) and has_landed(settings)
     opens: list[Callable[[], RecordFiles]] = []
-    if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
+    if has_events(settings) and (
+        has_own or not (settings.has_own_data or sandbox_is_missing(settings))
+    ):
         opens.append(lambda: open_events(con, settings, event_paths(settings)))
     if settings.orders and has_landed(settings, "orders"):
         opens.append(lambda: open_orders(con, settings))
@@ -357,7 +434,10 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
         mapping = load_order_mapping("user_order_log")
         opens.append(lambda: RecordFiles.open(con, stored, mapping, settings.timezone))
     if not are_activities(settings.events):  # else they are among the files of events
-        opens.extend(partial(_activities, con, path, settings) for path in other_files(settings.home, ACTIVITIES))
+        opens.extend(
+            partial(_activities, con, path, settings)
+            for path in other_files(settings.home, ACTIVITIES)
+        )
     for files_of in opens:
         with nullcontext() if settings.retention_days is None else suppress(NoFilesError):
             yield files_of()

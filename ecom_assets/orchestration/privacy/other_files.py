@@ -1,6 +1,8 @@
-"""What can name a person beside tables: caches, payloads, logs, files that were set aside, and what people keep.
+"""What can name a person beside tables: caches, payloads, logs, files that were set aside,
+and what people keep.
 
-What was refused is kept as it came, as dead letters beside landing folders, so a person can be named anywhere in it.
+What was refused is kept as it came, as dead letters beside landing folders, so a person can be
+named anywhere in it.
 """
 
 import re
@@ -26,7 +28,13 @@ from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
 from ecom_assets.ingestion.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.ingestion.sources.report_paths import FOLDER as ORDER_REPORTS
-from ecom_assets.ingestion.sources.written_forms import BytesPattern, forms_of, pattern_of, readings_of, texts_of
+from ecom_assets.ingestion.sources.written_forms import (
+    BytesPattern,
+    forms_of,
+    pattern_of,
+    readings_of,
+    texts_of,
+)
 from ecom_assets.orchestration.privacy import sample_files
 from ecom_assets.orchestration.privacy.landing_files import FileRecords
 from ecom_assets.orchestration.privacy.pending import FOLDER
@@ -39,7 +47,14 @@ MOST_BYTES: Final = 4
 """Of a character, in UTF-8 and in UTF-16."""
 AROUND: Final = 16
 """Characters of an escape before an id, and one after it."""
-CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "serving/reading*.tmp", "statements.sqlite*")
+CACHES = (
+    HTTP_CACHE,
+    "dry_run",
+    "reading.tmp",
+    "realtime.tmp",
+    "serving/reading*.tmp",
+    "statements.sqlite*",
+)
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
@@ -57,7 +72,9 @@ class KeptItems(Protocol):
     """The file of its database, or the address of the Postgres database that has it."""
 
     def rewrite(self, change: Callable[[str], str], *, is_written: bool) -> list[str]:
-        """Return the names of the items of which a function changes a text; save them so if `is_written`."""
+        """Return the names of the items of which a function changes a text;
+        save them so if `is_written`.
+        """
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,9 @@ class NamingFiles:
     tables: list[str]
     """Files with tables, whose rows are looked at as tables; rows of others can contain the id."""
     others: list[str]
-    """Files in which the id is somebody else's word, or that are not the platform's: they are listed, and kept."""
+    """Files in which the id is somebody else's word, or that are not the platform's:
+    they are listed, and kept.
+    """
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,9 @@ class PersonPattern:
         return cls(text, data, MOST_BYTES * (most_characters + AROUND))
 
     def is_received_in(self, value: bytes) -> bool:
-        """Return whether what was received, in any encoding and with any escapes, names the person."""
+        """Return whether what was received, in any encoding and with any escapes,
+        names the person.
+        """
         return self.data.is_in(value) or any(
             self.text.search(reading) for text in texts_of(value) for reading in readings_of(text)
         )
@@ -103,7 +124,9 @@ class PersonPattern:
 
 
 def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
-    """Return the files in the home folder that contain an id of the person, and which kept items do."""
+    """Return the files in the home folder that contain an id of the person,
+    and which kept items do.
+    """
     pattern = PersonPattern.of_person(person)
     if pattern is None:
         return NamingFiles([], [], [])
@@ -111,14 +134,21 @@ def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
     logs, databases = _logs(settings), _databases(settings)
     items = _items_naming(kept, pattern, are_masked=False)
     samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
-    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(kept)}
+    cleaned = paths & {
+        *_caches(settings),
+        *logs,
+        *databases,
+        *map(_wal_of, databases),
+        *_file_of_items(kept),
+    }
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     kinds = ({*cleaned, *items, *samples}, tables, paths - cleaned - tables)
     return NamingFiles(*(sorted(map(str, paths_of_kind)) for paths_of_kind in kinds))
 
 
 def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
-    """Remove caches and the lines of logs that name the person, and hide the ids in Dagster's history and on boards.
+    """Remove caches and the lines of logs that name the person,
+    and hide the ids in Dagster's history and on boards.
 
     Returns:
         The paths of the files that were changed, and what was kept that named the person.
@@ -142,7 +172,12 @@ def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
 
 
 def _caches(settings: Settings) -> list[Path]:
-    return [path for glob in CACHES for cache in settings.home.glob(glob) for path in _files_under(cache)]
+    return [
+        path
+        for glob in CACHES
+        for cache in settings.home.glob(glob)
+        for path in _files_under(cache)
+    ]
 
 
 def _logs(settings: Settings) -> list[Path]:
@@ -169,12 +204,17 @@ def _hide(path: Path, pattern: PersonPattern) -> None:
     """Hide ids in the texts of a SQLite database, and rewrite it, so that no free page has them."""
     with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as con:
         con.create_function("hidden", 1, pattern.hidden, deterministic=True)
-        con.create_function("names", 1, lambda text: bool(pattern.text.search(text)), deterministic=True)
-        for (table,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        con.create_function(
+            "names", 1, lambda text: bool(pattern.text.search(text)), deterministic=True
+        )
+        for (table,) in con.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             for _, column, *_ in con.execute(f"PRAGMA table_info({ident(table)})").fetchall():
                 name = ident(column)
                 con.execute(
-                    f"UPDATE {ident(table)} SET {name} = hidden({name}) WHERE typeof({name}) = 'text' AND names({name})"  # noqa: S608 (quoted by `ident`)
+                    f"UPDATE {ident(table)} SET {name} = hidden({name}) "  # noqa: S608 (quoted by `ident`)
+                    f"WHERE typeof({name}) = 'text' AND names({name})"
                 )
         con.execute("VACUUM")
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -217,7 +257,9 @@ def _file_of_items(kept: KeptItems) -> list[Path]:
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
     """Return the files with letters that name the person, and how many these are."""
-    return [FileRecords(str(path), sum(names)) for path, _, names in _letters_naming(settings, person)]
+    return [
+        FileRecords(str(path), sum(names)) for path, _, names in _letters_naming(settings, person)
+    ]
 
 
 def remove_letters(settings: Settings, person: Person) -> None:
@@ -233,7 +275,11 @@ def remove_letters(settings: Settings, person: Person) -> None:
 
 def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
     """Yield the files of dead letters, with their day of arrival."""
-    paths = [] if is_table(settings) else [Path(address) for address in event_paths(settings) if "://" not in address]
+    paths = (
+        []
+        if is_table(settings)
+        else [Path(address) for address in event_paths(settings) if "://" not in address]
+    )
     for folder in map(dead_letter_folder, dict.fromkeys([*paths, *stream_folders(settings)])):
         if not folder.is_dir():
             continue
@@ -243,13 +289,17 @@ def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
                 yield from ((path, day) for path in sorted(day_folder.glob("*.parquet")))
 
 
-def _letters_naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
+def _letters_naming(
+    settings: Settings, person: Person
+) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
     """Yield each file of dead letters that names the person, its letters, and which of them do."""
     pattern = PersonPattern.of_person(person)
     if pattern is None:
         return
     for path, _ in letter_files(settings):
         letters = pq.read_table(path, partitioning=None)
-        names = [bool(value) and pattern.is_received_in(value) for value in letters["value"].to_pylist()]
+        names = [
+            bool(value) and pattern.is_received_in(value) for value in letters["value"].to_pylist()
+        ]
         if any(names):
             yield path, letters, names

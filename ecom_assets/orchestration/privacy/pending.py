@@ -1,7 +1,9 @@
-"""The states of erasures in progress: recorded before anything is removed, deleted when the receipt is written.
+"""The states of erasures in progress: recorded before anything is removed,
+deleted when the receipt is written.
 
-A file has the plain ids, because a killed erasure cannot go on without them. Only its owner can read it. Each erasure
-has a file of its own, so that one that cannot end keeps no other from beginning.
+A file has the plain ids, because a killed erasure cannot go on without them. Only its owner can
+read it. Each erasure has a file of its own, so that one that cannot end keeps no other from
+beginning.
 """
 
 import json
@@ -50,7 +52,9 @@ class Pending:
 
     def is_of(self, requested: Person) -> bool:
         """Return whether it erases all that is requested."""
-        return set(requested.users) <= set(self.person.users) and set(requested.sessions) <= set(self.person.sessions)
+        return set(requested.users) <= set(self.person.users) and set(requested.sessions) <= set(
+            self.person.sessions
+        )
 
 
 def folder_of(settings: Settings) -> Path:
@@ -72,11 +76,14 @@ def read_pending(path: Path) -> Pending:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         person: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in result["person"].items()
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in result["person"].items()
         }
         return Pending(**{**result, "person": Person(**person)})
     except (ValueError, TypeError, KeyError) as error:
-        raise WorkError(f"{path} is damaged; remove it, and erase the same person again.") from error
+        raise WorkError(
+            f"{path} is damaged; remove it, and erase the same person again."
+        ) from error
 
 
 def write_pending(settings: Settings, pending: Pending) -> None:

@@ -1,4 +1,6 @@
-"""The person of an erasure: the ids that are only theirs, those that they shared, and the events that they own."""
+"""The person of an erasure: the ids that are only theirs, those that they shared,
+and the events that they own.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -41,7 +43,8 @@ class Person:
         users: Ids as `user_id` of events and `customer_id` of orders and customers.
         sessions: Source sessions, whose rows without a user are the person's.
         devices: Device or cookie ids, in the same way.
-        shared: How many sessions and devices were left out because somebody else was seen with them, too.
+        shared: How many sessions and devices were left out because somebody else was seen with
+            them, too.
     """
 
     users: tuple[str, ...] = ()
@@ -54,8 +57,9 @@ class Person:
     unlinked: tuple[str, ...] = ()
     """The sessions and devices that are left out: from now on, they join nobody."""
     events: tuple[str, ...] = ()
-    """Events without a user on a shared device or in a shared session that the identity rule gave to the person, by
-    their ids in clean events."""
+    """Events without a user on a shared device or in a shared session that the identity rule gave
+    to the person, by their ids in clean events.
+    """
     received_events: tuple[str, ...] = ()
     """The ids of these events as received, which events of others may have too."""
     joined_visitors: tuple[str, ...] = ()
@@ -70,11 +74,19 @@ class Person:
         """
         visitor_ids, customer_ids = ([id_.strip() for id_ in ids] for ids in (visitors, customers))
         if not all([*visitor_ids, *customer_ids]) or not (visitor_ids or customer_ids):
-            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
+            raise UsageError(
+                "Nobody is named; give --visitor ID or --customer ID, as in the tables."
+            )
         sessions = [
-            visitor_id.removeprefix(ANONYMOUS) for visitor_id in visitor_ids if visitor_id.startswith(ANONYMOUS)
+            visitor_id.removeprefix(ANONYMOUS)
+            for visitor_id in visitor_ids
+            if visitor_id.startswith(ANONYMOUS)
         ]
-        users = [user_of(visitor_id) for visitor_id in visitor_ids if not visitor_id.startswith(ANONYMOUS)]
+        users = [
+            user_of(visitor_id)
+            for visitor_id in visitor_ids
+            if not visitor_id.startswith(ANONYMOUS)
+        ]
         ids = tuple(dict.fromkeys(sessions))
         named = [spelling for user in (*users, *customer_ids) for spelling in spellings_of(user)]
         return cls(tuple(dict.fromkeys(named)), ids, ids)
@@ -83,14 +95,23 @@ class Person:
     def visitors(self) -> tuple[str, ...]:
         """Return the visitor ids that tables can have of the person."""
         escaped = [
-            f"user-{user}" if user.startswith(ANONYMOUS) or _ESCAPED.match(user) else user for user in self.users
+            f"user-{user}" if user.startswith(ANONYMOUS) or _ESCAPED.match(user) else user
+            for user in self.users
         ]
-        return (*escaped, *(f"{ANONYMOUS}{id_}" for id_ in dict.fromkeys([*self.sessions, *self.devices])))
+        return (
+            *escaped,
+            *(f"{ANONYMOUS}{id_}" for id_ in dict.fromkeys([*self.sessions, *self.devices])),
+        )
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
         """Return the ids by kind."""
-        return {USER: self.users, SESSION: self.sessions, DEVICE: self.devices, UNLINKED: self.unlinked}
+        return {
+            USER: self.users,
+            SESSION: self.sessions,
+            DEVICE: self.devices,
+            UNLINKED: self.unlinked,
+        }
 
     def completed(self, engine: Engine) -> "Person":
         """Return the person with everything that is theirs.
@@ -101,7 +122,9 @@ class Person:
         """
         users = tuple(dict.fromkeys([*self.users, *_padded(engine, self.users)]))
         joined, joined_visitors = _joined_users(engine, users)
-        person = replace(self, users=users, known_as=tuple(sorted(joined)), joined_visitors=joined_visitors)
+        person = replace(
+            self, users=users, known_as=tuple(sorted(joined)), joined_visitors=joined_visitors
+        )
         if not engine.has(RawEvents):
             return person
         events = engine.table(RawEvents)
@@ -128,7 +151,9 @@ class Person:
         return sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
 
     def id_pattern(self) -> str | None:
-        """Return a regular expression of all forms of the ids; None if all are too short to be looked for."""
+        """Return a regular expression of all forms of the ids;
+        None if all are too short to be looked for.
+        """
         return alternatives_of(self.searched_ids) or None
 
 
@@ -162,10 +187,11 @@ def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
 def _own_and_shared(
     engine: Engine, person: Person, name: str, named: Sequence[str]
 ) -> tuple[tuple[str, ...], set[str]]:
-    """Return the ids in a column of a person's events, or named, that are only theirs, and those that are shared.
+    """Return the ids in a column of a person's events, or named, that are only theirs,
+    and those that are shared.
 
-    An id is shared if an event with it has another user, or if the identity rule gave such an event to another one. One
-    that was named is shared in the second case only.
+    An id is shared if an event with it has another user, or if the identity rule gave such an event
+    to another one. One that was named is shared in the second case only.
     """
     events = engine.table(RawEvents)
     used = _distinct_ids(events, name, "user_id", person.users)
@@ -180,7 +206,9 @@ def _own_and_shared(
 
 
 def _given_to_others(engine: Engine, person: Person, name: str, ids: Sequence[str]) -> set[str]:
-    """Return the ids in a column of clean events without a user that belong to somebody else who is known."""
+    """Return the ids in a column of clean events without a user that belong to
+    somebody else who is known.
+    """
     if not engine.has(CleanEvents):
         return set()
     events = engine.table(CleanEvents)
@@ -192,7 +220,8 @@ def _given_to_others(engine: Engine, person: Person, name: str, ids: Sequence[st
 
 
 def _owned(engine: Engine, person: Person, visitors: set[str], joined: set[str]) -> tuple[str, ...]:
-    """Return the events without a user that belong to a person although others were seen on the device.
+    """Return the events without a user that belong to a person although
+    others were seen on the device.
 
     Where aliases join the person with other users, the visitor is theirs, too: then only events on
     the person's devices count on which none of these users was seen.
@@ -201,17 +230,27 @@ def _owned(engine: Engine, person: Person, visitors: set[str], joined: set[str])
         return ()
     events = engine.table(CleanEvents)
     columns = ("event_id", "device_id", "source_session_id")
-    rows = _distinct_rows(events.filter(events.user_id.isnull()), columns, "visitor_id", sorted(visitors))
+    rows = _distinct_rows(
+        events.filter(events.user_id.isnull()), columns, "visitor_id", sorted(visitors)
+    )
     devices, sessions = {*person.devices}, {*person.sessions}
-    left = (row for row in rows if row["device_id"] not in devices and row["source_session_id"] not in sessions)
+    left = (
+        row
+        for row in rows
+        if row["device_id"] not in devices and row["source_session_id"] not in sessions
+    )
     if joined:
         only_theirs = {*person.unlinked} - _ids_seen_with(engine, joined)
-        left = (row for row in left if (row["device_id"] or row["source_session_id"]) in only_theirs)
+        left = (
+            row for row in left if (row["device_id"] or row["source_session_id"]) in only_theirs
+        )
     return tuple(sorted(row["event_id"] for row in left))
 
 
 def _received_ids(engine: Engine, events: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids as received of clean events; those in `DuplicateEvents` may have a hash behind them."""
+    """Return the ids as received of clean events;
+    those in `DuplicateEvents` may have a hash behind them.
+    """
     received = dict(zip(events, events, strict=True))
     if events and engine.has(DuplicateEvents):
         duplicates = engine.readable(DuplicateEvents)
@@ -228,10 +267,14 @@ def _ids_seen_with(engine: Engine, users: Iterable[str]) -> set[str]:
 
 
 def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
-    return {row[name] for row in _distinct_rows(events, (name,), by, values) if row[name] is not None}
+    return {
+        row[name] for row in _distinct_rows(events, (name,), by, values) if row[name] is not None
+    }
 
 
-def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
+def _distinct_rows(
+    events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]
+) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     for some in batches_of(values, AT_ONCE):
         rows = events.filter(among(events, by, some)).select(*names).distinct()

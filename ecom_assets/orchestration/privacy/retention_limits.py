@@ -1,6 +1,8 @@
-"""Retention limits: data older than ECOM_RETENTION_DAYS are removed from landing folders and raw tables.
+"""Retention limits: data older than ECOM_RETENTION_DAYS are removed from
+landing folders and raw tables.
 
-Days before the limit have no partition any more, so no run computes them from rows that are gone: `load_settings`.
+Days before the limit have no partition any more, so no run computes them from rows that are gone:
+`load_settings`.
 """
 
 from collections.abc import Iterator
@@ -10,7 +12,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.behaviour.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
+from ecom_assets.behaviour.events.contracts import (
+    QuarantinedEvents,
+    QuarantinedEventSamples,
+    RawEvents,
+)
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -24,17 +30,24 @@ from ecom_assets.orchestration.privacy.landing_files import landing_files
 from ecom_assets.orchestration.privacy.other_files import letter_files
 
 LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
-"""The tables whose old rows are removed: what came, word for word. All others keep numbers, or are needed for them."""
+"""The tables whose old rows are removed: what came, word for word.
+
+All others keep numbers, or are needed for them.
+"""
 
 
 @dataclass(frozen=True)
 class Expired:
-    """What is older than the limit: days of tables with their row counts, and files of landing folders."""
+    """What is older than the limit: days of tables with their row counts,
+    and files of landing folders.
+    """
 
     first_kept: date
     """The first day that still has a partition."""
     before: date
-    """Rows and files of days before this one are removed: runs over the first kept days look back so far."""
+    """Rows and files of days before this one are removed:
+    runs over the first kept days look back so far.
+    """
     rows: dict[type[Table], dict[date, int]]
     files: list[Path]
 
@@ -43,7 +56,9 @@ class Expired:
         return {
             "first_kept_date": self.first_kept.isoformat(),
             "removed_before_date": self.before.isoformat(),
-            "rows": {table.qualified_name(): sum(days.values()) for table, days in self.rows.items()},
+            "rows": {
+                table.qualified_name(): sum(days.values()) for table, days in self.rows.items()
+            },
             "files": [str(path) for path in self.files],
         }
 
@@ -55,8 +70,12 @@ def expired(settings: Settings, engine: Engine) -> Expired:
         UsageError: There is no limit.
     """
     if settings.retention_days is None:
-        raise UsageError("There is no limit of how long rows are kept; set ECOM_RETENTION_DAYS to a number of days.")
-    # A day reads arrivals of up to late_days + 2 days before it to find copies, and these look back as far again.
+        raise UsageError(
+            "There is no limit of how long rows are kept; set ECOM_RETENTION_DAYS to a number of "
+            "days."
+        )
+    # A day reads arrivals of up to late_days + 2 days before it to find copies, and these look back
+    # as far again.
     before = settings.first_day - timedelta(days=2 * settings.late_days + 3)
     rows = {
         table: {day: count for day, count in engine.day_counts(table, None).items() if day < before}
@@ -67,7 +86,9 @@ def expired(settings: Settings, engine: Engine) -> Expired:
 
 
 def remove(engine: Engine, result: Expired) -> None:
-    """Remove files and rows, and the bytes of the rows; this is idempotent, so it can be repeated after a kill."""
+    """Remove files and rows, and the bytes of the rows; this is idempotent,
+    so it can be repeated after a kill.
+    """
     for path in result.files:
         path.unlink(missing_ok=True)
         forget_empty(path.parent)

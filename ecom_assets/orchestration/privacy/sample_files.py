@@ -1,4 +1,6 @@
-"""Files that people uploaded to look at, which name a person: each is removed with all made of it."""
+"""Files that people uploaded to look at, which name a person:
+each is removed with all made of it.
+"""
 
 import gzip
 import shutil
@@ -19,8 +21,14 @@ BLOCK_BYTES: Final = 1 << 22
 ROWS: Final = 10_000
 """Rows of a Parquet file that are read at a time."""
 DAMAGED: Final = (
-    OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, pa.ArrowException,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    pa.ArrowException,
+)
 """What unpacking raises of a file that is damaged or encrypted."""
 
 

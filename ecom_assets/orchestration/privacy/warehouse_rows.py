@@ -1,4 +1,6 @@
-"""A person's rows in the warehouse: find them, delete those of raw tables, and check that no table has any."""
+"""A person's rows in the warehouse: find them, delete those of raw tables,
+and check that no table has any.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +18,12 @@ from ecom_assets.behaviour.events.clean import (
     with_event_ids,
     with_known_amounts,
 )
-from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, KeptEventIds, RawEvents
+from ecom_assets.behaviour.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    KeptEventIds,
+    RawEvents,
+)
 from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.core.tables.contract import Table
@@ -59,7 +66,9 @@ OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
 
 @dataclass(frozen=True)
 class RawRows:
-    """A person's rows in a raw table: their number, the days on which they arrived, and all their days."""
+    """A person's rows in a raw table: their number, the days on which they arrived,
+    and all their days.
+    """
 
     row_count: int = 0
     arrived: Days = field(default_factory=lambda: Days(()))
@@ -72,10 +81,21 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
         return RawRows()
     table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
     rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
-    counts = rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()).to_pyarrow().to_pylist()
+    counts = (
+        rows.group_by(arrived=rows.received_date, own=rows[own])
+        .agg(n=rows.count())
+        .to_pyarrow()
+        .to_pylist()
+    )
     arrived = Days.from_dates(row["arrived"] for row in counts)
-    plausible = [row["own"] for row in counts if row["own"] and FIRST_PLAUSIBLE <= row["own"] <= LAST_PLAUSIBLE]
-    return RawRows(sum(int(row["n"]) for row in counts), arrived, Days.from_dates([*arrived.dates, *plausible]))
+    plausible = [
+        row["own"]
+        for row in counts
+        if row["own"] and FIRST_PLAUSIBLE <= row["own"] <= LAST_PLAUSIBLE
+    ]
+    return RawRows(
+        sum(int(row["n"]) for row in counts), arrived, Days.from_dates([*arrived.dates, *plausible])
+    )
 
 
 def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | None:
@@ -93,7 +113,8 @@ def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | Non
 def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, date]:
     """Return the ids by which the ledger knows the person's events, with their days.
 
-    `rule` says which amounts are known: they are a part of what events that share an id are distinguished by.
+    `rule` says which amounts are known: they are a part of what events that share an id are
+    distinguished by.
 
     An event whose id another event has, too, has the hash of its content behind it, if that one
     arrived first; else the ledger knows the other one by the id as received.
@@ -108,7 +129,9 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
     if engine.has(DuplicateEvents):
         duplicates = engine.readable(DuplicateEvents)
         named = with_event_ids(rows, duplicates)
-        parts = [rows.anti_join(received_ids(duplicates), ["event_date", "event_id"]).select(*columns)]
+        parts = [
+            rows.anti_join(received_ids(duplicates), ["event_date", "event_id"]).select(*columns)
+        ]
         parts.append(named.mutate(event_id=named.clean_event_id).select(*columns))
     values: dict[str, date] = {}
     for batch in union_all(*parts).to_pyarrow_batches():
@@ -118,7 +141,9 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, 
     return values
 
 
-def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule) -> int:
+def delete_raw_rows(
+    engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule
+) -> int:
     """Delete a person's rows from a raw table, in one transaction; return how many there were.
 
     `rule` as in `record_ids`.
@@ -136,24 +161,35 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
     with declared_loss(engine, contract, rows.arrived):
         engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
     after = engine.day_counts(contract, rows.arrived)
-    note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
+    note_withdrawn(
+        engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id
+    )
     return rows.row_count
 
 
 def keep_event_ids(engine: Engine, erased: ir.Table) -> None:
     """Note, of other events whose id an erased event has, too, that they keep the hash behind it.
 
-    Without the note, an event whose id an erased one had first would get that id, and tools would get it again. Notes
-    about the erased events themselves are removed.
+    Without the note, an event whose id an erased one had first would get that id, and tools would
+    get it again. Notes about the erased events themselves are removed.
     """
     if not engine.has(DuplicateEvents):
         return
     duplicates = engine.table(DuplicateEvents)
     erased = erased.filter(erased.event_id.notnull(), erased.event_date.notnull())
     gone = set(_contents(engine, with_content(erased)))
-    hashed = duplicates.filter(duplicates.source_event_id.notnull(), duplicates.event_id != duplicates.source_event_id)
+    hashed = duplicates.filter(
+        duplicates.source_event_id.notnull(), duplicates.event_id != duplicates.source_event_id
+    )
     shared = hashed.semi_join(erased, hashed.source_event_id == erased.event_id)
-    others = set(_contents(engine, shared.select("event_date", "content_hash", event_id="source_event_id"))) - gone
+    others = (
+        set(
+            _contents(
+                engine, shared.select("event_date", "content_hash", event_id="source_event_id")
+            )
+        )
+        - gone
+    )
     engine.ensure(KeptEventIds)
     days = Days.from_dates(content[0] for content in others | gone)
     if not days.dates:
@@ -162,7 +198,9 @@ def keep_event_ids(engine: Engine, erased: ir.Table) -> None:
 
     def renewed(old: pa.Table) -> pa.Table:
         stored = {tuple(row[name] for name in names) for row in old.to_pylist()}
-        rows = [dict(zip(names, content, strict=True)) for content in sorted((stored | others) - gone)]
+        rows = [
+            dict(zip(names, content, strict=True)) for content in sorted((stored | others) - gone)
+        ]
         return pa.Table.from_pylist(rows, schema=schema_of(KeptEventIds).to_pyarrow())
 
     with engine.transaction():
@@ -177,7 +215,9 @@ def _contents(engine: Engine, rows: ir.Table) -> Iterator[tuple[date, str, str]]
 
 
 def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:
-    """Delete a person's remaining rows, such as in tables that no run computes any more; return the counts."""
+    """Delete a person's remaining rows, such as in tables that no run computes any more;
+    return the counts.
+    """
     deleted: dict[str, int] = {}
     nobody = f"{engine.quoted('user_id')} IS NULL AND "
     for contract, result in _naming_tables(engine, person, records):
@@ -198,7 +238,8 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
 
 
 def forget_changed_visitors(engine: Engine, days: Days) -> None:
-    """Delete the notes that days of a run changed visitors of days of the same run, which are computed again by it.
+    """Delete the notes that days of a run changed visitors of days of the same run,
+    which are computed again by it.
 
     An erasure would leave how many events of which day an erased person had.
     """
@@ -207,23 +248,29 @@ def forget_changed_visitors(engine: Engine, days: Days) -> None:
     notes = engine.table(ChangedVisitorDays)
     remaining = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
     first, last = (f"DATE '{day}'" for day in (days.first, days.dates[-1]))
-    within = " AND ".join(f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date"))
+    within = " AND ".join(
+        f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date")
+    )
     engine.remove(ChangedVisitorDays, [within], remaining, None)
 
 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
     """Return the tables that have rows of a person, with their number; none after an erasure."""
     return {
-        contract.qualified_name(): int(table.filter(_is_of(table, values)).count().to_pyarrow().as_py())
+        contract.qualified_name(): int(
+            table.filter(_is_of(table, values)).count().to_pyarrow().as_py()
+        )
         for contract, values in _naming_tables(engine, person, records)
         for table in [engine.table(contract)]
     }
 
 
 def mentions(engine: Engine, person: Person) -> dict[str, int]:
-    """Return how many rows of other people have an id of the person in a text, by column; these rows are kept.
+    """Return how many rows of other people have an id of the person in a text, by column;
+    these rows are kept.
 
-    Such a row is an address of a page with the id of another visitor. Call it when the person's own rows are gone.
+    Such a row is an address of a page with the id of another visitor. Call it when the person's own
+    rows are gone.
     """
     alternatives = person.id_pattern()
     if alternatives is None:
@@ -234,9 +281,14 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
         table = engine.table(contract)
         texts = {name: table[name] for name, kind in table.schema().items() if kind.is_string()}
         if texts:
-            counts = {name: text.re_search(pattern).fill_null(NO).ifelse(1, 0).sum() for name, text in texts.items()}
+            counts = {
+                name: text.re_search(pattern).fill_null(NO).ifelse(1, 0).sum()
+                for name, text in texts.items()
+            }
             (row,) = table.agg(**counts).to_pyarrow().to_pylist()
-            result |= {f"{contract.qualified_name()}.{name}": int(n) for name, n in row.items() if n}
+            result |= {
+                f"{contract.qualified_name()}.{name}": int(n) for name, n in row.items() if n
+            }
     return result
 
 
@@ -253,17 +305,25 @@ def _naming_tables(
         result |= {
             name: values
             for name in TEXTS
-            if name in contract.columns and (values := _naming(engine.table(contract), name, person))
+            if name in contract.columns
+            and (values := _naming(engine.table(contract), name, person))
         }
         if result:
             yield contract, result
 
 
-def named_by(contract: type[Table], person: Person, records: Iterable[str] = ()) -> dict[str, set[str]]:
-    """Return the columns of a table that hold ids of people, each with the ids that the person can have there."""
+def named_by(
+    contract: type[Table], person: Person, records: Iterable[str] = ()
+) -> dict[str, set[str]]:
+    """Return the columns of a table that hold ids of people,
+    each with the ids that the person can have there.
+    """
     wanted: dict[str, set[str]] = {name: set(person.users) for name in USERS}
     wanted |= {"visitor_id": set(person.visitors), "source_session_id": set(person.sessions)}
-    wanted |= {"anonymous_id": set(person.devices), "device_id": {*person.devices, *person.sessions}}
+    wanted |= {
+        "anonymous_id": set(person.devices),
+        "device_id": {*person.devices, *person.sessions},
+    }
     wanted |= {"id_value": {*person.users, *person.devices, *person.sessions}}
     if contract in OF_EVENTS:
         wanted[EVENT_ID] = set(person.events)
@@ -275,7 +335,9 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
 
 
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
-    """Return which of some values a column has; rows of others in the same session or device do not count."""
+    """Return which of some values a column has;
+    rows of others in the same session or device do not count.
+    """
     result: set[str] = set()
     for batch in batches_of(sorted(wanted), AT_ONCE):
         rows = table.filter(_has(table, name, batch)).select(name).distinct()
@@ -328,7 +390,9 @@ def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, 
     }
 
 
-def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set[str]]) -> Iterator[str]:
+def _conditions(
+    engine: Engine, columns: PersonColumns, values: Mapping[str, set[str]]
+) -> Iterator[str]:
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
     for name in columns.names:

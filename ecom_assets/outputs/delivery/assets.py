@@ -1,4 +1,5 @@
-"""Assets of delivery: exports that send each event and user property once, and the tables with the outcomes.
+"""Assets of delivery: exports that send each event and user property once,
+and the tables with the outcomes.
 
 See docs/adr/0016.
 """
@@ -23,14 +24,32 @@ from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliati
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, subject_of, table_asset
+from ecom_assets.core.tables.asset import (
+    Reads,
+    TableAsset,
+    asset_key,
+    days_of,
+    invalidation,
+    subject_of,
+    table_asset,
+)
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, days_of_spans, spans_text
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.outputs.delivery.contracts import DEAD, DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.outputs.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
+from ecom_assets.outputs.delivery.contracts import (
+    DEAD,
+    DeadLetters,
+    Deliveries,
+    ReconciliationDaily,
+)
+from ecom_assets.outputs.delivery.customers_file import (
+    CustomersFile,
+    FileLayout,
+    file_fields,
+    write_customers,
+)
 from ecom_assets.outputs.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.pending import due_at
@@ -42,8 +61,15 @@ from ecom_assets.outputs.serving.history import require_history
 
 OF_EVENTS: tuple[type[Table], ...] = (CleanEvents, SharedIds)
 OF_USERS: tuple[type[Table], ...] = (
-    CustomerSegments, Customers, LifetimeValue, VisitorSegments, Sessions, Touches, FunnelEntries, ConversionFunnel,
-)  # fmt: skip
+    CustomerSegments,
+    Customers,
+    LifetimeValue,
+    VisitorSegments,
+    Sessions,
+    Touches,
+    FunnelEntries,
+    ConversionFunnel,
+)
 RECORDS = {
     "events": "The events of people",
     "users": "Segment, tier, value and churn risk of customers, and visitor segments",
@@ -60,7 +86,9 @@ CHECKS = {
 COUNTS = ("due", "sent", "delivered", "rejected", "retried", "pending", "batches")
 BAR = 24
 DELIVER_ALSO = "ecom/deliver_also"
-"""Tag of a run with further days whose events it delivers, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+"""Tag of a run with further days whose events it delivers, as
+`2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
+"""
 
 
 def key_of(name: str) -> dg.AssetKey:
@@ -68,7 +96,9 @@ def key_of(name: str) -> dg.AssetKey:
     return dg.AssetKey(["export", name])
 
 
-def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
+def tool_exports(
+    daily: dg.PartitionsDefinition, progress: Progress, pool: str | None
+) -> list[dg.AssetsDefinition]:
     """Return the assets that deliver events and users to each tool."""
     events = [_tool_export(tool, "events", OF_EVENTS, daily, progress, pool) for tool in SETTING_OF]
     users = [_tool_export(tool, "users", OF_USERS, daily, progress, pool) for tool in SETTING_OF]
@@ -76,13 +106,17 @@ def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str |
 
 
 def deliver_also(parts: Iterable[Days]) -> dict[str, str]:
-    """Return the run tag that has the events of further days delivered, each part of which has no gaps."""
+    """Return the run tag that has the events of further days delivered,
+    each part of which has no gaps.
+    """
     spans = spans_text(parts)
     return {DELIVER_ALSO: spans} if spans else {}
 
 
 def _delivered_days(context: dg.AssetExecutionContext, engine: Engine) -> Days:
-    """Return the days of the step, those whose late rows arrived on them, and those that its run delivers besides."""
+    """Return the days of the step, those whose late rows arrived on them,
+    and those that its run delivers besides.
+    """
     run, also = days_of(context), days_of_spans(context.run.tags.get(DELIVER_ALSO, ""))
     return Days.from_dates([*run.dates, *engine.late_days(RawEvents, run).dates, *also.dates])
 
@@ -107,18 +141,27 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         kinds={tool},
         **subject_of(_tool_export),
         required_resource_keys={"warehouse", "delivery_context"},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()
+        ],
         pool=pool,
     )
     def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         delivery_context: DeliveryContext = context.resources.delivery_context
         if name not in delivery_context.destinations:
-            raise SettingError(f"{SETTING_OF[tool]} is not set, so nothing can be delivered to {name}; set it.")
+            raise SettingError(
+                f"{SETTING_OF[tool]} is not set, so nothing can be delivered to {name}; set it."
+            )
         progress.began(f"export.{name}")
         started = time.monotonic()
         engine = context.resources.warehouse
         delivery_context.refuse_emptier(engine)
-        require_history(context.run.tags, engine, delivery_context.settings, consequence=f"nothing was sent by {name}")
+        require_history(
+            context.run.tags,
+            engine,
+            delivery_context.settings,
+            consequence=f"nothing was sent by {name}",
+        )
         due = due_at(delivery_context.destinations[name], engine, delivery_context.settings)
         days = _delivered_days(context, engine) if kind == "events" else Days(())
         exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
@@ -146,12 +189,16 @@ def _plot(outcomes: dict[str, int], due: int) -> str:
     """Return the outcomes as bars, in a Markdown table."""
     lines = ["| outcome | records | |", "| --- | ---: | --- |"]
     for outcome, number in sorted(outcomes.items(), key=lambda entry: -entry[1]):
-        lines.append(f"| {outcome} | {number:,} | {'█' * max(round(BAR * number / max(due, 1)), 1)} |")
+        lines.append(
+            f"| {outcome} | {number:,} | {'█' * max(round(BAR * number / max(due, 1)), 1)} |"
+        )
     return "\n".join(lines)
 
 
 def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
-    examples = [{"day": str(day), "unaccounted": number} for day, number in exported.unaccounted.items()]
+    examples = [
+        {"day": str(day), "unaccounted": number} for day, number in exported.unaccounted.items()
+    ]
     late = [{"day": str(day)} for day in exported.late]
     refusal_text = exported.total.refusal
     waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
@@ -174,17 +221,21 @@ def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
 
 
 @invalidation(reconciliation_daily=ReconciliationDaily)
-def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, delivery_context: DeliveryContext) -> ir.Table:
+def delivered_since(
+    reconciliation_daily: ir.Table, warehouse: Engine, delivery_context: DeliveryContext
+) -> ir.Table:
     """Return the days with deliveries that are not in the warehouse yet, in a column `day`.
 
-    Reads `reconciliation_daily` because it is the last of the three tables to be written. It is small: one row per day
-    and destination.
+    Reads `reconciliation_daily` because it is the last of the three tables to be written. It is
+    small: one row per day and destination.
     """
     delivery_context.refuse_emptier(warehouse)
     noted = set(map(_row, noted_days(delivery_context.store_if_any).to_pylist()))
     stored = reconciliation_daily.select(*NOTED).to_pyarrow().to_pylist()
     days = {row[0] for row in noted ^ set(map(_row, stored))}
-    return ibis.memtable([{"day": day} for day in sorted(days)], schema=ibis.schema({"day": "date"}))
+    return ibis.memtable(
+        [{"day": day} for day in sorted(days)], schema=ibis.schema({"day": "date"})
+    )
 
 
 @table_asset(
@@ -213,15 +264,25 @@ def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
     deps=(dead_letters.key,),
 )
 def reconciliation_daily(
-    events: ir.Table, deliveries: ir.Table, orders: ir.Table, delivery_context: DeliveryContext, days: Days
+    events: ir.Table,
+    deliveries: ir.Table,
+    orders: ir.Table,
+    delivery_context: DeliveryContext,
+    days: Days,
 ) -> Any:  # noqa: ANN401 (Ibis has no types)
-    """Compare the due records with their outcomes, and orders with the purchases that tools have."""
+    """Compare the due records with their outcomes,
+    and orders with the purchases that tools have.
+    """
     con = connect()
     con.con.register("noted", noted_days(delivery_context.store_if_any, days))
     con.con.register("purchases", purchases_by_outcome(events, deliveries, days).to_pyarrow())
-    per_day = orders.filter(days.contain(orders.reconciled_date)).select("reconciled_date", "order_count")
+    per_day = orders.filter(days.contain(orders.reconciled_date)).select(
+        "reconciled_date", "order_count"
+    )
     con.con.register("orders", per_day.to_pyarrow())
-    return compute_reconciliation_daily(con.table("noted"), con.table("purchases"), con.table("orders"))
+    return compute_reconciliation_daily(
+        con.table("noted"), con.table("purchases"), con.table("orders")
+    )
 
 
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -249,18 +310,26 @@ def customers_json(
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[asset_key(Customers)],
-        description="All customers as they are now, in one JSON file by name, with a summary beside it.",
+        description=(
+            "All customers as they are now, in one JSON file by name, with a summary beside it."
+        ),
         kinds={"json"},
         **subject_of(customers_json),
         required_resource_keys={"warehouse"},
-        check_specs=[dg.AssetCheckSpec(WRITTEN, asset=KEY, description="Lines of the file = customers of the table.")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                WRITTEN, asset=KEY, description="Lines of the file = customers of the table."
+            )
+        ],
         pool=pool,
     )
     def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         progress.began("export.customers_json")
         started = time.monotonic()
         warehouse = context.resources.warehouse
-        require_history(context.run.tags, warehouse, settings, consequence="no customers were written")
+        require_history(
+            context.run.tags, warehouse, settings, consequence="no customers were written"
+        )
         path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
         written = write_customers(warehouse.table(Customers), path, now_utc_without_zone(), layout)
         took_s = time.monotonic() - started
@@ -283,5 +352,10 @@ def _checked_customers(written: CustomersFile) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=WRITTEN,
         passed=line_count == written.expected_count,
-        metadata={"observed": line_count, "limit": written.expected_count, "looked_at": line_count, "examples": []},
+        metadata={
+            "observed": line_count,
+            "limit": written.expected_count,
+            "looked_at": line_count,
+            "examples": [],
+        },
     )

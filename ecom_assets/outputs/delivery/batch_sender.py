@@ -2,9 +2,9 @@
 
 This module works for any tool. The tool's client interprets the responses.
 
-The order of each user's records is kept. The parts of a batch are sent one after another. A part that must wait holds
-back the parts after it. If a record must wait for another run, nothing after it in the batch is sent.
-`delivery/sender.py` sends a single request.
+The order of each user's records is kept. The parts of a batch are sent one after another. A part
+that must wait holds back the parts after it. If a record must wait for another run, nothing after
+it in the batch is sent. `delivery/sender.py` sends a single request.
 """
 
 import random
@@ -46,7 +46,10 @@ class BatchOutcome(Enum):
 
 @dataclass(frozen=True)
 class BatchResponse:
-    """What a response says about the records of a request. Records are identified by their position."""
+    """What a response says about the records of a request.
+
+    Records are identified by their position.
+    """
 
     outcome: BatchOutcome
     refused: Refusals = field(default_factory=dict)
@@ -123,12 +126,15 @@ NO_ANSWER = "no_answer"
 NOT_ALLOWED = "not_allowed"
 """Postponed: the tool says that it refuses our account or key, not the record."""
 NOT_KNOWN = "not_known"
-"""Postponed: the tool refuses the record without a reason and has accepted nothing yet; it may refuse our account."""
+"""Postponed: the tool refuses the record without a reason and has accepted nothing yet;
+it may refuse our account.
+"""
 REFUSED = "refused"
 TOO_LARGE = "too_large"
 AFTER = "It comes after a record that has to wait."
 _UNKNOWN_REFUSALS = 64
-"""If a tool has accepted nothing yet, it is assumed to refuse our account after this many refusals."""
+"""If a tool has accepted nothing yet, it is assumed to refuse our account after this many refusals.
+"""
 
 
 @dataclass
@@ -151,7 +157,9 @@ class BatchPart:
 
 
 def read_common(reply: Reply) -> BatchResponse | None:
-    """Interpret a response that means the same for every tool; return None if the tool must interpret it."""
+    """Interpret a response that means the same for every tool;
+    return None if the tool must interpret it.
+    """
     if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
         return BatchResponse(BatchOutcome.LATER, message=reply.message)
     if reply.status == 413:  # noqa: PLR2004 (as above)
@@ -232,19 +240,25 @@ class BatchSender:
 
     def _close(self, part: BatchPart, refusals: Refusals, state: DeliveryState) -> None:
         for at, (reason, message) in refusals.items():
-            self._answers[part.positions[at]] = DeliveryResult(state, reason, message, part.attempts)
+            self._answers[part.positions[at]] = DeliveryResult(
+                state, reason, message, part.attempts
+            )
 
     def _hold(self, users: set[str], part: BatchPart) -> None:
         """Postpone the remaining records of some users to another run."""
         for waiting in (part, *self._parts) if users else ():
-            held = [position for position in self._unanswered(waiting) if self._users[position] in users]
+            held = [
+                position for position in self._unanswered(waiting) if self._users[position] in users
+            ]
             self._postpone_after(waiting.with_positions(held))
         for after in self._parts if users else ():
             after.positions = self._unanswered(after)
 
     def _postpone_after(self, part: BatchPart) -> None:
         """Postpone records because earlier ones have to wait."""
-        self._answer_all(part, DeliveryState.POSTPONED, NO_ANSWER if part.may_be_there else BUSY, AFTER)
+        self._answer_all(
+            part, DeliveryState.POSTPONED, NO_ANSWER if part.may_be_there else BUSY, AFTER
+        )
 
     def _answer_all(self, part: BatchPart, state: DeliveryState, reason: str, message: str) -> None:
         answer = DeliveryResult(state, reason, message, part.attempts)
@@ -252,7 +266,9 @@ class BatchSender:
             self._answers[position] = answer
 
     def _retry(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
-        """Send the others immediately, then the records that must wait with everything else of their users."""
+        """Send the others immediately,
+        then the records that must wait with everything else of their users.
+        """
         if not waiting:
             self._parts.appendleft(left)
             return
@@ -278,24 +294,34 @@ class BatchSender:
 
     def _unknown_account(self) -> str:
         return (
-            f"{self._rule.name} refuses all that it is sent and has taken nothing yet, so nothing counts as sent; "
-            f"correct {self._rule.settings}."
+            f"{self._rule.name} refuses all that it is sent and has taken nothing yet, so nothing "
+            f"counts as sent; correct {self._rule.settings}."
         )
 
     def _postpone_if_unknown(self) -> None:
-        """Postpone refused records if the tool named none and never accepted any: it may refuse our account."""
+        """Postpone refused records if the tool named none and never accepted any:
+        it may refuse our account.
+        """
         if self._protocol.sender.has_taken:
             return
         for position, answer in enumerate(self._answers):
             if answer is not None and answer.reason == REFUSED:
                 message = self._unknown_account()
-                self._answers[position] = DeliveryResult(DeliveryState.POSTPONED, NOT_KNOWN, message, answer.attempts)
+                self._answers[position] = DeliveryResult(
+                    DeliveryState.POSTPONED, NOT_KNOWN, message, answer.attempts
+                )
 
     def _later(self, left: BatchPart, reading: BatchResponse, reply: Reply) -> None:
         patience = self._protocol.patience
         if left.may_be_there:
-            lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
-            self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
+            lost = [
+                position
+                for position in left.positions
+                if not self._protocol.repeatable(self._payloads[position])
+            ]
+            self._answer_all(
+                left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.message
+            )
             left.positions = self._unanswered(left)
         if reply.status == 429:  # noqa: PLR2004 (too many requests)
             pause_s = self._pause_s(reply)
@@ -314,7 +340,11 @@ class BatchSender:
 
     def _pause_s(self, reply: Reply) -> float:
         patience = self._protocol.patience
-        return patience.pause_s if reply.retry_after_s is None else max(reply.retry_after_s, patience.base_s)
+        return (
+            patience.pause_s
+            if reply.retry_after_s is None
+            else max(reply.retry_after_s, patience.base_s)
+        )
 
     def _wait(self, part: BatchPart, wait_s: float, reason: str, message: str = "") -> None:
         """Send a part after `wait_s` seconds, or postpone it to another run if that is too long."""

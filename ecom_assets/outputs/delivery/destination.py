@@ -1,6 +1,7 @@
 """The `Destination` protocol: what the delivery of records requires of a tool.
 
-The records of a delivery are Arrow tables at every step, so that millions of records need no Python object each.
+The records of a delivery are Arrow tables at every step, so that millions of records need no Python
+object each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,9 @@ class DeliveryState(StrEnum):
     REJECTED = "rejected"
     """The destination has refused it for good."""
     POSTPONED = "postponed"
-    """The destination does not have it and may accept it later: it was busy or down for the whole waiting time."""
+    """The destination does not have it and may accept it later:
+    it was busy or down for the whole waiting time.
+    """
     IN_DOUBT = "in_doubt"
     """Sent, but without a response that shows the result. It is sent again only if that is safe."""
 
@@ -44,39 +47,52 @@ class Destination(Protocol):
     name: str
     """The name of its asset, such as amplitude_events or heap_users."""
     account: str
-    """A unique name of the account (project, app, property) at the tool, without secrets. Accounts share no data: two
-    regions are two accounts, and a vendor stand-in is a separate account."""
+    """A unique name of the account (project, app, property) at the tool, without secrets.
+
+    Accounts share no data: two regions are two accounts, and a vendor stand-in is a separate
+    account.
+    """
     senders: int
     """How many batches may be sent at the same time."""
     confirms: bool
-    """Whether a success response means that the destination has the records; some always return success."""
+    """Whether a success response means that the destination has the records;
+    some always return success.
+    """
     takes_updates: bool
     """Whether a changed record is sent again and replaces the old one, as for user properties."""
     takes_sign_ins: bool
-    """Whether it gets a further record for the first sign-in on each device, by which it joins device and user."""
+    """Whether it gets a further record for the first sign-in on each device,
+    by which it joins device and user.
+    """
     safe_to_repeat: bool
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeat_window_s: float | None
     """For how many seconds the destination recognizes a repeated record; None: always."""
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
-        """Return the `PAYLOADS` for rows of the mart. This is a pure function: no clock, no network.
+        """Return the `PAYLOADS` for rows of the mart.
+
+        This is a pure function: no clock, no network.
 
         Args:
             rows: Rows of the mart, with the columns that this destination documents.
-            sent_at: When they will be sent, in UTC. Some destinations refuse records that are too old by then.
+            sent_at: When they will be sent, in UTC. Some destinations refuse records that are too
+                old by then.
         """
         ...
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
-        """Split payloads that can be sent into batches within the destination's limits of records and bytes."""
+        """Split payloads that can be sent into batches within the destination's
+        limits of records and bytes.
+        """
         ...
 
     def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Send a batch, with retries, and return one result per record, in the batch's order.
 
-        Errors of the destination or the network raise no exception. A batch may be halved, or sent again without the
-        refused rows. A record is never sent again after the destination has confirmed it.
+        Errors of the destination or the network raise no exception. A batch may be halved, or sent
+        again without the refused rows. A record is never sent again after the destination has
+        confirmed it.
         """
         ...
 

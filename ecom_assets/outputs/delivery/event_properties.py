@@ -40,7 +40,10 @@ class PropertyRule:
     forbidden_names: tuple[str, ...] = ()
     """Prefixes of names that the tool reserves."""
     reserved: frozenset[str] = frozenset()
-    """Names of the properties that we send. A custom property with such a name is sent as `property_<name>`."""
+    """Names of the properties that we send.
+
+    A custom property with such a name is sent as `property_<name>`.
+    """
 
     @property
     def unit(self) -> str:
@@ -70,8 +73,12 @@ class _UnfitError(Exception):
     """The properties cannot be sent; the arguments are reason and message."""
 
 
-def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[str, ...]) -> pa.Table:
-    """Return a `FittedProperties` row per text, in order, dictionary-encoded; `names` are those to keep, empty: all."""
+def fitted_column(
+    properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[str, ...]
+) -> pa.Table:
+    """Return a `FittedProperties` row per text, in order, dictionary-encoded;
+    `names` are those to keep, empty: all.
+    """
     coded = properties.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
@@ -91,7 +98,9 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
     try:
         properties = _read(text)
         named = {
-            name: value for name, value in properties.items() if value is not None and (not names or name in names)
+            name: value
+            for name, value in properties.items()
+            if value is not None and (not names or name in names)
         }
         fields = _renamed(_flat(named, rule) if rule.joint else named, rule)
         _check(fields, rule)
@@ -99,7 +108,11 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
         return FittedProperties(reason=unfit.args[0], words=unfit.args[1])
     inner = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
     return FittedProperties(
-        inner or None, None, None, _scalar(properties, ("order_id",)), _scalar(properties, SEARCH_TERMS)
+        inner or None,
+        None,
+        None,
+        _scalar(properties, ("order_id",)),
+        _scalar(properties, SEARCH_TERMS),
     )
 
 
@@ -109,9 +122,13 @@ def _read(text: str) -> dict[str, Any]:
         if "\\u" in text:  # an escape can be half of a surrogate pair
             json.dumps(properties, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _UnfitError("properties_unreadable", "The event's properties are not JSON text.") from error
+        raise _UnfitError(
+            "properties_unreadable", "The event's properties are not JSON text."
+        ) from error
     if not isinstance(properties, dict):
-        raise _UnfitError("properties_unreadable", "The event's properties are JSON, but not an object.")
+        raise _UnfitError(
+            "properties_unreadable", "The event's properties are JSON, but not an object."
+        )
     return properties
 
 
@@ -129,7 +146,12 @@ def _finite(digits: str) -> float:
 def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
     result = (properties.get(name) for name in names)
     return next(
-        (str(value) for value in result if isinstance(value, str | int) and not isinstance(value, bool) and value), None
+        (
+            str(value)
+            for value in result
+            if isinstance(value, str | int) and not isinstance(value, bool) and value
+        ),
+        None,
     )
 
 
@@ -137,7 +159,10 @@ def _flat(properties: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in _leaves("", properties, rule):
         if name in fields:
-            raise _UnfitError("property_twice", f"Two properties are both called {name!r} where objects are flattened.")
+            raise _UnfitError(
+                "property_twice",
+                f"Two properties are both called {name!r} where objects are flattened.",
+            )
         fields[name] = value
     return fields
 
@@ -149,7 +174,8 @@ def _leaves(prefix: str, value: Any, rule: PropertyRule) -> Iterator[tuple[str, 
     elif isinstance(value, list):
         if any(isinstance(item, dict | list) for item in value):
             raise _UnfitError(
-                "property_nested", f"The property {prefix!r} is a list of objects, which cannot be flattened."
+                "property_nested",
+                f"The property {prefix!r} is a list of objects, which cannot be flattened.",
             )
         yield prefix, rule.list_joint.join(_word(item) for item in value if item is not None)
     elif value is not None:
@@ -163,15 +189,22 @@ def _word(value: Any) -> str:  # noqa: ANN401 (what JSON holds)
 def _renamed(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
     if not rule.reserved.intersection(fields):
         return fields
-    renamed = {f"property_{name}" if name in rule.reserved else name: value for name, value in fields.items()}
+    renamed = {
+        f"property_{name}" if name in rule.reserved else name: value
+        for name, value in fields.items()
+    }
     if len(renamed) < len(fields):
-        raise _UnfitError("property_twice", "Two properties have the same name after reserved names are changed.")
+        raise _UnfitError(
+            "property_twice", "Two properties have the same name after reserved names are changed."
+        )
     return renamed
 
 
 def _check(fields: dict[str, Any], rule: PropertyRule) -> None:
     if len(fields) > rule.most:
-        raise _UnfitError("too_many_properties", f"The event has {len(fields)} properties; {rule.most} are taken.")
+        raise _UnfitError(
+            "too_many_properties", f"The event has {len(fields)} properties; {rule.most} are taken."
+        )
     for name, value in fields.items():
         _check_name(name, rule)
         _check_value(name, value, rule, levels=rule.levels)
@@ -179,11 +212,18 @@ def _check(fields: dict[str, Any], rule: PropertyRule) -> None:
 
 def _check_name(name: str, rule: PropertyRule) -> None:
     if not name or rule.length(name) > rule.name_length:
-        raise _UnfitError("property_name", f"A property's name must have 1 to {rule.name_length} {rule.unit}.")
+        raise _UnfitError(
+            "property_name", f"A property's name must have 1 to {rule.name_length} {rule.unit}."
+        )
     if rule.name_pattern and not re.fullmatch(rule.name_pattern, name):
-        raise _UnfitError("property_name", f"The property name {name!r} has characters that are not allowed.")
+        raise _UnfitError(
+            "property_name", f"The property name {name!r} has characters that are not allowed."
+        )
     if rule.forbidden_names and name.lower().startswith(rule.forbidden_names):
-        raise _UnfitError("property_name", f"The property name {name!r} begins with a prefix that the tool reserves.")
+        raise _UnfitError(
+            "property_name",
+            f"The property name {name!r} begins with a prefix that the tool reserves.",
+        )
 
 
 def _check_value(name: str, value: Any, rule: PropertyRule, *, levels: int) -> None:  # noqa: ANN401 (what JSON holds)
@@ -196,12 +236,18 @@ def _check_value(name: str, value: Any, rule: PropertyRule, *, levels: int) -> N
     elif isinstance(value, dict | list):
         if rule.most_values is not None and len(value) > rule.most_values:
             raise _UnfitError(
-                "property_too_long", f"The property {name!r} holds {len(value)} values; {rule.most_values} are taken."
+                "property_too_long",
+                f"The property {name!r} holds {len(value)} values; {rule.most_values} are taken.",
             )
         inner_levels = levels - isinstance(value, dict)
         if inner_levels < 1:
-            raise _UnfitError("property_nested", f"The property {name!r} is nested deeper than {rule.levels} levels.")
-        for inner_name, inner in value.items() if isinstance(value, dict) else ((name, item) for item in value):
+            raise _UnfitError(
+                "property_nested",
+                f"The property {name!r} is nested deeper than {rule.levels} levels.",
+            )
+        for inner_name, inner in (
+            value.items() if isinstance(value, dict) else ((name, item) for item in value)
+        ):
             if isinstance(value, dict):
                 _check_name(inner_name, rule)
             _check_value(inner_name, inner, rule, levels=inner_levels)

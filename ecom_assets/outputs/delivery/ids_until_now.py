@@ -1,4 +1,6 @@
-"""What a migration keeps of deliveries before the ledger kept ids: those of people, as the warehouse has them still."""
+"""What a migration keeps of deliveries before the ledger kept ids: those of people, as the
+warehouse has them still.
+"""
 
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,8 @@ from ecom_assets.outputs.delivery.sent_links import sent_ids_of
 
 
 def note_delivered_ids(settings: Settings, engine: Engine) -> int:
-    """Keep the ids of people that tools were sent, before days are computed again with other spellings.
+    """Keep the ids of people that tools were sent,
+    before days are computed again with other spellings.
 
     Returns:
         How many ids of an account a rule may spell otherwise.
@@ -23,7 +26,9 @@ def note_delivered_ids(settings: Settings, engine: Engine) -> int:
     is_new = isinstance(address, Path) and not address.exists()
     if is_new or not (engine.has(CleanEvents) and engine.has(Deliveries)):
         return 0
-    rows = engine.rows_of(sent_ids_of(engine.stored_table(CleanEvents), engine.stored_table(Deliveries)))
+    rows = engine.rows_of(
+        sent_ids_of(engine.stored_table(CleanEvents), engine.stored_table(Deliveries))
+    )
     with closing(open_store(settings)) as store:
         DeliveryLedger(store)  # creates the tables
         with store.transaction():

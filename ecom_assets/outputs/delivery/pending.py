@@ -1,4 +1,6 @@
-"""Pending records: read the warehouse rows that are due at a destination, in chunks, and write them in a dry run."""
+"""Pending records: read the warehouse rows that are due at a destination, in chunks,
+and write them in a dry run.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -33,7 +35,12 @@ from ecom_assets.outputs.delivery.destination import Destination
 from ecom_assets.outputs.delivery.ledger.known import KnownRecords
 from ecom_assets.outputs.delivery.ledger.sent_ids import SentIds
 from ecom_assets.outputs.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
-from ecom_assets.outputs.delivery.totals import due_events, latest_of_visitors, user_properties, visitor_segment_names
+from ecom_assets.outputs.delivery.totals import (
+    due_events,
+    latest_of_visitors,
+    user_properties,
+    visitor_segment_names,
+)
 
 CHUNK_ROWS = 50_000
 WHO_AND_WHEN = ("event_id", "event_at", "event_type", "visitor_id", "user_id", "device_id")
@@ -50,7 +57,9 @@ class Due:
     order: tuple[str, ...]
     """By what the records of a day are sorted: the order in which they must arrive."""
     is_whole: bool
-    """Whether the ledger may have a record under any day, because the records do not belong to a day."""
+    """Whether the ledger may have a record under any day,
+    because the records do not belong to a day.
+    """
 
     def counts(self, days: Days) -> dict[date, int]:
         """Return the number of due records of each day that has any."""
@@ -82,9 +91,9 @@ class Due:
 def events_due(engine: Engine, settings: Settings, *, with_sign_ins: bool = False) -> Due:
     """Return the clean events without bots, by the day on which they happened.
 
-    An event joins nobody if too many share its user or its device, if it lacks the consent to link them, or if the
-    identity rule gave it to somebody else than its user. `with_sign_ins` adds, for each device, a record of the first
-    event by which it joins its user.
+    An event joins nobody if too many share its user or its device, if it lacks the consent to link
+    them, or if the identity rule gave it to somebody else than its user. `with_sign_ins` adds, for
+    each device, a record of the first event by which it joins its user.
     """
     rule = identity_rule(settings)
     rows = due_events(engine.readable(CleanEvents))
@@ -94,15 +103,25 @@ def events_due(engine: Engine, settings: Settings, *, with_sign_ins: bool = Fals
     rows = rows.mutate(joins_nobody=joins_nobody, is_sign_in=NO)
     if with_sign_ins:
         rows = union_all(rows, _sign_ins(rows, engine))
-    return Due(rows, "event_date", EVENT_COLUMNS, order=("event_at", "event_id", "is_sign_in"), is_whole=False)
+    return Due(
+        rows,
+        "event_date",
+        EVENT_COLUMNS,
+        order=("event_at", "event_id", "is_sign_in"),
+        is_whole=False,
+    )
 
 
 def _sign_ins(events: ir.Table, engine: Engine) -> ir.Table:
-    """Return the events by which each device first joins a user, with nothing but who, where and when."""
+    """Return the events by which each device first joins a user, with nothing but who,
+    where and when.
+    """
     links = first_sign_ins(engine.readable(IdentityLinks), engine.readable(SharedIds))
     first = links.select("event_date", event_id="first_event_id")
     sign_ins = events.filter(~events.joins_nobody).semi_join(first, ["event_date", "event_id"])
-    nothing = {name: ibis.null(sign_ins[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN}
+    nothing = {
+        name: ibis.null(sign_ins[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN
+    }
     return sign_ins.mutate(**nothing).mutate(joins_nobody=NO, is_sign_in=~NO)
 
 
@@ -127,26 +146,41 @@ def due_at(destination: Destination, engine: Engine, settings: Settings) -> Due:
 
 
 def users_due(engine: Engine, settings: Settings) -> Due:
-    """Return the properties of every customer with an order, all under their as-of day; earlier days are outdated.
+    """Return the properties of every customer with an order, all under their as-of day;
+    earlier days are outdated.
 
     Where visitor segments are declared, or further properties chosen, of every known visitor too.
     """
     segments = None
     if settings.visitor_segments is not None:
-        segments = visitor_segment_names(engine.readable(VisitorSegments), engine.readable(Sessions))
+        segments = visitor_segment_names(
+            engine.readable(VisitorSegments), engine.readable(Sessions)
+        )
     latest = None
     if settings.delivery_user_properties:
-        of_visits = (engine.readable(table) for table in (Sessions, Touches, FunnelEntries, ConversionFunnel))
+        of_visits = (
+            engine.readable(table) for table in (Sessions, Touches, FunnelEntries, ConversionFunnel)
+        )
         latest = latest_of_visitors(settings.delivery_user_properties, *of_visits)
-    customers = engine.readable(CustomerSegments), engine.readable(Customers), engine.readable(LifetimeValue)
+    customers = (
+        engine.readable(CustomerSegments),
+        engine.readable(Customers),
+        engine.readable(LifetimeValue),
+    )
     return Due(
-        user_properties(*customers, segments, latest), "as_of_date", USER_COLUMNS, order=("customer_id",), is_whole=True
+        user_properties(*customers, segments, latest),
+        "as_of_date",
+        USER_COLUMNS,
+        order=("customer_id",),
+        is_whole=True,
     )
 
 
 @dataclass
 class DryRun:
-    """The result of a dry run for one destination: what would have been sent, and the file with it."""
+    """The result of a dry run for one destination: what would have been sent,
+    and the file with it.
+    """
 
     folder: Path
     due: int = 0
@@ -182,20 +216,26 @@ class DryDestination:
 
     def _write_day(self, day: date, result: DryRun) -> None:
         identity = _identity(self.store, self.destination)
-        sent_ids = SentIds.read(self.store if identity else None, self.destination.account, self.key)
+        sent_ids = SentIds.read(
+            self.store if identity else None, self.destination.account, self.key
+        )
         around = (None, None) if self.due.is_whole else (day - ONE_DAY, day + ONE_DAY)
         with ExitStack() as stack:
             known_records = stack.enter_context(
                 closing(KnownRecords(self.store if identity else None, identity, *around))
             )
             files = {
-                name: stack.enter_context((result.folder / f"{day}{end}.ndjson").open("w", encoding="utf-8"))
+                name: stack.enter_context(
+                    (result.folder / f"{day}{end}.ndjson").open("w", encoding="utf-8")
+                )
                 for name, end in (("send", ""), ("refuse", "_refused"))
             }
             for due_rows in self.due.chunks(day):
                 chunk = sent_ids.as_sent(due_rows)
                 payloads = self.destination.payloads(chunk, self.sent_at)
-                plan = known_records.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
+                plan = known_records.plan(
+                    payloads, self.destination, self.sent_at, retry_rejected=False
+                )
                 going = payloads.filter(pc.equal(plan["decision"], "send"))
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
@@ -211,5 +251,9 @@ class DryDestination:
 
 def _identity(store: Database | None, destination: Destination) -> int | None:
     key = (destination.name, destination.account)
-    rows = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
+    rows = (
+        store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
+        if store
+        else []
+    )
     return int(rows[0][0]) if rows else None

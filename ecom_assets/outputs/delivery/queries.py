@@ -20,12 +20,16 @@ COUNTS: Final = tuple(name for name in NOTED if name not in {*KEY, "newest_batch
 
 
 class NoLedgerError(EcomError):
-    """Nothing was ever delivered from here. Zeros instead of this error would look like an outage."""
+    """Nothing was ever delivered from here.
+
+    Zeros instead of this error would look like an outage.
+    """
 
 
 DEAD_LETTERS: Final = """
 SELECT d.name AS destination, k.outcome, nullif(k.reason, '') AS reason, count(*) AS record_count,
-    min(k.day::DATE) AS first_date, max(k.day::DATE) AS last_date, min(nullif(k.words, '')) AS words,
+    min(k.day::DATE) AS first_date, max(k.day::DATE) AS last_date, min(nullif(k.words, ''))
+      AS words,
     list_slice(list(k.record_id ORDER BY k.record_id), 1, 5) AS examples
 FROM known k JOIN destination d ON d.id = k.destination_id
 WHERE k.outcome IN ('rejected', 'refused') AND ($destination IS NULL OR d.name = $destination)
@@ -46,9 +50,17 @@ def dead_letters(
     """
     with closing(_opened(settings)) as store:
         names = store.rows("SELECT id, name FROM destinations")
-        with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known_records:
-            known_records.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
-            rows = known_records.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
+        with closing(
+            KnownRecords(store, None, period.start_date, period.end_date)
+        ) as known_records:
+            known_records.con.register(
+                "destination", table_of({"id": pa.int64(), "name": pa.string()}, names)
+            )
+            rows = (
+                known_records.con.sql(DEAD_LETTERS, params={"destination": destination})
+                .to_arrow_table()
+                .to_pylist()
+            )
     if not may_see_people:
         rows = [{**row, "words": row["words"] and HIDDEN, "examples": []} for row in rows]
     return [{**row, "can_retry": row["outcome"] == "rejected"} for row in rows]
@@ -72,7 +84,7 @@ def _opened(settings: Settings) -> Database:
     address = ledger_address(settings)
     if isinstance(address, Path) and not address.exists():
         raise NoLedgerError(
-            "There is no ledger of deliveries here; set a tool's key and run `ecom export --to TOOL`, or set "
-            "ECOM_LEDGER_URL to where the ledger lies."
+            "There is no ledger of deliveries here; set a tool's key and run `ecom export --to "
+            "TOOL`, or set ECOM_LEDGER_URL to where the ledger lies."
         )
     return open_store(settings)

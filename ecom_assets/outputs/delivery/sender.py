@@ -1,4 +1,6 @@
-"""Send one request to a tool, with rate limit and timeouts, and return the reply, even if it is an error."""
+"""Send one request to a tool, with rate limit and timeouts, and return the reply,
+even if it is an error.
+"""
 
 import json
 import logging
@@ -12,12 +14,21 @@ from pyrate_limiter import Limiter, Rate
 from requests import Session, exceptions
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ecom_assets.core.http.retry import BoundedAdapter, Pause, ResponseBounds, retry_after_s, through
+from ecom_assets.core.http.retry import (
+    BoundedAdapter,
+    Pause,
+    ResponseBounds,
+    retry_after_s,
+    through,
+)
 from ecom_assets.core.redact_url import without_secrets
 
 _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
-"""Compression level from 0 to 3. It shrinks JSON events to an eighth, in a fifth of the time that zlib needs."""
+"""Compression level from 0 to 3.
+
+It shrinks JSON events to an eighth, in a fifth of the time that zlib needs.
+"""
 _MOST_CHARACTERS = 300
 """Maximum characters kept of a tool's message."""
 _BOUNDS = ResponseBounds(300.0, 10.0)
@@ -33,7 +44,9 @@ class Patience:
     most_s: float = 60.0
     """Longest wait before a retry, unless the tool asks for more."""
     jitter: tuple[float, float] = (0.0, 0.0)
-    """Range of a random factor: factor times `base_s` is added, so that senders do not retry at the same time."""
+    """Range of a random factor: factor times `base_s` is added,
+    so that senders do not retry at the same time.
+    """
     pause_s: float = 30.0
     """Wait after a 429 without Retry-After."""
     retries: int = 5
@@ -122,22 +135,29 @@ class Sender:
     def __init__(self, rule: HttpRule) -> None:
         """Set up the sender without opening a connection."""
         self.rule = rule
-        # The library's retries are off, because which records of a request to retry differs between tools.
+        # The library's retries are off, because which records of a request to retry differs between
+        # tools.
         adapter = BoundedAdapter(_BOUNDS, connections=rule.connections)
         self._session = through(Session(), adapter)
         self._limiter = _limiter(rule)
         self._pause = Pause()
         self.has_taken = False
-        """Whether the tool has ever taken something: then it knows us, and what it refuses is the record."""
+        """Whether the tool has ever taken something: then it knows us,
+        and what it refuses is the record.
+        """
 
     def close(self) -> None:
-        """Close the connections and stop the limiter's thread, which would otherwise run until the process ends."""
+        """Close the connections and stop the limiter's thread,
+        which would otherwise run until the process ends.
+        """
         self._session.close()
         if self._limiter is not None:
             self._limiter.close()
 
     def pause(self, seconds: float) -> None:
-        """Stop all threads from sending for some seconds, because the tool limits the whole account, not one user."""
+        """Stop all threads from sending for some seconds,
+        because the tool limits the whole account, not one user.
+        """
         self._pause.ask(seconds)
 
     def post(self, request: PostRequest, records: int) -> Reply:
@@ -148,7 +168,9 @@ class Sender:
         try:
             response = self._session.post(
                 request.url,
-                data=igzip.compress(request.body, _GZIP_LEVEL, mtime=0) if self.rule.takes_gzip else request.body,
+                data=igzip.compress(request.body, _GZIP_LEVEL, mtime=0)
+                if self.rule.takes_gzip
+                else request.body,
                 params=dict(request.params),
                 headers=self._headers(request),
                 auth=(request.user, request.password) if request.user else None,
@@ -157,15 +179,26 @@ class Sender:
             )
         except exceptions.RequestException as error:
             _logger.info("%s: no answer (%s)", without_secrets(request.url), type(error).__name__)
-            return Reply(0, may_have_it=not _was_never_sent(error), message=f"no answer: {type(error).__name__}")
-        message = "" if response.ok else f"{response.status_code} {response.text[:_MOST_CHARACTERS]}"
+            return Reply(
+                0,
+                may_have_it=not _was_never_sent(error),
+                message=f"no answer: {type(error).__name__}",
+            )
+        message = (
+            "" if response.ok else f"{response.status_code} {response.text[:_MOST_CHARACTERS]}"
+        )
         shown = self._without_keys(message).strip()
         return Reply(response.status_code, response.content, retry_after_s(response), message=shown)
 
     def _headers(self, request: PostRequest) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
         authorization = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
-        return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **authorization}
+        return {
+            "Content-Type": request.content_type,
+            "Accept": "application/json",
+            **gzipped,
+            **authorization,
+        }
 
     def _without_keys(self, text: str) -> str:
         """Return a tool's message without our keys, because some tools repeat the request."""
@@ -185,6 +218,6 @@ def _limiter(rule: HttpRule) -> Limiter | None:
 def _was_never_sent(error: exceptions.RequestException) -> bool:
     """Return whether the request was not sent because there was no connection."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError | exceptions.InvalidURL) or isinstance(
-        cause, NewConnectionError | ConnectTimeoutError
-    )
+    return isinstance(
+        error, exceptions.ConnectTimeout | exceptions.SSLError | exceptions.InvalidURL
+    ) or isinstance(cause, NewConnectionError | ConnectTimeoutError)

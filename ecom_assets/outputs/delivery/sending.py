@@ -1,8 +1,8 @@
 """Deliver the due records of a day.
 
-A batch is written to the ledger before it is sent, and its outcome afterwards. All records of one user go through the
-same queue. In a queue, a batch is sent only after the previous one has its answer. While a chunk is sent, the next one
-is read and prepared.
+A batch is written to the ledger before it is sent, and its outcome afterwards. All records of one
+user go through the same queue. In a queue, a batch is sent only after the previous one has its
+answer. While a chunk is sent, the next one is read and prepared.
 """
 
 import time
@@ -25,7 +25,14 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.outputs.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState, Destination
 from ecom_assets.outputs.delivery.ledger.known import KnownRecords
-from ecom_assets.outputs.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DeliveryLedger, Intent, Outcome, Writer
+from ecom_assets.outputs.delivery.ledger.ledger import (
+    REFUSED,
+    UNCONFIRMED,
+    DeliveryLedger,
+    Intent,
+    Outcome,
+    Writer,
+)
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.ledger.sent_ids import SentIds, declared_key
 from ecom_assets.outputs.delivery.payloads import hashes_of
@@ -33,7 +40,9 @@ from ecom_assets.outputs.delivery.pending import Due
 
 POSTPONED, IN_DOUBT = DeliveryState.POSTPONED.value, DeliveryState.IN_DOUBT.value
 WAITING = "waiting"
-"""The state of a record that was not sent because the destination was down or an earlier record of its user waits."""
+"""The state of a record that was not sent because the destination was down or an earlier
+record of its user waits.
+"""
 
 
 @dataclass
@@ -42,7 +51,9 @@ class DeliveryStats:
 
     due: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Due records by their state after the delivery: a `DeliveryState` value, `unconfirmed`, `refused` or `waiting`."""
+    """Due records by their state after the delivery: a `DeliveryState` value, `unconfirmed`,
+    `refused` or `waiting`.
+    """
     sent: int = 0
     delivered: int = 0
     """How many of the records that this delivery sent were delivered."""
@@ -56,7 +67,8 @@ class DeliveryStats:
     byte_count: int = 0
     seconds: float = 0.0
     refusal: str = ""
-    """The message of a tool that refuses our account, not a record: a wrong key, token or project."""
+    """The message of a tool that refuses our account, not a record: a wrong key, token or project.
+    """
     doubted: bool = False
     """Whether a tool refused records without naming any, before it had accepted any record."""
 
@@ -81,7 +93,9 @@ class DeliveryStats:
         self._add_work(other)
 
     def is_refused_by(self, outcomes: Sequence[Outcome]) -> bool:
-        """Note whether a tool refuses our account, not a record; return whether it is certain, so sending can stop."""
+        """Note whether a tool refuses our account, not a record; return whether it is certain,
+        so sending can stop.
+        """
         ours = [outcome for outcome in outcomes if outcome.reason in {NOT_ALLOWED, NOT_KNOWN}]
         if ours:
             self.refusal = self.refusal or ours[0].message
@@ -89,13 +103,25 @@ class DeliveryStats:
         return any(outcome.reason == NOT_ALLOWED for outcome in ours)
 
     def after(self, first: "DeliveryStats") -> "DeliveryStats":
-        """Return the counts of a day that was delivered twice: the last outcomes, and the work of both deliveries."""
-        combined = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
+        """Return the counts of a day that was delivered twice: the last outcomes,
+        and the work of both deliveries.
+        """
+        combined = replace(
+            self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed)
+        )
         combined._add_work(first)  # noqa: SLF001 (of the same class)
         return combined
 
     def _add_work(self, other: "DeliveryStats") -> None:
-        for name in ("sent", "delivered", "rejected", "retried", "batches", "byte_count", "seconds"):
+        for name in (
+            "sent",
+            "delivered",
+            "rejected",
+            "retried",
+            "batches",
+            "byte_count",
+            "seconds",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -124,11 +150,14 @@ class Delivery:
     """The ids by which the tool knows people whose ids are spelled otherwise now."""
     is_down: bool = False
 
-    def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
-        """Return the ledger's records of days and their neighbors, or None if they are too many for memory.
+    def known_of(
+        self, first: date, last: date, *, whole_history: bool = False
+    ) -> KnownRecords | None:
+        """Return the ledger's records of days and their neighbors,
+        or None if they are too many for memory.
 
-        The caller closes the result. With `whole_history`, records may be under any day, so the whole ledger is read,
-        whatever its size.
+        The caller closes the result. With `whole_history`, records may be under any day, so the
+        whole ledger is read, whatever its size.
         """
         around = (None, None) if whole_history else (first - ONE_DAY, last + ONE_DAY)
         identity = self.writer.destination_id
@@ -143,9 +172,10 @@ class Delivery:
 
         Args:
             day: The day of the records in the ledger.
-            chunks: The due rows in the order in which they must arrive, with the columns that the payloads need.
-            known_records: The ledger's records of the day and its neighbors at the start of the delivery.
-                None: read them.
+            chunks: The due rows in the order in which they must arrive, with the columns that the
+                payloads need.
+            known_records: The ledger's records of the day and its neighbors at the start of the
+                delivery. None: read them.
 
         Raises:
             DeliveryError: Another delivery has taken over, or the ledger cannot be used.
@@ -156,7 +186,9 @@ class Delivery:
         with ExitStack() as stack:
             if known_records is None:
                 identity = self.writer.destination_id
-                known_records = KnownRecords(self.ledger.store, identity, day - ONE_DAY, day + ONE_DAY)
+                known_records = KnownRecords(
+                    self.ledger.store, identity, day - ONE_DAY, day + ONE_DAY
+                )
                 stack.callback(known_records.close)
             stats = _DayDelivery(self, day, known_records).run(chunks)
         with self.ledger.turn(self.writer):
@@ -178,7 +210,9 @@ class DeliveryPlan:
     kept: dict[str, int]
     """The number of records that are not sent, by their state in the ledger."""
     changed: pa.Table
-    """`record_id` and `payload_hash` of records that have changed since delivery and are not sent again."""
+    """`record_id` and `payload_hash` of records that have changed since
+    delivery and are not sent again.
+    """
     refused: pa.Table
     """`PAYLOADS` of records that cannot be sent."""
     queues: list[pa.Table]
@@ -197,8 +231,9 @@ class _DayDelivery:
         self.day = day
         self.known_records = known_records
         self.stats = DeliveryStats()
-        # Batches include the column `payload_hash`, because a tool may batch records in a different order.
-        # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
+        # Batches include the column `payload_hash`, because a tool may batch records in a different
+        # order. If records must not be sent twice, send one batch at a time: a killed process then
+        # leaves only one in doubt.
         queue_count = self.destination.senders if self.destination.safe_to_repeat else 1
         self.queues: list[deque[pa.Table]] = [deque() for _ in range(queue_count)]
         self.remainders: list[pa.Table | None] = [None] * queue_count
@@ -231,29 +266,42 @@ class _DayDelivery:
         rows = self.delivery.sent_ids.as_sent(rows)
         payloads = self.destination.payloads(rows, (self.delivery.sending_at or self.ledger.now)())
         retry = self.delivery.retry_rejected
-        plan = self.known_records.plan(payloads, self.destination, self.ledger.now(), retry_rejected=retry)
+        plan = self.known_records.plan(
+            payloads, self.destination, self.ledger.now(), retry_rejected=retry
+        )
         payloads = payloads.append_column(HASH, plan[HASH])
-        counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
+        counts = pc.value_counts(
+            plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))
+        ).to_pylist()
         return DeliveryPlan(
             due=len(rows),
             kept={state["values"]: state["counts"] for state in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
             queues=self._in_queues(payloads, pc.equal(plan["decision"], "send")),
-            new_ids=self.delivery.sent_ids.not_noted(rows.filter(pc.not_equal(plan["decision"], "refuse"))),
+            new_ids=self.delivery.sent_ids.not_noted(
+                rows.filter(pc.not_equal(plan["decision"], "refuse"))
+            ),
         )
 
     def _in_queues(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
-        """Group the payloads to send by queue, with one copy; all payloads of a user are in the same queue."""
+        """Group the payloads to send by queue, with one copy;
+        all payloads of a user are in the same queue.
+        """
         queue_count = len(self.queues)
         going = np.flatnonzero(goes.to_numpy())
         users = hashes_of(payloads["user_key"]).to_numpy()[going]
         queues = (users % queue_count).astype("uint8")  # numpy sorts this type in one pass
         sorted_by_queue = payloads.take(pa.array(going[np.argsort(queues, kind="stable")]))
         ends = np.cumsum(np.bincount(queues, minlength=queue_count)).tolist()
-        return [sorted_by_queue.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
+        return [
+            sorted_by_queue.slice(begin, end - begin)
+            for begin, end in zip([0, *ends], ends, strict=False)
+        ]
 
-    def _sending_until(self, ahead: Future[DeliveryPlan | None], senders: ThreadPoolExecutor) -> DeliveryPlan | None:
+    def _sending_until(
+        self, ahead: Future[DeliveryPlan | None], senders: ThreadPoolExecutor
+    ) -> DeliveryPlan | None:
         """Send waiting batches until the next chunk is ready, and return its plan."""
         while True:
             if done := self._wait(ahead):
@@ -314,8 +362,12 @@ class _DayDelivery:
             with self.ledger.turn(self.delivery.writer):
                 pass
 
-    def _write(self, done: set[Future[Sequence[DeliveryResult]]], senders: ThreadPoolExecutor) -> None:
-        """Write the answers and the next batches to the ledger in one transaction, then send these batches."""
+    def _write(
+        self, done: set[Future[Sequence[DeliveryResult]]], senders: ThreadPoolExecutor
+    ) -> None:
+        """Write the answers and the next batches to the ledger in one transaction,
+        then send these batches.
+        """
         answered = [(self.in_flight.pop(future), future.result()) for future in done]
         if not answered and not any(self.queues):
             return
@@ -325,7 +377,9 @@ class _DayDelivery:
             busy = {queue for queue, _, _ in self.in_flight.values()}
             free = [queue for queue in range(len(self.queues)) if queue not in busy]
             going = [(queue, batch) for queue in free if (batch := self._next(queue)) is not None]
-            numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
+            numbers = [
+                self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going
+            ]
         for (queue, batch), number in zip(going, numbers, strict=True):
             self.in_flight[senders.submit(self._send, batch)] = (queue, number, batch)
 
@@ -354,7 +408,8 @@ class _DayDelivery:
     def _send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         if not self.ledger.may_write(self.delivery.writer):
             raise DeliveryError(
-                f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
+                f"Another delivery to {self.destination.name} has taken over, so this one "
+                "stopped; look at its run."
             )
         return self.destination.send(batch)
 
@@ -362,7 +417,8 @@ class _DayDelivery:
         outcomes = self._outcomes(answers)
         if len(outcomes) != len(batch):
             raise DeliveryError(
-                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch)} records; fix it."
+                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch)} records; "
+                "fix it."
             )
         self.ledger.answer(number, outcomes)
         counted = Counter(outcome.name for outcome in outcomes)
@@ -375,17 +431,24 @@ class _DayDelivery:
         self._hold_back(batch, outcomes, counted)
 
     def _outcomes(self, answers: Sequence[DeliveryResult]) -> list[Outcome]:
-        """Return the outcomes for answers; fast for the usual case of one outcome for the whole batch."""
+        """Return the outcomes for answers;
+        fast for the usual case of one outcome for the whole batch.
+        """
         if answers and answers.count(answers[0]) == len(answers):
             return [Outcome.from_answer(answers[0], self.destination)] * len(answers)
         outcomes: dict[DeliveryResult, Outcome] = {}
         return [
-            outcomes.get(answer) or outcomes.setdefault(answer, Outcome.from_answer(answer, self.destination))
+            outcomes.get(answer)
+            or outcomes.setdefault(answer, Outcome.from_answer(answer, self.destination))
             for answer in answers
         ]
 
-    def _hold_back(self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
-        """Hold back later records of users whose records wait, or all records if the destination accepts nothing."""
+    def _hold_back(
+        self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]
+    ) -> None:
+        """Hold back later records of users whose records wait,
+        or all records if the destination accepts nothing.
+        """
         if counted.keys() <= {DELIVERED, UNCONFIRMED}:
             self.failures = 0
             return
@@ -393,7 +456,9 @@ class _DayDelivery:
         is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
         self.failures = 0 if is_taken else self.failures + 1
         users = batch["user_key"]
-        is_down = not is_taken and (self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1)
+        is_down = not is_taken and (
+            self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1
+        )
         self.delivery.is_down |= self.stats.is_refused_by(outcomes) or is_down
         come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
         waits = pa.array([name in come_again for name in names])
@@ -414,27 +479,39 @@ class Exported:
 
 
 def export(
-    delivery_context: DeliveryContext, name: str, due: Due, days: Days, *, retry_rejected: bool = False
+    delivery_context: DeliveryContext,
+    name: str,
+    due: Due,
+    days: Days,
+    *,
+    retry_rejected: bool = False,
 ) -> Exported:
     """Deliver the due records of some days, and of earlier unfinished days.
 
-    With `retry_rejected`, or if the context says so, records that the tool has rejected are sent again.
+    With `retry_rejected`, or if the context says so, records that the tool has rejected are sent
+    again.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
     """
     destination, ledger = delivery_context.destinations[name], delivery_context.ledger
     exported = Exported()
-    with ledger.writer(destination, patience_s=delivery_context.settings.ledger_patience_s) as writer:
+    with ledger.writer(
+        destination, patience_s=delivery_context.settings.ledger_patience_s
+    ) as writer:
         unfinished = ledger.unfinished_days(writer)
-        due_counts = due.counts(Days.from_dates([*delivery_context.delivered_days(days).dates, *unfinished]))
+        due_counts = due.counts(
+            Days.from_dates([*delivery_context.delivered_days(days).dates, *unfinished])
+        )
         delivery = Delivery(
             destination,
             ledger,
             writer,
             retry_rejected=retry_rejected or delivery_context.retry_rejected,
             sending_at=delivery_context.sending_at,
-            sent_ids=SentIds.read(ledger.store, destination.account, declared_key(delivery_context.settings, name)),
+            sent_ids=SentIds.read(
+                ledger.store, destination.account, declared_key(delivery_context.settings, name)
+            ),
         )
         exported.days = sorted({*due_counts, *unfinished})
         with ExitStack() as stack:
@@ -444,7 +521,9 @@ def export(
                 known_records = delivery.known_of(*ends, whole_history=due.is_whole)
             if known_records is not None:
                 stack.callback(known_records.close)
-            daily_stats = {day: delivery.deliver(day, due.chunks(day), known_records) for day in exported.days}
+            daily_stats = {
+                day: delivery.deliver(day, due.chunks(day), known_records) for day in exported.days
+            }
         _deliver_doubted_again(delivery, due, daily_stats)
         for day, stats in daily_stats.items():
             exported.total.add(stats)
@@ -456,11 +535,14 @@ def export(
     return exported
 
 
-def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date, DeliveryStats]) -> None:
-    """Retry records that a tool refused without a reason before it accepted any, if it has accepted some since.
+def _deliver_doubted_again(
+    delivery: Delivery, due: Due, daily_stats: dict[date, DeliveryStats]
+) -> None:
+    """Retry records that a tool refused without a reason before it accepted any,
+    if it has accepted some since.
 
-    Such a tool accepts our account, so a new refusal concerns the record. Otherwise an invalid record that happens to
-    be the first would wait forever.
+    Such a tool accepts our account, so a new refusal concerns the record. Otherwise an invalid
+    record that happens to be the first would wait forever.
     """
     if not any(stats.delivered for stats in daily_stats.values()):
         return
@@ -469,17 +551,24 @@ def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date,
             daily_stats[day] = delivery.deliver(day, due.chunks(day)).after(stats)
 
 
-def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, days: Days, run_id: str) -> Exported:
-    """Deliver the due records of some days, and take the requests for them: dead letters are sent again.
+def export_as_requested(
+    delivery_context: DeliveryContext, name: str, due: Due, days: Days, run_id: str
+) -> Exported:
+    """Deliver the due records of some days, and take the requests for them:
+    dead letters are sent again.
 
-    A request waits if the run does not cover all of its days, or if the tool refuses our account. Records without days
-    are all due, and have no `days`.
+    A request waits if the run does not cover all of its days, or if the tool refuses our account.
+    Records without days are all due, and have no `days`.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
     """
     requests = Requests(delivery_context.settings.home)
-    requested = [request for request in requests.waiting(RETRY, name) if not days.dates or request.is_within(days)]
+    requested = [
+        request
+        for request in requests.waiting(RETRY, name)
+        if not days.dates or request.is_within(days)
+    ]
     exported = export(delivery_context, name, due, days, retry_rejected=bool(requested))
     if not exported.total.refusal:
         requests.take(requested, run_id)

@@ -1,4 +1,6 @@
-"""What tools were sent of who is who, and does not hold any more: what joins people in a tool cannot be taken back."""
+"""What tools were sent of who is who, and does not hold any more:
+what joins people in a tool cannot be taken back.
+"""
 
 from collections.abc import Mapping
 
@@ -13,7 +15,9 @@ from ecom_assets.outputs.delivery.payloads import SIGN_IN
 from ecom_assets.outputs.delivery.tools.all import TOOLS
 
 Joining = Mapping[str, str]
-"""The destinations by which tools join devices to users, with how the ids of the records begin that do so."""
+"""The destinations by which tools join devices to users,
+with how the ids of the records begin that do so.
+"""
 
 
 def joining_destinations(settings: Settings) -> Joining:
@@ -27,7 +31,8 @@ def joining_destinations(settings: Settings) -> Joining:
 
 
 def sent_aliases(aliases: ir.Table, sent: ir.Table, joining: Joining) -> ir.Table:
-    """Return `destination` and `record_id` of aliases that tools which join people got as ordinary events.
+    """Return `destination` and `record_id` of aliases that tools which join
+    people got as ordinary events.
 
     Args:
         aliases: All rows of `IdentityAliases`.
@@ -42,10 +47,12 @@ def sent_aliases(aliases: ir.Table, sent: ir.Table, joining: Joining) -> ir.Tabl
 def sent_shared_ids(
     pairs: ir.Table, events: ir.Table, sent: ir.Table, rule: IdentityRule, joining: Joining
 ) -> ir.Table:
-    """Return `destination` and `id_value` of ids that join nobody now, and that tools joined to others before.
+    """Return `destination` and `id_value` of ids that join nobody now,
+    and that tools joined to others before.
 
-    A record counts if it was about to be sent before the day on which the last id arrived that the bound takes, so it
-    is never one that went without the device. Those of that very day are left out.
+    A record counts if it was about to be sent before the day on which the last id arrived that the
+    bound takes, so it is never one that went without the device. Those of that very day are left
+    out.
 
     Args:
         pairs: The result of `pairs_of_shared_ids`.
@@ -56,11 +63,15 @@ def sent_shared_ids(
     """
     arrived = events.select("event_date", "received_date", "event_at", first_event_id="event_id")
     pairs = pairs.join(arrived, ["event_date", "first_event_id"])
-    firsts = pairs.group_by("id_value", "reason", "other_id").agg(first_date=pairs.received_date.min())
+    firsts = pairs.group_by("id_value", "reason", "other_id").agg(
+        first_date=pairs.received_date.min()
+    )
     order = ibis.window(group_by=["id_value", "reason"], order_by=["first_date", "other_id"])
     firsts = firsts.mutate(place=ibis.row_number().over(order) + 1)
     bound = (firsts.reason == "device_users").ifelse(rule.device_users, rule.user_devices)
-    reached = firsts.filter(firsts.place == bound).select("id_value", "reason", reached_date="first_date")
+    reached = firsts.filter(firsts.place == bound).select(
+        "id_value", "reason", reached_date="first_date"
+    )
     pairs = pairs.join(reached, ["id_value", "reason"])
     pairs = pairs.select(
         "id_value",
@@ -77,7 +88,9 @@ def sent_shared_ids(
         ]
         return destination_records.join(pairs, is_sent_before).select("destination", "id_value")
 
-    return union_all(*(joined(destination, start) for destination, start in joining.items())).distinct()
+    return union_all(
+        *(joined(destination, start) for destination, start in joining.items())
+    ).distinct()
 
 
 def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
@@ -95,7 +108,9 @@ def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
     def links_with_reason(reason: str, own: str, other: str) -> ir.Table:
         ids = shared.filter(shared.reason == reason).select("id_value", "reason")
         pairs = seen.join(ids, seen[own] == ids.id_value)
-        return pairs.select("id_value", "reason", "event_date", "first_event_id", other_id=pairs[other])
+        return pairs.select(
+            "id_value", "reason", "event_date", "first_event_id", other_id=pairs[other]
+        )
 
     return union_all(
         links_with_reason("device_users", "device_id", "user_id"),
@@ -104,36 +119,47 @@ def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
 
 
 def sent_ids_of(events: ir.Table, sent: ir.Table) -> ir.Table:
-    """Return `account`, `id` and `first_sent_at` of people's ids that tools have and a rule may spell otherwise.
+    """Return `account`, `id` and `first_sent_at` of people's ids that tools have and a
+    rule may spell otherwise.
 
     Args:
         events: All rows of `CleanEvents`, with the ids that they had when they were delivered.
         sent: All rows of `Deliveries`.
     """
     delivered = _delivered(sent)
-    of_users = delivered.filter(delivered.destination.endswith("_users"), delivered.record_id.re_search(ODD))
+    of_users = delivered.filter(
+        delivered.destination.endswith("_users"), delivered.record_id.re_search(ODD)
+    )
     parts = [of_users.select("account", id="record_id", sent_at="intended_at")]
     for name in ("user_id", "visitor_id"):
         odd = events.filter(events[name].re_search(ODD).fill_null(NO))
         odd = odd.select(id=odd[name], record_id=_record_id(odd.event_id, odd.event_at))
-        parts.append(delivered.join(odd, "record_id").select("account", "id", sent_at=delivered.intended_at))
+        parts.append(
+            delivered.join(odd, "record_id").select("account", "id", sent_at=delivered.intended_at)
+        )
     ids = union_all(*parts)
     return ids.group_by("account", "id").agg(first_sent_at=ids.sent_at.min())
 
 
 def sent_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:
-    """Return `destination` and `record_id` of events that tools have and that are no longer clean events.
+    """Return `destination` and `record_id` of events that tools have and that
+    are no longer clean events.
 
     Args:
         events: Rows of `CleanEvents` of the days of the deliveries, and of those before and after.
         sent: Rows of `Deliveries`.
     """
     delivered = _delivered(sent)
-    # Those of erased people have another id; a record that says who signed in is not counted besides its event.
-    delivered = delivered.filter(delivered.destination.endswith("_events"), delivered.record_id.contains("@"))
+    # Those of erased people have another id; a record that says who signed in is not counted
+    # besides its event.
+    delivered = delivered.filter(
+        delivered.destination.endswith("_events"), delivered.record_id.contains("@")
+    )
     delivered = delivered.filter(~delivered.record_id.startswith(SIGN_IN))
     record_ids = events.select(record_id=_record_id(events.event_id, events.event_at))
-    return delivered.anti_join(record_ids, "record_id").select("destination", "record_id").distinct()
+    return (
+        delivered.anti_join(record_ids, "record_id").select("destination", "record_id").distinct()
+    )
 
 
 def _delivered(sent: ir.Table) -> ir.Table:

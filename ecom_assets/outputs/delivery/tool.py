@@ -1,8 +1,9 @@
-"""The interface between the platform and an analytics tool: each package in `tools/` creates one `Tool`.
+"""The interface between the platform and an analytics tool:
+each package in `tools/` creates one `Tool`.
 
-To add a tool, add a package there: `settings.py` (its settings), `payload.py` (how rows become JSON) and
-`tool.py` (its requests, how to interpret its responses, and a `Tool` named `TOOL`). No other code names a tool.
-CONTRIBUTING has the steps.
+To add a tool, add a package there: `settings.py` (its settings), `payload.py` (how rows become
+JSON) and `tool.py` (its requests, how to interpret its responses, and a `Tool` named `TOOL`). No
+other code names a tool. CONTRIBUTING has the steps.
 """
 
 import hashlib
@@ -20,9 +21,21 @@ from ecom_assets.core.http.retry import backoff_s
 from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.core.settings.subjects import PackageSettings
 from ecom_assets.outputs.delivery import payloads
-from ecom_assets.outputs.delivery.batch_sender import BatchResponse, HttpDestination, ToolProtocol, patience
+from ecom_assets.outputs.delivery.batch_sender import (
+    BatchResponse,
+    HttpDestination,
+    ToolProtocol,
+    patience,
+)
 from ecom_assets.outputs.delivery.payloads import EventChoices, PayloadForm, Texts
-from ecom_assets.outputs.delivery.sender import HttpRule, Limits, Patience, PostRequest, Reply, Sender
+from ecom_assets.outputs.delivery.sender import (
+    HttpRule,
+    Limits,
+    Patience,
+    PostRequest,
+    Reply,
+    Sender,
+)
 
 KINDS = ("events", "users")
 S = TypeVar("S", bound=PackageSettings)
@@ -46,7 +59,9 @@ class Feed(Generic[S]):
     """Bytes that a request has in addition to its records."""
     takes_gzip: bool = False
     joins_devices: bool = False
-    """Whether the tool joins a device to a user for good, by an event that has both or by a further record."""
+    """Whether the tool joins a device to a user for good,
+    by an event that has both or by a further record.
+    """
     takes_sign_ins: Callable[[S], bool] = lambda _settings: False
     """Whether it gets a further record for the first sign-in on each device."""
     safe_to_repeat: Callable[[S], bool] = lambda _settings: True
@@ -85,13 +100,18 @@ class Tool(Generic[S]):
     refusal: Callable[[S], str] = lambda _settings: ""
     """Another error in its settings, as a sentence; empty: none."""
     placeholders: Mapping[str, Any] = field(default_factory=dict)
-    """Values that a dry run uses for required fields that are not set. They are not sent and are in no payload."""
+    """Values that a dry run uses for required fields that are not set.
+
+    They are not sent and are in no payload.
+    """
     secret_ids: tuple[str, ...] = ()
     """Fields of plain text that must not appear in messages either."""
     deletion: "Deletion[S] | None" = None
     """How it is asked to delete a person; None: it cannot be asked."""
     has_stand_in: bool = False
-    """Whether the sandbox has a stand-in for it (`sandbox/vendors/<name>.py`), the only target of sandbox records."""
+    """Whether the sandbox has a stand-in for it (`sandbox/vendors/<name>.py`),
+    the only target of sandbox records.
+    """
 
     @property
     def setting(self) -> str:
@@ -110,7 +130,10 @@ class Tool(Generic[S]):
         """Return what must not appear in messages: all secret settings of the tool."""
         values = [getattr(tool_settings, name) for name in self.settings.model_fields]
         plain_texts = [getattr(tool_settings, name) for name in self.secret_ids]
-        return (*plain_texts, *(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
+        return (
+            *plain_texts,
+            *(value.get_secret_value() for value in values if isinstance(value, SecretStr)),
+        )
 
     def account(self, settings: Settings) -> str:
         """Return the URL and project that identify the account in the ledger."""
@@ -127,20 +150,30 @@ class Tool(Generic[S]):
         for first, second in self.halves:
             if bool(plain_value(tool_settings, first)) != bool(plain_value(tool_settings, second)):
                 raise SettingError(
-                    f"Of {variable(first)} and {variable(second)} only one is set; set both, or neither."
+                    f"Of {variable(first)} and {variable(second)} only one is set; set both, or "
+                    "neither."
                 )
         if sentence := self.refusal(tool_settings):
             raise SettingError(sentence)
 
     def open(self, settings: Settings, choices: EventChoices) -> dict[str, HttpDestination]:
         """Return its destinations by name; nothing is sent yet."""
-        return {name: self._destination(name, feed, settings, choices) for name, feed in self.feeds().items()}
+        return {
+            name: self._destination(name, feed, settings, choices)
+            for name, feed in self.feeds().items()
+        }
 
-    def _destination(self, name: str, feed: Feed[S], settings: Settings, choices: EventChoices) -> HttpDestination:
-        """Return a destination that keeps to the tool's limits and to the settings common to all tools."""
+    def _destination(
+        self, name: str, feed: Feed[S], settings: Settings, choices: EventChoices
+    ) -> HttpDestination:
+        """Return a destination that keeps to the tool's limits and to the
+        settings common to all tools.
+        """
         tool_settings = self.tool_settings(settings)
         limits = feed.limits(tool_settings)
-        per_s = getattr(tool_settings, f"{self.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
+        per_s = getattr(
+            tool_settings, f"{self.name}_events_per_s", None
+        )  # replaces the documented rate; 0: no limit
         rule = HttpRule(
             name=self.title,
             settings=self.account_settings,
@@ -152,12 +185,17 @@ class Tool(Generic[S]):
             connect_timeout_s=settings.delivery_connect_timeout_s,
             read_timeout_s=settings.delivery_read_timeout_s,
         )
-        request, repeatable = partial(feed.request, tool_settings), partial(feed.repeatable, tool_settings)
+        request, repeatable = (
+            partial(feed.request, tool_settings),
+            partial(feed.repeatable, tool_settings),
+        )
         most_bytes = limits.most_bytes - feed.around_bytes(tool_settings)
         return HttpDestination(
             make=partial(feed.form(tool_settings).payloads, choices=choices),
             cut=partial(feed.cut, most_records=limits.most_records, most_bytes=most_bytes),
-            protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, self.read, repeatable),
+            protocol=ToolProtocol(
+                Sender(rule), patience(settings, limits), request, self.read, repeatable
+            ),
             name=name,
             safe_to_repeat=feed.safe_to_repeat(tool_settings),
             repeat_window_s=feed.repeat_window_s,
@@ -191,8 +229,10 @@ class Deletion(Generic[S]):
     Args:
         needed: The settings fields that must be set.
         most: Ids in one request.
-        ids: Returns the tool's ids of a person, from its settings, their user ids and their anonymous visitor ids.
-        request_deletion: Asks for the deletion of some ids, and returns the tool's message on where it stands.
+        ids: Returns the tool's ids of a person, from its settings, their user ids and their
+            anonymous visitor ids.
+        request_deletion: Asks for the deletion of some ids, and returns the tool's message on where
+            it stands.
         cannot: What the tool cannot be asked to delete, as a sentence; empty: nothing.
     """
 
@@ -220,7 +260,9 @@ def patient(sender: Sender, patience: Patience) -> Send:
         for failures in range(1, patience.retries + 1):
             if reply.status and reply.status != RATE_LIMITED and reply.status < SERVER_ERRORS:
                 break
-            retry_after_s = reply.retry_after_s or (patience.pause_s if reply.status == RATE_LIMITED else 0.0)
+            retry_after_s = reply.retry_after_s or (
+                patience.pause_s if reply.status == RATE_LIMITED else 0.0
+            )
             wait_s = max(retry_after_s, backoff_s(patience.base_s, failures, patience.most_s))
             waited_s += wait_s
             if waited_s > patience.total_s:
@@ -239,7 +281,10 @@ def accepted(name: str, reply: Reply) -> Reply:
         DeliveryError: The tool refuses, or does not answer.
     """
     if not 200 <= reply.status < 300:  # noqa: PLR2004 (the class of success)
-        raise DeliveryError(f"{name} did not accept the request to delete a person ({reply.message or reply.status}).")
+        raise DeliveryError(
+            f"{name} did not accept the request to delete a person "
+            f"({reply.message or reply.status})."
+        )
     return reply
 
 

@@ -19,14 +19,28 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel
-from ecom_assets.behaviour.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
-from ecom_assets.behaviour.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
+from ecom_assets.behaviour.identity.contracts import (
+    Identities,
+    IdentityAliases,
+    IdentityLinks,
+    MergedUsers,
+    SharedIds,
+)
+from ecom_assets.behaviour.journeys.contracts import (
+    CategoryPerformance,
+    JourneyTransitions,
+    SearchPerformance,
+)
 from ecom_assets.behaviour.retention.contracts import RetentionCohorts
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, Touches
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
-from ecom_assets.commerce.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
+from ecom_assets.commerce.customers.contracts import (
+    CustomerProfiles,
+    CustomerSegments,
+    LifetimeValue,
+)
 from ecom_assets.commerce.orders.contracts import (
     HeldOrderDays,
     OrderAccountingDaily,
@@ -52,7 +66,13 @@ from ecom_assets.commerce.sales.contracts import (
     Sales,
 )
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts, subject_of
+from ecom_assets.core.tables.asset import (
+    PUBLICATION,
+    SNAPSHOT,
+    asset_key,
+    follows_marts,
+    subject_of,
+)
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress
@@ -62,23 +82,60 @@ from ecom_assets.outputs.serving.run_history import DATA_VERSION, RunHistory
 from ecom_assets.outputs.serving.snapshot import Origin, Snapshot, publish_snapshot
 
 SERVED: tuple[type[Table], ...] = (
-    RevenueDaily, PurchaseRevenueDaily, Sales, Customer, City, Item, CustomerRetention,
-    Conversions, ChannelAttribution,
-    ProductPerformance, CategoryPerformance, InventoryAlerts,
-    CustomerSegments, CustomerProfiles, LifetimeValue,
-    ConversionFunnel, ConversionByDimension, CartAbandonment,
-    EngagementDaily, VisitorSegmentsDaily, JourneyTransitions, SearchPerformance, RetentionCohorts,
+    RevenueDaily,
+    PurchaseRevenueDaily,
+    Sales,
+    Customer,
+    City,
+    Item,
+    CustomerRetention,
+    Conversions,
+    ChannelAttribution,
+    ProductPerformance,
+    CategoryPerformance,
+    InventoryAlerts,
+    CustomerSegments,
+    CustomerProfiles,
+    LifetimeValue,
+    ConversionFunnel,
+    ConversionByDimension,
+    CartAbandonment,
+    EngagementDaily,
+    VisitorSegmentsDaily,
+    JourneyTransitions,
+    SearchPerformance,
+    RetentionCohorts,
     OrderEventReconciliationDaily,
-    EventAccountingDaily, QuarantinedEventSamples, CleanEvents, MergedUsers,
-    OrderAccountingDaily, QuarantinedOrderSamples, HeldOrderDays, WaitingOrderDays,
-)  # fmt: skip
+    EventAccountingDaily,
+    QuarantinedEventSamples,
+    CleanEvents,
+    MergedUsers,
+    OrderAccountingDaily,
+    QuarantinedOrderSamples,
+    HeldOrderDays,
+    WaitingOrderDays,
+)
 """The tables that the API reads."""
 EVIDENCE: tuple[type[Table], ...] = (
-    RawEvents, RawUserOrderLog, RawStock,
-    DuplicateEvents, IdentityLinks, IdentityAliases, SharedIds, Identities, UserOrderLog,
-    SessionDays, Sessions, Touches, OrderEventReconciliation, VisitorSegments, Restatements,
-)  # fmt: skip
-"""The tables with which the API explains its numbers, down to received rows: `explain/` and docs/explain.md."""
+    RawEvents,
+    RawUserOrderLog,
+    RawStock,
+    DuplicateEvents,
+    IdentityLinks,
+    IdentityAliases,
+    SharedIds,
+    Identities,
+    UserOrderLog,
+    SessionDays,
+    Sessions,
+    Touches,
+    OrderEventReconciliation,
+    VisitorSegments,
+    Restatements,
+)
+"""The tables with which the API explains its numbers, down to received rows:
+`explain/` and docs/explain.md.
+"""
 IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
 REWRITE = "ecom/rewrite_snapshot"
 """Tag by which a run writes the whole snapshot into a new file."""
@@ -91,7 +148,9 @@ def serving_marts(
     progress: Progress,
     pool: str | None,
 ) -> dg.AssetsDefinition:
-    """Return the asset that publishes the snapshot, once all of its tables are computed and checked."""
+    """Return the asset that publishes the snapshot,
+    once all of its tables are computed and checked.
+    """
 
     @dg.asset(
         key=SNAPSHOT,
@@ -99,8 +158,10 @@ def serving_marts(
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in SERVED],
-        description="A snapshot of what the HTTP API answers from, in a file of its own: readers never open the "
-        "warehouse, and see one snapshot or the next, never half.",
+        description=(
+            "A snapshot of what the HTTP API answers from, in a file of its own: readers "
+            "never open the warehouse, and see one snapshot or the next, never half."
+        ),
         kinds={"duckdb"},
         **subject_of(serving_marts),
         required_resource_keys={"warehouse"},
@@ -136,7 +197,10 @@ def _publish(
         warehouse,
         serving_folder(settings),
         IN_SNAPSHOT,
-        {contract.qualified_name(): _origin(context.instance, asset_key(contract)) for contract in IN_SNAPSHOT},
+        {
+            contract.qualified_name(): _origin(context.instance, asset_key(contract))
+            for contract in IN_SNAPSHOT
+        },
         context.run.run_id,
         History.from_warehouse(warehouse, settings).runs,
         order_rule,
@@ -156,7 +220,9 @@ def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
     return Origin(event.run_id, (event.asset_materialization.tags or {}).get(DATA_VERSION), when)
 
 
-SKIPPED = "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
+SKIPPED = (
+    "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
+)
 
 
 def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
@@ -176,7 +242,10 @@ def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in marts],
-        description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
+        description=(
+            "Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one "
+            "transaction."
+        ),
         kinds={"postgres"},
         **subject_of(postgres_marts),
         required_resource_keys={"warehouse", "postgres"},
@@ -187,16 +256,24 @@ def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         progress.began(name)
         started = time.monotonic()
         target_settings = context.resources.postgres.applied_to(settings)
-        metadata = _publish_to_postgres(context.resources.warehouse, target_settings, marts, order_rule, context.run)
+        metadata = _publish_to_postgres(
+            context.resources.warehouse, target_settings, marts, order_rule, context.run
+        )
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
+        return dg.MaterializeResult(
+            metadata=metadata, data_version=dg.DataVersion(version) if version else None
+        )
 
     return publication
 
 
 def _publish_to_postgres(
-    warehouse: Engine, settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, run: dg.DagsterRun
+    warehouse: Engine,
+    settings: Settings,
+    marts: Sequence[type[Table]],
+    order_rule: OrderRule,
+    run: dg.DagsterRun,
 ) -> dict[str, Any]:
     from ecom_assets.outputs.serving.postgres import publish  # noqa: PLC0415 (needs the extra `postgres`)
 
@@ -204,9 +281,23 @@ def _publish_to_postgres(
         if target.is_same_database(warehouse):
             return {"skipped": SKIPPED}
         published_before = published_history(target)
-        require_history(run.tags, warehouse, settings, consequence="nothing was published", published=published_before)
+        require_history(
+            run.tags,
+            warehouse,
+            settings,
+            consequence="nothing was published",
+            published=published_before,
+        )
         built_on = History.from_warehouse(warehouse, settings).runs
-        published = publish(warehouse, target, marts, run.run_id, built_on, order_rule, empty_days=settings.empty_days)
+        published = publish(
+            warehouse,
+            target,
+            marts,
+            run.run_id,
+            built_on,
+            order_rule,
+            empty_days=settings.empty_days,
+        )
         return {
             "database": target.address,
             "data_version": published.data_version,

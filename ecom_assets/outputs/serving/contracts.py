@@ -20,15 +20,24 @@ class Publication(Table):
     row_count = count("Rows of all tables", unit="rows")
     written_row_count = count("Of these, written by this publication", unit="rows")
     table_row_counts = text("Rows by table, as JSON")
-    source_days = text("The first, the last and the missing days of each source of the tables, as JSON", nullable=True)
-    held_days = text(
-        "The days of each source whose rows are held back, as JSON: how much of each is known", nullable=True
+    source_days = text(
+        "The first, the last and the missing days of each source of the tables, as JSON",
+        nullable=True,
     )
-    built_on = text("Days of arrival that it was built on, as JSON: first and last of each run by table", nullable=True)
+    held_days = text(
+        "The days of each source whose rows are held back, as JSON: how much of each is known",
+        nullable=True,
+    )
+    built_on = text(
+        "Days of arrival that it was built on, as JSON: first and last of each run by table",
+        nullable=True,
+    )
 
 
 class PublishedSlices(Table):
-    """One row per day of each published table, with what its rows came to where they were taken from."""
+    """One row per day of each published table,
+    with what its rows came to where they were taken from.
+    """
 
     layer = "mart"
     written_by = "publication"
@@ -39,5 +48,6 @@ class PublishedSlices(Table):
     row_count = count("Rows", unit="rows")
     fingerprint = text("What the rows came to; it changes whenever a row does")
     version = text(
-        "The write that they were taken from, if it was noted; a day that has it still is not read", nullable=True
+        "The write that they were taken from, if it was noted; a day that has it still is not read",
+        nullable=True,
     )

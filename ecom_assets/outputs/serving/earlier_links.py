@@ -1,4 +1,6 @@
-"""Who signed in on the devices of live events before, by what is published: real time sees the last minutes only."""
+"""Who signed in on the devices of live events before, by what is published:
+real time sees the last minutes only.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +22,9 @@ from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.portable import dialect_of, schema_of, union_all
 
 BEFORE: Final = -1_000_000
-"""Added to the places of earlier links, so that they come before those of live events of the same day."""
+"""Added to the places of earlier links,
+so that they come before those of live events of the same day.
+"""
 TABLES: Final[dict[type[Table], str]] = {
     contract: f"earlier_{contract.name}" for contract in (IdentityLinks, SharedIds, MergedUsers)
 }
@@ -48,7 +52,8 @@ class PublishedLinks:
 
 
 class EarlierLinks:
-    """The published links of the devices of live events, and all ids that join nobody or are one person.
+    """The published links of the devices of live events,
+    and all ids that join nobody or are one person.
 
     They are kept beside the live events: each device is asked about once for each publication.
     """
@@ -79,15 +84,22 @@ class EarlierLinks:
                 self._version, self._devices = published.version, set()
                 self._replace(IdentityLinks, [])
                 for contract in (SharedIds, MergedUsers):
-                    self._replace(contract, tables.rows(tables.table(contract)) if tables.has(contract) else [])
+                    self._replace(
+                        contract,
+                        tables.rows(tables.table(contract)) if tables.has(contract) else [],
+                    )
             if unknown and tables.has(IdentityLinks):
                 self._add(IdentityLinks, self._links_of(tables, unknown, since))
         self._devices.update(unknown)
 
-    def _links_of(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[dict[str, Any]]:
-        """Return the first link of each device by a user, the last by each, and those from the last user's on.
+    def _links_of(
+        self, tables: OpenTables, devices: Sequence[str], since: datetime
+    ) -> list[dict[str, Any]]:
+        """Return the first link of each device by a user, the last by each,
+        and those from the last user's on.
 
-        They are as far back as the rule looks: who was the last on the device, and whether others were before.
+        They are as far back as the rule looks: who was the last on the device, and whether others
+        were before.
 
         No id is in the statement, as statements are kept.
         """
@@ -95,34 +107,50 @@ class EarlierLinks:
         con = links.get_backend()
         device_list, begin = (
             dialect_of(con).listed(con, name, values)
-            for name, values in (("live_devices", devices), ("live_begin", [since.isoformat(sep=" ")]))
+            for name, values in (
+                ("live_devices", devices),
+                ("live_begin", [since.isoformat(sep=" ")]),
+            )
         )
         if device_list is None or begin is None:
             return []
         begins_at = begin.value.as_scalar().cast("timestamp(6)")
-        links = links.filter(links.device_id.isin(device_list.value), links.first_seen_at < begins_at)
+        links = links.filter(
+            links.device_id.isin(device_list.value), links.first_seen_at < begins_at
+        )
         if self._rule.days_around is not None:
-            links = links.filter(links.event_date >= (since - self._rule.days_around[0] * ONE_DAY).date())
+            links = links.filter(
+                links.event_date >= (since - self._rule.days_around[0] * ONE_DAY).date()
+            )
         of_device = ibis.window(group_by="device_id")
         has_user = links.user_id.notnull()
         links = links.mutate(
             first_user_at=links.first_seen_at.min(where=has_user).over(of_device),
             last_user_at=links.last_seen_at.max(where=has_user).over(of_device),
-            last_of_user_at=links.last_seen_at.max().over(ibis.window(group_by=["device_id", "user_id"])),
+            last_of_user_at=links.last_seen_at.max().over(
+                ibis.window(group_by=["device_id", "user_id"])
+            ),
         )
         is_last_of_user = has_user & (links.last_seen_at == links.last_of_user_at)
-        wanted = (links.first_seen_at == links.first_user_at) | (links.last_seen_at >= links.last_user_at)
+        wanted = (links.first_seen_at == links.first_user_at) | (
+            links.last_seen_at >= links.last_user_at
+        )
         wanted |= is_last_of_user
         links = links.filter(wanted).mutate(
-            run_number=links.run_number + BEFORE, last_seen_at=ibis.least(links.last_seen_at, begins_at)
+            run_number=links.run_number + BEFORE,
+            last_seen_at=ibis.least(links.last_seen_at, begins_at),
         )
         return tables.rows(links.select(*IdentityLinks.columns))
 
     def with_visitors(self, events: ir.Table) -> ir.Table:
         """Return live clean events with their visitors."""
-        links, shared, merged = (self._con.table(name, database=("temp", "main")) for name in TABLES.values())
+        links, shared, merged = (
+            self._con.table(name, database=("temp", "main")) for name in TABLES.values()
+        )
         live = identity_links(events, self._rule)
-        known_ids = KnownIds(union_all(live, links), union_all(shared_ids(live, self._rule), shared), merged)
+        known_ids = KnownIds(
+            union_all(live, links), union_all(shared_ids(live, self._rule), shared), merged
+        )
         return with_visitors(events, known_ids, self._rule)
 
     def _replace(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
@@ -131,5 +159,7 @@ class EarlierLinks:
         self._add(contract, rows)
 
     def _add(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
-        self._con.con.register("rows", pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow()))
+        self._con.con.register(
+            "rows", pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+        )
         self._con.con.execute(f"INSERT INTO {TABLES[contract]} SELECT * FROM rows")  # noqa: S608 (names of this module)

@@ -1,8 +1,9 @@
-"""The days that a warehouse has loaded, so that an incomplete warehouse is never published, exported or served.
+"""The days that a warehouse has loaded, so that an incomplete warehouse is never published,
+exported or served.
 
-A publication keeps the days of arrival that it was built on. A warehouse that lacks some of them was set aside, or
-removed by hand, or restored from an old backup: nothing may go out until they are back, or somebody says that it is
-meant. Days whose rows were withdrawn are not missed.
+A publication keeps the days of arrival that it was built on. A warehouse that lacks some of them
+was set aside, or removed by hand, or restored from an old backup: nothing may go out until they are
+back, or somebody says that it is meant. Days whose rows were withdrawn are not missed.
 """
 
 import json
@@ -20,7 +21,12 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.warehouse.day_notes import Withdrawals, notes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.raw_slices import raw_days
-from ecom_assets.outputs.serving.places import newest_publication, publication_target, serves_postgres, serving_folder
+from ecom_assets.outputs.serving.places import (
+    newest_publication,
+    publication_target,
+    serves_postgres,
+    serving_folder,
+)
 
 if TYPE_CHECKING:
     from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
@@ -28,7 +34,9 @@ if TYPE_CHECKING:
 REBUILD = "ecom/rebuild"
 """Tag by which a run knows that what it publishes may lose days."""
 KEPT = (RawEvents, RawUserOrderLog)
-"""Raw tables whose days can be loaded again; of customers and stock only the current state is available."""
+"""Raw tables whose days can be loaded again;
+of customers and stock only the current state is available.
+"""
 Runs = dict[str, list[tuple[str, str]]]
 """First and last days of the runs of days of each table, as publications keep them."""
 
@@ -42,17 +50,27 @@ class History:
     @classmethod
     def from_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read the days of an open warehouse."""
-        result = {name: Days.from_dates(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
+        result = {
+            name: Days.from_dates(rows) for name, rows in raw_days(engine, KEPT).items() if rows
+        }
         return cls({_prefixed(name, settings): days for name, days in result.items()})
 
     @classmethod
     def read(cls, runs: Mapping[str, list[list[str]] | list[tuple[str, str]]]) -> "History":
         """Read the days that a publication recorded."""
         spans = {
-            name: [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in each]
+            name: [
+                Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY)
+                for first, last in each
+            ]
             for name, each in runs.items()
         }
-        return cls({name: Days.from_dates(day for days in each for day in days.dates) for name, each in spans.items()})
+        return cls(
+            {
+                name: Days.from_dates(day for days in each for day in days.dates)
+                for name, each in spans.items()
+            }
+        )
 
     @property
     def runs(self) -> Runs:
@@ -65,26 +83,39 @@ class History:
     def missing_in(self, engine: Engine, settings: Settings) -> Days:
         """Return the days that the warehouse lacks, although nobody let their rows go.
 
-        What was built on the sandbox shop is not missed in a warehouse of own data, nor the other way round.
+        What was built on the sandbox shop is not missed in a warehouse of own data, nor the other
+        way round.
         """
         current = History.from_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
-            built_on, loaded = self.days.get(_prefixed(name, settings)), current.days.get(_prefixed(name, settings))
+            built_on, loaded = (
+                self.days.get(_prefixed(name, settings)),
+                current.days.get(_prefixed(name, settings)),
+            )
             gone = {
-                row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
+                row["received_date"]
+                for row in notes_of(engine, Withdrawals, name)
+                if row["withdrawn_at"] is not None
             }
-            missing |= set(built_on.dates if built_on else ()) - set(loaded.dates if loaded else ()) - gone
+            missing |= (
+                set(built_on.dates if built_on else ()) - set(loaded.dates if loaded else ()) - gone
+            )
         return Days.from_dates(missing)
 
 
 def require_history(
-    tags: Mapping[str, str], engine: Engine, settings: Settings, *, consequence: str, published: History | None = None
+    tags: Mapping[str, str],
+    engine: Engine,
+    settings: Settings,
+    *,
+    consequence: str,
+    published: History | None = None,
 ) -> None:
     """Refuse to publish or export an incomplete warehouse, unless a tag of the run allows it.
 
-    The message ends with the `consequence`, such as `nothing was published`. `published` is what the last publication
-    was built on, if it is known.
+    The message ends with the `consequence`, such as `nothing was published`. `published` is what
+    the last publication was built on, if it is known.
 
     Raises:
         WarehouseError: Days are missing.
@@ -93,7 +124,9 @@ def require_history(
         return
     missing = (published or last_publication(settings)).missing_in(engine, settings)
     if missing.dates:
-        raise WarehouseError(f"{_lack(engine.address, missing)}, so {consequence}; {_advice(missing)}")
+        raise WarehouseError(
+            f"{_lack(engine.address, missing)}, so {consequence}; {_advice(missing)}"
+        )
 
 
 def require_rebuild(published: History, engine: Engine, settings: Settings, days: Days) -> None:
@@ -105,13 +138,15 @@ def require_rebuild(published: History, engine: Engine, settings: Settings, days
     missing = published.missing_in(engine, settings)
     if not set(missing.dates) <= set(days.dates):
         raise WarehouseError(
-            f"{_lack(engine.address, missing)}, and a run over {days.first} to {days.dates[-1]} would make a fragment; "
-            f"{_advice(missing)}"
+            f"{_lack(engine.address, missing)}, and a run over {days.first} to {days.dates[-1]} "
+            f"would make a fragment; {_advice(missing)}"
         )
 
 
 def last_publication(settings: Settings) -> History:
-    """Return what the last publication was built on, in the file that the API reads or in Postgres; else nothing."""
+    """Return what the last publication was built on,
+    in the file that the API reads or in Postgres; else nothing.
+    """
     from ecom_assets.outputs.serving.snapshot import Snapshot  # noqa: PLC0415 (Postgres needs none)
 
     with suppress(WarehouseError):  # the next publication reports what is wrong with it
@@ -133,13 +168,15 @@ def _lack(address: str, missing: Days) -> str:
     count = "1 day" if len(missing.dates) == 1 else f"{len(missing.dates):,} days"
     first, last = missing.first, missing.dates[-1]
     span = str(first) if first == last else f"{first} to {last}"
-    return f"The warehouse {address} lacks {count} of what the last publication was built on ({span})"
+    return (
+        f"The warehouse {address} lacks {count} of what the last publication was built on ({span})"
+    )
 
 
 def _advice(missing: Days) -> str:
     return (
-        f"build them again with `ecom run --from {missing.first} --to {missing.dates[-1]}`, or say with `ecom run "
-        "--rebuild` that they are to go."
+        f"build them again with `ecom run --from {missing.first} --to {missing.dates[-1]}`, or "
+        "say with `ecom run --rebuild` that they are to go."
     )
 
 

@@ -1,4 +1,5 @@
-"""The events of the last minutes, kept in memory from answer to answer: each landing file is read once.
+"""The events of the last minutes, kept in memory from answer to answer:
+each landing file is read once.
 
 What the numbers over them mean is in `events/realtime.py`.
 """
@@ -70,7 +71,9 @@ class LiveEvents:
     """
 
     def __init__(self, settings: Settings, kept: timedelta) -> None:
-        """Take the settings and how long events are kept; nothing is opened before the first `refresh`."""
+        """Take the settings and how long events are kept;
+        nothing is opened before the first `refresh`.
+        """
         self._settings = settings
         self._kept = kept + timedelta(seconds=WRITING_S)
         self._con: Backend | None = None
@@ -90,17 +93,22 @@ class LiveEvents:
         self._batches, self._homes = {}, {}
 
     def refresh(
-        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
+        self,
+        now: datetime,
+        erased_people: ErasedPeopleFilter | None = None,
+        published: PublishedLinks | None = None,
     ) -> tuple[Backend, ir.Table, FilesRead]:
         """Read what has arrived since the last call.
 
         Args:
             now: The instant, with a zone.
             erased_people: Whose rows to leave out.
-            published: Where it stands who signed in before the kept minutes; None if that is not known.
+            published: Where it stands who signed in before the kept minutes; None if that is not
+                known.
 
         Returns:
-            The engine, clean events of the kept minutes in a table of it, each once, and what was read.
+            The engine, clean events of the kept minutes in a table of it, each once, and what was
+                read.
 
         Raises:
             NotFilesError: Events come from neither files nor a table.
@@ -116,8 +124,14 @@ class LiveEvents:
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
             if published is not None and self._earlier is not None:
-                self._earlier.refresh(published, self._devices(con), since.astimezone(UTC).replace(tzinfo=None))
-            return con, self._clean(con, now, erased_people, reading, is_linked=published is not None), reading
+                self._earlier.refresh(
+                    published, self._devices(con), since.astimezone(UTC).replace(tzinfo=None)
+                )
+            return (
+                con,
+                self._clean(con, now, erased_people, reading, is_linked=published is not None),
+                reading,
+            )
         except Exception:
             self.close()  # the next call reads all files again
             raise
@@ -130,8 +144,9 @@ class LiveEvents:
             if "://" in path:
                 kind = path.partition("://")[0]
                 raise NotFilesError(
-                    f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; use "
-                    "/analytics/sales for what is published, or land the events as files."
+                    "Real time reads landing files or a table of Snowflake, but ECOM_EVENTS "
+                    f"names {kind}://…; use /analytics/sales for what is published, or land the "
+                    "events as files."
                 )
         first_day = since.astimezone(ZoneInfo(self._settings.timezone)).date() - ONE_DAY
         return newest_files(paths, since, first_day)
@@ -140,15 +155,21 @@ class LiveEvents:
         if self._con is None:
             self._con = connect()
             keep_within(self._con, MEMORY, self._settings.home / "realtime.tmp")
-            none = RecordFiles(self._con.con, load_mapping(mapping_name(self._settings)), "UTC", layouts=())
-            self._con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}")
+            none = RecordFiles(
+                self._con.con, load_mapping(mapping_name(self._settings)), "UTC", layouts=()
+            )
+            self._con.raw_sql(
+                f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}"
+            )
             self._statement = (None, "")
             rule = identity_rule(self._settings)
             self._earlier = EarlierLinks(self._con, rule) if rule.has_links else None
         return self._con
 
     def _read(self, con: Backend, newest: NewestFiles, since: datetime) -> FilesRead:
-        """Insert the rows of new files, and delete those of files that are no longer there or too old."""
+        """Insert the rows of new files,
+        and delete those of files that are no longer there or too old.
+        """
         naive_since = since.astimezone(UTC).replace(tzinfo=None)
         gone = ", ".join(map(str, self._forget(set(newest.files), since))) or "NULL"
         old = f"event_at < TIMESTAMP '{naive_since}'"
@@ -164,7 +185,9 @@ class LiveEvents:
         return reading
 
     def _forget(self, present: set[FreshFile], since: datetime) -> list[int]:
-        """Forget files that became too old, and batches with a file that is gone or changed, which are read again."""
+        """Forget files that became too old, and batches with a file that is gone or changed,
+        which are read again.
+        """
         gone = []
         for number, files in list(self._batches.items()):
             kept = frozenset(file for file in files if file.modified_ns / 1e9 >= since.timestamp())
@@ -175,19 +198,27 @@ class LiveEvents:
                 gone.append(number)
         return gone
 
-    def _insert(self, con: Backend, files: Sequence[FreshFile], since: datetime, reading: FilesRead) -> None:
-        """Read files at once; one by one if one of them cannot be read, as it may still be being written."""
+    def _insert(
+        self, con: Backend, files: Sequence[FreshFile], since: datetime, reading: FilesRead
+    ) -> None:
+        """Read files at once; one by one if one of them cannot be read,
+        as it may still be being written.
+        """
         number = next(self._numbers)
         mapping = load_mapping(mapping_name(self._settings))
         try:
-            opened = RecordFiles.open(con.con, [file.path for file in files], mapping, self._settings.timezone)
+            opened = RecordFiles.open(
+                con.con, [file.path for file in files], mapping, self._settings.timezone
+            )
             currencies = Currencies.from_settings(self._settings)
             home = currencies.home_of_events(opened)
             # What a public key sent says the shop's currency only as long as nothing else does.
             if home[0] and (not self._home[0] or (home[1] and not self._home[1])):
                 self._home = home
             opened = replace(currencies, home=self._home[0]).of_events(opened)
-            rows = select(f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'")
+            rows = select(
+                f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'"
+            )
             con.con.execute(f"INSERT INTO {RAW} {rows}")
         except (EcomError, duckdb.Error):
             if len(files) == 1:
@@ -200,7 +231,9 @@ class LiveEvents:
             self._homes[number] = self._home[0]
 
     def _forget_other_homes(self, con: Backend) -> bool:
-        """Forget what was read while another currency was taken for the shop's; return whether there is any."""
+        """Forget what was read while another currency was taken for the shop's;
+        return whether there is any.
+        """
         other = [number for number, home in self._homes.items() if home not in {"", self._home[0]}]
         for number in other:
             del self._batches[number], self._homes[number]
@@ -209,7 +242,9 @@ class LiveEvents:
         return bool(other)
 
     def _read_table(self, con: Backend, since: datetime, now: datetime, reading: FilesRead) -> None:
-        """Load the rows of the table of events that arrived since yesterday and happened in the kept minutes."""
+        """Load the rows of the table of events that arrived since yesterday and
+        happened in the kept minutes.
+        """
         with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
             from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
 
@@ -228,7 +263,9 @@ class LiveEvents:
 
     @staticmethod
     def _devices(con: Backend) -> list[str]:
-        rows = con.con.execute(select("DISTINCT coalesce(anonymous_id, session_id)", RAW)).fetchall()
+        rows = con.con.execute(
+            select("DISTINCT coalesce(anonymous_id, session_id)", RAW)
+        ).fetchall()
         return [device for (device,) in rows if device]
 
     def _clean(
@@ -262,7 +299,10 @@ class LiveEvents:
         days = Days.between(today - 2 * ONE_DAY, today + 3 * ONE_DAY)
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(
-            accepted, settings.late_days, max_amount=settings.largest_amount, timezone=settings.timezone
+            accepted,
+            settings.late_days,
+            max_amount=settings.largest_amount,
+            timezone=settings.timezone,
         )
         copies = clean.clean_copies(raw, rule, days)
         copies = clean.unique_copies(copies, clean.repeated_ids(copies, rule))
@@ -270,7 +310,9 @@ class LiveEvents:
         if is_linked and self._earlier is not None:
             events = self._earlier.with_visitors(clean_events)
         else:
-            identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
+            identity = replace(
+                identity_rule(settings), joins_aliases=False
+            )  # aliases are known after a run
             events = with_visitors_of_all(clean_events, clean_events, identity, names_step=False)
         return str(con.compile(events.select(*CleanEvents.columns)))
 

@@ -1,4 +1,6 @@
-"""Where marts are published, and what is there: the Postgres of ECOM_POSTGRES_URL, and the folder of snapshots."""
+"""Where marts are published, and what is there: the Postgres of ECOM_POSTGRES_URL,
+and the folder of snapshots.
+"""
 
 import json
 from collections.abc import Iterable
@@ -27,11 +29,14 @@ def publication_target(settings: Settings) -> "PostgresEngine":
     url = settings.postgres_url.get_secret_value()
     if url.partition("://")[0] not in {"postgres", "postgresql"}:
         raise SettingError(
-            "ECOM_POSTGRES_URL is not an address of a Postgres; write postgres://user:password@host/database."
+            "ECOM_POSTGRES_URL is not an address of a Postgres; write "
+            "postgres://user:password@host/database."
         )
     with packages_of("postgres", "ECOM_POSTGRES_URL"):
         from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
-    return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
+    return PostgresEngine(
+        settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL"
+    )
 
 
 def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
@@ -44,7 +49,9 @@ def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
 
 
 def serves_postgres(settings: Settings) -> bool:
-    """Return whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
+    """Return whether the HTTP API reads what is published in Postgres:
+    where that is not the warehouse itself.
+    """
     url = settings.postgres_url.get_secret_value()
     return bool(url) and url != settings.warehouse
 
@@ -80,15 +87,21 @@ def _inspected(settings: Settings, marts: Iterable[type[Table]]) -> PublicationS
             with closing(warehouse.open()):
                 if target.is_same_database(warehouse):
                     return PublicationStatus(
-                        ok=True, found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish."
+                        ok=True,
+                        found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish.",
                     )
         newest = newest_publication(target)
     if newest is None:
-        return PublicationStatus(ok=True, found=f"{target.address} opens; nothing is published there yet.")
+        return PublicationStatus(
+            ok=True, found=f"{target.address} opens; nothing is published there yet."
+        )
     counts = json.loads(newest["table_row_counts"])
     shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in marts}
     when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
     result = (
-        f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
+        f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run "
+        f"{newest['run_id']}."
     )
-    return PublicationStatus(ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None})
+    return PublicationStatus(
+        ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None}
+    )

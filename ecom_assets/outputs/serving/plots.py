@@ -1,6 +1,7 @@
 """Charts of marts for Dagster's UI, small enough for the history of each run.
 
-Each is an SVG of a few kilobytes, inside Markdown. The numbers are those of the subjects' `queries.py`.
+Each is an SVG of a few kilobytes, inside Markdown. The numbers are those of the subjects'
+`queries.py`.
 """
 
 import base64
@@ -34,17 +35,23 @@ INK, BLUE = "#475569", "#2563eb"
 MOST_ROWS: Final = 20_000
 
 
-def plot_of(engine: Engine, contract: type[Table], days: Days | None, timezone: str, currency: str) -> str | None:
-    """Return the picture of a table as Markdown, for the last days up to the newest of those written.
+def plot_of(
+    engine: Engine, contract: type[Table], days: Days | None, timezone: str, currency: str
+) -> str | None:
+    """Return the picture of a table as Markdown,
+    for the last days up to the newest of those written.
 
-    Returns None if the table has no picture, or nothing to show. `days` is None for a table that is written whole.
+    Returns None if the table has no picture, or nothing to show. `days` is None for a table that is
+    written whole.
     """
     draw = PLOTS.get(contract)
     if draw is None or (days is not None and not days.dates):
         return None
     newest = date.max if days is None else days.dates[-1]
     # Revenue is that of orders: the picture belongs to their table.
-    reading = WarehouseReading(engine, newest, timezone, currency, {ORDERS: KnownDays(newest, newest)})
+    reading = WarehouseReading(
+        engine, newest, timezone, currency, {ORDERS: KnownDays(newest, newest)}
+    )
     return draw(reading, Period("custom", newest - (DAYS - 1) * ONE_DAY, newest))
 
 
@@ -63,25 +70,39 @@ def funnel_plot(reading: Reading, period: Period) -> str | None:
             _rect((LABELS, ROW * number + 4, width, ROW - 8)),
             _text(LABELS + width + 6, ROW * number + 17, f"{step['count']:,}{share}"),
         ]
-    return _markdown(f"Funnel per session, {period.start_date} to {period.end_date}", marks, ROW * len(steps))
+    return _markdown(
+        f"Funnel per session, {period.start_date} to {period.end_date}", marks, ROW * len(steps)
+    )
 
 
 def retention_plot(reading: Reading, _period: Period) -> str | None:
-    """Return the newest weekly cohorts as a heat map of who came back in each week; what is incomplete is pale."""
+    """Return the newest weekly cohorts as a heat map of who came back in each week;
+    what is incomplete is pale.
+    """
     rows = cohorts(reading, "first_activity", "week", Page(MOST_ROWS))["cohorts"]
     newest = sorted({row["cohort_date"] for row in rows})[-WEEKS:]
-    shown = [row for row in rows if row["cohort_date"] in newest and 0 < row["period_number"] <= WEEKS]
+    shown = [
+        row for row in rows if row["cohort_date"] in newest and 0 < row["period_number"] <= WEEKS
+    ]
     if not shown:
         return None
     most = max(row["retention_on_rate"] or 0 for row in shown) or 1
     cell = (WIDTH - LABELS) // WEEKS
-    marks = [_text(LABELS - 8, ROW * n + 17, str(day), anchor="end") for n, day in enumerate(newest)]
+    marks = [
+        _text(LABELS - 8, ROW * n + 17, str(day), anchor="end") for n, day in enumerate(newest)
+    ]
     for row in shown:
         x, y = LABELS + cell * (row["period_number"] - 1), ROW * newest.index(row["cohort_date"])
         rate = row["retention_on_rate"] or 0
         opacity = (0.1 + 0.9 * rate / most) * (1 if row["is_complete"] else 0.4)
-        marks += [_rect((x, y + 2, cell - 3, ROW - 4), opacity), _text(x + 6, y + 17, f"{100 * rate:.1f}%")]
-    title = "Share of each week's new visitors who came back one to eight weeks later; pale: not all days are over"
+        marks += [
+            _rect((x, y + 2, cell - 3, ROW - 4), opacity),
+            _text(x + 6, y + 17, f"{100 * rate:.1f}%"),
+        ]
+    title = (
+        "Share of each week's new visitors who came back one to eight weeks later; pale: not all "
+        "days are over"
+    )
     return _markdown(title, marks, ROW * len(newest))
 
 
@@ -101,7 +122,9 @@ def revenue_plot(reading: Reading, period: Period) -> str | None:
     for number, amount in enumerate(amounts):
         size = height * max(amount, 0) / most
         marks.append(_rect((LABELS + step * number, height - size, step - 2, size)))
-    return _markdown(f"Revenue by day, {period.start_date} to {period.end_date}", marks, height + ROW)
+    return _markdown(
+        f"Revenue by day, {period.start_date} to {period.end_date}", marks, height + ROW
+    )
 
 
 Plot = Callable[[Reading, Period], str | None]
@@ -125,8 +148,9 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
 
 def _markdown(title: str, marks: Sequence[str], height: int) -> str:
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'font-family="sans-serif" font-size="12" fill="{INK}">{"".join(marks)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 '
+        f'{WIDTH} {height}" font-family="sans-serif" font-size="12" '
+        f'fill="{INK}">{"".join(marks)}</svg>'
     )
     data = base64.b64encode(svg.encode()).decode()
     return f"{title}\n\n![{title}](data:image/svg+xml;base64,{data})"

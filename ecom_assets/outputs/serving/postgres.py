@@ -1,4 +1,5 @@
-"""Publishing tables of another engine in Postgres: the days that have changed, of all tables, in one transaction.
+"""Publishing tables of another engine in Postgres: the days that have changed, of all tables,
+in one transaction.
 
 Anyone who reads sees the tables of the publication before, or all of the new one's.
 """
@@ -40,7 +41,8 @@ from ecom_assets.outputs.serving.reading import source_days
 MARK = "Published by ecom_assets: changes made here are overwritten."
 """The comment that marks a table of the platform."""
 TURN = (
-    "SET LOCAL idle_in_transaction_session_timeout = '30min'",  # a publisher that is frozen does not hold up all others
+    # a publisher that is frozen does not hold up all others
+    "SET LOCAL idle_in_transaction_session_timeout = '30min'",
     "SET LOCAL lock_timeout = '60min'",
     "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets publication', 0))",
 )
@@ -53,7 +55,9 @@ Slices = dict[str, Fingerprint]
 
 @dataclass(frozen=True)
 class Published:
-    """The result of a publication: rows by table, how many of them it wrote, and the data version."""
+    """The result of a publication: rows by table, how many of them it wrote,
+    and the data version.
+    """
 
     data_version: str
     row_counts: dict[str, int]
@@ -77,21 +81,28 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
 ) -> Published:
     """Make the tables in `target` equal to those in `source`, all of them or none.
 
-    Tables are made as needed, with their keys. If nothing has changed, nothing is written. Publishers take turns. A
-    lost connection is fixed and all of it done again, which is safe: what is there already is not written twice.
+    Tables are made as needed, with their keys. If nothing has changed, nothing is written.
+    Publishers take turns. A lost connection is fixed and all of it done again, which is safe: what
+    is there already is not written twice.
 
     Raises:
-        WarehouseError: Another's table has the name of one of ours, the source changed all the while, or Postgres
-            refuses.
+        WarehouseError: Another's table has the name of one of ours, the source changed all the
+            while, or Postgres refuses.
         ConnectionLostError: The connection stayed lost; the tables are as they were.
     """
     tables = tuple(contracts)
     notes = partial(_notes, source, built_on or {}, order_rule, empty_days)
-    return reconnecting(target.reconnect, source.reconnect)(_published, source, target, tables, run_id, notes)
+    return reconnecting(target.reconnect, source.reconnect)(
+        _published, source, target, tables, run_id, notes
+    )
 
 
 def _published(
-    source: Engine, target: PostgresEngine, tables: tuple[type[Table], ...], run_id: str, notes: Callable[[], Row]
+    source: Engine,
+    target: PostgresEngine,
+    tables: tuple[type[Table], ...],
+    run_id: str,
+    notes: Callable[[], Row],
 ) -> Published:
     _add_columns(target, tables)
     with target.transaction():
@@ -101,7 +112,10 @@ def _published(
         _make_tables(target, (*NOTES, *tables))
         target_state = noted(target)
         by_name = {table.qualified_name(): table for table in tables}
-        source_state = {name: fingerprints(source, table, target_state.get(name)) for name, table in by_name.items()}
+        source_state = {
+            name: fingerprints(source, table, target_state.get(name))
+            for name, table in by_name.items()
+        }
         written = {
             name: _bring(source, target, table, source_state[name], target_state.get(name, {}))
             for name, table in by_name.items()
@@ -110,7 +124,9 @@ def _published(
         _note_versions(target, by_name, source_state, target_state)
         _require_unmoved(source, by_name, source_state)
         published = Published(
-            data_version(source_state), {name: _rows(slices) for name, slices in source_state.items()}, written
+            data_version(source_state),
+            {name: _rows(slices) for name, slices in source_state.items()},
+            written,
         )
         beside, before = notes(), newest_publication(target) or {}
         if written or any(before.get(name) != text for name, text in beside.items()):
@@ -120,7 +136,9 @@ def _published(
     return published
 
 
-def _bring(source: Engine, target: PostgresEngine, table: type[Table], wanted: Slices, before: Slices) -> int:
+def _bring(
+    source: Engine, target: PostgresEngine, table: type[Table], wanted: Slices, before: Slices
+) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
     names, days = differing(table, wanted, before)
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
@@ -139,7 +157,9 @@ def _bring(source: Engine, target: PostgresEngine, table: type[Table], wanted: S
 
 
 def _add_columns(target: PostgresEngine, tables: Contracts) -> None:
-    """Add columns that contracts have gained, before anything else: it takes a moment, but keeps readers out."""
+    """Add columns that contracts have gained, before anything else: it takes a moment,
+    but keeps readers out.
+    """
     for table in (*tables, *NOTES):
         result = changes(target, table)
         if result and all(change.is_automatic for change in result):
@@ -147,7 +167,9 @@ def _add_columns(target: PostgresEngine, tables: Contracts) -> None:
 
 
 def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
-    """Make the tables that are missing, and again those that adding columns does not bring to their contract."""
+    """Make the tables that are missing,
+    and again those that adding columns does not bring to their contract.
+    """
     if "mart" not in target.con.list_databases():
         target.execute('CREATE SCHEMA "mart"')
     for table in tables:
@@ -162,7 +184,8 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
         target.execute(f"COMMENT ON TABLE {target.name_of(table)} IS '{MARK}'")
         if table not in NOTES:
             target.execute(
-                f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(table.qualified_name())}"  # noqa: S608 (as above)
+                f"DELETE FROM {target.name_of(PublishedSlices)} "  # noqa: S608 (as above)
+                f"WHERE table_name = {text(table.qualified_name())}"
             )
     target.restore_views()
 
@@ -172,40 +195,54 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
     (row,) = target.query(f"SELECT obj_description({table_oid}, 'pg_class') AS comment")
     if row["comment"] != MARK:
         raise WarehouseError(
-            f"{target.address} has a table {table.qualified_name()} that was not published by ecom_assets, and it was "
-            "left alone; rename it, or give another database in ECOM_POSTGRES_URL."
+            f"{target.address} has a table {table.qualified_name()} that was not published by "
+            "ecom_assets, and it was left alone; rename it, or give another database in "
+            "ECOM_POSTGRES_URL."
         )
 
 
-def _require_unmoved(source: Engine, by_name: Mapping[str, type[Table]], source_state: State) -> None:
+def _require_unmoved(
+    source: Engine, by_name: Mapping[str, type[Table]], source_state: State
+) -> None:
     """Check that the copied rows are of one state, if others can write meanwhile."""
     if source.has_one_writer:
         return
-    if any(fingerprints(source, table, source_state[name]) != source_state[name] for name, table in by_name.items()):
+    if any(
+        fingerprints(source, table, source_state[name]) != source_state[name]
+        for name, table in by_name.items()
+    ):
         raise _moved(source)
 
 
 def _moved(source: Engine) -> WarehouseError:
     return WarehouseError(
-        f"Another run changed tables of {source.address} while they were published, so nothing was; publish again when "
-        "it has ended."
+        f"Another run changed tables of {source.address} while they were published, so nothing "
+        "was; publish again when it has ended."
     )
 
 
-def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]) -> None:
+def _note_slices(
+    target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]
+) -> None:
     name = table.qualified_name()
     listed = ", ".join(map(text, slices))
     target.execute(
-        f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
+        f"DELETE FROM {target.name_of(PublishedSlices)} "  # noqa: S608 (as above)
+        f"WHERE table_name = {text(name)} AND slice IN ({listed})"
     )
     present = {name: result for name, result in slices.items() if result is not None}
     target.take_in(PublishedSlices, notes_of({name: present}).to_reader())
 
 
 def _note_versions(
-    target: PostgresEngine, by_name: Mapping[str, type[Table]], source_state: State, target_state: State
+    target: PostgresEngine,
+    by_name: Mapping[str, type[Table]],
+    source_state: State,
+    target_state: State,
 ) -> None:
-    """Note the versions of slices that were written again with the same rows, so that they are not read again."""
+    """Note the versions of slices that were written again with the same rows,
+    so that they are not read again.
+    """
     for table_name, table in by_name.items():
         before = target_state.get(table_name, {})
         same = {
@@ -217,7 +254,9 @@ def _note_versions(
             _note_slices(target, table, same)
 
 
-def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDayMeaning) -> Row:
+def _notes(
+    source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDayMeaning
+) -> Row:
     """Return the records beside the tables."""
     known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
     notes = {"source_days": known_days, "held_days": held, "built_on": built_on}

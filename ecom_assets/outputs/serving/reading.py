@@ -30,15 +30,25 @@ class WarehouseReading:
     known: Mapping[str, KnownDays] = field(default_factory=dict)
 
     @classmethod
-    def from_engine(cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date) -> "WarehouseReading":
-        """Return a reading that knows which days the data of each source hold; without data the newest is `today`."""
+    def from_engine(
+        cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date
+    ) -> "WarehouseReading":
+        """Return a reading that knows which days the data of each source hold;
+        without data the newest is `today`.
+        """
         days_by_source = {
-            source: KnownDays.from_texts(*days) for source, days in source_days(engine, settings.empty_days).items()
+            source: KnownDays.from_texts(*days)
+            for source, days in source_days(engine, settings.empty_days).items()
         }
         for source, held in held_dates(engine, order_rule).items():
             days_by_source[source] = days_by_source.get(source, KnownDays()).with_held(held)
         newest = max(
-            (days.last for source, days in days_by_source.items() if days.last and source != "stock"), default=today
+            (
+                days.last
+                for source, days in days_by_source.items()
+                if days.last and source != "stock"
+            ),
+            default=today,
         )
         return cls(engine, newest, settings.timezone, settings.known_currency, days_by_source)
 
@@ -52,7 +62,9 @@ class WarehouseReading:
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result by column name, in its order."""
-        rows: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
+        rows: list[Row] = question.to_pyarrow(
+            params=period.parameters if period else {}
+        ).to_pylist()
         return rows
 
     def state(self, question: ir.Table) -> list[Row]:
@@ -61,15 +73,25 @@ class WarehouseReading:
 
 
 SourceDays = tuple[str | None, str | None, list[str]]
-"""The first and the last day, as YYYY-MM-DD, None where there are none, and the missing days between."""
-DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF_SALES, "stock": (RawStock, "received_date")}
+"""The first and the last day, as YYYY-MM-DD, None where there are none,
+and the missing days between.
+"""
+DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+    **DAYS_OF_SALES,
+    "stock": (RawStock, "received_date"),
+}
 """The table of each source that has its first and its last day."""
-PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF, "stock": (InventoryAlerts, "as_of_date")}
+PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+    **DAYS_OF,
+    "stock": (InventoryAlerts, "as_of_date"),
+}
 """The same among published tables, for publications that noted no days."""
 
 
 def source_days(engine: Engine, empty_days: EmptyDayMeaning = "auto") -> dict[str, SourceDays]:
-    """Return the first, the last and the missing days of each source; `empty_days` says which days are missing."""
+    """Return the first, the last and the missing days of each source;
+    `empty_days` says which days are missing.
+    """
     result = {}
     for source, (contract, column) in DAYS_OF.items():
         seen = days_with_rows(engine, contract, column)

@@ -32,10 +32,14 @@ Statement = tuple[Sequence[str], str]
 
 
 class RealTime:
-    """The numbers of the last minutes, again and again, from events that are read once; one thread at a time."""
+    """The numbers of the last minutes, again and again, from events that are read once;
+    one thread at a time.
+    """
 
     def __init__(self, settings: Settings, rule: RealTimeRule, funnel: Funnel) -> None:
-        """Take the settings, the rule, and the funnel whose steps the visitors of the last hour are counted at."""
+        """Take the settings, the rule,
+        and the funnel whose steps the visitors of the last hour are counted at.
+        """
         self._settings = settings
         self._rule = rule
         self._funnel = funnel
@@ -47,11 +51,16 @@ class RealTime:
         self._events.close()
 
     def numbers(
-        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
+        self,
+        now: datetime,
+        erased_people: ErasedPeopleFilter | None = None,
+        published: PublishedLinks | None = None,
     ) -> dict[str, Any]:
-        """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
+        """Return what happened in the last minutes before `now`, which has a zone;
+        rows of erased people do not count.
 
-        `published` has who signed in before; without it, visitors are known by the events of the last minutes only.
+        `published` has who signed in before; without it, visitors are known by the events of the
+        last minutes only.
 
         Raises:
             NoSourceError: There are no events, only other data of the shop's own.
@@ -83,8 +92,8 @@ class RealTime:
 class _Now:
     """The events, and the end of every window of an answer.
 
-    The ends of the window asked about are in a table, so that statements are the same for every window and answer:
-    making one takes longer than running it.
+    The ends of the window asked about are in a table, so that statements are the same for every
+    window and answer: making one takes longer than running it.
     """
 
     con: Backend
@@ -111,21 +120,34 @@ class _Now:
             "end_at": self.now.replace(tzinfo=UTC),
             **numbers,
             "events_by_type": {row["event_type"]: row["event_count"] for row in types},
-            "top_products": self._rows("products", lambda events: realtime.top_products(events, most)),
+            "top_products": self._rows(
+                "products", lambda events: realtime.top_products(events, most)
+            ),
             "top_pages": self._rows(
-                "pages", lambda events: realtime.top_pages(events.mutate(page=page_of(events.page_url)), most)
+                "pages",
+                lambda events: realtime.top_pages(
+                    events.mutate(page=page_of(events.page_url)), most
+                ),
             ),
         }
 
     def minutes(self, number: int) -> list[dict[str, Any]]:
-        """Return the events of the last minutes of the clock by type; that of now is the last, and not over."""
+        """Return the events of the last minutes of the clock by type;
+        that of now is the last, and not over.
+        """
         last = self.now.replace(second=0, microsecond=0)
-        result: dict[datetime, dict[str, int]] = {last - timedelta(minutes=ago): {} for ago in reversed(range(number))}
+        result: dict[datetime, dict[str, int]] = {
+            last - timedelta(minutes=ago): {} for ago in reversed(range(number))
+        }
         self._ask_about(min(result) - timedelta(microseconds=1))
         for row in self._rows("minutes", realtime.by_minute):
             result[row["start_at"]][row["event_type"]] = row["event_count"]
         return [
-            {"start_at": start.replace(tzinfo=UTC), "event_count": sum(types.values()), "events_by_type": types}
+            {
+                "start_at": start.replace(tzinfo=UTC),
+                "event_count": sum(types.values()),
+                "events_by_type": types,
+            }
             for start, types in result.items()
         ]
 
@@ -136,7 +158,9 @@ class _Now:
 
         def reached(events: ir.Table) -> ir.Table:
             levels = funnel_levels(meeting(events, funnel.where), funnel, "visitor_id")
-            return levels.agg(**{f"step_{number}": (levels.level >= number).sum() for number in numbers})
+            return levels.agg(
+                **{f"step_{number}": (levels.level >= number).sum() for number in numbers}
+            )
 
         self._ask_about(self.now - timedelta(minutes=minutes))
         (row,) = self._rows("funnel", reached)
@@ -155,13 +179,17 @@ class _Now:
         }
 
     def _ask_about(self, start: datetime) -> datetime:
-        """Let the next questions be about the window from `start`, which is not in it, and return it."""
+        """Let the next questions be about the window from `start`,
+        which is not in it, and return it.
+        """
         ends = f"TIMESTAMP '{start}' AS start_at, TIMESTAMP '{self.now}' AS end_at"
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {WINDOW} AS SELECT {ends}")
         return start
 
     def _rows(self, name: str, question: Callable[[ir.Table], ir.Table]) -> list[dict[str, Any]]:
-        """Return the rows of a question about the events of the window; `name` names its statement."""
+        """Return the rows of a question about the events of the window;
+        `name` names its statement.
+        """
         if name not in self.statements:
             window = self.con.table(WINDOW, database=("temp", "main"))
             ends = window.start_at.as_scalar(), window.end_at.as_scalar()
@@ -169,4 +197,6 @@ class _Now:
             self.statements[name] = (query.columns, str(self.con.compile(query)))
         columns, sql = self.statements[name]
         self.reading.questions.append(sql)
-        return [dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()]
+        return [
+            dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()
+        ]

@@ -1,6 +1,8 @@
-"""What Dagster's history says of the runs that wrote a table: for engines whose writers leave no notes beside the rows.
+"""What Dagster's history says of the runs that wrote a table:
+for engines whose writers leave no notes beside the rows.
 
-These are Snowflake and Spark. The rows are those of `WrittenSlices` and `Computations`, which the other engines keep.
+These are Snowflake and Spark. The rows are those of `WrittenSlices` and `Computations`, which the
+other engines keep.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,20 +36,29 @@ class RunHistory:
     instance: dg.DagsterInstance
 
     def writes(self, contract: type[Table], days: Sequence[date]) -> list[Row]:
-        """Return the newest write of each of some days, or of the whole table, as rows of `WrittenSlices`."""
+        """Return the newest write of each of some days, or of the whole table,
+        as rows of `WrittenSlices`.
+        """
         key = asset_key(contract)
         newest = self.instance.event_log_storage.get_latest_storage_id_by_partition(
             key, dg.DagsterEventType.ASSET_MATERIALIZATION
         )
         if not (contract.day_column and newest):
-            return [_write(contract, record) for record in self.instance.fetch_materializations(key, limit=1).records]
+            return [
+                _write(contract, record)
+                for record in self.instance.fetch_materializations(key, limit=1).records
+            ]
         ids = [newest[day.isoformat()] for day in days if day.isoformat() in newest]
-        filters = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in batches_of(ids, AT_ONCE))
+        filters = (
+            dg.AssetRecordsFilter(asset_key=key, storage_ids=part)
+            for part in batches_of(ids, AT_ONCE)
+        )
         pages = [self.instance.fetch_materializations(keys, limit=AT_ONCE) for keys in filters]
         return [_write(contract, record) for page in pages for record in page.records]
 
     def computations(self, contract: type[Table]) -> list[Row]:
-        """Return how a table was computed last, as a row of `Computations`; none if no run noted it.
+        """Return how a table was computed last, as a row of `Computations`;
+        none if no run noted it.
 
         A run notes it with the newest of its days only.
         """
@@ -61,7 +72,9 @@ class RunHistory:
                         "code_version": write["code_version"] or "",
                         "computed_at": write["written_at"],
                         "upstream_columns": json_text(_upstream(metadata)),
-                        "sql": str(metadata["sql"].value).removeprefix(FENCE[0]).removesuffix(FENCE[1]),
+                        "sql": str(metadata["sql"].value)
+                        .removeprefix(FENCE[0])
+                        .removesuffix(FENCE[1]),
                     }
                 ]
         return []

@@ -1,8 +1,9 @@
-"""A snapshot of tables in a file of its own, for readers who never open the warehouse: the serving store.
+"""A snapshot of tables in a file of its own, for readers who never open the warehouse:
+the serving store.
 
-A new snapshot is written beside the old one, and becomes the current one by a pointer file that is replaced in one
-atomic step. Anyone who has the old file open reads on in it; it is removed once it is not even the last but one. It is
-read in `api/store/store.py`.
+A new snapshot is written beside the old one, and becomes the current one by a pointer file that is
+replaced in one atomic step. Anyone who has the old file open reads on in it; it is removed once it
+is not even the last but one. It is read in `api/store/store.py`.
 """
 
 import contextlib
@@ -58,7 +59,9 @@ NEW, STORED = ".new", "marts-*.duckdb"
 
 
 class OlderPublicationError(WarehouseError):
-    """What is published was written by an older version of the platform; the message names no path."""
+    """What is published was written by an older version of the platform;
+    the message names no path.
+    """
 
     def __init__(self, what: str) -> None:
         """Say what is older, and what to run."""
@@ -79,7 +82,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class ServedTable:
-    """A table of a snapshot: its rows, what they come to (equal versions are equal rows), and where it is from."""
+    """A table of a snapshot: its rows, what they come to (equal versions are equal rows),
+    and where it is from.
+    """
 
     row_count: int
     data_version: str
@@ -96,10 +101,12 @@ class Snapshot:
         published_at: When, in UTC.
         run_id: The Dagster run that published it.
         tables: By qualified name.
-        written_row_count: Rows that were written into the file: those that differed, or all of a day with equal rows.
+        written_row_count: Rows that were written into the file: those that differed, or all of a
+            day with equal rows.
         source_days: The first, the last and the missing days of each source.
         held_days: The days whose rows are held back, by source, and how much of each is known.
-        built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
+        built_on: The days of arrival that the warehouse had, as runs by raw table (see
+            `history.py`).
     """
 
     file: str
@@ -130,14 +137,18 @@ class Snapshot:
         except ValueError as error:
             if _is_pointer(content):
                 raise OlderPublicationError(f"{POINTER} and its data were") from error
-            raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
+            raise WarehouseError(
+                f"{path} is damaged; remove it, and run `ecom run --select serving/marts`."
+            ) from error
 
 
 _POINTER = TypeAdapter(Snapshot)
 
 
 def _is_pointer(content: bytes) -> bool:
-    """Return whether a pointer file is whole, so that what cannot be read in it was written by another version."""
+    """Return whether a pointer file is whole,
+    so that what cannot be read in it was written by another version.
+    """
     try:
         members = json.loads(content)
     except ValueError:
@@ -159,7 +170,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     is_rewritten: bool = False,
     memory_limit: str = "",
 ) -> Snapshot:
-    """Make the snapshot in `folder` equal to `source`; days that have not changed are not read again.
+    """Make the snapshot in `folder` equal to `source`;
+    days that have not changed are not read again.
 
     Args:
         source: The open warehouse.
@@ -171,8 +183,10 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         order_rule: Which held order lines are clean.
         empty_days: What days without a row between others mean, see `missing_days`.
         history: Which runs wrote the tables, where `source` does not keep it itself.
-        is_rewritten: Whether to write a new file and remove all others: copies keep the bytes of deleted rows.
-        memory_limit: Memory limit of the engine that writes the file, such as 1500MB; without one, that of DuckDB.
+        is_rewritten: Whether to write a new file and remove all others: copies keep the bytes of
+            deleted rows.
+        memory_limit: Memory limit of the engine that writes the file, such as 1500MB; without one,
+            that of DuckDB.
 
     Raises:
         WarehouseError: The folder cannot be written.
@@ -181,7 +195,12 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         before = None if is_rewritten else _usable(folder)
         writer = SnapshotWriter(source, folder, tuple(contracts), run_id, history, memory_limit)
         days, held = source_days(source, empty_days), held_dates(source, order_rule)
-        result = replace(writer.published(before, origins), source_days=days, held_days=held, built_on=built_on or {})
+        result = replace(
+            writer.published(before, origins),
+            source_days=days,
+            held_days=held,
+            built_on=built_on or {},
+        )
         _point(folder, result)
         _remove_old(folder, {result.file, before.file if before else result.file})
         return result
@@ -193,7 +212,8 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WarehouseError(
-            f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."
+            f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and "
+            "publish again."
         ) from error
 
 
@@ -218,7 +238,10 @@ class SnapshotWriter:
         """Write the snapshot's file, and return the content of its pointer."""
         earlier_state = _noted_state(self.folder / before.file) if before else {}
         by_name = {table.qualified_name(): table for table in self.tables}
-        state = {name: fingerprints(self.source, table, earlier_state.get(name)) for name, table in by_name.items()}
+        state = {
+            name: fingerprints(self.source, table, earlier_state.get(name))
+            for name, table in by_name.items()
+        }
         version = data_version(state)
         name, written = f"marts-{version}-{self.run_id[:8]}.duckdb", 0
         if before and before.data_version == version and set(before.tables) == set(state):
@@ -243,7 +266,9 @@ class SnapshotWriter:
         return Snapshot(name, version, now, self.run_id, served, written)
 
     def _bring(self, path: Path, state: State) -> int:
-        """Write into the file at `path` the days in which it differs from `state`; return how many rows."""
+        """Write into the file at `path` the days in which it differs from `state`;
+        return how many rows.
+        """
         with self._opened(path) as target:
             target_state = noted(target)
             slices = list(self._differing(target, state, target_state))
@@ -262,8 +287,12 @@ class SnapshotWriter:
     def _opened(self, path: Path) -> AbstractContextManager[DuckDBEngine]:
         return closing(DuckDBEngine(path, memory_limit=self.memory_limit).open())
 
-    def _differing(self, target: DuckDBEngine, state: State, target_state: State) -> Iterator[Slice]:
-        """Make the tables in `target`; yield those that differ from `state`, with the days that do."""
+    def _differing(
+        self, target: DuckDBEngine, state: State, target_state: State
+    ) -> Iterator[Slice]:
+        """Make the tables in `target`; yield those that differ from `state`,
+        with the days that do.
+        """
         for table in self.tables:
             stored = target_state.get(table.qualified_name(), {})
             if changes(target, table):
@@ -284,16 +313,26 @@ class SnapshotWriter:
     def _fetched(self, path: Path, slices: Iterable[Slice]) -> int:
         """Write slices of another engine, a batch at a time."""
         with self._opened(path) as target:
-            return sum(target.replace(table, self._rows(table, days), days).row_count for table, days in slices)
+            return sum(
+                target.replace(table, self._rows(table, days), days).row_count
+                for table, days in slices
+            )
 
-    def _copied(self, attached: AbstractContextManager[str], slices: Iterable[Slice], state: State) -> int:
-        """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
+    def _copied(
+        self, attached: AbstractContextManager[str], slices: Iterable[Slice], state: State
+    ) -> int:
+        """Copy slices within the engine: in batches through Python,
+        all rows of a table would be in memory at once.
+        """
         source, written = self.source, 0
         with attached as file:
             for table, days in slices:
                 name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
                 wanted = _of_days(state[table.qualified_name()], days)
-                if days is not None and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
+                if (
+                    days is not None
+                    and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS
+                ):
                     count, days = self._with_changes(file, table, days, wanted)  # noqa: PLW2901 (what is left to copy)
                     written += count
                 if days is None or days.dates:
@@ -302,8 +341,11 @@ class SnapshotWriter:
                     written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
         return written
 
-    def _with_changes(self, file: str, table: type[Table], days: Days, wanted: Slices) -> tuple[int, Days]:
-        """Copy what changed of some days, what is likely first; return how many rows, and which days are left.
+    def _with_changes(
+        self, file: str, table: type[Table], days: Days, wanted: Slices
+    ) -> tuple[int, Days]:
+        """Copy what changed of some days, what is likely first; return how many rows,
+        and which days are left.
 
         What is left are days with equal rows, which a hash cannot tell apart.
         """
@@ -316,7 +358,8 @@ class SnapshotWriter:
         return written, days
 
     def _likely_changes(self, file: str, table: type[Table]) -> list[str]:
-        """Return, as conditions, which rows of days with many are looked at: of visitors of changed days, then all.
+        """Return, as conditions, which rows of days with many are looked at:
+        of visitors of changed days, then all.
 
         Of days on which few visitors changed, theirs are mostly all that differ.
         """
@@ -325,38 +368,50 @@ class SnapshotWriter:
         changed, notes = self.source.name_of(ChangedVisitorDays), self.source.name_of(WrittenSlices)
         of_changed = f"table_name = {text(ChangedVisitorDays.qualified_name())}"
         of_changed_days = (
-            f"SELECT visitor_id FROM {changed} JOIN {notes} ON event_date >= first_date AND event_date < end_date "  # noqa: S608 (names come from contracts)
-            f"WHERE {of_changed} AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
+            f"SELECT visitor_id FROM {changed} JOIN {notes} "  # noqa: S608 (names come from contracts)
+            "ON event_date >= first_date AND event_date < end_date "
+            f"WHERE {of_changed} "
+            f"AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
         )
         return [f"visitor_id IN ({of_changed_days})", "TRUE"]
 
     def _copied_rows(self, table: type[Table], name: str, days: Days, condition: str) -> int:
-        """Copy the rows of some days that are not there yet, and delete those that are no more; return how many came.
+        """Copy the rows of some days that are not there yet, and delete those that are no more;
+        return how many came.
 
-        Only rows that meet the condition are looked at. They are compared by a hash, which takes a quarter of the time
-        of copying all rows.
+        Only rows that meet the condition are looked at. They are compared by a hash, which takes a
+        quarter of the time of copying all rows.
         """
         source = self.source
         columns, row = source.columns_of(table), source.row_hash(table)
         sql = source.compile(conform(self._rows(table, days), table))
         of_days = f"({source.where(table, days).removeprefix(' WHERE ')}) AND {condition}"
-        stored, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql}) WHERE {condition}"  # noqa: S608 (names come from contracts)
+        stored, fresh = (
+            f"SELECT {row} FROM {name} WHERE {of_days}",  # noqa: S608 (as above)
+            f"SELECT {row} FROM ({sql}) WHERE {condition}",  # noqa: S608 (as above)
+        )
         source.execute(f"DELETE FROM {name} WHERE {of_days} AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
         return source.insert(
-            f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {condition} AND {row} NOT IN ({stored})"  # noqa: S608 (as above)
+            f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) "  # noqa: S608 (as above)
+            f"WHERE {condition} AND {row} NOT IN ({stored})"
         )
 
     def _unequal_days(self, table: type[Table], name: str, days: Days, wanted: Slices) -> Days:
-        """Return the days whose copy is not as wanted, such as one with a row twice that it should have once."""
+        """Return the days whose copy is not as wanted,
+        such as one with a row twice that it should have once.
+        """
         day, row = self.source.quoted(str(table.day_column)), self.source.row_hash(table)
         counts = self.source.query(
             f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
             f"{self.source.where(table, days)} GROUP BY 1"
         )
         present = {
-            str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
+            str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"])))
+            for each in counts
         }
-        return Days.from_dates(each for each in days.dates if present.get(str(each)) != wanted.get(str(each)))
+        return Days.from_dates(
+            each for each in days.dates if present.get(str(each)) != wanted.get(str(each))
+        )
 
     def _copy_notes(self, target: DuckDBEngine) -> None:
         """Copy the records of writers: which runs wrote which days, and with which SQL."""
@@ -367,8 +422,12 @@ class SnapshotWriter:
                 target.ensure(contract)
                 target.take_in(contract, rows)
 
-    def _note_history(self, target: DuckDBEngine, state: State, target_state: State, history: "RunHistory") -> None:
-        """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
+    def _note_history(
+        self, target: DuckDBEngine, state: State, target_state: State, history: "RunHistory"
+    ) -> None:
+        """Note the runs that wrote the slices that differ from those before,
+        or that have no note yet.
+        """
         target.ensure(WrittenSlices)
         target.ensure(Computations)
         for table in self.tables:
@@ -377,16 +436,28 @@ class SnapshotWriter:
             stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
             dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
             before = target_state.get(name, {})
-            missing = sorted(day for day, rows in state[name].items() if before.get(day) != rows or day not in dates)
+            missing = sorted(
+                day
+                for day, rows in state[name].items()
+                if before.get(day) != rows or day not in dates
+            )
             days = [date.fromisoformat(day) for day in missing] if table.day_column else []
             if not missing:
                 continue
             writes = history.writes(table, days)
             firsts = ", ".join(f"DATE '{row['first_date']}'" for row in writes) or "NULL"
-            target.execute(f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})")  # noqa: S608 (as above)
+            target.execute(
+                f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})"  # noqa: S608 (as above)
+            )
             target.execute(f"DELETE FROM {target.name_of(Computations)} {where}")  # noqa: S608 (as above)
-            for contract, rows in ((WrittenSlices, writes), (Computations, history.computations(table))):
-                target.take_in(contract, pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader())
+            for contract, rows in (
+                (WrittenSlices, writes),
+                (Computations, history.computations(table)),
+            ):
+                target.take_in(
+                    contract,
+                    pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader(),
+                )
 
 
 def _of_days(slices: Slices, days: Days | None) -> Slices:
@@ -397,7 +468,9 @@ def _of_days(slices: Slices, days: Days | None) -> Slices:
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
     """Leave out columns with names of people that no response needs."""
     names = {
-        name: column for name, column in contract.columns.items() if column.pii and column.nullable and name in NAMES
+        name: column
+        for name, column in contract.columns.items()
+        if column.pii and column.nullable and name in NAMES
     }
     return rows.mutate(**{name: ibis.null("string") for name in names})
 
@@ -407,7 +480,10 @@ NAMES = ("first_name", "last_name")
 
 def _noted_state(path: Path) -> State:
     """Return the notes of a snapshot that others may be reading; none if it is damaged."""
-    with contextlib.suppress(WarehouseError), closing(DuckDBEngine(path, read_only=True).open()) as before:
+    with (
+        contextlib.suppress(WarehouseError),
+        closing(DuckDBEngine(path, read_only=True).open()) as before,
+    ):
         return noted(before)
     return {}
 

@@ -1,4 +1,6 @@
-"""Correlation against its definition in plain Python and on Postgres, what is refused, and its odds ratio."""
+"""Correlation against its definition in plain Python and on Postgres, what is refused,
+and its odds ratio.
+"""
 
 import math
 import random
@@ -17,7 +19,12 @@ from hypothesis import strategies as st
 
 from ecom_assets.behaviour.correlation import answer as answers
 from ecom_assets.behaviour.correlation.answer import CORRELATION
-from ecom_assets.behaviour.correlation.correlation import entrants, event_type_counts, odds_ratio, property_counts
+from ecom_assets.behaviour.correlation.correlation import (
+    entrants,
+    event_type_counts,
+    odds_ratio,
+    property_counts,
+)
 from ecom_assets.behaviour.correlation.question import CorrelationQuestion
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
@@ -68,7 +75,8 @@ def answer(acts: list[Act], question: CorrelationQuestion = ASKED) -> dict[str, 
 def counts(actual: dict[str, Any]) -> dict[tuple[str | None, str], tuple[int, int]]:
     """Return the counts of those who converted and of the others, by property and value."""
     return {
-        (row["property"], row["value"]): (row["converted_count"], row["other_count"]) for row in actual["correlations"]
+        (row["property"], row["value"]): (row["converted_count"], row["other_count"])
+        for row in actual["correlations"]
     }
 
 
@@ -84,7 +92,10 @@ def test_what_happens_between_entering_and_converting_is_counted_once_for_each_v
 
 
 def test_what_all_of_them_have_says_nothing_and_is_left_out() -> None:
-    acts = [replace(event, variant="mobile") if event.event_type == "page_view" else event for event in STORY]
+    acts = [
+        replace(event, variant="mobile") if event.event_type == "page_view" else event
+        for event in STORY
+    ]
     assert [row["value"] for row in answer(acts)["correlations"]] == ["review", "search"]
 
 
@@ -106,14 +117,23 @@ def crowd(kinds: dict[tuple[str, bool, bool], int]) -> list[Act]:
 
 
 def test_the_strongest_comes_first_and_the_rare_last() -> None:
-    """Of 60 searching 30 buy, of 140 others 20: 30 · 120 / (30 · 20) = 6. Devices are as even as can be, but one."""
+    """Of 60 searching 30 buy, of 140 others 20: 30 · 120 / (30 · 20) = 6.
+
+    Devices are as even as can be, but one.
+    """
     acts = crowd(
         {
-            ("mobile", True, True): 15, ("mobile", True, False): 15, ("mobile", False, True): 10,
-            ("mobile", False, False): 60, ("desktop", True, True): 15, ("desktop", True, False): 15,
-            ("desktop", False, True): 10, ("desktop", False, False): 57, ("watch", False, False): 3,
+            ("mobile", True, True): 15,
+            ("mobile", True, False): 15,
+            ("mobile", False, True): 10,
+            ("mobile", False, False): 60,
+            ("desktop", True, True): 15,
+            ("desktop", True, False): 15,
+            ("desktop", False, True): 10,
+            ("desktop", False, False): 57,
+            ("watch", False, False): 3,
         }
-    )  # fmt: skip
+    )
     rows = answer(acts)["correlations"]
     assert [(row["value"], row["is_enough"]) for row in rows] == [
         ("search", True),
@@ -121,9 +141,15 @@ def test_the_strongest_comes_first_and_the_rare_last() -> None:
         ("mobile", True),
         ("watch", False),
     ]
-    assert (rows[0]["odds_ratio"], rows[0]["converted_count"], rows[0]["other_count"]) == (6.0, 30, 30)
+    assert (rows[0]["odds_ratio"], rows[0]["converted_count"], rows[0]["other_count"]) == (
+        6.0,
+        30,
+        30,
+    )
     assert rows[0]["low"] < 6 < rows[0]["high"]
-    assert [row["value"] for row in answer(acts, ASKED.changed(limit=1))["correlations"]] == ["search"]
+    assert [row["value"] for row in answer(acts, ASKED.changed(limit=1))["correlations"]] == [
+        "search"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +159,9 @@ def test_the_strongest_comes_first_and_the_rare_last() -> None:
         ({("mobile", True, False): 3}, "Nobody who entered the funnel converted"),
     ],
 )
-def test_where_all_did_the_same_it_is_said(kinds: dict[tuple[str, bool, bool], int], why: str) -> None:
+def test_where_all_did_the_same_it_is_said(
+    kinds: dict[tuple[str, bool, bool], int], why: str
+) -> None:
     assert answer(crowd(kinds))["warnings"][-1] == f"{why}, so there is nothing to compare."
 
 
@@ -148,29 +176,53 @@ def acts_of(seed: int) -> list[Act]:
     for number in range(dice.randint(2, 120)):
         moment = at("02 00:00") + timedelta(hours=dice.randint(0, 40))
         device = dice.choice(("mobile", "desktop", None))
-        actual.append(Act(f"e{number:03}", f"v{dice.randint(0, 12)}", dice.choice(kinds), moment, device, Decimal(1)))
+        actual.append(
+            Act(
+                f"e{number:03}",
+                f"v{dice.randint(0, 12)}",
+                dice.choice(kinds),
+                moment,
+                device,
+                Decimal(1),
+            )
+        )
     return actual
 
 
-def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | None, str], list[int]]]:
-    """Return how many converted and how many did not, and the counts of each event type and device."""
+def by_definition(
+    acts: list[Act],
+) -> tuple[tuple[int, int], dict[tuple[str | None, str], list[int]]]:
+    """Return how many converted and how many did not,
+    and the counts of each event type and device.
+    """
     totals, actual = [0, 0], dict[tuple[str | None, str], list[int]]()
     for who in {act.visitor_id for act in acts}:
-        own = sorted((act for act in acts if act.visitor_id == who), key=lambda act: (act.event_at, act.event_id))
+        own = sorted(
+            (act for act in acts if act.visitor_id == who),
+            key=lambda act: (act.event_at, act.event_id),
+        )
         starts = [row for row in own if row.event_type == "page_view"]
         if not starts:
             continue
         window = timedelta(hours=HOURS)
         attempts = [
-            (start, [b for b in own if b.event_type == "purchase" and start.event_at <= b.event_at]) for start in starts
+            (start, [b for b in own if b.event_type == "purchase" and start.event_at <= b.event_at])
+            for start in starts
         ]
-        done = [(start, buys[0]) for start, buys in attempts if buys and buys[0].event_at <= start.event_at + window]
-        start, end = (done[0][0], done[0][1].event_at) if done else (starts[0], starts[0].event_at + window)
+        done = [
+            (start, buys[0])
+            for start, buys in attempts
+            if buys and buys[0].event_at <= start.event_at + window
+        ]
+        start, end = (
+            (done[0][0], done[0][1].event_at) if done else (starts[0], starts[0].event_at + window)
+        )
         totals[0 if done else 1] += 1
         kinds = {
             (None, row.event_type)
             for row in own
-            if start.event_at < row.event_at < end and row.event_type not in {"page_view", "purchase"}
+            if start.event_at < row.event_at < end
+            and row.event_type not in {"page_view", "purchase"}
         }
         for key in (*kinds, ("properties.variant", start.variant or "(none)")):
             actual.setdefault(key, [0, 0])[0 if done else 1] += 1
@@ -183,7 +235,9 @@ def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> N
     acts = acts_of(seed)
     actual, (totals, expected) = answer(acts), by_definition(acts)
     assert (actual["converted_count"], actual["other_count"]) == totals
-    assert counts(actual) == {key: tuple(both) for key, both in expected.items() if tuple(both) != totals}
+    assert counts(actual) == {
+        key: tuple(both) for key, both in expected.items() if tuple(both) != totals
+    }
     assert answer(random.Random(seed).sample(acts, len(acts))) == actual  # noqa: S311 (streams, not secrets)
 
 
@@ -191,8 +245,18 @@ ORDERS = ("ordered", "strict_increase", "allow_reentry")
 
 
 @examples(30)
-@given(seed=st.integers(0, 10_000), order=st.sampled_from(ORDERS), hours=st.integers(1, 9), is_wide=st.booleans())
-def test_the_kernel_finds_the_entrants_of_the_expression(seed: int, order: str, hours: int, is_wide: bool) -> None:  # noqa: FBT001 (drawn)
+@given(
+    seed=st.integers(0, 10_000),
+    order=st.sampled_from(ORDERS),
+    hours=st.integers(1, 9),
+    is_wide=st.booleans(),
+)
+def test_the_kernel_finds_the_entrants_of_the_expression(
+    seed: int,
+    order: str,
+    hours: int,
+    is_wide: bool,  # noqa: FBT001 (drawn)
+) -> None:
     steps = ["page_view", "*", "purchase"] if is_wide else ["page_view", "review", "purchase"]
     funnel = {"steps": steps, "within": f"{hours}h", "order": order}
     question = CorrelationQuestion.from_mapping({"funnel": funnel, "limit": 1_000})
@@ -205,7 +269,9 @@ def test_the_kernel_finds_the_entrants_of_the_expression(seed: int, order: str, 
 def test_postgres_says_the_same(postgres_server: str) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     acts = acts_of(11)
-    actual = answered(CORRELATION, engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
+    actual = answered(
+        CORRELATION, engine.con, engine.con.create_table("acts", events_of(acts)), ASKED
+    )
     engine.close()
     assert actual == answer(acts)
 
@@ -229,7 +295,10 @@ def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     ("raw", "why"),
     [
         ({"funnel": {"steps": ["a"]}}, "two steps or more"),
-        ({"funnel": {"steps": ["a", "b"], "per": "session"}}, "counts users, without `by` and `hold`"),
+        (
+            {"funnel": {"steps": ["a", "b"], "per": "session"}},
+            "counts users, without `by` and `hold`",
+        ),
         ({"funnel": {"steps": ["a", "b"], "by": "brand"}}, "counts users, without `by` and `hold`"),
         ({"funnel": {"steps": ["a", "b"]}, "property": ["brand"]}, "did you mean 'properties'"),
         (
@@ -262,9 +331,15 @@ def test_a_definition_reads_what_it_writes() -> None:
 
 
 def test_the_example_of_bland_and_altman_is_reproduced() -> None:
-    """Of 561 children with eczema 141 have hay fever too, of 14,453 without it 928: 4.89, from 4.00 to 5.99."""
+    """Of 561 children with eczema 141 have hay fever too, of 14,453 without it 928: 4.89,
+    from 4.00 to 5.99.
+    """
     actual = odds_ratio((141, 420), (928, 13_525), 0.95)
-    assert [f"{value:.2f}" for value in (actual.value, actual.low, actual.high)] == ["4.89", "4.00", "5.99"]
+    assert [f"{value:.2f}" for value in (actual.value, actual.low, actual.high)] == [
+        "4.89",
+        "4.00",
+        "5.99",
+    ]
     assert actual.is_enough
 
 
@@ -273,17 +348,25 @@ COUNTS = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
 
 @examples(40)
 @given(having=COUNTS, lacking=COUNTS, confidence=st.floats(0.5, 0.999))
-def test_the_ratio_is_scipy_s(having: tuple[int, int], lacking: tuple[int, int], confidence: float) -> None:
+def test_the_ratio_is_scipy_s(
+    having: tuple[int, int], lacking: tuple[int, int], confidence: float
+) -> None:
     theirs = scipy.stats.contingency.odds_ratio([having, lacking], kind="sample")
     low, high = theirs.confidence_interval(confidence)
     actual = odds_ratio(having, lacking, confidence)
-    for ours, expected in ((actual.value, theirs.statistic), (actual.low, low), (actual.high, high)):
+    for ours, expected in (
+        (actual.value, theirs.statistic),
+        (actual.low, low),
+        (actual.high, high),
+    ):
         assert math.isclose(ours, expected, rel_tol=1e-9)
 
 
 @examples(40)
 @given(having=COUNTS, lacking=COUNTS)
-def test_lacking_it_is_the_opposite_of_having_it(having: tuple[int, int], lacking: tuple[int, int]) -> None:
+def test_lacking_it_is_the_opposite_of_having_it(
+    having: tuple[int, int], lacking: tuple[int, int]
+) -> None:
     odds, opposite_odds = odds_ratio(having, lacking, 0.95), odds_ratio(lacking, having, 0.95)
     assert math.isclose(odds.value * opposite_odds.value, 1)
     assert math.isclose(odds.low * opposite_odds.high, 1)
@@ -297,15 +380,26 @@ def test_an_empty_cell_has_half_a_visitor() -> None:
 
 @pytest.mark.parametrize(
     ("having", "lacking"),
-    [((5, 5), (5, 5)), ((10, 90), (10, 90))],  # 10 · 10 / 20 = 5 in each cell, and 100 · 20 / 200 = 10
+    [
+        ((5, 5), (5, 5)),
+        ((10, 90), (10, 90)),
+    ],  # 10 · 10 / 20 = 5 in each cell, and 100 · 20 / 200 = 10
 )
-def test_data_are_enough_if_chance_gives_five_in_each_cell(having: tuple[int, int], lacking: tuple[int, int]) -> None:
+def test_data_are_enough_if_chance_gives_five_in_each_cell(
+    having: tuple[int, int], lacking: tuple[int, int]
+) -> None:
     assert odds_ratio(having, lacking, 0.95).is_enough
 
 
 @pytest.mark.parametrize(
     ("having", "lacking"),
-    [((9, 0), (1, 10)), ((1, 9), (9, 81)), ((0, 0), (0, 0))],  # 9 · 10 / 20 = 4.5, and 10 · 10 / 100 = 1
+    [
+        ((9, 0), (1, 10)),
+        ((1, 9), (9, 81)),
+        ((0, 0), (0, 0)),
+    ],  # 9 · 10 / 20 = 4.5, and 10 · 10 / 100 = 1
 )
-def test_there_are_too_few_data_if_chance_gives_fewer(having: tuple[int, int], lacking: tuple[int, int]) -> None:
+def test_there_are_too_few_data_if_chance_gives_fewer(
+    having: tuple[int, int], lacking: tuple[int, int]
+) -> None:
     assert not odds_ratio(having, lacking, 0.95).is_enough

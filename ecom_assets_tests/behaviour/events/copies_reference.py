@@ -1,4 +1,6 @@
-"""Which clean rows stay and under which ids, in plain Python: an independent reference, rule by rule."""
+"""Which clean rows stay and under which ids, in plain Python: an
+independent reference, rule by rule.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +11,20 @@ from typing import Any
 from ecom_assets_tests.builders import Row
 
 TEXTS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category",
-    "session_id", "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "anonymous_id",
+    "user_agent",
+    "properties",
+)
 LAST = datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as tables have it)
 Event = tuple[str, date, Row]
 

@@ -1,4 +1,6 @@
-"""The warnings about event types that a shop has not sent before, and about purchases without amounts."""
+"""The warnings about event types that a shop has not sent before,
+and about purchases without amounts.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,9 +29,16 @@ THIRD = Days((DAY_ONE + timedelta(days=2),))
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
-    """A shop that sends `$pageview` from the first day, and `wish` and its first refund from the second."""
+    """A shop that sends `$pageview` from the first day, and `wish` and its
+    first refund from the second.
+    """
     platform = Platform()
-    visit = [("09:00", "$pageview"), ("+1 09:00", "$pageview"), ("+1 09:01", "wish"), ("+1 09:02", "wish")]
+    visit = [
+        ("09:00", "$pageview"),
+        ("+1 09:00", "$pageview"),
+        ("+1 09:01", "wish"),
+        ("+1 09:02", "wish"),
+    ]
     rows = journeys({"anna": [*visit, ("+1 09:03", "refund"), ("+2 09:00", "wish")]})
     platform.receive(rows, ALL_DAYS)
     platform.run(ALL_DAYS, only=("duplicate_events", "events"))
@@ -43,12 +52,17 @@ def shop() -> Iterator[Platform]:
         (SECOND, [{"event_type": "wish", "event_count": 2}]),
         (Days((*SECOND.dates, *THIRD.dates)), [{"event_type": "wish", "event_count": 3}]),
         (THIRD, []),
-        (Days((DAY_ONE,)), []),  # the first day has nothing before it that a type could be new after
+        (
+            Days((DAY_ONE,)),
+            [],
+        ),  # the first day has nothing before it that a type could be new after
         (ALL_DAYS, []),
         (None, []),
     ],
 )
-def test_a_type_is_new_where_it_is_first(shop: Platform, days: Days | None, expected: list[dict[str, object]]) -> None:
+def test_a_type_is_new_where_it_is_first(
+    shop: Platform, days: Days | None, expected: list[dict[str, object]]
+) -> None:
     actual = no_event_type_is_new.evaluate(days, shop.table(CleanEvents))
     assert (actual.broken_count, actual.examples) == (len(expected), expected)
     assert actual.looked_at_count > 0
@@ -61,7 +75,9 @@ def test_it_warns_and_holds_nothing_back() -> None:
 
 @pytest.fixture(scope="module")
 def free_shop() -> Iterator[Platform]:
-    """A shop with two purchases without an amount on the first day, and one of three with an amount on the second."""
+    """A shop with two purchases without an amount on the first day,
+    and one of three with an amount on the second.
+    """
     platform = Platform()
     first = [("09:00", "page_view"), ("09:01", "purchase"), ("10:01", "purchase")]
     second: list[Step] = [
@@ -94,7 +110,12 @@ def test_purchases_without_any_amount_are_noticed(
 
 def test_a_standard_type_in_other_letters_is_named_with_did_you_mean() -> None:
     platform = Platform()
-    visit: list[Step] = [("09:00", "Purchase"), ("09:01", "Add To Cart"), ("09:02", "purchase"), ("09:03", "wish")]
+    visit: list[Step] = [
+        ("09:00", "Purchase"),
+        ("09:01", "Add To Cart"),
+        ("09:02", "purchase"),
+        ("09:03", "wish"),
+    ]
     platform.receive(journeys({"anna": [*visit, ("09:04", "Purchase")]}), SECOND)
     platform.receive(journeys({"anna": [*visit, ("09:04", "Purchase")]}), Days((DAY_ONE,)))
     platform.run(ALL_DAYS, only=("duplicate_events", "events"))
@@ -110,7 +131,9 @@ def test_a_standard_type_in_other_letters_is_named_with_did_you_mean() -> None:
 @given(st.sampled_from(EVENT_TYPES), st.data())
 def test_every_standard_type_is_known_in_any_case(event_type: str, data: st.DataObject) -> None:
     upper = data.draw(st.lists(st.booleans(), min_size=len(event_type), max_size=len(event_type)))
-    spelled = "".join(c.upper() if is_upper else c for c, is_upper in zip(event_type, upper, strict=True))
+    spelled = "".join(
+        c.upper() if is_upper else c for c, is_upper in zip(event_type, upper, strict=True)
+    )
     spelled = spelled.replace("_", data.draw(st.sampled_from(("_", " ", "-"))))
     assert standard_type(spelled) == (None if spelled == event_type else event_type)
 
@@ -120,14 +143,20 @@ def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -
     platform = Platform()
     rows = [
         received(
-            "o-5001", at(clock), event_type="purchase", user_id=user, cart_amount=amount, cart_value=str(amount),
-            received_at=at(clock), sent_by=sender,
+            "o-5001",
+            at(clock),
+            event_type="purchase",
+            user_id=user,
+            cart_amount=amount,
+            cart_value=str(amount),
+            received_at=at(clock),
+            sent_by=sender,
         )
         for clock, user, amount, sender in (
             ("08:00", "eve", Decimal("0.01"), "public-key:1a2b3c4d"),
             ("09:00", "anna", Decimal("59.90"), "key:5e6f7a8b"),
         )
-    ]  # fmt: skip
+    ]
     platform.receive(rows, ALL_DAYS)
     platform.run(ALL_DAYS, only=("duplicate_events", "events"))
     tables = [platform.table(contract) for contract in (CleanEvents, DuplicateEvents)]
@@ -135,9 +164,9 @@ def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -
     (shop_id,) = (row["event_id"] for row in platform.rows(CleanEvents) if row["user_id"] == "anna")
     assert (result.broken_count, rows_of_an_id_agree.warns) == (2, True)
     assert result.metadata["sentence"].startswith(
-        "2 events share 1 ids and disagree in who, what or amount, such as 'o-5001' (purchase of 0.01 on "
-        f"{DAY_ONE}, sent by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on {DAY_ONE}, "
-        "sent by key:5e6f7a8b). All of "
+        "2 events share 1 ids and disagree in who, what or amount, such as 'o-5001' (purchase of "
+        f"0.01 on {DAY_ONE}, sent by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on "
+        f"{DAY_ONE}, sent by key:5e6f7a8b). All of "
     )
     assert [row["cart_amount"] for row in result.examples] == [Decimal("0.01"), Decimal("59.90")]
     assert "user_id" not in result.examples[0]

@@ -1,6 +1,8 @@
-"""Which received rows are clean events, which are refused and why, and which of several copies stays.
+"""Which received rows are clean events, which are refused and why,
+and which of several copies stays.
 
-Every limit is tried on both sides. Days are UTC, `late_days` is 7, so an event of day d may arrive from d - 1 to d + 7.
+Every limit is tried on both sides. Days are UTC, `late_days` is 7, so an event of day d may arrive
+from d - 1 to d + 7.
 """
 
 from collections import Counter
@@ -155,9 +157,13 @@ def test_an_amount_that_cannot_be_is_not_known_and_its_event_counts(
     shop: Platform, event_type: str, cart_amount: str, known: str | None
 ) -> None:
     amount = Decimal(cart_amount)
-    row = received("e1", at("09:00"), received_date=DAY_ONE, event_type=event_type, cart_value=cart_amount)
+    row = received(
+        "e1", at("09:00"), received_date=DAY_ONE, event_type=event_type, cart_value=cart_amount
+    )
     clean(shop, [row | {"cart_amount": amount, "product_id": "p1"}])
-    assert [event["cart_amount"] for event in shop.rows(CleanEvents)] == [None if known is None else Decimal(known)]
+    assert [event["cart_amount"] for event in shop.rows(CleanEvents)] == [
+        None if known is None else Decimal(known)
+    ]
 
 
 FAULTS: dict[str, Row] = {
@@ -175,7 +181,8 @@ FAULTS: dict[str, Row] = {
 
 
 def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) -> None:
-    # Each row has a fault and the next that can stand beside it; the reason is the first in the contract.
+    # Each row has a fault and the next that can stand beside it; the reason is the first in the
+    # contract.
     assert tuple(FAULTS) == REJECT_REASONS
     excluded = {("unparseable_timestamp", "future_timestamp")}
     for first, second in pairwise(REJECT_REASONS):
@@ -189,15 +196,26 @@ def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) ->
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "event_at",
-    [datetime(1, 1, 2), datetime(1, 1, 2, 0, 0, 0, 1), datetime(9999, 12, 30), datetime(1970, 1, 1)],  # noqa: DTZ001
+    [
+        datetime(1, 1, 2),  # noqa: DTZ001
+        datetime(1, 1, 2, 0, 0, 0, 1),  # noqa: DTZ001
+        datetime(9999, 12, 30),  # noqa: DTZ001
+        datetime(1970, 1, 1),  # noqa: DTZ001
+    ],
 )
-def test_the_ends_of_the_calendar_are_refused_without_a_crash(shop: Platform, event_at: datetime) -> None:
+def test_the_ends_of_the_calendar_are_refused_without_a_crash(
+    shop: Platform, event_at: datetime
+) -> None:
     expected = "future_timestamp" if event_at.year == 9999 else "too_late"
     assert fate(shop, event_at=event_at, received_date=DAY_ONE) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("infinity", "future_timestamp"), ("-infinity", "too_late")])
-def test_an_infinite_timestamp_is_refused_without_a_crash(shop: Platform, text: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"), [("infinity", "future_timestamp"), ("-infinity", "too_late")]
+)
+def test_an_infinite_timestamp_is_refused_without_a_crash(
+    shop: Platform, text: str, expected: str
+) -> None:
     clean(shop, [received("e1", at("09:00"))])
     shop.engine.execute(f"UPDATE raw.events SET event_at = '{text}', event_date = '{text}'")
     shop.run(AROUND, only=STAGING)
@@ -214,7 +232,9 @@ def test_an_infinite_timestamp_is_refused_without_a_crash(shop: Platform, text: 
         (date(2026, 7, 1), datetime(2026, 7, 1, 22)),  # noqa: DTZ001
     ],
 )
-def test_a_day_ends_at_midnight_as_clocks_change(berlin: Platform, received_date: date, midnight: datetime) -> None:
+def test_a_day_ends_at_midnight_as_clocks_change(
+    berlin: Platform, received_date: date, midnight: datetime
+) -> None:
     days = Days((received_date,)).widened(before=1, after=2)
     hour = timedelta(hours=1)
     zone = {"timezone": "Europe/Berlin", "received_date": received_date}
@@ -225,11 +245,20 @@ def test_a_day_ends_at_midnight_as_clocks_change(berlin: Platform, received_date
 # Copies
 
 
-def copies_of(shop: Platform, *rows: Row) -> tuple[list[tuple[str, date, str]], list[tuple[date, int, bool]]]:
-    """Return clean events as (id, day, file), and surplus copies as (day, count, whether one stays)."""
+def copies_of(
+    shop: Platform, *rows: Row
+) -> tuple[list[tuple[str, date, str]], list[tuple[date, int, bool]]]:
+    """Return clean events as (id, day, file), and surplus copies as (day, count,
+    whether one stays).
+    """
     clean(shop, rows)
-    kept = [(row["event_id"], row["event_date"], row["source_file"]) for row in shop.rows(CleanEvents)]
-    surplus = [(r["event_date"], r["surplus_count"], r["has_kept_copy"]) for r in shop.rows(DuplicateEvents)]
+    kept = [
+        (row["event_id"], row["event_date"], row["source_file"]) for row in shop.rows(CleanEvents)
+    ]
+    surplus = [
+        (r["event_date"], r["surplus_count"], r["has_kept_copy"])
+        for r in shop.rows(DuplicateEvents)
+    ]
     return sorted(kept), surplus
 
 
@@ -280,7 +309,13 @@ def test_rows_of_one_id_that_disagree_are_two_events(shop: Platform, values: Row
 
 
 def test_rows_that_differ_in_page_time_session_or_agent_are_copies(shop: Platform) -> None:
-    more = {"page_url": "/a", "session_id": "s", "anonymous_id": "d", "user_agent": "x", "properties": "{}"}
+    more = {
+        "page_url": "/a",
+        "session_id": "s",
+        "anonymous_id": "d",
+        "user_agent": "x",
+        "properties": "{}",
+    }
     kept, _ = copies_of(shop, copy("09:00", 0), copy("09:05", 1, "b", **more))
     assert kept == [("e1", day(0), "a")]
 
@@ -291,13 +326,19 @@ PUBLIC = {"sent_by": "public-key:1234abcd"}
 def test_a_stranger_who_sends_the_id_of_a_purchase_first_takes_nothing_away(shop: Platform) -> None:
     bought = {"event_type": "purchase", "cart_value": "20", "cart_amount": Decimal(20)}
     own = copy("09:00", 0, "shop", received_at=at("09:10"), **bought)
-    lies: list[Row] = [{"cart_amount": Decimal("0.01")}, {"user_id": "eve"}, {"event_type": "page_view"}]
+    lies: list[Row] = [
+        {"cart_amount": Decimal("0.01")},
+        {"user_id": "eve"},
+        {"event_type": "page_view"},
+    ]
     for lie in lies:
         stranger = copy("08:00", 0, "page", received_at=at("08:00"), **(bought | lie | PUBLIC))
         kept, _ = copies_of(shop, stranger, own)
         assert sorted(file for *_, file in kept) == ["page", "shop"]
     # Where both agree it is one purchase, and the shop's own row stays.
-    kept, surplus = copies_of(shop, copy("08:00", 0, "page", received_at=at("08:00"), **bought, **PUBLIC), own)
+    kept, surplus = copies_of(
+        shop, copy("08:00", 0, "page", received_at=at("08:00"), **bought, **PUBLIC), own
+    )
     assert (kept, surplus) == ([("e1", day(0), "shop")], [(day(0), 1, True)])
 
 
@@ -312,7 +353,10 @@ def test_copies_of_strangers_between_two_uses_of_an_id_join_them_to_nothing(shop
 def test_an_id_like_that_of_another_event_cannot_take_its_place(shop: Platform) -> None:
     clean(shop, [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben")])
     (forged,) = (row["event_id"] for row in shop.rows(CleanEvents) if row["user_id"] == "ben")
-    clean(shop, [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben"), received(forged, at("09:00"))])
+    clean(
+        shop,
+        [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben"), received(forged, at("09:00"))],
+    )
     events = {row["event_id"]: row["user_id"] for row in shop.rows(CleanEvents)}
     assert events.pop("e1") == "anna"
     assert events.pop(forged) == "ben"
@@ -337,7 +381,9 @@ def test_a_copy_after_seven_days_is_surplus_and_one_after_eight_is_too_late(shop
     assert [row["reject_reason"] for row in shop.rows(QuarantinedEvents)] == ["too_late"]
 
 
-def test_copies_on_both_sides_of_midnight_are_one_event_of_the_day_of_the_first(shop: Platform) -> None:
+def test_copies_on_both_sides_of_midnight_are_one_event_of_the_day_of_the_first(
+    shop: Platform,
+) -> None:
     kept, surplus = copies_of(shop, copy("23:59", 0), copy("+1 00:01", 1, "b"))
     assert (kept, surplus) == ([("e1", day(0), "a")], [(day(1), 1, False)])
 
@@ -348,7 +394,8 @@ def test_the_later_day_stays_if_its_copy_arrived_first(shop: Platform) -> None:
 
 
 def test_an_id_that_comes_again_after_more_than_eight_days_was_given_twice(shop: Platform) -> None:
-    # Seven late days and one of skew: within eight days of the copy before it a copy is surplus, on the ninth not.
+    # Seven late days and one of skew: within eight days of the copy before it a copy is surplus, on
+    # the ninth not.
     assert copies_of(shop, copy("09:00", 0), copy("+8 09:00", 8, "b"))[0] == [("e1", day(0), "a")]
     kept, surplus = copies_of(shop, copy("09:00", 0), copy("+9 09:00", 9, "b"))
     assert (kept, surplus) == ([("e1", day(0), "a"), ("e1", day(9), "b")], [])
@@ -368,7 +415,11 @@ def any_rows(draw: st.DrawFn) -> list[Row]:
     rows = []
     for _ in range(draw(st.integers(1, 25))):
         moment = at("00:00") + timedelta(hours=draw(st.integers(-48, 96)))
-        row = received(draw(st.sampled_from(("a", "b", "c", "d"))), moment, user_id=draw(st.sampled_from(("x", "y"))))
+        row = received(
+            draw(st.sampled_from(("a", "b", "c", "d"))),
+            moment,
+            user_id=draw(st.sampled_from(("x", "y"))),
+        )
         row |= draw(st.sampled_from(({}, {}, {}, *FAULTS.values())))
         row["received_date"] = (row["event_date"] or DAY_ONE) + timedelta(
             days=draw(st.sampled_from((-2, -1, 0, 0, 3, 7, 8)))
@@ -382,11 +433,19 @@ def any_rows(draw: st.DrawFn) -> list[Row]:
 @given(rows=any_rows())
 def test_every_row_is_clean_quarantined_or_surplus(shop: Platform, rows: list[Row]) -> None:
     clean(shop, rows)
-    tables = [shop.table(table) for table in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)]
+    tables = [
+        shop.table(table) for table in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)
+    ]
     per_day = accounting(None, shop.settings.late_days, *tables).to_pyarrow().to_pylist()
     assert all(row["residue"] == 0 for row in per_day)
     assert sum(row["received_count"] for row in per_day) == len(rows)
-    assert max(Counter((r["event_date"], r["event_id"]) for r in shop.rows(CleanEvents)).values(), default=1) == 1
+    assert (
+        max(
+            Counter((r["event_date"], r["event_id"]) for r in shop.rows(CleanEvents)).values(),
+            default=1,
+        )
+        == 1
+    )
 
 
 def test_a_leak_is_found_on_its_day(shop: Platform) -> None:

@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.behaviour.events.clean import accounting
-from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    QuarantinedEvents,
+    RawEvents,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.files.events import FileEvents
@@ -65,7 +70,8 @@ def rows_of_few_ids(draw: st.DrawFn) -> list[Row]:
 
 def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     return sorted(
-        (event_id, day, row["user_id"], row["page_url"], in_cents(row["cart_amount"])) for event_id, day, row in events
+        (event_id, day, row["user_id"], row["page_url"], in_cents(row["cart_amount"]))
+        for event_id, day, row in events
     )
 
 
@@ -80,7 +86,9 @@ def events_in(shop: Platform) -> list[Any]:
 
 @examples(60)
 @given(rows=rows_of_few_ids(), seed=st.integers(0, 1_000))
-def test_days_in_any_order_give_the_events_of_the_reference(shop: Platform, rows: list[Row], seed: int) -> None:
+def test_days_in_any_order_give_the_events_of_the_reference(
+    shop: Platform, rows: list[Row], seed: int
+) -> None:
     expected = shown(events_of(rows))
     shop.clear()
     shop.receive(rows, DAYS)
@@ -137,7 +145,9 @@ def test_files_give_the_events_of_the_reference(
         assert named.rows.counted == len(events)
 
 
-SCHEMA = pa.schema([*((name, pa.string()) for name in EVENT_FIELDS), ("received_at", pa.timestamp("us"))])
+SCHEMA = pa.schema(
+    [*((name, pa.string()) for name in EVENT_FIELDS), ("received_at", pa.timestamp("us"))]
+)
 
 
 def test_two_contents_have_two_hashes() -> None:

@@ -33,7 +33,9 @@ def shop(opened: Platform) -> Platform:
         ("商品 を 見た 🛒", "clean"),
     ],
 )
-def test_every_text_that_can_have_been_meant_is_a_type(shop: Platform, event_type: str | None, expected: str) -> None:
+def test_every_text_that_can_have_been_meant_is_a_type(
+    shop: Platform, event_type: str | None, expected: str
+) -> None:
     assert fate(shop, event_type=event_type) == expected
 
 
@@ -49,8 +51,11 @@ def test_a_list_of_types_is_the_list_outside_of_which_a_type_is_refused() -> Non
 
 @pytest.mark.slow
 def test_a_list_of_types_may_use_the_words_of_the_source() -> None:
-    # REES46 calls a product view `view`, and the mapping translates it before anything else sees it.
-    shop = Platform(Settings(events="x.csv", events_mapping="rees46", event_types=("view", "purchase")))
+    # REES46 calls a product view `view`, and the mapping translates it before anything else sees
+    # it.
+    shop = Platform(
+        Settings(events="x.csv", events_mapping="rees46", event_types=("view", "purchase"))
+    )
     assert fate(shop, event_type="product_view") == "clean"
     assert fate(shop, event_type="add_to_cart") == "unknown_event_type"
     shop.close()

@@ -64,14 +64,25 @@ def as_events(acts: Sequence[Act]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: date, last: date) -> dict[str, Any]:
-    """Return for each variant its units, conversions, open units and amounts; and how many units saw several."""
+def by_definition(
+    acts: Sequence[Act], experiment: ExperimentQuestion, first: date, last: date
+) -> dict[str, Any]:
+    """Return for each variant its units, conversions, open units and amounts;
+    and how many units saw several.
+    """
     newest = max(act.event_at for act in acts)
     counts: dict[str, dict[str, Any]] = {}
     mixed = 0
     for visitor in {act.visitor_id for act in acts}:
-        own = sorted((act for act in acts if act.visitor_id == visitor), key=lambda act: (act.event_at, act.event_id))
-        seen = [row for row in own if row.variant and _is_exposure(row, experiment) and first <= row.day <= last]
+        own = sorted(
+            (act for act in acts if act.visitor_id == visitor),
+            key=lambda act: (act.event_at, act.event_id),
+        )
+        seen = [
+            row
+            for row in own
+            if row.variant and _is_exposure(row, experiment) and first <= row.day <= last
+        ]
         if not seen:
             continue
         is_mixed = len({row.variant for row in seen}) > 1
@@ -84,20 +95,28 @@ def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: da
         )
         actual["units"] += 1
         actual["converted"] += bool(goals)
-        actual["open"] += experiment.within is not None and seen[0].event_at + _time(experiment) > newest
+        actual["open"] += (
+            experiment.within is not None and seen[0].event_at + _time(experiment) > newest
+        )
         actual["paid"].append(sum((goal.cart_amount or Decimal(0) for goal in goals), Decimal(0)))
     return {"variants": counts, "mixed": mixed}
 
 
 def _is_exposure(act: Act, experiment: ExperimentQuestion) -> bool:
     wanted = experiment.shares
-    return experiment.exposure.event_type in {None, act.event_type} and (not wanted or act.variant in wanted)
+    return experiment.exposure.event_type in {None, act.event_type} and (
+        not wanted or act.variant in wanted
+    )
 
 
 def _is_goal(act: Act, exposure: Act, experiment: ExperimentQuestion, last: date) -> bool:
     if act.event_type != experiment.goal.event_type or act.event_at < exposure.event_at:
         return False
-    return act.day <= last if experiment.within is None else act.event_at <= exposure.event_at + _time(experiment)
+    return (
+        act.day <= last
+        if experiment.within is None
+        else act.event_at <= exposure.event_at + _time(experiment)
+    )
 
 
 def _time(experiment: ExperimentQuestion) -> timedelta:

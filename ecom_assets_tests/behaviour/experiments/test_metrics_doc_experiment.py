@@ -34,12 +34,20 @@ def test_the_example_is_what_the_page_says() -> None:
     con = connect()
     con.con.register("acts", as_events(acts))
     days = [act.day for act in acts]
-    values = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
+    values = {
+        "variant": "properties.variant",
+        "goal": "purchase",
+        "within": "7d",
+        "amount": "cart_amount",
+    }
     experiment = ExperimentQuestion.from_mapping(values)
     actual = experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)))
     answer = [
         {
-            **{name: str(variant[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
+            **{
+                name: str(variant[name])
+                for name in ("variant", "unit_count", "converted_count", "open_count")
+            },
             **{name: f"{variant[name]['value']:.4g}" for name in ("conversion", "mean")},
         }
         for variant in actual["variants"]
@@ -50,7 +58,9 @@ def test_the_example_is_what_the_page_says() -> None:
 
 def test_the_comparison_is_what_the_page_says() -> None:
     _, _, expected = tables("Experiment")
-    looked = sequential(Sample.from_successes(100, 1_000), Sample.from_successes(130, 1_000), 0.95, 5_000)
+    looked = sequential(
+        Sample.from_successes(100, 1_000), Sample.from_successes(130, 1_000), 0.95, 5_000
+    )
     assert looked is not None
     assert looked.relative is not None
     control, other = beta_posterior(100, 1_000), beta_posterior(130, 1_000)

@@ -49,7 +49,13 @@ def carts_by_definition(clean: Sequence[Row], *, by_item: bool = False) -> list[
         kinds = {row["event_type"] for row in mine}
         if kinds & {"add_to_cart", "checkout_start"}:
             worth = _worth(mine, by_item=by_item) if "add_to_cart" in kinds else None
-            cart = _Cart("add_to_cart" in kinds, "checkout_start" in kinds, "purchase" in kinds, False, worth)  # noqa: FBT003 (a field)
+            cart = _Cart(
+                "add_to_cart" in kinds,
+                "checkout_start" in kinds,
+                "purchase" in kinds,
+                False,  # noqa: FBT003 (a field)
+                worth,
+            )
             actual[mine[0]["event_date"], "session", 0].append(cart)
     streams: dict[str, list[Row]] = defaultdict(list)
     for row in clean:
@@ -57,7 +63,9 @@ def carts_by_definition(clean: Sequence[Row], *, by_item: bool = False) -> list[
     for stream in streams.values():
         for day in {row["event_date"] for row in stream}:
             for horizon_s in HORIZONS_S:
-                actual[day, "visitor", horizon_s] += _of_visitor(stream, day, horizon_s, homes, by_item=by_item)
+                actual[day, "visitor", horizon_s] += _of_visitor(
+                    stream, day, horizon_s, homes, by_item=by_item
+                )
     return sorted(_added(*key, carts) for key, carts in actual.items() if carts)
 
 
@@ -69,8 +77,16 @@ def _of_visitor(
     carts = []
     for kind in ("add_to_cart", "checkout_start"):
         starts = [row for row in of_day if row["event_type"] == kind]
-        pairs = [(start, end) for start in starts for end in bought if end["event_at"] >= start["event_at"]]
-        in_time = any(end["event_at"] - start["event_at"] <= timedelta(seconds=horizon_s) for start, end in pairs)
+        pairs = [
+            (start, end)
+            for start in starts
+            for end in bought
+            if end["event_at"] >= start["event_at"]
+        ]
+        in_time = any(
+            end["event_at"] - start["event_at"] <= timedelta(seconds=horizon_s)
+            for start, end in pairs
+        )
         at_once = any(homes[start["event_id"]] == homes[end["event_id"]] for start, end in pairs)
         if starts:
             is_cart = kind == "add_to_cart"
@@ -82,8 +98,14 @@ def _of_visitor(
 def _worth(rows: Iterable[Row], *, by_item: bool) -> Decimal | None:
     answer = [row for row in rows if row["event_type"] in TYPES and row["cart_amount"] is not None]
     if by_item:
-        changes = [(row["event_type"], Decimal(row["cart_amount"])) for row in answer if row["event_type"] != TYPES[2]]
-        total = sum((-amount if kind == TYPES[1] else amount for kind, amount in changes), Decimal(0))
+        changes = [
+            (row["event_type"], Decimal(row["cart_amount"]))
+            for row in answer
+            if row["event_type"] != TYPES[2]
+        ]
+        total = sum(
+            (-amount if kind == TYPES[1] else amount for kind, amount in changes), Decimal(0)
+        )
         return max(total, Decimal(0)) if changes else None
     last = max(answer, key=lambda row: (row["event_at"], row["event_id"]), default=None)
     return None if last is None else Decimal(last["cart_amount"])
@@ -102,13 +124,17 @@ def _added(day: date, unit: str, horizon_s: int, carts: Sequence[_Cart]) -> Cart
         horizon_s,
         carts=sum(cart.is_cart for cart in carts),
         abandoned=sum(cart.is_cart and not cart.is_converted for cart in carts),
-        recovered=sum(cart.is_cart and cart.is_recovered for cart in carts) if has_horizon else None,
+        recovered=sum(cart.is_cart and cart.is_recovered for cart in carts)
+        if has_horizon
+        else None,
         checkouts=sum(cart.is_checkout for cart in carts),
         abandoned_checkouts=sum(cart.is_checkout and not cart.is_converted for cart in carts),
         valued=len(valued),
         worth=worth(of=valued),
         left_behind=worth(of=(cart for cart in valued if not cart.is_converted)),
-        recovered_worth=worth(of=(cart for cart in valued if cart.is_recovered)) if has_horizon else None,
+        recovered_worth=worth(of=(cart for cart in valued if cart.is_recovered))
+        if has_horizon
+        else None,
     )
 
 

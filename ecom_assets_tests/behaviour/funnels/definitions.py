@@ -12,11 +12,20 @@ WEEK_S = 7 * 86_400
 
 
 def step_of(
-    event_type: str, equal: Mapping[str, Scalar] | None = None, others: Where = EVERYTHING, occurrence: str = "every"
+    event_type: str,
+    equal: Mapping[str, Scalar] | None = None,
+    others: Where = EVERYTHING,
+    occurrence: str = "every",
 ) -> FunnelStep:
     """A step, as its definition is read, with plain equalities and other conditions."""
-    where = dict(equal or {}) if others == EVERYTHING else [*([equal] if equal else []), others.to_mapping()]
-    return FunnelStep.from_mapping({"event_type": event_type, "where": where, "occurrence": occurrence})
+    where = (
+        dict(equal or {})
+        if others == EVERYTHING
+        else [*([equal] if equal else []), others.to_mapping()]
+    )
+    return FunnelStep.from_mapping(
+        {"event_type": event_type, "where": where, "occurrence": occurrence}
+    )
 
 
 def exclusion_of(event: FunnelStep, after: int = 1, before: int | None = None) -> Exclusion:
@@ -29,10 +38,14 @@ def times_of(first: int, last: int, bins: int | str | list[str] | None = None) -
     return TimeToConvert.from_mapping({"from": first, "to": last, "bins": bins})
 
 
-def funnel_of(steps: Iterable[FunnelStep], within_s: int = WEEK_S, order: str = "ordered", **more: Any) -> Funnel:
+def funnel_of(
+    steps: Iterable[FunnelStep], within_s: int = WEEK_S, order: str = "ordered", **more: Any
+) -> Funnel:
     """A funnel, as its definition is read."""
     parts = {name: _written(value) for name, value in more.items()}
-    return Funnel.from_mapping({"steps": _written(tuple(steps)), "within": f"{within_s}s", "order": order} | parts)
+    return Funnel.from_mapping(
+        {"steps": _written(tuple(steps)), "within": f"{within_s}s", "order": order} | parts
+    )
 
 
 def _written(value: Any) -> Any:

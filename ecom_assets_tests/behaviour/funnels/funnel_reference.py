@@ -1,4 +1,5 @@
-"""Ways to count a funnel, for tests: its definition chain by chain and by attempts, and ClickHouse in a wheel.
+"""Ways to count a funnel, for tests: its definition chain by chain and by attempts,
+and ClickHouse in a wheel.
 
 Also how a list of events becomes what each way of counting takes.
 """
@@ -99,7 +100,10 @@ def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
 
 
 def funnel_counts(
-    con: duckdb.DuckDBPyConnection, sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    funnel: Funnel,
+    unit: str | Sequence[str] | None = None,
 ) -> list[int]:
     """How many units took each step, by the kernel."""
     return counts.funnel_times(con, sql, funnel, unit).counts
@@ -112,7 +116,9 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.FunnelPla
         levels.append(np.zeros(part.unit_count, np.int64))
         taken = passes.attempts_of(part) if len(part.keys) else []
         for step, (attempts, _) in enumerate(taken, start=1):
-            unit_of = dict(zip(taken[0][0].tolist(), (taken[0][1] >> part.time_bits).tolist(), strict=True))
+            unit_of = dict(
+                zip(taken[0][0].tolist(), (taken[0][1] >> part.time_bits).tolist(), strict=True)
+            )
             levels[-1][[unit_of[attempt] for attempt in attempts.tolist()]] = step
     return np.concatenate(levels)
 
@@ -120,7 +126,9 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.FunnelPla
 def kernel_levels(con: duckdb.DuckDBPyConnection, sql: str, funnel: Funnel) -> pa.Table:
     """The level of each visitor who took step 1, by the kernel."""
     with counts.gathered(con, sql, funnel, None) as (table, plan, _):
-        levels = np.concatenate([np.zeros(0, np.int64), *counts.batched(con, table, plan, levels_of)])
+        levels = np.concatenate(
+            [np.zeros(0, np.int64), *counts.batched(con, table, plan, levels_of)]
+        )
         rows = con.sql(f"SELECT visitor_id FROM {table} ORDER BY rowid").to_arrow_table()
     return rows.append_column("level", pa.array(levels)).filter(pa.array(levels > 0))
 
@@ -133,7 +141,9 @@ def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:
 
 
 def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) -> dict[str, int]:
-    """ClickHouse's windowFunnel in the given modes, one query for all units; times in microseconds."""
+    """ClickHouse's windowFunnel in the given modes, one query for all units;
+    times in microseconds.
+    """
     file = folder / "events.parquet"
     pq.write_table(table, file)
     quoted = ", ".join(["", *(f"'{mode}'" for mode in modes)])
@@ -141,8 +151,9 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
     clickhouse: Any = session
     answer = clickhouse.Session().query(
         f"SELECT visitor_id, windowFunnel({funnel.within * SECOND}{quoted})"
-        f"(toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_at))), {steps}) AS level "
-        f"FROM file('{file}', Parquet) WHERE {_clickhouse_where(funnel.where)} GROUP BY visitor_id HAVING level > 0",
+        f"(toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_at))), {steps}) AS level FROM "
+        f"file('{file}', Parquet) WHERE {_clickhouse_where(funnel.where)} GROUP BY visitor_id "
+        "HAVING level > 0",
         "JSONEachRow",
     )
     rows = [json.loads(line) for line in str(answer).splitlines()]
@@ -159,7 +170,9 @@ def _clickhouse_where(where: Where) -> str:
     """Conditions in ClickHouse's own SQL; a missing value meets none that is not negated."""
     if isinstance(where, Group):
         parts = [f"({_clickhouse_where(part)})" for part in where.parts]
-        return (" AND " if where.kind == "all_of" else " OR ").join(parts) or str(int(where.kind == "all_of"))
+        return (" AND " if where.kind == "all_of" else " OR ").join(parts) or str(
+            int(where.kind == "all_of")
+        )
     if plain := NEGATED.get(where.operator):
         return f"NOT ({_clickhouse_where(Condition(where.column, plain, where.values))})"
     first, last = (repr(where.values[end]) if where.values else "" for end in (0, -1))
@@ -183,7 +196,11 @@ def _longest_chain(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ..
         return len(chain)
     best = len(chain)
     for number, event in enumerate(stream):
-        if number not in chain and fits(event, funnel.steps[len(chain)]) and _follows(stream, chain, event, funnel):
+        if (
+            number not in chain
+            and fits(event, funnel.steps[len(chain)])
+            and _follows(stream, chain, event, funnel)
+        ):
             best = max(best, _longest_chain(stream, funnel, (*chain, number)))
     return best
 
@@ -203,7 +220,8 @@ def fits(event: Event, step: FunnelEvent) -> bool:
         meets(event, step.others)
         and step.event_type in {"*", event.event_type}
         and all(
-            values.get(column) == value and isinstance(values.get(column), bool) == isinstance(value, bool)
+            values.get(column) == value
+            and isinstance(values.get(column), bool) == isinstance(value, bool)
             for column, value in step.equal.items()
         )
     )
@@ -224,7 +242,9 @@ def meets(event: Event, where: Where) -> bool:
     if where.operator == "is_set" or value is None:
         return value is not None
     first, last = where.values[0], where.values[-1]
-    if isinstance(value, str) != isinstance(first, str) or isinstance(value, bool) != isinstance(first, bool):
+    if isinstance(value, str) != isinstance(first, str) or isinstance(value, bool) != isinstance(
+        first, bool
+    ):
         return False
     tests: dict[str, Any] = {
         "equals": lambda: value == first,
@@ -248,7 +268,9 @@ Times = tuple[int, ...]
 
 
 def streams_of(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """Each unit's events in order of time; at one instant as they came, which is the order of their ids."""
+    """Each unit's events in order of time; at one instant as they came,
+    which is the order of their ids.
+    """
     streams: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         streams[event.who].append(event)
@@ -258,13 +280,17 @@ def streams_of(events: Iterable[Event]) -> dict[str, list[Event]]:
 def first_longest_chain(
     stream: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], bool] = lambda _at: True
 ) -> Times:
-    """The times of the longest chain; of several the one that begins first, then has the earliest second step."""
+    """The times of the longest chain; of several the one that begins first,
+    then has the earliest second step.
+    """
     chains = [tuple(stream[n].at for n in chain) for chain in _chains(stream, funnel, ())]
     chains = [times for times in chains if may_begin(times[0])]
     return min(chains, key=lambda times: (-len(times), times), default=())
 
 
-def _chains(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _chains(
+    stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
     if chain:
         yield chain
     if len(chain) == len(funnel.steps):
@@ -274,7 +300,9 @@ def _chains(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...]) -> 
         if used or not fits(event, funnel.steps[len(chain)]):
             continue
         times = [*(stream[n].at for n in chain), event.at]
-        is_later = all(a < b if funnel.order == "strict_increase" else a <= b for a, b in pairwise(times))
+        is_later = all(
+            a < b if funnel.order == "strict_increase" else a <= b for a, b in pairwise(times)
+        )
         if is_later and times[-1] - times[0] <= funnel.within * SECOND:
             yield from _chains(stream, funnel, (*chain, number))
 
@@ -298,7 +326,9 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> list[Times]:
     return attempts
 
 
-def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int) -> bool:
+def _is_excluded(
+    stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int
+) -> bool:
     return any(
         fits(event, exclusion) and times[exclusion.after - 1] < event.at < following
         for exclusion in funnel.exclude
@@ -309,7 +339,11 @@ def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], numb
 
 def neighbouring(stream: Sequence[Event], funnel: Funnel) -> Times:
     """The times of the longest run of neighbours that are the steps, the first such run."""
-    return max((neighbouring_from(stream, start, funnel) for start in range(len(stream))), default=(), key=len)
+    return max(
+        (neighbouring_from(stream, start, funnel) for start in range(len(stream))),
+        default=(),
+        key=len,
+    )
 
 
 def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:
@@ -324,13 +358,20 @@ def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Ti
 
 def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:
     """The most steps that events of one window can serve, one event for each."""
-    windows = ([event for event in stream if 0 <= event.at - first.at <= funnel.within * SECOND] for first in stream)
+    windows = (
+        [event for event in stream if 0 <= event.at - first.at <= funnel.within * SECOND]
+        for first in stream
+    )
     return max((_served(window, funnel, 0, frozenset()) for window in windows), default=0)
 
 
 def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
-    """The most steps of one window, of which no excluded event is inside; the rule posthog drops it if one is near."""
-    excluded = {event.at for event in stream if any(fits(event, exclusion) for exclusion in funnel.exclude)}
+    """The most steps of one window, of which no excluded event is inside;
+    the rule posthog drops it if one is near.
+    """
+    excluded = {
+        event.at for event in stream if any(fits(event, exclusion) for exclusion in funnel.exclude)
+    }
     steps = [event for event in stream if any(fits(event, step) for step in funnel.steps)]
     best = 0
     for window in _windows(steps, funnel, excluded):

@@ -1,7 +1,9 @@
-"""PostHog's funnels in plain Python, for tests: what its sequential, strict and unordered funnels do event by event.
+"""PostHog's funnels in plain Python, for tests: what its sequential,
+strict and unordered funnels do event by event.
 
-Written from what PostHog's aggregation does (`funnel-udf` of its repository, `steps.rs` and `unordered_steps.rs`), for
-steps of which no event matches two. It keeps state and walks once; the platform's expressions have neither.
+Written from what PostHog's aggregation does (`funnel-udf` of its repository, `steps.rs` and
+`unordered_steps.rs`), for steps of which no event matches two. It keeps state and walks once; the
+platform's expressions have neither.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,9 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import SECOND, Event, 
 
 @dataclass
 class Entry:
-    """An entry into the funnel, as far as one step of it: when it began, and whether it met an exclusion there."""
+    """An entry into the funnel, as far as one step of it: when it began,
+    and whether it met an exclusion there.
+    """
 
     began: int
     is_excluded: bool = False
@@ -29,10 +33,14 @@ class Marks:
 
 
 def posthog_level(stream: Sequence[Event], funnel: Funnel) -> int:
-    """The steps that a person counts for, who has these events in order of time; 0 for one who counts nowhere."""
+    """The steps that a person counts for, who has these events in order of time;
+    0 for one who counts nowhere.
+    """
     marked = [(event.at, marks_of(event, funnel)) for event in stream]
     if funnel.order == "any":
-        return _unordered([(at, marks) for at, marks in marked if marks.takes or marks.bars], funnel)
+        return _unordered(
+            [(at, marks) for at, marks in marked if marks.takes or marks.bars], funnel
+        )
     if funnel.order == "ordered":
         marked = [(at, marks) for at, marks in marked if marks.takes or marks.bars]
     return _Sequence(funnel).level(marked)
@@ -51,7 +59,9 @@ def marks_of(event: Event, funnel: Funnel) -> Marks:
 
 
 class _Sequence:
-    """The state of one person's walk: per step the last entry that took it, and the furthest one."""
+    """The state of one person's walk: per step the last entry that took it,
+    and the furthest one.
+    """
 
     def __init__(self, funnel: Funnel) -> None:
         self.window = funnel.within * SECOND
@@ -67,7 +77,8 @@ class _Sequence:
                 for marks in together:
                     self._alone(at, marks)
             else:
-                # Of different events of one instant, only the steps are seen, in order of the funnel.
+                # Of different events of one instant, only the steps are seen, in order of the
+                # funnel.
                 for step in sorted(step for marks in together for step in marks.takes):
                     self._take(at, step)
             if self.count in self.at_step:
@@ -81,7 +92,9 @@ class _Sequence:
         for step in reversed(marks.takes):
             self._take(at, step)
         if self.is_strict:
-            self.at_step = {step: entry for step, entry in self.at_step.items() if step in marks.takes}
+            self.at_step = {
+                step: entry for step, entry in self.at_step.items() if step in marks.takes
+            }
 
     def _open(self, at: int, step: int) -> Entry | None:
         """The entry that could take this step now."""
@@ -112,7 +125,9 @@ class _Sequence:
 
 
 def _unordered(marked: Sequence[tuple[int, Marks]], funnel: Funnel) -> int:
-    """The most steps of a window that was over or whole before an exclusion emptied it, or that is open at the end."""
+    """The most steps of a window that was over or whole before an exclusion emptied it,
+    or that is open at the end.
+    """
     window, best = funnel.within * SECOND, 0
     held: list[tuple[int, int]] = []
     for at, marks in marked:
@@ -125,7 +140,9 @@ def _unordered(marked: Sequence[tuple[int, Marks]], funnel: Funnel) -> int:
 
 
 def _expired(held: list[tuple[int, int]], since: int, whole: int) -> Iterator[int]:
-    """Drop events from before a time, or all of a whole funnel; before each, how many steps there are."""
+    """Drop events from before a time, or all of a whole funnel; before each,
+    how many steps there are.
+    """
     while held and (held[0][0] < since or len({step for _, step in held}) == whole):
         yield len({step for _, step in held})
         held.pop(0)

@@ -29,10 +29,14 @@ def _fails(_days: Days | None, *_tables: ir.Table) -> CheckResult:
 def test_a_failing_check_of_the_funnel_stops_what_is_built_on_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = [replace(check, function=_fails) if check.name == name else check for check in FUNNEL_CHECKS]
+    broken = [
+        replace(check, function=_fails) if check.name == name else check for check in FUNNEL_CHECKS
+    ]
     assert [check.contract for check in broken if check.function is _fails] == [ConversionFunnel]
     monkeypatch.setattr(definitions, "FUNNEL_CHECKS", tuple(broken))
-    settings = Settings(home=tmp_path / "home", events=str(page_views(tmp_path / "events.csv", DAY)))
+    settings = Settings(
+        home=tmp_path / "home", events=str(page_views(tmp_path / "events.csv", DAY))
+    )
     platform = definitions.build_definitions(settings)
     chosen = dg.AssetSelection.from_string('+key:"mart/conversion_by_dimension"')
     result = platform.resolve_job_def("everything").execute_in_process(

@@ -1,4 +1,6 @@
-"""Carts left behind: by story, by plain Python on random streams, and in whatever order days come."""
+"""Carts left behind: by story, by plain Python on random streams,
+and in whatever order days come.
+"""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,15 +41,28 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-TABLES = ("duplicate_events", "events", "session_events", "session_days", "sessions", "cart_abandonment")
+TABLES = (
+    "duplicate_events",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "cart_abandonment",
+)
 
 
-def carts(shop: Platform, people: Mapping[str, Sequence[Step]], days: int = 9) -> dict[tuple[str, int], Row]:
+def carts(
+    shop: Platform, people: Mapping[str, Sequence[Step]], days: int = 9
+) -> dict[tuple[str, int], Row]:
     """Return the rows of DAY_ONE by unit and horizon."""
     span = Days.between(DAY_ONE, DAY_ONE + timedelta(days=days))
     shop.receive(journeys(people, timezone=ZONE), span)
     shop.run(span, only=TABLES)
-    return {(row["unit"], row["horizon_s"]): row for row in shop.rows(CartAbandonment) if row["cart_date"] == DAY_ONE}
+    return {
+        (row["unit"], row["horizon_s"]): row
+        for row in shop.rows(CartAbandonment)
+        if row["cart_date"] == DAY_ONE
+    }
 
 
 def filled(*, paid: str | None, at: str = "09:00", worth: int | None = 50) -> list[Step]:
@@ -59,7 +74,9 @@ def filled(*, paid: str | None, at: str = "09:00", worth: int | None = 50) -> li
 # The day ends at 23:00 UTC in Berlin's winter.
 
 
-def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(shop: Platform) -> None:
+def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(
+    shop: Platform,
+) -> None:
     actual = carts(
         shop,
         {
@@ -98,16 +115,24 @@ def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> N
 
 def test_a_day_on_which_no_cart_says_its_worth_has_none_instead_of_zero(shop: Platform) -> None:
     row = carts(shop, {"anna": filled(paid=None, worth=None)})["visitor", HOUR]
-    assert (row["valued_cart_count"], row["cart_amount"], row["abandoned_cart_amount"]) == (0, None, None)
+    assert (row["valued_cart_count"], row["cart_amount"], row["abandoned_cart_amount"]) == (
+        0,
+        None,
+        None,
+    )
 
 
-def test_checkouts_are_counted_as_carts_are_and_a_day_without_carts_has_no_rate(shop: Platform) -> None:
+def test_checkouts_are_counted_as_carts_are_and_a_day_without_carts_has_no_rate(
+    shop: Platform,
+) -> None:
     people: dict[str, list[Step]] = {
         "anna": [("09:00", "checkout_start"), ("09:05", "purchase")],
         "ben": [("09:00", "checkout_start"), ("20:00", "purchase")],
     }
     actual = carts(shop, people)
-    assert [actual[key]["checkout_abandonment_rate"] for key in (("session", 0), ("visitor", DAY))] == [0.5, 0]
+    assert [
+        actual[key]["checkout_abandonment_rate"] for key in (("session", 0), ("visitor", DAY))
+    ] == [0.5, 0]
     assert actual["visitor", DAY]["cart_count"] == 0
     assert actual["visitor", DAY]["cart_abandonment_rate"] is None
 
@@ -120,7 +145,10 @@ def test_a_purchase_before_the_cart_pays_for_nothing(shop: Platform) -> None:
 
 
 def test_at_one_instant_the_cart_comes_first(shop: Platform) -> None:
-    steps: list[Step] = [("09:00", "purchase", {"event_id": "a"}), ("09:00", "add_to_cart", {"event_id": "b"})]
+    steps: list[Step] = [
+        ("09:00", "purchase", {"event_id": "a"}),
+        ("09:00", "add_to_cart", {"event_id": "b"}),
+    ]
     assert carts(shop, {"anna": steps})["visitor", HOUR]["abandoned_cart_count"] == 0
 
 
@@ -142,26 +170,49 @@ def test_a_row_says_from_which_day_on_it_changes_no_more(shop: Platform) -> None
     actual = carts(shop, {"anna": filled(paid=None)})
     ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in actual.items()}
     # A day of 24 hours may reach into the day after the next, where clocks go forward between.
-    assert ahead == {("session", 0): 2, ("visitor", HOUR): 2, ("visitor", DAY): 3, ("visitor", WEEK): 9}
+    assert ahead == {
+        ("session", 0): 2,
+        ("visitor", HOUR): 2,
+        ("visitor", DAY): 3,
+        ("visitor", WEEK): 9,
+    }
     assert [days_after(length) for length in (HOUR, DAY, WEEK)] == [1, 2, 8]
 
 
 def random_rows(seed: int) -> list[Row]:
     """Return carts and purchases near midnights and horizons, and a chain of events over days."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
-    kinds = ("add_to_cart", "add_to_cart", "purchase", "checkout_start", "remove_from_cart", "page_view")
+    kinds = (
+        "add_to_cart",
+        "add_to_cart",
+        "purchase",
+        "checkout_start",
+        "remove_from_cart",
+        "page_view",
+    )
     rows: list[Row] = []
     for _ in range(dice.randint(1, 14)):
         who = dice.choice(("anna", "ben", "cara"))
         midnight = day_starts_at(FIRST + timedelta(days=dice.randint(0, 9)), ZONE)
         start = midnight + timedelta(seconds=dice.choice((0, -1, 600, -600, 43_200)))
-        gaps = [1800] * dice.randint(60, 110) if dice.random() < 0.1 else dice.choices((0, 600, HOUR, 1801, DAY), k=3)
+        gaps = (
+            [1800] * dice.randint(60, 110)
+            if dice.random() < 0.1
+            else dice.choices((0, 600, HOUR, 1801, DAY), k=3)
+        )
         for n in range(len(gaps) + 1):
             at = start + timedelta(seconds=sum(gaps[:n]))
             worth = dice.choice((None, 5, 20, 99)) if n < 4 else None
             kind = dice.choice(kinds) if n < 4 or dice.random() < 0.1 else "page_view"
             rows.append(
-                received(f"e{len(rows):04}", at, timezone=ZONE, user_id=who, event_type=kind, cart_amount=worth)
+                received(
+                    f"e{len(rows):04}",
+                    at,
+                    timezone=ZONE,
+                    user_id=who,
+                    event_type=kind,
+                    cart_amount=worth,
+                )
             )
     return [row for row in rows if row["event_date"] in WORLD.dates]
 
@@ -175,10 +226,14 @@ def check(shop: Platform, seed: int) -> None:
     for part in dice.sample(parts, len(parts)):
         shop.receive(rows, part)
         shop.run(part, only=TABLES)
-    assert stored_carts(shop.rows(CartAbandonment)) == carts_by_definition(shop.rows(CleanEvents)), f"seed {seed}"
+    assert stored_carts(shop.rows(CartAbandonment)) == carts_by_definition(
+        shop.rows(CleanEvents)
+    ), f"seed {seed}"
 
 
-def test_carts_of_random_streams_are_those_of_the_definition_in_whatever_order_days_come(shop: Platform) -> None:
+def test_carts_of_random_streams_are_those_of_the_definition_in_whatever_order_days_come(
+    shop: Platform,
+) -> None:
     check(shop, seed=0)
 
 
@@ -191,7 +246,9 @@ def test_carts_of_a_hundred_streams_are_those_of_the_definition(shop: Platform) 
 
 @pytest.mark.slow
 def test_where_events_carry_the_worth_of_items_it_is_added_up() -> None:
-    platform = Platform(Settings(home=Path("never written"), timezone=ZONE, late_days=0, cart_value="item"))
+    platform = Platform(
+        Settings(home=Path("never written"), timezone=ZONE, late_days=0, cart_value="item")
+    )
     try:
         for seed in range(3):
             platform.clear()

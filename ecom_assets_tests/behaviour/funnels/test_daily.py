@@ -1,4 +1,6 @@
-"""The daily funnel by sessions and visitors: stories by hand, and random rows against a count by hand."""
+"""The daily funnel by sessions and visitors: stories by hand, and random
+rows against a count by hand.
+"""
 
 import random
 from collections import Counter
@@ -38,10 +40,14 @@ def counts(shop: Platform) -> Counts:
     """Return the units at each step, by (day, unit, category, step), without zeros."""
     rows = shop.rows(ConversionFunnel)
     keys = ("cohort_date", "unit", "product_category", "step")
-    return {tuple(row[name] for name in keys): row["unit_count"] for row in rows if row["unit_count"]}
+    return {
+        tuple(row[name] for name in keys): row["unit_count"] for row in rows if row["unit_count"]
+    }
 
 
-def reached(shop: Platform, people: dict[str, list[Step]], unit: str, category: str = "(all)") -> list[list[int]]:
+def reached(
+    shop: Platform, people: dict[str, list[Step]], unit: str, category: str = "(all)"
+) -> list[list[int]]:
     """Return, for each day with anybody, how many were at page_view, add_to_cart and purchase."""
     shop.clear()
     shop.receive(journeys(people), DAYS)
@@ -63,31 +69,54 @@ def test_a_purchase_in_another_session_counts_for_the_visitor_only(shop: Platfor
 
 
 @pytest.mark.parametrize(("clock", "bought"), [("+7 09:00", 1), ("+7 09:00:00.000001", 0)])
-def test_seven_days_to_the_microsecond_are_within_the_window(shop: Platform, clock: str, bought: int) -> None:
+def test_seven_days_to_the_microsecond_are_within_the_window(
+    shop: Platform, clock: str, bought: int
+) -> None:
     steps: list[Step] = [("09:00", "page_view"), ("09:00", "add_to_cart"), (clock, "purchase")]
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, bought]]
 
 
 def test_each_day_on_which_a_visitor_starts_is_a_try_of_its_own(shop: Platform) -> None:
     # Day 0 and day 1 each start; the cart of day 1 serves both, the window of both is open.
-    steps: list[Step] = [("09:00", "page_view"), ("+1 09:00", "page_view"), ("+1 09:05", "add_to_cart")]
+    steps: list[Step] = [
+        ("09:00", "page_view"),
+        ("+1 09:00", "page_view"),
+        ("+1 09:05", "add_to_cart"),
+    ]
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 0], [1, 1, 0]]
 
 
 def test_a_row_of_each_entry_says_how_far_it_got(shop: Platform) -> None:
-    steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart", SHOES), ("+3 15:00", "purchase")]
+    steps: list[Step] = [
+        ("09:00", "page_view"),
+        ("09:01", "add_to_cart", SHOES),
+        ("+3 15:00", "purchase"),
+    ]
     reached(shop, {"anna": steps, "ben": [("09:00", "add_to_cart")]}, "visitor")
     entries = [
-        (row["unit"], row["visitor_id"], row["cohort_date"], row["product_category"], row["last_step"])
+        (
+            row["unit"],
+            row["visitor_id"],
+            row["cohort_date"],
+            row["product_category"],
+            row["last_step"],
+        )
         for row in shop.rows(FunnelEntries)
     ]
-    assert sorted(entries) == [("session", "anna", DAY_ONE, "shoes", 2), ("visitor", "anna", DAY_ONE, "shoes", 3)]
+    assert sorted(entries) == [
+        ("session", "anna", DAY_ONE, "shoes", 2),
+        ("visitor", "anna", DAY_ONE, "shoes", 3),
+    ]
 
 
 @pytest.mark.slow
 def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
     people: dict[str, list[Step]] = {
-        "anna": [("09:00", "page_view"), ("09:01", "product_view", HATS), ("09:02", "add_to_cart", SHOES)],
+        "anna": [
+            ("09:00", "page_view"),
+            ("09:01", "product_view", HATS),
+            ("09:02", "add_to_cart", SHOES),
+        ],
         "ben": [("09:00", "page_view"), ("09:01", "product_view", SHOES)],
         "carl": [("09:00", "page_view")],
     }
@@ -114,7 +143,9 @@ def test_of_two_devices_at_a_time_the_session_that_began_first_says_the_category
         ("09:00", "page_view", HATS | on_laptop),
         ("09:00", "page_view", SHOES | on_phone),
     ]
-    assert reached(shop, {"anna": at_once}, "visitor", "hats" if laptop < phone else "shoes") == [[1, 0, 0]]
+    assert reached(shop, {"anna": at_once}, "visitor", "hats" if laptop < phone else "shoes") == [
+        [1, 0, 0]
+    ]
 
 
 def test_a_category_called_like_the_total_does_not_double_it(shop: Platform) -> None:
@@ -124,16 +155,26 @@ def test_a_category_called_like_the_total_does_not_double_it(shop: Platform) -> 
 
 def test_rates_are_shares_of_the_start_and_of_the_step_before(shop: Platform) -> None:
     cart: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart")]
-    reached(shop, {"a": [*cart, ("09:02", "purchase")], "b": cart, "c": cart[:1], "d": cart[:1]}, "session")
-    rows = [r for r in shop.rows(ConversionFunnel) if (r["unit"], r["product_category"]) == ("session", "(all)")]
+    reached(
+        shop,
+        {"a": [*cart, ("09:02", "purchase")], "b": cart, "c": cart[:1], "d": cart[:1]},
+        "session",
+    )
+    rows = [
+        r
+        for r in shop.rows(ConversionFunnel)
+        if (r["unit"], r["product_category"]) == ("session", "(all)")
+    ]
     assert [row["conversion_from_start_rate"] for row in rows] == [1, 0.5, 0.25]
     assert [row["conversion_from_previous_rate"] for row in rows] == [1, 0.5, 0.5]
 
 
 @pytest.mark.slow
-def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_three_hours() -> None:
-    # Berlin, 2026-03-25 22:30 UTC is 23:30; 168 hours later it is 00:30 on April 2nd, eight days on by the
-    # calendar.
+def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_three_hours() -> (
+    None
+):
+    # Berlin, 2026-03-25 22:30 UTC is 23:30; 168 hours later it is 00:30 on April 2nd, eight days on
+    # by the calendar.
     funnels = [DailyFunnel("default", funnel_of(STEPS, within_s=7 * 86_400))]
     assert window_days(funnels) == 8
     berlin = Platform(Settings(timezone="Europe/Berlin"), funnels=funnels)
@@ -148,7 +189,8 @@ def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_
 
 @pytest.mark.slow
 def test_a_purchase_restates_the_cohorts_whose_window_it_falls_in(shop: Platform) -> None:
-    # The purchase of day 7 arrives after everything was run; running its day alone corrects day 0, seven days before.
+    # The purchase of day 7 arrives after everything was run; running its day alone corrects day 0,
+    # seven days before.
     steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart")]
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 0]]
     purchase: list[Step] = [("+7 09:00", "purchase", {"event_id": "late"})]
@@ -167,7 +209,11 @@ def level(events: Sequence[Row], starts: Sequence[Row], within: timedelta) -> in
     for start in starts:
         now, reached_steps = start["event_at"], 1
         for step in STEPS[1:]:
-            later = [e["event_at"] for e in events if e["event_type"] == step.event_type and e["event_at"] >= now]
+            later = [
+                e["event_at"]
+                for e in events
+                if e["event_type"] == step.event_type and e["event_at"] >= now
+            ]
             if not later or min(later) - start["event_at"] > within:
                 break
             now, reached_steps = min(later), reached_steps + 1
@@ -176,13 +222,17 @@ def level(events: Sequence[Row], starts: Sequence[Row], within: timedelta) -> in
 
 
 def count_by_hand(events: list[Row], within: timedelta) -> Counts:
-    """Return what `counts` should: sessions and visitors at each step, by first category and in total."""
+    """Return what `counts` should: sessions and visitors at each step,
+    by first category and in total.
+    """
     by_id = {(e["event_id"], e["event_date"]): e for e in events}
     assert len(by_id) == len(events)
     actual: Counter[tuple[Any, ...]] = Counter()
     for unit, day, own, starts, pool in [*_session_tries(events), *_visitor_tries(events, within)]:
         category = next((e["product_category"] for e in own if e["product_category"]), "(none)")
-        for step in range(1, level(pool, starts, within if unit == "visitor" else timedelta.max) + 1):
+        for step in range(
+            1, level(pool, starts, within if unit == "visitor" else timedelta.max) + 1
+        ):
             actual[day, unit, category, step] += 1
             actual[day, unit, "(all)", step] += 1
     return dict(actual)
@@ -198,9 +248,16 @@ def _session_tries(events: list[Row]) -> Iterator[tuple[Any, ...]]:
         inside = [
             e
             for e in _in_order(events, session.visitor_id)
-            if session.started_at <= e["event_at"] <= session.ended_at and e["event_id"] in session.event_ids
+            if session.started_at <= e["event_at"] <= session.ended_at
+            and e["event_id"] in session.event_ids
         ]
-        yield "session", inside[0]["event_date"], inside, [e for e in inside if _is_start(e)], inside
+        yield (
+            "session",
+            inside[0]["event_date"],
+            inside,
+            [e for e in inside if _is_start(e)],
+            inside,
+        )
 
 
 def _visitor_tries(events: list[Row], within: timedelta) -> Iterator[tuple[Any, ...]]:
@@ -209,13 +266,20 @@ def _visitor_tries(events: list[Row], within: timedelta) -> Iterator[tuple[Any, 
         for day in sorted({e["event_date"] for e in theirs if _is_start(e)}):
             starts = [e for e in theirs if _is_start(e) and e["event_date"] == day]
             closes_at = starts[-1]["event_at"] + within
-            # The visits, cut at midnight, that began on the day of the try or later, and before it closed.
-            visits = [v for v in _visits(theirs) if v[0]["event_date"] >= day and v[0]["event_at"] <= closes_at]
+            # The visits, cut at midnight, that began on the day of the try or later, and before it
+            # closed.
+            visits = [
+                v
+                for v in _visits(theirs)
+                if v[0]["event_date"] >= day and v[0]["event_at"] <= closes_at
+            ]
             yield "visitor", day, [e for visit in visits for e in visit], starts, theirs
 
 
 def _in_order(events: list[Row], who: str) -> list[Row]:
-    return sorted((e for e in events if e["visitor_id"] == who), key=lambda e: (e["event_at"], e["event_id"]))
+    return sorted(
+        (e for e in events if e["visitor_id"] == who), key=lambda e: (e["event_at"], e["event_id"])
+    )
 
 
 def _visits(theirs: list[Row]) -> list[list[Row]]:
@@ -248,7 +312,9 @@ def check(world: World, stories: Iterable[int]) -> None:
         platform.clear()
         platform.receive(plan.rows, world.arrival_days)
         platform.run(world.all_days)
-        assert counts(platform) == count_by_hand(platform.rows(CleanEvents), within), f"plan {seed} in {world}"
+        assert counts(platform) == count_by_hand(platform.rows(CleanEvents), within), (
+            f"plan {seed} in {world}"
+        )
     platform.close()
 
 
@@ -272,6 +338,10 @@ def test_many_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
 def test_a_step_that_comes_back_later_in_the_funnel_counts_on_later_days_too() -> None:
     steps = tuple(step_of(kind) for kind in ("page_view", "add_to_cart", "page_view"))
     platform = Platform(funnels=[DailyFunnel("default", funnel_of(steps, within_s=7 * 86_400))])
-    journey: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart"), ("+1 09:00", "page_view")]
+    journey: list[Step] = [
+        ("09:00", "page_view"),
+        ("09:01", "add_to_cart"),
+        ("+1 09:00", "page_view"),
+    ]
     assert reached(platform, {"anna": journey}, "visitor") == [[1, 1, 1], [1, 0, 0]]
     platform.close()

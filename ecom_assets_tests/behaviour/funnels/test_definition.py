@@ -1,4 +1,5 @@
-"""What a funnel definition and the file of the daily funnels may say, and each refusal with what to do about it.
+"""What a funnel definition and the file of the daily funnels may say,
+and each refusal with what to do about it.
 
 What a funnel counts is tested in `test_funnel.py`.
 """
@@ -19,7 +20,12 @@ from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import parse_duration
 from ecom_assets.orchestration.rules import daily_funnels, read_funnels
-from ecom_assets_tests.behaviour.funnels.definitions import FIVE_STEP_FUNNEL, exclusion_of, funnel_of, step_of
+from ecom_assets_tests.behaviour.funnels.definitions import (
+    FIVE_STEP_FUNNEL,
+    exclusion_of,
+    funnel_of,
+    step_of,
+)
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
 from ecom_assets_tests.platform import Platform
 
@@ -30,7 +36,9 @@ def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
     assert FIVE_STEP_FUNNEL.within == 7 * 24 * 3600
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)]
+)
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
@@ -48,7 +56,10 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         "order": "strict_increase",
         "per": "session",
         "hold": ["product_id"],
-        "exclude": ["refund", {"event_type": "view", "where": {"price": 1}, "after": 1, "before": 2}],
+        "exclude": [
+            "refund",
+            {"event_type": "view", "where": {"price": 1}, "after": 1, "before": 2},
+        ],
         "exclusion_rule": "posthog",
         "by": "properties.plan",
         "by_attribution": "step_2",
@@ -79,7 +90,10 @@ def test_one_column_in_a_list_is_that_column() -> None:
 def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
     steps = [
         {"event_type": "cart", "where": "price > 10"},
-        {"event_type": "cart", "where": ["price > 10", "category = hats", {"column": "brand", "operator": "is_set"}]},
+        {
+            "event_type": "cart",
+            "where": ["price > 10", "category = hats", {"column": "brand", "operator": "is_set"}],
+        },
         {"event_type": "cart", "where": {"any_of": ["price > 10", "category = hats"]}},
         {"event_type": "cart", "where": {"column": "category", "value": "hats"}},
     ]
@@ -87,20 +101,42 @@ def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
     over_10 = Condition("price", "greater", (10,))
     brand = Condition("brand", "is_set")
     assert (made.steps[0].equal, made.steps[0].others) == ({}, over_10)
-    assert (made.steps[1].equal, made.steps[1].others) == ({"category": "hats"}, Group("all_of", (over_10, brand)))
+    assert (made.steps[1].equal, made.steps[1].others) == (
+        {"category": "hats"},
+        Group("all_of", (over_10, brand)),
+    )
     assert (made.steps[3].equal, made.steps[3].others) == ({"category": "hats"}, EVERYTHING)
-    assert made.columns == ["price", "category", "price", "brand", "price", "category", "category", "visitor_id"]
+    assert made.columns == [
+        "price",
+        "category",
+        "price",
+        "brand",
+        "price",
+        "category",
+        "category",
+        "visitor_id",
+    ]
     assert Funnel.from_mapping(made.to_mapping()).to_mapping() == made.to_mapping()
 
 
 def test_what_a_body_leaves_null_is_not_given() -> None:
-    raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
+    raw = {
+        "steps": ["view", "cart"],
+        "within": None,
+        "hold": None,
+        "exclude": None,
+        "by": None,
+        "limit": None,
+    }
     assert Funnel.from_mapping(raw) == funnel_of((step_of("view"), step_of("cart")))
 
 
 REFUSED = [
     ({"steps": []}, "`steps` of a funnel definition has 1 or more values, not 0"),
-    ({"steps": [f"e{n}" for n in range(65)]}, "`steps` of a funnel definition has at most 64 values, not 65"),
+    (
+        {"steps": [f"e{n}" for n in range(65)]},
+        "`steps` of a funnel definition has at most 64 values, not 65",
+    ),
     ({"steps": ["a"], "exclude": ["b"]}, "nothing between steps; leave it out, or add a step"),
     ({"steps": ["a"], "where": "price >"}, "needs 1 values and has 0"),
     ({"steps": [{"event_type": "a", "where": "price"}]}, "'price' is not a condition"),
@@ -121,11 +157,23 @@ REFUSED = [
         "`limit` of a funnel definition is at least 1, not 0",
     ),
     ({"steps": ["a", "b"], "exclude": "c"}, "`exclude` of a funnel definition is a list, not"),
-    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "befor": 2}]}, "in an exclusion; did you mean 'before'"),
-    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]}, "after step 2 and before step 2"),
-    ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]}, "one first|name two of the 2 steps"),
+    (
+        {"steps": ["a", "b"], "exclude": [{"event_type": "c", "befor": 2}]},
+        "in an exclusion; did you mean 'before'",
+    ),
+    (
+        {"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]},
+        "after step 2 and before step 2",
+    ),
+    (
+        {"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]},
+        "one first|name two of the 2 steps",
+    ),
     ({"steps": ["a", "b"], "exclude": ["c"], "exclusion_rule": "heap"}, "known: mixpanel, posthog"),
-    ({"steps": ["a", "b"], "exclude": ["c"], "order": "strict_order"}, "takes no exclusions; use one of ordered"),
+    (
+        {"steps": ["a", "b"], "exclude": ["c"], "order": "strict_order"},
+        "takes no exclusions; use one of ordered",
+    ),
     ({"steps": ["a", "b"], "per": "totals", "order": "any"}, "has no totals; use one of ordered"),
     ({"steps": ["a", {"event": "b"}]}, "did you mean 'event_type'"),
     ({"steps": ["a", ""]}, "`steps.1.event_type` of a funnel definition cannot be empty"),
@@ -141,7 +189,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("raw", "message"), REFUSED)
-def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, message: str) -> None:
+def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(
+    raw: object, message: str
+) -> None:
     with pytest.raises(DefinitionError, match=f"(?i){message}"):
         Funnel.from_mapping(raw)
 
@@ -211,7 +261,10 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
     [
         ("steps: [a, b", "cannot be read as YAML or JSON"),
         ("[]", "declares no funnels"),
-        ("a: {steps: []}", "funnel 'a': `steps` of a funnel definition has 1 or more values, not 0"),
+        (
+            "a: {steps: []}",
+            "funnel 'a': `steps` of a funnel definition has 1 or more values, not 0",
+        ),
         ("7: {steps: [a, b]}", "names a funnel 7; a name is a text"),
         ("a: {steps: [a, b], per: totals}", "counts totals, which days do not have"),
         ("a: {steps: [a, b], by: product_id}", "has `by`; leave it out"),
@@ -220,7 +273,9 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
         ("a: {steps: [a, b], hold: [user_agent]}", "names the column 'user_agent'"),
     ],
 )
-def test_what_cannot_be_counted_daily_is_refused_with_file_and_name(tmp_path: Path, text: str, message: str) -> None:
+def test_what_cannot_be_counted_daily_is_refused_with_file_and_name(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "funnels.yaml"
     path.write_text(text)
     with pytest.raises(DefinitionError, match=message) as refused:
@@ -228,7 +283,9 @@ def test_what_cannot_be_counted_daily_is_refused_with_file_and_name(tmp_path: Pa
     assert str(path) in str(refused.value)
 
 
-def test_a_missing_file_and_two_ways_of_declaring_are_refused_with_the_setting(declared: Path) -> None:
+def test_a_missing_file_and_two_ways_of_declaring_are_refused_with_the_setting(
+    declared: Path,
+) -> None:
     with pytest.raises(SettingError, match=r"ECOM_FUNNELS: .*none\.yaml cannot be read"):
         daily_funnels(Settings(funnels=declared.with_name("none.yaml")))
     with pytest.raises(SettingError, match="ECOM_FUNNELS: ECOM_FUNNEL_STEPS declares a funnel too"):
@@ -243,19 +300,30 @@ def test_a_missing_file_and_two_ways_of_declaring_are_refused_with_the_setting(d
     [
         ({"occurrence": ["first_time"]}, [{"occurrence": "first_time"}, {}]),
         ({"occurrence": ["2: first_ever"]}, [{}, {"occurrence": "first_ever"}]),
-        ({"step_where": ["2: price > 1", "2: gift = true"]}, [{}, {"where": [{"gift": True}, "price > 1"]}]),
+        (
+            {"step_where": ["2: price > 1", "2: gift = true"]},
+            [{}, {"where": [{"gift": True}, "price > 1"]}],
+        ),
     ],
 )
-def test_what_texts_say_of_a_step_is_put_into_it(texts: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+def test_what_texts_say_of_a_step_is_put_into_it(
+    texts: dict[str, Any], steps: list[dict[str, Any]]
+) -> None:
     definition = definition_of(FunnelQuestion, {"steps": "view, cart", **texts})
     made = FunnelQuestion.from_mapping(FunnelQuestion.folded(definition))
-    expected = [{"event_type": name, **step} for name, step in zip(("view", "cart"), steps, strict=True)]
+    expected = [
+        {"event_type": name, **step} for name, step in zip(("view", "cart"), steps, strict=True)
+    ]
     assert made.to_mapping() == FunnelQuestion.from_mapping({"steps": expected}).to_mapping()
 
 
-@pytest.mark.parametrize(("bins", "expected"), [("4", 4), ("1h", "3600s"), ("1m, 10m", ["60s", "600s"])])
+@pytest.mark.parametrize(
+    ("bins", "expected"), [("4", 4), ("1h", "3600s"), ("1m, 10m", ["60s", "600s"])]
+)
 def test_bins_are_put_into_the_time_to_convert(bins: str, expected: Any) -> None:
-    definition = definition_of(FunnelQuestion, {"steps": "view, cart", "time_to_convert": "1:2", "bins": bins})
+    definition = definition_of(
+        FunnelQuestion, {"steps": "view, cart", "time_to_convert": "1:2", "bins": bins}
+    )
     made = FunnelQuestion.from_mapping(FunnelQuestion.folded(definition)).to_mapping()
     assert made["time_to_convert"] == {"from": 1, "to": 2, "bins": expected}
 
@@ -279,4 +347,6 @@ def test_the_schema_of_a_request_has_the_orders_once() -> None:
     schema = FunnelQuestion.model_json_schema()
     assert schema["properties"]["order"]["enum"] == [*ORDERS]
     assert schema["properties"]["steps"]["maxItems"] == 64
-    assert not {"first", "last_day", "step_where", "occurrence", "bins"} & schema["properties"].keys()
+    assert (
+        not {"first", "last_day", "step_where", "occurrence", "bins"} & schema["properties"].keys()
+    )

@@ -50,7 +50,9 @@ ON_STEPS = (
     step("cart", "price <= 1", "category matches ^(hats|shoes)$"),
     step("purchase", "category is set"),
 )
-ON_ALL = tuple(map(parse_where, (["price is set"], ["category != shoes"], ["event_type != view or price < 2"])))
+ON_ALL = tuple(
+    map(parse_where, (["price is set"], ["category != shoes"], ["event_type != view or price < 2"]))
+)
 steps = st.lists(st.sampled_from((*ON_STEPS, *CONDITIONS)), min_size=1, max_size=4).map(tuple)
 wheres = st.sampled_from((EVERYTHING, *ON_ALL))
 
@@ -73,7 +75,9 @@ def test_expression_kernel_and_chains_count_what_the_definition_says(
     assert by_expression(table_of(events), funnel) == expected
     kept = [event for event in events if meets(event, where)]
     chains = {who: first_longest_chain(stream, funnel) for who, stream in streams_of(kept).items()}
-    assert chains_of(table_of(events), funnel) == {who: times for who, times in chains.items() if times}
+    assert chains_of(table_of(events), funnel) == {
+        who: times for who, times in chains.items() if times
+    }
 
 
 @examples(16)
@@ -85,7 +89,9 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
     streams = streams_of([event for event in events if meets(event, where)])
     exact = funnel_of(steps, within_s, "exact", where=where)
     answer = {who: neighbouring(stream, exact) for who, stream in streams.items()}
-    assert chains_of(table_of(events), exact) == {who: times for who, times in answer.items() if times}
+    assert chains_of(table_of(events), exact) == {
+        who: times for who, times in answer.items() if times
+    }
     most = {who: most_in_a_window(stream, exact) for who, stream in streams.items()}
     actual = by_expression(table_of(events), funnel_of(steps, within_s, "any", where=where))
     assert actual == {who: level for who, level in most.items() if level}
@@ -109,15 +115,31 @@ def test_exclusions_have_conditions_too() -> None:
         for who, searched in (("Ann", "hats"), ("Bo", "shoes"))
         for at, kind, category in ((0, "view", None), (1, "other", searched), (2, "cart", None))
     ]
-    funnel = funnel_of((step_of("view"), step_of("cart")), exclude=(exclusion_of(step("other", "category in hats")),))
+    funnel = funnel_of(
+        (step_of("view"), step_of("cart")),
+        exclude=(exclusion_of(step("other", "category in hats")),),
+    )
     expected = {who: walked_tries(stream, funnel)[0] for who, stream in streams_of(events).items()}
     assert chains_of(table_of(events), funnel) == expected == {"Ann": (0,), "Bo": (0, 2 * SECOND)}
 
 
 @pytest.mark.slow
 def test_a_funnel_of_one_step_counts_who_did_it_in_every_order() -> None:
-    events = [Event("Ann", 0, "view"), Event("Ann", SECOND, "view"), Event("Bo", 0, "cart"), Event("Cy", 0, "view")]
-    for order in (*EARLIEST, "strict_order", "allow_reentry", "strict_deduplication", "any", "exact", "strict"):
+    events = [
+        Event("Ann", 0, "view"),
+        Event("Ann", SECOND, "view"),
+        Event("Bo", 0, "cart"),
+        Event("Cy", 0, "view"),
+    ]
+    for order in (
+        *EARLIEST,
+        "strict_order",
+        "allow_reentry",
+        "strict_deduplication",
+        "any",
+        "exact",
+        "strict",
+    ):
         funnel = funnel_of((step_of("view"),), order=order)
         assert by_expression(table_of(events), funnel) == {"Ann": 1, "Cy": 1}, order
         assert chains_of(table_of(events), funnel) == {"Ann": (0,), "Cy": (0,)}, order
@@ -133,7 +155,9 @@ def test_the_kernel_refuses_conditions_that_it_would_ignore() -> None:
 
 
 def test_steps_whose_conditions_differ_only_in_one_and_true_are_distinguished() -> None:
-    steps = tuple(step("view", f"properties.gift = {value}", "price is set") for value in ("1", "true"))
+    steps = tuple(
+        step("view", f"properties.gift = {value}", "price is set") for value in ("1", "true")
+    )
     events = [
         Event("Ann", 0, "view", price=1.0, properties={"gift": 1}),
         Event("Ann", 1, "view", price=1.0, properties={"gift": 1}),
@@ -141,4 +165,8 @@ def test_steps_whose_conditions_differ_only_in_one_and_true_are_distinguished() 
         Event("Bo", 1, "view", price=1.0, properties={"gift": True}),
     ]
     funnel = funnel_of(steps)
-    assert by_kernel(table_of(events), funnel) == by_expression(table_of(events), funnel) == {"Ann": 1, "Bo": 2}
+    assert (
+        by_kernel(table_of(events), funnel)
+        == by_expression(table_of(events), funnel)
+        == {"Ann": 1, "Bo": 2}
+    )

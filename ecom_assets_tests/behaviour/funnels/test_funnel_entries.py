@@ -1,4 +1,6 @@
-"""Funnels of a range of entries and by period of entry, against plain Python, and each cohort against its range."""
+"""Funnels of a range of entries and by period of entry, against plain Python,
+and each cohort against its range.
+"""
 
 import datetime as dt
 import random
@@ -19,9 +21,23 @@ from ecom_assets.behaviour.funnels import answer as funnel_answers
 from ecom_assets.behaviour.funnels.answer import ALL_DAYS, FUNNEL, fast_times, funnel_answer
 from ecom_assets.behaviour.funnels.chains import funnel_chains
 from ecom_assets.behaviour.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel
-from ecom_assets.behaviour.funnels.entries import COHORT, Entries, EntryLimits, by_cohort, cohorts_of, with_entries
+from ecom_assets.behaviour.funnels.entries import (
+    COHORT,
+    Entries,
+    EntryLimits,
+    by_cohort,
+    cohorts_of,
+    with_entries,
+)
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
-from ecom_assets.behaviour.funnels.report import bin_counts, step_answers, step_numbers, step_rows, time_numbers, took
+from ecom_assets.behaviour.funnels.report import (
+    bin_counts,
+    step_answers,
+    step_numbers,
+    step_rows,
+    time_numbers,
+    took,
+)
 from ecom_assets.behaviour.funnels.steps import FunnelStep
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import EVERYTHING, parse_where
@@ -83,7 +99,11 @@ def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], 
             starts = [n for n, event in enumerate(usable) if may_begin(event.at)]
             level = max((_most_from(usable, n, funnel) for n in starts), default=0)
         elif funnel.order == "exact":
-            runs = [neighbouring_from(stream, n, funnel) for n, event in enumerate(stream) if may_begin(event.at)]
+            runs = [
+                neighbouring_from(stream, n, funnel)
+                for n, event in enumerate(stream)
+                if may_begin(event.at)
+            ]
             level = max(map(len, runs), default=0)
         else:
             level = len(first_longest_chain(stream, funnel, may_begin))
@@ -95,10 +115,14 @@ def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], 
 def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
     """The most steps that one window from an event on can serve."""
     first = usable[start].at
-    return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within * SECOND], funnel)
+    return most_in_a_window(
+        [e for e in usable if first <= e.at <= first + funnel.within * SECOND], funnel
+    )
 
 
-def answer(events: Sequence[Event], funnel: Funnel, limits: EntryLimits = ALL_DAYS) -> dict[str, Any]:
+def answer(
+    events: Sequence[Event], funnel: Funnel, limits: EntryLimits = ALL_DAYS
+) -> dict[str, Any]:
     con = connect()
     return funnel_answer(con, con.create_table("events", clean(events)), funnel, limits=limits)
 
@@ -123,10 +147,16 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     actual = answer(events, funnel)
     ends = [day_of(event.at) for event in events]
     expected = {
-        str(day): by_hand(events, funnel, partial(_is_on, day)) for day in DAYS if min(ends) <= day <= max(ends)
+        str(day): by_hand(events, funnel, partial(_is_on, day))
+        for day in DAYS
+        if min(ends) <= day <= max(ends)
     }
     assert {cohort["start"]: counts(cohort["steps"]) for cohort in actual["cohorts"]} == expected
-    limited = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, where=where), EntryLimits(DAYS[1], DAYS[1]))
+    limited = answer(
+        events,
+        funnel_of(steps, within * EIGHT_HOURS, order, where=where),
+        EntryLimits(DAYS[1], DAYS[1]),
+    )
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
@@ -139,7 +169,9 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     over=st.sampled_from(["hour", "day"]),
     seed=seeds,
 )
-def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order: str, over: str, seed: int) -> None:
+def test_both_agree_on_cohorts(
+    steps: tuple[FunnelStep, ...], within: int, order: str, over: str, seed: int
+) -> None:
     events = days_of_streams(seed, 60)
     funnel = funnel_of(steps, within * EIGHT_HOURS, order, over=over)
     limits = EntryLimits(DAYS[0], DAYS[1])
@@ -151,13 +183,17 @@ def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order
 @pytest.mark.slow
 @examples(20)
 @given(steps=steps, within=st.integers(1, 6), order=st.sampled_from([*ORDERS]), seed=seeds)
-def test_a_cohort_is_the_funnel_of_its_range(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
+def test_a_cohort_is_the_funnel_of_its_range(
+    steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
+) -> None:
     events = days_of_streams(seed)
     cohorts = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
     random.Random(seed).shuffle(events)  # noqa: S311 (streams, not secrets)
     for cohort in cohorts:
         day = dt.date.fromisoformat(cohort["start"])
-        actual = answer(events, funnel_of(steps, within * EIGHT_HOURS, order), EntryLimits(day, day))
+        actual = answer(
+            events, funnel_of(steps, within * EIGHT_HOURS, order), EntryLimits(day, day)
+        )
         if order not in CONSECUTIVE:  # there, simultaneous events stand in order of their ids
             assert actual["steps"] == cohort["steps"]
         assert counts(actual["steps"])[0] >= counts(actual["steps"])[-1]
@@ -176,12 +212,19 @@ def test_a_cohort_s_breakdown_is_that_of_its_range(
     steps: tuple[FunnelStep, ...], within: int, order: str, attribution: str, seed: int
 ) -> None:
     events = days_of_streams(seed)
-    funnel = funnel_of(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
+    funnel = funnel_of(
+        steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution
+    )
     for cohort in answer(events, funnel.changed(over="day"))["cohorts"]:
         day = dt.date.fromisoformat(cohort["start"])
         actual = answer(events, funnel, EntryLimits(day, day))
         assert cohort["breakdown"] == actual["breakdown"]
-        added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in actual["breakdown"]), strict=True)]
+        added = [
+            sum(numbers)
+            for numbers in zip(
+                *(counts(part["steps"]) for part in actual["breakdown"]), strict=True
+            )
+        ]
         assert added == (counts(cohort["steps"]) if actual["breakdown"] else [])
     few = answer(events, funnel.changed(over="day", limit=1))["cohorts"]
     assert {part["value"] for row in few for part in row["breakdown"]} <= {*_values(few), "Other"}
@@ -197,7 +240,9 @@ def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
 @pytest.mark.slow
 @examples(12)
 @given(steps=steps, within=st.integers(1, 6), order=st.sampled_from([*EARLIEST]), seed=seeds)
-def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
+def test_kernel_and_expression_agree_on_days(
+    steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
+) -> None:
     con = connect()
     events = con.create_table("events", clean(days_of_streams(seed, 60)))
     range_of = Entries(DAYS[0], DAYS[1], EPOCH)
@@ -210,9 +255,13 @@ def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], with
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"])
+@pytest.mark.parametrize(
+    "order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"]
+)
 def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
-    modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(order, (order,))
+    modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(
+        order, (order,)
+    )
     events = days_of_streams(7, 1_500)
     funnel = funnel_of((CONDITIONS[0], CONDITIONS[4], CONDITIONS[6]), 4 * EIGHT_HOURS, order)
     later = [event for event in events if day_of(event.at) >= DAYS[1]]
@@ -224,7 +273,11 @@ def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path
 def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
     # Ann views late on the 1st and carts on the 2nd; Bo views on the 2nd.
     hour = 3_600 * SECOND
-    events = [Event("Ann", 23 * hour, "view"), Event("Ann", 25 * hour, "cart"), Event("Bo", 25 * hour, "view")]
+    events = [
+        Event("Ann", 23 * hour, "view"),
+        Event("Ann", 25 * hour, "cart"),
+        Event("Bo", 25 * hour, "view"),
+    ]
     for within_s, expected in ((2 * 3_600, [1, 1]), (3_600, [1, 0])):
         funnel = funnel_of((step_of("view"), step_of("cart")), within_s)
         actual = answer(events, funnel, EntryLimits(DAYS[0], DAYS[0]))
@@ -248,7 +301,9 @@ def test_a_range_without_data_is_warned_of(days: dict[str, str], said: str) -> N
     question = FunnelQuestion.from_mapping({"steps": ["view", "cart", "toast"], **days})
     actual = answered(FUNNEL, con, con.create_table("events", clean(events)), question)
     assert [step["count"] for step in actual["steps"]] == [None, None, None]
-    assert actual["warnings"] == [f"The data are of 2026-03-01 to 2026-03-01, so nothing is known of {said}."]
+    assert actual["warnings"] == [
+        f"The data are of 2026-03-01 to 2026-03-01, so nothing is known of {said}."
+    ]
 
 
 def test_without_events_there_is_no_cohort() -> None:
@@ -263,8 +318,11 @@ def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
     )
     hours = cohorts_of(funnel_of((step_of("view"),), over="hour"), entries)
     assert [hour.start for hour in hours][1:5] == [
-        "2026-10-25T01:00+02:00", "2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00",
-    ]  # fmt: skip
+        "2026-10-25T01:00+02:00",
+        "2026-10-25T02:00+02:00",
+        "2026-10-25T02:00+01:00",
+        "2026-10-25T03:00+01:00",
+    ]
     assert len(hours) == 25
     (week,) = cohorts_of(funnel_of((step_of("view"),), over="week", week_start="sunday"), entries)
     assert (week.start, week.end) == ("2026-10-25", EPOCH.replace(month=10, day=31, hour=23))
@@ -275,7 +333,9 @@ def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
 def test_too_many_cohorts_are_refused() -> None:
     days = (dt.date(2020, 1, 1), dt.date(2026, 1, 1))
     entries = Entries.from_limits(days, EPOCH, EntryLimits())
-    with pytest.raises(DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"):
+    with pytest.raises(
+        DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"
+    ):
         cohorts_of(funnel_of((step_of("view"),), over="day"), entries)
     assert len(cohorts_of(funnel_of((step_of("view"),), over="month"), entries)) == 73
 
@@ -297,15 +357,26 @@ EVENTS = ibis.table(
 @pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
-@pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])
-def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")]
+)
+def test_cohorts_conditions_and_times_compile_for_every_engine(
+    order: str, over: str, dialect: str
+) -> None:
     entries = Entries(dt.date(2026, 3, 1), dt.date(2026, 3, 31), EPOCH, "Europe/Berlin")
     where = parse_where(["properties.plan matches ^pro or price between 1 and 2"])
     funnel = funnel_of(
-        (step_of("view", {}, where), step_of("view")), order=order, over=over, where=parse_where(["price > 1"])
+        (step_of("view", {}, where), step_of("view")),
+        order=order,
+        over=over,
+        where=parse_where(["price > 1"]),
     )
     own = by_cohort(EVENTS, funnel, ["visitor_id"], entries)
     chains = funnel_chains(own, funnel, ["visitor_id", COHORT])
     times = took(chains, times_of(1, 2))
-    for requested in (step_numbers(chains, [COHORT]), time_numbers(times), bin_counts(times, [(0, 60), (60, None)])):
+    for requested in (
+        step_numbers(chains, [COHORT]),
+        time_numbers(times),
+        bin_counts(times, [(0, 60), (60, None)]),
+    ):
         assert "SELECT" in ibis.to_sql(requested, dialect=dialect)

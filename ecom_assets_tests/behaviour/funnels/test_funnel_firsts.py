@@ -1,4 +1,6 @@
-"""Funnels whose steps are a visitor's first events, and steps that any event can be, against plain Python."""
+"""Funnels whose steps are a visitor's first events, and steps that any event can be,
+against plain Python.
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -39,7 +41,9 @@ ANYTHING = (step_of("*"), step_of("*", {}, parse_where(["event_type in cart, pur
 STEPS = (*CONDITIONS, *ON_STEPS[:3], *ANYTHING)
 steps = st.lists(
     st.builds(
-        FunnelStep.changed, st.sampled_from(STEPS), occurrence=st.sampled_from(["every", "first_time", "first_ever"])
+        FunnelStep.changed,
+        st.sampled_from(STEPS),
+        occurrence=st.sampled_from(["every", "first_time", "first_ever"]),
     ),
     min_size=1,
     max_size=3,
@@ -47,7 +51,9 @@ steps = st.lists(
 
 
 def is_first(events: Sequence[Event], event: Event, step: FunnelStep, where: Where) -> bool:
-    """Whether an event is the first of its visitor that a step looks at; of simultaneous ones the first id."""
+    """Whether an event is the first of its visitor that a step looks at;
+    of simultaneous ones the first id.
+    """
     if step.occurrence == "first_ever":
         question = [candidate for candidate in events if fits(candidate, step_of(step.event_type))]
     else:
@@ -65,14 +71,21 @@ def marked(events: Sequence[Event], funnel: Funnel) -> tuple[list[Event], Funnel
     firsts = [step for step in funnel.steps if step.occurrence != "every"]
     marked_events = [
         event._replace(
-            properties={f"first_{n}": is_first(events, event, step, funnel.where) for n, step in enumerate(firsts)}
+            properties={
+                f"first_{n}": is_first(events, event, step, funnel.where)
+                for n, step in enumerate(firsts)
+            }
         )
         for event in events
     ]
     plain = [
         step
         if step.occurrence == "every"
-        else step_of(step.event_type, {**step.equal, f"properties.first_{firsts.index(step)}": True}, step.others)
+        else step_of(
+            step.event_type,
+            {**step.equal, f"properties.first_{firsts.index(step)}": True},
+            step.others,
+        )
         for step in funnel.steps
     ]
     return marked_events, funnel.changed(steps=tuple(plain))
@@ -163,8 +176,12 @@ def test_conditions_hold_before_the_first_time_and_after_the_first_ever() -> Non
 def test_each_cohort_has_the_first_views_of_its_days() -> None:
     actual = question(funnel_of(first("first_ever"), over="day"))
     assert [(cohort["start"][-2:], counts(cohort)) for cohort in actual["cohorts"]] == [
-        ("01", [1, 1]), ("02", [0, 0]), ("03", [1, 1]), ("04", [0, 0]), ("05", [1, 0]),
-    ]  # fmt: skip
+        ("01", [1, 1]),
+        ("02", [0, 0]),
+        ("03", [1, 1]),
+        ("04", [0, 0]),
+        ("05", [1, 0]),
+    ]
 
 
 def test_any_event_can_be_a_step_and_the_kernel_counts_it() -> None:
@@ -176,7 +193,10 @@ def test_any_event_can_be_a_step_and_the_kernel_counts_it() -> None:
 
 
 def test_a_definition_reads_what_it_writes_and_refuses_what_cannot_be() -> None:
-    written = {"steps": [{"event_type": "*", "occurrence": "first_ever"}, {"event_type": "b"}], "within": "60s"}
+    written = {
+        "steps": [{"event_type": "*", "occurrence": "first_ever"}, {"event_type": "b"}],
+        "within": "60s",
+    }
     funnel = Funnel.from_mapping(written)
     assert funnel.to_mapping() == {**written, "order": "ordered", "per": "user"}
     with pytest.raises(DefinitionError, match="occurrence of a step 'last' is unknown"):

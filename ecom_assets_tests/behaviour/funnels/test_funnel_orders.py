@@ -1,6 +1,8 @@
-"""Every order of a funnel against ClickHouse where it has the order, and against plain Python where it has not.
+"""Every order of a funnel against ClickHouse where it has the order,
+and against plain Python where it has not.
 
-Streams are random, with ties, repeats, gaps around the window, and steps that match the same events.
+Streams are random, with ties, repeats, gaps around the window, and steps that match the same
+events.
 """
 
 import random
@@ -53,9 +55,13 @@ def story(order: str, types: str, *, steps: str = "abcd") -> int:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", IN_CLICKHOUSE)
 @pytest.mark.parametrize("seed", range(3))
-def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order: str, seed: int, tmp_path: Path) -> None:
+def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(
+    order: str, seed: int, tmp_path: Path
+) -> None:
     draw = random.Random(f"{order} {seed}")  # noqa: S311 (streams, not secrets)
-    funnel = funnel_of(tuple(draw.choices(CONDITIONS, k=draw.randint(2, 5))), draw.randint(1, 7), order)
+    funnel = funnel_of(
+        tuple(draw.choices(CONDITIONS, k=draw.randint(2, 5))), draw.randint(1, 7), order
+    )
     table = table_of(random_streams(draw.randrange(2**32), streams=1_500, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path, *IN_CLICKHOUSE[order])
     assert by_expression(table, funnel) == expected
@@ -91,11 +97,15 @@ def test_exact_allows_nothing_in_between_and_any_allows_every_order() -> None:
 
 @examples(12)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3]))
-def test_a_chain_is_longest_then_first(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
+def test_a_chain_is_longest_then_first(
+    steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
+) -> None:
     events = random_streams(seed, streams=40, micros=micros)
     for order in ("ordered", "strict_increase", "clickhouse_default"):
         funnel = funnel_of(steps, within_s, order)
-        expected = {who: first_longest_chain(stream, funnel) for who, stream in streams_of(events).items()}
+        expected = {
+            who: first_longest_chain(stream, funnel) for who, stream in streams_of(events).items()
+        }
         actual = chains_of(table_of(events), funnel)
         assert actual == {who: times for who, times in expected.items() if times}, order
 
@@ -112,20 +122,33 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
     assert chains_of(table_of(events), exact) == {who: run for who, run in runs.items() if run}
     levels = {who: most_in_a_window(stream, every) for who, stream in streams.items()}
     actual = chains_of(table_of(events), every)
-    assert {who: len(times) for who, times in actual.items()} == {who: n for who, n in levels.items() if n}
+    assert {who: len(times) for who, times in actual.items()} == {
+        who: n for who, n in levels.items() if n
+    }
     assert all(times[-1] - times[0] <= within_s * SECOND for times in actual.values())
 
 
 @examples(16)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, rule=st.sampled_from(["mixpanel", "posthog"]))
+@given(
+    steps=step_lists,
+    within_s=st.integers(1, 6),
+    seed=drawn,
+    rule=st.sampled_from(["mixpanel", "posthog"]),
+)
 def test_what_is_excluded_in_any_order_is_what_plain_python_excludes(
     steps: tuple[FunnelStep, ...], within_s: int, seed: int, rule: str
 ) -> None:
     events = random_streams(seed, streams=40, longest=9)
-    funnel = funnel_of(steps, within_s, "any", exclude=(exclusion_of(step_of("other")),), exclusion_rule=rule)
-    levels = {who: most_between_exclusions(stream, funnel) for who, stream in streams_of(events).items()}
+    funnel = funnel_of(
+        steps, within_s, "any", exclude=(exclusion_of(step_of("other")),), exclusion_rule=rule
+    )
+    levels = {
+        who: most_between_exclusions(stream, funnel) for who, stream in streams_of(events).items()
+    }
     actual = chains_of(table_of(events), funnel)
-    assert {who: len(times) for who, times in actual.items()} == {who: n for who, n in levels.items() if n}
+    assert {who: len(times) for who, times in actual.items()} == {
+        who: n for who, n in levels.items() if n
+    }
     assert by_expression(table_of(events), funnel) == {who: n for who, n in levels.items() if n}
 
 
@@ -144,20 +167,34 @@ def test_in_any_order_an_excluded_event_parts_what_comes_before_it_from_what_com
 
 # A step is excluded only between steps that it is none of; the others are refused.
 exclusions = st.lists(
-    st.sampled_from([("other", (1, 2)), ("other", (1, 3)), ("other", (2, 3)), ("view", (2, 3)), ("purchase", (1, 2))]),
+    st.sampled_from(
+        [
+            ("other", (1, 2)),
+            ("other", (1, 3)),
+            ("other", (2, 3)),
+            ("view", (2, 3)),
+            ("purchase", (1, 2)),
+        ]
+    ),
     max_size=2,
 )
 
 
 @examples(12)
 @given(excluded=exclusions, within_s=st.integers(1, 6), seed=drawn)
-def test_exclusions_end_the_attempt(excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int) -> None:
-    exclude = tuple(exclusion_of(step_of(name), after, before) for name, (after, before) in excluded)
+def test_exclusions_end_the_attempt(
+    excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int
+) -> None:
+    exclude = tuple(
+        exclusion_of(step_of(name), after, before) for name, (after, before) in excluded
+    )
     events = random_streams(seed, streams=60, longest=9)
     funnel = funnel_of(DISJOINT, within_s, exclude=exclude)
     made = {who: walked_tries(stream, funnel) for who, stream in streams_of(events).items()}
     expected = {
-        who: min(attempts, key=lambda times: (-len(times), times)) for who, attempts in made.items() if attempts
+        who: min(attempts, key=lambda times: (-len(times), times))
+        for who, attempts in made.items()
+        if attempts
     }
     assert chains_of(table_of(events), funnel) == expected
 

@@ -1,7 +1,8 @@
-"""The funnel against independent references: its definition tried out chain by chain, and ClickHouse.
+"""The funnel against independent references: its definition tried out chain by chain,
+and ClickHouse.
 
-Random streams have what goes wrong in practice: ties, repeated and overlapping steps, gaps around the
-window. Real files come from a folder beside the project that is not part of it.
+Random streams have what goes wrong in practice: ties, repeated and overlapping steps, gaps around
+the window. Real files come from a folder beside the project that is not part of it.
 """
 
 import random
@@ -49,7 +50,9 @@ funnels = st.builds(
 
 
 def random_streams(seed: int, streams: int, longest: int = 7, micros: int = 1) -> list[Event]:
-    """Streams of a few events on few instants, so that many are tied; `micros` adds odd microseconds."""
+    """Streams of a few events on few instants, so that many are tied;
+    `micros` adds odd microseconds.
+    """
     draw = random.Random(seed)  # noqa: S311  # streams, not secrets
     return [
         Event(
@@ -66,7 +69,9 @@ def random_streams(seed: int, streams: int, longest: int = 7, micros: int = 1) -
 
 @examples(80)
 @given(funnel=funnels, seed=st.integers(0, 2**32), micros=st.sampled_from([1, 3]))
-def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int, micros: int) -> None:
+def test_expression_and_kernel_find_the_longest_chains(
+    funnel: Funnel, seed: int, micros: int
+) -> None:
     events = random_streams(seed, streams=60, micros=micros)
     expected = by_definition(events, funnel)
     assert by_kernel(table_of(events), funnel) == expected
@@ -75,7 +80,9 @@ def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(12))
-def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(seed: int, tmp_path: Path) -> None:
+def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
+    seed: int, tmp_path: Path
+) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = tuple(draw.choices(CONDITIONS, k=draw.randint(2, 6)))
     funnel = funnel_of(steps, within_s=draw.randint(1, 7))
@@ -87,7 +94,9 @@ def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(4))
-def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, tmp_path: Path) -> None:
+def test_clickhouse_default_agrees_where_no_event_matches_two_steps(
+    seed: int, tmp_path: Path
+) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = (
         step_of("view", {"category": "hats"}),
@@ -103,9 +112,13 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, t
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(4))
-def test_clickhouse_strict_increase_agrees_on_streams_without_ties(seed: int, tmp_path: Path) -> None:
+def test_clickhouse_strict_increase_agrees_on_streams_without_ties(
+    seed: int, tmp_path: Path
+) -> None:
     draw = random.Random(seed)  # noqa: S311
-    funnel = funnel_of(tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase")
+    funnel = funnel_of(
+        tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase"
+    )
     seen: set[tuple[str, int]] = set()
     untied = []
     for event in random_streams(seed, streams=3_000, longest=14, micros=SECOND):
@@ -119,12 +132,17 @@ def test_clickhouse_strict_increase_agrees_on_streams_without_ties(seed: int, tm
 
 
 def test_strict_increase_finds_a_chain_that_clickhouse_misses_on_ties(tmp_path: Path) -> None:
-    # Views at 0 and 1 µs, a cart at 1 µs: the view at 0 and the cart are a chain. ClickHouse keeps the later
-    # view only, which has the cart's own time.
+    # Views at 0 and 1 µs, a cart at 1 µs: the view at 0 and the cart are a chain. ClickHouse keeps
+    # the later view only, which has the cart's own time.
     events = [Event("Ana", 0, "view"), Event("Ana", 1, "view"), Event("Ana", 1, "cart")]
     funnel = funnel_of((step_of("view"), step_of("cart")), within_s=1, order="strict_increase")
     table = table_of(events)
-    assert by_definition(events, funnel) == by_kernel(table, funnel) == by_expression(table, funnel) == {"Ana": 2}
+    assert (
+        by_definition(events, funnel)
+        == by_kernel(table, funnel)
+        == by_expression(table, funnel)
+        == {"Ana": 2}
+    )
     assert by_clickhouse(table, funnel, tmp_path, "strict_increase") == {"Ana": 1}
 
 
@@ -135,7 +153,8 @@ def rees46(unit: str) -> pa.Table:
     return (
         duckdb.connect()
         .sql(f"""
-        SELECT DISTINCT {unit}::VARCHAR AS visitor_id, event_time[:19]::TIMESTAMP AS event_at, event_type,
+        SELECT DISTINCT {unit}::VARCHAR AS visitor_id, event_time[:19]::TIMESTAMP AS event_at,
+          event_type,
             product_id, price
         FROM read_csv('{REES46}', types = {{'event_time': 'VARCHAR'}})
     """)
@@ -154,7 +173,9 @@ REAL_FUNNELS = [
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("unit", ["user_id", "user_session"])
 @pytest.mark.parametrize(("steps", "within_s"), REAL_FUNNELS)
-def test_a_real_shop_counts_as_in_clickhouse(unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path) -> None:
+def test_a_real_shop_counts_as_in_clickhouse(
+    unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path
+) -> None:
     table = rees46(unit)
     funnel = funnel_of(tuple(map(step_of, steps)), within_s)
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
@@ -176,7 +197,8 @@ def test_of_the_193_buyers_192_viewed_first_and_62_carted_first() -> None:
 def test_on_real_ties_clickhouse_strict_increase_alone_misses_chains(
     steps: tuple[str, ...], missed: int, tmp_path: Path
 ) -> None:
-    # Of 4,504 visitors. It forgets an earlier start for a later one, and never finds the same step twice.
+    # Of 4,504 visitors. It forgets an earlier start for a later one, and never finds the same step
+    # twice.
     table = rees46("user_id")
     funnel = funnel_of(tuple(map(step_of, steps)), within_s=3_600, order="strict_increase")
     exact = by_kernel(table, funnel)
@@ -188,8 +210,12 @@ def test_on_real_ties_clickhouse_strict_increase_alone_misses_chains(
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("steps", [("clicks", "carts", "orders"), ("clicks", "clicks", "orders", "orders")])
-def test_real_sessions_in_milliseconds_count_as_in_clickhouse(steps: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "steps", [("clicks", "carts", "orders"), ("clicks", "clicks", "orders", "orders")]
+)
+def test_real_sessions_in_milliseconds_count_as_in_clickhouse(
+    steps: tuple[str, ...], tmp_path: Path
+) -> None:
     if not OTTO.exists():
         pytest.skip(f"the real file {OTTO.name} is not beside this project")
     table = (

@@ -1,4 +1,5 @@
-"""The funnel's definition and its Ibis expression: stories to redo by hand, refusals, and the SQL's size.
+"""The funnel's definition and its Ibis expression: stories to redo by hand, refusals,
+and the SQL's size.
 
 Independent references and random streams are in `test_funnel_references.py`, definition files in
 `funnels/test_definition.py`.
@@ -81,7 +82,10 @@ def test_the_window_runs_from_the_first_step_to_the_last_not_from_step_to_step()
 
 def test_a_later_start_rescues_a_chain_that_the_first_start_would_lose() -> None:
     # From the first view the cart is 100 s away, from the second 30 s.
-    assert level(funnel("view", "cart"), (0, "view"), (70 * SECOND, "view"), (100 * SECOND, "cart")) == 2
+    assert (
+        level(funnel("view", "cart"), (0, "view"), (70 * SECOND, "view"), (100 * SECOND, "cart"))
+        == 2
+    )
 
 
 def test_a_longer_chain_from_an_earlier_start_beats_a_shorter_one_from_a_later_start() -> None:
@@ -138,7 +142,12 @@ def test_strict_increase_needs_as_many_instants_as_steps() -> None:
 
 def test_a_step_can_ask_for_a_value_inside_the_json_of_properties() -> None:
     wanted = step_of("view", {"properties.gift": True})
-    for properties, expected in (({"gift": True}, 1), ({"gift": False}, 0), ({"gift": "true"}, 0), (None, 0)):
+    for properties, expected in (
+        ({"gift": True}, 1),
+        ({"gift": False}, 0),
+        ({"gift": "true"}, 0),
+        (None, 0),
+    ):
         stream = [Event("Ana", 0, "view", properties=properties)]
         answer = funnel(wanted, "cart")
         assert by_expression(table_of(stream), answer).get("Ana", 0) == expected, properties
@@ -152,7 +161,11 @@ def test_numbers_and_texts_inside_properties_are_distinguished() -> None:
     ]
     for value, who in ((2, "Ana"), (2.0, "Ana"), ("2", "Bo")):
         answer = funnel(step_of("view", {"properties.size": value}), "cart")
-        assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {who: 1}
+        assert (
+            by_expression(table_of(stream), answer)
+            == by_kernel(table_of(stream), answer)
+            == {who: 1}
+        )
         assert by_definition(stream, answer) == {who: 1}
 
 
@@ -164,13 +177,17 @@ def test_numbers_and_texts_inside_properties_are_distinguished() -> None:
         ("properties.deep.key", {"deep": {"key": "Safari"}}),
     ],
 )
-def test_a_key_is_one_key_whatever_characters_it_has(column: str, properties: dict[str, Any]) -> None:
+def test_a_key_is_one_key_whatever_characters_it_has(
+    column: str, properties: dict[str, Any]
+) -> None:
     stream = [
         Event("Ana", 0, "view", properties=properties),
         Event("Bo", 0, "view", properties={"browser": "Safari", "b": "Safari", "key": "Safari"}),
     ]
     answer = funnel(step_of("view", {column: "Safari"}), "cart")
-    assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {"Ana": 1}
+    assert (
+        by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {"Ana": 1}
+    )
 
 
 def test_the_unit_can_be_several_columns() -> None:
@@ -186,7 +203,9 @@ def test_the_unit_can_be_several_columns() -> None:
         "event_at": [EPOCH + dt.timedelta(seconds=row[2]) for row in rows],
         "event_type": [row[3] for row in rows],
     }
-    levels = funnel_levels(ibis.memtable(pa.table(columns)), funnel("view", "cart"), unit=["visitor_id", "session_id"])
+    levels = funnel_levels(
+        ibis.memtable(pa.table(columns)), funnel("view", "cart"), unit=["visitor_id", "session_id"]
+    )
     actual = connect().to_pyarrow(levels.order_by("visitor_id")).to_pylist()
     assert actual == [
         {"visitor_id": "Ana", "session_id": "s1", "level": 1},
@@ -225,7 +244,9 @@ def level_of_long(answer: Funnel, story: list[tuple[int, str]]) -> int:
         FIVE_STEP_FUNNEL,
         funnel("view", "view", "purchase"),
         funnel("view", "view", "purchase", order="strict_increase"),
-        funnel(step_of("view", {"properties.size": 2, "price": 2}), step_of("view", {"is_bot": False})),
+        funnel(
+            step_of("view", {"properties.size": 2, "price": 2}), step_of("view", {"is_bot": False})
+        ),
     ],
 )
 def test_the_expression_compiles_for_every_engine(answer: Funnel, dialect: str) -> None:
@@ -237,7 +258,9 @@ def test_the_expression_compiles_for_every_engine(answer: Funnel, dialect: str) 
 @pytest.mark.parametrize("order", ["ordered", "strict_increase"])
 def test_the_work_grows_in_proportion_to_the_steps(order: str) -> None:
     def size(steps: int) -> tuple[int, int]:
-        sql = ibis.to_sql(funnel_levels(EVENTS, funnel(*(f"e{n:02}" for n in range(steps)), order=order)))
+        sql = ibis.to_sql(
+            funnel_levels(EVENTS, funnel(*(f"e{n:02}" for n in range(steps)), order=order))
+        )
         return sql.count("OVER ("), len(sql)
 
     sizes = {steps: size(steps) for steps in (8, 16, 32)}
@@ -260,7 +283,9 @@ def test_one_window_per_step_is_enough_for_repeated_steps_too() -> None:
         (step_of("view", {"event_at": "2026-01-01"}), "holds timestamp"),
     ],
 )
-def test_a_condition_that_does_not_fit_the_columns_is_refused(step: FunnelStep, message: str) -> None:
+def test_a_condition_that_does_not_fit_the_columns_is_refused(
+    step: FunnelStep, message: str
+) -> None:
     with pytest.raises(DefinitionError, match=message):
         funnel_levels(EVENTS, funnel("view", step))
 
@@ -270,4 +295,7 @@ def test_more_than_six_overlapping_conditions_are_refused_unless_times_must_incr
     with pytest.raises(DefinitionError, match="7 different conditions on 'view'"):
         funnel_levels(EVENTS, funnel(*many))
     assert funnel_levels(EVENTS, funnel(*many[:6])).columns == ("visitor_id", "level")
-    assert funnel_levels(EVENTS, funnel(*many, order="strict_increase")).columns == ("visitor_id", "level")
+    assert funnel_levels(EVENTS, funnel(*many, order="strict_increase")).columns == (
+        "visitor_id",
+        "level",
+    )

@@ -1,6 +1,8 @@
-"""What `docs/metrics/` says of a funnel's orders, peers, exclusions, times and values, recomputed from its own input.
+"""What `docs/metrics/` says of a funnel's orders, peers, exclusions, times and values,
+recomputed from its own input.
 
-Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `funnels/test_funnel_orders.py`).
+Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`,
+`funnels/test_funnel_orders.py`).
 """
 
 from collections.abc import Iterator
@@ -48,16 +50,24 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
     names = ("visitor_id", "event_at", "event_type", "product_category")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     types = pa.schema(
-        [("visitor_id", pa.string()), ("event_at", pa.timestamp("us")), *((n, pa.string()) for n in names[2:])]
+        [
+            ("visitor_id", pa.string()),
+            ("event_at", pa.timestamp("us")),
+            *((n, pa.string()) for n in names[2:]),
+        ]
     )
-    table = pa.table(columns, types).append_column("event_id", pa.array([f"{n:03}" for n in range(len(rows))]))
+    table = pa.table(columns, types).append_column(
+        "event_id", pa.array([f"{n:03}" for n in range(len(rows))])
+    )
     return con.create_table("page_events", table, overwrite=True)
 
 
 def question(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
     """The steps that the page's definition gives, counted from their chains."""
     funnel = Funnel.from_mapping(raw)
-    return step_answers(funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist())
+    return step_answers(
+        funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
+    )
 
 
 def shown(steps: list[dict[str, Any]]) -> Line:
@@ -83,7 +93,9 @@ def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> N
     _, lines, _, peers = tables("Orders of a funnel")
     events = events_of(con, lines)
     for peer in peers:
-        actual = shown(question(con, events, {"steps": STEPS, **yaml.safe_load(peer["the same here"])}))
+        actual = shown(
+            question(con, events, {"steps": STEPS, **yaml.safe_load(peer["the same here"])})
+        )
         assert actual == {step: peer[step] for step in STEPS}, peer
 
 
@@ -109,9 +121,16 @@ def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:
     events = events_of(con, lines)
     actual = []
     for attribution in dict.fromkeys(line["by_attribution"] for line in expected):
-        raw = {"steps": STEPS[:2], "within": "2h", "by": "product_category", "by_attribution": attribution}
+        raw = {
+            "steps": STEPS[:2],
+            "within": "2h",
+            "by": "product_category",
+            "by_attribution": attribution,
+        }
         funnel = Funnel.from_mapping(raw)
-        rows = con.to_pyarrow(step_numbers(labelled(funnel_chains(events, funnel), funnel), ["label"])).to_pylist()
+        rows = con.to_pyarrow(
+            step_numbers(labelled(funnel_chains(events, funnel), funnel), ["label"])
+        ).to_pylist()
         for value in sorted({row["label"] for row in rows}):
             steps = step_answers(funnel, [row for row in rows if row["label"] == value])
             actual.append({"by_attribution": attribution, "value": value} | shown(steps))
@@ -125,9 +144,14 @@ def test_conditions_count_as_the_page_says(con: Backend) -> None:
         raw = {"steps": STEPS[:2], "within": "2h", **yaml.safe_load(line["asked for"])}
         assert shown(question(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
     hats = {"where": ["product_category = hats"]}
-    actual = [question(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
+    actual = [
+        question(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)
+    ]
     answer = section("docs/metrics", "Conditions of a funnel").text
-    assert f"{actual[0]} visitors are counted, and {actual[1]} of them with `{{where: [product_cat" in answer
+    assert (
+        f"{actual[0]} visitors are counted, and {actual[1]} of them with `{{where: [product_cat"
+        in answer
+    )
 
 
 def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> None:
@@ -146,18 +170,25 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
     actual = {
-        name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=limits) for name, limits in requested.items()
+        name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=limits)
+        for name, limits in requested.items()
     }
     assert [{"entries": name, **shown(row["steps"])} for name, row in actual.items()] == ranges
     answer = actual["all"]
     assert [
-        {"cohort": cohort["start"], **shown(cohort["steps"]), "complete": str(cohort["complete"]).lower()}
+        {
+            "cohort": cohort["start"],
+            **shown(cohort["steps"]),
+            "complete": str(cohort["complete"]).lower(),
+        }
         for cohort in answer["cohorts"]
     ] == cohorts
     took = answer["time_to_convert"]
     assert [{name: str(value) for name, value in bin_.items()} for bin_ in took["bins"]] == bins
     text = section("docs/metrics", "Days of entry").text
-    assert f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
+    assert (
+        f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
+    )
     assert answer["steps"][1]["average_s_from_start"] == took["average_s"]
 
 

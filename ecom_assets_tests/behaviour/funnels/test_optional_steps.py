@@ -32,14 +32,28 @@ def event(who: str, second: int, kind: str, category: str | None = None) -> Even
 
 
 STORY = [
-    *(event("anna", at, kind) for at, kind in ((0, "view"), (10, "cart"), (20, "coupon"), (50, "purchase"))),
-    *(event("ben", at, kind) for at, kind in ((0, "view"), (5, "coupon"), (10, "cart"), (30, "purchase"))),
-    *(event("cara", at, kind) for at, kind in ((0, "view"), (10, "cart"), (40, "coupon"), (100, "coupon"))),
-    *(event("dora", at, kind) for at, kind in ((0, "view"), (10, "cart"), (60, "purchase"), (70, "coupon"))),
+    *(
+        event("anna", at, kind)
+        for at, kind in ((0, "view"), (10, "cart"), (20, "coupon"), (50, "purchase"))
+    ),
+    *(
+        event("ben", at, kind)
+        for at, kind in ((0, "view"), (5, "coupon"), (10, "cart"), (30, "purchase"))
+    ),
+    *(
+        event("cara", at, kind)
+        for at, kind in ((0, "view"), (10, "cart"), (40, "coupon"), (100, "coupon"))
+    ),
+    *(
+        event("dora", at, kind)
+        for at, kind in ((0, "view"), (10, "cart"), (60, "purchase"), (70, "coupon"))
+    ),
     *(event("emil", at, kind) for at, kind in ((0, "view"), (10, "cart"), (101, "coupon"))),
     event("fay", 0, "view"),
 ]
-"""Anna and Cara give a coupon after the cart; Ben did before it, Dora after her purchase, Emil after the window."""
+"""Anna and Cara give a coupon after the cart; Ben did before it, Dora after her purchase,
+Emil after the window.
+"""
 
 
 def answers(events: Sequence[Event], funnel: Funnel) -> list[dict[str, Any]]:
@@ -52,10 +66,17 @@ def answers(events: Sequence[Event], funnel: Funnel) -> list[dict[str, Any]]:
 def test_who_took_it_between_its_neighbours_is_counted_and_nobody_else_lost() -> None:
     actual = answers(STORY, BUYING)
     assert [row["count"] for row in actual] == [6, 5, 2, 3]
-    assert [answer["count"] for answer in answers(STORY, funnel_of((VIEW, CART, PURCHASE), 100))] == [6, 5, 3]
+    assert [
+        answer["count"] for answer in answers(STORY, funnel_of((VIEW, CART, PURCHASE), 100))
+    ] == [6, 5, 3]
     coupon, purchase = actual[2:]
-    # Two of five with a cart; three of five buy, 40, 20 and 50 s after their cart, whatever coupons lie between.
-    assert (coupon["optional"], coupon["conversion_from_previous"], coupon["median_s_from_previous"]) == (True, 0.4, 20)
+    # Two of five with a cart; three of five buy, 40, 20 and 50 s after their cart, whatever coupons
+    # lie between.
+    assert (
+        coupon["optional"],
+        coupon["conversion_from_previous"],
+        coupon["median_s_from_previous"],
+    ) == (True, 0.4, 20)
     assert (purchase["conversion_from_previous"], purchase["median_s_from_previous"]) == (0.6, 40)
     # Were the coupon required, Dora would have taken it, but only Anna would convert.
     needed = BUYING.changed(steps=(VIEW, CART, COUPON, PURCHASE))
@@ -65,7 +86,10 @@ def test_who_took_it_between_its_neighbours_is_counted_and_nobody_else_lost() ->
 def test_several_in_a_row_are_looked_for_each_by_itself() -> None:
     search = step_of("search").changed(optional=True)
     events = [*STORY[:4], event("anna", 12, "search"), event("ben", 11, "search")]
-    events += [event("ben", at, kind) for at, kind in ((0, "view"), (10, "cart"), (12, "coupon"), (30, "purchase"))]
+    events += [
+        event("ben", at, kind)
+        for at, kind in ((0, "view"), (10, "cart"), (12, "coupon"), (30, "purchase"))
+    ]
     actual = answers(events, funnel_of((VIEW, CART, MAY_COUPON, search, PURCHASE), 100))
     # Anna searches before her coupon: both count.
     assert [row["count"] for row in actual] == [2, 2, 2, 2, 2]
@@ -74,7 +98,10 @@ def test_several_in_a_row_are_looked_for_each_by_itself() -> None:
 
 def test_an_event_of_a_step_that_has_to_be_taken_is_no_optional_one() -> None:
     again = funnel_of((VIEW, VIEW.changed(optional=True), PURCHASE), 100)
-    once, twice = [event("anna", 0, "view"), event("anna", 9, "purchase")], [event("ben", 0, "view")] * 2
+    once, twice = (
+        [event("anna", 0, "view"), event("anna", 9, "purchase")],
+        [event("ben", 0, "view")] * 2,
+    )
     assert [answer["count"] for answer in answers(once, again)] == [1, 0, 1]
     assert [answer["count"] for answer in answers([*once, *twice], again)] == [2, 1, 1]
 
@@ -105,7 +132,11 @@ OPTIONAL = st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), min_size=1
 def test_optional_steps_are_those_of_plain_python_and_change_no_other(
     inner: list[tuple[FunnelStep, bool]], within_s: int, seed: int, order: str
 ) -> None:
-    steps = (KINDS[0], *(step.changed(optional=is_optional) for step, is_optional in inner), KINDS[1])
+    steps = (
+        KINDS[0],
+        *(step.changed(optional=is_optional) for step, is_optional in inner),
+        KINDS[1],
+    )
     funnel = funnel_of(steps, within_s, order)
     events = random_streams(seed, streams=25, micros=SECOND)
     table = connect().create_table("events", table_of(events))
@@ -117,7 +148,9 @@ def test_optional_steps_are_those_of_plain_python_and_change_no_other(
         own = {kept[row["step"] - 1]: row for row in plain if row["visitor_id"] == who}
         for step in funnel.optional_steps:
             expected |= by_definition(table_of(events).to_pylist(), events, funnel, own, step)
-    assert sorted((row["visitor_id"], row["step"], row["event_id"]) for row in rows) == sorted(expected)
+    assert sorted((row["visitor_id"], row["step"], row["event_id"]) for row in rows) == sorted(
+        expected
+    )
     levels = funnel_levels(table, funnel).to_pyarrow().to_pylist()
     assert sorted((row["visitor_id"], row["level"]) for row in levels) == sorted(
         (who, max(row["step"] for row in plain if row["visitor_id"] == who))
@@ -126,9 +159,15 @@ def test_optional_steps_are_those_of_plain_python_and_change_no_other(
 
 
 def by_definition(
-    rows: list[dict[str, Any]], events: Sequence[Event], funnel: Funnel, own: dict[int, dict[str, Any]], step: int
+    rows: list[dict[str, Any]],
+    events: Sequence[Event],
+    funnel: Funnel,
+    own: dict[int, dict[str, Any]],
+    step: int,
 ) -> set[tuple[str, int, int]]:
-    """Look at every event of a unit: the first that is the optional step, with who took it; nothing if none is."""
+    """Look at every event of a unit: the first that is the optional step, with who took it;
+    nothing if none is.
+    """
     kept = funnel.required_steps
     before, after = max(n for n in kept if n < step), min(n for n in kept if n > step)
     if before not in own:
@@ -153,18 +192,27 @@ def by_definition(
 
 def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
     funnel = Funnel.from_mapping({"steps": ["view", "cart?", {"event_type": "help?"}, "purchase"]})
-    assert [(step.event_type, step.optional) for step in funnel.steps[1:3]] == [("cart", True), ("help?", False)]
+    assert [(step.event_type, step.optional) for step in funnel.steps[1:3]] == [
+        ("cart", True),
+        ("help?", False),
+    ]
     assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"steps": (MAY_COUPON, PURCHASE)}, "The first and the last step of a funnel have to be taken"),
+        (
+            {"steps": (MAY_COUPON, PURCHASE)},
+            "The first and the last step of a funnel have to be taken",
+        ),
         ({"order": "exact"}, "The order 'exact' has no optional steps; use one of ordered"),
         ({"per": "totals"}, "Totals have no optional steps"),
         ({"exclude": (exclusion_of(step_of("refund")),)}, "set the exclusion rule to posthog"),
-        ({"by": "category", "by_attribution": "step_3"}, "`by_attribution` names step 3, which is optional"),
+        (
+            {"by": "category", "by_attribution": "step_3"},
+            "`by_attribution` names step 3, which is optional",
+        ),
         (
             {"exclude": (exclusion_of(step_of("refund"), 3, 4),), "exclusion_rule": "posthog"},
             "An exclusion names step 3, which is optional",

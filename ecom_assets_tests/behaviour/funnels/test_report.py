@@ -1,6 +1,8 @@
-"""What a funnel reports beside its counts: times, breakdowns, totals and lists, and that they agree with each other.
+"""What a funnel reports beside its counts: times, breakdowns, totals and lists,
+and that they agree with each other.
 
-Quantiles are held to NumPy's, the kernel to the expression, and the rest to what must hold whatever the data.
+Quantiles are held to NumPy's, the kernel to the expression, and the rest to what must hold whatever
+the data.
 """
 
 import random
@@ -30,7 +32,12 @@ from ecom_assets.behaviour.funnels.report import (
 from ecom_assets.behaviour.funnels.steps import FunnelStep
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets_tests.behaviour.funnels.definitions import exclusion_of, funnel_of, step_of, times_of
+from ecom_assets_tests.behaviour.funnels.definitions import (
+    exclusion_of,
+    funnel_of,
+    step_of,
+    times_of,
+)
 from ecom_assets_tests.behaviour.funnels.funnel_reference import (
     SECOND,
     Event,
@@ -74,8 +81,12 @@ def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]
 
 @pytest.mark.slow
 @examples(6)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3, SECOND]))
-def test_kernel_and_expression_are_equal(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
+@given(
+    steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3, SECOND])
+)
+def test_kernel_and_expression_are_equal(
+    steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
+) -> None:
     con = connect()
     events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
     for order in EARLIEST:
@@ -96,16 +107,24 @@ def test_median_p90_and_histogram_are_exact() -> None:
         assert answer["count"] == len(took) > 10
         for name, values in (("from_previous", took), ("from_start", since)):
             assert answer[f"median_s_{name}"] == pytest.approx(np.median(values) / SECOND, abs=1e-9)
-            assert answer[f"p90_s_{name}"] == pytest.approx(np.percentile(values, 90) / SECOND, abs=1e-9)
+            assert answer[f"p90_s_{name}"] == pytest.approx(
+                np.percentile(values, 90) / SECOND, abs=1e-9
+            )
         # Of the bars, those that begin within the window of 6 s: up to 1 s, and from there on.
         bars = answer["histogram_from_previous"]
         assert [(bar["from_s"], bar["to_s"]) for bar in bars] == [(0, 1), (1, 10)]
-        assert [bar["count"] for bar in bars] == [sum(t < SECOND for t in took), sum(t >= SECOND for t in took)]
+        assert [bar["count"] for bar in bars] == [
+            sum(t < SECOND for t in took),
+            sum(t >= SECOND for t in took),
+        ]
 
 
 def test_times_are_those_of_the_longest_then_earliest_try() -> None:
-    # Ana viewed at 0 and 30 s and took the cart at 50 s: her longest try began at 0, so the cart took her 50 s.
-    events = [Event("Ana", at * SECOND, name) for at, name in ((0, "view"), (30, "view"), (50, "cart"))]
+    # Ana viewed at 0 and 30 s and took the cart at 50 s: her longest try began at 0, so the cart
+    # took her 50 s.
+    events = [
+        Event("Ana", at * SECOND, name) for at, name in ((0, "view"), (30, "view"), (50, "cart"))
+    ]
     actual = answers(events, funnel_of(VIEW_CART, within_s=60))
     assert [step["median_s_from_previous"] for step in actual] == [None, 50.0]
     # Within 40 s only the view at 30 s leads to the cart.
@@ -124,7 +143,9 @@ def test_times_are_those_of_the_longest_then_earliest_try() -> None:
         ("step_2", {"shoes": [1, 1], "(none)": [2, 1]}),
     ],
 )
-def test_a_unit_counts_for_the_value_of_the_attribution(attribution: str, expected: dict[str, list[int]]) -> None:
+def test_a_unit_counts_for_the_value_of_the_attribution(
+    attribution: str, expected: dict[str, list[int]]
+) -> None:
     events = [
         Event("Ana", 0, "view", "hats"),
         Event("Ana", 1, "cart", "shoes"),
@@ -132,7 +153,10 @@ def test_a_unit_counts_for_the_value_of_the_attribution(attribution: str, expect
         Event("Cleo", 0, "view"),
         Event("Cleo", 1, "cart"),
     ]
-    assert counts_by_label(events, funnel_of(VIEW_CART, by="category", by_attribution=attribution)) == expected
+    assert (
+        counts_by_label(events, funnel_of(VIEW_CART, by="category", by_attribution=attribution))
+        == expected
+    )
 
 
 def test_rare_values_are_one_other_and_a_value_of_that_name_is_among_them() -> None:
@@ -144,11 +168,19 @@ def test_rare_values_are_one_other_and_a_value_of_that_name_is_among_them() -> N
 
 def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
     values = ["pro", "pro", 2, 2.5, True, False, None, {"deep": 1}]
-    events = [Event(f"visitor {n}", n, "view", properties={"plan": value}) for n, value in enumerate(values)]
+    events = [
+        Event(f"visitor {n}", n, "view", properties={"plan": value})
+        for n, value in enumerate(values)
+    ]
     actual = counts_by_label(events, funnel_of(VIEW_CART, by="properties.plan"))
     assert {label: counts[0] for label, counts in actual.items()} == {
-        "pro": 2, "2": 1, "2.5": 1, "true": 1, "false": 1, "(none)": 2
-    }  # fmt: skip
+        "pro": 2,
+        "2": 1,
+        "2.5": 1,
+        "true": 1,
+        "false": 1,
+        "(none)": 2,
+    }
 
 
 @examples(12)
@@ -156,20 +188,29 @@ def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
 def test_several_columns_are_broken_down_together(within_s: int, seed: int) -> None:
     drawn = random_streams(seed, streams=40, micros=SECOND)
     events = [*{(event.who, event.at): event for event in drawn}.values()]  # no two at one time
-    funnel = funnel_of(DISJOINT, within_s, by=("category", "price"), by_attribution="step_1", limit=1_000)
+    funnel = funnel_of(
+        DISJOINT, within_s, by=("category", "price"), by_attribution="step_1", limit=1_000
+    )
     expected: dict[str, list[int]] = defaultdict(lambda: [0] * len(DISJOINT))
     for stream in streams_of(events).values():
         times = first_longest_chain(stream, funnel)
         for step in range(len(times)):
             (first,) = (event for event in stream if event.at == times[0])
-            parts = [first.category or "(none)", "(none)" if first.price is None else str(first.price)]
+            parts = [
+                first.category or "(none)",
+                "(none)" if first.price is None else str(first.price),
+            ]
             expected["(none)" if parts == ["(none)"] * 2 else "\x1f".join(parts)][step] += 1
     assert counts_by_label(events, funnel) == dict(expected)
 
 
 def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> None:
     # PostHog's breakdown by "all events": Ann counts for hats and for shoes, and carts shoes only.
-    events = [Event("Ann", 0, "view", "hats"), Event("Ann", 1, "view", "shoes"), Event("Ann", 2, "cart", "shoes")]
+    events = [
+        Event("Ann", 0, "view", "hats"),
+        Event("Ann", 1, "view", "shoes"),
+        Event("Ann", 2, "cart", "shoes"),
+    ]
     funnel = funnel_of(VIEW_CART, hold=("category",), by="category")
     assert counts_by_label(events, funnel) == {"hats": [1, 0], "shoes": [1, 1]}
 
@@ -179,15 +220,24 @@ def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> Non
     steps=step_lists,
     within_s=st.integers(1, 6),
     seed=drawn,
-    order=st.sampled_from(["ordered", "strict_increase", "strict_order", "strict_deduplication", "any", "exact"]),
+    order=st.sampled_from(
+        ["ordered", "strict_increase", "strict_order", "strict_deduplication", "any", "exact"]
+    ),
     attribution=st.sampled_from(["first", "last", "all", "step_1", "step_2"]),
     limit=st.integers(1, 3),
 )
 def test_whatever_is_asked_the_parts_agree_with_the_whole(  # noqa: PLR0913, PLR0917 (each is drawn)
-    steps: tuple[FunnelStep, ...], within_s: int, seed: int, order: str, attribution: str, limit: int
+    steps: tuple[FunnelStep, ...],
+    within_s: int,
+    seed: int,
+    order: str,
+    attribution: str,
+    limit: int,
 ) -> None:
     events = table_of(random_streams(seed, streams=80, longest=9))
-    funnel = funnel_of(steps, within_s, order, by="category", by_attribution=attribution, limit=limit)
+    funnel = funnel_of(
+        steps, within_s, order, by="category", by_attribution=attribution, limit=limit
+    )
     listed = rows_of(chains(events, funnel))
     total = {row["step"]: row["count"] for row in rows_of(step_numbers(chains(events, funnel)))}
     parts: Counter[int] = Counter()
@@ -202,14 +252,18 @@ def test_whatever_is_asked_the_parts_agree_with_the_whole(  # noqa: PLR0913, PLR
 
 
 def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
-    # Two views before the first cart, one before the second: three attempts, of which two meet in the first cart.
+    # Two views before the first cart, one before the second: three attempts, of which two meet in
+    # the first cart.
     times = ((0, "view"), (1, "view"), (2, "cart"), (3, "cart"), (4, "view"), (5, "cart"))
     events = [Event("Ana", at * SECOND, name) for at, name in times]
     actual = answers(events, funnel_of(VIEW_CART, within_s=60, per="totals"))
     assert [step["count"] for step in actual] == [3, 2]
-    # The cart at 2 s is reported by the attempt that began last, at 1 s; so is that at 5 s, by the one of 4 s.
+    # The cart at 2 s is reported by the attempt that began last, at 1 s; so is that at 5 s, by the
+    # one of 4 s.
     assert actual[1]["median_s_from_previous"] == 1.0
-    excluded = funnel_of(VIEW_CART, within_s=60, per="totals", exclude=(exclusion_of(step_of("search")),))
+    excluded = funnel_of(
+        VIEW_CART, within_s=60, per="totals", exclude=(exclusion_of(step_of("search")),)
+    )
     searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
     # A search at 1.5 s ends the attempts that began before it.
     assert [step["count"] for step in answers(searched, excluded)] == [3, 1]
@@ -233,7 +287,9 @@ def test_each_value_of_a_held_column_counts_by_itself_and_events_without_one_do_
         Event("Bo", 1, "cart"),
     ]
     # Ana with hats, Ana with shoes, Bo with hats; the cart of Ana with shoes alone.
-    assert [step["count"] for step in answers(events, funnel_of(VIEW_CART, hold=("category",)))] == [3, 1]
+    assert [
+        step["count"] for step in answers(events, funnel_of(VIEW_CART, hold=("category",)))
+    ] == [3, 1]
     assert [step["count"] for step in answers(events, funnel_of(VIEW_CART))] == [2, 2]
 
 
@@ -241,7 +297,10 @@ def test_no_events_are_zeros_without_times() -> None:
     for order in ("ordered", "exact", "any", "strict_order", "strict_deduplication"):
         actual = answers([], funnel_of(VIEW_CART, order=order))
         assert [step["count"] for step in actual] == [0, 0]
-        assert all(step["conversion_from_start"] is step["median_s_from_previous"] is None for step in actual)
+        assert all(
+            step["conversion_from_start"] is step["median_s_from_previous"] is None
+            for step in actual
+        )
     assert counts_by_label([], funnel_of(VIEW_CART, by="category")) == {}
 
 
@@ -301,5 +360,11 @@ def test_nobody_took_both_steps() -> None:
     funnel = funnel_of(CONDITIONS[4:5] + CONDITIONS[6:7])
     chains = funnel_chains(ibis.memtable(table_of([Event("Ann", 0, "cart")])), funnel)
     assert conversion_times(chains, times_of(1, 2)) == {
-        "from_step": 1, "to_step": 2, "count": 0, "average_s": None, "median_s": None, "p90_s": None, "bins": [],
-    }  # fmt: skip
+        "from_step": 1,
+        "to_step": 2,
+        "count": 0,
+        "average_s": None,
+        "median_s": None,
+        "p90_s": None,
+        "bins": [],
+    }

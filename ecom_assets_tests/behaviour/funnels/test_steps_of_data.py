@@ -1,4 +1,6 @@
-"""Nobody chose the steps of the default funnel: it has those of which there are events, whatever runs came first."""
+"""Nobody chose the steps of the default funnel: it has those of which there are events,
+whatever runs came first.
+"""
 
 import random
 from collections import defaultdict
@@ -59,13 +61,17 @@ def sessions_by_step(shop: Platform) -> dict[tuple[date, int, str], int]:
 
 
 def test_the_steps_without_events_are_left_out(shop: Platform) -> None:
-    """Three people view, put into the cart and buy; none of them has a page view or begins a checkout."""
+    """Three people view, put into the cart and buy; none of them has a page
+    view or begins a checkout.
+    """
     shop.clear()
     rows = visits(DAY_ONE, ("product_view", "add_to_cart", "purchase"), 3)
     shop.receive(rows, Days((DAY_ONE,)))
     run(shop, Days((DAY_ONE,)))
     expected = {1: ("product_view", 3), 2: ("add_to_cart", 2), 3: ("purchase", 1)}
-    assert sessions_by_step(shop) == {(DAY_ONE, step, kind): count for step, (kind, count) in expected.items()}
+    assert sessions_by_step(shop) == {
+        (DAY_ONE, step, kind): count for step, (kind, count) in expected.items()
+    }
 
 
 def test_a_single_step_is_no_funnel() -> None:
@@ -94,9 +100,14 @@ def state(shop: Platform) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", seeds(range(40)))
 def test_any_order_of_days_ends_as_one_run(shop: Platform, seed: int) -> None:
-    """Days bring steps that no day had before; each order of runs ends with the same funnel on all days."""
+    """Days bring steps that no day had before; each order of runs ends with
+    the same funnel on all days.
+    """
     dice = random.Random(seed)  # noqa: S311 (a story, not a secret)
-    kinds = {day: tuple(kind for kind in FIVE_STEPS if dice.random() < 0.5) or ("search",) for day in DAYS}
+    kinds = {
+        day: tuple(kind for kind in FIVE_STEPS if dice.random() < 0.5) or ("search",)
+        for day in DAYS
+    }
     rows = [row for day in DAYS for row in visits(day, kinds[day], dice.randint(1, 5))]
     shop.clear()
     for day in dice.sample(DAYS, len(DAYS)):
@@ -112,7 +123,9 @@ def test_any_order_of_days_ends_as_one_run(shop: Platform, seed: int) -> None:
 
 
 def reference(rows: list[Row]) -> dict[tuple[date, int, str], int]:
-    """Count by hand: a person's visit of a day takes the steps that exist, one after the other in time."""
+    """Count by hand: a person's visit of a day takes the steps that exist,
+    one after the other in time.
+    """
     types = {row["event_type"] for row in rows}
     steps = [kind for kind in FIVE_STEPS if kind in types]
     if len(steps) < 2:

@@ -13,7 +13,9 @@ from ecom_assets_tests.builders import at
 
 
 def groups(*aliases: Alias, most: int = 1_000) -> tuple[dict[str, list[str]], list[list[str]]]:
-    """Return the groups of (new, old) aliases in the order of time, and those that are too large."""
+    """Return the groups of (new, old) aliases in the order of time,
+    and those that are too large.
+    """
     named, too_large = merged_users(aliases, most)
     return dict(named), too_large
 
@@ -48,15 +50,22 @@ def test_a_long_chain_in_any_order_is_found_in_one_pass() -> None:
 @pytest.mark.parametrize(
     ("previous", "user_key", "expected"),
     [
-        (" Ann@X.de", "address", "ann@x.de"), ("Ann@X.de", "text", "Ann@X.de"), (100, None, "100"),
-        ("100.0", "number", "100"), ("'100", None, "100"), (" ", "address", None), ("ben", "address", None),
+        (" Ann@X.de", "address", "ann@x.de"),
+        ("Ann@X.de", "text", "Ann@X.de"),
+        (100, None, "100"),
+        ("100.0", "number", "100"),
+        ("'100", None, "100"),
+        (" ", "address", None),
+        ("ben", "address", None),
         ("Undefined", "address", None),
     ],
-)  # fmt: skip
+)
 def test_both_ids_of_an_alias_have_one_spelling(
     previous: object, user_key: KeyKind | None, expected: str | None
 ) -> None:
-    """Files and streams spell the user of an alias as they read it; the id until now is in its properties."""
+    """Files and streams spell the user of an alias as they read it;
+    the id until now is in its properties.
+    """
     event = (date(2026, 3, 9), "e1", at("09:00"), "ben", json.dumps({"previous_id": previous}))
     rows = identity_aliases([event], user_key)
     assert [row[-1] for row in rows] == ([expected] if expected else [])

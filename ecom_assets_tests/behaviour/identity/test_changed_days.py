@@ -1,4 +1,6 @@
-"""A sign-in changes the visitors of other days: they are computed again, and what was published is restated."""
+"""A sign-in changes the visitors of other days: they are computed again,
+and what was published is restated.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -12,8 +14,19 @@ import pytest
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.funnels.contracts import ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import DailyFunnel
-from ecom_assets.behaviour.identity.changes import ChangedIds, Held, Move, changed_visitors, regrouped_days
-from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays, IdentityLinks, MergedUsers, SharedIds
+from ecom_assets.behaviour.identity.changes import (
+    ChangedIds,
+    Held,
+    Move,
+    changed_visitors,
+    regrouped_days,
+)
+from ecom_assets.behaviour.identity.contracts import (
+    ChangedVisitorDays,
+    IdentityLinks,
+    MergedUsers,
+    SharedIds,
+)
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
@@ -51,7 +64,9 @@ def shop(opened: Platform) -> Platform:
 
 def event(event_id: str, clock: str, device: str, user: str | None = None, **values: Any) -> Row:
     """Return an event on a device, each in a source session of its own."""
-    return received(event_id, at(clock), user_id=user, session_id=f"s{event_id}", anonymous_id=device, **values)
+    return received(
+        event_id, at(clock), user_id=user, session_id=f"s{event_id}", anonymous_id=device, **values
+    )
 
 
 def published(shop: Platform, run_id: str, days: Days) -> None:
@@ -65,11 +80,15 @@ def published(shop: Platform, run_id: str, days: Days) -> None:
 
 
 def test_what_an_alias_changes_is_found_by_sql_that_postgres_takes() -> None:
-    """Ibis leaves LEFT SEMI JOIN, which Postgres lacks, where rows of a semi-join are read twice."""
+    """Ibis leaves LEFT SEMI JOIN, which Postgres lacks,
+    where rows of a semi-join are read twice.
+    """
     statements: list[str] = []
 
     def write(rows: ir.Table) -> list[dict[str, Any]]:
-        statements.append(str(PortablePostgresCompiler().to_sqlglot(rows).sql(dialect="postgres", copy=False)))
+        statements.append(
+            str(PortablePostgresCompiler().to_sqlglot(rows).sql(dialect="postgres", copy=False))
+        )
         return []
 
     events, links, shared, merged = (
@@ -81,8 +100,12 @@ def test_what_an_alias_changes_is_found_by_sql_that_postgres_takes() -> None:
         ChangedIds(frozenset({"ann"}), frozenset({("device", "d1")})),
         ChangedIds(frozenset(), frozenset()),
     )
-    for changed, rule in product((of_aliases, none), (IdentityRule(), IdentityRule(owner="last_user"))):
-        assert changed_visitors(events, changed, known, rule, BOTH, write, lambda _, rows: rows) == []
+    for changed, rule in product(
+        (of_aliases, none), (IdentityRule(), IdentityRule(owner="last_user"))
+    ):
+        assert (
+            changed_visitors(events, changed, known, rule, BOTH, write, lambda _, rows: rows) == []
+        )
     assert len(statements) == 4
     assert not [sql for sql in statements if "SEMI JOIN" in sql]
 
@@ -93,18 +116,26 @@ SIGN_IN = event("4", "+1 09:00", "d1", "ben")
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("days", [Days((DAY_TWO,)), BOTH], ids=["the day of the sign-in", "both days"])
-def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(shop: Platform, days: Days) -> None:
+@pytest.mark.parametrize(
+    "days", [Days((DAY_TWO,)), BOTH], ids=["the day of the sign-in", "both days"]
+)
+def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(
+    shop: Platform, days: Days
+) -> None:
     shop.receive(FIRST, BOTH)
     published(shop, "run 1", Days((DAY_ONE,)))
     shop.receive([*FIRST, SIGN_IN], BOTH)
     published(shop, "run 2", days)
     assert {row["visitor_id"] for row in shop.rows(CleanEvents)} == {"ben"}
-    logged = [(row["restated_date"], row["column_name"], row["difference"], row["cause"]) for row in restated(shop)]
+    logged = [
+        (row["restated_date"], row["column_name"], row["difference"], row["cause"])
+        for row in restated(shop)
+    ]
     assert sorted(logged) == sorted((DAY_ONE, name, -1, "identity") for name in VISITORS)
     assert {(row["before_value"], row["after_value"]) for row in restated(shop)} == {(2, 1)}
     assert [
-        (row["changed_date"], row["visitor_id"], row["changed_count"]) for row in shop.rows(ChangedVisitorDays)
+        (row["changed_date"], row["visitor_id"], row["changed_count"])
+        for row in shop.rows(ChangedVisitorDays)
     ] == [
         (DAY_ONE, "anon-d1", 0),
         (DAY_ONE, "ben", 2),
@@ -117,13 +148,17 @@ def test_a_sign_in_that_goes_again_restates_the_day_back(shop: Platform) -> None
     published(shop, "run 1", BOTH)
     shop.receive(FIRST, BOTH)
     published(shop, "run 2", Days((DAY_TWO,)))
-    assert [(row["cause"], row["difference"]) for row in restated(shop) if row["restated_date"] == DAY_ONE] == [
-        ("identity", 1)
-    ] * 3
+    assert [
+        (row["cause"], row["difference"])
+        for row in restated(shop)
+        if row["restated_date"] == DAY_ONE
+    ] == [("identity", 1)] * 3
 
 
 @pytest.mark.slow
-def test_a_late_row_of_the_day_itself_is_the_cause_even_if_visitors_change_too(shop: Platform) -> None:
+def test_a_late_row_of_the_day_itself_is_the_cause_even_if_visitors_change_too(
+    shop: Platform,
+) -> None:
     shop.receive(FIRST, BOTH)
     published(shop, "run 1", Days((DAY_ONE,)))
     late = event("5", "23:00", "d3") | {"received_date": DAY_TWO}
@@ -140,7 +175,9 @@ def test_a_day_whose_visitors_stay_changes_by_the_rows_of_other_days(shop: Platf
     published(shop, "run 1", Days((DAY_ONE,)))
     shop.receive([*first, event("2", "+1 00:10", "d1") | {"session_id": "s1"}], BOTH)
     published(shop, "run 2", Days((DAY_TWO,)))
-    assert {(row["restated_date"], row["cause"]) for row in restated(shop)} == {(DAY_ONE, "rows_of_other_days")}
+    assert {(row["restated_date"], row["cause"]) for row in restated(shop)} == {
+        (DAY_ONE, "rows_of_other_days")
+    }
 
 
 def said(shop: Platform, days: Days) -> str:
@@ -151,7 +188,9 @@ def said(shop: Platform, days: Days) -> str:
     return shop.output(asset, days).warning
 
 
-def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed_again(shop: Platform) -> None:
+def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed_again(
+    shop: Platform,
+) -> None:
     """Anna came on two days of the month before; now she is ann, and of ben nothing changes."""
     month_before = [
         event("1", "-40 09:00", "d1", "anna"),
@@ -162,12 +201,17 @@ def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed
     earlier = Days.between(DAY_ONE - timedelta(days=40), DAY_ONE)
     shop.receive(month_before, earlier)
     shop.run(earlier)
-    alias = event("5", "+1 09:00", "d1", "ann", event_type="alias", properties='{"previous_id": "anna"}')
-    shop.receive([*month_before, alias], Days.between(DAY_ONE - timedelta(days=40), DAY_TWO + timedelta(days=1)))
+    alias = event(
+        "5", "+1 09:00", "d1", "ann", event_type="alias", properties='{"previous_id": "anna"}'
+    )
+    shop.receive(
+        [*month_before, alias],
+        Days.between(DAY_ONE - timedelta(days=40), DAY_TWO + timedelta(days=1)),
+    )
     assert said(shop, Days((DAY_TWO,))) == (
-        f"3 events have another visitor on 2 days, {DAY_ONE - timedelta(days=40)} to {DAY_ONE - timedelta(days=38)}, "
-        "since aliases join 2 users, or no longer do; these days are computed again, and mart.restatements lists each "
-        "published number that changes."
+        f"3 events have another visitor on 2 days, {DAY_ONE - timedelta(days=40)} to "
+        f"{DAY_ONE - timedelta(days=38)}, since aliases join 2 users, or no longer do; these days "
+        "are computed again, and mart.restatements lists each published number that changes."
     )
 
 
@@ -181,7 +225,8 @@ def test_a_guard_that_trips_says_so_and_a_sign_in_nothing(shop: Platform) -> Non
     crowd = [event(f"u{n}", "+1 10:00", "d1", f"u{n}") for n in range(20)]
     shop.receive([*FIRST, SIGN_IN, *crowd], BOTH)
     assert said(shop, Days((DAY_TWO,))).startswith(
-        f"2 events have another visitor on {DAY_ONE}, since 1 id joins nobody any more, or somebody again;"
+        f"2 events have another visitor on {DAY_ONE}, since 1 id joins nobody any more, or "
+        "somebody again;"
     )
 
 
@@ -193,19 +238,33 @@ def restated(shop: Platform) -> list[Row]:
 
 
 @pytest.mark.slow
-def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reaches(shop: Platform) -> None:
+def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reaches(
+    shop: Platform,
+) -> None:
     shop.receive([*FIRST, SIGN_IN], BOTH)
     shop.run(BOTH)
-    whole = [asset for asset in shop.assets if asset.widened_by and asset.contract.day_column is None]
+    whole = [
+        asset for asset in shop.assets if asset.widened_by and asset.contract.day_column is None
+    ]
     assert whole
     for asset in whole:
         tables = {name: shop.engine.table(reads.contract) for name, reads in asset.reads.items()}
-        rows = asset.output(Days(()), {**shop.rules, **tables, "warehouse": shop.engine}, shop.engine)
+        rows = asset.output(
+            Days(()), {**shop.rules, **tables, "warehouse": shop.engine}, shop.engine
+        )
         assert not isinstance(rows, SliceOutput), asset.contract.name
 
 
 FOUND = ("duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days")
-TO_SESSIONS = (*FOUND, "shared_ids", "merged_users", "events", "session_events", "session_days", "sessions")
+TO_SESSIONS = (
+    *FOUND,
+    "shared_ids",
+    "merged_users",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+)
 
 
 def outputs(shop: Platform, days: Days, *names: str) -> dict[str, SliceOutput]:
@@ -222,7 +281,9 @@ def outputs(shop: Platform, days: Days, *names: str) -> dict[str, SliceOutput]:
 
 
 def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> None:
-    """Of the three events of the first day two are ben's now; ben's own of that day is read with them, eva's is not."""
+    """Of the three events of the first day two are ben's now; ben's own of that day is
+    read with them, eva's is not.
+    """
     shop.receive([*FIRST, event("9", "10:00", "d9", "eva")], BOTH)
     shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     shop.receive([*FIRST, event("9", "10:00", "d9", "eva"), SIGN_IN], BOTH)
@@ -231,7 +292,10 @@ def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> Non
     for name, row_count in row_counts.items():
         also = replaced[name].also
         assert also is not None, name
-        assert (DAY_ONE in also.changed.dates, DAY_ONE in replaced[name].days.dates) == (True, False), name
+        assert (DAY_ONE in also.changed.dates, DAY_ONE in replaced[name].days.dates) == (
+            True,
+            False,
+        ), name
         rows = also.rows.to_pyarrow().to_pylist()
         assert ({row["visitor_id"] for row in rows}, len(rows)) == ({"ben"}, row_count), name
     assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "ben", "ben", "ben", "eva"]
@@ -239,14 +303,18 @@ def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> Non
 
 @pytest.mark.slow
 def test_a_visitor_with_another_id_changes_no_count_of_visits(shop: Platform) -> None:
-    """Device d1 is ben's: on the first day he is on no other, so its visits are as many, and of as many visitors."""
+    """Device d1 is ben's: on the first day he is on no other, so its visits are as many,
+    and of as many visitors.
+    """
     first = [event("1", "09:00", "d1"), event("2", "15:00", "d3", "eva")]
     shop.receive(first, BOTH)
     shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     shop.receive([*first, SIGN_IN], BOTH)
     names = ("journey_transitions", "purchase_revenue_daily", "event_accounting_daily")
     replaced = outputs(shop, Days((DAY_TWO,)), "engagement_daily", *names)
-    assert DAY_ONE in replaced["engagement_daily"].days.dates, "he may have been counted in the month before"
+    assert DAY_ONE in replaced["engagement_daily"].days.dates, (
+        "he may have been counted in the month before"
+    )
     for name in names:
         assert DAY_ONE not in replaced[name].days.dates, name
 
@@ -267,10 +335,26 @@ DAY_THREE = DAY_TWO + timedelta(days=1)
     ("moves", "held", "regrouped"),
     [
         ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2}, set()),
-        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 3}, {DAY_TWO}),  # one event stays the device's
-        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2, (DAY_TWO, "ben"): 1}, {DAY_TWO}),
-        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2, (DAY_THREE, "ben"): 1}, {DAY_TWO}),
-        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_ONE, "anon-d1"): 1, (DAY_TWO, "anon-d1"): 2}, {DAY_TWO}),
+        (
+            [Move(DAY_TWO, "anon-d1", "ben", 2)],
+            {(DAY_TWO, "anon-d1"): 3},
+            {DAY_TWO},
+        ),  # one event stays the device's
+        (
+            [Move(DAY_TWO, "anon-d1", "ben", 2)],
+            {(DAY_TWO, "anon-d1"): 2, (DAY_TWO, "ben"): 1},
+            {DAY_TWO},
+        ),
+        (
+            [Move(DAY_TWO, "anon-d1", "ben", 2)],
+            {(DAY_TWO, "anon-d1"): 2, (DAY_THREE, "ben"): 1},
+            {DAY_TWO},
+        ),
+        (
+            [Move(DAY_TWO, "anon-d1", "ben", 2)],
+            {(DAY_ONE, "anon-d1"): 1, (DAY_TWO, "anon-d1"): 2},
+            {DAY_TWO},
+        ),
         (
             [Move(DAY_TWO, "anon-d1", "ben", 2), Move(DAY_TWO, "anon-d2", "ben", 1)],
             {(DAY_TWO, "anon-d1"): 2, (DAY_TWO, "anon-d2"): 1},
@@ -281,15 +365,24 @@ DAY_THREE = DAY_TWO + timedelta(days=1)
             {(DAY_TWO, "ann"): 2, (DAY_THREE, "ann"): 1},
             set(),
         ),
-        ([Move(DAY_TWO, "ben", "ben", 2)], {(DAY_TWO, "ben"): 3}, set()),  # by another step of the rule
+        (
+            [Move(DAY_TWO, "ben", "ben", 2)],
+            {(DAY_TWO, "ben"): 3},
+            set(),
+        ),  # by another step of the rule
     ],
 )
-def test_visitors_come_together_or_apart(moves: list[Move], held: Held, regrouped: set[date]) -> None:
+def test_visitors_come_together_or_apart(
+    moves: list[Move], held: Held, regrouped: set[date]
+) -> None:
     assert regrouped_days(moves, held) == regrouped
 
 
 def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform) -> None:
-    """At 23:30 on d1, and ben signs in at 00:20: the next on the device. With 00:00 known as well, it is one visit."""
+    """At 23:30 on d1, and ben signs in at 00:20: the next on the device.
+
+    With 00:00 known as well, it is one visit.
+    """
     first = [event("1", "23:30", "d1"), event("2", "+1 00:20", "d1", "ben")]
     shop.receive(first, BOTH)
     shop.run(BOTH, only=TO_SESSIONS)
@@ -312,8 +405,14 @@ def joined(shop: Platform) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Platform) -> None:
-    """The run of day two found ben; before its tables were written, day one brought eva, who is nearer."""
-    first, ben, eva = event("1", "09:00", "d1"), event("2", "+1 09:00", "d1", "ben"), event("3", "09:10", "d1", "eva")
+    """The run of day two found ben; before its tables were written,
+    day one brought eva, who is nearer.
+    """
+    first, ben, eva = (
+        event("1", "09:00", "d1"),
+        event("2", "+1 09:00", "d1", "ben"),
+        event("3", "09:10", "d1", "eva"),
+    )
     shop.receive([first], BOTH)
     shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     shop.receive([first, ben], BOTH)
@@ -323,12 +422,16 @@ def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Pla
     shop.run(Days((DAY_ONE,)), only=FOUND[:3])
     assert shop.engine
     shop.run(Days((DAY_TWO,)), only=["events", "session_events", "session_days", "sessions"])
-    assert {row["visitor_id"] for row in shop.rows(Sessions)} == {"anon-d1", "ben"}, "nobody is lost meanwhile"
+    assert {row["visitor_id"] for row in shop.rows(Sessions)} == {"anon-d1", "ben"}, (
+        "nobody is lost meanwhile"
+    )
     shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "eva"]
 
 
-VIEW, BUY = (funnel_of([step_of("page_view"), step_of(last)]) for last in ("purchase", "add_to_cart"))
+VIEW, BUY = (
+    funnel_of([step_of("page_view"), step_of(last)]) for last in ("purchase", "add_to_cart")
+)
 BEFORE: dict[str, Any] = {
     "funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", VIEW)],
     "attribution_rule": AttributionRule(),
@@ -343,14 +446,22 @@ COUNTED = (ConversionFunnel, ConversionByDimension, ChannelAttribution)
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"])
-def test_a_day_that_a_sign_in_changes_is_counted_by_the_definitions_of_now(changed: dict[str, Any]) -> None:
-    """No sign-in changes the rows of Cara, who was there, too: they must not stay by the old definitions."""
+@pytest.mark.parametrize(
+    "changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"]
+)
+def test_a_day_that_a_sign_in_changes_is_counted_by_the_definitions_of_now(
+    changed: dict[str, Any],
+) -> None:
+    """No sign-in changes the rows of Cara, who was there, too: they must not
+    stay by the old definitions.
+    """
     bought: dict[str, Any] = {"event_type": "purchase", "cart_amount": 10}
     rows = [
-        event("1", "09:00", "d1", page_url=MAIL), event("2", "15:00", "d1", **bought),
-        event("3", "09:00", "d2", "cara", page_url=MAIL), event("4", "15:00", "d2", "cara", **bought),
-    ]  # fmt: skip
+        event("1", "09:00", "d1", page_url=MAIL),
+        event("2", "15:00", "d1", **bought),
+        event("3", "09:00", "d2", "cara", page_url=MAIL),
+        event("4", "15:00", "d2", "cara", **bought),
+    ]
     sign_in = event("5", "+12 09:00", "d1", "ben")
     days = Days.between(DAY_ONE, DAY_ONE + timedelta(days=14))
     runs = (BEFORE, [(rows, days), ([*rows, sign_in], Days.from_dates([sign_in["received_date"]]))])

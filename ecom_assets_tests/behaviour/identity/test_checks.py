@@ -1,4 +1,6 @@
-"""Checks of identity: each is seen to fail on rows that it is there for, and to pass on the others."""
+"""Checks of identity: each is seen to fail on rows that it is there for,
+and to pass on the others.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +11,11 @@ import pytest
 
 from ecom_assets.behaviour.events.clean import OF_IDENTITY as OF_IDENTITY_COLUMNS
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.identity.checks import identity_checks, ids_are_not_shared, visitors_have_devices
+from ecom_assets.behaviour.identity.checks import (
+    identity_checks,
+    ids_are_not_shared,
+    visitors_have_devices,
+)
 from ecom_assets.behaviour.identity.queries import MOST_EVENTS, device_warning, device_warnings
 from ecom_assets.behaviour.identity.rule import PRESETS
 from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
@@ -24,9 +30,14 @@ from ecom_assets_tests.platform import Platform
 
 DAY = Days((DAY_ONE,))
 OF_IDENTITY = (
-    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
+    "duplicate_events",
+    "identity_links",
+    "identity_aliases",
+    "changed_visitor_days",
+    "shared_ids",
+    "merged_users",
     "events",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +53,13 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-def visit(number: int, device: str | None = None, user: str | None = None, clock: str = "09:00") -> Row:
+def visit(
+    number: int, device: str | None = None, user: str | None = None, clock: str = "09:00"
+) -> Row:
     """Return an event in a source session of its own."""
-    return received(f"e{number}", at(clock), user_id=user, session_id=f"s{number}", anonymous_id=device)
+    return received(
+        f"e{number}", at(clock), user_id=user, session_id=f"s{number}", anonymous_id=device
+    )
 
 
 def ran(shop: Platform, rows: Iterable[Row]) -> Platform:
@@ -67,8 +82,12 @@ def users_stay_themselves() -> TableCheck:
 # Ids that join nobody
 
 
-def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_the_ids(shop: Platform) -> None:
-    tills = [visit(10 * till + user, f"till{till}", f"u{user}") for till in range(6) for user in range(3)]
+def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_the_ids(
+    shop: Platform,
+) -> None:
+    tills = [
+        visit(10 * till + user, f"till{till}", f"u{user}") for till in range(6) for user in range(3)
+    ]
     ran(shop, [*tills, visit(99, "d1", "null "), visit(100, "d2", "Guest")])
     actual = result(shop, ids_are_not_shared)
     assert (actual.broken_count, len(actual.examples)) == (7, 5)
@@ -94,7 +113,9 @@ def test_a_hundred_sessions_without_devices_warn_with_their_share(shop: Platform
     ran(shop, [*(visit(n) for n in range(95)), *(visit(n, f"d{n}") for n in range(95, 100))])
     actual = result(shop, visitors_have_devices)
     assert (actual.broken_count, actual.looked_at_count) == (95, 100)
-    assert actual.metadata["sentence"].startswith("95% of the sessions without a signed-in user have no device ids")
+    assert actual.metadata["sentence"].startswith(
+        "95% of the sessions without a signed-in user have no device ids"
+    )
     assert "numbers of returning visitors cannot be trusted" in actual.metadata["sentence"]
 
 
@@ -120,18 +141,24 @@ def test_the_warning_needs_the_columns_that_tell() -> None:
     assert device_warning(0, 0) == ""
 
 
-@pytest.mark.parametrize(("event_count", "warning_count"), [(200, 0), (MOST_EVENTS - 1, 0), (MOST_EVENTS, 1)])
+@pytest.mark.parametrize(
+    ("event_count", "warning_count"), [(200, 0), (MOST_EVENTS - 1, 0), (MOST_EVENTS, 1)]
+)
 def test_of_many_events_answers_look_at_those_of_every_other_second(
     shop: Platform, event_count: int, warning_count: int
 ) -> None:
-    """A hundred sessions without devices begin at 9:00:00, and as many with devices a second later."""
+    """A hundred sessions without devices begin at 9:00:00,
+    and as many with devices a second later.
+    """
     later = [visit(n, f"d{n}", clock="09:00:01") for n in range(100, 200)]
     events = ran(shop, [*(visit(n) for n in range(100)), *later]).table(CleanEvents)
     assert len(device_warnings(events, event_count)) == warning_count
 
 
 def test_devices_count_by_whatever_rule_visitors_are_found(shop: Platform) -> None:
-    """By source sessions each of a hundred visits of devices is a visitor of its own, yet the file has device ids."""
+    """By source sessions each of a hundred visits of devices is a visitor of its own,
+    yet the file has device ids.
+    """
     rows = ran(shop, [visit(n, f"d{n}") for n in range(100)]).table(CleanEvents)
     events = with_visitors_of_all(rows.drop(*OF_IDENTITY_COLUMNS), rows, PRESETS["user"])
     assert {row["joined_by"] for row in rows_of(events.select("joined_by"))} == {"source_session"}
@@ -167,7 +194,13 @@ def test_two_users_whom_no_alias_joins_are_not_one_visitor(shop: Platform) -> No
 
 
 def test_rules_that_give_events_of_users_to_others_have_no_such_check() -> None:
-    for name, count in {"stitched": 3, "posthog": 3, "user": 3, "ga4_device": 2, "segment_dbt": 2}.items():
+    for name, count in {
+        "stitched": 3,
+        "posthog": 3,
+        "user": 3,
+        "ga4_device": 2,
+        "segment_dbt": 2,
+    }.items():
         assert len(identity_checks(PRESETS[name])) == count
     names = {check.name for check in checks(Settings(home=Path("never written")))}
     assert {"users_stay_themselves", "visitors_have_devices", "ids_are_not_shared"} <= names

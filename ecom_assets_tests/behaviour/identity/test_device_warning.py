@@ -1,4 +1,6 @@
-"""A file without device ids: every place with numbers of returning visitors says so, and none does of one with them."""
+"""A file without device ids: every place with numbers of returning visitors says so,
+and none does of one with them.
+"""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -18,11 +20,15 @@ from ecom_assets_tests.interfaces.dashboard.html import read
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SENTENCE = "numbers of returning visitors cannot be trusted"
-HAS_DEVICES = pytest.mark.parametrize("has_devices", [False, True], ids=["without devices", "with devices"])
+HAS_DEVICES = pytest.mark.parametrize(
+    "has_devices", [False, True], ids=["without devices", "with devices"]
+)
 
 
 def visits(file: Path, *, has_devices: bool) -> Path:
-    """Write 100 people who come once, and again a day later, in a source session each, without signing in."""
+    """Write 100 people who come once, and again a day later, in a source session each,
+    without signing in.
+    """
     rows = [
         {
             "event_id": f"e{day}-{person}",
@@ -40,8 +46,16 @@ def visits(file: Path, *, has_devices: bool) -> Path:
 
 @pytest.mark.sampled(1)
 @HAS_DEVICES
-@pytest.mark.parametrize(("question", "visitors"), [("sessions", "visitors"), ("retention", "cohorts")])
-def test_commands_warn(home: Path, tmp_path: Path, question: str, visitors: str, has_devices: bool) -> None:  # noqa: FBT001 (a parameter)
+@pytest.mark.parametrize(
+    ("question", "visitors"), [("sessions", "visitors"), ("retention", "cohorts")]
+)
+def test_commands_warn(
+    home: Path,
+    tmp_path: Path,
+    question: str,
+    visitors: str,
+    has_devices: bool,  # noqa: FBT001 (a parameter)
+) -> None:
     file = visits(tmp_path / "events.ndjson", has_devices=has_devices)
     result = ecom(question, "--events", file, home=home)
     assert (SENTENCE in result.err) is not has_devices
@@ -55,13 +69,19 @@ def test_commands_warn(home: Path, tmp_path: Path, question: str, visitors: str,
 @pytest.mark.slow
 @HAS_DEVICES
 def test_the_run_s_summary_warns(home: Path, tmp_path: Path, has_devices: bool) -> None:  # noqa: FBT001 (a parameter)
-    result = ecom("run", "--events", visits(tmp_path / "events.ndjson", has_devices=has_devices), home=home)
+    result = ecom(
+        "run", "--events", visits(tmp_path / "events.ndjson", has_devices=has_devices), home=home
+    )
     assert result.exit_code == 0, result.err
-    assert ("WARNING staging/events visitors_have_devices: 100% of the sessions" in result.out) is not has_devices
+    assert (
+        "WARNING staging/events visitors_have_devices: 100% of the sessions" in result.out
+    ) is not has_devices
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without devices", "with devices"])
-def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, bool]:
+def published(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, bool]:
     """The settings of a shop whose events were run and published, and whether they have devices."""
     folder = tmp_path_factory.mktemp("devices")
     file = visits(folder / "events.ndjson", has_devices=request.param)
@@ -82,7 +102,9 @@ def test_the_api_warns(published: tuple[Settings, bool], question: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", ["sessions", "retention"])
-def test_the_dashboard_warns_once_below_the_question(published: tuple[Settings, bool], question: str) -> None:
+def test_the_dashboard_warns_once_below_the_question(
+    published: tuple[Settings, bool], question: str
+) -> None:
     settings, has_devices = published
     with served(build_dashboard_app(settings)) as answer:
         page = read(Client(answer.address).get(f"/dashboard/{question}").text)

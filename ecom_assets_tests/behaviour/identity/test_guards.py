@@ -1,4 +1,6 @@
-"""Ids that too many share, or that stand for no id, join nobody; ids that only look alike are different."""
+"""Ids that too many share, or that stand for no id, join nobody;
+ids that only look alike are different.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -20,9 +22,14 @@ from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.platform import Platform
 
 OF_IDENTITY = (
-    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
+    "duplicate_events",
+    "identity_links",
+    "identity_aliases",
+    "changed_visitor_days",
+    "shared_ids",
+    "merged_users",
     "events",
-)  # fmt: skip
+)
 YEAR = Days.between(DAY_ONE, DAY_ONE + timedelta(days=400))
 
 
@@ -39,10 +46,14 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-def seen(event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any) -> Row:
+def seen(
+    event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any
+) -> Row:
     """Return an event; without a device it is in the source session `s`."""
     session = None if device else "s"
-    return received(event_id, at(clock), user_id=user, session_id=session, anonymous_id=device, **values)
+    return received(
+        event_id, at(clock), user_id=user, session_id=session, anonymous_id=device, **values
+    )
 
 
 def visitors(shop: Platform, *arrivals: Sequence[Row]) -> dict[str, str]:
@@ -59,7 +70,9 @@ def visitors(shop: Platform, *arrivals: Sequence[Row]) -> dict[str, str]:
 
 def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
     """Return the ids that join nobody."""
-    return [(r["id_kind"], r["id_value"], r["reason"], r["reached_count"]) for r in shop.rows(SharedIds)]
+    return [
+        (r["id_kind"], r["id_value"], r["reason"], r["reached_count"]) for r in shop.rows(SharedIds)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +81,23 @@ def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
 )
 def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, listed: int) -> None:
     """Clean events have no user in place of ids that mean null, so these are nobody to list."""
-    actual = visitors(shop, [seen("1", "09:00", "d1"), seen("2", "09:05", "d1", name), seen("3", "09:00", "d2", name)])
+    actual = visitors(
+        shop,
+        [seen("1", "09:00", "d1"), seen("2", "09:05", "d1", name), seen("3", "09:00", "d2", name)],
+    )
     assert (
-        actual == {"1": "anon-d1", "2": name, "3": name} if listed else {"1": "anon-d1", "2": "anon-d1", "3": "anon-d2"}
+        actual == {"1": "anon-d1", "2": name, "3": name}
+        if listed
+        else {"1": "anon-d1", "2": "anon-d1", "3": "anon-d2"}
     )
     assert shared(shop) == [("user", name, "placeholder", 2)] * listed
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("position", [0, 19], ids=["first", "last"])
-def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platform, position: int) -> None:
+def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(
+    shop: Platform, position: int
+) -> None:
     users = [seen(f"u{n}", f"+{n} 09:00", "till", f"user{n}") for n in range(20)]
     late = users.pop(position)
     alone = seen("alone", "+5 09:10", "till")
@@ -87,7 +107,9 @@ def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platfo
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize(("days_between", "reached"), [(0, 50), (7, 0)], ids=["at once", "over a year"])
+@pytest.mark.parametrize(
+    ("days_between", "reached"), [(0, 50), (7, 0)], ids=["at once", "over a year"]
+)
 def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
     shop: Platform, days_between: int, reached: int
 ) -> None:
@@ -101,9 +123,15 @@ def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
 @pytest.mark.parametrize(("days", "joins"), [(7, "max"), (8, "anon-d1")])
 def test_the_days_within_which_devices_are_counted_are_a_setting(days: int, joins: str) -> None:
     """Max is on one device, and a week later on another: 2 devices within 8 days."""
-    settings = Settings(home=Path("never written"), identity_user_devices=2, identity_user_devices_days=days)
+    settings = Settings(
+        home=Path("never written"), identity_user_devices=2, identity_user_devices_days=days
+    )
     small = Platform(settings)
-    rows = [seen("1", "09:00", "d1", "max"), seen("2", "+7 09:00", "d2", "max"), seen("alone", "09:05", "d1")]
+    rows = [
+        seen("1", "09:00", "d1", "max"),
+        seen("2", "+7 09:00", "d2", "max"),
+        seen("alone", "09:05", "d1"),
+    ]
     assert visitors(small, rows)["alone"] == joins
     small.close()
 
@@ -118,7 +146,9 @@ ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1)"
 
 
 def test_a_robot_that_carries_a_user_links_nobody_and_trips_no_bound(shop: Platform) -> None:
-    """A robot opens pages on d1 as ben: what else is seen on d1 stays the device's, and ben's event ben's."""
+    """A robot opens pages on d1 as ben: what else is seen on d1 stays the device's,
+    and ben's event ben's.
+    """
     events = [seen("1", "09:00", "d1"), seen("2", "09:10", "d1", "ben", user_agent=ROBOT)]
     assert visitors(shop, events) == {"1": "anon-d1", "2": "ben"}
     crowd = [seen(f"u{n}", "10:00", "d1", f"u{n}", user_agent=ROBOT) for n in range(20)]
@@ -127,7 +157,9 @@ def test_a_robot_that_carries_a_user_links_nobody_and_trips_no_bound(shop: Platf
 
 
 def alias(properties: str, **values: Any) -> Row:
-    return seen("alias", "23:00", "d-alias", "ann", event_type="alias", properties=properties, **values)
+    return seen(
+        "alias", "23:00", "d-alias", "ann", event_type="alias", properties=properties, **values
+    )
 
 
 def merged(shop: Platform) -> set[str]:
@@ -137,7 +169,9 @@ def merged(shop: Platform) -> set[str]:
 
 def test_an_alias_of_a_user_on_50_devices_joins_nobody(shop: Platform) -> None:
     rows = [seen(f"e{n}", "09:00", f"d{n}", "max") for n in range(50)]
-    assert visitors(shop, rows[1:], [alias('{"previous_id": "max"}')])["e1"] == "ann", "49 devices are a person's"
+    assert visitors(shop, rows[1:], [alias('{"previous_id": "max"}')])["e1"] == "ann", (
+        "49 devices are a person's"
+    )
     assert visitors(shop, rows, [alias('{"previous_id": "max"}')])["e1"] == "max"
     assert merged(shop) == set()
 
@@ -195,11 +229,15 @@ def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop
     day = Days((sign_in["received_date"],))
     shop.receive([alone], day)
     shop.run(day, only=OF_IDENTITY)
-    assert {row["event_id"]: row["visitor_id"] for row in shop.rows(CleanEvents)} == {"1": "anon-d1"}
+    assert {row["event_id"]: row["visitor_id"] for row in shop.rows(CleanEvents)} == {
+        "1": "anon-d1"
+    }
 
 
 @pytest.mark.parametrize(("days", "visitor"), [(365, "ann"), (366, "anon-d1")])
-def test_a_sign_in_a_year_later_counts_and_a_day_more_is_too_far_away(shop: Platform, days: int, visitor: str) -> None:
+def test_a_sign_in_a_year_later_counts_and_a_day_more_is_too_far_away(
+    shop: Platform, days: int, visitor: str
+) -> None:
     actual = visitors(shop, [seen("1", "09:00", "d1")], [seen("2", f"+{days} 09:00", "d1", "ann")])
     assert actual == {"1": visitor, "2": "ann"}
 
@@ -212,32 +250,44 @@ def test_a_sign_in_that_arrives_a_year_late_is_refused_and_joins_nobody(shop: Pl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names_step", [True, False], ids=["tables", "questions"])
-def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(*, names_step: bool) -> None:
-    """`max` is on a million devices in 30 days, each of which also has an event without a user: nobody is joined.
+def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(
+    *, names_step: bool
+) -> None:
+    """`max` is on a million devices in 30 days, each of which also has an event without a user:
+    nobody is joined.
 
     On one more device `ann` and nobody take turns, a million times: all of it is hers.
     """
     con = connect()
     con.raw_sql("""
         CREATE TEMP TABLE many AS
-        SELECT kind || i AS event_id, TIMESTAMP '2026-03-01' + (i % 30) * INTERVAL 1 DAY + add AS event_at,
+        SELECT kind || i AS event_id, TIMESTAMP '2026-03-01' + (i % 30) * INTERVAL 1 DAY + add
+          AS event_at,
             event_at::DATE AS event_date, 'page_view' AS event_type, device AS device_id,
             NULL::VARCHAR AS source_session_id, user_id, event_at::DATE AS received_date
         FROM (
             SELECT i, 'm' AS kind, INTERVAL 1 MINUTE AS add, 'd' || i AS device, 'max' AS user_id
             FROM range(1000000) t(i)
             UNION ALL SELECT i, 'n', INTERVAL 2 MINUTE, 'd' || i, NULL FROM range(1000000) t(i)
-            UNION ALL SELECT i, 'a', i * INTERVAL 10 MILLISECOND, 'turns', if(i % 2 = 0, 'ann', NULL)
+            UNION ALL SELECT i, 'a', i * INTERVAL 10 MILLISECOND, 'turns', if(i % 2 = 0, 'ann',
+              NULL)
             FROM range(1000000) t(i)
         )
     """)
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
     found = with_visitors_of_all(con.table("many"), merged, IdentityRule(), names_step=names_step)
     counts = found.group_by(kind=found.event_id[0]).agg(
-        visitor_count=found.visitor_id.nunique(), event_count=found.count(), least=found.visitor_id.min()
+        visitor_count=found.visitor_id.nunique(),
+        event_count=found.count(),
+        least=found.visitor_id.min(),
     )
-    rows = {row["kind"]: (row["visitor_count"], row["event_count"], row["least"]) for row in rows_of(counts)}
+    rows = {
+        row["kind"]: (row["visitor_count"], row["event_count"], row["least"])
+        for row in rows_of(counts)
+    }
     con.disconnect()
     assert rows == {
-        "m": (1, 1_000_000, "max"), "n": (1_000_000, 1_000_000, "anon-d0"), "a": (1, 1_000_000, "ann"),
-    }  # fmt: skip
+        "m": (1, 1_000_000, "max"),
+        "n": (1_000_000, 1_000_000, "anon-d0"),
+        "a": (1, 1_000_000, "ann"),
+    }

@@ -1,4 +1,6 @@
-"""A device on which only one user signs in belongs to that user, also where the sign-in is long ago or far ahead."""
+"""A device on which only one user signs in belongs to that user,
+also where the sign-in is long ago or far ahead.
+"""
 
 import random
 from collections.abc import Iterator
@@ -18,9 +20,14 @@ from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import Platform
 
 OF_VISITORS = (
-    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
+    "duplicate_events",
+    "identity_links",
+    "identity_aliases",
+    "changed_visitor_days",
+    "shared_ids",
+    "merged_users",
     "events",
-)  # fmt: skip
+)
 LONGEST = 5
 BOUNDS = {"identity_days_back": 2, "identity_days_ahead": 1, "identity_one_user_days": LONGEST}
 RULE = IdentityRule(days_back=2, days_ahead=1, one_user_days=LONGEST)
@@ -40,16 +47,28 @@ def found(events: list[Seen], rule: IdentityRule) -> list[str]:
 
 
 def test_events_of_the_only_user_count_whenever_the_user_signs_in() -> None:
-    """Ann is there on days 0 and 31, signs in on day 62, and comes again without signing in on days 153 and 300."""
+    """Ann is there on days 0 and 31, signs in on day 62, and comes again without
+    signing in on days 153 and 300.
+    """
     events = [day(0), day(31), day(62, "ann"), day(153), day(300)]
     assert found(events, IdentityRule()) == ["ann"] * 5
     bounded = IdentityRule(one_user_days=0)
-    assert found(events, bounded) == ["anon-D", "anon-D", "ann", "anon-D", "anon-D"], "31 days before, 91 after"
-    assert found(events, IdentityRule(one_user_days=61)) == ["anon-D", "ann", "ann", "anon-D", "anon-D"]
+    assert found(events, bounded) == ["anon-D", "anon-D", "ann", "anon-D", "anon-D"], (
+        "31 days before, 91 after"
+    )
+    assert found(events, IdentityRule(one_user_days=61)) == [
+        "anon-D",
+        "ann",
+        "ann",
+        "anon-D",
+        "anon-D",
+    ]
 
 
 def test_a_second_user_leaves_to_the_device_what_is_far_from_both() -> None:
-    """Day 0 is 90 days before ann, and day 200 is 100 days after ben, within a year of whom there are two users."""
+    """Day 0 is 90 days before ann, and day 200 is 100 days after ben,
+    within a year of whom there are two users.
+    """
     events = [day(0), day(70), day(90, "ann"), day(100, "ben"), day(190), day(200)]
     assert found(events, IdentityRule()) == ["anon-D", "ann", "ann", "ben", "ben", "anon-D"]
     assert found(events[:3], IdentityRule()) == ["ann", "ann", "ann"]
@@ -72,7 +91,9 @@ def shop() -> Iterator[Platform]:
 def rows_of(events: list[Seen]) -> list[Row]:
     """Return events as received rows; the source session says nothing that the device does not."""
     return [
-        received(event.event_id, event.at, user_id=event.user, session_id=None, anonymous_id=event.device)
+        received(
+            event.event_id, event.at, user_id=event.user, session_id=None, anonymous_id=event.device
+        )
         for event in events
     ]
 
@@ -88,7 +109,9 @@ def receive_and_run(shop: Platform, events: list[Seen], days: Days, run: Days) -
     shop.run(run, only=OF_VISITORS)
 
 
-def test_days_are_computed_again_when_a_second_user_comes_and_when_the_row_goes_again(shop: Platform) -> None:
+def test_days_are_computed_again_when_a_second_user_comes_and_when_the_row_goes_again(
+    shop: Platform,
+) -> None:
     shop.clear()
     days = Days.between(DAY_ONE, DAY_ONE + timedelta(days=6))
     alone, second = [day(0), day(4, "ann")], day(5, "ben")
@@ -102,7 +125,9 @@ def test_days_are_computed_again_when_a_second_user_comes_and_when_the_row_goes_
 
 
 def history(dice: random.Random) -> list[Seen]:
-    """Return events of two devices over 13 days, most of them without a user, some at the same time of day."""
+    """Return events of two devices over 13 days, most of them without a user,
+    some at the same time of day.
+    """
     result = []
     for number in range(dice.randint(4, 12)):
         when = at("00:00") + timedelta(days=dice.randrange(13), hours=dice.choice(HOURS))
@@ -112,7 +137,9 @@ def history(dice: random.Random) -> list[Seen]:
 
 
 @pytest.mark.parametrize("seed", seeds(range(20)))
-def test_in_whatever_order_days_arrive_the_visitors_are_those_of_plain_python(shop: Platform, seed: int) -> None:
+def test_in_whatever_order_days_arrive_the_visitors_are_those_of_plain_python(
+    shop: Platform, seed: int
+) -> None:
     shop.clear()
     dice = random.Random(seed)  # noqa: S311 (a history that can be repeated)
     events = history(dice)
@@ -122,7 +149,9 @@ def test_in_whatever_order_days_arrive_the_visitors_are_those_of_plain_python(sh
     for date in [*dice.sample(dates, len(dates)), withdrawn, withdrawn]:
         of_day = [event for event in events if event.at.date() == date]
         is_there = of_day[0] in arrived
-        arrived = [seen for seen in arrived if seen not in of_day] if is_there else [*arrived, *of_day]
+        arrived = (
+            [seen for seen in arrived if seen not in of_day] if is_there else [*arrived, *of_day]
+        )
         receive_and_run(shop, of_day if not is_there else [], Days((date,)), Days((date,)))
         assert stored(shop) == owners(arrived, RULE), f"after {date}"
     assert len(arrived) == len(events)

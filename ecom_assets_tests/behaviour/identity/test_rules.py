@@ -1,4 +1,6 @@
-"""To whom an event belongs: the rule by default and those of other tools, and a reference in plain Python."""
+"""To whom an event belongs: the rule by default and those of other tools,
+and a reference in plain Python.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +15,12 @@ from hypothesis import strategies as st
 from ecom_assets.behaviour.identity.contracts import MergedUsers
 from ecom_assets.behaviour.identity.links import identity_links, shared_ids
 from ecom_assets.behaviour.identity.rule import PRESETS, IdentityRule
-from ecom_assets.behaviour.identity.visitors import FEW_RUNS, KnownIds, with_visitors, with_visitors_of_all
+from ecom_assets.behaviour.identity.visitors import (
+    FEW_RUNS,
+    KnownIds,
+    with_visitors,
+    with_visitors_of_all,
+)
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.identity.reference import Seen, owners
@@ -22,28 +29,41 @@ from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import section
 
 KINDS = {
-    "event_id": pa.string(), "event_at": pa.timestamp("us"), "event_date": pa.date32(), "event_type": pa.string(),
-    "device_id": pa.string(), "source_session_id": pa.string(), "user_id": pa.string(),
+    "event_id": pa.string(),
+    "event_at": pa.timestamp("us"),
+    "event_date": pa.date32(),
+    "event_type": pa.string(),
+    "device_id": pa.string(),
+    "source_session_id": pa.string(),
+    "user_id": pa.string(),
     "received_date": pa.date32(),
-}  # fmt: skip
+}
 
 
 def rows_of(events: Iterable[Seen]) -> pa.Table:
     """Return events as clean events that have no visitor yet."""
     rows = [
         {
-            "event_id": seen.event_id, "event_at": seen.at, "event_date": seen.at.date(),
+            "event_id": seen.event_id,
+            "event_at": seen.at,
+            "event_date": seen.at.date(),
             "event_type": "identify" if seen.identifies else "page_view",
-            "device_id": seen.device, "source_session_id": seen.session, "user_id": seen.user,
+            "device_id": seen.device,
+            "source_session_id": seen.session,
+            "user_id": seen.user,
             "received_date": seen.at.date(),
         }
         for seen in events
-    ]  # fmt: skip
+    ]
     return pa.Table.from_pylist(rows, schema=pa.schema(KINDS))
 
 
-def visitors(events: Iterable[Seen], rule: IdentityRule, *, names_step: bool | None = None) -> dict[str, str]:
-    """Return the visitor of each event by the event's id, as tables find it, or as a question over files does."""
+def visitors(
+    events: Iterable[Seen], rule: IdentityRule, *, names_step: bool | None = None
+) -> dict[str, str]:
+    """Return the visitor of each event by the event's id, as tables find it,
+    or as a question over files does.
+    """
     con = connect()
     table = con.create_table("given", rows_of(events), temp=True)
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
@@ -68,7 +88,9 @@ def sequence() -> list[Seen]:
 
 
 def owners_on_page() -> dict[str, list[str]]:
-    """Return the owners of the seven events under each rule, as docs/metrics says by the documents of each tool."""
+    """Return the owners of the seven events under each rule, as docs/metrics says by
+    the documents of each tool.
+    """
     _, lines = section("docs/metrics", "Visitors as other tools find them").tables
     return {line["rule"]: [cell for name, cell in line.items() if name != "rule"] for line in lines}
 
@@ -83,20 +105,29 @@ def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(nam
 
 def test_the_page_has_every_rule_once() -> None:
     described, _ = section("docs/metrics", "Visitors as other tools find them").tables
-    assert [name for line in described for name in line["rule"].split(", ")] == list(owners_on_page())
+    assert [name for line in described for name in line["rule"].split(", ")] == list(
+        owners_on_page()
+    )
     assert set(owners_on_page()) == set(PRESETS)
 
 
-HOURS = st.sampled_from([0, 1, 20, 29, 30, 31, 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 40 * 24 * 60])
+HOURS = st.sampled_from(
+    [0, 1, 20, 29, 30, 31, 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 40 * 24 * 60]
+)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Seen]:
-    """Draw some events of few devices, sessions and users, with gaps near the bounds of the rule; some at once."""
+    """Draw some events of few devices, sessions and users, with gaps near the bounds
+    of the rule; some at once.
+    """
     now, result = at("23:45"), []
     for number in range(draw(st.integers(1, 14))):
         now += timedelta(minutes=draw(HOURS))
-        device, session = draw(st.sampled_from(["D", "D", "E", None])), draw(st.sampled_from(["S", "T", "D", None]))
+        device, session = (
+            draw(st.sampled_from(["D", "D", "E", None])),
+            draw(st.sampled_from(["S", "T", "D", None])),
+        )
         user = draw(st.sampled_from([None, None, "A", "B", "C"]))
         if not (device or session):
             user = user or "A"
@@ -146,6 +177,9 @@ def test_the_expressions_find_whom_plain_python_finds(
     ),
 )
 @examples(300)
-def test_a_question_that_does_not_read_the_step_finds_the_same_visitors(events: list[Seen], rule: IdentityRule) -> None:
-    # Ids of devices and source sessions that are alike, and bounds so small that they trip, are among them.
+def test_a_question_that_does_not_read_the_step_finds_the_same_visitors(
+    events: list[Seen], rule: IdentityRule
+) -> None:
+    # Ids of devices and source sessions that are alike, and bounds so small that they trip, are
+    # among them.
     assert visitors(events, rule, names_step=False) == visitors(events, rule, names_step=True)

@@ -21,14 +21,21 @@ from ecom_assets_tests.builders import at
 from ecom_assets_tests.hypothesis_settings import examples
 
 
-def found(events: Iterable[Seen], rule: IdentityRule) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Return the events with their visitors, and the sign-ins that decided, both by the id of the event."""
+def found(
+    events: Iterable[Seen], rule: IdentityRule
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the events with their visitors, and the sign-ins that decided,
+    both by the id of the event.
+    """
     con = connect()
     table = con.create_table("given", rows_of(events), temp=True)
     merged, shared = (
-        ibis.memtable(schema_of(contract).to_pyarrow().empty_table()) for contract in (MergedUsers, SharedIds)
+        ibis.memtable(schema_of(contract).to_pyarrow().empty_table())
+        for contract in (MergedUsers, SharedIds)
     )
-    owned = con.create_table("owned", con.to_pyarrow(with_visitors_of_all(table, merged, rule)), temp=True)
+    owned = con.create_table(
+        "owned", con.to_pyarrow(with_visitors_of_all(table, merged, rule)), temp=True
+    )
     signed = con.to_pyarrow(deciding_sign_ins(owned, owned, shared, rule)).to_pylist()
     rows = con.to_pyarrow(owned).to_pylist()
     con.disconnect()
@@ -47,7 +54,9 @@ def found(events: Iterable[Seen], rule: IdentityRule) -> tuple[dict[str, dict[st
         ("device", {}),
     ],
 )
-def test_the_sign_ins_that_decided_about_the_seven_events(rule: str, deciding: dict[str, str]) -> None:
+def test_the_sign_ins_that_decided_about_the_seven_events(
+    rule: str, deciding: dict[str, str]
+) -> None:
     _, signed = found(sequence(), PRESETS[rule])
     assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == deciding
 
@@ -69,7 +78,9 @@ def test_of_the_only_user_the_sign_in_before_the_event_is_named_else_the_one_aft
 @pytest.mark.slow
 @given(histories(), st.sampled_from(list(PRESETS)))
 @examples(150)
-def test_each_event_that_another_decided_about_has_one_sign_in_by_its_visitor(events: list[Seen], name: str) -> None:
+def test_each_event_that_another_decided_about_has_one_sign_in_by_its_visitor(
+    events: list[Seen], name: str
+) -> None:
     rows, signed = found(events, PRESETS[name])
     decided = {event_id for event_id, row in rows.items() if row["joined_by"] in STEPS}
     assert set(signed) == decided

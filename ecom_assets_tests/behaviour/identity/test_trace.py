@@ -1,4 +1,6 @@
-"""From the ids of a visitor, and from ids that join nobody, one gets to the received rows that a reader can count."""
+"""From the ids of a visitor, and from ids that join nobody, one gets to the received
+rows that a reader can count.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -19,16 +21,27 @@ from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
 OF_IDENTITY = (
-    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
-    "events", "identities",
-)  # fmt: skip
+    "duplicate_events",
+    "identity_links",
+    "identity_aliases",
+    "changed_visitor_days",
+    "shared_ids",
+    "merged_users",
+    "events",
+    "identities",
+)
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
-    """Ben signs in on d1 a day late; a till has three users; ann was anna and once annie; max is on two devices."""
+    """Ben signs in on d1 a day late; a till has three users; ann was anna and once annie;
+    max is on two devices.
+    """
     settings = Settings(
-        home=Path("never written"), identity_device_users=3, identity_user_devices=2, identity_group_users=3
+        home=Path("never written"),
+        identity_device_users=3,
+        identity_user_devices=2,
+        identity_group_users=3,
     )
     platform = Platform(settings)
     platform.receive(
@@ -50,30 +63,50 @@ def shop() -> Iterator[Platform]:
     platform.close()
 
 
-def event(event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any) -> Row:
+def event(
+    event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any
+) -> Row:
     """Return an event on a device."""
-    return received(event_id, at(clock), user_id=user, session_id=f"s{event_id}", anonymous_id=device, **values)
+    return received(
+        event_id, at(clock), user_id=user, session_id=f"s{event_id}", anonymous_id=device, **values
+    )
 
 
 def aliases(*joined: str) -> list[Row]:
     """Return an event for each "new old" pair of user ids."""
     pairs = [names.split() for names in joined]
     return [
-        event(f"{new} {old}", "18:00", None, new, event_type="alias", properties=f'{{"previous_id": "{old}"}}')
+        event(
+            f"{new} {old}",
+            "18:00",
+            None,
+            new,
+            event_type="alias",
+            properties=f'{{"previous_id": "{old}"}}',
+        )
         for new, old in pairs
     ]
 
 
-def levels(shop: Platform, table: str, column: str, *where: str) -> tuple[Any, list[tuple[str, int, Any]]]:
+def levels(
+    shop: Platform, table: str, column: str, *where: str
+) -> tuple[Any, list[tuple[str, int, Any]]]:
     """Return a number, and each table on the way down from it with its rows and what they give."""
     question = RowsQuestion(table_named(table), parse_where(where), column)
     number = explain(question, reader_of(shop.engine, shop.settings))["number"]
     (part,) = number["down"]
-    return number["value"], [(level["table"], level["row_count"], level["gives"]) for level in part["levels"]]
+    return number["value"], [
+        (level["table"], level["row_count"], level["gives"]) for level in part["levels"]
+    ]
 
 
 def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Platform) -> None:
-    where = ("visitor_id = ben", "id_kind = device", "event_date = 2026-03-10", "joined_by = next_user")
+    where = (
+        "visitor_id = ben",
+        "id_kind = device",
+        "event_date = 2026-03-10",
+        "joined_by = next_user",
+    )
     value, down = levels(shop, "mart.identities", "event_count", *where)
     assert (value, down) == (2, [("staging.events", 2, 2), ("raw.events", 2, 2)])
 
@@ -81,7 +114,9 @@ def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Pla
 def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platform) -> None:
     where = parse_where(["visitor_id = ben", "id_kind = device", "joined_by = next_user"])
     for is_personal, ben, d1 in ((True, "ben", "d1"), (False, HIDDEN, HIDDEN)):
-        question = RowsQuestion(table_named("mart.identities"), where, "event_count", is_personal=is_personal)
+        question = RowsQuestion(
+            table_named("mart.identities"), where, "event_count", is_personal=is_personal
+        )
         (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
         assert part["received"]["sign_ins"] == [
             {
@@ -100,16 +135,21 @@ def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platfo
 
 def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platform) -> None:
     question = RowsQuestion(
-        table_named("mart.identities"), parse_where(["visitor_id = annie", "id_value = anna"]), "event_count"
+        table_named("mart.identities"),
+        parse_where(["visitor_id = annie", "id_value = anna"]),
+        "event_count",
     )
     (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
     assert [
-        (row["event_id"], row["user_id"], row["sign_in_event_id"], row["why"]) for row in part["received"]["sign_ins"]
+        (row["event_id"], row["user_id"], row["sign_in_event_id"], row["why"])
+        for row in part["received"]["sign_ins"]
     ] == [("anna ann", HIDDEN, "annie anna", "is the user's id by an alias")]
 
 
 def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform) -> None:
-    question = RowsQuestion(table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10)
+    question = RowsQuestion(
+        table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10
+    )
     assert [
         part["received"]["sign_ins"]
         for part in explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
@@ -119,12 +159,33 @@ def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform
 @pytest.mark.parametrize(
     ("where", "value", "tables"),
     [
-        (("id_value = till",), 3, [("staging.identity_links", 3), ("staging.events", 4), ("raw.events", 4)]),
-        (("id_value = max",), 2, [("staging.identity_links", 2), ("staging.events", 2), ("raw.events", 2)]),
-        (("id_value = GUEST",), 1, [("staging.identity_links", 1), ("staging.events", 1), ("raw.events", 1)]),
-        (("id_value = p1",), 4, [("staging.identity_aliases", 6), ("staging.events", 6), ("raw.events", 6)]),
+        (
+            ("id_value = till",),
+            3,
+            [("staging.identity_links", 3), ("staging.events", 4), ("raw.events", 4)],
+        ),
+        (
+            ("id_value = max",),
+            2,
+            [("staging.identity_links", 2), ("staging.events", 2), ("raw.events", 2)],
+        ),
+        (
+            ("id_value = GUEST",),
+            1,
+            [("staging.identity_links", 1), ("staging.events", 1), ("raw.events", 1)],
+        ),
+        (
+            ("id_value = p1",),
+            4,
+            [("staging.identity_aliases", 6), ("staging.events", 6), ("raw.events", 6)],
+        ),
     ],
-    ids=["a device of three users", "a user on two devices", "a placeholder", "a group of four users"],
+    ids=[
+        "a device of three users",
+        "a user on two devices",
+        "a placeholder",
+        "a group of four users",
+    ],
 )
 def test_an_id_that_joins_nobody_goes_down_to_the_rows_that_share_it(
     shop: Platform, where: Sequence[str], value: int, tables: list[tuple[str, int]]
@@ -139,5 +200,7 @@ def test_users_who_are_one_person_go_down_to_their_aliases(shop: Platform) -> No
     value, down = levels(shop, "mart.merged_users", "user_count", "user_id = ann")
     assert value == 3
     assert [(table, gives) for table, _, gives in down] == [
-        ("staging.identity_aliases", 3), ("staging.events", 3), ("raw.events", 3)
-    ]  # fmt: skip
+        ("staging.identity_aliases", 3),
+        ("staging.events", 3),
+        ("raw.events", 3),
+    ]

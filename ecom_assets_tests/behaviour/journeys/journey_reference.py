@@ -23,7 +23,9 @@ def sessions_with_events(events: Sequence[Row]) -> list[tuple[date, list[Row]]]:
 def steps(session: Iterable[Row], dimension: str) -> list[str]:
     """Return a session's steps, repeats in a row as one."""
     column = {"page_type": "event_type", "category": "product_category"}[dimension]
-    return [step for step, _ in groupby(event[column] for event in session if event[column] is not None)]
+    return [
+        step for step, _ in groupby(event[column] for event in session if event[column] is not None)
+    ]
 
 
 def has_purchase(session: Iterable[Row]) -> bool:
@@ -31,10 +33,21 @@ def has_purchase(session: Iterable[Row]) -> bool:
     return any(event["event_type"] == "purchase" for event in session)
 
 
-def reference_journeys(events: Sequence[Row], most_steps: int) -> list[tuple[date, str, str, list[str], int, bool]]:
-    """Return day, visitor, dimension, the steps that are kept, how many there are, and whether it converted."""
+def reference_journeys(
+    events: Sequence[Row], most_steps: int
+) -> list[tuple[date, str, str, list[str], int, bool]]:
+    """Return day, visitor, dimension, the steps that are kept, how many there are,
+    and whether it converted.
+    """
     return sorted(
-        (day, session[0]["visitor_id"], dimension, taken[:most_steps], len(taken), has_purchase(session))
+        (
+            day,
+            session[0]["visitor_id"],
+            dimension,
+            taken[:most_steps],
+            len(taken),
+            has_purchase(session),
+        )
         for day, session in sessions_with_events(events)
         for dimension in ("page_type", "category")
         for taken in [steps(session, dimension)]
@@ -48,12 +61,21 @@ def reference_transitions(events: Sequence[Row], most_places: int) -> Transition
         for dimension in ("page_type", "category"):
             path = ["(start)", *steps(session, dimension), "(exit)"]
             for position, (from_step, to_step) in enumerate(pairwise(path)):
-                actual[day, dimension, min(position, most_places), from_step, to_step, has_purchase(session)] += 1
+                actual[
+                    day,
+                    dimension,
+                    min(position, most_places),
+                    from_step,
+                    to_step,
+                    has_purchase(session),
+                ] += 1
     return actual
 
 
 def reference_searches(events: Sequence[Row]) -> dict[tuple[date, str], tuple[int, int, int, int]]:
-    """Return searches, sessions, searches with a view after them, and with a cart, by day and term."""
+    """Return searches, sessions, searches with a view after them, and with a cart,
+    by day and term.
+    """
     counts: dict[tuple[date, str], list[int]] = {}
     for day, session in sessions_with_events(events):
         seen = set()
@@ -62,14 +84,20 @@ def reference_searches(events: Sequence[Row]) -> dict[tuple[date, str], tuple[in
             after = [event["event_type"] for event in session[begin + 1 : end]]
             key = day, session[begin]["term"]
             count = counts.setdefault(key, [0, 0, 0, 0])
-            for index, is_so in enumerate((True, key not in seen, "product_view" in after, "add_to_cart" in after)):
+            for index, is_so in enumerate(
+                (True, key not in seen, "product_view" in after, "add_to_cart" in after)
+            ):
                 count[index] += is_so
             seen.add(key)
     return {key: (count[0], count[1], count[2], count[3]) for key, count in counts.items()}
 
 
-def reference_categories(events: Sequence[Row]) -> dict[tuple[date, str], tuple[int, int, int, int]]:
-    """Return sessions that viewed a category, and of these with a cart of it, any cart, a purchase afterwards."""
+def reference_categories(
+    events: Sequence[Row],
+) -> dict[tuple[date, str], tuple[int, int, int, int]]:
+    """Return sessions that viewed a category, and of these with a cart of it, any cart,
+    a purchase afterwards.
+    """
     counts: dict[tuple[date, str], list[int]] = {}
     for day, session in sessions_with_events(events):
         of_it = {

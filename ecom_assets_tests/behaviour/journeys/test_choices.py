@@ -1,4 +1,6 @@
-"""Journeys from and to steps, of pages, and without some types: by story, and against plain Python."""
+"""Journeys from and to steps, of pages, and without some types: by story,
+and against plain Python.
+"""
 
 import fnmatch
 import random
@@ -15,7 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.behaviour.journeys.answer import part_of, step_events
-from ecom_assets.behaviour.journeys.journeys import counted_transitions, journey_steps, page_of, paths_of, sessions_of
+from ecom_assets.behaviour.journeys.journeys import (
+    counted_transitions,
+    journey_steps,
+    page_of,
+    paths_of,
+    sessions_of,
+)
 from ecom_assets.behaviour.journeys.question import JourneyQuestion
 from ecom_assets.behaviour.sessions.sessions import SESSION
 from ecom_assets.core.errors import DefinitionError
@@ -41,22 +49,39 @@ SCHEMA = pa.schema(
 Walk = list[tuple[str, str | None]]
 """The types and pages of a session's events, a second apart."""
 PAGES = (
-    "https://shop.example/product/1?x=1", "https://shop.example/product/2/#top", "https://shop.example/",
-    "/cart", "https://other.example/product/1", None,
-)  # fmt: skip
+    "https://shop.example/product/1?x=1",
+    "https://shop.example/product/2/#top",
+    "https://shop.example/",
+    "/cart",
+    "https://other.example/product/1",
+    None,
+)
 
 
 def as_events(walks: Sequence[Walk]) -> pa.Table:
     """Return the events of sessions, one session of each visitor."""
     rows = [
-        (f"v{who}", "", BEGIN, BEGIN + timedelta(seconds=position), f"e{position:03}", kind, None, page)
+        (
+            f"v{who}",
+            "",
+            BEGIN,
+            BEGIN + timedelta(seconds=position),
+            f"e{position:03}",
+            kind,
+            None,
+            page,
+        )
         for who, walk in enumerate(walks)
         for position, (kind, page) in enumerate(walk)
     ]
-    return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
+    return pa.Table.from_pylist(
+        [dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA
+    )
 
 
-def answer(con: Any, events: Any, choices: JourneyQuestion) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
+def answer(
+    con: Any, events: Any, choices: JourneyQuestion
+) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
     """Return the path of each visitor and whether it is cut, and all transitions by place."""
     sessions = sessions_of(events)
     steps = journey_steps(step_events(events, choices), sessions, choices.journey_rule)
@@ -66,19 +91,28 @@ def answer(con: Any, events: Any, choices: JourneyQuestion) -> tuple[dict[str, t
         row["visitor_id"]: (row["path"] or "", row["is_cut"])
         for row in con.to_pyarrow(paths_of(steps, choices.journey_rule)).to_pylist()
     }
-    counted = con.to_pyarrow(counted_transitions(steps.join(sessions, list(SESSION)), choices.journey_rule)).to_pylist()
+    counted = con.to_pyarrow(
+        counted_transitions(steps.join(sessions, list(SESSION)), choices.journey_rule)
+    ).to_pylist()
     return paths, Counter(
-        {(row["place"], row["from_step"], row["to_step"]): row["transition_count"] for row in counted}
+        {
+            (row["place"], row["from_step"], row["to_step"]): row["transition_count"]
+            for row in counted
+        }
     )
 
 
 def field(by: str = "page_type", **more: Any) -> JourneyQuestion:
     """Return a question, as its definition is read."""
-    parts = {name: list(value) if isinstance(value, tuple) else value for name, value in more.items()}
+    parts = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in more.items()
+    }
     return JourneyQuestion.from_mapping({"by": by} | parts)
 
 
-def question(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
+def question(
+    walks: Sequence[Walk], choices: JourneyQuestion
+) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
     """Return the answer of DuckDB."""
     con = connect()
     con.con.register("walks", as_events(walks))
@@ -98,15 +132,19 @@ STORY = [types("home", "list", "item", "list", "item", "buy"), types("item", "ho
 def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
     paths, counts = question(STORY, field(from_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {
-        "v0": "item → list → item → buy", "v1": "item → home"
-    }  # fmt: skip
+        "v0": "item → list → item → buy",
+        "v1": "item → home",
+    }
     assert counts[0, "(start)", "item"] == 2
     assert counts[1, "item", "list"] == 1
 
 
 def test_paths_end_at_the_first_of_a_step() -> None:
     paths, counts = question(STORY, field(to_step="item"))
-    assert {who: path for who, (path, _) in paths.items()} == {"v0": "home → list → item", "v1": "item"}
+    assert {who: path for who, (path, _) in paths.items()} == {
+        "v0": "home → list → item",
+        "v1": "item",
+    }
     assert (counts[3, "item", "(exit)"], counts[1, "item", "(exit)"]) == (1, 1)
 
 
@@ -143,7 +181,9 @@ def test_pages_are_paths_and_patterns_group_them() -> None:
 # Against plain Python
 
 
-def expected(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str, str], Counter[Any]]:
+def expected(
+    walks: Sequence[Walk], choices: JourneyQuestion
+) -> tuple[dict[str, str], Counter[Any]]:
     """Return paths and transitions by walking through each session."""
     paths, counts = {}, Counter[Any]()
     for who, walk in enumerate(walks):
@@ -152,7 +192,9 @@ def expected(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str,
             for kind, page in walk
             if kind not in choices.exclude
         ]
-        taken: list[str] | None = [name for name, _ in groupby(name for name in names if name is not None)]
+        taken: list[str] | None = [
+            name for name, _ in groupby(name for name in names if name is not None)
+        ]
         taken = _part(taken or [], choices)
         if taken is None:
             continue
@@ -177,7 +219,12 @@ def _part(taken: list[str], choices: JourneyQuestion) -> list[str] | None:
         taken = taken[taken.index(choices.from_step) :]
     if choices.to_step:
         position = next(
-            (n for n, name in enumerate(taken) if name == choices.to_step and (n or not choices.from_step)), None
+            (
+                n
+                for n, name in enumerate(taken)
+                if name == choices.to_step and (n or not choices.from_step)
+            ),
+            None,
         )
         if position is None:
             return None
@@ -215,7 +262,9 @@ def walks_of(seed: int) -> list[Walk]:
 
 @examples(80)
 @given(seed=st.integers(0, 10_000), choices=st.one_of(CHOICES, OF_PAGES))
-def test_paths_and_transitions_are_those_of_the_definition(seed: int, choices: JourneyQuestion) -> None:
+def test_paths_and_transitions_are_those_of_the_definition(
+    seed: int, choices: JourneyQuestion
+) -> None:
     walks = walks_of(seed)
     paths, counts = question(walks, choices)
     ours = {who: path.removesuffix(" → …") for who, (path, _) in paths.items()}

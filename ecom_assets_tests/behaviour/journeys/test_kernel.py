@@ -34,7 +34,9 @@ PAGES = (None, "https://shop.example/", "https://shop.example/p/1?x", "/p/2/", "
 
 
 def events_of(seed: int) -> list[dict[str, Any]]:
-    """Return clean events of some visitors with many ties and pauses near half an hour, in any order."""
+    """Return clean events of some visitors with many ties and pauses near
+    half an hour, in any order.
+    """
     chosen = random.Random(seed)  # noqa: S311 (no secret)
     rows: list[dict[str, Any]] = []
     step_us = chosen.choice((1, 1_000, 1_000_000))
@@ -42,11 +44,26 @@ def events_of(seed: int) -> list[dict[str, Any]]:
         at = BEGIN + timedelta(microseconds=step_us * chosen.randrange(1000))
         for _ in range(chosen.randrange(1, 40)):
             at += timedelta(seconds=chosen.choice(PAUSES_S))
-            kind, category, page = chosen.choice(TYPES), chosen.choice(CATEGORIES), chosen.choice(PAGES)
+            kind, category, page = (
+                chosen.choice(TYPES),
+                chosen.choice(CATEGORIES),
+                chosen.choice(PAGES),
+            )
             row: dict[str, Any] = dict.fromkeys(CleanEvents.columns)
-            row |= {"event_id": f"{chosen.randrange(10**6)}-{len(rows)}", "visitor_id": f"v{visitor}", "event_at": at}
-            row |= {"event_date": at.date(), "event_type": kind, "product_category": category, "page_url": page}
-            rows.append(row | {"is_bot": False, "session_device_id": chosen.choice(("", "", "phone"))})
+            row |= {
+                "event_id": f"{chosen.randrange(10**6)}-{len(rows)}",
+                "visitor_id": f"v{visitor}",
+                "event_at": at,
+            }
+            row |= {
+                "event_date": at.date(),
+                "event_type": kind,
+                "product_category": category,
+                "page_url": page,
+            }
+            rows.append(
+                row | {"is_bot": False, "session_device_id": chosen.choice(("", "", "phone"))}
+            )
     chosen.shuffle(rows)
     return rows
 
@@ -73,7 +90,9 @@ JOURNEYS = st.fixed_dictionaries(
 )
 
 
-def journeys_by_both(rows: list[dict[str, Any]], asked: dict[str, Any], ends: Ends) -> tuple[Any, Any]:
+def journeys_by_both(
+    rows: list[dict[str, Any]], asked: dict[str, Any], ends: Ends
+) -> tuple[Any, Any]:
     question = JourneyQuestion.from_mapping({"session_rule": "ga4", **asked})
     with opened(rows) as (con, events):
         quick = journeys_of_events(con, events, question, ends)
@@ -83,14 +102,20 @@ def journeys_by_both(rows: list[dict[str, Any]], asked: dict[str, Any], ends: En
 
 @given(seed=st.integers(0, 10**6), asked=JOURNEYS, first=DAYS, last=DAYS)
 @examples(30)
-def test_journeys_are_counted_alike(seed: int, asked: dict[str, Any], first: date | None, last: date | None) -> None:
+def test_journeys_are_counted_alike(
+    seed: int, asked: dict[str, Any], first: date | None, last: date | None
+) -> None:
     quick, full = journeys_by_both(events_of(seed), asked, (first, last))
     assert quick == full
 
 
-@given(seed=st.integers(0, 10**6), rule=st.sampled_from(("ga4", "amplitude")), first=DAYS, last=DAYS)
+@given(
+    seed=st.integers(0, 10**6), rule=st.sampled_from(("ga4", "amplitude")), first=DAYS, last=DAYS
+)
 @examples(30)
-def test_sessions_are_counted_alike(seed: int, rule: str, first: date | None, last: date | None) -> None:
+def test_sessions_are_counted_alike(
+    seed: int, rule: str, first: date | None, last: date | None
+) -> None:
     question = SessionQuestion(session_rule=rule, idle="1801s" if seed % 3 == 0 else None)
     with opened(events_of(seed)) as (con, events):
         quick = totals_of_events(con, events, question, (first, last))
@@ -100,12 +125,18 @@ def test_sessions_are_counted_alike(seed: int, rule: str, first: date | None, la
 
 def test_what_one_number_cannot_hold_is_counted_in_parts() -> None:
     rows = events_of(5)
-    with patch.object(Keying, "for_span", return_value=None):  # as for more visitors and time than one number holds
+    with patch.object(
+        Keying, "for_span", return_value=None
+    ):  # as for more visitors and time than one number holds
         quick, full = journeys_by_both(rows, {"by": "page_type"}, (date(2026, 3, 11), None))
     assert quick == full
-    # Visitors over 40 years, in microseconds, and codes of many bits: one number holds a few of them at a time.
+    # Visitors over 40 years, in microseconds, and codes of many bits: one number holds a few of
+    # them at a time.
     late = [row | {"event_at": row["event_at"] + timedelta(days=14_600)} for row in rows[::2]]
-    late = [row | {"event_id": f"late-{n}", "event_date": row["event_at"].date()} for n, row in enumerate(late)]
+    late = [
+        row | {"event_id": f"late-{n}", "event_date": row["event_at"].date()}
+        for n, row in enumerate(late)
+    ]
     odd = [
         row | {"event_at": row["event_at"] + timedelta(microseconds=1), "event_id": f"odd-{n}"}
         for n, row in enumerate(rows)
@@ -116,7 +147,9 @@ def test_what_one_number_cannot_hold_is_counted_in_parts() -> None:
 
 
 @pytest.mark.slow
-def test_the_expression_answers_what_the_kernel_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expression_answers_what_the_kernel_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rows = events_of(7)
     _, full = journeys_by_both(rows, {"by": "page_type"}, (None, None))
     monkeypatch.setattr(kernel, "MOST_EVENTS", 1)

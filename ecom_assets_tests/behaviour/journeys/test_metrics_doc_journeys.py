@@ -1,4 +1,6 @@
-"""What `docs/metrics/` says about journeys, searches, categories and stock, recomputed from its own input."""
+"""What `docs/metrics/` says about journeys, searches, categories and stock,
+recomputed from its own input.
+"""
 
 import shlex
 from collections import Counter
@@ -34,9 +36,16 @@ from ecom_assets_tests.test_metrics_doc import PAGE, as_shown, rows_of, tables, 
 
 DAYS = Days.between(date(2026, 3, 9), date(2026, 3, 13))
 TABLES = (
-    "duplicate_events", "events", "session_events", "session_days", "sessions",
-    "journeys", "journey_transitions", "search_performance", "category_performance",
-)  # fmt: skip
+    "duplicate_events",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "journeys",
+    "journey_transitions",
+    "search_performance",
+    "category_performance",
+)
 
 
 def run(platform: Platform, rows: list[Row]) -> None:
@@ -47,7 +56,10 @@ def run(platform: Platform, rows: list[Row]) -> None:
 def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> None:
     lines, paths, transitions, *_ = tables("Journeys")
     run(platform, rows_of(lines))
-    rows = sorted(platform.rows(Journeys), key=lambda row: (row["visitor_id"], row["dimension"], row["started_at"]))
+    rows = sorted(
+        platform.rows(Journeys),
+        key=lambda row: (row["visitor_id"], row["dimension"], row["started_at"]),
+    )
     assert as_shown(rows, paths) == paths
     sums: Counter[tuple[str, str, str]] = Counter()
     for row in platform.rows(JourneyTransitions):
@@ -71,10 +83,19 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     for question in dict.fromkeys(line["options"] for line in expected):
-        arguments = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
+        arguments = (
+            "--events",
+            str(tmp_path / "story.csv"),
+            "--json",
+            *shlex.split(question.strip("`")),
+        )
         result = ecom("journeys", *arguments, home=tmp_path / "home")
         answer = [
-            {"options": question, "path": " → ".join(path["path"]), "sessions": str(path["sessions"])}
+            {
+                "options": question,
+                "path": " → ".join(path["path"]),
+                "sessions": str(path["sessions"]),
+            }
             for path in result.json["top_paths"]
         ]
         assert answer == [line for line in expected if line["options"] == question]
@@ -86,9 +107,12 @@ def test_what_others_would_say_of_a_transition() -> None:
     cut = [row | {"visitor_id": f"{row['user_id']} {row['event_date']}"} for row in rows]
 
     def passed(rows: list[Row], most: int = 99) -> list[str]:
-        """Return who went from a page to a product, once for each time, within so many steps of a session."""
+        """Return who went from a page to a product, once for each time,
+        within so many steps of a session.
+        """
         answer = [
-            (session[0]["user_id"], steps(session, "page_type")[:most]) for _, session in sessions_with_events(rows)
+            (session[0]["user_id"], steps(session, "page_type")[:most])
+            for _, session in sessions_with_events(rows)
         ]
         pairs = [(who, pair) for who, path in answer for pair in pairwise(path)]
         return [who for who, pair in pairs if pair == ("page_view", "product_view")]
@@ -136,11 +160,18 @@ def test_products_are_those_of_the_page() -> None:
     sold = []
     for line in orders:
         sign = -1 if line["status"] == "refunded" else 1
-        row = order_line(line["uniq_id"], date.fromisoformat(line["order_date"]), item_id=line["item_id"])
-        money = {"quantity": sign * int(line["quantity"]), "revenue_amount": sign * Decimal(line["payment_amount"])}
+        row = order_line(
+            line["uniq_id"], date.fromisoformat(line["order_date"]), item_id=line["item_id"]
+        )
+        money = {
+            "quantity": sign * int(line["quantity"]),
+            "revenue_amount": sign * Decimal(line["payment_amount"]),
+        }
         sold.append(row | money | {"order_id": line["uniq_id"], "status": line["status"]})
     con = with_tables(events=as_table(events, SessionEvents), sold=as_table(sold, Sales))
-    actual = product_performance(con.table("events"), con.table("sold"), DAYS).order_by("product_id")
+    actual = product_performance(con.table("events"), con.table("sold"), DAYS).order_by(
+        "product_id"
+    )
     assert as_shown(con.to_pyarrow(actual).to_pylist(), expected) == expected
 
 
@@ -148,7 +179,11 @@ def test_alerts_are_those_of_the_page() -> None:
     alerts, sold, stock, expected = tables("Inventory alerts")
     assert tuple(line["alert"] for line in alerts) == ALERTS
     rows = [
-        line | {"event_date": date.fromisoformat(line["event_date"]), "sold_item_count": int(line["sold_item_count"])}
+        line
+        | {
+            "event_date": date.fromisoformat(line["event_date"]),
+            "sold_item_count": int(line["sold_item_count"]),
+        }
         for line in sold
     ]
     answer = stock_rows(stock, date(2026, 6, 30), "test").to_pyarrow()
@@ -157,7 +192,9 @@ def test_alerts_are_those_of_the_page() -> None:
     first = min(date.fromisoformat(line["event_date"]) for line in sold)
     sales = Days.between(first, as_of + ONE_DAY)
     days = SalesDays.from_dates(sales.dates, as_of, rule)
-    actual = inventory_alerts(con.table("stock"), con.table("products"), days, rule).order_by("product_id")
+    actual = inventory_alerts(con.table("stock"), con.table("products"), days, rule).order_by(
+        "product_id"
+    )
     like = without(expected, "why")
     assert as_shown(con.to_pyarrow(actual).to_pylist(), like) == like
     [glove] = [row for row in answer.to_pylist() if row["product_id"] == "glove"]

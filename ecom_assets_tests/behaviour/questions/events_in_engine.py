@@ -1,4 +1,6 @@
-"""Clean events in any engine as the source of a question: without files, rights or publication around them."""
+"""Clean events in any engine as the source of a question: without files,
+rights or publication around them.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -103,8 +105,12 @@ class EventsInEngine:
         """Return nothing: there are no tables."""
 
 
-def answered(kind: Kind[Any, Any], con: SQLBackend, events: ir.Table, question: Any) -> dict[str, Any]:
-    """Return the whole answer to a question about clean events in an engine, as commands and routes print it."""
+def answered(
+    kind: Kind[Any, Any], con: SQLBackend, events: ir.Table, question: Any
+) -> dict[str, Any]:
+    """Return the whole answer to a question about clean events in an engine,
+    as commands and routes print it.
+    """
     result = answer(kind, question, EventsInEngine(con, events))
     document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return document

@@ -53,12 +53,18 @@ class Walk(Definition):
     PRESETS = PRESETS
 
     steps: tuple[Step, ...] = field(
-        ..., "Steps", "In order", min_length=1, parts=commas, is_one_option=True, line=lambda text: {"event_type": text}
+        ...,
+        "Steps",
+        "In order",
+        min_length=1,
+        parts=commas,
+        is_one_option=True,
+        line=lambda text: {"event_type": text},
     )
     within: Duration = field("7d", "Window", "How long", hint="7d")
-    pace: Annotated[str, Choices("pace of a walk", {"slow": "Slowly", "fast": "Quickly"}, {"rapid": "fast"})] = field(
-        "slow", "Pace", "How fast"
-    )
+    pace: Annotated[
+        str, Choices("pace of a walk", {"slow": "Slowly", "fast": "Quickly"}, {"rapid": "fast"})
+    ] = field("slow", "Pace", "How fast")
     limit: Count = field(10, "At most", "How many", ge=1, le=100)
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
@@ -73,20 +79,27 @@ class Pair(Question):
     CALLED: ClassVar[str] = "a pair"
 
     walk: Walk = field(..., "Walk", "The walk", only=("steps", "pace"))
-    properties: tuple[str, ...] = field([], "Properties", "Which", option="--property", parts=commas)
+    properties: tuple[str, ...] = field(
+        [], "Properties", "Which", option="--property", parts=commas
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("funnel", {"steps": ["a", "b"]}), ("trend", {"series": ["a"]}), ("sessions", {})]
+    ("name", "asked"),
+    [("funnel", {"steps": ["a", "b"]}), ("trend", {"series": ["a"]}), ("sessions", {})],
 )
-def test_a_comparison_without_a_first_day_is_refused_before_an_event_is_read(name: str, asked: dict[str, Any]) -> None:
+def test_a_comparison_without_a_first_day_is_refused_before_an_event_is_read(
+    name: str, asked: dict[str, Any]
+) -> None:
     kind, unread = question_named(name), cast("Any", None)
     with pytest.raises(DefinitionError, match=NEEDS_FIRST_DAY):
         answer(kind, kind.question.from_mapping({**asked, "compare": "before"}), unread)
 
 
 def test_what_is_not_given_has_its_default_and_what_is_null_is_not_given() -> None:
-    walk = Walk.from_mapping({"steps": ["a", {"event_type": "b", "where": "price > 3"}], "limit": None})
+    walk = Walk.from_mapping(
+        {"steps": ["a", {"event_type": "b", "where": "price > 3"}], "limit": None}
+    )
     assert (walk.within, walk.pace, walk.limit) == (7 * 86_400, "slow", 10)
     assert walk.to_mapping() == {
         "steps": [
@@ -107,11 +120,17 @@ def test_what_is_not_given_has_its_default_and_what_is_null_is_not_given() -> No
         ({"steps": []}, "`steps` of a walk has 1 or more values, not 0"),
         ({"steps": [{"event": "a"}]}, "Unknown key 'event' in a step; did you mean 'event_type'?"),
         ({"steps": ["a"], "pace": "rapid"}, "The pace of a walk 'rapid' is called fast here."),
-        ({"steps": ["a"], "pace": "fats"}, "The pace of a walk 'fats' is unknown; did you mean 'fast'?"),
+        (
+            {"steps": ["a"], "pace": "fats"},
+            "The pace of a walk 'fats' is unknown; did you mean 'fast'?",
+        ),
         ({"steps": ["a"], "limit": True}, "True stands where a number is expected"),
         ({"steps": ["a"], "limit": 101}, "`limit` of a walk is at most 100, not 101."),
         ({"steps": ["a"], "within": 7}, "The duration 7 is not understood"),
-        ({"steps": ["a"], "preset": "clickhouse"}, "ClickHouse has no walks that a preset could follow"),
+        (
+            {"steps": ["a"], "preset": "clickhouse"},
+            "ClickHouse has no walks that a preset could follow",
+        ),
         ("steps", "A walk maps steps, within, pace, limit, preset to values; got 'steps'."),
     ],
 )
@@ -130,7 +149,10 @@ def test_event_types_are_translated_wherever_they_stand() -> None:
     walk = Walk.from_mapping({"steps": [{"event_type": "view", "where": "event_type = view"}]})
     translated = walk.translated({"view": "page_view"}.get)  # type: ignore[arg-type]  # every type is known
     assert translated.to_mapping()["steps"] == [
-        {"event_type": "page_view", "where": {"column": "event_type", "operator": "equals", "value": "page_view"}}
+        {
+            "event_type": "page_view",
+            "where": {"column": "event_type", "operator": "equals", "value": "page_view"},
+        }
     ]
 
 
@@ -145,7 +167,10 @@ def test_texts_become_a_definition_also_of_what_is_inside_it() -> None:
 def test_its_schema_has_the_choices_the_bounds_and_the_text_form() -> None:
     schema = Walk.model_json_schema()
     assert schema["properties"]["pace"]["enum"] == ["slow", "fast"]
-    assert (schema["properties"]["limit"]["minimum"], schema["properties"]["limit"]["maximum"]) == (1, 100)
+    assert (schema["properties"]["limit"]["minimum"], schema["properties"]["limit"]["maximum"]) == (
+        1,
+        100,
+    )
     assert {step.get("type") for step in schema["$defs"]["Step"]["anyOf"]} == {"object", "string"}
 
 
@@ -156,6 +181,10 @@ def test_days_are_given_in_one_way() -> None:
         "2026-01-10",
     ]
     with pytest.raises(DefinitionError, match="both say where the days begin"):
-        _ = WalkQuestion.from_mapping({"steps": ["a"], "start_date": "2026-01-01", "last": "3d"}).days
+        _ = WalkQuestion.from_mapping(
+            {"steps": ["a"], "start_date": "2026-01-01", "last": "3d"}
+        ).days
     with pytest.raises(DefinitionError, match="is after end_date=2026-01-01; swap them"):
-        _ = WalkQuestion.from_mapping({"steps": ["a"], "start_date": "2026-01-02", "end_date": "2026-01-01"}).days
+        _ = WalkQuestion.from_mapping(
+            {"steps": ["a"], "start_date": "2026-01-02", "end_date": "2026-01-01"}
+        ).days

@@ -1,4 +1,6 @@
-"""A day that is not over is marked, in the shop's time zone, as long as the data have a part of it."""
+"""A day that is not over is marked, in the shop's time zone,
+as long as the data have a part of it.
+"""
 
 from datetime import UTC, date, datetime
 
@@ -19,7 +21,9 @@ EVENING = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
         ("Pacific/Kiritimati", 24, None),
     ],
 )
-def test_a_day_is_provisional_until_it_is_over(timezone: str, known_to: int, provisional_from: date | None) -> None:
+def test_a_day_is_provisional_until_it_is_over(
+    timezone: str, known_to: int, provisional_from: date | None
+) -> None:
     known_days = {"events": KnownDays(date(2026, 11, 1), date(2026, 11, known_to))}
     period = Period("custom", *WEEK, known_days)
     assert range_of(period, timezone, EVENING)["provisional_from"] == provisional_from

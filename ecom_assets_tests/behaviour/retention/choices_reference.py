@@ -1,4 +1,6 @@
-"""Retention with all its choices in plain Python: each visitor, each start, each cell is looked at by itself."""
+"""Retention with all its choices in plain Python: each visitor, each start,
+each cell is looked at by itself.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +48,9 @@ Test = Callable[[Act], bool]
 
 @dataclass(frozen=True)
 class Query:
-    """A rule, whose conditions are Python functions here, and the days on which visitors may start."""
+    """A rule, whose conditions are Python functions here,
+    and the days on which visitors may start.
+    """
 
     rule: RetentionQuestion
     timezone: str = "UTC"
@@ -58,8 +62,13 @@ class Query:
 
 def as_events(acts: Iterable[Act], timezone: str) -> pa.Table:
     """Return acts as clean events."""
-    rows = [vars(act) | {"event_date": local_day(act.event_at, timezone), "properties": None} for act in acts]
-    return pa.Table.from_pylist([{name: row[name] for name in SCHEMA.names} for row in rows], schema=SCHEMA)
+    rows = [
+        vars(act) | {"event_date": local_day(act.event_at, timezone), "properties": None}
+        for act in acts
+    ]
+    return pa.Table.from_pylist(
+        [{name: row[name] for name in SCHEMA.names} for row in rows], schema=SCHEMA
+    )
 
 
 def place_starts(answer: Query, at: datetime) -> Any:
@@ -85,13 +94,17 @@ def period_number(answer: Query, start: datetime, at: datetime) -> int:
 
 
 def starts_of(acts: Iterable[Act], answer: Query, every: Iterable[Act]) -> list[tuple[Any, Act]]:
-    """Return each start: its cohort, and the event; `every` act includes what the question leaves out."""
+    """Return each start: its cohort, and the event; `every` act includes
+    what the question leaves out.
+    """
     rule = answer.rule
     if rule.starting == "first_ever":
         of_type = [act for act in every if rule.start_type in {None, act.event_type}]
         first = min(of_type, key=lambda act: (act.event_at, act.event_id), default=None)
         acts = [act for act in acts if act == first]
-    begun = [act for act in acts if rule.start_type in {None, act.event_type} and answer.start_where(act)]
+    begun = [
+        act for act in acts if rule.start_type in {None, act.event_type} and answer.start_where(act)
+    ]
     begun.sort(key=lambda act: (act.event_at, act.event_id))
     if rule.starting == "recurring":
         begun = [act for act in begun if _is_in(answer, act)]
@@ -108,8 +121,12 @@ def _is_in(answer: Query, act: Act) -> bool:
     return (first is None or day >= first) and (last is None or day <= last)
 
 
-def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
-    """Return for each cohort, value of the breakdown and visitor the cells in which they count, and their sum."""
+def members_of(
+    acts: Sequence[Act], answer: Query
+) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
+    """Return for each cohort, value of the breakdown and visitor the cells in which
+    they count, and their sum.
+    """
     rule, streams, every = answer.rule, defaultdict(list), acts
     acts = [act for act in acts if answer.where(act)]
     for act in acts:
@@ -117,8 +134,12 @@ def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str],
     cells = rule.cells(1_000)
     actual = {}
     for who, stream in streams.items():
-        for cohort, start in starts_of(stream, answer, (act for act in every if act.visitor_id == who)):
-            later = [act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at]
+        for cohort, start in starts_of(
+            stream, answer, (act for act in every if act.visitor_id == who)
+        ):
+            later = [
+                act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at
+            ]
             returns = [
                 (period_number(answer, start.event_at, act.event_at), act)
                 for act in later
@@ -130,15 +151,23 @@ def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str],
             came = {
                 number
                 for number, (first, last) in enumerate(cells)
-                if until >= first or sum(times[period] for period in range(first, last + 1)) >= rule.at_least
+                if until >= first
+                or sum(times[period] for period in range(first, last + 1)) >= rule.at_least
             }
-            paid = sum((act.cart_amount or Decimal(0) for period, act in returns if period >= 0), Decimal(0))
+            paid = sum(
+                (act.cart_amount or Decimal(0) for period, act in returns if period >= 0),
+                Decimal(0),
+            )
             actual[cohort, start.product_category or "(none)", who] = (came, paid)
     return actual
 
 
-def by_definition(acts: Sequence[Act], answer: Query) -> dict[Any, tuple[int, Counter[int], Decimal]]:
-    """Return by cohort how many started, how many count in each cell, and the sum of all that they returned with."""
+def by_definition(
+    acts: Sequence[Act], answer: Query
+) -> dict[Any, tuple[int, Counter[int], Decimal]]:
+    """Return by cohort how many started, how many count in each cell,
+    and the sum of all that they returned with.
+    """
     cohorts: dict[Any, tuple[int, Counter[int], Decimal]] = {}
     for (cohort, _, _), (came, paid) in members_of(acts, answer).items():
         size, counts, total = cohorts.get(cohort, (0, Counter(), Decimal(0)))
@@ -146,8 +175,12 @@ def by_definition(acts: Sequence[Act], answer: Query) -> dict[Any, tuple[int, Co
     return cohorts
 
 
-def by_value(acts: Sequence[Act], answer: Query) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
-    """Return the same for each value of the breakdown that is shown, the most frequent first, then `(other)`."""
+def by_value(
+    acts: Sequence[Act], answer: Query
+) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
+    """Return the same for each value of the breakdown that is shown, the most frequent first,
+    then `(other)`.
+    """
     actual = members_of(acts, answer)
     sizes = Counter(label for _, label, _ in actual)
     kept = sorted(sizes, key=lambda label: (-sizes[label], label))[: answer.rule.limit]

@@ -1,4 +1,6 @@
-"""Retention by its definition in plain Python, by ClickHouse, and as the package counts it, each rule compiled once."""
+"""Retention by its definition in plain Python, by ClickHouse, and as the package counts it,
+each rule compiled once.
+"""
 
 import json
 from collections import defaultdict
@@ -44,7 +46,9 @@ class Cell(NamedTuple):
     revenue: Decimal
 
 
-def by_definition(deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC") -> list[Cell]:
+def by_definition(
+    deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC"
+) -> list[Cell]:
     """Ask each visitor, each cell, each of their deeds."""
     deeds = list(deeds)
     streams: dict[str, list[Deed]] = defaultdict(list)
@@ -88,10 +92,14 @@ def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
     returned, revenue = 0, Decimal(0)
     for start, stream in members:
         numbered_deeds = [(period_number(start, deed.at, rule, timezone), deed) for deed in stream]
-        came = {period for period, deed in numbered_deeds if rule.return_type in {None, deed.event_type}}
+        came = {
+            period for period, deed in numbered_deeds if rule.return_type in {None, deed.event_type}
+        }
         until = max(came, default=-1) if rule.mode == "on_or_after" else last
         returned += any(first <= period <= max(until, last) for period in came)
-        revenue += sum((deed.amount or 0 for period, deed in numbered_deeds if 0 <= period <= last), Decimal(0))
+        revenue += sum(
+            (deed.amount or 0 for period, deed in numbered_deeds if 0 <= period <= last), Decimal(0)
+        )
     return Cell(cohort, number, len(members), returned, is_whole, revenue)
 
 
@@ -112,7 +120,9 @@ def moved(period: date, by: int, rule: RetentionQuestion) -> date:
     return period + by * (7 if rule.period == "week" else 1) * ONE_DAY
 
 
-def begin_of(start: datetime, period_count: int, rule: RetentionQuestion, timezone: str) -> datetime:
+def begin_of(
+    start: datetime, period_count: int, rule: RetentionQuestion, timezone: str
+) -> datetime:
     """Return when a visitor's period begins: an instant, or midnight of the calendar's day."""
     if rule.clock == "rolling":
         return start + period_count * timedelta(seconds=ROLLING_S[rule.period])
@@ -124,7 +134,9 @@ def period_number(start: datetime, at: datetime, rule: RetentionQuestion, timezo
     """Return how many periods after the start something was done; below zero before it."""
     if rule.clock == "rolling":
         return (at - start) // timedelta(seconds=ROLLING_S[rule.period])
-    from_period, to_period = (period_of(local_day(moment, timezone), rule) for moment in (start, at))
+    from_period, to_period = (
+        period_of(local_day(moment, timezone), rule) for moment in (start, at)
+    )
     if rule.period == "month":
         return (to_period.year - from_period.year) * 12 + to_period.month - from_period.month
     return (to_period - from_period).days // (7 if rule.period == "week" else 1)
@@ -133,20 +145,28 @@ def period_number(start: datetime, at: datetime, rule: RetentionQuestion, timezo
 def by_clickhouse(
     deeds: Iterable[Deed], first_week: date, weeks: int, folder: Path, timezone: str = "UTC"
 ) -> dict[date, list[int]]:
-    """ClickHouse's `retention` by Monday's weeks: for each cohort, who came in week 0, 1, … of those given.
+    """ClickHouse's `retention` by Monday's weeks: for each cohort, who came in week 0, 1,
+    … of those given.
 
-    It is asked cohort by cohort, as its first condition is the cohort: to have come in that week, and in none before.
+    It is asked cohort by cohort, as its first condition is the cohort: to have come in that week,
+    and in none before.
     """
     file = folder / "deeds.parquet"
     reported = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
-    pq.write_table(pa.Table.from_pylist(reported, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
+    pq.write_table(
+        pa.Table.from_pylist(
+            reported, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])
+        ),
+        file,
+    )
     clickhouse: Any = session
     question = clickhouse.Session()
     actual = {}
     for number in range(weeks):
         monday = first_week + 7 * number * ONE_DAY
         conditions = [
-            f"toMonday(assumeNotNull(day)) = toDate('{monday + 7 * n * ONE_DAY}')" for n in range(weeks - number)
+            f"toMonday(assumeNotNull(day)) = toDate('{monday + 7 * n * ONE_DAY}')"
+            for n in range(weeks - number)
         ]
         sums = ", ".join(f"sum(r[{n + 1}])" for n in range(len(conditions)))
         answer = question.query(
@@ -186,7 +206,11 @@ def sql(rule: RetentionQuestion, output: str) -> str:
     newest = activity.event_date.max().as_scalar()
     at = activity.event_at.max().as_scalar() if rule.clock == "rolling" else None
     cells = retention(activity, rule, PERIODS, Reach(newest, newest, at, at))
-    answer = cells.order_by("cohort_date", "cell") if output == "cells" else totals(cells).order_by("cell")
+    answer = (
+        cells.order_by("cohort_date", "cell")
+        if output == "cells"
+        else totals(cells).order_by("cell")
+    )
     return str(warehouse().compile(answer))
 
 

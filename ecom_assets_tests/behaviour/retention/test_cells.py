@@ -1,7 +1,7 @@
 """Retention by story: periods and clocks, modes, what is whole, and what a cohort was worth.
 
-Not here: random streams against other ways of counting (`test_retention_references.py`), the platform's table
-(`retention/test_cohorts.py`).
+Not here: random streams against other ways of counting (`test_retention_references.py`), the
+platform's table (`retention/test_cohorts.py`).
 """
 
 from datetime import datetime, timedelta
@@ -11,9 +11,17 @@ import pytest
 
 from ecom_assets.behaviour.retention.question import RetentionQuestion, brackets_from
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets_tests.behaviour.retention.retention_reference import Deed, answer, bought, came, cells, triangle
+from ecom_assets_tests.behaviour.retention.retention_reference import (
+    Deed,
+    answer,
+    bought,
+    came,
+    cells,
+    triangle,
+)
 
-# Anna comes on the 1st, 2nd and 5th, Ben on the 1st and the 4th, Cara on the 2nd; the newest day is the 5th.
+# Anna comes on the 1st, 2nd and 5th, Ben on the 1st and the 4th, Cara on the 2nd; the newest day is
+# the 5th.
 STORY = [
     *came("anna", "2026-03-01 23:00", "2026-03-02 01:00", "2026-03-05 00:30"),
     *came("ben", "2026-03-01 09:00", "2026-03-04 10:00"),
@@ -23,12 +31,18 @@ DAILY = RetentionQuestion(period="day")
 
 
 def test_on_counts_who_came_on_exactly_that_day() -> None:
-    assert triangle(cells(STORY, DAILY)) == {"2026-03-01": [2, 1, 0, 1, 1], "2026-03-02": [1, 0, 0, 0]}
+    assert triangle(cells(STORY, DAILY)) == {
+        "2026-03-01": [2, 1, 0, 1, 1],
+        "2026-03-02": [1, 0, 0, 0],
+    }
 
 
 def test_on_or_after_counts_who_came_then_or_later_and_never_rises() -> None:
     rule = RetentionQuestion(period="day", mode="on_or_after")
-    assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 2, 2, 1], "2026-03-02": [1, 0, 0, 0]}
+    assert triangle(cells(STORY, rule)) == {
+        "2026-03-01": [2, 2, 2, 2, 1],
+        "2026-03-02": [1, 0, 0, 0],
+    }
 
 
 def test_a_bracket_counts_a_visitor_once_however_often_they_came_in_it() -> None:
@@ -42,7 +56,8 @@ def test_days_that_no_bracket_has_count_nowhere() -> None:
 
 
 def test_on_the_rolling_clock_a_day_is_24_hours_from_the_visitor_s_own_start() -> None:
-    # Anna's second visit is two hours after her first, so on day 0; Ben's is 73 hours after his, so on day 3.
+    # Anna's second visit is two hours after her first, so on day 0; Ben's is 73 hours after his, so
+    # on day 3.
     rolling = RetentionQuestion(period="day", clock="rolling")
     assert triangle(cells(STORY, rolling)) == {"2026-03-01": [2, 0, 0, 2], "2026-03-02": [1, 0, 0]}
 
@@ -57,7 +72,9 @@ def test_a_day_on_the_rolling_clock_ends_after_exactly_24_hours() -> None:
 
 
 def test_weeks_begin_on_monday_unless_set_otherwise() -> None:
-    deeds = came("anna", "2026-03-07 12:00", "2026-03-08 12:00", "2026-03-09 12:00")  # Saturday to Monday
+    deeds = came(
+        "anna", "2026-03-07 12:00", "2026-03-08 12:00", "2026-03-09 12:00"
+    )  # Saturday to Monday
     assert triangle(cells(deeds, RetentionQuestion())) == {"2026-03-02": [1, 1]}
     assert triangle(cells(deeds, RetentionQuestion(week_start="sunday"))) == {"2026-03-01": [1, 1]}
     assert triangle(cells(deeds, RetentionQuestion(week_start="saturday"))) == {"2026-03-07": [1]}
@@ -76,7 +93,9 @@ def test_cohorts_may_begin_with_one_event_and_return_with_another() -> None:
     ]
     rule = RetentionQuestion(start="purchase", returning="page_view", period="day")
     assert triangle(cells(deeds, rule)) == {"2026-03-03": [0, 1]}
-    assert triangle(cells(deeds, RetentionQuestion(returning="purchase", period="day"))) == {"2026-03-01": [0, 0, 1, 0]}
+    assert triangle(cells(deeds, RetentionQuestion(returning="purchase", period="day"))) == {
+        "2026-03-01": [0, 0, 1, 0]
+    }
 
 
 def test_a_cohort_with_nobody_has_no_row() -> None:
@@ -90,7 +109,8 @@ def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_
     assert [cell.is_complete for cell in actual] == [True] * 4 + [False] + [True] * 3 + [False]
     sums = answer(STORY, DAILY, output="totals")
     reported = [
-        (row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"]) for row in sums
+        (row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"])
+        for row in sums
     ]
     assert reported == [
         (2, 3, 3, 1.0),
@@ -102,10 +122,12 @@ def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_
 
 
 @pytest.mark.parametrize(
-    ("timezone", "expected"), [("UTC", [1, 1]), ("Asia/Tokyo", [1, 0, 1]), ("America/New_York", [1])]
+    ("timezone", "expected"),
+    [("UTC", [1, 1]), ("Asia/Tokyo", [1, 0, 1]), ("America/New_York", [1])],
 )
 def test_days_are_those_of_the_reporting_zone(timezone: str, expected: list[int]) -> None:
-    # 23:30 and 15:30 UTC are 08:30 on the 2nd and 00:30 on the 3rd in Tokyo, 18:30 and 10:30 in New York.
+    # 23:30 and 15:30 UTC are 08:30 on the 2nd and 00:30 on the 3rd in Tokyo, 18:30 and 10:30 in New
+    # York.
     deeds = {
         "UTC": came("anna", "2026-03-01 23:30", "2026-03-02 15:30"),
         "Asia/Tokyo": came("anna", "2026-03-01 14:30", "2026-03-02 15:30"),
@@ -123,17 +145,25 @@ def test_days_are_those_of_the_reporting_zone(timezone: str, expected: list[int]
     ],
 )
 def test_days_of_23_and_25_hours_are_one_day_each(timezone: str, before: str) -> None:
-    # Half an hour before the midnight at which the odd day begins, then 24 h 45 min later: the calendar says one or two
-    # days on, the rolling clock always one.
+    # Half an hour before the midnight at which the odd day begins, then 24 h 45 min later: the
+    # calendar says one or two days on, the rolling clock always one.
     start = datetime.fromisoformat(before)
-    deeds = [Deed("anna", start, "page_view"), Deed("anna", start + timedelta(hours=24, minutes=45), "page_view")]
+    deeds = [
+        Deed("anna", start, "page_view"),
+        Deed("anna", start + timedelta(hours=24, minutes=45), "page_view"),
+    ]
     is_short = before.startswith("2026-03")
-    assert list(triangle(cells(deeds, DAILY, timezone)).values()) == [[1, 0, 1] if is_short else [1, 1]]
-    assert list(triangle(cells(deeds, RetentionQuestion(period="day", clock="rolling"), timezone)).values()) == [[1, 1]]
+    assert list(triangle(cells(deeds, DAILY, timezone)).values()) == [
+        [1, 0, 1] if is_short else [1, 1]
+    ]
+    assert list(
+        triangle(cells(deeds, RetentionQuestion(period="day", clock="rolling"), timezone)).values()
+    ) == [[1, 1]]
 
 
 def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
-    # Cohorts of 100, 120 and 80 that paid 500, 720 and 320 within their first two days; a fourth is not whole yet.
+    # Cohorts of 100, 120 and 80 that paid 500, 720 and 320 within their first two days; a fourth is
+    # not whole yet.
     sizes, paid = (100, 120, 80, 50), (500, 720, 320, 9999)
     deeds = [
         deed
@@ -141,7 +171,10 @@ def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
         for n in range(size)
         for deed in came(f"{day}-{n}", f"2026-03-0{day} 12:00")
     ]
-    deeds += [bought(f"{day}-0", f"2026-03-0{day + 1} 12:00", amount) for day, amount in enumerate(paid, start=1)]
+    deeds += [
+        bought(f"{day}-0", f"2026-03-0{day + 1} 12:00", amount)
+        for day, amount in enumerate(paid, start=1)
+    ]
     day_one = answer(deeds, DAILY, output="totals")[1]
     assert (day_one["cohort_count"], day_one["visitor_count"]) == (3, 300)
     assert day_one["cumulative_revenue_amount"] == Decimal(1540)
@@ -149,7 +182,11 @@ def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
 
 
 def test_value_in_brackets_has_what_was_paid_between_them() -> None:
-    deeds = [*came("anna", "2026-03-01 09:00"), bought("anna", "2026-03-03 09:00", 7), *came("zoe", "2026-03-09 09:00")]
+    deeds = [
+        *came("anna", "2026-03-01 09:00"),
+        bought("anna", "2026-03-03 09:00", 7),
+        *came("zoe", "2026-03-09 09:00"),
+    ]
     rule = RetentionQuestion(period="day", mode="bracket", brackets=((0, 0), (3, 4)))
     assert [cell.revenue for cell in cells(deeds, rule)][:2] == [Decimal(0), Decimal(7)]
 
@@ -182,12 +219,17 @@ def test_what_cannot_be_counted_is_refused(definition: dict[str, object], messag
 
 def test_brackets_are_read_as_people_write_them() -> None:
     assert brackets_from("0, 1-3,4-7") == ((0, 0), (1, 3), (4, 7))
-    with pytest.raises(DefinitionError, match=r"The brackets '1\.\.3' are not understood; write them as in 0,1-3"):
+    with pytest.raises(
+        DefinitionError, match=r"The brackets '1\.\.3' are not understood; write them as in 0,1-3"
+    ):
         brackets_from("1..3")
 
 
 def test_presets_are_the_peers_defaults() -> None:
     assert RetentionQuestion.from_mapping({"preset": "amplitude"}).clock == "rolling"
-    assert RetentionQuestion.from_mapping({"preset": "posthog", "week_start": None}).week_start == "sunday"
+    assert (
+        RetentionQuestion.from_mapping({"preset": "posthog", "week_start": None}).week_start
+        == "sunday"
+    )
     with pytest.raises(DefinitionError, match="did you mean 'mixpanel'"):
         RetentionQuestion.from_mapping({"preset": "mixpannel"})

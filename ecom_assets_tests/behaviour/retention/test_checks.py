@@ -1,4 +1,7 @@
-"""The checks about cohorts and carts: the one wrong row is found. That good data pass is asked in `test_checks.py`."""
+"""The checks about cohorts and carts: the one wrong row is found.
+
+That good data pass is asked in `test_checks.py`.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,34 +17,60 @@ from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
 PEOPLE: dict[str, list[Step]] = {
-    "anna": [("09:00", "add_to_cart", {"cart_amount": 20}), ("+1 10:00", "purchase", {"cart_amount": 20})],
+    "anna": [
+        ("09:00", "add_to_cart", {"cart_amount": 20}),
+        ("+1 10:00", "purchase", {"cart_amount": 20}),
+    ],
     "ben": [("09:00", "page_view"), ("+2 09:00", "add_to_cart")],
 }
 
 # Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
-    "a day's visitors are lost": ("DELETE FROM mart.returning_visitors_daily WHERE event_date = first_date", {
-        "visitors_and_purchases_agree", "everybody_is_in_one_cohort",
-    }),
-    "a day outlives its visitors": ("DELETE FROM mart.session_days WHERE visitor_id = 'ben'", {
-        "visitors_and_purchases_agree",
-    }),
-    "a purchase is a cent off": ("UPDATE mart.returning_visitors_daily SET revenue_amount = revenue_amount + 0.01", {
-        "visitors_and_purchases_agree",
-    }),
+    "a day's visitors are lost": (
+        "DELETE FROM mart.returning_visitors_daily WHERE event_date = first_date",
+        {
+            "visitors_and_purchases_agree",
+            "everybody_is_in_one_cohort",
+        },
+    ),
+    "a day outlives its visitors": (
+        "DELETE FROM mart.session_days WHERE visitor_id = 'ben'",
+        {
+            "visitors_and_purchases_agree",
+        },
+    ),
+    "a purchase is a cent off": (
+        "UPDATE mart.returning_visitors_daily SET revenue_amount = revenue_amount + 0.01",
+        {
+            "visitors_and_purchases_agree",
+        },
+    ),
     "somebody came before they first did": (
-        "UPDATE mart.returning_visitors_daily SET first_date = DATE '2027-01-01' WHERE event_date > first_date",
+        (
+            "UPDATE mart.returning_visitors_daily SET first_date = DATE '2027-01-01' WHERE "
+            "event_date > first_date"
+        ),
         {"visitors_and_purchases_agree"},
     ),
-    "a cohort is lost": ("DELETE FROM mart.retention_cohorts WHERE period = 'week' AND cohort_by = 'first_activity'", {
-        "everybody_is_in_one_cohort",
-    }),
-    "cohorts outlive their days": ("DELETE FROM mart.returning_visitors_daily WHERE cohort_by = 'first_purchase'", {
-        "everybody_is_in_one_cohort",
-    }),
-    "a cohort has one too many": ("UPDATE mart.retention_cohorts SET visitor_count = visitor_count + 1", {
-        "everybody_is_in_one_cohort", "retention_only_falls",
-    }),
+    "a cohort is lost": (
+        "DELETE FROM mart.retention_cohorts WHERE period = 'week' AND cohort_by = 'first_activity'",
+        {
+            "everybody_is_in_one_cohort",
+        },
+    ),
+    "cohorts outlive their days": (
+        "DELETE FROM mart.returning_visitors_daily WHERE cohort_by = 'first_purchase'",
+        {
+            "everybody_is_in_one_cohort",
+        },
+    ),
+    "a cohort has one too many": (
+        "UPDATE mart.retention_cohorts SET visitor_count = visitor_count + 1",
+        {
+            "everybody_is_in_one_cohort",
+            "retention_only_falls",
+        },
+    ),
     "more come back later on": (
         "UPDATE mart.retention_cohorts SET returned_on_or_after_count = 9 WHERE period_number = 1",
         {"retention_only_falls"},
@@ -54,10 +83,16 @@ DAMAGE = {
         "UPDATE mart.cart_abandonment SET abandoned_cart_count = 9 WHERE horizon_s = 604800",
         {"carts_agree"},
     ),
-    "more are recovered than bought": ("UPDATE mart.cart_abandonment SET recovered_cart_count = 9", {"carts_agree"}),
-    "a session's cart is lost": ("DELETE FROM mart.cart_abandonment WHERE unit = 'session'", {"carts_agree"}),
+    "more are recovered than bought": (
+        "UPDATE mart.cart_abandonment SET recovered_cart_count = 9",
+        {"carts_agree"},
+    ),
+    "a session's cart is lost": (
+        "DELETE FROM mart.cart_abandonment WHERE unit = 'session'",
+        {"carts_agree"},
+    ),
     "a session is lost": ("DELETE FROM mart.sessions", {"carts_agree"}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

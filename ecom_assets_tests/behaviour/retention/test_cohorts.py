@@ -1,6 +1,8 @@
-"""The platform's retention is that of the definition, though it is added up from days without any visitor in them.
+"""The platform's retention is that of the definition, though it is added up from days
+without any visitor in them.
 
-That it is the same in whatever order days are run is asked of every table by `test_order_does_not_matter.py`.
+That it is the same in whatever order days are run is asked of every table by
+`test_order_does_not_matter.py`.
 """
 
 import random
@@ -23,7 +25,14 @@ from ecom_assets_tests.platform import Platform
 ZONE = "America/Los_Angeles"
 FIRST = date(2026, 10, 25)
 DAYS = Days.between(FIRST - timedelta(days=1), FIRST + timedelta(days=47))
-NEW = ("raw_events", "duplicate_events", "quarantined_events", "events", "session_events", "session_days")
+NEW = (
+    "raw_events",
+    "duplicate_events",
+    "quarantined_events",
+    "events",
+    "session_events",
+    "session_days",
+)
 TABLES = (*NEW, "returning_visitors_daily", "retention_cohorts")
 
 
@@ -56,7 +65,11 @@ def rows_of(deeds: Iterable[Deed], timezone: str = ZONE) -> list[Row]:
 
 def cohorts(shop: Platform, cohort_by: str, period: str, mode: str) -> list[Cell]:
     """Return the rows of one kind, as they are compared."""
-    actual = [row for row in shop.rows(RetentionCohorts) if (row["cohort_by"], row["period"]) == (cohort_by, period)]
+    actual = [
+        row
+        for row in shop.rows(RetentionCohorts)
+        if (row["cohort_by"], row["period"]) == (cohort_by, period)
+    ]
     return [
         Cell(
             row["cohort_date"],
@@ -78,7 +91,12 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
         for period in ("day", "week", "month"):
             for mode in ("on", "on_or_after"):
                 rule = RetentionQuestion(
-                    start=kind, returning=kind, period=period, mode=mode, week_start="sunday", last_period=30
+                    start=kind,
+                    returning=kind,
+                    period=period,
+                    mode=mode,
+                    week_start="sunday",
+                    last_period=30,
                 )
                 actual = cohorts(shop, cohort_by, period, mode)
                 assert actual == by_definition(deeds, rule, ZONE), (cohort_by, period, mode)
@@ -89,10 +107,16 @@ def test_a_day_counts_who_came_by_their_first_and_their_last_day(shop: Platform)
     shop.receive(rows_of(STORY, "UTC"), Days.between(date(2026, 3, 1), date(2026, 3, 6)))
     shop.run(Days.between(date(2026, 3, 1), date(2026, 3, 6)), only=TABLES)
     answer = [
-        (row["event_date"].day, row["first_date"].day, row["previous_date"].day, row["visitor_count"])
+        (
+            row["event_date"].day,
+            row["first_date"].day,
+            row["previous_date"].day,
+            row["visitor_count"],
+        )
         for row in shop.rows(ReturningVisitorsDaily)
     ]
-    # Anna and Ben begin on the 1st, Anna and Cara come on the 2nd, Ben again on the 4th, Anna on the 5th.
+    # Anna and Ben begin on the 1st, Anna and Cara come on the 2nd, Ben again on the 4th, Anna on
+    # the 5th.
     assert answer == [(1, 1, 1, 2), (2, 1, 1, 1), (2, 2, 2, 1), (4, 1, 1, 1), (5, 1, 2, 1)]
 
 

@@ -15,7 +15,11 @@ def field(**definition: Any) -> RetentionQuestion:
 
 
 def test_texts_become_the_values_of_a_definition() -> None:
-    texts = {"brackets": "0,1-3", "by": "product_category, cart_amount:edges=20,50", "start_where": "cart_amount > 5"}
+    texts = {
+        "brackets": "0,1-3",
+        "by": "product_category, cart_amount:edges=20,50",
+        "start_where": "cart_amount > 5",
+    }
     question = field(**definition_of(RetentionQuestion, texts), last_period="12", mode="bracket")
     assert question.brackets == ((0, 0), (1, 3))
     assert question.by == ("product_category", "cart_amount:edges=20,50")
@@ -24,7 +28,13 @@ def test_texts_become_the_values_of_a_definition() -> None:
 
 
 def test_a_file_holds_the_definition_without_what_it_is_asked_of() -> None:
-    question = field(period="day", start="*", range_of="starts", whole_until="2026-03-15", start_date="2026-03-01")
+    question = field(
+        period="day",
+        start="*",
+        range_of="starts",
+        whole_until="2026-03-15",
+        start_date="2026-03-01",
+    )
     assert question.file() == {"period": "day", "start": "*"}
     assert (question.start_type, question.whole_until) == (None, date(2026, 3, 15))
 
@@ -32,7 +42,9 @@ def test_a_file_holds_the_definition_without_what_it_is_asked_of() -> None:
 def test_days_limit_the_starts_for_the_command_and_all_events_elsewhere() -> None:
     assert not field().reads_all
     assert RetentionQuestion.from_command({"last": "7d"}, {}).reads_all
-    assert not RetentionQuestion.from_command({"last": "7d", "range_of": "events"}, {"period": "day"}).reads_all
+    assert not RetentionQuestion.from_command(
+        {"last": "7d", "range_of": "events"}, {"period": "day"}
+    ).reads_all
     assert field(starting="first_ever").reads_all, "the first event in all data needs all data"
 
 
@@ -48,9 +60,18 @@ def test_only_event_types_are_translated() -> None:
     ("definition", "sentence"),
     [
         ({"strat": "purchase"}, "Unknown key 'strat' in a retention; did you mean 'start'?"),
-        ({"mode": "bracket", "brackets": "3-1"}, "The brackets '3-1' overlap, go backwards or pass 3660"),
-        ({"clock": "rolling", "period": "year"}, "A year has no fixed length, so the rolling clock has none"),
-        ({"starting": "first_ever", "range_of": "events"}, "starting=first_ever is known of all data"),
+        (
+            {"mode": "bracket", "brackets": "3-1"},
+            "The brackets '3-1' overlap, go backwards or pass 3660",
+        ),
+        (
+            {"clock": "rolling", "period": "year"},
+            "A year has no fixed length, so the rolling clock has none",
+        ),
+        (
+            {"starting": "first_ever", "range_of": "events"},
+            "starting=first_ever is known of all data",
+        ),
         ({"preset": "snowplow"}, "The preset 'snowplow' of retention is unknown"),
         ({"last_period": True}, "True stands where a number is expected"),
     ],

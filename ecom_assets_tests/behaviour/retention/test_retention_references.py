@@ -1,6 +1,8 @@
-"""Retention of random streams against its definition in plain Python and against ClickHouse, and what always holds.
+"""Retention of random streams against its definition in plain Python and against ClickHouse,
+and what always holds.
 
-Streams have what goes wrong in practice: ties, repeats, gaps around the edges of periods, odd days, nobody at all.
+Streams have what goes wrong in practice: ties, repeats, gaps around the edges of periods, odd days,
+nobody at all.
 """
 
 import random
@@ -46,18 +48,32 @@ PLACES = (
 
 
 def stream(seed: int, timezone: str, first: date, people: int = 6) -> list[Deed]:
-    """Return a few people's deeds of 45 days, many at the edges of days and at the same instant of other days."""
+    """Return a few people's deeds of 45 days, many at the edges of days and at the
+    same instant of other days.
+    """
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     deeds = []
     for number in range(dice.randint(0, people)):
         clocks = [dice.choice((0, -1, 1, 3600, 43_200, 86_399)) for _ in range(2)]
         for _ in range(dice.randint(1, 7)):
             midnight = day_starts_at(
-                first + timedelta(days=dice.choice((0, 1, 2, 7, 8, 30, dice.randint(0, 44)))), timezone
+                first + timedelta(days=dice.choice((0, 1, 2, 7, 8, 30, dice.randint(0, 44)))),
+                timezone,
             )
             kind = dice.choice(TYPES)
-            amount = Decimal(dice.randint(0, 999)) / 100 if kind == "purchase" and dice.random() < 0.8 else None
-            deeds.append(Deed(f"visitor {number}", midnight + timedelta(seconds=dice.choice(clocks)), kind, amount))
+            amount = (
+                Decimal(dice.randint(0, 999)) / 100
+                if kind == "purchase" and dice.random() < 0.8
+                else None
+            )
+            deeds.append(
+                Deed(
+                    f"visitor {number}",
+                    midnight + timedelta(seconds=dice.choice(clocks)),
+                    kind,
+                    amount,
+                )
+            )
     return deeds
 
 
@@ -65,7 +81,9 @@ def check(rule: RetentionQuestion, zone_and_day: tuple[str, date], seed: int) ->
     """Compare the package's cells with the definition's."""
     timezone, first = zone_and_day
     deeds = stream(seed, timezone, first)
-    assert cells(deeds, rule, timezone) == by_definition(deeds, rule, timezone), f"seed {seed}, {rule}, {timezone}"
+    assert cells(deeds, rule, timezone) == by_definition(deeds, rule, timezone), (
+        f"seed {seed}, {rule}, {timezone}"
+    )
 
 
 @pytest.mark.sampled(2)
@@ -97,7 +115,10 @@ def test_weekly_cohorts_are_those_of_clickhouse(tmp_path: Path) -> None:
     assert len(ours) >= 5
 
 
-@given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.mode == "on_or_after"]))
+@given(
+    seed=st.integers(0, 10**6),
+    rule=st.sampled_from([rule for rule in RULES if rule.mode == "on_or_after"]),
+)
 @examples(15)
 def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(
     seed: int, rule: RetentionQuestion
@@ -108,7 +129,11 @@ def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(
     assert all(cell.returned <= cell.size for cell in actual)
 
 
-@given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), shuffle=st.randoms(use_true_random=False))
+@given(
+    seed=st.integers(0, 10**6),
+    rule=st.sampled_from(RULES),
+    shuffle=st.randoms(use_true_random=False),
+)
 @examples(15)
 def test_neither_the_order_of_rows_nor_repeats_matter(
     seed: int, rule: RetentionQuestion, shuffle: random.Random
@@ -119,9 +144,14 @@ def test_neither_the_order_of_rows_nor_repeats_matter(
     assert cells(others, rule) == cells(deeds, rule)
 
 
-@given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.clock == "calendar"]))
+@given(
+    seed=st.integers(0, 10**6),
+    rule=st.sampled_from([rule for rule in RULES if rule.clock == "calendar"]),
+)
 @examples(15)
-def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int, rule: RetentionQuestion) -> None:
+def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(
+    seed: int, rule: RetentionQuestion
+) -> None:
     deeds = stream(seed, "UTC", date(2026, 3, 1))
     until = datetime.fromisoformat("2026-03-20")
     early = cells([deed for deed in deeds if deed.at < until], rule)
@@ -145,5 +175,9 @@ def test_totals_are_those_of_the_whole_cells() -> None:
     for row in answer(deeds, rule, output="totals"):
         mine = [cell for cell in whole if cell.cell == row["cell"]]
         size, returned = sum(cell.size for cell in mine), sum(cell.returned for cell in mine)
-        assert (row["cohort_count"], row["visitor_count"], row["returned_count"]) == (len(mine), size, returned)
+        assert (row["cohort_count"], row["visitor_count"], row["returned_count"]) == (
+            len(mine),
+            size,
+            returned,
+        )
         assert row["retention_rate"] == (pytest.approx(returned / size) if size else None)

@@ -22,17 +22,23 @@ class Session(NamedTuple):
 
 
 def reference_sessions(events: Iterable[Row], idle_timeout_s: int = 1800) -> list[Session]:
-    """Cut the clean events of each visitor on each device where the silence is longer than the idle timeout."""
+    """Cut the clean events of each visitor on each device where the silence is
+    longer than the idle timeout.
+    """
 
     def unit(event: Row) -> tuple[str, str]:
         return event["visitor_id"], event["session_device_id"]
 
-    in_order = sorted(events, key=lambda event: (*unit(event), event["event_at"], event["event_id"]))
+    in_order = sorted(
+        events, key=lambda event: (*unit(event), event["event_at"], event["event_id"])
+    )
     sessions = []
     for (who, _), theirs in groupby(in_order, key=unit):
         session: list[Row] = []
         for event in theirs:
-            if session and event["event_at"] - session[-1]["event_at"] > timedelta(seconds=idle_timeout_s):
+            if session and event["event_at"] - session[-1]["event_at"] > timedelta(
+                seconds=idle_timeout_s
+            ):
                 sessions.append(_described(who, session))
                 session = []
             session.append(event)
@@ -41,7 +47,9 @@ def reference_sessions(events: Iterable[Row], idle_timeout_s: int = 1800) -> lis
 
 
 def stored_sessions(sessions: Iterable[Row], numbered: Iterable[Row]) -> list[Session]:
-    """Return the platform's sessions in the same form; which events are in them is in `SessionEvents`."""
+    """Return the platform's sessions in the same form; which events are in
+    them is in `SessionEvents`.
+    """
     events = sorted(numbered, key=lambda event: (event["event_at"], event["event_id"]))
     return sorted(
         Session(
@@ -68,4 +76,6 @@ def _described(who: Any, session: Sequence[Row]) -> Session:
     length = session[-1]["event_at"] - session[0]["event_at"]
     engaged = length > timedelta(seconds=10) or "purchase" in kinds or view_count >= 2
     ids = tuple(event["event_id"] for event in session)
-    return Session(who, session[0]["event_at"], session[-1]["event_at"], ids, engaged, view_count <= 1)
+    return Session(
+        who, session[0]["event_at"], session[-1]["event_at"], ids, engaged, view_count <= 1
+    )

@@ -1,4 +1,5 @@
-"""The peers' rules, one story each: where the presets cut, and which of them the daily tables can keep.
+"""The peers' rules, one story each: where the presets cut, and which of them
+the daily tables can keep.
 
 Times are UTC clock times of 2026-03-10; `+1` is the day after.
 """

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from ecom_assets.behaviour.sessions.sessions import session_days, session_events, sessions
 from ecom_assets.core.tables.days import Days
-from ecom_assets_tests.behaviour.sessions.session_reference import reference_sessions, stored_sessions
+from ecom_assets_tests.behaviour.sessions.session_reference import (
+    reference_sessions,
+    stored_sessions,
+)
 from ecom_assets_tests.builders import DAY_ONE, Step, at, clean_events, journeys
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.visits import GA4, rows_of, spans, views, visits, warehouse
@@ -35,8 +38,12 @@ def test_visitors_do_not_share_sessions() -> None:
 
 
 def test_a_visitor_on_two_devices_has_a_session_on_each() -> None:
-    on_phone: list[Step] = [(clock, "page_view", {"anonymous_id": "phone"}) for clock in ("09:00", "09:20")]
-    on_laptop: list[Step] = [(clock, "page_view", {"anonymous_id": "laptop"}) for clock in ("09:00", "09:40")]
+    on_phone: list[Step] = [
+        (clock, "page_view", {"anonymous_id": "phone"}) for clock in ("09:00", "09:20")
+    ]
+    on_laptop: list[Step] = [
+        (clock, "page_view", {"anonymous_id": "laptop"}) for clock in ("09:00", "09:40")
+    ]
     actual = visits({"anna": [*on_phone, *on_laptop]})
     assert [(row["session_device_id"], row["event_count"]) for row in actual] == [
         ("laptop", 1),
@@ -44,12 +51,19 @@ def test_a_visitor_on_two_devices_has_a_session_on_each() -> None:
         ("laptop", 1),
     ]
     # 2026-03-10 09:00:00 UTC is 1,773,133,200 s; both begin in that second.
-    assert [row["session_id"] for row in actual] == ["anna-1773133200", "anna-1773133200-2", "anna-1773135600"]
+    assert [row["session_id"] for row in actual] == [
+        "anna-1773133200",
+        "anna-1773133200-2",
+        "anna-1773135600",
+    ]
 
 
 def test_a_session_that_crosses_midnight_belongs_to_the_day_it_started() -> None:
     (session,) = visits(views("23:50", "+1 00:10"))
-    assert (session["started_date"], session["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=1))
+    assert (session["started_date"], session["ended_date"]) == (
+        DAY_ONE,
+        DAY_ONE + timedelta(days=1),
+    )
     assert session["duration_s"] == 20 * 60
 
 
@@ -58,9 +72,15 @@ def test_a_session_may_cross_several_midnights() -> None:
     start = at("23:45")
     clocks = [start + timedelta(minutes=30 * n) for n in range(50)]
     rows = journeys({"anna": views(*["00:00"] * 50)})
-    rows = [row | {"event_at": moment, "event_date": moment.date()} for row, moment in zip(rows, clocks, strict=True)]
+    rows = [
+        row | {"event_at": moment, "event_date": moment.date()}
+        for row, moment in zip(rows, clocks, strict=True)
+    ]
     (session,) = rows_of(rows, GA4, "sessions")
-    assert (session["started_date"], session["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=2))
+    assert (session["started_date"], session["ended_date"]) == (
+        DAY_ONE,
+        DAY_ONE + timedelta(days=2),
+    )
     assert session["event_count"] == 50
 
 
@@ -116,14 +136,23 @@ def test_single_page_is_the_older_notion_and_independent_of_engagement() -> None
 
 
 def test_purchases_add_up_to_the_cent_and_refunds_do_not_count() -> None:
-    steps: list[Step] = [("09:00", "purchase", {"cart_amount": 10}), ("09:01", "refund", {"cart_amount": 4})]
+    steps: list[Step] = [
+        ("09:00", "purchase", {"cart_amount": 10}),
+        ("09:01", "refund", {"cart_amount": 4}),
+    ]
     (session,) = visits([*steps, ("09:02", "purchase", {"cart_amount": 5})])
-    assert (str(session["purchase_amount"]), session["purchase_count"], session["refund_count"]) == ("15.0000", 2, 1)
+    assert (
+        str(session["purchase_amount"]),
+        session["purchase_count"],
+        session["refund_count"],
+    ) == ("15.0000", 2, 1)
 
 
 def test_the_first_category_is_that_of_the_first_event_that_has_one() -> None:
     hats, shoes = {"product_category": "hats"}, {"product_category": "shoes"}
-    (session,) = visits([("09:00", "page_view"), ("09:01", "product_view", shoes), ("09:02", "product_view", hats)])
+    (session,) = visits(
+        [("09:00", "page_view"), ("09:01", "product_view", shoes), ("09:02", "product_view", hats)]
+    )
     assert session["first_product_category"] == "shoes"
 
 
@@ -136,7 +165,10 @@ def test_a_session_id_is_the_visitor_and_the_second_of_the_start() -> None:
 def test_three_hundred_events_two_seconds_apart_are_a_robot_s_pace() -> None:
     def at_pace(count: int, gap_ms: int) -> bool:
         rows = journeys({"anna": views(*["09:00"] * count)})
-        rows = [row | {"event_at": at("09:00") + timedelta(milliseconds=gap_ms * n)} for n, row in enumerate(rows)]
+        rows = [
+            row | {"event_at": at("09:00") + timedelta(milliseconds=gap_ms * n)}
+            for n, row in enumerate(rows)
+        ]
         (session,) = rows_of(rows, GA4, "sessions")
         return bool(session["is_bot"])
 
@@ -163,7 +195,9 @@ moments = st.one_of(
 )
 kinds = st.sampled_from(("page_view", "search", "product_view", "purchase", "refund"))
 devices = st.sampled_from((None, None, "phone", "laptop"))
-streams = st.lists(st.tuples(st.sampled_from("ab"), devices, moments, kinds), min_size=1, max_size=25)
+streams = st.lists(
+    st.tuples(st.sampled_from("ab"), devices, moments, kinds), min_size=1, max_size=25
+)
 
 
 @examples(70)
@@ -184,7 +218,9 @@ def check_against_definition(stream: list[Moment]) -> None:
     rows = []
     for number, (who, device, micros, kind) in enumerate(stream):
         moment = at("00:00") + timedelta(microseconds=micros)
-        (row,) = journeys({who: [("00:00", kind, {"event_id": f"e{number:02}", "anonymous_id": device})]})
+        (row,) = journeys(
+            {who: [("00:00", kind, {"event_id": f"e{number:02}", "anonymous_id": device})]}
+        )
         rows.append(row | {"event_at": moment, "event_date": moment.date()})
     whole = rows_of(rows, GA4, "sessions")
     numbered = rows_of(rows, GA4, "events")

@@ -9,7 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.behaviour.trends.question import COUNTS, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
+from ecom_assets.behaviour.trends.question import (
+    COUNTS,
+    PER_VISITOR,
+    PERCENTILES,
+    TrendQuestion,
+    TrendSeries,
+)
 
 SCHEMA = pa.schema(
     [
@@ -25,7 +31,9 @@ SCHEMA = pa.schema(
 )
 
 
-def make_series(event_type: str | None, measure: str = "count", of: str | None = None, **more: Any) -> TrendSeries:
+def make_series(
+    event_type: str | None, measure: str = "count", of: str | None = None, **more: Any
+) -> TrendSeries:
     """Return a series of events of a type; None for any."""
     return TrendSeries(event_type=event_type, measure=measure, of=of, **more)
 
@@ -62,18 +70,32 @@ def start_of(day: date, period: str) -> date:
     month = day.replace(day=1)
     quarter = day.replace(month={1: 1, 2: 4, 3: 7, 4: 10}[-(-day.month // 3)], day=1)
     monday = day - timedelta(days=day.weekday())
-    return {"day": day, "week": monday, "month": month, "quarter": quarter, "year": date(day.year, 1, 1)}[period]
+    return {
+        "day": day,
+        "week": monday,
+        "month": month,
+        "quarter": quarter,
+        "year": date(day.year, 1, 1),
+    }[period]
 
 
-def by_definition(deeds: Sequence[Deed], trend: TrendQuestion, first: date, last: date) -> list[dict[str, Any]]:
-    """Return the lines of each series and value of the breakdown, as an answer has them, but for unknown days."""
+def by_definition(
+    deeds: Sequence[Deed], trend: TrendQuestion, first: date, last: date
+) -> list[dict[str, Any]]:
+    """Return the lines of each series and value of the breakdown, as an answer has them,
+    but for unknown days.
+    """
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
     options = {series.counted_type for series in trend.series}
     actual = [
-        deed for deed in deeds if first <= deed.event_date <= last and (None in options or deed.event_type in options)
+        deed
+        for deed in deeds
+        if first <= deed.event_date <= last and (None in options or deed.event_type in options)
     ]
-    actual = [row for row in actual if "hats" not in str(trend.where) or row.product_category == "hats"]
+    actual = [
+        row for row in actual if "hats" not in str(trend.where) or row.product_category == "hats"
+    ]
     sizes: dict[str | None, int] = {}
     for row in actual:
         sizes[_group(row, trend)] = sizes.get(_group(row, trend), 0) + 1
@@ -83,9 +105,16 @@ def by_definition(deeds: Sequence[Deed], trend: TrendQuestion, first: date, last
     for series in trend.series:
         for group in groups:
             firsts = _firsts(deeds, series, trend)
-            own = [row for row in actual if _written_as(row, trend, kept) == group and _is_of(row, series)]
+            own = [
+                row
+                for row in actual
+                if _written_as(row, trend, kept) == group and _is_of(row, series)
+            ]
             own = [row for row in own if firsts is None or any(row is first for first in firsts)]
-            values = [_value([row for row in own if _counts_in(row, start, trend, own)], series) for start in starts]
+            values = [
+                _value([row for row in own if _counts_in(row, start, trend, own)], series)
+                for start in starts
+            ]
             answer.append({"breakdown": group, "values": values, "total": _value(own, series)})
     return answer
 
@@ -104,11 +133,17 @@ def _is_of(deed: Deed, series: TrendSeries) -> bool:
 
 
 def _firsts(deeds: Sequence[Deed], series: TrendSeries, trend: TrendQuestion) -> list[Deed] | None:
-    """Return the first deed of each visitor, of those of one day the first that came; None where every one counts."""
+    """Return the first deed of each visitor, of those of one day the first that came;
+    None where every one counts.
+    """
     if series.occurrence == "every":
         return None
     is_hats = "hats" in str(trend.where) and series.occurrence == "first_time"
-    options = [deed for deed in deeds if _is_of(deed, series) and (not is_hats or deed.product_category == "hats")]
+    options = [
+        deed
+        for deed in deeds
+        if _is_of(deed, series) and (not is_hats or deed.product_category == "hats")
+    ]
     firsts: dict[str, Deed] = {}
     for option in sorted(options, key=lambda deed: deed.event_date):
         firsts.setdefault(option.visitor_id, option)
@@ -127,7 +162,9 @@ def _value(deeds: Sequence[Deed], series: TrendSeries) -> float | None:
         return len({deed.cart_amount for deed in deeds} - {None})
     if series.measure in PER_VISITOR:
         numbers = [_of_visitor(deeds, who, series) for who in {deed.visitor_id for deed in deeds}]
-        return _statistic([number for number in numbers if number is not None], PER_VISITOR[series.measure])
+        return _statistic(
+            [number for number in numbers if number is not None], PER_VISITOR[series.measure]
+        )
     amounts = [deed.cart_amount for deed in deeds if deed.cart_amount is not None]
     if deeds and not amounts:  # of things without any amount the sum is not known
         return None

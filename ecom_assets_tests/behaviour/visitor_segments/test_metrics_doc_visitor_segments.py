@@ -33,8 +33,16 @@ def test_the_days_are_what_the_page_says() -> None:
     _, lines, _, expected = tables("Visitor segments")
     events, segments = example(lines)
     only = [segment for segment in segments if segment.name == "frequent"]
-    rows = daily_counts(stays(events, only), events, only).order_by("as_of_date").to_pyarrow().to_pylist()
-    reported = [{"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS} for row in rows]
+    rows = (
+        daily_counts(stays(events, only), events, only)
+        .order_by("as_of_date")
+        .to_pyarrow()
+        .to_pylist()
+    )
+    reported = [
+        {"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS}
+        for row in rows
+    ]
     assert reported[-4:] == expected
 
 
@@ -50,11 +58,21 @@ def example(lines: list[Line]) -> tuple[ir.Table, list[VisitorSegment]]:
             "visitor_id": line["visitor"],
             "event_type": line["event_type"],
         }
-        rows.append(row | {"event_at": at, "event_date": at.date(), "cart_amount": amount, "properties": properties})
+        rows.append(
+            row
+            | {
+                "event_at": at,
+                "event_date": at.date(),
+                "cart_amount": amount,
+                "properties": properties,
+            }
+        )
     con = connect()
     con.con.register("acts", pa.Table.from_pylist(rows, schema=SCHEMA))
     (text,) = section(PAGE, "Visitor segments").code
-    segments = [VisitorSegment.from_definition(name, raw) for name, raw in yaml.safe_load(text).items()]
+    segments = [
+        VisitorSegment.from_definition(name, raw) for name, raw in yaml.safe_load(text).items()
+    ]
     return con.table("acts"), segments
 
 

@@ -1,4 +1,6 @@
-"""Visitor segments against their definition in plain Python and on Postgres, and what is refused."""
+"""Visitor segments against their definition in plain Python and on Postgres,
+and what is refused.
+"""
 
 import random
 from datetime import date
@@ -10,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment, columns_named, in_segment, visitors_in
+from ecom_assets.behaviour.visitor_segments.segment import (
+    VisitorSegment,
+    columns_named,
+    in_segment,
+    visitors_in,
+)
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
@@ -31,7 +38,9 @@ STORY = [
     Act("c1", "cid", "page_view", at("09 10:00")),
     Act("d1", "dan", "page_view", at("10 10:00")),
 ]
-"""Ann buys three times, twice in the last seven days up to the 9th; Bob gives back; Dan comes a day too late."""
+"""Ann buys three times, twice in the last seven days up to the 9th; Bob gives back;
+Dan comes a day too late.
+"""
 
 
 def segment(raw: Any) -> VisitorSegment:
@@ -43,7 +52,9 @@ def visitors(acts: list[Act], raw: Any, as_of: date = date(2026, 3, 9)) -> set[s
     """Return who is in a segment."""
     con = connect()
     con.con.register("acts", as_events(acts))
-    return set(visitors_in(con.table("acts"), segment(raw), as_of).to_pyarrow()["visitor_id"].to_pylist())
+    return set(
+        visitors_in(con.table("acts"), segment(raw), as_of).to_pyarrow()["visitor_id"].to_pylist()
+    )
 
 
 @pytest.mark.sampled(8)
@@ -58,7 +69,10 @@ def visitors(acts: list[Act], raw: Any, as_of: date = date(2026, 3, 9)) -> set[s
         ({"did": "purchase", "at_most": 0}, {"cid"}),
         ({"did": "*", "within": "1w"}, {"ann", "bob", "cid"}),
         ({"did": "*", "at_least": 3}, {"ann"}),
-        ({"did": {"event_type": "purchase", "where": ["cart_amount > 50"]}, "at_least": 2}, {"ann"}),
+        (
+            {"did": {"event_type": "purchase", "where": ["cart_amount > 50"]}, "at_least": 2},
+            {"ann"},
+        ),
         ([{"did": "purchase"}, {"not": {"did": "refund"}}], {"ann"}),
         ({"any_of": [{"did": "refund"}, {"did": "page_view"}]}, {"bob", "cid"}),
         ({"not": {"all_of": [{"did": "purchase"}, {"did": "refund"}]}}, {"ann", "cid"}),
@@ -92,17 +106,36 @@ def test_all_events_of_the_visitors_are_kept() -> None:
 TYPES = st.sampled_from(["purchase", "page_view", "search", "*"])
 WITHIN = st.sampled_from([None, "1d", "3d", "1w"])
 LEAVES = st.one_of(
-    st.builds(lambda did, n, within: {"did": did, "at_least": n, "within": within}, TYPES, st.integers(1, 3), WITHIN),
-    st.builds(lambda did, n, within: {"did": did, "at_most": n, "within": within}, TYPES, st.integers(0, 2), WITHIN),
+    st.builds(
+        lambda did, n, within: {"did": did, "at_least": n, "within": within},
+        TYPES,
+        st.integers(1, 3),
+        WITHIN,
+    ),
+    st.builds(
+        lambda did, n, within: {"did": did, "at_most": n, "within": within},
+        TYPES,
+        st.integers(0, 2),
+        WITHIN,
+    ),
     st.builds(lambda within: {"first_seen": {"within": within}}, st.sampled_from(["2d", "5d"])),
-    st.builds(lambda day: {"first_seen": {"to": day}}, st.sampled_from(["2026-03-02", "2026-03-06"])),
-    st.builds(lambda name: {"latest": f"properties.variant = {name}"}, st.sampled_from(["control", "test", "third"])),
+    st.builds(
+        lambda day: {"first_seen": {"to": day}}, st.sampled_from(["2026-03-02", "2026-03-06"])
+    ),
+    st.builds(
+        lambda name: {"latest": f"properties.variant = {name}"},
+        st.sampled_from(["control", "test", "third"]),
+    ),
 )
 RULES = st.recursive(
     LEAVES,
     lambda parts: st.one_of(
         st.builds(lambda part: {"not": part}, parts),
-        st.builds(lambda kind, some: {kind: some}, st.sampled_from(["all_of", "any_of"]), st.lists(parts, min_size=1)),
+        st.builds(
+            lambda kind, some: {kind: some},
+            st.sampled_from(["all_of", "any_of"]),
+            st.lists(parts, min_size=1),
+        ),
     ),
     max_leaves=5,
 )
@@ -110,7 +143,9 @@ RULES = st.recursive(
 
 @examples(100)
 @given(seed=st.integers(0, 10_000), raw=RULES, day=st.integers(2, 12))
-def test_visitors_are_those_of_the_definition_in_any_order_of_rows(seed: int, raw: Any, day: int) -> None:
+def test_visitors_are_those_of_the_definition_in_any_order_of_rows(
+    seed: int, raw: Any, day: int
+) -> None:
     acts, as_of = acts_of(seed), date(2026, 3, day)
     actual = visitors(acts, raw, as_of)
     assert actual == members(acts, segment(raw).rule, as_of)
@@ -118,7 +153,12 @@ def test_visitors_are_those_of_the_definition_in_any_order_of_rows(seed: int, ra
 
 
 ONE_OF_EACH = [
-    {"any_of": [{"did": "purchase", "at_least": 2, "within": "3d"}, {"latest": "properties.variant = test"}]},
+    {
+        "any_of": [
+            {"did": "purchase", "at_least": 2, "within": "3d"},
+            {"latest": "properties.variant = test"},
+        ]
+    },
     {"not": {"first_seen": {"within": "2d"}}},
 ]
 
@@ -127,7 +167,9 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     acts, as_of = acts_of(7), date(2026, 3, 9)
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("acts", as_events(acts))
-    actual = set(visitors_in(events, segment(ONE_OF_EACH), as_of).to_pyarrow()["visitor_id"].to_pylist())
+    actual = set(
+        visitors_in(events, segment(ONE_OF_EACH), as_of).to_pyarrow()["visitor_id"].to_pylist()
+    )
     kept = in_segment(events, segment(ONE_OF_EACH), as_of).to_pyarrow().num_rows
     engine.close()
     assert actual == members(acts, segment(ONE_OF_EACH).rule, as_of)
@@ -151,12 +193,18 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
         ([], "`all_of` holds a list of parts"),
         ({"did": "purchase", "atleast": 3}, "unknown key 'atleast'; did you mean 'at_least'"),
         ({"did": "purchase", "at_least": 0}, "holds for everybody; use `at_most: 0` or `not`"),
-        ({"did": "purchase", "at_least": 3, "at_most": 2}, "`at_most` 2 of a visitor segment is below `at_least` 3"),
+        (
+            {"did": "purchase", "at_least": 3, "at_most": 2},
+            "`at_most` 2 of a visitor segment is below `at_least` 3",
+        ),
         ({"did": "purchase", "at_least": "3"}, "`at_least` of a visitor segment cannot be '3'"),
         ({"did": "purchase", "within": "12h"}, "'12h' is not of 1 to 36,600 whole days"),
         ({"did": "purchase", "within": 30}, "The duration 30 is not understood"),
         ({"first_seen": {}}, "needs `within`, `from` or `to`"),
-        ({"first_seen": {"within": "3d", "from": "2026-01-01"}}, "both say where `first_seen` begins"),
+        (
+            {"first_seen": {"within": "3d", "from": "2026-01-01"}},
+            "both say where `first_seen` begins",
+        ),
         ({"first_seen": {"from": "2026-02-01", "to": "2026-01-01"}}, "after its end 2026-01-01"),
         ({"first_seen": {"from": "tomorrow"}}, "'tomorrow' is not a date; use YYYY-MM-DD"),
         ({"latest": []}, "`latest` needs a condition"),
@@ -185,7 +233,11 @@ def test_a_definition_reads_what_it_writes(raw: Any) -> None:
 
 
 def test_the_columns_of_a_segment_are_those_of_its_conditions() -> None:
-    raw = [{"did": {"where": ["user_id = x"]}}, {"latest": "properties.plan = pro"}, {"first_seen": {"within": "1d"}}]
+    raw = [
+        {"did": {"where": ["user_id = x"]}},
+        {"latest": "properties.plan = pro"},
+        {"first_seen": {"within": "1d"}},
+    ]
     assert columns_named(segment(raw)) == ["user_id", "properties.plan"]
 
 

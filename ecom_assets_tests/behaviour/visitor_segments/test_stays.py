@@ -17,7 +17,12 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.experiments.experiment_reference import Act, as_events
 from ecom_assets_tests.behaviour.experiments.test_experiment import acts_of
 from ecom_assets_tests.behaviour.visitor_segments.segment_reference import members
-from ecom_assets_tests.behaviour.visitor_segments.test_segment import DIALECTS, ONE_OF_EACH, RULES, STORY
+from ecom_assets_tests.behaviour.visitor_segments.test_segment import (
+    DIALECTS,
+    ONE_OF_EACH,
+    RULES,
+    STORY,
+)
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
@@ -54,7 +59,9 @@ def by_definition(acts: list[Act], segment: VisitorSegment) -> dict[date, set[st
 
 
 def test_ann_leaves_when_her_purchase_is_too_old_and_comes_back() -> None:
-    """Ann bought on the 1st, 8th and 9th: of three days, she is in from the 1st to the 3rd, and from the 8th on."""
+    """Ann bought on the 1st, 8th and 9th: of three days, she is in from the 1st to the 3rd,
+    and from the 8th on.
+    """
     rows, days = of_acts(STORY, segments_of(recent={"did": "purchase", "within": "3d"}))
     ann = [
         (row["entered_date"].day, row["left_date"] and row["left_date"].day)
@@ -79,7 +86,9 @@ def test_a_segment_of_nobody_has_its_days_and_no_events_have_none() -> None:
 @pytest.mark.slow
 @examples(60)
 @given(seed=st.integers(0, 10_000), raw=st.lists(RULES, min_size=1, max_size=3))
-def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, raw: list[Any]) -> None:
+def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(
+    seed: int, raw: list[Any]
+) -> None:
     acts = acts_of(seed)
     segments = segments_of(**{f"s{number}": definition for number, definition in enumerate(raw)})
     rows, days = of_acts(random.Random(seed).sample(acts, len(acts)), segments)  # noqa: S311 (streams)
@@ -87,16 +96,27 @@ def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, r
         expected = by_definition(acts, segment)
         own = [row for row in rows if row["segment"] == segment.name]
         for day, who in expected.items():
-            inside = [row for row in own if row["entered_date"] <= day and (row["left_date"] or date.max) > day]
+            inside = [
+                row
+                for row in own
+                if row["entered_date"] <= day and (row["left_date"] or date.max) > day
+            ]
             assert sorted(row["visitor_id"] for row in inside) == sorted(who), (day, segment)
-        counts = {day["as_of_date"]: day["visitor_count"] for day in days if day["segment"] == segment.name}
+        counts = {
+            day["as_of_date"]: day["visitor_count"]
+            for day in days
+            if day["segment"] == segment.name
+        }
         assert counts == {day: len(who) for day, who in expected.items()}
         assert {row["visitor_id"] for row in own if row["is_current"]} == expected[max(expected)]
 
 
 @pytest.mark.slow
 def test_postgres_says_the_same(postgres_server: str) -> None:
-    acts, segments = acts_of(7), segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"})
+    acts, segments = (
+        acts_of(7),
+        segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"}),
+    )
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     actual = computed(engine.con.create_table("acts", as_events(acts)), segments)
     engine.close()

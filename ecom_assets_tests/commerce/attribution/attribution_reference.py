@@ -1,6 +1,7 @@
 """Attribution by the definition, in plain Python and fractions: slow and obvious.
 
-A touch is (instant, channel); instants are seconds. A conversion is an instant with a number of cents.
+A touch is (instant, channel); instants are seconds. A conversion is an instant with a number of
+cents.
 """
 
 from collections import Counter
@@ -44,7 +45,11 @@ def shares(model: str, path: Sequence[Touch], converted_at: int) -> Shares:
 def _weights(model: str, path: Sequence[Touch], converted_at: int) -> list[float | Fraction | int]:
     count = len(path)
     not_direct = [n for n, (_, channel) in enumerate(path) if channel != "Direct"]
-    chosen = {"first": 0, "last": count - 1, "last_non_direct": not_direct[-1] if not_direct else count - 1}
+    chosen = {
+        "first": 0,
+        "last": count - 1,
+        "last_non_direct": not_direct[-1] if not_direct else count - 1,
+    }
     if model in chosen:
         return [int(n == chosen[model]) for n in range(count)]
     if model == "linear":
@@ -59,7 +64,9 @@ def _weights(model: str, path: Sequence[Touch], converted_at: int) -> list[float
 
 
 def markov_shares(stories: Sequence[Story]) -> Shares:
-    """Return each channel's part of all touched conversions, by removal effects in exact fractions."""
+    """Return each channel's part of all touched conversions,
+    by removal effects in exact fractions.
+    """
     steps: Counter[tuple[str, str]] = Counter()
     for story in stories:
         for path in _paths(story):
@@ -104,11 +111,15 @@ def _reaches(steps: Mapping[tuple[str, str], int]) -> Fraction:
     states = sorted({origin for origin, _ in steps})
     if "(start)" not in states:
         return Fraction(0)
-    totals = {state: sum(count for (origin, _), count in steps.items() if origin == state) for state in states}
+    totals = {
+        state: sum(count for (origin, _), count in steps.items() if origin == state)
+        for state in states
+    }
     rows = []
     for state in states:
         row = [
-            Fraction(int(state == other)) - Fraction(steps.get((state, other), 0), totals[state]) for other in states
+            Fraction(int(state == other)) - Fraction(steps.get((state, other), 0), totals[state])
+            for other in states
         ]
         rows.append([*row, Fraction(steps.get((state, "(conversion)"), 0), totals[state])])
     for n in range(len(states)):

@@ -9,7 +9,11 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.attribution.contracts import ChannelRemovalEffects, Conversions, Touches
-from ecom_assets.commerce.attribution.credit import AttributionRule, channel_attribution, conversion_credit
+from ecom_assets.commerce.attribution.credit import (
+    AttributionRule,
+    channel_attribution,
+    conversion_credit,
+)
 from ecom_assets.commerce.attribution.markov import (
     converting_days,
     removal_effect_rows,
@@ -48,9 +52,15 @@ def sql(output: str, rule: AttributionRule, days: Days) -> str:
     con = warehouse()
     touches, conversions, effects = (con.table(name) for name in TABLES)
     if output == "credit":
-        return str(con.compile(channel_attribution(conversion_credit(conversions, touches, rule, days), effects)))
+        return str(
+            con.compile(
+                channel_attribution(conversion_credit(conversions, touches, rule, days), effects)
+            )
+        )
     spans = step_spans(conversions, touches, rule, days)
-    return str(con.compile(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])))
+    return str(
+        con.compile(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"]))
+    )
 
 
 def moment(at_s: int) -> datetime:
@@ -58,14 +68,21 @@ def moment(at_s: int) -> datetime:
     return START + timedelta(seconds=at_s)
 
 
-def let_happen(stories: Sequence[Story], cents: Sequence[int] = (), refunds: Sequence[Row] = ()) -> None:
-    """Let these be all touches and conversions; `cents` are worth in the order of the conversions."""
+def let_happen(
+    stories: Sequence[Story], cents: Sequence[int] = (), refunds: Sequence[Row] = ()
+) -> None:
+    """Let these be all touches and conversions;
+    `cents` are worth in the order of the conversions.
+    """
     touches, conversions = [], list(refunds)
     worth = iter(cents)
     for number, story in enumerate(stories):
         who = f"v{number}"
         touches += [touch(who, at_s, channel) for at_s, channel in story.touches]
-        conversions += [bought(who, at_s, next(worth, 0), f"{who}-{n}") for n, at_s in enumerate(story.conversions)]
+        conversions += [
+            bought(who, at_s, next(worth, 0), f"{who}-{n}")
+            for n, at_s in enumerate(story.conversions)
+        ]
     con = warehouse().con
     con.register("touches", as_table(touches, Touches))
     con.register("conversions", as_table(conversions, Conversions))
@@ -75,7 +92,12 @@ def touch(who: str, at_s: int, channel: str) -> Row:
     """Return a session that started then and came by that channel."""
     started_at = moment(at_s)
     named = dict.fromkeys(("source", "medium", "campaign", "source_lists_version"), "")
-    row: Row = {"session_id": f"{who}-{at_s}", "visitor_id": who, "started_at": started_at, "is_bot": False}
+    row: Row = {
+        "session_id": f"{who}-{at_s}",
+        "visitor_id": who,
+        "started_at": started_at,
+        "is_bot": False,
+    }
     return row | named | {"started_date": started_at.date(), "channel": channel}
 
 
@@ -83,7 +105,11 @@ def bought(who: str, at_s: int, cents: int, name: str, **changed: Any) -> Row:
     """Return a purchase, or a refund if `is_refund`, worth so many cents."""
     at = moment(at_s)
     row: Row = {"unit": "purchase", "conversion_id": name, "visitor_id": who, "is_refund": False}
-    row |= {"converted_at": at, "converted_date": at.date(), "revenue_amount": Decimal(cents).scaleb(-2)}
+    row |= {
+        "converted_at": at,
+        "converted_date": at.date(),
+        "revenue_amount": Decimal(cents).scaleb(-2),
+    }
     return row | changed
 
 
@@ -93,15 +119,21 @@ def effects_on(days: Days, rule: AttributionRule = RULE) -> list[Row]:
     counted = con.sql(sql("steps", rule, days)).to_arrow_table().to_pylist()
     chains: dict[tuple[date, str], dict[tuple[str, str], int]] = {}
     for row in counted:
-        chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(row["step_count"])
-    answer = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
+        chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(
+            row["step_count"]
+        )
+    answer = removal_effect_rows(
+        (*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items())
+    )
     con.register("effects", answer)
     rows: list[Row] = answer.to_pylist()
     return rows
 
 
 def credit_on(days: Days, rule: AttributionRule = RULE) -> list[Row]:
-    """Return the rows of `ChannelAttribution` for some days; `effects_on` comes first where Markov matters."""
+    """Return the rows of `ChannelAttribution` for some days; `effects_on` comes
+    first where Markov matters.
+    """
     rows: list[Row] = warehouse().con.sql(sql("credit", rule, days)).to_arrow_table().to_pylist()
     return rows
 

@@ -25,7 +25,10 @@ Source = tuple[str, str, str]
 @cache
 def warehouse() -> Backend:
     con = connect()
-    for name, columns in (("visits", ("page_url", "referrer_url")), ("sources", ("source", "medium", "campaign"))):
+    for name, columns in (
+        ("visits", ("page_url", "referrer_url")),
+        ("sources", ("source", "medium", "campaign")),
+    ):
         con.con.register(name, pa.table({column: pa.array([], pa.string()) for column in columns}))
     return con
 
@@ -40,18 +43,29 @@ def source_sql(own: tuple[str, ...]) -> str:
 def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
     answer = warehouse().table("sources")
     rule = ChannelRule(source_lists(), ai_assistants=ai_assistants)
-    return str(warehouse().compile(answer.select(channel=rule.channel(answer.source, answer.medium, answer.campaign))))
+    return str(
+        warehouse().compile(
+            answer.select(channel=rule.channel(answer.source, answer.medium, answer.campaign))
+        )
+    )
 
 
 def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Source | None:
     """Return the source that the addresses of one event give; None where they give none."""
-    row = pa.table({"page_url": pa.array([page], pa.string()), "referrer_url": pa.array([referrer], pa.string())})
+    row = pa.table(
+        {
+            "page_url": pa.array([page], pa.string()),
+            "referrer_url": pa.array([referrer], pa.string()),
+        }
+    )
     warehouse().con.register("visits", row)
     actual: list[Source] = warehouse().con.sql(source_sql(own)).fetchall()
     return actual[0] if actual else None
 
 
-def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False) -> str:
+def channel_of(
+    source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False
+) -> str:
     """Return the channel of a source."""
     row = {"source": [source], "medium": [medium], "campaign": [campaign]}
     warehouse().con.register("sources", pa.table(row))
@@ -79,7 +93,12 @@ def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assi
         ("de.pinterest.com", "cpc", "", "Paid Social"),
         ("etsy.com", "referral", "", "Organic Shopping"),
         ("newsletter", "email", "summer shop", "Organic Shopping"),
-        ("newsletter", "email", "workshop", "Email"),  # "shop" counts after a sign, a space or an e alone
+        (
+            "newsletter",
+            "email",
+            "workshop",
+            "Email",
+        ),  # "shop" counts after a sign, a space or an e alone
         ("partner", "sm", "", "Organic Social"),
         ("t.co", "referral", "", "Organic Social"),
         ("vimeo.com", "referral", "", "Organic Video"),
@@ -100,7 +119,9 @@ def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assi
         ("chatgpt.com", "referral", "", "Referral"),
     ],
 )
-def test_the_first_rule_that_fits_decides(source: str, medium: str, campaign: str, channel: str) -> None:
+def test_the_first_rule_that_fits_decides(
+    source: str, medium: str, campaign: str, channel: str
+) -> None:
     assert channel_of(source, medium, campaign) == channel
 
 
@@ -142,19 +163,42 @@ def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, 
 @pytest.mark.parametrize(
     "referrer",
     [
-        None, "", "-", "null", "about:blank", "/cart", "https://", "https:///x", "not a url.x", "://x.example",
-        "direct", "https://shop.example/cart", "https://SHOP.example:443/", "https://pay.shop.example/", "http://localhost:3000/",
-        "https://[::1]/", "https://%zz.example/", "?a.b",
+        None,
+        "",
+        "-",
+        "null",
+        "about:blank",
+        "/cart",
+        "https://",
+        "https:///x",
+        "not a url.x",
+        "://x.example",
+        "direct",
+        "https://shop.example/cart",
+        "https://SHOP.example:443/",
+        "https://pay.shop.example/",
+        "http://localhost:3000/",
+        "https://[::1]/",
+        "https://%zz.example/",
+        "?a.b",
     ],
-)  # fmt: skip
+)
 def test_the_shop_itself_and_what_is_no_address_are_no_source(referrer: str | None) -> None:
     assert source_of(SHOP, referrer) is None
 
 
 def test_own_domains_are_no_source_either() -> None:
-    assert source_of(SHOP, "https://www.pay.example/done") == ("pay.example", "referral", "(not set)")
+    assert source_of(SHOP, "https://www.pay.example/done") == (
+        "pay.example",
+        "referral",
+        "(not set)",
+    )
     assert source_of(SHOP, "https://www.pay.example/done", ("pay.example",)) is None
-    assert source_of(SHOP, "https://repay.example/", ("pay.example",)) == ("repay.example", "referral", "(not set)")
+    assert source_of(SHOP, "https://repay.example/", ("pay.example",)) == (
+        "repay.example",
+        "referral",
+        "(not set)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +219,9 @@ def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Source
     assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == answer
 
 
-@pytest.mark.parametrize("query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"])
+@pytest.mark.parametrize(
+    "query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"]
+)
 def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
     assert source_of(f"{SHOP}?{query}", None) is None
 
@@ -187,7 +233,9 @@ def test_the_shipped_lists_are_whole() -> None:
     sites = [site for names in lists.sites.values() for site in names]
     assert all(site == site.lower().strip() and site for site in sites)
     lists_of = {category: set(names) for category, names in lists.sites.items()}
-    assert sum(map(len, lists.sites.values())) == sum(map(len, lists_of.values())), "a site is in a list once"
+    assert sum(map(len, lists.sites.values())) == sum(map(len, lists_of.values())), (
+        "a site is in a list once"
+    )
     channels = ("search", "social", "shopping", "video")
     named = [site for category in channels for site in lists_of[category]]
     assert len(named) == len(set(named)), "a site is in one list"
@@ -203,8 +251,16 @@ def test_the_whole_list_of_google_has_its_channels() -> None:
         .joinpath("google_channel_sources.csv")
         .read_text(encoding="utf-8")
     )
-    listed = [(row["source"], row["source_category"].rpartition("_")[2]) for row in csv.DictReader(text.splitlines())]
-    assert Counter(category for _, category in listed) == {"SOCIAL": 590, "SEARCH": 131, "SHOPPING": 52, "VIDEO": 46}
+    listed = [
+        (row["source"], row["source_category"].rpartition("_")[2])
+        for row in csv.DictReader(text.splitlines())
+    ]
+    assert Counter(category for _, category in listed) == {
+        "SOCIAL": 590,
+        "SEARCH": 131,
+        "SHOPPING": 52,
+        "VIDEO": 46,
+    }
     pages = [f"{SHOP}?{urlencode({'utm_source': source})}" for source, _ in listed]
     rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
     warehouse().con.register("visits", rows)
@@ -259,6 +315,8 @@ PLANTED = {
 def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
     actual = {}
     for source in SOURCES:
-        answer = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
+        answer = source_of(
+            f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None
+        )
         actual[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
     assert actual == PLANTED

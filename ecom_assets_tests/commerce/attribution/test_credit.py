@@ -13,7 +13,12 @@ from ecom_assets.commerce.attribution.question import AttributionQuestion, model
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE
-from ecom_assets_tests.commerce.attribution.attribution_reference import LOOKBACK_S, Story, markov_shares, shares
+from ecom_assets_tests.commerce.attribution.attribution_reference import (
+    LOOKBACK_S,
+    Story,
+    markov_shares,
+    shares,
+)
 from ecom_assets_tests.commerce.attribution.credit import (
     ONE_DAY_S,
     ONE_PERIOD,
@@ -35,7 +40,10 @@ def credit(
 ) -> dict[str, float]:
     """Return what each channel of some stories is credited with."""
     let_happen(stories, cents)
-    return {channel: float(amount) for channel, amount in by_channel(credit_on(DAYS, rule), model).items()}
+    return {
+        channel: float(amount)
+        for channel, amount in by_channel(credit_on(DAYS, rule), model).items()
+    }
 
 
 @pytest.mark.sampled(2)
@@ -73,8 +81,12 @@ def test_a_week_before_counts_half_in_time_decay() -> None:
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize(("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))])
-def test_two_touches_of_a_j_are_as_mixpanel_s_or_amplitude_s(two_touches: str, expected: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))]
+)
+def test_two_touches_of_a_j_are_as_mixpanel_s_or_amplitude_s(
+    two_touches: str, expected: tuple[float, float]
+) -> None:
     rule = AttributionRule(two_touches=two_touches, period_days=400)
     actual = credit("j", Story(((0, "A"), (60, "B")), (120,)), rule=rule)
     assert (actual["A"], actual["B"]) == expected
@@ -108,7 +120,10 @@ def test_a_refund_takes_back_from_those_who_were_credited() -> None:
 
 
 def test_a_refund_of_nobody_knows_what_takes_back_from_no_channel() -> None:
-    refunds = [bought("v0", 91 * ONE_DAY_S, -700, "late", is_refund=True), bought("w", 60, -300, "w", is_refund=True)]
+    refunds = [
+        bought("v0", 91 * ONE_DAY_S, -700, "late", is_refund=True),
+        bought("w", 60, -300, "w", is_refund=True),
+    ]
     let_happen([Story(((0, "A"),), (0,))], [1000], refunds)
     amounts = by_channel(credit_on(DAYS, ONE_PERIOD), "last", "revenue_amount")
     assert amounts == {"A": Decimal("10.00"), "(none)": Decimal("-10.00")}
@@ -120,17 +135,23 @@ def test_nothing_bought_is_nothing_credited() -> None:
     assert credit_on(DAYS, ONE_PERIOD) == []
 
 
-@pytest.mark.parametrize(("result", "name"), [("J", "j"), ("Last-Non-Direct", "last_non_direct"), ("u", "position")])
+@pytest.mark.parametrize(
+    ("result", "name"), [("J", "j"), ("Last-Non-Direct", "last_non_direct"), ("u", "position")]
+)
 def test_models_are_known_in_any_spelling(result: str, name: str) -> None:
     assert model_name(result) == name
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(DefinitionError, match=r"did you mean 'markov'\? Known: first, last, .*markov"):
+    with pytest.raises(
+        DefinitionError, match=r"did you mean 'markov'\? Known: first, last, .*markov"
+    ):
         model_name("markow")
 
 
-@pytest.mark.parametrize("wrong", [{"lookback": "0s"}, {"lookback": "400d"}, {"half_life": "0d"}, {"two_touches": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"lookback": "0s"}, {"lookback": "400d"}, {"half_life": "0d"}, {"two_touches": "x"}]
+)
 def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(DefinitionError, match=r"cannot be|known"):
         AttributionQuestion.from_mapping(wrong)
@@ -139,10 +160,14 @@ def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, st
 # The definition in plain Python
 
 CHANNELS = st.sampled_from(["Direct", "Email", "Display", "Referral"])
-INSTANTS = st.one_of(st.integers(0, 70 * ONE_DAY_S), st.sampled_from([0, LOOKBACK_S, LOOKBACK_S + 1, 7 * ONE_DAY_S]))
+INSTANTS = st.one_of(
+    st.integers(0, 70 * ONE_DAY_S), st.sampled_from([0, LOOKBACK_S, LOOKBACK_S + 1, 7 * ONE_DAY_S])
+)
 STORIES = st.lists(
     st.builds(
-        lambda touches, conversions: Story(tuple(sorted(touches.items())), tuple(sorted(conversions))),
+        lambda touches, conversions: Story(
+            tuple(sorted(touches.items())), tuple(sorted(conversions))
+        ),
         st.dictionaries(INSTANTS, CHANNELS, max_size=6),
         st.sets(INSTANTS, max_size=3),
     ),
@@ -170,14 +195,18 @@ def check_against_the_definition(stories: list[Story], cents: list[int]) -> None
 
 @examples(12)
 @given(STORIES, st.lists(st.integers(0, 99_999), min_size=15, max_size=15))
-def test_credit_is_that_of_the_definition_and_adds_up_exactly(stories: list[Story], cents: list[int]) -> None:
+def test_credit_is_that_of_the_definition_and_adds_up_exactly(
+    stories: list[Story], cents: list[int]
+) -> None:
     check_against_the_definition(stories, cents)
 
 
 @pytest.mark.slow
 @examples(300)
 @given(STORIES, st.lists(st.integers(0, 10**11), min_size=15, max_size=15))
-def test_credit_is_that_of_the_definition_however_much_is_tried(stories: list[Story], cents: list[int]) -> None:
+def test_credit_is_that_of_the_definition_however_much_is_tried(
+    stories: list[Story], cents: list[int]
+) -> None:
     check_against_the_definition(stories, cents)
 
 
@@ -185,16 +214,23 @@ def check_chain(stories: list[Story]) -> None:
     """Compare a chain that ends after everything with the definition in fractions."""
     let_happen([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
     actual = {row["channel"]: float(row["credit_share"]) for row in effects_on(LAST, ONE_PERIOD)}
-    expected = markov_shares([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
-    assert actual == pytest.approx({name: float(share) for name, share in expected.items()}, abs=2e-9)
+    expected = markov_shares(
+        [*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))]
+    )
+    assert actual == pytest.approx(
+        {name: float(share) for name, share in expected.items()}, abs=2e-9
+    )
 
 
 def test_a_day_alone_has_the_touches_of_conversions_at_the_beginning_of_its_chain() -> None:
-    """The chain of the 45th day begins on the 16th; a path of it began on the first and converts on the 20th."""
+    """The chain of the 45th day begins on the 16th; a path of it began on the first
+    and converts on the 20th.
+    """
     rule, day = AttributionRule(period_days=30), DAY_ONE + timedelta(days=45)
     long = Story(((0, "Email"), (ONE_DAY_S, "Display")), (20 * ONE_DAY_S,))
     let_happen([long, Story(((45 * ONE_DAY_S, "Referral"),), (45 * ONE_DAY_S + 60,))])
-    # Each channel's removal takes one of two conversions; the billionth that is left over is the first channel's.
+    # Each channel's removal takes one of two conversions; the billionth that is left over is the
+    # first channel's.
     alone = {row["channel"]: row["credit_share"] for row in effects_on(Days((day,)), rule)}
     third = Decimal("0.333333333")
     assert alone == {"Display": third + Decimal("0.000000001"), "Email": third, "Referral": third}
@@ -209,5 +245,7 @@ def test_removal_effects_are_those_of_exact_fractions(stories: list[Story]) -> N
 @pytest.mark.slow
 @examples(300)
 @given(STORIES)
-def test_removal_effects_are_those_of_exact_fractions_however_much_is_tried(stories: list[Story]) -> None:
+def test_removal_effects_are_those_of_exact_fractions_however_much_is_tried(
+    stories: list[Story],
+) -> None:
     check_chain(stories)

@@ -1,6 +1,8 @@
-"""However events and order lines arrive, each run leaves channels and credit as one run over everything would.
+"""However events and order lines arrive, each run leaves channels and credit as one
+run over everything would.
 
-Days arrive in a random order, late rows among them; after each, only the days that it touches are run, as schedules do.
+Days arrive in a random order, late rows among them; after each, only the days that it touches are
+run, as schedules do.
 """
 
 import random
@@ -46,20 +48,32 @@ def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
     for number in range(dice.randint(6, 22)):
         moment = _moment(dice)
         late = timedelta(days=dice.choice((0, 0, LATE_DAYS)))
-        values: Row = {**dice.choice(PAGES), "user_id": dice.choice(PEOPLE), "event_type": dice.choice(KINDS)}
+        values: Row = {
+            **dice.choice(PAGES),
+            "user_id": dice.choice(PEOPLE),
+            "event_type": dice.choice(KINDS),
+        }
         if values["event_type"] in {"purchase", "refund"}:
             values["cart_amount"] = dice.randint(1, 90)
-        events.append(received(f"e{number:02}", moment, received_date=moment.date() + late, **values))
+        events.append(
+            received(f"e{number:02}", moment, received_date=moment.date() + late, **values)
+        )
     for number in range(dice.randint(1, 6)):
         moment = _moment(dice)
         status = dice.choice(("shipped", "shipped", "refunded"))
-        line = order_line(f"o{number}", moment.date(), dice.choice(PEOPLE), ordered_at=moment, status=status)
-        lines.append(line | {"received_date": moment.date() + timedelta(days=dice.choice((0, LATE_DAYS)))})
+        line = order_line(
+            f"o{number}", moment.date(), dice.choice(PEOPLE), ordered_at=moment, status=status
+        )
+        lines.append(
+            line | {"received_date": moment.date() + timedelta(days=dice.choice((0, LATE_DAYS)))}
+        )
     return events, lines
 
 
 def _moment(dice: random.Random) -> datetime:
-    midnight = datetime.combine(FIRST + timedelta(days=dice.randint(0, EVENT_DAYS - 1)), datetime.min.time())
+    midnight = datetime.combine(
+        FIRST + timedelta(days=dice.randint(0, EVENT_DAYS - 1)), datetime.min.time()
+    )
     minutes = dice.choice((dice.randint(0, 1439), dice.randint(0, 30), dice.randint(1410, 1439)))
     return midnight + timedelta(minutes=minutes)
 

@@ -36,7 +36,9 @@ def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> N
         for n, line in enumerate(lines)
     ]
     run(platform, rows_of(visits))
-    expected = [{name: line[name] for name in ("source", "medium", "campaign", "channel")} for line in lines]
+    expected = [
+        {name: line[name] for name in ("source", "medium", "campaign", "channel")} for line in lines
+    ]
     assert as_shown(platform.rows(Touches), expected) == expected
 
 
@@ -45,27 +47,37 @@ def test_the_rules_stand_in_their_order() -> None:
     assert tuple(line["channel"] for line in rules) == CHANNELS
 
 
-def test_every_model_is_described_and_shares_the_example_as_the_page_says(platform: ShopPlatform) -> None:
+def test_every_model_is_described_and_shares_the_example_as_the_page_says(
+    platform: ShopPlatform,
+) -> None:
     models, done = tables("Attribution")
     expected, _ = tables("Credit of the example")
-    assert [line["model"] for line in models] == [line["model"] for line in expected] == list(MODELS)
+    assert (
+        [line["model"] for line in models] == [line["model"] for line in expected] == list(MODELS)
+    )
     bought(platform, done)
     rows = platform.rows(ChannelAttribution)
     assert [line_of(rows, model) for model in MODELS] == expected
 
 
 def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform) -> None:
-    """Anna came by Email, Direct and Organic Search, and buys for 30.00; a refund of 15.00 takes half of it back."""
+    """Anna came by Email, Direct and Organic Search, and buys for 30.00;
+    a refund of 15.00 takes half of it back.
+    """
     _, done = tables("Attribution")
     bought(platform, done)
     of_anna = [row for row in platform.rows(ConversionCredit) if row["visitor_id"] == "anna"]
     for is_refund, parts in ((False, (12, 6, 12)), (True, (-6, -3, -6))):
         rows = {row["channel"]: row for row in of_anna if row["is_refund"] == is_refund}
-        by_position = [rows[name]["position_revenue_amount"] for name in ("Email", "Direct", "Organic Search")]
+        by_position = [
+            rows[name]["position_revenue_amount"] for name in ("Email", "Direct", "Organic Search")
+        ]
         assert by_position == [Decimal(part) for part in parts]
         assert sum(row["position_credit"] for row in rows.values()) == (0 if is_refund else 1)
         (purchase,) = [
-            r for r in platform.rows(Conversions) if (r["visitor_id"], r["is_refund"]) == ("anna", is_refund)
+            r
+            for r in platform.rows(Conversions)
+            if (r["visitor_id"], r["is_refund"]) == ("anna", is_refund)
         ]
         assert {row["conversion_id"] for row in rows.values()} == {purchase["conversion_id"]}
 
@@ -77,14 +89,21 @@ def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform)
         "DELETE FROM mart.conversion_credit WHERE is_refund",
         "UPDATE mart.conversion_credit SET j_credit = j_credit * 2",
         "UPDATE mart.conversion_credit SET conversion_id = 'x' || conversion_id",
-        "UPDATE mart.conversion_credit SET first_revenue_amount = first_revenue_amount + 0.01 WHERE NOT is_refund",
+        (
+            "UPDATE mart.conversion_credit SET first_revenue_amount = first_revenue_amount + 0.01 "
+            "WHERE NOT is_refund"
+        ),
     ],
 )
-def test_a_conversion_whose_parts_do_not_add_up_is_seen(platform: ShopPlatform, defect: str) -> None:
+def test_a_conversion_whose_parts_do_not_add_up_is_seen(
+    platform: ShopPlatform, defect: str
+) -> None:
     _, done = tables("Attribution")
     bought(platform, done)
     check, days = channels_add_up_to_the_conversion, None
-    assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count == 0
+    assert (
+        check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count == 0
+    )
     platform.engine.execute("BEGIN TRANSACTION")
     platform.engine.execute(defect)
     assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count > 0
@@ -97,12 +116,15 @@ def line_of(rows: list[Row], model: str) -> Line:
     of_model = [row for row in rows if row["model"] == model]
     for channel in ("Email", "Organic Search", "Direct"):
         line[channel] = str(
-            float(round(sum((r["credit"] for r in of_model if r["channel"] == channel), Decimal(0)), 4))
+            float(
+                round(
+                    sum((r["credit"] for r in of_model if r["channel"] == channel), Decimal(0)), 4
+                )
+            )
         )
     for channel in ("Email", "Organic Search", "Direct"):
-        line[f"{channel} revenue"] = (
-            f"{sum((r['revenue_amount'] for r in of_model if r['channel'] == channel), Decimal(0)):.2f}"
-        )
+        amounts = (row["revenue_amount"] for row in of_model if row["channel"] == channel)
+        line[f"{channel} revenue"] = f"{sum(amounts, Decimal(0)):.2f}"
     return line
 
 
@@ -115,4 +137,10 @@ def test_the_removal_effects_are_those_worked_out_by_hand(platform: ShopPlatform
 
 def bought(platform: ShopPlatform, done: list[Line]) -> None:
     """Let happen what the page describes."""
-    run(platform, [row | {"cart_amount": row["cart_amount"] and Decimal(row["cart_amount"])} for row in rows_of(done)])
+    run(
+        platform,
+        [
+            row | {"cart_amount": row["cart_amount"] and Decimal(row["cart_amount"])}
+            for row in rows_of(done)
+        ],
+    )

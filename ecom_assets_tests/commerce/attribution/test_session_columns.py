@@ -1,4 +1,6 @@
-"""What questions name of an event's session: its channel, that of the visitor's first one, and who is new."""
+"""What questions name of an event's session: its channel, that of the visitor's first one,
+and who is new.
+"""
 
 import random
 from collections.abc import Iterator
@@ -57,14 +59,20 @@ def channels_of(con: Backend, *steps: Step, rule: str = "ga4") -> list[tuple[str
     return [(row["channel"], row["first_channel"], row["visitor_type"]) for row in shown]
 
 
-def test_all_events_of_a_session_have_its_source_also_those_before_it_was_seen(con: Backend) -> None:
+def test_all_events_of_a_session_have_its_source_also_those_before_it_was_seen(
+    con: Backend,
+) -> None:
     (row, *_) = described(
         con, journeys({"anna": [("09:00", "page_view", WITHIN), ("09:05", "page_view", MAIL)]})
     ).values()
     assert {name: row[name] for name in SessionColumns.columns} == {
-        "channel": "Email", "source": "letter", "medium": "email", "campaign": "may", "first_channel": "Email",
+        "channel": "Email",
+        "source": "letter",
+        "medium": "email",
+        "campaign": "may",
+        "first_channel": "Email",
         "visitor_type": "new",
-    }  # fmt: skip
+    }
 
 
 def test_an_error_about_a_column_knows_those_of_sessions() -> None:
@@ -86,7 +94,9 @@ def test_where_all_came_directly_a_question_about_channels_says_so(
 ) -> None:
     con.con.register("events", clean_events(journeys({"anna": [("09:00", "page_view", values)]})))
     rule = SessionRule.preset("ga4")
-    rows = with_session_columns(con, con.table("events"), SessionColumns.columns, rule, channel_rule(Settings()))
+    rows = with_session_columns(
+        con, con.table("events"), SessionColumns.columns, rule, channel_rule(Settings())
+    )
     assert direct_warnings(con, rows, names) == warnings
 
 
@@ -105,7 +115,9 @@ def test_where_events_cannot_say_it_no_visit_is_direct(
 ) -> None:
     con.con.register("events", clean_events(journeys({"anna": [("09:00", "action_7", values)]})))
     channels = replace(channel_rule(Settings()), has_addresses=False)
-    rows = with_session_columns(con, con.table("events"), SessionColumns.columns, SessionRule.preset("ga4"), channels)
+    rows = with_session_columns(
+        con, con.table("events"), SessionColumns.columns, SessionRule.preset("ga4"), channels
+    )
     assert direct_warnings(con, rows, names) == warnings
     (row,) = rows.to_pyarrow().to_pylist()
     assert row["channel"] == row["first_channel"] == ("(unknown)" if values == WITHIN else "Email")
@@ -113,8 +125,11 @@ def test_where_events_cannot_say_it_no_visit_is_direct(
 
 def test_a_later_session_has_its_own_channel_and_that_of_the_first(con: Backend) -> None:
     steps: tuple[Step, ...] = (
-        ("09:00", "page_view", MAIL), ("09:10", "purchase"), ("12:00", "page_view", SEARCH), ("+3 08:00", "page_view"),
-    )  # fmt: skip
+        ("09:00", "page_view", MAIL),
+        ("09:10", "purchase"),
+        ("12:00", "page_view", SEARCH),
+        ("+3 08:00", "page_view"),
+    )
     assert channels_of(con, *steps) == [
         ("Email", "Email", "new"),
         ("Email", "Email", "new"),
@@ -145,13 +160,20 @@ def test_two_devices_of_a_visitor_in_the_same_minute_are_both_its_first(con: Bac
     ]
 
 
-def test_a_rule_that_gives_a_session_to_its_first_visitor_leaves_events_with_their_own(con: Backend) -> None:
-    rows = journeys({"anna": [("09:00", "page_view", MAIL | {"session_id": "s1"})],
-                     "ben": [("09:01", "page_view", WITHIN | {"session_id": "s1"})]})  # fmt: skip
+def test_a_rule_that_gives_a_session_to_its_first_visitor_leaves_events_with_their_own(
+    con: Backend,
+) -> None:
+    rows = journeys(
+        {
+            "anna": [("09:00", "page_view", MAIL | {"session_id": "s1"})],
+            "ben": [("09:01", "page_view", WITHIN | {"session_id": "s1"})],
+        }
+    )
     answer = described(con, rows, "source")
     assert {key: (row["visitor_id"], row["channel"]) for key, row in answer.items()} == {
-        "anna-0": ("anna", "Email"), "ben-0": ("ben", "Email"),
-    }  # fmt: skip
+        "anna-0": ("anna", "Email"),
+        "ben-0": ("ben", "Email"),
+    }
 
 
 def test_no_event_is_lost_or_doubled_and_each_has_what_plain_python_finds(con: Backend) -> None:
@@ -176,19 +198,33 @@ def by_definition(rows: list[Row]) -> dict[str, tuple[str, str, str]]:
     answer: dict[str, tuple[str, str, str]] = {}
     for who in {row["user_id"] for row in rows}:
         sessions: list[list[Row]] = []
-        for row in sorted((row for row in rows if row["user_id"] == who), key=lambda row: row["event_at"]):
-            if not sessions or (row["event_at"] - sessions[-1][-1]["event_at"]).total_seconds() > 1800:
+        for row in sorted(
+            (row for row in rows if row["user_id"] == who), key=lambda row: row["event_at"]
+        ):
+            if (
+                not sessions
+                or (row["event_at"] - sessions[-1][-1]["event_at"]).total_seconds() > 1800
+            ):
                 sessions.append([])
             sessions[-1].append(row)
-        channels = [next((found for row in session if (found := _channel_of(row))), "Direct") for session in sessions]
+        channels = [
+            next((found for row in session if (found := _channel_of(row))), "Direct")
+            for session in sessions
+        ]
         for number, session in enumerate(sessions):
             for row in session:
-                answer[row["event_id"]] = (channels[number], channels[0], "returning" if number else "new")
+                answer[row["event_id"]] = (
+                    channels[number],
+                    channels[0],
+                    "returning" if number else "new",
+                )
     return answer
 
 
 def _channel_of(row: Row) -> str | None:
-    name = next(name for name, values in STEPS.items() if values.get("referrer_url") == row["referrer_url"])
+    name = next(
+        name for name, values in STEPS.items() if values.get("referrer_url") == row["referrer_url"]
+    )
     return CHANNEL_OF[name]
 
 

@@ -8,7 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, FirstTouches, Touches
+from ecom_assets.commerce.attribution.contracts import (
+    ChannelAttribution,
+    Conversions,
+    FirstTouches,
+    Touches,
+)
 from ecom_assets.commerce.sales.contracts import RevenueDaily, Sales
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
@@ -47,16 +52,27 @@ def touches(shop: ShopPlatform, *steps: Step) -> list[tuple[str, str]]:
 
 def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatform) -> None:
     assert touches(
-        shop, ("09:00", "page_view", WITHIN), ("09:05", "page_view", MAIL), ("09:10", "page_view", SEARCH)
+        shop,
+        ("09:00", "page_view", WITHIN),
+        ("09:05", "page_view", MAIL),
+        ("09:10", "page_view", SEARCH),
     ) == [("10 09:00", "Email")]
 
 
-def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(shop: ShopPlatform) -> None:
-    assert touches(shop, ("23:50", "page_view", WITHIN), ("+1 00:10", "page_view", MAIL)) == [("10 23:50", "Email")]
+def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(
+    shop: ShopPlatform,
+) -> None:
+    assert touches(shop, ("23:50", "page_view", WITHIN), ("+1 00:10", "page_view", MAIL)) == [
+        ("10 23:50", "Email")
+    ]
 
 
 def test_what_came_before_midnight_comes_first(shop: ShopPlatform) -> None:
-    steps: list[Step] = [("23:50", "page_view", SEARCH), ("+1 00:10", "page_view", MAIL), ("+1 09:00", "page_view")]
+    steps: list[Step] = [
+        ("23:50", "page_view", SEARCH),
+        ("+1 00:10", "page_view", MAIL),
+        ("+1 09:00", "page_view"),
+    ]
     assert touches(shop, *steps) == [("10 23:50", "Organic Search"), ("11 09:00", "Direct")]
 
 
@@ -68,7 +84,9 @@ def test_a_refund_alone_is_no_visit_but_with_a_view_it_is(shop: ShopPlatform) ->
 def lines(*rows: Row) -> list[Row]:
     """Return order lines at the times that they say."""
     return [
-        order_line(f"o{n}", row["at"].date(), row.pop("who", "anna"), ordered_at=row.pop("at"), **row)
+        order_line(
+            f"o{n}", row["at"].date(), row.pop("who", "anna"), ordered_at=row.pop("at"), **row
+        )
         for n, row in enumerate(rows)
     ]
 
@@ -78,7 +96,11 @@ def day_one(hour: int, days: int = 0) -> datetime:
 
 
 def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) -> None:
-    anna: list[Step] = [("08:00", "page_view", MAIL), ("10:00", "page_view"), ("14:00", "page_view", SEARCH)]
+    anna: list[Step] = [
+        ("08:00", "page_view", MAIL),
+        ("10:00", "page_view"),
+        ("14:00", "page_view", SEARCH),
+    ]
     shop.receive(journeys({"anna": anna, "ben": [("08:00", "page_view")]}), DAYS)
     sold = lines(
         {"at": day_one(11)},
@@ -92,8 +114,13 @@ def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) ->
     shop.run(DAYS)
     channels = {row["uniq_id"]: row["channel"] for row in shop.rows(Sales)}
     assert channels == {
-        "o0": "Email", "o1": "Email", "o2": "Email", "o3": "Direct", "o4": "(none)", "o5": "(none)",
-    }  # fmt: skip
+        "o0": "Email",
+        "o1": "Email",
+        "o2": "Email",
+        "o3": "Direct",
+        "o4": "(none)",
+        "o5": "(none)",
+    }
     revenue = {
         (row["order_date"] - DAY_ONE, row["channel"]): row["revenue_amount"]
         for row in shop.rows(RevenueDaily)
@@ -128,9 +155,13 @@ def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown(
         )
         shop.receive_orders(sold, DAYS)
         shop.run(DAYS)
-        assert {(row["visitor_id"], row["source"], row["channel"]) for row in shop.rows(Touches)} == {
-            ("anna", "(unknown)", "(unknown)"), ("ben", "letter", "Email"), ("ben", "(unknown)", "(unknown)"),
-        }  # fmt: skip
+        assert {
+            (row["visitor_id"], row["source"], row["channel"]) for row in shop.rows(Touches)
+        } == {
+            ("anna", "(unknown)", "(unknown)"),
+            ("ben", "letter", "Email"),
+            ("ben", "(unknown)", "(unknown)"),
+        }
         channels = {row["uniq_id"]: row["channel"] for row in shop.rows(Sales)}
         assert channels == {"o0": "(unknown)", "o1": "(unknown)", "o2": "Email", "o3": "(none)"}
         credited = {
@@ -140,18 +171,29 @@ def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown(
         }
         first, second = timedelta(0), timedelta(days=1)
         assert credited == {
-            (first, "(unknown)"): Decimal(20), (first, "Email"): Decimal(20), (first, "(none)"): Decimal(20),
+            (first, "(unknown)"): Decimal(20),
+            (first, "Email"): Decimal(20),
+            (first, "(none)"): Decimal(20),
             (second, "(unknown)"): Decimal(-3),
-        }  # fmt: skip
-        channels = {row["visitor_id"]: row["default_channel_group"] for row in shop.rows(FirstTouches)}
+        }
+        channels = {
+            row["visitor_id"]: row["default_channel_group"] for row in shop.rows(FirstTouches)
+        }
         assert channels == {"ben": "Email"}, "of anna nobody knows how she came"
 
 
 def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform) -> None:
-    shop.receive_orders(lines({"at": day_one(11)}, {"at": day_one(11), "item_id": "8", "payment_amount": 5}), DAYS)
-    shop.receive(journeys({"anna": [("11:00", "purchase", {"cart_amount": 25}), ("11:01", "purchase")]}), DAYS)
+    shop.receive_orders(
+        lines({"at": day_one(11)}, {"at": day_one(11), "item_id": "8", "payment_amount": 5}), DAYS
+    )
+    shop.receive(
+        journeys({"anna": [("11:00", "purchase", {"cart_amount": 25}), ("11:01", "purchase")]}),
+        DAYS,
+    )
     shop.run(DAYS, only=["events", "session_events", "user_order_log", "conversions"])
     actual = [(row["unit"], row["revenue_amount"]) for row in shop.rows(Conversions)]
-    assert actual == [("order", Decimal("25.00")), ("purchase", Decimal("25.00")), ("purchase", None)], (
-        "unknown is no zero"
-    )
+    assert actual == [
+        ("order", Decimal("25.00")),
+        ("purchase", Decimal("25.00")),
+        ("purchase", None),
+    ], "unknown is no zero"

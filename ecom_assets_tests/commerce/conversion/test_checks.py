@@ -14,17 +14,47 @@ from ecom_assets_tests.builders import DAY_ONE, as_table
 
 Rows = list[dict[str, Any]]
 FUNNELS: Rows = [
-    {"funnel_name": "default", "unit": "session", "product_category": "(all)", "step": 1, "unit_count": 5},
-    {"funnel_name": "default", "unit": "session", "product_category": "Hats", "step": 1, "unit_count": 4},
-    {"funnel_name": "default", "unit": "visitor", "product_category": "(all)", "step": 1, "unit_count": 9},
+    {
+        "funnel_name": "default",
+        "unit": "session",
+        "product_category": "(all)",
+        "step": 1,
+        "unit_count": 5,
+    },
+    {
+        "funnel_name": "default",
+        "unit": "session",
+        "product_category": "Hats",
+        "step": 1,
+        "unit_count": 4,
+    },
+    {
+        "funnel_name": "default",
+        "unit": "visitor",
+        "product_category": "(all)",
+        "step": 1,
+        "unit_count": 9,
+    },
 ]
 CART: Rows = [
-    {"unit": "session", "cart_count": 3, "abandoned_cart_count": 1, "checkout_count": 0, "abandoned_checkout_count": 0}
+    {
+        "unit": "session",
+        "cart_count": 3,
+        "abandoned_cart_count": 1,
+        "checkout_count": 0,
+        "abandoned_checkout_count": 0,
+    }
 ]
 
 
 def part(funnel: str, dimension: str, value: str, step: int, count: int) -> dict[str, Any]:
-    return {"funnel_name": funnel, "dimension": dimension, "value": value, "step": step, "unit_count": count}
+    return {
+        "funnel_name": funnel,
+        "dimension": dimension,
+        "value": value,
+        "step": step,
+        "unit_count": count,
+    }
 
 
 GOOD: Rows = [

@@ -17,9 +17,17 @@ AGENTS = {
 }
 PAGES = {"Email": f"{HOME}?utm_source=news&utm_medium=email", "Direct": HOME}
 MADE_OF = (
-    "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "session_sources",
-    "touches", "funnel_entries", "conversion_by_dimension",
-)  # fmt: skip
+    "duplicate_events",
+    "quarantined_events",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "session_sources",
+    "touches",
+    "funnel_entries",
+    "conversion_by_dimension",
+)
 
 
 def visit(name: str, agent: str | None, page: str, *kinds: str) -> list[Row]:
@@ -54,7 +62,9 @@ def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
     rows: list[Row] = []
     for line in sessions:
         kinds = line["does"].split(", ")
-        rows += visit(f"visitor {line['session']}", AGENTS[line["browser"]], PAGES[line["came by"]], *kinds)
+        rows += visit(
+            f"visitor {line['session']}", AGENTS[line["browser"]], PAGES[line["came by"]], *kinds
+        )
     actual = counted(platform, rows)
     for line in expected:
         steps = actual[line["funnel"], line["dimension"], line["value"]]
@@ -66,8 +76,14 @@ AGENTS_BY_DEVICE: dict[str, list[Any]] = {
         "Mozilla/5.0 (iPad; CPU OS 18_2 like Mac OS X) Mobile/15E148",
         "Mozilla/5.0 (Linux; Android 14; SM-X710) Chrome/131.0.0.0 Safari/537.36",
     ],
-    "mobile": ["Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/131.0.0.0 Mobile Safari/537.36", "shop/3 (iPod)"],
-    "desktop": ["Mozilla/5.0 (X11; Linux x86_64) Firefox/133.0", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"],
+    "mobile": [
+        "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/131.0.0.0 Mobile Safari/537.36",
+        "shop/3 (iPod)",
+    ],
+    "desktop": [
+        "Mozilla/5.0 (X11; Linux x86_64) Firefox/133.0",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)",
+    ],
     "robot": ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"],
     "other": [None, "curl/8.5.0"],
 }
@@ -81,7 +97,11 @@ def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None
         for row in visit(f"{device} {n}", agent, HOME, "page_view")
     ]
     actual = counted(platform, rows)
-    answer = {value: steps[1] for (funnel, dimension, value), steps in actual.items() if dimension == "device"}
+    answer = {
+        value: steps[1]
+        for (funnel, dimension, value), steps in actual.items()
+        if dimension == "device"
+    }
     assert answer == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
 
 

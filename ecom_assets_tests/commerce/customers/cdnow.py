@@ -1,7 +1,8 @@
-"""The CDNOW purchases that both models were published with: 2,357 customers, a tenth of those of early 1997.
+"""The CDNOW purchases that both models were published with: 2,357 customers,
+a tenth of those of early 1997.
 
-The file comes with the package `lifetimes`, which has it from Bruce Hardie's page. Nothing of it is copied here, and no
-code of the package is run.
+The file comes with the package `lifetimes`, which has it from Bruce Hardie's page. Nothing of it is
+copied here, and no code of the package is run.
 """
 
 from dataclasses import dataclass
@@ -43,4 +44,6 @@ def _path() -> Path:
 
 def _purchase(fields: list[str]) -> Purchase:
     _, customer_id, day, _, amount = fields
-    return Purchase(customer_id, date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}"), Decimal(amount))
+    return Purchase(
+        customer_id, date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}"), Decimal(amount)
+    )

@@ -1,4 +1,6 @@
-"""The language of tests about customers: one perfect customer, with changes, what they do, and their orders."""
+"""The language of tests about customers: one perfect customer, with changes, what they do,
+and their orders.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -53,9 +55,13 @@ def one_of(shop: Platform, **changed: Any) -> Row:
 
 
 def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
-    """Return what becomes of as many customers, each the perfect one with other changes, fetched on day one."""
+    """Return what becomes of as many customers, each the perfect one with other changes,
+    fetched on day one.
+    """
     ids = [f"{n:06d}" for n in range(len(changes))]
-    shop.receive_customers([PERFECT | change | {"id": id_} for change, id_ in zip(changes, ids, strict=True)], DAY_ONE)
+    shop.receive_customers(
+        [PERFECT | change | {"id": id_} for change, id_ in zip(changes, ids, strict=True)], DAY_ONE
+    )
     shop.run(Days((DAY_ONE,)), only=["customers", "quarantined_customers"])
     rows = {row["customer_id"]: row for row in shop.rows(Customers)}
     return [rows[id_] for id_ in ids]
@@ -63,14 +69,21 @@ def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
 
 @contextmanager
 def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
-    """A shop that gave a customer API and these sources, in each of which somebody else is, and no others."""
+    """A shop that gave a customer API and these sources, in each of which
+    somebody else is, and no others.
+    """
     address = "http://shop.example"
-    shop = Platform(Settings(home=Path("never written"), customer_api_url=address, events=events, orders=orders))
+    shop = Platform(
+        Settings(home=Path("never written"), customer_api_url=address, events=events, orders=orders)
+    )
     try:
         if events:
             visits(shop, (at("09:00", DAY_ONE), {}), who="someone else")
         if orders:
-            order = order_line("o1", DAY_ONE, "someone else") | {"order_id": "o1", "status": "shipped"}
+            order = order_line("o1", DAY_ONE, "someone else") | {
+                "order_id": "o1",
+                "status": "shipped",
+            }
             shop.engine.con.con.register("ordered", pa.Table.from_pylist([order]))
             shop.engine.replace(Conversions, compute_orders(shop.engine.con.table("ordered")), None)
         yield shop
@@ -80,9 +93,22 @@ def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
 
 def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]], who: str = "7") -> None:
     """Let customer 7, or somebody else, do things, each on the day that it says."""
-    rows = [received(f"e{n}", moment, user_id=who, **values) for n, (moment, values) in enumerate(events)]
+    rows = [
+        received(f"e{n}", moment, user_id=who, **values)
+        for n, (moment, values) in enumerate(events)
+    ]
     shop.receive(rows, DAYS)
-    shop.run(DAYS, only=["events", "first_touches", "session_events", "session_days", "sessions", "conversions"])
+    shop.run(
+        DAYS,
+        only=[
+            "events",
+            "first_touches",
+            "session_events",
+            "session_days",
+            "sessions",
+            "conversions",
+        ],
+    )
 
 
 Ordered = tuple[str, int, int | str]
@@ -91,7 +117,10 @@ Ordered = tuple[str, int, int | str]
 
 def sold(orders: Iterable[Ordered], *, first: date = DAY_ONE) -> list[Row]:
     """Return rows of `Sales`, each an order of its own."""
-    return [_sale(n, who, first + timedelta(days=day), Decimal(amount)) for n, (who, day, amount) in enumerate(orders)]
+    return [
+        _sale(n, who, first + timedelta(days=day), Decimal(amount))
+        for n, (who, day, amount) in enumerate(orders)
+    ]
 
 
 def _sale(number: int, who: str, day: date, amount: Decimal) -> Row:
@@ -107,7 +136,9 @@ def _sale(number: int, who: str, day: date, amount: Decimal) -> Row:
     }
 
 
-def visited(visits: Iterable[tuple[str, int, int, int | str]], *, first: date = DAY_ONE) -> list[Row]:
+def visited(
+    visits: Iterable[tuple[str, int, int, int | str]], *, first: date = DAY_ONE
+) -> list[Row]:
     """Return rows of `Sessions`: visitor, day from the first, purchases and what these came to."""
     return [
         {
@@ -138,8 +169,12 @@ def _sql(ask: Callable[[Purchases], ir.Table]) -> str:
     return str(warehouse().compile(ask(purchases)))
 
 
-def answer(ask: Callable[[Purchases], ir.Table], sales: Iterable[Row] = (), sessions: Iterable[Row] = ()) -> pa.Table:
-    """Return what a question to the purchases of these rows comes to; give the same function again to be quick."""
+def answer(
+    ask: Callable[[Purchases], ir.Table], sales: Iterable[Row] = (), sessions: Iterable[Row] = ()
+) -> pa.Table:
+    """Return what a question to the purchases of these rows comes to;
+    give the same function again to be quick.
+    """
     warehouse().con.register("sales", as_table(sales, Sales))
     warehouse().con.register("sessions", as_table(sessions, Sessions))
     return warehouse().con.sql(_sql(ask)).to_arrow_table()

@@ -21,35 +21,56 @@ DAYS = Days.between(MONDAY, MONDAY + timedelta(days=60))
 pytestmark = pytest.mark.xdist_group("customer_checks")
 CHECKS = VALUE_CHECKS
 ROWS = [
-    order_line(f"o-{who}-{n}", MONDAY + timedelta(days=n * (who + 3) % 60), f"c{who}", payment_amount=5 + who * n % 7)
+    order_line(
+        f"o-{who}-{n}",
+        MONDAY + timedelta(days=n * (who + 3) % 60),
+        f"c{who}",
+        payment_amount=5 + who * n % 7,
+    )
     for who in range(12)
     for n in range(2 + who % 4)
 ] + [order_line("back", MONDAY, "zoe", status="refunded")]
 
 # Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
-    "a customer is in no segment": ("DELETE FROM mart.customer_segments WHERE customer_id = 'c3'", {
-        "segmented_are_the_customers", "valued_are_the_segmented",
-    }),
-    "an order is not counted": ("UPDATE mart.customer_segments SET order_count = 9 WHERE customer_id = 'c3'", {
-        "segmented_are_the_customers",
-    }),
+    "a customer is in no segment": (
+        "DELETE FROM mart.customer_segments WHERE customer_id = 'c3'",
+        {
+            "segmented_are_the_customers",
+            "valued_are_the_segmented",
+        },
+    ),
+    "an order is not counted": (
+        "UPDATE mart.customer_segments SET order_count = 9 WHERE customer_id = 'c3'",
+        {
+            "segmented_are_the_customers",
+        },
+    ),
     "revenue is a cent off": (
-        "UPDATE mart.customer_segments SET revenue_amount = revenue_amount + 0.01 WHERE customer_id = 'c3'",
+        (
+            "UPDATE mart.customer_segments SET revenue_amount = revenue_amount + 0.01 WHERE "
+            "customer_id = 'c3'"
+        ),
         {"segmented_are_the_customers"},
     ),
-    "a customer has no value": ("DELETE FROM mart.lifetime_value WHERE customer_id = 'c3'", {
-        "valued_are_the_segmented",
-    }),
+    "a customer has no value": (
+        "DELETE FROM mart.lifetime_value WHERE customer_id = 'c3'",
+        {
+            "valued_are_the_segmented",
+        },
+    ),
     "a chance is missing without a reason": (
         "UPDATE mart.lifetime_value SET alive_probability = NULL WHERE customer_id = 'c3'",
         {"valued_are_the_segmented"},
     ),
     "there is a reason beside a value": (
-        "UPDATE mart.lifetime_value SET no_order_value_reason = 'no_spread' WHERE customer_id = 'c3'",
+        (
+            "UPDATE mart.lifetime_value SET no_order_value_reason = 'no_spread' WHERE "
+            "customer_id = 'c3'"
+        ),
         {"valued_are_the_segmented"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +78,15 @@ def opened() -> Iterator[OrderPlatform]:
     platform = OrderPlatform()
     platform.receive(ROWS, DAYS)
     platform.run(
-        DAYS, only=("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "customer", "sales")
+        DAYS,
+        only=(
+            "changed_order_days",
+            "held_order_days",
+            "duplicate_orders",
+            "user_order_log",
+            "customer",
+            "sales",
+        ),
     )
     fill(platform)
     yield platform
@@ -93,7 +122,9 @@ def test_every_check_holds_on_good_data(shop: OrderPlatform) -> None:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(shop: OrderPlatform, damage: str) -> None:
+def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
+    shop: OrderPlatform, damage: str
+) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
     results = {check.name: evaluated(shop, check) for check in CHECKS}

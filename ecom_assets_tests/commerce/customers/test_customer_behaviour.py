@@ -16,13 +16,22 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets_tests.builders import DAY_ONE, at
-from ecom_assets_tests.commerce.customers.customer_stories import NEXT_DAY, PERFECT, computed, one_of, shop_with, visits
+from ecom_assets_tests.commerce.customers.customer_stories import (
+    NEXT_DAY,
+    PERFECT,
+    computed,
+    one_of,
+    shop_with,
+    visits,
+)
 from ecom_assets_tests.platform import Platform
 
 # Copies and versions
 
 
-def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_greatest(shop: Platform) -> None:
+def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_greatest(
+    shop: Platform,
+) -> None:
     older = PERFECT | {"city": "Zwolle", "updated_at": "2026-02-01T00:00:00Z"}
     undated = PERFECT | {"city": "Zagreb", "updated_at": "never"}
     conflicting = PERFECT | {"city": "Aachen"}
@@ -35,7 +44,9 @@ def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_grea
 
 
 def spans(shop: Platform) -> list[tuple[Any, ...]]:
-    """Return each version's city, the days it holds, whether it is current, and the day that it is described of."""
+    """Return each version's city, the days it holds, whether it is current,
+    and the day that it is described of.
+    """
     names = ("city", "valid_from", "valid_to", "is_current", "as_of_date", "last_received_date")
     return [tuple(row[name] for name in names) for row in shop.rows(Customers)]
 
@@ -57,7 +68,9 @@ def test_a_move_begins_a_version_and_a_sign_in_does_not(shop: Platform) -> None:
     assert [row["last_login_at"].date() for row in shop.rows(Customers)] == [day_2, day_3, day_5]
 
 
-def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_newest_day(shop: Platform) -> None:
+def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_newest_day(
+    shop: Platform,
+) -> None:
     shop.receive_customers([PERFECT, PERFECT | {"id": 8}], DAY_ONE)
     shop.receive_customers([PERFECT | {"id": 8}], NEXT_DAY)
     shop.run(Days((DAY_ONE, NEXT_DAY)))
@@ -80,7 +93,9 @@ def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_n
         (None, "unknown"),
     ],
 )
-def test_active_is_who_was_seen_within_thirty_days(shop: Platform, last_login_at: str | None, status: str) -> None:
+def test_active_is_who_was_seen_within_thirty_days(
+    shop: Platform, last_login_at: str | None, status: str
+) -> None:
     assert one_of(shop, last_login_at=last_login_at)["activity_status"] == status
 
 
@@ -98,14 +113,24 @@ def test_a_visit_that_goes_on_after_midnight_was_seen_at_midnight(shop: Platform
 
 @pytest.mark.slow
 def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platform) -> None:
-    # 31 days ago does not count; the two visits that do are 40 s and 20 s long: 60 s in 2 sessions, just medium.
+    # 31 days ago does not count; the two visits that do are 40 s and 20 s long: 60 s in 2 sessions,
+    # just medium.
     days = ((date(2026, 2, 8), 3000), (date(2026, 2, 9), 40), (date(2026, 3, 10), 20))
     starts = [(at("09:00", day), length_s) for day, length_s in days]
     visits(
-        shop, *((start + timedelta(seconds=s), {}) for start, length_s in starts for s in range(0, length_s + 1, 20))
+        shop,
+        *(
+            (start + timedelta(seconds=s), {})
+            for start, length_s in starts
+            for s in range(0, length_s + 1, 20)
+        ),
     )
     row = one_of(shop)
-    assert (row["recent_session_count"], row["recent_engaged_s"], row["engagement_level"]) == (2, 60.0, "medium")
+    assert (row["recent_session_count"], row["recent_engaged_s"], row["engagement_level"]) == (
+        2,
+        60.0,
+        "medium",
+    )
 
 
 @pytest.mark.sampled(3)
@@ -113,9 +138,15 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     ("score", "level"),
     [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
 )
-def test_without_sessions_the_score_of_the_api_gives_the_level(shop: Platform, score: float, level: str) -> None:
+def test_without_sessions_the_score_of_the_api_gives_the_level(
+    shop: Platform, score: float, level: str
+) -> None:
     row = one_of(shop, engagement_score=score)
-    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (level, "api", score)
+    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (
+        level,
+        "api",
+        score,
+    )
 
 
 @pytest.mark.slow
@@ -127,32 +158,54 @@ def test_where_there_are_sessions_they_give_the_level_whatever_the_api_says(shop
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("score", [None, 101, -1, True])
-def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, score: object) -> None:
+def test_without_either_the_level_is_low_and_no_source_is_named(
+    shop: Platform, score: object
+) -> None:
     visits(shop, (at("09:00", DAY_ONE), {}), who="someone else")
     shop.receive_customers(
-        [PERFECT | {"engagement_score": score}, PERFECT | {"id": 8, "engagement_score": 50}], DAY_ONE
+        [PERFECT | {"engagement_score": score}, PERFECT | {"id": 8, "engagement_score": 50}],
+        DAY_ONE,
     )
     shop.run(Days((DAY_ONE,)), only=["customers"])
     row = shop.rows(Customers)[0]
-    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == ("low", None, None)
-    assert (row["flawed_fields"], row["data_quality_score"]) == ("engagement_score", 90), "the record has one"
+    assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (
+        "low",
+        None,
+        None,
+    )
+    assert (row["flawed_fields"], row["data_quality_score"]) == ("engagement_score", 90), (
+        "the record has one"
+    )
     assert shop.rows(Customers)[1]["flawed_fields"] is None
 
 
 def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     row = one_of(shop)
-    assert (row["engagement_score"], row["flawed_fields"], row["data_quality_score"]) == (None, None, 100)
+    assert (row["engagement_score"], row["flawed_fields"], row["data_quality_score"]) == (
+        None,
+        None,
+        100,
+    )
 
 
 @pytest.mark.parametrize(
     ("session_count", "engaged_s", "level"),
     [
-        (5, 600, "high"), (5, 599, "medium"), (4, 600, "medium"), (2, 60, "medium"), (1, 9999, "low"), (9, 59, "low"),
+        (5, 600, "high"),
+        (5, 599, "medium"),
+        (4, 600, "medium"),
+        (2, 60, "medium"),
+        (1, 9999, "low"),
+        (9, 59, "low"),
         (None, None, "unknown"),
     ],
-)  # fmt: skip
-def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str) -> None:
-    result = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
+)
+def test_both_thresholds_must_be_reached(
+    session_count: int | None, engaged_s: int | None, level: str
+) -> None:
+    result = CustomerRule().engagement_level(
+        ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64")
+    )
     assert computed(result) == level
 
 
@@ -163,7 +216,13 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
         (at("12:00", date(2025, 3, 11)), 99),
         (at("12:00", date(2026, 3, 10)), 1),
     ]
-    visits(shop, *((moment, {"event_type": "purchase", "cart_amount": Decimal(amount)}) for moment, amount in bought))
+    visits(
+        shop,
+        *(
+            (moment, {"event_type": "purchase", "cart_amount": Decimal(amount)})
+            for moment, amount in bought
+        ),
+    )
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
 
@@ -178,15 +237,24 @@ def test_a_purchase_without_an_amount_leaves_open_what_was_spent(shop: Platform)
 def test_purchases_with_an_amount_are_added_up_beside_one_without(shop: Platform) -> None:
     reported = {"event_type": "purchase", "cart_amount": Decimal(30)}
     visits(
-        shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}), (at("12:00", date(2026, 3, 10)), reported)
+        shop,
+        (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}),
+        (at("12:00", date(2026, 3, 10)), reported),
     )
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("30.00"), "basic")
 
 
-def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(shop: Platform) -> None:
+def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(
+    shop: Platform,
+) -> None:
     visits(shop, (at("12:00", DAY_ONE), {"event_type": "purchase", "cart_amount": Decimal(900)}))
-    sold = {"order_id": "o1", "customer_id": "7", "order_date": DAY_ONE, "ordered_at": at("12:00", DAY_ONE)}
+    sold = {
+        "order_id": "o1",
+        "customer_id": "7",
+        "order_date": DAY_ONE,
+        "ordered_at": at("12:00", DAY_ONE),
+    }
     lines = [
         sold | {"status": "shipped", "payment_amount": Decimal(600)},
         sold | {"status": "refunded", "payment_amount": Decimal("100.01")},
@@ -203,14 +271,26 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
 
 @pytest.mark.parametrize(
     ("amount", "tier"),
-    [("0", "basic"), ("99.99", "basic"), ("100", "premium"), ("499.99", "premium"), ("500", "enterprise")],
+    [
+        ("0", "basic"),
+        ("99.99", "basic"),
+        ("100", "premium"),
+        ("499.99", "premium"),
+        ("500", "enterprise"),
+    ],
 )
 def test_tiers_begin_at_their_amounts(amount: str, tier: str) -> None:
-    assert computed(CustomerRule().customer_tier(ibis.literal(Decimal(amount), "decimal(18, 2)"))) == tier
+    assert (
+        computed(CustomerRule().customer_tier(ibis.literal(Decimal(amount), "decimal(18, 2)")))
+        == tier
+    )
 
 
 def test_thresholds_the_wrong_way_round_are_refused() -> None:
-    with pytest.raises(DefinitionError, match="tier enterprise begin at 10, below the level under it, 20; raise them"):
+    with pytest.raises(
+        DefinitionError,
+        match="tier enterprise begin at 10, below the level under it, 20; raise them",
+    ):
         CustomerRule(premium_amount=Decimal(20), enterprise_amount=Decimal(10))
 
 
@@ -218,22 +298,41 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
     ("page", "referrer", "agent", "channel"),
     [
         ("https://s.example/", None, None, "website"),
-        ("https://s.example/?utm_source=google&utm_medium=cpc", "https://www.google.com/", "Mozilla/5.0", "website"),
+        (
+            "https://s.example/?utm_source=google&utm_medium=cpc",
+            "https://www.google.com/",
+            "Mozilla/5.0",
+            "website",
+        ),
         ("https://s.example/?utm_source=crm&utm_medium=Email", None, None, "email_campaign"),
         ("https://s.example/?utm_source=newsletter", None, None, "email_campaign"),
         ("https://s.example/", "https://mail.google.com/mail/u/0", None, "email_campaign"),
         ("https://s.example/", "https://www.gmail-fans.example/", None, "website"),
         ("https://s.example/", None, "ShopApp/3.1 CFNetwork/1490 Darwin/23", "mobile_app"),
         ("https://s.example/", None, "okhttp/4.12.0", "mobile_app"),
-        ("https://s.example/", None, "Mozilla/5.0 (Linux; Android 14; wv) Chrome/130 Mobile Safari", "mobile_app"),
-        ("https://s.example/", None, "Mozilla/5.0 (Linux; Android 14) Chrome/130 Mobile Safari", "website"),
+        (
+            "https://s.example/",
+            None,
+            "Mozilla/5.0 (Linux; Android 14; wv) Chrome/130 Mobile Safari",
+            "mobile_app",
+        ),
+        (
+            "https://s.example/",
+            None,
+            "Mozilla/5.0 (Linux; Android 14) Chrome/130 Mobile Safari",
+            "website",
+        ),
         ("https://s.example/", "android-app://com.example.shop", None, "mobile_app"),
         ("https://s.example/?utm_medium=email", None, "okhttp/4.12.0", "email_campaign"),
         (None, None, None, "website"),
     ],
 )
-def test_first_touches_give_channels(page: str | None, referrer: str | None, agent: str | None, channel: str) -> None:
-    result = acquisition_channel(*(ibis.literal(text, "string") for text in (page, referrer, agent)))
+def test_first_touches_give_channels(
+    page: str | None, referrer: str | None, agent: str | None, channel: str
+) -> None:
+    result = acquisition_channel(
+        *(ibis.literal(text, "string") for text in (page, referrer, agent))
+    )
     assert computed(result) == channel
 
 
@@ -270,18 +369,39 @@ def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_gives_a_
         assert (row["acquisition_channel"], row["default_channel_group"]) == ("unknown", "unknown")
         assert [row[name] for name in SPENT] == [Decimal("0.00"), "basic"], "orders would say"
         shop.clear()
-        assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
+        assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [
+            None,
+            None,
+            "high",
+            "api",
+        ]
 
 
 @pytest.mark.slow
 def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     with shop_with() as shop:
         row = one_of(shop)
-    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [None, "unknown", None, None, "unknown", None]
-    assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), "the API has these"
+    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [
+        None,
+        "unknown",
+        None,
+        None,
+        "unknown",
+        None,
+    ]
+    assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), (
+        "the API has these"
+    )
 
 
 def test_with_events_only_who_did_nothing_is_low_and_basic() -> None:
     with shop_with(events="events.csv") as shop:
         row = one_of(shop)
-    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [Decimal("0.00"), "basic", 0, 0.0, "low", None]
+    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [
+        Decimal("0.00"),
+        "basic",
+        0,
+        0.0,
+        "low",
+        None,
+    ]

@@ -1,4 +1,6 @@
-"""Customers by story: valid ids, names, addresses, times; versions are the same in whatever order days are run."""
+"""Customers by story: valid ids, names, addresses, times; versions are the same in
+whatever order days are run.
+"""
 
 import random
 from datetime import date, timedelta
@@ -11,7 +13,13 @@ from ecom_assets.commerce.customers.contracts import Customers
 from ecom_assets.commerce.customers.customers import CustomerRule, quality_score
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, at, journeys
-from ecom_assets_tests.commerce.customers.customer_stories import PERFECT, computed, each_of, one_of, visits
+from ecom_assets_tests.commerce.customers.customer_stories import (
+    PERFECT,
+    computed,
+    each_of,
+    one_of,
+    visits,
+)
 from ecom_assets_tests.platform import Platform
 
 # What is valid
@@ -19,23 +27,52 @@ from ecom_assets_tests.platform import Platform
 
 def test_a_customer_without_a_flaw_has_a_hundred_points(shop: Platform) -> None:
     row = one_of(shop)
-    assert (row["data_quality_score"], row["quality_band"], row["flawed_fields"]) == (100, "high", None)
+    assert (row["data_quality_score"], row["quality_band"], row["flawed_fields"]) == (
+        100,
+        "high",
+        None,
+    )
     assert (row["full_name"], row["email_domain"], row["market_segment"]) == (
-        "Zoe Doe", "mail.example.org", "EU-Central",
-    )  # fmt: skip
+        "Zoe Doe",
+        "mail.example.org",
+        "EU-Central",
+    )
 
 
 def test_an_address_that_is_missing_or_malformed_has_the_domain_unknown(shop: Platform) -> None:
     emails = [
-        None, "", "   ", "n/a", "@example.com", "zoe@", "zoe(at)example.com", "zoe @example.com", "zoe@example",
-        "zoe@@example.com", "zoe@ex ample.com", "zoe@example..com", "zoe@.com", "zoe@example.com.", "zoe@exämple.com",
-    ]  # fmt: skip
-    for email, row in zip(emails, each_of(shop, *({"email": email} for email in emails)), strict=True):
-        assert (row["email_domain"], row["flawed_fields"], row["data_quality_score"]) == ("unknown", "email", 90), email
+        None,
+        "",
+        "   ",
+        "n/a",
+        "@example.com",
+        "zoe@",
+        "zoe(at)example.com",
+        "zoe @example.com",
+        "zoe@example",
+        "zoe@@example.com",
+        "zoe@ex ample.com",
+        "zoe@example..com",
+        "zoe@.com",
+        "zoe@example.com.",
+        "zoe@exämple.com",
+    ]
+    for email, row in zip(
+        emails, each_of(shop, *({"email": email} for email in emails)), strict=True
+    ):
+        assert (row["email_domain"], row["flawed_fields"], row["data_quality_score"]) == (
+            "unknown",
+            "email",
+            90,
+        ), email
 
 
 def test_an_unusual_address_is_valid(shop: Platform) -> None:
-    domains = {"zoë+a.b@EXAMPLE.com": "example.com", "\tz@a-b.co.uk ": "a-b.co.uk", "o'neil@x.io": "x.io"}
+    domains = {
+        "zoë+a.b@EXAMPLE.com": "example.com",
+        "\tz@a-b.co.uk ": "a-b.co.uk",
+        "o'neil@x.io": "x.io",
+    }
     rows = each_of(shop, *({"email": email} for email in domains))
     assert [row["email_domain"] for row in rows] == [*domains.values()]
     assert {row["flawed_fields"] for row in rows} == {None}
@@ -52,8 +89,12 @@ def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(shop: Pl
         ("   ", "Doe", "Doe", "first_name"),
         (None, "\t", None, "first_name,last_name"),
     ]
-    rows = each_of(shop, *({"first_name": first, "last_name": last} for first, last, _, _ in stories))
-    assert [(row["full_name"], row["flawed_fields"]) for row in rows] == [story[2:] for story in stories]
+    rows = each_of(
+        shop, *({"first_name": first, "last_name": last} for first, last, _, _ in stories)
+    )
+    assert [(row["full_name"], row["flawed_fields"]) for row in rows] == [
+        story[2:] for story in stories
+    ]
 
 
 @pytest.mark.sampled(2)
@@ -61,7 +102,9 @@ def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(shop: Pl
 def test_a_time_that_is_missing_unreadable_or_to_come_is_none(shop: Platform, field: str) -> None:
     result = [None, "", "0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "2999-01-01T00:00:00Z"]
     for time, row in zip(result, each_of(shop, *({field: time} for time in result)), strict=True):
-        assert (row[field], row["flawed_fields"], row["data_quality_score"]) == (None, field, 90), time
+        assert (row[field], row["flawed_fields"], row["data_quality_score"]) == (None, field, 90), (
+            time
+        )
 
 
 def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
@@ -69,15 +112,24 @@ def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
     shop.clear()
     assert one_of(shop, last_login_at="2026-03-11T00:00:00Z")["flawed_fields"] == "last_login_at"
     shop.clear()
-    assert one_of(shop, last_login_at="2026-03-11T01:30:00+02:00")["last_login_at"] == at("23:30", date(2026, 3, 10))
+    assert one_of(shop, last_login_at="2026-03-11T01:30:00+02:00")["last_login_at"] == at(
+        "23:30", date(2026, 3, 10)
+    )
 
 
 def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}), who="someone else")
     row = one_of(shop, **dict.fromkeys((name for name in PERFECT if name != "id"), None))
     assert (row["data_quality_score"], row["quality_band"]) == (20, "low")
-    assert row["flawed_fields"] == "email,first_name,last_name,city,country,created_at,updated_at,last_login_at"
-    assert (row["activity_status"], row["engagement_level"], row["customer_tier"]) == ("unknown", "low", "basic")
+    assert (
+        row["flawed_fields"]
+        == "email,first_name,last_name,city,country,created_at,updated_at,last_login_at"
+    )
+    assert (row["activity_status"], row["engagement_level"], row["customer_tier"]) == (
+        "unknown",
+        "low",
+        "basic",
+    )
     assert (row["acquisition_channel"], row["market_segment"]) == ("unknown", "other")
 
 
@@ -89,11 +141,22 @@ def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("expected", "flaws", "score"),
-    [(("email", "first_name", "last_name"), "last_name", 90), (("email",), None, 100), ((), None, 100)],
+    [
+        (("email", "first_name", "last_name"), "last_name", 90),
+        (("email",), None, 100),
+        ((), None, 100),
+    ],
 )
-def test_a_field_that_is_not_expected_costs_nothing(expected: tuple[str, ...], flaws: str | None, score: int) -> None:
+def test_a_field_that_is_not_expected_costs_nothing(
+    expected: tuple[str, ...], flaws: str | None, score: int
+) -> None:
     shop = Platform(customer_rule=CustomerRule(expected_fields=expected))
-    row = one_of(shop, **dict.fromkeys(("last_name", "city", "country", "created_at", "updated_at", "last_login_at")))
+    row = one_of(
+        shop,
+        **dict.fromkeys(
+            ("last_name", "city", "country", "created_at", "updated_at", "last_login_at")
+        ),
+    )
     shop.close()
     assert (row["flawed_fields"], row["data_quality_score"]) == (flaws, score)
 
@@ -124,7 +187,9 @@ Received = dict[date, list[dict[str, Any]]]
 
 
 def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
-    """Return what the API returns on a day: some of four people, one of two cities each, signed in or not."""
+    """Return what the API returns on a day: some of four people, one of two cities each,
+    signed in or not.
+    """
     people = dice.sample((1, 2, 3, 4), dice.randint(1, 4))
     return [
         {
@@ -146,7 +211,11 @@ def by_hand(answer: Received) -> list[tuple[str, str, date, date | None]]:
                 if own:
                     own[-1][2] = day
                 own.append([record["city"], day, None])
-    return [(str(who), city, begin, end) for who, own in sorted(versions.items()) for city, begin, end in own]
+    return [
+        (str(who), city, begin, end)
+        for who, own in sorted(versions.items())
+        for city, begin, end in own
+    ]
 
 
 @pytest.mark.slow
@@ -157,7 +226,12 @@ def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() ->
         shop.clear()
         # What people do is known at some moment between the fetches.
         behaviour_known_at = dice.randrange(len(DAYS.dates))
-        shop.receive(journeys({"1": [("09:00", "page_view"), ("+2 09:00", "purchase", {"cart_amount": 200})]}), DAYS)
+        shop.receive(
+            journeys(
+                {"1": [("09:00", "page_view"), ("+2 09:00", "purchase", {"cart_amount": 200})]}
+            ),
+            DAYS,
+        )
         answer: Received = {}
         steps = [*DAYS.dates, *dice.choices(DAYS.dates, k=2)]
         for number, day in enumerate(dice.sample(steps, len(steps))):
@@ -170,6 +244,9 @@ def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() ->
         shop.engine.execute("DELETE FROM staging.customers")
         shop.run(DAYS, only=["customers"])
         assert piecewise == shop.rows(Customers), f"plan {seed}"
-        actual = [(row["customer_id"], row["city"], row["valid_from"], row["valid_to"]) for row in shop.rows(Customers)]
+        actual = [
+            (row["customer_id"], row["city"], row["valid_from"], row["valid_to"])
+            for row in shop.rows(Customers)
+        ]
         assert actual == by_hand(answer), f"plan {seed}"
     shop.close()

@@ -14,9 +14,34 @@ from ecom_assets.ingestion.sources.places import known_places, market_segments
 from ecom_assets.orchestration.rules import segments_of
 
 EU = (
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
-    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
-)  # fmt: skip
+    "AT",
+    "BE",
+    "BG",
+    "CY",
+    "CZ",
+    "DE",
+    "DK",
+    "EE",
+    "ES",
+    "FI",
+    "FR",
+    "GR",
+    "HR",
+    "HU",
+    "IE",
+    "IT",
+    "LT",
+    "LU",
+    "LV",
+    "MT",
+    "NL",
+    "PL",
+    "PT",
+    "RO",
+    "SE",
+    "SI",
+    "SK",
+)
 OWN = """
 segments:
   Nordics: {countries: [DK, SE, "NO"], cities: [oslo]}
@@ -28,11 +53,14 @@ written: {SE: [Sverige]}
 Address = tuple[str | None, str | None, str | None]
 
 
-def segments_by_address(addresses: Iterable[Address], markets: MarketSegments | None = None) -> dict[Address, str]:
+def segments_by_address(
+    addresses: Iterable[Address], markets: MarketSegments | None = None
+) -> dict[Address, str]:
     """Return the segment of each address; the segments are the shipped ones unless given."""
     columns, segments = ("country", "region", "city"), markets or market_segments()
     rows = ibis.memtable(
-        [dict(zip(columns, address, strict=True)) for address in addresses], schema=dict.fromkeys(columns, "string")
+        [dict(zip(columns, address, strict=True)) for address in addresses],
+        schema=dict.fromkeys(columns, "string"),
     )
     reported = segments.add_to(rows, rows, known_places())
     return {
@@ -105,17 +133,24 @@ def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:
     assert segment_of(markets, "sverige", None, None) == "Nordics"
     assert segment_of(markets, "CA", "qc", None) == "East Canada"
     assert segment_of(markets, "CA", None, "Toronto") == "East Canada"
-    assert segment_of(markets, "DE", None, "Oslo") == "other", "a country that is known and in no segment"
+    assert segment_of(markets, "DE", None, "Oslo") == "other", (
+        "a country that is known and in no segment"
+    )
     assert segment_of(markets, None, None, "Oslo") == "Nordics"
     assert segment_of(markets, None, None, "Stockholm") == "Nordics", "by the lists"
-    assert segment_of(markets, "CA", None, "Ottawa") == "other", "the lists have regions of Canada by name"
+    assert segment_of(markets, "CA", None, "Ottawa") == "other", (
+        "the lists have regions of Canada by name"
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("segments: {A: {countries: [DE]}, B: {countries: [DE]}}", "The country de is named twice"),
-        ("segments: {A: {countries: [DE]}, B: {regions: {DE: [BY]}}}", "The country de is named twice"),
+        (
+            "segments: {A: {countries: [DE]}, B: {regions: {DE: [BY]}}}",
+            "The country de is named twice",
+        ),
         ("segments: {A: {cities: [Ulm, ulm]}}", "The city ulm is named twice"),
         ("segments: {other: {countries: [DE]}}", "`other` is what is left"),
         ("segments: {A: {countries: [NO]}}", 'YAML reads NO as "false"; write "NO" in quotes'),
@@ -124,7 +159,9 @@ def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:
         ("[", "cannot be read as YAML"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_by_name(tmp_path: Path, content: str, sentence: str) -> None:
+def test_a_file_that_is_wrong_is_refused_by_name(
+    tmp_path: Path, content: str, sentence: str
+) -> None:
     file = tmp_path / "markets.yaml"
     file.write_text(content)
     with pytest.raises(DefinitionError) as refused:

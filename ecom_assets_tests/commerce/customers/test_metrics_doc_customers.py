@@ -1,4 +1,6 @@
-"""What `docs/metrics/` says about customers, their segments and their value, recomputed from its own input."""
+"""What `docs/metrics/` says about customers, their segments and their value,
+recomputed from its own input.
+"""
 
 from collections.abc import Iterator
 from datetime import date
@@ -8,7 +10,11 @@ import duckdb
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.commerce.customers.contracts import NO_ORDER_VALUE_REASONS, CustomerProfiles, Customers
+from ecom_assets.commerce.customers.contracts import (
+    NO_ORDER_VALUE_REASONS,
+    CustomerProfiles,
+    Customers,
+)
 from ecom_assets.commerce.customers.purchases import Purchases
 from ecom_assets.commerce.customers.queries import customer_counts
 from ecom_assets.commerce.customers.segments import CODES, customer_segments
@@ -32,11 +38,17 @@ def platform() -> Iterator[Platform]:
 
 
 def described(platform: Platform) -> list[Line]:
-    """Let the customers of the page be fetched and do what it says; return how it describes them."""
+    """Let the customers of the page be fetched and do what it says;
+    return how it describes them.
+    """
     answer, done, expected = tables("Fields of a customer")
     same = {"created_at": "2025-01-01T00:00:00Z", "updated_at": "2026-03-01T00:00:00Z"}
-    platform.receive_customers([{**line, "id": int(line["id"]), **same} for line in answer], date(2026, 3, 10))
-    run(platform, [row | {"cart_amount": Decimal(row["cart_amount"] or 0)} for row in rows_of(done)])
+    platform.receive_customers(
+        [{**line, "id": int(line["id"]), **same} for line in answer], date(2026, 3, 10)
+    )
+    run(
+        platform, [row | {"cart_amount": Decimal(row["cart_amount"] or 0)} for row in rows_of(done)]
+    )
     return expected
 
 
@@ -68,14 +80,26 @@ def test_the_thresholds_of_the_page_are_those_of_the_settings() -> None:
     settings = Settings()
     assert f"`ECOM_CUSTOMER_ACTIVE_DAYS` ({settings.customer_active_days})" in text
     assert (
-        f"from {settings.engagement_high_sessions} sessions **and** {settings.engagement_high_s} engaged seconds"
+        f"from {settings.engagement_high_sessions} sessions **and** {settings.engagement_high_s} "
+        "engaged seconds" in text
+    )
+    assert (
+        f"`medium` from {settings.engagement_medium_sessions} and {settings.engagement_medium_s}, "
+        "else `low`" in text
+    )
+    assert (
+        f"`high` from {settings.engagement_high_score:g} of 100 points "
+        "(`ECOM_ENGAGEMENT_HIGH_SCORE`)" in text
+    )
+    assert (
+        f"`medium` from {settings.engagement_medium_score:g} (`ECOM_ENGAGEMENT_MEDIUM_SCORE`)"
         in text
     )
-    assert f"`medium` from {settings.engagement_medium_sessions} and {settings.engagement_medium_s}, else `low`" in text
-    assert f"`high` from {settings.engagement_high_score:g} of 100 points (`ECOM_ENGAGEMENT_HIGH_SCORE`)" in text
-    assert f"`medium` from {settings.engagement_medium_score:g} (`ECOM_ENGAGEMENT_MEDIUM_SCORE`)" in text
     assert f"`premium` from {settings.tier_premium_amount} (`ECOM_TIER_PREMIUM_AMOUNT`)" in text
-    assert f"`enterprise` from {settings.tier_enterprise_amount} (`ECOM_TIER_ENTERPRISE_AMOUNT`)" in text
+    assert (
+        f"`enterprise` from {settings.tier_enterprise_amount} (`ECOM_TIER_ENTERPRISE_AMOUNT`)"
+        in text
+    )
 
 
 FIRST = date(2026, 1, 1)
@@ -103,12 +127,18 @@ def page_orders() -> list[Row]:
 
 def _ordered(line: Line) -> Ordered:
     sign = "-" if line["status"] == "refunded" else ""
-    return line["customer_id"], (date.fromisoformat(line["order_date"]) - FIRST).days, sign + line["payment_amount"]
+    return (
+        line["customer_id"],
+        (date.fromisoformat(line["order_date"]) - FIRST).days,
+        sign + line["payment_amount"],
+    )
 
 
 def test_the_table_of_scores_is_that_of_the_code() -> None:
     listed = tables("Segments of customers")[0]
-    assert [(line["segment"], tuple(map(int, line["scores"].split()))) for line in listed] == list(CODES.items())
+    assert [(line["segment"], tuple(map(int, line["scores"].split()))) for line in listed] == list(
+        CODES.items()
+    )
 
 
 def test_customers_are_in_the_segments_that_the_page_says() -> None:
@@ -127,9 +157,13 @@ def test_peers_would_answer_what_the_page_says() -> None:
         for name, direction in (("NTILE by name", "ASC"), ("NTILE backwards", "DESC")):
             tiles = ", ".join(
                 f"ntile(5) OVER (ORDER BY {measure}, customer_id {direction}) AS {score}"
-                for measure, score in zip(("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True)
+                for measure, score in zip(
+                    ("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True
+                )
             )
-            rows = con.sql(f"SELECT customer_id, {tiles} FROM customers ORDER BY customer_id").to_arrow_table()
+            rows = con.sql(
+                f"SELECT customer_id, {tiles} FROM customers ORDER BY customer_id"
+            ).to_arrow_table()
             actual[name] = _named(rows.to_pylist())
     listed = tables("Segments of customers")[3]
     assert {name: {line["customer_id"]: line[name] for line in listed} for name in actual} == actual
@@ -144,7 +178,10 @@ def _named(rows: list[Row]) -> dict[str, str]:
 
 def test_customers_are_worth_what_the_page_says() -> None:
     expected = tables("Value of customers")[1]
-    models = ValueModels(ModelFit(BgNbd(0.243, 4.414, 0.793, 2.426), 0.0), ModelFit(GammaGamma(6.25, 3.74, 15.44), 0.0))
+    models = ValueModels(
+        ModelFit(BgNbd(0.243, 4.414, 0.793, 2.426), 0.0),
+        ModelFit(GammaGamma(6.25, 3.74, 15.44), 0.0),
+    )
     rows = lifetime_value(answer(histories_of_page, page_orders()), models, ValueRule()).to_pylist()
     in_full = [row | {name: str(row[name]) for name in MODELED} for row in rows]
     assert as_shown(in_full, expected) == expected
@@ -155,7 +192,8 @@ def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     bought = cdnow.calibration()
     first = min(purchase.day for purchase in bought)
     orders: list[Ordered] = [
-        (purchase.customer_id, (purchase.day - first).days, str(purchase.amount)) for purchase in bought
+        (purchase.customer_id, (purchase.day - first).days, str(purchase.amount))
+        for purchase in bought
     ]
     fitted = ValueModels.fit(answer(histories_of_page, sold(orders, first=first)))
     assert isinstance(fitted.orders, ModelFit)
@@ -164,7 +202,11 @@ def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     actual = {name: f"{getattr(model, name):.3f}" for name in ("r", "alpha", "a", "b")}
     actual |= {"log-likelihood": f"{fitted.orders.log_likelihood:.1f}"}
     actual |= {name: f"{getattr(values, name):.2f}" for name in ("p", "q", "v")}
-    assert actual == {name: recomputed[name] for name in actual} == {name: published[name] for name in actual}
+    assert (
+        actual
+        == {name: recomputed[name] for name in actual}
+        == {name: published[name] for name in actual}
+    )
 
 
 def test_every_reason_and_default_is_on_the_page() -> None:
@@ -175,4 +217,7 @@ def test_every_reason_and_default_is_on_the_page() -> None:
     assert f"within `horizon_days` ({rule.horizon_days})" in text
     assert f"`ECOM_VALUE_MONTHS` ({settings.value_months}) months of 30 days" in text
     assert f"the rate being {settings.value_discount_rate} and" in text
-    assert (rule.value_months, rule.discount_rate) == (settings.value_months, settings.value_discount_rate)
+    assert (rule.value_months, rule.discount_rate) == (
+        settings.value_months,
+        settings.value_discount_rate,
+    )

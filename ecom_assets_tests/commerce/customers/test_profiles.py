@@ -1,4 +1,6 @@
-"""Current customers by tier, engagement, market and data quality: what an answer says of null and of no customers."""
+"""Current customers by tier, engagement, market and data quality:
+what an answer says of null and of no customers.
+"""
 
 from typing import Any
 
@@ -17,7 +19,9 @@ from ecom_assets_tests.platform import Platform
 def counted(shop: Platform, dimension: str) -> dict[str, Any]:
     shop.run(Days((DAY_ONE, NEXT_DAY)), only=["customers", "customer_profiles"])
     answer = customer_profiles(WarehouseReading(shop.engine, NEXT_DAY), dimension)
-    return {row["value"]: (row["customer_count"], row["customer_share"]) for row in answer["profiles"]}
+    return {
+        row["value"]: (row["customer_count"], row["customer_share"]) for row in answer["profiles"]
+    }
 
 
 def test_where_no_customer_was_fetched_the_answer_says_what_to_set() -> None:

@@ -1,4 +1,6 @@
-"""Segments by story, by the definition in plain Python, and for each of the 125 scores that there are."""
+"""Segments by story, by the definition in plain Python, and for each of the
+125 scores that there are.
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -20,7 +22,13 @@ from ecom_assets.commerce.customers.segments import CODES, customer_segments, se
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row
-from ecom_assets_tests.commerce.customers.customer_stories import Ordered, answer, by_customer, sold, visited
+from ecom_assets_tests.commerce.customers.customer_stories import (
+    Ordered,
+    answer,
+    by_customer,
+    sold,
+    visited,
+)
 from ecom_assets_tests.hypothesis_settings import examples
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
@@ -47,7 +55,9 @@ def scores(row: Row) -> tuple[int, ...]:
 
 def test_each_of_the_125_scores_is_in_one_segment() -> None:
     listed = [code for codes in CODES.values() for code in codes]
-    assert sorted(listed) == sorted(100 * r + 10 * f + m for r, f, m in product(range(1, 6), repeat=3))
+    assert sorted(listed) == sorted(
+        100 * r + 10 * f + m for r, f, m in product(range(1, 6), repeat=3)
+    )
     assert tuple(CODES) == SEGMENTS
     con = connect()
     con.con.register("codes", pa.table({"code": listed}))
@@ -63,17 +73,34 @@ def test_each_of_the_125_scores_is_in_one_segment() -> None:
 
 def test_five_customers_who_differ_get_one_score_each() -> None:
     # Ann ordered last, most often and most; Eve first, once and least.
-    orders = [("ann", 40, 100)] * 5 + [("ben", 30, 80)] * 4 + [("cat", 20, 60)] * 3 + [("dan", 10, 40)] * 2
+    orders = (
+        [("ann", 40, 100)] * 5
+        + [("ben", 30, 80)] * 4
+        + [("cat", 20, 60)] * 3
+        + [("dan", 10, 40)] * 2
+    )
     actual = of([*orders, ("eve", 0, 20)])
     assert {who: scores(row) for who, row in actual.items()} == {
-        "ann": (5, 5, 5), "ben": (4, 4, 4), "cat": (3, 3, 3), "dan": (2, 2, 2), "eve": (1, 1, 1),
-    }  # fmt: skip
+        "ann": (5, 5, 5),
+        "ben": (4, 4, 4),
+        "cat": (3, 3, 3),
+        "dan": (2, 2, 2),
+        "eve": (1, 1, 1),
+    }
     assert {who: row["segment"] for who, row in actual.items()} == {
-        "ann": "Champions", "ben": "Loyal", "cat": "Potential Loyalist", "dan": "Hibernating", "eve": "Lost",
-    }  # fmt: skip
+        "ann": "Champions",
+        "ben": "Loyal",
+        "cat": "Potential Loyalist",
+        "dan": "Hibernating",
+        "eve": "Lost",
+    }
     assert {who: row["recency_days"] for who, row in actual.items()} == {
-        "ann": 0, "ben": 10, "cat": 20, "dan": 30, "eve": 40,
-    }  # fmt: skip
+        "ann": 0,
+        "ben": 10,
+        "cat": 20,
+        "dan": 30,
+        "eve": 40,
+    }
     assert {row["as_of_date"] for row in actual.values()} == {DAY_ONE + timedelta(days=40)}
 
 
@@ -102,7 +129,11 @@ def test_of_a_single_customer_nobody_is_below() -> None:
 def test_without_orders_purchase_events_are_taken_and_with_one_they_are_not() -> None:
     visits = visited([("v1", 0, 1, 30), ("v1", 2, 2, 40), ("v2", 5, 0, 0)])
     (row,) = answer(by_percent_rank, (), visits).to_pylist()
-    assert (row["customer_id"], row["order_count"], row["revenue_amount"]) == ("v1", 3, Decimal("70.00"))
+    assert (row["customer_id"], row["order_count"], row["revenue_amount"]) == (
+        "v1",
+        3,
+        Decimal("70.00"),
+    )
     assert row["recency_days"] == 3, "the newest day is that of any visit"
     (row,) = answer(by_percent_rank, sold([("ann", 0, 50)]), visits).to_pylist()
     assert (row["customer_id"], row["as_of_date"]) == ("ann", DAY_ONE)
@@ -120,14 +151,17 @@ def test_lines_of_one_order_id_on_two_days_are_two_orders_as_everywhere() -> Non
 
 
 def test_an_unknown_way_of_scoring_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(DefinitionError, match=r"scores 'ntile' is unknown; .*known: percent_rank, cume_dist\.$"):
+    with pytest.raises(
+        DefinitionError, match=r"scores 'ntile' is unknown; .*known: percent_rank, cume_dist\.$"
+    ):
         SegmentsQuestion.from_mapping({"scores": "ntile"})
 
 
 # By the definition
 
 ORDERS = st.lists(
-    st.tuples(st.sampled_from("abcdefghijklm"), st.integers(0, 6), st.integers(-3, 6).filter(bool)), max_size=30
+    st.tuples(st.sampled_from("abcdefghijklm"), st.integers(0, 6), st.integers(-3, 6).filter(bool)),
+    max_size=30,
 )
 
 
@@ -135,7 +169,11 @@ def reference(orders: list[Ordered], rule: str) -> dict[str, tuple[int, ...]]:
     """Score customers in plain Python, with fractions."""
     facts: dict[str, tuple[date, int, Decimal]] = {}
     for who in {who for who, _, amount in orders if int(amount) > 0}:
-        own = [(DAY_ONE + timedelta(days=day), Decimal(amount)) for customer, day, amount in orders if customer == who]
+        own = [
+            (DAY_ONE + timedelta(days=day), Decimal(amount))
+            for customer, day, amount in orders
+            if customer == who
+        ]
         bought = [day for day, amount in own if amount > 0]
         facts[who] = (max(bought), len(bought), sum((amount for _, amount in own), Decimal(0)))
     n = len(facts)
@@ -156,10 +194,14 @@ def reference(orders: list[Ordered], rule: str) -> dict[str, tuple[int, ...]]:
 
 @given(ORDERS)
 @examples(15)
-def test_scores_are_those_of_the_definition_and_rise_with_what_they_measure(orders: list[Ordered]) -> None:
+def test_scores_are_those_of_the_definition_and_rise_with_what_they_measure(
+    orders: list[Ordered],
+) -> None:
     for ask, rule in ((by_percent_rank, "percent_rank"), (by_cume_dist, "cume_dist")):
         actual = by_customer(answer(ask, sold(orders)))
         assert {who: scores(row) for who, row in actual.items()} == reference(orders, rule)
-        for measure, score in zip(("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True):
+        for measure, score in zip(
+            ("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True
+        ):
             in_order = sorted(actual.values(), key=lambda row: row[measure])
             assert [row[score] for row in in_order] == sorted(row[score] for row in in_order)

@@ -1,4 +1,6 @@
-"""Order lines become clean ones: each once, the latest received copy, and what is not clean has a reason."""
+"""Order lines become clean ones: each once, the latest received copy,
+and what is not clean has a reason.
+"""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +17,13 @@ from ecom_assets.commerce.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.commerce.orders.orders import order_accounting
-from ecom_assets.commerce.sales.contracts import City, Customer, CustomerRetention, RevenueDaily, Sales
+from ecom_assets.commerce.sales.contracts import (
+    City,
+    Customer,
+    CustomerRetention,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.platform import OrderPlatform
@@ -51,14 +59,18 @@ BROKEN: dict[str, Row] = {
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("reason", ORDER_REJECT_REASONS)
-def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(shop: OrderPlatform, reason: str) -> None:
+def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(
+    shop: OrderPlatform, reason: str
+) -> None:
     run(shop, order_line("o-1", MONDAY) | BROKEN[reason])
     assert [row["reject_reason"] for row in shop.rows(QuarantinedOrders)] == [reason]
     assert shop.rows(UserOrderLog) == []
 
 
 def test_the_first_reason_that_applies_is_given(shop: OrderPlatform) -> None:
-    everything = {name: value for broken in reversed(BROKEN.values()) for name, value in broken.items()}
+    everything = {
+        name: value for broken in reversed(BROKEN.values()) for name, value in broken.items()
+    }
     run(shop, order_line("o-1", MONDAY) | everything)
     assert [row["reject_reason"] for row in shop.rows(QuarantinedOrders)] == ["malformed_row"]
 
@@ -108,13 +120,19 @@ def test_a_placeholder_is_no_item_and_its_line_counts(shop: OrderPlatform, item:
         order_line("o-2", MONDAY, payment_amount=5, item_id="0", item_name="NAs & Co"),
     ]
     run(shop, *lines)
-    rows = [(row["item_id"], row["item_name"], row["payment_amount"]) for row in shop.rows(UserOrderLog)]
+    rows = [
+        (row["item_id"], row["item_name"], row["payment_amount"]) for row in shop.rows(UserOrderLog)
+    ]
     assert rows == [("(none)", None, 30), ("0", "NAs & Co", 5)]
 
 
 @pytest.mark.parametrize("customer", ["NA", "nan", r"\N", "undefined"])
-def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(shop: OrderPlatform, customer: str) -> None:
-    """Anna buys for 20, two unknown people for 30 and 5: 55 in sales, by day, by week, and by customer."""
+def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(
+    shop: OrderPlatform, customer: str
+) -> None:
+    """Anna buys for 20, two unknown people for 30 and 5: 55 in sales, by day, by week,
+    and by customer.
+    """
     lines = [
         order_line("o-1", MONDAY, payment_amount=20, customer_id="anna"),
         order_line("o-2", MONDAY, payment_amount=30, customer_id=customer),
@@ -122,17 +140,28 @@ def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(shop: O
     ]
     run(shop, *lines)
     assert sum(row["revenue_amount"] for row in shop.rows(Sales)) == 55
-    assert {row["customer_id"]: row["revenue_amount"] for row in shop.rows(Customer)} == {"anna": 20, "(unknown)": 35}
+    assert {row["customer_id"]: row["revenue_amount"] for row in shop.rows(Customer)} == {
+        "anna": 20,
+        "(unknown)": 35,
+    }
     dimensions = ("channel", "city_id", "item_category", "sales_channel")
-    (day,) = (row for row in shop.rows(RevenueDaily) if {row[name] for name in dimensions} == {"(all)"})
+    (day,) = (
+        row for row in shop.rows(RevenueDaily) if {row[name] for name in dimensions} == {"(all)"}
+    )
     assert (day["revenue_amount"], day["order_count"], day["customer_count"]) == (55, 3, 1)
-    (week,) = (row for row in shop.rows(CustomerRetention) if row["item_category"] == row["city_id"] == "(all)")
+    (week,) = (
+        row
+        for row in shop.rows(CustomerRetention)
+        if row["item_category"] == row["city_id"] == "(all)"
+    )
     named = week["new_revenue_amount"] + week["returning_revenue_amount"]
     assert (named, week["unknown_customer_revenue_amount"]) == (20, 35)
     assert week["unknown_customer_orders_count"] == 2
 
 
-def test_a_line_without_status_was_shipped_and_raw_keeps_that_it_had_none(shop: OrderPlatform) -> None:
+def test_a_line_without_status_was_shipped_and_raw_keeps_that_it_had_none(
+    shop: OrderPlatform,
+) -> None:
     run(shop, order_line("o-1", MONDAY), order_line("o-2", MONDAY, status="refunded"))
     assert [row["status"] for row in shop.rows(UserOrderLog)] == ["shipped", "refunded"]
     assert sorted(str(row["status"]) for row in shop.rows(RawUserOrderLog)) == ["None", "refunded"]
@@ -147,14 +176,18 @@ def test_copies_that_differ_in_id_only_are_one_line(shop: OrderPlatform) -> None
 def test_the_latest_arrival_counts_whatever_day_it_says(shop: OrderPlatform) -> None:
     corrected = order_line("o-1", TUESDAY, received_date=WEDNESDAY, payment_amount=25)
     run(shop, order_line("o-1", MONDAY), corrected)
-    assert [(row["order_date"], row["payment_amount"]) for row in shop.rows(UserOrderLog)] == [(TUESDAY, 25)]
+    assert [(row["order_date"], row["payment_amount"]) for row in shop.rows(UserOrderLog)] == [
+        (TUESDAY, 25)
+    ]
     [surplus] = shop.rows(DuplicateOrders)
     assert (surplus["received_date"], surplus["order_date"]) == (MONDAY, MONDAY)
     assert (surplus["surplus_count"], surplus["kept_received_date"]) == (1, WEDNESDAY)
 
 
 @pytest.mark.slow
-def test_a_correction_months_later_moves_the_line_in_a_run_over_its_day_of_arrival_alone(shop: OrderPlatform) -> None:
+def test_a_correction_months_later_moves_the_line_in_a_run_over_its_day_of_arrival_alone(
+    shop: OrderPlatform,
+) -> None:
     run(shop, order_line("o-1", MONDAY), order_line("o-2", MONDAY), order_line("o-3", TUESDAY))
     later = MONDAY + timedelta(days=90)
     run(
@@ -164,7 +197,12 @@ def test_a_correction_months_later_moves_the_line_in_a_run_over_its_day_of_arriv
         days=Days((later,)),
     )
     sold = [(row["uniq_id"], row["order_date"], row["revenue_amount"]) for row in shop.rows(Sales)]
-    assert sold == [("o-1", TUESDAY, 25), ("o-2", MONDAY, 20), ("o-3", TUESDAY, 20), ("o-4", later, 20)]
+    assert sold == [
+        ("o-1", TUESDAY, 25),
+        ("o-2", MONDAY, 20),
+        ("o-3", TUESDAY, 20),
+        ("o-4", later, 20),
+    ]
     once_more = shop.state()
     shop.run(Days.between(MONDAY, later + timedelta(days=1)))
     shop.run(Days((later,)))
@@ -173,7 +211,9 @@ def test_a_correction_months_later_moves_the_line_in_a_run_over_its_day_of_arriv
     assert {**after, "mart.calendar": []} == {**once_more, "mart.calendar": []}
 
 
-def test_lines_of_a_customer_at_one_instant_are_one_order_unless_the_source_says_otherwise(shop: OrderPlatform) -> None:
+def test_lines_of_a_customer_at_one_instant_are_one_order_unless_the_source_says_otherwise(
+    shop: OrderPlatform,
+) -> None:
     run(
         shop,
         order_line("a", MONDAY),
@@ -186,14 +226,27 @@ def test_lines_of_a_customer_at_one_instant_are_one_order_unless_the_source_says
 
 
 def test_refunds_are_negative_sales(shop: OrderPlatform) -> None:
-    run(shop, order_line("o-1", MONDAY, quantity=2), order_line("o-1-r", TUESDAY, quantity=2, status="refunded"))
-    assert [(row["quantity"], row["revenue_amount"]) for row in shop.rows(Sales)] == [(2, 20), (-2, -20)]
+    run(
+        shop,
+        order_line("o-1", MONDAY, quantity=2),
+        order_line("o-1-r", TUESDAY, quantity=2, status="refunded"),
+    )
+    assert [(row["quantity"], row["revenue_amount"]) for row in shop.rows(Sales)] == [
+        (2, 20),
+        (-2, -20),
+    ]
     [anna] = shop.rows(Customer)
     assert (anna["shipped_amount"], anna["refunded_amount"], anna["revenue_amount"]) == (20, -20, 0)
-    assert (anna["order_count"], anna["first_order_date"], anna["last_order_date"]) == (1, MONDAY, MONDAY)
+    assert (anna["order_count"], anna["first_order_date"], anna["last_order_date"]) == (
+        1,
+        MONDAY,
+        MONDAY,
+    )
 
 
-def test_a_city_has_region_and_country_where_its_name_is_known_or_the_source_says_it(shop: OrderPlatform) -> None:
+def test_a_city_has_region_and_country_where_its_name_is_known_or_the_source_says_it(
+    shop: OrderPlatform,
+) -> None:
     run(
         shop,
         order_line("a", MONDAY),
@@ -202,7 +255,9 @@ def test_a_city_has_region_and_country_where_its_name_is_known_or_the_source_say
         order_line("d", MONDAY, city_id="4", city_name="Springfield", country="United States"),
         order_line("e", MONDAY, city_id=None, city_name=None),
     )
-    actual = [(row["city_id"], row["city_name"], row["region"], row["country"]) for row in shop.rows(City)]
+    actual = [
+        (row["city_id"], row["city_name"], row["region"], row["country"]) for row in shop.rows(City)
+    ]
     assert actual == [
         ("(none)", "unknown", "unknown", "unknown"),
         ("1", "Berlin", "Berlin", "Germany"),
@@ -223,13 +278,21 @@ def test_a_dimension_shows_what_the_latest_line_says(shop: OrderPlatform) -> Non
     assert (anna["first_name"], anna["city_id"], anna["order_count"]) == ("Anna", "2", 3)
 
 
-def test_a_category_or_city_that_calls_itself_all_does_not_pass_for_the_total(shop: OrderPlatform) -> None:
+def test_a_category_or_city_that_calls_itself_all_does_not_pass_for_the_total(
+    shop: OrderPlatform,
+) -> None:
     run(shop, order_line("a", MONDAY, city_id="(all)", item_category="(all)"))
     [sold] = shop.rows(Sales)
-    assert (sold["city_id"], sold["item_category"], sold["channel"]) == ("(none)", "(none)", "(none)")
+    assert (sold["city_id"], sold["item_category"], sold["channel"]) == (
+        "(none)",
+        "(none)",
+        "(none)",
+    )
 
 
-def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(shop: OrderPlatform) -> None:
+def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(
+    shop: OrderPlatform,
+) -> None:
     run(
         shop,
         order_line("a", MONDAY),

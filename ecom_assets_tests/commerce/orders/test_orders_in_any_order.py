@@ -1,8 +1,9 @@
-"""Whatever the order and grouping in which days are run, sales and held days end as one run over everything says.
+"""Whatever the order and grouping in which days are run, sales and held days end as one
+run over everything says.
 
-Lines come late, twice, corrected to another day, or are withdrawn; a correction may come weeks later. Lines of days
-that no run has loaded wait, where the source says on which days lines arrived. Then only the days whose inputs changed
-are run, by single days and pairs.
+Lines come late, twice, corrected to another day, or are withdrawn; a correction may come weeks
+later. Lines of days that no run has loaded wait, where the source says on which days lines arrived.
+Then only the days whose inputs changed are run, by single days and pairs.
 """
 
 import random
@@ -37,9 +38,18 @@ ARRIVAL_DAYS = Days.between(FIRST, FIRST + timedelta(days=9))
 LATE_DAYS = 1
 LATER = FIRST + timedelta(days=24)
 """A day on which old lines are corrected; what came then is not withdrawn."""
-ALL_DAYS = Days.from_dates([*ARRIVAL_DAYS.dates, LATER]).widened(before=LATE_DAYS, after=LATE_DAYS + 2)
+ALL_DAYS = Days.from_dates([*ARRIVAL_DAYS.dates, LATER]).widened(
+    before=LATE_DAYS, after=LATE_DAYS + 2
+)
 State = dict[str, list[tuple[Any, ...]]]
-TABLES = ("duplicate_orders", "quarantined_orders", "user_order_log", "sales", "customer", "customer_retention")
+TABLES = (
+    "duplicate_orders",
+    "quarantined_orders",
+    "user_order_log",
+    "sales",
+    "customer",
+    "customer_retention",
+)
 
 
 @cache
@@ -49,11 +59,15 @@ def platform() -> OrderPlatform:
 
 
 def random_plan(dice: random.Random) -> Plan:
-    """Lines arrive and are run as they come, or at once; then some days change, and old lines are corrected."""
+    """Lines arrive and are run as they come, or at once; then some days change,
+    and old lines are corrected.
+    """
     rows = [_line(dice, f"o{n:02}") for n in range(dice.randint(3, 14))]
     rows += [_copy(dice, dice.choice(rows)) for _ in range(dice.choice((0, 3, 8)))]
     rows += [_correction(dice, row) for row in dice.sample(rows, dice.randint(0, 3))]
-    steps: list[Arrive | Run] = [Arrive(day, _due(day, rows)) for day in (*ARRIVAL_DAYS.dates, LATER)]
+    steps: list[Arrive | Run] = [
+        Arrive(day, _due(day, rows)) for day in (*ARRIVAL_DAYS.dates, LATER)
+    ]
     if dice.random() < 0.5:
         steps.append(Run(ALL_DAYS))
         steps += [_change(dice, rows) for _ in range(dice.randint(1, 3))]
@@ -61,7 +75,10 @@ def random_plan(dice: random.Random) -> Plan:
         dice.shuffle(steps)
         steps = steps[: dice.randint(2, len(steps))]
     for _ in range(dice.randint(0, 4)):
-        steps.insert(dice.randint(len(steps) // 2, len(steps)), dice.choice((_change(dice, rows), _run(dice))))
+        steps.insert(
+            dice.randint(len(steps) // 2, len(steps)),
+            dice.choice((_change(dice, rows), _run(dice))),
+        )
     return Plan(tuple(rows), tuple(steps))
 
 
@@ -82,12 +99,20 @@ def _line(dice: random.Random, uniq_id: str) -> Row:
 
 
 def _copy(dice: random.Random, original: Row) -> Row:
-    """The line again, on the same day or the day after: as it was, or of another day, customer or amount."""
+    """The line again, on the same day or the day after: as it was, or of another day,
+    customer or amount.
+    """
     last = ARRIVAL_DAYS.dates[-1]
-    copy = original | {"received_date": min(original["received_date"] + timedelta(days=dice.choice((0, 1))), last)}
+    copy = original | {
+        "received_date": min(original["received_date"] + timedelta(days=dice.choice((0, 1))), last)
+    }
     copy |= {"id": "2", "id_number": 2, "source_file": dice.choice(("orders.csv", "more.csv"))}
-    changed = order_line(str(original["uniq_id"]), copy["received_date"], dice.choice(("anna", "ben")))
-    return copy | dice.choice(({}, {name: changed[name] for name in ("order_date", "ordered_at", "customer_id")}))
+    changed = order_line(
+        str(original["uniq_id"]), copy["received_date"], dice.choice(("anna", "ben"))
+    )
+    return copy | dice.choice(
+        ({}, {name: changed[name] for name in ("order_date", "ordered_at", "customer_id")})
+    )
 
 
 def _correction(dice: random.Random, original: Row) -> Row:
@@ -102,7 +127,9 @@ def _due(day: date, rows: list[Row]) -> tuple[int, ...]:
 
 
 def _change(dice: random.Random, rows: list[Row]) -> Arrive:
-    """Some of a day's lines come, all, or none; those that had come before are withdrawn, but of a late correction."""
+    """Some of a day's lines come, all, or none; those that had come before are withdrawn,
+    but of a late correction.
+    """
     day = dice.choice(sorted({row["received_date"] for row in rows}))
     due = _due(day, rows)
     some = tuple(number for number in due if dice.random() < 0.6)
@@ -123,7 +150,9 @@ def list_arrivals(shop: OrderPlatform, plan: Plan, dice: random.Random) -> None:
 
 
 def both_states(shop: OrderPlatform) -> tuple[State, State]:
-    """Return all tables after a plan and after one run over everything, without what each remembers of earlier runs."""
+    """Return all tables after a plan and after one run over everything,
+    without what each remembers of earlier runs.
+    """
     after_the_plan = shop.state()
     for table in after_the_plan:
         shop.engine.execute(f"DELETE FROM {table}")
@@ -149,7 +178,10 @@ def check(seed: int) -> None:
     ledger.settle(dice)
     after_the_plan, at_once = both_states(shop)
     # The calendar holds the days that were run, which need not be all.
-    described, ordered = after_the_plan.pop("mart.calendar"), {row[3] for row in at_once["mart.sales"]}
+    described, ordered = (
+        after_the_plan.pop("mart.calendar"),
+        {row[3] for row in at_once["mart.sales"]},
+    )
     assert set(described) <= set(at_once.pop("mart.calendar"))
     assert ordered <= {row[0] for row in described}
     for table, rows in at_once.items():
@@ -169,7 +201,9 @@ def test_more_orders_end_as_one_run_over_everything() -> None:
         check(seed)
 
 
-GATE = OrderGate(1, lambda days: Days(tuple(day for day in days.dates if day in ARRIVAL_DAYS.dates)))
+GATE = OrderGate(
+    1, lambda days: Days(tuple(day for day in days.dates if day in ARRIVAL_DAYS.dates))
+)
 
 
 @cache
@@ -179,7 +213,9 @@ def held_platform() -> OrderPlatform:
 
 
 def let_in(ledger: Ledger, day: date) -> None:
-    """Release a day, whether or not it is held yet; only what decides on that day is to be run again."""
+    """Release a day, whether or not it is held yet; only what decides on
+    that day is to be run again.
+    """
     row = f"DATE '{day}', 'orders', 'too_few_customers', 1, 1, 'ann', TIMESTAMP '2026-04-01'"
     ledger.shop.engine.execute(f"INSERT INTO staging.day_releases BY POSITION SELECT {row}")
     ledger.stale["held_order_days"].add(day)
@@ -201,7 +237,9 @@ def play(dice: random.Random, plan: Plan, releases: list[date]) -> Ledger:
 
 
 def check_held(seed: int) -> int:
-    """Play the plan of a seed, compare with one run, and return how many days are held in the end."""
+    """Play the plan of a seed, compare with one run,
+    and return how many days are held in the end.
+    """
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     shop = held_platform()
     shop.clear()
@@ -214,7 +252,9 @@ def check_held(seed: int) -> int:
     for table, rows in at_once.items():
         if table == "staging.held_order_days":  # days that were never run are not asked for
             assert set(after_the_plan[table]) <= set(rows), f"{table} of plan {seed}"
-            assert {row for row in rows if row[1] == "too_few_customers"} <= set(after_the_plan[table])
+            assert {row for row in rows if row[1] == "too_few_customers"} <= set(
+                after_the_plan[table]
+            )
         elif table != "mart.calendar":  # holds the days that were run, which need not be all
             assert after_the_plan[table] == rows, f"{table} of plan {seed}"
     per_day = order_accounting(None, *(shop.table(table) for table in ACCOUNTED))

@@ -1,4 +1,6 @@
-"""Copies of an order line that arrived together: which one counts does not depend on the order of rows."""
+"""Copies of an order line that arrived together: which one counts does not
+depend on the order of rows.
+"""
 
 from datetime import date, datetime
 
@@ -16,7 +18,9 @@ TEXTS = [name for name, column in RawUserOrderLog.columns.items() if column.type
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name not in {"uniq_id", "record_id"}])
-def test_copies_that_differ_in_one_text_are_decided_the_same_whatever_their_order(name: str) -> None:
+def test_copies_that_differ_in_one_text_are_decided_the_same_whatever_their_order(
+    name: str,
+) -> None:
     line = order_line("l1", MONDAY) | {"received_at": PLACED, "source_file": "a"}
     copies = [line, line | {name: "zzz"}]
     kept = []

@@ -1,4 +1,5 @@
-"""Versions of orders in any order of arrival: each order counts as its newest version says, and no more.
+"""Versions of orders in any order of arrival: each order counts as its newest
+version says, and no more.
 
 The reference is a few lines of Python over the list of versions; it knows nothing of tables.
 """
@@ -37,7 +38,9 @@ LONG_AGO = datetime(1970, 1, 1)  # noqa: DTZ001 (UTC, as tables have it)
 
 
 def version(number: str, lines: list[str], arrived: int, **said: Any) -> list[Row]:
-    """Return the rows of a version of an order of Monday: a line per word `item:amount`, perhaps left out."""
+    """Return the rows of a version of an order of Monday: a line per word `item:amount`,
+    perhaps left out.
+    """
     day = MONDAY + timedelta(days=arrived)
     common = {
         "received_date": day,
@@ -49,7 +52,8 @@ def version(number: str, lines: list[str], arrived: int, **said: Any) -> list[Ro
         **said,
     }
     return [
-        order_line(f"{number}/{item}", MONDAY, item_id=item, payment_amount=Decimal(amount)) | common
+        order_line(f"{number}/{item}", MONDAY, item_id=item, payment_amount=Decimal(amount))
+        | common
         for item, amount in (line.split(":") for line in lines)
     ]
 
@@ -76,23 +80,31 @@ def test_a_shorter_version_has_no_line_of_the_older_one(shop: OrderPlatform) -> 
 
 
 @pytest.mark.parametrize("said", [{"left_out": "not_a_sale"}, {"payment_amount": None}])
-def test_a_version_that_is_left_out_or_refused_replaces_the_sale(shop: OrderPlatform, said: Row) -> None:
+def test_a_version_that_is_left_out_or_refused_replaces_the_sale(
+    shop: OrderPlatform, said: Row
+) -> None:
     cancelled = version("101", ["hat:20"], 2, **changed(2), **said)
     assert ran(shop, version("101", ["hat:20"], 0, **changed(0)), cancelled) == {}
 
 
 def test_an_older_version_that_arrives_later_changes_nothing(shop: OrderPlatform) -> None:
     newest = version("101", ["hat:25"], 0, **changed(2))
-    assert ran(shop, newest, version("101", ["hat:20", "cap:10"], 3, **changed(1))) == {"101/hat": Decimal(25)}
+    assert ran(shop, newest, version("101", ["hat:20", "cap:10"], 3, **changed(1))) == {
+        "101/hat": Decimal(25)
+    }
 
 
 def test_without_a_time_of_change_the_later_arrival_counts(shop: OrderPlatform) -> None:
-    assert ran(shop, version("101", ["hat:20", "cap:5"], 0), version("101", ["hat:25"], 3)) == {"101/hat": Decimal(25)}
+    assert ran(shop, version("101", ["hat:20", "cap:5"], 0), version("101", ["hat:25"], 3)) == {
+        "101/hat": Decimal(25)
+    }
 
 
 def test_of_one_file_the_later_record_counts(shop: OrderPlatform) -> None:
     first = version("101", ["hat:20", "cap:10"], 0, record_number=4)
-    assert ran(shop, first, version("101", ["hat:25"], 0, record_number=9)) == {"101/hat": Decimal(25)}
+    assert ran(shop, first, version("101", ["hat:25"], 0, record_number=9)) == {
+        "101/hat": Decimal(25)
+    }
 
 
 def test_two_orders_of_one_number_both_count(shop: OrderPlatform) -> None:
@@ -100,32 +112,50 @@ def test_two_orders_of_one_number_both_count(shop: OrderPlatform) -> None:
     theirs = version("101", ["hat:30"], 0, customer_id="ben", source_file="fr.csv")
     assert ran(shop, ours, theirs) == {"101/hat": Decimal(20), "101/hat (2)": Decimal(30)}
     rows = shop.rows(UserOrderLog)
-    assert [(row["order_id"], row["shared_order_id"]) for row in rows] == [("101", "101"), ("101 (2)", "101")]
+    assert [(row["order_id"], row["shared_order_id"]) for row in rows] == [
+        ("101", "101"),
+        ("101 (2)", "101"),
+    ]
 
 
 @pytest.mark.parametrize("arrived", [0, 2])
-def test_each_of_two_orders_of_one_number_goes_down_to_its_received_line(shop: OrderPlatform, arrived: int) -> None:
+def test_each_of_two_orders_of_one_number_goes_down_to_its_received_line(
+    shop: OrderPlatform, arrived: int
+) -> None:
     """On one day, and on two; the later order has another customer and another time of placing."""
     ours = version("101", ["hat:20"], 0, customer_id="anna", source_file="de.csv")
     later = {"placed_at": PLACED + timedelta(hours=1)}
     theirs = version("101", ["hat:30"], arrived, customer_id="ben", source_file="fr.csv", **later)
     ran(shop, ours, theirs)
     for line, amount in (("101/hat", 20), ("101/hat (2)", 30)):
-        question = RowsQuestion(table_named("mart.sales"), parse_where([f"uniq_id = {line}"]), "revenue_amount")
+        question = RowsQuestion(
+            table_named("mart.sales"), parse_where([f"uniq_id = {line}"]), "revenue_amount"
+        )
         (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
         received = part["levels"][-1]
-        assert (received["table"], received["row_count"], float(received["gives"])) == ("raw.user_order_log", 1, amount)
+        assert (received["table"], received["row_count"], float(received["gives"])) == (
+            "raw.user_order_log",
+            1,
+            amount,
+        )
         assert [float(row["payment_amount"]) for row in part["received"]["rows"]] == [amount]
 
 
-def test_orders_of_another_time_are_other_orders_even_if_they_say_when_they_changed(shop: OrderPlatform) -> None:
+def test_orders_of_another_time_are_other_orders_even_if_they_say_when_they_changed(
+    shop: OrderPlatform,
+) -> None:
     later = {"placed_at": PLACED + timedelta(hours=1)}
-    both = version("101", ["hat:20"], 0, **changed(0)), version("101", ["hat:30"], 0, **changed(1), **later)
+    both = (
+        version("101", ["hat:20"], 0, **changed(0)),
+        version("101", ["hat:30"], 0, **changed(1), **later),
+    )
     assert sum(ran(shop, *both).values()) == 50
 
 
 def test_other_amounts_in_two_files_of_one_day_are_a_conflict(shop: OrderPlatform) -> None:
-    both = (version("101", [f"hat:{amount}"], 0, source_file=f"{amount}.csv") for amount in (20, 30))
+    both = (
+        version("101", [f"hat:{amount}"], 0, source_file=f"{amount}.csv") for amount in (20, 30)
+    )
     assert sum(ran(shop, *both).values()) == 50
 
 
@@ -136,7 +166,9 @@ def test_overlapping_exports_are_copies(shop: OrderPlatform) -> None:
 
 def test_another_customer_in_a_newer_version_is_no_conflict(shop: OrderPlatform) -> None:
     guest = version("101", ["hat:20"], 0, customer_id="a@example.com", **changed(0))
-    assert ran(shop, guest, version("101", ["hat:20"], 2, customer_id="ann", **changed(2))) == {"101/hat": Decimal(20)}
+    assert ran(shop, guest, version("101", ["hat:20"], 2, customer_id="ann", **changed(2))) == {
+        "101/hat": Decimal(20)
+    }
 
 
 def test_a_row_from_before_there_were_records_is_replaced_by_its_line(shop: OrderPlatform) -> None:
@@ -147,11 +179,15 @@ def test_a_row_from_before_there_were_records_is_replaced_by_its_line(shop: Orde
 
 
 def random_versions(dice: random.Random) -> list[list[Row]]:
-    """Return versions of a few orders, each with a time of change of its own, in any order of arrival."""
+    """Return versions of a few orders, each with a time of change of its own,
+    in any order of arrival.
+    """
     result: list[list[Row]] = []
     for number in range(dice.randint(1, 5)):
         for change in range(dice.randint(1, 4)):
-            lines = [f"i{n}:{dice.randint(1, 99)}" for n in range(4) if dice.random() < 0.6] or ["i0:7"]
+            lines = [f"i{n}:{dice.randint(1, 99)}" for n in range(4) if dice.random() < 0.6] or [
+                "i0:7"
+            ]
             arrived, file = dice.randint(0, 8), dice.choice("abc")
             said = {"left_out": "not_a_sale"} if dice.random() < 0.25 else {}
             place = {"record_number": len(result), "source_file": file}
@@ -165,11 +201,18 @@ def newest(versions: list[list[Row]]) -> dict[str, Decimal]:
     latest: dict[str, list[Row]] = {}
     for rows in sorted(versions, key=lambda rows: rows[0].get("changed_at") or LONG_AGO):
         latest[rows[0]["record_id"]] = rows
-    return {row["uniq_id"]: row["payment_amount"] for rows in latest.values() for row in rows if not row["left_out"]}
+    return {
+        row["uniq_id"]: row["payment_amount"]
+        for rows in latest.values()
+        for row in rows
+        if not row["left_out"]
+    }
 
 
 @pytest.mark.slow
-def test_whatever_the_order_of_arrival_each_order_counts_by_its_newest_version(shop: OrderPlatform) -> None:
+def test_whatever_the_order_of_arrival_each_order_counts_by_its_newest_version(
+    shop: OrderPlatform,
+) -> None:
     for seed in seeds(range(12)):
         versions = random_versions(random.Random(seed))  # noqa: S311 (stories, not secrets)
         shop.clear()
@@ -195,7 +238,9 @@ def test_days_that_are_run_as_versions_arrive_end_as_one_run(shop: OrderPlatform
 
 @dataclass(frozen=True)
 class Exported:
-    """An order as a file has it: a record of some lines, placed at an hour, without a time of change."""
+    """An order as a file has it: a record of some lines, placed at an hour,
+    without a time of change.
+    """
 
     number: str
     customer: str
@@ -227,12 +272,16 @@ ORDERS = st.builds(
         unique_by=lambda line: line[0],
     ).map(tuple),
 )
-FILES = st.dictionaries(st.tuples(st.integers(0, 2), st.sampled_from("ab")), st.lists(ORDERS, max_size=4), max_size=4)
+FILES = st.dictionaries(
+    st.tuples(st.integers(0, 2), st.sampled_from("ab")), st.lists(ORDERS, max_size=4), max_size=4
+)
 """The orders of each file, by its day of arrival and its name."""
 
 
 def orders_that_count(files: dict[tuple[int, str], list[Exported]]) -> list[Exported]:
-    """Return the orders that count: of each number, customer and hour the last; of one day each other amount."""
+    """Return the orders that count: of each number, customer and hour the last;
+    of one day each other amount.
+    """
     exports: dict[tuple[str, str, int], list[tuple[int, str, Exported]]] = defaultdict(list)
     for (day, file), orders in files.items():
         for order in orders:
@@ -242,7 +291,10 @@ def orders_that_count(files: dict[tuple[int, str], list[Exported]]) -> list[Expo
         last_day = max(day for day, _, _ in own)
         # Of a file the later record; dictionaries keep what was added last.
         of_files = {file: order for day, file, order in own if day == last_day}
-        by_amount = {sum(amount for _, amount in of_files[file].lines): of_files[file] for file in sorted(of_files)}
+        by_amount = {
+            sum(amount for _, amount in of_files[file].lines): of_files[file]
+            for file in sorted(of_files)
+        }
         result += by_amount.values()
     return result
 
@@ -251,7 +303,9 @@ def cleaned(rows: Iterable[Row], days: Days = DAYS) -> list[Row]:
     """Return the clean lines of rows."""
     con = connect()
     con.con.register("raw", as_table(rows, RawUserOrderLog))
-    lines: list[Row] = user_order_log(con.table("raw"), None, None, OrderRule(), days).to_pyarrow().to_pylist()
+    lines: list[Row] = (
+        user_order_log(con.table("raw"), None, None, OrderRule(), days).to_pyarrow().to_pylist()
+    )
     return lines
 
 
@@ -269,9 +323,14 @@ def test_conflicts_count_and_copies_do_not(files: dict[tuple[int, str], list[Exp
     sold = Counter((row["customer_id"], row["item_id"], int(row["payment_amount"])) for row in rows)
     assert sold == Counter((order.customer, *line) for order in expected for line in order.lines)
     numbers = Counter(order.number for order in expected)
-    keys = {number: {row["order_id"] for row in rows if row["order_id"].split(" ")[0] == number} for number in numbers}
+    keys = {
+        number: {row["order_id"] for row in rows if row["order_id"].split(" ")[0] == number}
+        for number in numbers
+    }
     assert {number: len(own) for number, own in keys.items()} == numbers
-    assert {row["shared_order_id"] for row in rows} - {None} == {number for number, n in numbers.items() if n > 1}
+    assert {row["shared_order_id"] for row in rows} - {None} == {
+        number for number, n in numbers.items() if n > 1
+    }
 
 
 @examples(60)
@@ -287,7 +346,9 @@ def test_conflicts_count_and_copies_do_not(files: dict[tuple[int, str], list[Exp
 def test_overlapping_exports_give_what_one_export_gives(
     lines: Sequence[tuple[str, int]], cuts: Sequence[tuple[int, int]]
 ) -> None:
-    """Six orders, of which each export has those from one number to another; one export may come on a later day."""
+    """Six orders, of which each export has those from one number to another;
+    one export may come on a later day.
+    """
     orders = [Exported(str(n), "anna", n, tuple(lines)) for n in range(6)]
     raw = [
         row
@@ -308,7 +369,9 @@ def test_money_that_was_paid_back_for_no_sale_is_said(shop: OrderPlatform) -> No
     for row, number in zip(paid_back, ("101", "102"), strict=True):
         row.update(slip | {"order_id": number, "record_id": f"refund-{number}"})
     ran(shop, order, version("102", ["cap:5"], 0), paid_back)
-    result = refunds_are_of_sales.function(None, shop.table(RawUserOrderLog), shop.table(UserOrderLog))
+    result = refunds_are_of_sales.function(
+        None, shop.table(RawUserOrderLog), shop.table(UserOrderLog)
+    )
     assert isinstance(result, CheckResult)
     assert result.broken_count == 1
     assert result.metadata["sentence"].startswith(
@@ -320,7 +383,9 @@ def test_money_that_was_paid_back_for_no_sale_is_said(shop: OrderPlatform) -> No
 
 
 def held_days(raw: Iterable[Row], *days: int) -> dict[int, int]:
-    """Return how many lines each order day waits for, by days after Monday, where the lines of `days` are held."""
+    """Return how many lines each order day waits for, by days after Monday,
+    where the lines of `days` are held.
+    """
     con = connect()
     raw = list(raw)
     con.con.register("raw", as_table(raw, RawUserOrderLog))
@@ -328,7 +393,11 @@ def held_days(raw: Iterable[Row], *days: int) -> dict[int, int]:
     counts = Counter(row["received_date"] for row in raw if not row["left_out"])
     rows = [{"held_date": day, "held_row_count": counts[day]} for day in held]
     con.con.register("held", as_table(rows, HeldOrderDays))
-    result = held_order_dates(con.table("raw"), con.table("held"), None, OrderRule()).to_pyarrow().to_pylist()
+    result = (
+        held_order_dates(con.table("raw"), con.table("held"), None, OrderRule())
+        .to_pyarrow()
+        .to_pylist()
+    )
     return {(row["order_date"] - MONDAY).days: row["missing_count"] for row in result}
 
 
@@ -353,16 +422,25 @@ def test_a_held_version_without_a_line_changes_its_day() -> None:
 
 def test_a_held_version_that_is_older_changes_nothing() -> None:
     newest_one = version("101", ["hat:25"], 0, **changed(2))
-    assert held_days([*newest_one, *version("101", ["hat:20"], 3, **changed(1), **ordered(1))], 3) == {}
+    assert (
+        held_days([*newest_one, *version("101", ["hat:20"], 3, **changed(1), **ordered(1))], 3)
+        == {}
+    )
 
 
 @examples(60)
 @given(seed=st.integers(0, 10_000), held=st.sets(st.integers(0, 8), min_size=1, max_size=3))
 def test_held_order_days_are_those_that_differ_from_a_release(seed: int, held: set[int]) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
-    versions = [[row | day for row in rows] for rows in random_versions(dice) for day in [ordered(dice.randint(0, 1))]]
+    versions = [
+        [row | day for row in rows]
+        for rows in random_versions(dice)
+        for day in [ordered(dice.randint(0, 1))]
+    ]
     let_in = [rows for rows in versions if (rows[0]["received_date"] - MONDAY).days not in held]
-    (now, of_now), (released, of_released) = ((newest(rows), days_of(rows)) for rows in (let_in, versions))
+    (now, of_now), (released, of_released) = (
+        (newest(rows), days_of(rows)) for rows in (let_in, versions)
+    )
     expected: Counter[int] = Counter()
     for line in released:
         day, arrived = of_released[line]
@@ -373,14 +451,24 @@ def test_held_order_days_are_those_that_differ_from_a_release(seed: int, held: s
         if line not in released or of_released[line][0] != day:
             expected[day] += 0
     # A held day without a line that counts is an order day of its own: nobody knows what it lacks.
-    clean = {of_line[1] for rows in versions if not rows[0]["left_out"] for of_line in days_of([rows]).values()}
+    clean = {
+        of_line[1]
+        for rows in versions
+        if not rows[0]["left_out"]
+        for of_line in days_of([rows]).values()
+    }
     expected.update(held - clean)
     assert held_days([row for rows in versions for row in rows], *held) == dict(expected)
 
 
 def days_of(versions: list[list[Row]]) -> dict[str, tuple[int, int]]:
-    """Return the days of order and of arrival of each line of the newest versions, as days after Monday."""
-    latest = {rows[0]["record_id"]: rows for rows in sorted(versions, key=lambda rows: rows[0]["changed_at"])}
+    """Return the days of order and of arrival of each line of the newest versions,
+    as days after Monday.
+    """
+    latest = {
+        rows[0]["record_id"]: rows
+        for rows in sorted(versions, key=lambda rows: rows[0]["changed_at"])
+    }
     return {
         row["uniq_id"]: ((row["order_date"] - MONDAY).days, (row["received_date"] - MONDAY).days)
         for rows in latest.values()

@@ -1,4 +1,6 @@
-"""The checks about journeys, searches, products and stock: good rows pass, and the one wrong row is found."""
+"""The checks about journeys, searches, products and stock: good rows pass,
+and the one wrong row is found.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -28,27 +30,51 @@ Rows = Sequence[Mapping[str, Any]]
 DAYS = Days((DAY_ONE,))
 LATER = DAY_ONE + timedelta(days=5)
 CHECKS = {check.name: check for check in (*JOURNEY_CHECKS, *PRODUCT_CHECKS)}
-SHARED: dict[str, Any] = {"started_date": DAY_ONE, "event_date": DAY_ONE, "order_date": DAY_ONE, "as_of_date": DAY_ONE}
+SHARED: dict[str, Any] = {
+    "started_date": DAY_ONE,
+    "event_date": DAY_ONE,
+    "order_date": DAY_ONE,
+    "as_of_date": DAY_ONE,
+}
 
 
 def journey(dimension: str, step_count: int) -> dict[str, Any]:
     return {"dimension": dimension, "step_count": step_count}
 
 
-def step(from_step: str, to_step: str, dimension: str = "page_type", count: int = 1) -> dict[str, Any]:
-    return {"dimension": dimension, "from_step": from_step, "to_step": to_step, "transition_count": count}
+def step(
+    from_step: str, to_step: str, dimension: str = "page_type", count: int = 1
+) -> dict[str, Any]:
+    return {
+        "dimension": dimension,
+        "from_step": from_step,
+        "to_step": to_step,
+        "transition_count": count,
+    }
 
 
 GOOD: dict[type[Table], Rows] = {
-    Sessions: [{"search_count": 2, "category_view_count": 1, "product_view_count": 1, "add_to_cart_count": 1}],
+    Sessions: [
+        {
+            "search_count": 2,
+            "category_view_count": 1,
+            "product_view_count": 1,
+            "add_to_cart_count": 1,
+        }
+    ],
     Journeys: [journey("page_type", 1), journey("category", 0)],
     JourneyTransitions: [
         step("(start)", "page_view"),
         step("page_view", "(exit)"),
         step("(start)", "(exit)", "category"),
     ],
-    SearchPerformance: [{"search_term": "a", "search_count": 1}, {"search_term": "b", "search_count": 1}],
-    CategoryPerformance: [{"category_view_count": 1, "product_view_count": 0, "add_to_cart_count": 1}],
+    SearchPerformance: [
+        {"search_term": "a", "search_count": 1},
+        {"search_term": "b", "search_count": 1},
+    ],
+    CategoryPerformance: [
+        {"category_view_count": 1, "product_view_count": 0, "add_to_cart_count": 1}
+    ],
     Sales: [
         {"quantity": 2, "revenue_amount": Decimal("10.00")},
         {"quantity": -1, "revenue_amount": Decimal("-5.00")},
@@ -75,7 +101,11 @@ WRONG: dict[str, tuple[str, type[Table], Rows]] = {
     "an exit is lost": (
         "starts_and_exits_are_the_sessions",
         JourneyTransitions,
-        [step("(start)", "page_view"), step("page_view", "search"), step("(start)", "(exit)", "category")],
+        [
+            step("(start)", "page_view"),
+            step("page_view", "search"),
+            step("(start)", "(exit)", "category"),
+        ],
     ),
     "a transition is counted twice": (
         "starts_and_exits_are_the_sessions",
@@ -128,7 +158,10 @@ def broken(name: str, tables: Mapping[type[Table], Rows], days: Days | None = DA
         rows = [{**SHARED, **row} for row in tables[contract]]
         is_stock = contract is RawStock
         con.con.register(
-            contract.__name__, stock_rows(rows, DAY_ONE, "test").to_pyarrow() if is_stock else as_table(rows, contract)
+            contract.__name__,
+            stock_rows(rows, DAY_ONE, "test").to_pyarrow()
+            if is_stock
+            else as_table(rows, contract),
         )
     result = check.evaluate(days, *(con.table(contract.__name__) for contract in check.tables))
     assert (result.broken_count > 0) is bool(result.examples)
@@ -153,5 +186,7 @@ def test_days_that_are_not_the_run_s_are_not_looked_at() -> None:
 
 
 def test_a_shop_whose_events_say_what_was_sold_need_not_agree_with_its_orders() -> None:
-    of_events = [{**GOOD[ProductPerformance][0], "sales_source": "events", "revenue_amount": Decimal("1.00")}]
+    of_events = [
+        {**GOOD[ProductPerformance][0], "sales_source": "events", "revenue_amount": Decimal("1.00")}
+    ]
     assert broken("products_add_up_to_sales", {**GOOD, ProductPerformance: of_events}) == 0

@@ -42,7 +42,9 @@ class ProductPlatform(Platform):
         """Return these assets, upstream first."""
         made = [*event_assets(settings), *SALES_ASSETS]
         needed = [
-            asset for asset in made if asset.contract.layer != "raw" and asset.contract.name in {*EVENTS, *ORDERS}
+            asset
+            for asset in made
+            if asset.contract.layer != "raw" and asset.contract.name in {*EVENTS, *ORDERS}
         ]
         return [*needed, product_performance, inventory_alerts]
 
@@ -59,7 +61,9 @@ class ProductPlatform(Platform):
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[dict[str, ProductPlatform]]:
-    """A shop with orders, and one whose events alone say what was sold; what is stored makes the difference."""
+    """A shop with orders, and one whose events alone say what was sold;
+    what is stored makes the difference.
+    """
     both = {source: ProductPlatform() for source in ("orders", "events")}
     yield both
     for platform in both.values():
@@ -107,7 +111,15 @@ PEOPLE: dict[str, Sequence[Step]] = {
 LINES = (
     order_line("o-1", DAY_ONE, "anna", item_id="hat", quantity=2, payment_amount=Decimal("40.10")),
     order_line("o-2", DAY_ONE, "cara", item_id="hat", quantity=1, payment_amount=Decimal("20.00")),
-    order_line("o-3", DAY_ONE, "dora", item_id="hat", quantity=1, payment_amount=Decimal("19.90"), status="refunded"),
+    order_line(
+        "o-3",
+        DAY_ONE,
+        "dora",
+        item_id="hat",
+        quantity=1,
+        payment_amount=Decimal("19.90"),
+        status="refunded",
+    ),
 )
 SOLD = ("purchase_count", "sold_item_count", "refunded_item_count", "revenue_amount")
 
@@ -122,7 +134,9 @@ def test_views_and_carts_come_from_events_and_sales_from_orders(shop: ProductPla
         "scarf": (0, 1, 1),
     }
     # Of the two who viewed it one put it into the cart.
-    assert products(shop, "viewing_visitor_count", "cart_visitor_count", "cart_rate", "product_category") == {
+    assert products(
+        shop, "viewing_visitor_count", "cart_visitor_count", "cart_rate", "product_category"
+    ) == {
         "hat": (2, 1, 0.5, "hats"),
         "scarf": (0, 0, None, None),
     }
@@ -147,15 +161,22 @@ def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_chang
 ) -> None:
     first, second = Days((DAY_ONE,)), Days((DAY_ONE + ONE_DAY,))
     both = Days.from_dates([*first.dates, *second.dates])
-    people = {**PEOPLE, "cleo": [("+1 09:00", "purchase", {"product_id": "hat", "cart_amount": Decimal("7.00")})]}
+    people = {
+        **PEOPLE,
+        "cleo": [("+1 09:00", "purchase", {"product_id": "hat", "cart_amount": Decimal("7.00")})],
+    }
     shop.receive(journeys(people), both)
     shop.run(both)
     of_events = shop.rows(ProductPerformance)
     assert {row["sales_source"] for row in of_events} == {"events"}
-    # Orders of the first day alone: on the second, nothing was ordered, whatever its purchase event says.
+    # Orders of the first day alone: on the second, nothing was ordered, whatever its purchase event
+    # says.
     shop.order(LINES, first)
     shop.run(first)
-    assert {(row["event_date"], row["product_id"], row["sales_source"]) for row in shop.rows(ProductPerformance)} == {
+    assert {
+        (row["event_date"], row["product_id"], row["sales_source"])
+        for row in shop.rows(ProductPerformance)
+    } == {
         (DAY_ONE, "hat", "orders"),
         (DAY_ONE, "scarf", "orders"),
     }
@@ -167,11 +188,16 @@ def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_chang
 
 def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
-    later = order_line("o-4", DAY_ONE + ONE_DAY, "anna", item_id="hat", payment_amount=Decimal("9.00"))
+    later = order_line(
+        "o-4", DAY_ONE + ONE_DAY, "anna", item_id="hat", payment_amount=Decimal("9.00")
+    )
     shop.receive(journeys(PEOPLE), days)
     shop.order([*LINES, later, order_line("o-5", DAY_ONE, "anna", item_id="sock")], days)
     shop.run(days)
-    views = {(row["event_date"], row["product_id"]): row["product_view_count"] for row in shop.rows(ProductPerformance)}
+    views = {
+        (row["event_date"], row["product_id"]): row["product_view_count"]
+        for row in shop.rows(ProductPerformance)
+    }
     assert views == {
         (DAY_ONE, "hat"): 3,
         (DAY_ONE, "scarf"): 0,
@@ -180,7 +206,9 @@ def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform
     }
 
 
-def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(eventful: ProductPlatform) -> None:
+def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(
+    eventful: ProductPlatform,
+) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
     people: dict[str, Sequence[Step]] = {
         "anna": [
@@ -199,7 +227,9 @@ def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(e
     assert [second[name] for name in names] == [1, 0, 0, 0, Decimal("0.00"), Decimal("0.00"), 0.0]
 
 
-def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(eventful: ProductPlatform) -> None:
+def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(
+    eventful: ProductPlatform,
+) -> None:
     days = Days((DAY_ONE,))
     people: dict[str, Sequence[Step]] = {
         "anna": [("09:00", "product_view", {"product_id": "hat"}), ("09:03", "purchase", {})],
@@ -207,7 +237,10 @@ def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(even
     }
     eventful.receive(journeys(people), days)
     eventful.run(days)
-    assert products(eventful, *SOLD) == {"hat": (0, 0, 0, Decimal("0.00")), "shoe": (1, 1, 0, Decimal("7.00"))}
+    assert products(eventful, *SOLD) == {
+        "hat": (0, 0, 0, Decimal("0.00")),
+        "shoe": (1, 1, 0, Decimal("7.00")),
+    }
 
 
 def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform) -> None:
@@ -225,26 +258,39 @@ def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform)
     shop.receive(rows, days)
     shop.run(days)
     seen = Counter((row["event_date"], row["product_id"], row["event_type"]) for row in rows)
-    did = {(row["event_date"], row["product_id"], row["event_type"], row["user_id"]) for row in rows}
+    did = {
+        (row["event_date"], row["product_id"], row["event_type"], row["user_id"]) for row in rows
+    }
     actual = {(row["event_date"], row["product_id"]): row for row in shop.rows(ProductPerformance)}
     assert set(actual) == {key[:2] for key in seen}
     for (day, product), row in actual.items():
-        assert [row[f"{kind}_count"] for kind in kinds[1:]] == [seen[day, product, kind] for kind in kinds[1:]]
+        assert [row[f"{kind}_count"] for kind in kinds[1:]] == [
+            seen[day, product, kind] for kind in kinds[1:]
+        ]
         viewers = {who for who in "abcdef" if (day, product, "product_view", who) in did}
         carters = {who for who in viewers if (day, product, "add_to_cart", who) in did}
-        assert (row["viewing_visitor_count"], row["cart_visitor_count"]) == (len(viewers), len(carters))
+        assert (row["viewing_visitor_count"], row["cart_visitor_count"]) == (
+            len(viewers),
+            len(carters),
+        )
 
 
 @pytest.mark.slow
 def test_days_in_any_order_and_late_lines_end_as_all_at_once(shop: ProductPlatform) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 3 * ONE_DAY)
-    lines = [order_line(f"o-{n}", DAY_ONE + (n % 3) * ONE_DAY, item_id=f"{n % 3}", quantity=n + 1) for n in range(8)]
-    # These arrive on the last day, for the first; one of them is a changed copy that takes a line to another day.
+    lines = [
+        order_line(f"o-{n}", DAY_ONE + (n % 3) * ONE_DAY, item_id=f"{n % 3}", quantity=n + 1)
+        for n in range(8)
+    ]
+    # These arrive on the last day, for the first; one of them is a changed copy that takes a line
+    # to another day.
     lines += [
         order_line("late", DAY_ONE, item_id="1", received_date=days.dates[-1]),
         order_line("o-0", DAY_ONE + ONE_DAY, item_id="0", quantity=9, received_date=days.dates[-1]),
     ]
-    rows = journeys({"anna": [(f"+{n} 09:00", "product_view", {"product_id": f"{n}"}) for n in range(3)]})
+    rows = journeys(
+        {"anna": [(f"+{n} 09:00", "product_view", {"product_id": f"{n}"}) for n in range(3)]}
+    )
     shop.receive(rows, days)
     shop.order(lines, days)
     shop.stock(days.dates[-1], *({"product_id": f"{n}", "stock": 1} for n in range(3)))
@@ -279,7 +325,11 @@ def warehouse() -> Backend:
 def alerts_sql(days: SalesDays) -> str:
     """Compile once per days of sales."""
     con, rule = warehouse(), InventoryRule()
-    return str(con.compile(inventory.inventory_alerts(con.table("stock"), con.table("products"), days, rule)))
+    return str(
+        con.compile(
+            inventory.inventory_alerts(con.table("stock"), con.table("products"), days, rule)
+        )
+    )
 
 
 def alerts(
@@ -288,7 +338,9 @@ def alerts(
     earlier: Sequence[Mapping[str, Any]] = (),
     unknown: Iterable[int] = (),
 ) -> dict[str, tuple[Any, ...]]:
-    """Return alerts where items were sold so many days before the stock's day, but of unknown days."""
+    """Return alerts where items were sold so many days before the stock's day,
+    but of unknown days.
+    """
     answer = [
         {"event_date": LAST - ago * ONE_DAY, "product_id": product, "sold_item_count": count}
         for product, counts in sold.items()
@@ -343,16 +395,22 @@ def test_what_was_not_sold_in_90_days_is_dead() -> None:
 
 
 @pytest.mark.parametrize(("first", "dead"), [(88, False), (89, True)])
-def test_nothing_is_dead_while_sales_reach_back_less_than_90_days(first: int, *, dead: bool) -> None:
+def test_nothing_is_dead_while_sales_reach_back_less_than_90_days(
+    first: int, *, dead: bool
+) -> None:
     assert bool(alerts({"other": {first: 1}}, {"product_id": "never", "stock": 1})) is dead
 
 
 def test_days_of_which_no_sales_are_known_are_not_in_the_mean() -> None:
-    # 1,028 items in 28 days are 36.71 a day, and in the 24 that are known 42.83: 100 last 2.33 days.
+    # 1,028 items in 28 days are 36.71 a day, and in the 24 that are known 42.83: 100 last 2.33
+    # days.
     line = {"product_id": "a", "stock": 100, "lead_time_days": 3}
     sold = {"a": {27: 514, 0: 514}}
     assert alerts(sold, line)["a"] == ("low", pytest.approx(100 / (1028 / 28)))
-    assert alerts(sold, line, unknown=(3, 4, 5, 6))["a"] == ("low", pytest.approx(100 / (1028 / 24)))
+    assert alerts(sold, line, unknown=(3, 4, 5, 6))["a"] == (
+        "low",
+        pytest.approx(100 / (1028 / 24)),
+    )
 
 
 def test_a_product_is_dead_after_90_known_days_without_a_sale() -> None:
@@ -373,7 +431,9 @@ def test_days_of_sales_are_those_of_a_plain_count(known: set[int], last_sold: in
     days = SalesDays.from_dates((LAST - ago * ONE_DAY for ago in known), LAST, InventoryRule())
     assert days.sales_days_count == sum(0 <= ago < 28 for ago in known)
     since = {ago for ago in known if ago >= 0 and (last_sold is None or ago < last_sold)}
-    is_dead = days.dead_from is not None and (last_sold is None or LAST - last_sold * ONE_DAY <= days.dead_from)
+    is_dead = days.dead_from is not None and (
+        last_sold is None or LAST - last_sold * ONE_DAY <= days.dead_from
+    )
     assert is_dead == (len(since) >= 90)
 
 
@@ -393,7 +453,9 @@ def test_of_several_lines_the_last_good_one_counts_and_only_the_newest_day() -> 
         {"product_id": "a", "stock": 5},
         {"product_id": "a", "stock": "many"},
     ]
-    assert alerts({"a": {0: 1}}, *lines, {"product_id": "b", "stock": 0}, earlier=old) == {"b": ("out_of_stock", None)}
+    assert alerts({"a": {0: 1}}, *lines, {"product_id": "b", "stock": 0}, earlier=old) == {
+        "b": ("out_of_stock", None)
+    }
 
 
 def test_without_stock_there_are_no_alerts() -> None:
@@ -401,5 +463,7 @@ def test_without_stock_there_are_no_alerts() -> None:
 
 
 def test_a_rule_of_no_days_is_refused() -> None:
-    with pytest.raises(DefinitionError, match="dead_days of 0 says nothing about stock; give 1 or more"):
+    with pytest.raises(
+        DefinitionError, match="dead_days of 0 says nothing about stock; give 1 or more"
+    ):
         InventoryRule(dead_days=0)

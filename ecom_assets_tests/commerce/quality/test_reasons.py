@@ -1,4 +1,6 @@
-"""What people read of a quarantined row: each reason has a sentence, and no sentence is of a reason that is gone."""
+"""What people read of a quarantined row: each reason has a sentence,
+and no sentence is of a reason that is gone.
+"""
 
 import pytest
 
@@ -12,7 +14,9 @@ from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:
     assert set(SENTENCES) == {*REJECT_REASONS, *ORDER_REJECT_REASONS}
     without_a_fix = [
-        reason for reason in SENTENCES if ";" not in sentence_of(reason) and ":" not in sentence_of(reason)
+        reason
+        for reason in SENTENCES
+        if ";" not in sentence_of(reason) and ":" not in sentence_of(reason)
     ]
     assert without_a_fix == []
 
@@ -30,7 +34,9 @@ def test_a_reason_that_keeps_most_rows_out_is_explained_beside_the_number(
     reason: str, refused: int, counted: int, explained: list[str]
 ) -> None:
     rows = {"read": refused + counted, "counted": counted, "rejected": {reason: refused}}
-    assert rows_line(rows).splitlines()[1:] == [f"  {reason}: {sentence_of(reason)}" for reason in explained]
+    assert rows_line(rows).splitlines()[1:] == [
+        f"  {reason}: {sentence_of(reason)}" for reason in explained
+    ]
 
 
 def test_a_line_that_is_too_long_finds_its_limit_in_the_sentence() -> None:

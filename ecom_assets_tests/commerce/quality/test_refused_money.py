@@ -1,4 +1,6 @@
-"""What the rows that are refused for a reason come to, by day, and how many amounts cannot be read."""
+"""What the rows that are refused for a reason come to, by day,
+and how many amounts cannot be read.
+"""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -21,11 +23,20 @@ DAYS = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
 def purchase(number: int, amount: Decimal | None, **values: Any) -> Row:
     """Return a purchase that is refused, as it does not say who bought."""
     day = DAYS.dates[number % 2]
-    return received(f"e{number}", at("10:00", day), event_type="purchase", user_id=None, cart_amount=amount, **values)
+    return received(
+        f"e{number}",
+        at("10:00", day),
+        event_type="purchase",
+        user_id=None,
+        cart_amount=amount,
+        **values,
+    )
 
 
 def test_refused_money_is_said_by_reason_and_day() -> None:
-    """A view and a purchase of a public key are about no money; a refund counts without its sign."""
+    """A view and a purchase of a public key are about no money;
+    a refund counts without its sign.
+    """
     amounts = [Decimal("12.5000"), Decimal("7.2500"), None, Decimal(-30), Decimal("0.0049"), None]
     rows = [purchase(number, amount) for number, amount in enumerate(amounts)]
     rows += [
@@ -34,7 +45,9 @@ def test_refused_money_is_said_by_reason_and_day() -> None:
     ]
     shop = Platform(Settings(home=Path("never written")))
     shop.receive(rows, DAYS)
-    shop.run(DAYS, only={"quarantined_events", "quarantined_event_samples", "event_accounting_daily"})
+    shop.run(
+        DAYS, only={"quarantined_events", "quarantined_event_samples", "event_accounting_daily"}
+    )
     sums: dict[Any, Decimal] = defaultdict(Decimal)
     unread: dict[Any, int] = defaultdict(int)
     for number, amount in enumerate(amounts):
@@ -46,7 +59,9 @@ def test_refused_money_is_said_by_reason_and_day() -> None:
     assert {row["accounted_date"]: row["unread_amount_count"] for row in samples} == dict(unread)
     period = Period("custom", DAYS.first, DAYS.dates[-1])
     days: dict[str, KnownDays] = {EVENTS: KnownDays(DAYS.first, DAYS.dates[-1])}
-    [reason] = row_accounting(WarehouseReading(shop.engine, DAYS.dates[-1], known=days), period)["reasons"]
+    [reason] = row_accounting(WarehouseReading(shop.engine, DAYS.dates[-1], known=days), period)[
+        "reasons"
+    ]
     assert (reason["refused_amount"], reason["unread_amount_count"]) == (sum(sums.values()), 2)
     assert reason["row_count"] == len(rows)
     shop.close()

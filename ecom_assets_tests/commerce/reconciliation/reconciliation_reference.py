@@ -1,4 +1,5 @@
-"""Orders against purchase events in plain Python, over everything at once; and a shop in memory to compare with.
+"""Orders against purchase events in plain Python, over everything at once;
+and a shop in memory to compare with.
 
 It shares no code with the platform.
 """
@@ -15,7 +16,10 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.commerce.reconciliation.contracts import (
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+)
 from ecom_assets.commerce.reconciliation.differences import (
     ReconciliationRule,
     order_event_reconciliation,
@@ -57,7 +61,10 @@ class Order:
     @property
     def names(self) -> set[str]:
         """Return what events may call it."""
-        return {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines)}
+        return {
+            self.order_id,
+            min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines),
+        }
 
     @property
     def amount(self) -> Decimal:
@@ -81,10 +88,18 @@ class Event:
 
 
 def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[Difference]:
-    """Return every difference, sorted, from rows of `staging/events` and `staging/user_order_log`."""
-    orders, bought = orders_of(lines), [event_of(row) for row in events if row["event_type"] in {"purchase", "refund"}]
+    """Return every difference, sorted,
+    from rows of `staging/events` and `staging/user_order_log`.
+    """
+    orders, bought = (
+        orders_of(lines),
+        [event_of(row) for row in events if row["event_type"] in {"purchase", "refund"}],
+    )
     naming = pair_by_id(orders, bought)
-    pair_by_customer([order for order in orders if order.event is None], [e for e in bought if id(e) not in naming])
+    pair_by_customer(
+        [order for order in orders if order.event is None],
+        [e for e in bought if id(e) not in naming],
+    )
     return sorted([*of_orders(orders), *of_events(bought, naming)])
 
 
@@ -101,23 +116,37 @@ def event_of(row: Row) -> Event:
     result = json.loads(row["properties"] or "{}")
     named = next((str(result[key]) for key in KEYS if result.get(key)), None)
     who = row["visitor_id"]
-    return Event(row["event_type"], row["event_id"], row["event_date"], row["event_at"], who, row["cart_amount"], named)
+    return Event(
+        row["event_type"],
+        row["event_id"],
+        row["event_date"],
+        row["event_at"],
+        who,
+        row["cart_amount"],
+        named,
+    )
 
 
 def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
-    """Pair events with the orders that they name, at most a day apart; return the events that name any."""
+    """Pair events with the orders that they name, at most a day apart;
+    return the events that name any.
+    """
     candidates = [
         (abs((event.day - order.day).days), order, event)
         for event in events
         for order in orders
-        if event.kind == order.kind and event.named in order.names and abs((event.day - order.day).days) <= 1
+        if event.kind == order.kind
+        and event.named in order.names
+        and abs((event.day - order.day).days) <= 1
     ]
     keep_mutual(candidates, "order_id")
     return {id(event) for _, _, event in candidates}
 
 
 def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
-    """Pair what is left by customer: the nth of an amount with the nth, or one that is near in time."""
+    """Pair what is left by customer: the nth of an amount with the nth,
+    or one that is near in time.
+    """
     order_positions = positions(orders, lambda order: (order.at, order.order_id))
     event_positions = positions(events, lambda event: (event.at, event.event_id))
     candidates = []
@@ -125,9 +154,16 @@ def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
         for event in events:
             if (event.kind, event.who) != (order.kind, order.who):
                 continue
-            apart, days = abs(whole_s(event.at) - whole_s(order.at)), abs((event.day - order.day).days)
+            apart, days = (
+                abs(whole_s(event.at) - whole_s(order.at)),
+                abs((event.day - order.day).days),
+            )
             if event.amount == order.amount:
-                if event_positions[id(event)] == order_positions[id(order)] and days <= 1 and apart <= 14 * 3600:
+                if (
+                    event_positions[id(event)] == order_positions[id(order)]
+                    and days <= 1
+                    and apart <= 14 * 3600
+                ):
                     candidates.append((days, order, event))
             elif days == 0 and apart <= 3600:
                 candidates.append((2, order, event))
@@ -138,7 +174,9 @@ def positions(records: list[Any], by: Any) -> dict[int, int]:
     groups: dict[Any, list[Any]] = defaultdict(list)
     for record in sorted(records, key=by):
         groups[record.kind, record.who, record.amount, record.day].append(record)
-    return {id(record): position for group in groups.values() for position, record in enumerate(group)}
+    return {
+        id(record): position for group in groups.values() for position, record in enumerate(group)
+    }
 
 
 def keep_mutual(candidates: list[tuple[int, Order, Event]], matched_by: str) -> None:
@@ -171,7 +209,14 @@ def of_orders(orders: list[Order]) -> Iterator[Difference]:
             yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - result))
         if order.event.day != order.day:
             yield (*who, "time_zone_shift", "order", order.order_id, sign * result)
-            yield (order.event.day, order.kind, "time_zone_shift", "event", order.event.event_id, -sign * result)
+            yield (
+                order.event.day,
+                order.kind,
+                "time_zone_shift",
+                "event",
+                order.event.event_id,
+                -sign * result,
+            )
 
 
 def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
@@ -180,7 +225,8 @@ def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
         if event.order:
             continue
         is_again = id(event) in naming or any(
-            (candidate.kind, candidate.who, candidate.amount) == (event.kind, event.who, event.amount)
+            (candidate.kind, candidate.who, candidate.amount)
+            == (event.kind, event.who, event.amount)
             and event.amount is not None
             and abs(whole_s(candidate.at) - whole_s(event.at)) <= 3600
             for candidate in paired
@@ -188,7 +234,14 @@ def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
         alone = "refund" if event.kind == "refund" else "missing_order"
         sign = 1 if event.kind == "refund" else -1
         cause = "duplicate" if is_again else alone
-        yield (event.day, event.kind, cause, "event", event.event_id, sign * (event.amount or Decimal(0)))
+        yield (
+            event.day,
+            event.kind,
+            cause,
+            "event",
+            event.event_id,
+            sign * (event.amount or Decimal(0)),
+        )
 
 
 def whole_s(moment: datetime) -> int:
@@ -199,7 +252,9 @@ def whole_s(moment: datetime) -> int:
 RULE = ReconciliationRule()
 
 
-def purchase(event_id: str, when: str, who: str = "anna", amount: object = 20, **values: object) -> Row:
+def purchase(
+    event_id: str, when: str, who: str = "anna", amount: object = 20, **values: object
+) -> Row:
     """Return a purchase event; `order` is the order that it names, `kind` may be refund."""
     moment = datetime.fromisoformat(when)
     named = {"order_id": values["order"]} if "order" in values else {}
@@ -209,7 +264,9 @@ def purchase(event_id: str, when: str, who: str = "anna", amount: object = 20, *
 
 
 def line(uniq_id: str, when: str, who: str = "anna", amount: object = 20, **values: object) -> Row:
-    """Return a clean order line that arrived on its day; its order is customer and second, as in the order report."""
+    """Return a clean order line that arrived on its day; its order is customer and second,
+    as in the order report.
+    """
     moment = datetime.fromisoformat(when)
     row: Row = dict.fromkeys(UserOrderLog.columns)
     row |= {
@@ -250,15 +307,21 @@ class ReconciledShop:
         return self._asked(OrderEventReconciliation, days)
 
     def totals(self, days: Days) -> list[Row]:
-        """Return the rows of `mart/order_event_reconciliation_daily` of some days, in their order."""
-        self._con.con.register("differences", as_table(self.differences(days), OrderEventReconciliation))
+        """Return the rows of `mart/order_event_reconciliation_daily` of some days,
+        in their order.
+        """
+        self._con.con.register(
+            "differences", as_table(self.differences(days), OrderEventReconciliation)
+        )
         return self._asked(OrderEventReconciliationDaily, days)
 
     def _asked(self, contract: type[Table], days: Days) -> list[Row]:
         key = (contract.name, days)
         if key not in self._compiled:
             self._compiled[key] = self._sql(contract, days)
-        actual = self._con.con.execute(self._compiled[key])  # `sql` plans twice: a third of the time
+        actual = self._con.con.execute(
+            self._compiled[key]
+        )  # `sql` plans twice: a third of the time
         names = [column[0] for column in actual.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
         return sorted(rows, key=lambda row: tuple(row[name] for name in contract.key))

@@ -30,7 +30,9 @@ def shop() -> ReconciledShop:
     return ReconciledShop()
 
 
-def differences(shop: ReconciledShop, events: list[Row], lines: list[Row]) -> list[tuple[str, str, str, Decimal]]:
+def differences(
+    shop: ReconciledShop, events: list[Row], lines: list[Row]
+) -> list[tuple[str, str, str, Decimal]]:
     """Day of the month, cause, id of the record, and amount."""
     shop.land(events, lines)
     return [
@@ -41,12 +43,18 @@ def differences(shop: ReconciledShop, events: list[Row], lines: list[Row]) -> li
 
 def test_an_event_that_names_its_order_matches_its_lines(shop: ReconciledShop) -> None:
     events = [purchase("e1", "2026-03-10 09:00", amount="30", order="A1")]
-    lines = [line("A1-1", "2026-03-10 09:05", amount="10"), line("A1-2", "2026-03-10 09:05", amount="20")]
+    lines = [
+        line("A1-1", "2026-03-10 09:05", amount="10"),
+        line("A1-2", "2026-03-10 09:05", amount="20"),
+    ]
     assert differences(shop, events, lines) == []
 
 
 def test_an_order_s_own_id_is_found_too(shop: ReconciledShop) -> None:
-    events = [purchase("e1", "2026-03-10 09:00", order="N-77"), purchase("e2", "2026-03-10 09:00", "ben", order=4711)]
+    events = [
+        purchase("e1", "2026-03-10 09:00", order="N-77"),
+        purchase("e2", "2026-03-10 09:00", "ben", order=4711),
+    ]
     lines = [
         line("x", "2026-03-10 18:00", "carl", order_id="N-77"),
         line("y", "2026-03-10 18:00", "dora", order_id="4711"),
@@ -65,24 +73,35 @@ def test_an_order_without_an_event_and_an_event_without_an_order(shop: Reconcile
 
 def test_an_event_that_says_another_amount_differs_by_that(shop: ReconciledShop) -> None:
     lines = [line("A1-1", "2026-03-10 09:00", order_id="A1")]
-    assert differences(shop, [purchase("e1", "2026-03-10 09:00", amount="24.90", order="A1")], lines) == [
-        ("10", "amount_differs", "A1", Decimal("-4.90"))
-    ]
-    assert differences(shop, [purchase("e1", "2026-03-10 09:00", amount=None, order="A1")], lines) == [
-        ("10", "amount_differs", "A1", Decimal(20))
-    ]
+    assert differences(
+        shop, [purchase("e1", "2026-03-10 09:00", amount="24.90", order="A1")], lines
+    ) == [("10", "amount_differs", "A1", Decimal("-4.90"))]
+    assert differences(
+        shop, [purchase("e1", "2026-03-10 09:00", amount=None, order="A1")], lines
+    ) == [("10", "amount_differs", "A1", Decimal(20))]
 
 
-def test_a_second_event_of_an_order_is_a_duplicate_whatever_its_amount(shop: ReconciledShop) -> None:
-    events = [purchase(f"e{n}", f"2026-03-10 09:0{n}", amount=amount, order="A1") for n, amount in enumerate((20, 5))]
+def test_a_second_event_of_an_order_is_a_duplicate_whatever_its_amount(
+    shop: ReconciledShop,
+) -> None:
+    events = [
+        purchase(f"e{n}", f"2026-03-10 09:0{n}", amount=amount, order="A1")
+        for n, amount in enumerate((20, 5))
+    ]
     lines = [line("A1-1", "2026-03-10 09:00")]
     assert differences(shop, events, lines) == [("10", "duplicate", "e1", Decimal(-5))]
 
 
-@pytest.mark.parametrize(("clock", "cause"), [("10:00:00", "duplicate"), ("10:00:01", "missing_order")])
-def test_an_event_without_an_order_repeats_one_of_the_last_hour(shop: ReconciledShop, clock: str, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("clock", "cause"), [("10:00:00", "duplicate"), ("10:00:01", "missing_order")]
+)
+def test_an_event_without_an_order_repeats_one_of_the_last_hour(
+    shop: ReconciledShop, clock: str, cause: str
+) -> None:
     events = [purchase("e1", "2026-03-10 09:00"), purchase("e2", f"2026-03-10 {clock}")]
-    assert differences(shop, events, [line("x", "2026-03-10 09:00:10")]) == [("10", cause, "e2", Decimal(-20))]
+    assert differences(shop, events, [line("x", "2026-03-10 09:00:10")]) == [
+        ("10", cause, "e2", Decimal(-20))
+    ]
 
 
 def test_a_refund_that_only_one_side_knows(shop: ReconciledShop) -> None:
@@ -94,16 +113,23 @@ def test_a_refund_that_only_one_side_knows(shop: ReconciledShop) -> None:
     ]
 
 
-def test_a_refund_and_its_event_match_beside_the_purchase_of_the_same_order(shop: ReconciledShop) -> None:
+def test_a_refund_and_its_event_match_beside_the_purchase_of_the_same_order(
+    shop: ReconciledShop,
+) -> None:
     events = [
         purchase("e1", "2026-03-10 09:00", order="A1"),
         purchase("e2", "2026-03-12 09:00", order="A1", kind="refund"),
     ]
-    lines = [line("A1-1", "2026-03-10 09:00"), line("A1-1-r", "2026-03-12 11:00", status="refunded")]
+    lines = [
+        line("A1-1", "2026-03-10 09:00"),
+        line("A1-1-r", "2026-03-12 11:00", status="refunded"),
+    ]
     assert differences(shop, events, lines) == []
 
 
-def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_both_add_up(shop: ReconciledShop) -> None:
+def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_both_add_up(
+    shop: ReconciledShop,
+) -> None:
     events = [purchase("e1", "2026-03-10 23:30", amount="19", order="A1")]
     lines = [line("A1-1", "2026-03-11 01:30", order_id="A1")]
     assert differences(shop, events, lines) == [
@@ -113,8 +139,12 @@ def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_both_add_up(
     ]
 
 
-@pytest.mark.parametrize(("ordered", "count"), [("2026-03-11 12:00:00", 2), ("2026-03-11 12:00:01", 2)])
-def test_without_an_id_equal_amounts_of_fourteen_hours_match(shop: ReconciledShop, ordered: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("ordered", "count"), [("2026-03-11 12:00:00", 2), ("2026-03-11 12:00:01", 2)]
+)
+def test_without_an_id_equal_amounts_of_fourteen_hours_match(
+    shop: ReconciledShop, ordered: str, count: int
+) -> None:
     lines = [line("x", ordered)]
     actual = differences(shop, [purchase("e1", "2026-03-10 22:00")], lines)
     is_one = ordered.endswith("00")
@@ -124,8 +154,12 @@ def test_without_an_id_equal_amounts_of_fourteen_hours_match(shop: ReconciledSho
 
 
 @pytest.mark.parametrize(("clock", "causes"), [("10:00:00", ["amount_differs"]), ("10:00:01", [])])
-def test_without_an_id_another_amount_must_be_near(shop: ReconciledShop, clock: str, causes: list[str]) -> None:
-    actual = differences(shop, [purchase("e1", "2026-03-10 09:00")], [line("x", f"2026-03-10 {clock}", amount=18)])
+def test_without_an_id_another_amount_must_be_near(
+    shop: ReconciledShop, clock: str, causes: list[str]
+) -> None:
+    actual = differences(
+        shop, [purchase("e1", "2026-03-10 09:00")], [line("x", f"2026-03-10 {clock}", amount=18)]
+    )
     assert [cause for _, cause, _, _ in actual] == (causes or ["missing_order", "missing_event"])
 
 
@@ -136,20 +170,44 @@ def test_equal_purchases_of_one_day_find_two_orders(shop: ReconciledShop) -> Non
 
 
 def test_rows_say_who_was_matched_with_whom_and_how(shop: ReconciledShop) -> None:
-    shop.land([purchase("e1", "2026-03-10 09:00", amount=24, order="?")], [line("x", "2026-03-10 09:10")])
+    shop.land(
+        [purchase("e1", "2026-03-10 09:00", amount=24, order="?")], [line("x", "2026-03-10 09:10")]
+    )
     (row,) = shop.differences(WEEK)
-    assert (row["matched_by"], row["order_id"], row["event_id"]) == ("customer_time", row["record_id"], "e1")
+    assert (row["matched_by"], row["order_id"], row["event_id"]) == (
+        "customer_time",
+        row["record_id"],
+        "e1",
+    )
     assert (row["order_amount"], row["event_amount"], row["named_order_id"]) == (20, 24, "?")
 
 
 def test_properties_that_are_no_json_name_no_order(shop: ReconciledShop) -> None:
-    odd = [purchase(f"e{n}", "2026-03-10 09:00", f"v{n}") | {"properties": text} for n, text in enumerate(ODD)]
+    odd = [
+        purchase(f"e{n}", "2026-03-10 09:00", f"v{n}") | {"properties": text}
+        for n, text in enumerate(ODD)
+    ]
     shop.land(odd, [])
-    assert [row["named_order_id"] for row in shop.differences(WEEK)] == [None, None, None, None, "a b", "7", "T1"]
+    assert [row["named_order_id"] for row in shop.differences(WEEK)] == [
+        None,
+        None,
+        None,
+        None,
+        "a b",
+        "7",
+        "T1",
+    ]
 
 
-ODD = (None, "", "not json", '{"order_id":null}', '{"order_id" : "a b", "x":1}', '{"x":{"order_id":7}}',
-       '{"transaction_id":"T1"}')  # fmt: skip
+ODD = (
+    None,
+    "",
+    "not json",
+    '{"order_id":null}',
+    '{"order_id" : "a b", "x":1}',
+    '{"x":{"order_id":7}}',
+    '{"transaction_id":"T1"}',
+)
 
 
 def test_nothing_gives_nothing(shop: ReconciledShop) -> None:
@@ -158,7 +216,9 @@ def test_nothing_gives_nothing(shop: ReconciledShop) -> None:
 
 
 def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
-    """A few people who buy the same things again and again, around midnight more than not, with or without ids."""
+    """A few people who buy the same things again and again, around midnight more than not,
+    with or without ids.
+    """
 
     def when() -> str:
         day = dice.choice(days.dates)
@@ -169,14 +229,21 @@ def random_shop(dice: random.Random, days: Days) -> tuple[list[Row], list[Row]]:
     events, lines = [], []
     for n in range(dice.randint(0, 24)):
         named = {"order": dice.choice(ids)} if dice.random() < 0.6 else {}
-        kind, amount = dice.choice(("purchase", "purchase", "refund")), dice.choice((10, 10, 20, None))
+        kind, amount = (
+            dice.choice(("purchase", "purchase", "refund")),
+            dice.choice((10, 10, 20, None)),
+        )
         events.append(purchase(f"e{n:02}", when(), dice.choice("abc"), amount, kind=kind, **named))
     for n in range(dice.randint(0, 24)):
         own = {"order_id": dice.choice(ids)} if dice.random() < 0.5 else {}
         status = dice.choice(("shipped", "shipped", "refunded"))
         suffix = "-r" if status == "refunded" else ""
         uniq_id = f"{dice.choice((*ids, 'p', 'q'))}-{n}{suffix}"
-        lines.append(line(uniq_id, when(), dice.choice("abc"), dice.choice((10, 10, 20)), status=status, **own))
+        lines.append(
+            line(
+                uniq_id, when(), dice.choice("abc"), dice.choice((10, 10, 20)), status=status, **own
+            )
+        )
     return events, lines
 
 
@@ -191,10 +258,14 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
         assert reported(shop.differences(cut)) == expected_rows, f"{cut.dates} of shop {seed}"
     for row in shop.totals(days):
         by_cause = sum((row[f"{cause}_amount"] for cause in CAUSES), Decimal(0))
-        assert row["order_amount"] - row["event_amount"] == row["difference_amount"] == by_cause, f"shop {seed}"
+        assert row["order_amount"] - row["event_amount"] == row["difference_amount"] == by_cause, (
+            f"shop {seed}"
+        )
 
 
-def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for(shop: ReconciledShop) -> None:
+def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for(
+    shop: ReconciledShop,
+) -> None:
     for seed in range(3):
         days = WEEK if seed % 2 else LONG
         check(shop, seed, days, [Days((days.dates[3],)), Days(days.dates[1:3])])

@@ -8,8 +8,14 @@ import pytest
 
 from ecom_assets.cli.summary.lines import check_lines
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.reconciliation.checks import customers_are_visitors, orders_have_their_events
-from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.commerce.reconciliation.checks import (
+    customers_are_visitors,
+    orders_have_their_events,
+)
+from ecom_assets.commerce.reconciliation.contracts import (
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+)
 from ecom_assets.core.tables.check import CheckResult
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets_tests.builders import Row, as_table, at, clean_events, received
@@ -19,14 +25,21 @@ DAY = at("09:00").date()
 
 def of_users(users: Sequence[str | None], event_type: str = "purchase") -> list[Row]:
     return [
-        received(f"{event_type}-{number}", at("09:00"), event_type=event_type, user_id=user, session_id=f"s{number}")
+        received(
+            f"{event_type}-{number}",
+            at("09:00"),
+            event_type=event_type,
+            user_id=user,
+            session_id=f"s{number}",
+        )
         for number, user in enumerate(users)
     ]
 
 
 def customers_meet(events: list[Row], customers: Sequence[str]) -> CheckResult:
     lines = [
-        dict.fromkeys(UserOrderLog.columns) | {"uniq_id": str(number), "customer_id": id_, "order_date": DAY}
+        dict.fromkeys(UserOrderLog.columns)
+        | {"uniq_id": str(number), "customer_id": id_, "order_date": DAY}
         for number, id_ in enumerate(customers)
     ]
     tables = ibis.memtable(clean_events(events)), ibis.memtable(as_table(lines, UserOrderLog))
@@ -44,8 +57,9 @@ def test_customers_of_whom_none_is_a_visitor_are_named_with_visitors() -> None:
     assert (result.broken_count, result.looked_at_count) == (40, 40)
     sentence = result.metadata["sentence"]
     assert sentence.startswith(
-        "0 of 40 customers of the orders is a visitor of the events: orders have 'c00@x.de', 'c01@x.de', 'c02@x.de'; "
-        "events have '0', '1', '10'. If these are the same, say what the key is in both mappings"
+        "0 of 40 customers of the orders is a visitor of the events: orders have 'c00@x.de', "
+        "'c01@x.de', 'c02@x.de'; events have '0', '1', '10'. If these are the same, say what the "
+        "key is in both mappings"
     )
     assert [row["side"] for row in result.examples] == ["orders"] * 3 + ["events"] * 3
 
@@ -68,24 +82,33 @@ def test_one_in_fifty_is_enough(shared: int, warns: bool) -> None:  # noqa: FBT0
 @pytest.mark.parametrize(
     ("events", "customers"),
     [
-        pytest.param(of_users([*names("c{}", 14), "other"]), names("c{}", 1_000), id="few visitors signed in"),
         pytest.param(
-            of_users(names("u{}", 40), "page_view") + of_users([None] * 60), names("guest{}", 100),
+            of_users([*names("c{}", 14), "other"]), names("c{}", 1_000), id="few visitors signed in"
+        ),
+        pytest.param(
+            of_users(names("u{}", 40), "page_view") + of_users([None] * 60),
+            names("guest{}", 100),
             id="nobody signs in to buy",
         ),
         pytest.param(of_users([None] * 100), names("c{}", 100), id="events without user ids"),
         pytest.param(of_users(names("v{}", 9)), names("c{}", 100), id="nine buyers"),
         pytest.param(of_users(names("v{}", 100)), names("c{}", 9), id="nine customers"),
-        pytest.param(of_users(names("v{}", 20)), [UNKNOWN_CUSTOMER] * 100, id="customers are not known"),
+        pytest.param(
+            of_users(names("v{}", 20)), [UNKNOWN_CUSTOMER] * 100, id="customers are not known"
+        ),
         pytest.param([], names("c{}", 100), id="no events"),
     ],
-)  # fmt: skip
-def test_what_says_nothing_of_spellings_gives_no_warning(events: list[Row], customers: list[str]) -> None:
+)
+def test_what_says_nothing_of_spellings_gives_no_warning(
+    events: list[Row], customers: list[str]
+) -> None:
     assert customers_meet(events, customers).broken_count == 0
 
 
 def test_events_that_do_not_say_who_bought_are_compared_by_all_users() -> None:
-    assert customers_meet(of_users(names("{}", 30), "page_view"), names("c{}", 40)).broken_count == 40
+    assert (
+        customers_meet(of_users(names("{}", 30), "page_view"), names("c{}", 40)).broken_count == 40
+    )
 
 
 def orders_meet(orders: int, events: int, matched: int) -> CheckResult:
@@ -99,7 +122,13 @@ def orders_meet(orders: int, events: int, matched: int) -> CheckResult:
         for n in range(orders - matched)
     ]
     rows += [
-        {**empty, "record_id": f"e{n}", "event_id": f"e{n:04}", "named_order_id": f"{n}", "cause": "missing_order"}
+        {
+            **empty,
+            "record_id": f"e{n}",
+            "event_id": f"e{n:04}",
+            "named_order_id": f"{n}",
+            "cause": "missing_order",
+        }
         for n in range(events - matched)
     ]
     tables: list[Any] = [
@@ -114,12 +143,16 @@ def test_orders_of_which_hardly_any_has_its_event_are_named_with_events() -> Non
     result = orders_meet(200, 150, 1)
     assert (result.broken_count, result.looked_at_count) == (199, 200)
     assert result.metadata["sentence"].startswith(
-        "1 of 200 orders has its event: orders have 'A-0000', 'A-0001', 'A-0002'; events have '0', '1', '10'."
+        "1 of 200 orders has its event: orders have 'A-0000', 'A-0001', 'A-0002'; events have "
+        "'0', '1', '10'."
     )
 
 
 @pytest.mark.parametrize(
-    ("orders", "events", "matched"), [(200, 150, 3), (1_000, 15, 14), (9, 100, 0), (100, 9, 0), (100, 0, 0), (0, 0, 0)]
+    ("orders", "events", "matched"),
+    [(200, 150, 3), (1_000, 15, 14), (9, 100, 0), (100, 9, 0), (100, 0, 0), (0, 0, 0)],
 )
-def test_orders_that_have_events_or_too_few_to_say_give_no_warning(orders: int, events: int, matched: int) -> None:
+def test_orders_that_have_events_or_too_few_to_say_give_no_warning(
+    orders: int, events: int, matched: int
+) -> None:
     assert orders_meet(orders, events, matched).broken_count == 0

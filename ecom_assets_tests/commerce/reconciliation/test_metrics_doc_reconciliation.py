@@ -1,4 +1,6 @@
-"""The sections of `docs/metrics/` about orders against events, and about restatements, recomputed."""
+"""The sections of `docs/metrics/` about orders against events,
+and about restatements, recomputed.
+"""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +15,11 @@ from ecom_assets.commerce.sales.sales import DIMENSIONS
 from ecom_assets.core.tables.days import Days
 from ecom_assets.orchestration.registry import MARTS, PUBLISHED
 from ecom_assets_tests.builders import Row, order_line
-from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import ReconciledShop, line, purchase
+from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import (
+    ReconciledShop,
+    line,
+    purchase,
+)
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.platform import OrderPlatform
 from ecom_assets_tests.test_metrics_doc import as_shown, tables
@@ -23,15 +29,25 @@ pytestmark = pytest.mark.xdist_group("metrics_doc_trust")
 PAGE = "docs/metrics"
 TENTH = date(2026, 3, 10)
 DAYS = Days.between(TENTH, TENTH + timedelta(days=2))
-OF_ROWS = "a row per record, not numbers that anybody sees: their sums are in tables whose changes are logged"
+OF_ROWS = (
+    "a row per record, not numbers that anybody sees: their sums are in tables whose changes are "
+    "logged"
+)
 OF_INPUT = "what became of received rows; the checks hold it to them"
 UNLOGGED = {
-    **dict.fromkeys(("session_events", "session_days", "sessions", "journeys", "session_sources", "touches"), OF_ROWS),
-    **dict.fromkeys(("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS),
+    **dict.fromkeys(
+        ("session_events", "session_days", "sessions", "journeys", "session_sources", "touches"),
+        OF_ROWS,
+    ),
+    **dict.fromkeys(
+        ("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS
+    ),
     **dict.fromkeys(("identities", "funnel_entries", "conversion_credit"), OF_ROWS),
     **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
     **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),
-    "returning_visitors_daily": "what cohorts are added up from; new visitors make it longer, and change no day",
+    "returning_visitors_daily": (
+        "what cohorts are added up from; new visitors make it longer, and change no day"
+    ),
     "channel_removal_effects": "what the Markov model of mart.channel_attribution is computed from",
     "calendar": "names of days",
     "restatements": "the log itself",
@@ -57,7 +73,13 @@ def compared() -> ReconciledShop:
             for event in events
         ],
         [
-            line(row["uniq_id"], row["ordered_at"], row["customer_id"], row["payment_amount"], status=row["status"])
+            line(
+                row["uniq_id"],
+                row["ordered_at"],
+                row["customer_id"],
+                row["payment_amount"],
+                status=row["status"],
+            )
             for row in lines
         ],
     )
@@ -97,21 +119,39 @@ def test_each_day_s_totals_are_those_of_the_page(compared: ReconciledShop) -> No
 
 def test_what_others_would_answer_follows_from_the_example() -> None:
     _, events, lines, *_, answers = tables("Orders against events")
-    day = [row for row in lines if row["ordered_at"].startswith("2026-03-10") and row["status"] == "shipped"]
+    day = [
+        row
+        for row in lines
+        if row["ordered_at"].startswith("2026-03-10") and row["status"] == "shipped"
+    ]
     gross = sum(Decimal(row["payment_amount"]) for row in day)
-    once = {event["names"] or event["event_id"]: Decimal(event["cart_amount"]) for event in reversed(events)}
+    once = {
+        event["names"] or event["event_id"]: Decimal(event["cart_amount"])
+        for event in reversed(events)
+    }
     every = sum(Decimal(event["cart_amount"]) for event in events)
-    assert [answer["answer"] for answer in answers] == [str(gross), str(sum(once.values())), str(every)]
+    assert [answer["answer"] for answer in answers] == [
+        str(gross),
+        str(sum(once.values())),
+        str(every),
+    ]
 
 
 def test_a_late_order_restates_the_numbers_of_the_page() -> None:
     _, lines, expected = tables("Restatements")
     shop = OrderPlatform()
     for number, days in enumerate((Days((TENTH,)), DAYS, DAYS), start=1):
-        rows = [row_of(cells) for cells in lines if date.fromisoformat(cells["received_date"]) in days.dates]
+        rows = [
+            row_of(cells)
+            for cells in lines
+            if date.fromisoformat(cells["received_date"]) in days.dates
+        ]
         shop.receive(rows, days)
         watched_run(shop, f"run {number}", days)
-    total = '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)", "sales_channel": "(all)"}'
+    total = (
+        '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)", "sales_channel": '
+        '"(all)"}'
+    )
     logged = shop.rows(Restatements)
     assert as_shown([row for row in logged if row["row_key"] == total], expected) == expected
     assert len(logged) == (1 + len(DIMENSIONS)) * len(expected)
@@ -121,7 +161,12 @@ def test_a_late_order_restates_the_numbers_of_the_page() -> None:
 
 def row_of(cells: dict[str, str]) -> Row:
     day = date.fromisoformat(cells["order_date"])
-    ordered = order_line(cells["uniq_id"], day, cells["customer_id"], ordered_at=datetime(2026, 3, 10, 9))  # noqa: DTZ001 (UTC without saying so)
+    ordered = order_line(
+        cells["uniq_id"],
+        day,
+        cells["customer_id"],
+        ordered_at=datetime(2026, 3, 10, 9),  # noqa: DTZ001 (UTC without saying so)
+    )
     return ordered | {
         "received_date": date.fromisoformat(cells["received_date"]),
         "payment_amount": Decimal(cells["payment_amount"]),

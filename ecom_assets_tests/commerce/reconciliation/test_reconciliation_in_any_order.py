@@ -1,7 +1,9 @@
-"""Whatever the order and grouping in which days are run, differences end as one run over everything leaves them.
+"""Whatever the order and grouping in which days are run, differences end as one run
+over everything leaves them.
 
-Events and orders come late, change their day or are withdrawn; then only days whose events or orders changed are run.
-Not here: which differences there should be (`reconciliation/test_differences.py`).
+Events and orders come late, change their day or are withdrawn; then only days whose events or
+orders changed are run. Not here: which differences there should be
+(`reconciliation/test_differences.py`).
 """
 
 import random
@@ -60,7 +62,9 @@ def of_day(rows: Iterable[Row], column: str, day: date) -> list[Row]:
 
 
 def check(seed: int) -> None:
-    """Run some days of one shop, let it become another, run what changed; compare with one run over everything."""
+    """Run some days of one shop, let it become another, run what changed;
+    compare with one run over everything.
+    """
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     shop = platform()
     for table in shop.state():

@@ -1,4 +1,5 @@
-"""Published numbers that change are logged once, with what they were and why, in the transaction that changes them.
+"""Published numbers that change are logged once, with what they were and why,
+in the transaction that changes them.
 
 Other engines than DuckDB: `warehouse/engines/test_restatements.py`.
 """
@@ -16,7 +17,14 @@ from ecom_assets.commerce.reconciliation.restatements import Movement, changed_n
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets_tests.published_numbers import FRIDAY, MONDAY, TUESDAY, DailyNumbers, PublishedShop, number
+from ecom_assets_tests.published_numbers import (
+    FRIDAY,
+    MONDAY,
+    TUESDAY,
+    DailyNumbers,
+    PublishedShop,
+    number,
+)
 
 pytestmark = pytest.mark.xdist_group("restatements")
 
@@ -53,9 +61,22 @@ def test_a_changed_number_is_logged_with_before_after_and_the_late_row(shop: Pub
         "mart.daily_numbers",
         '{"city": "all"}',
     )
-    assert (row["column_name"], row["before_value"], row["after_value"], row["difference"]) == ("visits", 10, 12, 2)
-    assert (row["cause"], row["late_row_count"], json.loads(row["late_row_ids"])) == ("late_rows", 2, ["e2", "e3"])
-    assert (row["published_run_id"], row["run_id"], row["restatement_number"]) == ("run 1", "run 2", 1)
+    assert (row["column_name"], row["before_value"], row["after_value"], row["difference"]) == (
+        "visits",
+        10,
+        12,
+        2,
+    )
+    assert (row["cause"], row["late_row_count"], json.loads(row["late_row_ids"])) == (
+        "late_rows",
+        2,
+        ["e2", "e3"],
+    )
+    assert (row["published_run_id"], row["run_id"], row["restatement_number"]) == (
+        "run 1",
+        "run 2",
+        1,
+    )
 
 
 def test_the_second_run_adds_nothing_and_a_third_change_continues(shop: PublishedShop) -> None:
@@ -70,7 +91,9 @@ def test_the_second_run_adds_nothing_and_a_third_change_continues(shop: Publishe
     assert [row["published_run_id"] for row in shop.rows(Restatements)] == ["run 1", "run 2"]
 
 
-def test_rows_that_appear_and_vanish_on_a_published_day_are_restatements(shop: PublishedShop) -> None:
+def test_rows_that_appear_and_vanish_on_a_published_day_are_restatements(
+    shop: PublishedShop,
+) -> None:
     shop.publish("run 1", (MONDAY, TUESDAY), number(MONDAY, 10, "Rome"))
     shop.publish("run 2", (MONDAY, TUESDAY), number(MONDAY, 4, "Oslo"), number(TUESDAY, 3))
     assert shop.restatements() == [
@@ -80,16 +103,21 @@ def test_rows_that_appear_and_vanish_on_a_published_day_are_restatements(shop: P
     ]
 
 
-def test_a_new_row_of_zeros_changes_no_count_but_a_share_that_becomes_known_does(shop: PublishedShop) -> None:
+def test_a_new_row_of_zeros_changes_no_count_but_a_share_that_becomes_known_does(
+    shop: PublishedShop,
+) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10, share=None))
     shop.publish("run 2", (MONDAY,), number(MONDAY, 10, share=0.0), number(MONDAY, 0, "Oslo", None))
-    assert [(row["column_name"], row["before_value"], row["after_value"]) for row in shop.rows(Restatements)] == [
-        ("share", None, 0.0)
-    ]
+    assert [
+        (row["column_name"], row["before_value"], row["after_value"])
+        for row in shop.rows(Restatements)
+    ] == [("share", None, 0.0)]
     assert [row["difference"] for row in shop.rows(Restatements)] == [None]
 
 
-def test_a_change_says_which_rows_went_or_that_others_days_came_or_that_nothing_did(shop: PublishedShop) -> None:
+def test_a_change_says_which_rows_went_or_that_others_days_came_or_that_nothing_did(
+    shop: PublishedShop,
+) -> None:
     shop.arrive(("e1", MONDAY, MONDAY), ("e2", MONDAY, MONDAY))
     shop.publish("run 1", (MONDAY,), number(MONDAY, 2))
     shop.arrive(("e1", MONDAY, MONDAY))
@@ -97,8 +125,15 @@ def test_a_change_says_which_rows_went_or_that_others_days_came_or_that_nothing_
     shop.arrive(("e1", MONDAY, MONDAY), ("e9", TUESDAY, TUESDAY))
     shop.publish("run 3", (TUESDAY,), number(MONDAY, 3), number(TUESDAY, 1), days=(MONDAY, TUESDAY))
     shop.publish("run 4", (MONDAY,), number(MONDAY, 7))
-    causes = [(row["cause"], row["late_row_count"], row["withdrawn_row_count"]) for row in shop.rows(Restatements)]
-    assert causes == [("withdrawn_rows", 0, 1), ("rows_of_other_days", 0, 0), ("definition_changed", 0, 0)]
+    causes = [
+        (row["cause"], row["late_row_count"], row["withdrawn_row_count"])
+        for row in shop.rows(Restatements)
+    ]
+    assert causes == [
+        ("withdrawn_rows", 0, 1),
+        ("rows_of_other_days", 0, 0),
+        ("definition_changed", 0, 0),
+    ]
     assert {row["late_row_ids"] for row in shop.rows(Restatements)} == {None}
 
 
@@ -107,12 +142,19 @@ def test_no_more_ids_are_named_than_five(shop: PublishedShop) -> None:
     shop.arrive(*((f"e{n}", MONDAY, FRIDAY) for n in range(9)))
     shop.publish("run 2", (MONDAY,), number(MONDAY, 9))
     (row,) = shop.rows(Restatements)
-    assert (row["late_row_count"], json.loads(row["late_row_ids"])) == (9, ["e0", "e1", "e2", "e3", "e4"])
+    assert (row["late_row_count"], json.loads(row["late_row_ids"])) == (
+        9,
+        ["e0", "e1", "e2", "e3", "e4"],
+    )
 
 
 def test_a_neighbour_that_was_never_run_is_published_once_it_has_rows(shop: PublishedShop) -> None:
-    shop.publish("run 1", (TUESDAY,), number(MONDAY, 1), number(TUESDAY, 1), days=(MONDAY, TUESDAY, FRIDAY))
-    shop.publish("run 2", (TUESDAY,), number(MONDAY, 2), number(TUESDAY, 1), number(FRIDAY, 5), days=ALL)
+    shop.publish(
+        "run 1", (TUESDAY,), number(MONDAY, 1), number(TUESDAY, 1), days=(MONDAY, TUESDAY, FRIDAY)
+    )
+    shop.publish(
+        "run 2", (TUESDAY,), number(MONDAY, 2), number(TUESDAY, 1), number(FRIDAY, 5), days=ALL
+    )
     assert shop.restatements() == [(MONDAY, 1, "all", 1, 2, 1)], "Friday had neither run nor rows"
 
 
@@ -139,7 +181,9 @@ def test_several_tables_keep_their_notes_of_one_day_apart(shop: PublishedShop) -
 
 
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
-def test_what_fails_before_the_commit_is_logged_once_by_the_next(shop: PublishedShop, step: str) -> None:
+def test_what_fails_before_the_commit_is_logged_once_by_the_next(
+    shop: PublishedShop, step: str
+) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
     shop.fail_at(step)
     with pytest.raises(KeyboardInterrupt):
@@ -174,13 +218,22 @@ def test_of_very_many_changed_rows_the_sums_of_each_day_are_logged() -> None:
         ('{"city": "3"}', 4, 40),
     ]
     (day,) = changed_numbers(DailyNumbers, before, after, run_id="r1", most_rows=1)
-    assert (day.day, day.column, day.before, day.after, day.difference) == (MONDAY, "visits", 6, 45, 39)
+    assert (day.day, day.column, day.before, day.after, day.difference) == (
+        MONDAY,
+        "visits",
+        6,
+        45,
+        39,
+    )
     assert day.row_key == '{"sum_of_rows_changed_by": "r1"}'
 
 
 def test_movements_are_found_in_whatever_order_days_of_arrival_come() -> None:
     old = {"events": {"2026-03-02": 5, "2026-03-04": 2}}
-    new = {"events": {"2026-03-02": 5, "2026-03-03": 4, "2026-03-04": 1}, "orders": {"2026-03-02": 1}}
+    new = {
+        "events": {"2026-03-02": 5, "2026-03-03": 4, "2026-03-04": 1},
+        "orders": {"2026-03-02": 1},
+    }
     actual = Movement.between(old, new)
     assert (actual.arrived, actual.withdrawn) == (5, 1)
     assert actual.arrived_on == {"events": ["2026-03-03"], "orders": ["2026-03-02"]}

@@ -37,46 +37,84 @@ CHECKS = [*ORDER_CHECKS, *SALES_CHECKS]
 
 # Each breaks the tables in one way, and these checks, no others, notice.
 DAMAGE = {
-    "a line is lost": ("DELETE FROM staging.user_order_log WHERE uniq_id = 'b'", {
-        "received_lines_are_accounted_for", "sales_are_the_order_lines",
-    }),
-    "a refused line is lost": ("DELETE FROM staging.quarantined_orders", {
-        "received_lines_are_accounted_for",
-    }),
-    "a surplus copy is counted twice": ("UPDATE staging.duplicate_orders SET surplus_count = 2", {
-        "received_lines_are_accounted_for",
-    }),
+    "a line is lost": (
+        "DELETE FROM staging.user_order_log WHERE uniq_id = 'b'",
+        {
+            "received_lines_are_accounted_for",
+            "sales_are_the_order_lines",
+        },
+    ),
+    "a refused line is lost": (
+        "DELETE FROM staging.quarantined_orders",
+        {
+            "received_lines_are_accounted_for",
+        },
+    ),
+    "a surplus copy is counted twice": (
+        "UPDATE staging.duplicate_orders SET surplus_count = 2",
+        {
+            "received_lines_are_accounted_for",
+        },
+    ),
     "a line moved and its old row stayed": (
-        ("INSERT INTO staging.user_order_log SELECT * REPLACE (DATE '2026-03-01' AS order_date, "
-        "DATE '2026-03-09' AS received_date) FROM staging.user_order_log WHERE uniq_id = 'a'"),
+        (
+            "INSERT INTO staging.user_order_log SELECT * REPLACE (DATE '2026-03-01' AS order_date, "
+            "DATE '2026-03-09' AS received_date) FROM staging.user_order_log WHERE uniq_id = 'a'"
+        ),
         {"received_lines_are_accounted_for"},
     ),
-    "an amount is a cent off": ("UPDATE mart.sales SET revenue_amount = revenue_amount + 0.01 WHERE uniq_id = 'b'", {
-        "sales_are_the_order_lines", "items_add_up_to_sales", "dimensions_add_up_to_total", "new_and_returning_are_all",
-    }),
+    "an amount is a cent off": (
+        "UPDATE mart.sales SET revenue_amount = revenue_amount + 0.01 WHERE uniq_id = 'b'",
+        {
+            "sales_are_the_order_lines",
+            "items_add_up_to_sales",
+            "dimensions_add_up_to_total",
+            "new_and_returning_are_all",
+        },
+    ),
     "a city is missing": ("DELETE FROM mart.city WHERE city_id = '2'", {"dimensions_are_there"}),
-    "a price ends before the next": (SET_END.format("DATE '2026-03-12'", 9), {"prices_follow_each_other"}),
-    "a price ends after the next began": (SET_END.format("DATE '2026-03-14'", 9), {"prices_follow_each_other"}),
+    "a price ends before the next": (
+        SET_END.format("DATE '2026-03-12'", 9),
+        {"prices_follow_each_other"},
+    ),
+    "a price ends after the next began": (
+        SET_END.format("DATE '2026-03-14'", 9),
+        {"prices_follow_each_other"},
+    ),
     "two prices are current": (SET_END.format("NULL", 9), {"prices_follow_each_other"}),
     "no price is current": (SET_END.format("DATE '2026-03-16'", 10), {"prices_follow_each_other"}),
-    "an item's day is lost": ("DELETE FROM mart.product_sales_daily WHERE order_date = DATE '2026-03-10'", {
-        "items_add_up_to_sales",
-    }),
-    "a category is lost": ("DELETE FROM mart.revenue_daily WHERE item_category = 'shoes'", {
-        "dimensions_add_up_to_total",
-    }),
+    "an item's day is lost": (
+        "DELETE FROM mart.product_sales_daily WHERE order_date = DATE '2026-03-10'",
+        {
+            "items_add_up_to_sales",
+        },
+    ),
+    "a category is lost": (
+        "DELETE FROM mart.revenue_daily WHERE item_category = 'shoes'",
+        {
+            "dimensions_add_up_to_total",
+        },
+    ),
     "a total is wrong": (
-        ("UPDATE mart.revenue_daily SET refunded_amount = -1 WHERE channel = '(all)' AND city_id = '(all)' "
-        "AND item_category = '(all)' AND order_date = DATE '2026-03-11'"),
+        (
+            "UPDATE mart.revenue_daily SET refunded_amount = -1 WHERE channel = '(all)' AND "
+            "city_id = '(all)' AND item_category = '(all)' AND order_date = DATE '2026-03-11'"
+        ),
         {"dimensions_add_up_to_total"},
     ),
-    "somebody is neither new nor returning": ("UPDATE mart.customer_retention SET new_customers_count = 0", {
-        "new_and_returning_are_all",
-    }),
-    "a week's revenue is lost": ("UPDATE mart.customer_retention SET new_revenue_amount = 0", {
-        "new_and_returning_are_all",
-    }),
-}  # fmt: skip
+    "somebody is neither new nor returning": (
+        "UPDATE mart.customer_retention SET new_customers_count = 0",
+        {
+            "new_and_returning_are_all",
+        },
+    ),
+    "a week's revenue is lost": (
+        "UPDATE mart.customer_retention SET new_revenue_amount = 0",
+        {
+            "new_and_returning_are_all",
+        },
+    ),
+}
 
 
 def good_shop() -> Iterator[OrderPlatform]:
@@ -123,7 +161,9 @@ def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) 
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(shop: OrderPlatform, damage: str) -> None:
+def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
+    shop: OrderPlatform, damage: str
+) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
     results = {check.name: evaluated(shop, check) for check in CHECKS}
@@ -141,7 +181,9 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
-def test_a_report_needs_more_customers_than_the_limit(own_shop: OrderPlatform, customers: int, *, passes: bool) -> None:
+def test_a_report_needs_more_customers_than_the_limit(
+    own_shop: OrderPlatform, customers: int, *, passes: bool
+) -> None:
     own_shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)
     result = evaluated(own_shop, ORDER_CHECKS[1])
     assert (result.broken_count == 0) is passes
@@ -155,7 +197,9 @@ def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
     assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
 
 
-def held_sentence(observed: int, limit: int, *, others: int = 0, reason: str = "too_few_customers") -> str:
+def held_sentence(
+    observed: int, limit: int, *, others: int = 0, reason: str = "too_few_customers"
+) -> str:
     [check, *_] = order_checks(OrderRule(), limit, by_day=True)
     held = [
         {
@@ -175,24 +219,25 @@ def held_sentence(observed: int, limit: int, *, others: int = 0, reason: str = "
 
 def test_the_sentence_about_a_day_without_a_report_names_no_limit() -> None:
     assert held_sentence(0, 3, reason="report_missing") == (
-        "The order lines of 2026-03-09 are held back and count nowhere: no order report came; load its report, or let "
-        "the day in with `ecom release orders 2026-03-09`."
+        "The order lines of 2026-03-09 are held back and count nowhere: no order report came; "
+        "load its report, or let the day in with `ecom release orders 2026-03-09`."
     )
 
 
 def test_the_sentence_about_held_days_is_about_the_first_and_counts_the_others() -> None:
     assert held_sentence(1, 3, others=1) == (
-        "The order lines of 2026-03-09 (and 1 more day, which `ecom status` lists) are held back and count nowhere: "
-        "its order report has 1 customer, and 3 or fewer are too few; load a report of more customers, or let the day "
-        "in with `ecom release orders 2026-03-09`; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
+        "The order lines of 2026-03-09 (and 1 more day, which `ecom status` lists) are held back "
+        "and count nowhere: its order report has 1 customer, and 3 or fewer are too few; load a "
+        "report of more customers, or let the day in with `ecom release orders 2026-03-09`; for a "
+        "small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
     )
     assert " (and 2 more days, which `ecom status` lists) are held" in held_sentence(1, 3, others=2)
 
 
 def test_no_lower_limit_is_suggested_where_there_is_none() -> None:
     assert held_sentence(0, 0).endswith(
-        "its order report has 0 customers, and 0 or fewer are too few; load a report of more customers, or let the day "
-        "in with `ecom release orders 2026-03-09`."
+        "its order report has 0 customers, and 0 or fewer are too few; load a report of more "
+        "customers, or let the day in with `ecom release orders 2026-03-09`."
     )
 
 
@@ -217,7 +262,9 @@ def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatfo
     assert evaluated(own_shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
     assert evaluated(own_shop, accounted).broken_count == 0
     assert {row["uniq_id"] for row in own_shop.rows(Sales)} == {"p-0", "p-1"}
-    own_shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
+    own_shop.engine.execute(
+        "UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'"
+    )
     assert evaluated(own_shop, accounted).broken_count == 1
     own_shop.rules["order_gate"] = NO_GATE
 
@@ -234,7 +281,9 @@ def test_checks_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
 
 
 def test_money_is_compared_to_the_cent(shop: OrderPlatform) -> None:
-    shop.engine.execute("UPDATE mart.sales SET revenue_amount = revenue_amount - 0.01 WHERE uniq_id = 'a'")
+    shop.engine.execute(
+        "UPDATE mart.sales SET revenue_amount = revenue_amount - 0.01 WHERE uniq_id = 'a'"
+    )
     [check] = [check for check in CHECKS if check.name == "sales_are_the_order_lines"]
     [example] = evaluated(shop, check).examples
     assert example["money_residue"] == Decimal("0.01")

@@ -1,4 +1,6 @@
-"""Weekly retention, daily revenue and the calendar: stories with numbers, and the definition in plain Python."""
+"""Weekly retention, daily revenue and the calendar: stories with numbers,
+and the definition in plain Python.
+"""
 
 import random
 from collections import defaultdict
@@ -39,16 +41,23 @@ def week_of(shop: OrderPlatform, monday: date, category: str = "(all)", city: st
     [row] = [
         row
         for row in shop.rows(CustomerRetention)
-        if (row["week_start_date"], row["item_category"], row["city_id"]) == (monday, category, city)
+        if (row["week_start_date"], row["item_category"], row["city_id"])
+        == (monday, category, city)
     ]
     return row
 
 
 def people(week: Row) -> tuple[int, int, int]:
-    return week["new_customers_count"], week["returning_customers_count"], week["refunded_customers_count"]
+    return (
+        week["new_customers_count"],
+        week["returning_customers_count"],
+        week["refunded_customers_count"],
+    )
 
 
-def test_a_customer_is_new_in_the_week_of_the_first_order_ever_and_returning_later(shop: OrderPlatform) -> None:
+def test_a_customer_is_new_in_the_week_of_the_first_order_ever_and_returning_later(
+    shop: OrderPlatform,
+) -> None:
     run(
         shop,
         order_line("a", SUNDAY, "anna"),
@@ -95,7 +104,9 @@ def test_a_refund_is_no_first_order(shop: OrderPlatform) -> None:
     assert people(week_of(shop, MONDAY)) == (1, 0, 0)
 
 
-def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(shop: OrderPlatform) -> None:
+def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(
+    shop: OrderPlatform,
+) -> None:
     run(
         shop,
         order_line("a", SUNDAY, "anna", item_category="hats"),
@@ -105,8 +116,13 @@ def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(shop: O
     assert people(week_of(shop, MONDAY, "shoes", "2")) == (1, 1, 0)
 
 
-def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_it(shop: OrderPlatform) -> None:
-    lines = (order_line("a", MONDAY, "anna", item_id="7"), order_line("b", MONDAY, "anna", item_id="8"))
+def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_it(
+    shop: OrderPlatform,
+) -> None:
+    lines = (
+        order_line("a", MONDAY, "anna", item_id="7"),
+        order_line("b", MONDAY, "anna", item_id="8"),
+    )
     run(shop, *({**line, "item_category": None} for line in lines))
     weeks = {row["item_category"] for row in shop.rows(CustomerRetention)}
     assert weeks == {"7", "8", "(all)"}
@@ -117,12 +133,18 @@ def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_i
 
 def test_a_customer_of_two_cities_counts_in_each_and_once_in_the_total(shop: OrderPlatform) -> None:
     run(shop, order_line("a", MONDAY, city_id="1"), order_line("b", MONDAY, city_id="2"))
-    assert people(week_of(shop, MONDAY, city="1")) == people(week_of(shop, MONDAY, city="2")) == (1, 0, 0)
+    assert (
+        people(week_of(shop, MONDAY, city="1"))
+        == people(week_of(shop, MONDAY, city="2"))
+        == (1, 0, 0)
+    )
     assert people(week_of(shop, MONDAY)) == (1, 0, 0)
 
 
 @pytest.mark.slow
-def test_an_older_order_that_comes_late_makes_a_later_week_s_customer_returning(shop: OrderPlatform) -> None:
+def test_an_older_order_that_comes_late_makes_a_later_week_s_customer_returning(
+    shop: OrderPlatform,
+) -> None:
     run(shop, order_line("b", MONDAY + ONE_WEEK, "anna"))
     assert people(week_of(shop, MONDAY + ONE_WEEK)) == (1, 0, 0)
     late = MONDAY + 2 * ONE_WEEK
@@ -146,13 +168,22 @@ def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderP
     run(
         shop,
         order_line("a", MONDAY, "anna", quantity=3, payment_amount=30),
-        order_line("b", MONDAY, "ben", payment_amount=Decimal("10.50"), item_category="shoes", item_id="8"),
+        order_line(
+            "b", MONDAY, "ben", payment_amount=Decimal("10.50"), item_category="shoes", item_id="8"
+        ),
         order_line("c", MONDAY, "ben", payment_amount=Decimal("0.50"), city_id="2"),
         order_line("r", MONDAY, "carl", payment_amount=4, status="refunded"),
     )
-    rows = {(row["channel"], row["city_id"], row["item_category"]): row for row in shop.rows(RevenueDaily)}
+    rows = {
+        (row["channel"], row["city_id"], row["item_category"]): row
+        for row in shop.rows(RevenueDaily)
+    }
     total = rows["(all)", "(all)", "(all)"]
-    assert (total["shipped_amount"], total["refunded_amount"], total["revenue_amount"]) == (41, -4, 37)
+    assert (total["shipped_amount"], total["refunded_amount"], total["revenue_amount"]) == (
+        41,
+        -4,
+        37,
+    )
     assert (total["order_count"], total["refund_count"], total["customer_count"]) == (2, 1, 2)
     assert (total["sold_item_count"], total["refunded_item_count"]) == (5, 1)
     assert total["average_order_value"] == pytest.approx(18.5)
@@ -160,7 +191,10 @@ def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderP
     assert rows["(all)", "2", "(all)"]["revenue_amount"] == Decimal("0.50")
     assert rows["(all)", "(all)", "shoes"]["revenue_amount"] == Decimal("10.50")
     assert rows["(none)", "(all)", "(all)"]["revenue_amount"] == 37
-    items = {row["item_id"]: (row["revenue_amount"], row["order_count"]) for row in shop.rows(ProductSalesDaily)}
+    items = {
+        row["item_id"]: (row["revenue_amount"], row["order_count"])
+        for row in shop.rows(ProductSalesDaily)
+    }
     assert items == {"7": (Decimal("26.50"), 2), "8": (Decimal("10.50"), 1)}
 
 
@@ -184,9 +218,16 @@ def test_an_item_has_the_newest_price_that_a_report_has_of_its_name(shop: OrderP
         order_line("b", MONDAY, item_id="8", item_name="Shoe"),
         order_line("c", MONDAY, item_id="9", item_name=None),
     )
-    actual = {row["item_id"]: (row["item_name"], row["price_amount"], row["price_date"]) for row in shop.rows(Item)}
+    actual = {
+        row["item_id"]: (row["item_name"], row["price_amount"], row["price_date"])
+        for row in shop.rows(Item)
+    }
     shop.engine.replace(PriceLog, in_memory([], PriceLog), DAYS)
-    assert actual == {"7": ("Hat", 5, MONDAY), "8": ("Shoe", 9, SUNDAY), "9": ("unknown", None, None)}
+    assert actual == {
+        "7": ("Hat", 5, MONDAY),
+        "8": ("Shoe", 9, SUNDAY),
+        "9": ("unknown", None, None),
+    }
 
 
 # The calendar
@@ -199,7 +240,9 @@ def test_the_calendar_is_python_s(shop: OrderPlatform) -> None:
     assert [row["calendar_date"] for row in rows] == list(days.dates)
     for row in rows:
         day = row["calendar_date"]
-        assert (row["iso_year_number"], row["iso_week_number"], row["weekday_number"]) == tuple(day.isocalendar())
+        assert (row["iso_year_number"], row["iso_week_number"], row["weekday_number"]) == tuple(
+            day.isocalendar()
+        )
         assert (row["year_number"], row["quarter_number"]) == (day.year, (day.month + 2) // 3)
         assert (row["month_number"], row["month_start_date"]) == (day.month, day.replace(day=1))
         assert row["week_start_date"] == day - timedelta(days=day.weekday())
@@ -214,7 +257,9 @@ def expected_retention(sold: Sequence[Row]) -> dict[tuple[date, str, str], dict[
     first: dict[str, date] = {}
     for row in sold:
         if row["status"] == "shipped":
-            first[row["customer_id"]] = min(first.get(row["customer_id"], date.max), row["order_date"])
+            first[row["customer_id"]] = min(
+                first.get(row["customer_id"], date.max), row["order_date"]
+            )
     cells: dict[tuple[date, str, str], list[Row]] = defaultdict(list)
     for row in sold:
         monday = row["order_date"] - timedelta(days=row["order_date"].weekday())
@@ -273,7 +318,9 @@ def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
     run(shop, *rows)
     names = [name for name in CustomerRetention.columns if name.endswith(("_count", "_amount"))]
     actual = {
-        (row["week_start_date"], row["item_category"], row["city_id"]): {name: row[name] for name in names}
+        (row["week_start_date"], row["item_category"], row["city_id"]): {
+            name: row[name] for name in names
+        }
         for row in shop.rows(CustomerRetention)
     }
     assert actual == expected_retention(shop.rows(Sales))

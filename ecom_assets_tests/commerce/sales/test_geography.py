@@ -22,8 +22,12 @@ DAYS = Days.between(MONDAY, MONDAY + timedelta(days=2))
         ("country", {"Germany": 3, "Canada": 1}),
     ],
 )
-def test_an_order_with_lines_in_two_cities_is_one_order_of_its_country(level: Level, expected: dict[str, int]) -> None:
-    """Ann's order of Monday went to Berlin and Munich; Ben, Clara and Dora ordered in one city each."""
+def test_an_order_with_lines_in_two_cities_is_one_order_of_its_country(
+    level: Level, expected: dict[str, int]
+) -> None:
+    """Ann's order of Monday went to Berlin and Munich; Ben, Clara and Dora
+    ordered in one city each.
+    """
     shop = OrderPlatform()
     germany = {"country": "DE"}
     lines = [

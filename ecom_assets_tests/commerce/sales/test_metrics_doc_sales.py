@@ -1,4 +1,5 @@
-"""The sections of `docs/metrics/` about orders and sales recomputed: its input gives its own results.
+"""The sections of `docs/metrics/` about orders and sales recomputed:
+its input gives its own results.
 
 Not here: events, sessions and funnels (`test_metrics_doc.py`).
 """
@@ -74,7 +75,10 @@ def line_of(line: Line) -> Row:
     day = date.fromisoformat(line["order_date"])
     row = order_line(line["uniq_id"], day) | line
     row |= {name: date.fromisoformat(str(row[name])) for name in ("order_date", "received_date")}
-    return row | {"payment_amount": Decimal(line["payment_amount"]), "quantity": int(row["quantity"])}
+    return row | {
+        "payment_amount": Decimal(line["payment_amount"]),
+        "quantity": int(row["quantity"]),
+    }
 
 
 def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> None:
@@ -107,7 +111,9 @@ def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform
 
 def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> None:
     lines, held, shipped = tables("Held days")
-    shop.rules["order_gate"] = OrderGate(1, lambda days: Days(tuple(day for day in days.dates if 9 <= day.day <= 11)))
+    shop.rules["order_gate"] = OrderGate(
+        1, lambda days: Days(tuple(day for day in days.dates if 9 <= day.day <= 11))
+    )
     try:
         run(shop, lines)
         assert as_shown(shop.rows(HeldOrderDays), held) == held
@@ -119,7 +125,9 @@ def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> 
         shop.rules["order_gate"] = NO_GATE
         shop.engine.execute("DELETE FROM staging.day_releases")
     days = sorted(before | after)
-    answer = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
+    answer = [
+        {"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days
+    ]
     assert answer == shipped
 
 
@@ -135,32 +143,47 @@ def test_lines_of_a_day_that_was_not_loaded_wait_as_the_page_says(shop: OrderPla
     shop.receive(received, first)
     shop.run(first)
     after = totals(shop)
-    answer = [{"order_date": d, "only_the_3rd": before.get(d, ""), "then_the_1st": after[d]} for d in sorted(after)]
+    answer = [
+        {"order_date": d, "only_the_3rd": before.get(d, ""), "then_the_1st": after[d]}
+        for d in sorted(after)
+    ]
     assert answer == shipped
 
 
 def totals(shop: OrderPlatform) -> dict[str, str]:
-    rows = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    rows = [
+        row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}
+    ]
     return {str(row["order_date"]): f"{row['shipped_amount']:.2f}" for row in rows}
 
 
 def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) -> None:
     lines, expected = tables("What an order is")
     run(shop, lines)
-    daily = [row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}]
+    daily = [
+        row for row in shop.rows(RevenueDaily) if {row[name] for name in DIMENSIONS} == {"(all)"}
+    ]
     assert as_shown(daily, expected) == expected
     count = sum(row["order_count"] for row in daily)
-    reading, period = WarehouseReading(shop.engine, DAYS.dates[-1]), Period("custom", DAYS.first, DAYS.dates[-1])
+    reading, period = (
+        WarehouseReading(shop.engine, DAYS.dates[-1]),
+        Period("custom", DAYS.first, DAYS.dates[-1]),
+    )
     answer = sales_totals(reading, period, "orders")
     assert (count, answer["order_count"], answer["customer_count"]) == (3, 3, 2)
     assert sum(row["order_count"] for row in shop.rows(Customer)) == count
     [week] = [
-        row for row in shop.rows(CustomerRetention) if (row["item_category"], row["city_id"]) == ("(all)", "(all)")
+        row
+        for row in shop.rows(CustomerRetention)
+        if (row["item_category"], row["city_id"]) == ("(all)", "(all)")
     ]
     assert week["new_orders_count"] + week["returning_orders_count"] == count
     assert len([row for row in shop.rows(Conversions) if row["unit"] == "order"]) == count
     sold, sessions = shop.table(Sales), shop.table(Sessions)
-    assert Purchases.from_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py() == count
+    assert (
+        Purchases.from_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py()
+        == count
+    )
 
 
 def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
@@ -172,14 +195,19 @@ def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
 def test_the_prices_of_an_item_are_those_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Prices of items")
     readers: dict[str, Callable[[str], object]] = {
-        "received_date": date.fromisoformat, "record_number": int, "price_amount": Decimal,
-    }  # fmt: skip
+        "received_date": date.fromisoformat,
+        "record_number": int,
+        "price_amount": Decimal,
+    }
     raw = [line | {name: read(line[name]) for name, read in readers.items()} for line in lines]
     shop.engine.ensure(PriceLog)
     shop.engine.replace(PriceLog, price_log(in_memory(raw, RawPriceLog)), DAYS)
     ordered = order_line("a", date(2026, 3, 9))
     named = (("7", "Hat"), ("8", "Shoe"), ("9", None))
-    shop.receive([ordered | {"uniq_id": item, "item_id": item, "item_name": name} for item, name in named], DAYS)
+    shop.receive(
+        [ordered | {"uniq_id": item, "item_id": item, "item_name": name} for item, name in named],
+        DAYS,
+    )
     shop.run(DAYS)
     actual = shop.rows(ItemPrices)
     shop.engine.replace(PriceLog, in_memory([], PriceLog), DAYS)
@@ -197,7 +225,9 @@ def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
     lines, expected = tables("Sales of purchase events")
     for line in lines:
         line["cart_amount"] = line.pop("cart_value")
-    events = ibis.memtable(clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)]))
+    events = ibis.memtable(
+        clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)])
+    )
     actual = purchase_revenue_daily(events, known_places()).to_pyarrow().to_pylist()
     actual.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
     assert as_shown(actual, expected) == expected

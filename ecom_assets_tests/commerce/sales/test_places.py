@@ -1,4 +1,6 @@
-"""Which region and country a city is in: by its country first, never by its name alone where that is another city."""
+"""Which region and country a city is in: by its country first,
+never by its name alone where that is another city.
+"""
 
 import json
 from pathlib import Path
@@ -26,7 +28,13 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
     empty = dict.fromkeys(UserOrderLog.columns)
     lines = [
         empty
-        | {"city_id": f"{n:02}", "country": country, "region": region, "city_name": name, "ordered_at": at("09:00")}
+        | {
+            "city_id": f"{n:02}",
+            "country": country,
+            "region": region,
+            "city_name": name,
+            "ordered_at": at("09:00"),
+        }
         for n, (country, region, name) in enumerate(addresses)
     ]
     rows = connect().create_table("lines", as_table(lines, UserOrderLog))
@@ -41,8 +49,14 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
         (("United Kingdom", None, "London"), ("England", "United Kingdom")),
         (("United States", None, "Paris"), ("Texas", "United States")),
         (("FR", None, "paris"), ("Île-de-France", "France")),
-        (("US", None, "Springfield"), ("unknown", "United States")),  # in several states, none of them much larger
-        (("US", None, "Portland"), ("Oregon", "United States")),  # ten times as large as the one in Maine
+        (
+            ("US", None, "Springfield"),
+            ("unknown", "United States"),
+        ),  # in several states, none of them much larger
+        (
+            ("US", None, "Portland"),
+            ("Oregon", "United States"),
+        ),  # ten times as large as the one in Maine
         (("Deutschland", None, "MÜNCHEN"), ("Bavaria", "Germany")),
         (("DE", None, "Koeln"), ("North Rhine-Westphalia", "Germany")),
         (("US", None, "St. Louis"), ("Missouri", "United States")),
@@ -62,7 +76,12 @@ def test_the_country_comes_first(address: Address, expected: tuple[str, str]) ->
 
 
 def test_rows_are_looked_up_each_by_itself() -> None:
-    assert placed(("CA", None, "London"), ("GB", None, "London"), (None, None, "Nowhere"), ("CA", None, "Ottawa")) == [
+    assert placed(
+        ("CA", None, "London"),
+        ("GB", None, "London"),
+        (None, None, "Nowhere"),
+        ("CA", None, "Ottawa"),
+    ) == [
         ("Ontario", "Canada"),
         ("England", "United Kingdom"),
         ("unknown", "unknown"),
@@ -89,7 +108,9 @@ def test_a_code_and_a_name_are_one_country_and_one_region() -> None:
 
 
 def of_purchases(*addresses: Address) -> list[tuple[str, str, str]]:
-    """Return country, region and city of purchase events with a country, a region and a city, in order."""
+    """Return country, region and city of purchase events with a country,
+    a region and a city, in order.
+    """
     names = ("country", "region", "city")
     rows = [
         {
@@ -100,16 +121,26 @@ def of_purchases(*addresses: Address) -> list[tuple[str, str, str]]:
         }
         for number, address in enumerate(addresses)
     ]
-    events = ibis.memtable(as_table([dict.fromkeys(CleanEvents.columns) | row for row in rows], CleanEvents))
+    events = ibis.memtable(
+        as_table([dict.fromkeys(CleanEvents.columns) | row for row in rows], CleanEvents)
+    )
     bought = purchases_and_refunds(events, known_places()).order_by("event_id")
-    return [(row["country"], row["region"], row["city_name"]) for row in bought.to_pyarrow().to_pylist()]
+    return [
+        (row["country"], row["region"], row["city_name"]) for row in bought.to_pyarrow().to_pylist()
+    ]
 
 
 def test_places_of_purchase_events_have_the_names_of_those_of_orders() -> None:
     addresses: list[Address] = [
-        ("CA", "ON", "Toronto"), ("Canada", "Ontario", "Toronto"), ("CAN", None, "Toronto"), (None, None, "Toronto"),
-        ("Kanada", None, None), ("Atlantis", "Deep", "Nowhere"), ("", "", ""), (None, None, None),
-    ]  # fmt: skip
+        ("CA", "ON", "Toronto"),
+        ("Canada", "Ontario", "Toronto"),
+        ("CAN", None, "Toronto"),
+        (None, None, "Toronto"),
+        ("Kanada", None, None),
+        ("Atlantis", "Deep", "Nowhere"),
+        ("", "", ""),
+        (None, None, None),
+    ]
     rows = of_purchases(*addresses)
     assert [(region, country) for country, region, _ in rows] == placed(*addresses)
     assert rows == [
@@ -121,9 +152,15 @@ def test_places_of_purchase_events_have_the_names_of_those_of_orders() -> None:
 
 
 def test_the_place_of_an_event_does_not_depend_on_the_others() -> None:
-    """Of order lines, `ON` is Ontario since another line of the table says so; days of events are computed alone."""
+    """Of order lines, `ON` is Ontario since another line of the table says so;
+    days of events are computed alone.
+    """
     assert of_purchases(("CA", "ON", "Tinyville")) == [("Canada", "ON", "Tinyville")]
-    assert of_purchases(("CA", "ON", "Tinyville"), ("CA", "ON", "Toronto"))[0] == ("Canada", "ON", "Tinyville")
+    assert of_purchases(("CA", "ON", "Tinyville"), ("CA", "ON", "Toronto"))[0] == (
+        "Canada",
+        "ON",
+        "Tinyville",
+    )
 
 
 def test_a_code_whose_cities_are_in_two_regions_stays_as_it_is() -> None:
@@ -134,12 +171,20 @@ def test_a_code_whose_cities_are_in_two_regions_stays_as_it_is() -> None:
 
 def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "cities.csv"
-    file.write_text("city,region,country\nSpringfield,Illinois,US\nEntenhausen,Calisota,United States\nParis,,FR\n")
+    file.write_text(
+        "city,region,country\n"
+        "Springfield,Illinois,US\n"
+        "Entenhausen,Calisota,United States\n"
+        "Paris,,FR\n"
+    )
     places = places_of(Settings(home=tmp_path, cities=file))()
     rows = placed(
-        ("US", None, "Springfield"), (None, None, "entenhausen"), ("FR", None, "Paris"), ("US", None, "Paris"),
+        ("US", None, "Springfield"),
+        (None, None, "entenhausen"),
+        ("FR", None, "Paris"),
+        ("US", None, "Paris"),
         places=places,
-    )  # fmt: skip
+    )
     assert rows == [
         ("Illinois", "United States"),
         ("Calisota", "United States"),
@@ -158,7 +203,9 @@ def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
         (b"country,city,region\nDE,K\xf6ln,NRW\n", "cannot be read as CSV in UTF-8"),
     ],
 )
-def test_a_file_that_is_wrong_names_setting_and_fault(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+def test_a_file_that_is_wrong_names_setting_and_fault(
+    tmp_path: Path, content: str | bytes, sentence: str
+) -> None:
     file = tmp_path / "cities.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SettingError, match="ECOM_CITIES") as refused:
@@ -167,7 +214,9 @@ def test_a_file_that_is_wrong_names_setting_and_fault(tmp_path: Path, content: s
 
 
 def test_the_lists_are_whole() -> None:
-    """Every city has a country of the list, every name is folded, and both lists have what they are made from."""
+    """Every city has a country of the list, every name is folded, and both lists
+    have what they are made from.
+    """
     places = known_places()
     assert len(places.countries) > 240
     assert len(places.cities) > 70_000

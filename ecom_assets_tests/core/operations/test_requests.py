@@ -18,7 +18,9 @@ def requests(tmp_path: Path) -> Requests:
     return Requests(tmp_path)
 
 
-def test_without_a_file_nobody_has_asked_and_looking_makes_none(requests: Requests, tmp_path: Path) -> None:
+def test_without_a_file_nobody_has_asked_and_looking_makes_none(
+    requests: Requests, tmp_path: Path
+) -> None:
     assert (requests.waiting(), requests.newest()) == ([], [])
     requests.take([])
     assert list(tmp_path.iterdir()) == []
@@ -43,7 +45,12 @@ def test_a_request_is_taken_once_and_can_be_made_again(requests: Requests) -> No
 
 @pytest.mark.parametrize(
     ("first", "last", "is_within"),
-    [(MONDAY, TUESDAY, True), (MONDAY, WEDNESDAY, True), (TUESDAY, WEDNESDAY, False), (MONDAY, MONDAY, False)],
+    [
+        (MONDAY, TUESDAY, True),
+        (MONDAY, WEDNESDAY, True),
+        (TUESDAY, WEDNESDAY, False),
+        (MONDAY, MONDAY, False),
+    ],
 )
 def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
     requests: Requests,
@@ -57,9 +64,12 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
 
 
 @pytest.mark.parametrize(
-    ("ledger", "shares"), [({}, False), ({"ECOM_LEDGER_URL": "postgres://shop@127.0.0.1:1/shop"}, True)]
+    ("ledger", "shares"),
+    [({}, False), ({"ECOM_LEDGER_URL": "postgres://shop@127.0.0.1:1/shop"}, True)],
 )
-def test_doctor_says_where_requests_are_and_for_whom(home: Path, ledger: dict[str, str], *, shares: bool) -> None:
+def test_doctor_says_where_requests_are_and_for_whom(
+    home: Path, ledger: dict[str, str], *, shares: bool
+) -> None:
     answer = json.loads(ecom("doctor", "--json", home=home, env=ledger).out)
     (actual,) = (row for row in answer if row["subject"] == "requests")
     assert (actual["ok"], str(home / "operations.sqlite") in actual["found"]) == (True, True)

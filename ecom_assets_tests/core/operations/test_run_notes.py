@@ -30,11 +30,15 @@ class Shop:
 
         @dg.asset_check(asset=KEY, description="No hat is missing.")
         def all_hats_are_there() -> dg.AssetCheckResult:
-            return dg.AssetCheckResult(passed=not missing, metadata={"observed": missing, "limit": 0})
+            return dg.AssetCheckResult(
+                passed=not missing, metadata={"observed": missing, "limit": 0}
+            )
 
         job = dg.define_asset_job("all")
         definitions = dg.Definitions(assets=[hats], asset_checks=[all_hats_are_there], jobs=[job])
-        result = definitions.resolve_job_def("all").execute_in_process(instance=self.instance, raise_on_error=False)
+        result = definitions.resolve_job_def("all").execute_in_process(
+            instance=self.instance, raise_on_error=False
+        )
         note_run(self.instance, result.run_id, self.home)
         note_run(self.instance, result.run_id, self.home)  # twice is the same as once
         return result.run_id
@@ -49,9 +53,19 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_a_check_that_failed_is_listed_until_it_passes_and_says_since_when(shop: Shop) -> None:
     first = shop.run(missing=2)
     [failed] = failing_checks(shop.home)["checks"]
-    assert (failed["table_name"], failed["check_name"], failed["observed"], failed["limit"], failed["run_id"]) == (
-        "mart.hats", "all_hats_are_there", "2", "0", first,
-    )  # fmt: skip
+    assert (
+        failed["table_name"],
+        failed["check_name"],
+        failed["observed"],
+        failed["limit"],
+        failed["run_id"],
+    ) == (
+        "mart.hats",
+        "all_hats_are_there",
+        "2",
+        "0",
+        first,
+    )
     since = failed["failing_since"]
     shop.run(missing=1)
     [again] = failing_checks(shop.home)["checks"]
@@ -61,14 +75,20 @@ def test_a_check_that_failed_is_listed_until_it_passes_and_says_since_when(shop:
     assert failing_checks(shop.home) == {"checks": [], "evaluated_count": 1}
 
 
-def test_a_table_says_when_it_was_written_last_and_what_the_last_run_failed_with(shop: Shop) -> None:
+def test_a_table_says_when_it_was_written_last_and_what_the_last_run_failed_with(
+    shop: Shop,
+) -> None:
     assert noted_tables(shop.home) == {}
     shop.run()
     written = noted_tables(shop.home)["mart.hats"]
     assert (written["is_written"], written["sentence"]) == (True, "")
     failed = shop.run(broken="There are no hats; order some.")
     now = noted_tables(shop.home)["mart.hats"]
-    assert (now["is_written"], now["sentence"], now["run_id"]) == (False, "There are no hats; order some.", failed)
+    assert (now["is_written"], now["sentence"], now["run_id"]) == (
+        False,
+        "There are no hats; order some.",
+        failed,
+    )
     assert now["written_at"] == written["written_at"]
     shop.run()
     assert noted_tables(shop.home)["mart.hats"]["sentence"] == ""

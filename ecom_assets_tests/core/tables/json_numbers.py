@@ -38,5 +38,11 @@ TEXTS: Final[Mapping[str, str | None]] = {
     "1e-400": "0",
     "1e-99999": "0",
 }
-SMALLEST: Final[Mapping[str, str | None]] = {"4.9e-324": "5e-324", "1e-323": "1e-323", "2e-324": "0"}
-"""The smallest numbers, which Java writes with other digits, so that they differ on Spark (docs/metrics/)."""
+SMALLEST: Final[Mapping[str, str | None]] = {
+    "4.9e-324": "5e-324",
+    "1e-323": "1e-323",
+    "2e-324": "0",
+}
+"""The smallest numbers, which Java writes with other digits, so that they differ
+on Spark (docs/metrics/).
+"""

@@ -1,6 +1,8 @@
-"""Bins of numbers as a breakdown of trends, funnels and retention: by story, and against bins computed in plain Python.
+"""Bins of numbers as a breakdown of trends, funnels and retention: by story, and against bins
+computed in plain Python.
 
-Not here: other engines (`warehouse/engines/test_question_parity.py`), and breakdowns by the values of a column.
+Not here: other engines (`warehouse/engines/test_question_parity.py`), and breakdowns by the values
+of a column.
 """
 
 import json
@@ -36,7 +38,9 @@ Row = dict[str, Any]
 
 
 def event(number: int, who: str, day: int, kind: str, amount: str | None = None) -> Row:
-    """Return an event so many days after the first, with an amount, also as a number inside `properties`."""
+    """Return an event so many days after the first, with an amount,
+    also as a number inside `properties`.
+    """
     day_of = FIRST + timedelta(days=day)
     return {
         "event_id": f"e{number:03}",
@@ -50,7 +54,9 @@ def event(number: int, who: str, day: int, kind: str, amount: str | None = None)
 
 
 def large_cart(number: int, amount: int) -> Row:
-    """Return a cart whose number is in `properties` only, because no amount of an event is as large."""
+    """Return a cart whose number is in `properties` only, because no
+    amount of an event is as large.
+    """
     return event(number, "gil", 1, "cart") | {"properties": json.dumps({"amount": float(amount)})}
 
 
@@ -64,11 +70,18 @@ STORY = [
     event(6, "emil", 1, "cart"),
     event(7, "fay", 1, "cart", "7"),
 ]
-"""Carts of 0 to 10, and one of which nobody knows; Anna and Cara buy, for more than any cart holds."""
+"""Carts of 0 to 10, and one of which nobody knows; Anna and Cara buy, for more than any cart holds.
+"""
 
 
-def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQuestion, day: date | None = None) -> Row:
-    """Return the answer about events, which are all of the data; of a day, if only one is asked for."""
+def answer(
+    rows: Sequence[Row],
+    question: TrendQuestion | Funnel | RetentionQuestion,
+    day: date | None = None,
+) -> Row:
+    """Return the answer about events, which are all of the data; of a day,
+    if only one is asked for.
+    """
     con = connect()
     con.con.register("rows", as_table(rows, CleanEvents))
     events, known_days = con.table("rows"), (FIRST, max(row["event_date"] for row in rows))
@@ -86,14 +99,19 @@ def totals(actual: Row) -> dict[str, float]:
 
 def test_bins_of_equal_width_part_what_lies_between_the_least_and_the_greatest_number() -> None:
     # From 0 to 10, so two bins meet at 5, which belongs to the upper one.
-    actual = answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2"}))
+    actual = answer(
+        STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2"})
+    )
     assert totals(actual) == {"under 5": 2, "5 or more": 3, "(none)": 1}
     assert actual["definition"]["by"] == "cart_amount:bins=2"
     with_purchases = {"series": ["*:visitors"], "by": "properties.amount:bins=3", "limit": 1}
     # From 0 to 30: Anna is in the first and the last bin, and bins are shown whatever the limit.
     assert totals(answer(STORY, TrendQuestion.from_mapping(with_purchases))) == {
-        "under 10": 4, "10 to 20": 1, "20 or more": 1, "(none)": 1
-    }  # fmt: skip
+        "under 10": 4,
+        "10 to 20": 1,
+        "20 or more": 1,
+        "(none)": 1,
+    }
 
 
 def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
@@ -111,7 +129,8 @@ def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
 
 
 def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_entry() -> None:
-    # On the 2nd day 5 and 10 enter, so two bins meet at 7.50, whatever was there before or comes later.
+    # On the 2nd day 5 and 10 enter, so two bins meet at 7.50, whatever was there before or comes
+    # later.
     rows = [event(0, "anna", 0, "cart", "0"), *STORY[3:6], event(9, "cara", 2, "purchase", "90")]
     asked = Funnel.from_mapping({"steps": ["cart", "purchase"], "by": "cart_amount:bins=2"})
     actual = answer(rows, asked, FIRST + timedelta(days=1))
@@ -122,7 +141,10 @@ def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_en
 def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
     rule = RetentionQuestion(start="cart", period="day", by="cart_amount:bins=2", limit=1)
     actual = answer(STORY, rule)
-    sizes = {part["value"]: sum(cohort["size"] for cohort in part["cohorts"]) for part in actual["breakdown"]}
+    sizes = {
+        part["value"]: sum(cohort["size"] for cohort in part["cohorts"])
+        for part in actual["breakdown"]
+    }
     assert list(sizes.items()) == [("under 5", 2), ("5 or more", 3), ("(none)", 1)]
     # On the 2nd of two days only 5, 7 and 10 start, so the bins meet at 7.50.
     later = answer(STORY, rule, FIRST + timedelta(days=1))
@@ -130,7 +152,9 @@ def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
 
 
 def test_the_range_before_has_the_bins_of_the_range() -> None:
-    asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2", "compare": True})
+    asked = TrendQuestion.from_mapping(
+        {"series": ["cart"], "by": "cart_amount:bins=2", "compare": True}
+    )
     actual = answer(STORY, asked, FIRST + timedelta(days=1))
     before = {series["breakdown"]: series["previous"] for series in actual["series"]}
     assert before == {"under 7.5": [2], "7.5 or more": [0], "(none)": [0]}
@@ -155,17 +179,28 @@ def bin_names(values: Sequence[Decimal | None], count: int) -> list[str | None]:
         step *= 10
     edges = sorted({round((low + width * n / count) / step) * step for n in range(1, count)})
     texts = [f"{(Decimal(edge.numerator) / edge.denominator).normalize():f}" for edge in edges]
-    names = [f"under {texts[0]}", *(f"{a} to {b}" for a, b in pairwise(texts)), f"{texts[-1]} or more"]
-    return [None if value is None else names[sum(Fraction(value) >= edge for edge in edges)] for value in values]
+    names = [
+        f"under {texts[0]}",
+        *(f"{a} to {b}" for a, b in pairwise(texts)),
+        f"{texts[-1]} or more",
+    ]
+    return [
+        None if value is None else names[sum(Fraction(value) >= edge for edge in edges)]
+        for value in values
+    ]
 
 
 def stream(seed: int) -> list[Row]:
-    """Return some visitors' carts and purchases of ten days, with amounts on both sides of zero and on few values."""
+    """Return some visitors' carts and purchases of ten days, with amounts on both sides
+    of zero and on few values.
+    """
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     scale = dice.choice((1, 7, 1_000))
     rows = [event(0, "v0", 0, "cart", "1")]
     for number in range(1, dice.randint(2, 50)):
-        amount = None if dice.random() < 0.2 else str(Decimal(dice.randint(-9 * scale, 30 * scale)) / 4)
+        amount = (
+            None if dice.random() < 0.2 else str(Decimal(dice.randint(-9 * scale, 30 * scale)) / 4)
+        )
         kind = dice.choice(("cart", "cart", "purchase"))
         rows.append(event(number, f"v{dice.randint(0, 6)}", dice.randint(0, 9), kind, amount))
     return rows
@@ -175,7 +210,9 @@ QUESTIONS = (
     lambda by: TrendQuestion.from_mapping(
         {"series": ["*", "cart:sum(cart_amount)"], "period": "week", "limit": 50, "by": by}
     ),
-    lambda by: Funnel.from_mapping({"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}),
+    lambda by: Funnel.from_mapping(
+        {"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}
+    ),
     lambda by: RetentionQuestion(period="day", starting="recurring", limit=50, by=by),
 )
 """Questions about all events, so that all numbers bound the bins."""
@@ -183,14 +220,21 @@ QUESTIONS = (
 
 @examples(60)
 @given(
-    st.integers(0, 10_000), st.integers(2, 12), st.sampled_from(["cart_amount", "properties.amount"]),
+    st.integers(0, 10_000),
+    st.integers(2, 12),
+    st.sampled_from(["cart_amount", "properties.amount"]),
     st.sampled_from(QUESTIONS),
-)  # fmt: skip
-def test_bins_are_those_of_the_definition(seed: int, count: int, column: str, question: Callable[[str], Any]) -> None:
+)
+def test_bins_are_those_of_the_definition(
+    seed: int, count: int, column: str, question: Callable[[str], Any]
+) -> None:
     rows = stream(seed)
     names = bin_names([row["cart_amount"] for row in rows], count)
     named = [row | {"product_category": name} for row, name in zip(rows, names, strict=True)]
-    actual, expected = answer(rows, question(f"{column}:bins={count}")), answer(named, question("product_category"))
+    actual, expected = (
+        answer(rows, question(f"{column}:bins={count}")),
+        answer(named, question("product_category")),
+    )
 
     def by_value(whole: Row) -> list[str]:
         parts = whole.get("series") or whole["breakdown"]
@@ -204,17 +248,28 @@ def test_bins_are_those_of_the_definition(seed: int, count: int, column: str, qu
 
 def test_bins_stand_beside_columns_in_one_field() -> None:
     assert split_columns("a, cart_amount:edges=-1.5, 20,50 ,properties.plan") == [
-        "a", "cart_amount:edges=-1.5, 20,50", "properties.plan",
-    ]  # fmt: skip
+        "a",
+        "cart_amount:edges=-1.5, 20,50",
+        "properties.plan",
+    ]
     assert str(bins_of("cart_amount:edges=-1.50, 20")) == "cart_amount:edges=-1.50,20"
     assert bins_of('properties."a:bins=3"') is None
-    two = TrendQuestion.from_mapping({"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]})
-    assert totals(answer(STORY, two)) == {"cart / under 7": 3, "cart / 7 or more": 2, "cart / (none)": 1}
+    two = TrendQuestion.from_mapping(
+        {"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]}
+    )
+    assert totals(answer(STORY, two)) == {
+        "cart / under 7": 3,
+        "cart / 7 or more": 2,
+        "cart / (none)": 1,
+    }
     assert two.columns == ["event_type", "cart_amount"]
     rule = RetentionQuestion(start="cart", period="day", by=("event_type", "cart_amount:bins=2"))
     parts = [row["value"] for row in answer(STORY, rule)["breakdown"]]
     assert parts == ["cart / 5 or more", "cart / under 5", "cart / (none)"]
-    assert (rule.to_mapping()["by"], rule.columns) == (["event_type", "cart_amount:bins=2"], two.columns)
+    assert (rule.to_mapping()["by"], rule.columns) == (
+        ["event_type", "cart_amount:bins=2"],
+        two.columns,
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +277,10 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     [
         ("cart_amount:bins=1", "give 2 to 50 bins, as in cart_amount:bins=5"),
         ("cart_amount:bins=many", "give 2 to 50 bins"),
-        ("cart_amount:edges=", "write fewer than 50 rising numbers, as in cart_amount:edges=20,50.5"),
+        (
+            "cart_amount:edges=",
+            "write fewer than 50 rising numbers, as in cart_amount:edges=20,50.5",
+        ),
         ("cart_amount:edges=2,1", "write fewer than 50 rising numbers"),
         ("cart_amount:edges=1,1e3", "write fewer than 50 rising numbers"),
         ("cart_amount:bin=5", "did you mean 'bins'"),
@@ -242,29 +300,45 @@ def test_other_bins_are_refused(by: str, why: str) -> None:
 def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     """Otherwise one event could stop every question about the key."""
     rows = [*STORY, event(90, "gil", 1, "cart") | {"properties": '{"amount": 1e40}'}]
-    actual = answer(rows, TrendQuestion.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}))
+    actual = answer(
+        rows,
+        TrendQuestion.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}),
+    )
     assert {series["breakdown"]: series["total"] for series in actual["series"]} == {
         "under 5": 2,
         "5 or more": 3,
         "(none)": 2,
     }
-    (total,) = answer(rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
+    (total,) = answer(
+        rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]})
+    )["series"]
     assert total["total"] == 26.99
     rule = RetentionQuestion(start="cart", period="day", sum_of="properties.amount")
-    assert [cohort["sum"][0] for cohort in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
+    assert [cohort["sum"][0] for cohort in answer(rows, rule)["cohorts"]] == [34.99, 22.0], (
+        "with Anna's purchase"
+    )
     amounts = (2**53, 2**53 + 2, -(2**53))
     at_the_limit = [large_cart(n, amount) for n, amount in enumerate(amounts)]
-    (total,) = answer(at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))[
-        "series"
-    ]
+    (total,) = answer(
+        at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]})
+    )["series"]
     assert total["total"] == 2**53, "the next number that is not rounded to this one is missing"
-    (least,) = answer(at_the_limit, TrendQuestion.from_mapping({"series": ["cart:min(properties.amount)"]}))["series"]
+    (least,) = answer(
+        at_the_limit, TrendQuestion.from_mapping({"series": ["cart:min(properties.amount)"]})
+    )["series"]
     assert least["total"] == -(2**53)
     largest = [large_cart(91, 1_000_000_000_000_000), large_cart(92, 5_000_000_000_000_000)]
-    bins = answer(largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
-    assert [bin_["breakdown"] for bin_ in bins] == ["under 3000000000000000", "3000000000000000 or more"]
+    bins = answer(
+        largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"})
+    )["series"]
+    assert [bin_["breakdown"] for bin_ in bins] == [
+        "under 3000000000000000",
+        "3000000000000000 or more",
+    ]
 
 
 def test_text_has_no_bins() -> None:
-    with pytest.raises(DefinitionError, match="visitor_id holds text, not numbers; name a number column"):
+    with pytest.raises(
+        DefinitionError, match="visitor_id holds text, not numbers; name a number column"
+    ):
         answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "visitor_id:bins=2"}))

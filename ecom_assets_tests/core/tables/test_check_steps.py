@@ -1,4 +1,6 @@
-"""Checks of a table share a step of Dagster's, and each says what it saw whatever the others come to."""
+"""Checks of a table share a step of Dagster's, and each says what it saw
+whatever the others come to.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +36,9 @@ class BasketTotals(Table):
     basket_count = count("Baskets", unit="baskets")
 
 
-def one_check(name: str, evaluate: Evaluate, *others: type[Table], blocking: bool = False) -> TableCheck:
+def one_check(
+    name: str, evaluate: Evaluate, *others: type[Table], blocking: bool = False
+) -> TableCheck:
     return TableCheck(Baskets, name, f"It is {name}.", evaluate, others, blocking)
 
 
@@ -75,7 +79,10 @@ def run(*checks_of_it: TableCheck) -> dg.ExecuteInProcessResult:
 
 def test_a_check_that_cannot_look_fails_the_run_and_hides_no_other_result() -> None:
     result = run(one_check("blind", blind), one_check("bad", bad), one_check("good", good))
-    assert {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()} == {
+    assert {
+        evaluation.check_name: evaluation.passed
+        for evaluation in result.get_asset_check_evaluations()
+    } == {
         "bad": False,
         "good": True,
     }
@@ -87,7 +94,10 @@ def test_a_check_that_cannot_look_fails_the_run_and_hides_no_other_result() -> N
 def seen(result: dg.ExecuteInProcessResult) -> dict[str, tuple[Any, Any]]:
     """Return how many rows each check found broken, and some of them."""
     return {
-        evaluation.check_name: (evaluation.metadata["observed"].value, evaluation.metadata["examples"].value)
+        evaluation.check_name: (
+            evaluation.metadata["observed"].value,
+            evaluation.metadata["examples"].value,
+        )
         for evaluation in result.get_asset_check_evaluations()
     }
 
@@ -101,16 +111,23 @@ def test_checks_of_rows_are_counted_by_one_statement(monkeypatch: pytest.MonkeyP
         return execute(rows)
 
     monkeypatch.setattr(ir.Table, "to_pyarrow", noted)
-    result = run(*(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good))
+    result = run(
+        *(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good)
+    )
     assert seen(result) == dict.fromkeys(("good", "above_3", "above_4", "above_5"), (0, []))
     assert len(statements) == 1
     three = [{"basket_number": 3}]
     two = one_check("above_1", above(1)), one_check("above_2", above(2))
-    assert seen(run(*two)) == {"above_1": (2, [{"basket_number": 2}, *three]), "above_2": (1, three)}
+    assert seen(run(*two)) == {
+        "above_1": (2, [{"basket_number": 2}, *three]),
+        "above_2": (1, three),
+    }
 
 
 def test_rows_that_cannot_be_read_hide_no_other_check() -> None:
-    result = run(one_check("unreadable", unreadable), one_check("above_2", above(2)), one_check("bad", bad))
+    result = run(
+        one_check("unreadable", unreadable), one_check("above_2", above(2)), one_check("bad", bad)
+    )
     assert seen(result).keys() == {"above_2", "bad"}
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "none" in str(failed.step_failure_data.error)
@@ -130,9 +147,17 @@ def test_a_check_that_waits_for_a_later_table_has_a_step_of_its_own() -> None:
         TableAsset(lambda baskets: None, BasketTotals, {"baskets": Reads(Baskets)}),  # noqa: ARG005 (it is not called)
     ]
     built = check_steps(
-        [one_check("good", good), one_check("same", good), one_check("adds_up", good, BasketTotals)], assets
+        [
+            one_check("good", good),
+            one_check("same", good),
+            one_check("adds_up", good, BasketTotals),
+        ],
+        assets,
     )
-    assert [sorted(spec.name for spec in step.check_specs) for step in built] == [["good", "same"], ["adds_up"]]
+    assert [sorted(spec.name for spec in step.check_specs) for step in built] == [
+        ["good", "same"],
+        ["adds_up"],
+    ]
 
 
 def test_the_platform_has_one_step_per_table_that_is_checked() -> None:

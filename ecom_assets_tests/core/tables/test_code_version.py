@@ -83,7 +83,9 @@ def test_it_changes_with_a_rule() -> None:
 
 
 def versions(**settings: Any) -> dict[str, str | None]:
-    specs = build_definitions(Settings(home=Path("never written"), **settings)).resolve_all_asset_specs()
+    specs = build_definitions(
+        Settings(home=Path("never written"), **settings)
+    ).resolve_all_asset_specs()
     return {spec.key.to_user_string(): spec.code_version for spec in specs}
 
 

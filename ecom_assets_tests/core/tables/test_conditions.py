@@ -1,4 +1,6 @@
-"""Conditions: how they are written, and which rows meet them, against the same conditions in plain Python."""
+"""Conditions: how they are written, and which rows meet them, against the same
+conditions in plain Python.
+"""
 
 import json
 import re
@@ -20,9 +22,24 @@ from ecom_assets_tests.core.tables.json_numbers import SMALLEST, TEXTS
 from ecom_assets_tests.hypothesis_settings import examples
 
 ROWS: list[dict[str, Any]] = [
-    {"page_url": "/Sale/hats", "amount": 10.0, "is_bot": False, "properties": '{"plan": "pro", "n": 2, "a.b": true}'},
-    {"page_url": "/p/1", "amount": 50.0, "is_bot": True, "properties": '{"plan": "free", "deep": {"n": 2.5}}'},
-    {"page_url": None, "amount": None, "is_bot": False, "properties": '{"n": "2", "plan": null, "$os": "x"}'},
+    {
+        "page_url": "/Sale/hats",
+        "amount": 10.0,
+        "is_bot": False,
+        "properties": '{"plan": "pro", "n": 2, "a.b": true}',
+    },
+    {
+        "page_url": "/p/1",
+        "amount": 50.0,
+        "is_bot": True,
+        "properties": '{"plan": "free", "deep": {"n": 2.5}}',
+    },
+    {
+        "page_url": None,
+        "amount": None,
+        "is_bot": False,
+        "properties": '{"n": "2", "plan": null, "$os": "x"}',
+    },
     {"page_url": "", "amount": 0.0, "is_bot": True, "properties": None},
 ]
 
@@ -30,7 +47,9 @@ ROWS: list[dict[str, Any]] = [
 def met(where: Any, of_rows: list[dict[str, Any]] = ROWS) -> list[int]:
     """Return the numbers of the rows that meet a condition."""
     con = connect()
-    con.con.register("numbered", pa.Table.from_pylist([row | {"n": n} for n, row in enumerate(of_rows)]))
+    con.con.register(
+        "numbered", pa.Table.from_pylist([row | {"n": n} for n, row in enumerate(of_rows)])
+    )
     rows = con.table("numbered")
     return sorted(rows.filter(holds(rows, where)).n.to_pyarrow().to_pylist())
 
@@ -75,12 +94,28 @@ def test_rows_meet_what_is_written(text: str, rows: list[int]) -> None:
 
 def test_a_text_is_found_however_json_writes_it() -> None:
     documents = (
-        '{"plan": "pro"}', '{"plan":"pr\\u006f"}', '{"plan": "project"}', '{"other": "pro"}', '{"plan": ["pro"]}',
-        '{"plan": "a/b"}', '{"plan": "a\\/b"}', '{"plan": "\u00e9"}', '{"plan": "\\u00e9"}', '{"plan": "\\"pro\\""}',
-        '{"plan": ""}', '{"plan": "\\\\"}',
-    )  # fmt: skip
+        '{"plan": "pro"}',
+        '{"plan":"pr\\u006f"}',
+        '{"plan": "project"}',
+        '{"other": "pro"}',
+        '{"plan": ["pro"]}',
+        '{"plan": "a/b"}',
+        '{"plan": "a\\/b"}',
+        '{"plan": "\u00e9"}',
+        '{"plan": "\\u00e9"}',
+        '{"plan": "\\"pro\\""}',
+        '{"plan": ""}',
+        '{"plan": "\\\\"}',
+    )
     rows = [{"properties": document} for document in documents]
-    for value, expected in (("pro", [0, 1]), ("a/b", [5, 6]), ("é", [7, 8]), ('"pro"', [9]), ("", [10]), ("\\", [11])):
+    for value, expected in (
+        ("pro", [0, 1]),
+        ("a/b", [5, 6]),
+        ("é", [7, 8]),
+        ('"pro"', [9]),
+        ("", [10]),
+        ("\\", [11]),
+    ):
         assert met(Condition("properties.plan", "equals", (value,)), rows) == expected
         assert met(Condition("properties.plan", "one_of", ("none", value)), rows) == expected
         others = [n for n in range(len(rows)) if n not in expected]
@@ -93,15 +128,32 @@ def test_all_that_are_given_must_hold() -> None:
 
 
 def test_a_file_may_nest_them() -> None:
-    raw = {"any_of": [{"page_url": "/p/1"}, {"all_of": ["amount = 0", {"column": "is_bot", "value": True}]}]}
+    raw = {
+        "any_of": [
+            {"page_url": "/p/1"},
+            {"all_of": ["amount = 0", {"column": "is_bot", "value": True}]},
+        ]
+    }
     assert met(where_from(raw)) == [1, 3]
-    assert met(where_from([{"column": "amount", "operator": "between", "value": [0, 10]}, "is_bot = false"])) == [0]
+    assert met(
+        where_from(
+            [{"column": "amount", "operator": "between", "value": [0, 10]}, "is_bot = false"]
+        )
+    ) == [0]
     assert met(where_from({"any_of": []})) == []
 
 
 def test_a_long_list_is_looked_up_and_a_longer_one_is_refused() -> None:
-    pages = {"column": "page_url", "operator": "one_of", "value": [f"/p/{number}" for number in range(500)]}
-    plans = {"column": "properties.plan", "operator": "one_of", "value": [*(f"n{n}" for n in range(499)), "pro"]}
+    pages = {
+        "column": "page_url",
+        "operator": "one_of",
+        "value": [f"/p/{number}" for number in range(500)],
+    }
+    plans = {
+        "column": "properties.plan",
+        "operator": "one_of",
+        "value": [*(f"n{n}" for n in range(499)), "pro"],
+    }
     assert met(where_from(pages)) == [1]
     assert met(where_from({"any_of": [pages, plans]})) == [0, 1]
     assert met(where_from(plans | {"operator": "not_one_of"})) == [1, 2, 3]
@@ -119,7 +171,8 @@ def test_a_long_list_is_a_join_in_the_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"]
+    "text",
+    ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"],
 )
 def test_a_condition_reads_what_it_writes(text: str) -> None:
     actual = parse_where([text])
@@ -202,17 +255,26 @@ WORDS = st.sampled_from(["/p/1", "sale", "/", "pro", "x"])
 CONDITIONS = st.one_of(
     st.builds(
         lambda operator, value: Condition("amount", operator, (value,)),
-        st.sampled_from(["equals", "not_equals", "greater", "greater_or_equal", "less", "less_or_equal"]),
+        st.sampled_from(
+            ["equals", "not_equals", "greater", "greater_or_equal", "less", "less_or_equal"]
+        ),
         NUMBERS,
     ),
     st.builds(lambda low, high: Condition("amount", "between", (low, high)), NUMBERS, NUMBERS),
     st.builds(
         lambda operator, value: Condition("page_url", operator, (value,)),
-        st.sampled_from(["equals", "not_equals", "contains", "not_contains", "matches", "not_matches"]),
+        st.sampled_from(
+            ["equals", "not_equals", "contains", "not_contains", "matches", "not_matches"]
+        ),
         WORDS,
     ),
-    st.builds(lambda operator: Condition("page_url", operator), st.sampled_from(["is_set", "is_not_set"])),
-    st.builds(lambda texts: Condition("page_url", "one_of", tuple(texts)), st.lists(WORDS, min_size=1, max_size=3)),
+    st.builds(
+        lambda operator: Condition("page_url", operator), st.sampled_from(["is_set", "is_not_set"])
+    ),
+    st.builds(
+        lambda texts: Condition("page_url", "one_of", tuple(texts)),
+        st.lists(WORDS, min_size=1, max_size=3),
+    ),
 )
 
 
@@ -220,31 +282,56 @@ CONDITIONS = st.one_of(
 @given(st.lists(CONDITIONS, min_size=1, max_size=3), st.sampled_from(["all_of", "any_of"]))
 def test_rows_meet_what_plain_python_says(conditions: list[Condition], kind: str) -> None:
     together = all if kind == "all_of" else any
-    by_python = [n for n, row in enumerate(ROWS) if together(by_hand(row, condition) for condition in conditions)]
+    by_python = [
+        n
+        for n, row in enumerate(ROWS)
+        if together(by_hand(row, condition) for condition in conditions)
+    ]
     assert met(Group(kind, tuple(conditions))) == by_python
 
 
 def test_a_filter_by_a_key_finds_nothing_where_no_row_has_properties() -> None:
-    """DuckDB knows that a stored column is all null, and 2.0 fails at what it makes of some filters then."""
+    """DuckDB knows that a stored column is all null, and 2.0 fails at what it
+    makes of some filters then.
+    """
     con = connect()
-    con.raw_sql("CREATE TABLE stored AS SELECT n, NULL::VARCHAR AS properties FROM range(3000) AS numbers(n)")
+    con.raw_sql(
+        "CREATE TABLE stored AS SELECT n, NULL::VARCHAR AS properties FROM range(3000) AS "
+        "numbers(n)"
+    )
     rows = con.table("stored")
-    assert rows.filter(text_of(rows, "properties.variant").isin(["control", "test"])).count().to_pyarrow().as_py() == 0
+    assert (
+        rows.filter(text_of(rows, "properties.variant").isin(["control", "test"]))
+        .count()
+        .to_pyarrow()
+        .as_py()
+        == 0
+    )
 
 
 def test_a_number_of_more_than_64_bits_is_a_text_as_others_are() -> None:
-    """The greatest number of 64 bits is 9223372036854775807; a larger one reads as a double does."""
+    """The greatest number of 64 bits is 9223372036854775807;
+    a larger one reads as a double does.
+    """
     con = connect()
     documents = ['{"id": 9223372036854775807}', '{"id": 9223372036854775808}', '{"id": -5}']
     con.con.register("numbered", pa.table({"n": [1, 2, 3], "properties": documents}))
     rows = con.table("numbered")
-    texts = rows.select("n", text=text_of(rows, "properties.id")).order_by("n").to_pyarrow()["text"].to_pylist()
+    texts = (
+        rows.select("n", text=text_of(rows, "properties.id"))
+        .order_by("n")
+        .to_pyarrow()["text"]
+        .to_pylist()
+    )
     assert texts == ["9223372036854775807", "9.223372036854776e+18", "-5"]
 
 
 def test_a_number_has_one_text_in_whatever_form_it_is_sent() -> None:
     con = connect()
-    con.con.register("numbered", pa.table({"properties": [f'{{"id": {number}}}' for number in {**TEXTS, **SMALLEST}]}))
+    con.con.register(
+        "numbered",
+        pa.table({"properties": [f'{{"id": {number}}}' for number in {**TEXTS, **SMALLEST}]}),
+    )
     rows = con.table("numbered")
     texts = rows.select("properties", text=text_of(rows, "properties.id")).to_pyarrow().to_pylist()
     assert {row["properties"][7:-1]: row["text"] for row in texts} == {**TEXTS, **SMALLEST}

@@ -18,9 +18,12 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.orchestration.registry import ALL
 
 OF_LINES = (
-    "raw.user_order_log", "staging.user_order_log", "staging.quarantined_orders", "mart.quarantined_order_samples",
+    "raw.user_order_log",
+    "staging.user_order_log",
+    "staging.quarantined_orders",
+    "mart.quarantined_order_samples",
     "mart.sales",
-)  # fmt: skip
+)
 RECEIVED = {
     "raw.events.cart_amount",
     "staging.events.cart_amount",
@@ -55,7 +58,9 @@ def is_narrow(column: Column) -> bool:
 
 @pytest.mark.parametrize("contract", ALL, ids=[contract.qualified_name() for contract in ALL])
 def test_what_a_column_means_is_a_sentence_and_no_formula(contract: type[Table]) -> None:
-    assert not [name for name, column in contract.columns.items() if set("÷Σ") & set(column.description)]
+    assert not [
+        name for name, column in contract.columns.items() if set("÷Σ") & set(column.description)
+    ]
 
 
 def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:
@@ -80,7 +85,11 @@ MIDNIGHT_IS_SKIPPED = datetime(2018, 11, 4)  # noqa: DTZ001 (of the time zone th
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"])
 @pytest.mark.parametrize("end_offset", [0, 1])
 def test_the_days_are_those_that_dagster_lists(timezone: str, end_offset: int) -> None:
-    values: dict[str, Any] = {"start_date": "2018-10-30", "timezone": timezone, "end_offset": end_offset}
+    values: dict[str, Any] = {
+        "start_date": "2018-10-30",
+        "timezone": timezone,
+        "end_offset": end_offset,
+    }
     listed, theirs = ListedDays(**values), dg.DailyPartitionsDefinition(**values)
     for hours in (-24 * 30, 0, 1, 23, 24, 24 * 400):
         now = MIDNIGHT_IS_SKIPPED.replace(tzinfo=ZoneInfo(timezone)) + timedelta(hours=hours)
@@ -88,7 +97,10 @@ def test_the_days_are_those_that_dagster_lists(timezone: str, end_offset: int) -
 
 
 def test_dagster_takes_them_for_its_own() -> None:
-    listed, theirs = ListedDays(start_date="2026-01-01"), dg.DailyPartitionsDefinition(start_date="2026-01-01")
+    listed, theirs = (
+        ListedDays(start_date="2026-01-01"),
+        dg.DailyPartitionsDefinition(start_date="2026-01-01"),
+    )
     assert listed == theirs
     assert PartitionsSnap.from_def(listed) == PartitionsSnap.from_def(theirs)
 
@@ -108,11 +120,16 @@ def test_duckdb_computes_rows_when_their_batch_is_read() -> None:
 
 def test_a_connection_is_free_once_its_batches_are_given_up() -> None:
     con = connect()
-    with pytest.raises(OSError, match="the disk is full") as kept, batches_of(con.sql(NUMBERS), 1_000) as batches:  # noqa: PT012 (what happens within is the question)
+    with (  # noqa: PT012 (what happens within is the question)
+        pytest.raises(OSError, match="the disk is full") as kept,
+        batches_of(con.sql(NUMBERS), 1_000) as batches,
+    ):
         batches.read_next_batch()
         raise OSError("the disk is full")
 
-    assert con.con.execute("SELECT 1").fetchall() == [(1,)], f"although {kept.value} is kept, with its batches"
+    assert con.con.execute("SELECT 1").fetchall() == [(1,)], (
+        f"although {kept.value} is kept, with its batches"
+    )
 
 
 def test_batches_have_the_types_that_their_expression_declares() -> None:

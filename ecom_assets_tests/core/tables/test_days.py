@@ -44,13 +44,19 @@ def test_it_is_the_hour_of_pythons_zones_around_every_change_of_a_year(timezone:
 @pytest.mark.parametrize("timezone", ["Europe/Berlin", "UTC"])
 def test_without_days_no_clock_is_guessed(timezone: str) -> None:
     rows, none = ibis.table({"at": "timestamp(6)", "day": "date"}, name="rows"), Days(())
-    with pytest.raises(DefinitionError, match="depends on which days there are, and none were given"):
+    with pytest.raises(
+        DefinitionError, match="depends on which days there are, and none were given"
+    ):
         day_start(rows.day, none, timezone)
-    with pytest.raises(DefinitionError, match="depends on which days there are, and none were given"):
+    with pytest.raises(
+        DefinitionError, match="depends on which days there are, and none were given"
+    ):
         clock_hour(rows.at, none, timezone)
 
 
 def test_a_day_in_berlin_starts_at_22_or_23_in_utc() -> None:
     rows = ibis.memtable({"day": [date(2026, 3, 29), date(2026, 3, 30)]}, schema={"day": "date"})
-    shown = connect().to_pyarrow(rows.select(at=day_start(rows.day, ANY_DAYS, "Europe/Berlin")).order_by("at"))
+    shown = connect().to_pyarrow(
+        rows.select(at=day_start(rows.day, ANY_DAYS, "Europe/Berlin")).order_by("at")
+    )
     assert shown["at"].to_pylist() == [utc("2026-03-28 23:00"), utc("2026-03-29 22:00")]

@@ -1,4 +1,6 @@
-"""Lineage: an asset's inputs are the tables whose rows are in its result; what invalidates days comes before."""
+"""Lineage: an asset's inputs are the tables whose rows are in its result;
+what invalidates days comes before.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
@@ -29,13 +31,18 @@ DAYS = Days((DAY_ONE,))
 
 
 class Reader:
-    """An empty warehouse that notes which of its tables are in the statements that it is asked to compute."""
+    """An empty warehouse that notes which of its tables are in the statements
+    that it is asked to compute.
+    """
 
     def __init__(self) -> None:
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.seen: set[str] = set()
-        self._compile, self._compile_streaming = self.engine.con.compile, self.engine.con.compile_streaming
+        self._compile, self._compile_streaming = (
+            self.engine.con.compile,
+            self.engine.con.compile_streaming,
+        )
         self.engine.con.compile = self._noting  # type: ignore[method-assign]  # as a test may
         self.engine.con.compile_streaming = self._noting_streaming  # type: ignore[method-assign]  # as above
 
@@ -49,15 +56,21 @@ class Reader:
 
     def tables_in(self, rows: ir.Expr) -> set[str]:
         """Return the warehouse's tables that an expression reads, as `layer/name`."""
-        stored = (table for table in rows.op().find(ops.DatabaseTable) if table.source is self.engine.con)
+        stored = (
+            table for table in rows.op().find(ops.DatabaseTable) if table.source is self.engine.con
+        )
         return {f"{dataset.namespace.database}/{dataset.name}" for dataset in stored}
 
     def read_by(self, asset: TableAsset, parameters: dict[str, Any]) -> set[str]:
-        """Return the tables whose rows are in an asset's result, its own apart, which some look back at."""
+        """Return the tables whose rows are in an asset's result, its own apart,
+        which some look back at.
+        """
         tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
         self.seen.clear()
         unconditional = TableAsset(asset.function, asset.contract, asset.reads)
-        actual = unconditional.output(DAYS, {**parameters, **tables, "warehouse": self.engine}, self.engine)
+        actual = unconditional.output(
+            DAYS, {**parameters, **tables, "warehouse": self.engine}, self.engine
+        )
         rows = actual.rows if isinstance(actual, SliceOutput) else actual
         return (self.tables_in(rows) | self.seen) - {asset.key.to_user_string()}
 
@@ -80,11 +93,15 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
     with closing(DeliveryContext(SETTINGS, nullcontext({}))) as delivery_context:
         parameters = {
             # What the stored rows decide about a rule is in no result.
-            **rules(SETTINGS), "funnels": daily_funnels(SETTINGS), "unlinked_ids": lambda _ids: set(),
-                "erased_users": lambda _ids: set(), "order_source": None,
-            "clock": lambda: NOON, "delivery_context": delivery_context,
+            **rules(SETTINGS),
+            "funnels": daily_funnels(SETTINGS),
+            "unlinked_ids": lambda _ids: set(),
+            "erased_users": lambda _ids: set(),
+            "order_source": None,
+            "clock": lambda: NOON,
+            "delivery_context": delivery_context,
             "declared_segments": (VisitorSegment.from_definition("loyal", {"did": "purchase"}),),
-        }  # fmt: skip
+        }
         assert reader.read_by(asset, parameters) == declared
 
 
@@ -103,11 +120,15 @@ def test_dagster_s_edges_are_the_inputs_and_what_is_declared_to_come_first() -> 
     for asset in ASSETS.values():
         inputs = {asset_key(reads.contract) for reads in asset.reads.values()}
         assert inputs.isdisjoint(asset.deps), f"{asset.key}: an input comes first anyway"
-        assert {dep.asset_key for dep in specs[asset.key].deps} == inputs | set(asset.deps), asset.key
+        assert {dep.asset_key for dep in specs[asset.key].deps} == inputs | set(asset.deps), (
+            asset.key
+        )
 
 
 def test_what_invalidates_a_table_s_days_is_computed_before_it() -> None:
-    """Otherwise a run reads it as the run before left it; only tables that remember the last run may come after."""
+    """Otherwise a run reads it as the run before left it; only tables that remember
+    the last run may come after.
+    """
     graph = build_definitions(SETTINGS).resolve_asset_graph()
 
     def before(key: dg.AssetKey) -> set[dg.AssetKey]:
@@ -116,4 +137,6 @@ def test_what_invalidates_a_table_s_days_is_computed_before_it() -> None:
     for asset in ASSETS.values():
         for contract in asset.invalidated_by.reads.values() if asset.invalidated_by else ():
             answer = asset_key(contract)
-            assert answer in before(asset.key) or asset.key in before(answer), f"{answer} invalidates {asset.key}"
+            assert answer in before(asset.key) or asset.key in before(answer), (
+                f"{answer} invalidates {asset.key}"
+            )

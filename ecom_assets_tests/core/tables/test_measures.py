@@ -1,4 +1,6 @@
-"""What follows from the declaration of measures: aggregates, sums over days, ratios, and words for a shop's owner."""
+"""What follows from the declaration of measures: aggregates, sums over days, ratios,
+and words for a shop's owner.
+"""
 
 import re
 from decimal import Decimal
@@ -12,7 +14,14 @@ import pytest
 from ecom_assets.behaviour.sessions.answer import SessionsAnswer
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.core.tables.contract import Aggregate, Column, Ratio, amount, count, per_unit, rate
-from ecom_assets.core.tables.measures import aggregates, completed, measures_of, summable, summed, sums
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    completed,
+    measures_of,
+    summable,
+    summed,
+    sums,
+)
 from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.report import wording
 from ecom_assets.interfaces.watching.rule import ValueFormat
@@ -25,13 +34,26 @@ class Numbers:
     """The measures of these tests."""
 
     order_count = count("How many orders", "Orders", Aggregate("order", PAID), unit="orders")
-    customer_count = count("How many customers", "Customers", Aggregate("who"), unit="customers", is_additive=False)
-    item_count = count("How many were paid back", "Back", Aggregate("items", BACK, is_sum=True, sign=-1), unit="items")
+    customer_count = count(
+        "How many customers", "Customers", Aggregate("who"), unit="customers", is_additive=False
+    )
+    item_count = count(
+        "How many were paid back",
+        "Back",
+        Aggregate("items", BACK, is_sum=True, sign=-1),
+        unit="items",
+    )
     paid_amount = amount("What was paid", "Paid", Aggregate("money", PAID, is_sum=True))
     mean_amount = per_unit(
-        "Paid divided by orders", "Mean", Ratio("paid_amount", "order_count"), unit="", format="money"
+        "Paid divided by orders",
+        "Mean",
+        Ratio("paid_amount", "order_count"),
+        unit="",
+        format="money",
     )
-    rest_rate = rate("The share that is not back", "Rest", Ratio("item_count", "order_count", is_rest=True))
+    rest_rate = rate(
+        "The share that is not back", "Rest", Ratio("item_count", "order_count", is_rest=True)
+    )
     per_customer = per_unit(
         "Orders divided by customers", "Each", Ratio("order_count", "customer_count"), unit="orders"
     )
@@ -39,8 +61,17 @@ class Numbers:
 
 def aggregated(*lines: tuple[str, str, str, int, str | None]) -> dict[str, object]:
     names = ("order", "who", "status", "items", "money")
-    schema = {"order": "string", "who": "string", "status": "string", "items": "int64", "money": "decimal(18, 2)"}
-    rows = [dict(zip(names, (*line[:4], None if line[4] is None else Decimal(line[4])), strict=True)) for line in lines]
+    schema = {
+        "order": "string",
+        "who": "string",
+        "status": "string",
+        "items": "int64",
+        "money": "decimal(18, 2)",
+    }
+    rows = [
+        dict(zip(names, (*line[:4], None if line[4] is None else Decimal(line[4])), strict=True))
+        for line in lines
+    ]
     table = ibis.memtable(pa.Table.from_pylist(rows, schema=ibis.schema(schema).to_pyarrow()))
     row: dict[str, object]
     (row,) = ibis.duckdb.connect().to_pyarrow(table.agg(**aggregates(table, Numbers))).to_pylist()
@@ -50,7 +81,12 @@ def aggregated(*lines: tuple[str, str, str, int, str | None]) -> dict[str, objec
 def test_an_aggregate_counts_the_rows_that_it_says() -> None:
     two_lines_of_one_order = ("a", "ann", "shipped", 1, "10.00"), ("a", "ann", "shipped", 2, "5.50")
     row = aggregated(*two_lines_of_one_order, ("b", "bob", "refunded", -3, "-4.00"))
-    assert row == {"order_count": 1, "customer_count": 2, "item_count": 3, "paid_amount": Decimal("15.50")}
+    assert row == {
+        "order_count": 1,
+        "customer_count": 2,
+        "item_count": 3,
+        "paid_amount": Decimal("15.50"),
+    }
 
 
 def test_a_sum_is_unknown_if_no_row_has_a_value_and_zero_without_rows() -> None:
@@ -80,12 +116,17 @@ def test_an_unknown_part_makes_a_ratio_unknown_and_no_row_makes_zeros() -> None:
 
 
 def test_what_does_not_add_up_is_not_added_up_nor_what_is_divided_by_it() -> None:
-    assert measures_of(Numbers).keys() - summable(Numbers).keys() == {"customer_count", "per_customer"}
+    assert measures_of(Numbers).keys() - summable(Numbers).keys() == {
+        "customer_count",
+        "per_customer",
+    }
 
 
 def declared() -> list[tuple[str, Column]]:
     """Return every measure of the package with where it stands."""
-    modules = [import_module(f"{name}.measures") for name in SUBJECTS if find_spec(f"{name}.measures")]
+    modules = [
+        import_module(f"{name}.measures") for name in SUBJECTS if find_spec(f"{name}.measures")
+    ]
     return [
         (f"{owner.__module__}.{name}", measure)
         for module in modules
@@ -100,17 +141,27 @@ def test_every_measure_is_named_and_explained_in_a_shop_owner_s_words() -> None:
     assert len(measures) > 60
     for name, measure in measures:
         assert measure.label, name
-        assert not re.search(r"\w_\w|[÷Σ`]", f"{measure.label} {measure.description}"), f"{name}: no names of columns"
+        assert not re.search(r"\w_\w|[÷Σ`]", f"{measure.label} {measure.description}"), (
+            f"{name}: no names of columns"
+        )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0284, 0.1, 0.293, 1.0])
 def test_a_share_is_the_same_text_on_pages_in_the_report_and_in_alerts(share: float) -> None:
-    texts = {formatted(share, "rate"), wording.number("bounce_rate", share), ValueFormat(is_rate=True)(share)}
+    texts = {
+        formatted(share, "rate"),
+        wording.number("bounce_rate", share),
+        ValueFormat(is_rate=True)(share),
+    }
     assert len(texts) == 1
 
 
 def test_answers_of_files_call_numbers_what_the_measures_are_called() -> None:
-    numbers = {"sessions": "session_count", "engaged_sessions": "engaged_session_count", "bounce_rate": "bounce_rate"}
+    numbers = {
+        "sessions": "session_count",
+        "engaged_sessions": "engaged_session_count",
+        "bounce_rate": "bounce_rate",
+    }
     for field, name in numbers.items():
         measure = measures_of(SessionMeasures)[name]
         assert SessionsAnswer.model_fields[field].title == measure.label

@@ -1,4 +1,6 @@
-"""Contracts as documents of the Open Data Contract Standard, held to the standard's own JSON schema."""
+"""Contracts as documents of the Open Data Contract Standard, held to the
+standard's own JSON schema.
+"""
 
 import json
 from importlib.resources import files
@@ -16,8 +18,12 @@ from ecom_assets.core.tables.odcs import API_VERSION, document_per_table, file_n
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import ecom
 
-STANDARD: dict[str, Any] = json.loads((files("open_data_contract_standard") / "schema.json").read_text())
-CHECKS = {"mart.sales": [("sums_hold", "Sales add up.", False), ("is_new", "Nothing is new.", True)]}
+STANDARD: dict[str, Any] = json.loads(
+    (files("open_data_contract_standard") / "schema.json").read_text()
+)
+CHECKS = {
+    "mart.sales": [("sums_hold", "Sales add up.", False), ("is_new", "Nothing is new.", True)]
+}
 
 
 def properties(document: Any) -> dict[str, Any]:
@@ -29,7 +35,9 @@ def test_it_is_the_newest_version_that_the_standard_has() -> None:
 
 
 def assert_valid(document: dict[str, Any]) -> None:
-    assert [error.message for error in jsonschema.Draft201909Validator(STANDARD).iter_errors(document)] == []
+    assert [
+        error.message for error in jsonschema.Draft201909Validator(STANDARD).iter_errors(document)
+    ] == []
     OpenDataContractStandard.model_validate(document)
 
 
@@ -63,7 +71,10 @@ def test_all_that_a_contract_says_is_in_it() -> None:
     assert actual["quantity"]["customProperties"] == [{"property": "unit", "value": "items"}]
     to = "mart.city.odcs.yaml#/schema/mart_city/properties/city_id"
     assert actual["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
-    assert document["schema"][0]["dataGranularityDescription"] == "One row per order line, refunds negative"
+    assert (
+        document["schema"][0]["dataGranularityDescription"]
+        == "One row per order line, refunds negative"
+    )
     quality = {row["name"]: row["severity"] for row in document["schema"][0]["quality"]}
     assert quality == {"key_is_unique": "error", "sums_hold": "error", "is_new": "warning"}
 
@@ -95,19 +106,30 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
             ("--table", "mart.sale"),
             "--table 'mart.sale' is not a table; did you mean 'mart.sales' or ",
         ),
-        (("--out", "/dev/null/x"), "--out /dev/null/x cannot be a folder (Not a directory); name another one."),
+        (
+            ("--out", "/dev/null/x"),
+            "--out /dev/null/x cannot be a folder (Not a directory); name another one.",
+        ),
     ],
 )
-def test_wrong_use_is_explained_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_wrong_use_is_explained_in_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     result = ecom("contracts", *arguments, home=tmp_path / "home")
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence)
 
 
 def test_without_a_folder_it_prints_one_document(tmp_path: Path) -> None:
-    result = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
+    result = ecom(
+        "contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home"
+    )
     actual = yaml.safe_load(result.out)
     assert [row["name"] for row in actual["schema"]] == ["city", "sales"]
-    references = {column["name"]: column.get("relationships") for column in actual["schema"][1]["properties"]}
-    assert references["city_id"] == [{"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}]
+    references = {
+        column["name"]: column.get("relationships") for column in actual["schema"][1]["properties"]
+    }
+    assert references["city_id"] == [
+        {"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}
+    ]
     assert references["item_id"] is None  # the table is not in the document

@@ -1,4 +1,6 @@
-"""Patterns that people send: what the engine searches by, of a size that it searches for quickly."""
+"""Patterns that people send: what the engine searches by,
+of a size that it searches for quickly.
+"""
 
 import time
 from contextlib import nullcontext
@@ -9,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.core.tables.conditions import MAX_LENGTH, MAX_SIZE, check_pattern, parse_where, size_of, where_from
+from ecom_assets.core.tables.conditions import (
+    MAX_LENGTH,
+    MAX_SIZE,
+    check_pattern,
+    parse_where,
+    size_of,
+    where_from,
+)
 from ecom_assets_tests.hypothesis_settings import examples
 
 
@@ -41,7 +50,8 @@ def test_the_size_counts_each_repetition(pattern: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["^/product/[0-9]+$", "(?i)shoes|boots", r"\bsale\b", ".{0,500}x", "[[:alpha:]]+", r"\pL+"]
+    "text",
+    ["^/product/[0-9]+$", "(?i)shoes|boots", r"\bsale\b", ".{0,500}x", "[[:alpha:]]+", r"\pL+"],
 )
 def test_what_the_engine_takes_is_taken(text: str) -> None:
     check_pattern("It", text)
@@ -69,7 +79,9 @@ def test_what_the_engine_takes_is_taken(text: str) -> None:
         ("\ud800", "half a character"),
     ],
 )
-def test_what_the_engine_would_refuse_or_take_long_for_is_refused_before(pattern: str, why: str) -> None:
+def test_what_the_engine_would_refuse_or_take_long_for_is_refused_before(
+    pattern: str, why: str
+) -> None:
     with pytest.raises(DefinitionError, match=why):
         where_from({"column": "page_url", "operator": "matches", "value": pattern})
 
@@ -77,7 +89,8 @@ def test_what_the_engine_would_refuse_or_take_long_for_is_refused_before(pattern
 def test_the_engine_looks_for_the_largest_patterns_quickly() -> None:
     con = duckdb.connect()
     con.execute(
-        "CREATE TABLE t AS SELECT 'https://shop.example/product/' || i || '?utm=google' AS u FROM range(17000) t(i)"
+        "CREATE TABLE t AS SELECT 'https://shop.example/product/' || i || '?utm=google' AS u FROM "
+        "range(17000) t(i)"
     )
     patterns = [
         f".{{0,{MAX_SIZE - 1}}}#",
@@ -89,7 +102,9 @@ def test_the_engine_looks_for_the_largest_patterns_quickly() -> None:
     began = time.process_time()
     for pattern in patterns:
         check_pattern("It", pattern)
-        con.execute("SELECT count(*) FILTER (regexp_matches(u, $1, 's')) FROM t", [pattern]).fetchall()
+        con.execute(
+            "SELECT count(*) FILTER (regexp_matches(u, $1, 's')) FROM t", [pattern]
+        ).fetchall()
     con.close()
     assert time.process_time() - began < 5, "CPU seconds; one of the refused takes as long alone"
 
@@ -102,7 +117,9 @@ def test_no_pattern_ends_in_an_error_of_the_engine(pattern: str) -> None:
     except DefinitionError:
         return
     con = duckdb.connect()
-    con.execute("SELECT regexp_matches(u, $1, 's') FROM (VALUES ('abc'), (NULL)) t(u)", [pattern]).fetchall()
+    con.execute(
+        "SELECT regexp_matches(u, $1, 's') FROM (VALUES ('abc'), (NULL)) t(u)", [pattern]
+    ).fetchall()
     con.close()
 
 
@@ -110,5 +127,7 @@ def test_a_definition_and_a_command_have_the_same_rule() -> None:
     for pattern, is_taken in (("a+", True), ("a++", False)):
         text = f"page_url matches {pattern}"
         for read, written in ((parse_where, [text]), (where_from, text)):
-            with nullcontext() if is_taken else pytest.raises(DefinitionError, match="RE2's syntax"):
+            with (
+                nullcontext() if is_taken else pytest.raises(DefinitionError, match="RE2's syntax")
+            ):
                 read(written)

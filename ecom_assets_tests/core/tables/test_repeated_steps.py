@@ -1,4 +1,6 @@
-"""Steps whose source does not answer are repeated by Dagster; those that would fail again the same way are not."""
+"""Steps whose source does not answer are repeated by Dagster; those that would fail
+again the same way are not.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,8 +39,12 @@ class NoTables:
         raise AssertionError(contract)
 
 
-def attempts_of(errors: list[EcomError], monkeypatch: pytest.MonkeyPatch, **tags: str) -> tuple[int, bool]:
-    """Return how often a step was tried that raises these errors in turn and then succeeds, and whether it did."""
+def attempts_of(
+    errors: list[EcomError], monkeypatch: pytest.MonkeyPatch, **tags: str
+) -> tuple[int, bool]:
+    """Return how often a step was tried that raises these errors in turn and then succeeds,
+    and whether it did.
+    """
     monkeypatch.setattr(asset_module, "STEP_RETRY_WAIT_S", 0)
     left, attempts = list(errors), []
 
@@ -51,13 +57,18 @@ def attempts_of(errors: list[EcomError], monkeypatch: pytest.MonkeyPatch, **tags
     built = TableAsset(answers, Answers).build(dg.DailyPartitionsDefinition("2026-01-01"), {})
     io_manager = dg.mem_io_manager
     result = dg.materialize(
-        [built], partition_key="2026-01-01", tags=tags, raise_on_error=False,
+        [built],
+        partition_key="2026-01-01",
+        tags=tags,
+        raise_on_error=False,
         resources={"io_manager": io_manager, "warehouse": NoTables()},
-    )  # fmt: skip
+    )
     return len(attempts), result.success
 
 
-def test_a_source_that_does_not_answer_is_asked_again_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_does_not_answer_is_asked_again_three_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     busy = UnavailableError("The order API does not answer.")
     assert attempts_of([busy, busy], monkeypatch) == (3, True)
     assert attempts_of([busy] * 9, monkeypatch) == (4, False)
@@ -67,14 +78,20 @@ def test_nobody_waits_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert attempts_of([UnavailableError("busy")], monkeypatch, **{MAX_RETRIES: "0"}) == (1, False)
 
 
-@pytest.mark.parametrize("error", [SourceError("The key is not taken."), SettingError("ECOM_X is wrong.")])
-def test_what_stays_wrong_is_not_repeated(error: EcomError, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [SourceError("The key is not taken."), SettingError("ECOM_X is wrong.")]
+)
+def test_what_stays_wrong_is_not_repeated(
+    error: EcomError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert attempts_of([error], monkeypatch) == (1, False)
 
 
 @contextmanager
 def session_that(outcome: int | Exception, tmp_path: Path) -> Iterator[ApiSession]:
-    """Yield a session in which each request ends as `outcome` says: a status, or an error of the network."""
+    """Yield a session in which each request ends as `outcome` says: a status,
+    or an error of the network.
+    """
 
     class Ending(requests.Session):
         def request(self, *_arguments: object, **_options: object) -> requests.Response:

@@ -1,4 +1,6 @@
-"""What the gate in front of every source lets through: shares, small shops, first runs, Sundays and late runs."""
+"""What the gate in front of every source lets through: shares, small shops, first runs,
+Sundays and late runs.
+"""
 
 from datetime import date, timedelta
 
@@ -19,16 +21,33 @@ def on(*counts: int, first: date = MONDAY, step: int = 1) -> dict[date, int]:
 @pytest.mark.parametrize(
     ("before", "now", "falls"),
     [
-        (100, 20, False), (100, 19, True), (99, 0, False), (1000, 200, False), (1000, 199, True), (1000, 5000, False),
+        (100, 20, False),
+        (100, 19, True),
+        (99, 0, False),
+        (1000, 200, False),
+        (1000, 199, True),
+        (1000, 5000, False),
     ],
-)  # fmt: skip
-def test_less_than_a_fifth_of_a_hundred_rows_or_more_is_a_fall(before: int, now: int, falls: bool) -> None:  # noqa: FBT001
+)
+def test_less_than_a_fifth_of_a_hundred_rows_or_more_is_a_fall(
+    before: int,
+    now: int,
+    falls: bool,  # noqa: FBT001
+) -> None:
     assert GATE.is_fall(before, now) is falls
 
 
 @pytest.mark.parametrize(
     ("received", "refused", "stops"),
-    [(100, 50, False), (100, 51, True), (99, 98, False), (99, 99, True), (12, 12, True), (1, 0, False), (0, 0, False)],
+    [
+        (100, 50, False),
+        (100, 51, True),
+        (99, 98, False),
+        (99, 99, True),
+        (12, 12, True),
+        (1, 0, False),
+        (0, 0, False),
+    ],
 )
 def test_more_than_half_of_many_rows_or_all_of_a_few_may_not_be_refused(
     received: int,
@@ -70,13 +89,16 @@ def test_one_week_is_too_little_to_be_usual_and_two_are_enough() -> None:
 
 
 def test_the_days_of_a_window_are_compared_with_the_weeks_before_the_window() -> None:
-    # The night's run over eight days: its last day is compared with weeks that the run does not replace.
+    # The night's run over eight days: its last day is compared with weeks that the run does not
+    # replace.
     first = MONDAY + timedelta(days=28)
     counts = {**on(100, 200, 300, 400, step=7), first: 0}
     assert usual_count(counts, first + timedelta(days=7), first) == 250
 
 
-def test_a_late_run_is_compared_with_what_was_before_its_days_and_not_with_what_came_since() -> None:
+def test_a_late_run_is_compared_with_what_was_before_its_days_and_not_with_what_came_since() -> (
+    None
+):
     counts = on(100, 100, 100, 100, 5000, 5000, step=7)
     fourth = MONDAY + timedelta(days=21)
     assert usual_count(counts, fourth, fourth) == 100
@@ -87,11 +109,13 @@ def test_customers_and_stock_are_compared_with_the_last_times_that_they_were_ask
     assert latest_count(on(10), MONDAY) is None
 
 
-def lost(stored: dict[date, int], actual: dict[date, int], whole: tuple[date, ...] = ()) -> list[date]:
+def lost(
+    stored: dict[date, int], actual: dict[date, int], whole: tuple[date, ...] = ()
+) -> list[date]:
     return list(GATE.lost_days(stored, actual, whole).dates)
 
 
-def test_a_day_that_has_none_of_its_rows_left_is_lost_however_small_and_its_neighbours_are_not() -> None:
+def test_a_day_with_none_of_its_rows_left_is_lost_however_small_and_neighbours_are_not() -> None:
     first, second, third = on(5, 1, 5)
     assert lost({first: 5, second: 1, third: 5}, {first: 5, third: 4}) == [second]
 
@@ -101,7 +125,9 @@ def test_a_large_day_is_lost_when_most_of_its_rows_are_and_a_small_one_is_not() 
     assert lost({first: 1000, second: 50}, {first: 199, second: 1}) == [first]
 
 
-def test_a_source_that_says_a_day_is_whole_is_believed_while_the_fall_of_all_days_is_small() -> None:
+def test_a_source_that_says_a_day_is_whole_is_believed_while_the_fall_of_all_days_is_small() -> (
+    None
+):
     first, second = on(1, 1)
     assert lost({first: 1000, second: 10}, {first: 1000}, whole=(second,)) == []
     assert lost({first: 1000, second: 10}, {second: 10}, whole=(first,)) == [first]

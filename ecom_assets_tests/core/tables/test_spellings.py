@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.core.tables.spellings import KeyKind, order_name, spelled, spelled_sql, spelled_value
+from ecom_assets.core.tables.spellings import (
+    KeyKind,
+    order_name,
+    spelled,
+    spelled_sql,
+    spelled_value,
+)
 
 KEYS: tuple[KeyKind | None, ...] = (None, "address", "number", "text", "order_name")
 IDS = st.text("019.#'@=+- \t\u00a0aAbBéÉ", max_size=8)
@@ -30,15 +36,21 @@ IDS = st.text("019.#'@=+- \t\u00a0aAbBéÉ", max_size=8)
         ("cus_Ab1", "address", "cus_Ab1"),
     ],
 )
-def test_what_is_no_part_of_a_key_is_left_out(value: str, key: KeyKind | None, expected: str) -> None:
+def test_what_is_no_part_of_a_key_is_left_out(
+    value: str, key: KeyKind | None, expected: str
+) -> None:
     assert spelled(value, key) == expected
 
 
 @given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
 def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -> None:
     con = duckdb.connect()
-    rows = con.execute(f"SELECT v, {spelled_sql('v', key)} FROM (SELECT unnest(?) AS v)", [values]).fetchall()
-    assert [(value, result or "") for value, result in rows] == [(value, spelled(value, key)) for value in values]
+    rows = con.execute(
+        f"SELECT v, {spelled_sql('v', key)} FROM (SELECT unnest(?) AS v)", [values]
+    ).fetchall()
+    assert [(value, result or "") for value, result in rows] == [
+        (value, spelled(value, key)) for value in values
+    ]
 
 
 @given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
@@ -48,7 +60,9 @@ def test_warehouses_spell_ids_as_python_does(values: list[str], key: KeyKind | N
     assert actual == [spelled(value, key) for value in values]
 
 
-@pytest.mark.parametrize("written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"])
+@pytest.mark.parametrize(
+    "written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"]
+)
 def test_names_of_orders_are_compared_without_decoration(written: str) -> None:
     names = ibis.memtable(pa.table({"name": [written]}))
     assert names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist() == ["1001"]

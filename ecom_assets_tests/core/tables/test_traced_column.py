@@ -14,7 +14,9 @@ from ecom_assets.core.tables.trace import Count, Sum, TraceContext, traced_colum
 class Shipping:
     """A measure over a column that the rows below may lack."""
 
-    shipping_amount = amount("What was paid for shipping", "Shipping", Aggregate("shipping_amount", is_sum=True))
+    shipping_amount = amount(
+        "What was paid for shipping", "Shipping", Aggregate("shipping_amount", is_sum=True)
+    )
 
 
 class Quantity:
@@ -30,7 +32,9 @@ def rows(_context: TraceContext) -> ir.Table:
 def test_a_sum_of_a_column_that_the_rows_lack_is_refused() -> None:
     derived = sales_derivations(UserOrderLog, rows, declared=Shipping)["shipping_amount"]
     assert isinstance(derived, Sum)
-    with pytest.raises(DefinitionError, match=r"'shipping_amount', which the rows .* lack; they have 'order_key', "):
+    with pytest.raises(
+        DefinitionError, match=r"'shipping_amount', which the rows .* lack; they have 'order_key', "
+    ):
         sales_derivations(UserOrderLog, rows, EVENT_COLUMNS, declared=Shipping)
 
 
@@ -42,7 +46,10 @@ def test_what_each_row_has_one_of_is_a_count_of_rows() -> None:
 
 def test_a_measure_of_sessions_that_adds_up_is_not_traced_as_their_count() -> None:
     assert isinstance(counted_sessions(Aggregate(where={"is_bot": True})), Count)
-    with pytest.raises(DefinitionError, match="'duration_s', which the rows that it is traced to lack; they have none"):
+    with pytest.raises(
+        DefinitionError,
+        match="'duration_s', which the rows that it is traced to lack; they have none",
+    ):
         counted_sessions(Aggregate("duration_s", is_sum=True))
 
 

@@ -1,4 +1,6 @@
-"""Engines that the tests of this folder share; their servers are in `ecom_assets_tests/conftest.py`."""
+"""Engines that the tests of this folder share; their servers are in
+`ecom_assets_tests/conftest.py`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,13 @@ from ecom_assets.core.warehouse.engines.spark.files import SparkFiles
 
 
 @pytest.fixture
-def spark_settings(spark: None, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:  # noqa: ARG001 (it ends Spark)
-    # Not in `tmp_path`, which is removed after the test: Spark goes on, and keeps its own files where it started.
+def spark_settings(
+    spark: None,  # noqa: ARG001 (it ends Spark)
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Settings:
+    # Not in `tmp_path`, which is removed after the test: Spark goes on, and keeps its own files
+    # where it started.
     return Settings(home=tmp_path, warehouse=f"spark://local[2]{tmp_path_factory.mktemp('spark')}")
 
 

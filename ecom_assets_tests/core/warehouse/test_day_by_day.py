@@ -1,4 +1,6 @@
-"""Rows of another database: fetched a day at a time, again only where they changed, and not at all in one account."""
+"""Rows of another database: fetched a day at a time, again only where they changed,
+and not at all in one account.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +16,12 @@ from ecom_assets.core.tables.received import SourceGate
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.core.warehouse.raw_slices import DayByDay, WithdrawalGuard, held_withdrawals, replace_day_by_day
+from ecom_assets.core.warehouse.raw_slices import (
+    DayByDay,
+    WithdrawalGuard,
+    held_withdrawals,
+    replace_day_by_day,
+)
 from ecom_assets.ingestion.sources.event_table import EventTable
 from ecom_assets_tests.core.warehouse.engines.snowflake_server import plan_fault
 from ecom_assets_tests.ingestion.sources.event_table_rows import (
@@ -54,9 +61,14 @@ def test_a_day_is_fetched_once_and_again_when_a_row_of_it_changed(
     before = stored(warehouse)
     assert fetch(settings, warehouse) == 0
     assert stored(warehouse) == before
-    account.execute("UPDATE sales.ecommerce_events SET page_url = 'https://shop.example/x' WHERE event_id = 'e2'")
+    account.execute(
+        "UPDATE sales.ecommerce_events SET page_url = 'https://shop.example/x' WHERE event_id = "
+        "'e2'"
+    )
     assert fetch(settings, warehouse) == 1
-    assert {row["page_url"] for row in stored(warehouse) if row["event_id"] == "e2"} == {"https://shop.example/x"}
+    assert {row["page_url"] for row in stored(warehouse) if row["event_id"] == "e2"} == {
+        "https://shop.example/x"
+    }
     account.execute("DELETE FROM sales.ecommerce_events WHERE event_id = 'e1'")
     assert fetch(settings, warehouse) == 0
     assert sorted(row["event_id"] for row in stored(warehouse)) == ["e2", "e3"]
@@ -72,7 +84,9 @@ def test_a_day_whose_rows_went_missing_here_is_fetched_again(
     assert fetch(settings, warehouse) == 3
 
 
-def test_a_killed_run_is_continued(account: SnowflakeEngine, snowflake_url: str, home: Path, warehouse: Engine) -> None:
+def test_a_killed_run_is_continued(
+    account: SnowflakeEngine, snowflake_url: str, home: Path, warehouse: Engine
+) -> None:
     ship(account)
     settings = settings_of(home, address(snowflake_url))
 
@@ -117,7 +131,9 @@ def test_a_connection_that_stays_lost_and_a_refusal_are_said(  # noqa: PLR0913, 
     ship(account)
     settings = settings_of(home, address(snowflake_url))
     plan_fault(snowflake_server_port, "^SELECT", errno=606, message="No active warehouse selected.")
-    with pytest.raises(WarehouseError, match=r"resume the warehouse that ECOM_EVENTS names") as refusal:
+    with pytest.raises(
+        WarehouseError, match=r"resume the warehouse that ECOM_EVENTS names"
+    ) as refusal:
         fetch(settings, warehouse)
     assert SECRET not in str(refusal.value)
     plan_fault(snowflake_server_port, "TO_VARCHAR", gone=True, times=2)
@@ -125,7 +141,9 @@ def test_a_connection_that_stays_lost_and_a_refusal_are_said(  # noqa: PLR0913, 
         fetch(settings, warehouse)
 
 
-def test_in_the_same_account_nothing_is_fetched(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_in_the_same_account_nothing_is_fetched(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
     settings = settings_of(home, address(snowflake_url), warehouse=snowflake_url)
     table = EventTable(settings, warehouse=account, now=lambda: NOON)
@@ -145,7 +163,9 @@ def test_a_day_that_the_table_has_lost_keeps_its_rows_until_somebody_lets_them_g
     settings = settings_of(home, address(snowflake_url))
 
     def fetch_guarded(*, allowed: bool = False) -> list[str]:
-        guard = WithdrawalGuard(warehouse, SourceGate(), lambda _contract: (), "run", is_allowed=allowed)
+        guard = WithdrawalGuard(
+            warehouse, SourceGate(), lambda _contract: (), "run", is_allowed=allowed
+        )
         with closing(EventTable(settings, now=lambda: NOON)) as table:
             replace_day_by_day(warehouse, RawEvents, DayByDay(table, DAYS), guard.replace)
         return sorted(row["event_id"] for row in stored(warehouse))

@@ -1,4 +1,6 @@
-"""What a materialization shows in Dagster: counts, columns, lineage, SQL, a preview without personal data, days."""
+"""What a materialization shows in Dagster: counts, columns, lineage, SQL,
+a preview without personal data, days.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -33,8 +35,9 @@ EMPTY = {
     "staging/changed_visitor_days",
     "staging/waiting_order_days",
 }
-"""Tables without a row: no line of the simulated shop's order report is broken, repeated or late, none of its reports
-has prices, and a first run changes no number and no visitor of another day."""
+"""Tables without a row: no line of the simulated shop's order report is broken, repeated or late,
+none of its reports has prices, and a first run changes no number and no visitor of another day.
+"""
 
 SPARSE = {
     "mart/order_event_reconciliation",
@@ -53,9 +56,13 @@ def materialized(tmp_path_factory: pytest.TempPathFactory) -> Materialized:
     small_shop(home, visitors=300)
     segments = home / "visitor_segments.yaml"  # without one, their tables are not materialized
     segments.write_text("viewers: {did: page_view, within: 2d}\n")
-    job = build_definitions(Settings(home=home, visitor_segments=segments)).resolve_job_def("everything")
+    job = build_definitions(Settings(home=home, visitor_segments=segments)).resolve_job_def(
+        "everything"
+    )
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]})
+        result = job.execute_in_process(
+            instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]}
+        )
     assert result.success
     actual: Materialized = {}
     for event in result.get_asset_materialization_events():
@@ -77,7 +84,9 @@ def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Material
 
 
 @pytest.mark.slow
-def test_every_table_has_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
+def test_every_table_has_rows_columns_lineage_sql_preview_and_seconds(
+    materialized: Materialized,
+) -> None:
     for key in BY_KEY:
         shown = metadata(materialized, key)
         assert (shown["dagster/row_count"] == 0) is (key in EMPTY), key
@@ -89,13 +98,24 @@ def test_every_table_has_rows_columns_lineage_sql_preview_and_seconds(materializ
 
 
 @pytest.mark.slow
-def test_every_day_has_its_counts_and_the_newest_alone_what_is_of_the_run(materialized: Materialized) -> None:
+def test_every_day_has_its_counts_and_the_newest_alone_what_is_of_the_run(
+    materialized: Materialized,
+) -> None:
     counts = {"dagster/row_count"}
-    explanation = {"sql", "preview", "dagster/column_lineage", "rows_written", "days_written", "seconds"}
+    explanation = {
+        "sql",
+        "preview",
+        "dagster/column_lineage",
+        "rows_written",
+        "days_written",
+        "seconds",
+    }
     for key, days in materialized.items():
         if key in BY_KEY:
             assert all(counts <= day.metadata.keys() for day in days), key
-            assert [bool(explanation & day.metadata.keys()) for day in days] == [False] * (len(days) - 1) + [True], key
+            assert [bool(explanation & day.metadata.keys()) for day in days] == [False] * (
+                len(days) - 1
+            ) + [True], key
 
 
 @pytest.mark.slow
@@ -103,7 +123,9 @@ def test_columns_are_those_of_the_contract(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
         columns = metadata(materialized, key)["dagster/column_schema"].columns
         assert [column.name for column in columns] == list(contract.columns)
-        assert [column.type for column in columns] == [column.type for column in contract.columns.values()]
+        assert [column.type for column in columns] == [
+            column.type for column in contract.columns.values()
+        ]
 
 
 @pytest.mark.slow
@@ -121,7 +143,9 @@ def test_previews_hide_what_could_name_a_person(materialized: Materialized) -> N
         assert (0 if key in EMPTY | SPARSE else 1) <= len(rows) <= PREVIEW_ROWS, key
         for row in rows:
             shown = dict(zip(contract.columns, cells(row), strict=True))
-            assert {shown[name] for name, column in contract.columns.items() if column.pii} <= {"•••"}, key
+            assert {shown[name] for name, column in contract.columns.items() if column.pii} <= {
+                "•••"
+            }, key
 
 
 def cells(line: str) -> list[str]:
@@ -130,8 +154,12 @@ def cells(line: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_days_that_were_written_are_listed_where_they_are_more_than_the_run_s(materialized: Materialized) -> None:
-    first, _, last = metadata(materialized, "mart/conversion_funnel")["days_written"].partition(" to ")
+def test_the_days_that_were_written_are_listed_where_they_are_more_than_the_run_s(
+    materialized: Materialized,
+) -> None:
+    first, _, last = metadata(materialized, "mart/conversion_funnel")["days_written"].partition(
+        " to "
+    )
     assert date.fromisoformat(first) <= date.fromisoformat(DAYS[0])
     assert date.fromisoformat(last) >= date.fromisoformat(DAYS[-1])
 
@@ -143,7 +171,9 @@ def test_materializing_a_day_twice_equals_once(tmp_path: Path) -> None:
     for _ in range(2):
         with dg.DagsterInstance.ephemeral() as instance:
             result = job.execute_in_process(
-                instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[0]}, asset_selection=FEW
+                instance=instance,
+                tags={RANGE_START: DAYS[0], RANGE_END: DAYS[0]},
+                asset_selection=FEW,
             )
         last = result.asset_materializations_for_node("staging__events")[-1]
         assert last.metadata["dagster/row_count"].value == truth["events"]["clean"]
@@ -166,11 +196,15 @@ def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line
     small_shop(home, visitors=60)
     result = run_over(home, DAYS[0], DAYS[-1], *FEW)
     of_days = {
-        str(materialization.partition): int(str(materialization.metadata["dagster/partition_row_count"].value))
+        str(materialization.partition): int(
+            str(materialization.metadata["dagster/partition_row_count"].value)
+        )
         for materialization in result.asset_materializations_for_node("staging__events")
     }
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        stored = con.execute("SELECT event_date::VARCHAR, count(*) FROM staging.events GROUP BY ALL").fetchall()
+        stored = con.execute(
+            "SELECT event_date::VARCHAR, count(*) FROM staging.events GROUP BY ALL"
+        ).fetchall()
     assert of_days == dict(stored)
     assert len(set(of_days.values())) > 1
     logged = [line for line in capsys.readouterr().err.splitlines() if "- staging.events: " in line]
@@ -198,5 +232,7 @@ def test_a_day_that_was_never_loaded_is_left_as_it_was_with_a_warning(tmp_path: 
     run_over(home, DAYS[0], DAYS[0], *FEW)
     result = run_over(home, DAYS[0], DAYS[1], *FEW[1:], dg.AssetKey(["mart", "session_events"]))
     (*_, newest) = result.asset_materializations_for_node("mart__session_events")
-    assert str(newest.metadata["warning"].value).startswith(f"mart.session_events: {DAYS[1]} left as before")
+    assert str(newest.metadata["warning"].value).startswith(
+        f"mart.session_events: {DAYS[1]} left as before"
+    )
     assert newest.metadata["days_written"].value == f"{DAYS[0]} to {DAYS[0]}"

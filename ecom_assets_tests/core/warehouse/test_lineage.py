@@ -1,4 +1,6 @@
-"""Column lineage: exact on every table, and the same as sqlglot reads from SQL where the two can be compared."""
+"""Column lineage: exact on every table, and the same as sqlglot reads from SQL
+where the two can be compared.
+"""
 
 from collections.abc import Callable
 
@@ -19,7 +21,9 @@ from ecom_assets_tests.platform import Platform
 
 
 def visits() -> ir.Table:
-    return ibis.table({"who": "string", "page": "string", "seconds": "int64"}, name="visits", database="mart")
+    return ibis.table(
+        {"who": "string", "page": "string", "seconds": "int64"}, name="visits", database="mart"
+    )
 
 
 def orders() -> ir.Table:
@@ -32,12 +36,16 @@ def renamed() -> ir.Table:
 
 def computed() -> ir.Table:
     rows = visits()
-    return rows.mutate(long=(rows.seconds > 10).ifelse(rows.page, "short"), day=ibis.literal("monday"))
+    return rows.mutate(
+        long=(rows.seconds > 10).ifelse(rows.page, "short"), day=ibis.literal("monday")
+    )
 
 
 def grouped() -> ir.Table:
     rows = visits()
-    return rows.group_by("who").agg(total=rows.seconds.sum(where=rows.page != ""), pages=rows.page.nunique())
+    return rows.group_by("who").agg(
+        total=rows.seconds.sum(where=rows.page != ""), pages=rows.page.nunique()
+    )
 
 
 def joined() -> ir.Table:
@@ -46,7 +54,9 @@ def joined() -> ir.Table:
 
 
 def united() -> ir.Table:
-    return union_all(visits().select(who="who", value="seconds"), orders().select(who="who", value="amount"))
+    return union_all(
+        visits().select(who="who", value="seconds"), orders().select(who="who", value="amount")
+    )
 
 
 def windowed() -> ir.Table:
@@ -63,7 +73,8 @@ def test_lineage_is_what_sqlglot_reads_from_the_sql(expression: Callable[[], ir.
 def by_sqlglot(table: ir.Table) -> dict[str, set[Source]]:
     sql = str(ibis.to_sql(table, dialect="duckdb"))
     schema = {
-        table.get_name(): {name: str(kind) for name, kind in table.schema().items()} for table in (visits(), orders())
+        table.get_name(): {name: str(kind) for name, kind in table.schema().items()}
+        for table in (visits(), orders())
     }
     return {name: leaves(name, sql, {"mart": schema}) for name in table.columns}
 
@@ -72,7 +83,9 @@ def leaves(column: str, sql: str, schema: dict[str, dict[str, dict[str, str]]]) 
     actual: set[Source] = set()
     for node in lineage(column, sql, schema=schema, dialect="duckdb").walk():
         if isinstance(node.expression, exp.Table) and not node.downstream:
-            actual.add((node.expression.db, node.expression.name, node.name.rpartition(".")[2].strip('"')))
+            actual.add(
+                (node.expression.db, node.expression.name, node.name.rpartition(".")[2].strip('"'))
+            )
     return actual
 
 
@@ -99,7 +112,9 @@ def contract_named(name: str) -> type[Table]:
     return next(contract for contract in ALL if contract.qualified_name() == name)
 
 
-def test_every_column_is_traced_to_columns_that_exist(traced: dict[str, dict[str, set[Source]]]) -> None:
+def test_every_column_is_traced_to_columns_that_exist(
+    traced: dict[str, dict[str, set[Source]]],
+) -> None:
     contracts: list[type[Table]] = [*ALL, KeptEventIds]
     tables = {contract.qualified_name(): contract for contract in contracts}
     for name, columns in traced.items():

@@ -1,4 +1,6 @@
-"""Statements that are written once for all days are those of a new compilation; what is too complex is so to Ibis."""
+"""Statements that are written once for all days are those of a new compilation;
+what is too complex is so to Ibis.
+"""
 
 import sqlite3
 from collections import Counter
@@ -51,14 +53,22 @@ def between(first: date, end: date) -> ir.Table:
 
 def test_one_statement_is_written_for_all_days() -> None:
     statements, count = Statements(), Counter[str]()
-    for first, end in ((MONDAY, TUESDAY), (TUESDAY, FRIDAY), (date(1900, 1, 1), date(2200, 12, 31))):
-        assert written(statements, between(first, end), count) == compiled_again(between(first, end))
+    for first, end in (
+        (MONDAY, TUESDAY),
+        (TUESDAY, FRIDAY),
+        (date(1900, 1, 1), date(2200, 12, 31)),
+    ):
+        assert written(statements, between(first, end), count) == compiled_again(
+            between(first, end)
+        )
     assert count["written"] == 1
 
 
 def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> None:
     def either(first: date, second: date) -> ir.Table:
-        return VISITS.filter((VISITS.day == ibis.literal(first)) | (VISITS.day == ibis.literal(second)))
+        return VISITS.filter(
+            (VISITS.day == ibis.literal(first)) | (VISITS.day == ibis.literal(second))
+        )
 
     statements = Statements()
     for pair in ((MONDAY, TUESDAY), (MONDAY, MONDAY), (FRIDAY, TUESDAY), (TUESDAY, TUESDAY)):
@@ -72,9 +82,15 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
         pytest.param(VISITS.limit, id="limit"),
         pytest.param(lambda n: VISITS.filter(VISITS.at < datetime(2026, 3, n)), id="instant"),  # noqa: DTZ001 (UTC without saying so)
         pytest.param(lambda n: VISITS.select(**{f"visitor_{n}": "visitor"}), id="name of a column"),
-        pytest.param(lambda n: ibis.table({"day": "date"}, name=f"visits_{n}"), id="name of a table"),
-        pytest.param(lambda n: VISITS.mutate(day=ibis.literal([date(2026, 3, n)])), id="days in a list"),
-        pytest.param(lambda n: VISITS.mutate(share=ibis.literal(1, f"decimal(18, {n})")), id="type"),
+        pytest.param(
+            lambda n: ibis.table({"day": "date"}, name=f"visits_{n}"), id="name of a table"
+        ),
+        pytest.param(
+            lambda n: VISITS.mutate(day=ibis.literal([date(2026, 3, n)])), id="days in a list"
+        ),
+        pytest.param(
+            lambda n: VISITS.mutate(share=ibis.literal(1, f"decimal(18, {n})")), id="type"
+        ),
         pytest.param(lambda n: VISITS.order_by(ibis.desc("day") if n % 2 else "day"), id="order"),
         pytest.param(lambda n: ibis.union(VISITS, VISITS, distinct=bool(n % 2)), id="flag"),
     ],
@@ -98,7 +114,9 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
 
 
 def test_functions_of_python_are_not_kept() -> None:
-    rows = VISITS.mutate(key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor))
+    rows = VISITS.mutate(
+        key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor)
+    )
     statements, count = Statements(), Counter[str]()
     for _ in range(2):
         written(statements, rows, count)
@@ -121,19 +139,27 @@ def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) 
 def test_rows_in_memory_are_not_kept() -> None:
     con = connect()
     for number in (1, 2):
-        assert con.to_pyarrow(ibis.memtable(pa.table({"number": [number]}))).to_pylist() == [{"number": number}]
+        assert con.to_pyarrow(ibis.memtable(pa.table({"number": [number]}))).to_pylist() == [
+            {"number": number}
+        ]
 
 
 def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> None:
     first, second, count = Statements(), Statements(), Counter[str]()
     for statements, day in ((first, TUESDAY), (second, FRIDAY)):
         statements.keep_in(tmp_path / "statements.sqlite")
-        assert written(statements, between(MONDAY, day), count) == compiled_again(between(MONDAY, day))
+        assert written(statements, between(MONDAY, day), count) == compiled_again(
+            between(MONDAY, day)
+        )
     assert count["written"] == 1
 
 
-def test_a_question_that_stores_rows_is_written_once_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the API, where each question has a connection: what it stores has the same name on each."""
+def test_a_question_that_stores_rows_is_written_once_for_all_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in the API, where each question has a connection: what it stores
+    has the same name on each.
+    """
     statements, count = Statements(), Counter[str]()
     plain = statements.sql
 
@@ -147,7 +173,10 @@ def test_a_question_that_stores_rows_is_written_once_for_all_connections(monkeyp
         con = connect()
         con.raw_sql(f"CREATE TABLE numbers AS SELECT unnest([{first}, 8, 9]) AS number")
         numbers = con.table("numbers")
-        with numbers.filter(numbers.number > 1).cache() as large, large.mutate(twice=large.number * 2).cache() as both:
+        with (
+            numbers.filter(numbers.number > 1).cache() as large,
+            large.mutate(twice=large.number * 2).cache() as both,
+        ):
             assert [large.op().name, both.op().name] == ["cached_0", "cached_1"]
             assert sorted(both.twice.to_pyarrow().to_pylist()) == [16, 18, 200][: 2 + (first > 1)]
         with numbers.cache() as again:
@@ -166,7 +195,9 @@ WEEKS = (
 
 @pytest.mark.parametrize("period", WEEKS)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
-def test_one_statement_is_written_for_all_days_of_the_parameters(period: Period, dialect: str) -> None:
+def test_one_statement_is_written_for_all_days_of_the_parameters(
+    period: Period, dialect: str
+) -> None:
     statements, count, question = Statements(), Counter[str](), with_previous(VISITS, "day")
 
     def write(rows: ir.Table) -> str:
@@ -176,10 +207,15 @@ def test_one_statement_is_written_for_all_days_of_the_parameters(period: Period,
     for other in (*WEEKS, period):
         answer = statements.sql(question, dialect, write, other.parameters)
     assert answer == ibis.to_sql(question, dialect=dialect, params=period.parameters)
-    assert f"MAKE_DATE({period.start_date.year}, {period.start_date.month}, {period.start_date.day})" in answer
+    assert (
+        f"MAKE_DATE({period.start_date.year}, {period.start_date.month}, {period.start_date.day})"
+        in answer
+    )
     assert count["written"] == 1
     text = "MAKE_DATE(9000, 1, 1)"
-    assert f"'{text}'" in statements.sql(question.filter(question.visitor == text), dialect, write, period.parameters)
+    assert f"'{text}'" in statements.sql(
+        question.filter(question.visitor == text), dialect, write, period.parameters
+    )
 
 
 def test_no_more_statements_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +230,9 @@ def test_a_damaged_statement_is_written_again(tmp_path: Path) -> None:
     for expected in (1, 0, 1, 0):
         statements, count = Statements(), Counter[str]()
         statements.keep_in(tmp_path / "statements.sqlite")
-        assert written(statements, between(MONDAY, FRIDAY), count) == compiled_again(between(MONDAY, FRIDAY))
+        assert written(statements, between(MONDAY, FRIDAY), count) == compiled_again(
+            between(MONDAY, FRIDAY)
+        )
         assert count["written"] == expected
         if not expected:
             with sqlite3.connect(tmp_path / "statements.sqlite") as file:
@@ -214,8 +252,12 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
 
 
 @pytest.mark.slow
-def test_every_table_is_computed_by_the_statement_that_would_be_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three days with a purchase each, computed one after another: most statements were kept on the first."""
+def test_every_table_is_computed_by_the_statement_that_would_be_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three days with a purchase each, computed one after another:
+    most statements were kept on the first.
+    """
     answer: Counter[str] = Counter()
 
     statements = Statements()  # none kept yet
@@ -256,7 +298,10 @@ QUERIES: dict[str, tuple[ir.Table, int | None]] = {
     "a random number": (LINES.mutate(chance=ibis.random()), None),
     "a value that is used twice": (DOUBLED.mutate(sum=DOUBLED.double + DOUBLED.double), None),
     "a self join": (DOUBLED.join(LINES.view(), "id"), None),
-    "an asset": (session_events(ibis.table(schema_of(CleanEvents), name="events"), SessionRule()), None),
+    "an asset": (
+        session_events(ibis.table(schema_of(CleanEvents), name="events"), SessionRule()),
+        None,
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""A collector as tests use it: in this process, or in one of its own that can be killed; and what has landed."""
+"""A collector as tests use it: in this process, or in one of its own that can be killed;
+and what has landed.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ from ecom_assets_tests.ports import free_port
 Row = dict[str, Any]
 SEAL_S = 0.05
 """Often, so that tests need not wait."""
-IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1"
+)
 
 
 @dataclass
@@ -37,7 +41,9 @@ class Landed:
     folder: Path
 
     def events(self) -> list[Row]:
-        """Return every landed row, in the order of arrival; a row that landed twice is there twice."""
+        """Return every landed row, in the order of arrival;
+        a row that landed twice is there twice.
+        """
         return self.rows("received_at, event_id")
 
     def rows(self, order: str) -> list[Row]:
@@ -83,7 +89,10 @@ def _rows(folder: Path, order: str) -> list[Row]:
     if not list(folder.glob("*/*.parquet")):
         return []
     with duckdb.connect() as con:
-        sql = f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' ORDER BY {order}"
+        sql = (
+            f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' "
+            f"ORDER BY {order}"
+        )
         rows = con.execute(sql)
         names = [column[0] for column in rows.description or ()]
         return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
@@ -150,7 +159,9 @@ class CollectProcess(CollectClient):
 
 def start_process(folder: Path, port: int, **values: str) -> CollectProcess:
     """Run `ecom collect` over a landing folder below `folder`, and return when it answers."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ECOM_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ECOM_")
+    }
     environment |= {"ECOM_HOME": str(folder / "home"), "ECOM_COLLECT_SEAL_S": str(SEAL_S), **values}
     command = [*ECOM, "collect", "--events", str(folder / "events"), "--port", str(port)]
     with (folder / "collect.log").open("ab") as log:

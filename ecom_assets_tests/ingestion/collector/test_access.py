@@ -1,4 +1,6 @@
-"""Write keys: which may send, from where, how much; Segment's libraries; what browsers ask first."""
+"""Write keys: which may send, from where, how much; Segment's libraries;
+what browsers ask first.
+"""
 
 import base64
 import json
@@ -11,12 +13,26 @@ from netaddr import IPSet  # type: ignore[import-untyped]  # it has no stubs
 from ecom_assets.core.errors import SettingError, UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
-from ecom_assets.ingestion.collector.visitors import country_lookup, kept_agent, kept_properties, shortened
+from ecom_assets.ingestion.collector.visitors import (
+    country_lookup,
+    kept_agent,
+    kept_properties,
+    shortened,
+)
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.ingestion.collector.served import IPHONE, CollectClient, collect_settings, collecting
+from ecom_assets_tests.ingestion.collector.served import (
+    IPHONE,
+    CollectClient,
+    collect_settings,
+    collecting,
+)
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
-CALL = {"messageId": "m-1", "timestamp": "2026-11-24T04:00:00.000Z", "sentAt": "2026-11-24T04:00:00.000Z"}
+CALL = {
+    "messageId": "m-1",
+    "timestamp": "2026-11-24T04:00:00.000Z",
+    "sentAt": "2026-11-24T04:00:00.000Z",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +48,21 @@ def keys(key_file: KeyFile) -> dict[str, str]:
 
 
 def view(key: str = "", event_id: str = "1") -> dict[str, object]:
-    return {"event_id": event_id, "event_type": "page_view", "user_id": "anna", **({"key": key} if key else {})}
+    return {
+        "event_id": event_id,
+        "event_type": "page_view",
+        "user_id": "anna",
+        **({"key": key} if key else {}),
+    }
 
 
-def test_only_a_write_key_of_this_shop_may_send(client: CollectClient, keys: dict[str, str]) -> None:
-    answers = [client.post(view(key)) for key in ("", "ecom_of_another_shop_0123456789", keys["revoked"], keys["read"])]
+def test_only_a_write_key_of_this_shop_may_send(
+    client: CollectClient, keys: dict[str, str]
+) -> None:
+    answers = [
+        client.post(view(key))
+        for key in ("", "ecom_of_another_shop_0123456789", keys["revoked"], keys["read"])
+    ]
     assert [(answer.status_code, answer.json()["reason"]) for answer in answers] == [
         (401, "missing_key"),
         (401, "wrong_key"),
@@ -51,7 +77,9 @@ def test_a_page_of_a_foreign_origin_is_refused(client: CollectClient, keys: dict
     refused = client.post(view(keys["write"]), origin=OTHER)
     assert (refused.status_code, refused.json()["reason"]) == (403, "foreign_origin")
     assert client.post(view(keys["write"]), origin=SHOP).status_code == 200
-    assert client.post(view(keys["server"]), origin=OTHER).status_code == 200  # this key names no sites
+    assert (
+        client.post(view(keys["server"]), origin=OTHER).status_code == 200
+    )  # this key names no sites
     client.wait_for(2)
 
 
@@ -65,7 +93,11 @@ def test_a_write_key_reads_nothing(client: CollectClient, keys: dict[str, str]) 
 def test_a_browser_may_ask_before_it_sends(client: CollectClient) -> None:
     import requests  # noqa: PLC0415 (only here)
 
-    asked = {"Origin": SHOP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = {
+        "Origin": SHOP,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     answer = requests.options(f"{client.address}/v1/t", headers=asked, timeout=10)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == SHOP
@@ -83,26 +115,48 @@ def test_analytics_js_is_told_to_come_back_here(client: CollectClient) -> None:
     }
 
 
-def test_segment_s_calls_arrive_as_their_mapping_reads_them(client: CollectClient, keys: dict[str, str]) -> None:
+def test_segment_s_calls_arrive_as_their_mapping_reads_them(
+    client: CollectClient, keys: dict[str, str]
+) -> None:
     basic = {"authorization": "Basic " + base64.b64encode(f"{keys['server']}:".encode()).decode()}
     product = {"product_id": "4711", "category": "Lamps", "price": 19.9, "url": f"{SHOP}/lamps"}
     context = {"userAgent": IPHONE, "ip": "203.0.113.7", "traits": {"email": "anna@example.com"}}
     calls: dict[str, dict[str, object]] = {
-        "/v1/t": {"event": "Product Added", "anonymousId": "a-1", "properties": product, "context": context},
-        "/v1/page": {"anonymousId": "a-1", "context": {"page": {"url": f"{SHOP}/", "referrer": OTHER}}},
-        "/v1/identify": {"anonymousId": "a-1", "userId": "anna", "traits": {"email": "anna@example.com"}},
+        "/v1/t": {
+            "event": "Product Added",
+            "anonymousId": "a-1",
+            "properties": product,
+            "context": context,
+        },
+        "/v1/page": {
+            "anonymousId": "a-1",
+            "context": {"page": {"url": f"{SHOP}/", "referrer": OTHER}},
+        },
+        "/v1/identify": {
+            "anonymousId": "a-1",
+            "userId": "anna",
+            "traits": {"email": "anna@example.com"},
+        },
         "/a": {"userId": "anna", "previousId": "anna-before"},
     }
     for number, (path, call) in enumerate(calls.items()):
-        answer = client.post({**CALL, **call, "messageId": f"m-{number}"}, path, content_type="text/plain", **basic)
+        answer = client.post(
+            {**CALL, **call, "messageId": f"m-{number}"}, path, content_type="text/plain", **basic
+        )
         assert answer.json()["accepted"] == 1, answer.text
-    batch = [{**CALL, "type": "track", "event": "Order Completed", "userId": "anna", "messageId": "m-4"}]
+    batch = [
+        {**CALL, "type": "track", "event": "Order Completed", "userId": "anna", "messageId": "m-4"}
+    ]
     client.post({"batch": batch, "sentAt": CALL["sentAt"], "writeKey": keys["server"]}, "/v1/batch")
     rows = {row["event_id"]: row for row in client.wait_for(5)}
     types = [rows[f"m-{number}"]["event_type"] for number in range(5)]
     assert types == ["add_to_cart", "page_view", "identify", "alias", "purchase"]
     added = rows["m-0"]
-    assert (added["product_id"], added["cart_value"], added["user_agent"]) == ("4711", "19.9", IPHONE)
+    assert (added["product_id"], added["cart_value"], added["user_agent"]) == (
+        "4711",
+        "19.9",
+        IPHONE,
+    )
     assert (rows["m-1"]["page_url"], rows["m-1"]["referrer_url"]) == (f"{SHOP}/", OTHER)
     assert (rows["m-2"]["user_id"], rows["m-2"]["anonymous_id"]) == ("anna", "a-1")
     assert json.loads(rows["m-3"]["properties"])["previousId"] == "anna-before"
@@ -112,7 +166,9 @@ def test_segment_s_calls_arrive_as_their_mapping_reads_them(client: CollectClien
 
 
 def test_beyond_its_quota_a_key_is_told_when_to_come_back(tmp_path: Path) -> None:
-    with collecting(collect_settings(tmp_path, collect_rate_key="3/hour", collect_rate_address="none")) as client:
+    with collecting(
+        collect_settings(tmp_path, collect_rate_key="3/hour", collect_rate_address="none")
+    ) as client:
         assert client.post([view(event_id="1"), view(event_id="2")]).status_code == 200
         refused = client.post([view(event_id="3"), view(event_id="4")], origin=SHOP)
         assert refused.status_code == 429
@@ -159,7 +215,9 @@ def countries(path: Path) -> Path:
     return path
 
 
-def test_the_country_of_an_address_is_found_in_a_file_before_the_address_is_dropped(tmp_path: Path) -> None:
+def test_the_country_of_an_address_is_found_in_a_file_before_the_address_is_dropped(
+    tmp_path: Path,
+) -> None:
     settings = collect_settings(tmp_path, collect_country_file=countries(tmp_path / "c.mmdb"))
     country_of = country_lookup(settings)
     asked = ("203.0.113.77", "198.51.100.1", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "unix")
@@ -169,8 +227,12 @@ def test_the_country_of_an_address_is_found_in_a_file_before_the_address_is_drop
         (row,) = client.wait_for(1)
     assert json.loads(row["properties"]) == {"country": "NL"}
     named = settings.model_copy(update={"collect_country_header": "CF-IPCountry"})
-    assert kept_properties(named, {b"cf-ipcountry": b"de"}, "127.0.0.1", country_of) == {"country": "DE"}
-    assert kept_properties(named, {b"cf-ipcountry": b"??"}, "127.0.0.1", country_of) == {"country": "NL"}
+    assert kept_properties(named, {b"cf-ipcountry": b"de"}, "127.0.0.1", country_of) == {
+        "country": "DE"
+    }
+    assert kept_properties(named, {b"cf-ipcountry": b"??"}, "127.0.0.1", country_of) == {
+        "country": "NL"
+    }
 
 
 def test_a_file_that_is_no_database_of_countries_is_refused(tmp_path: Path) -> None:
@@ -181,7 +243,17 @@ def test_a_file_that_is_no_database_of_countries_is_refused(tmp_path: Path) -> N
 
 
 def test_a_key_with_its_sites_is_made_and_listed(tmp_path: Path) -> None:
-    arguments = ("api-key", "create", "--name", "shop", "--scope", "collect", "--origin", f"{SHOP}/", "--json")
+    arguments = (
+        "api-key",
+        "create",
+        "--name",
+        "shop",
+        "--scope",
+        "collect",
+        "--origin",
+        f"{SHOP}/",
+        "--json",
+    )
     made = ecom(*arguments, home=tmp_path).json
     assert made["origins"] == [SHOP]
     assert SHOP in ecom("api-key", "list", home=tmp_path).out

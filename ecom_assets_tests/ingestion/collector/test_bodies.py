@@ -64,7 +64,9 @@ TAKEN: Final = (
 
 
 @pytest.mark.parametrize("member", REFUSED, ids=range(len(REFUSED)))
-def test_an_odd_event_is_refused_with_a_reason_and_the_others_are_taken(client: CollectClient, member: str) -> None:
+def test_an_odd_event_is_refused_with_a_reason_and_the_others_are_taken(
+    client: CollectClient, member: str
+) -> None:
     body = f'{{"sent_at": "2026-01-31T12:00:00Z", "batch": [{member}, {GOOD}]}}'.encode()
     answer = client.post(body)
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
@@ -81,7 +83,9 @@ def test_what_looks_odd_and_can_be_read_is_taken(client: CollectClient, member: 
 
 
 def test_what_is_no_number_is_no_amount_and_texts_stay(client: CollectClient) -> None:
-    body = odd_event('"cart_value": NaN, "properties": {"size": NaN, "name": "a \\"NaN\\" of Infinity"}')
+    body = odd_event(
+        '"cart_value": NaN, "properties": {"size": NaN, "name": "a \\"NaN\\" of Infinity"}'
+    )
     assert client.post(body.encode()).json()["accepted"] == 1
     (row,) = client.wait_for(1)
     assert row["cart_value"] is None
@@ -96,16 +100,29 @@ def test_bytes_that_are_no_text_spoil_their_own_event_only(client: CollectClient
     assert letter["value"] == latin
 
 
-def test_a_time_of_sending_that_moves_an_event_out_of_range_refuses_the_event(client: CollectClient) -> None:
+def test_a_time_of_sending_that_moves_an_event_out_of_range_refuses_the_event(
+    client: CollectClient,
+) -> None:
     old, new = odd_event('"event_timestamp": "0001-01-02T00:00:00Z"'), GOOD
     body = f'{{"sent_at": "9999-12-31T00:00:00Z", "batch": [{old}, {new}]}}'.encode()
     answer = client.post(body).json()
-    assert (answer["accepted"], [row["reason"] for row in answer["refused"]]) == (1, ["unparseable_timestamp"])
+    assert (answer["accepted"], [row["reason"] for row in answer["refused"]]) == (
+        1,
+        ["unparseable_timestamp"],
+    )
     call = {"type": "track", "event": "x", "userId": "anna", "timestamp": "0001-01-02T00:00:00Z"}
-    batch = {"batch": [{**call, "sentAt": "9999-12-31T00:00:00Z"}, {**call, "timestamp": "2026-01-31T12:00:00Z"}]}
+    batch = {
+        "batch": [
+            {**call, "sentAt": "9999-12-31T00:00:00Z"},
+            {**call, "timestamp": "2026-01-31T12:00:00Z"},
+        ]
+    }
     assert client.post(batch, "/v1/batch").json()["accepted"] == 1
     # A time of sending that is none says nothing, as before.
-    assert client.post(f'{{"sentAt": "{EMPTY_DATE}", "batch": [{GOOD}]}}'.encode()).json()["accepted"] == 1
+    assert (
+        client.post(f'{{"sentAt": "{EMPTY_DATE}", "batch": [{GOOD}]}}'.encode()).json()["accepted"]
+        == 1
+    )
 
 
 def test_a_body_that_is_one_deep_event_is_refused_by_its_key_too(client: CollectClient) -> None:
@@ -117,7 +134,9 @@ def test_a_body_has_5000_events_at_most(client: CollectClient) -> None:
     answer = client.post(("[" + ",".join(["0"] * 5_001) + "]").encode())
     assert (answer.status_code, answer.json()["reason"]) == (413, "too_many_events")
     assert "5,000" in answer.json()["detail"]
-    answer = client.post([{"event_id": str(number), "event_type": "a", "user_id": 1} for number in range(5_000)])
+    answer = client.post(
+        [{"event_id": str(number), "event_type": "a", "user_id": 1} for number in range(5_000)]
+    )
     assert answer.json() == {"success": True, "accepted": 5_000, "refused_count": 0, "refused": []}
     client.wait_for(5_000)
 
@@ -132,7 +151,9 @@ def test_the_list_of_refusals_is_short_and_their_number_whole(client: CollectCli
 
 
 def test_others_are_answered_while_bodies_without_events_come(client: CollectClient) -> None:
-    """Seven bodies of 200,000 zeros took 1.9 s of the event loop each; now each costs what parsing it costs."""
+    """Seven bodies of 200,000 zeros took 1.9 s of the event loop each;
+    now each costs what parsing it costs.
+    """
     flood = f"[{','.join(['0'] * 200_000)}]".encode()
     assert len(flood) == 400_001
     took = []
@@ -145,20 +166,35 @@ def test_others_are_answered_while_bodies_without_events_come(client: CollectCli
 
 _BATCHES: Final = count()
 _TEXTS: Final = st.text(st.characters(codec=None, categories=None), max_size=8)
-_DATES: Final = st.sampled_from([EMPTY_DATE, "10000-01-01", "9999-12-31T23:59:59-14:00", "2026-01-31"])
+_DATES: Final = st.sampled_from(
+    [EMPTY_DATE, "10000-01-01", "9999-12-31T23:59:59-14:00", "2026-01-31"]
+)
 _NUMBERS: Final = st.integers() | st.floats() | st.integers(10**30, 10**40)
-_ODD: Final = st.none() | st.booleans() | _NUMBERS | _TEXTS | _DATES | st.sampled_from(["\x00", "\ud800"])
-_FIELDS: Final = {"event_id", "event_type", "user_id", "anonymous_id", "event_timestamp", "cart_value"}
+_ODD: Final = (
+    st.none() | st.booleans() | _NUMBERS | _TEXTS | _DATES | st.sampled_from(["\x00", "\ud800"])
+)
+_FIELDS: Final = {
+    "event_id",
+    "event_type",
+    "user_id",
+    "anonymous_id",
+    "event_timestamp",
+    "cart_value",
+}
 _MEMBERS: Final = {"messageId", "type", "userId", "timestamp", "sentAt", "context", "event", "key"}
 _NAMES: Final = st.sampled_from(sorted(_FIELDS | _MEMBERS | {"batch", "currency", "properties"}))
 _JSON: Final = st.recursive(
-    _ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES | _TEXTS, inner, max_size=6)
+    _ODD,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES | _TEXTS, inner, max_size=6),
 )
 
 
 def nested(value: Any, levels: int) -> str:
     text = json.dumps(value)
-    return f'{{"event_type": "a", "user_id": "1", "properties": {{"x": {"[" * levels}{text}{"]" * levels}}}}}'
+    return (
+        f'{{"event_type": "a", "user_id": "1", "properties": {{"x": '
+        f"{'[' * levels}{text}{']' * levels}}}}}"
+    )
 
 
 @examples(100)
@@ -167,20 +203,28 @@ def nested(value: Any, levels: int) -> str:
     levels=st.sampled_from([0, 0, 1, 100, 198, 201, 253, 1_100]),
     at=st.integers(0, 5),
 )
-@pytest.mark.parametrize("sent", [(path, page) for path in ("/collect", "/v1/batch") for page in ("", SHOP)])
+@pytest.mark.parametrize(
+    "sent", [(path, page) for path in ("/collect", "/v1/batch") for page in ("", SHOP)]
+)
 def test_whatever_stands_beside_a_good_event_it_is_taken_once(
     running: CollectClient, sent: tuple[str, str], values: list[Any], levels: int, at: int
 ) -> None:
-    """Numbers that are none, texts that are none, depths, dates, wrong types: never 500, and no other event is lost."""
+    """Numbers that are none, texts that are none, depths, dates, wrong types: never 500,
+    and no other event is lost.
+    """
     path, origin = sent
     headers = {"origin": origin} if origin else {}  # what a page sends is checked by further rules
     good_id = f"good-{next(_BATCHES)}"
     good = {"event_id": good_id, "event_type": "a", "user_id": "1"}
     if path != "/collect":
         good = {"messageId": good_id, "type": "track", "event": "a", "userId": "1"}
-    others = [json.dumps(value) for value in values[:-1]] + [nested(value, levels) for value in values[-1:]]
+    others = [json.dumps(value) for value in values[:-1]] + [
+        nested(value, levels) for value in values[-1:]
+    ]
     others.insert(at, json.dumps(good))
-    body = f'{{"sentAt": {json.dumps(values[0] if values else None)}, "batch": [{", ".join(others)}]}}'
+    body = (
+        f'{{"sentAt": {json.dumps(values[0] if values else None)}, "batch": [{", ".join(others)}]}}'
+    )
     answer = running.post(body.encode(), path, **headers)
     if answer.status_code == HTTPStatus.BAD_REQUEST:  # what is around the batch is no JSON
         body = f'{{"batch": [{", ".join(others)}]}}'
@@ -197,7 +241,8 @@ def test_whatever_stands_beside_a_good_event_it_is_taken_once(
 @given(
     value=st.lists(
         st.recursive(
-            st.none() | st.text() | st.integers(0, 9), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+            st.none() | st.text() | st.integers(0, 9),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         )
     )
 )
@@ -205,12 +250,17 @@ def test_bodies_are_taken_apart_as_a_parser_would(value: list[Any]) -> None:
     """Beside one event that is too deep, each other is what Python's own parser makes of it."""
     too_deep = f'{{"a": {lists(MOST_LEVELS)}}}'
     for ascii_only in (True, False):
-        events_of_text = [*(json.dumps(event, ensure_ascii=ascii_only) for event in value), too_deep]
+        events_of_text = [
+            *(json.dumps(event, ensure_ascii=ascii_only) for event in value),
+            too_deep,
+        ]
         text = f"[{', '.join(events_of_text)}]"
         *events, unread = events_in(text.encode())[0]
         assert events == value
         assert isinstance(unread, UnreadEvent)
-        around = events_in(f'{{"a": {json.dumps(value)}, "batch": [{too_deep}], "b": 1}}'.encode())[1]
+        around = events_in(f'{{"a": {json.dumps(value)}, "batch": [{too_deep}], "b": 1}}'.encode())[
+            1
+        ]
         assert around == {"a": value, "b": 1}
 
 
@@ -221,7 +271,9 @@ def test_the_deepest_event_is_of_200_levels(levels: int) -> None:
 
 
 def test_a_batch_counts_by_its_events_in_every_rate() -> None:
-    """250 events at 100 an hour take three hours; a limit counts nothing of what another refuses."""
+    """250 events at 100 an hour take three hours;
+    a limit counts nothing of what another refuses.
+    """
     quota = EventQuota("100/hour", "1000/hour")
     quota.take("shop", "203.0.113.1", 250)
     with pytest.raises(CollectRefusal) as refused:

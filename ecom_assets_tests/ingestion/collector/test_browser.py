@@ -1,4 +1,6 @@
-"""Shop pages in a real browser: their events are in the landing folder once, whatever happens in between."""
+"""Shop pages in a real browser: their events are in the landing folder once,
+whatever happens in between.
+"""
 
 import gzip
 import http.server
@@ -19,7 +21,13 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets.ingestion.collector.requests import packed_script
-from ecom_assets_tests.ingestion.collector.served import IPHONE, CollectClient, Landed, collect_settings, collecting
+from ecom_assets_tests.ingestion.collector.served import (
+    IPHONE,
+    CollectClient,
+    Landed,
+    collect_settings,
+    collecting,
+)
 from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 from ecom_assets_tests.ports import free_port
 
@@ -93,27 +101,41 @@ def counted(client: Landed) -> Counter[str]:
 
 def page_with(port: int, key: str = "", more: str = "", calls: str = "") -> str:
     snippet = SNIPPET.format(port=port, key=key, more=more)
-    return f"<!doctype html><title>Shop</title><h1>Lamps</h1>{STUB}{snippet}<script>{calls}</script>"
+    return (
+        f"<!doctype html><title>Shop</title><h1>Lamps</h1>{STUB}{snippet}<script>{calls}</script>"
+    )
 
 
 @pytest.mark.browser
-def test_a_visit_of_a_shop_lands_with_one_device_and_its_user(visit: BrowserContext, tmp_path: Path) -> None:
+def test_a_visit_of_a_shop_lands_with_one_device_and_its_user(
+    visit: BrowserContext, tmp_path: Path
+) -> None:
     settings = collect_settings(tmp_path)
     port = free_port()
     pages = {
-        "/": page_with(port, calls='ecom("product_view", {product_id: "4711", product_category: "Lamps"})'),
-        "/cart": page_with(port, calls='ecom("add_to_cart", {product_id: "4711", cart_value: 19.9})'),
+        "/": page_with(
+            port, calls='ecom("product_view", {product_id: "4711", product_category: "Lamps"})'
+        ),
+        "/cart": page_with(
+            port, calls='ecom("add_to_cart", {product_id: "4711", cart_value: 19.9})'
+        ),
         "/thanks": page_with(
-            port, calls='ecom("identify", "anna"); ecom("purchase", {cart_value: 19.9, order_id: "o-1"})'
+            port,
+            calls='ecom("identify", "anna"); ecom("purchase", {cart_value: 19.9, order_id: "o-1"})',
         ),
     }
     with shop_of(pages) as site:  # which reads them at each request
         _, key = KeyFile(settings.home).create("shop", (Scope.COLLECT,), (site,))
-        pages.update({path: text.replace('data-key=""', f'data-key="{key}"') for path, text in pages.items()})
+        pages.update(
+            {path: text.replace('data-key=""', f'data-key="{key}"') for path, text in pages.items()}
+        )
         with collecting(settings, port) as client:
             page = visit.new_page()
             wrong: list[str] = []
-            page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+            page.on(
+                "console",
+                lambda message: wrong.append(message.text) if message.type == "error" else None,
+            )
             for path in ("/", "/cart", "/thanks"):
                 page.goto(site + path)
             until(lambda: sum(counted(client).values()) == 7)
@@ -132,11 +154,15 @@ def test_a_visit_of_a_shop_lands_with_one_device_and_its_user(visit: BrowserCont
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_events_wait_for_a_collector_that_is_down_and_outlive_a_reload(visit: BrowserContext, tmp_path: Path) -> None:
+def test_events_wait_for_a_collector_that_is_down_and_outlive_a_reload(
+    visit: BrowserContext, tmp_path: Path
+) -> None:
     settings = collect_settings(tmp_path)
     port = free_port()
     script = gzip.decompress(packed_script("ecom.js")[0]).decode()
-    visit.route("**/ecom.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
+    visit.route(
+        "**/ecom.js", lambda route: route.fulfill(body=script, content_type="text/javascript")
+    )
     with shop_of({"/": page_with(port, calls='ecom("search", {search_term: "lamp"})')}) as site:
         page = visit.new_page()
         page.goto(site)
@@ -153,7 +179,9 @@ def test_events_wait_for_a_collector_that_is_down_and_outlive_a_reload(visit: Br
 
 
 @pytest.mark.browser
-def test_a_page_that_closes_at_once_has_sent_its_events(visit: BrowserContext, tmp_path: Path) -> None:
+def test_a_page_that_closes_at_once_has_sent_its_events(
+    visit: BrowserContext, tmp_path: Path
+) -> None:
     port = free_port()
     with (
         collecting(collect_settings(tmp_path), port) as client,
@@ -179,7 +207,11 @@ def test_nothing_is_kept_or_sent_before_consent_and_all_is_forgotten_after_its_e
         page.goto(site)
         page.wait_for_function("!ecom.q")
         page.wait_for_timeout(500)
-        assert (page.evaluate("localStorage.length"), visit.cookies(), client.events()) == (0, [], [])
+        assert (page.evaluate("localStorage.length"), visit.cookies(), client.events()) == (
+            0,
+            [],
+            [],
+        )
         page.evaluate('ecom("consent", true)')
         until(lambda: counted(client) == {"page_view": 1})
         page.evaluate('ecom("consent", false); ecom("search")')
@@ -203,11 +235,14 @@ dataLayer.push({event: "view_item", ecommerce: {currency: "EUR", value: 20, item
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_ga4_s_events_in_the_data_layer_become_the_platform_s(visit: BrowserContext, tmp_path: Path) -> None:
+def test_ga4_s_events_in_the_data_layer_become_the_platform_s(
+    visit: BrowserContext, tmp_path: Path
+) -> None:
     port = free_port()
     tag = f'<script async src="http://127.0.0.1:{port}/ecom-datalayer.js"></script>'
     page_text = (
-        f"<!doctype html><title>Shop</title><script>{LAYER}</script>{tag}{SNIPPET.format(port=port, key='', more='')}"
+        f"<!doctype html><title>Shop</title><script>{LAYER}</script>{tag}"
+        f"{SNIPPET.format(port=port, key='', more='')}"
     )
     with collecting(collect_settings(tmp_path), port) as client, shop_of({"/": page_text}) as site:
         page = visit.new_page()
@@ -227,14 +262,22 @@ def test_ga4_s_events_in_the_data_layer_become_the_platform_s(visit: BrowserCont
         until(lambda: sum(counted(client).values()) == 7)
         rows = {(row["event_type"], row["product_id"]): row for row in client.events()}
     assert set(rows) == {
-        ("page_view", None), ("product_view", "4711"), ("add_to_cart", "4711"), ("add_to_cart", "4712"),
-        ("checkout_start", None), ("purchase", "4711"), ("identify", None),
-    }  # fmt: skip
+        ("page_view", None),
+        ("product_view", "4711"),
+        ("add_to_cart", "4711"),
+        ("add_to_cart", "4712"),
+        ("checkout_start", None),
+        ("purchase", "4711"),
+        ("identify", None),
+    }
     assert rows["product_view", "4711"]["product_category"] == "Lamps"
     assert [rows["add_to_cart", item]["cart_value"] for item in ("4711", "4712")] == ["40", "10"]
     assert rows["checkout_start", None]["cart_value"] is None  # nothing leaks from the push before
     assert rows["purchase", "4711"]["cart_value"] == "50.5"
-    assert json.loads(rows["purchase", "4711"]["properties"]) == {"transaction_id": "o-1", "currency": "EUR"}
+    assert json.loads(rows["purchase", "4711"]["properties"]) == {
+        "transaction_id": "o-1",
+        "currency": "EUR",
+    }
     assert rows["purchase", "4711"]["user_id"] == "anna"
 
 

@@ -12,8 +12,18 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.core.clock import now_utc
-from ecom_assets.ingestion.collector.segments import GroupCommit, OverloadError, SegmentEntry, SegmentLayout
-from ecom_assets_tests.ingestion.collector.served import CollectClient, collect_settings, collecting, start_process
+from ecom_assets.ingestion.collector.segments import (
+    GroupCommit,
+    OverloadError,
+    SegmentEntry,
+    SegmentLayout,
+)
+from ecom_assets_tests.ingestion.collector.served import (
+    CollectClient,
+    collect_settings,
+    collecting,
+    start_process,
+)
 from ecom_assets_tests.ports import free_port
 
 EVENT = json.dumps({"event_id": "1", "event_type": "page_view", "user_id": "anna"}).encode()
@@ -25,7 +35,10 @@ def _connection(client: CollectClient) -> socket.socket:
 
 
 def test_a_client_that_is_too_slow_is_told_so_and_holds_up_nobody(tmp_path: Path) -> None:
-    with collecting(collect_settings(tmp_path, collect_client_timeout_s=0.3)) as client, _connection(client) as slow:
+    with (
+        collecting(collect_settings(tmp_path, collect_client_timeout_s=0.3)) as client,
+        _connection(client) as slow,
+    ):
         slow.sendall(b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
         assert client.post(EVENT).status_code == 200
         assert slow.recv(1_000).startswith(b"HTTP/1.1 408")
@@ -38,7 +51,9 @@ def test_a_client_that_is_too_slow_is_told_so_and_holds_up_nobody(tmp_path: Path
 def test_a_client_that_leaves_within_its_body_leaves_nothing(tmp_path: Path) -> None:
     with collecting(collect_settings(tmp_path)) as client:
         with _connection(client) as leaving:
-            leaving.sendall(b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + EVENT[:30])
+            leaving.sendall(
+                b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + EVENT[:30]
+            )
         assert client.post(EVENT).status_code == 200
         client.wait_for(1)
 
@@ -80,15 +95,23 @@ def test_beyond_its_connections_it_says_when_to_come_back(tmp_path: Path) -> Non
         assert client.post(EVENT).status_code == 200
 
 
-def test_one_address_holds_its_own_connections_and_health_is_always_answered(tmp_path: Path) -> None:
-    settings = collect_settings(tmp_path, collect_connections_per_address=2, collect_max_connections=3)
+def test_one_address_holds_its_own_connections_and_health_is_always_answered(
+    tmp_path: Path,
+) -> None:
+    settings = collect_settings(
+        tmp_path, collect_connections_per_address=2, collect_max_connections=3
+    )
     with collecting(settings) as client, ExitStack() as stack:
         port = int(client.address.rpartition(":")[2])
         for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), source_address=(address, 0)))
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), source_address=(address, 0))
+            )
         time.sleep(0.1)
         assert client.post(EVENT).status_code == 503
-        assert [client.get(path).status_code for path in ("/health", "/v1/health", "/health/live")] == [200] * 3
+        assert [
+            client.get(path).status_code for path in ("/health", "/v1/health", "/health/live")
+        ] == [200] * 3
 
 
 def test_requests_that_wait_beyond_sixteen_close_their_connection(tmp_path: Path) -> None:
@@ -105,7 +128,10 @@ def test_requests_that_wait_beyond_sixteen_close_their_connection(tmp_path: Path
 
 @pytest.mark.slow
 def test_ten_thousand_connections_are_held_and_answered(tmp_path: Path) -> None:
-    bounds = {"ECOM_COLLECT_MAX_CONNECTIONS": "11000", "ECOM_COLLECT_CONNECTIONS_PER_ADDRESS": "11000"}
+    bounds = {
+        "ECOM_COLLECT_MAX_CONNECTIONS": "11000",
+        "ECOM_COLLECT_CONNECTIONS_PER_ADDRESS": "11000",
+    }
     collector = start_process(tmp_path, free_port(), **bounds)
     answers = asyncio.run(_many(int(collector.address.rpartition(":")[2]), 10_000))
     assert answers == 10_000
@@ -120,9 +146,13 @@ async def _many(port: int, count: int) -> int:
         connections += await asyncio.gather(
             *(asyncio.open_connection("127.0.0.1", port) for _ in range(first, first + 200))
         )
-    for number, (_, writer) in enumerate(connections):  # all are sent before an answer is awaited, as clients do
+    for number, (_, writer) in enumerate(
+        connections
+    ):  # all are sent before an answer is awaited, as clients do
         body = EVENT.replace(b'"1"', b'"%d"' % number)
-        writer.write(b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        writer.write(
+            b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
     lines = [await reader.readline() for reader, _ in connections]
     answers = sum(line.startswith(b"HTTP/1.1 200") for line in lines)
     for _, writer in connections:

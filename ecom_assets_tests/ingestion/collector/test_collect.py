@@ -17,7 +17,9 @@ def event(event_id: str = "1", **values: object) -> dict[str, object]:
 
 
 def test_an_event_is_in_the_landing_folder_when_the_answer_says_so(client: CollectClient) -> None:
-    answer = client.post(event(page_url=f"{SHOP}/lamps", cart_value=19.9, colour="red", properties={"size": 3}))
+    answer = client.post(
+        event(page_url=f"{SHOP}/lamps", cart_value=19.9, colour="red", properties={"size": 3})
+    )
     assert answer.json() == {"success": True, "accepted": 1, "refused_count": 0, "refused": []}
     (row,) = client.wait_for(1)
     assert (row["event_id"], row["user_id"], row["page_url"]) == ("1", "anna", f"{SHOP}/lamps")
@@ -27,12 +29,22 @@ def test_an_event_is_in_the_landing_folder_when_the_answer_says_so(client: Colle
     assert timedelta(0) < age < timedelta(seconds=15)
 
 
-def test_a_batch_keeps_its_good_events_and_says_why_others_are_refused(client: CollectClient) -> None:
-    batch = [event("1"), "no event", event("2", event_type=""), event("3", user_id=None), event("4", product_id=[1])]
+def test_a_batch_keeps_its_good_events_and_says_why_others_are_refused(
+    client: CollectClient,
+) -> None:
+    batch = [
+        event("1"),
+        "no event",
+        event("2", event_type=""),
+        event("3", user_id=None),
+        event("4", product_id=[1]),
+    ]
     batch += [event("5", event_timestamp="yesterday"), event("6")]
     answer = client.post({"batch": batch}).json()
     assert answer["accepted"] == 2
-    assert [(refused["index"], refused["event_id"], refused["reason"]) for refused in answer["refused"]] == [
+    assert [
+        (refused["index"], refused["event_id"], refused["reason"]) for refused in answer["refused"]
+    ] == [
         (1, None, "not_an_object"),
         (2, "2", "missing_event_type"),
         (3, "3", "missing_identity"),
@@ -41,7 +53,9 @@ def test_a_batch_keeps_its_good_events_and_says_why_others_are_refused(client: C
     ]
     assert [row["event_id"] for row in client.wait_for(2)] == ["1", "6"]
     letters = client.wait_for_letters(5)
-    assert sorted(letter["reason"] for letter in letters) == sorted(r["reason"] for r in answer["refused"])
+    assert sorted(letter["reason"] for letter in letters) == sorted(
+        r["reason"] for r in answer["refused"]
+    )
     assert b'"no event"' in [letter["value"] for letter in letters]
 
 
@@ -50,7 +64,9 @@ def test_an_event_without_an_id_or_a_time_gets_both(client: CollectClient) -> No
     (row,) = client.wait_for(1)
     assert len(row["event_id"]) == 36
     assert row["user_id"] == "7"
-    assert datetime.fromisoformat(row["event_timestamp"]) == datetime.fromisoformat(row["received_at"])
+    assert datetime.fromisoformat(row["event_timestamp"]) == datetime.fromisoformat(
+        row["received_at"]
+    )
 
 
 def test_a_wrong_clock_of_the_sender_does_not_move_events(client: CollectClient) -> None:
@@ -58,7 +74,10 @@ def test_a_wrong_clock_of_the_sender_does_not_move_events(client: CollectClient)
     batch = [event("1", event_timestamp=(ahead - timedelta(seconds=90)).isoformat())]
     client.post({"batch": batch, "sent_at": ahead.isoformat()})
     (row,) = client.wait_for(1)
-    happened, arrived = datetime.fromisoformat(row["event_timestamp"]), datetime.fromisoformat(row["received_at"])
+    happened, arrived = (
+        datetime.fromisoformat(row["event_timestamp"]),
+        datetime.fromisoformat(row["received_at"]),
+    )
     assert arrived - happened == timedelta(seconds=90)
 
 
@@ -67,7 +86,10 @@ def test_a_page_gets_a_device_that_no_script_reads(client: CollectClient) -> Non
     proposal = {"batch": [anonymous | {"event_id": "1"}], "device": "proposed-by-the-page"}
     first = client.post(proposal, origin=SHOP, content_type="text/plain", user_agent=IPHONE)
     cookie = first.headers["set-cookie"]
-    assert cookie == "ecom_device=proposed-by-the-page; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax"
+    assert (
+        cookie
+        == "ecom_device=proposed-by-the-page; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax"
+    )
     assert first.headers["access-control-allow-origin"] == SHOP
     # Safari has removed what the script stored; the cookie stays
     again = {"batch": [anonymous | {"event_id": "2"}], "device": "another-proposal"}
@@ -87,12 +109,19 @@ def test_a_server_gets_no_device_and_lends_no_browser(client: CollectClient) -> 
 
 
 @pytest.mark.parametrize(
-    "written", ["undefined", "NULL", " - ", "(not set)", "00000000-0000-0000-0000-000000000000", "0"]
+    "written",
+    ["undefined", "NULL", " - ", "(not set)", "00000000-0000-0000-0000-000000000000", "0"],
 )
 def test_a_placeholder_is_nobody(client: CollectClient, written: str) -> None:
-    batch = [event("1", user_id=written), event("2", user_id=written, session_id="s-1"), event("3", user_id="0001")]
+    batch = [
+        event("1", user_id=written),
+        event("2", user_id=written, session_id="s-1"),
+        event("3", user_id="0001"),
+    ]
     answer = client.post({"batch": batch}).json()
-    assert [(entry["event_id"], entry["reason"]) for entry in answer["refused"]] == [("1", "missing_identity")]
+    assert [(entry["event_id"], entry["reason"]) for entry in answer["refused"]] == [
+        ("1", "missing_identity")
+    ]
     assert f"user_id is {written!r}" in answer["refused"][0]["detail"]
     assert [row["event_id"] for row in client.wait_for(2)] == ["2", "3"]
     call = {"type": "track", "event": "Sale", "userId": written, "anonymousId": written}
@@ -100,13 +129,21 @@ def test_a_placeholder_is_nobody(client: CollectClient, written: str) -> None:
 
 
 def test_a_placeholder_does_not_hide_the_device_of_a_page(client: CollectClient) -> None:
-    batch = [event("1", user_id="undefined", anonymous_id="undefined"), event("2", anonymous_id="(no consent)")]
+    batch = [
+        event("1", user_id="undefined", anonymous_id="undefined"),
+        event("2", anonymous_id="(no consent)"),
+    ]
     client.post({"batch": batch, "device": "proposed-by-the-page"}, origin=SHOP)
-    assert [row["anonymous_id"] for row in client.wait_for(2)] == ["proposed-by-the-page", "(no consent)"]
+    assert [row["anonymous_id"] for row in client.wait_for(2)] == [
+        "proposed-by-the-page",
+        "(no consent)",
+    ]
 
 
 def test_an_image_takes_an_event_from_pages_without_scripts(client: CollectClient) -> None:
-    answer = client.get("/collect.gif?event_type=mail_open&user_id=anna&campaign=may", user_agent=IPHONE)
+    answer = client.get(
+        "/collect.gif?event_type=mail_open&user_id=anna&campaign=may", user_agent=IPHONE
+    )
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
     assert answer.headers["cache-control"] == "no-store"
     (row,) = client.wait_for(1)
@@ -137,8 +174,13 @@ def test_a_gzip_bomb_is_refused_without_unpacking_it(client: CollectClient) -> N
 
 
 def test_a_gzip_body_of_several_members_is_read_whole(client: CollectClient) -> None:
-    """As `cat a.gz b.gz` writes it; together its members may not be larger than one, nor very many."""
-    first, second = b"[%b," % json.dumps(event("1")).encode(), b"%b]" % json.dumps(event("2")).encode()
+    """As `cat a.gz b.gz` writes it;
+    together its members may not be larger than one, nor very many.
+    """
+    first, second = (
+        b"[%b," % json.dumps(event("1")).encode(),
+        b"%b]" % json.dumps(event("2")).encode(),
+    )
     packed = gzip.compress(first) + gzip.compress(second)
     assert client.post(packed + bytes(512), content_encoding="gzip").json()["accepted"] == 2
     assert [row["event_id"] for row in client.wait_for(2)] == ["1", "2"]
@@ -154,7 +196,10 @@ def test_a_large_event_is_refused_and_the_rest_taken(client: CollectClient) -> N
     at_most["note"] = "x" * (32_768 - len(json.dumps(at_most, separators=(",", ":"))))
     over = {**at_most, "event_id": "2", "note": f"{at_most['note']}x"}
     answer = client.post([at_most, over]).json()
-    assert (answer["accepted"], [entry["reason"] for entry in answer["refused"]]) == (1, ["event_too_large"])
+    assert (answer["accepted"], [entry["reason"] for entry in answer["refused"]]) == (
+        1,
+        ["event_too_large"],
+    )
     client.wait_for(1)
     assert client.post(event(note="x" * 10_000_000)).status_code == 413
 
@@ -162,7 +207,9 @@ def test_a_large_event_is_refused_and_the_rest_taken(client: CollectClient) -> N
 def test_ten_megabytes_in_pieces_are_refused_at_the_limit(client: CollectClient) -> None:
     host, port = client.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(b"POST /collect HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        connection.sendall(
+            b"POST /collect HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
         for _ in range(9):
             connection.sendall(chunk)
@@ -177,7 +224,9 @@ def test_future_events_are_taken_and_quarantined_by_cleaning(client: CollectClie
 
 def test_odd_texts_arrive_as_they_were_sent(client: CollectClient) -> None:
     odd = 'Ünï\u2028"quoted"\\ \n\ttab 🛒'
-    client.post(event(page_url=odd, properties={"näme": odd, "deep": {"list": [1, None, {"x": odd}]}}))
+    client.post(
+        event(page_url=odd, properties={"näme": odd, "deep": {"list": [1, None, {"x": odd}]}})
+    )
     (row,) = client.wait_for(1)
     assert row["page_url"] == odd
     assert json.loads(row["properties"]) == {"näme": odd, "deep": {"list": [1, None, {"x": odd}]}}
@@ -187,6 +236,8 @@ def test_health_and_metrics_say_what_happens(client: CollectClient) -> None:
     client.post([event("1"), "x"])
     client.wait_for(1)
     assert client.get("/health").json() == {"status": "ok", "waiting_bytes": 0, "unsealed_bytes": 0}
-    assert 'ecom_collect_refused_events_total{reason="not_an_object"}' in client.get("/metrics").text
+    assert (
+        'ecom_collect_refused_events_total{reason="not_an_object"}' in client.get("/metrics").text
+    )
     assert client.get("/nothing").status_code == 404
     assert client.get("/collect").status_code == 405

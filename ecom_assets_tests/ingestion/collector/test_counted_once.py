@@ -1,4 +1,6 @@
-"""From the collector to answers: copies count once, also those of a stream, and ids that belong together are joined."""
+"""From the collector to answers: copies count once, also those of a stream,
+and ids that belong together are joined.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -45,11 +47,15 @@ def test_copies_count_once_whether_a_client_repeats_itself_or_a_stream_brings_th
     client.post(call | {"properties": {"revenue": 20}}, "/v1/track")
     rows = client.wait_for(5)
     now = datetime.now(UTC)
-    streamed = {**{name: rows[0][name] for name in ("event_id", "user_id", "event_type", "cart_value")}}
+    streamed = {
+        **{name: rows[0][name] for name in ("event_id", "user_id", "event_type", "cart_value")}
+    }
     streamed |= {"event_timestamp": now.isoformat(), "received_at": now}
     target = day_folder(client.folder, now.date()) / stream_file_name("topic", 0, 0)
     assert land(pa.Table.from_pylist([streamed], schema=LANDED), target)
-    answer = trend(client, tmp_path, "--series", "purchase", "--series", "purchase:sum(cart_amount)")
+    answer = trend(
+        client, tmp_path, "--series", "purchase", "--series", "purchase:sum(cart_amount)"
+    )
     assert (total(answer, 0), total(answer, 1)) == (2, 40)
     assert (answer["rows"]["read"], answer["rows"]["rejected"]["duplicate"]) == (6, 4)
 
@@ -60,7 +66,9 @@ def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_p
     client.post({"event_type": "purchase", "user_id": "anna", "cart_value": 10, "currency": "eur"})
     call = {"type": "track", "event": "Order Completed", "userId": "bob"}
     client.post(call | {"properties": {"revenue": 20, "currency": "USD"}}, "/v1/track")
-    refused = client.post({"event_type": "purchase", "user_id": "cem", "cart_value": 5, "currency": "€"}).json()
+    refused = client.post(
+        {"event_type": "purchase", "user_id": "cem", "cart_value": 5, "currency": "€"}
+    ).json()
     assert [entry["reason"] for entry in refused["refused"]] == ["wrong_currency"]
     assert sorted(row["currency"] for row in client.wait_for(2)) == ["EUR", "USD"]
     asked = ("trend", "--events", client.folder, "--series", "purchase:sum(cart_amount)", "--json")
@@ -71,11 +79,15 @@ def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_p
     (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.9\n")
     env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": str(tmp_path / "rates.csv")}
     assert total(ecom(*asked, home=tmp_path / "home", env=env).json) == 28
-    converting = Settings(home=tmp_path, events=str(client.folder), currency="EUR", rates=tmp_path / "rates.csv")
+    converting = Settings(
+        home=tmp_path, events=str(client.folder), currency="EUR", rates=tmp_path / "rates.csv"
+    )
     assert real_time(converting, datetime.now(UTC))["windows"][0]["revenue_amount"] == 28
 
 
-def test_identify_and_alias_join_what_a_visitor_did_before(client: CollectClient, tmp_path: Path) -> None:
+def test_identify_and_alias_join_what_a_visitor_did_before(
+    client: CollectClient, tmp_path: Path
+) -> None:
     views = [
         {"event_type": "page_view", "anonymous_id": "device-1"},
         {"event_type": "page_view", "user_id": "anna-old"},
@@ -86,7 +98,9 @@ def test_identify_and_alias_join_what_a_visitor_did_before(client: CollectClient
     client.post({"event_type": "page_view", "user_id": "bob"})
     client.wait_for(5)
     assert total(trend(client, tmp_path, "--series", "page_view:visitors")) == 2
-    assert total(trend(client, tmp_path, "--series", "page_view:visitors", "--identity", "user")) == 3
+    assert (
+        total(trend(client, tmp_path, "--series", "page_view:visitors", "--identity", "user")) == 3
+    )
 
 
 @pytest.mark.slow
@@ -98,5 +112,9 @@ def test_a_run_has_what_was_collected_in_its_tables(client: CollectClient, tmp_p
     home = tmp_path / "home"
     assert ecom("run", "--events", client.folder, *FEW_TABLES, home=home).exit_code == 0
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as con:
-        assert con.execute("SELECT event_id, visitor_id FROM staging.events").fetchall() == [("1", "anna")]
-        assert con.execute("SELECT sum(session_count) FROM mart.engagement_daily").fetchall() == [(1,)]
+        assert con.execute("SELECT event_id, visitor_id FROM staging.events").fetchall() == [
+            ("1", "anna")
+        ]
+        assert con.execute("SELECT sum(session_count) FROM mart.engagement_daily").fetchall() == [
+            (1,)
+        ]

@@ -1,4 +1,6 @@
-"""The collector killed at random moments, and a disk that takes nothing: what was acknowledged is there, once."""
+"""The collector killed at random moments, and a disk that takes nothing:
+what was acknowledged is there, once.
+"""
 
 import json
 import random
@@ -14,12 +16,19 @@ import requests
 from ecom_assets.ingestion.collector.segments import segments_folder
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.hypothesis_settings import seeds
-from ecom_assets_tests.ingestion.collector.served import CollectProcess, collect_settings, collecting, start_process
+from ecom_assets_tests.ingestion.collector.served import (
+    CollectProcess,
+    collect_settings,
+    collecting,
+    start_process,
+)
 from ecom_assets_tests.ports import free_port
 
 
 class RepeatingClient(threading.Thread):
-    """Sends batches as a client does that repeats what was not acknowledged; half of them are Segment's calls."""
+    """Sends batches as a client does that repeats what was not acknowledged;
+    half of them are Segment's calls.
+    """
 
     def __init__(self, address: str, name: str) -> None:
         super().__init__()
@@ -34,7 +43,9 @@ class RepeatingClient(threading.Thread):
         while not self._over.is_set():
             ids = [f"{self._name}-{number}-{event}" for event in range(20)]
             if number % 2:
-                calls = [{"type": "page", "userId": "anna", "messageId": event_id} for event_id in ids]
+                calls = [
+                    {"type": "page", "userId": "anna", "messageId": event_id} for event_id in ids
+                ]
                 path, body = "/v1/batch", {"batch": calls}
             else:
                 path, body = "/collect", {"batch": [_event(event_id) for event_id in ids]}
@@ -66,7 +77,9 @@ def _event(event_id: str) -> dict[str, str]:
 
 
 def _story(folder: Path, kill_count: int, seed: int) -> None:
-    """Kill a collector so often, with two clients that go on, and compare what landed with what was acknowledged."""
+    """Kill a collector so often, with two clients that go on, and compare what landed
+    with what was acknowledged.
+    """
     dice = random.Random(seed)  # noqa: S311 (when to kill)
     port = free_port()
     collector = start_process(folder, port)
@@ -88,8 +101,8 @@ def _compare(collector: CollectProcess, senders: list[RepeatingClient], kill_cou
     ids = [row["event_id"] for row in collector.events()]
     assert acknowledged
     assert acknowledged == set(ids)
-    # A batch whose answer a kill has cut off was sent again, so its events may be there twice; cleaning drops copies by
-    # id. Nothing else is: a kill can cut off one answer of each client.
+    # A batch whose answer a kill has cut off was sent again, so its events may be there twice;
+    # cleaning drops copies by id. Nothing else is: a kill can cut off one answer of each client.
     assert len(ids) - len(set(ids)) <= 20 * len(senders) * kill_count
     assert not collector.letters()
     assert not list(collector.folder.parent.glob("home/collector/*/*.ndjson"))
@@ -111,7 +124,9 @@ def test_what_was_acknowledged_before_many_kills_has_landed(
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectProcess]:
-    collector = start_process(tmp_path_factory.mktemp("disk"), free_port(), ECOM_COLLECT_SEAL_S="0.1")
+    collector = start_process(
+        tmp_path_factory.mktemp("disk"), free_port(), ECOM_COLLECT_SEAL_S="0.1"
+    )
     yield collector
     collector.kill()
 
@@ -138,7 +153,9 @@ def test_a_full_disk_is_answered_503_and_nothing_is_lost(running: CollectProcess
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_within_a_group_keeps_what_was_acknowledged(running: CollectProcess) -> None:
+def test_a_disk_that_fills_within_a_group_keeps_what_was_acknowledged(
+    running: CollectProcess,
+) -> None:
     _limit_files(running, 8_000)
     events = [{**_event(str(number)), "note": "x" * 1_500} for number in range(100)]
     acknowledged = [event["event_id"] for event in events if running.post(event).status_code == 200]
@@ -163,7 +180,10 @@ def test_what_cannot_be_landed_stays_and_is_landed_by_the_next_process(tmp_path:
         health = client.get("/health")
         assert (health.status_code, health.json()["unsealed_bytes"] > 0) == (503, True)
     (segment,) = segments_folder(settings.home).glob("*/*.ndjson")
-    line = f"{segment.stat().st_size:,} bytes of collected events have not landed yet; `ecom collect` lands them."
+    line = (
+        f"{segment.stat().st_size:,} bytes of collected events have not landed yet; `ecom "
+        "collect` lands them."
+    )
     assert line in ecom("status", home=settings.home).out
     Path(settings.events).unlink()
     with collecting(settings) as client:
@@ -171,9 +191,15 @@ def test_what_cannot_be_landed_stays_and_is_landed_by_the_next_process(tmp_path:
 
 
 def test_a_torn_line_is_left_out_since_nobody_was_told_of_it(tmp_path: Path) -> None:
-    segment = tmp_path / "home" / "collector" / "received_date=2026-11-24" / "dead-3.ecommerce.ndjson"
+    segment = (
+        tmp_path / "home" / "collector" / "received_date=2026-11-24" / "dead-3.ecommerce.ndjson"
+    )
     segment.parent.mkdir(parents=True)
-    whole = {**_event("1"), "event_timestamp": "2026-11-24T04:00:00Z", "received_at": "2026-11-24T04:00:01Z"}
+    whole = {
+        **_event("1"),
+        "event_timestamp": "2026-11-24T04:00:00Z",
+        "received_at": "2026-11-24T04:00:01Z",
+    }
     segment.write_text(json.dumps(whole) + '\n{"event_id": "2", "event_ty', encoding="utf-8")
     with collecting(collect_settings(tmp_path)) as client:
         (row,) = client.wait_for(1)
@@ -195,7 +221,9 @@ def test_two_processes_share_a_port_and_a_folder(tmp_path: Path) -> None:
     for sender in senders:
         sender.end()
     collectors[1].stop()
-    third = start_process(tmp_path, port)  # the survivor looks every ten seconds, a new process at once
+    third = start_process(
+        tmp_path, port
+    )  # the survivor looks every ten seconds, a new process at once
     time.sleep(0.5)
     third.stop()
     _compare(third, senders, 1)

@@ -17,7 +17,9 @@ __all__ = ["browser"]
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_visitor_is_on_the_live_page_before_anything_ran(browser: Browser, tmp_path: Path) -> None:
+def test_a_visitor_is_on_the_live_page_before_anything_ran(
+    browser: Browser, tmp_path: Path
+) -> None:
     settings = collect_settings(tmp_path, collect_seal_s=0.5)
     Path(settings.events).mkdir(parents=True)
     port = free_port()
@@ -32,6 +34,8 @@ def test_a_visitor_is_on_the_live_page_before_anything_ran(browser: Browser, tmp
         expect(live.get_by_text("black-boots")).to_have_count(0)
         time.sleep(1)  # the stream is open
         browser.new_context().new_page().goto(f"{site}/boots")
-        expect(live.get_by_text("black-boots")).to_be_visible(timeout=6000)  # sooner than the page reads by itself
+        expect(live.get_by_text("black-boots")).to_be_visible(
+            timeout=6000
+        )  # sooner than the page reads by itself
         expect(live.get_by_role("cell", name="/boots", exact=True)).to_be_visible()
         live.close()  # its stream would keep the server open

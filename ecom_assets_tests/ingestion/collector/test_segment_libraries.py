@@ -19,7 +19,9 @@ from ecom_assets_tests.ports import free_port
 __all__ = ["browser"]
 
 PACKAGES: Final = Path(__file__).parents[3] / ".segment" / "node_modules" / "@segment"
-NEEDS_NPM = pytest.mark.skipif(not PACKAGES.exists(), reason="Segment's npm packages are missing: make segment")
+NEEDS_NPM = pytest.mark.skipif(
+    not PACKAGES.exists(), reason="Segment's npm packages are missing: make segment"
+)
 SERVER = """
 const { Analytics } = require(process.argv[2]);
 const shop = new Analytics({ writeKey: "key", host: process.argv[3], flushInterval: 50 });
@@ -27,7 +29,9 @@ shop.on("error", (error) => { console.error(error); process.exitCode = 1; });
 shop.identify({ userId: "anna", traits: { plan: "gold" } });
 shop.track({ userId: "anna", event: "Product Viewed", properties: { product_id: "hat" } });
 shop.page({ userId: "anna", properties: { url: "https://shop.example/" } });
-shop.track({ userId: "anna", event: "Order Completed", properties: { order_id: "7", revenue: 20 } });
+shop.track({
+  userId: "anna", event: "Order Completed", properties: { order_id: "7", revenue: 20 }
+});
 shop.closeAndFlush();
 """
 PAGE = """<title>Hats</title><p id="state"></p><script src="/umd/index.js"></script><script>
@@ -54,7 +58,9 @@ def counted(client: CollectClient) -> Counter[str]:
 def test_the_library_for_python(tmp_path: Path) -> None:
     with collecting(collect_settings(tmp_path)) as client:
         refused: list[object] = []
-        shop = Client("key", host=client.address, gzip=True, on_error=lambda error, _: refused.append(error))
+        shop = Client(
+            "key", host=client.address, gzip=True, on_error=lambda error, _: refused.append(error)
+        )
         shop.identify("anna", {"plan": "gold"})
         shop.track("anna", "Product Viewed", {"product_id": "hat"})
         shop.page("anna", properties={"url": "https://shop.example/"})

@@ -1,4 +1,6 @@
-"""What the tests of file sources share: a connection, the real files, and writing events in every format."""
+"""What the tests of file sources share: a connection, the real files,
+and writing events in every format.
+"""
 
 import gzip
 import json
@@ -50,7 +52,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def read(con: duckdb.DuckDBPyConnection) -> Read:
     """All rows of files under a mapping, as dicts in the order of event_id and raw line."""
 
-    def _read(paths: str | Path | Sequence[str | Path], mapping: str | Path = "ecommerce", **more: Any) -> list[Row]:
+    def _read(
+        paths: str | Path | Sequence[str | Path], mapping: str | Path = "ecommerce", **more: Any
+    ) -> list[Row]:
         files = RecordFiles.open(
             con, [paths] if isinstance(paths, str | Path) else paths, load_mapping(mapping), **more
         )
@@ -70,7 +74,9 @@ def real_file() -> Callable[[str], Path]:
 
 
 def rows_of(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    cursor = con.execute(f"SELECT * FROM ({sql}) ORDER BY event_id, source_file, malformed_row, event_at")
+    cursor = con.execute(
+        f"SELECT * FROM ({sql}) ORDER BY event_id, source_file, malformed_row, event_at"
+    )
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

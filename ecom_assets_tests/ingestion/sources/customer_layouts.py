@@ -11,10 +11,19 @@ from ecom_sandbox.services.service import Service, ServiceRequest, ServiceRespon
 
 Page = Callable[[ServiceRequest, list[Any]], ServiceResponse]
 TWELVE = (
-    ("George", "Bluth"), ("Janet", "Weaver"), ("Emma", "Wong"), ("Eve", "Holt"), ("Charles", "Morris"),
-    ("Tracey", "Ramos"), ("Michael", "Lawson"), ("Lindsay", "Ferguson"), ("Tobias", "Funke"), ("Byron", "Fields"),
-    ("George", "Edwards"), ("Rachel", "Howell"),
-)  # fmt: skip
+    ("George", "Bluth"),
+    ("Janet", "Weaver"),
+    ("Emma", "Wong"),
+    ("Eve", "Holt"),
+    ("Charles", "Morris"),
+    ("Tracey", "Ramos"),
+    ("Michael", "Lawson"),
+    ("Lindsay", "Ferguson"),
+    ("Tobias", "Funke"),
+    ("Byron", "Fields"),
+    ("George", "Edwards"),
+    ("Rachel", "Howell"),
+)
 
 
 def twelve() -> list[dict[str, Any]]:
@@ -32,7 +41,9 @@ def twelve() -> list[dict[str, Any]]:
 
 
 class LayoutService(Service):
-    """Serves records as `page` lays them out, and keeps what it was asked: address, query and headers."""
+    """Serves records as `page` lays them out, and keeps what it was asked: address,
+    query and headers.
+    """
 
     def __init__(self, page: Page, records: list[Any]) -> None:
         """Serve these records."""
@@ -68,14 +79,18 @@ def reqres(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
 def by_offset(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
     """At most five records a page, however many are asked for."""
     begin, size = int(request.query["skip"]), min(int(request.query["limit"]), 5)
-    return ServiceResponse.json({"items": records[begin : begin + size], "meta": {"count": len(records)}})
+    return ServiceResponse.json(
+        {"items": records[begin : begin + size], "meta": {"count": len(records)}}
+    )
 
 
 def by_link(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
     """Five a page, and the next page's address as a path."""
     begin = int(request.query.get("from", 0))
     after = f"/users?from={begin + 5}" if begin + 5 < len(records) else None
-    return ServiceResponse.json({"result": {"customers": records[begin : begin + 5]}, "links": {"next": after}})
+    return ServiceResponse.json(
+        {"result": {"customers": records[begin : begin + 5]}, "links": {"next": after}}
+    )
 
 
 def by_header(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
@@ -91,8 +106,12 @@ def by_header(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
 def by_cursor(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
     """Five after the one that is named, and whether there are more."""
     ids = [str(record["uid"]) for record in records]
-    begin = ids.index(request.query["starting_after"]) + 1 if "starting_after" in request.query else 0
-    return ServiceResponse.json({"data": records[begin : begin + 5], "has_more": begin + 5 < len(records)})
+    begin = (
+        ids.index(request.query["starting_after"]) + 1 if "starting_after" in request.query else 0
+    )
+    return ServiceResponse.json(
+        {"data": records[begin : begin + 5], "has_more": begin + 5 < len(records)}
+    )
 
 
 def at_once(_request: ServiceRequest, records: list[Any]) -> ServiceResponse:

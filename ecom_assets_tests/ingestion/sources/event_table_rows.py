@@ -28,7 +28,9 @@ def rows_of(texts: str) -> list[dict[str, str]]:
     return [dict(zip(FIELDS, line.split("|"), strict=True)) for line in texts.strip().splitlines()]
 
 
-def fill(account: SnowflakeEngine, rows: list[dict[str, str]], kinds: Mapping[str, str] | None = None) -> None:
+def fill(
+    account: SnowflakeEngine, rows: list[dict[str, str]], kinds: Mapping[str, str] | None = None
+) -> None:
     """Make the table with columns of text, but for those in `kinds`, and put rows into it."""
     kinds = kinds or {}
     columns = ", ".join(f"{name} {kinds.get(name, 'VARCHAR')}" for name in FIELDS)
@@ -37,7 +39,9 @@ def fill(account: SnowflakeEngine, rows: list[dict[str, str]], kinds: Mapping[st
     add(account, rows, kinds)
 
 
-def add(account: SnowflakeEngine, rows: list[dict[str, str]], kinds: Mapping[str, str] | None = None) -> None:
+def add(
+    account: SnowflakeEngine, rows: list[dict[str, str]], kinds: Mapping[str, str] | None = None
+) -> None:
     for row in rows:
         values = [_value(row[name], (kinds or {}).get(name, "VARCHAR")) for name in FIELDS]
         account.execute(f"INSERT INTO sales.ecommerce_events SELECT {', '.join(values)}")
@@ -61,7 +65,8 @@ SHIPPED = {
     "received_at": "TIMESTAMP_NTZ(6)",
 }
 TYPED = """
-e1|ann|product_view|2026-03-28 10:00:00|lamp|light|s1|https://shop.example|||2026-03-29 01:00:00|a-1|Opera|{"a":[1,2]}
+e1|ann|product_view|2026-03-28 10:00:00|lamp|light|s1|https://shop.example|||\
+2026-03-29 01:00:00|a-1|Opera|{"a":[1,2]}
 e2|bob|purchase|2026-03-28 22:30:00.250|||s2|||20.00|2026-03-28 22:45:00.123456|||
 e3|bob|page_view|2026-03-30 08:00:00|||s2||||2026-03-30 08:00:01|||
 """
@@ -69,7 +74,12 @@ e3|bob|page_view|2026-03-30 08:00:00|||s2||||2026-03-30 08:00:01|||
 
 def ship(account: SnowflakeEngine) -> None:
     """Make the table by the statement that is shipped, and put rows into it."""
-    statement = (ROOT / "deploy" / "snowflake" / "ecommerce_events.sql").read_text().strip().removesuffix(";")
+    statement = (
+        (ROOT / "deploy" / "snowflake" / "ecommerce_events.sql")
+        .read_text()
+        .strip()
+        .removesuffix(";")
+    )
     account.execute("CREATE SCHEMA IF NOT EXISTS sales")
     account.execute(statement.replace("EXISTS ECOMMERCE_EVENTS", "EXISTS SALES.ECOMMERCE_EVENTS"))
     names = ", ".join(FIELDS)

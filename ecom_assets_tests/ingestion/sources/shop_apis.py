@@ -1,4 +1,6 @@
-"""Stand-ins of shops' REST APIs on a free port, as their documentation has them: pages, keys, filters, and faults."""
+"""Stand-ins of shops' REST APIs on a free port, as their documentation has them: pages, keys,
+filters, and faults.
+"""
 
 import json
 from base64 import b64encode
@@ -46,10 +48,16 @@ def basic(user: str, password: str) -> str:
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
-        self._answer(self.path, address.path, {name: values[0] for name, values in parse_qs(address.query).items()})
+        self._answer(
+            self.path,
+            address.path,
+            {name: values[0] for name, values in parse_qs(address.query).items()},
+        )
 
     def do_POST(self) -> None:
-        """Answer a request with client credentials by a token, and any other one as a GET request."""
+        """Answer a request with client credentials by a token,
+        and any other one as a GET request.
+        """
         api: ShopApi = self.server.api  # type: ignore[attr-defined]  # set where the server is made
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if not self.path.endswith("/access_token"):
@@ -66,7 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
             status = 401
         result = api.answer(api, path, params) if status == 200 else {}
         if isinstance(result, Linked):
-            headers, result = {**headers, "Link": f'<{api.url}{result.next}>; rel="next"'}, result.content
+            headers, result = (
+                {**headers, "Link": f'<{api.url}{result.next}>; rel="next"'},
+                result.content,
+            )
         self._say(status, headers, result)
 
     def _say(self, status: int, headers: dict[str, str], content: Any) -> None:
@@ -105,14 +116,22 @@ def woocommerce(api: ShopApi, path: str, params: dict[str, str]) -> list[Row]:
         order = path.split("/")[-2]
         found = [refund for refund in api.documents["refunds"] if str(refund["parent_id"]) == order]
     else:
-        changed = [order for order in api.documents["orders"] if order["date_modified_gmt"] > params["modified_after"]]
+        changed = [
+            order
+            for order in api.documents["orders"]
+            if order["date_modified_gmt"] > params["modified_after"]
+        ]
         found = sorted(changed, key=lambda order: (order["date_modified_gmt"], order["id"]))
     return found[(page - 1) * size : page * size]
 
 
 def stripe(api: ShopApi, _path: str, params: dict[str, str]) -> Row:
     """Balance transactions since an instant, the latest first, after the one that is named."""
-    since = [row for row in api.documents["balance_transactions"] if row["created"] >= int(params["created[gte]"])]
+    since = [
+        row
+        for row in api.documents["balance_transactions"]
+        if row["created"] >= int(params["created[gte]"])
+    ]
     rows = sorted(since, key=lambda row: -row["created"])
     if "starting_after" in params:
         rows = rows[[row["id"] for row in rows].index(params["starting_after"]) + 1 :]
@@ -121,7 +140,9 @@ def stripe(api: ShopApi, _path: str, params: dict[str, str]) -> Row:
 
 
 def prestashop(api: ShopApi, path: str, params: dict[str, str]) -> Row | list[Row]:
-    """Orders or credit slips that changed within two times of the shop; a list without any is no object."""
+    """Orders or credit slips that changed within two times of the shop;
+    a list without any is no object.
+    """
     name = {"orders": "orders", "order_slip": "order_slips"}[path.rsplit("/", 1)[-1]]
     low, high = params["filter[date_upd]"].strip("[]").split(",")
     offset, size = map(int, params["limit"].split(","))
@@ -133,9 +154,13 @@ def prestashop(api: ShopApi, path: str, params: dict[str, str]) -> Row | list[Ro
 
 
 def shopify(api: ShopApi, path: str, params: dict[str, str]) -> Row | Linked:
-    """Orders that changed since an instant, the latest order first, with a link to the next page."""
+    """Orders that changed since an instant, the latest order first,
+    with a link to the next page.
+    """
     low = datetime.fromisoformat(params["updated_at_min"])
-    changed = [row for row in api.documents["orders"] if datetime.fromisoformat(row["updated_at"]) >= low]
+    changed = [
+        row for row in api.documents["orders"] if datetime.fromisoformat(row["updated_at"]) >= low
+    ]
     rows = sorted(changed, key=lambda row: -row["id"])
     size, offset = int(params["limit"]), int(params.get("page_info", 0))
     content = {"orders": rows[offset : offset + size]}

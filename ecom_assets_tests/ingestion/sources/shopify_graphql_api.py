@@ -1,6 +1,8 @@
-"""A stand-in of Shopify's Admin GraphQL API: the part of its documented schema that is asked for, pages, and costs.
+"""A stand-in of Shopify's Admin GraphQL API: the part of its documented schema that is asked for,
+pages, and costs.
 
-Queries are executed by graphql-core, so a field or an argument that the schema does not have is refused.
+Queries are executed by graphql-core, so a field or an argument that the schema does not have is
+refused.
 """
 
 import time
@@ -26,11 +28,15 @@ from graphql.language.ast import FragmentSpreadNode, InlineFragmentNode, Selecti
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.shop_apis import ShopApi
 
-# Source: "Order", "SalesAgreement", "Sale" and "OrderSortKeys", Admin GraphQL API 2026-07, shopify.dev.
-_AGREEMENT = "id: ID! reason: OrderActionType! happenedAt: DateTime! sales(first: Int, after: String): SaleConnection!"
+# Source: "Order", "SalesAgreement", "Sale" and "OrderSortKeys", Admin GraphQL API 2026-07,
+# shopify.dev.
+_AGREEMENT = (
+    "id: ID! reason: OrderActionType! happenedAt: DateTime! sales(first: Int, after: String): "
+    "SaleConnection!"
+)
 _SALE = (
-    "id: ID! actionType: SaleActionType! lineType: SaleLineType! quantity: Int totalAmount: MoneyBag! "
-    "totalTaxAmount: MoneyBag!"
+    "id: ID! actionType: SaleActionType! lineType: SaleLineType! quantity: Int totalAmount: "
+    "MoneyBag! totalTaxAmount: MoneyBag!"
 )
 _SCHEMA = f"""
 type Query {{
@@ -45,8 +51,9 @@ enum SaleLineType {{ ADDITIONAL_FEE ADJUSTMENT DUTY FEE GIFT_CARD PRODUCT SHIPPI
 type PageInfo {{ hasNextPage: Boolean! endCursor: String }}
 type OrderConnection {{ nodes: [Order!]! pageInfo: PageInfo! }}
 type Order {{
-  id: ID! legacyResourceId: UnsignedInt64! name: String! processedAt: DateTime! updatedAt: DateTime! test: Boolean!
-  currencyCode: CurrencyCode! sourceName: String email: String phone: String customer: Customer
+  id: ID! legacyResourceId: UnsignedInt64! name: String! processedAt: DateTime!
+  updatedAt: DateTime! test: Boolean! currencyCode: CurrencyCode!
+  sourceName: String email: String phone: String customer: Customer
   shippingAddress: MailingAddress agreements(first: Int, after: String): SalesAgreementConnection!
 }}
 type Customer {{ legacyResourceId: UnsignedInt64! firstName: String lastName: String }}
@@ -78,12 +85,17 @@ class Bucket:
     def spend(self, points: float) -> tuple[bool, Row]:
         """Return whether the points were there, and the status of the bucket."""
         now = time.monotonic()
-        self.left, self.at_s = min(self.most, self.left + (now - self.at_s) * self.restored_per_s), now
+        self.left, self.at_s = (
+            min(self.most, self.left + (now - self.at_s) * self.restored_per_s),
+            now,
+        )
         is_enough = self.left >= points
         self.left -= points if is_enough else 0
         return is_enough, {
-            "maximumAvailable": self.most, "currentlyAvailable": int(self.left), "restoreRate": self.restored_per_s
-        }  # fmt: skip
+            "maximumAvailable": self.most,
+            "currentlyAvailable": int(self.left),
+            "restoreRate": self.restored_per_s,
+        }
 
 
 @dataclass
@@ -98,29 +110,49 @@ class ShopifyGraphql:
         """Resolve the connections of the schema."""
         self._schema = build_schema(_SCHEMA)
         for kind, name in (("Order", "agreements"), ("OrderAgreement", "sales")):
-            self._type(kind).fields[name].resolve = lambda row, info, **page: _page(row[info.field_name], _id, **page)
+            self._type(kind).fields[name].resolve = lambda row, info, **page: _page(
+                row[info.field_name], _id, **page
+            )
         self._interface("SalesAgreement").resolve_type = lambda *_: "OrderAgreement"
-        self._interface("Sale").resolve_type = lambda row, *_: "ProductSale" if "lineItem" in row else "UnknownSale"
+        self._interface("Sale").resolve_type = lambda row, *_: (
+            "ProductSale" if "lineItem" in row else "UnknownSale"
+        )
 
     def __call__(self, api: ShopApi, _path: str, body: Row) -> Row:
         """Execute a query."""
-        query, variables, operation = str(body["query"]), body["variables"], str(body["operationName"])
+        query, variables, operation = (
+            str(body["query"]),
+            body["variables"],
+            str(body["operationName"]),
+        )
         cost = self.cost(query, operation)
         if cost > SINGLE_QUERY_LIMIT:
-            return _refused("Query cost exceeds the single query max cost limit (1000)", "MAX_COST_EXCEEDED")
+            return _refused(
+                "Query cost exceeds the single query max cost limit (1000)", "MAX_COST_EXCEEDED"
+            )
         is_enough, status = self.bucket.spend(cost)
-        extensions = {"cost": {"requestedQueryCost": cost, "actualQueryCost": None, "throttleStatus": status}}
+        extensions = {
+            "cost": {"requestedQueryCost": cost, "actualQueryCost": None, "throttleStatus": status}
+        }
         if not is_enough:
             self.throttled_count += 1
             return {**_refused("Throttled", "THROTTLED"), "extensions": extensions}
         if self.error:
             return {"data": {"orders": None}, "errors": [self.error], "extensions": extensions}
-        self._type("Query").fields["orders"].resolve = lambda _root, _info, **asked: _orders(api, **asked)
+        self._type("Query").fields["orders"].resolve = lambda _root, _info, **asked: _orders(
+            api, **asked
+        )
         self._type("Query").fields["order"].resolve = lambda _root, _info, id: next(  # noqa: A006 (Shopify's name)
             row for row in api.documents["orders"] if row["id"] == id
         )
-        result = graphql_sync(self._schema, query, variable_values=variables, operation_name=operation)
-        errors = {"errors": [{"message": error.message} for error in result.errors]} if result.errors else {}
+        result = graphql_sync(
+            self._schema, query, variable_values=variables, operation_name=operation
+        )
+        errors = (
+            {"errors": [{"message": error.message} for error in result.errors]}
+            if result.errors
+            else {}
+        )
         return {"data": result.data, **errors, "extensions": extensions}
 
     def _type(self, name: str) -> GraphQLObjectType:
@@ -134,9 +166,15 @@ class ShopifyGraphql:
         return found
 
     def cost(self, query: str, operation: str) -> int:
-        """Return 1 per object, 2 per connection, and what its nodes cost times the number that is asked for."""
+        """Return 1 per object, 2 per connection, and what its nodes cost times the
+        number that is asked for.
+        """
         definitions = parse(query).definitions
-        fragments = {part.name.value: part for part in definitions if isinstance(part, FragmentDefinitionNode)}
+        fragments = {
+            part.name.value: part
+            for part in definitions
+            if isinstance(part, FragmentDefinitionNode)
+        }
 
         def of(selections: Sequence[SelectionNode], owner: GraphQLNamedType) -> int:
             total = 0
@@ -145,7 +183,10 @@ class ShopifyGraphql:
                     total += of(fragments[selection.name.value].selection_set.selections, owner)
                 elif isinstance(selection, InlineFragmentNode):
                     assert selection.type_condition
-                    total += of(selection.selection_set.selections, self._type(selection.type_condition.name.value))
+                    total += of(
+                        selection.selection_set.selections,
+                        self._type(selection.type_condition.name.value),
+                    )
                 elif isinstance(selection, FieldNode) and selection.selection_set:
                     fields = owner.fields  # type: ignore[attr-defined]  # only objects and interfaces have selections
                     kind = get_named_type(fields[selection.name.value].type)
@@ -153,7 +194,8 @@ class ShopifyGraphql:
                     [times] = [
                         int(argument.value.value)
                         for argument in selection.arguments
-                        if argument.name.value == "first" and isinstance(argument.value, IntValueNode)
+                        if argument.name.value == "first"
+                        and isinstance(argument.value, IntValueNode)
                     ] or [1]
                     total += 2 + times * inner if kind.name.endswith("Connection") else 1 + inner
             return total
@@ -161,7 +203,9 @@ class ShopifyGraphql:
         [wanted] = [
             part
             for part in definitions
-            if isinstance(part, OperationDefinitionNode) and part.name and part.name.value == operation
+            if isinstance(part, OperationDefinitionNode)
+            and part.name
+            and part.name.value == operation
         ]
         return of(wanted.selection_set.selections, self._type("Query"))
 
@@ -174,7 +218,11 @@ def _orders(api: ShopApi, first: int, sortKey: str, query: str, after: str | Non
     name, low = query.replace("'", "").split(":>=")
     assert (name, sortKey) == ("updated_at", "UPDATED_AT")
     since = datetime.fromisoformat(low)
-    changed = [row for row in api.documents["orders"] if datetime.fromisoformat(str(row["updatedAt"])) >= since]
+    changed = [
+        row
+        for row in api.documents["orders"]
+        if datetime.fromisoformat(str(row["updatedAt"])) >= since
+    ]
     # A cursor is a place in this order, which holds though the order that was there has moved.
     rows = [row for row in sorted(changed, key=_place) if after is None or _place(row) > after]
     return _page(rows, _place, first)
@@ -184,12 +232,17 @@ def _place(order: Row) -> str:
     return f"{order['updatedAt']} {int(str(order['legacyResourceId'])):012}"
 
 
-def _page(rows: Sequence[Row], cursor: Callable[[Row], str], first: int, after: str | None = None) -> Row:
+def _page(
+    rows: Sequence[Row], cursor: Callable[[Row], str], first: int, after: str | None = None
+) -> Row:
     start = 0 if after is None else [cursor(row) for row in rows].index(after) + 1
     nodes = rows[start : start + first]
     return {
         "nodes": nodes,
-        "pageInfo": {"hasNextPage": len(rows) > start + first, "endCursor": cursor(nodes[-1]) if nodes else None},
+        "pageInfo": {
+            "hasNextPage": len(rows) > start + first,
+            "endCursor": cursor(nodes[-1]) if nodes else None,
+        },
     }
 
 

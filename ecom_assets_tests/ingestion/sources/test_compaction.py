@@ -42,12 +42,16 @@ class Shop:
         """Write a file as the stream does, with rows e<start>, e<start+1> and so on."""
         path = self.day / (name or f"kafka-topic-0-{start:020}.parquet")
         columns = (
-            "'e' || i AS event_id, 'page_view' AS event_type, 'u' || i AS user_id, "
-            f"(TIMESTAMP '{DAY} 10:00:00' + i * INTERVAL 1 SECOND)::VARCHAR || 'Z' AS event_timestamp"
+            "'e' || i AS event_id, 'page_view' AS event_type, 'u' || i AS user_id, (TIMESTAMP "
+            f"'{DAY} 10:00:00' + i * INTERVAL 1 SECOND)::VARCHAR || 'Z' AS event_timestamp"
         )
-        columns += "".join(f", NULL::VARCHAR AS {field}" for field in EVENT_FIELDS if f"AS {field}" not in columns)
+        columns += "".join(
+            f", NULL::VARCHAR AS {field}" for field in EVENT_FIELDS if f"AS {field}" not in columns
+        )
         with duckdb.connect() as con:
-            con.execute(f"COPY (SELECT {columns} FROM range({start}, {start + rows}) t(i)) TO '{path}'")
+            con.execute(
+                f"COPY (SELECT {columns} FROM range({start}, {start + rows}) t(i)) TO '{path}'"
+            )
         os.utime(path, (at, at))
         return path
 
@@ -63,7 +67,10 @@ class Shop:
         """Return how often each event is in the files that count."""
         paths = [file.path for file in find_files([str(self.day.parent)])]
         with duckdb.connect() as con:
-            return Counter(row[0] for row in con.execute("SELECT event_id FROM read_parquet(?)", [paths]).fetchall())
+            return Counter(
+                row[0]
+                for row in con.execute("SELECT event_id FROM read_parquet(?)", [paths]).fetchall()
+            )
 
 
 @pytest.fixture
@@ -71,7 +78,9 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-def test_an_erased_row_comes_back_neither_from_replaced_files_nor_by_the_next_compaction(shop: Shop) -> None:
+def test_an_erased_row_comes_back_neither_from_replaced_files_nor_by_the_next_compaction(
+    shop: Shop,
+) -> None:
     for number in range(3):
         shop.land(10 * number)
     shop.compact()
@@ -79,7 +88,9 @@ def test_an_erased_row_comes_back_neither_from_replaced_files_nor_by_the_next_co
     with changing_landing_files(shop.settings.home), closing(duckdb.connect()) as con:
         remove_replaced(shop.settings)
         for files in landing_files(con, shop.settings):
-            assert [file.record_count for file in remove_records(files, Person(users=("u11",)))] == [1]
+            assert [
+                file.record_count for file in remove_records(files, Person(users=("u11",)))
+            ] == [1]
     shop.land(30, at=NEXT_WEEK)
     shop.compact(NEXT_WEEK + 7 * 86_400)
     shop.compact(NEXT_WEEK + 14 * 86_400)
@@ -87,7 +98,9 @@ def test_an_erased_row_comes_back_neither_from_replaced_files_nor_by_the_next_co
     assert shop.ids() == Counter(kept)
     with closing(duckdb.connect()) as con:
         sql = f"SELECT count(*) FROM '{shop.day}/*.parquet' WHERE user_id = 'u11'"
-        assert con.execute(sql).fetchall() == [(0,)], "in no file of the folder, whether it counts or not"
+        assert con.execute(sql).fetchall() == [(0,)], (
+            "in no file of the folder, whether it counts or not"
+        )
 
 
 def test_three_files_become_one_with_the_newest_time_and_go_after_the_grace(shop: Shop) -> None:
@@ -120,7 +133,9 @@ def test_within_the_day_only_old_files_are_merged_and_when_it_is_over_all(shop: 
         shop.land(10 * number, at=LANDED_AT + 3600 * number)
     assert shop.compact(LANDED_AT + 3 * 3600)["merged_count"] == 2
     assert len(shop.files()) == 3
-    assert shop.compact(LANDED_AT + 7 * 3600)["merged_count"] == 2, "what was merged today is not merged again today"
+    assert shop.compact(LANDED_AT + 7 * 3600)["merged_count"] == 2, (
+        "what was merged today is not merged again today"
+    )
     done = shop.compact()
     assert (done["merged_count"], done["row_count"]) == (2, 12)
     assert sum(shop.ids().values()) == 12
@@ -172,7 +187,10 @@ def test_a_damaged_manifest_is_said_instead_of_guessed(shop: Shop) -> None:
 
 
 def test_only_one_changes_landing_files_at_a_time(shop: Shop) -> None:
-    with changing_landing_files(shop.settings.home), pytest.raises(WorkError, match="try again later"):
+    with (
+        changing_landing_files(shop.settings.home),
+        pytest.raises(WorkError, match="try again later"),
+    ):
         compact(shop.settings, waits=False)
 
 
@@ -192,7 +210,9 @@ def test_readers_see_each_row_once_while_files_come_and_are_merged(shop: Shop) -
     for step in range(6):
         shop.compact(NEXT_WEEK + step)
         first = 200 + 10 * step
-        shop.land(first, rows=1, name=f"compact-{step:032x}.parquet")  # what a killed compaction leaves
+        shop.land(
+            first, rows=1, name=f"compact-{step:032x}.parquet"
+        )  # what a killed compaction leaves
     is_over.set()
     reader.join()
     assert seen
@@ -222,7 +242,14 @@ def killed_at_random(shop: Shop, rounds: int, seed: int) -> None:
             shop.land(first)
             wanted.update(f"e{first + row}" for row in range(3))
         process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, shop.settings.home, str(shop.day.parent), str(NEXT_WEEK + turn)],
+            [
+                sys.executable,
+                "-c",
+                KILLED,
+                shop.settings.home,
+                str(shop.day.parent),
+                str(NEXT_WEEK + turn),
+            ],
             stdout=subprocess.PIPE,
         )
         assert process.stdout

@@ -1,4 +1,6 @@
-"""Amounts of several currencies are converted by rates, or refused; they are never added up as they are."""
+"""Amounts of several currencies are converted by rates, or refused;
+they are never added up as they are.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -30,11 +32,18 @@ EVERY_DAY = (date(2026, 3, 1),)
 
 
 def received(tmp_path: Path, lines: list[tuple[str, str, str]], **settings: Any) -> list[Row]:
-    """Return what the order source makes of lines of a day, a currency and an amount, in order of their ids."""
-    rows = [f"{n},{n},{day}T12:00:00,1,Berlin,ann,,,7,Hat,1,{paid},{name}" for n, (day, name, paid) in enumerate(lines)]
+    """Return what the order source makes of lines of a day, a currency and an amount,
+    in order of their ids.
+    """
+    rows = [
+        f"{n},{n},{day}T12:00:00,1,Berlin,ann,,,7,Hat,1,{paid},{name}"
+        for n, (day, name, paid) in enumerate(lines)
+    ]
     file = tmp_path / "orders.csv"
     file.write_text("\n".join([f"{HEADER},currency", *rows]) + "\n")
-    source = order_source_of(connect(), Settings(orders=str(file), home=tmp_path / "home", **settings))
+    source = order_source_of(
+        connect(), Settings(orders=str(file), home=tmp_path / "home", **settings)
+    )
     taken = source.received(Days.between(FIRST, LAST + ONE_DAY)).rows.to_pyarrow().to_pylist()
     return sorted(taken, key=lambda row: str(row["uniq_id"]))
 
@@ -45,18 +54,27 @@ def rates_in(tmp_path: Path, *lines: str) -> Path:
     return file
 
 
-MIXED = [("2026-07-01", "eur", "10.00"), ("2026-07-01", "USD", "20.00"), ("2026-07-03", "USD", "20.00")]
+MIXED = [
+    ("2026-07-01", "eur", "10.00"),
+    ("2026-07-01", "USD", "20.00"),
+    ("2026-07-03", "USD", "20.00"),
+]
 
 
 def test_one_currency_needs_no_rates(tmp_path: Path) -> None:
-    rows = received(tmp_path, [("2026-07-01", "eur ", "10.00"), ("2026-07-02", "EUR", "2.50")], currency="EUR")
+    rows = received(
+        tmp_path, [("2026-07-01", "eur ", "10.00"), ("2026-07-02", "EUR", "2.50")], currency="EUR"
+    )
     assert [(row["currency"], row["payment_amount"]) for row in rows] == [
-        ("EUR", Decimal("10.00")), ("EUR", Decimal("2.50"))
-    ]  # fmt: skip
+        ("EUR", Decimal("10.00")),
+        ("EUR", Decimal("2.50")),
+    ]
 
 
 def test_amounts_of_several_currencies_are_refused_with_their_sums(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"amounts in USD 40\.00 in 2 lines; EUR 10\.00 in 1 lines, which cannot"):
+    with pytest.raises(
+        SourceError, match=r"amounts in USD 40\.00 in 2 lines; EUR 10\.00 in 1 lines, which cannot"
+    ):
         received(tmp_path, MIXED)
 
 
@@ -66,7 +84,9 @@ def test_another_currency_than_the_set_one_is_refused(tmp_path: Path) -> None:
 
 
 def test_lines_without_a_currency_beside_others_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no currency 1\.00 in 1 lines.*give each line its currency"):
+    with pytest.raises(
+        SourceError, match=r"no currency 1\.00 in 1 lines.*give each line its currency"
+    ):
         received(tmp_path, [("2026-07-01", "", "1.00"), ("2026-07-01", "EUR", "1.00")])
 
 
@@ -74,7 +94,11 @@ def test_the_newest_rate_up_to_the_day_of_the_order_counts(tmp_path: Path) -> No
     rates = rates_in(tmp_path, "2026-06-30,USD,0.90", "2026-07-03,usd,0.875", "2026-07-04,USD,9")
     rows = received(tmp_path, MIXED, currency="EUR", rates=rates)
     # 20.00 at 0.90 and at 0.875.
-    assert [row["payment_amount"] for row in rows] == [Decimal("10.00"), Decimal("18.00"), Decimal("17.50")]
+    assert [row["payment_amount"] for row in rows] == [
+        Decimal("10.00"),
+        Decimal("18.00"),
+        Decimal("17.50"),
+    ]
     assert {row["currency"] for row in rows} == {"EUR"}
     assert [row["received_currency"] for row in rows] == ["eur", "USD", "USD"], "as it came"
     assert [row["received_payment_amount"] for row in rows] == ["10.00", "20.00", "20.00"]
@@ -126,10 +150,15 @@ COLUMNS = ("id", "type", "at", "who", "paid", "money")
 RATES = ("2026-07-01,USD,0.90", "2026-07-03,USD,0.80")
 
 
-def paid_files(tmp_path: Path, rows: Sequence[tuple[str, ...]] = EVENTS, suffix: str = "csv") -> dict[str, Any]:
+def paid_files(
+    tmp_path: Path, rows: Sequence[tuple[str, ...]] = EVENTS, suffix: str = "csv"
+) -> dict[str, Any]:
     """Write events with amounts of two currencies, and return the settings that read them."""
     file, mapping = tmp_path / f"paid.{suffix}", tmp_path / "paid.yaml"
-    lines = [",".join(COLUMNS), *(f"{n},{kind},{at},u,{paid},{money}" for n, kind, at, paid, money in rows)]
+    lines = [
+        ",".join(COLUMNS),
+        *(f"{n},{kind},{at},u,{paid},{money}" for n, kind, at, paid, money in rows),
+    ]
     file.write_text("\n".join(lines) + "\n")
     if suffix == "parquet":
         rows_as_text = csv.read_csv(
@@ -140,8 +169,12 @@ def paid_files(tmp_path: Path, rows: Sequence[tuple[str, ...]] = EVENTS, suffix:
     return {"events": str(file), "events_mapping": str(mapping)}
 
 
-def events_of(tmp_path: Path, own: dict[str, Any], first: date = FIRST, **settings: Any) -> dict[str, Decimal | None]:
-    source = ReceivedEventFiles(connect(), Settings(home=tmp_path / "home", **own, **settings), lambda _: None)
+def events_of(
+    tmp_path: Path, own: dict[str, Any], first: date = FIRST, **settings: Any
+) -> dict[str, Decimal | None]:
+    source = ReceivedEventFiles(
+        connect(), Settings(home=tmp_path / "home", **own, **settings), lambda _: None
+    )
     rows = source.received(Days.between(first, LAST + ONE_DAY)).to_pyarrow().to_pylist()
     assert set(RawEvents.columns) - set(rows[0]) == set(), "the tables have no further column"
     return {row["event_id"]: row["cart_amount"] for row in rows}
@@ -154,7 +187,9 @@ def test_amounts_of_events_are_converted_and_what_was_received_stays(tmp_path: P
     assert events_of(tmp_path, own, currency="EUR", rates=rates) == expected
 
 
-def test_an_event_in_a_currency_without_a_rate_counts_and_its_amount_is_not_known(tmp_path: Path) -> None:
+def test_an_event_in_a_currency_without_a_rate_counts_and_its_amount_is_not_known(
+    tmp_path: Path,
+) -> None:
     own = paid_files(tmp_path)
     # Euros came first, so that the shop's amounts are in them where no currency is set.
     expected = {"v": None, "a": Decimal("10.00"), "b": None, "c": None}
@@ -163,20 +198,27 @@ def test_an_event_in_a_currency_without_a_rate_counts_and_its_amount_is_not_know
     assert events_of(tmp_path, own, LAST) == {"c": None}
     assert events_of(tmp_path, own, currency="GBP") == dict.fromkeys("vabc")
     late = rates_in(tmp_path, "2026-07-03,USD,0.80")
-    assert events_of(tmp_path, own, currency="EUR", rates=late) == expected | {"c": Decimal("24.00")}
+    assert events_of(tmp_path, own, currency="EUR", rates=late) == expected | {
+        "c": Decimal("24.00")
+    }
 
 
 def test_amounts_without_a_rate_are_reported_by_currency(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", **paid_files(tmp_path), currency="EUR")
     source = ReceivedEventFiles(connect(), settings, lambda _: None)
-    result = amounts_have_a_rate.evaluate(None, source.received(Days.between(FIRST, LAST + ONE_DAY)))
+    result = amounts_have_a_rate.evaluate(
+        None, source.received(Days.between(FIRST, LAST + ONE_DAY))
+    )
     assert (result.broken_count, amounts_have_a_rate.warns) == (2, True)
     assert result.metadata["sentence"].startswith(
-        "The amounts of 2 events are not known, for want of a rate: 2 in USD (purchases of 50.00). The events count;"
+        "The amounts of 2 events are not known, for want of a rate: 2 in USD (purchases of "
+        "50.00). The events count;"
     )
 
 
-def test_amounts_without_a_rate_are_reported_in_the_digits_of_their_currency(tmp_path: Path) -> None:
+def test_amounts_without_a_rate_are_reported_in_the_digits_of_their_currency(
+    tmp_path: Path,
+) -> None:
     time = "2026-07-01T10:00:00Z"
     events = [
         ("a", "purchase", time, "1500", "JPY"),
@@ -187,10 +229,12 @@ def test_amounts_without_a_rate_are_reported_in_the_digits_of_their_currency(tmp
     ]
     settings = Settings(home=tmp_path / "home", **paid_files(tmp_path, events), currency="EUR")
     source = ReceivedEventFiles(connect(), settings, lambda _: None)
-    result = amounts_have_a_rate.evaluate(None, source.received(Days.between(FIRST, LAST + ONE_DAY)))
+    result = amounts_have_a_rate.evaluate(
+        None, source.received(Days.between(FIRST, LAST + ONE_DAY))
+    )
     assert result.metadata["sentence"].startswith(
-        "The amounts of 5 events are not known, for want of a rate: 3 in KWD (purchases of 0.375), 1 in "
-        "CHF, 1 in JPY (purchases of 1,500). The events count;"
+        "The amounts of 5 events are not known, for want of a rate: 3 in KWD (purchases of "
+        "0.375), 1 in CHF, 1 in JPY (purchases of 1,500). The events count;"
     )
 
 
@@ -204,7 +248,10 @@ def test_views_without_a_currency_are_of_the_shop_s(tmp_path: Path) -> None:
 
 
 def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
-    assert events_of(tmp_path, paid_files(tmp_path, EVENTS[:2])) == {"v": None, "a": Decimal("10.00")}
+    assert events_of(tmp_path, paid_files(tmp_path, EVENTS[:2])) == {
+        "v": None,
+        "a": Decimal("10.00"),
+    }
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -213,7 +260,9 @@ def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: s
     opened = FileEvents.open([own["events"]], Settings(home=tmp_path / "home", **own))
     assert opened.clean().cart_amount.sum().to_pyarrow().as_py() == Decimal("10.00")
     assert (opened.rows.read, opened.rows.counted) == (4, 4), "dollars count, and have no amount"
-    converting = Settings(home=tmp_path / "home", currency="EUR", rates=rates_in(tmp_path, *RATES), **own)
+    converting = Settings(
+        home=tmp_path / "home", currency="EUR", rates=rates_in(tmp_path, *RATES), **own
+    )
     opened = FileEvents.open([own["events"]], converting)
     events = opened.clean()
     assert events.cart_amount.sum().to_pyarrow().as_py() == Decimal("52.00"), "10 + 18 + 24"
@@ -225,7 +274,11 @@ def test_exports_of_tools_say_their_currency(tmp_path: Path, layout: str) -> Non
     """Somebody buys for 19.90, or 24.80 with shipping, in euros, and a euro is worth 2 dollars."""
     folder = tmp_path / "export"
     folder.mkdir()
-    own = {"events": str(LAYOUTS[layout].write(folder)), "events_mapping": LAYOUTS[layout].mapping, "currency": "USD"}
+    own = {
+        "events": str(LAYOUTS[layout].write(folder)),
+        "events_mapping": LAYOUTS[layout].mapping,
+        "currency": "USD",
+    }
     assert {*events_of(tmp_path, own, EVERY_DAY[0]).values()} == {None}
     rates = rates_in(tmp_path, "2026-01-01,EUR,2")
     amounts = set(events_of(tmp_path, own, EVERY_DAY[0], rates=rates).values())

@@ -14,17 +14,24 @@ from ecom_assets.resources import customer_source_of
 DAYS = Days((date(2026, 7, 1), date(2026, 7, 2)))
 
 
-def received(tmp_path: Path, mapping: str, text: str, encoding: str = "utf-8", **settings: Any) -> list[dict[str, Any]]:
+def received(
+    tmp_path: Path, mapping: str, text: str, encoding: str = "utf-8", **settings: Any
+) -> list[dict[str, Any]]:
     """Return what the source of customers makes of a file, in its order."""
     file = tmp_path / "customers_export.csv"
     file.write_bytes(text.encode(encoding))
-    own = Settings(customers=str(file), customers_mapping=mapping, home=tmp_path / "home", **settings)
+    own = Settings(
+        customers=str(file), customers_mapping=mapping, home=tmp_path / "home", **settings
+    )
     rows = customer_source_of(own).received(DAYS).rows.to_pyarrow().to_pylist()
-    assert {row["received_date"] for row in rows} == {date(2026, 7, 2)}, "a file has no days: it is as of the last"
+    assert {row["received_date"] for row in rows} == {date(2026, 7, 2)}, (
+        "a file has no days: it is as of the last"
+    )
     return sorted(rows, key=lambda row: int(row["record_number"]))
 
 
-SHOPIFY = """Customer ID,First Name,Last Name,Email,Default Address City,Default Address Province Code,\
+SHOPIFY = """\
+Customer ID,First Name,Last Name,Email,Default Address City,Default Address Province Code,\
 Default Address Country Code,Default Address Zip,Phone,Total Spent,Total Orders,Tags
 '207119551,Ann,Ames,Ann@Example.com,'s-Gravenhage,,NL,'2511,'+31612345678,72.00,2,vip
 '207119552,Bob,,,Dresden,SN,DE,'01067,,0.00,0,
@@ -33,48 +40,76 @@ Default Address Country Code,Default Address Zip,Phone,Total Spent,Total Orders,
 
 def test_shopify_s_customers_are_known_as_its_csv_of_orders_knows_them(tmp_path: Path) -> None:
     ann, bob = received(tmp_path, "shopify", SHOPIFY)
-    assert (ann["customer_id"], ann["email"], ann["city"]) == ("ann@example.com", "Ann@Example.com", "'s-Gravenhage")
+    assert (ann["customer_id"], ann["email"], ann["city"]) == (
+        "ann@example.com",
+        "Ann@Example.com",
+        "'s-Gravenhage",
+    )
     assert (bob["customer_id"], bob["reject_reason"]) == (None, "id: it is missing")
 
 
 def test_shopify_s_customers_are_known_as_its_json_of_orders_knows_them(tmp_path: Path) -> None:
     rows = received(tmp_path, "shopify_ids", SHOPIFY)
     assert [(row["customer_id"], row["first_name"], row["region"]) for row in rows] == [
-        ("207119551", "Ann", None), ("207119552", "Bob", "SN")
-    ]  # fmt: skip
+        ("207119551", "Ann", None),
+        ("207119552", "Bob", "SN"),
+    ]
 
 
 def test_older_names_of_columns_are_known(tmp_path: Path) -> None:
-    text = "First Name,Last Name,Email,City,Province,Country\nAnn,Ames,ann@example.com,Dresden,Saxony,Germany\n"
+    text = (
+        "First Name,Last Name,Email,City,Province,Country\n"
+        "Ann,Ames,ann@example.com,Dresden,Saxony,Germany\n"
+    )
     [ann] = received(tmp_path, "shopify", text)
     assert (ann["city"], ann["region"], ann["country"]) == ("Dresden", "Saxony", "Germany")
 
 
 def test_woocommerce_s_times_are_those_of_the_site(tmp_path: Path) -> None:
     text = (
-        "Name,Username,Last Active,Sign Up,Email,Orders,Total Spend,AOV,Country / Region,City,Region,Postal Code\n"
-        "Ann Ames,ann,2026-06-30 23:30:00,2026-01-05 08:00:00,Ann@example.com,2,72.00,36.00,DE,Dresden,SN,01067\n"
+        "Name,Username,Last Active,Sign Up,Email,Orders,Total Spend,AOV,Country / "
+        "Region,City,Region,Postal Code\n"
+        "Ann Ames,ann,2026-06-30 23:30:00,2026-01-05 "
+        "08:00:00,Ann@example.com,2,72.00,36.00,DE,Dresden,SN,01067\n"
     )
     [ann] = received(tmp_path, "woocommerce", text, timezone="Europe/Berlin")
     assert (ann["customer_id"], ann["country"]) == ("ann@example.com", "DE")
     assert ann["created_at"] == datetime(2026, 1, 5, 7)  # noqa: DTZ001 (UTC, as tables have it)
 
 
-@pytest.mark.parametrize("header", ["Record ID,First Name,Last Name,Email,City", "Id,Vorname,Nachname,E-Mail,Stadt"])
+@pytest.mark.parametrize(
+    "header", ["Record ID,First Name,Last Name,Email,City", "Id,Vorname,Nachname,E-Mail,Stadt"]
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
-def test_hubspot_s_labels_depend_on_the_language(tmp_path: Path, header: str, encoding: str) -> None:
-    text = f'{header}\n7,Zoë,Müller,Zoe@example.com,Köln\n8,Jörg,"Groß\nJr.",joerg@example.com,Köln\n'
+def test_hubspot_s_labels_depend_on_the_language(
+    tmp_path: Path, header: str, encoding: str
+) -> None:
+    text = (
+        f'{header}\n7,Zoë,Müller,Zoe@example.com,Köln\n8,Jörg,"Groß\nJr.",joerg@example.com,Köln\n'
+    )
     zoe, joerg = received(tmp_path, "hubspot", text, encoding)
-    assert (zoe["customer_id"], zoe["first_name"], zoe["last_name"]) == ("zoe@example.com", "Zoë", "Müller")
+    assert (zoe["customer_id"], zoe["first_name"], zoe["last_name"]) == (
+        "zoe@example.com",
+        "Zoë",
+        "Müller",
+    )
     assert (joerg["last_name"], joerg["city"]) == ("Groß\nJr.", "Köln")
 
 
 def test_a_line_with_too_many_values_is_kept_apart(tmp_path: Path) -> None:
-    bad, good = received(tmp_path, "shopify", "Email,First Name\nann@example.com,Ann,more\nbob@example.com,Bob\n")
-    assert (bad["customer_id"], bad["reject_reason"]) == (None, "a customer is an object, not a list")
+    bad, good = received(
+        tmp_path, "shopify", "Email,First Name\nann@example.com,Ann,more\nbob@example.com,Bob\n"
+    )
+    assert (bad["customer_id"], bad["reject_reason"]) == (
+        None,
+        "a customer is an object, not a list",
+    )
     assert good["customer_id"] == "bob@example.com"
 
 
 def test_a_file_without_the_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MappingError, match=r"has no column 'Email' \(did you mean 'Mail'\?\), which mapping 'shopify'"):
+    with pytest.raises(
+        MappingError,
+        match=r"has no column 'Email' \(did you mean 'Mail'\?\), which mapping 'shopify'",
+    ):
         received(tmp_path, "shopify", "Mail,First Name\nann@example.com,Ann\n")

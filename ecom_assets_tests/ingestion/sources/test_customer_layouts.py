@@ -1,4 +1,6 @@
-"""Customer APIs of other layouts through mappings: paging, nested fields, ids, what does not fit, what is refused."""
+"""Customer APIs of other layouts through mappings: paging, nested fields, ids, what does not fit,
+what is refused.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -11,20 +13,38 @@ from ecom_assets.commerce.customers.contracts import SCORED_FIELDS
 from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.customer_api.api import fetch_customers
-from ecom_assets.ingestion.sources.customer_api.records import FOLDER, MISSING, load_customer_mapping, value_at
+from ecom_assets.ingestion.sources.customer_api.records import (
+    FOLDER,
+    MISSING,
+    load_customer_mapping,
+    value_at,
+)
 from ecom_assets.ingestion.sources.mapping_file import shipped_in
 from ecom_assets.orchestration.rules import customer_rule
 from ecom_assets_tests.ingestion.sources import customer_layouts as layouts
-from ecom_assets_tests.ingestion.sources.customer_layouts import LayoutService, Page, mapping_file, twelve
+from ecom_assets_tests.ingestion.sources.customer_layouts import (
+    LayoutService,
+    Page,
+    mapping_file,
+    twelve,
+)
 from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 
 UUIDS = [f"0b7c1f6e-{n}" for n in range(1, 13)]
-FIELDS = {"id": "uid", "email": {"path": "contact.email"}, "city": {"path": "addresses.0.town", "optional": True}}
+FIELDS = {
+    "id": "uid",
+    "email": {"path": "contact.email"},
+    "city": {"path": "addresses.0.town", "optional": True},
+}
 
 
 def nested(*ids: object) -> list[dict[str, Any]]:
     return [
-        {"uid": id_, "contact": {"email": f"{id_}@example.com"}, "addresses": [{"town": "Ulm"}] if number % 2 else []}
+        {
+            "uid": id_,
+            "contact": {"email": f"{id_}@example.com"},
+            "addresses": [{"town": "Ulm"}] if number % 2 else [],
+        }
         for number, id_ in enumerate(ids)
     ]
 
@@ -32,17 +52,26 @@ def nested(*ids: object) -> list[dict[str, Any]]:
 def test_reqres_is_read_as_it_is(tmp_path: Path) -> None:
     with LayoutService(layouts.reqres, twelve()) as api:
         fetched = fetch_customers(api.settings(tmp_path, "reqres"))
-    assert [customer.id for customer in fetched.customers] == [str(number) for number in range(1, 13)]
+    assert [customer.id for customer in fetched.customers] == [
+        str(number) for number in range(1, 13)
+    ]
     assert (fetched.total, fetched.is_settled, fetched.quarantined) == (12, True, ())
     george = fetched.customers[0]
-    assert (george.first_name, george.email, george.is_number_id) == ("George", "george.bluth@reqres.in", True)
+    assert (george.first_name, george.email, george.is_number_id) == (
+        "George",
+        "george.bluth@reqres.in",
+        True,
+    )
     assert {request.headers["x-api-key"] for request in api.asked} == {"k3y"}
 
 
 PAGINGS: dict[str, tuple[Page, dict[str, Any]]] = {
     "offset": (
         layouts.by_offset,
-        {"records": "items", "paging": {"kind": "offset", "parameter": "skip", "total": "meta.count"}},
+        {
+            "records": "items",
+            "paging": {"kind": "offset", "parameter": "skip", "total": "meta.count"},
+        },
     ),
     "offset without a total": (
         layouts.by_offset,
@@ -55,10 +84,20 @@ PAGINGS: dict[str, tuple[Page, dict[str, Any]]] = {
     "header": (layouts.by_header, {"records": ".", "paging": {"kind": "next_link"}}),
     "cursor": (
         layouts.by_cursor,
-        {"paging": {"kind": "cursor", "parameter": "starting_after", "cursor": "data.-1.uid", "more": "has_more"}},
+        {
+            "paging": {
+                "kind": "cursor",
+                "parameter": "starting_after",
+                "cursor": "data.-1.uid",
+                "more": "has_more",
+            }
+        },
     ),
     "one answer": (layouts.at_once, {"records": "users", "paging": {"kind": "none"}}),
-    "numbers from 0": (layouts.numbered_from_zero, {"paging": {"kind": "page", "parameter": "p", "first": 0}}),
+    "numbers from 0": (
+        layouts.numbered_from_zero,
+        {"paging": {"kind": "page", "parameter": "p", "first": 0}},
+    ),
 }
 
 
@@ -81,7 +120,9 @@ def test_the_key_goes_where_the_mapping_says_and_is_not_kept(tmp_path: Path) -> 
         return ServiceResponse(answer.status, answer.body, {**answer.headers, "ETag": '"1"'})
 
     key = {"header": "X-Shop-Token", "scheme": "Bearer"}
-    mapping = mapping_file(tmp_path, fields={"id": "uid"}, records="users", paging={"kind": "none"}, key=key)
+    mapping = mapping_file(
+        tmp_path, fields={"id": "uid"}, records="users", paging={"kind": "none"}, key=key
+    )
     with LayoutService(tagged, nested("a")) as api:
         fetch_customers(api.settings(tmp_path, mapping, customer_api_key="very-secret"))
         assert {request.headers["x-shop-token"] for request in api.asked} == {"Bearer very-secret"}
@@ -94,10 +135,13 @@ def test_a_link_to_another_server_is_not_followed_with_the_key(tmp_path: Path) -
     def away(_request: ServiceRequest, records: list[Any]) -> ServiceResponse:
         return ServiceResponse.json({"data": records, "next": f"{elsewhere.url}/users?page=2"})
 
-    mapping = mapping_file(tmp_path, fields={"id": "uid"}, paging={"kind": "next_link", "next": "next"})
+    mapping = mapping_file(
+        tmp_path, fields={"id": "uid"}, paging={"kind": "next_link", "next": "next"}
+    )
     with LayoutService(layouts.at_once, []) as elsewhere, LayoutService(away, nested("a")) as api:
         with pytest.raises(
-            SourceError, match=r"Page 1 of the customer API at .* leads to another server, .*which must"
+            SourceError,
+            match=r"Page 1 of the customer API at .* leads to another server, .*which must",
         ):
             fetch_customers(api.settings(tmp_path, mapping))
         assert elsewhere.asked == []
@@ -106,7 +150,9 @@ def test_a_link_to_another_server_is_not_followed_with_the_key(tmp_path: Path) -
 def test_an_api_that_does_not_understand_its_parameter_ends(tmp_path: Path) -> None:
     mapping = mapping_file(tmp_path, fields={"id": "uid"}, paging={"kind": "page"})
     with LayoutService(layouts.deaf, nested(*UUIDS)) as api:
-        with pytest.raises(SourceError, match="Page 3 of the customer API leads to one that was read already"):
+        with pytest.raises(
+            SourceError, match="Page 3 of the customer API leads to one that was read already"
+        ):
             fetch_customers(api.settings(tmp_path, mapping))
         assert len(api.asked) == 3
 
@@ -120,12 +166,21 @@ def test_times_and_scores_are_read_in_the_units_of_the_api(tmp_path: Path) -> No
     }
     record = {"uid": 1, "since": 1_767_225_600_000, "changed": "01.07.2026 12:00", "score": 0.75}
     mapping = mapping_file(tmp_path, fields=fields, records="users", paging={"kind": "none"})
-    with LayoutService(layouts.at_once, [record, record | {"uid": 2, "since": "soon", "score": 7}]) as api:
+    with LayoutService(
+        layouts.at_once, [record, record | {"uid": 2, "since": "soon", "score": 7}]
+    ) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
     first, second = fetched.customers
-    assert (first.created_instant, first.created_at) == (datetime(2026, 1, 1, tzinfo=UTC), "1767225600000")
+    assert (first.created_instant, first.created_at) == (
+        datetime(2026, 1, 1, tzinfo=UTC),
+        "1767225600000",
+    )
     assert first.updated_instant == datetime(2026, 7, 1, 10, tzinfo=UTC)
-    assert (first.engagement_score, second.engagement_score, second.created_instant) == (75, None, None)
+    assert (first.engagement_score, second.engagement_score, second.created_instant) == (
+        75,
+        None,
+        None,
+    )
 
 
 NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
@@ -137,17 +192,26 @@ NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
         (
             {"fields": {"id": "uid", "city": "town"}},
             nested("a", "b"),
-            "does not fit the mapping own: no record has `town`, which is the field city and expected to be a text; ",
+            (
+                "does not fit the mapping own: no record has `town`, which is the field city and "
+                "expected to be a text; "
+            ),
         ),
         (
             {"fields": {"id": "udi"}},
             nested("a"),
-            r"no record has `udi` \(did you mean 'uid'\?\), which is the field id and expected to be a text or a whole",
+            (
+                r"no record has `udi` \(did you mean 'uid'\?\), which is the field id and expected "
+                r"to be a text or a whole"
+            ),
         ),
         (
             {"fields": {"id": "uid"}, "id_type": "number"},
             nested("a", "b"),
-            "in every record `uid`, the field id, is a text, expected a whole number from 0; correct",
+            (
+                "in every record `uid`, the field id, is a text, expected a whole number from 0; "
+                "correct"
+            ),
         ),
         (
             {"fields": {"id": "uid"}, "id_type": "text"},
@@ -162,10 +226,21 @@ NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
         (
             {"fields": {"id": "uid"}, "other_fields": "refuse", "ignore_fields": ["addresses"]},
             nested("a"),
-            "records have `contact`, which the mapping does not name; expected are addresses, uid, so name it under",
+            (
+                "records have `contact`, which the mapping does not name; expected are addresses, "
+                "uid, so name it under"
+            ),
         ),
-        ({"fields": {"id": "uid"}, "records": "data"}, nested("a"), "`data` is missing, expected the list of custom"),
-        ({"fields": {"id": "uid"}, "records": "."}, nested("a"), "the answer itself is an object, expected the list"),
+        (
+            {"fields": {"id": "uid"}, "records": "data"},
+            nested("a"),
+            "`data` is missing, expected the list of custom",
+        ),
+        (
+            {"fields": {"id": "uid"}, "records": "."},
+            nested("a"),
+            "the answer itself is an object, expected the list",
+        ),
     ],
 )
 def test_a_layout_that_no_record_has_is_refused_by_mapping_field_and_what_was_expected(
@@ -202,7 +277,9 @@ def test_one_customer_whose_id_is_a_number_here_and_a_text_there_is_one(tmp_path
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text(encoding="utf-8")
     blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
-    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: my_shop")]
+    [example] = [
+        body for kind, body in blocks if kind == "yaml" and body.startswith("name: my_shop")
+    ]
     [answer] = [json.loads(body) for kind, body in blocks if kind == "json" and '"uid"' in body]
     (tmp_path / "my_shop.yaml").write_text(example)
 
@@ -214,18 +291,31 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     with LayoutService(first_and_last, []) as api:
         settings = api.settings(tmp_path, tmp_path / "my_shop.yaml")
         (zoe,) = fetch_customers(settings).customers
-    assert (zoe.id, zoe.first_name, zoe.last_name, zoe.email) == ("0b7c1f6e-1", "Zoe", "Doe", "zoe@example.com")
+    assert (zoe.id, zoe.first_name, zoe.last_name, zoe.email) == (
+        "0b7c1f6e-1",
+        "Zoe",
+        "Doe",
+        "zoe@example.com",
+    )
     assert zoe.created_instant == datetime(2025, 1, 1, tzinfo=UTC)
     assert {request.headers["authorization"] for request in api.asked} == {"Bearer k3y"}
     assert [request.query for request in api.asked][1::2] == [{"after": "0b7c1f6e-1"}]
-    assert customer_rule(settings).expected_fields == ("email", "first_name", "last_name", "created_at")
+    assert customer_rule(settings).expected_fields == (
+        "email",
+        "first_name",
+        "last_name",
+        "created_at",
+    )
 
 
 URL = "https://api.example.com/customers"
 
 
 def test_the_shipped_mappings_are_those_that_the_pages_name() -> None:
-    of_apis, of_files = {"customers", "reqres"}, {"hubspot", "shopify", "shopify_ids", "woocommerce"}
+    of_apis, of_files = (
+        {"customers", "reqres"},
+        {"hubspot", "shopify", "shopify_ids", "woocommerce"},
+    )
     assert set(shipped_in(FOLDER)) == of_apis | of_files
     assert load_customer_mapping("customers").expected_fields == SCORED_FIELDS
     assert load_customer_mapping("reqres").expected_fields == ("email", "first_name", "last_name")
@@ -233,7 +323,9 @@ def test_the_shipped_mappings_are_those_that_the_pages_name() -> None:
 
 def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text("{paging: {kind: none}, fields: {id: id, country: land, email: mail, region: land}}")
+    own.write_text(
+        "{paging: {kind: none}, fields: {id: id, country: land, email: mail, region: land}}"
+    )
     for mapping, expected in (
         ("reqres", ("email", "first_name", "last_name")),
         (str(own), ("email", "country")),
@@ -242,7 +334,9 @@ def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> N
         settings = Settings(home=tmp_path, customer_api_url=URL, customer_api_mapping=mapping)
         assert customer_rule(settings).expected_fields == expected
     sandbox = Settings(home=tmp_path, customer_api_mapping="reqres")
-    assert customer_rule(sandbox).expected_fields == SCORED_FIELDS, "the sandbox's API is the native one"
+    assert customer_rule(sandbox).expected_fields == SCORED_FIELDS, (
+        "the sandbox's API is the native one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,26 +345,46 @@ def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> N
         ({"fields": {"idd": "id"}}, "unknown key 'idd' under `fields` (did you mean 'id'?)"),
         ({"fields": {"email": "mail"}}, "`fields.id` is missing"),
         ({"fields": {"id": 5}}, "`fields.id`"),
-        ({"fields": {"id": {"pth": "id"}}}, "unknown key 'pth' under `fields.id` (did you mean 'path'?)"),
+        (
+            {"fields": {"id": {"pth": "id"}}},
+            "unknown key 'pth' under `fields.id` (did you mean 'path'?)",
+        ),
         (
             {"fields": {"id": "id", "created_at": {"path": "since", "format": "unix"}}},
-            "`fields.created_at.format`: 'unix' is neither one of iso, epoch_s, epoch_ms, epoch_us nor a strptime",
+            (
+                "`fields.created_at.format`: 'unix' is neither one of iso, epoch_s, epoch_ms, "
+                "epoch_us nor a strptime"
+            ),
         ),
         (
             {"fields": {"id": "id", "updated_at": {"path": "x", "timezone": "Berlin"}}},
             "`fields.updated_at.timezone`: 'Berlin' is not a time zone",
         ),
-        ({"paging": {"kind": "pages"}}, "`paging`: Input tag 'pages' found using 'kind' does not match any of the"),
-        ({"paging": {"kind": "page", "totl": "n"}}, "unknown key 'totl' under `paging.page` (did you mean 'total'?)"),
+        (
+            {"paging": {"kind": "pages"}},
+            "`paging`: Input tag 'pages' found using 'kind' does not match any of the",
+        ),
+        (
+            {"paging": {"kind": "page", "totl": "n"}},
+            "unknown key 'totl' under `paging.page` (did you mean 'total'?)",
+        ),
         ({"paging": {"kind": "cursor"}}, "`paging.cursor.cursor` is missing"),
         ({"id_type": "uuid"}, "`id_type`: Input should be 'any', 'number' or 'text'"),
-        ({"expected": ["phone"]}, "`expected`: 'phone' is not a field of the quality score; these are email, first_"),
-        ({"expected": ["email"]}, "'email' is expected for the quality score, but `fields` does not say where it is"),
+        (
+            {"expected": ["phone"]},
+            "`expected`: 'phone' is not a field of the quality score; these are email, first_",
+        ),
+        (
+            {"expected": ["email"]},
+            "'email' is expected for the quality score, but `fields` does not say where it is",
+        ),
         ({"record": "data"}, "unknown key 'record' (did you mean 'records'?)"),
         ({"key": {"header": "X Y"}}, "`key.header`: String should match pattern"),
     ],
 )
-def test_a_mapping_that_is_wrong_is_refused_with_why(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+def test_a_mapping_that_is_wrong_is_refused_with_why(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(json.dumps({"paging": {"kind": "none"}, "fields": {"id": "id"}} | change))
     with pytest.raises(MappingError) as refused:
@@ -282,16 +396,24 @@ def test_a_mapping_that_is_wrong_is_refused_with_why(tmp_path: Path, change: dic
 
 def test_a_name_that_is_not_shipped_is_refused() -> None:
     with pytest.raises(
-        MappingError, match=r"there is no mapping 'reqre' \(did you mean 'reqres'\?\); shipped are cust"
+        MappingError,
+        match=r"there is no mapping 'reqre' \(did you mean 'reqres'\?\); shipped are cust",
     ):
         load_customer_mapping("reqre")
 
 
 @pytest.mark.parametrize(
     ("path", "actual"),
-    [("a", {"b": [1, {"c": None}]}), ("a.b.0", 1), ("a.b.-1.c", None), ("a.b.2", MISSING), ("a.x", MISSING),
-     ("a.b.c", MISSING), ("x.y", MISSING)],
-)  # fmt: skip
+    [
+        ("a", {"b": [1, {"c": None}]}),
+        ("a.b.0", 1),
+        ("a.b.-1.c", None),
+        ("a.b.2", MISSING),
+        ("a.x", MISSING),
+        ("a.b.c", MISSING),
+        ("x.y", MISSING),
+    ],
+)
 def test_a_path_leads_through_objects_and_lists(path: str, actual: object) -> None:
     assert (
         value_at({"a": {"b": [1, {"c": None}]}}, path) == actual

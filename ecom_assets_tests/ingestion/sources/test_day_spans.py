@@ -1,4 +1,6 @@
-"""Days between the first and the last of a source: those without rows cost nothing; a span nobody means is refused."""
+"""Days between the first and the last of a source: those without rows cost nothing;
+a span nobody means is refused.
+"""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,7 +10,13 @@ import pytest
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.ingestion.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
+from ecom_assets.ingestion.sources.day_spans import (
+    GAP_DAYS,
+    DayOfFile,
+    days_of_files,
+    parts_of,
+    require_span,
+)
 from ecom_assets.ingestion.sources.files.mapping import load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.command import page_views
@@ -29,7 +37,10 @@ def test_a_few_weeks_without_rows_are_not_worth_a_part() -> None:
     after = FIRST + timedelta(days=GAP_DAYS)
     assert spans(parts_of(Days.between(FIRST, after + ONE_DAY), [FIRST, after])) == [(FIRST, after)]
     later = after + ONE_DAY
-    assert spans(parts_of(Days.between(FIRST, later + ONE_DAY), [FIRST, later])) == [(FIRST, FIRST), (later, later)]
+    assert spans(parts_of(Days.between(FIRST, later + ONE_DAY), [FIRST, later])) == [
+        (FIRST, FIRST),
+        (later, later),
+    ]
 
 
 def test_the_first_and_the_last_day_that_were_asked_for_stay_whatever_has_rows() -> None:
@@ -38,15 +49,18 @@ def test_the_first_and_the_last_day_that_were_asked_for_stay_whatever_has_rows()
 
 
 def test_the_row_that_is_far_from_all_others_is_named_by_its_file_and_day() -> None:
-    actual = [DayOfFile(day, "a.csv", 20, day, day) for day in Days.between(FIRST, LAST + ONE_DAY).dates]
+    actual = [
+        DayOfFile(day, "a.csv", 20, day, day) for day in Days.between(FIRST, LAST + ONE_DAY).dates
+    ]
     actual.append(DayOfFile(STRAY, "old.csv", 1, STRAY, STRAY))
     require_span(STRAY, LAST, 5117, actual)
     with pytest.raises(UsageError) as refused:
         require_span(STRAY, LAST, 5116, actual)
     assert str(refused.value) == (
-        "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than ECOM_MAX_DAYS=5116: 1 row of old.csv of "
-        "2012-01-03 is far from all others; if they are right, confirm them with --from 2012-01-03 --to 2026-01-05 or "
-        "ECOM_MAX_DAYS=5117; otherwise remove them, or leave them out with --from and --to."
+        "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than ECOM_MAX_DAYS=5116: 1 "
+        "row of old.csv of 2012-01-03 is far from all others; if they are right, confirm them "
+        "with --from 2012-01-03 --to 2026-01-05 or ECOM_MAX_DAYS=5117; otherwise remove them, or "
+        "leave them out with --from and --to."
     )
 
 
@@ -60,5 +74,11 @@ def test_files_say_what_arrived_when_and_which_days_it_counts_for(tmp_path: Path
         DayOfFile(STRAY, "loose.csv", 1, STRAY, STRAY),
         DayOfFile(FIRST, "loose.csv", 2, FIRST, FIRST),
         # The row of 2010 comes too late to count for its day.
-        DayOfFile(date(2026, 1, 4), "received_date=2026-01-04/landed.csv", 2, date(2026, 1, 2), date(2026, 1, 2)),
+        DayOfFile(
+            date(2026, 1, 4),
+            "received_date=2026-01-04/landed.csv",
+            2,
+            date(2026, 1, 2),
+            date(2026, 1, 2),
+        ),
     ]

@@ -1,4 +1,6 @@
-"""Messages that are nested too deeply are found before the engine, which would divide their batch to find each."""
+"""Messages that are nested too deeply are found before the engine,
+which would divide their batch to find each.
+"""
 
 import json
 from contextlib import closing
@@ -19,7 +21,10 @@ from ecom_assets_tests.hypothesis_settings import examples
 
 def message(number: int, levels: int) -> bytes:
     deep = "[" * levels + "]" * levels
-    fields = f'"event_type": "page_view", "user_id": "u", "event_timestamp": "2026-01-31T12:00:{number:02}Z"'
+    fields = (
+        '"event_type": "page_view", "user_id": "u", "event_timestamp": '
+        f'"2026-01-31T12:00:{number:02}Z"'
+    )
     return f'{{"event_id": "{number}", {fields}, "x": {deep}}}'.encode()
 
 
@@ -35,7 +40,9 @@ def test_deep_messages_cost_no_statements_of_their_own(monkeypatch: pytest.Monke
     monkeypatch.setattr(MessageMapper, "_read", counted)
     with closing(plain_connection("512MB")) as con:
         mapper = MessageMapper(con, load_mapping("ecommerce"), "UTC")
-        rows = mapper.rows([message(number, 600 if number % 2 else MAX_DEPTH - 1) for number in range(40)])
+        rows = mapper.rows(
+            [message(number, 600 if number % 2 else MAX_DEPTH - 1) for number in range(40)]
+        )
     assert rows.positions == list(range(0, 40, 2))
     assert rows.refused == dict.fromkeys(range(1, 40, 2), TOO_DEEP)
     assert read_batches == [20]
@@ -57,7 +64,9 @@ TEXTS = st.text('[]{}",\\x')
 
 
 @examples(300)
-@given(st.recursive(st.none() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)))
+@given(
+    st.recursive(st.none() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner))
+)
 def test_the_depth_is_that_of_a_parsed_value(value: Any) -> None:
     """Brackets, quotes and backslashes in texts count for nothing."""
     levels = depth_of(value)

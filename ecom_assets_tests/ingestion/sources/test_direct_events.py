@@ -27,11 +27,15 @@ Files = list[tuple[str, str, list[tuple[str | None, ...]]]]
 def answered(
     folder: Path, names: Iterable[str], columns: list[str] | None
 ) -> tuple[list[dict[str, Any]], object, bool]:
-    """The clean events with these columns, how many rows counted, and whether the files were read straight."""
+    """The clean events with these columns, how many rows counted, and whether the
+    files were read straight.
+    """
     files = FileEvents.open([str(folder)], load_settings())
     files = files if columns is None else files.naming(columns)
     events = files.clean()
-    rows = events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()
+    rows = (
+        events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()
+    )
     return sorted(rows, key=str), files.rows.as_json(), files.checked is not None
 
 
@@ -39,7 +43,15 @@ def answered(
 @examples(100)
 def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:
     columns = ["product_category", "cart_value"] if is_named else None
-    names = ["event_id", "visitor_id", "event_at", "event_date", "event_type", "cart_amount", "source_session_id"]
+    names = [
+        "event_id",
+        "visitor_id",
+        "event_at",
+        "event_date",
+        "event_type",
+        "cart_amount",
+        "source_session_id",
+    ]
     with TemporaryDirectory() as made:
         for number, (folder, _, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.parquet", rows)
@@ -47,7 +59,8 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
     ids = [(row[1], row[6]) for _, _, rows in files for row in rows]
-    # A placeholder of a user beside a session: the session is the visitor, which only the full cleaning finds.
+    # A placeholder of a user beside a session: the session is the visitor, which only the full
+    # cleaning finds.
     hides_ids = any(user and session and user.lower() in NOBODY for user, session in ids)
     assert straight[2] or hides_ids
     assert not full[2]
@@ -55,7 +68,9 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
 
 
 def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
-    """Of one day of arrival; the one of the 10th says when it was received, the other does not, and so comes last."""
+    """Of one day of arrival; the one of the 10th says when it was received, the other does not,
+    and so comes last.
+    """
     copies = [
         ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 6, "2025-03-18T00:00:00Z"),
         ("a", "ann", "page_view", "2025-03-11T00:59:00Z", *[None] * 7),
@@ -64,7 +79,9 @@ def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: P
     with patch.object(file_events, "MOST_ROWS", 0):
         for columns in (None, ["product_category"]):
             events, _, _ = answered(tmp_path, ["event_id", "event_at"], columns)
-            assert [(row["event_id"], f"{row['event_at']:%d %H:%M}") for row in events] == [("a", "10 10:00")], columns
+            assert [(row["event_id"], f"{row['event_at']:%d %H:%M}") for row in events] == [
+                ("a", "10 10:00")
+            ], columns
 
 
 TYPED = {
@@ -72,18 +89,34 @@ TYPED = {
     "product_id": ("VARCHAR", ("p", "q", "p", "", None)),
     "event_timestamp": (
         "TIMESTAMP",
-        ("2025-03-10 10:00:00.000001", "2025-03-09", "2025-03-05", "2025-03-12", "1970-01-01", None),
+        (
+            "2025-03-10 10:00:00.000001",
+            "2025-03-09",
+            "2025-03-05",
+            "2025-03-12",
+            "1970-01-01",
+            None,
+        ),
     ),
-    "cart_value": ("DECIMAL(38, 3)", ("0", "0.001", "100000000", "100000000.004", "-0.01", "1e30", None)),
+    "cart_value": (
+        "DECIMAL(38, 3)",
+        ("0", "0.001", "100000000", "100000000.004", "-0.01", "1e30", None),
+    ),
 }
 CELLS = [
-    st.one_of(*(st.lists(st.sampled_from(some), min_size=9, max_size=9) for some in (values[:3], values)))
+    st.one_of(
+        *(st.lists(st.sampled_from(some), min_size=9, max_size=9) for some in (values[:3], values))
+    )
     for _, values in TYPED.values()
 ]
 
 
 @pytest.mark.slow
-@given(files=st.lists(st.tuples(*CELLS), min_size=1, max_size=3), zone=st.booleans(), number=st.booleans())
+@given(
+    files=st.lists(st.tuples(*CELLS), min_size=1, max_size=3),
+    zone=st.booleans(),
+    number=st.booleans(),
+)
 @examples(30)
 def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
     files: list[tuple[list[str | None], ...]], *, zone: bool, number: bool
@@ -95,14 +128,20 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
         for file_number, columns in enumerate(files):
             con = duckdb.connect()
             con.execute("SET TimeZone = 'Asia/Tokyo'")
-            con.execute(f"CREATE TABLE rows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
-            con.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", list(zip(*columns, strict=True)))
+            con.execute(
+                f"CREATE TABLE rows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})"
+            )
+            con.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?)", list(zip(*columns, strict=True))
+            )
             folder = Path(made) / f"received_date=2025-03-1{file_number}"
             folder.mkdir()
             empty = ("session_id", "page_url", "product_category", "referrer_url")
             more = "'ann' AS user_id, ['product_view', 'page_view'][1 + rowid % 2] AS event_type"
             more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
-            con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
+            con.execute(
+                f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)"
+            )
         straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
         with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
@@ -110,12 +149,21 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
     assert straight[:2] == full[:2]
 
 
-@given(users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1), word=st.data())
+@given(
+    users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1),
+    word=st.data(),
+)
 @examples(200)
-def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[str], word: st.DataObject) -> None:
+def test_bounds_of_users_count_where_none_between_stands_for_nobody(
+    users: list[str], word: st.DataObject
+) -> None:
     nobody = word.draw(st.sampled_from(NOBODY))
     spelled = "".join(
-        word.draw(st.sampled_from((letter, letter.upper(), *{"k": "\u212a", "i": "\u0130"}.get(letter, ()))))
+        word.draw(
+            st.sampled_from(
+                (letter, letter.upper(), *{"k": "\u212a", "i": "\u0130"}.get(letter, ()))
+            )
+        )
         for letter in nobody
     )
     for odd in (spelled, word.draw(st.sampled_from(("anon-", "user-"))) + users[0]):
@@ -144,7 +192,9 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp_path: Path) -> None:
+def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(
+    tmp_path: Path,
+) -> None:
     row = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
     for name, settings, is_straight in (
         ("a.parquet", {}, True),

@@ -1,4 +1,6 @@
-"""Arrival days: landing folders win, then received_at, the row's own day, what is known of the file."""
+"""Arrival days: landing folders win, then received_at, the row's own day,
+what is known of the file.
+"""
 
 import os
 from datetime import UTC, date, datetime
@@ -22,10 +24,14 @@ def at(moment: str) -> float:
 def timed(path: Path, times: list[str], modified: str, received: list[str] | None = None) -> Path:
     """A file of one event per timestamp, last modified at a given moment."""
     rows = [
-        {**SHOP[0], "event_id": f"e{number}", "event_timestamp": time} for number, time in enumerate(times, start=1)
+        {**SHOP[0], "event_id": f"e{number}", "event_timestamp": time}
+        for number, time in enumerate(times, start=1)
     ]
     if received is not None:
-        rows = [{**row, "received_at": received_at} for row, received_at in zip(rows, received, strict=True)]
+        rows = [
+            {**row, "received_at": received_at}
+            for row, received_at in zip(rows, received, strict=True)
+        ]
     write(path, csv_text(rows))
     os.utime(path, (at(modified), at(modified)))
     return path
@@ -59,28 +65,44 @@ def test_without_both_a_row_arrived_on_its_own_day(tmp_path: Path, read: Read) -
     assert dates(read(file, timezone="Asia/Tokyo")) == ["2026-01-02", "2026-01-02"]
 
 
-def test_rows_of_the_future_or_without_time_arrived_on_the_last_usable_day(tmp_path: Path, read: Read) -> None:
-    times = ["2026-01-01", "2026-01-04", "2099-01-01", "gibberish"]  # the file was written on January 5
+def test_rows_of_the_future_or_without_time_arrived_on_the_last_usable_day(
+    tmp_path: Path, read: Read
+) -> None:
+    times = [
+        "2026-01-01",
+        "2026-01-04",
+        "2099-01-01",
+        "gibberish",
+    ]  # the file was written on January 5
     assert dates(read(timed(tmp_path / "e.csv", times, "2026-01-05"))) == [
-        "2026-01-01", "2026-01-04", "2026-01-04", "2026-01-04",
-    ]  # fmt: skip
+        "2026-01-01",
+        "2026-01-04",
+        "2026-01-04",
+        "2026-01-04",
+    ]
 
 
-def test_a_file_without_any_usable_day_arrived_when_it_was_written(tmp_path: Path, read: Read) -> None:
-    assert dates(read(timed(tmp_path / "e.csv", ["2099-01-01", ""], "2026-01-05"))) == ["2026-01-05"] * 2
+def test_a_file_without_any_usable_day_arrived_when_it_was_written(
+    tmp_path: Path, read: Read
+) -> None:
+    assert (
+        dates(read(timed(tmp_path / "e.csv", ["2099-01-01", ""], "2026-01-05")))
+        == ["2026-01-05"] * 2
+    )
 
 
 def test_each_file_falls_back_on_its_own_day(tmp_path: Path, read: Read) -> None:
     timed(tmp_path / "a.csv", ["2026-01-01", "?"], "2026-02-01")
     timed(tmp_path / "b.csv", ["2026-01-03", "?"], "2026-02-01")
     assert {(row["source_file"], str(row["received_date"])) for row in read(tmp_path)} == {
-        ("a.csv", "2026-01-01"), ("b.csv", "2026-01-03"),
-    }  # fmt: skip
+        ("a.csv", "2026-01-01"),
+        ("b.csv", "2026-01-03"),
+    }
 
 
 def landed(tmp_path: Path) -> RecordFiles:
-    # Landed on the 2nd: events of Jan 1 and 2. On the 3rd: a late one of Dec 30. On the 5th: one of it and
-    # one of 2099, which no day of events can be.
+    # Landed on the 2nd: events of Jan 1 and 2. On the 3rd: a late one of Dec 30. On the 5th: one of
+    # it and one of 2099, which no day of events can be.
     root = tmp_path / "landing"
     timed(root / "received_date=2026-01-02" / "e.csv", ["2026-01-01", "2026-01-02"], "2026-02-01")
     timed(root / "received_date=2026-01-03" / "e.csv", ["2025-12-30"], "2026-02-01")
@@ -108,10 +130,15 @@ def test_days_are_half_open_and_a_day_without_a_folder_is_empty(tmp_path: Path) 
         (None, None, 5),
         (6, 9, 0),
     ]:
-        sql = files.received_sql(date(2026, 1, first) if first else None, date(2026, 1, end) if end else None)
+        sql = files.received_sql(
+            date(2026, 1, first) if first else None, date(2026, 1, end) if end else None
+        )
         assert len(rows_of(files.con, sql)) == count
     whole = [column[:2] for column in files.con.execute(files.received_sql()).description or ()]
-    empty = [column[:2] for column in files.con.execute(files.received_sql(date(2030, 1, 1))).description or ()]
+    empty = [
+        column[:2]
+        for column in files.con.execute(files.received_sql(date(2030, 1, 1))).description or ()
+    ]
     assert whole == empty
 
 
@@ -127,8 +154,9 @@ def test_days_without_landing_folders(tmp_path: Path, con: duckdb.DuckDBPyConnec
     assert files.received_days() == (date(2026, 1, 1), date(2026, 1, 8))
     sql = files.received_sql(date(2026, 1, 3), date(2026, 1, 8))
     assert [(row["event_timestamp"], str(row["received_date"])) for row in rows_of(con, sql)] == [
-        ("2026-01-03", "2026-01-03"), ("?", "2026-01-03"),
-    ]  # fmt: skip
+        ("2026-01-03", "2026-01-03"),
+        ("?", "2026-01-03"),
+    ]
     assert "b.csv" not in sql  # it holds no row of these days
 
 
@@ -143,10 +171,14 @@ def test_the_kind_of_a_file_is_recognized(tmp_path: Path) -> None:
     assert [(file.name, file.received_date) for file in listed] == [
         (f"received_date=2026-01-0{day}/e.csv", date(2026, 1, day)) for day in (2, 3, 5)
     ]
-    assert all(file.size > 0 and file.modified_at == datetime(2026, 2, 1, tzinfo=UTC) for file in listed)
+    assert all(
+        file.size > 0 and file.modified_at == datetime(2026, 2, 1, tzinfo=UTC) for file in listed
+    )
 
 
-def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(tmp_path: Path, read: Read) -> None:
+def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(
+    tmp_path: Path, read: Read
+) -> None:
     timed(tmp_path / "received_date=tomorrow" / "e.csv", ["2026-01-01"], "2026-02-01")
     with pytest.raises(SourceError, match="received_date=tomorrow"):
         read(tmp_path)
@@ -156,7 +188,10 @@ def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(tmp
 
 def test_amounts_that_are_none_stay_as_text(tmp_path: Path, read: Read) -> None:
     amounts = ["19.905", "-3", "1e2", "free", "9" * 20, ""]
-    rows = [{**SHOP[0], "event_id": f"e{number}", "cart_value": amount} for number, amount in enumerate(amounts)]
+    rows = [
+        {**SHOP[0], "event_id": f"e{number}", "cart_value": amount}
+        for number, amount in enumerate(amounts)
+    ]
     actual = read(write(tmp_path / "e.csv", csv_text(rows)))
     assert [row["cart_value"] for row in actual] == [amount or None for amount in amounts]
     read_as = [None if row["cart_amount"] is None else str(row["cart_amount"]) for row in actual]

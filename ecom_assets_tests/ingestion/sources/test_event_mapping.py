@@ -1,4 +1,6 @@
-"""Mappings: what is wrong in one, or does not fit a file, is said in one sentence before anything runs."""
+"""Mappings: what is wrong in one, or does not fit a file, is said in one
+sentence before anything runs.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,12 @@ from ecom_assets_tests.ingestion.sources.conftest import (
     write_parquet,
 )
 
-BASE: dict[str, Any] = {"event_id": "id", "event_type": "kind", "event_timestamp": "at", "user_id": "who"}
+BASE: dict[str, Any] = {
+    "event_id": "id",
+    "event_type": "kind",
+    "event_timestamp": "at",
+    "user_id": "who",
+}
 LINE = "id,kind,at,who\n1,view,2026-01-01,ann\n"
 
 
@@ -34,7 +41,10 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
 @pytest.mark.parametrize(
     ("body", "result"),
     [
-        ("fields: {event_idd: x}", "unknown key 'event_idd' under `fields` (did you mean 'event_id'?)"),
+        (
+            "fields: {event_idd: x}",
+            "unknown key 'event_idd' under `fields` (did you mean 'event_id'?)",
+        ),
         ("fild: {}", "unknown key 'fild' (did you mean 'fields'?)"),
         ("name: x", "`fields` is missing"),
         (
@@ -46,23 +56,38 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
             "one of user_id and session_id is needed",
         ),
         (
-            "fields: {event_id: {column: a, hash_of: [b]}, event_type: b, event_timestamp: c, user_id: d}",
+            (
+                "fields: {event_id: {column: a, hash_of: [b]}, event_type: b, event_timestamp: c, "
+                "user_id: d}"
+            ),
             "exactly one of",
         ),
         (
-            "fields: {event_id: {column: a, unless: b}, event_type: b, event_timestamp: c, user_id: d}",
+            (
+                "fields: {event_id: {column: a, unless: b}, event_type: b, event_timestamp: c, "
+                "user_id: d}"
+            ),
             "give hash_of, too",
         ),
         (
-            "fields: {event_id: a, event_type: b, event_timestamp: {column: c, timezone: Mars}, user_id: d}",
+            (
+                "fields: {event_id: a, event_type: b, event_timestamp: {column: c, "
+                "timezone: Mars}, user_id: d}"
+            ),
             "not a time zone",
         ),
         (
-            "fields: {event_id: a, event_type: b, event_timestamp: {column: c, format: ms}, user_id: d}",
+            (
+                "fields: {event_id: a, event_type: b, event_timestamp: {column: c, format: ms}, "
+                "user_id: d}"
+            ),
             "'ms' is neither",
         ),
         (
-            "other_columns: keep\nfields: {event_id: a, event_type: b, event_timestamp: c, user_id: d}",
+            (
+                "other_columns: keep\n"
+                "fields: {event_id: a, event_type: b, event_timestamp: c, user_id: d}"
+            ),
             "`other_columns`",
         ),
         ("fields: [", "not valid YAML at line 1"),
@@ -93,8 +118,11 @@ def test_shipped_mappings_load_and_translate() -> None:
     assert [load_mapping(name).name for name in shipped(EventMapping)] == shipped(EventMapping)
     rees46 = load_mapping("rees46")
     assert [rees46.translate(step) for step in ("view", "cart", "purchase", "product_view")] == [
-        "product_view", "add_to_cart", "purchase", "product_view",
-    ]  # fmt: skip
+        "product_view",
+        "add_to_cart",
+        "purchase",
+        "product_view",
+    ]
 
 
 def test_a_mapping_that_extends_another_says_only_what_differs(tmp_path: Path) -> None:
@@ -114,7 +142,9 @@ def test_a_mapping_that_extends_another_says_only_what_differs(tmp_path: Path) -
     assert (ours.fields.session_id.column, ours.fields.session_id.expression) == ("visit", None)
     assert ours.fields.product_id == theirs.fields.product_id
     own.write_text("extends: post_hog\n")
-    with pytest.raises(MappingError, match="'post_hog', which is not shipped \\(did you mean 'posthog'"):
+    with pytest.raises(
+        MappingError, match="'post_hog', which is not shipped \\(did you mean 'posthog'"
+    ):
         load_mapping(own)
 
 
@@ -127,19 +157,26 @@ def test_usual_names_of_event_types_are_known_as_written_and_in_snake_case() -> 
 
 
 def test_a_missing_column_is_named_with_what_was_expected(tmp_path: Path, read: Read) -> None:
-    without = [{"eventid" if key == "event_id" else key: value for key, value in row.items()} for row in SHOP]
+    without = [
+        {"eventid" if key == "event_id" else key: value for key, value in row.items()}
+        for row in SHOP
+    ]
     for file in (
         write(tmp_path / "e.csv", csv_text(without)),
         write(tmp_path / "e.ndjson", ndjson_text(without)),
     ):
         with pytest.raises(
-            MappingError, match=f"{file.name} has no column 'event_id'.* expects for event_id.*'eventid'"
+            MappingError,
+            match=f"{file.name} has no column 'event_id'.* expects for event_id.*'eventid'",
         ):
             read(file)
 
 
 def test_a_file_of_another_layout_is_recognised(tmp_path: Path, read: Read) -> None:
-    header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+    header = (
+        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+        "user_session"
+    )
     with pytest.raises(MappingError, match="looks like mapping 'rees46'"):
         read(write(tmp_path / "e.csv", header + "\n"))
     with pytest.raises(MappingError, match="looks like mapping 'otto'"):
@@ -159,7 +196,9 @@ def test_an_unknown_column_is_refused_ignored_or_kept(tmp_path: Path) -> None:
         ),
     ]
     for file in files:
-        with pytest.raises(MappingError, match=f"unknown column 'colour' in {file.name}.*ignore_columns"):
+        with pytest.raises(
+            MappingError, match=f"unknown column 'colour' in {file.name}.*ignore_columns"
+        ):
             read_with(file)
         assert read_with(file, ignore_columns=["colour", "size"])[0]["properties"] is None
         assert read_with(file, other_columns="ignore")[0]["properties"] is None
@@ -167,11 +206,17 @@ def test_an_unknown_column_is_refused_ignored_or_kept(tmp_path: Path) -> None:
 
 
 def test_a_key_that_only_a_late_line_has_is_refused_too(tmp_path: Path) -> None:
-    rows = [{"id": str(number), "kind": "view", "at": "2026-01-01", "who": "ann"} for number in range(3000)]
+    rows = [
+        {"id": str(number), "kind": "view", "at": "2026-01-01", "who": "ann"}
+        for number in range(3000)
+    ]
     file = write(tmp_path / "e.ndjson", ndjson_text([*rows, {**rows[0], "colour": "red"}]))
     with pytest.raises(MappingError, match=r"unknown column 'colour' in e\.ndjson"):
         read_with(file)
-    assert sum(row["properties"] is not None for row in read_with(file, other_columns="properties")) == 1
+    assert (
+        sum(row["properties"] is not None for row in read_with(file, other_columns="properties"))
+        == 1
+    )
 
 
 def test_other_columns_join_the_properties_that_there_are(tmp_path: Path) -> None:
@@ -218,7 +263,9 @@ def test_a_wrong_type_in_ndjson_and_csv_is_refused(tmp_path: Path) -> None:
         read_with(write(tmp_path / "e.csv", "id,kind,at,who\n1,view,1767261600025,ann\n"))
 
 
-def test_json_may_leave_out_what_is_empty_but_not_when_a_key_is_nearly_the_same(tmp_path: Path, read: Read) -> None:
+def test_json_may_leave_out_what_is_empty_but_not_when_a_key_is_nearly_the_same(
+    tmp_path: Path, read: Read
+) -> None:
     lean = {key: SHOP[0][key] for key in ("event_id", "event_type", "event_timestamp", "user_id")}
     assert read(write(tmp_path / "e.ndjson", ndjson_text([lean])))[0]["product_id"] is None
     with pytest.raises(MappingError, match="did you mean 'productid'"):
@@ -233,8 +280,9 @@ def test_files_of_one_source_may_differ_in_optional_columns(tmp_path: Path, read
     )
     rows = read(tmp_path)
     assert [(row["user_agent"], str(row["received_at"])) for row in rows] == [
-        (None, "None"), ("Firefox", "2026-01-03 01:00:00"),
-    ]  # fmt: skip
+        (None, "None"),
+        ("Firefox", "2026-01-03 01:00:00"),
+    ]
 
 
 def test_expressions_over_the_files_columns(tmp_path: Path) -> None:
@@ -254,18 +302,26 @@ def test_expressions_over_the_files_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "word"), [("at", "at"), ("lower(at) || 'x'", "at"), ("coalesce(order, kind)", "order")]
+    ("expression", "word"),
+    [("at", "at"), ("lower(at) || 'x'", "at"), ("coalesce(order, kind)", "order")],
 )
-def test_a_column_whose_name_is_a_word_of_sql_is_to_be_quoted(tmp_path: Path, expression: str, word: str) -> None:
+def test_a_column_whose_name_is_a_word_of_sql_is_to_be_quoted(
+    tmp_path: Path, expression: str, word: str
+) -> None:
     with pytest.raises(MappingError, match="expression of product_id") as refusal:
-        read_with(write(tmp_path / "e.csv", LINE), fields={**BASE, "product_id": {"expression": expression}})
+        read_with(
+            write(tmp_path / "e.csv", LINE),
+            fields={**BASE, "product_id": {"expression": expression}},
+        )
     sentence = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"'
     assert str(refusal.value).endswith(sentence)
 
 
 def test_an_expression_gives_nothing_on_a_malformed_line(tmp_path: Path) -> None:
     fields = {**BASE, "event_type": {"expression": "'product_view'"}}
-    rows = read_with(write(tmp_path / "e.csv", LINE + "cut"), fields=fields, ignore_columns=["kind"])
+    rows = read_with(
+        write(tmp_path / "e.csv", LINE + "cut"), fields=fields, ignore_columns=["kind"]
+    )
     assert [(row["event_type"], row["malformed_row"]) for row in rows] == [
         ("product_view", None),
         (None, "cut"),
@@ -273,11 +329,21 @@ def test_an_expression_gives_nothing_on_a_malformed_line(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "broken", ["kind +", "nosuchfunction(kind)", "kind; DROP TABLE x", "count(*)", "kind -> ", "1) FROM x --"]
+    "broken",
+    [
+        "kind +",
+        "nosuchfunction(kind)",
+        "kind; DROP TABLE x",
+        "count(*)",
+        "kind -> ",
+        "1) FROM x --",
+    ],
 )
 def test_a_broken_expression_is_refused(tmp_path: Path, broken: str) -> None:
     with pytest.raises(MappingError, match="expression of product_id") as refusal:
-        read_with(write(tmp_path / "e.csv", LINE), fields={**BASE, "product_id": {"expression": broken}})
+        read_with(
+            write(tmp_path / "e.csv", LINE), fields={**BASE, "product_id": {"expression": broken}}
+        )
     assert "\n" not in str(refusal.value)
 
 
@@ -289,7 +355,9 @@ def ids(path: Path, **id_field: Any) -> list[str]:
     return [row["event_id"] for row in read_with(path, fields=fields, ignore_columns=["id"])]
 
 
-def test_equal_rows_of_one_file_stay_apart_and_a_second_delivery_gets_the_same_ids(tmp_path: Path) -> None:
+def test_equal_rows_of_one_file_stay_apart_and_a_second_delivery_gets_the_same_ids(
+    tmp_path: Path,
+) -> None:
     row = "0,view,2026-01-01,ann\n"
     once = ids(write(tmp_path / "a" / "e.csv", LINE + row + row))
     assert len(set(once)) == 3
@@ -306,13 +374,23 @@ def test_equal_rows_merge_where_the_mapping_says_so(tmp_path: Path) -> None:
 
 
 def test_ids_do_not_depend_on_the_order_of_lines_nor_on_how_values_touch(tmp_path: Path) -> None:
-    lines = ["1,view,2026-01-01,ann", "2,view,2026-01-01,ann", "3,ab,c,x", "4,a,bc,x", "5,a,,x", "6,,a,x"]
+    lines = [
+        "1,view,2026-01-01,ann",
+        "2,view,2026-01-01,ann",
+        "3,ab,c,x",
+        "4,a,bc,x",
+        "5,a,,x",
+        "6,,a,x",
+    ]
     files = [
         write(tmp_path / f"{n}.csv", "\n".join(["id,kind,at,who", *order]))
         for n, order in enumerate([lines, lines[::-1]])
     ]
     fields = {**HASHED, "product_id": "id"}
-    forth, back = ({row["product_id"]: row["event_id"] for row in read_with(file, fields=fields)} for file in files)
+    forth, back = (
+        {row["product_id"]: row["event_id"] for row in read_with(file, fields=fields)}
+        for file in files
+    )
     assert forth == back
     assert len(set(forth.values())) == 6
 
@@ -320,13 +398,20 @@ def test_ids_do_not_depend_on_the_order_of_lines_nor_on_how_values_touch(tmp_pat
 def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> None:
     page = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text()
     blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
-    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: klickpfad")]
+    [example] = [
+        body for kind, body in blocks if kind == "yaml" and body.startswith("name: klickpfad")
+    ]
     sample, _ = [body for kind, body in blocks if kind == "csv"]
     table, _ = [body for kind, body in blocks if kind == "result"]
     mapping = write(tmp_path / "klickpfad.yaml", example)
     assert yaml.safe_load(example)["name"] == "klickpfad"
-    rows = sorted(read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"]))
+    rows = sorted(
+        read(write(tmp_path / "clicks.csv", sample), mapping),
+        key=lambda row: str(row["event_timestamp"]),
+    )
     names = [name.strip() for name in table.splitlines()[0].split("|")]
-    shown = [row | {"cart_amount": row["cart_amount"] and round(row["cart_amount"], 2)} for row in rows]
+    shown = [
+        row | {"cart_amount": row["cart_amount"] and round(row["cart_amount"], 2)} for row in rows
+    ]
     actual = [[str(row[name] if row[name] is not None else "") for name in names] for row in shown]
     assert actual == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]

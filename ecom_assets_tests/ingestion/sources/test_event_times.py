@@ -11,7 +11,13 @@ from ecom_assets.core.warehouse.sql_text import instant
 from ecom_assets.ingestion.sources.files.mapping import EventMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.ingestion.sources.conftest import SHOP, csv_text, rows_of, write, write_parquet
+from ecom_assets_tests.ingestion.sources.conftest import (
+    SHOP,
+    csv_text,
+    rows_of,
+    write,
+    write_parquet,
+)
 
 SESSION_ZONES = ["UTC", "America/New_York", "Asia/Kolkata"]
 
@@ -23,7 +29,9 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
         with duckdb.connect() as con:
             con.execute(f"SET TimeZone = '{session}'")
             expression = instant("x", [form], zone)
-            row = con.execute(f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]).fetchone()
+            row = con.execute(
+                f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]
+            ).fetchone()
             actual.add(row[0] if row else None)
     [shown] = actual
     return shown
@@ -44,7 +52,11 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
         ("2026-01-01T10:00", "2026-01-01 10:00:00", "2026-01-01 09:00:00"),
         ("2026-01-01", "2026-01-01 00:00:00", "2025-12-31 23:00:00"),
         ("2026-01-01 10:00:00.5", "2026-01-01 10:00:00.5", "2026-01-01 09:00:00.5"),
-        ("2026-01-01 10:00:00.123456789Z", "2026-01-01 10:00:00.123456", "2026-01-01 10:00:00.123456"),
+        (
+            "2026-01-01 10:00:00.123456789Z",
+            "2026-01-01 10:00:00.123456",
+            "2026-01-01 10:00:00.123456",
+        ),
         ("2026-01-01T23:30:00.25-01:00", "2026-01-02 00:30:00.25", "2026-01-02 00:30:00.25"),
     ],
 )
@@ -56,10 +68,24 @@ def test_iso_forms(value: str, utc: str, berlin: str) -> None:
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     "value",
-    [None, "", "yesterday", "2026-13-01", "2026-02-30 10:00:00", "1767261600", "infinity", "-infinity",
-     "epoch", "now", "99999-01-01", "290000-01-01 00:00:00", "2026-01-01 (BC)", "2026-01-01T25:00:00Z",
-     "2026-01-01T10:00:00+99:00"],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "yesterday",
+        "2026-13-01",
+        "2026-02-30 10:00:00",
+        "1767261600",
+        "infinity",
+        "-infinity",
+        "epoch",
+        "now",
+        "99999-01-01",
+        "290000-01-01 00:00:00",
+        "2026-01-01 (BC)",
+        "2026-01-01T25:00:00Z",
+        "2026-01-01T10:00:00+99:00",
+    ],
+)
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 def test_what_is_no_moment_is_null(value: str | None, zone: str) -> None:
     assert read_instant(value, zone=zone) is None
@@ -74,7 +100,9 @@ def test_days_of_23_and_25_hours() -> None:
         ("2026-10-25 03:00:00", "2026-10-25 02:00:00"),
     ]:
         assert read_instant(wall, zone="Europe/Berlin") == utc
-    assert read_instant("2026-03-29 02:30:00", zone="Europe/Berlin") is not None  # does not exist: still a moment
+    assert (
+        read_instant("2026-03-29 02:30:00", zone="Europe/Berlin") is not None
+    )  # does not exist: still a moment
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
@@ -103,10 +131,14 @@ def test_numbers_and_own_formats(form: str, value: str, expected: str | None) ->
 @given(st.text(max_size=40), st.sampled_from(["iso", "epoch_s", "epoch_ms", "epoch_us", "%Y %z"]))
 def test_no_text_raises(value: str, form: str) -> None:
     with duckdb.connect() as con:
-        con.execute(f"SELECT {instant('x', [form], 'Europe/Berlin')} FROM (SELECT ?::VARCHAR AS x)", [value]).fetchall()
+        con.execute(
+            f"SELECT {instant('x', [form], 'Europe/Berlin')} FROM (SELECT ?::VARCHAR AS x)", [value]
+        ).fetchall()
 
 
-def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+def test_several_formats_are_tried_in_their_order(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
     fields = {name: name for name in SHOP[0]} | {
         "event_timestamp": {
             "column": "event_timestamp",
@@ -117,7 +149,10 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     mapping = EventMapping.model_validate({"name": "m", "fields": fields})
     texts = ["2026-07-01 12:00:00", "01.07.2026 12:00", "noon"]
     rows = [{**row, "event_timestamp": text} for row, text in zip(SHOP, texts, strict=True)]
-    read = rows_of(con, RecordFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql())
+    read = rows_of(
+        con,
+        RecordFiles.open(con, [write(tmp_path / "e.csv", csv_text(rows))], mapping).received_sql(),
+    )
     assert [(str(row["event_at"]), row["event_timestamp"]) for row in read] == [
         ("2026-07-01 10:00:00", texts[0]),
         ("2026-07-01 10:00:00", texts[1]),
@@ -140,8 +175,12 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     ],
 )
 @pytest.mark.parametrize("session", SESSION_ZONES)
-def test_times_of_parquet(tmp_path: Path, con: duckdb.DuckDBPyConnection, typed: str, utc: str, session: str) -> None:
-    file = write_parquet(tmp_path / "e.parquet", f"SELECT 'e1' AS id, 'search' AS kind, {typed} AS at, 7 AS who")
+def test_times_of_parquet(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, typed: str, utc: str, session: str
+) -> None:
+    file = write_parquet(
+        tmp_path / "e.parquet", f"SELECT 'e1' AS id, 'search' AS kind, {typed} AS at, 7 AS who"
+    )
     fields = {
         "event_id": "id",
         "event_type": "kind",

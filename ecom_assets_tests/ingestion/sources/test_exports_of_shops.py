@@ -1,4 +1,6 @@
-"""Proposed mappings of files as strangers' shops export them; the right money is added up in plain Python."""
+"""Proposed mappings of files as strangers' shops export them; the right money is
+added up in plain Python.
+"""
 
 import csv
 import io
@@ -15,7 +17,12 @@ import pytest
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.mapping_file import usual_event_types
-from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, read_by
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingProposal,
+    MappingSearch,
+    read_by,
+)
 from ecom_assets.ingestion.sources.reading import FileReading
 
 
@@ -33,7 +40,9 @@ class Sale:
     @property
     def at(self) -> datetime:
         """Return when it was placed."""
-        return datetime(2026, 3, 1 + self.position % 28, 9 + self.position % 12, 5, self.position, tzinfo=UTC)
+        return datetime(
+            2026, 3, 1 + self.position % 28, 9 + self.position % 12, 5, self.position, tzinfo=UTC
+        )
 
     @property
     def customer(self) -> str:
@@ -116,19 +125,27 @@ def test_each_column_of_yes_and_no_leaves_its_rows_out(tmp_path: Path) -> None:
         "is_test": lambda sale: str(sale.position % 10 == 1).lower(),
     }
     kept = [sale for sale in SALES if sale.position % 4 and sale.position % 10 != 1]
-    assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (sum(sale.total for sale in kept), len(kept))
+    assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (
+        sum(sale.total for sale in kept),
+        len(kept),
+    )
 
 
 def test_a_column_of_yes_beside_a_state_pays_lines_back(tmp_path: Path) -> None:
     columns: Columns = {
-        **LINE, "status": lambda _: "paid", "returned": lambda sale: "yes" if sale.position % 4 == 0 else "no"
-    }  # fmt: skip
+        **LINE,
+        "status": lambda _: "paid",
+        "returned": lambda sale: "yes" if sale.position % 4 == 0 else "no",
+    }
     money, orders = counted(saved_csv(tmp_path / "orders.csv", columns))
     assert (money, orders) == (sum(sale.total for sale in SALES if sale.position % 4), 40)
 
 
 def test_what_was_paid_back_is_that_amount_beside_prices_too(tmp_path: Path) -> None:
-    columns: Columns = {**LINE, "refunded_amount": lambda sale: "5.00" if sale.position % 4 == 0 else ""}
+    columns: Columns = {
+        **LINE,
+        "refunded_amount": lambda sale: "5.00" if sale.position % 4 == 0 else "",
+    }
     assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (TOTAL - 50, 40)
 
 
@@ -150,7 +167,7 @@ NAMES = [
     ("Numer zamówienia", "Data zamówienia", "Klient", "Produkt", "Ilość", "Cena jednostkowa"),
     ("Номер заказа", "Дата заказа", "Покупатель", "Номенклатура", "Количество", "Цена"),
     ("注文番号", "注文日時", "メールアドレス", "商品コード", "数量", "単価"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("names", NAMES, ids=[names[0] for names in NAMES])
@@ -167,9 +184,12 @@ def test_usual_names_of_columns_are_known(tmp_path: Path, names: Sequence[str]) 
 
 def test_a_table_of_orders_is_not_one_of_customers(tmp_path: Path) -> None:
     columns: Columns = {
-        "id": lambda sale: sale.number, "created_at": LINE["date"], "email": LINE["customer_email"],
-        "total": lambda sale: sale.total, "status": lambda _: "paid",
-    }  # fmt: skip
+        "id": lambda sale: sale.number,
+        "created_at": LINE["date"],
+        "email": LINE["customer_email"],
+        "total": lambda sale: sale.total,
+        "status": lambda _: "paid",
+    }
     path = saved_csv(tmp_path / "orders.csv", columns)
     _, proposal = proposed(path)
     assert proposal.kind == "orders"
@@ -178,17 +198,22 @@ def test_a_table_of_orders_is_not_one_of_customers(tmp_path: Path) -> None:
 
 def test_customers_with_what_they_spent_stay_customers(tmp_path: Path) -> None:
     columns: Columns = {
-        "id": lambda sale: sale.number, "created_at": LINE["date"],
-        "email": lambda sale: f"{sale.number}@example.com", "total": lambda sale: sale.total,
-    }  # fmt: skip
+        "id": lambda sale: sale.number,
+        "created_at": LINE["date"],
+        "email": lambda sale: f"{sale.number}@example.com",
+        "total": lambda sale: sale.total,
+    }
     assert proposed(saved_csv(tmp_path / "customers.csv", columns))[1].kind == "customers"
 
 
 def test_the_total_of_an_order_is_the_amount_of_its_only_row(tmp_path: Path) -> None:
     columns: Columns = {
-        "order_id": lambda sale: sale.number, "date": LINE["date"], "customer_email": LINE["customer_email"],
-        "order_total": lambda sale: sale.total, "item1_qty": lambda sale: sale.quantity,
-    }  # fmt: skip
+        "order_id": lambda sale: sale.number,
+        "date": LINE["date"],
+        "customer_email": LINE["customer_email"],
+        "order_total": lambda sale: sale.total,
+        "item1_qty": lambda sale: sale.quantity,
+    }
     assert counted(saved_csv(tmp_path / "orders.csv", columns)) == (TOTAL, 40)
 
 
@@ -198,41 +223,77 @@ def cents(amount: Decimal) -> int:
 
 
 def square(sale: Sale) -> dict[str, Any]:
-    """Return an order of Square's Orders API: amounts are in the smallest units, which nothing in it says."""
+    """Return an order of Square's Orders API: amounts are in the smallest units,
+    which nothing in it says.
+    """
     return {
-        "id": f"sq{sale.number}", "location_id": "L1", "created_at": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z",
-        "state": "COMPLETED", "customer_id": sale.customer,
-        "line_items": [{
-            "uid": f"u{sale.number}", "catalog_object_id": sale.sku, "quantity": str(sale.quantity),
-            "base_price_money": {"amount": cents(sale.price), "currency": "USD"},
-            "total_money": {"amount": cents(sale.total), "currency": "USD"},
-        }],
+        "id": f"sq{sale.number}",
+        "location_id": "L1",
+        "created_at": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z",
+        "state": "COMPLETED",
+        "customer_id": sale.customer,
+        "line_items": [
+            {
+                "uid": f"u{sale.number}",
+                "catalog_object_id": sale.sku,
+                "quantity": str(sale.quantity),
+                "base_price_money": {"amount": cents(sale.price), "currency": "USD"},
+                "total_money": {"amount": cents(sale.total), "currency": "USD"},
+            }
+        ],
         "total_money": {"amount": cents(sale.total), "currency": "USD"},
-    }  # fmt: skip
+    }
 
 
 def medusa(sale: Sale) -> dict[str, Any]:
     """Return an order of Medusa's API, version 1: amounts are in the smallest units."""
     return {
-        "id": f"order_{sale.number}", "display_id": sale.number, "created_at": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z",
-        "email": sale.customer, "status": "completed", "currency_code": "eur", "total": cents(sale.total),
-        "items": [{"id": f"it{sale.number}", "variant_id": sale.sku, "quantity": sale.quantity,
-                   "unit_price": cents(sale.price)}],
-    }  # fmt: skip
+        "id": f"order_{sale.number}",
+        "display_id": sale.number,
+        "created_at": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z",
+        "email": sale.customer,
+        "status": "completed",
+        "currency_code": "eur",
+        "total": cents(sale.total),
+        "items": [
+            {
+                "id": f"it{sale.number}",
+                "variant_id": sale.sku,
+                "quantity": sale.quantity,
+                "unit_price": cents(sale.price),
+            }
+        ],
+    }
 
 
 def commercetools(sale: Sale) -> dict[str, Any]:
     """Return an order of commercetools' API: amounts are called `centAmount`."""
 
     def money(amount: Decimal) -> dict[str, Any]:
-        return {"type": "centPrecision", "currencyCode": "EUR", "centAmount": cents(amount), "fractionDigits": 2}
+        return {
+            "type": "centPrecision",
+            "currencyCode": "EUR",
+            "centAmount": cents(amount),
+            "fractionDigits": 2,
+        }
 
     return {
-        "id": f"ct{sale.number}", "createdAt": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z", "orderNumber": str(sale.number),
-        "customerId": sale.customer, "orderState": "Complete", "totalPrice": money(sale.total),
-        "lineItems": [{"id": f"l{sale.number}", "productId": sale.sku, "quantity": sale.quantity,
-                       "price": {"value": money(sale.price)}, "totalPrice": money(sale.total)}],
-    }  # fmt: skip
+        "id": f"ct{sale.number}",
+        "createdAt": f"{sale.at:%Y-%m-%dT%H:%M:%S}Z",
+        "orderNumber": str(sale.number),
+        "customerId": sale.customer,
+        "orderState": "Complete",
+        "totalPrice": money(sale.total),
+        "lineItems": [
+            {
+                "id": f"l{sale.number}",
+                "productId": sale.sku,
+                "quantity": sale.quantity,
+                "price": {"value": money(sale.price)},
+                "totalPrice": money(sale.total),
+            }
+        ],
+    }
 
 
 @pytest.mark.parametrize("order", [square, medusa])
@@ -248,7 +309,9 @@ def test_whole_amounts_of_an_api_may_be_cents_which_is_asked(
 
 def test_amounts_that_are_called_cents_are_cents(tmp_path: Path) -> None:
     path = tmp_path / "orders.json"
-    path.write_text(json.dumps({"count": 40, "results": list(map(commercetools, SALES))}), encoding="utf-8")
+    path.write_text(
+        json.dumps({"count": 40, "results": list(map(commercetools, SALES))}), encoding="utf-8"
+    )
     search = MappingSearch([str(path)], Settings(home=tmp_path))
     assert "event_type" not in search.proposal({"rows": "orders"}, OWN).text
     assert counted(path, rows="orders") == (TOTAL, 40)
@@ -260,11 +323,19 @@ def test_amounts_that_are_called_cents_are_cents(tmp_path: Path) -> None:
 def test_what_went_back_of_a_whole_order_is_asked_where_rows_are_lines(tmp_path: Path) -> None:
     def ecwid(sale: Sale) -> dict[str, Any]:
         state, back = [("PAID", 0), ("PARTIALLY_REFUNDED", 3)][sale.position % 2]
-        item = {"productId": sale.position % 5, "price": float(sale.price), "quantity": sale.quantity}
+        item = {
+            "productId": sale.position % 5,
+            "price": float(sale.price),
+            "quantity": sale.quantity,
+        }
         return {
-            "orderNumber": sale.number, "email": sale.customer, "createDate": f"{sale.at:%Y-%m-%d %H:%M:%S} +0000",
-            "paymentStatus": state, "refundedAmount": back, "items": [item, item],
-        }  # fmt: skip
+            "orderNumber": sale.number,
+            "email": sale.customer,
+            "createDate": f"{sale.at:%Y-%m-%d %H:%M:%S} +0000",
+            "paymentStatus": state,
+            "refundedAmount": back,
+            "items": [item, item],
+        }
 
     path = tmp_path / "orders.json"
     path.write_text(json.dumps({"total": 40, "items": list(map(ecwid, SALES))}), encoding="utf-8")
@@ -300,28 +371,53 @@ def test_times_of_mails_logs_and_ebay_are_read(tmp_path: Path, form: str, hours:
 
 OF_ORDERS = ("purchase", "refund")
 ORDER_NAMES = {name: kind for name, kind in usual_event_types().items() if kind in OF_ORDERS}
-"""All names of orders and of refunds in all spellings, such as `Order Completed` and `orderRefunded`."""
+"""All names of orders and of refunds in all spellings, such as
+`Order Completed` and `orderRefunded`.
+"""
 
 
 @pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
-def test_an_order_of_segment_is_worth_its_products_where_no_revenue_is_said(tmp_path: Path, mapping: str) -> None:
+def test_an_order_of_segment_is_worth_its_products_where_no_revenue_is_said(
+    tmp_path: Path, mapping: str
+) -> None:
     def call(position: int, event: str, **properties: Any) -> dict[str, Any]:
-        products = [{"product_id": "p1", "price": 10, "quantity": 2}, {"product_id": "p2", "price": "5.5"}]
+        products = [
+            {"product_id": "p1", "price": 10, "quantity": 2},
+            {"product_id": "p2", "price": "5.5"},
+        ]
         return {
-            "type": "track", "messageId": f"m{position}", "anonymousId": "a", "event": event,
-            "timestamp": f"2026-03-02T10:{position:02}:00Z", "properties": {"products": products, **properties},
-        }  # fmt: skip
+            "type": "track",
+            "messageId": f"m{position}",
+            "anonymousId": "a",
+            "event": event,
+            "timestamp": f"2026-03-02T10:{position:02}:00Z",
+            "properties": {"products": products, **properties},
+        }
 
-    spellings = {"Order Completed", "order completed", "order_completed", "orderCompleted", "OrderCompleted"}
+    spellings = {
+        "Order Completed",
+        "order completed",
+        "order_completed",
+        "orderCompleted",
+        "OrderCompleted",
+    }
     assert spellings < ORDER_NAMES.keys()
     names = {**ORDER_NAMES, **{kind: kind for kind in OF_ORDERS}}
     calls = [call(position, name) for position, name in enumerate(names)]
-    calls += [call(len(names), "Order Completed", revenue=30), call(len(names) + 1, "Product List Viewed")]
+    calls += [
+        call(len(names), "Order Completed", revenue=30),
+        call(len(names) + 1, "Product List Viewed"),
+    ]
     path = tmp_path / "events.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in calls), encoding="utf-8")
-    reading = FileReading.open([str(path)], mapping, is_events=True, settings=Settings(home=tmp_path))
+    reading = FileReading.open(
+        [str(path)], mapping, is_events=True, settings=Settings(home=tmp_path)
+    )
     rows = {row["event_id"]: row for row in reading.files.classified().to_pyarrow().to_pylist()}
-    read = [(rows[line["messageId"]]["event_type"], rows[line["messageId"]]["cart_value"]) for line in calls]
+    read = [
+        (rows[line["messageId"]]["event_type"], rows[line["messageId"]]["cart_value"])
+        for line in calls
+    ]
     amounts = [None if amount is None else Decimal(str(amount)) for _, amount in read]
     assert dict(zip(names, amounts, strict=False)) == dict.fromkeys(names, Decimal("25.5"))
     assert amounts[len(names) :] == [30, None]

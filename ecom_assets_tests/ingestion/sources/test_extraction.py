@@ -1,4 +1,6 @@
-"""Orders of shops' APIs land page by page, go on after a failure, and count in their newest version only."""
+"""Orders of shops' APIs land page by page, go on after a failure,
+and count in their newest version only.
+"""
 
 import json
 import socket
@@ -35,24 +37,56 @@ from ecom_assets_tests.ingestion.sources.shop_apis import (
     woocommerce,
 )
 from ecom_assets_tests.ingestion.sources.test_order_files import read
-from ecom_assets_tests.ingestion.sources.test_shop_order_documents import PRESTA_ORDER, PRESTA_SLIP, SHOPIFY_ORDER
+from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
+    PRESTA_ORDER,
+    PRESTA_SLIP,
+    SHOPIFY_ORDER,
+)
 from ecom_assets_tests.ingestion.sources.test_shop_orders import totals
 
 
 def order(number: int, modified: str, total: str = "12.00", **fields: Any) -> Row:
     """Return an order of one mug: 10.00, and 2.00 of taxes."""
-    items = [{"id": number, "product_id": 7, "sku": "MUG", "name": "Mug", "quantity": 1, "total": "10.00"}]
+    items = [
+        {
+            "id": number,
+            "product_id": 7,
+            "sku": "MUG",
+            "name": "Mug",
+            "quantity": 1,
+            "total": "10.00",
+        }
+    ]
     return {
-        "id": number, "status": "completed", "currency": "EUR", "total": total, "total_tax": "2.00",
-        "shipping_total": "0.00", "date_created_gmt": "2026-10-01T10:00:00", "date_paid_gmt": "2026-10-01T10:00:00",
-        "date_modified_gmt": modified, "customer_id": number, "billing": {"email": f"{number}@example.com"},
-        "line_items": items, "refunds": [], **fields,
-    }  # fmt: skip
+        "id": number,
+        "status": "completed",
+        "currency": "EUR",
+        "total": total,
+        "total_tax": "2.00",
+        "shipping_total": "0.00",
+        "date_created_gmt": "2026-10-01T10:00:00",
+        "date_paid_gmt": "2026-10-01T10:00:00",
+        "date_modified_gmt": modified,
+        "customer_id": number,
+        "billing": {"email": f"{number}@example.com"},
+        "line_items": items,
+        "refunds": [],
+        **fields,
+    }
 
 
 def refund(number: int, of: int) -> Row:
     """Return the refund of a mug with its taxes, two days later."""
-    items = [{"id": number, "product_id": 7, "sku": "MUG", "quantity": -1, "total": "-10.00", "total_tax": "-2.00"}]
+    items = [
+        {
+            "id": number,
+            "product_id": 7,
+            "sku": "MUG",
+            "quantity": -1,
+            "total": "-10.00",
+            "total_tax": "-2.00",
+        }
+    ]
     return {
         "id": number,
         "parent_id": of,
@@ -88,7 +122,11 @@ def counts(result: CommandResult) -> tuple[int, int]:
 
 
 def landed(folder: Path) -> list[Row]:
-    return [json.loads(line) for path in folder.glob("*/*/*.jsonl") for line in path.read_text().splitlines()]
+    return [
+        json.loads(line)
+        for path in folder.glob("*/*/*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
 
 
 @pytest.mark.slow
@@ -100,11 +138,23 @@ def test_orders_with_refunds_become_sales_figures(shop: ShopApi, tmp_path: Path)
         "orders: 20 new, 0 in a newer version",
         f"Next: ecom run --orders {folder} --orders-mapping woocommerce",
     ]
-    run = ecom("run", "--orders", folder, "--orders-mapping", "woocommerce", *FEW_SALES, home=tmp_path / "home")
+    run = ecom(
+        "run",
+        "--orders",
+        folder,
+        "--orders-mapping",
+        "woocommerce",
+        *FEW_SALES,
+        home=tmp_path / "home",
+    )
     assert run.exit_code == 0
     with duckdb.connect(str(tmp_path / "home" / "warehouse.duckdb"), read_only=True) as con:
         lines = con.table("staging.user_order_log")
-        by_day = lines.aggregate("status, order_date::VARCHAR, sum(payment_amount)").order("status").fetchall()
+        by_day = (
+            lines.aggregate("status, order_date::VARCHAR, sum(payment_amount)")
+            .order("status")
+            .fetchall()
+        )
     # 20 mugs of 10.00, of which one came back two days later.
     assert by_day == [("refunded", "2026-10-03", 10), ("shipped", "2026-10-01", 200)]
 
@@ -114,10 +164,14 @@ def test_the_next_time_only_what_changed_is_asked_for(shop: ShopApi, tmp_path: P
     assert counts(extract(shop, folder, "--json")) == (250, 0)
     shop.asked.clear()
     assert counts(extract(shop, folder, "--json")) == (0, 0)
-    assert all("modified_after=2026-10-01T10%3A24%3A59" in each for each in shop.asked), "a second before the newest"
+    assert all("modified_after=2026-10-01T10%3A24%3A59" in each for each in shop.asked), (
+        "a second before the newest"
+    )
 
 
-def test_an_order_that_changed_twice_counts_once_by_its_own_time(shop: ShopApi, tmp_path: Path) -> None:
+def test_an_order_that_changed_twice_counts_once_by_its_own_time(
+    shop: ShopApi, tmp_path: Path
+) -> None:
     folder = tmp_path / "shop"
     extract(shop, folder)
     orders = shop.documents["orders"]
@@ -128,8 +182,14 @@ def test_an_order_that_changed_twice_counts_once_by_its_own_time(shop: ShopApi, 
         assert counts(extract(shop, folder, "--json")) == (0, 1)
     orders[1] = order(2, "2026-10-02T09:00:00", status="cancelled")
     assert counts(extract(shop, folder, "--json")) == (0, 1)
-    assert [len(path.read_text().splitlines()) for path in sorted(folder.glob("*/*/*.jsonl"))] == [248, 1, 1, 1]
-    # 247 mugs that stay of 10.00, one of 2.00, one cancelled and so left out, one sold and returned.
+    assert [len(path.read_text().splitlines()) for path in sorted(folder.glob("*/*/*.jsonl"))] == [
+        248,
+        1,
+        1,
+        1,
+    ]
+    # 247 mugs that stay of 10.00, one of 2.00, one cancelled and so left out, one sold and
+    # returned.
     assert str(totals(read(folder, "woocommerce"))["net"]) == "2472.0000"
 
 
@@ -154,8 +214,12 @@ def test_a_run_after_a_failure_goes_on_where_it_broke_off(shop: ShopApi, tmp_pat
     assert sorted(each["id"] for each in landed(folder)) == list(range(1, 251))
 
 
-def test_orders_that_change_while_pages_are_read_hide_no_others(shop: ShopApi, tmp_path: Path) -> None:
-    """Ten orders of the first page change once it is read: by number, the next page would begin ten orders too late."""
+def test_orders_that_change_while_pages_are_read_hide_no_others(
+    shop: ShopApi, tmp_path: Path
+) -> None:
+    """Ten orders of the first page change once it is read: by number,
+    the next page would begin ten orders too late.
+    """
     answer = shop.answer
 
     def changing(api: ShopApi, path: str, params: dict[str, str]) -> Any:
@@ -168,7 +232,9 @@ def test_orders_that_change_while_pages_are_read_hide_no_others(shop: ShopApi, t
     folder = tmp_path / "shop"
     extract(shop, folder)
     assert sorted(each["id"] for each in landed(folder)) == list(range(1, 251))
-    assert [each["date_modified_gmt"] for each in landed(folder) if each["id"] == 5] == ["2026-10-02T08:00:00"]
+    assert [each["date_modified_gmt"] for each in landed(folder) if each["id"] == 5] == [
+        "2026-10-02T08:00:00"
+    ]
 
 
 def test_more_orders_than_a_page_may_change_in_one_second(shop: ShopApi, tmp_path: Path) -> None:
@@ -183,7 +249,8 @@ def test_what_a_crash_left_is_put_right(shop: ShopApi, tmp_path: Path) -> None:
     extract(shop, folder)
     [file] = folder.glob("orders/*/*.jsonl")
     before = file.read_text()
-    # A file whose batch the state does not know yet, and one that should have been written without an older version.
+    # A file whose batch the state does not know yet, and one that should have been written without
+    # an older version.
     file.with_name("2.jsonl").write_text(json.dumps(order(1, "2026-10-05T00:00:00")) + "\n")
     with closing(sqlite3.connect(folder / STATE)) as state, state:
         state.execute("UPDATE files SET is_outdated = 1")
@@ -201,7 +268,14 @@ def test_what_is_wrong_is_said_in_a_sentence(shop: ShopApi, tmp_path: Path) -> N
         "does not take the key; set WOOCOMMERCE_KEY and WOOCOMMERCE_SECRET to one that it takes."
     )
     assert "cs_2" not in refused.err
-    missing = ecom("extract", "woocommerce", "--to", folder, home=tmp_path / "home", env={"WOOCOMMERCE_URL": ""})
+    missing = ecom(
+        "extract",
+        "woocommerce",
+        "--to",
+        folder,
+        home=tmp_path / "home",
+        env={"WOOCOMMERCE_URL": ""},
+    )
     assert missing.exit_code == 2
     assert missing.sentence.startswith("WOOCOMMERCE_URL is not set")
     unknown = ecom("extract", "wocommerce", "--to", folder, home=tmp_path / "home")
@@ -218,7 +292,9 @@ def test_what_is_wrong_is_said_in_a_sentence(shop: ShopApi, tmp_path: Path) -> N
 
 @contextmanager
 def dripping(every_s: float) -> Iterator[str]:
-    """A server that accepts connections, and sends a byte of its answer every so often, or nothing."""
+    """A server that accepts connections,
+    and sends a byte of its answer every so often, or nothing.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []
 
@@ -244,16 +320,31 @@ def dripping(every_s: float) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("every_s", "message"),
     [
-        (0, "does not answer within the 0.2 s of ECOM_SOURCE_READ_TIMEOUT_S; see that it runs and "),
-        (0.05, "did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; see that "),
+        (
+            0,
+            "does not answer within the 0.2 s of ECOM_SOURCE_READ_TIMEOUT_S; see that it runs and ",
+        ),
+        (
+            0.05,
+            "did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; see that ",
+        ),
     ],
 )
-def test_a_server_that_never_answers_is_given_up_with_advice(tmp_path: Path, every_s: float, message: str) -> None:
+def test_a_server_that_never_answers_is_given_up_with_advice(
+    tmp_path: Path, every_s: float, message: str
+) -> None:
     bounds = {"ECOM_SOURCE_READ_TIMEOUT_S": "0.2", "ECOM_SOURCE_RESPONSE_TIMEOUT_S": "0.3"}
     bounds["ECOM_SOURCE_RETRY_BASE_S"] = "0.01"
     with dripping(every_s) as url:
-        env = {"WOOCOMMERCE_URL": url, "WOOCOMMERCE_KEY": "ck", "WOOCOMMERCE_SECRET": "cs", **bounds}
-        refused = ecom("extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home", env=env)
+        env = {
+            "WOOCOMMERCE_URL": url,
+            "WOOCOMMERCE_KEY": "ck",
+            "WOOCOMMERCE_SECRET": "cs",
+            **bounds,
+        }
+        refused = ecom(
+            "extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home", env=env
+        )
     assert refused.exit_code == 1
     assert f"{message}WOOCOMMERCE_URL is right, or raise that" in refused.sentence
 
@@ -262,7 +353,9 @@ def test_without_its_package_the_command_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [
-        name for name in sys.modules if name.split(".")[0] == "dlt" or name.endswith("extraction.rest_client")
+        name
+        for name in sys.modules
+        if name.split(".")[0] == "dlt" or name.endswith("extraction.rest_client")
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "dlt", None)
@@ -273,13 +366,24 @@ def test_without_its_package_the_command_says_how_to_install_it(
 
 def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) -> None:
     rows = [
-        {"id": f"txn_{n}", "amount": 1000, "currency": "eur", "created": 1782950400 + n, "reporting_category": "charge",
-         "source": f"ch_{n}", "description": "Order", "fee": 50, "net": 950}
+        {
+            "id": f"txn_{n}",
+            "amount": 1000,
+            "currency": "eur",
+            "created": 1782950400 + n,
+            "reporting_category": "charge",
+            "source": f"ch_{n}",
+            "description": "Order",
+            "fee": 50,
+            "net": 950,
+        }
         for n in range(150)
-    ]  # fmt: skip
+    ]
     definition = tmp_path / "balance.yaml"
     with serving(ShopApi(stripe, "Bearer rk_1", {"balance_transactions": rows})) as api:
-        definition.write_text(shipped_text(FOLDER, "stripe_balance").replace("https://api.stripe.com", api.url))
+        definition.write_text(
+            shipped_text(FOLDER, "stripe_balance").replace("https://api.stripe.com", api.url)
+        )
 
         def landing() -> CommandResult:
             arguments = ("extract", definition, "--to", tmp_path / "stripe", "--json")
@@ -287,30 +391,51 @@ def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) ->
 
         api.faults = {2: (400, {})}
         assert landing().exit_code == 1
-        assert len(landed(tmp_path / "stripe")) == 100, "the newest, and the older ones are asked for again"
+        assert len(landed(tmp_path / "stripe")) == 100, (
+            "the newest, and the older ones are asked for again"
+        )
         assert landing().json["landed"] == {"balance_transactions": {"new": 50, "changed": 0}}
-        rows.append({**rows[0], "id": "txn_150", "amount": -400, "reporting_category": "refund", "created": 1783000000})
+        rows.append(
+            {
+                **rows[0],
+                "id": "txn_150",
+                "amount": -400,
+                "reporting_category": "refund",
+                "created": 1783000000,
+            }
+        )
         assert landing().json["landed"] == {"balance_transactions": {"new": 1, "changed": 0}}
         assert len(api.asked) == 5, "one page, once the rest is known"
     assert str(totals(read(tmp_path / "stripe", "stripe_balance"))["net"]) == "1496.0000"
 
 
 def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) -> None:
-    orders = [{**PRESTA_ORDER, "id": n, "date_upd": f"2026-07-02 10:{n // 50:02}:00"} for n in range(1, 121)]
+    orders = [
+        {**PRESTA_ORDER, "id": n, "date_upd": f"2026-07-02 10:{n // 50:02}:00"}
+        for n in range(1, 121)
+    ]
     rows: list[Row] = PRESTA_ORDER["associations"]["order_rows"]  # type: ignore[index]  # a document of many types
     for each in orders:
-        each["associations"] = {"order_rows": [{**row, "id": f"{each['id']}-{row['id']}"} for row in rows]}
+        each["associations"] = {
+            "order_rows": [{**row, "id": f"{each['id']}-{row['id']}"} for row in rows]
+        }
     slips = [{**PRESTA_SLIP, "date_upd": "2026-07-04 10:00:00"}]
     folder = tmp_path / "presta"
-    with serving(ShopApi(prestashop, basic("KEY", ""), {"orders": orders, "order_slips": slips})) as api:
+    with serving(
+        ShopApi(prestashop, basic("KEY", ""), {"orders": orders, "order_slips": slips})
+    ) as api:
         arguments = ("extract", "prestashop", "--to", folder, "--json")
         env = {"PRESTASHOP_URL": api.url, "PRESTASHOP_KEY": "KEY"}
         first = ecom(*arguments, home=tmp_path / "home", env=env)
         assert first.json["landed"] == {
-            "orders": {"new": 120, "changed": 0}, "order_slips": {"new": 1, "changed": 0}
-        }  # fmt: skip
+            "orders": {"new": 120, "changed": 0},
+            "order_slips": {"new": 1, "changed": 0},
+        }
         orders[0]["date_upd"], orders[0]["valid"] = "2026-07-05 00:00:00", "0"
-        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
+            "new": 0,
+            "changed": 1,
+        }
     # 119 orders of 24.00 are left, and 8.00 came back.
     assert str(totals(read(folder, "prestashop"))["net"]) == "2848.0000"
 
@@ -321,8 +446,15 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
     with LandingFolder.opened(tmp_path, "https://shop.example.com") as folder:
         for day, status in zip(days, ("completed", "cancelled"), strict=True):
             content = order(1, f"{day}T08:00:00", status=status)
-            folder.land("orders", [ApiDocument.from_content("1", content["date_modified_gmt"], content)], day, None)
-    assert [path.read_text() for path in tmp_path.glob(f"orders/received_date={days[0]}/*")] == ["\n"]
+            folder.land(
+                "orders",
+                [ApiDocument.from_content("1", content["date_modified_gmt"], content)],
+                day,
+                None,
+            )
+    assert [path.read_text() for path in tmp_path.glob(f"orders/received_date={days[0]}/*")] == [
+        "\n"
+    ]
     with duckdb.connect() as con:
         files = RecordFiles.open(con, [tmp_path], load_order_mapping("woocommerce"))
         assert files.received_days() == days
@@ -331,24 +463,46 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
 
 
 def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path: Path) -> None:
-    """On 25 October 2026 at 3:00 clocks go back an hour: 2:10 in winter time is later than 2:30 in summer time."""
-    orders = [{**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-25T02:30:00+02:00"} for n in range(1, 261)]
+    """On 25 October 2026 at 3:00 clocks go back an hour: 2:10 in winter time is later
+    than 2:30 in summer time.
+    """
+    orders = [
+        {**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-25T02:30:00+02:00"} for n in range(1, 261)
+    ]
     folder = tmp_path / "shopify"
     api = ShopApi(shopify, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")
     with serving(api):
-        env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
+        env = {
+            "SHOPIFY_URL": api.url,
+            "SHOPIFY_CLIENT_ID": "id_1",
+            "SHOPIFY_CLIENT_SECRET": "secret_1",
+        }
         arguments = ("extract", "shopify_admin", "--to", folder, "--json")
-        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
-        assert api.token_asked == ["client_id=id_1&client_secret=secret_1&grant_type=client_credentials"]
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
+            "new": 260,
+            "changed": 0,
+        }
+        assert api.token_asked == [
+            "client_id=id_1&client_secret=secret_1&grant_type=client_credentials"
+        ]
         orders[0] = {**orders[0], "updated_at": "2026-10-25T02:10:00+01:00", "test": True}
-        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
+            "new": 0,
+            "changed": 1,
+        }
     # Each order is 27.50 after its returns, and one turned out to be a test.
     assert totals(read(folder, "shopify_admin"))["net"] == 259 * Decimal("27.50")
 
 
-def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(tmp_path: Path) -> None:
-    """The latest order changes once its page is read, and then one of the next page, which is thus the newest seen."""
-    orders = [{**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-01T10:00:00+02:00"} for n in range(1, 261)]
+def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    """The latest order changes once its page is read, and then one of the next page,
+    which is thus the newest seen.
+    """
+    orders = [
+        {**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-01T10:00:00+02:00"} for n in range(1, 261)
+    ]
 
     def changing(api: ShopApi, path: str, params: dict[str, str]) -> Any:
         result = shopify(api, path, params)
@@ -358,15 +512,31 @@ def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(t
         return result
 
     folder = tmp_path / "shopify"
-    with serving(ShopApi(changing, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")) as api:
-        env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
+    with serving(
+        ShopApi(changing, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")
+    ) as api:
+        env = {
+            "SHOPIFY_URL": api.url,
+            "SHOPIFY_CLIENT_ID": "id_1",
+            "SHOPIFY_CLIENT_SECRET": "secret_1",
+        }
         arguments = ("extract", "shopify_admin", "--to", folder, "--json")
-        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
-        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
+            "new": 260,
+            "changed": 0,
+        }
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {
+            "new": 0,
+            "changed": 1,
+        }
 
 
-def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(shop: ShopApi, tmp_path: Path) -> None:
-    """As WooCommerce's in the hour in which its local clock goes back, or one that ignores the order asked for."""
+def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(
+    shop: ShopApi, tmp_path: Path
+) -> None:
+    """As WooCommerce's in the hour in which its local clock goes back,
+    or one that ignores the order asked for.
+    """
 
     def by_id(api: ShopApi, path: str, params: dict[str, str]) -> list[Row]:
         found = woocommerce(api, path, {**params, "per_page": "1000", "page": "1"})
@@ -389,7 +559,9 @@ def test_a_quiet_night_is_no_incomplete_report(tmp_path: Path) -> None:
 
     def gates(landing: Path) -> set[str]:
         found = checks(Settings(home=tmp_path, orders=str(landing), orders_mapping="woocommerce"))
-        return {"report_has_enough_customers", "no_order_day_is_held"} & {check.name for check in found}
+        return {"report_has_enough_customers", "no_order_day_is_held"} & {
+            check.name for check in found
+        }
 
     assert gates(tmp_path / "shop") == set()
     (tmp_path / "shop" / STATE).unlink()

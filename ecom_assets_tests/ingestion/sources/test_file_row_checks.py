@@ -1,4 +1,6 @@
-"""Every row of the files is in raw, and a run that loses one on the way stops and says of which file."""
+"""Every row of the files is in raw, and a run that loses one on the way
+stops and says of which file.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -51,19 +53,39 @@ class NoFiles:
 
 
 def raw(counts: Mapping[tuple[str, date], int]) -> ir.Table:
-    rows = [{"source_file": file, "received_date": day} for (file, day), count in counts.items() for _ in range(count)]
-    return ibis.memtable(rows, schema=ibis.schema({"source_file": "string", "received_date": "date"}))
+    rows = [
+        {"source_file": file, "received_date": day}
+        for (file, day), count in counts.items()
+        for _ in range(count)
+    ]
+    return ibis.memtable(
+        rows, schema=ibis.schema({"source_file": "string", "received_date": "date"})
+    )
 
 
 def held(*days: date) -> ir.Table:
     at = datetime(2026, 1, 3)  # noqa: DTZ001 (UTC without saying so)
-    note = {"source_table": "raw.events", "stored_count": 5, "offered_count": 0, "noticed_at": at, "withdrawn_at": None}
-    return ibis.memtable([{"received_date": day, "run_id": "r", **note} for day in days], schema=schema_of(Withdrawals))
+    note = {
+        "source_table": "raw.events",
+        "stored_count": 5,
+        "offered_count": 0,
+        "noticed_at": at,
+        "withdrawn_at": None,
+    }
+    return ibis.memtable(
+        [{"received_date": day, "run_id": "r", **note} for day in days],
+        schema=schema_of(Withdrawals),
+    )
 
 
 def left_out(counts: Mapping[tuple[str, date], int]) -> ir.Table:
     rows = [
-        {"received_date": day, "source_table": "raw.events", "source_file": file, "erased_count": count}
+        {
+            "received_date": day,
+            "source_table": "raw.events",
+            "source_file": file,
+            "erased_count": count,
+        }
         for (file, day), count in counts.items()
     ]
     return ibis.memtable(rows, schema=schema_of(ErasedRows))
@@ -104,22 +126,36 @@ def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:
 def test_a_row_that_is_lost_and_one_too_many_are_reported_per_file_and_day() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
     actual = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
-    assert [list(example.values()) for example in actual.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
+    assert [list(example.values()) for example in actual.examples] == [
+        ["a.csv", TWO, 2, 1],
+        ["b.csv", TWO, 4, 5],
+    ]
     sentence = actual.metadata["sentence"]
-    assert sentence.startswith("a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); ")
+    assert sentence.startswith(
+        "a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); "
+    )
 
 
 def test_rows_without_an_arrival_day_and_rows_of_no_file_are_reported() -> None:
-    actual = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
-    assert [list(example.values()) for example in actual.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
-    assert actual.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")
+    actual = result(
+        Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1})
+    )
+    assert [list(example.values()) for example in actual.examples] == [
+        ["a.csv", None, 5, 3],
+        ["gone.csv", ONE, 0, 1],
+    ]
+    assert actual.metadata["sentence"].startswith(
+        "a.csv has 5 rows, and 3 of them have an arrival day (and 1 more"
+    )
 
 
 def test_days_of_other_runs_and_days_that_are_held_are_no_matter_of_it() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}))
     assert result(source, raw({("a.csv", TWO): 2}), days=Days((TWO,))).looked_at_count == 2
     # The source has lost the rows of the 1st, so raw kept the 7 that it had.
-    assert result(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2}), held(ONE)).broken_count == 0
+    assert (
+        result(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2}), held(ONE)).broken_count == 0
+    )
     assert result(source, raw({("old.csv", ONE): 7, ("a.csv", TWO): 2})).broken_count == 2
 
 
@@ -132,14 +168,17 @@ def lossy(received: Callable[..., str]) -> Callable[..., str]:
 
     def read(*arguments: object) -> str:
         return (
-            f"SELECT * FROM ({received(*arguments)}) QUALIFY row_number() OVER (ORDER BY source_file, received_at) > 1"
+            f"SELECT * FROM ({received(*arguments)}) QUALIFY row_number() OVER (ORDER BY "
+            "source_file, received_at) > 1"
         )
 
     return read
 
 
 @pytest.mark.slow
-def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_stops_where_a_row_was_lost_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-01", "2026-01-01")
     monkeypatch.setattr("ecom_assets.ingestion.sources.events.received_rows", lossy(received_rows))
     output = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home")
@@ -152,13 +191,19 @@ def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_run_stops_where_an_order_line_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_stops_where_an_order_line_was_lost_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     orders = tmp_path / "o.csv"
     orders.write_text(ORDERS)
-    monkeypatch.setattr("ecom_assets.ingestion.sources.order_reports.source.received_rows", lossy(received_rows))
+    monkeypatch.setattr(
+        "ecom_assets.ingestion.sources.order_reports.source.received_rows", lossy(received_rows)
+    )
     output = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home")
     assert output.exit_code == 1
-    assert "o.csv has 2 rows of 2026-01-01, and raw.user_order_log has 1; " in output.out + output.err
+    assert (
+        "o.csv has 2 rows of 2026-01-01, and raw.user_order_log has 1; " in output.out + output.err
+    )
 
 
 @pytest.mark.parametrize("damage", ["", "only,two\n", 'e9,"open\n', "\x00\n"])
@@ -172,19 +217,32 @@ def test_rows_are_counted_beside_damage_too(tmp_path: Path, damage: str) -> None
 
 @pytest.mark.parametrize("lists", [([1, 2, 3], [4]), ([1], []), ([1, 2], "none")])
 @pytest.mark.parametrize("kind", ["ndjson", "parquet"])
-def test_records_with_a_list_are_as_many_rows_as_it_has(tmp_path: Path, lists: tuple[object, ...], kind: str) -> None:
+def test_records_with_a_list_are_as_many_rows_as_it_has(
+    tmp_path: Path, lists: tuple[object, ...], kind: str
+) -> None:
     # OTTO's sessions: a list of events each. What is no list is one row, which is refused.
     events = [
-        [{"aid": aid, "ts": 1659304800025, "type": "clicks"} for aid in part] if isinstance(part, list) else None
+        [{"aid": aid, "ts": 1659304800025, "type": "clicks"} for aid in part]
+        if isinstance(part, list)
+        else None
         for part in lists
     ]
-    lines = [json.dumps({"session": number, "events": event}) for number, event in enumerate(events)]
+    lines = [
+        json.dumps({"session": number, "events": event}) for number, event in enumerate(events)
+    ]
     (tmp_path / "o.ndjson").write_text("\n".join(lines) + "\n")
     with duckdb.connect() as con:
         file = tmp_path / f"o.{kind}"
         if kind == "parquet":
             con.execute(f"COPY (SELECT * FROM read_json('{tmp_path / 'o.ndjson'}')) TO '{file}'")
         files = RecordFiles.open(con, [file], load_mapping("otto"))
-        [actual], read = files.file_rows(), con.execute(f"SELECT count(*) FROM ({files.received_sql()})").fetchone()
+        [actual], read = (
+            files.file_rows(),
+            con.execute(f"SELECT count(*) FROM ({files.received_sql()})").fetchone(),
+        )
     expected = sum(len(part) if isinstance(part, list) else 1 for part in lists)
-    assert (actual.row_count, sum(actual.by_day.values()), read) == (expected, expected, (expected,))
+    assert (actual.row_count, sum(actual.by_day.values()), read) == (
+        expected,
+        expected,
+        (expected,),
+    )

@@ -1,4 +1,6 @@
-"""The first day of the partitions page: the month in which the data begin, as far as names of files and runs say it."""
+"""The first day of the partitions page: the month in which the data begin,
+as far as names of files and runs say it.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -39,34 +41,50 @@ def landing(tmp_path: Path) -> Path:
 
 def test_the_sandbox_begins_with_its_first_month(home: Path) -> None:
     until = Settings(home=home, sandbox_until=date(2026, 3, 20))
-    assert first_day(until) == date(2026, 1, 1), "before there is a shop: 60 days before 20 March, from a first on"
+    assert first_day(until) == date(2026, 1, 1), (
+        "before there is a shop: 60 days before 20 March, from a first on"
+    )
     small_shop(home, days=2, visitors=20)
     assert first_day(until) == date(2026, 1, 1), "as the shop's own truth says"
 
 
-def test_landing_folders_begin_with_the_month_of_the_first_that_may_hold_late_events(home: Path, landing: Path) -> None:
+def test_landing_folders_begin_with_the_month_of_the_first_that_may_hold_late_events(
+    home: Path, landing: Path
+) -> None:
     assert first_day(Settings(home=home, events=str(landing))) == date(2024, 5, 1)
     assert first_day(Settings(home=home, events=str(landing), late_days=20)) == date(2024, 4, 1)
 
 
-def test_a_day_that_is_set_stays(home: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_is_set_stays(
+    home: Path, landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ECOM_FIRST_DAY", "2025-02-03")
     assert first_day(load_settings(home=home, events=str(landing))) == date(2025, 2, 3)
 
 
-def test_other_files_begin_where_a_run_found_their_first_day_and_never_later(home: Path, tmp_path: Path) -> None:
+def test_other_files_begin_where_a_run_found_their_first_day_and_never_later(
+    home: Path, tmp_path: Path
+) -> None:
     loose = Settings(home=home, events=str(page_views(tmp_path / "clicks.csv", "2026-03-09")))
     assert first_day(loose) == NOWHERE, "the file is not read for it"
-    for run, begins in (("2026-03-09", "2026-03-01"), ("2026-03-03", "2026-02-01"), ("2026-04-01", "2026-02-01")):
+    for run, begins in (
+        ("2026-03-09", "2026-03-01"),
+        ("2026-03-03", "2026-02-01"),
+        ("2026-04-01", "2026-02-01"),
+    ):
         remember_first_day(loose, date.fromisoformat(run))
         assert first_day(loose) == date.fromisoformat(begins), f"after a run from {run} on"
 
 
-def test_a_source_without_dated_folders_leaves_the_start_unknown(home: Path, landing: Path, tmp_path: Path) -> None:
+def test_a_source_without_dated_folders_leaves_the_start_unknown(
+    home: Path, landing: Path, tmp_path: Path
+) -> None:
     orders = tmp_path / "orders.csv"
     orders.write_text("never read\n")
     assert first_day(Settings(home=home, events=str(landing), orders=str(orders))) == NOWHERE
-    assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, "who reads it says what is wrong"
+    assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, (
+        "who reads it says what is wrong"
+    )
 
 
 def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
@@ -76,12 +94,14 @@ def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
     for name in ("ECOM_EVENTS", "ECOM_EVENTS_MAPPING"):
         monkeypatch.setenv(name, "")  # put back after the test
     assert take_own_data(load_settings(home=home)) == "", "nothing ran here: the sandbox shop"
-    remember_paths(load_settings(home=home, events="clicks.csv,/data/b\\,c/*.csv", events_mapping="rees46"))
+    remember_paths(
+        load_settings(home=home, events="clicks.csv,/data/b\\,c/*.csv", events_mapping="rees46")
+    )
     monkeypatch.chdir("/")  # whatever folder it is started in
     result = take_own_data(load_settings(home=home))
     assert result == (
-        f"Over your own data, as the last `ecom run` here was: ECOM_EVENTS={tmp_path}/clicks.csv,/data/b\\,c/*.csv "
-        "ECOM_EVENTS_MAPPING=rees46"
+        "Over your own data, as the last `ecom run` here was: "
+        f"ECOM_EVENTS={tmp_path}/clicks.csv,/data/b\\,c/*.csv ECOM_EVENTS_MAPPING=rees46"
     )
     after = load_settings(home=home)
     assert (after.events, after.events_mapping, after.orders) == (
@@ -125,7 +145,10 @@ def test_a_run_over_one_source_keeps_the_paths_of_the_others(home: Path) -> None
         "ECOM_ORDERS": paths["orders"],
     }
     remember_paths(Settings(home=home, events=paths["later"]))
-    assert remembered_paths(Settings(home=home)) == {"ECOM_EVENTS": paths["later"], "ECOM_ORDERS": paths["orders"]}
+    assert remembered_paths(Settings(home=home)) == {
+        "ECOM_EVENTS": paths["later"],
+        "ECOM_ORDERS": paths["orders"],
+    }
 
 
 def test_orders_get_the_categories_of_the_last_catalogue_until_another_is_set(
@@ -137,12 +160,18 @@ def test_orders_get_the_categories_of_the_last_catalogue_until_another_is_set(
     remember_paths(Settings(home=home, orders="orders.csv", catalogue=Path("hats, caps.csv")))
     remember_paths(orders)
     assert catalogue_of(orders) == home.parent / "hats, caps.csv"
-    assert catalogue_of(Settings(home=home, orders="orders.csv", catalogue=Path("new.csv"))) == Path("new.csv")
+    assert catalogue_of(
+        Settings(home=home, orders="orders.csv", catalogue=Path("new.csv"))
+    ) == Path("new.csv")
     assert catalogue_of(Settings(home=home)) is None, "the sandbox shop has its own"
 
 
 def test_a_catalogue_alone_does_not_make_the_ui_one_over_own_data(home: Path) -> None:
-    remember_paths(Settings(home=home, order_api_url="https://shop.example", catalogue=Path("/data/catalogue.csv")))
+    remember_paths(
+        Settings(
+            home=home, order_api_url="https://shop.example", catalogue=Path("/data/catalogue.csv")
+        )
+    )
     assert take_own_data(Settings(home=home)) == ""
 
 

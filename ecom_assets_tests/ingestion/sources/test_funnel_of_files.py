@@ -1,4 +1,6 @@
-"""A funnel over Parquet files, whose rows are checked once, says exactly what the full cleaning says of any rows."""
+"""A funnel over Parquet files, whose rows are checked once, says exactly what the full
+cleaning says of any rows.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -29,20 +31,60 @@ from ecom_assets.ingestion.sources.files.row_check import RowCheck
 from ecom_assets_tests.hypothesis_settings import examples
 
 COLUMNS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",
-    "referrer_url", "cart_value", "received_at",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "received_at",
+)
 USERS = (
-    "ann", "ann", "bob", "bob", "7", "0", "NULL", "Test", "(no consent)", "", None, None, "anon-s1", "user-anon-s1",
-)  # fmt: skip
-TYPES = ("page_view",) * 4 + ("product_view",) * 3 + ("purchase",) * 2 + ("", None, " page_view", "own type", "x" * 256)
-# Around the folder's day: the same day, the last one that is not too late, too late, ahead, far ahead, unreadable.
+    "ann",
+    "ann",
+    "bob",
+    "bob",
+    "7",
+    "0",
+    "NULL",
+    "Test",
+    "(no consent)",
+    "",
+    None,
+    None,
+    "anon-s1",
+    "user-anon-s1",
+)
+TYPES = (
+    ("page_view",) * 4
+    + ("product_view",) * 3
+    + ("purchase",) * 2
+    + ("", None, " page_view", "own type", "x" * 256)
+)
+# Around the folder's day: the same day, the last one that is not too late, too late, ahead, far
+# ahead, unreadable.
 TIMES = (
     *(f"2025-03-10T10:0{minute}:00Z" for minute in range(6)),
-    "2025-03-10T00:00:00Z", "2025-03-10T23:59:59.999Z", "2025-03-11T00:00:00Z", "2025-03-11T00:59:00Z",
-    "2025-03-11T01:00:01Z", "2025-03-12T00:00:00Z", "2025-03-03T00:00:00Z", "2025-03-02T23:59:59.5Z",
-    "1970-01-01T00:00:00Z", "1989-12-31T12:00:00Z", "2150-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "soon", "", None,
-)  # fmt: skip
+    "2025-03-10T00:00:00Z",
+    "2025-03-10T23:59:59.999Z",
+    "2025-03-11T00:00:00Z",
+    "2025-03-11T00:59:00Z",
+    "2025-03-11T01:00:01Z",
+    "2025-03-12T00:00:00Z",
+    "2025-03-03T00:00:00Z",
+    "2025-03-02T23:59:59.5Z",
+    "1970-01-01T00:00:00Z",
+    "1989-12-31T12:00:00Z",
+    "2150-01-01T00:00:00Z",
+    "9999-12-31T00:00:00Z",
+    "soon",
+    "",
+    None,
+)
 ARRIVALS = (
     *(None,) * 6,
     "2025-03-10T10:03:00Z",
@@ -65,12 +107,21 @@ ROW = st.tuples(
 )
 FOLDERS = (".", "received_date=2025-03-10", "received_date=2025-03-11", "received_date=2025-03-19")
 FILES = st.lists(
-    st.tuples(st.sampled_from(FOLDERS), st.sampled_from(("csv", "parquet")), st.lists(ROW, min_size=1, max_size=12)),
+    st.tuples(
+        st.sampled_from(FOLDERS),
+        st.sampled_from(("csv", "parquet")),
+        st.lists(ROW, min_size=1, max_size=12),
+    ),
     min_size=1,
     max_size=4,
 )
 STEPS = st.sampled_from(
-    (["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"], ["page_view"])
+    (
+        ["page_view", "product_view", "purchase"],
+        ["page_view", "own type"],
+        ["purchase", "nothing"],
+        ["page_view"],
+    )
 )
 KEPT_AT_ONCE = patch.object(row_check, "TICK", timedelta(-1))
 """As if files had been written a while ago."""
@@ -87,8 +138,13 @@ def writer() -> duckdb.DuckDBPyConnection:
 def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
     path.parent.mkdir(exist_ok=True)
     placeholders = f"({', '.join('?' * len(COLUMNS))})"
-    writer().execute(f"CREATE OR REPLACE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})")
-    writer().execute(f"INSERT INTO rows VALUES {', '.join([placeholders] * len(rows))}", [*chain.from_iterable(rows)])
+    writer().execute(
+        f"CREATE OR REPLACE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})"
+    )
+    writer().execute(
+        f"INSERT INTO rows VALUES {', '.join([placeholders] * len(rows))}",
+        [*chain.from_iterable(rows)],
+    )
     writer().execute(f"COPY rows TO '{path}'")
 
 
@@ -106,12 +162,19 @@ def test_it_answers_as_the_full_cleaning_does(
     with TemporaryDirectory() as made:
         for number, (folder, kind, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.{kind}", rows)
-        with patch.object(RowCheck, "_check", autospec=True, side_effect=RowCheck._check) as checked:  # noqa: SLF001
+        with patch.object(
+            RowCheck,
+            "_check",
+            autospec=True,
+            side_effect=RowCheck._check,  # noqa: SLF001
+        ) as checked:
             quick = question(Path(made), steps, within)
         assert checked.called is all(kind == "parquet" for _, kind, _ in files)
         with KEPT_AT_ONCE:
             assert quick == question(Path(made), steps, within)
-            assert quick == question(Path(made), steps, within), "by the check that was kept, if it can be"
+            assert quick == question(Path(made), steps, within), (
+                "by the check that was kept, if it can be"
+            )
         with patch.object(file_events, "MOST_ROWS", 0):
             assert quick == question(Path(made), steps, within)
 
@@ -126,7 +189,9 @@ def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_sett
         with KEPT_AT_ONCE if is_settled else KEPT_LATER:
             for _ in range(3):
                 assert [step["count"] for step in question(tmp_path, steps)["steps"]] == [1, 1]
-        assert looked.call_count == (1 if is_settled else 3), "a file may be written twice within a tick of its clock"
+        assert looked.call_count == (1 if is_settled else 3), (
+            "a file may be written twice within a tick of its clock"
+        )
         write(file, [view, view])
         with KEPT_AT_ONCE:
             again = question(tmp_path, steps)
@@ -136,8 +201,12 @@ def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_sett
     assert looked.call_count == (3 if is_settled else 5), "which ids repeat is looked up each time"
 
 
-@pytest.mark.parametrize("module", [clean, contracts, days, footers, values], ids=lambda module: str(module.__name__))
-def test_a_check_by_other_rules_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+@pytest.mark.parametrize(
+    "module", [clean, contracts, days, footers, values], ids=lambda module: str(module.__name__)
+)
+def test_a_check_by_other_rules_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
     before = row_check._source_digest.__wrapped__()  # noqa: SLF001
     edited = tmp_path / "edited.py"
     edited.write_bytes(Path(str(module.__file__)).read_bytes() + b"MORE = 1")
@@ -147,7 +216,10 @@ def test_a_check_by_other_rules_is_unknown(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.slow
 def test_conditions_periods_and_days_are_counted_over_files_too(tmp_path: Path) -> None:
-    rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
+    rows = [
+        ("a", "ann", "page_view", "2025-03-10T10:00:00Z"),
+        ("b", "ann", "purchase", "2025-03-10T10:01:00Z"),
+    ]
     write(tmp_path / "a.parquet", [(*row, *[None] * 7) for row in rows])
     steps: list[Any] = ["page_view", "purchase"]
     questions: tuple[dict[str, Any], ...] = (
@@ -166,10 +238,14 @@ def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path:
     con = duckdb.connect()
     con.execute(f"""
         COPY (
-            SELECT i::VARCHAR AS event_id, i // 2 AS user_id, CASE i % 2 WHEN 0 THEN 'page_view' ELSE 'purchase' END AS
-                event_type, make_timestamp(1741600000000000 + i // 2 + (i // 2 % 2 = i % 2)::BIGINT) AS event_timestamp,
-                NULL::VARCHAR AS product_id, NULL::VARCHAR AS product_category, NULL::VARCHAR AS session_id,
-                NULL::VARCHAR AS page_url, NULL::VARCHAR AS referrer_url, NULL::VARCHAR AS cart_value
+            SELECT i::VARCHAR AS event_id, i // 2 AS user_id, CASE i % 2 WHEN 0 THEN 'page_view'
+              ELSE 'purchase' END AS
+                event_type, make_timestamp(1741600000000000 + i // 2 + (i // 2 % 2 = i % 2)::BIGINT)
+                  AS event_timestamp,
+                NULL::VARCHAR AS product_id, NULL::VARCHAR AS product_category, NULL::VARCHAR
+                  AS session_id,
+                NULL::VARCHAR AS page_url, NULL::VARCHAR AS referrer_url, NULL::VARCHAR
+                  AS cart_value
             FROM range(2000) AS t(i)
         ) TO '{tmp_path}/events.parquet'
     """)

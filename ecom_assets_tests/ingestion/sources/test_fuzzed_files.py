@@ -1,7 +1,8 @@
-"""Thousands of generated files, sound, odd and broken: no traceback, no hang, and every row of them is accounted for.
+"""Thousands of generated files, sound, odd and broken: no traceback, no hang,
+and every row of them is accounted for.
 
-What a file must give is known from making it, and by Python's own `csv` and `json`. Each file has a number, from which
-alone it is made; a failure prints the number and how to make the file again.
+What a file must give is known from making it, and by Python's own `csv` and `json`. Each file has a
+number, from which alone it is made; a failure prints the number and how to make the file again.
 """
 
 import csv
@@ -24,31 +25,98 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.hypothesis_settings import seeds
 
 COLUMNS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",
-    "referrer_url", "cart_value", "received_at",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "received_at",
+)
 TEXTS = (
-    "", "x", "é", "日本", "a,b", 'say "hi"', "two\nlines", "two\r\nlines", "lone\rreturn", " blanks ", "\t", "'", "\\",
+    "",
+    "x",
+    "é",
+    "日本",
+    "a,b",
+    'say "hi"',
+    "two\nlines",
+    "two\r\nlines",
+    "lone\rreturn",
+    " blanks ",
+    "\t",
+    "'",
+    "\\",
     "\\n",
-    "NULL", "null", "0", "-1", "1e400", "\u2028", "\ufeff", "\x7f", "\x01\x02\x03\x04", "\ufdd1", "%s", "{}", "[[[",
+    "NULL",
+    "null",
+    "0",
+    "-1",
+    "1e400",
+    "\u2028",
+    "\ufeff",
+    "\x7f",
+    "\x01\x02\x03\x04",
+    "\ufdd1",
+    "%s",
+    "{}",
+    "[[[",
     "=1+1",
-    "x" * 3000, "☃" * 500,
-)  # fmt: skip
+    "x" * 3000,
+    "☃" * 500,
+)
 TIMES = (
-    "2026-01-05T10:00:00Z", "2026-01-05 10:00:00", "2026-01-05T10:00:00+14:00", "1970-01-01T00:00:00Z",
-    "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2999-01-01", "infinity", "-infinity", "epoch", "yesterday", "",
-    "2026-02-30", "2026-01-05T24:00:00Z", "2026-01-05T10:00:00.999999999Z", "294247-01-10T04:00:54Z",
-)  # fmt: skip
-DAMAGED_CSV = (b"x", b"1,2", b"," * 40 + b"z", b'"open', b'a,"b"c,d', b"\xff\xfe", b"a,\xc3,c", b"nul\x00")
+    "2026-01-05T10:00:00Z",
+    "2026-01-05 10:00:00",
+    "2026-01-05T10:00:00+14:00",
+    "1970-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00Z",
+    "2999-01-01",
+    "infinity",
+    "-infinity",
+    "epoch",
+    "yesterday",
+    "",
+    "2026-02-30",
+    "2026-01-05T24:00:00Z",
+    "2026-01-05T10:00:00.999999999Z",
+    "294247-01-10T04:00:54Z",
+)
+DAMAGED_CSV = (
+    b"x",
+    b"1,2",
+    b"," * 40 + b"z",
+    b'"open',
+    b'a,"b"c,d',
+    b"\xff\xfe",
+    b"a,\xc3,c",
+    b"nul\x00",
+)
 DAMAGED_JSON = (
-    b"{", b"[1]", b"null", b'{"a":', b"x", b'"text"', b'{"event_id": "\xff"}', b'{"a": "\x00"}', b"{}}", b"\x00",
-)  # fmt: skip
+    b"{",
+    b"[1]",
+    b"null",
+    b'{"a":',
+    b"x",
+    b'"text"',
+    b'{"event_id": "\xff"}',
+    b'{"a": "\x00"}',
+    b"{}}",
+    b"\x00",
+)
 SECONDS = 20
 
 
 @dataclass(frozen=True)
 class Made:
-    """A file, and how many rows and damaged lines it must give; `None` where it may also be refused as a whole."""
+    """A file, and how many rows and damaged lines it must give; `None` where it may
+    also be refused as a whole.
+    """
 
     name: str
     content: bytes
@@ -59,7 +127,9 @@ class Made:
 def made(number: int) -> Made:
     """Make the file of a number."""
     dice = random.Random(number)  # noqa: S311 (no secret)
-    make: Callable[[random.Random], Made] = dice.choice([_csv, _csv, _csv, _ndjson, _ndjson, _deep, _bytes, _broken])
+    make: Callable[[random.Random], Made] = dice.choice(
+        [_csv, _csv, _csv, _ndjson, _ndjson, _deep, _bytes, _broken]
+    )
     return make(dice)
 
 
@@ -67,7 +137,11 @@ def _rows(dice: random.Random) -> list[dict[str, str]]:
     rows = []
     for number in range(dice.choice([0, 1, 2, 5, 30])):
         row = {name: dice.choice(TEXTS) for name in COLUMNS}
-        row |= {"event_id": f"e{number}", "event_timestamp": dice.choice(TIMES), "received_at": dice.choice(TIMES)}
+        row |= {
+            "event_id": f"e{number}",
+            "event_timestamp": dice.choice(TIMES),
+            "received_at": dice.choice(TIMES),
+        }
         rows.append(row)
     return rows
 
@@ -78,20 +152,29 @@ def _csv(dice: random.Random) -> Made:
     lines = []
     for values in [list(COLUMNS), *([*row.values()] for row in _rows(dice))]:
         written = io.StringIO()
-        style = csv.excel if dice.random() < 0.5 else csv.unix_dialect  # the latter quotes every value
-        csv.writer(written, delimiter="\t" if is_tab else ",", dialect=style, lineterminator="\r\n").writerow(values)
+        style = (
+            csv.excel if dice.random() < 0.5 else csv.unix_dialect
+        )  # the latter quotes every value
+        csv.writer(
+            written, delimiter="\t" if is_tab else ",", dialect=style, lineterminator="\r\n"
+        ).writerow(values)
         lines.append(written.getvalue().removesuffix("\r\n").encode())
     rows, damaged = len(lines) - 1, 0
     if not is_tab:
         for _ in range(dice.choice([0, 0, 1, 3])):
-            # At the end: before another row, an open quote may become a value together with that row.
+            # At the end: before another row, an open quote may become a value together with that
+            # row.
             lines.append(dice.choice(DAMAGED_CSV))
             damaged += 1
     start = dice.choice([b"", b"", b"\xef\xbb\xbf", b"\n", b"\r\n\r\n"])
     body = start + end.encode().join(lines) + dice.choice([b"", end.encode(), end.encode() * 3])
     if not damaged:
         text = body.decode("utf-8-sig")
-        actual = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t" if is_tab else ",") if row]
+        actual = [
+            row
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t" if is_tab else ",")
+            if row
+        ]
         assert len(actual) == rows + 1
     return _packed(dice, "e.tsv" if is_tab else "e.csv", body, rows, damaged)
 
@@ -101,7 +184,9 @@ def _ndjson(dice: random.Random) -> Made:
     for row in _rows(dice):
         values: dict[str, object] = {**row}
         if dice.random() < 0.3:
-            values[dice.choice(["user_id", "product_id"])] = dice.choice([1, 2**70, 1.5, None, -0.0])
+            values[dice.choice(["user_id", "product_id"])] = dice.choice(
+                [1, 2**70, 1.5, None, -0.0]
+            )
         lines.append(json.dumps(values, ensure_ascii=dice.random() < 0.5).encode())
     assert all(isinstance(json.loads(line), dict) for line in lines)
     rows, damaged = len(lines), 0
@@ -109,7 +194,9 @@ def _ndjson(dice: random.Random) -> Made:
         lines.insert(dice.randint(0, len(lines)), dice.choice(DAMAGED_JSON))
         damaged += 1
     end = dice.choice([b"\n", b"\r\n", b"\r", b"\r\r\n"])
-    return _packed(dice, "e.ndjson", dice.choice([b"", b"\xef\xbb\xbf"]) + end.join(lines), rows, damaged)
+    return _packed(
+        dice, "e.ndjson", dice.choice([b"", b"\xef\xbb\xbf"]) + end.join(lines), rows, damaged
+    )
 
 
 def _deep(dice: random.Random) -> Made:
@@ -129,7 +216,10 @@ def _packed(dice: random.Random, name: str, body: bytes, rows: int, damaged: int
     expected = rows if body and is_text else None
     is_gzip = dice.random() < 0.3
     return Made(
-        f"{name}.gz" if is_gzip else name, gzip.compress(body, 1, mtime=0) if is_gzip else body, expected, damaged
+        f"{name}.gz" if is_gzip else name,
+        gzip.compress(body, 1, mtime=0) if is_gzip else body,
+        expected,
+        damaged,
     )
 
 
@@ -139,7 +229,9 @@ def _bytes(dice: random.Random) -> Made:
     body = bytes(dice.choices(alphabet, k=dice.choice([0, 1, 10, 300, 3000])))
     if dice.random() < 0.5:
         body = ",".join(COLUMNS).encode() + b"\n" + body
-    return Made(dice.choice(["e.csv", "e.ndjson", "e.tsv", "e.csv.gz", "e.parquet", "e.json"]), body, None)
+    return Made(
+        dice.choice(["e.csv", "e.ndjson", "e.tsv", "e.csv.gz", "e.parquet", "e.json"]), body, None
+    )
 
 
 def _broken(dice: random.Random) -> Made:
@@ -150,7 +242,9 @@ def _broken(dice: random.Random) -> Made:
         if content:
             content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
     return Made(
-        sound.name, bytes(content[: dice.choice([len(content), len(content) // 2, max(0, len(content) - 5)])]), None
+        sound.name,
+        bytes(content[: dice.choice([len(content), len(content) // 2, max(0, len(content) - 5)])]),
+        None,
     )
 
 
@@ -200,7 +294,10 @@ def check(number: int, folder: Path, con: duckdb.DuckDBPyConnection) -> None:
     except BaseException as error:
         raise AssertionError(f"{how}\nended with {type(error).__name__}: {error}") from error
     assert (without_day, counted) == (0, rows + damaged), how
-    assert (looked_at.row_count, sum(looked_at.by_day.values())) == (rows + damaged, rows + damaged), how
+    assert (looked_at.row_count, sum(looked_at.by_day.values())) == (
+        rows + damaged,
+        rows + damaged,
+    ), how
     if days:
         assert 1990 <= days[0].year <= days[1].year <= 2099, how
     if file.rows is not None:
@@ -213,13 +310,17 @@ def _on_days(con: duckdb.DuckDBPyConnection, files: RecordFiles) -> int:
     if days is None:
         return 0
     sql = files.received_sql(days[0])
-    actual = con.execute(f"SELECT count(*) FROM ({sql}) WHERE received_date <= DATE '{days[1]}'").fetchone()
+    actual = con.execute(
+        f"SELECT count(*) FROM ({sql}) WHERE received_date <= DATE '{days[1]}'"
+    ).fetchone()
     return int(actual[0]) if actual else 0
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("first", range(0, 200, 50))
-def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(tmp_path: Path, first: int) -> None:
+def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
+    tmp_path: Path, first: int
+) -> None:
     with duckdb.connect() as con:
         for number in range(first, first + 50):
             check(number, tmp_path, con)
@@ -227,7 +328,9 @@ def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(200, 2000, 200))
-def test_two_thousand_generated_files_are_read_to_the_row_or_refused_in_a_sentence(tmp_path: Path, first: int) -> None:
+def test_two_thousand_generated_files_are_read_to_the_row_or_refused_in_a_sentence(
+    tmp_path: Path, first: int
+) -> None:
     with duckdb.connect() as con:
         for number in seeds(range(first, first + 200)):
             check(number, tmp_path, con)

@@ -28,12 +28,16 @@ def test_events_of_both_headers_are_the_same(tmp_path: Path, read: Read) -> None
     content = csv_text(SHOP)
     write(tmp_path / "small.csv", content)
     write(tmp_path / "capitals.csv", in_capitals(content))
-    small, capitals = (without_file(read(tmp_path / f"{name}.csv")) for name in ("small", "capitals"))
+    small, capitals = (
+        without_file(read(tmp_path / f"{name}.csv")) for name in ("small", "capitals")
+    )
     assert small == capitals
     assert [row["event_id"] for row in capitals] == ["e1", "e2", "e3"]
 
 
-def test_orders_of_both_headers_are_the_same(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+def test_orders_of_both_headers_are_the_same(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
     content = f"{ORDER_HEADER}\n{LINE}\n"
     mapping = load_order_mapping("user_order_log")
     both = []
@@ -49,7 +53,9 @@ def test_orders_of_both_headers_are_the_same(tmp_path: Path, con: duckdb.DuckDBP
 def test_a_mapping_that_has_a_name_so_reads_it_so(tmp_path: Path, read: Read, field: str) -> None:
     own = tmp_path / "own.yaml"
     rows = list(csv.DictReader(io.StringIO(csv_text(SHOP))))
-    columns = {name: name.upper() if field.isupper() else name for name in rows[0]} | {"event_id": field}
+    columns = {name: name.upper() if field.isupper() else name for name in rows[0]} | {
+        "event_id": field
+    }
     fields = "".join(f"  {name}: {column}\n" for name, column in columns.items())
     own.write_text(f"name: own\nother_columns: ignore\nfields:\n{fields}")
     write(tmp_path / "e.csv", in_capitals(csv_text(SHOP)))

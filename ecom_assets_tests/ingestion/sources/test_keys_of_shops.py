@@ -1,4 +1,6 @@
-"""The shop in the key of a record: orders of two shops with one number are two, and versions are those of one shop."""
+"""The shop in the key of a record: orders of two shops with one number are two,
+and versions are those of one shop.
+"""
 
 import json
 from collections.abc import Mapping
@@ -51,7 +53,9 @@ def line(shop: str, number: str = "1001") -> str:
         ({"expression": "upper(shop)"}, "FR/"),
     ],
 )
-def test_the_shop_goes_before_all_keys(tmp_path: Path, shop: Mapping[str, Any] | str | None, key: str) -> None:
+def test_the_shop_goes_before_all_keys(
+    tmp_path: Path, shop: Mapping[str, Any] | str | None, key: str
+) -> None:
     [row] = read(write(tmp_path / "shop_de.csv", HEADER, line("fr")), mapping(shop))
     keys = [row[name] for name in ("uniq_id", "order_id", "record_id")]
     assert keys == [f"{key}1001-1", f"{key}1001", f"{key}1001"]
@@ -70,12 +74,23 @@ def test_files_of_two_shops_have_keys_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_file_is_no_shop_of_messages() -> None:
-    with duckdb.connect() as con, pytest.raises(MappingError, match="takes the shop from the name of a file"):
+    with (
+        duckdb.connect() as con,
+        pytest.raises(MappingError, match="takes the shop from the name of a file"),
+    ):
         MessageMapper(con, mapping({"file_name": True}), "UTC")
 
 
 def test_messages_have_the_shop_of_a_column_in_their_keys() -> None:
     message = dict(zip(HEADER.split(","), line("de").split(","), strict=True))
     with duckdb.connect() as con:
-        [row] = MessageMapper(con, mapping("shop"), "UTC").rows([json.dumps(message).encode()]).table.to_pylist()
-    assert [row[name] for name in ("uniq_id", "order_id", "record_id")] == ["de/1001-1", "de/1001", "de/1001"]
+        [row] = (
+            MessageMapper(con, mapping("shop"), "UTC")
+            .rows([json.dumps(message).encode()])
+            .table.to_pylist()
+        )
+    assert [row[name] for name in ("uniq_id", "order_id", "record_id")] == [
+        "de/1001-1",
+        "de/1001",
+        "de/1001",
+    ]

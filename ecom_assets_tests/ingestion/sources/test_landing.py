@@ -26,9 +26,20 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def events(*ids: str) -> pa.Table:
-    row = {"user_id": "ann", "event_type": "page_view", "event_timestamp": "2026-11-24T11:59:58Z", "received_at": NOON}
-    optional = {"anonymous_id": "device-1", "user_agent": "Firefox", "properties": '{"colour": "red"}'}
-    return pa.Table.from_pylist([{**row, **optional, "event_id": event_id} for event_id in ids], schema=LANDED)
+    row = {
+        "user_id": "ann",
+        "event_type": "page_view",
+        "event_timestamp": "2026-11-24T11:59:58Z",
+        "received_at": NOON,
+    }
+    optional = {
+        "anonymous_id": "device-1",
+        "user_agent": "Firefox",
+        "properties": '{"colour": "red"}',
+    }
+    return pa.Table.from_pylist(
+        [{**row, **optional, "event_id": event_id} for event_id in ids], schema=LANDED
+    )
 
 
 def settings_with(home: Path, **values: str) -> Settings:
@@ -38,7 +49,9 @@ def settings_with(home: Path, **values: str) -> Settings:
 def test_a_stream_lands_in_the_home_and_files_in_their_own_folder(tmp_path: Path) -> None:
     streamed = settings_with(tmp_path, events="kafka://broker:9092/shop.events")
     assert landing_folder(streamed) == tmp_path / "landing" / "events"
-    assert landing_folder(settings_with(tmp_path, events=str(tmp_path / "shop"))) == tmp_path / "shop"
+    assert (
+        landing_folder(settings_with(tmp_path, events=str(tmp_path / "shop"))) == tmp_path / "shop"
+    )
     sandbox = settings_with(tmp_path)
     assert landing_folder(sandbox, is_sandbox=True) == sandbox.sandbox_folder / "events"
 
@@ -53,7 +66,9 @@ def test_a_stream_lands_in_the_home_and_files_in_their_own_folder(tmp_path: Path
         ({"events": "shop", "events_mapping": "posthog"}, "folder of their own"),
     ],
 )
-def test_events_do_not_land_where_they_would_not_be_read(tmp_path: Path, values: dict[str, str], reason: str) -> None:
+def test_events_do_not_land_where_they_would_not_be_read(
+    tmp_path: Path, values: dict[str, str], reason: str
+) -> None:
     with pytest.raises(UsageError, match=reason):
         landing_folder(settings_with(tmp_path, **values))
 
@@ -62,13 +77,23 @@ def test_the_platform_reads_what_landed_and_no_dead_letters(tmp_path: Path) -> N
     settings = settings_with(tmp_path, events=str(tmp_path / "shop"))
     folder = landing_folder(settings)
     name = stream_file_name("Qx1", 0, 100)
-    assert land(events("a", "b"), day_folder(folder, date(2026, 11, 24)) / name, {NEXT_OFFSET: "102"})
+    assert land(
+        events("a", "b"), day_folder(folder, date(2026, 11, 24)) / name, {NEXT_OFFSET: "102"}
+    )
     assert land(events("bad"), day_folder(dead_letter_folder(folder), date(2026, 11, 24)) / name)
     con = duckdb.connect()
     files = open_events(con, settings, [str(folder)])
     columns = "event_id, anonymous_id, user_agent, properties, received_at, received_date"
-    rows = con.execute(f"SELECT {columns} FROM ({files.received_sql()}) ORDER BY event_id").fetchall()
-    rest = ("device-1", "Firefox", '{"colour": "red"}', NOON.replace(tzinfo=None), date(2026, 11, 24))
+    rows = con.execute(
+        f"SELECT {columns} FROM ({files.received_sql()}) ORDER BY event_id"
+    ).fetchall()
+    rest = (
+        "device-1",
+        "Firefox",
+        '{"colour": "red"}',
+        NOON.replace(tzinfo=None),
+        date(2026, 11, 24),
+    )
     assert rows == [("a", *rest), ("b", *rest)]
 
 

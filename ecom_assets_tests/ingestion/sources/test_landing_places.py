@@ -1,4 +1,6 @@
-"""Paths of landing places: several in one setting, and what lies there and cannot be read is never ignored."""
+"""Paths of landing places: several in one setting, and what lies there and cannot
+be read is never ignored.
+"""
 
 import os
 from pathlib import Path
@@ -11,7 +13,13 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.events import event_paths
 from ecom_assets.ingestion.sources.files import formats
-from ecom_assets.ingestion.sources.files.formats import IGNORED, find_files, is_ignored, join_paths, split_paths
+from ecom_assets.ingestion.sources.files.formats import (
+    IGNORED,
+    find_files,
+    is_ignored,
+    join_paths,
+    split_paths,
+)
 from ecom_assets.ingestion.sources.order_reports.source import order_paths
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
 from ecom_assets_tests.hypothesis_settings import examples
@@ -36,8 +44,12 @@ def names(*paths: Path | str) -> list[str]:
 BOTH = ["received_date=2026-01-01/events.csv", "received_date=2026-01-02/events.csv"]
 
 
-@pytest.mark.parametrize("pattern", ["", "/*", "/*/*.csv", "/**/*.csv", "/received_date=*/events.csv"])
-def test_a_folder_that_may_not_be_read_is_refused_by_name_however_it_is_asked_for(landing: Path, pattern: str) -> None:
+@pytest.mark.parametrize(
+    "pattern", ["", "/*", "/*/*.csv", "/**/*.csv", "/received_date=*/events.csv"]
+)
+def test_a_folder_that_may_not_be_read_is_refused_by_name_however_it_is_asked_for(
+    landing: Path, pattern: str
+) -> None:
     assert names(f"{landing}{pattern}") == BOTH
     with (
         without_rights(landing / "received_date=2026-01-02"),
@@ -50,7 +62,10 @@ def test_a_folder_that_may_be_listed_and_not_entered_is_refused_too(landing: Pat
     folder = landing / "received_date=2026-01-02"
     with without_rights(folder), pytest.raises(SourceError, match="may not be read"):
         find_files([landing / "received_date=2026-01-02"])
-    with without_rights(folder / "events.csv"), pytest.raises(SourceError, match=r"events\.csv may not be read"):
+    with (
+        without_rights(folder / "events.csv"),
+        pytest.raises(SourceError, match=r"events\.csv may not be read"),
+    ):
         find_files([landing])
 
 
@@ -77,7 +92,10 @@ def test_landing_folders_that_are_links_are_read(landing: Path, tmp_path: Path) 
     (landing / "received_date=2026-01-02").rename(elsewhere)
     (landing / "received_date=2026-01-02").symlink_to(elsewhere)
     assert names(landing) == names(f"{landing}/*/*.csv") == BOTH
-    assert [str(file.received_date) for file in find_files([landing])] == ["2026-01-01", "2026-01-02"]
+    assert [str(file.received_date) for file in find_files([landing])] == [
+        "2026-01-01",
+        "2026-01-02",
+    ]
 
 
 def test_links_that_lead_nowhere_or_in_a_circle_are_refused_by_name(landing: Path) -> None:
@@ -96,7 +114,9 @@ def test_what_is_neither_a_file_nor_a_folder_is_refused(landing: Path) -> None:
         find_files([landing])
 
 
-@pytest.mark.parametrize("name", ["_export.csv", ".events.csv", "_2026-01-03/events.csv", ".held/events.csv"])
+@pytest.mark.parametrize(
+    "name", ["_export.csv", ".events.csv", "_2026-01-03/events.csv", ".held/events.csv"]
+)
 def test_a_hidden_name_that_nobody_knows_stops_everything_by_name(landing: Path, name: str) -> None:
     (landing / name).parent.mkdir(exist_ok=True)
     (landing / name).write_text("event_id\n1\n")
@@ -147,12 +167,22 @@ def test_a_file_with_a_comma_in_its_name_is_read_by_every_command(tmp_path: Path
     events = write(tmp_path / "in" / "a,b.csv", csv_text(SHOP))
     orders = write(
         tmp_path / "in" / "o,p.csv",
-        "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
-        "payment_amount\n1,l1,2026-01-01T10:00:00Z,1,Bern,c1,Ann,A,i1,Lamp,1,19.90\n",
+        (
+            "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+            "payment_amount\n"
+            "1,l1,2026-01-01T10:00:00Z,1,Bern,c1,Ann,A,i1,Lamp,1,19.90\n"
+        ),
     )
     ran = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=SMALL)
     assert ran.exit_code == 0, ran.err
-    ran = ecom("run", "--orders", orders, *FEW_SALES, home=tmp_path / "sales", env={"ECOM_ORDER_CUSTOMERS_OVER": "0"})
+    ran = ecom(
+        "run",
+        "--orders",
+        orders,
+        *FEW_SALES,
+        home=tmp_path / "sales",
+        env={"ECOM_ORDER_CUSTOMERS_OVER": "0"},
+    )
     assert ran.exit_code == 0, ran.err
     for command in (("sessions",), ("funnel", "--steps", "product_view,purchase")):
         assert ecom(*command, "--events", events, "--json", home=tmp_path).exit_code == 0

@@ -14,10 +14,20 @@ from hypothesis import strategies as st
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import FileRowCounts, RecordFiles, rows_line
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.ingestion.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write
+from ecom_assets_tests.ingestion.sources.conftest import (
+    SHOP,
+    Read,
+    csv_text,
+    ndjson_text,
+    rows_of,
+    write,
+)
 
 MAPPING = EventMapping.model_validate(
-    {"name": "tiny", "fields": {"event_id": "a", "event_type": "b", "event_timestamp": "c", "user_id": "b"}}
+    {
+        "name": "tiny",
+        "fields": {"event_id": "a", "event_type": "b", "event_timestamp": "c", "user_id": "b"},
+    }
 )
 HEADER = ",".join(SHOP[0])
 
@@ -29,9 +39,15 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
     for row in rows:
         if row["malformed_row"] is not None:
             assert {name for name, value in row.items() if value is not None} == {
-                "malformed_row", "source_file", "received_date",
-            }  # fmt: skip
-    good = [(r["event_id"], r["event_type"], r["event_timestamp"]) for r in rows if r["malformed_row"] is None]
+                "malformed_row",
+                "source_file",
+                "received_date",
+            }
+    good = [
+        (r["event_id"], r["event_type"], r["event_timestamp"])
+        for r in rows
+        if r["malformed_row"] is None
+    ]
     return good, [row["malformed_row"] for row in rows if row["malformed_row"] is not None]
 
 
@@ -49,8 +65,12 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
     ],
 )
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_a_damaged_csv_line_is_kept_and_others_are_read(tmp_path: Path, line: bytes, kept: str, ending: str) -> None:
-    file = write(tmp_path / f"t.csv{ending}", b'a,b,c\n7,"x,y",9\n' + line + b'\n\n8,"say ""hi""",9\n')
+def test_a_damaged_csv_line_is_kept_and_others_are_read(
+    tmp_path: Path, line: bytes, kept: str, ending: str
+) -> None:
+    file = write(
+        tmp_path / f"t.csv{ending}", b'a,b,c\n7,"x,y",9\n' + line + b'\n\n8,"say ""hi""",9\n'
+    )
     assert read_tiny(file) == ([("7", "x,y", "9"), ("8", 'say "hi"', "9")], [kept])
 
 
@@ -68,16 +88,22 @@ def test_mixed_line_ends_are_no_damage(tmp_path: Path) -> None:
     assert read_tiny(file) == ([("1", "2", "3"), ("4", "5", "6")], [])
 
 
-def test_a_malformed_line_names_its_file_and_keeps_the_fallback_day(tmp_path: Path, read: Read) -> None:
+def test_a_malformed_line_names_its_file_and_keeps_the_fallback_day(
+    tmp_path: Path, read: Read
+) -> None:
     file = write(tmp_path / "received_date=2026-02-03" / "e.csv", csv_text(SHOP) + "cut off he")
     [row] = [row for row in read(tmp_path) if row["malformed_row"]]
     assert (row["malformed_row"], row["source_file"]) == ("cut off he", f"{file.parent.name}/e.csv")
     assert str(row["received_date"]) == "2026-02-03"
 
 
-@pytest.mark.parametrize("bad", ["{", "[1]", "null", "12", '"text"', '{"event_id": "e9"', "nonsense", "{}}"])
+@pytest.mark.parametrize(
+    "bad", ["{", "[1]", "null", "12", '"text"', '{"event_id": "e9"', "nonsense", "{}}"]
+)
 def test_a_line_that_is_no_json_object_is_kept(tmp_path: Path, read: Read, bad: str) -> None:
-    rows = read(write(tmp_path / "e.ndjson", ndjson_text(SHOP[:2]) + bad + "\n\n" + ndjson_text(SHOP[2:])))
+    rows = read(
+        write(tmp_path / "e.ndjson", ndjson_text(SHOP[:2]) + bad + "\n\n" + ndjson_text(SHOP[2:]))
+    )
     assert [row["event_id"] for row in rows] == ["e1", "e2", "e3", None]
     assert rows[3]["malformed_row"] == bad
 
@@ -109,16 +135,23 @@ def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_a_line_of_forty_megabytes_at_the_end_is_counted(tmp_path: Path, ending: str) -> None:
-    good, damaged = read_tiny(write(tmp_path / f"t.csv{ending}", b"a,b,c\n1,2,3\n" + b"x" * 40_000_000))
+    good, damaged = read_tiny(
+        write(tmp_path / f"t.csv{ending}", b"a,b,c\n1,2,3\n" + b"x" * 40_000_000)
+    )
     assert good == [("1", "2", "3")]
     [kept] = damaged
     assert kept.endswith("x (cut: the line has 40000000 bytes)")
 
 
 VALUES = st.text(
-    st.characters(codec="utf-8", exclude_characters="\x00\r\n", exclude_categories=["Cs"]), max_size=6
-).filter(lambda value: not value.startswith((",", '",')))  # quoted, it would end a quote left open before: one record
-DAMAGE = st.sampled_from([b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",'])
+    st.characters(codec="utf-8", exclude_characters="\x00\r\n", exclude_categories=["Cs"]),
+    max_size=6,
+).filter(
+    lambda value: not value.startswith((",", '",'))
+)  # quoted, it would end a quote left open before: one record
+DAMAGE = st.sampled_from(
+    [b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",']
+)
 
 
 def csv_line(values: list[str]) -> bytes:
@@ -128,7 +161,10 @@ def csv_line(values: list[str]) -> bytes:
 
 
 @examples(160)
-@given(st.lists(st.one_of(st.lists(VALUES, min_size=3, max_size=3), DAMAGE), max_size=12), st.booleans())
+@given(
+    st.lists(st.one_of(st.lists(VALUES, min_size=3, max_size=3), DAMAGE), max_size=12),
+    st.booleans(),
+)
 def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
     tmp_path: Path,
     lines: list[list[str] | bytes],
@@ -153,12 +189,16 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
         max_size=12,
     )
 )
-def test_rows_and_malformed_lines_are_the_lines_of_ndjson(tmp_path: Path, lines: list[dict[str, str] | bytes]) -> None:
+def test_rows_and_malformed_lines_are_the_lines_of_ndjson(
+    tmp_path: Path, lines: list[dict[str, str] | bytes]
+) -> None:
     lines = [{"a": "first", "b": "", "c": ""}, *lines]
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     file = write(tmp_path / "t.ndjson", b"\n".join([*encoded, b""]))
     good, malformed = read_tiny(file)
-    rows = [tuple(line[name] or None for name in "abc") for line in lines if not isinstance(line, bytes)]
+    rows = [
+        tuple(line[name] or None for name in "abc") for line in lines if not isinstance(line, bytes)
+    ]
     assert sorted(good, key=repr) == sorted(rows, key=repr)
     assert len(malformed) == sum(isinstance(line, bytes) for line in lines)
 
@@ -166,14 +206,17 @@ def test_rows_and_malformed_lines_are_the_lines_of_ndjson(tmp_path: Path, lines:
 @pytest.mark.slow
 def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_path: Path) -> None:
     # 200,000 lines, every 1,000th cut off: 200 malformed, 199,800 rows.
-    lines = [f"{n},view" if n % 1000 == 0 else f'{n},"view, {n}",2026-01-01' for n in range(200_000)]
+    lines = [
+        f"{n},view" if n % 1000 == 0 else f'{n},"view, {n}",2026-01-01' for n in range(200_000)
+    ]
     file = tmp_path / "t.csv.gz"
     file.write_bytes(gzip.compress("\n".join(["a,b,c", *lines]).encode(), 1))
     for threads in (1, 8):
         with duckdb.connect(config={"threads": threads}) as con:
             sql = RecordFiles.open(con, [file], MAPPING).received_sql()
             counted = con.execute(
-                f"SELECT count(event_id), count(DISTINCT event_id), count(malformed_row) FROM ({sql})"
+                "SELECT count(event_id), count(DISTINCT event_id), count(malformed_row) FROM "
+                f"({sql})"
             )
             assert counted.fetchone() == (199_800, 199_800, 200)
 

@@ -14,12 +14,17 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.files.mapping import OrderMapping, load_order_mapping, shipped
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.order_reports.source import OrderReader, ReceivedOrderFiles, checked_days
+from ecom_assets.ingestion.sources.order_reports.source import (
+    OrderReader,
+    ReceivedOrderFiles,
+    checked_days,
+)
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
 
 HEADER = (
-    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
+    "quantity,payment_amount"
 )
 LINE = "1,81f4,2022-11-09T00:00:00,0,Москва,0,Оксана,Федорова,3,Молоко 5%,4,2000"
 RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -43,14 +48,22 @@ def write(path: Path, *lines: str) -> Path:
 def test_an_older_file_has_no_status(tmp_path: Path) -> None:
     [row] = read(write(tmp_path / "log.csv", HEADER, LINE))
     assert row["status"] is None
-    assert (row["uniq_id"], row["customer_id"], row["city_id"]) == ("81f4", "0", "0"), "ids start at 0"
-    assert (row["ordered_at"], row["quantity"], row["payment_amount"]) == (datetime(2022, 11, 9), 4, Decimal(2000))  # noqa: DTZ001 (UTC, as tables have it)
+    assert (row["uniq_id"], row["customer_id"], row["city_id"]) == ("81f4", "0", "0"), (
+        "ids start at 0"
+    )
+    assert (row["ordered_at"], row["quantity"], row["payment_amount"]) == (
+        datetime(2022, 11, 9),  # noqa: DTZ001 (UTC, as tables have it)
+        4,
+        Decimal(2000),
+    )
     assert (row["received_quantity"], row["received_payment_amount"]) == ("4", "2000")
     assert row["id_number"] == 1
 
 
 def test_a_file_with_status_keeps_it(tmp_path: Path) -> None:
-    rows = read(write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},refunded", f"{LINE},shipped"))
+    rows = read(
+        write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},refunded", f"{LINE},shipped")
+    )
     assert [row["status"] for row in rows] == ["refunded", "shipped"]
 
 
@@ -81,7 +94,9 @@ def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_pat
         ("1e999", None),
     ],
 )
-def test_a_number_is_a_quantity_as_far_as_the_column_goes(tmp_path: Path, text: str, number: Decimal | None) -> None:
+def test_a_number_is_a_quantity_as_far_as_the_column_goes(
+    tmp_path: Path, text: str, number: Decimal | None
+) -> None:
     [row] = read(write(tmp_path / "log.csv", HEADER, LINE.replace(",4,2000", f",{text},2000")))
     assert row["quantity"] == number
 
@@ -104,7 +119,8 @@ def test_online_retail_s_cancellations_are_refunds_of_positive_quantity(tmp_path
         "online_retail",
     )
     actual = {
-        row["order_id"]: (row["customer_id"], row["quantity"], row["payment_amount"], row["status"]) for row in rows
+        row["order_id"]: (row["customer_id"], row["quantity"], row["payment_amount"], row["status"])
+        for row in rows
     }
     assert actual == {
         "536365": ("17850", 6, Decimal("15.30"), "shipped"),
@@ -118,19 +134,26 @@ def test_online_retail_s_cancellations_are_refunds_of_positive_quantity(tmp_path
 def test_online_retail_s_double_entries_are_one_line(tmp_path: Path) -> None:
     line = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
     rows = read(
-        write(tmp_path / "retail.csv", RETAIL_HEADER, line, line, line.replace("6,2010", "7,2010")), "online_retail"
+        write(tmp_path / "retail.csv", RETAIL_HEADER, line, line, line.replace("6,2010", "7,2010")),
+        "online_retail",
     )
     assert len({row["uniq_id"] for row in rows}) == 2
 
 
 def test_statuses_can_be_translated(tmp_path: Path) -> None:
-    own = load_order_mapping("user_order_log").model_copy(update={"statuses": {"retour": "refunded"}})
-    rows = read(write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},retour", f"{LINE},shipped"), own)
+    own = load_order_mapping("user_order_log").model_copy(
+        update={"statuses": {"retour": "refunded"}}
+    )
+    rows = read(
+        write(tmp_path / "log.csv", f"{HEADER},status", f"{LINE},retour", f"{LINE},shipped"), own
+    )
     assert [row["status"] for row in rows] == ["refunded", "shipped"]
 
 
 def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(MappingError, match=r"unknown column 'colour' in log\.csv with mapping 'user_order_log'"):
+    with pytest.raises(
+        MappingError, match=r"unknown column 'colour' in log\.csv with mapping 'user_order_log'"
+    ):
         read(write(tmp_path / "log.csv", f"{HEADER},colour", f"{LINE},red"))
 
 
@@ -152,16 +175,29 @@ def test_what_is_left_over_cannot_be_kept_as_properties() -> None:
 
 def test_the_shipped_mappings_are_those_of_the_interface() -> None:
     assert shipped(OrderMapping) == [
-        "magento", "magento_grid", "online_retail", "prestashop", "prestashop_list", "shopify", "shopify_admin",
-        "shopify_graphql", "stripe", "stripe_balance", "stripe_payments", "user_order_log", "woocommerce",
+        "magento",
+        "magento_grid",
+        "online_retail",
+        "prestashop",
+        "prestashop_list",
+        "shopify",
+        "shopify_admin",
+        "shopify_graphql",
+        "stripe",
+        "stripe_balance",
+        "stripe_payments",
+        "user_order_log",
+        "woocommerce",
         "woocommerce_analytics",
-    ]  # fmt: skip
+    ]
 
 
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text(encoding="utf-8")
     blocks = [block.split("\n", 1) for block in page.split("```")[1::2]]
-    [example] = [body for kind, body in blocks if kind == "yaml" and body.startswith("name: bestellungen")]
+    [example] = [
+        body for kind, body in blocks if kind == "yaml" and body.startswith("name: bestellungen")
+    ]
     _, sample = [body for kind, body in blocks if kind == "csv"]
     _, table = [body for kind, body in blocks if kind == "result"]
     mapping = load_order_mapping(write(tmp_path / "bestellungen.yaml", example))
@@ -169,7 +205,8 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     names = [name.strip() for name in table.splitlines()[0].split("|")]
     in_order = sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
     cells_of: list[Row] = [
-        dict(zip(names, map(str.strip, line.split("|")), strict=True)) for line in table.splitlines()[1:]
+        dict(zip(names, map(str.strip, line.split("|")), strict=True))
+        for line in table.splitlines()[1:]
     ]
     numbers = ("quantity", "payment_amount")
     expected = [cells | {name: Decimal(cells[name]) for name in numbers} for cells in cells_of]
@@ -190,22 +227,39 @@ def received(orders: Path, catalogue: Path | None) -> list[Row]:
 
 def test_the_catalogue_gives_categories_to_lines_that_carry_none(tmp_path: Path) -> None:
     orders = write(
-        tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own", LINE.replace(",3,", ",4,") + ","
+        tmp_path / "log.csv",
+        f"{HEADER},item_category",
+        f"{LINE},",
+        f"{LINE},Own",
+        LINE.replace(",3,", ",4,") + ",",
     )
     catalogue = write(tmp_path / "catalogue.csv", "product_id,category,price", "3,Dairy,10")
-    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == ["Dairy", "None", "Own"]
+    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == [
+        "Dairy",
+        "None",
+        "Own",
+    ]
 
 
 def test_a_catalogue_without_categories_leaves_them_unknown(tmp_path: Path) -> None:
     orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own")
     catalogue = write(tmp_path / "catalogue.csv", "product_id,stock", "3,10")
-    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == ["None", "Own"]
+    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == [
+        "None",
+        "Own",
+    ]
 
 
 def test_a_workbook_is_a_catalogue(tmp_path: Path) -> None:
     """Below a title, with the id as a number: the line of product 3 gets its category."""
     orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},")
-    table = [("Products",), (), ("product_id", "Category", "price"), (3, "Dairy", 10.5), (4, "Bread", 2)]
+    table = [
+        ("Products",),
+        (),
+        ("product_id", "Category", "price"),
+        (3, "Dairy", 10.5),
+        (4, "Bread", 2),
+    ]
     catalogue = write_xlsx(tmp_path / "catalogue.xlsx", {"Stock": table})
     assert [row["item_category"] for row in received(orders, catalogue)] == ["Dairy"]
 
@@ -220,7 +274,9 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
     catalogue = tmp_path / "catalogue.csv"
     if text is not None:
         catalogue.write_text(text)
-    with pytest.raises(SourceError, match="a CSV or Parquet file or a workbook with the columns product_id and"):
+    with pytest.raises(
+        SourceError, match="a CSV or Parquet file or a workbook with the columns product_id and"
+    ):
         received(write(tmp_path / "log.csv", HEADER, LINE), catalogue)
 
 
@@ -243,7 +299,11 @@ def test_each_day_is_checked_where_all_orders_are_daily_reports(
     paths = ",".join(str(tmp_path / path) for path in pattern.split(","))
     # No report is owed before the first one that there is, nor for a day that is still on.
     days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
-    checked = checked_days(Settings(orders=paths), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    checked = checked_days(
+        Settings(orders=paths), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC)
+    )
     assert checked == Days(days.dates[1:3] if is_daily else ())
-    by_day = checked_days(Settings(orders=paths, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    by_day = checked_days(
+        Settings(orders=paths, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC)
+    )
     assert set(by_day.dates) >= set(days.dates[1:3])

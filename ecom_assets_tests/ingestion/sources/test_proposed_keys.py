@@ -1,4 +1,6 @@
-"""What `ecom mapping init` proposes for who ordered, how ids are spelled, and when an order changed."""
+"""What `ecom mapping init` proposes for who ordered, how ids are spelled,
+and when an order changed.
+"""
 
 from pathlib import Path
 
@@ -24,14 +26,21 @@ def fields_of(proposal: MappingProposal) -> dict[str, object]:
     return fields
 
 
-def orders(path: Path, header: str = "customer_id,customer_unique_id", changed: str = "Last Modified") -> Path:
-    """Write one order a row: its own id of the customer, and the e-mail address of one of fewer people."""
+def orders(
+    path: Path, header: str = "customer_id,customer_unique_id", changed: str = "Last Modified"
+) -> Path:
+    """Write one order a row: its own id of the customer, and the e-mail
+    address of one of fewer people.
+    """
     lines = [
-        f"#{1000 + n},c{n:04d},Person{n % PEOPLE}@Example.com,Berlin,2026-03-{1 + n % 20:02d} 10:00:00,hat,1,"
-        f"{10 + n}.00,2026-04-{1 + n % 20:02d} 11:00:00"
+        f"#{1000 + n},c{n:04d},Person{n % PEOPLE}@Example.com,Berlin,2026-03-{1 + n % 20:02d} "
+        f"10:00:00,hat,1,{10 + n}.00,2026-04-{1 + n % 20:02d} 11:00:00"
         for n in range(ORDERS)
     ]
-    return write(path, "\n".join([f"Order No,{header},customer_city,Date,SKU,Qty,Total,{changed}", *lines, ""]))
+    return write(
+        path,
+        "\n".join([f"Order No,{header},customer_city,Date,SKU,Qty,Total,{changed}", *lines, ""]),
+    )
 
 
 def test_the_id_that_repeats_is_the_customer_and_both_are_shown(tmp_path: Path) -> None:
@@ -56,16 +65,27 @@ def test_a_city_is_no_person(tmp_path: Path) -> None:
     assert fields_of(proposal)["customer_id"] == "customer_id"
 
 
-@pytest.mark.parametrize("changed", ["updated_at", "Last Modified", "Geändert am", "date_modification"])
-def test_the_time_of_change_and_the_spelling_of_keys_are_proposed(tmp_path: Path, changed: str) -> None:
+@pytest.mark.parametrize(
+    "changed", ["updated_at", "Last Modified", "Geändert am", "date_modification"]
+)
+def test_the_time_of_change_and_the_spelling_of_keys_are_proposed(
+    tmp_path: Path, changed: str
+) -> None:
     fields = fields_of(proposed(orders(tmp_path / "orders.csv", changed=changed)))
     assert fields["changed_at"] == {"column": changed, "optional": True, "timezone": "UTC"}
     assert fields["order_id"] == {"column": "Order No", "key": "order_name", "optional": True}
 
 
-def test_lines_that_change_at_different_times_are_no_versions_of_their_order(tmp_path: Path) -> None:
-    """By `changed_at` the newer line would replace the other one of its order: it is marked, not set."""
-    lines = [f"o{n // 2},ann,2026-03-01 10:00:00,item{n % 2},1,5.00,2026-04-01 {10 + n % 2}:00:00" for n in range(20)]
+def test_lines_that_change_at_different_times_are_no_versions_of_their_order(
+    tmp_path: Path,
+) -> None:
+    """By `changed_at` the newer line would replace the other one of its order:
+    it is marked, not set.
+    """
+    lines = [
+        f"o{n // 2},ann,2026-03-01 10:00:00,item{n % 2},1,5.00,2026-04-01 {10 + n % 2}:00:00"
+        for n in range(20)
+    ]
     text = "\n".join(["order_id,customer_id,date,sku,qty,line_total,updated_at", *lines, ""])
     proposal = proposed(write(tmp_path / "lines.csv", text))
     assert "changed_at" not in fields_of(proposal)
@@ -80,5 +100,10 @@ def test_users_that_are_addresses_are_compared_as_such(tmp_path: Path) -> None:
         "key": "address",
         "optional": True,
     }
-    customers = write(tmp_path / "c.csv", "Email,First name,City\nAnn@Example.com,Ann,Berlin\nB@x.org,Bo,Rom\n")
-    assert fields_of(proposed(customers, MappingKind.CUSTOMERS))["id"] == {"path": "Email", "key": "address"}
+    customers = write(
+        tmp_path / "c.csv", "Email,First name,City\nAnn@Example.com,Ann,Berlin\nB@x.org,Bo,Rom\n"
+    )
+    assert fields_of(proposed(customers, MappingKind.CUSTOMERS))["id"] == {
+        "path": "Email",
+        "key": "address",
+    }

@@ -1,4 +1,5 @@
-"""Rows of orders in the shapes that exports have: what init finds out of a file adds up to what was sold, or it asks.
+"""Rows of orders in the shapes that exports have: what init finds out of a file adds up to
+what was sold, or it asks.
 
 Random orders are written in each shape; what was sold is added up from the orders, in plain Python.
 """
@@ -54,7 +55,11 @@ Rows = Iterator[Sequence[object]]
 
 def placed(number: int) -> tuple[str, str, str]:
     """Return the number, the time and the customer of an order."""
-    return f"A{1001 + number}", f"2026-03-{number % 28 + 1:02} 10:{number:02}:00", f"c{number % 7}@example.com"
+    return (
+        f"A{1001 + number}",
+        f"2026-03-{number % 28 + 1:02} 10:{number:02}:00",
+        f"c{number % 7}@example.com",
+    )
 
 
 def lines(orders: Sequence[Order]) -> Rows:
@@ -67,7 +72,15 @@ def lines(orders: Sequence[Order]) -> Rows:
 
 def amounts_repeated(orders: Sequence[Order]) -> Rows:
     """A row a line, each with the amount of the whole order."""
-    yield "Order Number", "Order Date", "Customer Email", "Product", "Quantity", "Unit Price", "Order Total"
+    yield (
+        "Order Number",
+        "Order Date",
+        "Customer Email",
+        "Product",
+        "Quantity",
+        "Unit Price",
+        "Order Total",
+    )
     for number, order in enumerate(orders):
         for name, count in order.items:
             yield *placed(number), name, count, ITEMS[name], order.goods
@@ -75,7 +88,16 @@ def amounts_repeated(orders: Sequence[Order]) -> Rows:
 
 def order_row_first(orders: Sequence[Order]) -> Rows:
     """A row of the order, then a row for each of its lines."""
-    yield "linetype", "orderNumber", "orderDate", "customerEmail", "product", "quantity", "totalPrice", "amountTotal"
+    yield (
+        "linetype",
+        "orderNumber",
+        "orderDate",
+        "customerEmail",
+        "product",
+        "quantity",
+        "totalPrice",
+        "amountTotal",
+    )
     for number, order in enumerate(orders):
         yield "order", *placed(number), "", "", "", order.goods
         for name, count in order.items:
@@ -99,13 +121,17 @@ def first_line_only(orders: Sequence[Order]) -> Rows:
             yield *common, name, count, ITEMS[name] * count
 
 
-SHAPES = {shape.__name__: shape for shape in (lines, amounts_repeated, order_row_first, first_line_only)}
+SHAPES = {
+    shape.__name__: shape for shape in (lines, amounts_repeated, order_row_first, first_line_only)
+}
 
 
 def by_init(
     file: Path, shape: Callable[[Sequence[Order]], Rows], orders: Sequence[Order]
 ) -> tuple[Decimal, Decimal] | None:
-    """Write orders in a shape, and return the money and the pieces that count by the proposal; None if it asks."""
+    """Write orders in a shape, and return the money and the pieces that count by the proposal;
+    None if it asks.
+    """
     with file.open("w", encoding="utf-8", newline="") as text:
         csv.writer(text).writerows(shape(orders))
     search = MappingSearch([str(file)], Settings(home=file.parent), MappingKind.ORDERS)
@@ -128,7 +154,10 @@ def test_what_a_row_is_is_found_or_asked(
     tmp_path_factory: pytest.TempPathFactory, shape: str, orders: Sequence[Order]
 ) -> None:
     result = by_init(tmp_path_factory.mktemp("shape") / "orders.csv", SHAPES[shape], orders)
-    sold = sum((order.goods for order in orders), Decimal(0)), Decimal(sum(order.pieces for order in orders))
+    sold = (
+        sum((order.goods for order in orders), Decimal(0)),
+        Decimal(sum(order.pieces for order in orders)),
+    )
     assert result is None or result == sold
 
 
@@ -137,7 +166,9 @@ def test_what_a_row_is_is_found_or_asked(
 def test_a_discount_below_zero_is_no_return(
     tmp_path_factory: pytest.TempPathFactory, orders: Sequence[Order], discounts: Sequence[int]
 ) -> None:
-    """Each order may have a line of 0.50 to 1.50 below zero, without a quantity; the total says that it lowers it."""
+    """Each order may have a line of 0.50 to 1.50 below zero, without a quantity;
+    the total says that it lowers it.
+    """
     less = [Decimal(count) / 2 for count, _ in zip(discounts, orders, strict=False)]
 
     def with_discounts(orders: Sequence[Order]) -> Rows:
@@ -159,13 +190,27 @@ def test_a_discount_below_zero_is_no_return(
                 yield *placed(number), "promotion", "Voucher", 1, -less[number], total
 
     result = by_init(tmp_path_factory.mktemp("shape") / "orders.csv", with_discounts, orders)
-    assert result is None or result[0] == sum((order.goods for order in orders), Decimal(0)) - sum(less)
+    assert result is None or result[0] == sum((order.goods for order in orders), Decimal(0)) - sum(
+        less
+    )
 
 
 SHOPIFY = (
-    "Name", "Email", "Financial Status", "Currency", "Subtotal", "Shipping", "Taxes", "Total", "Created at",
-    "Lineitem quantity", "Lineitem name", "Lineitem price", "Lineitem sku", "Payment Method",
-)  # fmt: skip
+    "Name",
+    "Email",
+    "Financial Status",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Taxes",
+    "Total",
+    "Created at",
+    "Lineitem quantity",
+    "Lineitem name",
+    "Lineitem price",
+    "Lineitem sku",
+    "Payment Method",
+)
 
 
 def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
@@ -174,9 +219,24 @@ def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
     for number, order in enumerate(orders):
         name, at, customer = placed(number)
         for position, (item, count) in enumerate(order.items):
-            of_order = (customer, "paid", "EUR", order.goods, 0, 0, order.goods) if position == 0 else ("",) * 7
+            of_order = (
+                (customer, "paid", "EUR", order.goods, 0, 0, order.goods)
+                if position == 0
+                else ("",) * 7
+            )
             created = f"{at} +0000" if position == 0 else ""
-            result.append((f"#{name}", *of_order, created, count, item, ITEMS[item], item, "Card" if created else ""))
+            result.append(
+                (
+                    f"#{name}",
+                    *of_order,
+                    created,
+                    count,
+                    item,
+                    ITEMS[item],
+                    item,
+                    "Card" if created else "",
+                )
+            )
     return result
 
 
@@ -185,14 +245,22 @@ def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
 def test_lines_of_an_order_are_one_order_wherever_they_lie(
     tmp_path_factory: pytest.TempPathFactory, orders: Sequence[Order], seed: int
 ) -> None:
-    """Shopify's lines, whose first alone has what is of the order, sorted in a spreadsheet in any way."""
+    """Shopify's lines, whose first alone has what is of the order,
+    sorted in a spreadsheet in any way.
+    """
     rows = shopify_lines(orders)
     random.Random(seed).shuffle(rows)  # noqa: S311 (an order of lines, no secret)
     file = tmp_path_factory.mktemp("shape") / "orders_export.csv"
     with file.open("w", encoding="utf-8", newline="") as text:
         csv.writer(text).writerows([SHOPIFY, *rows])
     actual = {
-        (row["order_id"], row["customer_id"], row["item_id"], row["quantity"], row["payment_amount"])
+        (
+            row["order_id"],
+            row["customer_id"],
+            row["item_id"],
+            row["quantity"],
+            row["payment_amount"],
+        )
         for row in read(file, "shopify")
     }
     assert actual == {

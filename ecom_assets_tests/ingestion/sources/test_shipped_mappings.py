@@ -1,4 +1,6 @@
-"""Each shipped mapping on its layout: the real file where there is one, else a few rows as documented."""
+"""Each shipped mapping on its layout: the real file where there is one,
+else a few rows as documented.
+"""
 
 import csv
 import io
@@ -21,7 +23,10 @@ RealFile = Callable[[str], Path]
 def reported(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
     """Some columns of the rows in the order of their time."""
     ordered = sorted(rows, key=lambda row: (str(row["event_at"]), str(row["event_type"])))
-    return [tuple(str(row[name]) if name == "event_at" else row[name] for name in names) for row in ordered]
+    return [
+        tuple(str(row[name]) if name == "event_at" else row[name] for name in names)
+        for row in ordered
+    ]
 
 
 def test_rees46_counts_are_those_taken_with_other_tools(real_file: RealFile, read: Read) -> None:
@@ -29,12 +34,17 @@ def test_rees46_counts_are_those_taken_with_other_tools(real_file: RealFile, rea
     by_id = {row["event_id"]: row for row in rows}
     assert (len(rows), len(by_id)) == (17_434, 17_429)  # 5 exact duplicates
     assert Counter(row["event_type"] for row in by_id.values()) == {
-        "product_view": 17_051, "add_to_cart": 164, "purchase": 214,
-    }  # fmt: skip
+        "product_view": 17_051,
+        "add_to_cart": 164,
+        "purchase": 214,
+    }
     assert len({row["user_id"] for row in rows}) == 4_504
     assert len({row["session_id"] for row in rows}) == 5_066
     assert {str(row["received_date"]) for row in rows} == {"2019-10-01"}
-    assert all(row["event_at"] and row["malformed_row"] is None and row["cart_amount"] is not None for row in rows)
+    assert all(
+        row["event_at"] and row["malformed_row"] is None and row["cart_amount"] is not None
+        for row in rows
+    )
     assert json.loads(by_id[rows[0]["event_id"]]["properties"]).keys() <= {"category_id", "brand"}
 
 
@@ -50,16 +60,22 @@ def test_otto_counts_are_those_taken_with_other_tools(real_file: RealFile, read:
     assert all(row["event_at"] and row["product_id"] for row in rows)
 
 
-def test_otto_sessions_in_parquet_are_the_same(real_file: RealFile, read: Read, tmp_path: Path) -> None:
+def test_otto_sessions_in_parquet_are_the_same(
+    real_file: RealFile, read: Read, tmp_path: Path
+) -> None:
     file, copy = real_file("otto_sessions.jsonl"), tmp_path / "otto_sessions.parquet"
     with duckdb.connect() as con:
         con.execute(f"COPY (FROM read_ndjson('{file}')) TO '{copy}' (FORMAT parquet)")
-    assert {row["event_id"] for row in read(copy, "otto")} == {row["event_id"] for row in read(file, "otto")}
+    assert {row["event_id"] for row in read(copy, "otto")} == {
+        row["event_id"] for row in read(file, "otto")
+    }
 
 
 def test_equal_events_in_one_otto_session_stay_apart(tmp_path: Path, read: Read) -> None:
     event = {"aid": 5, "ts": 1659304800025, "type": "clicks"}
-    rows = read(write(tmp_path / "s.jsonl", ndjson_text([{"session": 1, "events": [event, event]}])), "otto")
+    rows = read(
+        write(tmp_path / "s.jsonl", ndjson_text([{"session": 1, "events": [event, event]}])), "otto"
+    )
     assert len({row["event_id"] for row in rows}) == 2
 
 
@@ -83,7 +99,13 @@ def parameter(key: str, member: str, value: Any) -> Row:
     return {"key": key, "value": {**members, member: value}}
 
 
-def ga4_hit(micros: int, name: str, *parameters: Row, items: list[Row] | None = None, user: str | None = None) -> Row:
+def ga4_hit(
+    micros: int,
+    name: str,
+    *parameters: Row,
+    items: list[Row] | None = None,
+    user: str | None = None,
+) -> Row:
     shared = [
         parameter("ga_session_id", "int_value", 1767261600),
         parameter("page_location", "string_value", "https://shop.example/lamp"),
@@ -139,11 +161,16 @@ GA4_REPORTED = [
 
 
 def ga4_reported(rows: list[Row]) -> list[tuple[Any, ...]]:
-    amounts = [{**row, "cart_amount": None if row["cart_amount"] is None else str(row["cart_amount"])} for row in rows]
+    amounts = [
+        {**row, "cart_amount": None if row["cart_amount"] is None else str(row["cart_amount"])}
+        for row in rows
+    ]
     return reported(amounts, *GA4_COLUMNS)
 
 
-def test_ga4_export_as_ndjson_and_parquet(tmp_path: Path, read: Read, con: duckdb.DuckDBPyConnection) -> None:
+def test_ga4_export_as_ndjson_and_parquet(
+    tmp_path: Path, read: Read, con: duckdb.DuckDBPyConnection
+) -> None:
     file = write(tmp_path / "events_20260101.json.gz", ndjson_text(GA4))
     rows = read(file, "ga4_export")
     assert ga4_reported(rows) == GA4_REPORTED
@@ -156,7 +183,11 @@ def test_ga4_export_as_ndjson_and_parquet(tmp_path: Path, read: Read, con: duckd
     assert ga4_reported(read(copy, "ga4_export")) == GA4_REPORTED
 
 
-BESIDES = {"user_ltv": {"revenue": 0.0, "currency": "USD"}, "user_properties": [], "user_first_touch_timestamp": "1"}
+BESIDES = {
+    "user_ltv": {"revenue": 0.0, "currency": "USD"},
+    "user_properties": [],
+    "user_first_touch_timestamp": "1",
+}
 """Keys of the export whose names are close to those that it leaves out."""
 
 
@@ -167,7 +198,10 @@ def without_nulls(hits: list[Row]) -> list[Row]:
 
 def test_ga4_export_without_nulls_is_read_with_the_same_ids(tmp_path: Path, read: Read) -> None:
     whole = [{**hit, **BESIDES} for hit in GA4]
-    ids = [row["event_id"] for row in read(write(tmp_path / "whole.ndjson", ndjson_text(whole)), "ga4_export")]
+    ids = [
+        row["event_id"]
+        for row in read(write(tmp_path / "whole.ndjson", ndjson_text(whole)), "ga4_export")
+    ]
     rows = read(write(tmp_path / "e.ndjson", ndjson_text(without_nulls(whole))), "ga4_export")
     assert [row["event_id"] for row in rows] == ids
     nobody = without_nulls([{**hit, "user_id": None} for hit in whole])
@@ -176,13 +210,21 @@ def test_ga4_export_without_nulls_is_read_with_the_same_ids(tmp_path: Path, read
 
 
 @pytest.mark.parametrize("missing", ["user_id", "user_pseudo_id", "items"])
-def test_ga4_export_may_leave_out_what_no_hit_of_a_file_has(tmp_path: Path, read: Read, missing: str) -> None:
-    hits = [{name: value for name, value in {**hit, **BESIDES}.items() if name != missing} for hit in GA4]
+def test_ga4_export_may_leave_out_what_no_hit_of_a_file_has(
+    tmp_path: Path, read: Read, missing: str
+) -> None:
+    hits = [
+        {name: value for name, value in {**hit, **BESIDES}.items() if name != missing}
+        for hit in GA4
+    ]
     rows = read(write(tmp_path / "e.ndjson", ndjson_text(hits)), "ga4_export")
     assert len({row["event_id"] for row in rows}) == len(GA4)
     assert [row["event_type"] for row in sorted(rows, key=lambda row: row["event_at"])] == [
-        "session_start", "product_view", "checkout_start", "purchase",
-    ]  # fmt: skip
+        "session_start",
+        "product_view",
+        "checkout_start",
+        "purchase",
+    ]
 
 
 def test_ga4_numbers_that_bigquery_wrote_as_text(tmp_path: Path, read: Read) -> None:
@@ -190,7 +232,9 @@ def test_ga4_numbers_that_bigquery_wrote_as_text(tmp_path: Path, read: Read) -> 
     hit["event_timestamp"] = "1767261600000000"
     hit["event_params"] = [{"key": "ga_session_id", "value": {"int_value": "1767261600"}}]
     [row] = read(write(tmp_path / "e.ndjson", ndjson_text([hit])), "ga4_export")
-    assert reported([row], "event_at", "session_id") == [("2026-01-01 10:00:00", "111.222.1767261600")]
+    assert reported([row], "event_at", "session_id") == [
+        ("2026-01-01 10:00:00", "111.222.1767261600")
+    ]
 
 
 def entity(schema: str, **data: Any) -> Row:
@@ -227,21 +271,45 @@ def action(kind: str) -> Row:
 SNOWPLOW = [
     snowplow_hit(1, "page_view"),
     snowplow_hit(
-        2, "snowplow_ecommerce_action", unstruct_event=action("add_to_cart"),
-        contexts={"schema": "iglu:…/contexts/jsonschema/1-0-1", "data": [
-            entity("product", id="lamp", category="light", price=19.9),
-            entity("cart", total_value=39.8)]},
+        2,
+        "snowplow_ecommerce_action",
+        unstruct_event=action("add_to_cart"),
+        contexts={
+            "schema": "iglu:…/contexts/jsonschema/1-0-1",
+            "data": [
+                entity("product", id="lamp", category="light", price=19.9),
+                entity("cart", total_value=39.8),
+            ],
+        },
     ),
-    snowplow_hit(3, "event", se_category="ecommerce", se_action="remove_from_cart", se_property="lamp",
-                 se_value=19.9),
     snowplow_hit(
-        4, "snowplow_ecommerce_action", unstruct_event=action("transaction"), user_id="ann",
-        derived_tstamp=None,
-        contexts={"schema": "iglu:…/contexts/jsonschema/1-0-1", "data": [
-            entity("transaction", revenue=39.8)]},
+        3,
+        "event",
+        se_category="ecommerce",
+        se_action="remove_from_cart",
+        se_property="lamp",
+        se_value=19.9,
     ),
-]  # fmt: skip
-SNOWPLOW_COLUMNS = ("event_at", "event_type", "user_id", "product_id", "product_category", "cart_value")
+    snowplow_hit(
+        4,
+        "snowplow_ecommerce_action",
+        unstruct_event=action("transaction"),
+        user_id="ann",
+        derived_tstamp=None,
+        contexts={
+            "schema": "iglu:…/contexts/jsonschema/1-0-1",
+            "data": [entity("transaction", revenue=39.8)],
+        },
+    ),
+]
+SNOWPLOW_COLUMNS = (
+    "event_at",
+    "event_type",
+    "user_id",
+    "product_id",
+    "product_category",
+    "cart_value",
+)
 
 
 def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
@@ -252,7 +320,9 @@ def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
         ("2026-01-01 10:03:00.250000", "remove_from_cart", None, "lamp", None, "19.9"),
         ("2026-01-01 10:04:05.500000", "purchase", "ann", None, None, "39.8"),
     ]
-    assert {(row["anonymous_id"], row["session_id"], row["user_agent"]) for row in rows} == {("d-1", "s-1", "Firefox")}
+    assert {(row["anonymous_id"], row["session_id"], row["user_agent"]) for row in rows} == {
+        ("d-1", "s-1", "Firefox")
+    }
     assert str(rows[0]["received_at"]) == "2026-01-01 10:01:05.500000"
 
 
@@ -294,28 +364,40 @@ def by_schema(versions: dict[str, str], **entities: Any) -> Row:
     """Return the columns of a loader that keeps each entity in a column named for its schema."""
     base = f"contexts_{ECOMMERCE}"
     columns = {
-        f"{base}_{name}_{versions.get(name, '1')}": [data] for name, data in entities.items() if name != "action"
+        f"{base}_{name}_{versions.get(name, '1')}": [data]
+        for name, data in entities.items()
+        if name != "action"
     }
     name = f"unstruct_event_{ECOMMERCE}_snowplow_ecommerce_action_{versions.get('action', '1')}"
     return {**columns, name: entities["action"]}
 
 
 def csv_text(hits: list[Row]) -> str:
-    """Return hits as a warehouse exports them: nested columns as JSON text, lists that are empty as `[]`."""
+    """Return hits as a warehouse exports them: nested columns as JSON text,
+    lists that are empty as `[]`.
+    """
     names = list(dict.fromkeys(name for hit in hits for name in hit))
     lines = io.StringIO()
     writer = csv.writer(lines)
     writer.writerow(names)
     for hit in hits:
         values = [hit.get(name, [] if name.startswith("contexts_") else None) for name in names]
-        writer.writerow([json.dumps(value) if isinstance(value, dict | list) else value for value in values])
+        writer.writerow(
+            [json.dumps(value) if isinstance(value, dict | list) else value for value in values]
+        )
     return lines.getvalue()
 
 
 def ecommerce_hits(versions: dict[str, str]) -> list[Row]:
     """Return what Ann does: two lamps into the cart, a purchase of 41.50, and 20.00 of it back."""
     lamp = {"id": "lamp", "category": "light", "price": 20.75, "currency": "EUR"}
-    sale = {"transaction_id": "t-1", "revenue": 41.5, "currency": "EUR", "payment_method": "card", "total_quantity": 2}
+    sale = {
+        "transaction_id": "t-1",
+        "revenue": 41.5,
+        "currency": "EUR",
+        "payment_method": "card",
+        "total_quantity": 2,
+    }
     back = {"transaction_id": "t-1", "refund_amount": 20, "currency": "EUR"}
     cart = {"total_value": 41.5, "currency": "EUR"}
     acts = [
@@ -334,7 +416,11 @@ def ecommerce_hits(versions: dict[str, str]) -> list[Row]:
 )
 @pytest.mark.parametrize("ending", ["ndjson", "csv", "parquet"])
 def test_snowplow_money_with_a_column_per_schema(
-    tmp_path: Path, read: Read, con: duckdb.DuckDBPyConnection, versions: dict[str, str], ending: str
+    tmp_path: Path,
+    read: Read,
+    con: duckdb.DuckDBPyConnection,
+    versions: dict[str, str],
+    ending: str,
 ) -> None:
     hits, file = ecommerce_hits(versions), tmp_path / f"e.{ending}"
     if ending == "parquet":
@@ -354,14 +440,22 @@ def test_snowplow_money_with_a_column_per_schema(
 
 
 @pytest.mark.parametrize(
-    ("column", "member"), [(f"{CLIENT_SESSION}_1", "{}Id"), (f"{CLIENT_SESSION}_1_0_1", "{}_id"), ("contexts", "{}Id")]
+    ("column", "member"),
+    [(f"{CLIENT_SESSION}_1", "{}Id"), (f"{CLIENT_SESSION}_1_0_1", "{}_id"), ("contexts", "{}Id")],
 )
 def test_snowplow_sessions_of_apps(tmp_path: Path, read: Read, column: str, member: str) -> None:
     session = {member.format("user"): "device-7", member.format("session"): "visit-7"}
     schema = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2"
-    entities: Any = {"data": [{"schema": schema, "data": session}]} if column == "contexts" else [session]
-    hit = snowplow_hit(1, "screen_view", **{column: entities}) | {"domain_userid": None, "domain_sessionid": None}
-    rows = read(write(tmp_path / "e.ndjson", ndjson_text([hit, snowplow_hit(2, "page_view")])), "snowplow")
+    entities: Any = (
+        {"data": [{"schema": schema, "data": session}]} if column == "contexts" else [session]
+    )
+    hit = snowplow_hit(1, "screen_view", **{column: entities}) | {
+        "domain_userid": None,
+        "domain_sessionid": None,
+    }
+    rows = read(
+        write(tmp_path / "e.ndjson", ndjson_text([hit, snowplow_hit(2, "page_view")])), "snowplow"
+    )
     assert reported(rows, "event_type", "anonymous_id", "session_id") == [
         ("page_view", "device-7", "visit-7"),
         ("page_view", "d-1", "s-1"),
@@ -374,10 +468,19 @@ def test_snowplow_transactions_of_the_older_tracker(tmp_path: Path, read: Read) 
     assert (row["event_type"], row["cart_value"]) == ("purchase", "41.5")
 
 
-@pytest.mark.parametrize("name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"])
+@pytest.mark.parametrize(
+    "name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"]
+)
 def test_event_types_are_ours(name: str) -> None:
     ours = {
-        "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart",
-        "checkout_start", "purchase", "refund",
-    }  # fmt: skip
+        "page_view",
+        "product_view",
+        "category_view",
+        "search",
+        "add_to_cart",
+        "remove_from_cart",
+        "checkout_start",
+        "purchase",
+        "refund",
+    }
     assert set(load_mapping(name).event_types.values()) <= ours

@@ -1,4 +1,6 @@
-"""A currency that files state is used and shown where none is set; several, or none, are no currency."""
+"""A currency that files state is used and shown where none is set; several, or none,
+are no currency.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -30,7 +32,8 @@ fields:
 """
 EVENTS = """\
 name: shop
-fields: {event_id: id, event_type: what, event_timestamp: at, user_id: who, cart_value: paid, currency: money}
+fields: {event_id: id, event_type: what, event_timestamp: at, user_id: who, \
+cart_value: paid, currency: money}
 """
 
 
@@ -52,7 +55,9 @@ def load(settings: Settings, *days: date) -> None:
 
 
 @pytest.mark.parametrize(("set_currency", "shown"), [("", "EUR"), ("USD", "USD")])
-def test_the_currency_of_orders_is_that_of_all_amounts(tmp_path: Path, set_currency: str, shown: str) -> None:
+def test_the_currency_of_orders_is_that_of_all_amounts(
+    tmp_path: Path, set_currency: str, shown: str
+) -> None:
     settings = orders(tmp_path, "EUR", "EUR")
     load(settings, FIRST, SECOND)
     assert settings.model_copy(update={"currency": set_currency}).known_currency == shown
@@ -66,7 +71,9 @@ def test_files_without_a_currency_state_none(tmp_path: Path) -> None:
 
 
 def test_days_of_several_currencies_have_none_until_they_are_loaded_again(tmp_path: Path) -> None:
-    """Each day states one: together they are two; the file is mended, and the second day loaded again."""
+    """Each day states one: together they are two; the file is mended,
+    and the second day loaded again.
+    """
     settings = orders(tmp_path, "EUR", "USD")
     load(settings, FIRST)
     assert settings.known_currency == "EUR"
@@ -85,7 +92,9 @@ def test_orders_and_events_that_disagree_have_none(tmp_path: Path) -> None:
 
 
 def test_what_a_run_loads_changes_no_rule(tmp_path: Path) -> None:
-    """Bounds follow what is set: dong that were loaded first must not let more of the same files in later."""
+    """Bounds follow what is set: dong that were loaded first must not let more
+    of the same files in later.
+    """
     settings = orders(tmp_path, "VND", "VND")
     before = settings.largest_amount
     load(settings, FIRST, SECOND)

@@ -17,7 +17,13 @@ from ecom_assets.core.errors import EcomError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
-from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, fetch_catalogue, has_stock
+from ecom_assets.ingestion.sources.stock import (
+    NO_STOCK,
+    ApiStock,
+    FileStock,
+    fetch_catalogue,
+    has_stock,
+)
 from ecom_assets.orchestration.sandbox import SandboxStock
 from ecom_assets_tests.ingestion.sources.workbook import write_ods, write_xlsx
 from ecom_assets_tests.services import BASE_S
@@ -27,7 +33,9 @@ from ecom_sandbox.shop.shop import generate
 
 TODAY = date(2026, 3, 10)
 DAYS = Days((date(2026, 3, 9), TODAY))
-PRODUCTS = [{"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point": 2} for n in range(5)]
+PRODUCTS = [
+    {"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point": 2} for n in range(5)
+]
 
 
 def rows(received: SliceOutput) -> list[dict[str, Any]]:
@@ -44,12 +52,22 @@ def of_file(path: Path, text: str) -> SliceOutput:
 
 
 def test_a_file_counts_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> None:
-    actual = of_file(tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n")
+    actual = of_file(
+        tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n"
+    )
     assert actual.days == Days((TODAY,))
     [row] = rows(actual)
-    assert (row["received_date"], row["record_number"], row["product_name"], row["product_category"]) == (
-        TODAY, 1, "Hat", None,
-    )  # fmt: skip
+    assert (
+        row["received_date"],
+        row["record_number"],
+        row["product_name"],
+        row["product_category"],
+    ) == (
+        TODAY,
+        1,
+        "Hat",
+        None,
+    )
     assert (row["stock_count"], row["reorder_point_count"], row["lead_time_days"]) == (7, 10, 3)
     assert row["reject_reason"] is None
 
@@ -70,23 +88,32 @@ def test_a_file_counts_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> Non
         ("hat,12.0,0,0", None),
     ],
 )
-def test_a_line_that_says_nothing_is_kept_with_its_reason(tmp_path: Path, line: str, reason: str | None) -> None:
-    [row] = rows(of_file(tmp_path / "c.csv", f"product_id,stock,reorder_point,lead_time_days\n{line}\n"))
+def test_a_line_that_says_nothing_is_kept_with_its_reason(
+    tmp_path: Path, line: str, reason: str | None
+) -> None:
+    [row] = rows(
+        of_file(tmp_path / "c.csv", f"product_id,stock,reorder_point,lead_time_days\n{line}\n")
+    )
     assert row["reject_reason"] == reason
     assert row["received_stock"] == (line.split(",")[1] or None)
 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:
     pq.write_table(pa.table({"product_id": [1, 2], "stock": [3.0, None]}), tmp_path / "c.parquet")
-    actual = rows(FileStock(Settings(home=tmp_path, catalogue=tmp_path / "c.parquet")).received(DAYS))
+    actual = rows(
+        FileStock(Settings(home=tmp_path, catalogue=tmp_path / "c.parquet")).received(DAYS)
+    )
     assert [(row["product_id"], row["stock_count"], row["reject_reason"]) for row in actual] == [
-        ("1", 3, None), ("2", None, "missing_stock"),
-    ]  # fmt: skip
+        ("1", 3, None),
+        ("2", None, "missing_stock"),
+    ]
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "ods"])
 def test_a_workbook_has_stock(tmp_path: Path, ending: str) -> None:
-    """Numbers are those of the cells, whatever the sheet shows, and names of columns have any case."""
+    """Numbers are those of the cells, whatever the sheet shows,
+    and names of columns have any case.
+    """
     table = [("Product_ID", "Name", "Stock"), ("hat", "Hat", 7), (100, "Cap", 12)]
     path = tmp_path / f"c.{ending}"
     if ending == "xlsx":
@@ -115,10 +142,18 @@ def test_a_catalogue_without_a_line_says_that_there_is_nothing(tmp_path: Path) -
     ("text", "result"),
     [
         ("sku,stock\nhat,1\n", "has a column stock but no column product_id"),
-        (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a workbook with the columns product_id"),
+        (
+            None,
+            (
+                "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a workbook with the "
+                "columns product_id"
+            ),
+        ),
     ],
 )
-def test_a_catalogue_of_no_products_is_refused(tmp_path: Path, text: str | None, result: str) -> None:
+def test_a_catalogue_of_no_products_is_refused(
+    tmp_path: Path, text: str | None, result: str
+) -> None:
     path = tmp_path / "c.csv"
     if text is not None:
         path.write_text(text)
@@ -145,22 +180,27 @@ def settings(api: CatalogueService, home: Path, **options: Any) -> Settings:
     return Settings(home=home, **(answer | options))
 
 
-def test_all_products_come_with_faults(api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_products_come_with_faults(
+    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ecom_assets.ingestion.sources.stock.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
-    assert [product["product_id"] for product in fetch_catalogue(settings(api, tmp_path)).products] == [
-        f"p{n}" for n in range(5)
-    ]
+    assert [
+        product["product_id"] for product in fetch_catalogue(settings(api, tmp_path)).products
+    ] == [f"p{n}" for n in range(5)]
     assert api.counts.request_count == 7  # three pages, and four attempts that failed
 
 
 @pytest.mark.parametrize(
-    ("hour", "fetched_of"), [(1, date(2026, 3, 10)), (23, date(2026, 3, 10)), (49, None), (-25, None)]
+    ("hour", "fetched_of"),
+    [(1, date(2026, 3, 10)), (23, date(2026, 3, 10)), (49, None), (-25, None)],
 )
 def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
     api: CatalogueService, tmp_path: Path, hour: int, fetched_of: date | None
 ) -> None:
-    """At one o'clock of the 10th, an hour before its end, at one of the 12th, and at 23 of the 8th."""
+    """At one o'clock of the 10th, an hour before its end, at one of the 12th,
+    and at 23 of the 8th.
+    """
     now = datetime.fromtimestamp(datetime(2026, 3, 10, tzinfo=UTC).timestamp() + hour * 3600, UTC)
     actual = ApiStock(settings(api, tmp_path), lambda: now).received(DAYS)
     assert actual.days == Days((fetched_of,) if fetched_of else ())
@@ -172,9 +212,18 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
 @pytest.mark.parametrize(
     ("options", "result"),
     [
-        ({"catalogue_api_key": SecretStr("wrong")}, "answers 403.*set ECOM_CATALOGUE_API_KEY to one that it takes"),
-        ({"catalogue_api_key": SecretStr("käse")}, "ECOM_CATALOGUE_API_KEY holds characters that no HTTP header"),
-        ({"catalogue_api_url": "http://127.0.0.1:9"}, "does not answer.*ECOM_CATALOGUE_API_URL is right"),
+        (
+            {"catalogue_api_key": SecretStr("wrong")},
+            "answers 403.*set ECOM_CATALOGUE_API_KEY to one that it takes",
+        ),
+        (
+            {"catalogue_api_key": SecretStr("käse")},
+            "ECOM_CATALOGUE_API_KEY holds characters that no HTTP header",
+        ),
+        (
+            {"catalogue_api_url": "http://127.0.0.1:9"},
+            "does not answer.*ECOM_CATALOGUE_API_URL is right",
+        ),
     ],
 )
 def test_a_refusing_api_is_reported(
@@ -192,13 +241,23 @@ def test_a_refusing_api_is_reported(
             {"page": 1, "total": 2, "total_pages": 1, "data": [{"product_id": "a"}]},
             "announced 2 products and returned 1",
         ),
-        ({"page": 2, "total": 1, "total_pages": 1, "data": [{}]}, "asked for page 1 and answers with page 2"),
-        ({"page": 1, "total": 1, "total_pages": 1, "data": ["a"]}, "is none: data.0: Input should be"),
+        (
+            {"page": 2, "total": 1, "total_pages": 1, "data": [{}]},
+            "asked for page 1 and answers with page 2",
+        ),
+        (
+            {"page": 1, "total": 1, "total_pages": 1, "data": ["a"]},
+            "is none: data.0: Input should be",
+        ),
         ([], "is none: the answer: Input should be"),
     ],
 )
 def test_an_answer_that_is_no_page_is_refused(
-    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object, result: str
+    api: CatalogueService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: object,
+    result: str,
 ) -> None:
     def other(_self: CatalogueService, _request: ServiceRequest) -> ServiceResponse:
         return ServiceResponse.json(answer)
@@ -224,8 +283,14 @@ def test_the_sandbox_reports_its_stock_on_its_last_day_only(tmp_path: Path) -> N
 
 
 def test_a_shop_without_a_catalogue_has_no_stock() -> None:
-    assert NO_STOCK.received(DAYS).metadata["not_fetched_because"].startswith("neither ECOM_CATALOGUE_API_URL nor")
+    assert (
+        NO_STOCK.received(DAYS)
+        .metadata["not_fetched_because"]
+        .startswith("neither ECOM_CATALOGUE_API_URL nor")
+    )
     assert not has_stock(Settings(events="clicks.csv"))
     assert has_stock(Settings(events="clicks.csv", catalogue=Path("c.csv")))
-    assert has_stock(Settings(orders="orders.csv", catalogue_api_url="https://shop.example/products"))
+    assert has_stock(
+        Settings(orders="orders.csv", catalogue_api_url="https://shop.example/products")
+    )
     assert has_stock(Settings())

@@ -1,4 +1,6 @@
-"""Times, amounts and JSON values as programs write them, each decided by a few lines of plain Python."""
+"""Times, amounts and JSON values as programs write them, each decided by a
+few lines of plain Python.
+"""
 
 import json
 import re
@@ -25,7 +27,15 @@ from ecom_assets_tests.builders import Row
 
 CON = duckdb.connect(config={"threads": 1})
 BLANKS = ["", " ", "\u00a0", "\u202f", "\u2009", "  "]
-SEPARATED = [(".", ","), (",", "."), (",", " "), (",", "\u00a0"), (",", "\u202f"), (".", "'"), (".", "\u2019")]
+SEPARATED = [
+    (".", ","),
+    (",", "."),
+    (",", " "),
+    (",", "\u00a0"),
+    (",", "\u202f"),
+    (".", "'"),
+    (".", "\u2019"),
+]
 
 
 def value_of(sql: str, text: str) -> object:
@@ -40,25 +50,39 @@ def value_of(sql: str, text: str) -> object:
     sign=st.sampled_from(["", "$", "€", "EUR", "USD", "R$", "kr", "zł", "US$", "kr."]),
     is_before=st.booleans(),
     blank=st.sampled_from(BLANKS),
-    minus=st.sampled_from(["", "before all", "before number", "after number", "after all", "brackets"]),
+    minus=st.sampled_from(
+        ["", "before all", "before number", "after number", "after all", "brackets"]
+    ),
 )
 @settings(max_examples=300, deadline=None)
 def test_an_amount_is_the_same_however_it_is_written(  # noqa: PLR0913 (what an amount is written with)
-    number: Decimal, separators: tuple[str, str], sign: str, *, is_before: bool, blank: str, minus: str
+    number: Decimal,
+    separators: tuple[str, str],
+    sign: str,
+    *,
+    is_before: bool,
+    blank: str,
+    minus: str,
 ) -> None:
     decimal, thousands = separators
     written = f"{number:,.2f}".translate(str.maketrans(",.", thousands + decimal))
     dash = {"before number": f"-{written}", "after number": f"{written}-"}.get(minus, written)
     whole = f"{sign}{blank}{dash}" if is_before else f"{dash}{blank}{sign}"
-    whole = {"before all": f"-{whole}", "after all": f"{whole}-", "brackets": f"({whole})"}.get(minus, whole)
-    read = value_of(Numerals(decimal=decimal, thousands=thousands, has_currency=True).number_sql("v"), whole)
+    whole = {"before all": f"-{whole}", "after all": f"{whole}-", "brackets": f"({whole})"}.get(
+        minus, whole
+    )
+    read = value_of(
+        Numerals(decimal=decimal, thousands=thousands, has_currency=True).number_sql("v"), whole
+    )
     assert read is not None, whole
     assert Decimal(str(read)) == (-number if minus else number), whole
     code = CURRENCY_SIGNS.get(sign.upper().rstrip("."), sign.upper().rstrip("."))
     assert value_of(currency_sql("v"), whole) == (code or None)
 
 
-@pytest.mark.parametrize("text", ["12.5.0", "1,23", "--5", "-5-", "(5", "5 pieces", "", "-", "12,-", "$", "EUR", "1 2"])
+@pytest.mark.parametrize(
+    "text", ["12.5.0", "1,23", "--5", "-5-", "(5", "5 pieces", "", "-", "12,-", "$", "EUR", "1 2"]
+)
 def test_what_is_no_amount_is_none(text: str) -> None:
     assert value_of(Numerals(thousands=",", has_currency=True).number_sql("v"), text) is None
 
@@ -69,10 +93,15 @@ def test_what_is_no_amount_is_none(text: str) -> None:
     blank=st.sampled_from(BLANKS),
 )
 @settings(max_examples=200, deadline=None)
-def test_a_clock_of_twelve_hours_is_read_with_any_blank(moment: datetime, half: str, blank: str) -> None:
+def test_a_clock_of_twelve_hours_is_read_with_any_blank(
+    moment: datetime, half: str, blank: str
+) -> None:
     moment = moment.replace(microsecond=0)
     own = half if moment.hour < 12 else half.replace("a", "p").replace("A", "P")
-    text = f"{moment.month}/{moment.day}/{moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S}{blank}{own}"
+    text = (
+        f"{moment.month}/{moment.day}/{moment.year}, "
+        f"{moment.hour % 12 or 12}:{moment:%M:%S}{blank}{own}"
+    )
     form = "%m/%d/%Y, %I:%M:%S %p"
     assert value_of(instant("v", [form], "UTC"), text) == moment
     read = ApiTime(path="at", format=form).instant_of(text)
@@ -84,21 +113,33 @@ def proposed(path: Path, kind: MappingKind = MappingKind.EVENTS) -> tuple[list[s
     """Return the keys of the questions about a file, and its mapping."""
     search = MappingSearch([str(path)], Settings(home=path.parent), kind)
     proposal = search.proposal({"timezone": "UTC"}, OWN)
-    return [question.key for question in proposal.questions if question.key != "timezone"], proposal.text
+    return [
+        question.key for question in proposal.questions if question.key != "timezone"
+    ], proposal.text
 
 
 @pytest.mark.parametrize(
     ("form", "is_asked"),
     [
-        ("%Y%m%d%H%M%S", False), ("%Y%m%d%H%M", False), ("%Y%m%dT%H%M%SZ", False), ("%d.%m.%Y %H:%M", False),
-        ("%m/%d/%Y, %I:%M:%S %p", False), ("%d/%m/%Y %I:%M %p", False), ("%Y-%m-%d\u00a0%H:%M:%S", False),
+        ("%Y%m%d%H%M%S", False),
+        ("%Y%m%d%H%M", False),
+        ("%Y%m%dT%H%M%SZ", False),
+        ("%d.%m.%Y %H:%M", False),
+        ("%m/%d/%Y, %I:%M:%S %p", False),
+        ("%d/%m/%Y %I:%M %p", False),
+        ("%Y-%m-%d\u00a0%H:%M:%S", False),
         ("%d-%b-%y %H:%M:%S", False),
     ],
-)  # fmt: skip
-def test_times_are_recognized_by_all_their_values(tmp_path: Path, form: str, *, is_asked: bool) -> None:
+)
+def test_times_are_recognized_by_all_their_values(
+    tmp_path: Path, form: str, *, is_asked: bool
+) -> None:
     """Forty views from the 8th to the 27th of March; a version beside them is never the time."""
     moments = [datetime(2026, 3, 8 + n % 20, n % 24, 7 * n % 60, 0) for n in range(40)]  # noqa: DTZ001 (a wall clock)
-    rows = [f'4.{n % 3}.0;"{moment.strftime(form)}";u{n};product_view' for n, moment in enumerate(moments)]
+    rows = [
+        f'4.{n % 3}.0;"{moment.strftime(form)}";u{n};product_view'
+        for n, moment in enumerate(moments)
+    ]
     file = tmp_path / "views.csv"
     file.write_text("\n".join(["app_version;seen;user_id;event", *rows]))
     questions, text = proposed(file)
@@ -111,43 +152,75 @@ def test_times_are_recognized_by_all_their_values(tmp_path: Path, form: str, *, 
 
 def test_a_day_that_may_be_a_month_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "views.csv"
-    file.write_text("ts,user_id,event\n" + "".join(f"0{n}/03/2026 10:00,u{n},product_view\n" for n in range(1, 10)))
+    file.write_text(
+        "ts,user_id,event\n"
+        + "".join(f"0{n}/03/2026 10:00,u{n},product_view\n" for n in range(1, 10))
+    )
     assert proposed(file)[0] == ["date_format"]
 
 
 WRAPPED: dict[str, dict[str, object]] = {
-    "mongodb": {"at": {"$date": "2026-03-02T09:00:00Z"}, "paid": {"$numberDecimal": "19.90"}, "id": {"$oid": "6f"}},
-    "mongodb in milliseconds": {"at": {"$date": {"$numberLong": "1772442000000"}}, "paid": {"$numberDouble": "19.9"},
-                                "id": {"$numberInt": "6"}},
-    "dynamodb": {"at": {"S": "2026-03-02T09:00:00Z"}, "paid": {"N": "19.90"}, "id": {"S": "6f"},
-                 "none": {"NULL": True}},
-    "dynamodb item": {"Item": {"at": {"S": "2026-03-02T09:00:00Z"}, "paid": {"N": "19.90"}, "id": {"S": "6f"}}},
-    "avro": {"at": {"string": "2026-03-02T09:00:00Z"}, "paid": {"double": 19.9}, "id": {"string": "6f"}},
+    "mongodb": {
+        "at": {"$date": "2026-03-02T09:00:00Z"},
+        "paid": {"$numberDecimal": "19.90"},
+        "id": {"$oid": "6f"},
+    },
+    "mongodb in milliseconds": {
+        "at": {"$date": {"$numberLong": "1772442000000"}},
+        "paid": {"$numberDouble": "19.9"},
+        "id": {"$numberInt": "6"},
+    },
+    "dynamodb": {
+        "at": {"S": "2026-03-02T09:00:00Z"},
+        "paid": {"N": "19.90"},
+        "id": {"S": "6f"},
+        "none": {"NULL": True},
+    },
+    "dynamodb item": {
+        "Item": {"at": {"S": "2026-03-02T09:00:00Z"}, "paid": {"N": "19.90"}, "id": {"S": "6f"}}
+    },
+    "avro": {
+        "at": {"string": "2026-03-02T09:00:00Z"},
+        "paid": {"double": 19.9},
+        "id": {"string": "6f"},
+    },
     "plain": {"at": "2026-03-02T09:00:00Z", "paid": 19.9, "id": "6f", "size": {"S": "3"}},
-}  # fmt: skip
-FIELDS = {"event_id": "id", "event_type": {"constant": "purchase"}, "event_timestamp": "at", "user_id": "id",
-          "cart_value": "paid"}  # fmt: skip
+}
+FIELDS = {
+    "event_id": "id",
+    "event_type": {"constant": "purchase"},
+    "event_timestamp": "at",
+    "user_id": "id",
+    "cart_value": "paid",
+}
 
 
 def events_in(path: Path) -> list[Row]:
     """Return the events of a file by a mapping of its members."""
-    own = EventMapping.model_validate({"name": "own", "fields": FIELDS, "other_columns": "properties"})
+    own = EventMapping.model_validate(
+        {"name": "own", "fields": FIELDS, "other_columns": "properties"}
+    )
     files = RecordFiles.open(duckdb.connect(), [path], own)
     rows: list[Row] = files.con.sql(files.received_sql()).to_arrow_table().to_pylist()
     return rows
 
 
 @pytest.mark.parametrize("kind", WRAPPED)
-@pytest.mark.parametrize("layout", ["lines", "one line", "commas", "array", "indented", "indented array"])
+@pytest.mark.parametrize(
+    "layout", ["lines", "one line", "commas", "array", "indented", "indented array"]
+)
 def test_values_in_objects_that_say_their_type(tmp_path: Path, kind: str, layout: str) -> None:
     """Three purchases of 19.90 each, however the file is laid out."""
     records = [json.dumps(WRAPPED[kind])] * 3
     indented = json.dumps(WRAPPED[kind], indent=2)
     content = {
-        "lines": "\n".join(records), "one line": "".join(records), "commas": ",\n".join([*records, ""]),
-        "array": f"[{','.join(records)}]", "indented": "\n".join([indented] * 3),
+        "lines": "\n".join(records),
+        "one line": "".join(records),
+        "commas": ",\n".join([*records, ""]),
+        "array": f"[{','.join(records)}]",
+        "indented": "\n".join([indented] * 3),
         "indented array": json.dumps([WRAPPED[kind]] * 3, indent=1),
-    }[layout]  # fmt: skip
+    }[layout]
     file = tmp_path / "e.json"
     file.write_text(content)
     rows = events_in(file)
@@ -158,11 +231,15 @@ def test_values_in_objects_that_say_their_type(tmp_path: Path, kind: str, layout
 
 
 def test_of_objects_on_one_line_only_the_damaged_rest_is_lost(tmp_path: Path) -> None:
-    records = [json.dumps({**WRAPPED["plain"], "id": f"e{n}", "note": "}{ in a text"}) for n in range(40)]
+    records = [
+        json.dumps({**WRAPPED["plain"], "id": f"e{n}", "note": "}{ in a text"}) for n in range(40)
+    ]
     file = tmp_path / "e.json"
     file.write_text("".join(records[:20]) + "\n" + "".join(records[20:]) + '{"id": "cut')
     rows = events_in(file)
-    assert sorted(str(row["event_id"]) for row in rows if row["event_id"]) == sorted(f"e{n}" for n in range(40))
+    assert sorted(str(row["event_id"]) for row in rows if row["event_id"]) == sorted(
+        f"e{n}" for n in range(40)
+    )
     assert [row["malformed_row"] for row in rows if row["malformed_row"]] == ['{"id": "cut']
 
 
@@ -175,19 +252,30 @@ def test_of_objects_on_one_line_only_the_damaged_rest_is_lost(tmp_path: Path) ->
         (["€25.00", "$30.00"], "EUR 25.00 in 1 line"),
     ],
 )
-def test_currencies_in_cells_are_never_added_up(tmp_path: Path, amounts: list[str], sums: object) -> None:
+def test_currencies_in_cells_are_never_added_up(
+    tmp_path: Path, amounts: list[str], sums: object
+) -> None:
     file = tmp_path / "o.csv"
-    file.write_text("nr;at;who;sku;total\n" + "".join(f"{n};2026-03-02;u{n};a;{a}\n" for n, a in enumerate(amounts)))
+    file.write_text(
+        "nr;at;who;sku;total\n"
+        + "".join(f"{n};2026-03-02;u{n};a;{a}\n" for n, a in enumerate(amounts))
+    )
     mapping = tmp_path / "m.yaml"
     mapping.write_text(
-        "currency_signs: remove\ndelimiter: ;\nfields: {uniq_id: nr, date_time: at, customer_id: who, item_id: sku,"
-        " quantity: {constant: 1}, payment_amount: total}\n"
+        "currency_signs: remove\n"
+        "delimiter: ;\n"
+        "fields: {uniq_id: nr, date_time: at, customer_id: who, item_id: sku, quantity: "
+        "{constant: 1}, payment_amount: total}\n"
     )
     if isinstance(sums, str):
         with pytest.raises(SourceError, match=re.escape(sums).replace("line", "lines?")):
-            _ = FileReading.open([str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path)).rows
+            _ = FileReading.open(
+                [str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path)
+            ).rows
         return
-    reading = FileReading.open([str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path))
+    reading = FileReading.open(
+        [str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path)
+    )
     rows: list[Row] = reading.files.classified().to_pyarrow().to_pylist()
     assert isinstance(sums, dict)
     assert {row["currency"] for row in rows} == {*sums}
@@ -205,10 +293,21 @@ def test_an_amount_that_cannot_be_read_is_asked(tmp_path: Path) -> None:
 
 def test_customers_and_orders_of_one_document(tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
-    orders = [{"order_id": n, "created_at": f"2026-03-02T1{n}:00:00Z", "customer": {"id": 7}, "total": 5 + n,
-               "quantity": 1, "sku": "a"} for n in range(6)]  # fmt: skip
+    orders = [
+        {
+            "order_id": n,
+            "created_at": f"2026-03-02T1{n}:00:00Z",
+            "customer": {"id": 7},
+            "total": 5 + n,
+            "quantity": 1,
+            "sku": "a",
+        }
+        for n in range(6)
+    ]
     people = [{"id": n, "email": f"p{n}@ex.de", "address": {"city": "Ulm"}} for n in range(7, 10)]
-    file.write_text(json.dumps({"meta": {"page": 1}, "customers": people, "orders": orders}, indent=1))
+    file.write_text(
+        json.dumps({"meta": {"page": 1}, "customers": people, "orders": orders}, indent=1)
+    )
     assert 'records: "orders"' in proposed(file, MappingKind.ORDERS)[1]
     assert 'records: "customers"' in proposed(file, MappingKind.CUSTOMERS)[1]
     search = MappingSearch([str(file)], Settings(home=tmp_path))

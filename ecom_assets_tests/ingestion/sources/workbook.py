@@ -1,4 +1,6 @@
-"""Workbooks of a few cells, written by hand: what a test reads is not by the library that reads it."""
+"""Workbooks of a few cells, written by hand:
+what a test reads is not by the library that reads it.
+"""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,10 +20,14 @@ _STYLES = (
 
 
 def write_xlsx(path: Path, sheets: Mapping[str, Rows], merged: Sequence[str] = ()) -> Path:
-    """Write sheets, with numbers as numbers and times as times; `merged` are ranges of the first one."""
+    """Write sheets, with numbers as numbers and times as times; `merged`
+    are ranges of the first one.
+    """
     relation = f"{_TYPES}/officeDocument/2006/relationships"
     names = list(sheets)
-    listed = "".join(f'<sheet name="{escape(n)}" sheetId="{i}" r:id="r{i}"/>' for i, n in enumerate(names, 1))
+    listed = "".join(
+        f'<sheet name="{escape(n)}" sheetId="{i}" r:id="r{i}"/>' for i, n in enumerate(names, 1)
+    )
     links = "".join(
         f'<Relationship Id="r{i}" Type="{relation}/worksheet" Target="worksheets/sheet{i}.xml"/>'
         for i in range(1, len(names) + 1)
@@ -31,18 +37,26 @@ def write_xlsx(path: Path, sheets: Mapping[str, Rows], merged: Sequence[str] = (
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "[Content_Types].xml",
-            f'<Types xmlns="{_TYPES}/package/2006/content-types"><Default Extension="xml" ContentType="text/xml"/>'
-            '<Default Extension="rels" ContentType="text/xml"/></Types>',
+            (
+                f'<Types xmlns="{_TYPES}/package/2006/content-types"><Default Extension="xml" '
+                'ContentType="text/xml"/><Default Extension="rels" ContentType="text/xml"/></Types>'
+            ),
         )
         archive.writestr(
             "_rels/.rels",
-            f'<Relationships xmlns="{package}"><Relationship Id="w" Type="{relation}/officeDocument"'
-            ' Target="xl/workbook.xml"/></Relationships>',
+            (
+                f'<Relationships xmlns="{package}"><Relationship Id="w" '
+                f'Type="{relation}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
+            ),
         )
         archive.writestr(
-            "xl/workbook.xml", f'<workbook {_MAIN} xmlns:r="{relation}"><sheets>{listed}</sheets></workbook>'
+            "xl/workbook.xml",
+            f'<workbook {_MAIN} xmlns:r="{relation}"><sheets>{listed}</sheets></workbook>',
         )
-        archive.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{package}">{links}</Relationships>')
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}">{links}</Relationships>',
+        )
         archive.writestr("xl/styles.xml", _STYLES)
         for number, rows in enumerate(sheets.values(), start=1):
             ranges = "".join(f'<mergeCell ref="{area}"/>' for area in merged if number == 1)
@@ -56,7 +70,11 @@ def write_xlsx(path: Path, sheets: Mapping[str, Rows], merged: Sequence[str] = (
 
 
 def _row(number: int, cells: Sequence[object]) -> str:
-    written = (_cell(f"{chr(ord('A') + at)}{number}", cell) for at, cell in enumerate(cells) if cell is not None)
+    written = (
+        _cell(f"{chr(ord('A') + at)}{number}", cell)
+        for at, cell in enumerate(cells)
+        if cell is not None
+    )
     return f'<row r="{number}">{"".join(written)}</row>'
 
 
@@ -78,14 +96,17 @@ def write_ods(path: Path, name: str, rows: Rows) -> Path:
     """Write one sheet of texts and numbers as OpenDocument."""
     space = "urn:oasis:names:tc:opendocument:xmlns"
     head = " ".join(f'xmlns:{short}="{space}:{short}:1.0"' for short in ("office", "table", "text"))
-    body = "".join(f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows)
+    body = "".join(
+        f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows
+    )
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         archive.writestr("META-INF/manifest.xml", '<manifest:manifest xmlns:manifest="urn:m"/>')
         archive.writestr(
             "content.xml",
-            f'<office:document-content {head}><office:body><office:spreadsheet><table:table table:name="{name}">'
-            f"{body}</table:table></office:spreadsheet></office:body></office:document-content>",
+            f"<office:document-content {head}><office:body><office:spreadsheet>"
+            f'<table:table table:name="{name}">{body}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>",
         )
     return path
 

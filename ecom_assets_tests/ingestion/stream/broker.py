@@ -1,4 +1,6 @@
-"""A real Apache Kafka broker (KRaft, one node) in a process of its own, which tests stop and kill."""
+"""A real Apache Kafka broker (KRaft, one node) in a process of its own,
+which tests stop and kill.
+"""
 
 import json
 import os
@@ -50,7 +52,9 @@ class KafkaBroker:
         if not properties.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             properties.write_text(self._properties())
-            _java("kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(properties)).wait(START_S)
+            _java(
+                "kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(properties)
+            ).wait(START_S)
         with (self.folder / "broker.log").open("ab") as log:
             self._process = _java("kafka.Kafka", str(properties), log=log.fileno())
         until = time.monotonic() + START_S
@@ -93,15 +97,24 @@ class KafkaBroker:
         next(iter(admin.delete_records([end]).values())).result(30)
 
     def _properties(self) -> str:
-        return "\n".join([
-            "process.roles=broker,controller", "node.id=1",
-            f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "controller.listener.names=CONTROLLER", f"controller.quorum.voters=1@127.0.0.1:{self._controller_port}",
-            f"log.dirs={self.folder / 'data'}", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=1",
-            "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
-            "group.initial.rebalance.delay.ms=0", "auto.create.topics.enable=false",
-            "share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "process.roles=broker,controller",
+                "node.id=1",
+                f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
+                "controller.listener.names=CONTROLLER",
+                f"controller.quorum.voters=1@127.0.0.1:{self._controller_port}",
+                f"log.dirs={self.folder / 'data'}",
+                "offsets.topic.replication.factor=1",
+                "offsets.topic.num.partitions=1",
+                "transaction.state.log.replication.factor=1",
+                "transaction.state.log.min.isr=1",
+                "group.initial.rebalance.delay.ms=0",
+                "auto.create.topics.enable=false",
+                "share.coordinator.state.topic.replication.factor=1",
+                "share.coordinator.state.topic.min.isr=1",
+            ]
+        )
 
 
 def _java(*arguments: str, log: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
@@ -111,7 +124,9 @@ def _java(*arguments: str, log: int = subprocess.DEVNULL) -> subprocess.Popen[by
 
 def producer(broker: KafkaBroker, **config: str) -> Producer:
     """Return a client that sends, and doubles nothing by repeating."""
-    return Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0, **config})
+    return Producer(
+        {"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0, **config}
+    )
 
 
 def produce(to: Producer, name: str, partition: int) -> None:
@@ -134,7 +149,9 @@ def send(to: Producer, ids: list[str], partition: int = 0) -> None:
 
 @contextmanager
 def shop_that_sends(broker: KafkaBroker) -> Iterator[list[str]]:
-    """Send events to both partitions while the block runs; yield the list of their ids, which grows."""
+    """Send events to both partitions while the block runs; yield the list
+    of their ids, which grows.
+    """
     sender = producer(broker, **{"message.timeout.ms": "300000", "reconnect.backoff.max.ms": "500"})
     sent: list[str] = []
     is_over = threading.Event()

@@ -1,4 +1,6 @@
-"""Streams as tests use them: over librdkafka's own mock cluster, or over a real broker, with what has landed."""
+"""Streams as tests use them: over librdkafka's own mock cluster, or over a real broker,
+with what has landed.
+"""
 
 import json
 import time
@@ -32,7 +34,9 @@ class MockCluster:
     """librdkafka's mock cluster, which lives in a producer; it cannot say topic ids."""
 
     producer: Producer = field(
-        default_factory=lambda: Producer({"bootstrap.servers": "-", "test.mock.num.brokers": 1, "log_level": 2})
+        default_factory=lambda: Producer(
+            {"bootstrap.servers": "-", "test.mock.num.brokers": 1, "log_level": 2}
+        )
     )
     topic_id: str = "topic-id-1"
 
@@ -84,23 +88,29 @@ class StreamHome:
     ) -> Iterator[TopicStream]:
         """Open a stream, and end it without publishing what it has.
 
-        The partitions are assigned by hand: the mock cluster lets each member of a group wait for three seconds.
-        Without partitions, the group assigns them.
+        The partitions are assigned by hand: the mock cluster lets each member of a group wait for
+        three seconds. Without partitions, the group assigns them.
         """
         address = StreamAddress.parse(self.address, self.kind)
         ids, settings = self.topic_ids, self.settings(**values)
-        with opened_stream(settings, address, self.landing, topic_ids=ids, accepts_reset=accepts_reset) as stream:
+        with opened_stream(
+            settings, address, self.landing, topic_ids=ids, accepts_reset=accepts_reset
+        ) as stream:
             try:
                 if partitions:
                     consumer = stream._consumer  # noqa: SLF001 (in place of the group)
                     consumer.unsubscribe()
-                    stream._assigned(consumer, [TopicPartition(TOPIC, number) for number in partitions])  # noqa: SLF001 (as above)
+                    stream._assigned(  # noqa: SLF001 (as above)
+                        consumer, [TopicPartition(TOPIC, number) for number in partitions]
+                    )
                 yield stream
             finally:
                 stream.close()
 
     def read(self, count: int, partitions: Sequence[int] = (0, 1), **values: Any) -> None:
-        """Read with a stream of its own until so many messages are in files, dead letters included."""
+        """Read with a stream of its own until so many messages are in files,
+        dead letters included.
+        """
         with self.opened(partitions=partitions, **values) as stream:
             read(stream, count)
 
@@ -119,7 +129,9 @@ class StreamHome:
 
 def read(stream: TopicStream, count: int, within_s: float = 30) -> None:
     """Let a stream go on until so many of its messages are in files."""
-    steps_until(stream, lambda: stream.counts.event_count + stream.counts.refused_count >= count, within_s)
+    steps_until(
+        stream, lambda: stream.counts.event_count + stream.counts.refused_count >= count, within_s
+    )
 
 
 def steps_until(stream: TopicStream, is_over: Callable[[], bool], within_s: float = 30) -> None:

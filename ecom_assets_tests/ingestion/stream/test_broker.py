@@ -1,4 +1,6 @@
-"""A real Apache Kafka broker and `ecom stream` in processes of their own, both killed: each message once."""
+"""A real Apache Kafka broker and `ecom stream` in processes of their own, both killed:
+each message once.
+"""
 
 import json
 import random
@@ -18,7 +20,14 @@ from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom, environment
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.ingestion.stream.broker import KafkaBroker, producer, send, shop_that_sends
-from ecom_assets_tests.ingestion.stream.streamed import TOPIC, StreamHome, event, read, steps_until, wait_for
+from ecom_assets_tests.ingestion.stream.streamed import (
+    TOPIC,
+    StreamHome,
+    event,
+    read,
+    steps_until,
+    wait_for,
+)
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 
@@ -36,11 +45,18 @@ class StreamProcess:
     def start(cls, home: StreamHome, log: Path) -> "StreamProcess":
         """Start it; a member of the group that dies is missed after 6 s."""
         config = home.folder / "client.properties"
-        config.write_text("session.timeout.ms=6000\nheartbeat.interval.ms=1000\nreconnect.backoff.max.ms=500\n")
-        env = environment(home.folder, {
-            "ECOM_EVENTS": home.address, "ECOM_STREAM_PORT": "0", "ECOM_STREAM_CONFIG_FILE": str(config),
-            "ECOM_STREAM_FILE_S": "0.2",
-        })  # fmt: skip
+        config.write_text(
+            "session.timeout.ms=6000\nheartbeat.interval.ms=1000\nreconnect.backoff.max.ms=500\n"
+        )
+        env = environment(
+            home.folder,
+            {
+                "ECOM_EVENTS": home.address,
+                "ECOM_STREAM_PORT": "0",
+                "ECOM_STREAM_CONFIG_FILE": str(config),
+                "ECOM_STREAM_FILE_S": "0.2",
+            },
+        )
         with log.open("ab") as errors:
             return cls(home, subprocess.Popen([*ECOM, "stream"], env=env, stderr=errors))
 
@@ -78,15 +94,22 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
 
 
 @pytest.mark.timeout(3600)
-def test_streams_and_the_broker_are_killed_and_each_event_is_there_once(broker: KafkaBroker, home: StreamHome) -> None:
+def test_streams_and_the_broker_are_killed_and_each_event_is_there_once(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     _story(broker, home, kill_count=max(10, len(seeds(range(200)))), seed=34)
     env = {"ECOM_EVENTS": home.address}
     assert ecom("run", *FEW_TABLES, home=home.folder, env=env).exit_code == 0
-    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
+    tables = {
+        row["table"]: row["rows"]
+        for row in ecom("status", "--json", home=home.folder, env=env).json
+    }
     assert tables["raw.events"] == len(home.ids())
 
 
-def test_what_retention_deleted_first_is_shown_and_the_rest_is_read(broker: KafkaBroker, home: StreamHome) -> None:
+def test_what_retention_deleted_first_is_shown_and_the_rest_is_read(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     send(producer(broker), ["a", "b"])
     home.read(2)
     send(producer(broker), ["c", "d", "e"])
@@ -99,7 +122,9 @@ def test_what_retention_deleted_first_is_shown_and_the_rest_is_read(broker: Kafk
         assert stream.counts.lost_counts[TOPIC, 0] == 2, "the ledger keeps it"
 
 
-def test_retention_that_overtakes_a_running_stream_is_shown_too(broker: KafkaBroker, home: StreamHome) -> None:
+def test_retention_that_overtakes_a_running_stream_is_shown_too(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     send(producer(broker), ["a"])
     with home.opened() as stream:
         read(stream, 1)
@@ -111,7 +136,9 @@ def test_retention_that_overtakes_a_running_stream_is_shown_too(broker: KafkaBro
         assert home.ids() in (["a", "c"], ["a", "b", "c"]), "b may have been fetched before"
 
 
-def test_a_topic_that_is_created_again_stops_the_process_with_a_sentence(broker: KafkaBroker, home: StreamHome) -> None:
+def test_a_topic_that_is_created_again_stops_the_process_with_a_sentence(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     log = home.folder / "stream.log"
     send(producer(broker), ["a", "b"])
     stream = StreamProcess.start(home, log)
@@ -127,7 +154,9 @@ def test_a_topic_that_is_created_again_stops_the_process_with_a_sentence(broker:
     assert sorted(home.ids()) == ["a", "b", "c", "d", "e"]
 
 
-def test_messages_of_an_aborted_transaction_are_not_read(broker: KafkaBroker, home: StreamHome) -> None:
+def test_messages_of_an_aborted_transaction_are_not_read(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     sender = producer(broker, **{"transactional.id": "shop"})
     sender.init_transactions(30)
     for name, is_kept in (("a", True), ("b", False), ("c", True)):
@@ -138,7 +167,9 @@ def test_messages_of_an_aborted_transaction_are_not_read(broker: KafkaBroker, ho
     assert home.ids() == ["a", "c"]
 
 
-def test_the_groups_offsets_say_how_far_the_stream_is(broker: KafkaBroker, home: StreamHome) -> None:
+def test_the_groups_offsets_say_how_far_the_stream_is(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
     log = home.folder / "stream.log"
     send(producer(broker), [f"e{number}" for number in range(7)])
     stream = StreamProcess.start(home, log)
@@ -161,7 +192,13 @@ def test_what_a_shop_sends_is_on_the_live_page_and_once_in_the_marts_though_the_
 
     def seen(*products: str) -> None:
         for product in products:
-            view = event(product, product_id=product, event_type="product_view", event_timestamp=now, session_id="s")
+            view = event(
+                product,
+                product_id=product,
+                event_type="product_view",
+                event_timestamp=now,
+                session_id="s",
+            )
             sender.produce(TOPIC, json.dumps(view).encode(), partition=0)
 
     stream = StreamProcess.start(home, log)
@@ -184,5 +221,13 @@ def test_what_a_shop_sends_is_on_the_live_page_and_once_in_the_marts_though_the_
     assert run.exit_code == 0
     assert "is not over: its numbers are provisional, and grow." in run.out
     again = ecom("run", *FEW_TABLES, home=home.folder, env=env)
-    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
-    assert (again.exit_code, tables["raw.events"], tables["staging.events"], tables["mart.sessions"]) == (0, 2, 2, 1)
+    tables = {
+        row["table"]: row["rows"]
+        for row in ecom("status", "--json", home=home.folder, env=env).json
+    }
+    assert (
+        again.exit_code,
+        tables["raw.events"],
+        tables["staging.events"],
+        tables["mart.sessions"],
+    ) == (0, 2, 2, 1)

@@ -1,4 +1,6 @@
-"""Kafka Connect writes a file, is killed and repeats messages: a run reads the file as it is, each event once."""
+"""Kafka Connect writes a file, is killed and repeats messages: a run reads the file as it is,
+each event once.
+"""
 
 import os
 import re
@@ -22,9 +24,21 @@ PAGE = Path(__file__).parents[3] / "docs" / "stream.md"
 def connect(broker: KafkaBroker, folder: Path) -> Iterator[None]:
     """Run Kafka Connect with the properties of the page, and kill it."""
     for text in re.findall(r"```properties\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-        own = text.replace("broker:9092", broker.address).replace("shop.events", TOPIC).replace("/data", str(folder))
-        (folder / own.partition("\n")[0].removeprefix("# ")).write_text(own + "listeners=http://127.0.0.1:0\n")
-    command = ["java", "-Xmx256m", "-cp", f"{JARS}/connect/*", "org.apache.kafka.connect.cli.ConnectStandalone"]
+        own = (
+            text.replace("broker:9092", broker.address)
+            .replace("shop.events", TOPIC)
+            .replace("/data", str(folder))
+        )
+        (folder / own.partition("\n")[0].removeprefix("# ")).write_text(
+            own + "listeners=http://127.0.0.1:0\n"
+        )
+    command = [
+        "java",
+        "-Xmx256m",
+        "-cp",
+        f"{JARS}/connect/*",
+        "org.apache.kafka.connect.cli.ConnectStandalone",
+    ]
     with (folder / "connect.log").open("ab") as log:
         files = [str(folder / "worker.properties"), str(folder / "sink.properties")]
         process = subprocess.Popen([*command, *files], stdout=log, stderr=log)
@@ -61,5 +75,7 @@ def test_what_kafka_connect_writes_is_read_as_it_is(broker: KafkaBroker, tmp_pat
     home = tmp_path / "home"
     run = ecom("run", *FEW_TABLES, home=home, env=env)
     assert run.exit_code == 0, run.err
-    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json}
+    tables = {
+        row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json
+    }
     assert (tables["raw.events"], tables["staging.events"]) == (800, 500)

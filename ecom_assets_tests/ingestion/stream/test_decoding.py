@@ -33,7 +33,10 @@ EVENT = {
         {"name": "cart_value", "type": ["null", PRICE]},
     ],
 }
-SCHEMAS = {1: {"schema": json.dumps(EVENT)}, 2: {"schema": '{"type": "object"}', "schemaType": "JSON"}}
+SCHEMAS = {
+    1: {"schema": json.dumps(EVENT)},
+    2: {"schema": '{"type": "object"}', "schemaType": "JSON"},
+}
 
 
 class Registry:
@@ -47,7 +50,9 @@ class Registry:
             def do_GET(self) -> None:
                 number = int(self.path.partition("?")[0].rsplit("/", 1)[1])
                 found = registry.schemas.get(number)
-                body = json.dumps(found or {"error_code": 40403, "message": "Schema not found"}).encode()
+                body = json.dumps(
+                    found or {"error_code": 40403, "message": "Schema not found"}
+                ).encode()
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -92,15 +97,21 @@ def avro(event_id: str) -> bytes:
 
 def test_avro_and_json_by_their_schemas(registry: Registry) -> None:
     decoder = RegistryDecoder(registry.url, unknown_s=60)
-    lines, reasons = decoder.lines([avro("a"), framed(2, b'{"event_id": "b"}'), b"{}", framed(1, b"\xff"), None])
+    lines, reasons = decoder.lines(
+        [avro("a"), framed(2, b'{"event_id": "b"}'), b"{}", framed(1, b"\xff"), None]
+    )
     assert json.loads(lines[0] or b"") == {
-        "event_id": "a", "event_timestamp": "2026-11-24T07:00:00+00:00", "cart_value": "19.90",
-    }  # fmt: skip
+        "event_id": "a",
+        "event_timestamp": "2026-11-24T07:00:00+00:00",
+        "cart_value": "19.90",
+    }
     assert lines[1] == b'{"event_id": "b"}'
     assert reasons == {2: "undecodable", 3: "undecodable"}
 
 
-def test_a_schema_that_comes_late_is_waited_for_and_one_that_never_comes_is_a_dead_letter(registry: Registry) -> None:
+def test_a_schema_that_comes_late_is_waited_for_and_one_that_never_comes_is_a_dead_letter(
+    registry: Registry,
+) -> None:
     seconds = [0.0]
     decoder = RegistryDecoder(registry.url, unknown_s=60, clock=lambda: seconds[0])
     with pytest.raises(RegistryDownError, match="lacks schema 7"):
@@ -119,7 +130,9 @@ def test_a_registry_that_is_down_makes_messages_wait() -> None:
         decoder.lines([avro("a")])
 
 
-@pytest.mark.parametrize("address", ["", "broker/topic", "kafka://", "kafka://b", "kafka:///t", "kafka://b/t/u"])
+@pytest.mark.parametrize(
+    "address", ["", "broker/topic", "kafka://", "kafka://b", "kafka:///t", "kafka://b/t/u"]
+)
 def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
     with pytest.raises(UsageError, match="kafka://HOST:PORT/TOPIC"):
         StreamAddress.parse(address)
@@ -138,12 +151,19 @@ def test_a_password_belongs_into_the_file_of_settings(tmp_path: Path) -> None:
     assert (chosen["sasl.password"], chosen["bootstrap.servers"]) == ("a=b", "a:9092,b:9092")
 
 
-@pytest.mark.parametrize(("lines", "reason"), [("enable.auto.commit=true", "must be false"), ("secret", "without `=`")])
-def test_settings_that_would_lose_messages_are_refused(tmp_path: Path, lines: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("lines", "reason"), [("enable.auto.commit=true", "must be false"), ("secret", "without `=`")]
+)
+def test_settings_that_would_lose_messages_are_refused(
+    tmp_path: Path, lines: str, reason: str
+) -> None:
     path = tmp_path / "client.properties"
     path.write_text(lines)
     with pytest.raises(SettingError, match=reason) as refused:
-        client_settings(Settings(home=tmp_path, stream_config_file=str(path)), StreamAddress.parse("kafka://b/t"))
+        client_settings(
+            Settings(home=tmp_path, stream_config_file=str(path)),
+            StreamAddress.parse("kafka://b/t"),
+        )
     assert isinstance(refused.value, EcomError)
     assert "secret" not in str(refused.value)
 
@@ -156,12 +176,23 @@ def test_a_batch_ends_at_the_shops_midnight_and_days_only_go_forward() -> None:
     zone = ZoneInfo("Europe/Berlin")  # midnight of the 25th is 23:00 UTC on the 24th
     reader = PartitionReader(Partition("t", "id", 0), 0, zone, date(2000, 1, 1))
     now = ms(25, 12)
-    sent = [ms(24, 22, 59), ms(24, 23, 0), ms(24, 22, 58), 0, ms(29, 0)]  # late by a minute; without a time; future
+    sent = [
+        ms(24, 22, 59),
+        ms(24, 23, 0),
+        ms(24, 22, 58),
+        0,
+        ms(29, 0),
+    ]  # late by a minute; without a time; future
     for offset, sent_ms in enumerate(sent):
         reader.take(offset, sent_ms, b"{}", now, 0.0)
-    assert [(batch.day.day, batch.start, batch.end) for batch in reader.batches] == [(24, 0, 1), (25, 1, 5)]
+    assert [(batch.day.day, batch.start, batch.end) for batch in reader.batches] == [
+        (24, 0, 1),
+        (25, 1, 5),
+    ]
     assert reader.batches[1].arrivals_ms == [ms(24, 23, 0), ms(24, 23, 0), now, now]
-    assert [batch.start for batch in reader.due(0.0, 60, 1_000)] == [0], "a day that is over waits for nothing"
+    assert [batch.start for batch in reader.due(0.0, 60, 1_000)] == [0], (
+        "a day that is over waits for nothing"
+    )
 
 
 def test_offsets_that_hold_nothing_belong_to_the_range() -> None:
@@ -172,8 +203,12 @@ def test_offsets_that_hold_nothing_belong_to_the_range() -> None:
     assert (batch.start, batch.end, batch.offsets, reader.next_offset) == (5, 10, [7, 9], 10)
 
 
-def test_what_keeps_brokers_from_answering_is_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keeps_brokers_from_answering_is_in_the_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(topic_ids, "TIMEOUT_S", 0.5)
-    ids = topic_ids.ids_of_brokers({"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "2"})
+    ids = topic_ids.ids_of_brokers(
+        {"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "2"}
+    )
     with pytest.raises(topic_ids.BrokerDownError, match=r"do not answer \(.* Connection refused"):
         ids(["events"])

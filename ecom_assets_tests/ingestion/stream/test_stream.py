@@ -1,4 +1,6 @@
-"""Kafka's messages in landing files: each once, whatever happens between the file and its ledger."""
+"""Kafka's messages in landing files: each once,
+whatever happens between the file and its ledger.
+"""
 
 import json
 import os
@@ -22,7 +24,12 @@ from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.ingestion.sources.compaction import compact
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.landed_rows import MessageMapper
-from ecom_assets.ingestion.sources.stream_ledger import LedgerEntry, PartitionLedger, note_process, noted_processes
+from ecom_assets.ingestion.sources.stream_ledger import (
+    LedgerEntry,
+    PartitionLedger,
+    note_process,
+    noted_processes,
+)
 from ecom_assets.ingestion.stream import consumer
 from ecom_assets.ingestion.stream.health import shown, stream_state
 from ecom_assets.ingestion.stream.topic_ids import BrokerDownError
@@ -30,7 +37,13 @@ from ecom_assets.orchestration.privacy.landing_files import landing_files, remov
 from ecom_assets.orchestration.privacy.other_files import remove_letters
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.ingestion.stream.streamed import MockCluster, StreamHome, event, read, steps_until
+from ecom_assets_tests.ingestion.stream.streamed import (
+    MockCluster,
+    StreamHome,
+    event,
+    read,
+    steps_until,
+)
 from ecom_assets_tests.ports import free_port
 
 NEXT_WEEK_S = 7 * 86_400
@@ -68,12 +81,19 @@ def test_messages_land_once_and_what_cannot_be_read_is_kept_with_its_place(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:
     cluster, home = fresh
-    cluster.send(event("a", colour="red"), b"{oops", b"\xff", None, b"[1]", event("b", page_url="/\n"))
-    cluster.send(b'{\n "event_type": "x",\n "event_timestamp": "2026-11-24T07:00:00Z", "user_id": "u"}', partition=1)
+    cluster.send(
+        event("a", colour="red"), b"{oops", b"\xff", None, b"[1]", event("b", page_url="/\n")
+    )
+    cluster.send(
+        b'{\n "event_type": "x",\n "event_timestamp": "2026-11-24T07:00:00Z", "user_id": "u"}',
+        partition=1,
+    )
     home.read(7)
     rows = {row["event_id"]: row for row in home.rows()}
     assert set(rows) == {"a", "b", "topic-id-1-1-0"}, "without an id, the position is the id"
-    assert json.loads(rows["a"]["properties"]) == {"colour": "red"}, "a new column does not stop the stream"
+    assert json.loads(rows["a"]["properties"]) == {"colour": "red"}, (
+        "a new column does not stop the stream"
+    )
     letters = [(row["detail"], row["reason"], row["value"]) for row in home.letters()]
     assert sorted(letters) == [
         ("offset 1", "unreadable", b"{oops"),
@@ -84,11 +104,15 @@ def test_messages_land_once_and_what_cannot_be_read_is_kept_with_its_place(
     assert ledger(home).read() == LedgerEntry("events", 6)
 
 
-def test_a_crash_between_the_file_and_its_ledger_doubles_nothing(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_a_crash_between_the_file_and_its_ledger_doubles_nothing(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     cluster, home = fresh
     cluster.send(*[event(f"e{number}") for number in range(3)])
     home.read(3)
-    ledger(home).write(LedgerEntry("events", 0))  # as if the process had died before it wrote the ledger
+    ledger(home).write(
+        LedgerEntry("events", 0)
+    )  # as if the process had died before it wrote the ledger
     cluster.send(event("e3"))
     home.read(1)
     assert sorted(home.ids()) == ["e0", "e1", "e2", "e3"]
@@ -115,7 +139,9 @@ def test_a_paused_writer_and_its_successor_cut_differently_and_nothing_is_double
 
 
 @pytest.mark.slow
-def test_a_disk_that_takes_nothing_makes_messages_wait(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_a_disk_that_takes_nothing_makes_messages_wait(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     cluster, home = fresh
     home.landing.parent.mkdir()
     cluster.send(event("a"))
@@ -141,7 +167,9 @@ def test_a_topic_that_was_created_again_stops_the_stream_until_somebody_agrees(
         home.read(1)
     with home.opened(accepts_reset=True) as stream:
         read(stream, 2)
-    assert sorted(home.ids()) == ["a", "a", "b", "b"], "to the stream they are other messages; cleaning knows the ids"
+    assert sorted(home.ids()) == ["a", "a", "b", "b"], (
+        "to the stream they are other messages; cleaning knows the ids"
+    )
 
 
 def test_a_topic_that_is_created_again_while_it_is_read_publishes_nothing_of_it(
@@ -165,7 +193,10 @@ def test_a_partition_that_lost_its_end_stops_the_stream_until_somebody_agrees(
     cluster.send(event("a"), event("b"))
     with ledger(home).locked():
         ledger(home).write(LedgerEntry("events", 10))  # ten were read, and the broker has two
-    with pytest.raises(SourceError, match=r"ends at offset 2, but was read up to 10"), home.opened() as stream:
+    with (
+        pytest.raises(SourceError, match=r"ends at offset 2, but was read up to 10"),
+        home.opened() as stream,
+    ):
         stream.step()
     with home.opened(accepts_reset=True) as stream:
         cluster.send(event("c"))
@@ -173,7 +204,9 @@ def test_a_partition_that_lost_its_end_stops_the_stream_until_somebody_agrees(
     assert home.ids() == ["c"]
 
 
-def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     cluster, home = fresh
     for name in ("a", "b", "c"):
         cluster.send(event(name))
@@ -183,13 +216,17 @@ def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(fresh: tu
         done = compact(home.settings(), now=lambda: home_time(home) + NEXT_WEEK_S)
     assert done.merged_count == 2
     compact(home.settings(), now=lambda: home_time(home) + 2 * NEXT_WEEK_S)
-    assert ledger(home).read() == LedgerEntry("events", 3), "its writer is dead, so compaction noted it"
+    assert ledger(home).read() == LedgerEntry("events", 3), (
+        "its writer is dead, so compaction noted it"
+    )
     cluster.send(event("d"))
     home.read(1)
     assert ledger(home).read() == LedgerEntry("events", 4)
 
 
-def test_an_idle_stream_is_healthy_again_once_the_brokers_answer(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_an_idle_stream_is_healthy_again_once_the_brokers_answer(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     cluster, home = fresh
     cluster.send(event("a"))
     home.read(1)
@@ -220,7 +257,10 @@ def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(
     home.read(1)
     assert home.ids() == ["a", "b"], "brokers that were read before are waited for without end"
     answers.append(BrokerDownError("Nobody has ever answered."))
-    with pytest.raises(BrokerDownError), StreamHome(tmp_path / "new", cluster.address, ids).opened():
+    with (
+        pytest.raises(BrokerDownError),
+        StreamHome(tmp_path / "new", cluster.address, ids).opened(),
+    ):
         pass
 
 
@@ -232,10 +272,14 @@ def test_another_mapping_and_messages_without_an_id(fresh: tuple[MockCluster, St
     cluster.send(click, click)
     home.read(2, events_mapping=str(mapping))
     rows = [(row["event_id"], row["user_id"]) for row in home.rows()]
-    assert sorted(rows) == [("topic-id-1-0-0", "anna"), ("topic-id-1-0-1", "anna")], "equal messages are both kept"
+    assert sorted(rows) == [("topic-id-1-0-0", "anna"), ("topic-id-1-0-1", "anna")], (
+        "equal messages are both kept"
+    )
 
 
-def test_amounts_keep_their_currency_and_several_are_not_added_up(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_amounts_keep_their_currency_and_several_are_not_added_up(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     """A sale of 10 euros, which the mapping says, and one of 20 dollars."""
     cluster, home = fresh
     mapping = home.folder / "paid.yaml"
@@ -249,9 +293,14 @@ def test_amounts_keep_their_currency_and_several_are_not_added_up(fresh: tuple[M
     assert amounts in ([Decimal("10.00"), None], [None, Decimal("10.00")])
 
 
-def test_a_mapping_that_makes_several_events_of_a_record_is_refused(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_a_mapping_that_makes_several_events_of_a_record_is_refused(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     _, home = fresh
-    with pytest.raises(MappingError, match="cannot map single messages"), home.opened(events_mapping="matomo"):
+    with (
+        pytest.raises(MappingError, match="cannot map single messages"),
+        home.opened(events_mapping="matomo"),
+    ):
         pass
 
 
@@ -273,7 +322,9 @@ def test_an_engine_that_lacks_memory_makes_messages_wait(
     assert (sorted(home.ids()), home.letters()) == (["a", "b"], [])
 
 
-def test_the_status_forgets_a_process_that_was_killed(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_the_status_forgets_a_process_that_was_killed(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     _, home = fresh
     dead = note_process(home.landing, {"process": 1, "at": 0.0})
     assert noted_processes(home.landing) == []
@@ -298,8 +349,14 @@ def test_health_names_the_lag_of_each_partition(fresh: tuple[MockCluster, Stream
         assert state["status"] == "ok"
         first = next(entry for entry in state["partitions"] if entry["partition"] == 0)
         assert first == {
-            "topic": "events", "partition": 0, "published_to": 2, "lag": 0, "waiting_bytes": 0, "lost": 0, "error": "",
-        }  # fmt: skip
+            "topic": "events",
+            "partition": 0,
+            "published_to": 2,
+            "lag": 0,
+            "waiting_bytes": 0,
+            "lost": 0,
+            "error": "",
+        }
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             assert 'ecom_stream_lag{partition="0",topic="events"} 0.0' in answer.read().decode()
 
@@ -309,7 +366,9 @@ def test_erasing_somebody_from_the_last_file_keeps_how_far_the_stream_is(
 ) -> None:
     cluster, home = fresh
     now = datetime.now(UTC).isoformat()
-    cluster.send(event("a", event_timestamp=now), event("b", user_id="forget-me", event_timestamp=now))
+    cluster.send(
+        event("a", event_timestamp=now), event("b", user_id="forget-me", event_timestamp=now)
+    )
     cluster.send(b'{"user_id": "forget-me", "event', b"forget-me-not is somebody else")
     with home.opened() as stream:
         steps_until(stream, lambda: stream.counts.message_count == 4)
@@ -357,14 +416,24 @@ def test_a_partition_of_a_group_is_begun_again_after_fetching_has_stopped(
     assert home.ids() == ["a", "b", "c"]
 
 
-def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(fresh: tuple[MockCluster, StreamHome]) -> None:
+def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
     cluster, home = fresh
     cluster.send(
-        *[event(f"e{number}", session_id="s", event_timestamp=datetime.now(UTC).isoformat()) for number in range(4)]
+        *[
+            event(f"e{number}", session_id="s", event_timestamp=datetime.now(UTC).isoformat())
+            for number in range(4)
+        ]
     )
     home.read(4, partitions=())
     env = {"ECOM_EVENTS": home.address, "ECOM_EVENTS_MAPPING": "ecommerce"}
-    assert ecom("run", "--select", '+key:"staging/events"', home=home.folder, env=env).exit_code == 0
-    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
+    assert (
+        ecom("run", "--select", '+key:"staging/events"', home=home.folder, env=env).exit_code == 0
+    )
+    tables = {
+        row["table"]: row["rows"]
+        for row in ecom("status", "--json", home=home.folder, env=env).json
+    }
     assert (tables["raw.events"], tables["staging.events"]) == (4, 4)
     assert "events/0 is read up to offset 4." in ecom("status", home=home.folder, env=env).out

@@ -38,7 +38,9 @@ class Api:
 
     address: str
 
-    def get(self, path: str, headers: dict[str, str] | None = None, **parameters: object) -> requests.Response:
+    def get(
+        self, path: str, headers: dict[str, str] | None = None, **parameters: object
+    ) -> requests.Response:
         """Return the response to a GET."""
         query = {name: str(value) for name, value in parameters.items()}
         return requests.get(self.address + path, query, headers=headers, timeout=60)
@@ -70,7 +72,10 @@ def published_shop(folder: Path) -> Settings:
     declared = folder / "visitor_segments.yaml"
     declared.write_text(SEGMENTS)
     settings = settings_of(
-        folder / "home", folder / "files", visitor_segments=declared, customer_api_url="https://customers.example"
+        folder / "home",
+        folder / "files",
+        visitor_segments=declared,
+        customer_api_url="https://customers.example",
     )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are named by their Monday
     run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
@@ -80,7 +85,9 @@ def published_shop(folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
     """Settings of an API over what was published in Postgres."""
-    postgres_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    postgres_settings = settings.model_copy(
+        update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)}
+    )
     with (
         closing(new_engine(settings).open()) as engine,
         closing(publication_target(postgres_settings).open()) as target,

@@ -1,4 +1,5 @@
-"""Whole answers about sales, customers, products and stock, field by field, from the small shop's files.
+"""Whole answers about sales, customers, products and stock, field by field,
+from the small shop's files.
 
 An answer is compared as a whole, so that a field that nobody recomputes cannot go by.
 """
@@ -36,12 +37,16 @@ class Near:
 
     def __eq__(self, other: object) -> bool:
         """Return whether another number is as near."""
-        return isinstance(other, int | float | str) and abs(float(other) - self.number) <= self.within
+        return (
+            isinstance(other, int | float | str) and abs(float(other) - self.number) <= self.within
+        )
 
     __hash__ = None  # type: ignore[assignment]  # as nearness is no equality
 
 
-def _revenue_compared(now: object, before: object, shop: PlainShop, span: Span, *sources: str) -> Row:
+def _revenue_compared(
+    now: object, before: object, shop: PlainShop, span: Span, *sources: str
+) -> Row:
     answer = compared({"revenue": now}, {"revenue": before}, shop, span, *sources)
     return {
         "previous_revenue_amount": answer["previous"] and answer["previous"]["revenue"],
@@ -54,7 +59,9 @@ def _count(rows: list[Any], shop: PlainShop, span: Span, *sources: str) -> int |
 
 
 def _share(part: object, whole: object) -> float | None:
-    return round(float(Decimal(str(part)) / Decimal(str(whole))), 6) if Decimal(str(whole)) else None
+    return (
+        round(float(Decimal(str(part)) / Decimal(str(whole))), 6) if Decimal(str(whole)) else None
+    )
 
 
 def sales(shop: PlainShop, span: Span) -> Row:
@@ -82,7 +89,12 @@ def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
         | _point(shop, Span(part[0], part[-1]), shop.lines)
         for part in parts.values()
     ]
-    return {"source": "orders", "granularity": granularity, "total_count": len(points), "points": points}
+    return {
+        "source": "orders",
+        "granularity": granularity,
+        "total_count": len(points),
+        "points": points,
+    }
 
 
 def hourly_trend(shop: PlainShop, span: Span) -> Row:
@@ -109,9 +121,12 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
     for name in {**now, **before}:
         orders, _ = now.get(name, plain_reconciliation.NOTHING)
         revenue, revenue_before = (
-            plain_reconciliation.money(actual.get(name, plain_reconciliation.NOTHING)[1]) for actual in (now, before)
+            plain_reconciliation.money(actual.get(name, plain_reconciliation.NOTHING)[1])
+            for actual in (now, before)
         )
-        answer = if_known({"order_count": float(orders), "revenue_amount": revenue}, shop, span, *BOTH)
+        answer = if_known(
+            {"order_count": float(orders), "revenue_amount": revenue}, shop, span, *BOTH
+        )
         answer |= {"channel": name, "revenue_share": _share(revenue, whole)}
         rows.append(answer | _revenue_compared(revenue, revenue_before, shop, span, *BOTH))
     answer = {
@@ -121,14 +136,24 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
         "unit": "order",
         "total_count": len(rows),
     }
-    return {**answer, "channel_data": naming(rows, "channel"), "channels": _by_revenue(rows, "channel")}
+    return {
+        **answer,
+        "channel_data": naming(rows, "channel"),
+        "channels": _by_revenue(rows, "channel"),
+    }
 
 
 def naming(rows: list[Row], column: str) -> str | None:
     """Return whether all, some or none of what was sold has a name."""
-    sold = [row[column] != "(none)" for row in rows if row["order_count"] or Decimal(row["revenue_amount"] or 0)]
+    sold = [
+        row[column] != "(none)"
+        for row in rows
+        if row["order_count"] or Decimal(row["revenue_amount"] or 0)
+    ]
     return (
-        {(True, True): "whole", (False, True): "part", (False, False): "none"}[all(sold), any(sold)] if sold else None
+        {(True, True): "whole", (False, True): "part", (False, False): "none"}[all(sold), any(sold)]
+        if sold
+        else None
     )
 
 
@@ -139,7 +164,9 @@ def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
     for line in (line for line in shop.lines if span.has(line["day"])):
         country, region = COUNTRIES[line["city_name"]]
         finer = {"country": (None, None, None), "region": (region, None, None)}
-        lines[country, *finer.get(level, (region, ids[line["city_name"]], line["city_name"]))].append(line)
+        lines[
+            country, *finer.get(level, (region, ids[line["city_name"]], line["city_name"]))
+        ].append(line)
     whole = shop.sales(span)["revenue_amount"]
     columns = ("country", "region", "city_id", "city_name")
     rows = []
@@ -149,7 +176,12 @@ def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
         answer |= sold
         rows.append(answer | {"revenue_share": _share(sold["revenue_amount"], whole)})
     total = _count(rows, shop, span, "orders")
-    return {"source": "orders", "level": level, "total_count": total, "places": _by_revenue(rows, *columns)}
+    return {
+        "source": "orders",
+        "level": level,
+        "total_count": total,
+        "places": _by_revenue(rows, *columns),
+    }
 
 
 def customers(shop: PlainShop, span: Span) -> Row:
@@ -167,7 +199,12 @@ def customers(shop: PlainShop, span: Span) -> Row:
         "no_order_value_reason": None,
     }
     answer = compared(now, shop.customers(span.before), shop, span, "orders")
-    return {"source": "orders", "customers": if_known(now, shop, span, "orders"), **answer, "value": value}
+    return {
+        "source": "orders",
+        "customers": if_known(now, shop, span, "orders"),
+        **answer,
+        "value": value,
+    }
 
 
 def customer_segments(shop: PlainShop) -> Row:
@@ -189,7 +226,10 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
         return number is None, -Decimal(str(number or 0)), name
 
     order = sorted(counted, key=sort_key)
-    rows = [{"rank_number": rank, **_named(name), **counted[name]} for rank, name in enumerate(order, start=1)]
+    rows = [
+        {"rank_number": rank, **_named(name), **counted[name]}
+        for rank, name in enumerate(order, start=1)
+    ]
     return {
         "source": "orders",
         "sort_by": sort_by,
@@ -201,15 +241,23 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
 def one_product(shop: PlainShop, span: Span, product: str) -> Row:
     """`/analytics/products/{product_id}`."""
     now, before = _product(shop, product, span), _product(shop, product, span.before)
-    orders = {line["order"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"}
+    orders = {
+        line["order"]
+        for line in shop.lines
+        if line["item_id"] == product and line["status"] == "shipped"
+    }
     return {
         **_named(product),
         "source": "orders",
         "product": now,
         "previous": compared(now, before, shop, span, *BOTH)["previous"],
-        "change": {name: compared(now, before, shop, span, *_sources(name))["change"][name] for name in now},
+        "change": {
+            name: compared(now, before, shop, span, *_sources(name))["change"][name] for name in now
+        },
         "total_count": len(span.days),
-        "trend": [{"event_date": str(day), **_product(shop, product, Span(day, day))} for day in span.days],
+        "trend": [
+            {"event_date": str(day), **_product(shop, product, Span(day, day))} for day in span.days
+        ],
         "related": [
             {**_named(other), "order_count": count, "order_share": _share(count, len(orders))}
             for other, count in shop.bought_with(product)[:10]
@@ -231,7 +279,11 @@ def _sources(name: str) -> tuple[str, ...]:
     """Where a product's number is counted."""
     if name == "purchases_per_view":
         return BOTH
-    return ("events",) if name in {"product_view_count", "add_to_cart_count", "remove_from_cart_count"} else ("orders",)
+    return (
+        ("events",)
+        if name in {"product_view_count", "add_to_cart_count", "remove_from_cart_count"}
+        else ("orders",)
+    )
 
 
 def categories(shop: PlainShop, span: Span) -> Row:
@@ -242,11 +294,15 @@ def categories(shop: PlainShop, span: Span) -> Row:
         lines = [line for line in shop.lines if line["category"] == name]
         sold, views = shop.sales(span, lines), shop.category_views(name, span)
         before = shop.sales(span.before, lines)["revenue_amount"]
-        if not any(views.values()) and not any(span.has(line["day"]) or span.before.has(line["day"]) for line in lines):
+        if not any(views.values()) and not any(
+            span.has(line["day"]) or span.before.has(line["day"]) for line in lines
+        ):
             continue
         views |= {
             "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
-            "purchase_rate": _share(views["purchase_session_count"], views["viewing_session_count"]),
+            "purchase_rate": _share(
+                views["purchase_session_count"], views["viewing_session_count"]
+            ),
         }
         answer = _revenue_compared(sold["revenue_amount"], before, shop, span, "orders")
         rows.append(
@@ -259,27 +315,45 @@ def categories(shop: PlainShop, span: Span) -> Row:
             }
         )
     total = _count(rows, shop, span, *BOTH)
-    answer = {"source": "orders", "category_data": naming(rows, "product_category"), "total_count": total}
+    answer = {
+        "source": "orders",
+        "category_data": naming(rows, "product_category"),
+        "total_count": total,
+    }
     return {**answer, "categories": _by_revenue(rows, "product_category")}
 
 
 def alerts(shop: PlainShop) -> Row:
     """`/analytics/inventory/alerts`."""
     actual = [alert for alert in (_alert(shop, name) for name in PRODUCTS) if alert is not None]
-    actual.sort(key=lambda alert: (URGENCY.index(alert["alert"]), alert["days_of_cover"], alert["product_id"]))
+    actual.sort(
+        key=lambda alert: (
+            URGENCY.index(alert["alert"]),
+            alert["days_of_cover"],
+            alert["product_id"],
+        )
+    )
     counts = {kind: sum(row["alert"] == kind for row in actual) for kind in URGENCY}
     return {"counts": counts, "total_count": len(actual), "alerts": actual}
 
 
 def _alert(shop: PlainShop, product: str) -> Row | None:
-    stock, reorder, lead = (int(str(number)) if number != "" else None for number in STOCK.get(product, (50, "", "")))
+    stock, reorder, lead = (
+        int(str(number)) if number != "" else None for number in STOCK.get(product, (50, "", ""))
+    )
     days = min(28, (shop.newest - shop.known("orders").first).days + 1)
     sold = shop.product(product, shop.span(28))["sold_item_count"]
-    shipped = [line["day"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"]
+    shipped = [
+        line["day"]
+        for line in shop.lines
+        if line["item_id"] == product and line["status"] == "shipped"
+    ]
     assert stock is not None
     cover = stock * days / sold
     is_low = (reorder is not None and stock < reorder) or (lead is not None and cover < lead)
-    alert = "out_of_stock" if stock <= 0 else "low" if is_low else "overstock" if cover > 180 else None
+    alert = (
+        "out_of_stock" if stock <= 0 else "low" if is_low else "overstock" if cover > 180 else None
+    )
     if alert is None:
         return None
     return {
@@ -298,11 +372,17 @@ def _alert(shop: PlainShop, product: str) -> Row | None:
 
 
 def _named(product: str) -> Row:
-    return {"product_id": product, "product_name": f"The {product}", "product_category": PRODUCTS[product]}
+    return {
+        "product_id": product,
+        "product_name": f"The {product}",
+        "product_category": PRODUCTS[product],
+    }
 
 
 def _by_revenue(rows: list[Row], *then: str) -> list[Row]:
     def sort_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return -Decimal(row["revenue_amount"] or 0), *(row[name] for name in then if row[name] is not None)
+        return -Decimal(row["revenue_amount"] or 0), *(
+            row[name] for name in then if row[name] is not None
+        )
 
     return sorted(rows, key=sort_key)

@@ -1,4 +1,6 @@
-"""Whole answers about engagement, journeys, searches, cohorts and the last minutes, from the small shop's files."""
+"""Whole answers about engagement, journeys, searches, cohorts and the last minutes,
+from the small shop's files.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -10,7 +12,15 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from ecom_assets_tests.interfaces.api.plain_answers import Near
-from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Row, Session, Span, compared, if_known
+from ecom_assets_tests.interfaces.api.plain_shop import (
+    ZERO,
+    PlainShop,
+    Row,
+    Session,
+    Span,
+    compared,
+    if_known,
+)
 
 VIEWS: Final = {"page_view", "product_view", "category_view"}
 ROUNDED: Final = 1e-6
@@ -25,18 +35,31 @@ START_OF: Final[dict[str, Callable[[date], date]]] = {
 def engagement(shop: PlainShop, span: Span) -> Row:
     """`/analytics/engagement`."""
     now, before = (_engaged(_of_days(shop, days)) for days in (span, span.before))
-    days = [_day(shop, day) for day in span.days if any(event["at"].date() == day for event in shop.events)]
+    days = [
+        _day(shop, day)
+        for day in span.days
+        if any(event["at"].date() == day for event in shop.events)
+    ]
     answer = compared(now, before, shop, span, "events")
-    return {"engagement": if_known(now, shop, span, "events"), **answer, "total_count": len(days), "days": days}
+    return {
+        "engagement": if_known(now, shop, span, "events"),
+        **answer,
+        "total_count": len(days),
+        "days": days,
+    }
 
 
-def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: int | None = None) -> Row:
+def journeys(
+    shop: PlainShop, span: Span, dimension: str = "page_type", place: int | None = None
+) -> Row:
     """`/analytics/journeys`."""
     column = {"page_type": "event_type", "category": "product_category"}[dimension]
     pairs: Counter[tuple[str, str]] = Counter()
     converted: Counter[tuple[str, str]] = Counter()
     for session in _of_days(shop, span):
-        steps = [name for name, _ in groupby(event[column] for event in session.events if event[column])]
+        steps = [
+            name for name, _ in groupby(event[column] for event in session.events if event[column])
+        ]
         for number, pair in enumerate(pairwise(["(start)", *steps, "(exit)"])):
             if place in {None, min(number, 10)}:
                 pairs[pair] += 1
@@ -55,7 +78,12 @@ def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: i
         }
         for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return {"dimension": dimension, "place": place, "total_count": len(pairs), "transitions": transitions}
+    return {
+        "dimension": dimension,
+        "place": place,
+        "total_count": len(pairs),
+        "transitions": transitions,
+    }
 
 
 def custom_journeys(shop: PlainShop) -> Row:
@@ -77,7 +105,9 @@ def custom_journeys(shop: PlainShop) -> Row:
             "count": count,
             "converted": converted[step, from_step, to_step],
         }
-        for (step, from_step, to_step), count in sorted(pairs.items(), key=lambda row: (row[0][0], -row[1], row[0]))
+        for (step, from_step, to_step), count in sorted(
+            pairs.items(), key=lambda row: (row[0][0], -row[1], row[0])
+        )
     ]
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in placed:
@@ -85,7 +115,9 @@ def custom_journeys(shop: PlainShop) -> Row:
         sums[row["from"], row["to"]][1] += row["converted"]
     transitions = [
         {"from": from_step, "to": to_step, "count": count, "converted": bought}
-        for (from_step, to_step), (count, bought) in sorted(sums.items(), key=lambda row: (-row[1][0], row[0]))
+        for (from_step, to_step), (count, bought) in sorted(
+            sums.items(), key=lambda row: (-row[1][0], row[0])
+        )
     ]
     return {
         "event_count": len(shop.events),
@@ -131,7 +163,8 @@ def searches(shop: PlainShop, span: Span) -> Row:
     for term, actual in terms.items():
         count = len(actual["searches"])
         clicked, carted = (
-            sum(kind in after for after in actual["searches"]) for kind in ("product_view", "add_to_cart")
+            sum(kind in after for after in actual["searches"])
+            for kind in ("product_view", "add_to_cart")
         )
         rows.append(
             {
@@ -152,7 +185,11 @@ def searches(shop: PlainShop, span: Span) -> Row:
 def cohorts(shop: PlainShop, cohort_by: str = "first_activity", period: str = "week") -> Row:
     """`/analytics/cohorts`."""
     start_of = START_OF[period]
-    counted = [event for event in shop.events if cohort_by == "first_activity" or event["event_type"] == "purchase"]
+    counted = [
+        event
+        for event in shop.events
+        if cohort_by == "first_activity" or event["event_type"] == "purchase"
+    ]
     came: dict[str, set[date]] = defaultdict(set)
     for event in counted:
         came[event["user_id"]].add(start_of(event["at"].date()))
@@ -226,7 +263,10 @@ def custom_sessions(shop: PlainShop) -> Row:
 
 
 def _engaged(sessions: list[Session]) -> Row:
-    engaged = sum(lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2 for session in sessions)
+    engaged = sum(
+        lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2
+        for session in sessions
+    )
     single = sum(views(session) <= 1 for session in sessions)
     bought = sum(session.has("purchase") for session in sessions)
     count = len(sessions)
@@ -239,7 +279,8 @@ def _engaged(sessions: list[Session]) -> Row:
         "engaged_session_count": engaged,
         "single_page_session_count": single,
         "purchase_session_count": bought,
-        "bot_session_count": 0,  # nobody's browser of the shop calls itself a robot, or clicks like one
+        # nobody's browser of the shop calls itself a robot, or clicks like one
+        "bot_session_count": 0,
         "engagement_rate": rate(engaged),
         "bounce_rate": rate(count - engaged),
         "single_page_rate": rate(single),
@@ -257,7 +298,9 @@ def _day(shop: PlainShop, day: date) -> Row:
         return len({event["user_id"] for event in shop.events if some.has(event["at"].date())})
 
     rates = {
-        name: answer[name] if answer[name] is None else Near(answer[name], ROUNDED) for name in answer if "rate" in name
+        name: answer[name] if answer[name] is None else Near(answer[name], ROUNDED)
+        for name in answer
+        if "rate" in name
     }
     return {
         **answer,
@@ -283,9 +326,15 @@ def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str,
     inside = [event for event in events if 0 <= event[3] < minutes]
     bought = [row for row in inside if row[2] == "purchase"]
     last_add = {
-        event[1]: event[3] for event in sorted(inside, key=lambda event: -event[3]) if event[2] == "add_to_cart"
+        event[1]: event[3]
+        for event in sorted(inside, key=lambda event: -event[3])
+        if event[2] == "add_to_cart"
     }
-    last_buy = {event[1]: event[3] for event in sorted(inside, key=lambda event: -event[3]) if event[2] == "purchase"}
+    last_buy = {
+        event[1]: event[3]
+        for event in sorted(inside, key=lambda event: -event[3])
+        if event[2] == "purchase"
+    }
     products = [product_of(inside, name) for name in sorted({row[4] for row in inside})]
     seen = [product for product in products if product["visitor_count"]]
     return {
@@ -300,7 +349,11 @@ def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str,
         "events_by_type": dict(Counter(row[2] for row in inside)),
         "top_products": sorted(seen, key=_place),
         "top_pages": [
-            {"page": "/", "visitor_count": len({row[1] for row in inside}), "view_count": sum(map(is_view, inside))}
+            {
+                "page": "/",
+                "visitor_count": len({row[1] for row in inside}),
+                "view_count": sum(map(is_view, inside)),
+            }
         ],
     }
 
@@ -324,4 +377,6 @@ def product_of(events: Sequence[Event], name: str) -> dict[str, Any]:
 
 
 def _place(product: dict[str, Any]) -> tuple[Any, ...]:
-    return *(-product[name] for name in ("visitor_count", "purchase_count", "add_to_cart_count")), product["product_id"]
+    return *(
+        -product[name] for name in ("visitor_count", "purchase_count", "add_to_cart_count")
+    ), product["product_id"]

@@ -33,7 +33,8 @@ def correlation(shop: PlainShop) -> Row:
         between = {
             event["event_type"]
             for event in events
-            if start["at"] < event["at"] and (event["at"] < end if group == 0 else _seconds(start, event) < 3 * DAY_S)
+            if start["at"] < event["at"]
+            and (event["at"] < end if group == 0 else _seconds(start, event) < 3 * DAY_S)
         }
         for key in [(None, kind) for kind in between - {"product_view", "purchase"}]:
             having[key][group] += 1
@@ -50,7 +51,9 @@ def correlation(shop: PlainShop) -> Row:
 
 
 def _attempt(starts: list[Row], events: list[Row]) -> tuple[Row, Any, int]:
-    """Return the first view that a purchase follows in time, when that is, and 0; or else the first view, and 1."""
+    """Return the first view that a purchase follows in time, when that is, and 0;
+    or else the first view, and 1.
+    """
     for start in starts:
         for event in events:
             if event["event_type"] == "purchase" and 0 <= _seconds(start, event) <= 3 * DAY_S:

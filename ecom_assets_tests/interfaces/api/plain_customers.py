@@ -1,4 +1,6 @@
-"""The small shop's customers by tier, engagement, market and data quality, recounted from its files."""
+"""The small shop's customers by tier, engagement, market and data quality,
+recounted from its files.
+"""
 
 from collections import Counter
 from datetime import timedelta
@@ -13,7 +15,16 @@ KNOWN = {
     "quality_band": ("high", "medium", "low"),
 }
 MARKETS = {"DE": "EU-Central", "JP": "APAC", "US": "US-West", "BR": "other"}
-SCORED = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
+SCORED = (
+    "email",
+    "first_name",
+    "last_name",
+    "city",
+    "country",
+    "created_at",
+    "updated_at",
+    "last_login_at",
+)
 
 
 def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
@@ -48,13 +59,17 @@ def _described(shop: PlainShop, person: Row) -> dict[str, str]:
 def _tier(shop: PlainShop, who: str) -> str:
     signs = {"shipped": 1, "refunded": -1}
     mine = [line for line in shop.lines if line["customer_id"] == who]
-    paid = sum((signs[line["status"]] * line["amount"] for line in mine if line["status"] in signs), ZERO)
+    paid = sum(
+        (signs[line["status"]] * line["amount"] for line in mine if line["status"] in signs), ZERO
+    )
     return "enterprise" if paid >= 500 else "premium" if paid >= 100 else "basic"
 
 
 def _level(shop: PlainShop, who: str) -> str:
     recent = [
-        session for session in shop.sessions if session.who == who and session.day > shop.newest - timedelta(days=30)
+        session
+        for session in shop.sessions
+        if session.who == who and session.day > shop.newest - timedelta(days=30)
     ]
     engaged_s = sum(
         lasts_s(session)

@@ -1,4 +1,6 @@
-"""The whole answer about an experiment, field by field, from the small shop's files; the statistics by SciPy's own."""
+"""The whole answer about an experiment, field by field, from the small shop's files;
+the statistics by SciPy's own.
+"""
 
 import math
 from collections import defaultdict
@@ -43,7 +45,8 @@ def experiment(shop: PlainShop) -> Row:
         bought = [
             Decimal(event["cart_value"])
             for event in events
-            if event["event_type"] == "purchase" and 0 <= (event["at"] - seen[0]["at"]).total_seconds() <= TWENTY_DAYS_S
+            if event["event_type"] == "purchase"
+            and 0 <= (event["at"] - seen[0]["at"]).total_seconds() <= TWENTY_DAYS_S
         ]
         is_open = (newest - seen[0]["at"]).total_seconds() < TWENTY_DAYS_S
         units[seen[0]["product_category"]].append((bool(bought), sum(bought, ZERO), is_open))
@@ -58,7 +61,9 @@ def experiment(shop: PlainShop) -> Row:
     }
 
 
-def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequence[str]) -> list[Row]:
+def _variants(
+    units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequence[str]
+) -> list[Row]:
     converted = [[float(did) for did, _, _ in some] for some in units]
     paid = [[float(amount) for _, amount, _ in some] for some in units]
     beliefs = [scipy.stats.beta(1 + sum(some), 1 + len(some) - sum(some)) for some in converted]
@@ -80,28 +85,40 @@ def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequ
     ]
 
 
-def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: Any, most: float) -> list[Row]:
+def _metric(
+    samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: Any, most: float
+) -> list[Row]:
     actual = []
     for variant, sample in enumerate(samples):
         others = [belief for belief in beliefs if belief is not beliefs[variant]]
-        answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[variant].interval(0.95))}
+        answer = {
+            "value": near(np.mean(sample)),
+            "credible": _ends(*beliefs[variant].interval(0.95)),
+        }
         answer["probability_best"] = near(
             _average(beliefs[variant], lambda at, them=others: math.prod(o.cdf(at) for o in them))
         )
         both = ((samples[0], beliefs[0]), (sample, beliefs[variant]))
-        actual.append(answer | {"against_control": _compared(*both, spread, most) if variant else None})
+        actual.append(
+            answer | {"against_control": _compared(*both, spread, most) if variant else None}
+        )
     return actual
 
 
 def _compared(control: Any, other: Any, spread: Any, most: float) -> Row:
     """Compare by the formulas as published, with the parameter for 5,000 units."""
     (base, base_belief), (own, own_belief) = control, other
-    count, rho2 = len(base) + len(own), (-2 * math.log(0.05) + math.log(-2 * math.log(0.05) + 1)) / 5_000
+    count, rho2 = (
+        len(base) + len(own),
+        (-2 * math.log(0.05) + math.log(-2 * math.log(0.05) + 1)) / 5_000,
+    )
     s2 = count * (spread(base) / len(base) + spread(own) / len(own))
     grown = count * rho2 + 1
     half = math.sqrt(2 * grown / (count**2 * rho2) * math.log(math.sqrt(grown) / 0.05))
     difference, mean = np.mean(own) - np.mean(base), np.mean(base)
-    relative_s2 = count * (spread(own) / len(own) / mean**2 + spread(base) / len(base) * np.mean(own) ** 2 / mean**4)
+    relative_s2 = count * (
+        spread(own) / len(own) / mean**2 + spread(base) / len(base) * np.mean(own) ** 2 / mean**4
+    )
     wide, relative_wide = half * math.sqrt(s2), half * math.sqrt(relative_s2)
     value = math.sqrt(grown) * math.exp(-(difference**2) * count**2 * rho2 / (2 * s2 * grown))
     low, high = (_quantile(base_belief, own_belief, part) for part in (0.025, 0.975))
@@ -109,7 +126,9 @@ def _compared(control: Any, other: Any, spread: Any, most: float) -> Row:
         "difference": near(difference),
         "relative_difference": near(difference / mean),
         "sequential": _ends(max(difference - wide, -most), min(difference + wide, most)),
-        "relative_sequential": _ends(difference / mean - relative_wide, difference / mean + relative_wide),
+        "relative_sequential": _ends(
+            difference / mean - relative_wide, difference / mean + relative_wide
+        ),
         "p_value": near(min(1, value)),
         "credible": {"low": near(low, 0.01, 0.002), "high": near(high, 0.01, 0.002)},
         "probability_better": near(_average(own_belief, base_belief.cdf)),
@@ -124,21 +143,27 @@ def _average(belief: Any, of: Any) -> float:
 def _quantile(control: Any, other: Any, part: float) -> float:
     """Return a quantile of the difference, from all pairs of equally likely values."""
     probabilities = (np.arange(1_500) + 0.5) / 1_500
-    return float(np.quantile(np.subtract.outer(other.ppf(probabilities), control.ppf(probabilities)), part))
+    return float(
+        np.quantile(np.subtract.outer(other.ppf(probabilities), control.ppf(probabilities)), part)
+    )
 
 
 def _ratio(counts: Sequence[int]) -> Row:
     expected = [sum(counts) * part for part in (0.3, 0.3, 0.4)]
     actual = scipy.stats.chisquare(counts, expected)
-    answer = {"chi_squared": near(actual.statistic), "p_value": near(actual.pvalue), "threshold": 0.001}
+    answer = {
+        "chi_squared": near(actual.statistic),
+        "p_value": near(actual.pvalue),
+        "threshold": 0.001,
+    }
     return answer | {"is_mismatch": bool(actual.pvalue < 0.001)}
 
 
 def _few(counts: dict[str, int]) -> str:
     small = ", ".join(f"{name} ({count})" for name, count in counts.items())
     return (
-        f"Some variants have fewer than 100 units: {small}; intervals are too narrow then, and those of `credible` for "
-        "conversion only can be used."
+        f"Some variants have fewer than 100 units: {small}; intervals are too narrow then, and "
+        "those of `credible` for conversion only can be used."
     )
 
 

@@ -1,8 +1,9 @@
 """What the small shop's customers are worth, in plain Python from the papers.
 
-The models are those of P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the Easy Way (2005), whose
-equations are named, and of P. S. Fader and B. G. S. Hardie, The Gamma-Gamma Model of Monetary Value (2013). They are
-fitted by a search that knows no slopes, and orders to come are the paper's closed formula.
+The models are those of P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the
+Easy Way (2005), whose equations are named, and of P. S. Fader and B. G. S. Hardie, The Gamma-Gamma
+Model of Monetary Value (2013). They are fitted by a search that knows no slopes, and orders to come
+are the paper's closed formula.
 """
 
 import math
@@ -28,7 +29,9 @@ MONTHS, DISCOUNT = 12, 0.1
 
 
 class History(NamedTuple):
-    """Days with an order after the first (x), weeks from the first to the last (t_x) and until now (T), and money."""
+    """Days with an order after the first (x), weeks from the first to the last (t_x) and
+    until now (T), and money.
+    """
 
     x: int
     t_x: float
@@ -55,22 +58,38 @@ def histories(shop: PlainShop) -> list[History]:
 
 
 def worth(shop: PlainShop) -> tuple[list[float], list[float]]:
-    """The chance of each customer to still be one, and what they are worth over the months to come."""
+    """The chance of each customer to still be one,
+    and what they are worth over the months to come.
+    """
     answer = histories(shop)
-    x, t_x, until_now, paid = (np.array(column, dtype=float) for column in zip(*answer, strict=True))
+    x, t_x, until_now, paid = (
+        np.array(column, dtype=float) for column in zip(*answer, strict=True)
+    )
     r, alpha, a, b = _bg_nbd(x, t_x, until_now)
-    chance = 1 / (1 + (x > 0) * a / (b + np.maximum(x, 1) - 1) * ((alpha + until_now) / (alpha + t_x)) ** (r + x))
+    chance = 1 / (
+        1
+        + (x > 0)
+        * a
+        / (b + np.maximum(x, 1) - 1)
+        * ((alpha + until_now) / (alpha + t_x)) ** (r + x)
+    )
 
     def orders_within(weeks: float) -> Any:
         """Equation 10."""
         until = alpha + until_now + weeks
         series = hyp2f1(r + x, b + x, a + b + x - 1, weeks / until)
-        return (a + b + x - 1) / (a - 1) * (1 - ((alpha + until_now) / until) ** (r + x) * series) * chance
+        return (
+            (a + b + x - 1)
+            / (a - 1)
+            * (1 - ((alpha + until_now) / until) ** (r + x) * series)
+            * chance
+        )
 
     p, q, v = _gamma_gamma(x[x > 0], paid[x > 0])
     months = [orders_within(30 * month / 7) for month in range(MONTHS + 1)]
     discounted = sum(
-        (months[month] - months[month - 1]) / (1 + DISCOUNT) ** (30 * month / 365) for month in range(1, MONTHS + 1)
+        (months[month] - months[month - 1]) / (1 + DISCOUNT) ** (30 * month / 365)
+        for month in range(1, MONTHS + 1)
     )
     value = p * (v + paid) / (p * x + q - 1)
     return list(chance), list(discounted * value)
@@ -106,7 +125,14 @@ def _gamma_gamma(x: Any, paid: Any) -> tuple[float, float, float]:
         """Equation 1a."""
         p, q, v = parameters(logarithms)
         gammas = gammaln(p * x + q) - gammaln(p * x) - gammaln(q) + q * math.log(v)
-        return float((gammas + (p * x - 1) * np.log(mean) + p * x * np.log(x) - (p * x + q) * np.log(paid + v)).sum())
+        return float(
+            (
+                gammas
+                + (p * x - 1) * np.log(mean)
+                + p * x * np.log(x)
+                - (p * x + q) * np.log(paid + v)
+            ).sum()
+        )
 
     limit = math.log(MOST_SHAPE)
     ends = ((-limit, limit), (-limit, limit), (-20, 20))
@@ -114,12 +140,19 @@ def _gamma_gamma(x: Any, paid: Any) -> tuple[float, float, float]:
 
 
 def _top(height: Callable[[Sequence[float]], float], start: Sequence[float], ends: Any) -> Any:
-    """Walk uphill, again and again from where the last walk ended, until there is nothing to gain."""
-    position, options = np.array(start), {"maxiter": 4_000, "maxfev": 4_000, "xatol": 1e-9, "fatol": 1e-12}
+    """Walk uphill, again and again from where the last walk ended,
+    until there is nothing to gain.
+    """
+    position, options = (
+        np.array(start),
+        {"maxiter": 4_000, "maxfev": 4_000, "xatol": 1e-9, "fatol": 1e-12},
+    )
     before = -math.inf
     while height(list(position)) > before + 1e-10:
         before = height(list(position))
-        position = minimize(lambda at: -height(at), position, method="Nelder-Mead", bounds=ends, options=options).x
+        position = minimize(
+            lambda at: -height(at), position, method="Nelder-Mead", bounds=ends, options=options
+        ).x
     return position
 
 
@@ -136,7 +169,9 @@ def segments(shop: PlainShop) -> list[Row]:
     orders, last, revenue = _ordered(shop)
     scores = {who: [_score(of, who) for of in (last, orders, revenue)] for who in orders}
     names = dict.fromkeys(_segment_table().values())
-    members = {name: [who for who, code in scores.items() if _named(code) == name] for name in names}
+    members = {
+        name: [who for who, code in scores.items() if _named(code) == name] for name in names
+    }
     whole = sum(revenue.values(), ZERO)
     return [
         {
@@ -146,7 +181,9 @@ def segments(shop: PlainShop) -> list[Row]:
             "order_count": sum(orders[who] for who in mine),
             "revenue_amount": f"{(brought := sum((revenue[who] for who in mine), ZERO)):.2f}",
             "revenue_share": round(float(brought) / float(whole), 6),
-            "mean_recency_days": round(sum((shop.newest - last[who]).days for who in mine) / len(mine), 6)
+            "mean_recency_days": round(
+                sum((shop.newest - last[who]).days for who in mine) / len(mine), 6
+            )
             if mine
             else None,
         }

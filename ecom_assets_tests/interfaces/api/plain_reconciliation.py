@@ -1,4 +1,6 @@
-"""Whole answers about weeks of customers, orders beside events, and channels, from the small shop's files."""
+"""Whole answers about weeks of customers, orders beside events, and channels,
+from the small shop's files.
+"""
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
@@ -12,12 +14,23 @@ from ecom_assets_tests.commerce.attribution.attribution_reference import LOOKBAC
 from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Row, Span, if_known
 
 DAY: Final = timedelta(days=1)
-CAUSES: Final = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
+CAUSES: Final = (
+    "missing_event",
+    "missing_order",
+    "amount_differs",
+    "duplicate",
+    "refund",
+    "time_zone_shift",
+)
 
 
-def customer_weeks(shop: PlainShop, span: Span, category: str | None = None, city_id: str | None = None) -> Row:
+def customer_weeks(
+    shop: PlainShop, span: Span, category: str | None = None, city_id: str | None = None
+) -> Row:
     """`/analytics/customers/retention`."""
-    mondays = sorted({_monday(line["day"]) for line in shop.lines if _is_of(line, category, city_id)})
+    mondays = sorted(
+        {_monday(line["day"]) for line in shop.lines if _is_of(line, category, city_id)}
+    )
     weeks = [_week(shop, monday, category, city_id) for monday in mondays if span.has(monday)]
     return {"total_count": len(weeks), "weeks": weeks}
 
@@ -34,7 +47,9 @@ def _week(shop: PlainShop, monday: date, category: str | None, city_id: str | No
     firsts: dict[str, date] = {}
     for line in shop.lines:
         if line["status"] == "shipped":
-            firsts[line["customer_id"]] = min(line["day"], firsts.get(line["customer_id"], date.max))
+            firsts[line["customer_id"]] = min(
+                line["day"], firsts.get(line["customer_id"], date.max)
+            )
     orders: dict[str, set[Any]] = defaultdict(set)
     refunds: dict[str, set[Any]] = defaultdict(set)
     paid: dict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -49,6 +64,8 @@ def _week(shop: PlainShop, monday: date, category: str | None, city_id: str | No
             refunds[line["customer_id"]].add(line["order"])
             back += line["amount"]
     new = {who for who in {*orders, *refunds} if who in firsts and _monday(firsts[who]) == monday}
+    new_paid = sum((some for who, some in paid.items() if who in new), ZERO)
+    returning_paid = sum((some for who, some in paid.items() if who not in new), ZERO)
     return {
         "week_start_date": str(monday),
         "iso_year_number": monday.isocalendar().year,
@@ -65,15 +82,17 @@ def _week(shop: PlainShop, monday: date, category: str | None, city_id: str | No
         "returning_orders_count": sum(len(some) for who, some in orders.items() if who not in new),
         "unknown_customer_orders_count": 0,
         "refunded_orders_count": sum(len(some) for some in refunds.values()),
-        "new_revenue_amount": f"{sum((some for who, some in paid.items() if who in new), ZERO):.2f}",
-        "returning_revenue_amount": f"{sum((some for who, some in paid.items() if who not in new), ZERO):.2f}",
+        "new_revenue_amount": f"{new_paid:.2f}",
+        "returning_revenue_amount": f"{returning_paid:.2f}",
         "unknown_customer_revenue_amount": "0.00",
         "refunded_amount": f"{-back:.2f}",
     }
 
 
 def reconciliation(shop: PlainShop, span: Span) -> Row:
-    """`/analytics/reconciliation`: an order is made by one purchase event, at its instant, and refunds by none."""
+    """`/analytics/reconciliation`: an order is made by one purchase event, at its instant,
+    and refunds by none.
+    """
     days = [_day(shop, day) for day in span.days]
     days = [day for day in days if day["order_count"] or day["event_count"]]
     names = [name for name in _day(shop, span.first) if name != "reconciled_date"]
@@ -81,11 +100,18 @@ def reconciliation(shop: PlainShop, span: Span) -> Row:
     for name in names:
         whole = sum((Decimal(str(day[name])) for day in days), ZERO)
         total[name] = f"{whole:.2f}" if name.endswith("_amount") else int(whole)
-    return {"reconciliation": if_known(total, shop, span, "orders", "events"), "total_count": len(days), "days": days}
+    return {
+        "reconciliation": if_known(total, shop, span, "orders", "events"),
+        "total_count": len(days),
+        "days": days,
+    }
 
 
 def _day(shop: PlainShop, day: date) -> Row:
-    sums: dict[str, dict[Any, Decimal]] = {"shipped": defaultdict(lambda: ZERO), "refunded": defaultdict(lambda: ZERO)}
+    sums: dict[str, dict[Any, Decimal]] = {
+        "shipped": defaultdict(lambda: ZERO),
+        "refunded": defaultdict(lambda: ZERO),
+    }
     for line in shop.lines:
         if line["day"] == day:
             sums[line["status"]][line["order"]] += line["amount"]
@@ -98,10 +124,13 @@ def _day(shop: PlainShop, day: date) -> Row:
     assert result.keys() == sold.keys(), "each order of the shop has one event"
     differ = [order for order in sold if sold[order] != result[order]]
     refunded = -sum(back.values(), ZERO)
-    by_cause: Row = {f"{cause}_count": 0 for cause in CAUSES} | {f"{cause}_amount": "0.00" for cause in CAUSES}
+    by_cause: Row = {f"{cause}_count": 0 for cause in CAUSES} | {
+        f"{cause}_amount": "0.00" for cause in CAUSES
+    }
+    difference = sum((sold[order] - result[order] for order in differ), ZERO)
     by_cause |= {
         "amount_differs_count": len(differ),
-        "amount_differs_amount": f"{sum((sold[order] - result[order] for order in differ), ZERO):.2f}",
+        "amount_differs_amount": f"{difference:.2f}",
         "refund_count": len(back),
         "refund_amount": f"{refunded:.2f}",
     }
@@ -124,7 +153,9 @@ NOTHING: Final = (Fraction(0), Fraction(0))
 
 
 def credited(shop: PlainShop, span: Span, model: str) -> Credit:
-    """Orders and revenue of some days; a refund takes back from those to whom the last order was credited."""
+    """Orders and revenue of some days; a refund takes back from those to whom
+    the last order was credited.
+    """
     actual: Credit = defaultdict(lambda: NOTHING)
     by_order: dict[tuple[Any, str], list[Row]] = defaultdict(list)
     for line in shop.lines:
@@ -141,7 +172,9 @@ def credited(shop: PlainShop, span: Span, model: str) -> Credit:
 
 
 def attribution(shop: PlainShop) -> Row:
-    """`POST /analytics/attribution` of all purchase events, each to the visits before it in equal parts."""
+    """`POST /analytics/attribution` of all purchase events, each to the visits
+    before it in equal parts.
+    """
     actual: Credit = defaultdict(lambda: NOTHING)
     bought = [event for event in shop.events if event["event_type"] == "purchase"]
     for event in bought:
@@ -161,7 +194,11 @@ def attribution(shop: PlainShop) -> Row:
         }
         for channel in in_order
     ]
-    counts = {"event_count": len(shop.events), "conversions": len(bought), "total_count": len(channels)}
+    counts = {
+        "event_count": len(shop.events),
+        "conversions": len(bought),
+        "total_count": len(channels),
+    }
     return {**counts, "model": "linear", "channels": channels, "notes": []}
 
 
@@ -174,7 +211,9 @@ def _last_order(shop: PlainShop, who: str, at: datetime) -> tuple[str, datetime]
 def _touches(shop: PlainShop, who: str, at: datetime) -> list[tuple[int, str]]:
     """When sessions of the look-back started, and the channel by which each came."""
     starts = sorted(
-        (_second(session.events[0]["at"]), session.channel) for session in shop.sessions if session.who == who
+        (_second(session.events[0]["at"]), session.channel)
+        for session in shop.sessions
+        if session.who == who
     )
     return [touch for touch in starts if _second(at) - LOOKBACK_S <= touch[0] <= _second(at)]
 

@@ -77,7 +77,10 @@ class Session:
     @property
     def category(self) -> str:
         """The first that it saw."""
-        return next((event["product_category"] for event in self.events if event["product_category"]), "(none)")
+        return next(
+            (event["product_category"] for event in self.events if event["product_category"]),
+            "(none)",
+        )
 
     @property
     def device(self) -> str:
@@ -99,7 +102,9 @@ class Session:
     @property
     def cart_worth(self) -> Decimal | None:
         """What the cart was worth by the last event with an amount; None without a cart."""
-        answer = [event for event in self.events if event["event_type"] in CARTS and event["cart_value"]]
+        answer = [
+            event for event in self.events if event["event_type"] in CARTS and event["cart_value"]
+        ]
         return Decimal(answer[-1]["cart_value"]) if self.has("add_to_cart") and answer else None
 
     @property
@@ -137,7 +142,11 @@ class PlainShop:
     @cached_property
     def events(self) -> list[Row]:
         """Every clean event once, in order."""
-        clean = {row["event_id"]: row for row in self.received if row["event_id"] and row["event_type"] in KNOWN}
+        clean = {
+            row["event_id"]: row
+            for row in self.received
+            if row["event_id"] and row["event_type"] in KNOWN
+        }
         for row in clean.values():
             row["at"] = datetime.fromisoformat(row["event_timestamp"])
         return sorted(clean.values(), key=lambda row: (row["user_id"], row["at"], row["event_id"]))
@@ -148,7 +157,11 @@ class PlainShop:
         runs: list[list[Row]] = []
         for event in self.events:
             last = runs[-1][-1] if runs else None
-            if last is None or last["user_id"] != event["user_id"] or event["at"] - last["at"] > IDLE:
+            if (
+                last is None
+                or last["user_id"] != event["user_id"]
+                or event["at"] - last["at"] > IDLE
+            ):
                 runs.append([])
             runs[-1].append(event)
         return [Session(run[0]["user_id"], tuple(run)) for run in runs]
@@ -190,17 +203,22 @@ class PlainShop:
     def average_order_value(self, span: Span) -> Decimal | None:
         """The mean revenue of an order of some days, without rounding."""
         sold = self.sales(span)
-        return Decimal(sold["revenue_amount"]) / sold["order_count"] if sold["order_count"] else None
+        return (
+            Decimal(sold["revenue_amount"]) / sold["order_count"] if sold["order_count"] else None
+        )
 
     def customers(self, span: Span) -> Row:
         """Customers of some days: all, new, returning, and kept from the days before."""
         shipped = [line for line in self.lines if line["status"] == "shipped"]
         buyers, before = (
-            {line["customer_id"] for line in shipped if days.has(line["day"])} for days in (span, span.before)
+            {line["customer_id"] for line in shipped if days.has(line["day"])}
+            for days in (span, span.before)
         )
         firsts: dict[str, date] = {}
         for line in shipped:
-            firsts[line["customer_id"]] = min(line["day"], firsts.get(line["customer_id"], date.max))
+            firsts[line["customer_id"]] = min(
+                line["day"], firsts.get(line["customer_id"], date.max)
+            )
         new = {who for who in buyers if firsts[who] >= span.first}
         known_days = self.known("orders")
         is_known = span.within(known_days) == span and span.before.within(known_days) == span.before
@@ -208,17 +226,27 @@ class PlainShop:
             "customer_count": len(buyers),
             "new_customer_count": len(new),
             "returning_customer_count": len(buyers - new),
-            "retention_rate": round(len(buyers & before) / len(before), 6) if before and is_known else None,
+            "retention_rate": round(len(buyers & before) / len(before), 6)
+            if before and is_known
+            else None,
         }
 
     def reached(self, span: Span, only: Iterable[Session] | None = None) -> list[int]:
         """Sessions of some days that got to each step."""
-        levels = [session.level for session in (self.sessions if only is None else only) if span.has(session.day)]
+        levels = [
+            session.level
+            for session in (self.sessions if only is None else only)
+            if span.has(session.day)
+        ]
         return [sum(level >= step for level in levels) for step in range(1, len(STEPS) + 1)]
 
     def carts(self, span: Span, only: Iterable[Session] | None = None) -> Row:
         """Carts and checkouts of sessions, and those without a purchase."""
-        mine = [session for session in (self.sessions if only is None else only) if span.has(session.day)]
+        mine = [
+            session
+            for session in (self.sessions if only is None else only)
+            if span.has(session.day)
+        ]
         answer: Row = {}
         for name, kind in (("cart", "add_to_cart"), ("checkout", "checkout_start")):
             begun = [session for session in mine if session.has(kind)]
@@ -229,25 +257,43 @@ class PlainShop:
 
     def cart_amounts(self, span: Span) -> Row:
         """What the carts of sessions were worth, and those without a purchase."""
-        mine = [session for session in self.sessions if span.has(session.day) and session.cart_worth is not None]
+        mine = [
+            session
+            for session in self.sessions
+            if span.has(session.day) and session.cart_worth is not None
+        ]
         left = [session for session in mine if not session.has("purchase")]
         names = {"cart_amount": mine, "abandoned_cart_amount": left}
         return {
-            name: f"{sum((session.cart_worth or ZERO for session in some), ZERO):.2f}" if mine else None
+            name: f"{sum((session.cart_worth or ZERO for session in some), ZERO):.2f}"
+            if mine
+            else None
             for name, some in names.items()
         }
 
     def product(self, product: str, span: Span) -> Row:
         """What a product came to on some days."""
-        mine = [row for row in self.events if row["product_id"] == product and span.has(row["at"].date())]
+        mine = [
+            row
+            for row in self.events
+            if row["product_id"] == product and span.has(row["at"].date())
+        ]
         lines = [line for line in self.lines if line["item_id"] == product]
         sold = self.sales(span, lines)
         views = sum(row["event_type"] == "product_view" for row in mine)
         by_day = [
-            (line["day"], line["order"]) for line in lines if line["status"] == "shipped" and span.has(line["day"])
+            (line["day"], line["order"])
+            for line in lines
+            if line["status"] == "shipped" and span.has(line["day"])
         ]
         purchases = len(set(by_day))
-        kept = ("sold_item_count", "refunded_item_count", "shipped_amount", "refunded_amount", "revenue_amount")
+        kept = (
+            "sold_item_count",
+            "refunded_item_count",
+            "shipped_amount",
+            "refunded_amount",
+            "revenue_amount",
+        )
         return {
             "product_view_count": views,
             "add_to_cart_count": sum(row["event_type"] == "add_to_cart" for row in mine),
@@ -271,8 +317,12 @@ class PlainShop:
 
     def category_views(self, category: str, span: Span) -> Row:
         """How often a category was looked at, and what the sessions did that looked at it."""
-        answer: Row = dict.fromkeys(("category_view_count", "product_view_count", "add_to_cart_count"), 0)
-        answer |= dict.fromkeys(("viewing_session_count", "cart_session_count", "purchase_session_count"), 0)
+        answer: Row = dict.fromkeys(
+            ("category_view_count", "product_view_count", "add_to_cart_count"), 0
+        )
+        answer |= dict.fromkeys(
+            ("viewing_session_count", "cart_session_count", "purchase_session_count"), 0
+        )
         for session in self.sessions:
             if not span.has(session.day):
                 continue
@@ -283,15 +333,19 @@ class PlainShop:
             seen = [
                 n
                 for n, event in enumerate(session.events)
-                if event["event_type"] in {"product_view", "category_view"} and event["product_category"] == category
+                if event["event_type"] in {"product_view", "category_view"}
+                and event["product_category"] == category
             ]
             if seen:
                 later = session.events[seen[0] + 1 :]
                 answer["viewing_session_count"] += 1
                 answer["cart_session_count"] += any(
-                    event["event_type"] == "add_to_cart" and event["product_category"] == category for event in later
+                    event["event_type"] == "add_to_cart" and event["product_category"] == category
+                    for event in later
                 )
-                answer["purchase_session_count"] += any(event["event_type"] == "purchase" for event in later)
+                answer["purchase_session_count"] += any(
+                    event["event_type"] == "purchase" for event in later
+                )
         return answer
 
 
@@ -314,7 +368,13 @@ def _read(path: Path) -> list[Row]:
 def coverage(shop: PlainShop, span: Span, *sources: str) -> str:
     """How many of some days all sources know."""
     spans = [span.within(shop.known(source)) for source in sources]
-    return "whole" if all(known_span == span for known_span in spans) else "part" if any(spans) else "none"
+    return (
+        "whole"
+        if all(known_span == span for known_span in spans)
+        else "part"
+        if any(spans)
+        else "none"
+    )
 
 
 def known(shop: PlainShop, span: Span, *sources: str) -> Row:
@@ -328,7 +388,9 @@ def known(shop: PlainShop, span: Span, *sources: str) -> Row:
         answer[f"{prefix}known_from"], answer[f"{prefix}known_to"] = (
             (str(known_span.first), str(known_span.last)) if known_span else (None,) * 2
         )
-        answer[f"{prefix}held_days"] = answer[f"{prefix}missing_days"] = []  # the small shop holds and misses none
+        answer[f"{prefix}held_days"] = answer[
+            f"{prefix}missing_days"
+        ] = []  # the small shop holds and misses none
     return answer
 
 
@@ -338,7 +400,9 @@ def if_known(numbers: Row, shop: PlainShop, span: Span, *sources: str) -> Row:
 
 
 def compared(now: Row, before: Row, shop: PlainShop, span: Span, *sources: str) -> Row:
-    """The numbers of the days before, and the change; null where the data do not hold all days of both."""
+    """The numbers of the days before, and the change; null where the data do
+    not hold all days of both.
+    """
     is_whole = coverage(shop, span, *sources) == coverage(shop, span.before, *sources) == "whole"
     return {
         "previous": None if coverage(shop, span.before, *sources) == "none" else before,

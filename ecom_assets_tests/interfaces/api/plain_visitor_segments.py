@@ -1,4 +1,6 @@
-"""Whole answers about visitor segments, from the small shop's files: everybody is looked at on every day."""
+"""Whole answers about visitor segments, from the small shop's files:
+everybody is looked at on every day.
+"""
 
 from datetime import date, timedelta
 
@@ -13,8 +15,12 @@ def members(shop: PlainShop, name: str, day: date) -> set[str]:
     until = [event for event in shop.events if event["at"].date() <= day]
     buys = [row for row in until if row["event_type"] == "purchase"]
     if name == "buyers":
-        return {buy["user_id"] for buy in buys if buy["at"].date() > day - timedelta(days=BUYERS_DAYS)}
-    seen = {row["user_id"] for row in until if row["at"].date() > day - timedelta(days=SLEEPING_DAYS)}
+        return {
+            buy["user_id"] for buy in buys if buy["at"].date() > day - timedelta(days=BUYERS_DAYS)
+        }
+    seen = {
+        row["user_id"] for row in until if row["at"].date() > day - timedelta(days=SLEEPING_DAYS)
+    }
     return {buy["user_id"] for buy in buys} - seen
 
 
@@ -25,7 +31,10 @@ def visitor_segments(shop: PlainShop, span: Span) -> Row:
     for name in NAMES:
         own = [day for day in days if day["segment"] == name]
         at_end = [row["visitor_count"] for row in own if row["as_of_date"] == str(span.last)]
-        moves = {key: sum(row[key] for row in own) if own else None for key in ("entered_count", "left_count")}
+        moves = {
+            key: sum(row[key] for row in own) if own else None
+            for key in ("entered_count", "left_count")
+        }
         segments.append({"segment": name, "visitor_count": at_end[0] if at_end else None, **moves})
     return {"total_count": len(NAMES), "segments": segments}
 

@@ -36,7 +36,9 @@ class Shop:
     text: str = "sold 7"
     calls: int = 0
     published: PublishedState | None = field(
-        default_factory=lambda: PublishedState("v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30))
+        default_factory=lambda: PublishedState(
+            "v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30)
+        )
     )
     complaint: str = ""
     age_s: float = 60.0

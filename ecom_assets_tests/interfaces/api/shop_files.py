@@ -1,4 +1,6 @@
-"""A small shop in plain files: events, order lines, a catalogue and customers, made by chance from a seed."""
+"""A small shop in plain files: events, order lines, a catalogue and customers,
+made by chance from a seed.
+"""
 
 import csv
 import json
@@ -12,24 +14,59 @@ FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS: Final = 40
 SEED: Final = 20_261_120
 EVENT_COLUMNS: Final = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value", "user_agent",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "user_agent",
+)
 ORDER_COLUMNS: Final = (
-    "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "sales_channel", "quantity", "payment_amount", "status",
-)  # fmt: skip
+    "id",
+    "uniq_id",
+    "date_time",
+    "city_id",
+    "city_name",
+    "customer_id",
+    "first_name",
+    "last_name",
+    "item_id",
+    "item_name",
+    "sales_channel",
+    "quantity",
+    "payment_amount",
+    "status",
+)
 PRODUCTS: Final = {f"p{n}": ("Shoes", "Hats", "Bags")[n % 3] for n in range(12)}
 PRICES: Final = {f"p{n}": 5 + 7 * n for n in range(12)}
-STOCK: Final = {"p0": (0, 5, 7), "p1": (2, 5, 7), "p2": (4000, 5, 7), "p3": (60, 5, 7), "p4": (9, "", "")}
+STOCK: Final = {
+    "p0": (0, 5, 7),
+    "p1": (2, 5, 7),
+    "p2": (4000, 5, 7),
+    "p3": (60, 5, 7),
+    "p4": (9, "", ""),
+}
 SEARCHED: Final = {0: "Black+boots", 1: "hats", 2: "black%20BOOTS", 3: "=1%2B1"}
 SALES_CHANNELS: Final = ("web", "app", "")
 """Of customers in turn; one in three buys where nobody knows."""
 CITIES: Final = {"1": "Rome", "2": "Milan", "3": "Tokyo", "4": "Atlantis"}
 AGENTS: Final = {
-    "mobile": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
-    "desktop": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36",
-    "tablet": "Mozilla/5.0 (iPad; CPU OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1",
+    "mobile": (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 "
+        "Safari/604.1"
+    ),
+    "desktop": (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0 "
+        "Safari/537.36"
+    ),
+    "tablet": (
+        "Mozilla/5.0 (iPad; CPU OS 18_2 like Mac OS X) Version/18.2 Mobile/15E148 Safari/604.1"
+    ),
     "other": "",
 }
 HOME: Final = "https://shop.example/"
@@ -62,7 +99,9 @@ def write_shop(folder: Path) -> None:
             orders += _orders(dice, visit)
     events += [dict(events[5]), dict(events[50])]
     events += [{**events[9], "event_id": "odd-1", "event_type": " "}, {**events[9], "event_id": ""}]
-    _write(folder / "events.csv", EVENT_COLUMNS, sorted(events, key=lambda row: row["event_timestamp"]))
+    _write(
+        folder / "events.csv", EVENT_COLUMNS, sorted(events, key=lambda row: row["event_timestamp"])
+    )
     for number, line in enumerate(orders):
         line |= {"id": number, "uniq_id": f"l{number}"}
     _write(folder / "orders.csv", ORDER_COLUMNS, orders)
@@ -118,17 +157,29 @@ def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:
                 steps.append(("purchase", None))
         if dice.random() < 0.2:
             steps.insert(1, ("category_view", None))
-        if (term := SEARCHED.get((number + day) % 7)) is not None:  # no chance, so that all else stays what it was
+        if (
+            term := SEARCHED.get((number + day) % 7)
+        ) is not None:  # no chance, so that all else stays what it was
             steps.insert(1, ("search", term))
-        yield [_event(who, day, at, n, step, (page, referrer, AGENTS[device])) for n, step in enumerate(steps)]
+        yield [
+            _event(who, day, at, n, step, (page, referrer, AGENTS[device]))
+            for n, step in enumerate(steps)
+        ]
 
 
 def _event(  # noqa: PLR0913, PLR0917 (each is a column)
-    who: str, day: int, start: datetime, number: int, step: tuple[str, str | None], came: tuple[str, str, str]
+    who: str,
+    day: int,
+    start: datetime,
+    number: int,
+    step: tuple[str, str | None],
+    came: tuple[str, str, str],
 ) -> Row:
     kind, product = step
     page, referrer, agent = came
-    first = {"add_to_cart": 10, "remove_from_cart": 5, "checkout_start": 15, "purchase": 25}.get(kind)
+    first = {"add_to_cart": 10, "remove_from_cart": 5, "checkout_start": 15, "purchase": 25}.get(
+        kind
+    )
     money = None if first is None else first + number
     page = f"{HOME}?q={product}" if kind == "search" else page if number == 0 else HOME
     product = None if kind == "search" else product
@@ -174,7 +225,9 @@ def _orders(dice: random.Random, visit: list[Row]) -> list[Row]:
     ]
     later = (datetime.fromisoformat(at) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     is_last_day = later >= (FIRST + timedelta(days=DAYS)).isoformat()
-    refunds = [{**line, "date_time": later, "status": "refunded"} for line in lines if dice.random() < 0.15]
+    refunds = [
+        {**line, "date_time": later, "status": "refunded"} for line in lines if dice.random() < 0.15
+    ]
     return [*lines, *([] if is_last_day else refunds)]
 
 

@@ -1,4 +1,5 @@
-"""Every table that the API reads, computed from files without Dagster, in seconds, and published as a snapshot.
+"""Every table that the API reads, computed from files without Dagster, in seconds,
+and published as a snapshot.
 
 The assets, their sources and the publication are the platform's own; only the run is not.
 """
@@ -34,7 +35,9 @@ from ecom_assets.resources import order_source_of, stock_source_of
 
 
 class FileCustomers:
-    """The customers of the small shop's file, as an API would have returned them on the newest day, on one page."""
+    """The customers of the small shop's file, as an API would have returned them on
+    the newest day, on one page.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Find the file, beside the events."""
@@ -43,20 +46,28 @@ class FileCustomers:
     def received(self, days: Days) -> SliceOutput:
         """Return the rows, all of the last of the days."""
         people = json.loads(self._file.read_text(encoding="utf-8"))
-        records = [read_record(person, 1, position) for position, person in enumerate(people, start=1)]
+        records = [
+            read_record(person, 1, position) for position, person in enumerate(people, start=1)
+        ]
         newest = max(days.dates)
         return SliceOutput(customer_rows(records, newest, "test"), Days((newest,)))
 
 
 def settings_of(home: Path, files: Path, **more: object) -> Settings:
     """Return settings over the small shop's files."""
-    options: dict[str, Any] = {"events": str(files / "events.csv"), "orders": str(files / "orders.csv"), **more}
+    options: dict[str, Any] = {
+        "events": str(files / "events.csv"),
+        "orders": str(files / "orders.csv"),
+        **more,
+    }
     return Settings(home=home, catalogue=files / "catalogue.csv", order_customers_over=0, **options)
 
 
 def run(settings: Settings, days: Days) -> None:
     """Compute everything that the API reads, for days that are all of the data, and publish it."""
-    remember_paths(settings)  # as `ecom run` does, so that a process without these settings knows the data as own
+    remember_paths(
+        settings
+    )  # as `ecom run` does, so that a process without these settings knows the data as own
     with closing(new_engine(settings).open()) as engine:
         assert isinstance(engine, DuckDBEngine)
         dependencies = {
@@ -76,14 +87,18 @@ def run(settings: Settings, days: Days) -> None:
             if asset.key not in without_source(settings):
                 _materialize(engine, asset, dependencies)
         origins = {
-            table.qualified_name(): Origin("run-1", f"version of {table.name}", "2026-02-10") for table in IN_SNAPSHOT
+            table.qualified_name(): Origin("run-1", f"version of {table.name}", "2026-02-10")
+            for table in IN_SNAPSHOT
         }
         publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-1")
 
 
 def needed(assets: list[TableAsset]) -> list[TableAsset]:
     """Return the assets that what is served is made of, in order."""
-    wanted: set[type[Table]] = {*IN_SNAPSHOT, Calendar}  # sales point to the calendar where there are foreign keys
+    wanted: set[type[Table]] = {
+        *IN_SNAPSHOT,
+        Calendar,
+    }  # sales point to the calendar where there are foreign keys
     for asset in reversed(assets):
         if asset.contract in wanted:
             wanted |= {reads.contract for reads in asset.reads.values()}
@@ -91,9 +106,14 @@ def needed(assets: list[TableAsset]) -> list[TableAsset]:
 
 
 def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, Any]) -> None:
-    all_dependencies = {**dependencies, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
+    all_dependencies = {
+        **dependencies,
+        **{name: engine.table(reads.contract) for name, reads in asset.reads.items()},
+    }
     names = inspect.signature(asset.function).parameters
-    actual = asset(**{name: value_of(all_dependencies[name], engine.table, _rows) for name in names})
+    actual = asset(
+        **{name: value_of(all_dependencies[name], engine.table, _rows) for name in names}
+    )
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
 

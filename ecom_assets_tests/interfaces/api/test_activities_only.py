@@ -1,4 +1,6 @@
-"""A shop whose events are the activities of an order report: nobody knows its bounces, nor where visits came from."""
+"""A shop whose events are the activities of an order report: nobody knows its bounces,
+nor where visits came from.
+"""
 
 import csv
 import shutil
@@ -28,7 +30,9 @@ WEEK = "2026-W05"
 
 
 def write_activities(events: Path, path: Path) -> int:
-    """Write what users of a file of events did as an order report does; return the number of activities."""
+    """Write what users of a file of events did as an order report does;
+    return the number of activities.
+    """
     with events.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["user_id"]]
     types = sorted({row["event_type"] for row in rows})
@@ -64,9 +68,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module", params=["of the run", "of the orders alone"])
 def api(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Api]:
-    """The API with the settings of the run, and with those that leave the events to what the home remembers."""
+    """The API with the settings of the run, and with those that leave the events
+    to what the home remembers.
+    """
     without_events = Settings(home=settings.home, orders=settings.orders)
-    with served(create_app(settings if request.param == "of the run" else without_events)) as answer:
+    with served(
+        create_app(settings if request.param == "of the run" else without_events)
+    ) as answer:
         yield answer
 
 
@@ -83,16 +91,22 @@ def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
 
 
 @pytest.mark.parametrize("definition", [{}, {"idle": "10m"}], ids=["stored sessions", "others"])
-def test_a_question_about_sessions_says_what_is_not_known(api: Api, definition: dict[str, str]) -> None:
+def test_a_question_about_sessions_says_what_is_not_known(
+    api: Api, definition: dict[str, str]
+) -> None:
     answer = api.post("/analytics/sessions", definition).json()
     assert answer["sessions"] > 0
-    assert [answer[name] for name in ("engaged_sessions", "bounce_rate", "pages_per_session")] == [None] * 3
+    assert [answer[name] for name in ("engaged_sessions", "bounce_rate", "pages_per_session")] == [
+        None
+    ] * 3
     assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
 
 
 def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="month")
-    revenue = {channel["channel"]: Decimal(channel["revenue_amount"]) for channel in answer["channels"]}
+    revenue = {
+        channel["channel"]: Decimal(channel["revenue_amount"]) for channel in answer["channels"]
+    }
     assert {"(unknown)"} <= revenue.keys() <= {"(unknown)", "(none)"}
     total = api.json("/analytics/sales", time_range="month")["sales"]["revenue_amount"]
     assert sum(revenue.values()) == Decimal(total)
@@ -100,16 +114,18 @@ def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -
 
 def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) -> None:
     answer = api.post("/analytics/attribution", {}).json()
-    assert answer["notes"][-1].endswith("do not say where visits came from, so no channel is known.")
+    assert answer["notes"][-1].endswith(
+        "do not say where visits came from, so no channel is known."
+    )
     assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
 
 
 def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
     one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
     for where in (one, several):
-        number = api.json("/explain/mart/engagement_daily", column="engaged_session_count", where=where, limit=0)[
-            "number"
-        ]
+        number = api.json(
+            "/explain/mart/engagement_daily", column="engaged_session_count", where=where, limit=0
+        )["number"]
         assert [number[name] for name in ("value", "adds_up")] == [None, None]
         assert number["note"].startswith("This number is not known")
 

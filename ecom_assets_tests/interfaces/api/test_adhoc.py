@@ -1,4 +1,6 @@
-"""Ad-hoc questions: in turns, each in a process that can be ended, while everything else is answered as always."""
+"""Ad-hoc questions: in turns, each in a process that can be ended,
+while everything else is answered as always.
+"""
 
 import asyncio
 import os
@@ -23,8 +25,12 @@ UNSTOPPABLE = "a" * 64
 """What a pattern of Python's takes longer than the universe for, without looking at any signal."""
 
 
-async def ask_in_turn(turns: Turns, callers: str, began: list[str], end: asyncio.Event) -> list[asyncio.Task[None]]:
-    """Ask for callers in this order; `began` gets the caller of each question that runs, until `end`."""
+async def ask_in_turn(
+    turns: Turns, callers: str, began: list[str], end: asyncio.Event
+) -> list[asyncio.Task[None]]:
+    """Ask for callers in this order; `began` gets the caller of each
+    question that runs, until `end`.
+    """
 
     async def question(caller: str) -> None:
         async with turns.turn(caller):
@@ -101,7 +107,9 @@ def test_who_leaves_the_queue_or_a_place_holds_up_nobody() -> None:
 
 
 def holding_app(settings: Settings) -> FastAPI:
-    """An application with a stored number, a question that never ends, a quick one, and one that ends its process."""
+    """An application with a stored number, a question that never ends, a quick one,
+    and one that ends its process.
+    """
     app = small_app(Shop())
 
     @app.post("/analytics/unstoppable")
@@ -117,7 +125,9 @@ def holding_app(settings: Settings) -> FastAPI:
     def ends() -> None:
         raise SystemExit(1)
 
-    app.state.ad_hoc = AdHoc(holding_app, tuple(f"POST /analytics/{name}" for name in ("unstoppable", "quick", "ends")))
+    app.state.ad_hoc = AdHoc(
+        holding_app, tuple(f"POST /analytics/{name}" for name in ("unstoppable", "quick", "ends"))
+    )
     return app
 
 
@@ -125,7 +135,9 @@ def holding_app(settings: Settings) -> FastAPI:
 def hasty(tmp_path: Path) -> Iterator[Running]:
     """Two questions at once, three of a caller, and a second for each."""
     keys = ",".join(f"read:{key}" for key in KEYS.values())
-    settings = Settings(home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0)
+    settings = Settings(
+        home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0
+    )
     with serving(settings, holding_app(settings)) as actual:
         yield actual
 
@@ -133,7 +145,9 @@ def hasty(tmp_path: Path) -> Iterator[Running]:
 @pytest.fixture
 def patient(tmp_path: Path) -> Iterator[Running]:
     """As `hasty`, with time for processes that a busy machine is slow to start."""
-    settings = Settings(home=tmp_path, api_keys=f"read:{KEYS['anna']}", adhoc_timeout_s=30.0, api_stop_s=1.0)
+    settings = Settings(
+        home=tmp_path, api_keys=f"read:{KEYS['anna']}", adhoc_timeout_s=30.0, api_stop_s=1.0
+    )
     with serving(settings, holding_app(settings)) as actual:
         yield actual
 
@@ -141,7 +155,9 @@ def patient(tmp_path: Path) -> Iterator[Running]:
 def ask(served: Running, name: str, caller: str = "anna", body: str = "") -> requests.Response:
     """Ask a question by POST."""
     headers = {"X-API-Key": KEYS[caller]}
-    return requests.post(f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=60)
+    return requests.post(
+        f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=60
+    )
 
 
 @pytest.mark.slow
@@ -164,10 +180,15 @@ def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
     assert list((hasty.home / "serving").glob("*")) == [], "what the ended one had on disk is gone"
 
 
-def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(hasty: Running) -> None:
+def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(
+    hasty: Running,
+) -> None:
     ask(hasty, "quick")
     with ThreadPoolExecutor(20) as threads:
-        held = [threads.submit(ask, hasty, "unstoppable", caller) for caller in ("anna",) * 10 + ("bert",) * 3]
+        held = [
+            threads.submit(ask, hasty, "unstoppable", caller)
+            for caller in ("anna",) * 10 + ("bert",) * 3
+        ]
         wait_until(lambda: sum(day.done() for day in held) >= 7)  # of anna's
         began = time.monotonic()
         for _ in range(5):
@@ -186,14 +207,26 @@ def test_while_questions_are_held_everything_else_is_answered_and_callers_have_b
 
 
 def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0)
+    settings = Settings(
+        home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0
+    )
     with serving(settings, holding_app(settings)) as served:
         headers = {"X-API-Key": ""}
         requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60)
         with socket.create_connection(("127.0.0.1", served.port)) as client:
-            client.sendall(b"POST /analytics/unstoppable HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n")
+            client.sendall(
+                b"POST /analytics/unstoppable HTTP/1.1\r\n"
+                b"host: 127.0.0.1\r\n"
+                b"content-length: 0\r\n"
+                b"\r\n"
+            )
             time.sleep(0.5)
-        assert requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60).status_code == 200
+        assert (
+            requests.post(
+                f"{served.address}/analytics/quick", headers=headers, timeout=60
+            ).status_code
+            == 200
+        )
 
 
 def test_a_process_that_ends_by_itself_is_replaced(patient: Running) -> None:

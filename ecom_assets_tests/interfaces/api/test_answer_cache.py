@@ -7,14 +7,22 @@ from pathlib import Path
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ecom_assets.interfaces.api.cache.answers import AnswerCache, AnswersInMemory, CachedAnswer, is_same, takes_gzip
+from ecom_assets.interfaces.api.cache.answers import (
+    AnswerCache,
+    AnswersInMemory,
+    CachedAnswer,
+    is_same,
+    takes_gzip,
+)
 from ecom_assets_tests.interfaces.api.served import Shop, running, wait_until
 
 SALES = "/analytics/sales"
 
 
 def answer(body: bytes) -> CachedAnswer:
-    return CachedAnswer([(b"etag", b'"1"'), (b"content-length", str(len(body)).encode())], body, b'"1"', "/a")
+    return CachedAnswer(
+        [(b"etag", b'"1"'), (b"content-length", str(len(body)).encode())], body, b'"1"', "/a"
+    )
 
 
 def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -> None:
@@ -23,11 +31,15 @@ def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -
         assert first.content == second.content == b"sold 7"
         own = {"date", "x-request-id"}
         reported = [
-            {name: value for name, value in response.headers.items() if name not in own} for response in (first, second)
+            {name: value for name, value in response.headers.items() if name not in own}
+            for response in (first, second)
         ]
         assert reported[0] == reported[1]
         assert served.shop.calls == 1
-        assert [served.metric(f'ecom_api_cache_lookups_total{{found="{state}"}}') for state in ("miss", "hit")] == [
+        assert [
+            served.metric(f'ecom_api_cache_lookups_total{{found="{state}"}}')
+            for state in ("miss", "hit")
+        ] == [
             1,
             1,
         ]
@@ -58,11 +70,20 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["gzip;q=0", "identity", "", "br"])
-def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: Path, first: str) -> None:
+def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(
+    tmp_path: Path, first: str
+) -> None:
     with running(tmp_path, Shop(text="long " * 1_000)) as served:
         question = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
         reported = [served.get(SALES, **{"Accept-Encoding": encoding}) for encoding in question]
-        assert [row.headers.get("content-encoding") for row in reported] == [None, "gzip", None, None, "gzip", None]
+        assert [row.headers.get("content-encoding") for row in reported] == [
+            None,
+            "gzip",
+            None,
+            None,
+            "gzip",
+            None,
+        ]
         assert {row.text for row in reported} == {served.shop.text}
         assert served.shop.calls == 2
 
@@ -70,10 +91,18 @@ def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: 
 @pytest.mark.parametrize(
     ("accepted", "takes"),
     [
-        (b"gzip", True), (b"br, gzip", True), (b"gzip;q=0", False), (b"gzip; q=0.000", False), (b"gzip;q=0.001", True),
-        (b"GZIP;q=1", True), (b"br;q=1, gzip", True), (b"identity", False), (b"", False), (b"x-gzip;q=1", False),
+        (b"gzip", True),
+        (b"br, gzip", True),
+        (b"gzip;q=0", False),
+        (b"gzip; q=0.000", False),
+        (b"gzip;q=0.001", True),
+        (b"GZIP;q=1", True),
+        (b"br;q=1, gzip", True),
+        (b"identity", False),
+        (b"", False),
+        (b"x-gzip;q=1", False),
     ],
-)  # fmt: skip
+)
 def test_gzip_is_taken_unless_its_weight_is_zero(accepted: bytes, takes: bool) -> None:  # noqa: FBT001 (as above)
     assert takes_gzip(accepted) is takes
 
@@ -82,7 +111,11 @@ def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) ->
     with running(tmp_path) as served:
         etag = served.get(SALES).headers["etag"]
         response = served.get(SALES, **{"If-None-Match": etag})
-        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert (response.status_code, response.content, response.headers["etag"]) == (
+            304,
+            b"",
+            etag,
+        )
         assert "content-length" not in response.headers
         served.shop.version = "v2"
         assert served.get(SALES, **{"If-None-Match": etag}).status_code == 200
@@ -90,7 +123,14 @@ def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("question", "same"),
-    [(b'"a"', True), (b'W/"a"', True), (b'"b", W/"a"', True), (b"*", True), (b'"b"', False), (b"a", False)],
+    [
+        (b'"a"', True),
+        (b'W/"a"', True),
+        (b'"b", W/"a"', True),
+        (b"*", True),
+        (b'"b"', False),
+        (b"a", False),
+    ],
 )
 def test_marks_are_compared_as_weak_ones(question: bytes, same: bool) -> None:  # noqa: FBT001 (a case's other half)
     assert is_same(question, b'W/"a"') is same
@@ -130,7 +170,11 @@ def test_many_who_ask_the_same_at_once_make_the_app_work_once() -> None:
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        await cache({"type": "http", "method": "GET", "path": "/a", "query_string": b"", "headers": []}, receive, send)
+        await cache(
+            {"type": "http", "method": "GET", "path": "/a", "query_string": b"", "headers": []},
+            receive,
+            send,
+        )
         return b"".join(got)
 
     async def all_ask() -> list[bytes]:
@@ -155,7 +199,12 @@ def test_memory_keeps_what_was_asked_for_last_within_its_bound() -> None:
     assert len(memory) == 10
     assert memory.get("a") is not None
     memory.put("k", answer(b"x" * 1_000))
-    assert (memory.get("a") is not None, memory.get("b"), len(memory), memory.bytes) == (True, None, 10, 10 * size)
+    assert (memory.get("a") is not None, memory.get("b"), len(memory), memory.bytes) == (
+        True,
+        None,
+        10,
+        10 * size,
+    )
 
 
 def test_an_answer_that_would_drive_out_many_others_is_not_kept() -> None:

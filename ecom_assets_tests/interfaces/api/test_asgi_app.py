@@ -46,7 +46,10 @@ def uvicorn_process(settings: Settings, *arguments: str, **env: str) -> Iterator
             stderr=output,
         )
     try:
-        wait_until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/live"), PATIENCE_S)
+        wait_until(
+            lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/live"),
+            PATIENCE_S,
+        )
         assert process.poll() is None, result.read_text()
         yield port, result
     finally:
@@ -60,7 +63,10 @@ def uvicorn_process(settings: Settings, *arguments: str, **env: str) -> Iterator
 def test_uvicorn_serves_the_whole_api(settings: Settings, target: str) -> None:
     with uvicorn_process(settings, *WAYS[target], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
         address = f"http://127.0.0.1:{port}"
-        answer = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
+        answer = [
+            requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30)
+            for key in ("", "wrong", HELD)
+        ]
         assert [row.status_code for row in answer] == [401, 401, 200]
         assert answer[2].json()["data_as_of"] == "2026-02-09"
         assert answer[2].headers["x-request-id"]
@@ -75,7 +81,9 @@ def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> 
         assert requests.get(f"http://127.0.0.1:{port}{SALES}", timeout=30).status_code == 200
         headers = {"Host": f"127.0.0.1:{port}"}
         for name in (f"127.0.0.1:{port}", f"{outside}:{port}"):
-            response = requests.get(f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30)
+            response = requests.get(
+                f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30
+            )
             assert response.status_code == 421
 
 
@@ -92,7 +100,9 @@ def own_address() -> str:
     return address
 
 
-def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_is_what_python_code_expects(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HOME", "EVENTS", "ORDERS"):
         monkeypatch.setenv(f"ECOM_{name}", str(getattr(settings, name.lower())))
 
@@ -106,8 +116,15 @@ def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: py
 
     answer = asyncio.run(question("testclient", "testserver"))
     assert (answer.status_code, answer.json()["data_as_of"]) == (200, "2026-02-09")
-    assert asyncio.run(question("testclient", "testserver", "/dashboard/overview")).status_code == 404
-    peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
+    assert (
+        asyncio.run(question("testclient", "testserver", "/dashboard/overview")).status_code == 404
+    )
+    peers = [
+        ("127.0.0.1", "localhost"),
+        ("::1", "[::1]"),
+        ("203.0.113.7", "127.0.0.1"),
+        ("2001:db8::1", "[::1]"),
+    ]
     assert [asyncio.run(question(*peer)).status_code for peer in peers] == [200, 200, 421, 421]
     app = importlib.import_module("ecom_assets.asgi").app
     assert [asyncio.run(question(*peer)).status_code for peer in peers] == [200, 200, 421, 421]

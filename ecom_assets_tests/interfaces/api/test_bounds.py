@@ -1,4 +1,6 @@
-"""Clients that send too much, too slowly or endlessly, or do not read, and answers that take too long."""
+"""Clients that send too much, too slowly or endlessly, or do not read,
+and answers that take too long.
+"""
 
 import json
 import socket
@@ -76,7 +78,9 @@ def test_a_client_that_sends_100_mb_all_the_same_is_stopped(served: Running) -> 
 
 def test_an_endless_body_in_chunks_is_stopped_once_it_is_too_large(served: Running) -> None:
     chunk = b"1000\r\n" + b"x" * 4_096 + b"\r\n"
-    answer = answer_to(served, f"{FUNNEL}transfer-encoding: chunked\r\n\r\n".encode(), *[chunk] * 50)
+    answer = answer_to(
+        served, f"{FUNNEL}transfer-encoding: chunked\r\n\r\n".encode(), *[chunk] * 50
+    )
     assert status_of(answer) == 413
 
 
@@ -84,7 +88,9 @@ def test_an_endless_body_in_chunks_is_stopped_once_it_is_too_large(served: Runni
 def test_the_bound_is_a_bound_on_both_sides(served: Running, size: int, status: int) -> None:
     head = f"{FUNNEL}content-length: {size}\r\nconnection: close\r\n\r\n".encode()
     assert status_of(answer_to(served, head, b"x" * size)) == status
-    chunked = f"{FUNNEL}transfer-encoding: chunked\r\nconnection: close\r\n\r\n{size:x}\r\n".encode()
+    chunked = (
+        f"{FUNNEL}transfer-encoding: chunked\r\nconnection: close\r\n\r\n{size:x}\r\n".encode()
+    )
     assert status_of(answer_to(served, chunked, b"x" * size + b"\r\n0\r\n\r\n")) == status
 
 
@@ -96,7 +102,9 @@ def test_a_body_that_trickles_in_is_given_up(served: Running) -> None:
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("begun", [b"", b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n", b"G"])
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n", b"G"]
+)
 def test_a_head_that_never_ends_is_given_up(served: Running, begun: bytes) -> None:
     started = time.monotonic()
     assert status_of(answer_to(served, begun)) == 408
@@ -119,7 +127,10 @@ def test_endless_header_lines_are_stopped(served: Running) -> None:
 
 def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
     other = ("127.0.0.2", 0)
-    slow = [socket.create_connection(("127.0.0.1", served.port), source_address=other) for _ in range(200)]
+    slow = [
+        socket.create_connection(("127.0.0.1", served.port), source_address=other)
+        for _ in range(200)
+    ]
     try:
         for connection in slow:
             connection.sendall(b"GET / HTTP/1.1\r\nx: ")
@@ -133,7 +144,8 @@ def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
 
 def test_a_client_that_does_not_read_is_hung_up_on(served: Running) -> None:
     with socket.socket() as connection:
-        # What the client's side keeps is bounded before it connects: by itself, the system keeps tens of megabytes.
+        # What the client's side keeps is bounded before it connects: by itself, the system keeps
+        # tens of megabytes.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.settimeout(5)
         connection.connect(("127.0.0.1", served.port))
@@ -146,7 +158,10 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with running(tmp_path, api_timeout_s=0.2) as served:
         answer = served.get("/analytics/waits")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
-        assert answer.json()["detail"] == "The answer took longer than 0.2 s; ask for fewer days or fewer steps."
+        assert (
+            answer.json()["detail"]
+            == "The answer took longer than 0.2 s; ask for fewer days or fewer steps."
+        )
         assert served.get("/analytics/sales").status_code == 200
 
 

@@ -9,7 +9,10 @@ from ecom_assets_tests.interfaces.api.conftest import Api
 NOW = {"start_date": "2026-01-21", "end_date": "2026-01-30"}
 BEFORE = {"start_date": "2026-01-11", "end_date": "2026-01-20"}
 QUESTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "/analytics/funnel": ({"steps": ["page_view", "add_to_cart", "purchase"], "within": "1h"}, "steps"),
+    "/analytics/funnel": (
+        {"steps": ["page_view", "add_to_cart", "purchase"], "within": "1h"},
+        "steps",
+    ),
     "/analytics/sessions": ({}, "sessions"),
     "/analytics/attribution": ({"model": "last"}, "channels"),
 }

@@ -16,7 +16,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from ecom_assets.core.http_server.admission import MOST_RESERVED, Admission
-from ecom_assets.core.http_server.connections import MOST_HEAD_BYTES, MOST_WAITING, BoundedConnection, ConnectionBounds
+from ecom_assets.core.http_server.connections import (
+    MOST_HEAD_BYTES,
+    MOST_WAITING,
+    BoundedConnection,
+    ConnectionBounds,
+)
 from ecom_assets_tests.interfaces.api.served import HELD, Running, running, wait_until
 from ecom_assets_tests.interfaces.api.test_bounds import all_of, answer_to, status_of
 
@@ -73,7 +78,9 @@ class SlowApp:
 def connected(app: Any, bounds: ConnectionBounds | None = None) -> tuple[BoundedConnection, Wire]:
     """Return a connection of a server by itself, and its other end."""
     protocol = (bounds or ConnectionBounds(10, 500, 100)).protocol()
-    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, proxy_headers=False, interface="asgi3")
+    config = uvicorn.Config(
+        app, http=protocol, ws="none", log_config=None, proxy_headers=False, interface="asgi3"
+    )
     connection, wire = protocol(config, ServerState(), {}), Wire()
     connection.connection_made(wire)
     return connection, wire
@@ -191,10 +198,16 @@ class Door:
         self.is_hung_up = True
 
 
-ADDRESSES = st.sampled_from(["198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8::2", "10.0.0.5", ""])
+ADDRESSES = st.sampled_from(
+    ["198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8::2", "10.0.0.5", ""]
+)
 
 
-@given(most=st.integers(1, 5), per_address=st.integers(1, 3), steps=st.lists(st.tuples(ADDRESSES, st.integers(0, 9))))
+@given(
+    most=st.integers(1, 5),
+    per_address=st.integers(1, 3),
+    steps=st.lists(st.tuples(ADDRESSES, st.integers(0, 9))),
+)
 def test_served_connections_are_counted_in_all_and_by_address(
     most: int, per_address: int, steps: list[tuple[str, int]]
 ) -> None:
@@ -229,15 +242,33 @@ def test_the_oldest_of_the_reserve_gives_way_and_a_health_check_last() -> None:
 
 def test_an_ipv4_address_counts_alone_also_at_a_socket_for_both() -> None:
     admission = Admission(9, 1, ["10.0.0.5"])
-    addresses = ["::ffff:198.51.100.1", "::ffff:198.51.100.2", "198.51.100.1", "::ffff:10.0.0.5", "::ffff:10.0.0.5"]
-    assert [admission.add(Door(), address) for address in addresses] == [True, True, False, True, True]
+    addresses = [
+        "::ffff:198.51.100.1",
+        "::ffff:198.51.100.2",
+        "198.51.100.1",
+        "::ffff:10.0.0.5",
+        "::ffff:10.0.0.5",
+    ]
+    assert [admission.add(Door(), address) for address in addresses] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """An API that serves six connections, three of them of one address, and waits 0.3 s for clients."""
+    """An API that serves six connections, three of them of one address,
+    and waits 0.3 s for clients.
+    """
     settings: dict[str, Any] = {"api_max_connections": 6, "api_connections_per_address": 3}
-    settings |= {"api_client_timeout_s": PATIENCE_S, "api_keys": f"read:{HELD}", "rate_limit_address": "none"}
+    settings |= {
+        "api_client_timeout_s": PATIENCE_S,
+        "api_keys": f"read:{HELD}",
+        "rate_limit_address": "none",
+    }
     with running(tmp_path_factory.mktemp("connections"), **settings) as actual:
         yield actual
 
@@ -247,7 +278,9 @@ def half_heads(served: Running, addresses: list[str], count: int) -> Iterator[li
     """Hold connections of some addresses with heads that do not end."""
     with ExitStack() as stack:
         held = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", served.port), source_address=(address, 0)))
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", served.port), source_address=(address, 0))
+            )
             for address in addresses
             for _ in range(count)
         ]
@@ -258,7 +291,9 @@ def half_heads(served: Running, addresses: list[str], count: int) -> Iterator[li
 
 def asked(served: Running, request: bytes, address: str = "127.0.0.1") -> int:
     """Return the status of an answer to an address; 0 if the connection is cut."""
-    with socket.create_connection(("127.0.0.1", served.port), 5, source_address=(address, 0)) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", served.port), 5, source_address=(address, 0)
+    ) as connection:
         connection.sendall(request)
         answer = all_of(connection) if b"close" in request else connection.recv(10_000)
         return status_of(answer) if answer else 0
@@ -268,7 +303,9 @@ def test_one_address_holds_its_connections_and_no_others(served: Running) -> Non
     with half_heads(served, ["127.0.0.2"], 5):
         assert asked(served, CLOSED_GET, "127.0.0.2") == 503, "it has three"
         assert asked(served, HEALTH, "127.0.0.2") == 200, "whatever it holds"
-        assert asked(served, CLOSED_GET) == 401, "a key is needed, and the other address is answered"
+        assert asked(served, CLOSED_GET) == 401, (
+            "a key is needed, and the other address is answered"
+        )
 
 
 def test_health_is_answered_when_all_connections_are_held(served: Running) -> None:
@@ -287,37 +324,54 @@ def test_health_is_answered_beyond_the_reserve(served: Running) -> None:
 def test_a_connection_of_the_reserve_answers_once(served: Running) -> None:
     with (
         half_heads(served, ["127.0.0.2"], 3),
-        socket.create_connection(("127.0.0.1", served.port), 5, source_address=("127.0.0.2", 0)) as connection,
+        socket.create_connection(
+            ("127.0.0.1", served.port), 5, source_address=("127.0.0.2", 0)
+        ) as connection,
     ):
         connection.sendall(HEALTH * 3)
         assert all_of(connection).count(b"HTTP/1.1 200") == 1
 
 
 def test_trusted_proxies_have_as_many_connections_as_there_are(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"api_connections_per_address": 2, "api_trusted_proxies": ("127.0.0.2/24",)}
+    settings: dict[str, Any] = {
+        "api_connections_per_address": 2,
+        "api_trusted_proxies": ("127.0.0.2/24",),
+    }
     with running(tmp_path, **settings) as served, half_heads(served, ["127.0.0.2"], 9):
         assert asked(served, CLOSED_GET, "127.0.0.2") == 200
 
 
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "a body that drips after its refusal": (
-        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n", b"x"),
+        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n",
+        b"x",
+    ),
     "chunks that drip after their refusal": (
-        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"1\r\nx\r\n",
+    ),
     "trailers that never end": (
-        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"x: y\r\n"),
+        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+        b"x: y\r\n",
+    ),
     "a chunk's extension that never ends": (
-        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;", b"x" * 9),
+        b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;",
+        b"x" * 9,
+    ),
     "line ends after an answer": (GET, b"\r\n"),
     "a WebSocket that nobody speaks": (
-        b"GET /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", b"\x81\x05hello"),
+        b"GET /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        b"\x81\x05hello",
+    ),
     "line ends before a request": (b"\r\n", b"\r\n"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_no_connection_lasts_by_sending_a_little(served: Running, name: str) -> None:
-    """Each is closed within twice the 0.3 s for clients, and uvicorn's 5 s of keep-alive do not begin again."""
+    """Each is closed within twice the 0.3 s for clients, and uvicorn's 5 s of
+    keep-alive do not begin again.
+    """
     first, more = ENDLESS[name]
     with socket.create_connection(("127.0.0.1", served.port), timeout=5) as connection:
         connection.sendall(first)
@@ -327,7 +381,9 @@ def test_no_connection_lasts_by_sending_a_little(served: Running, name: str) -> 
 
 
 def _lasts(connection: socket.socket, more: bytes, until: float) -> float:
-    """Send a little again and again; return the time at which the connection is closed, or `until`."""
+    """Send a little again and again;
+    return the time at which the connection is closed, or `until`.
+    """
     connection.settimeout(0.05)
     while time.monotonic() < until:
         try:
@@ -344,19 +400,27 @@ def _lasts(connection: socket.socket, more: bytes, until: float) -> float:
 def test_trailers_take_no_memory(served: Running) -> None:
     head = b"POST /analytics/funnel HTTP/1.1\r\nhost: x\r\nx-api-key: " + HELD.encode() + b"\r\n"
     head += b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
-    assert answer_to(served, head + b"x: y\r\n\r\n" + CLOSED_GET).startswith(b"HTTP/1.1 200"), "a few are ignored"
+    assert answer_to(served, head + b"x: y\r\n\r\n" + CLOSED_GET).startswith(b"HTTP/1.1 200"), (
+        "a few are ignored"
+    )
     answer = answer_to(served, head, *[b"x: " + b"y" * 10_000] * 50)
     assert status_of(answer) == 431
 
 
 def test_an_upgrade_is_answered_as_any_other_request(served: Running) -> None:
-    upgrade = b"\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-api-key: " + HELD.encode() + b"\r\n\r\n"
+    upgrade = (
+        b"\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-api-key: "
+        + HELD.encode()
+        + b"\r\n\r\n"
+    )
     assert asked(served, GET.replace(b"\r\n\r\n", upgrade)) == 200
     assert "Unsupported upgrade" not in served.log.getvalue()
 
 
 def test_a_client_that_reads_nothing_is_hung_up_on_after_the_close_too() -> None:
-    """What was sent before a close waits for the client 10 s at most, though it is less than uvicorn waits for."""
+    """What was sent before a close waits for the client 10 s at most,
+    though it is less than uvicorn waits for.
+    """
 
     async def story() -> None:
         app = SlowApp()
@@ -379,7 +443,9 @@ async def _until(is_so: Callable[[], bool]) -> None:
 
 
 def test_requests_whose_answers_nobody_reads_are_not_kept(served: Running) -> None:
-    """Three connections send 150,000 requests each: they are closed with few read, and others are answered."""
+    """Three connections send 150,000 requests each: they are closed with few read,
+    and others are answered.
+    """
     for _ in range(3):
         with socket.socket() as connection:
             connection.settimeout(5)

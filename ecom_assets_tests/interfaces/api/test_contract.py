@@ -1,7 +1,8 @@
-"""The API held to its own OpenAPI document with requests by chance: no answer that it does not announce, no failure.
+"""The API held to its own OpenAPI document with requests by chance:
+no answer that it does not announce, no failure.
 
-Requests that fit the document and are refused are right here: that dates are in order, or that an event type exists, no
-schema can say.
+Requests that fit the document and are refused are right here: that dates are in order, or that an
+event type exists, no schema can say.
 """
 
 from typing import Any
@@ -30,15 +31,21 @@ schema = schemathesis.pytest.from_fixture("described")
 
 
 @schema.include(method="GET", path_regex=FEW).parametrize()  # the others: in `make test-all`
-@settings(max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True)
+@settings(
+    max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True
+)
 def test_no_request_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
 @pytest.mark.slow
 @schema.include(method="POST", path_regex="/trend$").parametrize()  # as above
-@settings(max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True)
-def test_no_question_of_one_s_own_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) -> None:
+@settings(
+    max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True
+)
+def test_no_question_of_one_s_own_ends_in_what_is_not_announced(
+    case: schemathesis.Case[Any],
+) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 

@@ -1,4 +1,6 @@
-"""Deliveries and requests over HTTP: a real one to a scripted tool; dead letters are sent again by the next run."""
+"""Deliveries and requests over HTTP: a real one to a scripted tool;
+dead letters are sent again by the next run.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -25,10 +27,18 @@ PATH = "/analytics/deliveries"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
-    """Two days: four events on Monday, one of which cannot go and one that the tool refuses, and one on Tuesday."""
+    """Two days: four events on Monday, one of which cannot go and one that the tool refuses,
+    and one on Tuesday.
+    """
     opened = DeliveredShop(tmp_path)
     opened.tool.answers = {"m2": UNLIKED}
-    opened.land([*(event(f"m{n}", MONDAY) for n in (1, 2, 3)), event("m4", MONDAY, "bad"), event("t1", TUESDAY)])
+    opened.land(
+        [
+            *(event(f"m{n}", MONDAY) for n in (1, 2, 3)),
+            event("m4", MONDAY, "bad"),
+            event("t1", TUESDAY),
+        ]
+    )
     opened.land_orders({MONDAY: 0, TUESDAY: 0})
     yield opened
     opened.close()
@@ -37,22 +47,36 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 @pytest.fixture
 def api(settings: Settings, shop: DeliveredShop) -> Iterator[Api]:
     ledger = f"sqlite://{shop.settings.home / 'ledger.sqlite'}"
-    with served(build_app(settings.model_copy(update={"ledger_url": type(settings.ledger_url)(ledger)}))) as answer:
+    with served(
+        build_app(settings.model_copy(update={"ledger_url": type(settings.ledger_url)(ledger)}))
+    ) as answer:
         yield answer
 
 
-def test_each_day_of_a_destination_says_what_became_of_its_records(api: Api, shop: DeliveredShop) -> None:
+def test_each_day_of_a_destination_says_what_became_of_its_records(
+    api: Api, shop: DeliveredShop
+) -> None:
     shop.deliver(Days((MONDAY,)))
     answer = api.json(PATH, start_date=MONDAY, end_date=TUESDAY)
-    nothing = dict.fromkeys(("unacknowledged_count", "in_doubt_count", "pending_count", "changed_count"), 0)
-    monday = {"due_count": 4, "accepted_count": 2, "rejected_count": 1, "refused_count": 1, **nothing}
+    nothing = dict.fromkeys(
+        ("unacknowledged_count", "in_doubt_count", "pending_count", "changed_count"), 0
+    )
+    monday = {
+        "due_count": 4,
+        "accepted_count": 2,
+        "rejected_count": 1,
+        "refused_count": 1,
+        **nothing,
+    }
     assert answer["totals"] == monday
     (row,) = answer["deliveries"]
     assert {name: row[name] for name in monday} == monday
     assert (row["reconciled_date"], row["destination"]) == ("2026-02-02", shop.tool.name)
     shop.deliver(Days((TUESDAY,)))
     again = api.get(PATH, start_date=MONDAY, end_date=TUESDAY)
-    assert again.json()["totals"] == {**monday, "due_count": 5, "accepted_count": 3}, "at once, without a publication"
+    assert again.json()["totals"] == {**monday, "due_count": 5, "accepted_count": 3}, (
+        "at once, without a publication"
+    )
     assert (again.headers["cache-control"], "etag" in again.headers) == ("no-store", False)
 
 
@@ -60,7 +84,10 @@ def test_each_day_of_a_destination_says_what_became_of_its_records(api: Api, sho
 def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Api, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY, TUESDAY)))
     page = api.json(PATH, limit=1, offset=1)
-    assert (page["total_count"], [delivery["reconciled_date"] for delivery in page["deliveries"]]) == (
+    assert (
+        page["total_count"],
+        [delivery["reconciled_date"] for delivery in page["deliveries"]],
+    ) == (
         2,
         ["2026-02-03"],
     )
@@ -68,7 +95,11 @@ def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Api, shop: Deliver
     assert api.json(PATH, start_date=TUESDAY, end_date=TUESDAY)["totals"]["due_count"] == 1
     assert api.json(PATH, destination="heap_users")["total_count"] == 0
     beyond = api.json(PATH, start_date="2099-01-01", end_date="2099-01-31")
-    assert (beyond["range"]["data"], beyond["total_count"], {*beyond["totals"].values()}) == ("none", None, {None})
+    assert (beyond["range"]["data"], beyond["total_count"], {*beyond["totals"].values()}) == (
+        "none",
+        None,
+        {None},
+    )
 
 
 def test_no_one_s_record_is_named(api: Api, shop: DeliveredShop) -> None:
@@ -80,12 +111,16 @@ def test_without_a_ledger_it_says_what_would_make_one(settings: Settings) -> Non
     with served(build_app(settings)) as answer:
         result = answer.get(PATH)
     assert (result.status_code, result.headers["content-type"]) == (409, "application/problem+json")
-    assert result.json()["detail"].startswith("There is no ledger of deliveries here; set a tool's key")
+    assert result.json()["detail"].startswith(
+        "There is no ledger of deliveries here; set a tool's key"
+    )
 
 
 DEAD, RETRIES, RELEASES = "/operations/dead-letters", "/operations/retries", "/operations/releases"
 DAYS = {"start_date": str(MONDAY), "end_date": str(TUESDAY)}
-KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+write", "read+personal")}
+KEYS = {
+    scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+write", "read+personal")
+}
 
 
 @pytest.fixture
@@ -93,7 +128,9 @@ def due_shop(tmp_path: Path) -> Iterator[DeliveredShop]:
     """Two days: of Monday's events the tool refuses m2 and m3 cannot go; Tuesday's go."""
     opened = DeliveredShop(tmp_path)
     opened.tool.answers = {"m2": UNLIKED}
-    opened.land([event("m1", MONDAY), event("m2", MONDAY), event("m3", MONDAY, "bad"), event("t1", TUESDAY)])
+    opened.land(
+        [event("m1", MONDAY), event("m2", MONDAY), event("m3", MONDAY, "bad"), event("t1", TUESDAY)]
+    )
     opened.land_orders({MONDAY: 0, TUESDAY: 0})
     opened.deliver(Days((MONDAY, TUESDAY)))
     yield opened
@@ -102,7 +139,9 @@ def due_shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 
 @pytest.fixture
 def over(settings: Settings, due_shop: DeliveredShop) -> Settings:
-    """The settings of an API over the small shop with this shop's ledger, which leaves requests in its home."""
+    """The settings of an API over the small shop with this shop's ledger,
+    which leaves requests in its home.
+    """
     ledger = type(settings.ledger_url)(f"sqlite://{due_shop.settings.home / 'ledger.sqlite'}")
     return settings.model_copy(update={"ledger_url": ledger})
 
@@ -150,9 +189,13 @@ def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
     assert "has refused no record of 2026-02-02 to 2026-02-03" in refused.json()["detail"]
 
 
-def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, due_shop: DeliveredShop) -> None:
+def test_a_request_needs_the_scope_and_comes_from_no_other_site(
+    over: Settings, due_shop: DeliveredShop
+) -> None:
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    keyed_settings = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": due_shop.settings.home})
+    keyed_settings = over.model_copy(
+        update={"api_keys": type(over.api_keys)(keys), "home": due_shop.settings.home}
+    )
     app = build_app(over)
     app.state.settings = keyed_settings
     body = {"destination": due_shop.tool.name, **DAYS}
@@ -160,13 +203,19 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
 
         def ask(scope: str, **headers: str) -> int:
             reported = {"X-API-Key": KEYS[scope], **headers}
-            return requests.post(keyed.address + RETRIES, json=body, headers=reported, timeout=60).status_code
+            return requests.post(
+                keyed.address + RETRIES, json=body, headers=reported, timeout=60
+            ).status_code
 
         assert [ask("read"), ask("read+personal"), ask("read+write")] == [403, 403, 202]
         assert ask("read+write", Origin="https://elsewhere.example") == 403
         assert ask("read+write", Origin=keyed.address) == 202
-        hidden = requests.get(keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=60).json()
-        assert {(letter["words"], tuple(letter["examples"])) for letter in hidden["dead_letters"]} == {("•••", ())}
+        hidden = requests.get(
+            keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=60
+        ).json()
+        assert {
+            (letter["words"], tuple(letter["examples"])) for letter in hidden["dead_letters"]
+        } == {("•••", ())}
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""A shop that gave events and nothing else: its sales are those of its purchase events, and every answer says so.
+"""A shop that gave events and nothing else: its sales are those of its purchase events,
+and every answer says so.
 
 Recomputed from the events' file in plain Python.
 """
@@ -49,7 +50,9 @@ def bought(folder: Path) -> list[Row]:
     """The purchases of the newest week."""
     shop = PlainShop(folder / "files")
     week = shop.span(WEEK)
-    return [row for row in shop.events if row["event_type"] == "purchase" and week.has(row["at"].date())]
+    return [
+        row for row in shop.events if row["event_type"] == "purchase" and week.has(row["at"].date())
+    ]
 
 
 def worth(rows: list[Row]) -> str:
@@ -67,15 +70,24 @@ def test_sales_are_those_of_purchase_events(api: Api, bought: list[Row]) -> None
 
 
 @pytest.mark.parametrize("granularity", ["hour", "day", "week"])
-def test_every_point_of_the_trend_is_those_of_its_time(api: Api, bought: list[Row], granularity: str) -> None:
+def test_every_point_of_the_trend_is_those_of_its_time(
+    api: Api, bought: list[Row], granularity: str
+) -> None:
     answer = api.json("/analytics/revenue/trend", time_range="week", granularity=granularity)
     assert answer["source"] == "purchase_events"
     of_time: dict[Any, list[Row]] = defaultdict(list)
     for row in bought:
-        of_time[row["at"].date() if granularity != "hour" else row["at"].replace(minute=0, second=0)].append(row)
+        of_time[
+            row["at"].date() if granularity != "hour" else row["at"].replace(minute=0, second=0)
+        ].append(row)
     for point in answer["points"]:
         if granularity == "hour":
-            mine = [row for at, rows in of_time.items() if f"{at:%Y-%m-%dT%H}" in point["started_at"] for row in rows]
+            mine = [
+                row
+                for at, rows in of_time.items()
+                if f"{at:%Y-%m-%dT%H}" in point["started_at"]
+                for row in rows
+            ]
         else:
             mine = [
                 row
@@ -87,7 +99,9 @@ def test_every_point_of_the_trend_is_those_of_its_time(api: Api, bought: list[Ro
 
 
 def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
-    """These purchases carry no category: what they came to is not lost, and no category says 0.00 in its place."""
+    """These purchases carry no category: what they came to is not lost,
+    and no category says 0.00 in its place.
+    """
     answer = api.json("/analytics/categories", time_range="week")
     by_name = {category["product_category"]: category for category in answer["categories"]}
     assert answer["source"] == "purchase_events"
@@ -98,7 +112,10 @@ def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
 def test_channels_share_all_of_it(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="week")
     assert (answer["source"], answer["unit"]) == ("purchase_events", "purchase")
-    assert f"{sum(Decimal(channel['revenue_amount']) for channel in answer['channels']):.2f}" == worth(bought)
+    assert (
+        f"{sum(Decimal(channel['revenue_amount']) for channel in answer['channels']):.2f}"
+        == worth(bought)
+    )
 
 
 def test_customers_are_the_visitors_who_bought(api: Api, folder: Path, bought: list[Row]) -> None:
@@ -140,11 +157,15 @@ def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(folder: Path, without_amounts: Path) -> None:
+def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(
+    folder: Path, without_amounts: Path
+) -> None:
     settings = Settings(home=folder / "unpaid", events=str(without_amounts))
     run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
     with served(build_dashboard_app(settings)) as api:
-        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")["cohorts"]
+        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")[
+            "cohorts"
+        ]
         assert cohorts[0]["visitor_count"] > 0
         amounts = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
         assert {row[name] for row in cohorts for name in amounts} == {None}
@@ -152,36 +173,54 @@ def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(folder:
         assert (value["customer_count"] > 0, value["revenue_per_customer_amount"]) == (True, None)
         segments = api.json("/analytics/customers/segments")["segments"]
         assert sum(row["order_count"] for row in segments) > 0
-        assert {row[name] for row in segments for name in ("revenue_amount", "revenue_share")} == {None}
+        assert {row[name] for row in segments for name in ("revenue_amount", "revenue_share")} == {
+            None
+        }
         credited = api.post("/analytics/attribution", {}).json()
-        assert (credited["conversions"] > 0, {row["revenue"] for row in credited["channels"]}) == (True, {None})
+        assert (credited["conversions"] > 0, {row["revenue"] for row in credited["channels"]}) == (
+            True,
+            {None},
+        )
         page = api.get("/dashboard/customers")
         assert (page.status_code, ">0.00<" in page.text) == (200, False)
 
 
-def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(folder: Path, without_amounts: Path) -> None:
-    """Its day has a refund and no purchase, so purchases of that day came to 0; all others are still not known."""
+def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(
+    folder: Path, without_amounts: Path
+) -> None:
+    """Its day has a refund and no purchase, so purchases of that day came to 0;
+    all others are still not known.
+    """
     with without_amounts.open(newline="") as file:
         rows = list(csv.DictReader(file))
     days = Days.between(FIRST.date(), FIRST.date() + 4 * ONE_DAY)
     first = [row for row in rows if row["event_timestamp"] < str(days.dates[-1])]
     at = f"{days.dates[-1]}T09:00:00Z"
-    refund = first[-1] | {"event_id": "refund", "event_type": "refund", "event_timestamp": at, "cart_value": "5.00"}
+    refund = first[-1] | {
+        "event_id": "refund",
+        "event_type": "refund",
+        "event_timestamp": at,
+        "cart_value": "5.00",
+    }
     events = folder / "with_a_refund.csv"
     _write(events, [*first, refund])
     settings = Settings(home=folder / "refunded", events=str(events))
     run(settings, days)
     with served(create_app(settings)) as api:
         assert api.json("/analytics/sales", time_range="today")["sales"]["shipped_amount"] == "0.00"
-        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")["cohorts"]
+        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")[
+            "cohorts"
+        ]
         assert {row["revenue_amount"] for row in cohorts} == {None}
         assert api.json("/analytics/customers")["value"]["revenue_per_customer_amount"] is None
         segments = api.json("/analytics/customers/segments")["segments"]
         assert {row["revenue_amount"] for row in segments} == {None}
 
 
-@pytest.mark.parametrize(("command", "rows", "name"), [("attribution", "channels", "revenue"),
-                                                       ("segments", "segments", "revenue_amount")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("command", "rows", "name"),
+    [("attribution", "channels", "revenue"), ("segments", "segments", "revenue_amount")],
+)
 def test_so_it_is_in_answers_over_files(  # noqa: PLR0913, PLR0917 (fixtures and parameters)
     home: Path, folder: Path, without_amounts: Path, command: str, rows: str, name: str
 ) -> None:
@@ -190,8 +229,12 @@ def test_so_it_is_in_answers_over_files(  # noqa: PLR0913, PLR0917 (fixtures and
     assert all(row[name] is not None for row in known[rows])
     assert {row[name] for row in unknown[rows]} == {None}
     printed = (ecom(command, "--events", file, home=home).out for file in files)
-    known_amounts, unknown_amounts = ([line.split()[-1] for line in _indented(text)] for text in printed)
-    assert [float(text.replace(",", "")) for text in known_amounts] == [float(row[name]) for row in known[rows]]
+    known_amounts, unknown_amounts = (
+        [line.split()[-1] for line in _indented(text)] for text in printed
+    )
+    assert [float(text.replace(",", "")) for text in known_amounts] == [
+        float(row[name]) for row in known[rows]
+    ]
     assert unknown_amounts == ["-"] * len(unknown[rows])
 
 
@@ -207,9 +250,14 @@ def _indented(text: str) -> list[str]:
         ("/analytics/geographic", "ECOM_ORDERS"),
     ],
 )
-def test_what_no_source_has_is_a_conflict_that_names_the_setting(api: Api, path: str, setting: str) -> None:
+def test_what_no_source_has_is_a_conflict_that_names_the_setting(
+    api: Api, path: str, setting: str
+) -> None:
     response = api.get(path)
-    assert (response.status_code, response.headers["Content-Type"]) == (409, "application/problem+json")
+    assert (response.status_code, response.headers["Content-Type"]) == (
+        409,
+        "application/problem+json",
+    )
     assert f"set {setting}" in response.json()["detail"]
 
 
@@ -219,7 +267,9 @@ def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) ->
     settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
     report = build_report(settings, Week.parse("2026-W05"))
     week = Week.parse("2026-W05")
-    purchases = [row for row in PlainShop(folder / "files").events if row["event_type"] == "purchase"]
+    purchases = [
+        row for row in PlainShop(folder / "files").events if row["event_type"] == "purchase"
+    ]
     mine = [row for row in purchases if week.monday <= row["at"].date() <= week.sunday]
     assert f"{report['numbers']['revenue_amount']['value']:.2f}" == worth(mine)
     assert report["numbers"]["new_customer_count"]["value"] is None
@@ -227,5 +277,10 @@ def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) ->
     parts = {row["dimension"]: row["parts"] for row in report["causes"]["revenue"]}
     assert set(parts) == {"marketing_channel", "device"}  # purchases have no category
     for dimension in parts.values():
-        assert sum(part["contribution_amount"] for part in dimension) == report["causes"]["revenue_change_amount"]
-        assert "(other)" not in {part["value"] for part in dimension}  # devices are those of the very purchases
+        assert (
+            sum(part["contribution_amount"] for part in dimension)
+            == report["causes"]["revenue_change_amount"]
+        )
+        assert "(other)" not in {
+            part["value"] for part in dimension
+        }  # devices are those of the very purchases

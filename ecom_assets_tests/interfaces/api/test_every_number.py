@@ -1,4 +1,5 @@
-"""Every number of every answer, recomputed from the files in plain Python, and that no field goes uncompared.
+"""Every number of every answer, recomputed from the files in plain Python,
+and that no field goes uncompared.
 
 Answers are compared as a whole.
 """
@@ -34,7 +35,10 @@ SPANS = {
     "from before the beginning": (-45, -26),
     "before the beginning": (-500, -471),
 }
-"""Days from the newest one on. Of forty days of data, before 20 there are as many, before 30 a part, before 90 none."""
+"""Days from the newest one on.
+
+Of forty days of data, before 20 there are as many, before 30 a part, before 90 none.
+"""
 SOURCES = {
     "/analytics/sales": ("orders",),
     "/analytics/conversion": ("events",),
@@ -48,7 +52,11 @@ def about(path: str, recount: Callable[..., Row], **parameters: Any) -> tuple[st
     return path, parameters, partial(recount, **parameters)
 
 
-TREND, CHANNELS, PLACES = "/analytics/revenue/trend", "/analytics/revenue/by-channel", "/analytics/geographic"
+TREND, CHANNELS, PLACES = (
+    "/analytics/revenue/trend",
+    "/analytics/revenue/by-channel",
+    "/analytics/geographic",
+)
 JOURNEYS, WEEKS = "/analytics/journeys", "/analytics/customers/retention"
 CONVERSION, TOP = "/analytics/conversion", "/analytics/products/top"
 OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
@@ -80,8 +88,12 @@ OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
     "journeys' third steps": about(JOURNEYS, behaviour.journeys, place=2),
     "journeys' late steps": about(JOURNEYS, behaviour.journeys, place=10),
     "visitor segments": about("/analytics/visitor-segments", people.visitor_segments),
-    "visitor segments by day": about("/analytics/visitor-segments/daily", people.segment_days, limit=1000),
-    "a visitor segment by day": about("/analytics/visitor-segments/daily", people.segment_days, segment="buyers"),
+    "visitor segments by day": about(
+        "/analytics/visitor-segments/daily", people.segment_days, limit=1000
+    ),
+    "a visitor segment by day": about(
+        "/analytics/visitor-segments/daily", people.segment_days, segment="buyers"
+    ),
     "searches": about("/analytics/searches", behaviour.searches),
     "customers by week": about(WEEKS, reconciled.customer_weeks),
     "customers of a category by week": about(WEEKS, reconciled.customer_weeks, category="Hats"),
@@ -116,11 +128,23 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     ),
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.custom_journeys),
-    "custom sessions": ("/analytics/sessions", {"where": ["page_url is set"]}, behaviour.custom_sessions),
+    "custom sessions": (
+        "/analytics/sessions",
+        {"where": ["page_url is set"]},
+        behaviour.custom_sessions,
+    ),
     "custom attribution": ("/analytics/attribution", {"model": "linear"}, reconciled.attribution),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
-    "who came back": (f"/analytics/retention/who?{paths.CELL}", {"period": "week"}, paths.who_came_back),
-    "who did not": (f"/analytics/retention/who?{paths.CELL}&returned=false", {"period": "week"}, paths.who_did_not),
+    "who came back": (
+        f"/analytics/retention/who?{paths.CELL}",
+        {"period": "week"},
+        paths.who_came_back,
+    ),
+    "who did not": (
+        f"/analytics/retention/who?{paths.CELL}&returned=false",
+        {"period": "week"},
+        paths.who_did_not,
+    ),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
     "a trend by the hour": ("/analytics/trend", paths.HOURS, paths.trend_by_the_hour),
@@ -157,7 +181,9 @@ NOT_OF_THE_SHOP = {
     "/saved-changes",
     "/explain/{layer}/{table}",
 }
-CASES: dict[str, str] = {name: str(case[0]) for name, case in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
+CASES: dict[str, str] = {
+    name: str(case[0]) for name, case in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())
+}
 CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NO_FIELDS: dict[str, set[str]] = {
@@ -167,7 +193,9 @@ NO_FIELDS: dict[str, set[str]] = {
     "/analytics/products/top": {"conversion"},
     "/analytics/products/{product_id}": {"conversion"},
 }
-"""What definitions explain that is no field of the answer, though another answer has a field of this name."""
+"""What definitions explain that is no field of the answer, though another answer
+has a field of this name.
+"""
 NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
@@ -176,20 +204,31 @@ NEVER_RETURNED: dict[str, set[str]] = {
         "compared",
         "before",
         "session_rule",
-        *(f"{prefix}steps.optional" for prefix in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
+        *(
+            f"{prefix}steps.optional"
+            for prefix in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")
+        ),
     },
     "/analytics/retention": {"warnings", "compared", "before"},
     "/analytics/retention/who": {"warnings", "compared", "before"},
     "/analytics/trend": {"warnings", "compared", "before", "series.each", "series.occurrence"},
     "/analytics/correlation": {"warnings", "compared", "before"},
-    "/analytics/attribution": {"notes", "warnings", "compared", "before", "channels.removal_effect"},
+    "/analytics/attribution": {
+        "notes",
+        "warnings",
+        "compared",
+        "before",
+        "channels.removal_effect",
+    },
     "/analytics/journeys": {"warnings", "compared", "before"},
     "/analytics/experiment": {"compared", "before"},
     "/analytics/sessions": {"warnings", "compared", "before", "total_count"},
 }
-"""Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
-has, choices that are not made here. Removal effects are compared in `test_same_as_command.py`, choices in
-`test_questions.py`, the session rule of a funnel per session in `funnels/test_presets.py`."""
+"""Fields that have nothing to say of this shop: why there is no model, a change from no robots,
+types that no event has, choices that are not made here. Removal effects are compared in
+`test_same_as_command.py`, choices in `test_questions.py`, the session rule of a funnel per session
+in `funnels/test_presets.py`.
+"""
 
 
 def route_of(path: str) -> str:
@@ -200,13 +239,18 @@ def route_of(path: str) -> str:
 def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
     """Return the days of a range, and how they are asked for."""
     span = Span(*(shop.newest + timedelta(days=offset) for offset in SPANS[name]))
-    return span, {"time_range": name} if name in RANGES else {"start_date": span.first, "end_date": span.last}
+    return span, {"time_range": name} if name in RANGES else {
+        "start_date": span.first,
+        "end_date": span.last,
+    }
 
 
 @pytest.mark.sampled(45)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("case", OF_DAYS)
-def test_an_answer_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str, days: str) -> None:
+def test_an_answer_is_what_the_files_come_to(
+    api: Api, shop: PlainShop, case: str, days: str
+) -> None:
     path, parameters, expected = OF_DAYS[case]
     span, question = days_of(shop, days)
     answer = api.json(path, **parameters, **question)
@@ -230,7 +274,9 @@ def test_a_state_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str)
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", OF_ONE_S_OWN)
-def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str) -> None:
+def test_a_question_of_one_s_own_is_what_the_files_come_to(
+    api: Api, shop: PlainShop, case: str
+) -> None:
     path, body, expected = OF_ONE_S_OWN[case]
     response = api.post(path, body)
     assert response.status_code == 200, response.text
@@ -241,15 +287,21 @@ def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Api, shop: Plain
 
 
 @pytest.mark.parametrize("days", SPANS)
-def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Api, shop: PlainShop, days: str) -> None:
+def test_the_funnel_of_visitors_is_what_the_files_come_to(
+    api: Api, shop: PlainShop, days: str
+) -> None:
     span, answer = days_of(shop, days)
-    assert api.json("/analytics/conversion", unit="visitor", **answer)["steps"] == paths.visitors(shop, span)
+    assert api.json("/analytics/conversion", unit="visitor", **answer)["steps"] == paths.visitors(
+        shop, span
+    )
 
 
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
-def test_an_answer_says_which_days_and_days_before_are_known(api: Api, shop: PlainShop, days: str, path: str) -> None:
+def test_an_answer_says_which_days_and_days_before_are_known(
+    api: Api, shop: PlainShop, days: str, path: str
+) -> None:
     span, question = days_of(shop, days)
     answer = api.json(path, **question)
     assert answer["range"] == {
@@ -282,12 +334,18 @@ def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Api, shop:
 
 
 @pytest.mark.parametrize("case", [*OF_DAYS, *AS_OF])
-def test_a_definition_says_of_a_field_what_its_description_says(api: Api, shop: PlainShop, case: str) -> None:
+def test_a_definition_says_of_a_field_what_its_description_says(
+    api: Api, shop: PlainShop, case: str
+) -> None:
     schemas = api.json("/openapi.json")["components"]["schemas"].values()
     fields = [field for schema in schemas for field in schema.get("properties", {}).items()]
-    said = {(name, re.sub(r" \[[^]]+\]$", "", field.get("description", ""))) for name, field in fields}
+    said = {
+        (name, re.sub(r" \[[^]]+\]$", "", field.get("description", ""))) for name, field in fields
+    }
     definition = _asked(api, shop, case, "week")["definition"]
-    names = {name for name, _ in said} & {name for name, text in definition.items() if isinstance(text, str)}
+    names = {name for name, _ in said} & {
+        name for name, text in definition.items() if isinstance(text, str)
+    }
     assert {name for name in names if (name, definition[name]) not in said} <= NO_FIELDS.get(
         route_of(CASES[case]), set()
     )
@@ -300,7 +358,9 @@ def test_every_route_is_compared(api: Api) -> None:
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
-def test_every_field_of_a_route_has_a_value_that_is_compared(api: Api, shop: PlainShop, route: str) -> None:
+def test_every_field_of_a_route_has_a_value_that_is_compared(
+    api: Api, shop: PlainShop, route: str
+) -> None:
     described = api.json("/openapi.json")
     answers = [path["responses"]["200"] for path in described["paths"][f"/v1{route}"].values()]
     schemas = [answer["content"]["application/json"]["schema"] for answer in answers]
@@ -348,7 +408,9 @@ def _fields(schema: Row, described: Row, path: str = "") -> Iterator[str]:
 
 
 def _fields_of(answer: Any, path: str = "") -> Iterator[str]:
-    """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
+    """Name each field that holds a value other than null in an answer;
+    those of a free list of names by its own.
+    """
     if isinstance(answer, list):
         for row in answer:
             yield from _fields_of(row, path)

@@ -41,7 +41,9 @@ def test_a_list_has_no_more_rows_than_its_limit(api: Api, path: str) -> None:
         assert answer.json()["detail"].startswith("There is no ledger of deliveries here")
         return
     body: Row = answer.json()
-    of_windows = [window[name] for window in body.get("windows", ()) for name in ("top_products", "top_pages")]
+    of_windows = [
+        window[name] for window in body.get("windows", ()) for name in ("top_products", "top_pages")
+    ]
     lists = [value for name, value in body.items() if isinstance(value, list) and name not in WHOLE]
     main = next((part for part in lists if part and isinstance(part[0], dict)), [])
     assert all(len(rows) <= 1 for rows in [main, *of_windows])

@@ -1,4 +1,6 @@
-"""`GET /explain` over the small shop: numbers that other routes answer, down to the lines and events of its files."""
+"""`GET /explain` over the small shop: numbers that other routes answer,
+down to the lines and events of its files.
+"""
 
 import json
 from datetime import date
@@ -16,7 +18,9 @@ from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 
 
 def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: PlainShop) -> None:
-    answer = api.json("/explain/mart/revenue_daily", column="revenue_amount", where='{"order_date": "2026-01-10"}')
+    answer = api.json(
+        "/explain/mart/revenue_daily", column="revenue_amount", where='{"order_date": "2026-01-10"}'
+    )
     number = answer["number"]
     (part,) = number["down"]
     assert number["adds_up"] is True
@@ -24,12 +28,16 @@ def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: P
     signed = [line["amount"] * (-1 if line["status"] == "refunded" else 1) for line in lines]
     assert Decimal(number["value"]) == sum(signed)
     assert part["received"]["row_count"] == len(lines) > 0
-    assert {row["uniq_id"] for row in part["received"]["rows"]} <= {line["uniq_id"] for line in lines}
+    assert {row["uniq_id"] for row in part["received"]["rows"]} <= {
+        line["uniq_id"] for line in lines
+    }
 
 
 def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
     where = json.dumps(["event_date between 2026-01-05 and 2026-01-14"])
-    number = api.json("/explain/mart/engagement_daily", column="session_count", where=where, limit=0)["number"]
+    number = api.json(
+        "/explain/mart/engagement_daily", column="session_count", where=where, limit=0
+    )["number"]
     days = api.json("/analytics/engagement", start_date="2026-01-05", end_date="2026-01-14")
     assert number["value"] == days["engagement"]["session_count"] > 0
     assert [level["table"] for level in number["down"][0]["levels"]] == [
@@ -46,11 +54,18 @@ def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
         ("mart/sesions", {}, 422, "did you mean 'mart.sessions' or"),
         ("mart/engagement_daily", {"column": "sesion_count"}, 422, "did you mean 'session_count'?"),
         ("mart/engagement_daily", {"where": "{oops"}, 422, "where is not JSON"),
-        ("mart/engagement_daily", {"where": "event_date = soon"}, 422, "'soon' is not a date for event_date"),
+        (
+            "mart/engagement_daily",
+            {"where": "event_date = soon"},
+            422,
+            "'soon' is not a date for event_date",
+        ),
         ("mart/session_events", {}, 409, "session_events is not here"),
     ],
 )
-def test_impossible_questions_fail(api: Api, path: str, parameters: dict[str, Any], status: int, result: str) -> None:
+def test_impossible_questions_fail(
+    api: Api, path: str, parameters: dict[str, Any], status: int, result: str
+) -> None:
     answer = api.get(f"/explain/{path}", None, **parameters)
     assert (answer.status_code, result in answer.json()["detail"]) == (status, True), answer.text
 

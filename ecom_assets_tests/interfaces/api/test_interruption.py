@@ -1,4 +1,5 @@
-"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come.
+"""Answers that nobody waits for any more: what the store does for them ends,
+and the next ones come.
 
 Ad-hoc questions end with their process: `test_adhoc.py`.
 """
@@ -77,7 +78,9 @@ def question() -> Queries:
 
 
 @pytest.fixture(params=["snapshot", "postgres"])
-def slow(request: pytest.FixtureRequest, settings: Settings, question: Queries) -> Iterator[Running]:
+def slow(
+    request: pytest.FixtureRequest, settings: Settings, question: Queries
+) -> Iterator[Running]:
     """Each store behind all that stands in front of the API, with half a second for an answer."""
     hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
@@ -91,7 +94,9 @@ def slow(request: pytest.FixtureRequest, settings: Settings, question: Queries) 
         yield actual
 
 
-def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Queries) -> None:
+def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(
+    slow: Running, question: Queries
+) -> None:
     began = time.monotonic()
     answer = slow.get("/analytics/slow")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
@@ -105,5 +110,8 @@ def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, qu
 def test_nothing_begins_once_the_time_is_over() -> None:
     cancellation = Cancellation()
     cancellation.end()
-    with pytest.raises(QuestionTooLargeError, match="The response took too long"), cancellation.during(print):
+    with (
+        pytest.raises(QuestionTooLargeError, match="The response took too long"),
+        cancellation.during(print),
+    ):
         pass

@@ -82,7 +82,11 @@ def test_keys_of_the_setting_have_their_scopes(keys: KeyFile) -> None:
     setting = f"{'r' * 20}, collect:{'c' * 20},read+collect:{'b' * 20}"
     ring = KeyRing.read(keys, setting)
     actual = [ring.find(letter * 20) for letter in "rcb"]
-    assert [caller and sorted(caller.scopes) for caller in actual] == [["read"], ["collect"], ["collect", "read"]]
+    assert [caller and sorted(caller.scopes) for caller in actual] == [
+        ["read"],
+        ["collect"],
+        ["collect", "read"],
+    ]
     assert [caller and caller.name for caller in actual] == ["setting:1", "setting:2", "setting:3"]
 
 
@@ -94,20 +98,36 @@ def test_keys_of_the_setting_have_their_scopes(keys: KeyFile) -> None:
         ("read:", "key 1 is shorter"),
     ],
 )
-def test_a_wrong_setting_is_refused_without_showing_a_key(keys: KeyFile, setting: str, why: str) -> None:
+def test_a_wrong_setting_is_refused_without_showing_a_key(
+    keys: KeyFile, setting: str, why: str
+) -> None:
     with pytest.raises(SettingError, match=why) as refused:
         KeyRing.read(keys, setting)
     assert "secret" not in str(refused.value)
 
 
 def test_the_command_makes_lists_and_revokes_keys(home: Path) -> None:
-    made = ecom("api-key", "create", "--name", "app", "--scope", "read", "--scope", "collect", "--json", home=home).json
+    made = ecom(
+        "api-key",
+        "create",
+        "--name",
+        "app",
+        "--scope",
+        "read",
+        "--scope",
+        "collect",
+        "--json",
+        home=home,
+    ).json
     assert made["scopes"] == ["read", "collect"]
     shown = ecom("api-key", "list", "--json", home=home)
     names = ("key_id", "name", "scopes", "origins", "event_types", "created_at", "revoked_at")
     assert shown.json == [{name: made[name] for name in names}]
     assert made["key"] not in shown.out
-    assert ecom("api-key", "revoke", made["key_id"], "--json", home=home).json["revoked_at"] is not None
+    assert (
+        ecom("api-key", "revoke", made["key_id"], "--json", home=home).json["revoked_at"]
+        is not None
+    )
     assert "revoked 20" in ecom("api-key", "list", home=home).out
 
 
@@ -121,7 +141,10 @@ def test_the_command_shows_the_key_alone_on_standard_output(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("create", "--name", "x", "--scope", "reads"), "--scope 'reads' is not a scope; did you mean 'read'?"),
+        (
+            ("create", "--name", "x", "--scope", "reads"),
+            "--scope 'reads' is not a scope; did you mean 'read'?",
+        ),
         (("revoke", "ab12"), "There is no API key 'ab12'"),
     ],
 )

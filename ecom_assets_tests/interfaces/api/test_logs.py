@@ -28,16 +28,30 @@ def test_every_request_has_an_id_in_its_answer_and_in_the_log(tmp_path: Path) ->
     with running(tmp_path) as served:
         own = served.get(SALES).headers["x-request-id"]
         assert re.fullmatch(r"[0-9a-f]{32}", own)
-        assert served.get(SALES, **{"X-Request-ID": "from-the-proxy.1"}).headers["x-request-id"] == "from-the-proxy.1"
+        assert (
+            served.get(SALES, **{"X-Request-ID": "from-the-proxy.1"}).headers["x-request-id"]
+            == "from-the-proxy.1"
+        )
         odd = served.get(SALES, **{"X-Request-ID": 'a" b'}).headers["x-request-id"]
         assert re.fullmatch(r"[0-9a-f]{32}", odd)
     lines = requests_in(served.log)
     assert [line["request_id"] for line in lines] == [own, "from-the-proxy.1", odd]
     assert {name: type(value).__name__ for name, value in lines[1].items()} == {
-        "event": "str", "level": "str", "request_id": "str", "method": "str", "path": "str", "route": "str",
-        "status": "int", "took_ms": "float", "sent_bytes": "int", "caller": "str", "address": "str", "cache": "str",
-        "refused": "str", "timestamp": "str",
-    }  # fmt: skip
+        "event": "str",
+        "level": "str",
+        "request_id": "str",
+        "method": "str",
+        "path": "str",
+        "route": "str",
+        "status": "int",
+        "took_ms": "float",
+        "sent_bytes": "int",
+        "caller": "str",
+        "address": "str",
+        "cache": "str",
+        "refused": "str",
+        "timestamp": "str",
+    }
     assert [line["cache"] for line in lines] == ["miss", "hit", "hit"]
     assert [line["sent_bytes"] for line in lines] == [6, 6, 6]
 
@@ -54,14 +68,21 @@ def test_no_log_has_a_key_wherever_it_was_sent(tmp_path: Path) -> None:
     logs = served.log.getvalue() + (tmp_path / "api_audit.jsonl").read_text()
     assert logs.count('"event": "request"') == 10
     assert made not in logs
-    # The app of this test writes a held key into the text of its own error, whose lines are of no known shape.
+    # The app of this test writes a held key into the text of its own error, whose lines are of no
+    # known shape.
     assert [line for line in logs.splitlines() if HELD in line and "RuntimeError" not in line] == []
 
 
-def test_an_error_of_the_app_is_logged_with_its_trace_and_answered_without_it(tmp_path: Path) -> None:
+def test_an_error_of_the_app_is_logged_with_its_trace_and_answered_without_it(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path) as served:
         answer = served.get("/analytics/breaks")
-        assert (answer.status_code, HELD in answer.text, "Traceback" in answer.text) == (500, False, False)
+        assert (answer.status_code, HELD in answer.text, "Traceback" in answer.text) == (
+            500,
+            False,
+            False,
+        )
     (failed,) = [line for line in lines_of(served.log) if line["event"] == "request_failed"]
     assert "RuntimeError: broken" in failed["exception"]
     assert requests_in(served.log)[0]["status"] == 500
@@ -91,10 +112,14 @@ def test_a_log_that_cannot_be_written_keeps_no_answer_back(tmp_path: Path) -> No
 def test_a_client_that_hangs_up_is_noted_as_one(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
-            connection.sendall(b"POST /collect HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\nx")
+            connection.sendall(
+                b"POST /collect HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\nx"
+            )
             wait_until(lambda: served.metric("ecom_api_requests_in_progress ") == 2)
         wait_until(lambda: '"path": "/collect"' in served.log.getvalue())
-    assert [line["status"] for line in requests_in(served.log) if line["path"] == "/collect"] == [499]
+    assert [line["status"] for line in requests_in(served.log) if line["path"] == "/collect"] == [
+        499
+    ]
 
 
 def test_lines_of_structlog_are_json_with_hidden_secrets() -> None:

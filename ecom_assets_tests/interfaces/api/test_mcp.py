@@ -1,4 +1,5 @@
-"""The tools of assistants, by the official SDK's own client: in this process, over HTTP with keys, and over stdio.
+"""The tools of assistants, by the official SDK's own client: in this process, over HTTP with keys,
+and over stdio.
 
 Each tool asks a route of the API, so what it answers is what the API answers.
 """
@@ -26,7 +27,12 @@ from starlette.testclient import TestClient
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import ROUTERS, build_app
-from ecom_assets.interfaces.api.mcp.server import LIST_METRICS, answer_from, build_http, build_server
+from ecom_assets.interfaces.api.mcp.server import (
+    LIST_METRICS,
+    answer_from,
+    build_http,
+    build_server,
+)
 from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, questions_of
 from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.interfaces.api.conftest import Api
@@ -77,8 +83,12 @@ def routes() -> set[str]:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             is_question = "POST" not in (route.methods or ()) or "ad hoc" in route.tags
-            is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith(("/health", "/saved"))
-            if is_question and not is_about_the_api and route.include_in_schema:  # a stream never ends
+            is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith(
+                ("/health", "/saved")
+            )
+            if (
+                is_question and not is_about_the_api and route.include_in_schema
+            ):  # a stream never ends
                 actual.add(route.name)
     return actual
 
@@ -92,7 +102,9 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
     tools = talk(build_server(questions, partial(answer_from, app)), listed)
     assert {tool.name for tool in tools} == {LIST_METRICS, *routes()}
     assert len(tools) == 1 + len(routes()) > 25
-    assert all(tool.annotations.read_only_hint and tool.description and tool.title for tool in tools)
+    assert all(
+        tool.annotations.read_only_hint and tool.description and tool.title for tool in tools
+    )
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
     assert len(json.dumps(sent)) < 80_000, "more than an assistant should carry"
 
@@ -113,7 +125,9 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
     assert answer.structured_content["day_count"] > 30
 
 
-def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: dict[str, ApiQuestion]) -> None:
+def test_tools_answer_what_the_api_answers(
+    app: FastAPI, api: Api, questions: dict[str, ApiQuestion]
+) -> None:
     plain = [
         question
         for question in questions.values()
@@ -128,7 +142,9 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: di
         actual = talk(server, call(question.name))
         assert actual.is_error == (response.status_code != 200), question.name
         if not actual.is_error:
-            assert actual.structured_content == response.json() == json.loads(actual.content[0].text)
+            assert (
+                actual.structured_content == response.json() == json.loads(actual.content[0].text)
+            )
             compared += 1
     assert compared > 15
 
@@ -136,7 +152,9 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: di
 def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, api: Api) -> None:
     server = build_server(questions_of(app.openapi()), partial(answer_from, app))
     arguments = {**FUNNEL, "by": "product_category", "limit": 2, "answer_limit": 1}
-    expected = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
+    expected = api.post(
+        "/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1
+    ).json()
     actual = talk(server, call("funnel", arguments)).structured_content
     assert actual == expected
     assert len(actual["breakdown"]) == 1
@@ -148,13 +166,21 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
         ("sales", {"weeks": 1}, "sales has no argument 'weeks'"),
         ("product", {}, "product needs the argument 'product_id'; add it."),
         ("sale", {}, "There is no tool 'sale'; did you mean 'sales' or 'values'?"),
-        ("sales", {"start_date": "2026-01-09"}, "time_range=custom needs both start_date and end_date"),
+        (
+            "sales",
+            {"start_date": "2026-01-09"},
+            "time_range=custom needs both start_date and end_date",
+        ),
         ("product", {"product_id": "../sales"}, "Not Found"),
         ("funnel", {"steps": []}, "Unprocessable"),
     ],
 )
 def test_a_wrong_question_is_answered_in_a_sentence(
-    app: FastAPI, questions: dict[str, ApiQuestion], tool: str, arguments: dict[str, Any], result: str
+    app: FastAPI,
+    questions: dict[str, ApiQuestion],
+    tool: str,
+    arguments: dict[str, Any],
+    result: str,
 ) -> None:
     actual = talk(build_server(questions, partial(answer_from, app)), call(tool, arguments))
     assert actual.is_error
@@ -162,7 +188,9 @@ def test_a_wrong_question_is_answered_in_a_sentence(
     assert "\n" not in actual.content[0].text
 
 
-def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict[str, ApiQuestion]) -> None:
+def test_metrics_have_their_meaning_and_their_tool(
+    app: FastAPI, questions: dict[str, ApiQuestion]
+) -> None:
     server = build_server(questions, partial(answer_from, app))
     actual = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
     assert {
@@ -171,7 +199,9 @@ def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict
         "tool": "engagement",
     } in (actual)
     whole = talk(server, call(LIST_METRICS)).structured_content["metrics"]
-    assert {"revenue_amount", "average_order_value", "conversion_rate"} <= {row["metric"] for row in whole}
+    assert {"revenue_amount", "average_order_value", "conversion_rate"} <= {
+        row["metric"] for row in whole
+    }
     assert {row["tool"] for row in whole} <= set(questions)
 
 
@@ -193,10 +223,14 @@ def served_http(settings: Settings, *, has_keys: bool = True) -> Iterator[str]:
         listening.close()
 
 
-def over_http(address: str, key: str, action: Talk, mode: Literal["auto", "legacy"] = "auto") -> Any:
+def over_http(
+    address: str, key: str, action: Talk, mode: Literal["auto", "legacy"] = "auto"
+) -> Any:
     async def connected() -> Any:
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60) as http,
+            httpx2.AsyncClient(
+                headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60
+            ) as http,
             Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
         ):
             return await action(client)
@@ -210,16 +244,26 @@ def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, 
         values = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         refused = httpx2.post(f"{address}/mcp", json=values)
         assert (refused.status_code, refused.json()["title"]) == (401, "Unauthorized")
-        assert httpx2.post(f"{address}/mcp", json=values, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert (
+            httpx2.post(f"{address}/mcp", json=values, headers={"X-API-Key": "wrong"}).status_code
+            == 401
+        )
         assert httpx2.get(f"{address}/mcp", headers={"X-API-Key": READS}).status_code == 405
         actual = over_http(address, READS, call("sales", {"time_range": "week"}))
         assert actual.structured_content == api.json("/v1/analytics/sales", time_range="week")
-        assert "is personal data" in over_http(address, READS, call("funnel", by_person)).content[0].text
-        assert not over_http(address, SEES_PEOPLE, call("funnel", by_person), mode="legacy").is_error
+        assert (
+            "is personal data"
+            in over_http(address, READS, call("funnel", by_person)).content[0].text
+        )
+        assert not over_http(
+            address, SEES_PEOPLE, call("funnel", by_person), mode="legacy"
+        ).is_error
 
 
 @pytest.mark.slow
-def test_over_http_without_keys_nothing_is_said_about_people_either(settings: Settings, api: Api) -> None:
+def test_over_http_without_keys_nothing_is_said_about_people_either(
+    settings: Settings, api: Api
+) -> None:
     with served_http(settings, has_keys=False) as address:
         sold = over_http(address, "", call("sales", {"time_range": "week"}))
         assert sold.structured_content == api.json("/v1/analytics/sales", time_range="week")
@@ -231,9 +275,14 @@ def test_over_http_without_keys_nothing_is_said_about_people_either(settings: Se
 
 
 @pytest.mark.slow
-def test_over_stdio_an_assistant_is_answered_without_a_key_and_not_about_people(settings: Settings, api: Api) -> None:
+def test_over_stdio_an_assistant_is_answered_without_a_key_and_not_about_people(
+    settings: Settings, api: Api
+) -> None:
     async def conversation(client: Client) -> list[Any]:
-        return [await client.call_tool("sales", {}), await client.call_tool("funnel", {**FUNNEL, "by": "visitor_id"})]
+        return [
+            await client.call_tool("sales", {}),
+            await client.call_tool("funnel", {**FUNNEL, "by": "visitor_id"}),
+        ]
 
     env = environment(settings.home)
     started = StdioServerParameters(command=ECOM[0], args=[*ECOM[1:], "mcp"], env=env)

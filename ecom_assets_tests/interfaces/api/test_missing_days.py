@@ -1,8 +1,9 @@
-"""What answers say of days of which nothing was received, between days with rows: they are unknown, not zero.
+"""What answers say of days of which nothing was received, between days with rows:
+they are unknown, not zero.
 
-A shop has one visit with a purchase of 10.00 on each day from 1 to 14 March, and an order of 20.00. Its events arrive
-in a folder per day, and the folder of 10 March never came. Its orders are in one file, without a line of 4 and 10
-March; on the 4th a purchase event says that the shop sold.
+A shop has one visit with a purchase of 10.00 on each day from 1 to 14 March, and an order of 20.00.
+Its events arrive in a folder per day, and the folder of 10 March never came. Its orders are in one
+file, without a line of 4 and 10 March; on the 4th a purchase event says that the shop sold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,7 +46,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(files: Path, name: str, env: Mapping[str, str] | None = None, *, with_orders: bool = True) -> CommandResult:
+def run(
+    files: Path, name: str, env: Mapping[str, str] | None = None, *, with_orders: bool = True
+) -> CommandResult:
     """Run over the files in a home of some name."""
     orders = ("--orders", files / "orders.csv") if with_orders else ()
     arguments = ("run", "--json", "--select", ALL if with_orders else FEW)
@@ -66,7 +69,9 @@ def both(files: Path) -> Iterator[Api]:
     summary = run(files, "both").json
     assert summary["missing_days"] == {"events": [LOST], "orders": [UNSOLD]}
     (of_events, of_orders) = summary_lines(summary)[2:4]
-    assert of_events.startswith(f"  No events were received of {LOST}: what happened then is unknown")
+    assert of_events.startswith(
+        f"  No events were received of {LOST}: what happened then is unknown"
+    )
     assert of_orders.startswith(f"  No orders were received of {UNSOLD}:")
     unfinished = summary_lines({**summary, "provisional_from": "2026-03-11"})
     assert unfinished[2] == "  2026-03-11 is not over: its numbers are provisional, and grow."
@@ -84,11 +89,16 @@ def known(answer: Mapping[str, Any]) -> tuple[Any, ...]:
 def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api: Api) -> None:
     answer = api.json("/analytics/sales", **LAST_WEEK)
     assert known(answer) == ("part", "2026-03-08", "2026-03-14", [LOST])
-    assert (answer["sales"]["revenue_amount"], answer["range"]["previous_missing_days"]) == ("60.00", [])
+    assert (answer["sales"]["revenue_amount"], answer["range"]["previous_missing_days"]) == (
+        "60.00",
+        [],
+    )
     assert answer["previous"]["revenue_amount"] == "70.00"
     assert set(answer["change"].values()) == {None}, "six days are not compared with seven"
     points = api.json("/analytics/revenue/trend", **LAST_WEEK)["points"]
-    assert [(point["start_date"][-2:], point["data"], point["revenue_amount"]) for point in points[1:4]] == [
+    assert [
+        (point["start_date"][-2:], point["data"], point["revenue_amount"]) for point in points[1:4]
+    ] == [
         ("09", "whole", "10.00"),
         ("10", "none", None),
         ("11", "whole", "10.00"),
@@ -98,13 +108,18 @@ def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api:
 
 
 @pytest.mark.xdist_group("missing_days")
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])  # from the sessions that are published, and cut again
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Berlin"]
+)  # from the sessions that are published, and cut again
 def test_a_breakdown_by_channel_says_that_no_event_came_from_elsewhere(api: Api, zone: str) -> None:
     question = {"series": ["product_view"], "timezone": zone}
     by_channel = api.post("/analytics/trend", {**question, "by": "channel"}).json()
     assert [series["breakdown"] for series in by_channel["series"]] == ["Direct"]
     assert NO_ADDRESSES in by_channel["warnings"]
-    assert NO_ADDRESSES not in api.post("/analytics/trend", {**question, "by": "visitor_type"}).json()["warnings"]
+    assert (
+        NO_ADDRESSES
+        not in api.post("/analytics/trend", {**question, "by": "visitor_type"}).json()["warnings"]
+    )
 
 
 @pytest.mark.xdist_group("missing_days")
@@ -120,30 +135,48 @@ def test_a_missing_day_by_itself_has_no_numbers(api: Api) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("missing_days")
-def test_orders_of_one_file_are_missing_where_a_purchase_event_says_that_the_shop_sold(both: Api) -> None:
+def test_orders_of_one_file_are_missing_where_a_purchase_event_says_that_the_shop_sold(
+    both: Api,
+) -> None:
     answer = both.json("/analytics/sales", start_date="2026-03-01", end_date="2026-03-14")
     assert answer["range"]["sources"]["orders"]["missing_days"] == [UNSOLD]
     assert both.json("/analytics/engagement", **LAST_WEEK)["range"]["missing_days"] == [LOST]
-    points = both.json("/analytics/revenue/trend", start_date="2026-03-01", end_date="2026-03-14")["points"]
-    assert {point["start_date"]: point["revenue_amount"] for point in points if point["revenue_amount"] != "20.00"} == {
+    points = both.json("/analytics/revenue/trend", start_date="2026-03-01", end_date="2026-03-14")[
+        "points"
+    ]
+    assert {
+        point["start_date"]: point["revenue_amount"]
+        for point in points
+        if point["revenue_amount"] != "20.00"
+    } == {
         UNSOLD: None,
         LOST: "0.00",  # no order line and no event: nothing says that there were orders
     }
     viewed = both.json("/analytics/products/i1", **LAST_WEEK)["trend"][2]
-    assert (viewed["event_date"], viewed["product_view_count"], viewed["revenue_amount"]) == (LOST, None, "0.00")
+    assert (viewed["event_date"], viewed["product_view_count"], viewed["revenue_amount"]) == (
+        LOST,
+        None,
+        "0.00",
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("empty_days", "missing"), [("zero", []), ("unknown", [UNSOLD, LOST])])
-def test_the_setting_says_what_days_without_a_row_mean(files: Path, empty_days: str, missing: list[str]) -> None:
+def test_the_setting_says_what_days_without_a_row_mean(
+    files: Path, empty_days: str, missing: list[str]
+) -> None:
     run(files, empty_days, {"ECOM_EMPTY_DAYS": empty_days})
     with answering(Settings(home=files / empty_days)) as answer:
         sold = answer.json("/analytics/sales", start_date="2026-03-01", end_date="2026-03-14")
         assert sold["range"]["missing_days"] == missing
-        assert (answer.json("/analytics/engagement", **LAST_WEEK)["range"]["data"] == "whole") == (empty_days == "zero")
+        assert (answer.json("/analytics/engagement", **LAST_WEEK)["range"]["data"] == "whole") == (
+            empty_days == "zero"
+        )
 
 
-def test_a_trend_over_files_has_a_gap_too_unless_the_setting_says_otherwise(files: Path, home: Path) -> None:
+def test_a_trend_over_files_has_a_gap_too_unless_the_setting_says_otherwise(
+    files: Path, home: Path
+) -> None:
     asked = ("trend", "--events", files / "landing", "--series", "product_view", "--json")
     days = ("--from", "2026-03-09", "--to", "2026-03-11")
     assert ecom(*asked, *days, home=home).json["series"][0]["values"] == [1, None, 1]

@@ -42,7 +42,9 @@ def test_threads_that_ask_at_the_same_time_get_one_whole_document(tmp_path: Path
     assert all(other is first for other in others)
     assert "ProblemDocument" in first["components"]["schemas"]
     assert first["components"]["securitySchemes"] == SCHEMES
-    assert first["paths"]["/v1/analytics/sales"]["get"]["security"] == [{name: []} for name in SCHEMES]
+    assert first["paths"]["/v1/analytics/sales"]["get"]["security"] == [
+        {name: []} for name in SCHEMES
+    ]
     assert "security" not in first["paths"]["/v1/health"]["get"]
 
 

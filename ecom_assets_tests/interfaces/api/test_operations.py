@@ -15,7 +15,11 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import ServedData
-from ecom_assets.interfaces.api.store.store import NothingPublishedError, PublishedState, SnapshotStore
+from ecom_assets.interfaces.api.store.store import (
+    NothingPublishedError,
+    PublishedState,
+    SnapshotStore,
+)
 from ecom_assets.outputs.serving.places import serving_folder
 from ecom_assets.outputs.serving.snapshot import POINTER
 from ecom_assets_tests.interfaces.api.served import HELD, Shop, running
@@ -39,9 +43,17 @@ def test_it_is_ready_once_there_are_fresh_data(tmp_path: Path) -> None:
 
 def test_without_data_it_lives_and_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path, Shop(published=None, complaint="Nothing is published yet.")) as served:
-        assert [served.get(f"/health{path}").status_code for path in ("", "/live", "/ready")] == [503, 200, 503]
+        assert [served.get(f"/health{path}").status_code for path in ("", "/live", "/ready")] == [
+            503,
+            200,
+            503,
+        ]
         answer = served.get("/health/ready").json()
-        assert (answer["ready"], answer["reason"], answer["data_as_of"]) == (False, "Nothing is published yet.", None)
+        assert (answer["ready"], answer["reason"], answer["data_as_of"]) == (
+            False,
+            "Nothing is published yet.",
+            None,
+        )
 
 
 class FakeStore:
@@ -82,8 +94,12 @@ def served_at(home: Path, store: FakeStore, now: datetime) -> ServedData:
 
 
 @pytest.mark.usefixtures("pointer")
-@pytest.mark.parametrize(("hours", "complaint"), [(0, ""), (24, ""), (25, "The data were published 25.0 h ago")])
-def test_data_are_fresh_as_long_as_the_setting_says(home: Path, store: FakeStore, hours: float, complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("hours", "complaint"), [(0, ""), (24, ""), (25, "The data were published 25.0 h ago")]
+)
+def test_data_are_fresh_as_long_as_the_setting_says(
+    home: Path, store: FakeStore, hours: float, complaint: str
+) -> None:
     served = served_at(home, store, NOON + timedelta(hours=hours))
     asyncio.run(served.version())
     assert served.complaint.startswith(complaint)
@@ -91,7 +107,9 @@ def test_data_are_fresh_as_long_as_the_setting_says(home: Path, store: FakeStore
     assert served.age_s == hours * 3600
 
 
-def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store: FakeStore, pointer: Path) -> None:
+def test_the_store_is_asked_only_when_its_pointer_has_changed(
+    home: Path, store: FakeStore, pointer: Path
+) -> None:
     async def story() -> list[str]:
         served = served_at(home, store, NOON)
         answer = [await served.version() for _ in range(3)]
@@ -112,14 +130,18 @@ def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store:
     assert (first[:2], second[:2], last) == ("v1", "v2", "")
 
 
-def test_a_store_that_breaks_is_reported_and_does_not_break_the_health(home: Path, store: FakeStore) -> None:
+def test_a_store_that_breaks_is_reported_and_does_not_break_the_health(
+    home: Path, store: FakeStore
+) -> None:
     store.state = RuntimeError("with a password in its text")
     served = served_at(home, store, NOON)
     assert asyncio.run(served.version()) == ""
     assert served.complaint == "The store cannot be read (RuntimeError); see the log of the API."
 
 
-def test_a_pointer_that_cannot_be_read_does_not_count_as_nothing_published(home: Path, pointer: Path) -> None:
+def test_a_pointer_that_cannot_be_read_does_not_count_as_nothing_published(
+    home: Path, pointer: Path
+) -> None:
     pointer.unlink()
     pointer.symlink_to(pointer)  # a loop, which not even root can follow
     settings = Settings(home=home)
@@ -149,7 +171,9 @@ def test_metrics_count_refusals_by_their_reason(tmp_path: Path) -> None:
         assert served.metric('ecom_api_refused_requests_total{reason="wrong_key"}', HELD) == 1
 
 
-def test_a_published_schema_is_asked_for_its_version_once_a_second_at_most(home: Path, store: FakeStore) -> None:
+def test_a_published_schema_is_asked_for_its_version_once_a_second_at_most(
+    home: Path, store: FakeStore
+) -> None:
     async def story() -> None:
         served = ServedData(store, Settings(home=home, postgres_url="postgres://shop@db/shop"))
         for _ in range(100):
@@ -162,7 +186,10 @@ def test_a_published_schema_is_asked_for_its_version_once_a_second_at_most(home:
 
 @pytest.mark.parametrize(
     ("path", "policy"),
-    [(SALES, "default-src 'none'; frame-ancestors 'none'"), ("/nowhere", "default-src 'none'; frame-ancestors 'none'")],
+    [
+        (SALES, "default-src 'none'; frame-ancestors 'none'"),
+        ("/nowhere", "default-src 'none'; frame-ancestors 'none'"),
+    ],
 )
 def test_every_answer_has_security_headers(tmp_path: Path, path: str, policy: str) -> None:
     with running(tmp_path) as served:
@@ -208,13 +235,20 @@ def test_traces_go_where_the_setting_says_within_the_caller_s_trace(tmp_path: Pa
             served.get(f"{SALES}?secret=q", HELD, traceparent=f"00-{trace}-b7ad6b7169203331-01")
         sent = b"".join(got)
     assert bytes.fromhex(trace) in sent
-    for answer in (b"ecom_api", b"GET /analytics/sales", b"http.response.status_code", b"setting:1"):
+    for answer in (
+        b"ecom_api",
+        b"GET /analytics/sales",
+        b"http.response.status_code",
+        b"setting:1",
+    ):
         assert answer in sent
     assert HELD.encode() not in sent
     assert b"secret" not in sent
 
 
-def test_published_states_differ_by_when_they_were_published_too(home: Path, store: FakeStore, pointer: Path) -> None:
+def test_published_states_differ_by_when_they_were_published_too(
+    home: Path, store: FakeStore, pointer: Path
+) -> None:
     assert pointer.exists()
     first = asyncio.run(served_at(home, store, NOON).version())
     assert isinstance(store.state, PublishedState)

@@ -17,13 +17,22 @@ ANY_DAY = st.dates(FIRST_DATE, LAST_DATE)
 
 def test_a_month_is_thirty_days_to_the_newest_one_and_has_thirty_before_it() -> None:
     month = Period.from_range(NEWEST)
-    assert (month.time_range, month.start_date, month.end_date) == ("month", date(2026, 1, 31), NEWEST)
-    assert (month.previous.start_date, month.previous.end_date) == (date(2026, 1, 1), date(2026, 1, 30))
+    assert (month.time_range, month.start_date, month.end_date) == (
+        "month",
+        date(2026, 1, 31),
+        NEWEST,
+    )
+    assert (month.previous.start_date, month.previous.end_date) == (
+        date(2026, 1, 1),
+        date(2026, 1, 30),
+    )
 
 
 @given(newest=ANY_DAY, name=st.sampled_from(sorted(LENGTHS)))
 @examples(50)
-def test_a_range_and_the_one_before_it_are_neighbours_of_one_length(newest: date, name: str) -> None:
+def test_a_range_and_the_one_before_it_are_neighbours_of_one_length(
+    newest: date, name: str
+) -> None:
     period = Period.from_range(newest, name)  # type: ignore[arg-type]  # the names are those of the type
     assert period.day_count == LENGTHS[name] == period.previous.day_count == len(period.days.dates)
     assert period.previous.end_date + timedelta(days=1) == period.start_date
@@ -50,7 +59,9 @@ def test_days_of_one_s_own_are_taken_or_refused(start: date, end: date) -> None:
         (date(2026, 3, 29), "Asia/Kolkata", 24, "2026-03-29T23:00:00+05:30"),
     ],
 )
-def test_a_day_has_the_hours_that_its_zone_gives_it(day: date, zone: str, count: int, last: str) -> None:
+def test_a_day_has_the_hours_that_its_zone_gives_it(
+    day: date, zone: str, count: int, last: str
+) -> None:
     hours = hours_of(day, zone)
     assert len(hours) == count
     assert hours[0].isoformat().startswith(f"{day}T00:00:00")
@@ -60,5 +71,7 @@ def test_a_day_has_the_hours_that_its_zone_gives_it(day: date, zone: str, count:
 def test_what_is_unknown_is_not_zero() -> None:
     assert share(1, 0) is None
     assert share(1, 8) == 0.125
-    answer = changes({"a": 5, "b": 5, "c": None, "d": -1}, {"a": 4, "b": 0, "c": 4, "d": -2}, "abcd")
+    answer = changes(
+        {"a": 5, "b": 5, "c": None, "d": -1}, {"a": 4, "b": 0, "c": 4, "d": -2}, "abcd"
+    )
     assert answer == {"a": 0.25, "b": None, "c": None, "d": 0.5}

@@ -15,16 +15,29 @@ from ecom_assets_tests.interfaces.api.served import Running, serving
 from ecom_assets_tests.interfaces.api.test_questions import BOUGHT, EXPERIMENT
 
 FUNNEL: dict[str, Any] = {"steps": ["product_view", "add_to_cart"]}
-KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal", "admin", "personal")}
+KEYS = {
+    scope: f"a-key-with-the-scopes-{scope}"
+    for scope in ("read", "read+personal", "admin", "personal")
+}
 ABOUT_PEOPLE = {
     "by": {**FUNNEL, "by": "user_id"},
     "by visitor": {**FUNNEL, "by": "visitor_id"},
     "by the source's session": {**FUNNEL, "by": "session_id"},
     "held": {**FUNNEL, "hold": ["product_id", "user_agent"]},
-    "a condition": {"steps": [{"event_type": "product_view", "where": {"user_id": "u01"}}, "purchase"]},
-    "a condition of another kind": {"steps": [{"event_type": "purchase", "where": "user_id contains u0"}]},
-    "a condition on everything": {**FUNNEL, "where": [{"any_of": [{"user_agent": "x"}, "cart_amount > 1"]}]},
-    "an exclusion": {**FUNNEL, "exclude": [{"event_type": "purchase", "where": {"source_session_id": "s"}}]},
+    "a condition": {
+        "steps": [{"event_type": "product_view", "where": {"user_id": "u01"}}, "purchase"]
+    },
+    "a condition of another kind": {
+        "steps": [{"event_type": "purchase", "where": "user_id contains u0"}]
+    },
+    "a condition on everything": {
+        **FUNNEL,
+        "where": [{"any_of": [{"user_agent": "x"}, "cart_amount > 1"]}],
+    },
+    "an exclusion": {
+        **FUNNEL,
+        "exclude": [{"event_type": "purchase", "where": {"source_session_id": "s"}}],
+    },
 }
 
 
@@ -32,18 +45,31 @@ ABOUT_PEOPLE = {
 def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    keyed_settings = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
+    keyed_settings = settings.model_copy(
+        update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"}
+    )
     with serving(keyed_settings, build_app(keyed_settings)) as actual:
         yield actual
 
 
-def ask(keyed: Running, scope: str, body: dict[str, Any], question: str = "funnel") -> requests.Response:
+def ask(
+    keyed: Running, scope: str, body: dict[str, Any], question: str = "funnel"
+) -> requests.Response:
     headers = {"X-API-Key": KEYS[scope]}
-    return requests.post(f"{keyed.address}/analytics/{question}", json=body, headers=headers, timeout=60)
+    return requests.post(
+        f"{keyed.address}/analytics/{question}", json=body, headers=headers, timeout=60
+    )
 
 
 def test_the_list_is_that_of_the_contract() -> None:
-    named = {"visitor_id", "user_id", "device_id", "session_device_id", "source_session_id", "user_agent"}
+    named = {
+        "visitor_id",
+        "user_id",
+        "device_id",
+        "session_device_id",
+        "source_session_id",
+        "user_agent",
+    }
     assert named == PERSONAL_COLUMNS
 
 
@@ -52,14 +78,26 @@ def test_the_list_is_that_of_the_contract() -> None:
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
     assert {scope: response.status_code for scope, response in result.items()} == {
-        "read": 403, "read+personal": 200, "admin": 200, "personal": 403,
-    }  # fmt: skip
+        "read": 403,
+        "read+personal": 200,
+        "admin": 200,
+        "personal": 403,
+    }
     refused = result["read"]
     assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="personal"'
-    assert "is personal data, which a key without the scope 'personal' may not ask about" in refused.json()["detail"]
+    assert (
+        refused.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="personal"'
+    )
+    assert (
+        "is personal data, which a key without the scope 'personal' may not ask about"
+        in refused.json()["detail"]
+    )
     lines = [json.loads(line) for line in (keyed.home / FILE_NAME).read_text().splitlines()]
-    assert {"reason": "wrong_scope", "caller": "setting:1", "path": "/analytics/funnel"}.items() <= lines[-2].items()
+    assert {
+        "reason": "wrong_scope",
+        "caller": "setting:1",
+        "path": "/analytics/funnel",
+    }.items() <= lines[-2].items()
 
 
 @pytest.mark.sampled(3)
@@ -68,24 +106,35 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: st
     [
         ("trend", {"series": ["*"], "by": "visitor_id"}),
         ("trend", {"series": ["*"], "where": ["user_agent contains Firefox"]}),
-        ("trend", {"series": [{"event_type": "purchase", "where": [{"any_of": [{"user_id": "u01"}]}]}]}),
+        (
+            "trend",
+            {"series": [{"event_type": "purchase", "where": [{"any_of": [{"user_id": "u01"}]}]}]},
+        ),
         ("retention", {"by": "user_agent"}),
         ("retention", {"start_where": ["visitor_id = u01"]}),
         ("retention", {"returning_where": [{"user_id": "u01"}]}),
         ("experiment", {**EXPERIMENT, "exposure": {"where": ["user_id != u01"]}}),
         (
             "experiment",
-            {**EXPERIMENT, "goal": {"event_type": "purchase", "where": [{"any_of": [{"visitor_id": "u01"}]}]}},
+            {
+                **EXPERIMENT,
+                "goal": {"event_type": "purchase", "where": [{"any_of": [{"visitor_id": "u01"}]}]},
+            },
         ),
         ("experiment", {**EXPERIMENT, "where": ["user_agent contains Windows"]}),
-        ("experiment", {**EXPERIMENT, "variant": "user_agent", "control": "x", "shares": {"x": 1, "y": 1}}),
+        (
+            "experiment",
+            {**EXPERIMENT, "variant": "user_agent", "control": "x", "shares": {"x": 1, "y": 1}},
+        ),
         ("correlation", {"funnel": BOUGHT, "properties": ["user_agent"]}),
         ("correlation", {"funnel": {**BOUGHT, "where": ["user_id = u01"]}}),
         ("correlation", {"funnel": BOUGHT, "segment": {"latest": "visitor_id = u01"}}),
     ],
 )
 def test_so_does_every_other_question(keyed: Running, question: str, body: dict[str, Any]) -> None:
-    result = {scope: ask(keyed, scope, body, question).status_code for scope in ("read", "read+personal")}
+    result = {
+        scope: ask(keyed, scope, body, question).status_code for scope in ("read", "read+personal")
+    }
     assert result == {"read": 403, "read+personal": 200}
 
 
@@ -98,7 +147,9 @@ def test_a_question_about_many_needs_none(keyed: Running) -> None:
 
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
     with serving(settings, build_app(settings)) as served:
-        response = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
+        response = requests.post(
+            f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60
+        )
         assert response.status_code == 200
         assert response.json()["breakdown"]
 
@@ -106,7 +157,9 @@ def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None
 def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Running) -> None:
     path = "/explain/mart/engagement_daily?column=session_count&where=event_date%20%3D%202026-01-10"
     answers = {
-        scope: requests.get(keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60).json()
+        scope: requests.get(
+            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60
+        ).json()
         for scope in ("read", "read+personal")
     }
     people = {
@@ -118,10 +171,14 @@ def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Runn
     assert len(people["read+personal"]) > 1
 
 
-def test_a_condition_on_a_person_needs_the_scope_where_a_number_is_explained(keyed: Running) -> None:
+def test_a_condition_on_a_person_needs_the_scope_where_a_number_is_explained(
+    keyed: Running,
+) -> None:
     path = "/explain/mart/customer_segments?where=customer_id%20%3D%20u01"
     codes = {
-        scope: requests.get(keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60).status_code
+        scope: requests.get(
+            keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60
+        ).status_code
         for scope in ("read", "read+personal")
     }
     assert codes == {"read": 403, "read+personal": 200}

@@ -25,10 +25,19 @@ QUESTIONS = (
     ("/analytics/funnel", FUNNEL),
     ("/analytics/funnel", {**FUNNEL, "per": "session", "time_range": "week"}),
     ("/analytics/funnel", {**FUNNEL, "by": "product_category"}),
-    ("/analytics/funnel", {**FUNNEL, "by": ["product_category", "product_id"], "where": ["product_id != p1"]}),
-    ("/analytics/funnel", {**FUNNEL, "over": "day", "time_to_convert": {"from": 1, "to": 2, "bins": 5}}),
+    (
+        "/analytics/funnel",
+        {**FUNNEL, "by": ["product_category", "product_id"], "where": ["product_id != p1"]},
+    ),
+    (
+        "/analytics/funnel",
+        {**FUNNEL, "over": "day", "time_to_convert": {"from": 1, "to": 2, "bins": 5}},
+    ),
     ("/analytics/funnel", {**FUNNEL, "over": "hour", "last": "2d", "order": "any"}),
-    ("/analytics/funnel", {**FUNNEL, "where": [{"column": "product_id", "operator": "one_of", "value": LONG}]}),
+    (
+        "/analytics/funnel",
+        {**FUNNEL, "where": [{"column": "product_id", "operator": "one_of", "value": LONG}]},
+    ),
     ("/analytics/retention", {"period": "week", "start": "purchase"}),
     ("/analytics/retention", {"period": "day", "clock": "rolling", "last_period": 3}),
 )
@@ -66,26 +75,34 @@ def test_hours_and_dimensions_do_too(api: Api, over_postgres: Api) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("path", "body"), QUESTIONS)
-def test_custom_questions_give_the_same(api: Api, over_postgres: Api, path: str, body: dict[str, object]) -> None:
+def test_custom_questions_give_the_same(
+    api: Api, over_postgres: Api, path: str, body: dict[str, object]
+) -> None:
     assert reported(over_postgres.post(path, body)) == reported(api.post(path, body))
 
 
 @pytest.mark.parametrize("changed", [{"by": "properties.plan"}, {"hold": ["session_id"]}])
-def test_columns_that_are_not_published_are_refused(over_postgres: Api, changed: dict[str, object]) -> None:
+def test_columns_that_are_not_published_are_refused(
+    over_postgres: Api, changed: dict[str, object]
+) -> None:
     result = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
     assert result.status_code == 422
     assert "The events published in Postgres have no" in result.json()["detail"]
 
 
 @pytest.mark.parametrize(
-    ("path", "body"), [("/analytics/attribution", {}), ("/analytics/funnel", {**FUNNEL, "by": "channel"})]
+    ("path", "body"),
+    [("/analytics/attribution", {}), ("/analytics/funnel", {**FUNNEL, "by": "channel"})],
 )
 def test_what_would_be_computed_from_them_is_refused_too(
     over_postgres: Api, path: str, body: dict[str, object]
 ) -> None:
     result = over_postgres.post(path, body)
     assert result.status_code == 422
-    assert "The question needs referrer_url, which the events published in Postgres do not have" in result.text
+    assert (
+        "The question needs referrer_url, which the events published in Postgres do not have"
+        in result.text
+    )
 
 
 def test_an_explanation_names_the_publication(over_postgres: Api) -> None:
@@ -99,7 +116,10 @@ def test_a_lost_connection_is_replaced(in_postgres: Settings, postgres_warehouse
         with store.reading() as reading:
             version = reading.published.data_version
         with psycopg.connect(postgres_warehouse, autocommit=True) as con:
-            con.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            con.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                "pg_backend_pid()"
+            )
         with store.reading() as reading:
             assert reading.published.data_version == version
 
@@ -123,11 +143,16 @@ with store.reading() as reading, reading.adhoc() as con:
 
 
 @pytest.mark.slow
-def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Settings, postgres_warehouse: str) -> None:
+def test_the_server_ends_the_question_of_a_process_that_is_gone(
+    in_postgres: Settings, postgres_warehouse: str
+) -> None:
     with psycopg.connect(postgres_warehouse, autocommit=True) as con:
 
         def sleeping() -> int:
-            sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND state = 'active'"
+            sql = (
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND "
+                "state = 'active'"
+            )
             return int(con.execute(sql).fetchall()[0][0])
 
         command = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
@@ -137,8 +162,12 @@ def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Set
         wait_until(lambda: sleeping() == 0, 15)
 
 
-def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postgres_url: str) -> None:
-    empty_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
+def test_an_empty_database_is_reported_with_what_to_do(
+    settings: Settings, postgres_url: str
+) -> None:
+    empty_settings = settings.model_copy(
+        update={"postgres_url": type(settings.postgres_url)(postgres_url)}
+    )
     result = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
     with closing(PublishedPostgresStore(empty_settings)) as store, result, store.reading():
         pass
@@ -147,7 +176,9 @@ def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postg
 def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Api) -> None:
     actual: list[int] = []
     threads = [
-        threading.Thread(target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code))
+        threading.Thread(
+            target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code)
+        )
         for _ in range(8)
     ]
     for thread in threads:

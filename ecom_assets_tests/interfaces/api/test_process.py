@@ -1,4 +1,6 @@
-"""`ecom api` and `ecom ui` as processes: refusal, requests under way at the end, restart, and what their logs hold."""
+"""`ecom api` and `ecom ui` as processes: refusal, requests under way at the end, restart,
+and what their logs hold.
+"""
 
 import json
 import signal
@@ -33,7 +35,9 @@ def api_process(home: Path, **env: str) -> Iterator[tuple[str, "subprocess.Popen
             stderr=output,
         )
     try:
-        wait_until(lambda: process.poll() is not None or answers(f"{address}/health/live"), PATIENCE_S)
+        wait_until(
+            lambda: process.poll() is not None or answers(f"{address}/health/live"), PATIENCE_S
+        )
         assert process.poll() is None, result.read_text()
         yield address, process, result
     finally:
@@ -65,9 +69,16 @@ def test_a_process_its_keys_its_end_and_its_restart(home: Path, starts: int) -> 
             KeyFile(home).revoke(kept.key_id)
             assert reported(f"{address}/metrics", ask) == 401
     text = result.read_text()
-    assert key.removeprefix(f"ecom_{kept.key_id}_") not in text + (home / "api_audit.jsonl").read_text()
+    assert (
+        key.removeprefix(f"ecom_{kept.key_id}_")
+        not in text + (home / "api_audit.jsonl").read_text()
+    )
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    assert [line["status"] for line in lines if "status" in line and line["path"].startswith("/analytics")] == [
+    assert [
+        line["status"]
+        for line in lines
+        if "status" in line and line["path"].startswith("/analytics")
+    ] == [
         401,
         503,
     ]
@@ -80,10 +91,21 @@ def reported(address: str, headers: dict[str, str] | None = None) -> int:
     return requests.get(address, headers=headers, timeout=20).status_code
 
 
-def is_answered_after_the_end_has_begun(address: str, key: str, process: "subprocess.Popen[bytes]") -> bool:
-    """Send half a request, ask the process to end, send the other half; return whether an answer comes."""
-    lines = ("POST /analytics/funnel HTTP/1.1", f"x-api-key: {key}", "content-length: 2", "connection: close")
-    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=20) as slow:
+def is_answered_after_the_end_has_begun(
+    address: str, key: str, process: "subprocess.Popen[bytes]"
+) -> bool:
+    """Send half a request, ask the process to end, send the other half;
+    return whether an answer comes.
+    """
+    lines = (
+        "POST /analytics/funnel HTTP/1.1",
+        f"x-api-key: {key}",
+        "content-length: 2",
+        "connection: close",
+    )
+    with socket.create_connection(
+        ("127.0.0.1", int(address.rpartition(":")[2])), timeout=20
+    ) as slow:
         slow.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n{")
         assert answers(f"{address}/health/live"), "so that the first half was read"
         process.send_signal(signal.SIGTERM)
@@ -111,7 +133,9 @@ def is_listening(address: str) -> bool:
         (("--host", "192.0.2.1"), "The API cannot listen at 192.0.2.1:"),
     ],
 )
-def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_what_cannot_be_served_is_refused_in_a_sentence(
+    home: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     port = () if "--port" in arguments else ("--port", str(free_port()))
     result = ecom("api", *arguments, *port, home=home)
     assert result.exit_code == 2
@@ -122,9 +146,9 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, arguments: t
 def test_it_ends_with_the_process_that_started_it(home: Path) -> None:
     port = free_port()
     starter = (
-        "import subprocess, sys, time; "
-        f"print(subprocess.Popen([sys.executable, '-c', 'from ecom_assets.cli import main; main()', 'api', '--port', "
-        f"'{port}', '--until-parent-ends'], stderr=subprocess.DEVNULL).pid, flush=True); time.sleep(600)"
+        "import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', 'from "
+        f"ecom_assets.cli import main; main()', 'api', '--port', '{port}', "
+        "'--until-parent-ends'], stderr=subprocess.DEVNULL).pid, flush=True); time.sleep(600)"
     )
     home.mkdir(parents=True)
     parent = subprocess.Popen(

@@ -1,4 +1,5 @@
-"""Custom questions by POST: what is refused, and what their choices do, whatever the kind of question.
+"""Custom questions by POST: what is refused, and what their choices do,
+whatever the kind of question.
 
 Not here: the numbers (`api/test_every_number.py`).
 """
@@ -22,7 +23,12 @@ from ecom_assets_tests.interfaces.api.plain_paths import _streams
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running, serving
 
-EXPERIMENT: dict[str, Any] = {"variant": "product_category", "goal": "purchase", "control": "Hats", "multiple": "first"}
+EXPERIMENT: dict[str, Any] = {
+    "variant": "product_category",
+    "goal": "purchase",
+    "control": "Hats",
+    "multiple": "first",
+}
 BOUGHT: dict[str, Any] = {"steps": ["product_view", "purchase"]}
 
 
@@ -40,15 +46,31 @@ def nested(levels: int) -> dict[str, Any]:
         ("trend", {"series": ["purchase:summ(cart_amount)"]}, "did you mean 'sum'"),
         ("trend", {"series": ["purchase"], "formula": "A / C"}, "names the series C"),
         ("trend", {"series": ["purchase"], "formula": "1e999*A"}, "has a number above 1e+300"),
-        ("trend", {"start_date": 0}, "body.start_date: It is not a date; use YYYY-MM-DD, such as 2026-01-31"),
+        (
+            "trend",
+            {"start_date": 0},
+            "body.start_date: It is not a date; use YYYY-MM-DD, such as 2026-01-31",
+        ),
         ("sessions", {"end_date": "2026-01-10T00:00:00"}, "It is not a date; use YYYY-MM-DD"),
         ("funnel", {**BOUGHT, "from": "20260101"}, "It is not a date; use YYYY-MM-DD"),
         ("retention", {"whole_until": "2026-02-30"}, "It is not a date; use YYYY-MM-DD"),
-        ("trend", {"time_range": "week", "last": "20d"}, "`last` and time_range=week both say where the days begin"),
-        ("journeys", {"time_range": "today", "last": "20d"}, "both say where the days begin; leave one of them out"),
+        (
+            "trend",
+            {"time_range": "week", "last": "20d"},
+            "`last` and time_range=week both say where the days begin",
+        ),
+        (
+            "journeys",
+            {"time_range": "today", "last": "20d"},
+            "both say where the days begin; leave one of them out",
+        ),
         ("trend", {"time_range": "wek"}, "(did you mean 'week'?)"),
         ("trend", {"compare": "before"}, "`compare` needs days that begin somewhere"),
-        ("retention/who?cohort=2026-01-05&value=zz", {}, "`by` names none; give `by`, or leave `value` out"),
+        (
+            "retention/who?cohort=2026-01-05&value=zz",
+            {},
+            "`by` names none; give `by`, or leave `value` out",
+        ),
         ("trend", {"timezone": "localtime"}, "'localtime' is not an IANA time zone"),
         ("funnel", {**BOUGHT, "to": "9999-12-31"}, IN_DAYS),
         ("funnel", {**BOUGHT, "from": "9999-12-31"}, IN_DAYS),
@@ -57,20 +79,36 @@ def nested(levels: int) -> dict[str, Any]:
         ("funnel/who", {**BOUGHT, "to": "9999-12-31"}, IN_DAYS),
         ("retention", {"whole_until": "9999-12-31"}, IN_DAYS),
         ("journeys", {"min_count": 10**20}, "than or equal to 1000000000"),
-        ("experiment", {**EXPERIMENT, "shares": {"Hats": 1e308, "Shoes": 1e308}}, "cannot be 1e+308"),
+        (
+            "experiment",
+            {**EXPERIMENT, "shares": {"Hats": 1e308, "Shoes": 1e308}},
+            "cannot be 1e+308",
+        ),
         ("experiment", {**EXPERIMENT, "shares": {"Hats": 1, "Shoes": 1e-320}}, "at least 0.000001"),
         ("trend", {"series": ["*"], "where": [nested(30)]}, "more than 10 deep"),
-        ("trend", {"series": ["*"], "where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
+        (
+            "trend",
+            {"series": ["*"], "where": [{"any_of": ["cart_amount > 1"] * 300}]},
+            "more than 200 conditions",
+        ),
         ("trend", {"series": ["*"], "where": ["page_url matches (?=a)"]}, "RE2's syntax"),
         ("trend", {"series": ["*"], "where": ["brand = x"]}, "no column 'brand'"),
-        ("trend", {"series": ["*"], "where": [{"column": {}, "value": 1}]}, "names the column '{}'; write a column"),
+        (
+            "trend",
+            {"series": ["*"], "where": [{"column": {}, "value": 1}]},
+            "names the column '{}'; write a column",
+        ),
         ("correlation", {"funnel": {"steps": ["purchase"]}}, "two steps or more"),
         (
             "correlation",
             {"funnel": {**BOUGHT, "by": "product_category"}},
             "The funnel of a correlation counts users",
         ),
-        ("correlation", {"funnel": {**BOUGHT, "within": "7"}}, "The duration '7' is not understood"),
+        (
+            "correlation",
+            {"funnel": {**BOUGHT, "within": "7"}},
+            "The duration '7' is not understood",
+        ),
         ("correlation", {"funnel": BOUGHT, "properties": ["brand"]}, "no column 'brand'"),
         ("correlation", {"funnel": BOUGHT, "properties": ["a b"]}, "names the column 'a b'"),
         (
@@ -86,13 +124,27 @@ def nested(levels: int) -> dict[str, Any]:
             "RE2's syntax",
         ),
         ("experiment", {**EXPERIMENT, "variant": "brand"}, "no column 'brand'"),
-        ("experiment", {**EXPERIMENT, "variant": "event_id"}, "has more than 20 values, so it is not a variant"),
-        ("experiment", {**EXPERIMENT, "shares": {"Hats": 1}}, "An experiment has 2 to 20 variants, not 1"),
-        ("experiment", {**EXPERIMENT, "shares": {"Hats": True, "Shoes": 1}}, "True stands where a number is expected"),
+        (
+            "experiment",
+            {**EXPERIMENT, "variant": "event_id"},
+            "has more than 20 values, so it is not a variant",
+        ),
+        (
+            "experiment",
+            {**EXPERIMENT, "shares": {"Hats": 1}},
+            "An experiment has 2 to 20 variants, not 1",
+        ),
+        (
+            "experiment",
+            {**EXPERIMENT, "shares": {"Hats": True, "Shoes": 1}},
+            "True stands where a number is expected",
+        ),
         ("experiment", {**EXPERIMENT, "amount": "page_url"}, "holds text, not numbers"),
     ],
 )
-def test_impossible_questions_are_refused(api: Api, question: str, body: dict[str, Any], why: str) -> None:
+def test_impossible_questions_are_refused(
+    api: Api, question: str, body: dict[str, Any], why: str
+) -> None:
     response = api.post(f"/analytics/{question}", body)
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
 
@@ -106,7 +158,12 @@ def test_a_condition_on_everything_is_one_on_each_series(api: Api) -> None:
 
 
 def test_lines_come_a_page_at_a_time(api: Api) -> None:
-    response = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
+    response = api.post(
+        "/analytics/trend",
+        {"series": ["*", "purchase"], "by": "product_category"},
+        limit=1,
+        offset=1,
+    )
     assert (len(response.json()["series"]), response.json()["total_count"] > 2) == (1, True)
 
 
@@ -116,7 +173,9 @@ def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Api) -> None:
     assert (answer["definition"]["week_start"], answer["definition"]["limit"]) == ("sunday", 25)
     own = api.post("/analytics/trend", {**body, "week_start": "monday"}).json()
     assert (own["definition"]["week_start"], own["definition"]["limit"]) == ("monday", 25)
-    plain = api.post("/analytics/trend", {"series": ["purchase"], "period": "week", "week_start": "sunday"}).json()
+    plain = api.post(
+        "/analytics/trend", {"series": ["purchase"], "period": "week", "week_start": "sunday"}
+    ).json()
     assert plain["series"] == answer["series"]
     assert api.post("/analytics/trend", {**body, "preset": "heap"}).status_code == 422
 
@@ -137,13 +196,21 @@ def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: 
 
 
 def test_a_goal_after_the_range_counts_within_its_time_only(api: Api) -> None:
-    """Exposures are of the first week; who buys a month later counts with a time of 30 days, and not without."""
+    """Exposures are of the first week; who buys a month later counts with a time of 30 days,
+    and not without.
+    """
     days = {"start_date": "2026-01-01", "end_date": "2026-01-07"}
     alone, later = (
-        api.post("/analytics/experiment", {**EXPERIMENT, **days, **more}).json() for more in ({}, {"within": "30d"})
+        api.post("/analytics/experiment", {**EXPERIMENT, **days, **more}).json()
+        for more in ({}, {"within": "30d"})
     )
-    counts = [[variant["unit_count"] for variant in actual["variants"]] for actual in (alone, later)]
-    converted = [sum(variant["converted_count"] for variant in actual["variants"]) for actual in (alone, later)]
+    counts = [
+        [variant["unit_count"] for variant in actual["variants"]] for actual in (alone, later)
+    ]
+    converted = [
+        sum(variant["converted_count"] for variant in actual["variants"])
+        for actual in (alone, later)
+    ]
     assert counts[0] == counts[1]
     assert converted[0] < converted[1]
 
@@ -177,7 +244,9 @@ def numbers(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=["sessions", "time_decay", "markov"],
 )
-def test_stored_sessions_answer_as_events_do(api: Api, path: str, body: dict[str, Any], days: dict[str, str]) -> None:
+def test_stored_sessions_answer_as_events_do(
+    api: Api, path: str, body: dict[str, Any], days: dict[str, str]
+) -> None:
     stored = numbers(api, path, body | days)
     assert stored == numbers(api, path, body | days | {"where": OF_ALL})
     assert stored.get("sessions", 1) > 0
@@ -189,7 +258,9 @@ def test_sessions_by_another_rule_or_in_another_zone_are_cut_from_events(api: Ap
     assert numbers(api, "/analytics/sessions", {"idle": "1s"})["sessions"] > stored["sessions"]
     first = DAYS | {"end_date": DAYS["start_date"]}
     elsewhere = numbers(api, "/analytics/sessions", first | {"timezone": "Pacific/Auckland"})
-    again = numbers(api, "/analytics/sessions", first | {"timezone": "Pacific/Auckland", "where": OF_ALL})
+    again = numbers(
+        api, "/analytics/sessions", first | {"timezone": "Pacific/Auckland", "where": OF_ALL}
+    )
     assert elsewhere == again != numbers(api, "/analytics/sessions", first)
 
 
@@ -214,7 +285,9 @@ def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Api) -
     assert answered(api, "trend", series=series, **days)["series"][0]["values"] == values[-1:]
     funnel = answered(api, "funnel", **{"steps": [FIRST_VIEW, "purchase"], "from": day, "to": day})
     assert funnel["steps"][0]["count"] == values[-1]
-    cohorts = answered(api, "retention", start="page_view", starting="first_ever", period="day", **days)["cohorts"]
+    cohorts = answered(
+        api, "retention", start="page_view", starting="first_ever", period="day", **days
+    )["cohorts"]
     assert sum(cohort["size"] for cohort in cohorts) == values[-1]
 
 
@@ -222,14 +295,25 @@ def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Api) -> No
     whole = answered(api, "trend", series=["*:wau"])
     day = whole["periods"][-1]
     days = {"time_range": "custom", "start_date": day, "end_date": day}
-    assert answered(api, "trend", series=["*:wau"], **days)["series"][0]["values"] == whole["series"][0]["values"][-1:]
+    assert (
+        answered(api, "trend", series=["*:wau"], **days)["series"][0]["values"]
+        == whole["series"][0]["values"][-1:]
+    )
 
 
 @pytest.mark.parametrize(
     ("question", "body", "why"),
     [
-        ("funnel", {"steps": [FIRST_VIEW], "time_range": "week"}, "give the days of entry as from and to"),
-        ("retention", {"starting": "first_ever", "range_of": "events"}, "range_of=events leaves days out; use starts"),
+        (
+            "funnel",
+            {"steps": [FIRST_VIEW], "time_range": "week"},
+            "give the days of entry as from and to",
+        ),
+        (
+            "retention",
+            {"starting": "first_ever", "range_of": "events"},
+            "range_of=events leaves days out; use starts",
+        ),
         ("funnel", {"steps": ["page_view"], "per": "users"}, "did you mean 'user'"),
     ],
 )
@@ -245,7 +329,12 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "/analytics/funnel": {"steps": ["page_view", "product_view"], "within": "60d"},
     "/analytics/retention": {"period": "month"},
     "/analytics/correlation": {"funnel": {"steps": ["page_view", "product_view"], "within": "60d"}},
-    "/analytics/experiment": {"variant": "event_type", "control": "page_view", "multiple": "first", "goal": "purchase"},
+    "/analytics/experiment": {
+        "variant": "event_type",
+        "control": "page_view",
+        "multiple": "first",
+        "goal": "purchase",
+    },
 }
 
 
@@ -255,7 +344,9 @@ def declaring(settings: Settings) -> Iterator[Running]:
     file = settings.home.parent / "segments.yaml"
     file.write_text("loyal: {did: purchase, at_least: 2}\nu01: {did: {where: [user_id = u01]}}\n")
     keys = type(settings.api_keys)("read:a-key-with-the-scopes-read")
-    api_settings = settings.model_copy(update={"visitor_segments": file, "api_keys": keys, "rate_limit_key": "none"})
+    api_settings = settings.model_copy(
+        update={"visitor_segments": file, "api_keys": keys, "rate_limit_key": "none"}
+    )
     with serving(api_settings, build_app(api_settings)) as actual:
         yield actual
 
@@ -274,7 +365,9 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", QUESTIONS)
-def test_every_question_is_about_the_visitors_of_the_segment(api: Api, shop: PlainShop, path: str) -> None:
+def test_every_question_is_about_the_visitors_of_the_segment(
+    api: Api, shop: PlainShop, path: str
+) -> None:
     """Everybody begins a visit with a page view, so all five count the same people."""
     bought = Counter(event["user_id"] for event in shop.events if event["event_type"] == "purchase")
     everybody = {event["user_id"] for event in shop.events}
@@ -283,26 +376,39 @@ def test_every_question_is_about_the_visitors_of_the_segment(api: Api, shop: Pla
     assert response.status_code == 200, response.text
     assert visitors_of(path, response.json()) == len(loyal) > 0
     assert visitors_of(path, api.post(path, QUESTIONS[path]).json()) == len(everybody) > len(loyal)
-    assert response.json()["definition"]["segment"]["rule"] == {**TWICE, "did": {"event_type": "purchase"}}
+    assert response.json()["definition"]["segment"]["rule"] == {
+        **TWICE,
+        "did": {"event_type": "purchase"},
+    }
 
 
-def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Api, shop: PlainShop) -> None:
+def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(
+    api: Api, shop: PlainShop
+) -> None:
     days = {"start_date": "2026-01-20", "end_date": "2026-01-21"}
     bought = Counter(
         event["user_id"]
         for event in shop.events
         if event["event_type"] == "purchase" and str(event["at"].date()) <= "2026-01-21"
     )
-    visitors = {event["user_id"] for event in shop.events if str(event["at"].date()) in days.values()}
-    response = api.post("/analytics/trend", {**QUESTIONS["/analytics/trend"], **days, "segment": TWICE}).json()
+    visitors = {
+        event["user_id"] for event in shop.events if str(event["at"].date()) in days.values()
+    }
+    response = api.post(
+        "/analytics/trend", {**QUESTIONS["/analytics/trend"], **days, "segment": TWICE}
+    ).json()
     assert response["series"][0]["total"] == len({who for who in visitors if bought[who] >= 2}) > 0
 
 
-def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(declaring: Running) -> None:
+def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(
+    declaring: Running,
+) -> None:
     def ask(segment: Any) -> requests.Response:
         body = {**QUESTIONS["/analytics/trend"], "segment": segment}
         headers = {"X-API-Key": "a-key-with-the-scopes-read"}
-        return requests.post(f"{declaring.address}/analytics/trend", json=body, headers=headers, timeout=60)
+        return requests.post(
+            f"{declaring.address}/analytics/trend", json=body, headers=headers, timeout=60
+        )
 
     assert ask("loyal").json()["series"] == ask(TWICE).json()["series"]
     assert (ask("u01").status_code, ask({"latest": "visitor_id = u01"}).status_code) == (403, 403)
@@ -334,27 +440,43 @@ def counts(api: Api, **body: Any) -> list[int]:
 def test_a_condition_on_everything_is_one_on_each_step(api: Api) -> None:
     text = "product_category is set"
     of_all = counts(api, steps=[VIEW, CART], where=[text])
-    assert of_all == counts(api, steps=[{"event_type": VIEW, "where": text}, {"event_type": CART, "where": [text]}])
-    assert of_all == counts(api, steps=[VIEW, CART], where=[{"column": "product_category", "operator": "is_set"}])
+    assert of_all == counts(
+        api, steps=[{"event_type": VIEW, "where": text}, {"event_type": CART, "where": [text]}]
+    )
+    assert of_all == counts(
+        api, steps=[VIEW, CART], where=[{"column": "product_category", "operator": "is_set"}]
+    )
     assert of_all[1] > 0
 
 
 def test_parts_add_up_to_one_step(api: Api) -> None:
     whole = api.post("/analytics/funnel", {"steps": [VIEW], "by": "product_category"}).json()
     for part in whole["breakdown"]:
-        where = {"product_category": part["value"]} if part["value"] != "(none)" else "product_category is not set"
+        where = (
+            {"product_category": part["value"]}
+            if part["value"] != "(none)"
+            else "product_category is not set"
+        )
         of_value = counts(api, steps=[{"event_type": VIEW, "where": where}])
-        # Visitors count for the first category that they viewed; there may be more who viewed this one later.
+        # Visitors count for the first category that they viewed; there may be more who viewed this
+        # one later.
         assert of_value[0] >= part["steps"][0]["count"]
-    assert sum(part["steps"][0]["count"] for part in whole["breakdown"]) == whole["steps"][0]["count"]
+    assert (
+        sum(part["steps"][0]["count"] for part in whole["breakdown"]) == whole["steps"][0]["count"]
+    )
 
 
 def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
     response = api.post(
-        "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
+        "/analytics/funnel",
+        {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}},
     )
     answer = response.json()
-    assert sum(bin_["count"] for bin_ in answer["time_to_convert"]["bins"]) == answer["steps"][1]["count"] > 0
+    assert (
+        sum(bin_["count"] for bin_ in answer["time_to_convert"]["bins"])
+        == answer["steps"][1]["count"]
+        > 0
+    )
     assert [cohort["complete"] for cohort in answer["cohorts"]] == sorted(
         (cohort["complete"] for cohort in answer["cohorts"]), reverse=True
     )
@@ -362,9 +484,16 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
         day = {"from": cohort["start"], "to": cohort["start"]}
         alone = api.post("/analytics/funnel", {"steps": [VIEW, CART], **day}).json()
         assert alone["steps"] == cohort["steps"]
-        assert (alone["entries"]["first_date"], alone["entries"]["complete"]) == (cohort["start"], cohort["complete"])
+        assert (alone["entries"]["first_date"], alone["entries"]["complete"]) == (
+            cohort["start"],
+            cohort["complete"],
+        )
     last = api.post("/analytics/funnel", {"steps": [VIEW], "last": "1d"}).json()
-    assert last["entries"]["first_date"] == last["entries"]["last_date"] == answer["entries"]["last_date"]
+    assert (
+        last["entries"]["first_date"]
+        == last["entries"]["last_date"]
+        == answer["entries"]["last_date"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -373,18 +502,32 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
         ({"where": ["brand = x"]}, "no column 'brand'"),
         ({"where": ["page_url matches (?=a)"]}, "RE2's syntax"),
         ({"where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
-        ({"steps": [{"event_type": VIEW, "where": "cart_amount > ten"}]}, "holds number, with the text 'ten'"),
-        ({"steps": [{"event_type": VIEW, "where": {"column": "page_url", "operator": "like"}}]}, "operator 'like'"),
-        ({"from": "2026-02-02", "to": "2026-02-01"}, "from=2026-02-02 is after to=2026-02-01; swap them"),
+        (
+            {"steps": [{"event_type": VIEW, "where": "cart_amount > ten"}]},
+            "holds number, with the text 'ten'",
+        ),
+        (
+            {"steps": [{"event_type": VIEW, "where": {"column": "page_url", "operator": "like"}}]},
+            "operator 'like'",
+        ),
+        (
+            {"from": "2026-02-02", "to": "2026-02-01"},
+            "from=2026-02-02 is after to=2026-02-01; swap them",
+        ),
         ({"from": "2026-02-02", "last": "30d"}, "both say where the days begin"),
         ({"last": "36h"}, "whole days; write d (days) or w (weeks)"),
-        ({"last": "30d", "time_range": "week"}, "leave all events of other days out; give only one kind"),
+        (
+            {"last": "30d", "time_range": "week"},
+            "leave all events of other days out; give only one kind",
+        ),
         ({"time_to_convert": {"from": 1, "to": 3}}, "name two of the 2 steps by their numbers"),
         ({"steps": [VIEW], "exclude": ["search"]}, "a funnel of one step"),
         ({"time_to_convert": {"from": True, "to": 2}}, "True stands where a number is expected"),
     ],
 )
-def test_an_impossible_question_is_refused_with_the_reason(api: Api, body: dict[str, Any], why: str) -> None:
+def test_an_impossible_question_is_refused_with_the_reason(
+    api: Api, body: dict[str, Any], why: str
+) -> None:
     response = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
     assert response.json()["title"] == "Unprocessable Content"
@@ -393,24 +536,38 @@ def test_an_impossible_question_is_refused_with_the_reason(api: Api, body: dict[
 @pytest.mark.slow
 def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     steps = [VIEW, CART]
-    answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
+    answer = api.post(
+        "/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}
+    ).json()
     question = answer["definition"]
     assert (question["within"], question["by_attribution"]) == ("86400s", "step_1")
     assert [step["count"] for step in answer["steps"]] == counts(api, steps=steps, within="1d")
-    usual = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}).json()
+    usual = api.post(
+        "/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}
+    ).json()
     assert usual["definition"]["within"] == "604800s"
-    assert counts(api, steps=steps, preset="mixpanel", per="session")[0] >= counts(api, steps=steps, per="session")[0]
+    assert (
+        counts(api, steps=steps, preset="mixpanel", per="session")[0]
+        >= counts(api, steps=steps, per="session")[0]
+    )
     assert api.post("/analytics/funnel", {"steps": steps, "preset": "heap"}).status_code == 422
 
 
 @pytest.mark.slow
 def test_choices_of_steps_and_series_stand_beside_their_numbers(api: Api) -> None:
-    series = {"event_type": "purchase", "measure": "mean_per_visitor", "of": "cart_amount", "each": "max"}
+    series = {
+        "event_type": "purchase",
+        "measure": "mean_per_visitor",
+        "of": "cart_amount",
+        "each": "max",
+    }
     (line,) = answered(api, "trend", series=[{**series, "occurrence": "first_ever"}])["series"]
     assert (line["each"], line["occurrence"]) == ("max", "first_ever")
     steps = [VIEW, f"{CART}?", "purchase"]
     by_value = answered(api, "funnel", steps=steps, by="product_category")
-    (cohort, *_) = answered(api, "funnel", steps=steps, by="product_category", over="week")["cohorts"]
+    (cohort, *_) = answered(api, "funnel", steps=steps, by="product_category", over="week")[
+        "cohorts"
+    ]
     for part in (by_value, by_value["breakdown"][0], cohort, cohort["breakdown"][0]):
         assert [step.get("optional") for step in part["steps"]] == [None, True, None]
 
@@ -425,19 +582,28 @@ def test_days_of_entry_are_those_of_the_zone(api: Api, shop: PlainShop, timezone
             if event["event_type"] == "page_view":
                 days.setdefault(str(event["at"].astimezone(zone).date()), set()).add(number)
     response = api.post(
-        "/analytics/funnel", {"steps": ["page_view"], "over": "day", "timezone": timezone}, limit=1000
+        "/analytics/funnel",
+        {"steps": ["page_view"], "over": "day", "timezone": timezone},
+        limit=1000,
     ).json()
     actual = {cohort["start"]: cohort["steps"][0]["count"] for cohort in response["cohorts"]}
     assert response["entries"]["timezone"] == timezone
-    assert {day: count for day, count in actual.items() if count} == {day: len(who) for day, who in days.items()}
+    assert {day: count for day, count in actual.items() if count} == {
+        day: len(who) for day, who in days.items()
+    }
 
 
 def test_a_zone_that_does_not_exist_is_refused(api: Api) -> None:
     response = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Mars/Olympus"})
-    assert (response.status_code, "not an IANA time zone" in response.json()["detail"]) == (422, True)
+    assert (response.status_code, "not an IANA time zone" in response.json()["detail"]) == (
+        422,
+        True,
+    )
 
 
-@pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
+)
 def test_days_with_clock_changes_are_those_of_python(timezone: str) -> None:
     """Every half hour of the year 2026, in which the clocks change twice."""
     times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=30 * n) for n in range(365 * 48)]
@@ -447,4 +613,6 @@ def test_days_with_clock_changes_are_those_of_python(timezone: str) -> None:
     actual = rows.order_by("at").select(
         day=day_of(rows.at, Days.between(date(2025, 12, 30), date(2027, 1, 4)), timezone)
     )
-    assert actual.to_pyarrow()["day"].to_pylist() == [at.astimezone(ZoneInfo(timezone)).date() for at in times]
+    assert actual.to_pyarrow()["day"].to_pylist() == [
+        at.astimezone(ZoneInfo(timezone)).date() for at in times
+    ]

@@ -1,4 +1,6 @@
-"""The lines with curl in README and docs/api.md, run as they are written, against a server on another port."""
+"""The lines with curl in README and docs/api.md, run as they are written,
+against a server on another port.
+"""
 
 import json
 import re
@@ -17,8 +19,14 @@ SHOWN = "http://127.0.0.1:8000"
 def shown() -> list[str]:
     """Every line with curl, with those that it goes on in."""
     pages = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
-    blocks = [block for page in pages for block in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
-    parts = [part for block in blocks for part in re.split(r"^(?=curl )", block, flags=re.MULTILINE)]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ]
+    parts = [
+        part for block in blocks for part in re.split(r"^(?=curl )", block, flags=re.MULTILINE)
+    ]
     return [part for part in parts if part.startswith("curl ")]
 
 
@@ -31,8 +39,12 @@ def test_there_are_lines_in_both() -> None:
 @pytest.mark.parametrize("line", shown())
 def test_a_line_answers_as_it_is_written(api: Api, line: str) -> None:
     assert SHOWN in line
-    command = line.replace(SHOWN, api.address).replace("curl ", "curl --silent --fail-with-body --max-time 60 ", 1)
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=90)
+    command = line.replace(SHOWN, api.address).replace(
+        "curl ", "curl --silent --fail-with-body --max-time 60 ", 1
+    )
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=90
+    )
     assert done.returncode == 0, done.stdout
     head, _, body = done.stdout.rpartition("\n\n") if " -i " in line else ("", "", done.stdout)
     if "format=csv" in line:

@@ -43,11 +43,13 @@ def landing(tmp_path: Path) -> Path:
     return folder
 
 
-def land(path: Path, events: Sequence[Event], *, minutes_ago: float = 0, now: datetime = NOW) -> Path:
+def land(
+    path: Path, events: Sequence[Event], *, minutes_ago: float = 0, now: datetime = NOW
+) -> Path:
     """Write events into a file that changed so many minutes ago."""
     rows = [
-        f"{event_id},{user},{kind},{(now - timedelta(minutes=ago)).isoformat()},{product},shoes,s-{user},"
-        f"https://shop.example/,,{value}"
+        f"{event_id},{user},{kind},{(now - timedelta(minutes=ago)).isoformat()},{product},"
+        f"shoes,s-{user},https://shop.example/,,{value}"
         for event_id, user, kind, ago, product, value in events
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +90,14 @@ def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
     five, thirty = question(landing)["windows"]
     assert [five["minutes"], thirty["minutes"]] == [5, 30]
     answer = ("event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount")
-    assert [five[name] for name in answer] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
+    assert [five[name] for name in answer] == [4, 3, 1, 1, Decimal("80.10")], (
+        "Anna's socks are open, Carl's boots paid"
+    )
     assert [thirty[name] for name in answer] == [7, 3, 1, 2, Decimal("160.10")]
     assert five["events_by_type"] == {"add_to_cart": 2, "page_view": 1, "purchase": 1}
-    assert [(product["product_id"], product["visitor_count"]) for product in thirty["top_products"]] == [
+    assert [
+        (product["product_id"], product["visitor_count"]) for product in thirty["top_products"]
+    ] == [
         ("boots", 2),
         ("socks", 1),
     ]
@@ -117,7 +123,9 @@ def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
         ],
     )
     answer = question(landing)
-    assert [window["event_count"] for window in answer["windows"]] == [1, 3], "now is in, so many minutes ago is not"
+    assert [window["event_count"] for window in answer["windows"]] == [1, 3], (
+        "now is in, so many minutes ago is not"
+    )
     assert answer["lag_s"] == 0.0, "the newest event that has happened"
 
 
@@ -130,7 +138,11 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landi
     path.write_text(path.read_text().replace(",s-,", ",,"))
     changed(path, 0)
     five = question(landing)["windows"][0]
-    assert (five["event_count"], five["purchase_count"], five["revenue_amount"]) == (2, 2, Decimal("6.00"))
+    assert (five["event_count"], five["purchase_count"], five["revenue_amount"]) == (
+        2,
+        2,
+        Decimal("6.00"),
+    )
 
 
 def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
@@ -145,7 +157,11 @@ def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=66)
     old.chmod(0)
     answer = question(landing)
-    assert (answer["files_read"], answer["files_unreadable"], answer["windows"][1]["event_count"]) == (1, 0, 1)
+    assert (
+        answer["files_read"],
+        answer["files_unreadable"],
+        answer["windows"][1]["event_count"],
+    ) == (1, 0, 1)
 
 
 def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> None:
@@ -166,7 +182,11 @@ def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landin
     for path in landing.iterdir():
         changed(path, 0)
     answer = question(landing)
-    assert (answer["files_read"], answer["files_unreadable"], answer["windows"][0]["event_count"]) == (1, 2, 1)
+    assert (
+        answer["files_read"],
+        answer["files_unreadable"],
+        answer["windows"][0]["event_count"],
+    ) == (1, 2, 1)
 
 
 def test_a_mapping_is_used(landing: Path) -> None:
@@ -177,7 +197,10 @@ def test_a_mapping_is_used(landing: Path) -> None:
     )
     changed(landing / "clicks.csv", 0)
     five = question(landing, events_mapping="rees46")["windows"][0]
-    assert (five["events_by_type"], five["revenue_amount"]) == ({"add_to_cart": 1, "purchase": 1}, Decimal("19.90"))
+    assert (five["events_by_type"], five["revenue_amount"]) == (
+        {"add_to_cart": 1, "purchase": 1},
+        Decimal("19.90"),
+    )
 
 
 def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
@@ -204,8 +227,12 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
 
 
 def reader(landing: Path) -> RealTime:
-    funnel = Funnel.from_mapping({"steps": [{"event_type": event_type} for event_type in FIVE_STEPS]})
-    return RealTime(Settings(home=landing.parent / "home", events=str(landing)), RealTimeRule(), funnel)
+    funnel = Funnel.from_mapping(
+        {"steps": [{"event_type": event_type} for event_type in FIVE_STEPS]}
+    )
+    return RealTime(
+        Settings(home=landing.parent / "home", events=str(landing)), RealTimeRule(), funnel
+    )
 
 
 @pytest.mark.slow
@@ -241,7 +268,10 @@ def test_a_file_that_is_gone_written_again_or_merged_is_counted_as_it_is_now(lan
         assert live.numbers(NOW)["windows"][1]["event_count"] == 3
         (landing / "0.csv").unlink()
         assert live.numbers(NOW)["windows"][1]["event_count"] == 2
-        land(landing / "1.csv", [("1", "u1", "purchase", 1, "p", "7.00"), ("4", "u4", "page_view", 1, "", "")])
+        land(
+            landing / "1.csv",
+            [("1", "u1", "purchase", 1, "p", "7.00"), ("4", "u4", "page_view", 1, "", "")],
+        )
         assert live.numbers(NOW)["windows"][1]["events_by_type"] == {"page_view": 2, "purchase": 1}
         land(landing / "all.csv", [(str(n), f"u{n}", "page_view", n + 1, "", "") for n in (1, 2)])
         for n in (1, 2):
@@ -250,7 +280,10 @@ def test_a_file_that_is_gone_written_again_or_merged_is_counted_as_it_is_now(lan
 
 
 def test_events_leave_the_windows_as_time_passes_and_files_are_forgotten(landing: Path) -> None:
-    land(landing / "a.csv", [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 28, "", "")])
+    land(
+        landing / "a.csv",
+        [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 28, "", "")],
+    )
     with closing(reader(landing)) as live:
         later = [live.numbers(NOW + timedelta(minutes=minutes)) for minutes in (0, 3, 40, 66)]
     assert [answer["windows"][1]["event_count"] for answer in later] == [2, 1, 0, 0]
@@ -259,7 +292,10 @@ def test_events_leave_the_windows_as_time_passes_and_files_are_forgotten(landing
 
 @pytest.mark.slow
 def test_an_erased_person_leaves_what_was_read_before(landing: Path) -> None:
-    land(landing / "a.csv", [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 1, "", "")])
+    land(
+        landing / "a.csv",
+        [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 1, "", "")],
+    )
     settings = Settings(home=landing.parent / "home", events=str(landing))
     with closing(reader(landing)) as live:
         assert live.numbers(NOW, ErasedPeople(settings))["windows"][0]["visitor_count"] == 2
@@ -286,26 +322,43 @@ def test_events_by_minute_of_the_clock(landing: Path) -> None:
         {"purchase": 2},
         {"page_view": 1},
     ]
-    assert sum(minute["event_count"] for minute in minutes) == 4, "the fifth is before the first of thirty minutes"
+    assert sum(minute["event_count"] for minute in minutes) == 4, (
+        "the fifth is before the first of thirty minutes"
+    )
 
 
 def test_the_funnel_of_the_last_hour_and_the_pages(landing: Path) -> None:
-    anna = [("1", "anna", "page_view", 59), ("2", "anna", "product_view", 40), ("3", "anna", "add_to_cart", 30)]
-    bob = [("4", "bob", "product_view", 20), ("5", "bob", "page_view", 10), ("6", "bob", "add_to_cart", 5)]
+    anna = [
+        ("1", "anna", "page_view", 59),
+        ("2", "anna", "product_view", 40),
+        ("3", "anna", "add_to_cart", 30),
+    ]
+    bob = [
+        ("4", "bob", "product_view", 20),
+        ("5", "bob", "page_view", 10),
+        ("6", "bob", "add_to_cart", 5),
+    ]
     early = [("7", "carl", "page_view", 61), ("8", "carl", "product_view", 50)]
     land(landing / "a.csv", [(*event, "boots", "") for event in (*anna, *bob, *early)])
     answer = question(landing)
     assert answer["funnel"]["minutes"] == 60
-    steps = [(step["event_type"], step["visitor_count"], step["from_start_rate"]) for step in answer["funnel"]["steps"]]
-    assert steps[:3] == [("page_view", 2, 1.0), ("product_view", 1, 0.5), ("add_to_cart", 1, 0.5)], (
-        "Bob viewed the product before the page, Carl began more than an hour ago"
-    )
+    steps = [
+        (step["event_type"], step["visitor_count"], step["from_start_rate"])
+        for step in answer["funnel"]["steps"]
+    ]
+    assert steps[:3] == [
+        ("page_view", 2, 1.0),
+        ("product_view", 1, 0.5),
+        ("add_to_cart", 1, 0.5),
+    ], "Bob viewed the product before the page, Carl began more than an hour ago"
     assert answer["windows"][1]["top_pages"] == [{"page": "/", "visitor_count": 1, "view_count": 2}]
 
 
 def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="s3://user:pa55@bucket/events")
-    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names s3://…; use /analytics/sales") as refused:
+    with pytest.raises(
+        NotFilesError, match=r"ECOM_EVENTS names s3://…; use /analytics/sales"
+    ) as refused:
         real_time(settings, NOW)
     assert "pa55" not in str(refused.value)
 
@@ -325,7 +378,10 @@ def test_a_place_that_is_not_there_is_named(landing: Path) -> None:
 
 def fresh(*patterns: Path | str) -> list[str]:
     since = NOW - timedelta(minutes=30)
-    return [file.path for file in newest_files([str(pattern) for pattern in patterns], since, since.date()).files]
+    return [
+        file.path
+        for file in newest_files([str(pattern) for pattern in patterns], since, since.date()).files
+    ]
 
 
 def test_the_newest_files_come_first_and_old_and_empty_ones_not_at_all(landing: Path) -> None:
@@ -376,14 +432,19 @@ def test_the_route_states_range_lag_currency_and_definition(live: Running, landi
     assert {"start_at", "end_at", "timezone"} == set(reported["range"])
     assert reported["explain"] is None
     repeated = live.get("/analytics/realtime?limit=5&limit=6")
-    assert (repeated.status_code, repeated.json()["detail"]) == (422, "limit is given 2 times; give it once.")
+    assert (repeated.status_code, repeated.json()["detail"]) == (
+        422,
+        "limit is given 2 times; give it once.",
+    )
     assert live.get("/analytics/realtime?format=csv").headers["x-total-count"] == "2", "windows"
     explained = live.get("/analytics/realtime?explain=true").json()["explain"]
     assert explained["tables"][0]["dagster_url"].endswith("/assets/raw/events")
     assert "live_events" in explained["sql"][-1]
 
 
-def test_numbers_are_read_once_in_a_while_only(live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_read_once_in_a_while_only(
+    live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     land(landing / "a.csv", [])
     reads = []
     numbers = RealTime.numbers
@@ -401,8 +462,13 @@ def test_the_route_refuses_what_it_cannot_answer(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="s3://bucket/topic")
     with serving(settings, build_app(settings)) as client:
         answer = client.get("/analytics/realtime")
-        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-        assert answer.json()["detail"].startswith("Real time reads landing files or a table of Snowflake, but ")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            409,
+            "application/problem+json",
+        )
+        assert answer.json()["detail"].startswith(
+            "Real time reads landing files or a table of Snowflake, but "
+        )
         assert client.get("/analytics/realtime?exlain=true").status_code == 422
 
 
@@ -410,7 +476,8 @@ def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_
     settings = Settings(home=tmp_path, events=str(tmp_path / "gone"))
     with serving(settings, build_app(settings)) as client:
         answers = [
-            client.get(path) for path in ("/analytics/realtime", "/analytics/sales", "/health", "/v1/health/ready")
+            client.get(path)
+            for path in ("/analytics/realtime", "/analytics/sales", "/health", "/v1/health/ready")
         ]
         assert [answer.status_code for answer in answers] == [503] * 4
         assert not [answer.text for answer in answers if str(tmp_path) in answer.text]
@@ -423,8 +490,12 @@ def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_
 
 
 @pytest.mark.slow
-def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_statement(tmp_path: Path) -> None:
-    """Ann signed in on her laptop three days ago; now she is on her phone, signed in, and on the laptop, not."""
+def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_statement(
+    tmp_path: Path,
+) -> None:
+    """Ann signed in on her laptop three days ago; now she is on her phone, signed in,
+    and on the laptop, not.
+    """
     home, folder = tmp_path / "home", tmp_path / "landing"
     folder.mkdir()
     now = now_utc()
@@ -439,7 +510,9 @@ def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_sta
     write("before.csv", ("1", "ann", "laptop-4711", now - timedelta(days=3)))
     assert ecom("run", "--events", folder, home=home).exit_code == 0
     minute = timedelta(minutes=1)
-    write("now.csv", ("2", "", "laptop-4711", now - 2 * minute), ("3", "ann", "phone", now - minute))
+    write(
+        "now.csv", ("2", "", "laptop-4711", now - 2 * minute), ("3", "ann", "phone", now - minute)
+    )
     with served(build_app(Settings(home=home, events=str(folder)))) as api:
         answer = api.get("/analytics/realtime").json()
     assert [window["visitor_count"] for window in answer["windows"]] == [1, 1]
@@ -447,21 +520,30 @@ def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_sta
 
 
 def test_an_amount_in_another_currency_stops_no_number_and_is_not_known(landing: Path) -> None:
-    """A stranger's 500 dollars came first and 900 pounds last, by a key of a page; the shop sold for 20 euros."""
+    """A stranger's 500 dollars came first and 900 pounds last, by a key of a page;
+    the shop sold for 20 euros.
+    """
 
     def send(name: str, event_id: str, amount: str, currency: str, sent_by: str) -> None:
         happened_at = (NOW - timedelta(minutes=1)).isoformat()
         row = {
-            "event_id": event_id, "user_id": event_id, "event_type": "purchase", "event_timestamp": happened_at,
-            "cart_value": amount, "currency": currency, "sent_by": sent_by,
-        }  # fmt: skip
+            "event_id": event_id,
+            "user_id": event_id,
+            "event_type": "purchase",
+            "event_timestamp": happened_at,
+            "cart_value": amount,
+            "currency": currency,
+            "sent_by": sent_by,
+        }
         path = landing / name
         path.write_text(json.dumps(row) + "\n")
         changed(path, 0)
 
     settings = Settings(home=landing.parent / "home", events=str(landing))
     steps = [{"event_type": event_type} for event_type in FIVE_STEPS]
-    with closing(RealTime(settings, RealTimeRule(), Funnel.from_mapping({"steps": steps}))) as reader:
+    with closing(
+        RealTime(settings, RealTimeRule(), Funnel.from_mapping({"steps": steps}))
+    ) as reader:
 
         def sold() -> tuple[int, float]:
             window = reader.numbers(NOW)["windows"][0]

@@ -1,4 +1,6 @@
-"""The stream of real time: a message as numbers change, and not cut by the time limit of answers."""
+"""The stream of real time: a message as numbers change,
+and not cut by the time limit of answers.
+"""
 
 import json
 from contextlib import ExitStack
@@ -15,24 +17,36 @@ from ecom_assets_tests.interfaces.api.served import HELD, serving, wait_until
 from ecom_assets_tests.interfaces.api.test_realtime import land
 
 
-def test_an_event_is_sent_within_two_seconds_and_the_stream_outlives_the_limit_of_answers(tmp_path: Path) -> None:
+def test_an_event_is_sent_within_two_seconds_and_the_stream_outlives_the_limit_of_answers(
+    tmp_path: Path,
+) -> None:
     landing = tmp_path / "landing"
     land(landing / "a.csv", [("1", "anna", "page_view", 1, "", "")], now=now_utc())
     settings = Settings(home=tmp_path / "home", events=str(landing), api_timeout_s=0.5)
     with (
         serving(settings, build_app(settings)) as client,
         httpx.stream(
-            "GET", f"{client.address}/v1/analytics/realtime/stream", timeout=10, headers={"accept-encoding": "gzip"}
+            "GET",
+            f"{client.address}/v1/analytics/realtime/stream",
+            timeout=10,
+            headers={"accept-encoding": "gzip"},
         ) as stream,
     ):
         assert stream.status_code == 200
         assert stream.headers["content-type"].startswith("text/event-stream")
-        assert (stream.headers["x-accel-buffering"], stream.headers["cache-control"]) == ("no", "no-store")
+        assert (stream.headers["x-accel-buffering"], stream.headers["cache-control"]) == (
+            "no",
+            "no-store",
+        )
         lines = (line for line in stream.iter_lines() if line.startswith("data: "))
         first = json.loads(next(lines)[6:])
         assert first["windows"][0]["event_count"] == 1
         assert client.get("/analytics/realtime").json().keys() >= first.keys()
-        land(landing / "b.csv", [("2", "bob", "purchase", 0, "p", "9.00")], now=(arrived := now_utc()))
+        land(
+            landing / "b.csv",
+            [("2", "bob", "purchase", 0, "p", "9.00")],
+            now=(arrived := now_utc()),
+        )
         second = json.loads(next(lines)[6:])
         assert (now_utc() - arrived).total_seconds() < 3, "1 s between messages, and the reading"
         assert second["windows"][0]["event_count"] == 2
@@ -59,14 +73,17 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
 
         def opened(key: str) -> httpx.Response:
             return streams.enter_context(
-                httpx.stream("GET", f"{client.address}{STREAM}", timeout=10, headers={"x-api-key": key})
+                httpx.stream(
+                    "GET", f"{client.address}{STREAM}", timeout=10, headers={"x-api-key": key}
+                )
             )
 
         held = [opened(HELD) for _ in range(2)]
         third = opened(HELD)
         assert [stream.status_code for stream in (*held, third)] == [200, 200, 429]
         assert json.loads(third.read())["detail"] == (
-            "This key has 2 streams open, as many as one may have; close one, or raise ECOM_API_STREAMS_PER_CALLER."
+            "This key has 2 streams open, as many as one may have; close one, or raise "
+            "ECOM_API_STREAMS_PER_CALLER."
         )
         assert third.headers["retry-after"] == "30"
         assert opened(OTHER).status_code == 200
@@ -78,7 +95,9 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
 
 def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
-    settings = Settings(home=tmp_path / "home", events=str(tmp_path / "landing"), api_streams_per_caller=1)
+    settings = Settings(
+        home=tmp_path / "home", events=str(tmp_path / "landing"), api_streams_per_caller=1
+    )
     with (
         serving(settings, build_app(settings)) as client,
         httpx.stream("GET", f"{client.address}{STREAM}", timeout=60) as stream,

@@ -23,13 +23,17 @@ def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:
     app = build_app(settings)
     app.include_router(router, prefix=VERSION_PREFIX)
     with served(app) as answer:
-        points = answer.json("/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400)["points"]
+        points = answer.json(
+            "/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400
+        )["points"]
         sold = [point for point in points if point["order_count"] or point["refund_count"]]
         assert answer.json("/v1/analytics/sold-days") == {"day_count": len(sold)}
         assert sold
 
 
-def test_a_page_shows_what_the_api_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_shows_what_the_api_answers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ecom_assets.interfaces.dashboard.app.all_pages", lambda: (PAGE,))
     with served(build_dashboard_app(settings)) as answer:
         alerts = answer.json("/analytics/inventory/alerts", limit=20)["alerts"]
@@ -38,7 +42,9 @@ def test_a_page_shows_what_the_api_answers(settings: Settings, monkeypatch: pyte
     assert page.status_code == csv.status_code == 200
     assert alerts
     assert [
-        alert["product_id"] for alert in alerts if f">{alert['product_id']}<" not in page.text.replace("\n", "")
+        alert["product_id"]
+        for alert in alerts
+        if f">{alert['product_id']}<" not in page.text.replace("\n", "")
     ] == []
     assert "/analytics/inventory/alerts?limit=1000&amp;format=csv" in page.text
 
@@ -49,14 +55,21 @@ e2,ann,purchase,2026-03-02T09:20:00Z,,,s1,,,25.50
 e3,bob,purchase,2026-03-09T09:55:00Z,,,s2,,,10.00
 e4,cid,page_view,2026-03-08T23:59:00Z,,,s3,,,
 """
-"""Three events on Mondays after nine o'clock, two of them purchases, and one on a Sunday before midnight."""
+"""Three events on Mondays after nine o'clock, two of them purchases,
+and one on a Sunday before midnight.
+"""
 
 
 def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     settings: Settings, api: Api, tmp_path: Path
 ) -> None:
-    files = {path.stem for path in (ROOT / "ecom_assets_tests" / "recipes" / "week_hours").glob("[!_]*.py")}
-    assert files == {"question", "answer", "text"}, "beside these it has a line in the list of questions"
+    files = {
+        path.stem
+        for path in (ROOT / "ecom_assets_tests" / "recipes" / "week_hours").glob("[!_]*.py")
+    }
+    assert files == {"question", "answer", "text"}, (
+        "beside these it has a line in the list of questions"
+    )
     events = tmp_path / "events.csv"
     events.write_text(f"{HEADER}\n{FOUR}")
     arguments = ["-m", "ecom_assets_tests.recipes.asked_hours", str(events), str(settings.home)]
@@ -76,7 +89,9 @@ def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
         f"sunday    23:00      1 {'█' * 10}",
         "Rows: 4 read, all counted",
     ]
-    assert json.loads(actual["json"])["hours"] == [{"weekday": "monday", "hour": 9, "event_count": 2}]
+    assert json.loads(actual["json"])["hours"] == [
+        {"weekday": "monday", "hour": 9, "event_count": 2}
+    ]
     assert "Count the events of each hour of the week." in " ".join(actual["help"].split())
     hours = actual["route"]["hours"]
     purchases = api.post("/analytics/trend", {"series": ["purchase"]}).json()["series"][0]["total"]

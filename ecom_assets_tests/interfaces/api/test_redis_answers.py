@@ -42,7 +42,9 @@ def kept(server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_what_one_process_computed_the_other_gives(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_what_one_process_computed_the_other_gives(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     options: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
     with (
         running(tmp_path / "a", **options) as first,
@@ -52,26 +54,38 @@ def test_what_one_process_computed_the_other_gives(server: RedisServer, kept: re
         wait_until(lambda: kept.dbsize() == 1)
         assert [second.get(SALES).text, second.get(SALES).text] == ["sold 7", "sold 7"]
         assert second.shop.calls == 0
-        actual = {name: second.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}') for name in ("shared", "hit")}
+        actual = {
+            name: second.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}')
+            for name in ("shared", "hit")
+        }
         assert actual == {"shared": 1, "hit": 1}
         assert second.get(SALES).headers["etag"] == 'W/"v1"'
 
 
-def test_other_data_in_one_process_are_not_the_other_s(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_other_data_in_one_process_are_not_the_other_s(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     options: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
-    with running(tmp_path / "a", **options) as old, running(tmp_path / "b", Shop("v2", "sold 8"), **options) as new:
+    with (
+        running(tmp_path / "a", **options) as old,
+        running(tmp_path / "b", Shop("v2", "sold 8"), **options) as new,
+    ):
         assert [old.get(SALES).text, new.get(SALES).text] == ["sold 7", "sold 8"]
         wait_until(lambda: kept.dbsize() == 2)
 
 
-def test_answers_do_not_stay_for_ever(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_answers_do_not_stay_for_ever(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     with running(tmp_path, redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
         served.get(SALES)
         wait_until(lambda: kept.dbsize() == 1)
         assert 86_000 < kept.ttl(kept.keys()[0]) <= 86_400
 
 
-def test_a_redis_that_dies_midway_costs_no_answer(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_a_redis_that_dies_midway_costs_no_answer(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     with running(tmp_path, redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
         assert served.get(f"{SALES}?n=0").status_code == 200
         server.kill()
@@ -84,7 +98,9 @@ def test_a_redis_that_dies_midway_costs_no_answer(server: RedisServer, kept: red
         wait_until(lambda: served.get(f"{SALES}?n={time.monotonic()}").ok and kept.dbsize() > 0, 5)
 
 
-def test_a_redis_that_hangs_is_waited_for_a_few_times(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_a_redis_that_hangs_is_waited_for_a_few_times(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     assert kept.dbsize() == 0
     with running(tmp_path, redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
         served.get(f"{SALES}?n=0")
@@ -92,27 +108,40 @@ def test_a_redis_that_hangs_is_waited_for_a_few_times(server: RedisServer, kept:
         try:
             begun = time.monotonic()
             assert [served.get(f"{SALES}?n={n}").status_code for n in range(1, 31)] == [200] * 30
-            # Each wait is bounded, and after three in a row there is none for a second; the next doubles the pause.
+            # Each wait is bounded, and after three in a row there is none for a second; the next
+            # doubles the pause.
             assert time.monotonic() - begun < (FAILURES_IN_A_ROW + 2) * TIMEOUT_S + 1.5
         finally:
             server.thaw()
 
 
 def test_a_redis_that_was_never_there_breaks_nothing(tmp_path: Path) -> None:
-    with running(tmp_path, redis_url="redis://:s3cret@127.0.0.1:9/0", redis_timeout_s=TIMEOUT_S) as served:
+    with running(
+        tmp_path, redis_url="redis://:s3cret@127.0.0.1:9/0", redis_timeout_s=TIMEOUT_S
+    ) as served:
         assert [served.get(f"{SALES}?n={n}").status_code for n in range(10)] == [200] * 10
         assert "s3cret" not in served.log.getvalue()
 
 
 @pytest.mark.slow
-def test_what_others_wrote_into_redis_is_not_given(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
+def test_what_others_wrote_into_redis_is_not_given(
+    server: RedisServer, kept: redis.Redis, tmp_path: Path
+) -> None:
     with running(tmp_path / "a", redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
         served.get(SALES)
         wait_until(lambda: kept.dbsize() == 1)
     (name,) = kept.keys()
     whole = kept.get(name)
     assert isinstance(whole, bytes)
-    for damaged in (b"", b"x", b"{}\n", b"[]\nx", whole[:-1], whole + b"x", whole.replace(b'"etag"', b'"atag"')):
+    for damaged in (
+        b"",
+        b"x",
+        b"{}\n",
+        b"[]\nx",
+        whole[:-1],
+        whole + b"x",
+        whole.replace(b'"etag"', b'"atag"'),
+    ):
         kept.set(name, damaged)
         with running(tmp_path / "b", redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
             assert served.get(SALES).text == "sold 7"
@@ -121,7 +150,9 @@ def test_what_others_wrote_into_redis_is_not_given(server: RedisServer, kept: re
 
 def test_an_answer_is_the_same_after_it_was_bytes() -> None:
     body = bytes(range(256))
-    answer = CachedAnswer([(b"etag", b'"\xe4"'), (b"content-length", b"256")], body, b'"\xe4"', "/analytics/{id}")
+    answer = CachedAnswer(
+        [(b"etag", b'"\xe4"'), (b"content-length", b"256")], body, b'"\xe4"', "/analytics/{id}"
+    )
     assert CachedAnswer.from_bytes(answer.to_bytes()) == answer
 
 
@@ -153,11 +184,19 @@ def _api_finding(doctor: CommandResult) -> dict[str, Any]:
     return dict(finding)
 
 
-def test_doctor_says_whether_redis_answers(server: RedisServer, kept: redis.Redis, home: Path) -> None:
+def test_doctor_says_whether_redis_answers(
+    server: RedisServer, kept: redis.Redis, home: Path
+) -> None:
     assert kept.dbsize() == 0
     well = _api_finding(ecom("doctor", "--json", home=home, env={"ECOM_REDIS_URL": server.url}))
     assert well["ok"] is True
-    assert well["found"] == "answers everybody on this machine, as no key was made, at 127.0.0.1:8000"
-    dead = ecom("doctor", "--json", home=home, env={"ECOM_REDIS_URL": "redis://:s3cret@127.0.0.1:9/0"})
-    assert _api_finding(dead)["found"] == "Redis at ECOM_REDIS_URL does not answer (ConnectionError)"
+    assert (
+        well["found"] == "answers everybody on this machine, as no key was made, at 127.0.0.1:8000"
+    )
+    dead = ecom(
+        "doctor", "--json", home=home, env={"ECOM_REDIS_URL": "redis://:s3cret@127.0.0.1:9/0"}
+    )
+    assert (
+        _api_finding(dead)["found"] == "Redis at ECOM_REDIS_URL does not answer (ConnectionError)"
+    )
     assert "s3cret" not in dead.out

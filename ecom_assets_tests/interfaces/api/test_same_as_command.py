@@ -1,6 +1,8 @@
-"""Ad-hoc questions by POST and by the command: both answer the same over the same events, in any time zone.
+"""Ad-hoc questions by POST and by the command: both answer the same over the same events,
+in any time zone.
 
-The numbers themselves are compared with plain Python in `test_every_number.py` and beside each subject.
+The numbers themselves are compared with plain Python in `test_every_number.py` and beside each
+subject.
 """
 
 import re
@@ -71,16 +73,40 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"series": ["*"], "kind": "lifecycle", **DAYS},
         ("--series", "*", "--kind", "lifecycle", *OF_DAYS),
     ),
-    "journeys of some days": ("journeys", {"to_step": "purchase", **DAYS}, ("--to-step", "purchase", *OF_DAYS)),
+    "journeys of some days": (
+        "journeys",
+        {"to_step": "purchase", **DAYS},
+        ("--to-step", "purchase", *OF_DAYS),
+    ),
     "what goes with conversion": (
         "correlation",
-        {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["product_category"], **DAYS},
+        {
+            "funnel": {"steps": ["page_view", "purchase"]},
+            "properties": ["product_category"],
+            **DAYS,
+        },
         ("--steps", "page_view,purchase", "--property", "product_category", *OF_DAYS),
     ),
     "an experiment": (
         "experiment",
-        {"variant": "product_category", "control": "Shoes", "goal": "purchase", "within": "2d", **DAYS},
-        ("--variant", "product_category", "--control", "Shoes", "--goal", "purchase", "--within", "2d", *OF_DAYS),
+        {
+            "variant": "product_category",
+            "control": "Shoes",
+            "goal": "purchase",
+            "within": "2d",
+            **DAYS,
+        },
+        (
+            "--variant",
+            "product_category",
+            "--control",
+            "Shoes",
+            "--goal",
+            "purchase",
+            "--within",
+            "2d",
+            *OF_DAYS,
+        ),
     ),
     "sessions": ("sessions", {}, ()),
     "sessions of some days and events": (
@@ -99,8 +125,16 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"model": "time_decay", "lookback": "14d", "half_life": "2d", **DAYS},
         ("--model", "time_decay", "--lookback", "14d", "--half-life", "2d", *OF_DAYS),
     ),
-    "removal effects": ("attribution", {"model": "markov", **DAYS}, ("--model", "markov", *OF_DAYS)),
-    "attribution as a tool has it": ("attribution", {"preset": "mixpanel"}, ("--preset", "mixpanel")),
+    "removal effects": (
+        "attribution",
+        {"model": "markov", **DAYS},
+        ("--model", "markov", *OF_DAYS),
+    ),
+    "attribution as a tool has it": (
+        "attribution",
+        {"preset": "mixpanel"},
+        ("--preset", "mixpanel"),
+    ),
 }
 """The path of the route, its body, and the options of the command."""
 
@@ -108,13 +142,23 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_route_and_command_are_equal(api: Api, settings: Settings, tmp_path: Path, name: str, timezone: str) -> None:
+def test_route_and_command_are_equal(
+    api: Api, settings: Settings, tmp_path: Path, name: str, timezone: str
+) -> None:
     path, body, arguments = QUESTIONS[name]
     answer = api.post(f"/analytics/{path}", {**body, "timezone": timezone}, limit=1000)
     assert answer.status_code == 200, answer.text
     events = settings.home.parent / "files" / "events.csv"
     segments = {"ECOM_VISITOR_SEGMENTS": str(settings.visitor_segments)}
-    values: tuple[str | Path, ...] = (path, "--events", events, *arguments, "--timezone", timezone, "--json")
+    values: tuple[str | Path, ...] = (
+        path,
+        "--events",
+        events,
+        *arguments,
+        "--timezone",
+        timezone,
+        "--json",
+    )
     result = ecom(*values, home=tmp_path / "home", env=segments)
     assert result.exit_code == 0, result.err
     assert compared(result.json) == compared(answer.json())
@@ -123,8 +167,13 @@ def test_route_and_command_are_equal(api: Api, settings: Settings, tmp_path: Pat
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
-def test_a_definition_file_is_what_a_route_takes(api: Api, settings: Settings, tmp_path: Path, path: str) -> None:
-    body: dict[str, Any] = {"session_rule": "universal_analytics", "where": ["product_category is set"]}
+def test_a_definition_file_is_what_a_route_takes(
+    api: Api, settings: Settings, tmp_path: Path, path: str
+) -> None:
+    body: dict[str, Any] = {
+        "session_rule": "universal_analytics",
+        "where": ["product_category is set"],
+    }
     (tmp_path / "question.yaml").write_text(yaml.safe_dump(body))
     events = settings.home.parent / "files" / "events.csv"
     values = (path, "--events", events, "--definition", tmp_path / "question.yaml", "--json")
@@ -133,11 +182,16 @@ def test_a_definition_file_is_what_a_route_takes(api: Api, settings: Settings, t
     answer = api.post(f"/analytics/{path}", body, limit=1000).json()
     assert compared(result.json) == compared(answer)
     twice = ecom(*values, "--session-rule", "ga4", home=tmp_path / "home")
-    assert (twice.exit_code, "--definition says what --session-rule would" in twice.sentence) == (2, True)
+    assert (twice.exit_code, "--definition says what --session-rule would" in twice.sentence) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize("path", ["sessions", "attribution"])
-@pytest.mark.parametrize("body", [{"session_rule": "ga"}, {"preset": "clickhouse"}, {"where": ["brand = x"]}])
+@pytest.mark.parametrize(
+    "body", [{"session_rule": "ga"}, {"preset": "clickhouse"}, {"where": ["brand = x"]}]
+)
 def test_an_impossible_question_is_refused(api: Api, path: str, body: dict[str, Any]) -> None:
     assert api.post(f"/analytics/{path}", body).status_code == 422
 
@@ -145,19 +199,27 @@ def test_an_impossible_question_is_refused(api: Api, path: str, body: dict[str, 
 OF_THE_SOURCE = {"rows", "data_version", "currency", "explain", "data_as_of"}
 """What an answer says of files, or of what is published; a run knows days of orders too."""
 DAYS_OF_THE_SOURCE = re.compile("missing|known|held|data|sources")
-"""Which days are known, and which of them have nothing: files know those of their events, a run its deliveries."""
+"""Which days are known, and which of them have nothing: files know those of their events,
+a run its deliveries.
+"""
 
 
 def compared(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer without what depends on where the events come from."""
-    days = {key: value for key, value in answer["range"].items() if not DAYS_OF_THE_SOURCE.search(key)}
-    return {key: value for key, value in answer.items() if key not in OF_THE_SOURCE} | {"range": days}
+    days = {
+        key: value for key, value in answer["range"].items() if not DAYS_OF_THE_SOURCE.search(key)
+    }
+    return {key: value for key, value in answer.items() if key not in OF_THE_SOURCE} | {
+        "range": days
+    }
 
 
 def test_the_zone_changes_the_answer(api: Api) -> None:
     """So a route that did not look at `timezone` would be found out."""
     days = [
-        api.post("/analytics/trend", {"series": ["*"], "timezone": zone}).json()["series"][0]["values"]
+        api.post("/analytics/trend", {"series": ["*"], "timezone": zone}).json()["series"][0][
+            "values"
+        ]
         for zone in ("UTC", ZONE)
     ]
     assert days[0] != days[1]

@@ -18,7 +18,11 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import NoOrdersError, Period
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.interfaces.api.store.served_data import require_current
-from ecom_assets.interfaces.api.store.store import NothingPublishedError, SnapshotStore, public_sentence
+from ecom_assets.interfaces.api.store.store import (
+    NothingPublishedError,
+    SnapshotStore,
+    public_sentence,
+)
 from ecom_assets.outputs.serving import snapshot
 from ecom_assets.outputs.serving.snapshot import (
     OlderPublicationError,
@@ -54,13 +58,16 @@ class Shop:
     def columns(self) -> str:
         """Return the columns of a day."""
         return (
-            "order_date, channel, sales_channel, city_id, item_category, order_count, refund_count, customer_count, "
-            "sold_item_count, refunded_item_count, shipped_amount, refunded_amount, revenue_amount, average_order_value"
+            "order_date, channel, sales_channel, city_id, item_category, order_count, "
+            "refund_count, customer_count, sold_item_count, refunded_item_count, shipped_amount, "
+            "refunded_amount, revenue_amount, average_order_value"
         )
 
     def publish(self, run_id: str = "run-1") -> Snapshot:
         """Publish what there is."""
-        return publish_snapshot(self.engine, self.folder, TABLES, {"mart.revenue_daily": Origin(run_id)}, run_id)
+        return publish_snapshot(
+            self.engine, self.folder, TABLES, {"mart.revenue_daily": Origin(run_id)}, run_id
+        )
 
     def files(self) -> set[str]:
         """Return the snapshots that lie there."""
@@ -118,8 +125,12 @@ def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, sho
             shop.sell(amount)
             shop.publish(f"run-{amount}")
             with store.reading() as late:
-                assert late.rows(late.table(RevenueDaily).select("revenue_amount")) == [{"revenue_amount": amount}]
-        assert early.rows(early.table(RevenueDaily).select("revenue_amount")) == [{"revenue_amount": 10}]
+                assert late.rows(late.table(RevenueDaily).select("revenue_amount")) == [
+                    {"revenue_amount": amount}
+                ]
+        assert early.rows(early.table(RevenueDaily).select("revenue_amount")) == [
+            {"revenue_amount": 10}
+        ]
         assert len(shop.files()) == 2, "the file that is read is gone by name, and open still"
 
 
@@ -132,7 +143,9 @@ def test_the_same_data_are_the_same_version_in_the_same_file(shop: Shop) -> None
     assert shop.files() == {first.file}
 
 
-def test_a_dying_publication_leaves_the_old_one(tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dying_publication_leaves_the_old_one(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.sell(10)
     shop.publish()
     shop.sell(99)
@@ -182,17 +195,23 @@ def test_names_of_people_stay_in_the_warehouse(tmp_path: Path, shop: Shop) -> No
     shop.engine.execute(f"INSERT INTO mart.customer VALUES {ANN}")
     published = shop.publish()
     with duckdb.connect(str(tmp_path / "serving" / published.file), read_only=True) as con:
-        actual = con.execute("SELECT customer_id, first_name, last_name FROM mart.customer").fetchall()
+        actual = con.execute(
+            "SELECT customer_id, first_name, last_name FROM mart.customer"
+        ).fetchall()
     assert actual == [("c1", None, None)]
 
 
 def test_nothing_published_is_reported_with_what_to_do(tmp_path: Path) -> None:
-    result = pytest.raises(NothingPublishedError, match="run `ecom run`, which ends with publishing")
+    result = pytest.raises(
+        NothingPublishedError, match="run `ecom run`, which ends with publishing"
+    )
     with closing(store_of(tmp_path)) as store, result, store.reading():
         pass
 
 
-def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(tmp_path: Path, shop: Shop) -> None:
+def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(
+    tmp_path: Path, shop: Shop
+) -> None:
     published = shop.publish()
     with closing(store_of(tmp_path)) as store, store.reading() as reading:
         assert str(reading.newest_date) == published.published_at[:10]
@@ -227,12 +246,17 @@ def test_the_pointer_has_what_explain_says(shop: Shop) -> None:
 
 
 def test_what_an_older_version_published_is_not_called_damaged(shop: Shop) -> None:
-    """An older pointer lacks members or has others in their place, and an older file lacks columns of today's."""
+    """An older pointer lacks members or has others in their place,
+    and an older file lacks columns of today's.
+    """
     shop.sell(10)
     shop.publish()
     pointer = shop.folder / "current.json"
     today = json.loads(pointer.read_text())
-    older = {**{name: value for name, value in today.items() if name != "tables"}, "row_counts": {"a": 1}}
+    older = {
+        **{name: value for name, value in today.items() if name != "tables"},
+        "row_counts": {"a": 1},
+    }
     for content in (older, {**today, "held_days": ["2026-01-01"]}):
         pointer.write_text(json.dumps(content))
         with pytest.raises(OlderPublicationError, match="older version") as raised:
@@ -245,7 +269,9 @@ def test_what_an_older_version_published_is_not_called_damaged(shop: Shop) -> No
             Snapshot.read(shop.folder)
 
 
-def test_a_table_without_a_column_of_today_is_of_an_older_version(tmp_path: Path, shop: Shop) -> None:
+def test_a_table_without_a_column_of_today_is_of_an_older_version(
+    tmp_path: Path, shop: Shop
+) -> None:
     shop.sell(10)
     settings = Settings(home=tmp_path)
     require_current(settings, TABLES)  # nothing is published yet, which is no fault

@@ -1,4 +1,6 @@
-"""JSON Web Tokens: valid ones, those that are over, for others, from others, or signed by another algorithm."""
+"""JSON Web Tokens: valid ones, those that are over, for others, from others,
+or signed by another algorithm.
+"""
 
 import base64
 import hmac
@@ -29,7 +31,13 @@ SALES = "/analytics/sales"
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    answer = {"iss": ISSUER, "aud": "ecom_assets", "sub": "ann", "scope": "openid read", "exp": time.time() + 600}
+    answer = {
+        "iss": ISSUER,
+        "aud": "ecom_assets",
+        "sub": "ann",
+        "scope": "openid read",
+        "exp": time.time() + 600,
+    }
     return {name: value for name, value in {**answer, **changed}.items() if value is not None}
 
 
@@ -40,7 +48,9 @@ def token(secret: Any = SECRET, algorithm: str = "HS256", kid: str = "", **chang
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     rates: Any = {"rate_limit_key": "none", "rate_limit_address": "none"}
-    with running(tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER, **rates) as actual:
+    with running(
+        tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER, **rates
+    ) as actual:
         yield actual
 
 
@@ -56,7 +66,9 @@ def pem(key: rsa.RSAPrivateKey) -> bytes:
 def test_a_valid_token_reads_and_is_logged_by_its_subject(served: Running) -> None:
     bearer = token()
     assert served.get(SALES, bearer).status_code == 200
-    wait_until(lambda: '"caller": "token:ann"' in served.log.getvalue())  # the answer goes out first
+    wait_until(
+        lambda: '"caller": "token:ann"' in served.log.getvalue()
+    )  # the answer goes out first
     assert bearer.rpartition(".")[2] not in served.log.getvalue()
 
 
@@ -66,7 +78,8 @@ def test_scopes_come_as_words_or_as_a_list(served: Running, scope: object) -> No
 
 
 @pytest.mark.parametrize(
-    "scope", [None, "", "reader", "READ", "collect", 7, {"read": True}, [["read"]], [[]], [{}, None]]
+    "scope",
+    [None, "", "reader", "READ", "collect", 7, {"read": True}, [["read"]], [[]], [{}, None]],
 )
 def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) -> None:
     assert served.get(SALES, token(scope=scope)).status_code == 403
@@ -85,21 +98,45 @@ def test_a_token_without_the_scope_may_not_read(served: Running, scope: object) 
         {"sub": None},
         {"sub": ""},
     ],
-    ids=["over", "never over", "not yet", "another's", "nobody's", "for another", "for nobody", "no sub", "empty sub"],
+    ids=[
+        "over",
+        "never over",
+        "not yet",
+        "another's",
+        "nobody's",
+        "for another",
+        "for nobody",
+        "no sub",
+        "empty sub",
+    ],
 )
-def test_a_token_that_is_over_or_not_for_us_is_refused(served: Running, changed: dict[str, Any]) -> None:
+def test_a_token_that_is_over_or_not_for_us_is_refused(
+    served: Running, changed: dict[str, Any]
+) -> None:
     assert served.get(SALES, token(**changed)).status_code == 401
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["read", "ann"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["read", "ann"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-NAMES = st.sampled_from(["iss", "aud", "sub", "scope", "exp", "nbf", "iat", "jti", "kid", "crit", "b64"])
+NAMES = st.sampled_from(
+    ["iss", "aud", "sub", "scope", "exp", "nbf", "iat", "jti", "kid", "crit", "b64"]
+)
 
 
-@given(changed=st.dictionaries(NAMES, JSON, min_size=1, max_size=3), head=st.dictionaries(NAMES, JSON, max_size=2))
+@given(
+    changed=st.dictionaries(NAMES, JSON, min_size=1, max_size=3),
+    head=st.dictionaries(NAMES, JSON, max_size=2),
+)
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @example(changed={"scope": [["read"]]}, head={})
 @example(changed={"exp": float("inf")}, head={})
@@ -107,7 +144,9 @@ NAMES = st.sampled_from(["iss", "aud", "sub", "scope", "exp", "nbf", "iat", "jti
 @example(changed={"sub": ["ann"]}, head={})
 @example(changed={"sub": "ann\r\nx: y\ud800"}, head={})
 @example(changed={"aud": {"ecom_assets": 1}}, head={"kid": ["one"]})
-def test_no_token_ends_in_a_failure(served: Running, changed: dict[str, Any], head: dict[str, Any]) -> None:
+def test_no_token_ends_in_a_failure(
+    served: Running, changed: dict[str, Any], head: dict[str, Any]
+) -> None:
     given_token = signed({"alg": "HS256", "typ": "JWT", **head}, {**claims(), **changed})
     assert served.get(SALES, given_token).status_code in {200, 401, 403}
 
@@ -118,14 +157,18 @@ def test_no_token_ends_in_a_failure(served: Running, changed: dict[str, Any], he
 @example(parts=["[" * 3_000, {}, "x"])
 def test_no_token_of_odd_parts_ends_in_a_failure(served: Running, parts: list[Any]) -> None:
     texts = [part if isinstance(part, str) else json.dumps(part) for part in parts]
-    odd = ".".join(base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=") for text in texts)
+    odd = ".".join(
+        base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
+        for text in texts
+    )
     assert served.get(SALES, odd).status_code == 401
 
 
 def signed(head: dict[str, Any], answer: dict[str, Any]) -> str:
     """Return a token that our own secret signs, with claims that PyJWT itself would not write."""
     parts = [
-        base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=") for document in (head, answer)
+        base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+        for document in (head, answer)
     ]
     signature = hmac.digest(SECRET.encode(), ".".join(parts).encode(), "sha256")
     return ".".join([*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")])
@@ -142,11 +185,18 @@ def test_what_a_token_says_of_its_algorithm_decides_nothing(served: Running) -> 
     unsigned = f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}."
     tampered = token().split(".")
     tampered[1] = part(claims(scope="admin"))
-    forged = [unsigned, ".".join(tampered), token("another-secret-of-more-than-32-chars"), token(2 * SECRET, "HS512")]
+    forged = [
+        unsigned,
+        ".".join(tampered),
+        token("another-secret-of-more-than-32-chars"),
+        token(2 * SECRET, "HS512"),
+    ]
     assert [served.get(SALES, bearer).status_code for bearer in forged] == [401] * 4
 
 
-def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+def test_a_public_key_verifies_and_is_no_secret(
+    tmp_path: Path, private_key: rsa.RSAPrivateKey
+) -> None:
     path = tmp_path / "public.pem"
     path.write_bytes(pem(private_key))
     with running(tmp_path, jwt_public_key_path=path, jwt_issuer=ISSUER) as served:
@@ -167,7 +217,8 @@ def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]
         def do_GET(self) -> None:
             values.append(self.path)
             answer = [
-                json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"}
+                json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+                | {"kid": kid, "use": "sig"}
                 for kid, key in keys.items()
             ]
             self.send_response(200)
@@ -183,7 +234,9 @@ def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]
         server.shutdown()
 
 
-def test_keys_of_a_key_set_come_and_unknown_ones_flood_nobody(tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+def test_keys_of_a_key_set_come_and_unknown_ones_flood_nobody(
+    tmp_path: Path, private_key: rsa.RSAPrivateKey
+) -> None:
     with (
         key_set({"one": private_key}) as (url, question),
         running(tmp_path, jwt_jwks_url=url, jwt_issuer=ISSUER) as served,
@@ -195,7 +248,9 @@ def test_keys_of_a_key_set_come_and_unknown_ones_flood_nobody(tmp_path: Path, pr
         assert served.get(SALES, token(private_key, "RS256")).status_code == 401, "without a key id"
 
 
-def test_a_key_set_that_cannot_be_reached_lets_nobody_in(tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+def test_a_key_set_that_cannot_be_reached_lets_nobody_in(
+    tmp_path: Path, private_key: rsa.RSAPrivateKey
+) -> None:
     with running(tmp_path, jwt_jwks_url="http://127.0.0.1:9/keys", jwt_issuer=ISSUER) as served:
         assert served.get(SALES, token(private_key, "RS256", "one")).status_code == 401
 
@@ -203,14 +258,26 @@ def test_a_key_set_that_cannot_be_reached_lets_nobody_in(tmp_path: Path, private
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
-        ({"JWT_SECRET": "short", "JWT_ISSUER": ISSUER}, "ECOM_JWT_SECRET=.* is wrong: is shorter than 32 bytes"),
+        (
+            {"JWT_SECRET": "short", "JWT_ISSUER": ISSUER},
+            "ECOM_JWT_SECRET=.* is wrong: is shorter than 32 bytes",
+        ),
         ({"JWT_SECRET": SECRET, "JWT_ALGORITHM": "HS512"}, "takes a secret of at least 64 bytes"),
         ({"JWT_SECRET": SECRET}, "ECOM_JWT_ISSUER must be set"),
-        ({"JWT_SECRET": SECRET, "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "RS256"}, "ECOM_JWT_ALGORITHM='RS256' is wrong"),
+        (
+            {"JWT_SECRET": SECRET, "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "RS256"},
+            "ECOM_JWT_ALGORITHM='RS256' is wrong",
+        ),
         ({"JWT_SECRET": SECRET, "JWT_PUBLIC_KEY_PATH": "k.pem"}, "tokens are verified already"),
-        ({"JWT_PUBLIC_KEY_PATH": "missing.pem", "JWT_ISSUER": ISSUER}, "missing.pem is not a public key"),
+        (
+            {"JWT_PUBLIC_KEY_PATH": "missing.pem", "JWT_ISSUER": ISSUER},
+            "missing.pem is not a public key",
+        ),
         ({"JWT_JWKS_URL": "http://login.shop.example/keys"}, "is not an https:// address"),
-        ({"JWT_JWKS_URL": "https://a/k", "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "HS256"}, "does not go with the key"),
+        (
+            {"JWT_JWKS_URL": "https://a/k", "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "HS256"},
+            "does not go with the key",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_without_the_secret(

@@ -1,4 +1,6 @@
-"""The same question has the same answer from the open warehouse, from its snapshot and from Postgres."""
+"""The same question has the same answer from the open warehouse,
+from its snapshot and from Postgres.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,10 +16,21 @@ from ecom_assets.behaviour.sessions.queries import engagement, sessions_of
 from ecom_assets.commerce.attribution.queries import channels_by_model
 from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.customers.contracts import CustomerSegments
-from ecom_assets.commerce.customers.queries import customer_profiles, customers, expected_value, segment_totals
+from ecom_assets.commerce.customers.queries import (
+    customer_profiles,
+    customers,
+    expected_value,
+    segment_totals,
+)
 from ecom_assets.commerce.products.queries import top_products
 from ecom_assets.commerce.reconciliation.queries import difference_totals
-from ecom_assets.commerce.sales.queries import by_channel, geography, newest_customer_week, sales, sales_totals
+from ecom_assets.commerce.sales.queries import (
+    by_channel,
+    geography,
+    newest_customer_week,
+    sales,
+    sales_totals,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Page, Period, Reading
 from ecom_assets.core.warehouse.factory import new_engine
@@ -67,7 +80,9 @@ def warehouse(settings: Settings) -> Iterator[WarehouseReading]:
 @pytest.fixture(scope="module")
 def marts_in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
     """Settings of a Postgres that has every mart."""
-    postgres_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    postgres_settings = settings.model_copy(
+        update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)}
+    )
     with (
         closing(new_engine(settings).open()) as engine,
         closing(publication_target(postgres_settings).open()) as target,
@@ -81,7 +96,9 @@ def last_week(reading: Reading) -> Period:
     return Period("custom", week.start_date, week.end_date, {"orders": reading.known["orders"]})
 
 
-def test_the_warehouse_knows_the_days_that_its_snapshot_noted(settings: Settings, warehouse: WarehouseReading) -> None:
+def test_the_warehouse_knows_the_days_that_its_snapshot_noted(
+    settings: Settings, warehouse: WarehouseReading
+) -> None:
     with closing(open_store(settings)) as store, store.reading() as published:
         assert warehouse.newest_date == published.newest_date
         assert warehouse.known == published.known
@@ -89,7 +106,9 @@ def test_the_warehouse_knows_the_days_that_its_snapshot_noted(settings: Settings
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OF_BOTH)
-def test_the_open_warehouse_answers_as_its_snapshot(settings: Settings, warehouse: WarehouseReading, name: str) -> None:
+def test_the_open_warehouse_answers_as_its_snapshot(
+    settings: Settings, warehouse: WarehouseReading, name: str
+) -> None:
     with closing(open_store(settings)) as store, store.reading() as published:
         expected = OF_BOTH[name](published, last_week(published))
     assert OF_BOTH[name](warehouse, last_week(warehouse)) == expected
@@ -97,7 +116,9 @@ def test_the_open_warehouse_answers_as_its_snapshot(settings: Settings, warehous
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OF_THE_SUMMARY)
-def test_the_summary_is_equal_in_postgres(marts_in_postgres: Settings, warehouse: WarehouseReading, name: str) -> None:
+def test_the_summary_is_equal_in_postgres(
+    marts_in_postgres: Settings, warehouse: WarehouseReading, name: str
+) -> None:
     period = last_week(warehouse)
     expected = OF_THE_SUMMARY[name](warehouse, period)
     with closing(publication_target(marts_in_postgres).open()) as engine:

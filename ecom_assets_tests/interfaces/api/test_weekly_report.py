@@ -1,4 +1,5 @@
-"""The weekly report over the small shop: its numbers by plain Python, its causes adding up, its page and its message.
+"""The weekly report over the small shop: its numbers by plain Python, its causes adding up,
+its page and its message.
 
 Not here: the arithmetic of the decompositions (`report/test_decomposition.py`).
 """
@@ -36,7 +37,9 @@ from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Span
 from ecom_assets_tests.mail_server import HOST, mail_server
 
 WEEKS = ("2026-W03", "2026-W04", "2026-W05")
-"""The shop has events from 1 January to 9 February 2026; of these weeks all days and all days before are known."""
+"""The shop has events from 1 January to 9 February 2026; of these weeks all days and
+all days before are known.
+"""
 ANN = "ann@shop.example"
 
 
@@ -65,9 +68,14 @@ def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("week", WEEKS)
-def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
+def test_numbers_are_those_of_the_files(
+    reports: dict[str, Any], shop: PlainShop, week: str
+) -> None:
     numbers, plain = reports[week]["numbers"], shop.sales(span_of(week))
-    assert {name: str(numbers[name]["value"]) for name in ("revenue_amount", "order_count", "average_order_value")} == {
+    assert {
+        name: str(numbers[name]["value"])
+        for name in ("revenue_amount", "order_count", "average_order_value")
+    } == {
         name: str(plain[name]) for name in ("revenue_amount", "order_count", "average_order_value")
     }
     (customers,) = customer_weeks(shop, span_of(week))["weeks"]
@@ -79,17 +87,27 @@ def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop
 
 
 @pytest.mark.parametrize("week", WEEKS)
-def test_every_dimension_adds_up_to_the_change_to_the_cent(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
-    now, before = (Decimal(shop.sales(span)["revenue_amount"]) for span in (span_of(week), span_of(week).before))
+def test_every_dimension_adds_up_to_the_change_to_the_cent(
+    reports: dict[str, Any], shop: PlainShop, week: str
+) -> None:
+    now, before = (
+        Decimal(shop.sales(span)["revenue_amount"])
+        for span in (span_of(week), span_of(week).before)
+    )
     causes = reports[week]["causes"]
     assert causes["revenue_change_amount"] == now - before
     for row in causes["revenue"]:
-        assert sum(part["contribution_amount"] for part in row["parts"]) == now - before, row["dimension"]
+        assert sum(part["contribution_amount"] for part in row["parts"]) == now - before, row[
+            "dimension"
+        ]
         assert sum(part["revenue_amount"] for part in row["parts"]) == now
     assert len(causes["factors"]) == 2
     for factors in causes["factors"]:
         assert sum(part["contribution_amount"] for part in factors) == now - before
-    values = [Decimal(shop.sales(span)["average_order_value"]) for span in (span_of(week), span_of(week).before)]
+    values = [
+        Decimal(shop.sales(span)["average_order_value"])
+        for span in (span_of(week), span_of(week).before)
+    ]
     mixed = causes["average_order_value"]["parts"]
     assert sum(part["mix_effect"] + part["rate_effect"] for part in mixed) == values[0] - values[1]
     for row in causes["conversion_rate"]:
@@ -99,13 +117,17 @@ def test_every_dimension_adds_up_to_the_change_to_the_cent(reports: dict[str, An
 
 
 @pytest.mark.parametrize("week", WEEKS)
-def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
+def test_what_each_part_adds_is_what_the_files_say(
+    reports: dict[str, Any], shop: PlainShop, week: str
+) -> None:
     spans = span_of(week), span_of(week).before
     by_category: dict[str, Decimal] = defaultdict(Decimal)
     for span, sign in zip(spans, (1, -1), strict=True):
         for line in shop.lines:
             if span.has(line["day"]):
-                by_category[line["category"]] += sign * line["amount"] * (1 if line["status"] == "shipped" else -1)
+                by_category[line["category"]] += (
+                    sign * line["amount"] * (1 if line["status"] == "shipped" else -1)
+                )
     assert contributions(reports[week], "item_category") == dict(by_category)
     credit = [credited(shop, span, "last_non_direct") for span in spans]
     named = contributions(reports[week], "marketing_channel")
@@ -114,10 +136,14 @@ def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop
         assert amount == now - before
     weeks = [customer_weeks(shop, span)["weeks"][0] for span in spans]
     for kind, column in (("new", "new_revenue_amount"), ("refunds", "refunded_amount")):
-        assert contributions(reports[week], "customers")[kind] == Decimal(weeks[0][column]) - Decimal(weeks[1][column])
+        assert contributions(reports[week], "customers")[kind] == Decimal(
+            weeks[0][column]
+        ) - Decimal(weeks[1][column])
 
 
-def test_devices_are_those_of_purchase_events_and_the_rest_is_listed(reports: dict[str, Any], shop: PlainShop) -> None:
+def test_devices_are_those_of_purchase_events_and_the_rest_is_listed(
+    reports: dict[str, Any], shop: PlainShop
+) -> None:
     actual = contributions(reports["2026-W04"], "device")
     paid: dict[str, Decimal] = defaultdict(Decimal)
     for span, sign in ((span_of("2026-W04"), 1), (span_of("2026-W03"), -1)):
@@ -126,15 +152,18 @@ def test_devices_are_those_of_purchase_events_and_the_rest_is_listed(reports: di
                 if event["event_type"] == "purchase" and span.has(event["at"].date()):
                     paid[session.device] += sign * Decimal(event["cart_value"])
     assert {name: amount for name, amount in actual.items() if name != "(other)"} == dict(paid)
-    assert actual["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
+    assert actual["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(
+        paid.values()
+    )
 
 
 def test_received_rows_are_accounted_for(reports: dict[str, Any], shop: PlainShop) -> None:
     rows = {source["source"]: source for source in reports["2026-W04"]["rows"]["sources"]}
     clean = sum(span_of("2026-W04").has(row["at"].date()) for row in shop.events)
     assert (rows["events"]["clean_count"], rows["events"]["residue_count"]) == (clean, 0)
-    assert f"Events: {rows['events']['received_count']:,} rows received, {clean:,} clean" in render_page(
-        reports["2026-W04"]
+    assert (
+        f"Events: {rows['events']['received_count']:,} rows received, {clean:,} clean"
+        in render_page(reports["2026-W04"])
     )
 
 
@@ -158,7 +187,9 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
     assert "<svg" not in page
 
 
-def test_a_week_that_was_not_over_when_it_was_published_says_so(settings: Settings, reports: dict[str, Any]) -> None:
+def test_a_week_that_was_not_over_when_it_was_published_says_so(
+    settings: Settings, reports: dict[str, Any]
+) -> None:
     sunday_noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
     with closing(open_store(settings)) as store, store.reading() as reading:
         report = weekly_report(reading, Week.parse("2026-W05"), sunday_noon)
@@ -176,23 +207,39 @@ def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings) -> N
     assert report["numbers"]["revenue_amount"]["value"] > ZERO
     assert {number["change"] for number in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
-    assert "Of events, 2026-W01 is known in part only: they are known from 2026-01-01 to 2026-01-04." in text_lines(
-        report
+    assert (
+        "Of events, 2026-W01 is known in part only: they are known from 2026-01-01 to 2026-01-04."
+        in text_lines(report)
     )
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_no_script(reports: dict[str, Any]) -> None:
     page = render_page(reports["2026-W04"])
     assert not re.findall(r"<script|src=|href=|@import|url\(|https?:", page)
-    change = f"{reports['2026-W04']['causes']['revenue_change_amount']:+,.2f}".replace("-", "\N{MINUS SIGN}")
-    assert page.count(f'<td class="n">{change}</td>') == 2 + len(reports["2026-W04"]["causes"]["revenue"])
+    change = f"{reports['2026-W04']['causes']['revenue_change_amount']:+,.2f}".replace(
+        "-", "\N{MINUS SIGN}"
+    )
+    assert page.count(f'<td class="n">{change}</td>') == 2 + len(
+        reports["2026-W04"]["causes"]["revenue"]
+    )
 
 
 def test_what_fails_and_what_is_held_is_on_the_page(reports: dict[str, Any]) -> None:
-    held = {"source": "orders", "held_date": "2026-01-20", "reason": "too_few_customers", "observed_count": 2,
-            "limit_count": 3}  # fmt: skip
-    failing = {"table": "mart.sales", "name": "sums_hold", "is_warning": False, "sentence": "Sales add up.",
-               "observed": 7, "limit": 0}  # fmt: skip
+    held = {
+        "source": "orders",
+        "held_date": "2026-01-20",
+        "reason": "too_few_customers",
+        "observed_count": 2,
+        "limit_count": 3,
+    }
+    failing = {
+        "table": "mart.sales",
+        "name": "sums_hold",
+        "is_warning": False,
+        "sentence": "Sales add up.",
+        "observed": 7,
+        "limit": 0,
+    }
     report = {
         **reports["2026-W04"],
         "held_days": [{**held, "held_row_count": 5}],
@@ -225,7 +272,9 @@ def test_the_page_fits_a_phone_and_is_printed(reports: dict[str, Any], tmp_path:
     assert print_pdf(file.read_text(encoding="utf-8")).startswith(b"%PDF-")
 
 
-def test_the_command_prints_writes_and_gives_json(settings: Settings, reports: dict[str, Any], tmp_path: Path) -> None:
+def test_the_command_prints_writes_and_gives_json(
+    settings: Settings, reports: dict[str, Any], tmp_path: Path
+) -> None:
     home = settings.home
     out = tmp_path / "report.html"
     result = ecom("report", "--week", "2026-W04", "--out", out, "--json", home=home)
@@ -242,12 +291,23 @@ def test_the_command_prints_writes_and_gives_json(settings: Settings, reports: d
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--week", "2026-W60"), "--week '2026-W60' is not an ISO week; use YYYY-Www, such as 2026-W04."),
-        (("--out", "week.docx"), "--out week.docx is neither a .html nor a .pdf file; name one of these."),
-        (("--send",), "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."),
+        (
+            ("--week", "2026-W60"),
+            "--week '2026-W60' is not an ISO week; use YYYY-Www, such as 2026-W04.",
+        ),
+        (
+            ("--out", "week.docx"),
+            "--out week.docx is neither a .html nor a .pdf file; name one of these.",
+        ),
+        (
+            ("--send",),
+            "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas.",
+        ),
     ],
 )
-def test_wrong_use_is_explained_in_a_sentence(settings: Settings, arguments: tuple[str, ...], sentence: str) -> None:
+def test_wrong_use_is_explained_in_a_sentence(
+    settings: Settings, arguments: tuple[str, ...], sentence: str
+) -> None:
     result = ecom("report", *arguments, home=settings.home)
     assert (result.exit_code, result.sentence) == (2, sentence)
 
@@ -256,7 +316,8 @@ def test_without_a_publication_it_says_what_to_do(tmp_path: Path) -> None:
     result = ecom("report", home=tmp_path / "home")
     assert result.exit_code == 1
     assert result.sentence == (
-        "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
+        "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with "
+        "publishing."
     )
 
 
@@ -264,12 +325,22 @@ def test_the_report_counts_the_checks_that_runs_noted(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = {
-        "table_name": "export.deliveries", "check_name": "no_record_is_lost", "is_passed": False, "is_warning": True,
-        "description": "Each is there", "sentence": "", "observed": "3", "limit_value": "0", "examples": "[]",
-        "evaluated_at": "2026-02-10T00:00:00+00:00", "run_id": "r",
-    }  # fmt: skip
+        "table_name": "export.deliveries",
+        "check_name": "no_record_is_lost",
+        "is_passed": False,
+        "is_warning": True,
+        "description": "Each is there",
+        "sentence": "",
+        "observed": "3",
+        "limit_value": "0",
+        "examples": "[]",
+        "evaluated_at": "2026-02-10T00:00:00+00:00",
+        "run_id": "r",
+    }
     with OperationsStore(tmp_path).writing() as con:
-        con.executemany(NOTE_CHECK, [check, check | {"check_name": "keys_are_unique", "is_passed": True}])
+        con.executemany(
+            NOTE_CHECK, [check, check | {"check_name": "keys_are_unique", "is_passed": True}]
+        )
     monkeypatch.setattr(report_module, "failing_checks", lambda _home: failing_checks(tmp_path))
     checks = build_report(settings, Week.parse("2026-W04"))["checks"]
     assert checks["evaluated"] == failing_checks(tmp_path)["evaluated_count"] == 2
@@ -287,31 +358,47 @@ def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None
     assert "<b>" not in page
 
 
-def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_the_job_sends_the_week_once_to_all(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
     with mail_server() as mailbox:
         mail_settings = settings.model_copy(
-            update={"report_email": (ANN, "bob@shop.example"), "smtp_url": SecretStr(f"smtp://{HOST}:{mailbox.port}")}
+            update={
+                "report_email": (ANN, "bob@shop.example"),
+                "smtp_url": SecretStr(f"smtp://{HOST}:{mailbox.port}"),
+            }
         )
         config = {"ops": {"send_report": {"config": {"week": "2026-W04"}}}}
-        assert report_job(mail_settings).execute_in_process(instance=instance, run_config=config).success
+        assert (
+            report_job(mail_settings)
+            .execute_in_process(instance=instance, run_config=config)
+            .success
+        )
     (message,) = mailbox.messages
     assert mailbox.recipients == [[ANN, "bob@shop.example"]]
     assert message["Subject"] == "[ecom] Weekly report 2026-W04"
     assert message["Message-ID"] == "<2026-W04.report@ecom-assets>"
     body = message.get_body()
     assert body is not None
-    assert body.get_content().startswith("2026-W04, 19 to 25 January 2026, against 2026-W03\nRevenue was ")
+    assert body.get_content().startswith(
+        "2026-W04, 19 to 25 January 2026, against 2026-W03\nRevenue was "
+    )
     (attached,) = message.iter_attachments()
     assert attached.get_filename() == "report-2026-W04.html"
     assert attached.get_content().startswith("<!doctype html>")
 
 
 def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Settings) -> None:
-    mail_settings = settings.model_copy(update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")})
+    mail_settings = settings.model_copy(
+        update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")}
+    )
     (schedule,) = [schedule for schedule in schedules(mail_settings) if schedule.name == NAME]
     at = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 26, 7, tzinfo=UTC))
     (request,) = schedule.evaluate_tick(at).run_requests or []
-    assert (request.run_key, request.run_config["ops"]["send_report"]["config"]) == ("2026-W04", {"week": "2026-W04"})
+    assert (request.run_key, request.run_config["ops"]["send_report"]["config"]) == (
+        "2026-W04",
+        {"week": "2026-W04"},
+    )
     assert NAME not in {schedule.name for schedule in schedules(settings)}
 
 

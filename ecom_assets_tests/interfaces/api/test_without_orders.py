@@ -1,4 +1,6 @@
-"""A shop that gave nothing, or not all sources: answers say so, and do not show zeros that look like bad business."""
+"""A shop that gave nothing, or not all sources: answers say so,
+and do not show zeros that look like bad business.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -38,15 +40,22 @@ def test_questions_about_sales_are_refused_with_the_way_out(shop: WarehouseReadi
         lambda: customers(shop, MONTH),
         lambda: segments(shop),
     ):
-        with pytest.raises(NoOrdersError, match="set ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`"):
+        with pytest.raises(
+            NoOrdersError, match="set ECOM_ORDERS or ECOM_ORDER_API_URL, and run `ecom run`"
+        ):
             ask()
 
 
-def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop: WarehouseReading) -> None:
+def test_questions_about_events_and_stock_name_the_setting_that_brings_them(
+    shop: WarehouseReading,
+) -> None:
     values: list[tuple[Callable[[], object], str]] = [
         (lambda: conversion(shop, MONTH, None, "session", None), "set ECOM_EVENTS"),
         (lambda: by_channel(shop, MONTH, "last"), "set ECOM_EVENTS"),
-        (lambda: inventory_alerts(shop, None, Page(5)), "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL"),
+        (
+            lambda: inventory_alerts(shop, None, Page(5)),
+            "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL",
+        ),
     ]
     for ask, setting in values:
         with pytest.raises(NoSourceError, match=setting):
@@ -64,4 +73,6 @@ def test_over_http_the_refusal_is_a_conflict(shop: WarehouseReading) -> None:
     with served(app) as question:
         answer = question.get("/analytics/sales")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-    assert answer.json()["detail"].startswith("There are neither order lines nor purchase events to take sales from; ")
+    assert answer.json()["detail"].startswith(
+        "There are neither order lines nor purchase events to take sales from; "
+    )

@@ -1,4 +1,6 @@
-"""Boards as files of a repository: what is pulled, checked and pushed, and whose change is not lost."""
+"""Boards as files of a repository: what is pulled, checked and pushed,
+and whose change is not lost.
+"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +14,14 @@ from ecom_assets.interfaces.boards.model import Annotation, Board, FirstScreen, 
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets_tests.command import CommandResult, ecom
 
-BUYS = SavedQuestion.from_mapping({
-    "name": "Who buys", "kind": "funnel", "form": "step1=product_view&step2=purchase",
-    "definition": {"steps": ["product_view", "purchase"], "from": "2026-01-01"},
-})  # fmt: skip
+BUYS = SavedQuestion.from_mapping(
+    {
+        "name": "Who buys",
+        "kind": "funnel",
+        "form": "step1=product_view&step2=purchase",
+        "definition": {"steps": ["product_view", "purchase"], "from": "2026-01-01"},
+    }
+)
 
 
 @pytest.fixture
@@ -24,8 +30,12 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     store = BoardStore(Settings(home=home))
     store.save_new(BUYS, "anna")
-    store.save_new(Board.from_mapping({"name": "Checkout", "tiles": [{"question": "who-buys"}]}), "anna")
-    store.save_new(Annotation.from_mapping({"day": "2026-03-03", "text": "Sale: <b>began</b>"}), "anna")
+    store.save_new(
+        Board.from_mapping({"name": "Checkout", "tiles": [{"question": "who-buys"}]}), "anna"
+    )
+    store.save_new(
+        Annotation.from_mapping({"day": "2026-03-03", "text": "Sale: <b>began</b>"}), "anna"
+    )
     return home
 
 
@@ -59,14 +69,18 @@ def test_files_are_stable_and_hold_no_time_and_no_person(home: Path, repository:
     )
     files = {path.relative_to(repository).as_posix() for path in repository.rglob("*.yaml")}
     assert files == {
-        "questions/who-buys.yaml", "boards/checkout.yaml", "boards/shop.yaml",
+        "questions/who-buys.yaml",
+        "boards/checkout.yaml",
+        "boards/shop.yaml",
         "annotations/2026-03-03-sale-b-began-b.yaml",
-    }  # fmt: skip
+    }
     assert boards("pull", repository, "--json", home=home).json["changed"] == []
     assert boards("push", repository, home=home).out == "The store has all of it already.\n"
 
 
-def test_a_pushed_change_is_a_version_and_the_file_has_its_number(home: Path, repository: Path) -> None:
+def test_a_pushed_change_is_a_version_and_the_file_has_its_number(
+    home: Path, repository: Path
+) -> None:
     path = repository / "boards" / "checkout.yaml"
     edit(path, "name: Checkout", "name: Till")
     (repository / "settings").mkdir()
@@ -93,9 +107,13 @@ def test_a_push_over_a_newer_version_saves_nothing_at_all(home: Path, repository
     assert store.get(SavedQuestion, "who-buys").number == 1
 
 
-def test_what_only_the_store_has_is_named_and_deleted_only_if_asked(home: Path, repository: Path) -> None:
+def test_what_only_the_store_has_is_named_and_deleted_only_if_asked(
+    home: Path, repository: Path
+) -> None:
     (repository / "boards" / "checkout.yaml").unlink()
-    assert boards("push", repository, home=home).out.startswith("boards/checkout only in the store: stays")
+    assert boards("push", repository, home=home).out.startswith(
+        "boards/checkout only in the store: stays"
+    )
     assert boards("push", repository, "--delete", home=home).out == "boards/checkout is deleted\n"
     store = BoardStore(Settings(home=home))
     assert [version.slug for version in store.newest(Board)] == ["shop"]
@@ -106,7 +124,9 @@ def test_what_only_the_store_has_is_named_and_deleted_only_if_asked(home: Path, 
     assert not (repository / "boards" / "checkout.yaml").exists()
 
 
-def test_a_question_keeps_its_form_while_its_definition_is_the_same(home: Path, repository: Path) -> None:
+def test_a_question_keeps_its_form_while_its_definition_is_the_same(
+    home: Path, repository: Path
+) -> None:
     store, path = BoardStore(Settings(home=home)), repository / "questions" / "who-buys.yaml"
     edit(path, "name: Who buys", "name: Buyers")
     boards("push", repository, home=home)
@@ -119,18 +139,43 @@ def test_a_question_keeps_its_form_while_its_definition_is_the_same(home: Path, 
 @pytest.mark.parametrize(
     ("file", "before", "after", "sentence"),
     [
-        ("boards/checkout", "question: who-buys", "question: who-buy", "not in the folder; did you mean 'who-buys'"),
-        ("questions/who-buys", "kind: funnel", "kind: funel", "did you mean 'funnel'"),
-        ("questions/who-buys", "steps:", "stepz:", "Unknown key 'stepz' in a funnel definition; did you mean 'steps'"),
-        ("questions/who-buys", "name: Who buys", "name: [", "It is not YAML: expected ',' or ']', but got ':' at line"),
         (
-            "questions/who-buys", "name: Who buys", "name: A\nname: B",
-            "questions/who-buys.yaml: the key 'name' is given twice at line 3, column 1; leave one of them out.",
+            "boards/checkout",
+            "question: who-buys",
+            "question: who-buy",
+            "not in the folder; did you mean 'who-buys'",
+        ),
+        ("questions/who-buys", "kind: funnel", "kind: funel", "did you mean 'funnel'"),
+        (
+            "questions/who-buys",
+            "steps:",
+            "stepz:",
+            "Unknown key 'stepz' in a funnel definition; did you mean 'steps'",
+        ),
+        (
+            "questions/who-buys",
+            "name: Who buys",
+            "name: [",
+            "It is not YAML: expected ',' or ']', but got ':' at line",
+        ),
+        (
+            "questions/who-buys",
+            "name: Who buys",
+            "name: A\nname: B",
+            (
+                "questions/who-buys.yaml: the key 'name' is given twice at line 3, column 1; leave "
+                "one of them out."
+            ),
         ),
         ("questions/who-buys", "version: 1", "version: new", "`version` is the number"),
-        ("boards/checkout", "name: Checkout", "nam: Checkout", "Unknown key 'nam' in a board; did you mean 'name'"),
+        (
+            "boards/checkout",
+            "name: Checkout",
+            "nam: Checkout",
+            "Unknown key 'nam' in a board; did you mean 'name'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_check_names_the_file_and_what_was_meant_without_a_store(  # noqa: PLR0913, PLR0917 (each is of a case)
     repository: Path, tmp_path: Path, file: str, before: str, after: str, sentence: str
 ) -> None:
@@ -152,13 +197,18 @@ def test_a_folder_that_is_right_or_not_there_says_so(home: Path, repository: Pat
     "text",
     [
         "a: &a [x, x, x, x, x, x, x, x, x]\n"
-        + "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefgh")),
+        + "".join(
+            f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+            for before, name in pairwise("abcdefgh")
+        ),
         "a: &a [*a]\n",
         f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 5_000)}]\n",
     ],
     ids=["nested", "of itself", "long"],
 )
-def test_aliases_that_repeat_very_much_are_refused_before_they_are_read(tmp_path: Path, text: str) -> None:
+def test_aliases_that_repeat_very_much_are_refused_before_they_are_read(
+    tmp_path: Path, text: str
+) -> None:
     """Nine aliases of nine of nine …: 630 bytes were a message of hundreds of megabytes."""
     path = tmp_path / "boards" / "shop.yaml"
     path.parent.mkdir()

@@ -14,13 +14,27 @@ from ecom_assets.core.errors import DefinitionError, EcomError, WorkError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.all_questions import all_questions
-from ecom_assets.interfaces.boards.model import Annotation, Board, BoardTile, FirstScreen, SavedQuestion, slug_of
+from ecom_assets.interfaces.boards.model import (
+    Annotation,
+    Board,
+    BoardTile,
+    FirstScreen,
+    SavedQuestion,
+    slug_of,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, ChangedMeanwhileError, NotKeptError
 
-PHONES = SavedQuestion.from_mapping({
-    "name": "Checkout on phones", "kind": "funnel",
-    "definition": {"steps": ["product_view", "purchase"], "where": ["device = mobile"], "last": "30d"},
-})  # fmt: skip
+PHONES = SavedQuestion.from_mapping(
+    {
+        "name": "Checkout on phones",
+        "kind": "funnel",
+        "definition": {
+            "steps": ["product_view", "purchase"],
+            "where": ["device = mobile"],
+            "last": "30d",
+        },
+    }
+)
 
 
 def board(name: str, *tiles: BoardTile) -> Board:
@@ -37,7 +51,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> BoardStore:
     )
 
 
-def test_each_write_is_a_version_with_who_and_when_and_any_of_them_comes_back(store: BoardStore) -> None:
+def test_each_write_is_a_version_with_who_and_when_and_any_of_them_comes_back(
+    store: BoardStore,
+) -> None:
     first = store.save_new(PHONES, "anna")
     assert (first.slug, first.number, first.change) == ("checkout-on-phones", 1, "created")
     renamed = PHONES.changed(name="Phones")
@@ -48,17 +64,28 @@ def test_each_write_is_a_version_with_who_and_when_and_any_of_them_comes_back(st
         store.get(SavedQuestion, first.slug)
     back = store.restore(SavedQuestion, first.slug, 1, "anna")
     assert (back.number, back.item) == (4, PHONES)
-    assert store.undo(SavedQuestion, first.slug, "anna").item == renamed  # what was deleted as version 3
-    assert [(v.number, v.change, v.saved_by) for v in store.versions(SavedQuestion, first.slug)] == [
-        (5, "restored", "anna"), (4, "restored", "anna"), (3, "deleted", "cleo"), (2, "changed", "ben"),
+    assert (
+        store.undo(SavedQuestion, first.slug, "anna").item == renamed
+    )  # what was deleted as version 3
+    assert [
+        (v.number, v.change, v.saved_by) for v in store.versions(SavedQuestion, first.slug)
+    ] == [
+        (5, "restored", "anna"),
+        (4, "restored", "anna"),
+        (3, "deleted", "cleo"),
+        (2, "changed", "ben"),
         (1, "created", "anna"),
-    ]  # fmt: skip
+    ]
     assert [(v.slug, v.number) for v in store.changes(2)] == [(first.slug, 5), (first.slug, 4)]
     assert store.changes()[-1].saved_at == datetime(2026, 3, 3, 9, tzinfo=UTC)
 
 
-def test_of_two_people_who_save_at_once_one_is_told_what_the_other_changed(store: BoardStore) -> None:
-    """Both opened version 1; Ben was first, so Anna's new description is not written, and Ben's name stays."""
+def test_of_two_people_who_save_at_once_one_is_told_what_the_other_changed(
+    store: BoardStore,
+) -> None:
+    """Both opened version 1; Ben was first, so Anna's new description is not written,
+    and Ben's name stays.
+    """
     begun = store.save_new(board("Checkout"), "anna")
     store.save(begun.slug, begun.item.changed(name="Till"), 1, "ben")
     with pytest.raises(ChangedMeanwhileError) as error:
@@ -86,11 +113,18 @@ def test_of_ten_who_save_in_the_same_moment_exactly_one_is_first(store: BoardSto
 
 def test_saving_what_is_there_already_writes_nothing(store: BoardStore) -> None:
     begun = store.save_new(board("Checkout"), "anna")
-    assert store.save(begun.slug, begun.item, 1, "ben") == store.save(begun.slug, begun.item, 0, "ben") == begun
+    assert (
+        store.save(begun.slug, begun.item, 1, "ben")
+        == store.save(begun.slug, begun.item, 0, "ben")
+        == begun
+    )
 
 
 def test_names_that_are_alike_get_ids_of_their_own(store: BoardStore) -> None:
-    slugs = [store.save_new(Annotation(day=date(2026, 3, 3), text=text), "anna").slug for text in ("Sale!", "sale")]
+    slugs = [
+        store.save_new(Annotation(day=date(2026, 3, 3), text=text), "anna").slug
+        for text in ("Sale!", "sale")
+    ]
     assert slugs == ["2026-03-03-sale", "2026-03-03-sale-2"]
 
 
@@ -112,9 +146,12 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_store_is_reported_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "boards.sqlite").write_text("something else, and long enough to be looked at as a database" * 99)
+    (tmp_path / "boards.sqlite").write_text(
+        "something else, and long enough to be looked at as a database" * 99
+    )
     with pytest.raises(
-        WorkError, match=r"store of boards .* cannot be used \(file is not a database\), so nothing was"
+        WorkError,
+        match=r"store of boards .* cannot be used \(file is not a database\), so nothing was",
     ):
         BoardStore(Settings(home=tmp_path)).newest(Board)
 
@@ -124,8 +161,14 @@ def test_a_file_that_is_no_store_is_reported_in_one_sentence(tmp_path: Path) -> 
     [
         ({"kind": "funel"}, "The kind of question 'funel' is unknown; did you mean 'funnel'"),
         ({"kind": "value"}, "asked of files only"),
-        ({"definition": {"stepz": ["purchase"]}}, "Unknown key 'stepz' in a funnel.*did you mean 'steps'"),
-        ({"definition": {"steps": ["a", "b"], "start_date": "2026-03-03", "last": "3d"}}, "`definition` of 'Checkout"),
+        (
+            {"definition": {"stepz": ["purchase"]}},
+            "Unknown key 'stepz' in a funnel.*did you mean 'steps'",
+        ),
+        (
+            {"definition": {"steps": ["a", "b"], "start_date": "2026-03-03", "last": "3d"}},
+            "`definition` of 'Checkout",
+        ),
         ({"name": ""}, "`name` of a saved question cannot be empty"),
     ],
 )
@@ -144,8 +187,14 @@ def test_a_question_that_cannot_be_asked_is_not_saved(
         ({}, "either `question`"),
         ({"question": "a", "measure": "order_count"}, "either `question`"),
         ({"measure": "revenue"}, "The number 'revenue' is unknown; did you mean 'revenue_amount'"),
-        ({"question": "../secrets"}, "`tiles.0.question` of a board is written as .*, not '../secrets'"),
-        ({"measure": "order_count", "width": "wide"}, "`tiles.0.width` of a board cannot be 'wide'"),
+        (
+            {"question": "../secrets"},
+            "`tiles.0.question` of a board is written as .*, not '../secrets'",
+        ),
+        (
+            {"measure": "order_count", "width": "wide"},
+            "`tiles.0.width` of a board cannot be 'wide'",
+        ),
     ],
 )
 def test_a_tile_that_cannot_be_shown_is_refused(tile: dict[str, object], message: str) -> None:
@@ -158,7 +207,9 @@ def examples() -> list[tuple[str, type[Question], dict[str, object]]]:
         (kind.name, kind.question, example)
         for kind in all_questions()
         if kind.has_route
-        for example in (kind.question.model_config.get("json_schema_extra") or {}).get("examples", [])
+        for example in (kind.question.model_config.get("json_schema_extra") or {}).get(
+            "examples", []
+        )
     ]
 
 
@@ -184,26 +235,41 @@ def test_a_board_narrows_its_questions_and_sets_their_days() -> None:
 def test_a_board_of_days_that_do_not_go_together_is_not_saved(tmp_path: Path) -> None:
     days = {"time_range": "custom", "start_date": "2026-03-03", "end_date": "2026-03-01"}
     with pytest.raises(EcomError, match="is after end_date"):
-        BoardStore(Settings(home=tmp_path)).save_new(Board.from_mapping({"name": "Odd", **days}), "anna")
+        BoardStore(Settings(home=tmp_path)).save_new(
+            Board.from_mapping({"name": "Odd", **days}), "anna"
+        )
 
 
 def test_ids_are_plain_whatever_the_name() -> None:
     names = ("Überblick: Käufe", "<script>alert(1)</script>", "销售", "a" * 99, "../../etc")
     assert [slug_of(name) for name in names] == [
-        "uberblick-kaufe", "script-alert-1-script", "item", "a" * 60, "etc",
-    ]  # fmt: skip
+        "uberblick-kaufe",
+        "script-alert-1-script",
+        "item",
+        "a" * 60,
+        "etc",
+    ]
 
 
-def test_texts_are_replaced_in_every_version_and_in_ids_and_what_is_left_can_be_read(store: BoardStore) -> None:
+def test_texts_are_replaced_in_every_version_and_in_ids_and_what_is_left_can_be_read(
+    store: BoardStore,
+) -> None:
     """A person's id as a text, as a number, in a name and so in the id; another person's stays."""
     definition = {
         "steps": ["a", "b"],
         "where": [{"column": "user_id", "operator": "one_of", "value": [4711, "4711", 8]}],
     }
-    asked = SavedQuestion.from_mapping({"name": "What 4711 did", "kind": "funnel", "definition": definition})
+    asked = SavedQuestion.from_mapping(
+        {"name": "What 4711 did", "kind": "funnel", "definition": definition}
+    )
     store.save_new(asked, "anna")
     store.save_new(PHONES, "anna")
-    store.save_new(board("Both", BoardTile(question="what-4711-did"), BoardTile(question="checkout-on-phones")), "anna")
+    store.save_new(
+        board(
+            "Both", BoardTile(question="what-4711-did"), BoardTile(question="checkout-on-phones")
+        ),
+        "anna",
+    )
 
     def mask(text: str) -> str:
         return text.replace("4711", "(hidden)")

@@ -1,4 +1,6 @@
-"""What names and notes may hold, whichever way they come: the API, pages and files all save through the store."""
+"""What names and notes may hold, whichever way they come: the API,
+pages and files all save through the store.
+"""
 
 import json
 from pathlib import Path
@@ -12,12 +14,21 @@ from ecom_assets.interfaces.boards.model import Annotation, Board, Kept, NumberA
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets_tests.command import ecom
 
-ODD = {"\x00": "NUL", "\n": "line break", "\r": "line break", "\u2028": "line break", "\x1b": "control character"}
+ODD = {
+    "\x00": "NUL",
+    "\n": "line break",
+    "\r": "line break",
+    "\u2028": "line break",
+    "\x1b": "control character",
+}
 KEPT: dict[str, tuple[type[Kept], dict[str, Any]]] = {
     "board": (Board, {"name": "Shop{}"}),
     "owner": (Board, {"name": "Shop", "owner": "anna{}"}),
     "tile": (Board, {"name": "Shop", "tiles": [{"measure": "revenue_amount", "name": "Sales{}"}]}),
-    "question": (SavedQuestion, {"name": "Q{}", "kind": "trend", "definition": {"series": ["purchase"]}}),
+    "question": (
+        SavedQuestion,
+        {"name": "Q{}", "kind": "trend", "definition": {"series": ["purchase"]}},
+    ),
     "alert": (NumberAlert, {"name": "Orders{}", "measure": "revenue_amount"}),
     "note": (Annotation, {"day": "2026-03-03", "text": "Sale{}began"}),
 }
@@ -29,7 +40,9 @@ def filled(value: Any, character: str) -> Any:
 
 @pytest.mark.parametrize("character", ODD)
 @pytest.mark.parametrize("name", KEPT)
-def test_a_name_or_a_note_is_one_line_of_characters(tmp_path: Path, name: str, character: str) -> None:
+def test_a_name_or_a_note_is_one_line_of_characters(
+    tmp_path: Path, name: str, character: str
+) -> None:
     kind, content = KEPT[name]
     store = BoardStore(Settings(home=tmp_path))
     with pytest.raises(DefinitionError, match=ODD[character]):
@@ -39,11 +52,16 @@ def test_a_name_or_a_note_is_one_line_of_characters(tmp_path: Path, name: str, c
 
 def test_a_description_may_have_lines_and_no_nul(tmp_path: Path) -> None:
     store = BoardStore(Settings(home=tmp_path))
-    assert store.save_new(Board.from_mapping({"name": "Shop", "description": "Two\nlines\t\u2028and"}), "anna").number
+    assert store.save_new(
+        Board.from_mapping({"name": "Shop", "description": "Two\nlines\t\u2028and"}), "anna"
+    ).number
     for odd in ("\x00", "\x07"):
         with pytest.raises(DefinitionError, match="`description` of a board"):
             store.save_new(Board.from_mapping({"name": "Shop", "description": f"a{odd}b"}), "anna")
-    condition = {"series": ["purchase"], "where": {"column": "page_url", "op": "contains", "value": "a\x00b"}}
+    condition = {
+        "series": ["purchase"],
+        "where": {"column": "page_url", "op": "contains", "value": "a\x00b"},
+    }
     with pytest.raises(DefinitionError, match="definition"):
         SavedQuestion.from_mapping({"name": "Q", "kind": "trend", "definition": condition}).check()
 

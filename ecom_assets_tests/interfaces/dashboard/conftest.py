@@ -20,7 +20,9 @@ class Client:
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for a path, and follow no redirect."""
-        return self.session.get(self.address + path, headers=headers, timeout=60, allow_redirects=False)
+        return self.session.get(
+            self.address + path, headers=headers, timeout=60, allow_redirects=False
+        )
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,9 @@ class Node:
     texts: list[str] = field(default_factory=list)
 
     def all(self, tag: str, **attributes: str) -> list["Node"]:
-        """Return the elements below with a tag, without those of templates; `class_` names one of its classes."""
+        """Return the elements below with a tag, without those of templates;
+        `class_` names one of its classes.
+        """
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         own = [self] if self.tag == tag and all(self._has(*item) for item in wanted.items()) else []
         inside = () if self.tag == "template" else self.children

@@ -1,4 +1,6 @@
-"""Which requests are ad-hoc questions, which processes of their own compute: those that read in one, and no others."""
+"""Which requests are ad-hoc questions, which processes of their own compute:
+those that read in one, and no others.
+"""
 
 from collections.abc import Iterator
 
@@ -28,7 +30,9 @@ NEEDS = OF_PAGES | {"why": NUMBER}
 
 @pytest.fixture(scope="module")
 def client(settings: Settings) -> Iterator[Client]:
-    """The API and the dashboard, of which nobody has asked anything yet: the Live page reads links once."""
+    """The API and the dashboard, of which nobody has asked anything yet:
+    the Live page reads links once.
+    """
     with served(build_dashboard_app(settings)) as answer:
         yield Client(answer.address)
 
@@ -48,7 +52,9 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
 
 @pytest.mark.sampled(12)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
-def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: DashboardPage) -> None:
+def test_a_page_that_asks_questions_says_so(
+    client: Client, begun: list[SnapshotReading], page: DashboardPage
+) -> None:
     assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
     is_asked = (page.is_ad_hoc and page.path not in UNASKED) or page.address in READ_LINKS
     assert bool(begun) == is_asked

@@ -1,4 +1,6 @@
-"""An analyst finds out where phones lose new visitors, keeps it, shares it, and is warned: in a real browser."""
+"""An analyst finds out where phones lose new visitors, keeps it, shares it, and is warned:
+in a real browser.
+"""
 
 import os
 import re
@@ -32,7 +34,9 @@ NAME = "New visitors on phones"
 
 @dataclass(frozen=True)
 class SandboxShop:
-    """A simulated shop in which nobody on a phone can pay from Monday 2 February on, for seven days."""
+    """A simulated shop in which nobody on a phone can pay from Monday 2 February on,
+    for seven days.
+    """
 
     settings: Settings
     events: Path
@@ -41,7 +45,9 @@ class SandboxShop:
         """Compute the days up to one, as a night does."""
         environment = {**os.environ, "ECOM_HOME": str(self.settings.home)}
         command = [*ECOM, "run", "--events", str(self.events), "--to", str(last), *options]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
         assert result.returncode == 0, result.stderr
 
 
@@ -64,12 +70,16 @@ def team(shop: SandboxShop) -> Iterator[tuple[Settings, list[dict[str, str]]]]:
 def pick(page: Page, label: str, name: str) -> None:
     """Choose from the list of a field."""
     page.get_by_label(label, exact=True).click()
-    page.get_by_role("option", name=re.compile(f"^{name}")).and_(page.locator(":visible")).first.click()
+    page.get_by_role("option", name=re.compile(f"^{name}")).and_(
+        page.locator(":visible")
+    ).first.click()
 
 
 def add_condition(page: Page, number: int, column: str, value: str) -> None:
     """Narrow the events of all steps by a column and one of its values, both chosen from lists."""
-    page.get_by_role("group", name="Only events where").get_by_role("button", name=re.compile("condition$")).click()
+    page.get_by_role("group", name="Only events where").get_by_role(
+        "button", name=re.compile("condition$")
+    ).click()
     pick(page, f"Column of condition {number}", column)
     pick(page, f"Value of condition {number}", value)
 
@@ -103,10 +113,14 @@ def test_where_new_visitors_drop_on_phones_since_when_and_a_warning_if_it_gets_w
         save(page, NAME, "+")
         page.wait_for_url("**/dashboard/board?board=new-visitors-on-phones")
         colleague, wrong_there = opened(browser, client, page.url.partition("/dashboard/")[2])
-        expect(colleague.locator(".board-tile .tile-body")).to_contain_text("checkout_start", timeout=30_000)
+        expect(colleague.locator(".board-tile .tile-body")).to_contain_text(
+            "checkout_start", timeout=30_000
+        )
         colleague.get_by_role("link", name=f"Open {NAME}").click()
         watch_channel(colleague, "Organic Search")
-        expect(colleague.locator("main")).to_contain_text(re.compile("No incident in [23] periods, had it been on"))
+        expect(colleague.locator("main")).to_contain_text(
+            re.compile("No incident in [23] periods, had it been on")
+        )
         is_sound(colleague)
         colleague.get_by_role("button", name="Switch it on").click()
         shop.run(MONDAY, "--from", str(SATURDAY))
@@ -114,7 +128,9 @@ def test_where_new_visitors_drop_on_phones_since_when_and_a_warning_if_it_gets_w
         watch(settings)
         (message,) = received
         assert message["title"] == f"{NAME}: Organic Search"
-        assert message["first_period"] == "2026-02-02T00:00:00"  # once the seven days of its last visitors are over
+        assert (
+            message["first_period"] == "2026-02-02T00:00:00"
+        )  # once the seven days of its last visitors are over
         colleague.goto(message["link"].replace("http://127.0.0.1:8000", client.address))
         expect(colleague.locator("main")).to_contain_text("Incident")
         assert wrong == wrong_there == []
@@ -134,7 +150,9 @@ def drops_by_channel(page: Page) -> None:
 
 def watch_channel(page: Page, channel: str) -> None:
     """Let the team get a message if the conversion of a channel is below 5 % in a week."""
-    page.get_by_role("row", name=re.compile(f"^{channel}")).get_by_role("link", name="Tell me").click()
+    page.get_by_role("row", name=re.compile(f"^{channel}")).get_by_role(
+        "link", name="Tell me"
+    ).click()
     page.get_by_label("How often").select_option("week")
     page.get_by_label("Tell me if it").select_option("below")
     page.get_by_label("Bound or share").fill("5%")

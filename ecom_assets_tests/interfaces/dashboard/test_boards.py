@@ -14,7 +14,14 @@ from pydantic import SecretStr
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_stack
-from ecom_assets.interfaces.boards.model import Annotation, Board, BoardTile, FirstScreen, NumberAlert, SavedQuestion
+from ecom_assets.interfaces.boards.model import (
+    Annotation,
+    Board,
+    BoardTile,
+    FirstScreen,
+    NumberAlert,
+    SavedQuestion,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.dashboard.board_tiles import page_of
@@ -55,9 +62,14 @@ class Desk:
 
     def send(self, action: str, **fields: str) -> requests.Response:
         """Send a form with the token of a page."""
-        (token, *_) = re.findall(r'name="token" value="([\w-]+)"', self.client.get("/dashboard/boards").text)
+        (token, *_) = re.findall(
+            r'name="token" value="([\w-]+)"', self.client.get("/dashboard/boards").text
+        )
         return self.client.session.post(
-            f"{self.client.address}/dashboard/{action}", {"token": token, **fields}, timeout=60, allow_redirects=False
+            f"{self.client.address}/dashboard/{action}",
+            {"token": token, **fields},
+            timeout=60,
+            allow_redirects=False,
         )
 
     def message_after(self, action: str, **fields: str) -> str:
@@ -67,7 +79,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def client_of_boards(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Settings]]:
+def client_of_boards(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Client, Settings]]:
     """The dashboard over the small shop, whose boards lie in a place of their own."""
     path = tmp_path_factory.mktemp("boards") / "boards.sqlite"
     own = settings.model_copy(update={"boards_url": SecretStr(f"sqlite://{path}")})
@@ -86,15 +100,24 @@ def desk(client_of_boards: tuple[Client, Settings]) -> Desk:
 
 
 def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> None:
-    response = desk.send("boards/save-question", kind="funnel", form=f"{STEPS}&within=3d", name="Who buys")
-    assert response.headers["location"] == f"/dashboard/funnel?{STEPS}&within=3d&saved=who-buys&saved_version=1"
+    response = desk.send(
+        "boards/save-question", kind="funnel", form=f"{STEPS}&within=3d", name="Who buys"
+    )
+    assert (
+        response.headers["location"]
+        == f"/dashboard/funnel?{STEPS}&within=3d&saved=who-buys&saved_version=1"
+    )
     saved = desk.store.get(SavedQuestion, "who-buys")
     steps = [{"event_type": "product_view"}, {"event_type": "purchase"}]
     assert saved.item.definition == {"steps": steps, "within": "3d"}
     (link,) = [
-        link for link in desk.page("boards").all("a") if link.text == "Who buys" and "funnel" in link.attributes["href"]
+        link
+        for link in desk.page("boards").all("a")
+        if link.text == "Who buys" and "funnel" in link.attributes["href"]
     ]
-    again = desk.page(link.attributes["href"].removeprefix("/dashboard/")).one("form", class_="save-form")
+    again = desk.page(link.attributes["href"].removeprefix("/dashboard/")).one(
+        "form", class_="save-form"
+    )
     assert again.all("input", name="version")[0].attributes["value"] == "1"
     later = {"kind": "funnel", "saved": "who-buys", "version": "1", "name": "Who buys"}
     desk.send("boards/save-question", form=f"{STEPS}&within=2d", **later)
@@ -110,21 +133,37 @@ def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> No
         ("funnel", {"steps": ["product_view", "purchase"], "last": "30d"}),
         (
             "funnel",
-            {"steps": [{"event_type": "a", "where": ["cart_amount > 20"]}, "b"], "by": ["channel", "product_id"]},
+            {
+                "steps": [{"event_type": "a", "where": ["cart_amount > 20"]}, "b"],
+                "by": ["channel", "product_id"],
+            },
         ),
-        ("trend", {"series": ["purchase:sum(cart_amount)", "*:visitors"], "where": ["visitor_type = new"]}),
+        (
+            "trend",
+            {
+                "series": ["purchase:sum(cart_amount)", "*:visitors"],
+                "where": ["visitor_type = new"],
+            },
+        ),
         ("retention", {"period": "week", "start": "purchase"}),
         ("journeys", {"to_step": "purchase"}),
         ("sessions", {"idle": "45m"}),
         ("attribution", {"model": "time_decay", "lookback": "14d"}),
-        ("correlation", {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["product_category"]}),
+        (
+            "correlation",
+            {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["product_category"]},
+        ),
         ("experiment", {"variant": "properties.variant", "control": "A", "goal": "purchase"}),
     ],
 )
-def test_a_question_that_came_from_no_form_opens_in_its_builder(kind: str, definition: dict[str, Any]) -> None:
+def test_a_question_that_came_from_no_form_opens_in_its_builder(
+    kind: str, definition: dict[str, Any]
+) -> None:
     """Such as one that `ecom boards push` or a program saved."""
     saved = SavedQuestion.from_mapping({"name": "Asked", "kind": kind, "definition": definition})
-    version = KeptVersion(SavedQuestion, "asked", 1, saved.to_file(), "created", "anna", datetime.now(UTC))
+    version = KeptVersion(
+        SavedQuestion, "asked", 1, saved.to_file(), "created", "anna", datetime.now(UTC)
+    )
     path, _, form = question_address(version).partition("?")
     page = page_of(saved.declared)
     assert path == f"/dashboard/{page.path}"
@@ -136,46 +175,70 @@ def test_each_value_of_a_saved_funnel_s_breakdown_leads_to_an_alert_about_it(des
     asked = f"funnel?{STEPS}&by=channel"
     assert "Tell me" not in desk.page(asked).text
     desk.send("boards/save-question", kind="funnel", form=asked.partition("?")[2], name="Who buys")
-    links = [link for link in desk.page(f"{asked}&saved=who-buys&saved_version=1").all("a") if link.text == "Tell me"]
-    by_value = {dict(parse_qsl(urlsplit(link.attributes["href"]).query))["value"]: link for link in links}
+    links = [
+        link
+        for link in desk.page(f"{asked}&saved=who-buys&saved_version=1").all("a")
+        if link.text == "Tell me"
+    ]
+    by_value = {
+        dict(parse_qsl(urlsplit(link.attributes["href"]).query))["value"]: link for link in links
+    }
     assert "Organic Search" in by_value
     form = desk.page(by_value["Organic Search"].attributes["href"].removeprefix("/dashboard/")).one(
         "form", class_="alert-form"
     )
     assert form.all("input", name="value")[0].attributes["value"] == "Organic Search"
-    chosen = [option.attributes["value"] for option in form.all("option") if "selected" in option.attributes]
+    chosen = [
+        option.attributes["value"]
+        for option in form.all("option")
+        if "selected" in option.attributes
+    ]
     assert chosen[0] == "question:who-buys"
 
 
-def test_webhooks_of_an_alert_are_boxes_and_stay_checked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhooks_of_an_alert_are_boxes_and_stay_checked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
-        "ecom_assets.interfaces.dashboard.pages.alerts.webhooks_of", lambda _: {"team": None, "office": None}
+        "ecom_assets.interfaces.dashboard.pages.alerts.webhooks_of",
+        lambda _: {"team": None, "office": None},
     )
     desk.send("alerts/save", of="measure:order_count", name="Orders", **{"webhook.team": "on"})
     assert desk.store.get(NumberAlert, "orders").item.webhooks == ("team",)
     boxes = desk.page("alert?alert=orders").all("input", type="checkbox")
     assert {box.attributes["name"]: "checked" in box.attributes for box in boxes} == {
-        "webhook.office": False, "webhook.team": True,
-    }  # fmt: skip
+        "webhook.office": False,
+        "webhook.team": True,
+    }
 
 
 def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(desk: Desk) -> None:
-    made = desk.send("boards/save-question", kind="trend", form="series1=purchase", name="Buys", board="+")
+    made = desk.send(
+        "boards/save-question", kind="trend", form="series1=purchase", name="Buys", board="+"
+    )
     assert made.headers["location"] == "/dashboard/board?board=buys"
     assert desk.store.get(Board, "buys").item.tiles == (BoardTile(question="buys"),)
     assert desk.client.get("/dashboard/").status_code == 200
     assert "begins with “Buys”, for everybody" in desk.message_after("boards/first", board="buys")
     first = desk.client.get("/dashboard/?time_range=week")
-    assert (first.status_code, first.headers["location"]) == (303, "/dashboard/board?board=buys&time_range=week")
+    assert (first.status_code, first.headers["location"]) == (
+        303,
+        "/dashboard/board?board=buys&time_range=week",
+    )
     assert desk.page("overview").one("h1").text == "Overview"
     desk.message_after("boards/first", board="")
     assert desk.client.get("/dashboard/").status_code == 200
-    assert [version.item.board for version in desk.store.versions(FirstScreen, FirstScreen.SLUG)] == [None, "buys"]
+    assert [
+        version.item.board for version in desk.store.versions(FirstScreen, FirstScreen.SLUG)
+    ] == [None, "buys"]
 
 
 def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None:
     def numbers(page: Node) -> dict[str, str]:
-        return {tile.one("h3").text: tile.one("p", class_="number").text for tile in page.all("li", class_="tile")}
+        return {
+            tile.one("h3").text: tile.one("p", class_="number").text
+            for tile in page.all("li", class_="tile")
+        }
 
     board, overview = numbers(desk.page("board?board=shop")), numbers(desk.page("overview"))
     assert board.keys() >= {"Revenue", "Orders", "Average order value", "Bounce rate"}
@@ -184,65 +247,118 @@ def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None
     }
 
 
-def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without_scripts(desk: Desk) -> None:
+def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without_scripts(
+    desk: Desk,
+) -> None:
     edited = desk.page("board?board=shop&edit=yes").one("form", class_="board-form")
-    fields = {control.attributes["name"]: control.attributes.get("value", "") for control in edited.all("input")
-              if control.attributes.get("type") != "checkbox"}  # fmt: skip
+    fields = {
+        control.attributes["name"]: control.attributes.get("value", "")
+        for control in edited.all("input")
+        if control.attributes.get("type") != "checkbox"
+    }
     for select in edited.all("select"):
         options = select.all("option")
         chosen = next((option for option in options if "selected" in option.attributes), options[0])
         fields[select.attributes["name"]] = chosen.attributes["value"]
-    changed = {"place-0": "3", "place-1": "1", "place-2": "2", "name-1": "Sold", "width-1": "full", "remove-3": "yes"}
-    sent = desk.send("board/save", **{**fields, **changed, "add": "measure:sold_item_count", "add_as": "number"})
+    changed = {
+        "place-0": "3",
+        "place-1": "1",
+        "place-2": "2",
+        "name-1": "Sold",
+        "width-1": "full",
+        "remove-3": "yes",
+    }
+    sent = desk.send(
+        "board/save", **{**fields, **changed, "add": "measure:sold_item_count", "add_as": "number"}
+    )
     assert sent.headers["location"] == "/dashboard/board?board=shop&edit=yes"
     board = desk.store.get(Board, "shop")
     assert (board.number, board.saved_by) == (1, "somebody on this machine")
     first, *_, last = board.item.tiles
     assert (first.measure, first.name, first.width) == ("order_count", "Sold", "full")
-    assert [tile.measure for tile in board.item.tiles[:3]] == ["order_count", "average_order_value", "revenue_amount"]
-    assert (last.measure, last.show, last.width, len(board.item.tiles)) == ("sold_item_count", "number", "third", 9)
-    assert "Changed by them: tiles; by you: name." in desk.message_after("board/save", **{**fields, "name": "Late"})
+    assert [tile.measure for tile in board.item.tiles[:3]] == [
+        "order_count",
+        "average_order_value",
+        "revenue_amount",
+    ]
+    assert (last.measure, last.show, last.width, len(board.item.tiles)) == (
+        "sold_item_count",
+        "number",
+        "third",
+        9,
+    )
+    assert "Changed by them: tiles; by you: name." in desk.message_after(
+        "board/save", **{**fields, "name": "Late"}
+    )
 
 
 def test_a_tile_of_a_question_is_asked_for_the_days_and_filters_of_the_board(desk: Desk) -> None:
     desk.send("boards/save-question", kind="funnel", form=STEPS, name="Who buys", board="+")
-    tile = desk.page("board?board=who-buys&time_range=week").one("div", class_="tile-body").attributes["data-later"]
+    tile = (
+        desk.page("board?board=who-buys&time_range=week")
+        .one("div", class_="tile-body")
+        .attributes["data-later"]
+    )
     assert tile == "/dashboard/board-tile?time_range=week&board=who-buys&tile=0"
 
     def first_step(path: str) -> int:
         cells = desk.page(path.removeprefix("/dashboard/")).one("table").all("td")
         return int(cells[1].text.replace(",", ""))
 
-    expected = desk.page(f"funnel?{STEPS}&start_date=2026-02-03&end_date=2026-02-09").all("p", class_="number")[0].text
+    expected = (
+        desk.page(f"funnel?{STEPS}&start_date=2026-02-03&end_date=2026-02-09")
+        .all("p", class_="number")[0]
+        .text
+    )
     assert first_step(tile) == int(expected.replace(",", ""))
     narrowed = f"{tile}&where=product_category+%3D+nothing"
     assert first_step(narrowed) == 0
-    assert "is not a condition" in desk.page("board?board=who-buys&where=what").one("p", role="alert").text
+    assert (
+        "is not a condition"
+        in desk.page("board?board=who-buys&where=what").one("p", role="alert").text
+    )
 
 
 def test_a_tile_whose_question_is_gone_says_so_and_leads_to_its_versions(desk: Desk) -> None:
     desk.send("boards/save-question", kind="funnel", form=STEPS, name="Who buys", board="+")
-    assert "its versions stay" in desk.message_after("boards/delete", kind="questions", id="who-buys", version="1")
+    assert "its versions stay" in desk.message_after(
+        "boards/delete", kind="questions", id="who-buys", version="1"
+    )
     board = desk.page("board?board=who-buys")
     assert "The question 'who-buys' was deleted" in board.one("article").text
     assert "Version 2 of" not in desk.page("versions?kind=questions&id=who-buys").text
     message = desk.message_after("boards/restore", kind="questions", id="who-buys", number="1")
     assert message == "Version 1 of “Who buys” is restored, as version 3."
-    assert desk.page("board?board=who-buys").one("article").all("div", class_="tile-body")[0].attributes["data-later"]
+    assert (
+        desk.page("board?board=who-buys")
+        .one("article")
+        .all("div", class_="tile-body")[0]
+        .attributes["data-later"]
+    )
 
 
 def test_hostile_names_are_text_everywhere(desk: Desk) -> None:
     desk.send(
-        "boards/save-question", kind="trend", form="series1=purchase", name=HOSTILE, description=HOSTILE, board="+"
+        "boards/save-question",
+        kind="trend",
+        form="series1=purchase",
+        name=HOSTILE,
+        description=HOSTILE,
+        board="+",
     )
     desk.send("boards/note", day="2026-02-03", text=HOSTILE)
     slug = desk.store.newest(SavedQuestion)[0].slug
     assert re.fullmatch("[a-z0-9-]{1,60}", slug)
     pages = (
-        "boards", f"board?board={slug}", f"board?board={slug}&edit=yes", f"versions?kind=boards&id={slug}",
-        f"versions?kind=questions&id={slug}", "sales", f"trend?series1=purchase&saved={slug}&saved_version=1",
+        "boards",
+        f"board?board={slug}",
+        f"board?board={slug}&edit=yes",
+        f"versions?kind=boards&id={slug}",
+        f"versions?kind=questions&id={slug}",
+        "sales",
+        f"trend?series1=purchase&saved={slug}&saved_version=1",
         f"board-tile?board={slug}&tile=0",
-    )  # fmt: skip
+    )
     for path in pages:
         text = desk.client.get(f"/dashboard/{path}").text
         assert "<script>alert" not in text, path
@@ -251,16 +367,24 @@ def test_hostile_names_are_text_everywhere(desk: Desk) -> None:
         assert "alert(" in text, f"{path} does not show the name at all"
 
 
-def test_a_key_without_write_sees_no_form_and_may_send_none(settings: Settings, tmp_path: Path) -> None:
+def test_a_key_without_write_sees_no_form_and_may_send_none(
+    settings: Settings, tmp_path: Path
+) -> None:
     keys = SecretStr(f"read:{READS},read+write:{WRITES}")
-    own = settings.model_copy(update={
-        "api_keys": keys, "boards_url": SecretStr(f"sqlite://{tmp_path / 'boards.sqlite'}"), "rate_limit_key": "none",
-        "rate_limit_address": "none",
-    })  # fmt: skip
+    own = settings.model_copy(
+        update={
+            "api_keys": keys,
+            "boards_url": SecretStr(f"sqlite://{tmp_path / 'boards.sqlite'}"),
+            "rate_limit_key": "none",
+            "rate_limit_address": "none",
+        }
+    )
     BoardStore(own).save_new(Annotation(day=date(2026, 2, 3), text="Sale"), "anna")
     app = build_dashboard_app(own)
     app.state.ad_hoc = None  # questions are answered in this process, which starts no other one
-    stack = build_stack(own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home))
+    stack = build_stack(
+        own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home)
+    )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         forms = {key: _forms(answer.address, key) for key in (READS, WRITES)}
     assert forms[READS] == (0, 403)
@@ -271,7 +395,11 @@ def test_a_key_without_write_sees_no_form_and_may_send_none(settings: Settings, 
 
 OF_ONE = {"steps": ["product_view", "purchase"], "where": ["user_id = u01"]}
 ABOUT_PEOPLE: dict[str, dict[str, str]] = {
-    "boards/save-question": {"kind": "funnel", "form": f"{STEPS}&where=user_id+%3D+u01", "name": "Of u01"},
+    "boards/save-question": {
+        "kind": "funnel",
+        "form": f"{STEPS}&where=user_id+%3D+u01",
+        "name": "Of u01",
+    },
     "board/save": {"id": "checkout", "version": "1", "name": "Checkout", "where": "user_id = u01"},
     "alerts/save": {"of": "question:one-person", "name": "Watched"},
     "alerts/mail": {"board": "hers", "every": "week", "emails": "ben@shop.example"},
@@ -284,19 +412,28 @@ ABOUT_PEOPLE: dict[str, dict[str, str]] = {
 def test_a_key_without_personal_saves_nothing_about_people_by_a_form(
     settings: Settings, tmp_path: Path, action: str
 ) -> None:
-    """The same form saves it for a key with `personal`, which is why nothing else in it can be wrong."""
+    """The same form saves it for a key with `personal`, which is why
+    nothing else in it can be wrong.
+    """
     keys = SecretStr(f"read+write:{WRITES},read+write+personal:{SEES_PEOPLE}")
     address = f"sqlite://{tmp_path / 'boards.sqlite'}"
-    own = settings.model_copy(update={"api_keys": keys, "boards_url": SecretStr(address), "rate_limit_key": "none"})
+    own = settings.model_copy(
+        update={"api_keys": keys, "boards_url": SecretStr(address), "rate_limit_key": "none"}
+    )
     store = BoardStore(own)
-    store.save_new(SavedQuestion.from_mapping({"name": "One person", "kind": "funnel", "definition": OF_ONE}), "anna")
+    store.save_new(
+        SavedQuestion.from_mapping({"name": "One person", "kind": "funnel", "definition": OF_ONE}),
+        "anna",
+    )
     store.save_new(Board.from_mapping({"name": "Checkout"}), "anna")
     store.save_new(Board.from_mapping({"name": "Hers", "where": ["user_id = u01"]}), "anna")
     store.save_new(NumberAlert.from_mapping({"name": "Of her", "question": "one-person"}), "anna")
     kept = len(store.changes(50))
     app = build_dashboard_app(own)
     app.state.ad_hoc = None  # questions are answered in this process, which starts no other one
-    stack = build_stack(own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home))
+    stack = build_stack(
+        own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home)
+    )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         for key, saved_count in ((WRITES, 0), (SEES_PEOPLE, 1)):
             client = Client(answer.address)
@@ -312,15 +449,21 @@ def test_a_key_without_personal_saves_nothing_about_people_by_a_form(
 def _forms(address: str, key: str) -> tuple[int, int]:
     """Return how many forms that change something a key sees, and what comes of sending one."""
     client = Client(address)
-    client.session.post(f"{address}/dashboard/login", {"key": key, "next": "/dashboard/"}, timeout=60)
+    client.session.post(
+        f"{address}/dashboard/login", {"key": key, "next": "/dashboard/"}, timeout=60
+    )
     texts = [
-        client.get(f"/dashboard/{path}").text for path in ("boards", "board?board=shop&edit=yes", f"funnel?{STEPS}")
+        client.get(f"/dashboard/{path}").text
+        for path in ("boards", "board?board=shop&edit=yes", f"funnel?{STEPS}")
     ]
     forms = [form for text in texts for form in read(text).all("form", method="post")]
     changing = [form for form in forms if not form.attributes["action"].endswith("/logout")]
     (token, *_) = re.findall(r'name="token" value="([\w-]+)"', texts[0])
     sent = client.session.post(
-        f"{address}/dashboard/boards/new", {"token": token, "name": "A board"}, timeout=60, allow_redirects=False
+        f"{address}/dashboard/boards/new",
+        {"token": token, "name": "A board"},
+        timeout=60,
+        allow_redirects=False,
     )
     return len(changing), sent.status_code
 
@@ -341,15 +484,25 @@ def test_charts_over_days_mark_the_annotations_of_their_days_and_no_others() -> 
 
 
 def test_a_week_s_point_stands_for_its_days_and_a_bar_for_its_own() -> None:
-    weeks = [{"day": date(2026, 1, 26), "value": 1, "name": "a"}, {"day": date(2026, 2, 2), "value": 1, "name": "a"}]
-    assert [mark.text for mark in marks_of(lines("day", "value", "name"), weeks, NOTED)] == ["on 1", "on 3"]
+    weeks = [
+        {"day": date(2026, 1, 26), "value": 1, "name": "a"},
+        {"day": date(2026, 2, 2), "value": 1, "name": "a"},
+    ]
+    assert [mark.text for mark in marks_of(lines("day", "value", "name"), weeks, NOTED)] == [
+        "on 1",
+        "on 3",
+    ]
     bars = coloured_bars(days_of_bars("day"), number("value", "count"), {"field": "name"}, ())
     assert [mark.text for mark in marks_of(bars, ROWS, NOTED)] == ["on 3"]
     assert marked(bars, NOTED)["layer"][1]["layer"][0]["encoding"]["x"]["type"] == "ordinal"
 
 
 def test_an_annotation_stands_in_the_chart_and_as_text(desk: Desk) -> None:
-    assert "Noted on 2026-02-03" in desk.message_after("boards/note", day="2026-02-03", text="Sale began")
+    assert "Noted on 2026-02-03" in desk.message_after(
+        "boards/note", day="2026-02-03", text="Sale began"
+    )
     figure = desk.page("sales").one("p", class_="noted")
     assert "2026-02-03: Sale began" in figure.text
-    assert "`text` of an annotation cannot be empty" in desk.message_after("boards/note", day="2026-02-03", text=" ")
+    assert "`text` of an annotation cannot be empty" in desk.message_after(
+        "boards/note", day="2026-02-03", text=" "
+    )

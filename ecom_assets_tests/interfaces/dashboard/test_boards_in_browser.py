@@ -1,4 +1,6 @@
-"""Boards in a real browser: build, save, put on a board, move by keyboard, share, two people at once, restore."""
+"""Boards in a real browser: build, save, put on a board, move by keyboard, share,
+two people at once, restore.
+"""
 
 import re
 from collections.abc import Iterator
@@ -24,11 +26,15 @@ HOSTILE = """<img src=x onerror="document.title='taken'">'"&"""
 
 
 @pytest.fixture(scope="module")
-def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, BoardStore]]:
+def shop(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Client, BoardStore]]:
     """The dashboard as `ecom api` serves it, with a store of its own."""
     home = tmp_path_factory.mktemp("boards")
     (home / "serving").symlink_to(settings.home / "serving")
-    own = settings.model_copy(update={"home": home, "boards_url": SecretStr(""), "rate_limit_address": "none"})
+    own = settings.model_copy(
+        update={"home": home, "boards_url": SecretStr(""), "rate_limit_address": "none"}
+    )
     with served(build_dashboard_stack(own)) as answer:  # type: ignore[arg-type]  # any ASGI application
         yield Client(answer.address), BoardStore(own)
 
@@ -43,15 +49,24 @@ def desk(shop: tuple[Client, BoardStore]) -> tuple[Client, BoardStore]:
     return shop
 
 
-def opened(browser: Browser, client: Client, path: str, width: int = 1440) -> tuple[Page, list[str]]:
+def opened(
+    browser: Browser, client: Client, path: str, width: int = 1440
+) -> tuple[Page, list[str]]:
     """Open a page; the second value is what goes wrong on it."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
         "request",
-        lambda request: None if request.url.startswith((client.address, "data:")) else wrong.append(request.url),
+        lambda request: (
+            None if request.url.startswith((client.address, "data:")) else wrong.append(request.url)
+        ),
     )
     page.goto(f"{client.address}/dashboard/{path}")
     return page, wrong
@@ -73,11 +88,17 @@ def is_sound(page: Page, width: int) -> None:
     """Look for what is cut, and for what axe finds."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     actual = Axe().run(page).response["violations"]
-    assert {row["id"]: [node["html"] for node in row["nodes"]] for row in actual if row["impact"] in SERIOUS} == {}
+    assert {
+        row["id"]: [node["html"] for node in row["nodes"]]
+        for row in actual
+        if row["impact"] in SERIOUS
+    } == {}
 
 
 @pytest.mark.slow
-def test_a_question_is_built_saved_put_on_a_board_and_shared(browser: Browser, desk: tuple[Client, BoardStore]) -> None:
+def test_a_question_is_built_saved_put_on_a_board_and_shared(
+    browser: Browser, desk: tuple[Client, BoardStore]
+) -> None:
     client, store = desk
     page, wrong = opened(browser, client, FUNNEL)
     entered = page.locator(".tile .number").first.inner_text()
@@ -136,13 +157,19 @@ def test_tiles_are_moved_resized_and_removed_by_keyboard_and_by_dragging(
     names = [tile.measure for tile in store.get(Board, "shop").item.tiles]
     assert (names[-1], names.count("refund_count")) == ("order_count", 0)
     assert names.index("bounce_rate") < names.index("conversion_rate")
-    widths = {tile.measure: tile.width for tile in store.get(Board, "shop").item.tiles if tile.show == "chart"}
+    widths = {
+        tile.measure: tile.width
+        for tile in store.get(Board, "shop").item.tiles
+        if tile.show == "chart"
+    }
     assert widths["session_count"] == "full"
     assert wrong == []
 
 
 @pytest.mark.slow
-def test_filters_of_a_board_are_picked_from_lists(browser: Browser, desk: tuple[Client, BoardStore]) -> None:
+def test_filters_of_a_board_are_picked_from_lists(
+    browser: Browser, desk: tuple[Client, BoardStore]
+) -> None:
     client, store = desk
     page, wrong = opened(browser, client, "board?board=shop")
     page.get_by_role("button", name="Add a condition").click()
@@ -152,7 +179,9 @@ def test_filters_of_a_board_are_picked_from_lists(browser: Browser, desk: tuple[
     page.get_by_role("option", name=re.compile("^Shoes")).click()
     page.get_by_role("button", name="Narrow").click()
     page.wait_for_url(re.compile("where=product_category"))
-    expect(page.locator("main")).to_contain_text("Saved questions are of events where product_category = Shoes")
+    expect(page.locator("main")).to_contain_text(
+        "Saved questions are of events where product_category = Shoes"
+    )
     is_sound(page, 1440)
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("What it is for").fill("")  # what is emptied is saved as empty
@@ -185,7 +214,9 @@ def test_of_two_people_who_change_a_board_at_once_one_is_told(
 
 
 @pytest.mark.slow
-def test_an_earlier_version_of_a_board_is_restored(browser: Browser, desk: tuple[Client, BoardStore]) -> None:
+def test_an_earlier_version_of_a_board_is_restored(
+    browser: Browser, desk: tuple[Client, BoardStore]
+) -> None:
     client, store = desk
     shipped = store.get(Board, "shop").item
     store.save("shop", shipped.changed(name="Worse", tiles=()), 0, "ben")
@@ -211,7 +242,10 @@ def test_pages_of_boards_are_sound_narrow_and_wide(
 ) -> None:
     client, store = desk
     who = store.save_new(
-        SavedQuestion.from_mapping({"name": HOSTILE, "kind": "trend", "definition": {"series": ["purchase"]}}), "anna"
+        SavedQuestion.from_mapping(
+            {"name": HOSTILE, "kind": "trend", "definition": {"series": ["purchase"]}}
+        ),
+        "anna",
     )
     store.save_new(Annotation.from_mapping({"day": "2026-02-03", "text": HOSTILE}), "anna")
     board = store.get(Board, "shop").item

@@ -1,4 +1,6 @@
-"""The pages in a real browser: no error, no overflow, nothing that axe finds serious, and what people do on them."""
+"""The pages in a real browser: no error, no overflow, nothing that axe finds serious,
+and what people do on them.
+"""
 
 import re
 from collections.abc import Iterator
@@ -43,17 +45,27 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def opened(browser: Browser, client: Client, path: str, width: int, theme: str) -> tuple[Page, list[str]]:
+def opened(
+    browser: Browser, client: Client, path: str, width: int, theme: str
+) -> tuple[Page, list[str]]:
     """Open a page and let it draw; the second value is what went wrong so far."""
     page = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if theme == "dark" else "light",
     )
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
         "request",
-        lambda request: None if request.url.startswith((client.address, "data:")) else wrong.append(request.url),
+        lambda request: (
+            None if request.url.startswith((client.address, "data:")) else wrong.append(request.url)
+        ),
     )
     page.goto(f"{client.address}/dashboard/{path}")
     for plot in page.locator(".plot").all():
@@ -69,7 +81,11 @@ def is_sound(browser: Browser, client: Client, path: str) -> None:
         assert wrong == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         actual = Axe().run(page).response["violations"]
-        reported = {row["id"]: [node["html"] for node in row["nodes"]] for row in actual if row["impact"] in SERIOUS}
+        reported = {
+            row["id"]: [node["html"] for node in row["nodes"]]
+            for row in actual
+            if row["impact"] in SERIOUS
+        }
         assert reported == {}, f"{path} at {width} px, {theme}"
         page.close()
 
@@ -113,16 +129,21 @@ def test_a_chart_is_kept_as_png(browser: Browser, client: Client) -> None:
 def test_on_paper_charts_are_as_wide_as_the_page_and_nothing_is_cut(
     browser: Browser, client: Client, path: str
 ) -> None:
-    """A4 leaves 718 CSS pixels between Chromium's margins; charts are drawn for 640, also those not seen yet."""
+    """A4 leaves 718 CSS pixels between Chromium's margins; charts are drawn for 640,
+    also those not seen yet.
+    """
     page, wrong = opened(browser, client, path, 1440, "light")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     plots = page.locator(".plot")
     expect(page.locator(".plot canvas")).to_have_count(plots.count())
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 718, "height": 900})
-    page.wait_for_function("[...document.querySelectorAll('.plot canvas')].every((one) => one.clientWidth <= 640)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.plot canvas')].every((one) => one.clientWidth <= 640)"
+    )
     ends = page.locator(".plot canvas").evaluate_all(
-        "(all) => all.map((one) => [one, one.closest('section')].map((seen) => seen.getBoundingClientRect().right))"
+        "(all) => all.map((one) => [one, one.closest('section')].map((seen) => "
+        "seen.getBoundingClientRect().right))"
     )
     assert all(canvas <= section for canvas, section in ends)
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
@@ -152,7 +173,9 @@ MONDAY = date(2026, 2, 2)
 
 
 @pytest.mark.slow
-def test_a_funnel_is_built_and_its_address_shows_others_the_same(browser: Browser, client: Client) -> None:
+def test_a_funnel_is_built_and_its_address_shows_others_the_same(
+    browser: Browser, client: Client
+) -> None:
     page = browser.new_page()
     page.goto(f"{client.address}/dashboard/funnel")
     page.get_by_label("Step 2", exact=True).fill("purchase")
@@ -177,14 +200,20 @@ def test_a_cell_of_the_retention_table_lists_who_is_in_it(browser: Browser, clie
     page = browser.new_page()
     page.goto(f"{client.address}/dashboard/retention?period=week&start=page_view")
     page.locator(".cohorts tr:nth-child(2) a").nth(1).click()
-    expect(page).to_have_url(re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#s3-title"))
+    expect(page).to_have_url(
+        re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#s3-title")
+    )
     expect(
-        page.get_by_text(re.compile(r"The first \d+ of \d+ of \d{4}-\d\d-\d\d, period \d+, by visitor"))
+        page.get_by_text(
+            re.compile(r"The first \d+ of \d+ of \d{4}-\d\d-\d\d, period \d+, by visitor")
+        )
     ).to_be_visible()
 
 
 @pytest.mark.slow
-def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tmp_path: Path) -> None:
+def test_a_held_day_is_released_by_its_button(
+    browser: Browser, held: Client, tmp_path: Path
+) -> None:
     page = browser.new_page()
     page.goto(f"{held.address}/dashboard/quality")
     page.get_by_role("button", name="Release 2026-02-03").click()
@@ -194,9 +223,13 @@ def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tm
 
 
 @pytest.mark.slow
-def test_dead_letters_are_sent_again_by_their_button(browser: Browser, settings: Settings, tmp_path: Path) -> None:
+def test_dead_letters_are_sent_again_by_their_button(
+    browser: Browser, settings: Settings, tmp_path: Path
+) -> None:
     shop = DeliveredShop(tmp_path)
-    shop.tool.answers = {"m2": DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")}
+    shop.tool.answers = {
+        "m2": DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")
+    }
     shop.land([event("m1", MONDAY), event("m2", MONDAY)])
     shop.land_orders({MONDAY: 0})
     shop.deliver(Days((MONDAY,)))
@@ -228,7 +261,9 @@ def drawn(browser: Browser, client: Client, path: str, width: int) -> dict[str, 
     page.goto(f"{client.address}/dashboard/{path}")
     page.evaluate(RECORD)
     page.locator(".plot").first.scroll_into_view_if_needed()
-    page.get_by_role("button", name="Change to the dark theme").click()  # draws again, where it was drawn already
+    page.get_by_role(
+        "button", name="Change to the dark theme"
+    ).click()  # draws again, where it was drawn already
     page.wait_for_function("window.drawn")
     spec: dict[str, Any] = page.evaluate("JSON.parse(JSON.stringify(window.drawn))")
     page.close()
@@ -237,7 +272,9 @@ def drawn(browser: Browser, client: Client, path: str, width: int) -> dict[str, 
 
 @pytest.mark.slow
 def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client: Client) -> None:
-    spec = drawn(browser, client, "trend?series1=page_view&by=visitor_id&period=week&limit=25", 1440)
+    spec = drawn(
+        browser, client, "trend?series1=page_view&by=visitor_id&period=week&limit=25", 1440
+    )
     scales = {scale["name"]: scale for scale in spec["scales"]}
     names, dashes = scales["color"]["domain"], scales["strokeDash"]["range"]
     assert len(names) > COLOURS
@@ -246,10 +283,14 @@ def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client
 
 
 @pytest.mark.slow
-def test_on_a_phone_names_leave_a_chart_two_thirds_of_the_width(browser: Browser, client: Client) -> None:
+def test_on_a_phone_names_leave_a_chart_two_thirds_of_the_width(
+    browser: Browser, client: Client
+) -> None:
     limits = {
         width: [
-            axis["labelLimit"] for axis in drawn(browser, client, "correlation", width)["axes"] if "labelLimit" in axis
+            axis["labelLimit"]
+            for axis in drawn(browser, client, "correlation", width)["axes"]
+            if "labelLimit" in axis
         ]
         for width in (390, 1440)
     }

@@ -1,4 +1,6 @@
-"""Questions that are picked, not typed, in a real browser: by pointer, by keyboard, on a phone, with hostile texts."""
+"""Questions that are picked, not typed, in a real browser: by pointer, by keyboard, on a phone,
+with hostile texts.
+"""
 
 import re
 from collections.abc import Iterator
@@ -33,12 +35,16 @@ def asked(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
-def test_an_event_type_is_found_by_a_part_of_its_name_with_how_many_events_it_has(funnel: Page) -> None:
+def test_an_event_type_is_found_by_a_part_of_its_name_with_how_many_events_it_has(
+    funnel: Page,
+) -> None:
     step = funnel.get_by_label("Step 3", exact=True)
     step.fill("rem")
     option = funnel.get_by_role("option", name=re.compile(r"remove_from_cart [\d,]+ events"))
     expect(option).to_be_visible()
-    assert [row["id"] for row in Axe().run(funnel).response["violations"] if row["impact"] in SERIOUS] == []
+    assert [
+        row["id"] for row in Axe().run(funnel).response["violations"] if row["impact"] in SERIOUS
+    ] == []
     option.click()
     assert asked(funnel)["step3"] == "remove_from_cart"
 
@@ -96,7 +102,11 @@ def test_days_are_always_seen_and_compared_with_those_before(funnel: Page) -> No
     expect(funnel.locator(".step-before").first).to_contain_text("before, 100.0%")
     funnel.get_by_label("Entered from").fill("2026-01-10")
     result = asked(funnel)
-    assert (result["start_date"], result["end_date"], "last" in result) == ("2026-01-10", "2026-02-09", False)
+    assert (result["start_date"], result["end_date"], "last" in result) == (
+        "2026-01-10",
+        "2026-02-09",
+        False,
+    )
 
 
 def test_a_breakdown_is_one_click_and_taken_out_by_another(funnel: Page) -> None:
@@ -124,13 +134,17 @@ def test_hostile_text_stays_text(funnel: Page) -> None:
     funnel.get_by_label("Value of condition 1").fill(HOSTILE.strip())
     funnel.get_by_label("Step 3", exact=True).fill(HOSTILE)
     result = asked(funnel)
-    assert result["where_step1"].startswith("[{"), "text that cannot be written as a condition is JSON"
+    assert result["where_step1"].startswith("[{"), (
+        "text that cannot be written as a condition is JSON"
+    )
     expect(funnel.get_by_label("Value of condition 1")).to_have_value(HOSTILE.strip())
     expect(funnel.locator(".step-name").last).to_contain_text(HOSTILE.strip())
     assert funnel.locator("main img").count() == 0
 
 
-def test_on_a_phone_the_answer_comes_first_and_the_question_is_one_tap_away(browser: Browser, client: Client) -> None:
+def test_on_a_phone_the_answer_comes_first_and_the_question_is_one_tap_away(
+    browser: Browser, client: Client
+) -> None:
     page, wrong = opened(browser, client, "funnel", PHONE, "dark")
     expect(page.get_by_label("Step 1", exact=True)).to_be_hidden()
     page.get_by_text("Change the question").click()

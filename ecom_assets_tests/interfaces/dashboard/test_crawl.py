@@ -1,4 +1,6 @@
-"""Every link of every page leads to a page or a file, and so do some with every choice of every form."""
+"""Every link of every page leads to a page or a file, and so do some with
+every choice of every form.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +24,9 @@ Fields = dict[str, str]
 
 
 class Visits:
-    """The addresses that a server answered; what it answered is not kept, as thousands of pages are gigabytes."""
+    """The addresses that a server answered; what it answered is not kept,
+    as thousands of pages are gigabytes.
+    """
 
     def __init__(self, client: Client) -> None:
         """Open nothing yet."""
@@ -39,12 +43,14 @@ class Visits:
         return read(answer.text) if is_page else Node("file")
 
     def follow(self, page: Node, most: int = 10_000) -> None:
-        """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread.
+        """Open every link of a page's navigation to this server, and at most so many of
+        the others, evenly spread.
 
         An address that was opened before is not opened again.
         """
         menu, links = (
-            [link.attributes["href"] for link in part.all("a")] for part in (page.one("nav"), page.one("main"))
+            [link.attributes["href"] for link in part.all("a")]
+            for part in (page.one("nav"), page.one("main"))
         )
         for address in [*menu, *links[:: len(links) // most + 1]]:
             if address.startswith("/") and address.partition("#")[0] not in self._opened:
@@ -63,18 +69,26 @@ def address_of(page: DashboardPage, fields: Fields) -> str:
 
 
 def submissions(form: Node) -> Iterator[Fields]:
-    """Yield the fields of a form as they are, with each option of each select, and with an odd text in each input."""
+    """Yield the fields of a form as they are, with each option of each select,
+    and with an odd text in each input.
+    """
     inputs = [field.attributes for field in form.all("input")]
     selects = {field.attributes["name"]: field.all("option") for field in form.all("select")}
     chosen = {
-        name: next((option for option in options if "selected" in option.attributes), options[0]).attributes["value"]
+        name: next(
+            (option for option in options if "selected" in option.attributes), options[0]
+        ).attributes["value"]
         for name, options in selects.items()
     }
     shown = {input_["name"]: input_.get("value", "") for input_ in inputs} | chosen
     yield shown
     for name, options in selects.items():
         yield from (shown | {name: option.attributes["value"]} for option in options)
-    yield from (shown | {input_["name"]: "a'b, 1;"} for input_ in inputs if input_.get("type", "text") == "text")
+    yield from (
+        shown | {input_["name"]: "a'b, 1;"}
+        for input_ in inputs
+        if input_.get("type", "text") == "text"
+    )
 
 
 def forms_of(page: Node) -> list[Node]:
@@ -85,32 +99,43 @@ def forms_of(page: Node) -> list[Node]:
 def in_shares(count: int) -> list[Any]:
     """Return the pages as parameters of a test, shared out to so many processes."""
     return [
-        pytest.param(page, marks=pytest.mark.xdist_group(f"crawl{n % count}")) for n, page in enumerate(all_pages())
+        pytest.param(page, marks=pytest.mark.xdist_group(f"crawl{n % count}"))
+        for n, page in enumerate(all_pages())
     ]
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
-def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
+def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
+    visits: Visits, page: DashboardPage
+) -> None:
     days = DAYS if issubclass(page.asks, Filters) else {}
     visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", in_shares(3), ids=lambda page: page.path)
-def test_every_link_of_a_page_and_some_with_every_choice_lead_somewhere(visits: Visits, page: DashboardPage) -> None:
+def test_every_link_of_a_page_and_some_with_every_choice_lead_somewhere(
+    visits: Visits, page: DashboardPage
+) -> None:
     first = visits.open(address_of(page, NEEDS.get(page.path, {})))
     visits.follow(first)
     for form in forms_of(first):
         for fields in submissions(form):
-            # Not all links again: on the page of a trend, a thousand answers would take a thousand seconds.
+            # Not all links again: on the page of a trend, a thousand answers would take a thousand
+            # seconds.
             visits.follow(visits.open(address_of(page, fields)), most=10)
 
 
 def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:
     sales = visits.open("/dashboard/sales?time_range=week")
-    links: dict[str, Any] = {link.text: link.attributes["href"] for link in sales.one("nav").all("a")}
-    dates = {field.attributes["name"]: field.attributes["value"] for field in sales.all("input", type="date")}
+    links: dict[str, Any] = {
+        link.text: link.attributes["href"] for link in sales.one("nav").all("a")
+    }
+    dates = {
+        field.attributes["name"]: field.attributes["value"]
+        for field in sales.all("input", type="date")
+    }
     assert links["Sales"].endswith("?time_range=week")
     assert links["Live"].endswith("/live")
     form = visits.open(links["Funnel"]).one("form", class_="builder")

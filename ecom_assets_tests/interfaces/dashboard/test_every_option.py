@@ -1,6 +1,8 @@
-"""Every field of every question is an option of its command, a field of its form and a key of its route, or says why.
+"""Every field of every question is an option of its command, a field of its form and a key
+of its route, or says why.
 
-All are made from the model of the question; what stands in one place otherwise, or not at all, is listed here.
+All are made from the model of the question; what stands in one place otherwise, or not at all, is
+listed here.
 """
 
 from typing import Any
@@ -61,14 +63,18 @@ def test_every_field_is_an_option_of_the_command(kind: Kind[Any, Any]) -> None:
 def test_every_field_is_a_field_of_the_form(kind: Kind[Any, Any]) -> None:
     fields, otherwise = form(kind), OTHERWISE_IN_THE_FORM.get(kind.name, {})
     wanted = {
-        otherwise.get(field.name, input_.name) for field in fields_of(kind.question) for input_ in inputs_of(field)[:2]
+        otherwise.get(field.name, input_.name)
+        for field in fields_of(kind.question)
+        for input_ in inputs_of(field)[:2]
     }
     assert wanted <= fields.keys(), "what people give, and the form does not have"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_every_key_of_the_body_can_be_given_as_text_too(kind: Kind[Any, Any]) -> None:
-    """Keys of parts are written in the line of their part, such as `a:2:3` for an exclusion between two steps."""
+    """Keys of parts are written in the line of their part, such as `a:2:3` for an
+    exclusion between two steps.
+    """
     asked = {field.path[0] for field in fields_of(kind.question)}
     days = {"start_date", "end_date"} if "from" in kind.question.names() else set()
     assert {*kind.question.names()} - ONLY_IN_REQUESTS.keys() - days <= asked
@@ -79,7 +85,9 @@ def test_every_choice_is_in_the_body_the_help_and_the_form(kind: Kind[Any, Any])
     schema = kind.question.model_json_schema()
     texts = str(schema)
     help_of = {
-        option: param.help for param in load_command(COMMANDS[kind.name], kind.name).params for option in param.opts
+        option: param.help
+        for param in load_command(COMMANDS[kind.name], kind.name).params
+        for option in param.opts
     }
     for field in fields_of(kind.question):
         names = field.choices.labels if field.choices else {}

@@ -1,4 +1,6 @@
-"""The funnel page begins with the steps of the shop's daily funnel, unless the address has a question."""
+"""The funnel page begins with the steps of the shop's daily funnel,
+unless the address has a question.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,12 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.queries import EVENTS, KnownDays
-from ecom_assets.interfaces.dashboard.pages.funnel import FIRST_STEPS, PAGE, fields_of_steps, steps_of_data
+from ecom_assets.interfaces.dashboard.pages.funnel import (
+    FIRST_STEPS,
+    PAGE,
+    fields_of_steps,
+    steps_of_data,
+)
 from ecom_assets.outputs.serving.reading import WarehouseReading
 from ecom_assets_tests.builders import DAY_ONE, journeys
 from ecom_assets_tests.platform import Platform

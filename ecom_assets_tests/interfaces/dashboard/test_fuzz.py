@@ -1,6 +1,8 @@
-"""What no honest client sends: no answer is an error of the server, and every refusal says what is wrong.
+"""What no honest client sends: no answer is an error of the server,
+and every refusal says what is wrong.
 
-A problem document of the API, a page of the dashboard. Requests go through all that `ecom api` has in front of both.
+A problem document of the API, a page of the dashboard. Requests go through all that `ecom api` has
+in front of both.
 """
 
 import json
@@ -19,11 +21,36 @@ from ecom_assets_tests.hypothesis_settings import examples
 
 KEY, SECRET = "a-key-that-may-read-all", "a-secret-of-more-than-thirty-two-bytes"
 COOKIES = ("ecom_said", "ecom_dashboard", "ecom_ui", "other")
-HEADERS = ("authorization", "x-api-key", "if-none-match", "accept-encoding", "accept", "content-type", "origin", "host",
-           "x-request-id", "traceparent", "sec-fetch-site", "cookie", "x-forwarded-for", "range")  # fmt: skip
-PATHS = ("/", "/health", "/analytics/sales", "/analytics/products/top", "/v1/analytics/conversion",
-         "/explain/mart/sessions", "/dashboard/", "/dashboard/login", "/dashboard/products", "/dashboard/funnel",
-         "/dashboard/why", "/nothing")  # fmt: skip
+HEADERS = (
+    "authorization",
+    "x-api-key",
+    "if-none-match",
+    "accept-encoding",
+    "accept",
+    "content-type",
+    "origin",
+    "host",
+    "x-request-id",
+    "traceparent",
+    "sec-fetch-site",
+    "cookie",
+    "x-forwarded-for",
+    "range",
+)
+PATHS = (
+    "/",
+    "/health",
+    "/analytics/sales",
+    "/analytics/products/top",
+    "/v1/analytics/conversion",
+    "/explain/mart/sessions",
+    "/dashboard/",
+    "/dashboard/login",
+    "/dashboard/products",
+    "/dashboard/funnel",
+    "/dashboard/why",
+    "/nothing",
+)
 PARAMETERS = (
     "time_range",
     "start_date",
@@ -37,23 +64,67 @@ PARAMETERS = (
     "table",
     "x",
 )
-QUESTIONS = ("/analytics/funnel", "/analytics/trend", "/analytics/retention", "/analytics/sessions", "/explain/mart/x")
-KINDS = ("application/json", "application/json; charset=utf-7", "text/plain", "multipart/form-data; boundary=", "x")
+QUESTIONS = (
+    "/analytics/funnel",
+    "/analytics/trend",
+    "/analytics/retention",
+    "/analytics/sessions",
+    "/explain/mart/x",
+)
+KINDS = (
+    "application/json",
+    "application/json; charset=utf-7",
+    "text/plain",
+    "multipart/form-data; boundary=",
+    "x",
+)
 RAW = st.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if byte not in b"\r\n\0"))
-WORDS = st.sampled_from(["a.\u00fc", "..", "=", "%", "%ff", "Bearer", "a.b.c", "\ud7ff", "[::1", "http://[", 'W/"',
-                         "gzip;q=x", "-1", "9" * 400, "0001-01-01", "9999-12-31", "NaN", "\u0000", "[" * 900,
-                         "[" * 3_900, "{" * 2_000])  # fmt: skip
+WORDS = st.sampled_from(
+    [
+        "a.\u00fc",
+        "..",
+        "=",
+        "%",
+        "%ff",
+        "Bearer",
+        "a.b.c",
+        "\ud7ff",
+        "[::1",
+        "http://[",
+        'W/"',
+        "gzip;q=x",
+        "-1",
+        "9" * 400,
+        "0001-01-01",
+        "9999-12-31",
+        "NaN",
+        "\u0000",
+        "[" * 900,
+        "[" * 3_900,
+        "{" * 2_000,
+    ]
+)
 TEXT = st.one_of(WORDS, st.text(max_size=20))
-VALUES = st.one_of(TEXT.map(lambda text: text.encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")), RAW)
+VALUES = st.one_of(
+    TEXT.map(lambda text: text.encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")),
+    RAW,
+)
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), TEXT, st.sampled_from(["page_view", "7d", "\ud800"])
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXT,
+    st.sampled_from(["page_view", "7d", "\ud800"]),
 )
 TREES = st.recursive(
     LEAVES,
     lambda inside: st.one_of(
         st.lists(inside, max_size=4),
         st.dictionaries(
-            st.sampled_from(["column", "operator", "value", "any_of", "all_of", "did", "a.b"]), inside, max_size=4
+            st.sampled_from(["column", "operator", "value", "any_of", "all_of", "did", "a.b"]),
+            inside,
+            max_size=4,
         ),
     ),
     max_leaves=12,
@@ -79,7 +150,12 @@ def attacked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
     """The API and the dashboard behind keys and tokens, without rates."""
     home = tmp_path_factory.mktemp("attacked")
     (home / "serving").symlink_to(settings.home / "serving")
-    options = {"home": home, "api_keys": f"read+personal:{KEY}", "jwt_secret": SECRET, "jwt_issuer": "issuer"}
+    options = {
+        "home": home,
+        "api_keys": f"read+personal:{KEY}",
+        "jwt_secret": SECRET,
+        "jwt_issuer": "issuer",
+    }
     limits = {"rate_limit_key": "none", "rate_limit_address": "none"}
     stack = build_dashboard_stack(Settings(**(settings.model_dump() | options | limits)))
     with TestClient(stack, raise_server_exceptions=False, follow_redirects=False) as client:
@@ -87,12 +163,23 @@ def attacked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def check(response: Any) -> None:
-    """Check that an answer is none of the server's errors, and that a refusal says so in the right format."""
-    answer = (response.request.method, str(response.request.url)[:300], response.status_code, response.text[:300])
-    assert response.status_code < 500 or (response.status_code == 503 and "retry-after" in response.headers), answer
+    """Check that an answer is none of the server's errors, and that a refusal
+    says so in the right format.
+    """
+    answer = (
+        response.request.method,
+        str(response.request.url)[:300],
+        response.status_code,
+        response.text[:300],
+    )
+    assert response.status_code < 500 or (
+        response.status_code == 503 and "retry-after" in response.headers
+    ), answer
     if response.status_code >= 400:
         kind = response.headers["content-type"].partition(";")[0]
-        assert kind == "application/problem+json" or (kind == "text/html" and "<h1" in response.text), answer
+        assert kind == "application/problem+json" or (
+            kind == "text/html" and "<h1" in response.text
+        ), answer
     if response.headers.get("content-type") == "application/problem+json":
         assert response.json()["detail"], answer
 
@@ -111,7 +198,9 @@ def sent(headers: dict[str, bytes], *, has_key: bool = False) -> dict[bytes, byt
 @example(path="/dashboard/", cookies={"ecom_said": b"a.\xfc"}, has_key=True)
 @example(path="/dashboard/", cookies={"ecom_dashboard": b"YXw5OTk5OTk5OTk5OQ.\xfc"}, has_key=False)
 @examples(300)
-def test_any_cookie(attacked: TestClient, path: str, cookies: dict[str, bytes], *, has_key: bool) -> None:
+def test_any_cookie(
+    attacked: TestClient, path: str, cookies: dict[str, bytes], *, has_key: bool
+) -> None:
     cookie = b"; ".join(name.encode() + b"=" + value for name, value in cookies.items())
     check(attacked.get(path, headers=sent({"cookie": cookie}, has_key=has_key)))
 
@@ -124,7 +213,9 @@ def test_any_cookie(attacked: TestClient, path: str, cookies: dict[str, bytes], 
 @example(path="/nothing", headers={"host": b"[::1"}, has_key=True)
 @example(path="/dashboard/nothing", headers={"host": b"a]["}, has_key=True)
 @examples(300)
-def test_any_header(attacked: TestClient, path: str, headers: dict[str, bytes], *, has_key: bool) -> None:
+def test_any_header(
+    attacked: TestClient, path: str, headers: dict[str, bytes], *, has_key: bool
+) -> None:
     check(attacked.get(path, headers=sent(headers, has_key=has_key)))
 
 
@@ -133,24 +224,37 @@ def test_any_header(attacked: TestClient, path: str, headers: dict[str, bytes], 
 @example("/explain/mart/sessions", [("where", b'[{"any_of":' * 300)])
 @example("/dashboard/funnel", [("step1", b"page_view"), ("where", b"page_url matches a++")])
 @examples(300)
-def test_any_parameter(attacked: TestClient, path: str, parameters: list[tuple[str, bytes]]) -> None:
+def test_any_parameter(
+    attacked: TestClient, path: str, parameters: list[tuple[str, bytes]]
+) -> None:
     query = "&".join(f"{name}={quote_from_bytes(value)}" for name, value in parameters)
     check(attacked.get(f"{path}?{query}", headers={"x-api-key": KEY}))
 
 
-@given(st.sampled_from(["/analytics/products/{}", "/explain/{}/{}", "/dashboard/{}", "/{}", "/v1/{}"]), RAW)
+@given(
+    st.sampled_from(["/analytics/products/{}", "/explain/{}/{}", "/dashboard/{}", "/{}", "/v1/{}"]),
+    RAW,
+)
 @examples(200)
 def test_any_path(attacked: TestClient, path: str, part: bytes) -> None:
     check(attacked.get(path.replace("{}", quote_from_bytes(part)), headers={"x-api-key": KEY}))
 
 
 @given(
-    st.sampled_from(QUESTIONS), st.sampled_from(KINDS), st.one_of(RAW, st.integers(1, 5).map(lambda n: b"[" * 10**n))
+    st.sampled_from(QUESTIONS),
+    st.sampled_from(KINDS),
+    st.one_of(RAW, st.integers(1, 5).map(lambda n: b"[" * 10**n)),
 )
 @example("/analytics/funnel", KINDS[0], b"[" * 200_000)
 @example("/analytics/trend", KINDS[0], b'{"series":' * 90_000)
-@example("/analytics/funnel", KINDS[0], b'{"steps":["a"],"where":[' + b"[" * 900 + b"]" * 900 + b"]}")
-@example("/analytics/funnel", KINDS[0], b'{"steps":["a"],"segment":' + b'{"not":' * 900 + b"1" + b"}" * 900 + b"}")
+@example(
+    "/analytics/funnel", KINDS[0], b'{"steps":["a"],"where":[' + b"[" * 900 + b"]" * 900 + b"]}"
+)
+@example(
+    "/analytics/funnel",
+    KINDS[0],
+    b'{"steps":["a"],"segment":' + b'{"not":' * 900 + b"1" + b"}" * 900 + b"}",
+)
 @examples(200)
 def test_any_body(attacked: TestClient, path: str, kind: str, body: bytes) -> None:
     check(attacked.post(path, content=body, headers={"x-api-key": KEY, "content-type": kind}))
@@ -163,17 +267,33 @@ def test_any_body(attacked: TestClient, path: str, kind: str, body: bytes) -> No
 @examples(400)
 def test_any_question(attacked: TestClient, path: str, body: dict[str, Any]) -> None:
     if path.endswith(("funnel", "trend")):
-        body = {"steps": ["page_view"]} | body if path.endswith("funnel") else {"series": ["page_view"]} | body
-    check(attacked.post(path, content=json.dumps(body), headers={"x-api-key": KEY, "content-type": KINDS[0]}))
+        body = (
+            {"steps": ["page_view"]} | body
+            if path.endswith("funnel")
+            else {"series": ["page_view"]} | body
+        )
+    check(
+        attacked.post(
+            path, content=json.dumps(body), headers={"x-api-key": KEY, "content-type": KINDS[0]}
+        )
+    )
 
 
 @given(
     st.sampled_from(["/dashboard/login", "/dashboard/logout", "/dashboard/quality/release"]),
     st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3),
-    st.one_of(RAW, VALUES.map(lambda value: b"key=" + value), VALUES.map(lambda value: b"next=/dashboard/" + value)),
+    st.one_of(
+        RAW,
+        VALUES.map(lambda value: b"key=" + value),
+        VALUES.map(lambda value: b"next=/dashboard/" + value),
+    ),
 )
 @example(path="/dashboard/login", headers={"origin": b"http://["}, body=b"key=x")
-@example(path="/dashboard/login", headers={"host": b"[::1", "cookie": b"ecom_said=.\xfc"}, body=f"key={KEY}".encode())
+@example(
+    path="/dashboard/login",
+    headers={"host": b"[::1", "cookie": b"ecom_said=.\xfc"},
+    body=f"key={KEY}".encode(),
+)
 @examples(200)
 def test_any_form(attacked: TestClient, path: str, headers: dict[str, bytes], body: bytes) -> None:
     check(attacked.post(path, headers=sent(headers), content=body))
@@ -190,7 +310,11 @@ PATTERN = st.one_of(st.text(alphabet=r"a0()[]{}|*+?^$\.-:=!<>PpLQE,", max_size=3
 def test_any_pattern(attacked: TestClient, pattern: str, operator: str) -> None:
     where = [{"column": "page_url", "operator": operator, "value": pattern}]
     body = json.dumps({"steps": ["page_view"], "where": where})
-    check(attacked.post("/analytics/funnel", content=body, headers={"x-api-key": KEY, "content-type": KINDS[0]}))
+    check(
+        attacked.post(
+            "/analytics/funnel", content=body, headers={"x-api-key": KEY, "content-type": KINDS[0]}
+        )
+    )
 
 
 @given(TREES, TREES, st.sampled_from(["HS256", "none", "RS256", ""]))

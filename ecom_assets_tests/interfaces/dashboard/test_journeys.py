@@ -12,29 +12,45 @@ from ecom_assets_tests.interfaces.dashboard.html import read
 
 def drawn(client: Client, query: str) -> list[dict[str, Any]]:
     page = read(client.get(f"/dashboard/journeys?time_range=year&least=all&{query}").text)
-    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[0].texts[0])["rows"]
+    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[0].texts[0])[
+        "rows"
+    ]
     return rows
 
 
 def transitions(client: Client, **answer: Any) -> list[dict[str, Any]]:
     query = "&".join(f"{name}={value}" for name, value in answer.items())
-    response: list[dict[str, Any]] = client.get(f"/analytics/journeys?time_range=year&limit=1000&{query}").json()[
-        "transitions"
-    ]
+    response: list[dict[str, Any]] = client.get(
+        f"/analytics/journeys?time_range=year&limit=1000&{query}"
+    ).json()["transitions"]
     return response
 
 
 def test_from_the_beginning_each_column_has_the_transitions_of_its_place(client: Client) -> None:
     rows = drawn(client, "")
     for position in range(4):
-        reported = sum(transition["transition_count"] for transition in transitions(client, place=position))
-        assert sum(row["transition_count"] for row in rows if row["step"] == position + 1) == reported > 0
+        reported = sum(
+            transition["transition_count"] for transition in transitions(client, place=position)
+        )
+        assert (
+            sum(row["transition_count"] for row in rows if row["step"] == position + 1)
+            == reported
+            > 0
+        )
 
 
 def test_around_a_step_are_what_came_before_and_what_came_after(client: Client) -> None:
     reported = transitions(client)
-    before = {row["from_step"]: row["transition_count"] for row in reported if row["to_step"] == "add_to_cart"}
-    after = {row["to_step"]: row["transition_count"] for row in reported if row["from_step"] == "add_to_cart"}
+    before = {
+        row["from_step"]: row["transition_count"]
+        for row in reported
+        if row["to_step"] == "add_to_cart"
+    }
+    after = {
+        row["to_step"]: row["transition_count"]
+        for row in reported
+        if row["from_step"] == "add_to_cart"
+    }
     rows = drawn(client, "view=around_a_step&step=add_to_cart")
     assert {row["from_step"]: row["transition_count"] for row in rows if row["step"] == 1} == before
     assert {row["to_step"]: row["transition_count"] for row in rows if row["step"] == 2} == after

@@ -27,12 +27,17 @@ def test_what_arrives_is_on_the_page_within_seconds(settings: Settings, tmp_path
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         wrong: list[str] = []
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: wrong.append(message.text) if message.type == "error" else None,
+        )
         page.goto(f"{client.address}/dashboard/live")
         expect(page.get_by_text("boots")).to_have_count(0)
         time.sleep(3)  # longer than an answer may take
         land(landing / "b.csv", [("2", "bob", "purchase", 0, "boots", "9.00")], now=now_utc())
-        expect(page.get_by_text("boots")).to_be_visible(timeout=6000)  # sooner than the page would read again by itself
+        expect(page.get_by_text("boots")).to_be_visible(
+            timeout=6000
+        )  # sooner than the page would read again by itself
         page.screenshot(path=tmp_path / "live.png")
         assert not wrong
         browser.close()

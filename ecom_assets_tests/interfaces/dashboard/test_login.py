@@ -18,7 +18,12 @@ from ecom_assets.core.http_server.keys import KeyFile, hash_of
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_stack
 from ecom_assets.interfaces.dashboard import sessions
-from ecom_assets.interfaces.dashboard.app import build_dashboard_app, build_dashboard_stack, own_address, perform
+from ecom_assets.interfaces.dashboard.app import (
+    build_dashboard_app,
+    build_dashboard_stack,
+    own_address,
+    perform,
+)
 from ecom_assets.interfaces.dashboard.page import Action, ActionRequest, all_pages
 from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
@@ -45,7 +50,11 @@ def address(kept: Settings) -> Iterator[str]:
     app = build_dashboard_app(kept)
     _add_action(app)
     stack = build_stack(
-        kept, app, before_guard=lambda inner, credentials: sessions.SessionLogin(inner, credentials, kept.home)
+        kept,
+        app,
+        before_guard=lambda inner, credentials: sessions.SessionLogin(
+            inner, credentials, kept.home
+        ),
     )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         yield answer.address
@@ -69,11 +78,16 @@ def client(address: str) -> Client:
     return Client(address)
 
 
-def log_in(client: Client, key: str, target: str = "/dashboard/?time_range=week", **headers: str) -> requests.Response:
+def log_in(
+    client: Client, key: str, target: str = "/dashboard/?time_range=week", **headers: str
+) -> requests.Response:
     return client.session.post(
-        f"{client.address}/dashboard/login", {"key": key, "next": target}, headers=headers, timeout=30,
+        f"{client.address}/dashboard/login",
+        {"key": key, "next": target},
+        headers=headers,
+        timeout=30,
         allow_redirects=False,
-    )  # fmt: skip
+    )
 
 
 def token_in(client: Client) -> str:
@@ -84,19 +98,27 @@ def token_in(client: Client) -> str:
 
 def release(client: Client, day: str, token: str, **headers: str) -> requests.Response:
     return client.session.post(
-        f"{client.address}/dashboard/release", {"day": day, "token": token}, headers=headers, timeout=30,
+        f"{client.address}/dashboard/release",
+        {"day": day, "token": token},
+        headers=headers,
+        timeout=30,
         allow_redirects=False,
-    )  # fmt: skip
+    )
 
 
 def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
     refused = client.get("/dashboard/?time_range=week")
     assert refused.status_code == 303
-    assert refused.headers["location"] == "/dashboard/login?next=%2Fdashboard%2F%3Ftime_range%3Dweek"
+    assert (
+        refused.headers["location"] == "/dashboard/login?next=%2Fdashboard%2F%3Ftime_range%3Dweek"
+    )
     form = read(client.get(refused.headers["location"]).text).one("form", class_="login")
     assert form.one("input", name="next").attributes["value"] == "/dashboard/?time_range=week"
     entered = log_in(client, KEY)
-    assert (entered.status_code, entered.headers["location"]) == (303, "/dashboard/?time_range=week")
+    assert (entered.status_code, entered.headers["location"]) == (
+        303,
+        "/dashboard/?time_range=week",
+    )
     cookie = entered.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
     assert KEY not in cookie
@@ -123,15 +145,25 @@ def test_forged_cookies_and_logins_from_elsewhere_are_refused(client: Client) ->
     assert log_in(client, KEY, Origin="https://evil.example").status_code == 401
     value = log_in(client, KEY).headers["set-cookie"].partition("=")[2].partition(";")[0]
     payload, _, mark = value.partition(".")
-    admin = sessions.signed_values(b"another secret", "session").dumps(["setting:2", hash_of(hash_of(ADMIN)), "x"])
+    admin = sessions.signed_values(b"another secret", "session").dumps(
+        ["setting:2", hash_of(hash_of(ADMIN)), "x"]
+    )
     of_admin = admin.partition(".")[0]
     for forged in (
-        admin, f"{of_admin}.{mark}", f"{payload}.{'0' * 64}", payload, "", "ä.ö", f"{payload}x.{mark}"
-    ):  # fmt: skip
+        admin,
+        f"{of_admin}.{mark}",
+        f"{payload}.{'0' * 64}",
+        payload,
+        "",
+        "ä.ö",
+        f"{payload}x.{mark}",
+    ):
         response = requests.get(
-            f"{client.address}/dashboard/", headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
-            timeout=30, allow_redirects=False,
-        )  # fmt: skip
+            f"{client.address}/dashboard/",
+            headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
+            timeout=30,
+            allow_redirects=False,
+        )
         assert response.status_code == 303, forged
 
 
@@ -148,7 +180,9 @@ def test_logging_out_needs_the_token_of_the_page(client: Client) -> None:
     log_in(client, KEY)
 
     def log_out(**form: str) -> int:
-        answer = client.session.post(f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False)
+        answer = client.session.post(
+            f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False
+        )
         return answer.status_code
 
     assert (log_out(), log_out(token=token_in(client))) == (403, 303)
@@ -167,7 +201,10 @@ def test_a_copied_cookie_lets_nobody_in_after_logging_out_and_after_a_restart(
     other_bits = f"{copied[:-1]}{DIGITS[DIGITS.index(copied[-1]) ^ 1]}"
     for cookie in (other_bits, copied):
         thief.session.cookies.set(sessions.COOKIE, cookie)
-        assert (thief.get("/dashboard/").status_code, thief.get("/analytics/sales").status_code) == (303, 401)
+        assert (
+            thief.get("/dashboard/").status_code,
+            thief.get("/analytics/sales").status_code,
+        ) == (303, 401)
     assert other.get("/dashboard/").status_code == 200, "another login with the same key goes on"
     with served(build_dashboard_stack(kept)) as again:  # type: ignore[arg-type]  # any ASGI application
         assert replace(thief, address=again.address).get("/dashboard/").status_code == 303
@@ -182,14 +219,19 @@ def test_what_is_over_anyway_is_forgotten(client: Client, kept: Settings) -> Non
     old.touch()
     os.utime(old, (0, 0))
     log_in(client, KEY)
-    client.session.post(f"{client.address}/dashboard/logout", {"token": token_in(client)}, timeout=30)
+    client.session.post(
+        f"{client.address}/dashboard/logout", {"token": token_in(client)}, timeout=30
+    )
     assert not old.exists()
 
 
 def test_an_action_says_what_it_did_on_the_next_page_once(client: Client) -> None:
     log_in(client, ADMIN)
     assert release(client, "2026-01-03", token_in(client)).headers["location"] == "/dashboard/"
-    assert "2026-01-03 is released by setting:2." in read(client.get("/dashboard/").text).one("main").text
+    assert (
+        "2026-01-03 is released by setting:2."
+        in read(client.get("/dashboard/").text).one("main").text
+    )
     assert "is released" not in client.get("/dashboard/").text
     release(client, "broken", token_in(client))
     reported = read(client.get("/dashboard/").text).one("p", class_="notice").text
@@ -204,19 +246,33 @@ def test_an_action_needs_its_scope_the_token_and_our_own_page(client: Client) ->
     assert release(client, "2026-01-03", reader).status_code == 403, "the token of another session"
     assert release(client, "2026-01-03", "").status_code == 403
     mine = token_in(client)
-    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
         assert release(client, "2026-01-03", mine, **headers).status_code == 403
     assert release(client, "2026-01-03", mine, Origin=client.address).status_code == 303
 
 
 def test_a_cookie_sends_no_questions_but_those_of_pages(client: Client) -> None:
     log_in(client, ADMIN)
-    posted = client.session.post(f"{client.address}/analytics/funnel", json={"steps": ["a", "b"]}, timeout=30)
+    posted = client.session.post(
+        f"{client.address}/analytics/funnel", json={"steps": ["a", "b"]}, timeout=30
+    )
     assert posted.status_code == 401
 
 
 @pytest.mark.parametrize(
-    "address", ["https://evil.example", "//evil.example", "/dashboard//evil.example", "/docs", "/dashboard/\\evil", ""]
+    "address",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/dashboard//evil.example",
+        "/docs",
+        "/dashboard/\\evil",
+        "",
+    ],
 )
 def test_a_login_leads_to_pages_of_the_dashboard_only(address: str) -> None:
     assert own_address(address) == "/dashboard/"
@@ -238,7 +294,11 @@ def test_the_shop_s_own_name_stands_at_the_top_once_it_is_said(kept: Settings) -
     named = kept.model_copy(update={"shop_name": "Lampen & <Söhne>"})
     app = build_dashboard_app(named)
     stack = build_stack(
-        named, app, before_guard=lambda inner, credentials: sessions.SessionLogin(inner, credentials, named.home)
+        named,
+        app,
+        before_guard=lambda inner, credentials: sessions.SessionLogin(
+            inner, credentials, named.home
+        ),
     )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         page = requests.get(f"{answer.address}/dashboard/login", timeout=30).text

@@ -36,7 +36,9 @@ def test_the_tiles_of_data_quality_add_up_to_the_received_rows(client: Client) -
     response = client.get(f"/analytics/quality?{days}").json()
     tiles = {name: int(value) for name, value in tiles_of(actual).items()}
     assert tiles["Received"] == sum(source["received_count"] for source in response["sources"])
-    assert tiles["Received"] == sum(tiles[name] for name in ("Clean", "Quarantined", "Surplus copies", "Held"))
+    assert tiles["Received"] == sum(
+        tiles[name] for name in ("Clean", "Quarantined", "Surplus copies", "Held")
+    )
     assert tiles["Lost"] == 0
     rows = section(actual, "Quarantined rows by reason").one("table").all("tr")[1:]
     assert {row.all("td")[0].text for row in rows} == {"Malformed event type", "Missing event id"}
@@ -59,9 +61,13 @@ def held(tmp_path: Path) -> Iterator[Client]:
     """A shop of which one day is held, published from a warehouse of nothing else."""
     engine = DuckDBEngine(tmp_path / "warehouse.duckdb")
     row = {
-        "held_date": BAD, "reason": "too_few_customers", "observed_count": 2, "limit_count": 3, "held_row_count": 5,
+        "held_date": BAD,
+        "reason": "too_few_customers",
+        "observed_count": 2,
+        "limit_count": 3,
+        "held_row_count": 5,
         "held_at": datetime.combine(BAD, datetime.min.time()),
-    }  # fmt: skip
+    }
     settings = Settings(home=tmp_path)
     with closing(engine.open()):
         engine.con.con.register("landed", as_table([row], HeldOrderDays))
@@ -71,19 +77,29 @@ def held(tmp_path: Path) -> Iterator[Client]:
         yield Client(answer.address)
 
 
-def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(held: Client, tmp_path: Path) -> None:
+def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(
+    held: Client, tmp_path: Path
+) -> None:
     page = held.get("/dashboard/quality")
     form = section(read(page.text), "Held days").one("form")
     fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
     address = held.address + form.attributes["action"]
     forged = held.session.post(address, data={**fields, "token": "guessed"}, timeout=60)
     assert forged.status_code == 403
-    elsewhere = held.session.post(address, data=fields, headers={"Origin": "https://elsewhere.example"}, timeout=60)
+    elsewhere = held.session.post(
+        address, data=fields, headers={"Origin": "https://elsewhere.example"}, timeout=60
+    )
     assert (elsewhere.status_code, Requests(tmp_path).waiting()) == (403, [])
     result = held.session.post(address, data=fields, headers={"Origin": held.address}, timeout=60)
     assert result.status_code == 200, result.text
     assert re.search(r"The release of 2026-02-03 is recorded", result.text)
     [request] = Requests(tmp_path).waiting()
-    assert (request.kind, request.first_day, request.asked_by) == ("release", BAD, "somebody on this machine")
-    again = section(read(requests.get(f"{held.address}/dashboard/quality", timeout=60).text), "Held days")
+    assert (request.kind, request.first_day, request.asked_by) == (
+        "release",
+        BAD,
+        "somebody on this machine",
+    )
+    again = section(
+        read(requests.get(f"{held.address}/dashboard/quality", timeout=60).text), "Held days"
+    )
     assert "Asked by somebody on this machine" in again.text

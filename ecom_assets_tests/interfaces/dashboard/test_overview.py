@@ -17,7 +17,10 @@ from ecom_assets_tests.interfaces.dashboard.html import read, tiles_of
 
 def numbers(client: Client, query: str) -> dict[str, Any]:
     """Return the numbers of Overview as the API answers them."""
-    answers = {name: client.get(f"/analytics/{name}?{query}").json() for name in ("sales", "conversion", "engagement")}
+    answers = {
+        name: client.get(f"/analytics/{name}?{query}").json()
+        for name in ("sales", "conversion", "engagement")
+    }
     sales, engagement = answers["sales"]["sales"], answers["engagement"]["engagement"]
     return {
         "Revenue": sales["revenue_amount"],
@@ -31,20 +34,26 @@ def numbers(client: Client, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"]
+    "query",
+    ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"],
 )
 def test_each_tile_is_the_number_of_the_api(client: Client, query: str) -> None:
     page = client.get(f"/dashboard/?{query}")
     assert page.status_code == 200
     shown = tiles_of(read(page.text))
-    assert shown == {name: "" if number is None else str(number) for name, number in numbers(client, query).items()}
+    assert shown == {
+        name: "" if number is None else str(number)
+        for name, number in numbers(client, query).items()
+    }
     assert any(shown.values())
 
 
 def test_the_tiles_of_sales_lead_to_their_page_with_the_days_of_this_one(client: Client) -> None:
     page = read(client.get("/dashboard/?time_range=week").text)
     headings = [tile.one("h3") for tile in page.all("li", class_="tile")]
-    links = {heading.text: link.attributes["href"] for heading in headings for link in heading.all("a")}
+    links = {
+        heading.text: link.attributes["href"] for heading in headings for link in heading.all("a")
+    }
     names = ("Revenue", "Orders", "Average order value")
     assert links == dict.fromkeys(names, "/dashboard/sales?time_range=week")
 
@@ -54,10 +63,14 @@ def test_the_chart_has_the_points_of_the_api_and_a_table_of_them(client: Client)
     points = client.get("/analytics/revenue/trend?time_range=week").json()["points"]
     (data,) = page.all("script", class_="chart-data")
     drawn = json.loads(data.texts[0])["rows"]
-    expected = [float(point["revenue_amount"]) if point["revenue_amount"] else None for point in points]
+    expected = [
+        float(point["revenue_amount"]) if point["revenue_amount"] else None for point in points
+    ]
     assert [row["revenue_amount"] for row in drawn] == expected
     table = page.one("details", class_="as-table")
-    assert [row.all("td")[0].text for row in table.all("tr")[1:]] == [point["start_date"] for point in points]
+    assert [row.all("td")[0].text for row in table.all("tr")[1:]] == [
+        point["start_date"] for point in points
+    ]
 
 
 def test_the_csv_of_a_chart_is_of_the_days_of_the_page(client: Client) -> None:
@@ -84,7 +97,9 @@ def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client
     )
 
 
-def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(settings: Settings, client: Client) -> None:
+def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(
+    settings: Settings, client: Client
+) -> None:
     first, last = date(2026, 1, 5), date(2026, 1, 8)
     with closing(open_store(settings)) as store, store.reading() as reading:
         actual = daily_conversion(reading, Period("custom", first, last))

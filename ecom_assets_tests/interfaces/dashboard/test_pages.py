@@ -1,4 +1,6 @@
-"""Every page: that it is shown whole over the small shop, and that its numbers are those of the API."""
+"""Every page: that it is shown whole over the small shop, and that its
+numbers are those of the API.
+"""
 
 import csv
 import json
@@ -40,7 +42,9 @@ def shown(client: Client, path: str) -> Node:
 
 def drawn(page: Node, index: int = 0) -> list[dict[str, Any]]:
     """Return the rows of a chart of a page."""
-    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[index].texts[0])["rows"]
+    rows: list[dict[str, Any]] = json.loads(
+        page.all("script", class_="chart-data")[index].texts[0]
+    )["rows"]
     return rows
 
 
@@ -50,7 +54,9 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
-def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: DashboardPage) -> None:
+def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
+    client: Client, page: DashboardPage
+) -> None:
     response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
@@ -58,13 +64,20 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
     assert "http" not in policy
     root = read(response.text)
     assert len(root.all("h1")) == len(root.all("main")) == 1
-    assert [link.text for link in root.one("nav").all("a", aria_current="page")] or not page.is_listed
+    assert [
+        link.text for link in root.one("nav").all("a", aria_current="page")
+    ] or not page.is_listed
     titled = {heading.attributes["id"] for heading in root.all("h2") if "id" in heading.attributes}
     assert {section.attributes["aria-labelledby"] for section in root.all("section")} <= titled
-    addresses = [element.attributes.get(name, "") for tag, name in (("a", "href"), ("script", "src"), ("link", "href"),
-                 ("form", "action")) for element in root.all(tag)]  # fmt: skip
+    addresses = [
+        element.attributes.get(name, "")
+        for tag, name in (("a", "href"), ("script", "src"), ("link", "href"), ("form", "action"))
+        for element in root.all(tag)
+    ]
     assert [
-        address for address in addresses if address and not address.startswith(("/", "#", "?", *FILES_IN_PAGE))
+        address
+        for address in addresses
+        if address and not address.startswith(("/", "#", "?", *FILES_IN_PAGE))
     ] == []
     inline = [script for script in root.all("script") if "src" not in script.attributes]
     assert {script.attributes["type"] for script in inline} <= {"application/json"}
@@ -72,16 +85,23 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize("page", [page for page in all_pages() if page.path != "live"], ids=lambda page: page.path)
+@pytest.mark.parametrize(
+    "page", [page for page in all_pages() if page.path != "live"], ids=lambda page: page.path
+)
 def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
     links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
     for link in links:
-        if link.startswith(FILES_IN_PAGE):  # the answer to a custom question, which is not asked twice
+        if link.startswith(
+            FILES_IN_PAGE
+        ):  # the answer to a custom question, which is not asked twice
             assert len(unquote(link.partition(",")[2]).splitlines()) > 1
             continue
         answer = client.get(link)
-        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/csv"), link
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (
+            200,
+            "text/csv",
+        ), link
 
 
 def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> None:
@@ -91,7 +111,9 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
     lines = list(csv.DictReader(unquote(link.partition(",")[2]).splitlines()))
     assert len({line["model"] for line in lines}) == len(MODELS) == 8
     in_chart = [(row["channel"], row["model"], float(row["revenue_amount"])) for row in drawn(root)]
-    assert [(line["channel"], line["model"], float(line["revenue_amount"])) for line in lines] == in_chart
+    assert [
+        (line["channel"], line["model"], float(line["revenue_amount"])) for line in lines
+    ] == in_chart
 
 
 @pytest.mark.sampled(6)
@@ -109,7 +131,10 @@ def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
 
 
 def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:
-    result = {path: "against" in shown(client, path).one("p", class_="covered").text for path in ("sales", "retention")}
+    result = {
+        path: "against" in shown(client, path).one("p", class_="covered").text
+        for path in ("sales", "retention")
+    }
     assert result == {"sales": True, "retention": False}
 
 
@@ -131,12 +156,20 @@ def test_sales_shows_what_the_api_answers(client: Client) -> None:
         "refund_count",
     )
     assert list(tiles_of(page).values()) == [str(sold[name]) for name in names]
-    points = client.get("/analytics/revenue/trend?time_range=week&granularity=week").json()["points"]
-    assert [row["revenue_amount"] for row in drawn(page)] == [float(point["revenue_amount"]) for point in points]
+    points = client.get("/analytics/revenue/trend?time_range=week&granularity=week").json()[
+        "points"
+    ]
+    assert [row["revenue_amount"] for row in drawn(page)] == [
+        float(point["revenue_amount"]) for point in points
+    ]
     countries = client.get("/analytics/geographic?time_range=week").json()["places"]
-    assert [row["country"] for row in drawn(page, 1)] == [country["country"] for country in countries]
+    assert [row["country"] for row in drawn(page, 1)] == [
+        country["country"] for country in countries
+    ]
     cities = client.get("/analytics/geographic?time_range=week&level=city").json()["places"]
-    places = next(section for section in page.all("section") if "Places with the most" in section.text)
+    places = next(
+        section for section in page.all("section") if "Places with the most" in section.text
+    )
     assert [row.all("td")[0].text.partition(",")[0] for row in places.all("tr")[1:]] == [
         city["city_name"] for city in cities
     ]
@@ -150,14 +183,21 @@ def test_places_that_the_map_has_not_are_named_below_it() -> None:
     ]
 
 
-def test_the_models_of_attribution_stand_side_by_side_and_share_out_the_same(client: Client) -> None:
+def test_the_models_of_attribution_stand_side_by_side_and_share_out_the_same(
+    client: Client,
+) -> None:
     page = shown(client, "attribution")
-    answers = {model: client.get(f"/analytics/revenue/by-channel?model={model}").json()["channels"] for model in MODELS}
+    answers = {
+        model: client.get(f"/analytics/revenue/by-channel?model={model}").json()["channels"]
+        for model in MODELS
+    }
     dots = drawn(page)
     expected = sorted(float(row["revenue_amount"]) for rows in answers.values() for row in rows)
     assert sorted(row["revenue_amount"] for row in dots) == expected
     assert len({row["model"] for row in dots}) == len(MODELS) == 8
-    sums = {sum(round(100 * float(row["revenue_amount"])) for row in rows) for rows in answers.values()}
+    sums = {
+        sum(round(100 * float(row["revenue_amount"])) for row in rows) for rows in answers.values()
+    }
     assert len(sums) == 1, "each model shares out the same revenue"
 
 
@@ -165,12 +205,23 @@ def test_customers_shows_what_the_api_answers(client: Client) -> None:
     page = shown(client, "customers")
     answer = client.get("/analytics/customers").json()
     period, worth = answer["customers"], answer["value"]
-    numbers = [period[name] for name in ("customer_count", "new_customer_count", "returning_customer_count")]
-    numbers += [period["retention_rate"], worth["revenue_per_customer_amount"], worth["lifetime_value_amount"]]
+    numbers = [
+        period[name]
+        for name in ("customer_count", "new_customer_count", "returning_customer_count")
+    ]
+    numbers += [
+        period["retention_rate"],
+        worth["revenue_per_customer_amount"],
+        worth["lifetime_value_amount"],
+    ]
     numbers += [worth["churn_risk_rate"], worth["at_risk_customer_count"]]
-    assert list(tiles_of(page).values()) == ["" if number is None else str(number) for number in numbers]
+    assert list(tiles_of(page).values()) == [
+        "" if number is None else str(number) for number in numbers
+    ]
     segments = client.get("/analytics/customers/segments").json()["segments"]
-    assert [row["customer_count"] for row in drawn(page, 1)] == [segment["customer_count"] for segment in segments]
+    assert [row["customer_count"] for row in drawn(page, 1)] == [
+        segment["customer_count"] for segment in segments
+    ]
     profiles = client.get("/analytics/customers/profiles").json()["profiles"]
     assert [row for index in range(2, 6) for row in drawn(page, index)] == [
         {name: profile[name] for name in ("dimension", "value", "customer_count", "customer_share")}
@@ -182,9 +233,13 @@ def test_products_are_in_the_chosen_order_and_stock_is_counted(client: Client) -
     page = shown(client, "products?sort_by=views")
     top = client.get("/analytics/products/top?limit=20&sort_by=views").json()["products"]
     table = page.all("table")[0]
-    assert [row.all("td")[3].text for row in table.all("tr")[1:]] == [f"{row['product_view_count']:,}" for row in top]
+    assert [row.all("td")[3].text for row in table.all("tr")[1:]] == [
+        f"{row['product_view_count']:,}" for row in top
+    ]
     counts = client.get("/analytics/inventory/alerts").json()["counts"]
-    assert list(tiles_of(page).values()) == [str(counts[kind]) for kind in ("out_of_stock", "low", "overstock", "dead")]
+    assert list(tiles_of(page).values()) == [
+        str(counts[kind]) for kind in ("out_of_stock", "low", "overstock", "dead")
+    ]
 
 
 def test_a_product_leads_to_its_page(client: Client) -> None:
@@ -222,13 +277,17 @@ def test_a_reason_without_a_value_is_a_sentence() -> None:
 
 
 def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> None:
-    made = TEMPLATES.from_string("{{ text | with_code }}").render(text="run `ecom run`, <b> & `x<y`")
+    made = TEMPLATES.from_string("{{ text | with_code }}").render(
+        text="run `ecom run`, <b> & `x<y`"
+    )
     assert made == "run <code>ecom run</code>, &lt;b&gt; &amp; <code>x&lt;y</code>"
 
 
 def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client) -> None:
     everything = client.get("/analytics/products/top?time_range=year&limit=1000").json()["products"]
-    named = [row for row in everything if "p1" in f"{row['product_name']} {row['product_id']}".lower()]
+    named = [
+        row for row in everything if "p1" in f"{row['product_name']} {row['product_id']}".lower()
+    ]
     found = shown(client, "products?time_range=year&search=P1").all("section")[0]
     rows = [[cell.text for cell in row.all("td")] for row in found.one("tbody").all("tr")]
     assert [row[1] for row in rows] == [row["product_name"] or row["product_id"] for row in named]
@@ -238,12 +297,18 @@ def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client)
     before = next(link for link in later.all("a") if link.text == "Products before")
     assert before.attributes["href"] == "/dashboard/products?time_range=year"
     form = shown(client, "products?time_range=year&offset=5").one("form", class_="filters")
-    assert "offset" not in {field.attributes["name"] for field in form.all("input")}, "another order begins at the top"
+    assert "offset" not in {field.attributes["name"] for field in form.all("input")}, (
+        "another order begins at the top"
+    )
     nothing = shown(client, "products?search=%3Cscript%3E").all("section")[0]
     assert "No product has “<script>” in its name or id." in nothing.text
 
 
 def test_only_builders_have_their_form_beside_the_answer(client: Client) -> None:
-    beside = {page.path: '<div class="asking">' in client.get(f"{page.address}?{NEEDS.get(page.path, '')}").text
-              for page in all_pages() if page.path in {"why", "mapping", "funnel"}}  # fmt: skip
+    beside = {
+        page.path: '<div class="asking">'
+        in client.get(f"{page.address}?{NEEDS.get(page.path, '')}").text
+        for page in all_pages()
+        if page.path in {"why", "mapping", "funnel"}
+    }
     assert beside == {"why": False, "mapping": False, "funnel": True}

@@ -14,24 +14,37 @@ from ecom_assets_tests.interfaces.dashboard.test_pages import shown
 
 
 def events_of(settings: Settings, user: str) -> list[dict[str, str]]:
-    """Return the rows of the shop's file that are of a user and count, once each, the newest first."""
+    """Return the rows of the shop's file that are of a user and count, once each,
+    the newest first.
+    """
     with Path(settings.events).open(encoding="utf-8") as file:
-        rows = {row["event_id"]: row for row in csv.DictReader(file) if row["user_id"] == user and row["event_id"]}
+        rows = {
+            row["event_id"]: row
+            for row in csv.DictReader(file)
+            if row["user_id"] == user and row["event_id"]
+        }
     clean = [row for row in rows.values() if row["event_type"].strip()]
     return sorted(clean, key=lambda row: (row["event_timestamp"], row["event_id"]), reverse=True)
 
 
-def test_a_visitors_events_are_those_of_the_file_the_newest_first(client: Client, settings: Settings) -> None:
+def test_a_visitors_events_are_those_of_the_file_the_newest_first(
+    client: Client, settings: Settings
+) -> None:
     expected = events_of(settings, "u03")
     root = shown(client, "person?visitor=u03")
     rows = root.all("tbody")[0].all("tr")
     assert len(rows) == min(len(expected), 200)
-    assert [row.all("td")[1].text for row in rows[:20]] == [row["event_type"] for row in expected[:20]]
+    assert [row.all("td")[1].text for row in rows[:20]] == [
+        row["event_type"] for row in expected[:20]
+    ]
     assert f"of {len(expected):,}, the newest first" in root.text
 
 
 def test_a_visitor_who_is_not_there_and_no_visitor_are_a_sentence(client: Client) -> None:
-    assert "No event is of the visitor &#39;&lt;b&gt;&#39;" in client.get("/dashboard/person?visitor=<b>").text
+    assert (
+        "No event is of the visitor &#39;&lt;b&gt;&#39;"
+        in client.get("/dashboard/person?visitor=<b>").text
+    )
     assert "Open a visitor from a list" in shown(client, "person").text
 
 
@@ -41,7 +54,9 @@ def test_a_key_that_may_not_see_people_is_told_so(settings: Settings, tmp_path: 
     kept = settings.model_copy(update={"home": tmp_path, "api_keys": keys})
     with served(build_dashboard_stack(kept)) as answer:  # type: ignore[arg-type]  # any ASGI application
         headers = {"Authorization": "Bearer a-key-that-only-reads-numbers"}
-        text = requests.get(f"{answer.address}/dashboard/person?visitor=u03", headers=headers, timeout=60).text
+        text = requests.get(
+            f"{answer.address}/dashboard/person?visitor=u03", headers=headers, timeout=60
+        ).text
     assert "is personal data" in text
     assert "product_view" not in text
 

@@ -32,7 +32,9 @@ def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> 
 def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> None:
     pages = [page for page in all_pages() if page.is_listed]
     links = {
-        link.attributes["href"] for page in pages for link in read(client.get(page.address).text).all("a", class_="why")
+        link.attributes["href"]
+        for page in pages
+        for link in read(client.get(page.address).text).all("a", class_="why")
     }
     assert len(links) > 10
     for link in links:
@@ -43,15 +45,26 @@ def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> N
 
 @pytest.mark.slow
 def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) -> None:
-    page = read(page_of(client, table="mart.engagement_daily", column="bounce_rate", event_date="2026-01-10"))
-    links = [link.attributes["href"] for link in page.all("a") if link.text == "engaged_session_count"]
+    page = read(
+        page_of(
+            client, table="mart.engagement_daily", column="bounce_rate", event_date="2026-01-10"
+        )
+    )
+    links = [
+        link.attributes["href"] for link in page.all("a") if link.text == "engaged_session_count"
+    ]
     assert "give this number again" in client.get(links[0]).text
 
 
 @pytest.mark.slow
 def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> None:
     days = {"start_date": "2026-01-11", "end_date": "2026-02-09"}
-    values = {"table": "mart.conversion_funnel", "column": "unit_count", "funnel_name": "default", "unit": "session"}
+    values = {
+        "table": "mart.conversion_funnel",
+        "column": "unit_count",
+        "funnel_name": "default",
+        "unit": "session",
+    }
     reached = [read(page_of(client, **values, **days, step=step)) for step in (1, 5)]
     assert ["give this number again" in page.one("main").text for page in reached] == [True, True]
     first, last = (int(tiles_of(page)["unit_count"].replace(",", "")) for page in reached)
@@ -60,7 +73,12 @@ def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> No
 
 @pytest.mark.slow
 def test_received_rows_can_be_paged_through(client: Client) -> None:
-    values = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
+    values = {
+        "table": "mart.engagement_daily",
+        "column": "session_count",
+        "event_date": "2026-01-10",
+        "limit": 2,
+    }
     page = read(page_of(client, **values))
     (after,) = [link.attributes["href"] for link in page.all("a") if link.text == "Rows after"]
     assert "Rows 3 to 4 of" in client.get(after).text

@@ -1,4 +1,6 @@
-"""Every number that the marts of the sandbox shop declare, down to its received rows, which give it again."""
+"""Every number that the marts of the sandbox shop declare, down to its received rows,
+which give it again.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,11 +25,26 @@ pytestmark = pytest.mark.slow
 KINDS_OF_ROWS = 12
 """The most rows of different kinds, such as units and dimensions, of which a number is walked."""
 NOTHING_ADDS_UP = {
-    "session_sources", "touches", "first_touches", "city", "item", "item_prices", "calendar", "channel_removal_effects",
-    "conversion_credit", "channel_attribution", "restatements", "visitor_segments", "visitor_segments_daily",
-    "quarantined_order_samples", "customer_profiles", "funnel_entries",
-}  # fmt: skip
-"""Marts without a number, whose numbers all say how they are computed instead, or without rows in this shop."""
+    "session_sources",
+    "touches",
+    "first_touches",
+    "city",
+    "item",
+    "item_prices",
+    "calendar",
+    "channel_removal_effects",
+    "conversion_credit",
+    "channel_attribution",
+    "restatements",
+    "visitor_segments",
+    "visitor_segments_daily",
+    "quarantined_order_samples",
+    "customer_profiles",
+    "funnel_entries",
+}
+"""Marts without a number, whose numbers all say how they are computed instead,
+or without rows in this shop.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +65,16 @@ def largest(reader: ExplainReader, contract: type[Table], name: str) -> list[dic
     kinds = [column for column, definition in contract.columns.items() if definition.one_of]
     order = ibis.window(group_by=kinds or None, order_by=[table[name].abs().desc(), *contract.key])
     placed = table.mutate(nth=ibis.row_number().over(order))
-    return reader.ask(placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS))
+    return reader.ask(
+        placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS)
+    )
 
 
 def chosen(derivation: Derivation, context: TraceContext) -> Derivation:
     """Return how a number of this row goes down."""
-    return chosen(derivation.choose(context), context) if isinstance(derivation, ByRow) else derivation
+    return (
+        chosen(derivation.choose(context), context) if isinstance(derivation, ByRow) else derivation
+    )
 
 
 def received(reader: ExplainReader, derivation: Derivation, context: TraceContext) -> Any:
@@ -68,7 +89,9 @@ def received(reader: ExplainReader, derivation: Derivation, context: TraceContex
 
 
 @pytest.mark.parametrize("contract", MARTS, ids=lambda contract: contract.name)
-def test_the_received_rows_behind_each_number_give_it_again(reader: ExplainReader, contract: type[Table]) -> None:
+def test_the_received_rows_behind_each_number_give_it_again(
+    reader: ExplainReader, contract: type[Table]
+) -> None:
     walked = 0
     for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
         for row in largest(reader, contract, name):
@@ -84,9 +107,14 @@ def test_a_walk_that_leaves_rows_out_is_seen(reader: ExplainReader) -> None:
     contract = next(mart for mart in MARTS if mart.name == "engagement_daily")
     (row,) = largest(reader, contract, "session_count")
     context = TraceContext(row, lambda table: half(reader.table(table)), reader.rules, reader.ask)
-    assert received(reader, chosen(TRACES[contract].numbers["session_count"], context), context) < row["session_count"]
+    assert (
+        received(reader, chosen(TRACES[contract].numbers["session_count"], context), context)
+        < row["session_count"]
+    )
 
 
 def half(table: ir.Table) -> ir.Table:
     """Return about half of the received events, and all of other tables."""
-    return table.filter(table.event_id.hash() % 2 == 0) if "malformed_row" in table.columns else table
+    return (
+        table.filter(table.event_id.hash() % 2 == 0) if "malformed_row" in table.columns else table
+    )

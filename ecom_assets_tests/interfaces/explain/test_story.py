@@ -1,4 +1,6 @@
-"""Two visitors and a purchase that arrives twice: each number goes down to the rows that a reader can count."""
+"""Two visitors and a purchase that arrives twice: each number goes down to the
+rows that a reader can count.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -19,22 +21,37 @@ from ecom_assets_tests.platform import Platform
 
 TWO_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=2))
 TABLES = (
-    "duplicate_events", "events", "session_events", "session_days", "sessions", "engagement_daily",
+    "duplicate_events",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "engagement_daily",
     "purchase_revenue_daily",
-)  # fmt: skip
+)
 AFTER_MIDNIGHT = {"event_id": "late"}
 
 
 @pytest.fixture(scope="module")
 def shop(opened: Platform) -> Platform:
-    """Anna looks and buys for 20.00, which arrives twice; Ben looks until after midnight; one row has no type."""
+    """Anna looks and buys for 20.00, which arrives twice; Ben looks until after midnight;
+    one row has no type.
+    """
     rows = journeys(
         {
             "anna": [
-                ("09:00", "page_view", {"properties": '{"name": "Anna"}', "page_url": "https://shop.example/?mail=a"}),
+                (
+                    "09:00",
+                    "page_view",
+                    {"properties": '{"name": "Anna"}', "page_url": "https://shop.example/?mail=a"},
+                ),
                 ("09:05", "purchase", {"cart_amount": 20, "cart_value": "20.00"}),
             ],
-            "ben": [("23:50", "page_view"), ("+1 00:05", "page_view", AFTER_MIDNIGHT), ("23:55", " ")],
+            "ben": [
+                ("23:50", "page_view"),
+                ("+1 00:05", "page_view", AFTER_MIDNIGHT),
+                ("23:55", " "),
+            ],
         }
     )
     bought = rows[1]
@@ -94,12 +111,22 @@ def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -
     assert upstream.copies is not None
     _, surplus = upstream.copies(events, context)
     # The purchase came three times: the two later ones are surplus.
-    assert [row["event_id"] for row in reader.ask(surplus.select("event_id"))] == ["anna-1", "anna-1"]
-    assert not have_the_same_ids(thin(events.filter(events.event_id != "anna-1"), upstream), upstream, context)
+    assert [row["event_id"] for row in reader.ask(surplus.select("event_id"))] == [
+        "anna-1",
+        "anna-1",
+    ]
+    assert not have_the_same_ids(
+        thin(events.filter(events.event_id != "anna-1"), upstream), upstream, context
+    )
 
 
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:
-    actual = why(shop, "engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
+    actual = why(
+        shop,
+        "engagement_daily",
+        "daily_visitor_count",
+        f"event_date <= {DAY_ONE + timedelta(days=1)}",
+    )
     # Anna and Ben on the first day, Ben again on the second.
     assert (actual["row_count"], actual["number"]["value"]) == (2, 3)
     assert down(actual)[-1] == ("raw.events", 4, 3)
@@ -114,7 +141,10 @@ def test_a_rate_says_which_columns_it_is_computed_from(shop: Platform) -> None:
 def test_rates_of_several_days_do_not_add_up(shop: Platform) -> None:
     number = why(shop, "engagement_daily", "bounce_rate")["number"]
     assert (number["value"], number["down"]) == (None, [])
-    assert "the numbers of 2 rows, and they do not add up; choose one row by event_date" in number["note"]
+    assert (
+        "the numbers of 2 rows, and they do not add up; choose one row by event_date"
+        in number["note"]
+    )
 
 
 def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
@@ -138,8 +168,14 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("lost", ["anna-0", "late"])
-def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(shop: Platform, lost: str) -> None:
-    values = ("mart.engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
+def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(
+    shop: Platform, lost: str
+) -> None:
+    values = (
+        "mart.engagement_daily",
+        "daily_visitor_count",
+        f"event_date <= {DAY_ONE + timedelta(days=1)}",
+    )
     whole = why(shop, *values)
     rows = shop.engine.name_of(RawEvents)
     shop.engine.execute(f"UPDATE {rows} SET event_id = 'other' WHERE event_id = '{lost}'")
@@ -161,11 +197,23 @@ def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_dow
         ("sessions", "event_cont", "", "did you mean 'event_count'?"),
         ("sessions", "visitor_id", "", "mart.sessions.visitor_id is not a number"),
         ("sessions", "", "visitor = anna", "did you mean 'visitor_id'?"),
-        ("sessions", "", "started_date = yesterday", "'yesterday' is not a date for started_date; use YYYY-MM-DD"),
-        ("sessions", "event_count", "visitor_id = nobody", "No row of mart.sessions meets the conditions"),
+        (
+            "sessions",
+            "",
+            "started_date = yesterday",
+            "'yesterday' is not a date for started_date; use YYYY-MM-DD",
+        ),
+        (
+            "sessions",
+            "event_count",
+            "visitor_id = nobody",
+            "No row of mart.sessions meets the conditions",
+        ),
     ],
 )
-def test_impossible_questions_fail(shop: Platform, table: str, column: str, where: str, result: str) -> None:
+def test_impossible_questions_fail(
+    shop: Platform, table: str, column: str, where: str, result: str
+) -> None:
     with pytest.raises(DefinitionError) as refused:
         why(shop, table, column, *([where] if where else []))
     assert result in str(refused.value)

@@ -16,14 +16,17 @@ from ecom_assets_tests.test_docs import anchor_of
 def test_every_number_of_a_mart_goes_down_or_says_how_it_is_computed(contract: type[Table]) -> None:
     numbers = {} if contract not in TRACES else TRACES[contract].numbers
     assert sorted(numbers) == sorted(contract.numbers()), (
-        f"declare in {contract.group}'s trace.py how each number of {contract.qualified_name()} goes down"
+        f"declare in {contract.group}'s trace.py how each number of {contract.qualified_name()} "
+        "goes down"
     )
 
 
 def test_definitions_are_in_the_document_that_says_what_numbers_mean() -> None:
     for contract, trace in TRACES.items():
         page = f"docs/metrics/{contract.group}.md"
-        assert trace.anchor in {anchor_of(heading) for heading, _ in sections(page)}, f"{contract.__name__}: {page}"
+        assert trace.anchor in {anchor_of(heading) for heading, _ in sections(page)}, (
+            f"{contract.__name__}: {page}"
+        )
 
 
 def test_a_computed_number_names_columns_of_its_table_and_says_how_it_is_computed() -> None:
@@ -33,9 +36,11 @@ def test_a_computed_number_names_columns_of_its_table_and_says_how_it_is_compute
                 number_name = f"{contract.qualified_name()}.{name}"
                 assert set(derivation.columns) <= set(contract.columns), number_name
                 assert len(derivation.how.split()) > 2, number_name
-                assert derivation.columns or derivation.inputs or re.search(r"setting|model|logged", derivation.how), (
-                    number_name
-                )
+                assert (
+                    derivation.columns
+                    or derivation.inputs
+                    or re.search(r"setting|model|logged", derivation.how)
+                ), number_name
 
 
 def test_every_way_ends_at_received_rows_through_tables_of_the_platform() -> None:

@@ -1,4 +1,6 @@
-"""Weeks as people write them; decompositions of a change: worked by hand, and adding up whatever the numbers."""
+"""Weeks as people write them; decompositions of a change: worked by hand,
+and adding up whatever the numbers.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -10,14 +12,21 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.currencies import unit_of
-from ecom_assets.interfaces.report.causes import PartRatio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.interfaces.report.causes import (
+    PartRatio,
+    factor_contributions,
+    mix_and_rate,
+    rounded,
+)
 from ecom_assets.interfaces.report.weekly import Week
 from ecom_assets.interfaces.report.wording import factor, money, signed_amount
 from ecom_assets_tests.markdown import Line, section
 
 CENT = Decimal("0.01")
 COUNTS = st.integers(0, 40)
-PARTS = st.dictionaries(st.sampled_from("abcd"), st.builds(PartRatio, COUNTS.map(Fraction), COUNTS.map(Fraction)))
+PARTS = st.dictionaries(
+    st.sampled_from("abcd"), st.builds(PartRatio, COUNTS.map(Fraction), COUNTS.map(Fraction))
+)
 
 
 def ratio(line: Line, week: str) -> PartRatio:
@@ -26,7 +35,9 @@ def ratio(line: Line, week: str) -> PartRatio:
 
 def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
     mixed, _ = section("docs/metrics", "Why a rate changed, and why revenue did").tables
-    now, before = ({line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before"))
+    now, before = (
+        {line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before")
+    )
     actual = mix_and_rate(now, before)
     assert {name: (str(float(row.mix)), str(float(row.rate))) for name, row in actual.items()} == {
         line["device"]: (line["mix"], line["rate"]) for line in mixed
@@ -37,26 +48,40 @@ def test_the_factors_of_the_page_are_what_comes_out() -> None:
     _, factors = section("docs/metrics", "Why a rate changed, and why revenue did").tables
     now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
     parts = factor_contributions(now, before)
-    assert [str(amount) for amount in rounded(parts, Decimal("400.00"), CENT)] == [line["adds"] for line in factors]
+    assert [str(amount) for amount in rounded(parts, Decimal("400.00"), CENT)] == [
+        line["adds"] for line in factors
+    ]
 
 
 def test_two_factors_are_mean_times_change() -> None:
-    # 10 orders of 50 become 12 of 40: (12 - 10) x 45 = 90 by orders, (40 - 50) x 11 = -110 by value.
-    assert factor_contributions([Fraction(12), Fraction(40)], [Fraction(10), Fraction(50)]) == [90, -110]
+    # 10 orders of 50 become 12 of 40: (12 - 10) x 45 = 90 by orders, (40 - 50) x 11 = -110 by
+    # value.
+    assert factor_contributions([Fraction(12), Fraction(40)], [Fraction(10), Fraction(50)]) == [
+        90,
+        -110,
+    ]
 
 
 def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
-    actual = mix_and_rate({"old": PartRatio(Fraction(1), Fraction(10)), "new": PartRatio(Fraction(3), Fraction(10))},
-                         {"old": PartRatio(Fraction(1), Fraction(10))})  # fmt: skip
-    # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15 %.
+    actual = mix_and_rate(
+        {"old": PartRatio(Fraction(1), Fraction(10)), "new": PartRatio(Fraction(3), Fraction(10))},
+        {"old": PartRatio(Fraction(1), Fraction(10))},
+    )
+    # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15
+    # %.
     assert (actual["new"].mix, actual["new"].rate) == (Fraction(3, 40), Fraction(0))
     assert sum(row.mix + row.rate for row in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
 
 
 @given(PARTS, PARTS)
-def test_mix_and_rate_add_up_to_the_change(now: dict[str, PartRatio], before: dict[str, PartRatio]) -> None:
+def test_mix_and_rate_add_up_to_the_change(
+    now: dict[str, PartRatio], before: dict[str, PartRatio]
+) -> None:
     totals = [
-        (sum(part.numerator for part in parts.values()), sum(part.denominator for part in parts.values()))
+        (
+            sum(part.numerator for part in parts.values()),
+            sum(part.denominator for part in parts.values()),
+        )
         for parts in (now, before)
     ]
     if not all(denominator for _, denominator in totals):
@@ -68,11 +93,16 @@ def test_mix_and_rate_add_up_to_the_change(now: dict[str, PartRatio], before: di
 
 
 @given(st.lists(st.tuples(st.fractions(-99, 99), st.fractions(-99, 99)), min_size=1, max_size=4))
-def test_factors_add_up_to_the_change_of_the_product(pairs: list[tuple[Fraction, Fraction]]) -> None:
+def test_factors_add_up_to_the_change_of_the_product(
+    pairs: list[tuple[Fraction, Fraction]],
+) -> None:
     now, before = Fraction(1), Fraction(1)
     for left, other in pairs:
         now, before = now * left, before * other
-    assert sum(factor_contributions([new for new, _ in pairs], [old for _, old in pairs])) == now - before
+    assert (
+        sum(factor_contributions([new for new, _ in pairs], [old for _, old in pairs]))
+        == now - before
+    )
 
 
 @given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
@@ -93,21 +123,32 @@ def test_parts_of_another_total_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("written", "monday"),
-    [("2026-W04", date(2026, 1, 19)), ("2026-W01", date(2025, 12, 29)), ("2026-W53", date(2026, 12, 28))],
+    [
+        ("2026-W04", date(2026, 1, 19)),
+        ("2026-W01", date(2025, 12, 29)),
+        ("2026-W53", date(2026, 12, 28)),
+    ],
 )
 def test_a_week_is_that_of_iso_8601(written: str, monday: date) -> None:
     week = Week.parse(written)
     assert (week.monday, str(week), (week.sunday - monday).days) == (monday, written, 6)
 
 
-@pytest.mark.parametrize("wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "])
+@pytest.mark.parametrize(
+    "wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "]
+)
 def test_a_wrong_week_is_reported_in_one_sentence(wrong: str) -> None:
     with pytest.raises(UsageError) as reported:
         Week.parse(wrong)
-    assert str(reported.value) == f"--week {wrong!r} is not an ISO week; use YYYY-Www, such as 2026-W04."
+    assert (
+        str(reported.value)
+        == f"--week {wrong!r} is not an ISO week; use YYYY-Www, such as 2026-W04."
+    )
 
 
-@pytest.mark.parametrize(("newest", "week"), [(date(2026, 1, 25), "2026-W04"), (date(2026, 1, 31), "2026-W04")])
+@pytest.mark.parametrize(
+    ("newest", "week"), [(date(2026, 1, 25), "2026-W04"), (date(2026, 1, 31), "2026-W04")]
+)
 def test_the_newest_week_is_over(newest: date, week: str) -> None:
     assert str(Week.newest_whole(newest)) == week
 
@@ -115,9 +156,15 @@ def test_the_newest_week_is_over(newest: date, week: str) -> None:
 @pytest.mark.parametrize(
     ("currency", "parts"),
     # 100 shared in three: what is left of the last digit goes to the first.
-    [("JPY", ["34", "33", "33"]), ("EUR", ["33.34", "33.33", "33.33"]), ("KWD", ["33.334", "33.333", "33.333"])],
+    [
+        ("JPY", ["34", "33", "33"]),
+        ("EUR", ["33.34", "33.33", "33.33"]),
+        ("KWD", ["33.334", "33.333", "33.333"]),
+    ],
 )
-def test_parts_are_in_the_digits_of_the_currency_and_add_up(currency: str, parts: list[str]) -> None:
+def test_parts_are_in_the_digits_of_the_currency_and_add_up(
+    currency: str, parts: list[str]
+) -> None:
     actual = rounded([Fraction(100, 3)] * 3, Decimal(100), unit_of(currency))
     assert ([str(part) for part in actual], sum(actual)) == (parts, 100)
 
@@ -130,7 +177,13 @@ def test_parts_are_in_the_digits_of_the_currency_and_add_up(currency: str, parts
         ("EUR", ("1,234.57 EUR", "+1,234.57", "12.50")),
     ],
 )
-def test_the_report_writes_amounts_in_the_digits_of_the_currency(currency: str, texts: tuple[str, ...]) -> None:
+def test_the_report_writes_amounts_in_the_digits_of_the_currency(
+    currency: str, texts: tuple[str, ...]
+) -> None:
     amount = Decimal("1234.5675")
-    written = money(amount, currency), signed_amount(amount, currency), factor("revenue_per_order", 12.5, currency)
+    written = (
+        money(amount, currency),
+        signed_amount(amount, currency),
+        factor("revenue_per_order", 12.5, currency),
+    )
     assert written == texts

@@ -1,4 +1,6 @@
-"""Dagster's webserver behind our guard, and the code location that it loads, with what its pages get over GraphQL."""
+"""Dagster's webserver behind our guard, and the code location that it loads,
+with what its pages get over GraphQL.
+"""
 
 import asyncio
 import json
@@ -59,11 +61,18 @@ class Ui:
         """Return the answer to a request, which goes to one place only."""
         answer = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.request(
-            method, f"http://{self.own}{path}", json=body, headers=answer, timeout=30, allow_redirects=False
+            method,
+            f"http://{self.own}{path}",
+            json=body,
+            headers=answer,
+            timeout=30,
+            allow_redirects=False,
         )
 
     def subscribed(self, origin: str | None, **headers: str) -> int:
-        """Open a WebSocket as the UI does, and return the status that answers: 101 if it is there."""
+        """Open a WebSocket as the UI does, and return the status that answers:
+        101 if it is there.
+        """
         sent_origin = Origin(origin) if origin else None
         try:
             with connect(
@@ -82,7 +91,9 @@ class Ui:
 
 @contextmanager
 def served_here(home: Path, host: str, **settings: Any) -> Iterator[Ui]:
-    """Serve an empty workspace in a thread, by the app and the guard that `running` starts in a process."""
+    """Serve an empty workspace in a thread, by the app and the guard that
+    `running` starts in a process.
+    """
     from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415 (2 s, for these tests alone)
     from dagster._core.workspace.load_target import EmptyWorkspaceTarget  # noqa: PLC0415 (as above)
     from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415 (as above)
@@ -90,7 +101,12 @@ def served_here(home: Path, host: str, **settings: Any) -> Iterator[Ui]:
     log = logging.FileHandler(home.parent / "webserver.log")
     logging.getLogger("dagster-webserver").addHandler(log)
     instance = dg.DagsterInstance.local_temp(str(home.parent))
-    with instance, WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), version("dagster-webserver")) as context:
+    with (
+        instance,
+        WorkspaceProcessContext(
+            instance, EmptyWorkspaceTarget(), version("dagster-webserver")
+        ) as context,
+    ):
         app = create_app_from_workspace_process_context(context, "", None)
         guard = UiGuard(app, ui_access_of(host, Settings(home=home, **settings)))
         listening = socket.create_server((host, 0))
@@ -114,7 +130,15 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
     ui, instance = Ui(free_port(), home), home.parent / "instance"
     instance.mkdir(parents=True, exist_ok=True)
     (instance / "dagster.yaml").touch()
-    arguments = ["-m", "ecom_assets.interfaces.ui.webserver", "-h", host, "-p", str(ui.port), "--empty-workspace"]
+    arguments = [
+        "-m",
+        "ecom_assets.interfaces.ui.webserver",
+        "-h",
+        host,
+        "-p",
+        str(ui.port),
+        "--empty-workspace",
+    ]
     log = home.parent / "webserver.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -125,7 +149,10 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
             stderr=output,
         )
     try:
-        wait_until(lambda: process.poll() is not None or answers(f"http://{ui.own}/server_info"), PATIENCE_S)
+        wait_until(
+            lambda: process.poll() is not None or answers(f"http://{ui.own}/server_info"),
+            PATIENCE_S,
+        )
         assert process.poll() is None, log.read_text()
         yield ui
     finally:
@@ -140,8 +167,11 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
 
 SELECTOR = '{ repositoryLocationName: "<<in_process>>", repositoryName: "__repository__" }'
 """The code location in a question."""
-# Dagster reads a property of its own that it has deprecated, to load a code location in this process.
-DAGSTER_S_OWN = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+# Dagster reads a property of its own that it has deprecated, to load a code location in this
+# process.
+DAGSTER_S_OWN = pytest.mark.filterwarnings(
+    "ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning"
+)
 Answer = dict[str, Any]
 
 
@@ -180,7 +210,9 @@ def loaded(
 
     `overrides` are of the Dagster instance, as in its dagster.yaml.
     """
-    origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="ecom_assets.definitions")
+    origin = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name="ecom_assets.definitions"
+    )
     target = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin))
     with pytest.MonkeyPatch.context() as patched:
         for name, value in {"ECOM_HOME": str(folder / "home"), **environment}.items():

@@ -1,4 +1,6 @@
-"""Plain `dagster dev`: runs that its server launches without days, ticks in Overview, and the port of links."""
+"""Plain `dagster dev`: runs that its server launches without days, ticks in Overview,
+and the port of links.
+"""
 
 import json
 import os
@@ -30,8 +32,10 @@ query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
     ... on ExecutionStepFailureEvent { error { message causes { message } } }
     ... on RunFailureEvent { message error { message causes { message } } } } } } }"""
 TICKS = """
-{ sensorsOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "LOCATION"}) {
-    ... on Sensors { results { name sensorState { status ticks(limit: 3) { status timestamp } } } } } }"""
+{ sensorsOrError(
+    repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "LOCATION"}) {
+    ... on Sensors {
+    results { name sensorState { status ticks(limit: 3) { status timestamp } } } } } }"""
 
 
 @dataclass
@@ -44,7 +48,9 @@ class Dev:
     def ask(self, question: str, **variables: Any) -> dict[str, Any]:
         """Return what a page of the UI gets."""
         body: dict[str, Any] = {"query": question, "variables": variables}
-        answer = requests.post(f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=60).json()
+        answer = requests.post(
+            f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=60
+        ).json()
         assert "errors" not in answer, answer
         result: dict[str, Any] = answer["data"]
         return result
@@ -59,7 +65,9 @@ class Dev:
     def ended(self, run_id: str) -> str:
         """Return the status of a run, once it has ended."""
         for _ in range(240):
-            status = {run["runId"]: run["status"] for run in self.ask(RUNS)["runsOrError"]["results"]}[run_id]
+            status = {
+                run["runId"]: run["status"] for run in self.ask(RUNS)["runsOrError"]["results"]
+            }[run_id]
             if status in {"SUCCESS", "FAILURE", "CANCELED"}:
                 return str(status)
             time.sleep(1)
@@ -68,10 +76,14 @@ class Dev:
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """`dagster dev` over a shop of two days, whose rows are all loaded; its port is on no setting."""
+    """`dagster dev` over a shop of two days, whose rows are all loaded;
+    its port is on no setting.
+    """
     home = tmp_path_factory.mktemp("dev") / "home"
     small_shop(home, days=2, visitors=40)
-    loaded = ecom("run", "--json", "--from", "2026-01-01", "--to", "2026-01-02", home=home, env=SMALL)
+    loaded = ecom(
+        "run", "--json", "--from", "2026-01-01", "--to", "2026-01-02", home=home, env=SMALL
+    )
     assert loaded.exit_code in {0, 1}, loaded.err
     port = free_port()
     process = subprocess.Popen(
@@ -102,7 +114,8 @@ def test_a_run_that_graphql_launches_without_days_is_refused(dev: Dev) -> None:
     before = row_counts(dev.home)
     selector = {"repositoryName": "__repository__", "repositoryLocationName": dev.location()}
     launched = {
-        name: dev.ask(LAUNCH, selector={**selector, "jobName": name})["launchRun"] for name in ("events", "orders")
+        name: dev.ask(LAUNCH, selector={**selector, "jobName": name})["launchRun"]
+        for name in ("events", "orders")
     }
     for name, answer in launched.items():
         assert answer["__typename"] == "LaunchRunSuccess", answer
@@ -119,12 +132,17 @@ def test_dagster_job_launch_is_refused(dev: Dev) -> None:
     done = subprocess.run(
         [str(BIN / "dagster"), "job", "launch", *MODULE, "-j", "events"],
         env=environment(dev.home, {"DAGSTER_HOME": str(dev.home / "dagster")}),
-        capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     (run,) = [run for run in dev.ask(RUNS)["runsOrError"]["results"] if run["runId"] not in seen]
     assert done.returncode == 0, done.stderr
     assert dev.ended(run["runId"]) == "FAILURE"
-    assert "Nothing was written: these tables are cut by day" in json.dumps(dev.ask(FAILURES, run=run["runId"]))
+    assert "Nothing was written: these tables are cut by day" in json.dumps(
+        dev.ask(FAILURES, run=run["runId"])
+    )
     assert row_counts(dev.home) == before
 
 
@@ -144,7 +162,11 @@ def test_overview_has_the_ticks_of_sensors_that_are_on(dev: Dev) -> None:
         time.sleep(1)
     assert on
     assert all(on.values()), on
-    assert {tick["status"] for ticks in on.values() for tick in ticks} <= {"SUCCESS", "SKIPPED", "STARTED"}
+    assert {tick["status"] for ticks in on.values() for tick in ticks} <= {
+        "SUCCESS",
+        "SKIPPED",
+        "STARTED",
+    }
 
 
 def test_links_lead_to_its_port(dev: Dev) -> None:

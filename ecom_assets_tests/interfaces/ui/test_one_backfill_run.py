@@ -1,4 +1,6 @@
-"""A backfill as Dagster's pages start it, and as its daemon goes on with it: one run over the days that were chosen."""
+"""A backfill as Dagster's pages start it, and as its daemon goes on with it:
+one run over the days that were chosen.
+"""
 
 import json
 import logging
@@ -16,7 +18,9 @@ from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, SELECTOR, CodeLocation, loaded
 
-QUEUED: Final = {"run_coordinator": {"module": "dagster._core.test_utils", "class": "MockedRunCoordinator"}}
+QUEUED: Final = {
+    "run_coordinator": {"module": "dagster._core.test_utils", "class": "MockedRunCoordinator"}
+}
 """Runs are recorded and not started, since a test executes them in its own process."""
 LAUNCH = """
 mutation {{ launchPartitionBackfill(backfillParams: {{ {target}, partitionNames: {days} }}) {{
@@ -69,9 +73,13 @@ def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path
 @pytest.mark.parametrize("job", ["events", "everything"])
 @DAGSTER_S_OWN
 @SOURCES
-def test_a_backfill_of_three_days_from_the_page_of_a_job_is_one_run(job: str, tmp_path: Path) -> None:
+def test_a_backfill_of_three_days_from_the_page_of_a_job_is_one_run(
+    job: str, tmp_path: Path
+) -> None:
     days = ["2026-01-09", "2026-01-10", "2026-01-11"]
-    target = f'selector: {{partitionSetName: "{job}_partition_set", repositorySelector: {SELECTOR}}}'
+    target = (
+        f'selector: {{partitionSetName: "{job}_partition_set", repositorySelector: {SELECTOR}}}'
+    )
     with loaded(tmp_path, FIRST_DAY, QUEUED) as location:
         launch(location, target, days)
         (run,) = location.instance.get_runs()
@@ -90,7 +98,9 @@ def test_the_backfill_ends_with_its_run(tmp_path: Path) -> None:
         keys = downstream_of_events(location)
         launch(location, of_assets(keys), days)
         (run,) = location.instance.get_runs()
-        repository = ReconstructableRepository.for_module("ecom_assets.definitions", "code_location")
+        repository = ReconstructableRepository.for_module(
+            "ecom_assets.definitions", "code_location"
+        )
         job = repository.get_reconstructable_job(run.job_name).get_subset(
             asset_selection=run.asset_selection, asset_check_selection=run.asset_check_selection
         )

@@ -1,4 +1,6 @@
-"""The code location has one name in `dagster dev`, `dg dev`, `ecom ui` and deploy/, by which Dagster keeps switches."""
+"""The code location has one name in `dagster dev`, `dg dev`, `ecom ui` and deploy/,
+by which Dagster keeps switches.
+"""
 
 import re
 import subprocess
@@ -19,7 +21,9 @@ ROOT = Path(__file__).parents[3]
 NAME = "ecom_assets"
 
 
-@pytest.mark.parametrize("path", [ROOT / "workspace.yaml", WORKSPACE, ROOT / "deploy" / "workspace.yaml"])
+@pytest.mark.parametrize(
+    "path", [ROOT / "workspace.yaml", WORKSPACE, ROOT / "deploy" / "workspace.yaml"]
+)
 def test_each_workspace_file_has_the_name(path: Path) -> None:
     (location,) = yaml.safe_load(path.read_text())["load_from"]
     ((_, described),) = location.items()
@@ -27,7 +31,12 @@ def test_each_workspace_file_has_the_name(path: Path) -> None:
 
 
 def test_dg_and_the_code_servers_have_the_name() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]["code_location_name"] == NAME
+    assert (
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"][
+            "code_location_name"
+        ]
+        == NAME
+    )
     for path in ("Dockerfile", "compose.yaml", "systemd/ecom-code.service"):
         names = re.findall(r"--location-name\W+(\w+)", (ROOT / "deploy" / path).read_text())
         assert names == [NAME], path
@@ -52,11 +61,15 @@ def test_a_schedule_that_is_switched_on_in_one_is_on_in_the_other(
     monkeypatch.setattr(subprocess, "Popen", Server)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         for path, before in ((ROOT / "workspace.yaml", "STOPPED"), (WORKSPACE, "RUNNING")):
-            with WorkspaceProcessContext(instance, WorkspaceFileTarget(paths=[str(path)])) as process:
+            with WorkspaceProcessContext(
+                instance, WorkspaceFileTarget(paths=[str(path)])
+            ) as process:
                 (location,) = process.create_request_context().code_locations
                 (repository,) = location.get_repositories().values()
                 schedule = repository.get_schedule("daily_events")
-                state = instance.get_instigator_state(schedule.get_remote_origin_id(), schedule.selector_id)
+                state = instance.get_instigator_state(
+                    schedule.get_remote_origin_id(), schedule.selector_id
+                )
                 assert schedule.get_current_instigator_state(state).status.value in {
                     before,
                     f"DECLARED_IN_CODE_{before}",

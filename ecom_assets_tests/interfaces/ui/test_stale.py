@@ -9,7 +9,8 @@ from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, CodeLocatio
 
 DAY = "2026-03-10"
 ASKED = f"""
-{{ assetNodes(assetKeys: [{{path: ["mart", "cart_abandonment"]}}, {{path: ["mart", "sessions"]}}]) {{
+{{ assetNodes(
+    assetKeys: [{{path: ["mart", "cart_abandonment"]}}, {{path: ["mart", "sessions"]}}]) {{
     assetKey {{ path }} staleStatus(partition: "{DAY}")
     staleCauses(partition: "{DAY}") {{ category reason }} }} }}"""
 
@@ -31,8 +32,13 @@ def compute(location: CodeLocation) -> None:
     graph = location.process.create_request_context().asset_graph
     for name in ("cart_abandonment", "sessions"):
         key = dg.AssetKey(["mart", name])
-        tags = {"dagster/code_version": graph.get(key).code_version or "", "dagster/data_version": "1"}
-        location.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=DAY, tags=tags))
+        tags = {
+            "dagster/code_version": graph.get(key).code_version or "",
+            "dagster/data_version": "1",
+        }
+        location.instance.report_runless_asset_event(
+            dg.AssetMaterialization(key, partition=DAY, tags=tags)
+        )
 
 
 @DAGSTER_S_OWN
@@ -43,5 +49,8 @@ def test_a_changed_rule_shows_its_tables_as_stale_and_no_others(tmp_path: Path) 
         assert [causes for _, causes in shown(location).values()] == [[], []]
     with loaded(tmp_path, {"ECOM_CART_VALUE": "item"}) as location:
         changed = shown(location)
-    assert changed["cart_abandonment"] == ("STALE", [{"category": "CODE", "reason": "has a new code version"}])
+    assert changed["cart_abandonment"] == (
+        "STALE",
+        [{"category": "CODE", "reason": "has a new code version"}],
+    )
     assert changed["sessions"][1] == []

@@ -1,4 +1,5 @@
-"""Dagster's UI as people use it: the graph in its groups, a day materialized by clicking, what a table shows then.
+"""Dagster's UI as people use it: the graph in its groups, a day materialized by clicking,
+what a table shows then.
 
 Not here: what the metadata are (`warehouse/test_io_manager.py`).
 """
@@ -44,7 +45,9 @@ PATIENCE_MS = 60_000
 
 @dataclass(frozen=True)
 class Served:
-    """Where the UI is, the truth about the shop behind it, and a folder for pictures of what was seen."""
+    """Where the UI is, the truth about the shop behind it, and a folder for
+    pictures of what was seen.
+    """
 
     address: str
     api: str
@@ -106,7 +109,8 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 def page(served: Served) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM if CHROMIUM.exists() else shutil.which("chromium"), args=ARGUMENTS
+            executable_path=CHROMIUM if CHROMIUM.exists() else shutil.which("chromium"),
+            args=ARGUMENTS,
         )
         opened = browser.new_page(viewport={"width": 1500, "height": 950}, base_url=served.address)
         opened.set_default_timeout(PATIENCE_MS)
@@ -155,7 +159,10 @@ def test_the_api_answers_beside_the_ui(served: Served) -> None:
 
 @pytest.mark.slow
 def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
-    for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)):
+    for headers, status in (
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+    ):
         question = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(question, timeout=30)  # noqa: S310 (as above)
@@ -174,7 +181,9 @@ def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> N
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("materialized")
-def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served, page: Page) -> None:
+def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(
+    served: Served, page: Page
+) -> None:
     page.goto("/assets/staging/events?view=overview")
     expect(page.get_by_text("One row per clean event")).to_be_visible()
     row_count = page.get_by_text("Row count", exact=True).locator("xpath=..")
@@ -188,10 +197,13 @@ def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served,
 
 @pytest.mark.usefixtures("materialized")
 @pytest.mark.parametrize(
-    ("entry", "holds"), [("sql", "SELECT"), ("preview", "•••"), ("lineage", "mart.session_days.visitor_id")]
+    ("entry", "holds"),
+    [("sql", "SELECT"), ("preview", "•••"), ("lineage", "mart.session_days.visitor_id")],
 )
 @pytest.mark.slow
-def test_a_materialization_shows_sql_preview_and_lineage(served: Served, page: Page, entry: str, holds: str) -> None:
+def test_a_materialization_shows_sql_preview_and_lineage(
+    served: Served, page: Page, entry: str, holds: str
+) -> None:
     page.goto("/assets/mart/sessions?view=events")
     expect(page.get_by_text("Metadata", exact=True)).to_be_visible()
     page.get_by_role("row").filter(has_text=entry).get_by_text("[Show Markdown]").click()
@@ -230,7 +242,9 @@ def test_the_partitions_page_begins_with_the_shop_s_first_month(served: Served, 
 
 
 @pytest.mark.slow
-def test_the_resources_page_leads_to_what_each_of_them_is_and_its_values(served: Served, page: Page) -> None:
+def test_the_resources_page_leads_to_what_each_of_them_is_and_its_values(
+    served: Served, page: Page
+) -> None:
     page.goto("/locations/ecom_assets/resources")
     for name in ("warehouse", "postgres", "amplitude", "customer_api"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
@@ -272,7 +286,10 @@ def test_one_table_is_materialized_by_clicking(served: Served, page: Page) -> No
 @pytest.mark.usefixtures("materialized")
 def test_a_check_that_fails_shows_what_broke_it(served: Served, page: Page) -> None:
     with duckdb.connect(str(served.pictures / "home" / "warehouse.duckdb")) as warehouse:
-        warehouse.execute("DELETE FROM mart.sessions WHERE session_id = (SELECT min(session_id) FROM mart.sessions)")
+        warehouse.execute(
+            "DELETE FROM mart.sessions WHERE session_id = (SELECT min(session_id) FROM "
+            "mart.sessions)"
+        )
     page.goto("/assets/mart/sessions?view=checks&checkDetail=every_fragment_is_in_one_session")
     page.get_by_role("button").filter(has_text=re.compile("^Execute$")).click()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible(timeout=PATIENCE_S * 1000)

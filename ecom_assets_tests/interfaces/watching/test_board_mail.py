@@ -44,8 +44,13 @@ def test_a_board_is_sent_as_html_with_its_numbers_and_pictures(own: Settings) ->
     mail = BoardMail(board=slug, emails=("owner@shop.example",))
     kept = BoardStore(own).save_new(mail, "anna")
     with mail_server() as mailbox:
-        settings = own.model_copy(update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{mailbox.port}")})
-        assert send_board(settings, kept.slug, MONDAY) == "Sent the board 'shop-now' to owner@shop.example."
+        settings = own.model_copy(
+            update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{mailbox.port}")}
+        )
+        assert (
+            send_board(settings, kept.slug, MONDAY)
+            == "Sent the board 'shop-now' to owner@shop.example."
+        )
         send_board(settings, kept.slug, MONDAY)
     first, again = mailbox.messages
     assert first["Message-ID"] == again["Message-ID"]
@@ -79,8 +84,12 @@ def test_sending_without_a_mail_server_says_which_setting_is_missing(own: Settin
         send_board(own, "any", MONDAY)
 
 
-def test_each_due_board_is_requested_once_and_none_that_was_due_before_the_first_look(own: Settings) -> None:
-    BoardStore(own).save_new(BoardMail(board="shop", every="week", emails=("a@shop.example",)), "anna")
+def test_each_due_board_is_requested_once_and_none_that_was_due_before_the_first_look(
+    own: Settings,
+) -> None:
+    BoardStore(own).save_new(
+        BoardMail(board="shop", every="week", emails=("a@shop.example",)), "anna"
+    )
     at = datetime(2026, 3, 2, 6, 59, tzinfo=UTC)
     sensor = board_sensor(own, now=lambda: at)
 
@@ -93,5 +102,7 @@ def test_each_due_board_is_requested_once_and_none_that_was_due_before_the_first
     assert not first.run_requests
     at = datetime(2026, 3, 2, 7, 1, tzinfo=UTC)
     second = look(first.cursor)
-    assert [request.run_key for request in second.run_requests or ()] == ["shop-by-week 2026-03-02T07:00:00+00:00"]
+    assert [request.run_key for request in second.run_requests or ()] == [
+        "shop-by-week 2026-03-02T07:00:00+00:00"
+    ]
     assert not look(second.cursor).run_requests

@@ -1,4 +1,6 @@
-"""The simulated shop has a day on which nobody on a phone can pay: one message says so, and what contributed."""
+"""The simulated shop has a day on which nobody on a phone can pay: one message says so,
+and what contributed.
+"""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,13 +18,18 @@ from ecom_sandbox.shop.shop import generate
 
 INCIDENT = date(2026, 2, 10)
 CHECKOUT = {
-    "steps": ["add_to_cart", "checkout_start", "purchase"], "within": "1h", "per": "session", "by": "properties.device",
-}  # fmt: skip
+    "steps": ["add_to_cart", "checkout_start", "purchase"],
+    "within": "1h",
+    "per": "session",
+    "by": "properties.device",
+}
 
 
 @pytest.mark.slow
 def test_the_day_without_payments_on_phones_is_the_only_incident(tmp_path: Path) -> None:
-    """Each of the two runs is a night: after the first the day before is known, after the second the day itself."""
+    """Each of the two runs is a night: after the first the day before is known,
+    after the second the day itself.
+    """
     generate(tmp_path / "shop", days=42, visitors=5_000, incident=INCIDENT)
     home, events = tmp_path / "home", tmp_path / "shop" / "events"
 
@@ -32,12 +39,21 @@ def test_the_day_without_payments_on_phones_is_the_only_incident(tmp_path: Path)
 
     with mail_server() as mailbox:
         settings = Settings(
-            home=home, smtp_url=SecretStr(f"smtp://127.0.0.1:{mailbox.port}"), alert_email=("owner@shop.example",)
+            home=home,
+            smtp_url=SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),
+            alert_email=("owner@shop.example",),
         )
         night(INCIDENT)
-        question = SavedQuestion.from_mapping({"name": "Checkout", "kind": "funnel", "definition": CHECKOUT})
+        question = SavedQuestion.from_mapping(
+            {"name": "Checkout", "kind": "funnel", "definition": CHECKOUT}
+        )
         slug = BoardStore(settings).save_new(question, "anna").slug
-        fields = {"name": "Paying", "question": slug, "number": "steps[-1].conversion_from_previous", "is_on": True}
+        fields = {
+            "name": "Paying",
+            "question": slug,
+            "number": "steps[-1].conversion_from_previous",
+            "is_on": True,
+        }
         phones = NumberAlert.from_mapping({**fields, "name": "On phones", "value": "mobile"})
         BoardStore(settings).save_new(phones, "anna")
         falls = NumberAlert.from_mapping({**fields, "when": "falls", "limit": 0.3})
@@ -50,7 +66,9 @@ def test_the_day_without_payments_on_phones_is_the_only_incident(tmp_path: Path)
         subjects = sorted(message["Subject"] for message in mailbox.messages)
         assert len(subjects) == 2
         assert subjects[0].startswith("[ecom] On phones: ")
-        assert float(subjects[0].removeprefix("[ecom] On phones: ").rstrip("%")) < 10  # who pays after midnight, can
+        assert (
+            float(subjects[0].removeprefix("[ecom] On phones: ").rstrip("%")) < 10
+        )  # who pays after midnight, can
         (of_all,) = (message for message in mailbox.messages if "Paying" in message["Subject"])
         text = of_all.get_body(("plain",)).get_content()  # type: ignore[union-attr]
         first_cause = text[text.index("Largest contributions") :].splitlines()[1]

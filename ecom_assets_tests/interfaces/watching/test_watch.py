@@ -1,4 +1,6 @@
-"""Alerts over the small shop: one message per incident, by a real mail server and real webhooks, whatever fails."""
+"""Alerts over the small shop: one message per incident, by a real mail server and real webhooks,
+whatever fails.
+"""
 
 import json
 import threading
@@ -29,12 +31,22 @@ MORNING = datetime(2026, 3, 2, 7, tzinfo=UTC)
 
 
 def mailed(settings: Settings, mailbox: Mailbox, **more: Any) -> Settings:
-    changes = {"smtp_url": SecretStr(f"smtp://127.0.0.1:{mailbox.port}"), "alert_email": ("owner@shop.example",)}
+    changes = {
+        "smtp_url": SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),
+        "alert_email": ("owner@shop.example",),
+    }
     return settings.model_copy(update={**changes, **more})
 
 
 def save(settings: Settings, **fields: Any) -> str:
-    fields = {"name": "Orders", "measure": "order_count", "when": "above", "limit": -1, "is_on": True, **fields}
+    fields = {
+        "name": "Orders",
+        "measure": "order_count",
+        "when": "above",
+        "limit": -1,
+        "is_on": True,
+        **fields,
+    }
     return BoardStore(settings).save_new(NumberAlert.from_mapping(fields), "anna").slug
 
 
@@ -42,7 +54,8 @@ def revenue_by_day(settings: Settings) -> dict[str, float]:
     with closing(open_store(settings)) as store, store.reading() as reading:
         period = Period("custom", reading.newest_date - timedelta(days=90), reading.newest_date)
         return {
-            str(row["start_date"]): float(row["revenue_amount"] or 0) for row in revenue_trend(reading, period, "day")
+            str(row["start_date"]): float(row["revenue_amount"] or 0)
+            for row in revenue_trend(reading, period, "day")
         }
 
 
@@ -72,8 +85,13 @@ def test_an_incident_is_one_message_however_often_one_looks(own: Settings) -> No
 
 
 def test_an_incident_goes_on_and_is_over_without_another_message(own: Settings) -> None:
-    """The log is written as runs of other days would: a second bad day, then a good one, then a bad one again."""
-    log, days = IncidentLog(own), [datetime.fromisoformat(f"2026-03-0{day}") for day in (1, 2, 3, 4)]
+    """The log is written as runs of other days would: a second bad day, then a good one,
+    then a bad one again.
+    """
+    log, days = (
+        IncidentLog(own),
+        [datetime.fromisoformat(f"2026-03-0{day}") for day in (1, 2, 3, 4)],
+    )
     finding = {"value": "3"}
     log.record("orders", [(days[0], finding)], "bad")
     log.record("orders", [(days[1], finding)], "bad")
@@ -116,7 +134,10 @@ def test_what_happens_in_quiet_hours_is_sent_when_they_are_over(own: Settings) -
 
 
 def test_quiet_hours_may_pass_midnight_and_do_not_include_their_end() -> None:
-    assert [is_quiet("22:00-07:00", NIGHT.time()), is_quiet("22:00-07:00", MORNING.time())] == [True, False]
+    assert [is_quiet("22:00-07:00", NIGHT.time()), is_quiet("22:00-07:00", MORNING.time())] == [
+        True,
+        False,
+    ]
     assert [is_quiet("12:00-13:00", MORNING.time()), is_quiet(None, NIGHT.time())] == [False, False]
 
 
@@ -189,11 +210,16 @@ def test_an_alert_of_a_question_that_is_gone_stops_no_other(own: Settings) -> No
 
 
 def test_the_back_test_of_a_bound_names_the_days_that_are_beyond_it(own: Settings) -> None:
-    """The revenue of each day is read by the query that the dashboard has; days in a row are one incident."""
+    """The revenue of each day is read by the query that the dashboard has;
+    days in a row are one incident.
+    """
     days = revenue_by_day(own)
     limit = sorted(days.values())[-3]
     test = back_test(
-        own, NumberAlert.from_mapping({"name": "x", "measure": "revenue_amount", "when": "above", "limit": limit})
+        own,
+        NumberAlert.from_mapping(
+            {"name": "x", "measure": "revenue_amount", "when": "above", "limit": limit}
+        ),
     )
     beyond = {day for day, value in days.items() if value > limit}
     assert {str(found.point.day) for found in test.found if found.is_breach} == beyond
@@ -205,23 +231,40 @@ def test_the_back_test_of_a_bound_names_the_days_that_are_beyond_it(own: Setting
     ("kind", "definition", "number"),
     [
         ("trend", {"series": ["purchase"]}, ""),
-        ("funnel", {"steps": ["page_view", "purchase"], "within": "1h", "by": "product_category"}, ""),
+        (
+            "funnel",
+            {"steps": ["page_view", "purchase"], "within": "1h", "by": "product_category"},
+            "",
+        ),
         ("retention", {"period": "week"}, "returned[1]"),
         ("sessions", {}, "sessions"),
     ],
 )
-def test_any_saved_question_can_be_watched(own: Settings, kind: str, definition: dict[str, Any], number: str) -> None:
-    question = SavedQuestion.from_mapping({"name": "Watched", "kind": kind, "definition": definition})
+def test_any_saved_question_can_be_watched(
+    own: Settings, kind: str, definition: dict[str, Any], number: str
+) -> None:
+    question = SavedQuestion.from_mapping(
+        {"name": "Watched", "kind": kind, "definition": definition}
+    )
     slug = BoardStore(own).save_new(question, "anna").slug
     every = "week" if kind == "retention" else "day"
-    fields = {"name": "x", "question": slug, "number": number, "every": every, "when": "above", "limit": -1}
+    fields = {
+        "name": "x",
+        "question": slug,
+        "number": number,
+        "every": every,
+        "when": "above",
+        "limit": -1,
+    }
     test = back_test(own, NumberAlert.from_mapping(fields))
     assert test.found
     assert len(test.incidents) == 1  # every day is above -1
 
 
 def test_the_causes_of_a_falling_sum_are_the_categories_that_lost_most(own: Settings) -> None:
-    """A trend of purchases: its causes are differences of counts, the largest in the direction of the change first."""
+    """A trend of purchases: its causes are differences of counts, the largest in the
+    direction of the change first.
+    """
     question = SavedQuestion.from_mapping(
         {"name": "Views", "kind": "trend", "definition": {"series": ["product_view"]}}
     )

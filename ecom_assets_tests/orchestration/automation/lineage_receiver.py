@@ -13,7 +13,9 @@ Event = dict[str, Any]
 
 @dataclass
 class Receiver:
-    """What arrived; `answers` are given to the next requests instead of 201, each after a call of `before_answer`."""
+    """What arrived; `answers` are given to the next requests instead of 201,
+    each after a call of `before_answer`.
+    """
 
     url: str = ""
     events: list[Event] = field(default_factory=list)

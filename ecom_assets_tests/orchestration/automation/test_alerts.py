@@ -1,4 +1,6 @@
-"""Alerts by mail: each failed run and check once, in words that say what to do; from the sensor and from `ecom run`."""
+"""Alerts by mail: each failed run and check once, in words that say what to do;
+from the sensor and from `ecom run`.
+"""
 
 import subprocess
 import sys
@@ -20,7 +22,15 @@ from ecom_assets.orchestration.automation import alerts as alerting
 from ecom_assets.orchestration.automation import mail
 from ecom_assets.orchestration.automation.alerts import ALERT_TAG, MOST_RUNS
 from ecom_assets_tests.cli.test_run_orders import orders_csv
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, environment, page_views, small_shop
+from ecom_assets_tests.command import (
+    FEW_SALES,
+    FEW_TABLES,
+    CommandResult,
+    ecom,
+    environment,
+    page_views,
+    small_shop,
+)
 from ecom_assets_tests.mail_server import HOST, Mailbox, mail_server
 from ecom_assets_tests.orchestration.automation.alert_daemon import ANN, Daemon, settings_of
 from ecom_assets_tests.ports import free_port
@@ -67,19 +77,28 @@ def check_of_customers(*, passed: bool, blocking: bool) -> dg.AssetChecksDefinit
             "limit": 3,
             "examples": dg.MetadataValue.json([{"city": "Riga"}, {"city": "Rom"}]),
         }
-        return dg.AssetCheckResult(passed=passed, description="There are more than three customers.", metadata=answer)
+        return dg.AssetCheckResult(
+            passed=passed, description="There are more than three customers.", metadata=answer
+        )
 
     return enough
 
 
-def run(instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, tags: dict[str, str] | None = None) -> str:
+def run(
+    instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, tags: dict[str, str] | None = None
+) -> str:
     """Run a job over some assets and checks; return the run's id."""
     plain = [asset for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)]
     checks = [asset for asset in assets if isinstance(asset, dg.AssetChecksDefinition)]
     job = dg.Definitions(
-        assets=plain, asset_checks=checks, jobs=[dg.define_asset_job("nightly", "*")], executor=dg.in_process_executor
+        assets=plain,
+        asset_checks=checks,
+        jobs=[dg.define_asset_job("nightly", "*")],
+        executor=dg.in_process_executor,
     ).resolve_job_def("nightly")
-    done = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET, tags=tags)
+    done = job.execute_in_process(
+        instance=instance, raise_on_error=False, run_config=QUIET, tags=tags
+    )
     return done.run_id
 
 
@@ -89,7 +108,9 @@ DAYS = {
 }
 
 
-def test_a_failed_run_is_one_message_however_often_one_looks(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_failed_run_is_one_message_however_often_one_looks(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     daemon = Daemon(instance, settings_of(mailbox, dagster_url="https://dagster.shop.example/"))
     assert daemon.look() == "Nothing failed."
     run_id = run(instance, orders, customers, tags=DAYS)
@@ -111,7 +132,9 @@ def test_a_failed_run_is_one_message_however_often_one_looks(instance: dg.Dagste
     )
 
 
-def test_a_daemon_that_forgot_where_it_was_sends_nothing_again(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_daemon_that_forgot_where_it_was_sends_nothing_again(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     run(instance, orders)
     for _ in range(3):
         Daemon(instance, settings_of(mailbox)).look()
@@ -124,7 +147,9 @@ def test_a_run_that_went_well_gives_none(instance: dg.DagsterInstance, mailbox: 
     assert mailbox.messages == []
 
 
-def test_a_failing_check_without_blocking_is_reported(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_failing_check_without_blocking_is_reported(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     run_id = run(instance, customers, check_of_customers(passed=False, blocking=False))
     Daemon(instance, settings_of(mailbox)).look()
     (message,) = mailbox.messages
@@ -143,7 +168,9 @@ def test_a_failing_check_without_blocking_is_reported(instance: dg.DagsterInstan
     assert "Riga" not in message.get_content(), "examples stay where their readers have a login"
 
 
-def test_a_blocking_check_and_the_run_it_fails_are_one_message(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_blocking_check_and_the_run_it_fails_are_one_message(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     run(instance, customers, orders, check_of_customers(passed=False, blocking=True))
     Daemon(instance, settings_of(mailbox)).look()
     (message,) = mailbox.messages
@@ -153,15 +180,18 @@ def test_a_blocking_check_and_the_run_it_fails_are_one_message(instance: dg.Dags
     assert checks.startswith("  customers, enough: There are more")
 
 
-def test_a_mail_server_that_is_down_is_one_line_and_messages_come_when_it_is_back(instance: dg.DagsterInstance) -> None:
+def test_a_mail_server_that_is_down_is_one_line_and_messages_come_when_it_is_back(
+    instance: dg.DagsterInstance,
+) -> None:
     port = free_port()
     daemon = Daemon(instance, settings_of(Mailbox(port)))
     first = run(instance, orders)
     second = run(instance, orders)
     run(instance, customers)
     down = (
-        f"The mail server smtp://{HOST}:{port} did not take the message: Connection refused; start it or correct "
-        "ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER. 2 messages to be sent at the next look."
+        f"The mail server smtp://{HOST}:{port} did not take the message: Connection refused; "
+        "start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER. 2 messages to "
+        "be sent at the next look."
     )
     assert daemon.look() == down
     daemon.clock += timedelta(days=3)
@@ -175,7 +205,9 @@ def test_a_mail_server_that_is_down_is_one_line_and_messages_come_when_it_is_bac
     ]
 
 
-def test_the_next_attempt_of_a_run_is_reported_too(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_the_next_attempt_of_a_run_is_reported_too(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
     first = run(instance, orders, tags={"dagster/will_retry": "true"})
     daemon.look()
@@ -183,28 +215,38 @@ def test_the_next_attempt_of_a_run_is_reported_too(instance: dg.DagsterInstance,
     assert inherited is not None
     second = run(instance, orders, tags={ALERT_TAG: inherited.tags[ALERT_TAG]})
     assert daemon.look() == f"Notified {ANN} of run {second}."
-    assert ["It is tried again by itself." in message.get_content() for message in mailbox.messages] == [True, False]
+    assert [
+        "It is tried again by itself." in message.get_content() for message in mailbox.messages
+    ] == [True, False]
     run(instance, customers, tags={ALERT_TAG: "unsent"})
     assert [daemon.look(), daemon.look()] == ["Nothing failed.", "Nothing failed."]
     assert not list(instance.get_run_records(dg.RunsFilter(tags={ALERT_TAG: "unsent"})))
 
 
-def test_a_run_without_a_failed_step_has_dagster_s_words(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_run_without_a_failed_step_has_dagster_s_words(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     lost = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
-    instance.report_run_failed(lost, message="The code location was restarted and has it no longer.")
+    instance.report_run_failed(
+        lost, message="The code location was restarted and has it no longer."
+    )
     Daemon(instance, settings_of(mailbox)).look()
     (message,) = mailbox.messages
     assert "  The code location was restarted and has it no longer.\n" in message.get_content()
 
 
-def test_a_run_that_a_person_stopped_is_no_failure(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_a_run_that_a_person_stopped_is_no_failure(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     stopped = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
     instance.report_run_canceled(stopped)
     assert Daemon(instance, settings_of(mailbox)).look() == "Nothing failed."
     assert mailbox.messages == []
 
 
-def test_failures_while_the_daemon_was_away_come_later(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
+def test_failures_while_the_daemon_was_away_come_later(
+    instance: dg.DagsterInstance, mailbox: Mailbox
+) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
     daemon.look()
     run(instance, orders)
@@ -238,7 +280,9 @@ def broken_shop(home: Path) -> CommandResult:
 
 
 @pytest.mark.slow
-def test_the_sensor_reports_a_broken_contract(home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sensor_reports_a_broken_contract(
+    home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert broken_shop(home).exit_code == 1
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
@@ -248,8 +292,9 @@ def test_the_sensor_reports_a_broken_contract(home: Path, mailbox: Mailbox, monk
     (message,) = mailbox.messages
     assert message["Subject"].startswith("[ecom] run failed and ")
     assert "Days: 2026-01-01\n" in message.get_content()
-    assert "  mart/sessions, contract_holds: Keys are unique, every column of mart.sessions is within its" in (
-        message.get_content()
+    assert (
+        "  mart/sessions, contract_holds: Keys are unique, every column of mart.sessions is "
+        "within its" in (message.get_content())
     )
 
 
@@ -257,7 +302,10 @@ def test_the_sensor_reports_a_broken_contract(home: Path, mailbox: Mailbox, monk
 def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
     home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    env = {"ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}", "ECOM_ALERT_EMAIL": f"{ANN}, bob@shop.example"}
+    env = {
+        "ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}",
+        "ECOM_ALERT_EMAIL": f"{ANN}, bob@shop.example",
+    }
     events = page_views(tmp_path / "events.csv", "2026-03-01")
     assert ecom("run", "--events", events, *FEW_TABLES, home=home, env=env).exit_code == 0
     assert mailbox.messages == []
@@ -287,7 +335,11 @@ def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
     assert "s3cret" not in result.err + result.out
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
-        assert Daemon(instance, settings_of(mailbox, home)).look().startswith(f"Notified {ANN} of run ")
+        assert (
+            Daemon(instance, settings_of(mailbox, home))
+            .look()
+            .startswith(f"Notified {ANN} of run ")
+        )
     assert len(mailbox.messages) == 1
 
 
@@ -302,9 +354,15 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"smtp_url": "smtp://u:s3cret@mail.example"}, "ECOM_SMTP_URL is set without ECOM_ALERT_EMAIL"),
+        (
+            {"smtp_url": "smtp://u:s3cret@mail.example"},
+            "ECOM_SMTP_URL is set without ECOM_ALERT_EMAIL",
+        ),
         ({"alert_email": ANN}, "ECOM_ALERT_EMAIL is set without ECOM_SMTP_URL"),
-        ({"alert_email": ANN, "smtp_url": "http://u:s3cret@x"}, "ECOM_SMTP_URL is not an address of a mail server"),
+        (
+            {"alert_email": ANN, "smtp_url": "http://u:s3cret@x"},
+            "ECOM_SMTP_URL is not an address of a mail server",
+        ),
     ],
 )
 def test_half_a_setting_is_refused_at_start(options: dict[str, Any], why: str) -> None:
@@ -315,13 +373,21 @@ def test_half_a_setting_is_refused_at_start(options: dict[str, Any], why: str) -
 
 def test_doctor_tries_the_mail_server_without_sending(home: Path, mailbox: Mailbox) -> None:
     def finding(**env: str) -> dict[str, object]:
-        result = ecom("doctor", "--json", home=home, env={f"ECOM_{name.upper()}": value for name, value in env.items()})
+        result = ecom(
+            "doctor",
+            "--json",
+            home=home,
+            env={f"ECOM_{name.upper()}": value for name, value in env.items()},
+        )
         (actual,) = [row for row in result.json if row["subject"] == "alerts"]
         return {"ok": actual["ok"], "found": actual["found"]}
 
     url = f"smtp://{HOST}:{mailbox.port}"
     assert finding()["ok"] is True
-    assert finding(smtp_url=url, alert_email=ANN) == {"ok": True, "found": f"{url} answers; for {ANN}"}
+    assert finding(smtp_url=url, alert_email=ANN) == {
+        "ok": True,
+        "found": f"{url} answers; for {ANN}",
+    }
     down = finding(smtp_url=f"smtp://ann:s3cret@{HOST}:{free_port()}", alert_email=ANN)
     assert (down["ok"], "Connection refused" in str(down["found"])) == (False, True)
     assert "s3cret" not in str(down["found"])
@@ -343,7 +409,9 @@ def daemon_process(home: Path, env: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_the_real_daemon_sends_one_message_and_none_after_a_restart(home: Path, mailbox: Mailbox) -> None:
+def test_the_real_daemon_sends_one_message_and_none_after_a_restart(
+    home: Path, mailbox: Mailbox
+) -> None:
     env = {"ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}", "ECOM_ALERT_EMAIL": ANN}
     assert broken_shop(home).exit_code == 1
     with daemon_process(home, env):
@@ -381,7 +449,11 @@ def reports(tmp_path: Path) -> Path:
 
 
 def run_orders(home: Path, reports: Path, port: int, *arguments: str) -> CommandResult:
-    smtp = {"ECOM_SMTP_URL": f"smtp://{HOST}:{port}", "ECOM_ALERT_EMAIL": ANN, "ECOM_ORDER_CUSTOMERS_OVER": "3"}
+    smtp = {
+        "ECOM_SMTP_URL": f"smtp://{HOST}:{port}",
+        "ECOM_ALERT_EMAIL": ANN,
+        "ECOM_ORDER_CUSTOMERS_OVER": "3",
+    }
     return ecom("run", *FEW_SALES, "--orders", reports, *arguments, home=home, env=smtp)
 
 
@@ -394,7 +466,12 @@ def test_held_days_are_one_message_a_day_however_many_runs_see_them(
     assert first.exit_code == 1
     assert f"Notified {ANN} of 1 day held back." in first.err
     run_orders(home, reports, mailbox.port)
-    assert run_orders(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02").exit_code == 0
+    assert (
+        run_orders(
+            home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02"
+        ).exit_code
+        == 0
+    )
     [message] = mailbox.messages
     assert message["Subject"] == "[ecom] 1 day held back"
     assert (
@@ -421,7 +498,9 @@ def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
     assert len(mailbox.messages) == 1
 
 
-def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(tmp_path: Path, mailbox: Mailbox) -> None:
+def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(
+    tmp_path: Path, mailbox: Mailbox
+) -> None:
     missing = tmp_path / "user_order_log_inc.csv"
     result = run_orders(tmp_path / "home", missing, mailbox.port)
     assert result.exit_code == 2

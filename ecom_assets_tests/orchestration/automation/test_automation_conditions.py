@@ -1,4 +1,6 @@
-"""The weekly mart follows sales by itself, on every day computed without it, and publishing follows the marts."""
+"""The weekly mart follows sales by itself, on every day computed without it,
+and publishing follows the marts.
+"""
 
 from collections.abc import Iterator
 from datetime import date
@@ -22,7 +24,9 @@ class Daemon:
 
     def __init__(self, instance: dg.DagsterInstance, postgres_url: SecretStr = POSTGRES) -> None:
         self._instance = instance
-        self._definitions = build_definitions(Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url))
+        self._definitions = build_definitions(
+            Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url)
+        )
         self._automated = AUTOMATED - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
         self._cursor: dg.AssetDaemonCursor | None = None
 
@@ -32,7 +36,9 @@ class Daemon:
             self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
 
     def requested(self) -> set[str]:
-        """Return the days of the weekly mart that one look asks for, with `publish` before those of a publication."""
+        """Return the days of the weekly mart that one look asks for, with `publish`
+        before those of a publication.
+        """
         looked = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
@@ -72,21 +78,29 @@ def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
 
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     daemon.computed(customer.key, LONG_AGO)
-    assert daemon.requested() == {f"publish {LONG_AGO}"}, "of the two, only the publication reads it"
+    assert daemon.requested() == {f"publish {LONG_AGO}"}, (
+        "of the two, only the publication reads it"
+    )
     daemon.computed(raw_user_order_log.key, YESTERDAY)
     assert daemon.requested() == set()
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
-def test_assets_with_conditions_are_in_no_job_of_a_single_source(url: SecretStr, absent: dg.AssetKey) -> None:
+def test_assets_with_conditions_are_in_no_job_of_a_single_source(
+    url: SecretStr, absent: dg.AssetKey
+) -> None:
     definitions = build_definitions(Settings(postgres_url=url))
     automated = AUTOMATED - {absent}
     specs = definitions.resolve_all_asset_specs()
     assert {spec.key for spec in specs if spec.automation_condition} == automated
     for job in ("events", "orders", "customers"):
-        assert not AUTOMATED & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
-    assert automated <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+        assert not AUTOMATED & set(
+            definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+        )
+    assert automated <= set(
+        definitions.resolve_job_def("everything").asset_layer.executable_asset_keys
+    )
 
 
 def test_the_snapshot_follows_what_the_api_reads() -> None:

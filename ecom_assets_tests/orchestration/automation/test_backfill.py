@@ -1,4 +1,6 @@
-"""A backfill of some days in Dagster's UI: it runs these days of every table, as one run over them would."""
+"""A backfill of some days in Dagster's UI: it runs these days of every table,
+as one run over them would.
+"""
 
 import time
 from datetime import date, timedelta
@@ -50,13 +52,17 @@ class Shop:
             run_config=QUIET,
             raise_on_error=False,
         )
-        failing = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
+        failing = {
+            check.check_name for check in result.get_asset_check_evaluations() if not check.passed
+        }
         assert failing <= {"ids_are_not_shared"}, "guests share an account"
         assert result.success
         return result
 
     def backfill(self, first: date, last: date) -> dict[dg.AssetKey, tuple[date, date]]:
-        """Run what the daemon runs for a backfill of some days, and return the days of each asset."""
+        """Run what the daemon runs for a backfill of some days,
+        and return the days of each asset.
+        """
         names = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
         target = AssetBackfillData.from_asset_partitions(
             asset_graph=self.graph,
@@ -66,11 +72,18 @@ class Shop:
             all_partitions=False,
             backfill_start_timestamp=time.time(),
         ).target_subset
-        in_order = [key for level in self.graph.toposorted_asset_keys_by_level for key in level if key in self.keys]
+        in_order = [
+            key
+            for level in self.graph.toposorted_asset_keys_by_level
+            for key in level
+            if key in self.keys
+        ]
         days = {}
         span = (first, last)
         for key in in_order:
-            if self.graph.get(key).is_partitioned:  # others are computed between those before and after them
+            if self.graph.get(
+                key
+            ).is_partitioned:  # others are computed between those before and after them
                 keys = sorted(target.get_asset_subset(key).subset_value.get_partition_keys())  # type: ignore[union-attr]  # each is in it
                 span = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
             days[key] = span
@@ -84,7 +97,9 @@ class Shop:
         tables = [table for table in tables if table is not ChangedVisitorDays]
         with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as con:
             return {
-                table.qualified_name(): con.execute(f"SELECT * FROM {table.qualified_name()} ORDER BY ALL").fetchall()
+                table.qualified_name(): con.execute(
+                    f"SELECT * FROM {table.qualified_name()} ORDER BY ALL"
+                ).fetchall()
                 for table in tables
             }
 
@@ -92,11 +107,16 @@ class Shop:
         """Return the days that have rows, by table."""
         with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as con:
             columns = {
-                BY_KEY[key.to_user_string()].qualified_name(): BY_KEY[key.to_user_string()].day_column
+                BY_KEY[key.to_user_string()].qualified_name(): BY_KEY[
+                    key.to_user_string()
+                ].day_column
                 for key in self.keys
             }
             return {
-                name: {day for (day,) in con.execute(f"SELECT DISTINCT {column} FROM {name}").fetchall()}
+                name: {
+                    day
+                    for (day,) in con.execute(f"SELECT DISTINCT {column} FROM {name}").fetchall()
+                }
                 for name, column in columns.items()
                 if column
             }
@@ -105,11 +125,14 @@ class Shop:
 # Dagster calls a method of its own that it has deprecated.
 @pytest.mark.slow  # `warehouse/test_io_manager.py` leaves one day of a few tables
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
-def test_days_of_which_only_late_rows_were_loaded_stay_as_they_are(homes: tuple[Path, Path]) -> None:
+def test_days_of_which_only_late_rows_were_loaded_stay_as_they_are(
+    homes: tuple[Path, Path],
+) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         shop, at_once = (Shop(home, instance) for home in homes)
         opened = min(
-            date.fromisoformat(path.name.partition("=")[2]) for path in (shop.home / "sandbox" / "events").iterdir()
+            date.fromisoformat(path.name.partition("=")[2])
+            for path in (shop.home / "sandbox" / "events").iterdir()
         )
         first, last, end = (
             opened + timedelta(days=8),

@@ -1,4 +1,6 @@
-"""Landing files as an asset: a job of its own merges them, and its checks look at both sides of the merge."""
+"""Landing files as an asset: a job of its own merges them, and its checks look
+at both sides of the merge.
+"""
 
 from pathlib import Path
 
@@ -21,7 +23,10 @@ def shop(tmp_path: Path) -> Shop:
 def checks(shop: Shop) -> dict[str, tuple[bool, str]]:
     result = dg.materialize([compaction_asset(shop.settings)])
     evaluations = result.get_asset_check_evaluations()
-    return {check.check_name: (check.passed, str(check.metadata["faults"].value)) for check in evaluations}
+    return {
+        check.check_name: (check.passed, str(check.metadata["faults"].value))
+        for check in evaluations
+    }
 
 
 def test_a_merge_is_materialized_and_its_rows_are_counted_on_both_sides(shop: Shop) -> None:
@@ -29,9 +34,14 @@ def test_a_merge_is_materialized_and_its_rows_are_counted_on_both_sides(shop: Sh
         shop.land(start)
     result = dg.materialize([compaction_asset(shop.settings)])
     (materialized,) = result.asset_materializations_for_node("landing__files")
-    assert {name: materialized.metadata[name].value for name in ("merged_count", "made_count", "row_count")} == {
-        "merged_count": 3, "made_count": 1, "row_count": 9,
-    }  # fmt: skip
+    assert {
+        name: materialized.metadata[name].value
+        for name in ("merged_count", "made_count", "row_count")
+    } == {
+        "merged_count": 3,
+        "made_count": 1,
+        "row_count": 9,
+    }
     for check in result.get_asset_check_evaluations():
         assert (check.passed, check.metadata["compared_count"].value) == (True, 1)
 
@@ -52,7 +62,10 @@ def test_a_file_in_two_merged_files_and_one_that_is_gone_are_found(shop: Shop) -
     shop.compact()
     manifest = read_manifest(shop.day)
     (entry,) = manifest.merged.values()
-    write_manifest(shop.day, manifest.with_merged(f"compact-{'a' * 32}.parquet", entry.sources[:1], entry.replaced_at))
+    write_manifest(
+        shop.day,
+        manifest.with_merged(f"compact-{'a' * 32}.parquet", entry.sources[:1], entry.replaced_at),
+    )
     passed, faults = checks(shop)["nothing_counts_twice"]
     assert not passed
     assert "is missing; what it was made of does not count" in faults
@@ -62,6 +75,8 @@ def test_a_file_in_two_merged_files_and_one_that_is_gone_are_found(shop: Shop) -
 def test_only_its_own_job_merges_and_only_where_files_land(tmp_path: Path) -> None:
     streamed = build_definitions(Settings(home=tmp_path, orders="kafka://broker/orders"))
     assert streamed.resolve_job_def(COMPACTION).asset_layer.executable_asset_keys == {LANDING_FILES}
-    assert LANDING_FILES not in streamed.resolve_job_def(EVERYTHING).asset_layer.executable_asset_keys
+    assert (
+        LANDING_FILES not in streamed.resolve_job_def(EVERYTHING).asset_layer.executable_asset_keys
+    )
     sandbox = build_definitions(Settings(home=tmp_path))
     assert LANDING_FILES not in sandbox.resolve_asset_graph().get_all_asset_keys()

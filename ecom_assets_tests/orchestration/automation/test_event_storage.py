@@ -1,4 +1,6 @@
-"""The local history of runs: its files stay open, what others do to them is seen, and batches are as single events."""
+"""The local history of runs: its files stay open, what others do to them is seen,
+and batches are as single events.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -16,7 +18,10 @@ from ecom_assets.orchestration.automation.instance.sqlite import OPEN_FILES, Bat
 
 RUN = "6ff3ea32-0000-4000-8000-000000000000"
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
-FOUR_DAYS = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
+FOUR_DAYS = {
+    "dagster/asset_partition_range_start": "2026-01-02",
+    "dagster/asset_partition_range_end": "2026-01-05",
+}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -31,7 +36,13 @@ def storage(tmp_path: Path) -> Iterator[BatchingEventLogStorage]:
 def result(run: str, message: str = "hello") -> EventLogEntry:
     """Return an event of a run, of none of the kinds that Dagster stores twice."""
     return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster has not typed it
-        error_info=None, level=20, user_message=message, run_id=run, timestamp=1.0, step_key=None, job_name="job"
+        error_info=None,
+        level=20,
+        user_message=message,
+        run_id=run,
+        timestamp=1.0,
+        step_key=None,
+        job_name="job",
     )
 
 
@@ -56,8 +67,12 @@ def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogS
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not list open files")
-def test_a_few_files_stay_open_until_history_is_given_back(storage: BatchingEventLogStorage, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="the system does not list open files"
+)
+def test_a_few_files_stay_open_until_history_is_given_back(
+    storage: BatchingEventLogStorage, tmp_path: Path
+) -> None:
     for number in range(3 * OPEN_FILES):
         storage.store_event(result(f"run-{number}"))
         assert f"run-{number}.db" in open_files(tmp_path)
@@ -67,7 +82,9 @@ def test_a_few_files_stay_open_until_history_is_given_back(storage: BatchingEven
     assert heard(storage, "run-0") == ["hello"]
 
 
-def test_what_another_process_adds_to_an_open_file_is_seen(storage: BatchingEventLogStorage, tmp_path: Path) -> None:
+def test_what_another_process_adds_to_an_open_file_is_seen(
+    storage: BatchingEventLogStorage, tmp_path: Path
+) -> None:
     storage.store_event(result("run", "first"))
     other = BatchingEventLogStorage(str(tmp_path))
     other.store_event(result("run", "second"))
@@ -88,7 +105,12 @@ def table(name: str, *deps: str) -> dg.AssetsDefinition:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # single-run backfills are marked so
 
-        @dg.asset(name=name, deps=list(deps), partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        @dg.asset(
+            name=name,
+            deps=list(deps),
+            partitions_def=DAYS,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
         def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
             return dg.MaterializeResult(metadata={"rows": 7}, tags={"run": context.run.run_id[:1]})
 
@@ -102,27 +124,36 @@ def stored(instance: dg.DagsterInstance) -> list[Any]:
         jobs=[dg.define_asset_job("all", selection="*")],
         executor=dg.in_process_executor,
     ).resolve_job_def("all")
-    run_id = job.execute_in_process(instance=instance, tags=FOUR_DAYS, run_config=QUIET, run_id=RUN).run_id
+    run_id = job.execute_in_process(
+        instance=instance, tags=FOUR_DAYS, run_config=QUIET, run_id=RUN
+    ).run_id
     answer: list[Any] = []
     for key in (dg.AssetKey("visits"), dg.AssetKey("visitors")):
         (record,) = instance.get_asset_records([key])
         newest = record.asset_entry.last_materialization_record
         assert newest is not None
-        answer.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
+        answer.append(
+            (key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key)
+        )
         actual = instance.fetch_materializations(key, limit=100, ascending=True).records
         answer += [(row.storage_id, row.partition_key, row.asset_materialization) for row in actual]
         answer += instance.event_log_storage.get_event_tags_for_asset(key)
     events = instance.all_logs(run_id)
     return answer + [
-        (event.dagster_event_type, event.dagster_event and event.dagster_event.partition) for event in events
+        (event.dagster_event_type, event.dagster_event and event.dagster_event.partition)
+        for event in events
     ]
 
 
 @contextmanager
 def instance_in(home: Path, batch_size: int) -> Iterator[dg.DagsterInstance]:
-    """Open an instance as the shipped file makes it, which hands over events in batches of a size; 0 for none."""
+    """Open an instance as the shipped file makes it, which hands over events in
+    batches of a size; 0 for none.
+    """
     home.mkdir()
-    (home / "dagster.yaml").write_text((Path(ecom_assets.__file__).parent / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(
+        (Path(ecom_assets.__file__).parent / "dagster.yaml").read_text()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", str(batch_size))
@@ -139,7 +170,9 @@ def test_events_written_together_are_those_written_one_by_one(tmp_path: Path) ->
     assert len(together) > 2 * (1 + 4 + 4)
 
 
-def test_an_event_of_a_batch_is_written_once_for_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_of_a_batch_is_written_once_for_both_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = []
 
     def remember(value: Any) -> str:
@@ -152,12 +185,15 @@ def test_an_event_of_a_batch_is_written_once_for_both_files(tmp_path: Path, monk
     of_days = [
         entry
         for entry in written
-        if isinstance(entry, EventLogEntry) and entry.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+        if isinstance(entry, EventLogEntry)
+        and entry.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
     assert len(of_days) == 2 * 4
 
 
-def test_the_check_of_a_run_over_several_days_has_one_record_which_its_result_completes(tmp_path: Path) -> None:
+def test_the_check_of_a_run_over_several_days_has_one_record_which_its_result_completes(
+    tmp_path: Path,
+) -> None:
     visits = table("visits")
 
     with warnings.catch_warnings():

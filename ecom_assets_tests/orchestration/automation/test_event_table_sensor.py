@@ -1,4 +1,6 @@
-"""New rows in the table of events: runs are asked for, versions observed; the command line takes such a table too."""
+"""New rows in the table of events: runs are asked for, versions observed;
+the command line takes such a table too.
+"""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,18 +13,30 @@ from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.automation.sensors import event_table_sensor
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.ingestion.sources.event_table_rows import NOON, SECRET, address, settings_of, ship
+from ecom_assets_tests.ingestion.sources.event_table_rows import (
+    NOON,
+    SECRET,
+    address,
+    settings_of,
+    ship,
+)
 
 
-def test_doctor_reports_what_arrived(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_doctor_reports_what_arrived(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
-    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
+    account.execute(
+        "UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'"
+    )
     result = ecom("doctor", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
     assert "opens; 1 rows arrived from" in result.out
     assert SECRET not in result.out + result.err
 
 
-def test_a_run_takes_the_days_asked_for(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_a_run_takes_the_days_asked_for(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
     arguments = ("run", "--json", "--from", "2026-03-28", "--to", "2026-03-30")
     result = ecom(*arguments, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
@@ -32,9 +46,13 @@ def test_a_run_takes_the_days_asked_for(account: SnowflakeEngine, snowflake_url:
     assert SECRET not in result.out + result.err
 
 
-def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_a_run_without_days_takes_the_last_ones(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
-    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE(), event_timestamp = SYSDATE()")
+    account.execute(
+        "UPDATE sales.ecommerce_events SET received_at = SYSDATE(), event_timestamp = SYSDATE()"
+    )
     result = ecom("run", "--json", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
     assert result.exit_code == 0, result.err
     assert result.json["tables"]["raw.events"] == 3
@@ -44,7 +62,9 @@ def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowfl
 
 @pytest.mark.brief
 @pytest.mark.xdist_group("snowflake")
-def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_the_sensor_asks_for_the_days_of_new_rows(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
     sensor = event_table_sensor(settings_of(home, address(snowflake_url)), now=lambda: NOON)
     first = sensor(dg.build_sensor_context())
@@ -53,7 +73,10 @@ def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snow
     # Rows came on the 28th, 29th and 30th; those of the 28th may belong to the 22nd.
     assert run.tags["dagster/asset_partition_range_start"] == "2026-03-22"
     assert run.tags["dagster/asset_partition_range_end"] == "2026-03-30"
-    answer = {str(event.partition): event.metadata["dagster/row_count"].value for event in first.asset_events}
+    answer = {
+        str(event.partition): event.metadata["dagster/row_count"].value
+        for event in first.asset_events
+    }
     assert answer == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
     again = sensor(dg.build_sensor_context(cursor=first.cursor))
     assert isinstance(again, dg.SensorResult)
@@ -61,20 +84,26 @@ def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snow
     account.execute("UPDATE sales.ecommerce_events SET user_id = 'kim' WHERE event_id = 'e3'")
     later = sensor(dg.build_sensor_context(cursor=first.cursor))
     assert isinstance(later, dg.SensorResult)
-    assert [request.tags["dagster/asset_partition_range_start"] for request in later.run_requests or []] == [
-        "2026-03-24"
-    ]
+    assert [
+        request.tags["dagster/asset_partition_range_start"] for request in later.run_requests or []
+    ] == ["2026-03-24"]
 
 
 def test_a_sensor_that_cannot_look_says_why(snowflake_url: str, home: Path) -> None:
-    actual = event_table_sensor(settings_of(home, address(snowflake_url)))(dg.build_sensor_context())
+    actual = event_table_sensor(settings_of(home, address(snowflake_url)))(
+        dg.build_sensor_context()
+    )
     assert isinstance(actual, dg.SensorResult)
     assert "there is no table" in str(actual.skip_reason)
 
 
-def test_dagster_observes_each_day_s_version(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_dagster_observes_each_day_s_version(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
     ship(account)
-    account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
+    account.execute(
+        "UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'"
+    )
     definitions = build_definitions(settings_of(home, address(snowflake_url)))
     graph = definitions.resolve_asset_graph()
     assert graph.get(dg.AssetKey(["raw", "events"])).parent_keys == {EVENT_TABLE}
@@ -90,7 +119,9 @@ def test_dagster_observes_each_day_s_version(account: SnowflakeEngine, snowflake
         assert job.execute_in_process(instance=instance).success
         today = datetime.now(UTC).date().isoformat()
         [seen] = [
-            record for record in instance.fetch_observations(EVENT_TABLE, limit=5).records if record.partition_key
+            record
+            for record in instance.fetch_observations(EVENT_TABLE, limit=5).records
+            if record.partition_key
         ]
     assert seen.partition_key == today
     assert seen.asset_observation is not None

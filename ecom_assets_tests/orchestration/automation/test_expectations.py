@@ -1,4 +1,6 @@
-"""What Dagster's UI knows of assets: owners, tags, kinds, descriptions, and when one of them is out of date."""
+"""What Dagster's UI knows of assets: owners, tags, kinds, descriptions,
+and when one of them is out of date.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +40,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def test_every_asset_has_an_owner_a_meaning_a_kind_and_tags(graph: AssetGraph) -> None:
     for key in graph.materializable_asset_keys:
         node = graph.get(key)
-        assert (bool(node.owners), bool(node.description), bool(node.kinds)) == (True, True, True), key
+        assert (bool(node.owners), bool(node.description), bool(node.kinds)) == (
+            True,
+            True,
+            True,
+        ), key
         assert node.tags["layer"] == key.path[0], key
 
 
@@ -50,13 +56,17 @@ def test_every_asset_has_an_owner_a_meaning_a_kind_and_tags(graph: AssetGraph) -
         ("mart/lifetime_value", {"layer": "mart", "partitions": "none", "personal_data": "yes"}),
     ],
 )
-def test_tags_say_which_tables_name_people(graph: AssetGraph, table: str, tags: dict[str, str]) -> None:
+def test_tags_say_which_tables_name_people(
+    graph: AssetGraph, table: str, tags: dict[str, str]
+) -> None:
     actual = graph.get(dg.AssetKey(table.split("/"))).tags
     assert {name: actual[name] for name in tags} == tags
 
 
 def test_what_has_no_source_is_not_expected(graph: AssetGraph) -> None:
-    unexpected = {key for key in graph.materializable_asset_keys if graph.get(key).freshness_policy is None}
+    unexpected = {
+        key for key in graph.materializable_asset_keys if graph.get(key).freshness_policy is None
+    }
     assert unexpected == without_source(BERLIN) & graph.materializable_asset_keys
     own = Settings(events="some/events")
     of_own = build_definitions(own).resolve_asset_graph()

@@ -1,4 +1,6 @@
-"""A run over the days on which late rows arrived computes the days that these rows count for, too."""
+"""A run over the days on which late rows arrived computes the days that
+these rows count for, too.
+"""
 
 from collections.abc import Set
 from datetime import date, timedelta
@@ -15,7 +17,10 @@ from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.registry import BY_KEY
 
-CHOSEN = '+key:"mart/engagement_daily" or +key:"mart/event_accounting_daily" or +key:"mart/conversion_funnel"'
+CHOSEN = (
+    '+key:"mart/engagement_daily" or +key:"mart/event_accounting_daily" or '
+    '+key:"mart/conversion_funnel"'
+)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 HEADER = (
     "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,"
@@ -41,7 +46,9 @@ class Shop:
         for day in DAYS:
             self.land(day, view(f"e{day.day}", "ann", day.day))
         self.definitions = build_definitions(settings)
-        self.keys = dg.AssetSelection.from_string(CHOSEN).resolve(self.definitions.resolve_asset_graph())
+        self.keys = dg.AssetSelection.from_string(CHOSEN).resolve(
+            self.definitions.resolve_asset_graph()
+        )
 
     def land(self, day: date, *rows: str) -> None:
         """Let these be the rows that arrived on a day."""
@@ -62,7 +69,9 @@ class Shop:
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the rows of the chosen tables, but those that remember what changed when."""
         tables = [BY_KEY[key.to_user_string()] for key in self.keys]
-        names = sorted(table.qualified_name() for table in tables if table is not ChangedVisitorDays)
+        names = sorted(
+            table.qualified_name() for table in tables if table is not ChangedVisitorDays
+        )
         return {name: self.ask(f"SELECT * FROM {name} ORDER BY ALL") for name in names}
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
@@ -95,7 +104,9 @@ def test_a_run_computes_the_days_of_late_rows_too(story: str, tmp_path: Path) ->
     assert bool(noted) == (story != "a row of the day that is gone")
 
     shop.run(FIRST, LAST)
-    assert shop.ask("SELECT * FROM raw.late_days") == [], "a run over all of these days leaves nothing to be done"
+    assert shop.ask("SELECT * FROM raw.late_days") == [], (
+        "a run over all of these days leaves nothing to be done"
+    )
     assert shop.rows() == expected
 
 
@@ -114,11 +125,17 @@ def test_tables_that_are_run_later_compute_the_days_of_late_rows(tmp_path: Path)
     for each in (shop, at_once):
         each.land(TENTH, *LATE["a visit of three days before"])
     shop.run(TENTH, TENTH, {RAW})
-    assert shop.ask("SELECT received_date, late_date FROM raw.late_days") == [(TENTH, date(2026, 3, 7))]
+    assert shop.ask("SELECT received_date, late_date FROM raw.late_days") == [
+        (TENTH, date(2026, 3, 7))
+    ]
     shop.run(TENTH, TENTH, shop.keys - {RAW})
     at_once.run(FIRST, LAST)
-    assert shop.rows() == {name: strip(rows, shop, at_once) for name, rows in at_once.rows().items()}
-    (visitors,) = shop.ask("SELECT count(DISTINCT visitor_id) FROM mart.sessions WHERE started_date = '2026-03-07'")
+    assert shop.rows() == {
+        name: strip(rows, shop, at_once) for name, rows in at_once.rows().items()
+    }
+    (visitors,) = shop.ask(
+        "SELECT count(DISTINCT visitor_id) FROM mart.sessions WHERE started_date = '2026-03-07'"
+    )
     assert visitors == (2,)
 
 

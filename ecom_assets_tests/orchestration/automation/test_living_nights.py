@@ -16,7 +16,12 @@ from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.ingestion.sources.sandbox_shop import truth_of
 from ecom_sandbox.shop.living import LivingShop
 
-TIMES = {"daily_stock": "00:30", "daily_orders": "01:00", "daily_events": "02:00", "daily_customers": "23:00"}
+TIMES = {
+    "daily_stock": "00:30",
+    "daily_orders": "01:00",
+    "daily_events": "02:00",
+    "daily_customers": "23:00",
+}
 JOBS = ("stock", "orders", "events", "customers")
 FIRST = date(2026, 3, 2)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -27,7 +32,9 @@ class Night:
 
     def __init__(self, home: Path, day: date) -> None:
         self._day = day
-        self.settings = Settings(home=home, sandbox_until=day - timedelta(days=1), order_customers_over=0)
+        self.settings = Settings(
+            home=home, sandbox_until=day - timedelta(days=1), order_customers_over=0
+        )
 
     def answer(self) -> Iterator[tuple[str, dg.RunRequest]]:
         """Return the job of each schedule and what it asks for, in the order of the night."""
@@ -42,20 +49,31 @@ class Night:
         definitions = build_definitions(self.settings)
         for name, answer in self.answer():
             job = definitions.resolve_job_def(name)
-            yield name, job.execute_in_process(instance=instance, tags=answer.tags, run_config=QUIET)
+            yield (
+                name,
+                job.execute_in_process(instance=instance, tags=answer.tags, run_config=QUIET),
+            )
 
 
 def nights(home: Path, count: int) -> dict[str, int]:
-    """Let some nights go by over a small shop, and return how often each schedule's run went well."""
+    """Let some nights go by over a small shop,
+    and return how often each schedule's run went well.
+    """
     LivingShop(home / "sandbox", FIRST - timedelta(days=1), new_people=150).grow()
     well: dict[str, int] = {}
     with dg.DagsterInstance.ephemeral() as instance:
         for day in (FIRST + timedelta(days=n) for n in range(count)):
             for name, result in Night(home, day).runs(instance):
-                failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+                failed = [
+                    evaluation
+                    for evaluation in result.get_asset_check_evaluations()
+                    if not evaluation.passed
+                ]
                 assert result.success, name
                 # Guests share an account.
-                assert {evaluation.check_name for evaluation in failed} <= {"ids_are_not_shared"}, name
+                assert {evaluation.check_name for evaluation in failed} <= {"ids_are_not_shared"}, (
+                    name
+                )
                 well[name] = well.get(name, 0) + 1
     return well
 
@@ -84,7 +102,7 @@ def test_a_week_of_nights_gives_the_numbers_that_were_planted(home: Path) -> Non
     assert stored(home, "SELECT count(*) FROM staging.events WHERE event_date >= '2026-03-01'") == (
         sum(day["clean"] for day in march["by_event_date"].values()),
     )
-    assert stored(home, "SELECT sum(revenue_amount) FROM mart.sales WHERE order_date >= '2026-03-01'") == (
-        Decimal(march["orders"]["revenue"]),
-    )
+    assert stored(
+        home, "SELECT sum(revenue_amount) FROM mart.sales WHERE order_date >= '2026-03-01'"
+    ) == (Decimal(march["orders"]["revenue"]),)
     assert stored(home, "SELECT max(as_of_date) FROM staging.customers") == (date(2026, 3, 7),)

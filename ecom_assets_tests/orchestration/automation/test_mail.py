@@ -1,4 +1,6 @@
-"""Mail goes out over a real SMTP server, with and without TLS and login, and refusals do not show the password."""
+"""Mail goes out over a real SMTP server, with and without TLS and login,
+and refusals do not show the password.
+"""
 
 import smtplib
 import socket
@@ -36,17 +38,29 @@ def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certif
 
 def letter(*recipients: str) -> EmailMessage:
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "shop@x.example", ", ".join(recipients), "Grüße"
+    message["From"], message["To"], message["Subject"] = (
+        "shop@x.example",
+        ", ".join(recipients),
+        "Grüße",
+    )
     message.set_content("Die Summe stimmt nicht: 3 €.\n")
     return message
 
 
 def test_mail_arrives_without_tls_and_without_login() -> None:
     with mail_server() as mailbox:
-        assert MailServer.parse(f"smtp://{HOST}:{mailbox.port}").send(letter("ann@x.example", "bob@x.example")) == []
+        assert (
+            MailServer.parse(f"smtp://{HOST}:{mailbox.port}").send(
+                letter("ann@x.example", "bob@x.example")
+            )
+            == []
+        )
     (message,) = mailbox.messages
     assert mailbox.recipients == [["ann@x.example", "bob@x.example"]]
-    assert (message["Subject"], message.get_content()) == ("Grüße", "Die Summe stimmt nicht: 3 €.\n")
+    assert (message["Subject"], message.get_content()) == (
+        "Grüße",
+        "Die Summe stimmt nicht: 3 €.\n",
+    )
 
 
 def test_mail_arrives_with_a_login() -> None:
@@ -58,7 +72,9 @@ def test_mail_arrives_with_a_login() -> None:
 @pytest.mark.parametrize("login", [False, True])
 def test_mail_arrives_over_tls_from_the_start(trusted: Certificate, login: bool) -> None:  # noqa: FBT001 (a parameter of the test)
     with mail_server(tls=trusted, login=login) as mailbox:
-        MailServer.parse(f"smtps://{LOGIN if login else ''}{HOST}:{mailbox.port}").send(letter("ann@x.example"))
+        MailServer.parse(f"smtps://{LOGIN if login else ''}{HOST}:{mailbox.port}").send(
+            letter("ann@x.example")
+        )
     assert len(mailbox.messages) == 1
 
 
@@ -79,10 +95,16 @@ def refusal(url: str, *recipients: str) -> str:
 def test_a_wrong_password_is_refused_once_and_not_shown() -> None:
     with mail_server(login=True) as mailbox:
         result = refusal(f"smtp://{WRONG}{HOST}:{mailbox.port}")
-    assert result.startswith(f"The mail server smtp://{HOST}:{mailbox.port} did not take the message: 535 ")
-    assert result.endswith("; start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER.")
+    assert result.startswith(
+        f"The mail server smtp://{HOST}:{mailbox.port} did not take the message: 535 "
+    )
+    assert result.endswith(
+        "; start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
+    )
     assert "s3cret" not in result
-    assert (mailbox.messages, mailbox.session_count) == ([], 1), "a wrong password is not tried again"
+    assert (mailbox.messages, mailbox.session_count) == ([], 1), (
+        "a wrong password is not tried again"
+    )
 
 
 def test_a_server_that_wants_a_login_or_tls_says_so(trusted: Certificate) -> None:
@@ -91,13 +113,19 @@ def test_a_server_that_wants_a_login_or_tls_says_so(trusted: Certificate) -> Non
     with mail_server(starttls=trusted) as mailbox:
         assert "530 Must issue a STARTTLS command first" in refusal(f"smtp://{HOST}:{mailbox.port}")
     with mail_server() as mailbox:
-        assert "STARTTLS extension not supported by server" in refusal(f"smtp://{HOST}:{mailbox.port}?starttls=true")
+        assert "STARTTLS extension not supported by server" in refusal(
+            f"smtp://{HOST}:{mailbox.port}?starttls=true"
+        )
 
 
 @pytest.mark.parametrize("address", ["smtps://{host}:{port}", "smtp://{host}:{port}?starttls=true"])
-def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Certificate, address: str) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    certificate: Certificate, address: str
+) -> None:
     is_tls = address.startswith("smtps")
-    with mail_server(tls=certificate if is_tls else None, starttls=None if is_tls else certificate) as mailbox:
+    with mail_server(
+        tls=certificate if is_tls else None, starttls=None if is_tls else certificate
+    ) as mailbox:
         result = refusal(address.format(host=HOST, port=mailbox.port))
     assert "certificate verify failed" in result.lower()
     assert mailbox.messages == []
@@ -133,11 +161,15 @@ def test_one_recipient_who_is_refused_does_not_keep_the_others_from_their_mail()
         mailbox.refused = {"bob@x.example": "550 5.1.1 no such user"}
         server = MailServer.parse(f"smtp://{HOST}:{mailbox.port}")
         assert server.send(letter("ann@x.example", "bob@x.example")) == ["bob@x.example"]
-        assert "bob@x.example: 550 5.1.1 no such user" in refusal(f"smtp://{HOST}:{mailbox.port}", "bob@x.example")
+        assert "bob@x.example: 550 5.1.1 no such user" in refusal(
+            f"smtp://{HOST}:{mailbox.port}", "bob@x.example"
+        )
     assert mailbox.recipients == [["ann@x.example"]]
 
 
-def test_a_server_that_is_not_there_or_says_nothing_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there_or_says_nothing_ends_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(mail, "TIMEOUT_S", 0.2)
     assert "Connection refused" in refusal(f"smtp://{HOST}:{free_port()}")
     with socket.create_server((HOST, 0)) as silent:
@@ -162,9 +194,19 @@ def test_the_login_is_tried_without_sending_anything() -> None:
         ("smtps://mail.example", 465, True, False),
     ],
 )
-def test_the_address_says_port_and_encryption(url: str, port: int, is_tls: bool, is_starttls: bool) -> None:  # noqa: FBT001 (as above)
+def test_the_address_says_port_and_encryption(
+    url: str,
+    port: int,
+    is_tls: bool,  # noqa: FBT001 (as above)
+    is_starttls: bool,  # noqa: FBT001 (as above)
+) -> None:
     server = MailServer.parse(url)
-    assert (server.host, server.port, server.is_tls, server.is_starttls) == ("mail.example", port, is_tls, is_starttls)
+    assert (server.host, server.port, server.is_tls, server.is_starttls) == (
+        "mail.example",
+        port,
+        is_tls,
+        is_starttls,
+    )
 
 
 @pytest.mark.parametrize(

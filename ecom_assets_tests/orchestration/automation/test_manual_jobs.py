@@ -1,4 +1,6 @@
-"""The jobs that people start by hand: what their config may say, which run they start, and what a failure leaves."""
+"""The jobs that people start by hand: what their config may say, which run they start,
+and what a failure leaves.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -51,8 +53,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def start(instance: dg.DagsterInstance, job: str, **config: Any) -> tuple[bool, dg.DagsterRun | None]:
-    """Start a manual job over four small assets, and return whether it went well and the run that it started."""
+def start(
+    instance: dg.DagsterInstance, job: str, **config: Any
+) -> tuple[bool, dg.DagsterRun | None]:
+    """Start a manual job over four small assets, and return whether it went well
+    and the run that it started.
+    """
     everything = dg.define_asset_job("everything", executor_def=dg.in_process_executor)
     defs = dg.Definitions([sales, broken, amplitude_events, outcomes, marts], jobs=[everything])
     permissions = {"withdrawal": "ecom/allow_withdrawal", "rebuild": "ecom/rebuild"}
@@ -66,7 +72,9 @@ def start(instance: dg.DagsterInstance, job: str, **config: Any) -> tuple[bool, 
     )
     (actual,) = (definition for definition in manual.build() if definition.name == job)
     run_config = {"ops": {f"{job}_run": {"config": config}}}
-    result = actual.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
+    result = actual.execute_in_process(
+        instance=instance, run_config=run_config, raise_on_error=False
+    )
     runs = [run for run in instance.get_runs() if run.job_name == "everything"]
     return result.success, runs[0] if runs else None
 
@@ -87,7 +95,11 @@ EVERY = {"sales", "broken", "serving/marts", *DELIVERY}
     [
         ("yesterday", {}, ("2026-03-02", "2026-03-09", EVERY)),
         ("yesterday", {"late_days": 0}, ("2026-03-09", "2026-03-09", EVERY)),
-        ("backfill", {"first_day": "2026-01-30", "last_day": "2026-02-02"}, ("2026-01-30", "2026-02-02", EVERY)),
+        (
+            "backfill",
+            {"first_day": "2026-01-30", "last_day": "2026-02-02"},
+            ("2026-01-30", "2026-02-02", EVERY),
+        ),
         (
             "backfill",
             {"first_day": "2026-01-30", "last_day": "2026-02-02", "tables": 'key:"sales"'},
@@ -96,14 +108,21 @@ EVERY = {"sales", "broken", "serving/marts", *DELIVERY}
         ("export", {}, ("2026-03-02", "2026-03-09", DELIVERY)),
         (
             "export",
-            {"destinations": ["amplitude_events"], "first_day": "2026-03-01", "last_day": "2026-03-01"},
+            {
+                "destinations": ["amplitude_events"],
+                "first_day": "2026-03-01",
+                "last_day": "2026-03-01",
+            },
             ("2026-03-01", "2026-03-01", DELIVERY),
         ),
         ("publish", {}, ("2026-03-09", "2026-03-09", {"serving/marts"})),
     ],
 )
 def test_each_job_runs_its_assets_for_the_days_of_its_config(
-    instance: dg.DagsterInstance, job: str, config: dict[str, Any], expected: tuple[str, str, set[str]]
+    instance: dg.DagsterInstance,
+    job: str,
+    config: dict[str, Any],
+    expected: tuple[str, str, set[str]],
 ) -> None:
     is_well, run = start(instance, job, **config)
     assert is_well
@@ -114,7 +133,9 @@ def test_what_is_allowed_on_request_only_is_a_tag_of_the_run(instance: dg.Dagste
     _, run = start(instance, "publish", rebuild=True)
     assert run is not None
     assert run.tags["ecom/rebuild"] == "true"
-    _, run = start(instance, "backfill", first_day="2026-01-30", last_day="2026-01-30", allow_withdrawal=True)
+    _, run = start(
+        instance, "backfill", first_day="2026-01-30", last_day="2026-01-30", allow_withdrawal=True
+    )
     assert run is not None
     assert run.tags["ecom/allow_withdrawal"] == "true"
 
@@ -134,7 +155,9 @@ def test_a_run_that_fails_fails_the_job(instance: dg.DagsterInstance) -> None:
         {"first_day": "2026-03-01", "last_day": "2026-03-01", "tables": 'key:"nothing"'},
     ],
 )
-def test_a_config_that_cannot_be_meant_starts_no_run(instance: dg.DagsterInstance, config: dict[str, str]) -> None:
+def test_a_config_that_cannot_be_meant_starts_no_run(
+    instance: dg.DagsterInstance, config: dict[str, str]
+) -> None:
     assert start(instance, "backfill", **config) == (False, None)
 
 
@@ -147,6 +170,7 @@ def test_the_platform_has_them_with_a_schema(tmp_path: Path) -> None:
         "publish": {"rebuild"},
     }.items():
         schema = definitions.resolve_job_def(name).run_config_schema.config_type
-        config = schema.fields["ops"].config_type.fields[f"{name}_run"].config_type.fields["config"].config_type  # type: ignore[attr-defined]
+        ops = schema.fields["ops"].config_type  # type: ignore[attr-defined]
+        config = ops.fields[f"{name}_run"].config_type.fields["config"].config_type
         assert set(config.fields) == fields
         assert all(field.description for field in config.fields.values())

@@ -1,4 +1,6 @@
-"""Runs as OpenLineage events, at a real receiver: from `ecom run`, from the daemon's sensor, and when it fails."""
+"""Runs as OpenLineage events, at a real receiver: from `ecom run`, from the daemon's sensor,
+and when it fails.
+"""
 
 import json
 import threading
@@ -34,13 +36,17 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CommandResult, Receiver, Path]]:
+def reported(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[CommandResult, Receiver, Path]]:
     """A run of a few tables, over two page views, with a receiver."""
     folder = tmp_path_factory.mktemp("lineage")
     events = page_views(folder / "events.csv", "2026-03-01", "2026-03-02")
     with receiving() as server:
         env = {"ECOM_OPENLINEAGE_URL": server.url, "ECOM_OPENLINEAGE_API_KEY": KEY}
-        result = ecom("run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env)
+        result = ecom(
+            "run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env
+        )
         yield result, server, folder / "home"
 
 
@@ -50,10 +56,14 @@ def states(events: list[Event]) -> list[str]:
 
 def lineage_to(url: str) -> Lineage:
     settings = Settings(openlineage_url=url)
-    return Lineage.from_settings(settings, DatasetNames("duckdb:////data/shop.duckdb"), lineage_tables(settings))
+    return Lineage.from_settings(
+        settings, DatasetNames("duckdb:////data/shop.duckdb"), lineage_tables(settings)
+    )
 
 
-def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Receiver, Path]) -> None:
+def test_a_run_begins_has_its_tables_and_ends(
+    reported: tuple[CommandResult, Receiver, Path],
+) -> None:
     result, receiver, _ = reported
     assert result.exit_code == 0
     assert (receiver.paths, receiver.keys) == ({"/api/v1/lineage"}, {f"Bearer {KEY}"})
@@ -72,12 +82,20 @@ def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Rec
         assert began["eventTime"] <= ended["eventTime"]
 
 
-def test_tables_have_inputs_schema_rows_and_column_lineage(reported: tuple[CommandResult, Receiver, Path]) -> None:
+def test_tables_have_inputs_schema_rows_and_column_lineage(
+    reported: tuple[CommandResult, Receiver, Path],
+) -> None:
     _, receiver, home = reported
     ended = receiver.named("mart.engagement_daily")[-1]
-    assert {input_["name"] for input_ in ended["inputs"]} == {Sessions.qualified_name(), SessionDays.qualified_name()}
+    assert {input_["name"] for input_ in ended["inputs"]} == {
+        Sessions.qualified_name(),
+        SessionDays.qualified_name(),
+    }
     (written,) = ended["outputs"]
-    assert (written["namespace"], written["name"]) == (f"duckdb://{home}/warehouse.duckdb", "mart.engagement_daily")
+    assert (written["namespace"], written["name"]) == (
+        f"duckdb://{home}/warehouse.duckdb",
+        "mart.engagement_daily",
+    )
     fields = written["facets"]["schema"]["fields"]
     assert {field["name"]: (field["type"], field["description"]) for field in fields} == {
         name: (column.type, column.description) for name, column in EngagementDaily.columns.items()
@@ -88,7 +106,9 @@ def test_tables_have_inputs_schema_rows_and_column_lineage(reported: tuple[Comma
 
 
 def test_the_daemon_sends_nothing_twice(
-    reported: tuple[CommandResult, Receiver, Path], monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+    reported: tuple[CommandResult, Receiver, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    receiver: Receiver,
 ) -> None:
     _, _, home = reported
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
@@ -101,7 +121,9 @@ def looked(url: str, instance: dg.DagsterInstance) -> str:
     """Return what the sensor says, when it looks as if it had last looked an hour ago."""
     since = datetime.now(UTC) - timedelta(hours=1)
     sensor = lineage_sensor(lineage_to(url))
-    actual = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=since.isoformat()))
+    actual = sensor.evaluate_tick(
+        dg.build_sensor_context(instance=instance, cursor=since.isoformat())
+    )
     return actual.skip_message or ""
 
 
@@ -112,7 +134,9 @@ def small_run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.Dagste
     def sessions() -> dg.MaterializeResult[None]:
         if fails:
             raise RuntimeError("the disk is full")
-        deps = {"session_id": [dg.TableColumnDep(dg.AssetKey(["mart", "session_days"]), "visitor_id")]}
+        deps = {
+            "session_id": [dg.TableColumnDep(dg.AssetKey(["mart", "session_days"]), "visitor_id")]
+        }
         lineage = dg.TableColumnLineage(deps_by_column=deps)
         return dg.MaterializeResult(metadata={"rows_written": 7, "dagster/column_lineage": lineage})
 
@@ -155,7 +179,9 @@ def test_a_failed_run_says_what_failed(receiver: Receiver) -> None:
     assert failed["outputs"][0]["outputFacets"] == {}
 
 
-def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_receiver_is_given_up_in_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(openlineage, "REQUEST_TIMEOUT_S", 0.2)
     is_given_up = threading.Event()
     receiver.before_answer = lambda: is_given_up.wait(60)
@@ -167,7 +193,9 @@ def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: py
     is_given_up.set()
     assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
     assert receiver.request_count <= 1, "the first event, once"
-    assert took_s < 2.5, "much less than the usual timeout, the time for the run, and the time of the answer"
+    assert took_s < 2.5, (
+        "much less than the usual timeout, the time for the run, and the time of the answer"
+    )
 
 
 def test_what_takes_too_long_altogether_is_left_to_the_next_look(
@@ -190,7 +218,8 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
     result = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
     assert result.exit_code == 0
     assert (
-        "ECOM_OPENLINEAGE_URL=http://127.0.0.1:9 does not answer; the daemon, if it runs, sends the rest." in result.err
+        "ECOM_OPENLINEAGE_URL=http://127.0.0.1:9 does not answer; the daemon, if it runs, sends "
+        "the rest." in result.err
     )
 
 
@@ -202,15 +231,22 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
         ("snowflake://me@acme-eu/SHOP/MAIN", "snowflake://acme-eu", "SHOP.staging.events"),
     ],
 )
-def test_tables_are_named_as_the_standard_names_them(address: str, namespace: str, name: str) -> None:
+def test_tables_are_named_as_the_standard_names_them(
+    address: str, namespace: str, name: str
+) -> None:
     settings = Settings(warehouse=address, snowflake_password="p")  # noqa: S106 (of nobody)
     names = new_engine(settings).dataset_names()
-    assert (names.namespace, names.name_of(CleanEvents.layer, CleanEvents.name)) == (namespace, name)
+    assert (names.namespace, names.name_of(CleanEvents.layer, CleanEvents.name)) == (
+        namespace,
+        name,
+    )
 
 
 def test_without_a_receiver_there_is_no_sensor() -> None:
     assert "openlineage" not in {sensor.name for sensor in sensors(Settings())}
-    assert "openlineage" in {sensor.name for sensor in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))}
+    assert "openlineage" in {
+        sensor.name for sensor in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))
+    }
 
 
 def lineage_line(home: Path, **env: str) -> str:
@@ -220,7 +256,9 @@ def lineage_line(home: Path, **env: str) -> str:
     return f"{'ok' if actual['ok'] else 'FAIL'} {actual['found']}"
 
 
-def test_doctor_says_in_a_line_whether_the_receiver_can_be_reached(tmp_path: Path, receiver: Receiver) -> None:
+def test_doctor_says_in_a_line_whether_the_receiver_can_be_reached(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     home, at = tmp_path / "home", {"ECOM_OPENLINEAGE_URL": receiver.url}
     assert lineage_line(home) == "ok none set; runs are not reported as OpenLineage events"
     assert lineage_line(home, **at) == f"ok {receiver.url} answers; each run is reported to it"
@@ -228,5 +266,8 @@ def test_doctor_says_in_a_line_whether_the_receiver_can_be_reached(tmp_path: Pat
     refused = lineage_line(home, **at, ECOM_OPENLINEAGE_API_KEY="wrong")
     assert refused == f"FAIL {receiver.url} refuses the key (401)"
     nobody = f"http://127.0.0.1:{free_port()}"
-    assert lineage_line(home, ECOM_OPENLINEAGE_URL=nobody) == f"FAIL {nobody} was not reached (ConnectionError)"
+    assert (
+        lineage_line(home, ECOM_OPENLINEAGE_URL=nobody)
+        == f"FAIL {nobody} was not reached (ConnectionError)"
+    )
     assert receiver.events == [], "a look sends no event"

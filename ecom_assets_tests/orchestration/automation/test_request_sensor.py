@@ -19,13 +19,17 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dg.Defi
     return home, build_definitions(Settings(home=home))
 
 
-def test_a_run_starts_over_the_days_and_tables_of_a_request(definitions: tuple[Path, dg.Definitions]) -> None:
+def test_a_run_starts_over_the_days_and_tables_of_a_request(
+    definitions: tuple[Path, dg.Definitions],
+) -> None:
     home, made = definitions
     sensor, requests = made.resolve_sensor_def("requests"), Requests(home)
 
     def started() -> list[dg.RunRequest]:
         with dg.DagsterInstance.ephemeral(str(home)) as instance:
-            context = dg.build_sensor_context(instance=instance, repository_def=made.get_repository_def())
+            context = dg.build_sensor_context(
+                instance=instance, repository_def=made.get_repository_def()
+            )
             return list(sensor.evaluate_tick(context).run_requests or [])
 
     assert started() == []
@@ -38,13 +42,22 @@ def test_a_run_starts_over_the_days_and_tables_of_a_request(definitions: tuple[P
         ["2026-03-09", "2026-03-10"],
     ]
     selected = {key.to_user_string() for key in release.asset_selection or []}
-    assert {"staging/held_order_days", "staging/user_order_log", "mart/sales", "serving/marts"} <= selected
+    assert {
+        "staging/held_order_days",
+        "staging/user_order_log",
+        "mart/sales",
+        "serving/marts",
+    } <= selected
     assert "staging/events" not in selected
     exported = {key.to_user_string() for key in retry.asset_selection or []}
     assert {"export/heap_events", "export/dead_letters"} <= exported
     assert "export/heap_users" not in exported
-    assert release.run_key == "request-1-1", "Dagster starts one run for it however often the sensor looks"
+    assert release.run_key == "request-1-1", (
+        "Dagster starts one run for it however often the sensor looks"
+    )
     requests.make(RELEASE, "orders", (MONDAY, MONDAY), "key:1")
-    assert started()[0].run_key == "request-1-2", "asked once more, a run that failed is tried again"
+    assert started()[0].run_key == "request-1-2", (
+        "asked once more, a run that failed is tried again"
+    )
     requests.take([released])
     assert [run.run_key for run in started()] == ["request-2-1"]

@@ -1,4 +1,6 @@
-"""A run that was started without days, by whatever command, is refused in one sentence and leaves every row."""
+"""A run that was started without days, by whatever command, is refused in one
+sentence and leaves every row.
+"""
 
 import json
 import subprocess
@@ -29,7 +31,8 @@ def test_the_sentence_has_what_each_command_takes() -> None:
     assert name_the_days(TODAY) == (
         "these tables are cut by day, so name the days: --partition 2026-03-09, or several with "
         "--partition-range 2026-03-03...2026-03-09, or where a command has neither "
-        """--tags '{"dagster/partition": "2026-03-09"}'; `ecom run --select` takes the days of the data by itself."""
+        """--tags '{"dagster/partition": "2026-03-09"}'; `ecom run --select` takes the days of """
+        "the data by itself."
     )
 
 
@@ -38,7 +41,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the home of a simulated shop of two days, whose rows are all loaded."""
     home = tmp_path_factory.mktemp("no_days") / "home"
     small_shop(home, days=2, visitors=40)
-    loaded = ecom("run", "--json", "--from", "2026-01-01", "--to", "2026-01-02", home=home, env=SMALL)
+    loaded = ecom(
+        "run", "--json", "--from", "2026-01-01", "--to", "2026-01-02", home=home, env=SMALL
+    )
     assert loaded.exit_code in {0, 1}, loaded.err
     assert sum(row_counts(home).values()) > 0
     return home
@@ -47,8 +52,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def row_counts(home: Path) -> dict[str, int]:
     """Return the number of rows of each table."""
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        names = con.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
-        return {name: con.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for (name,) in names}
+        names = con.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
+        ).fetchall()
+        return {
+            name: con.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for (name,) in names
+        }
 
 
 def sentences(result: Any) -> list[str]:
@@ -68,7 +77,10 @@ def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -
     assert not result.success
     assert not written
     assert sentences(result)
-    assert all("Nothing was written: these tables are cut by day" in sentence for sentence in sentences(result))
+    assert all(
+        "Nothing was written: these tables are cut by day" in sentence
+        for sentence in sentences(result)
+    )
     assert row_counts(shop) == before
 
 
@@ -81,7 +93,9 @@ def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
     assert len(tested) > 40
     with dg.DagsterInstance.ephemeral() as instance:
         for key in tested:
-            result = job.execute_in_process(instance=instance, asset_selection=[key], raise_on_error=False)
+            result = job.execute_in_process(
+                instance=instance, asset_selection=[key], raise_on_error=False
+            )
             assert not result.get_asset_materialization_events(), key
             (sentence,) = sentences(result)
             assert "Nothing was written: these tables are cut by day" in sentence, key
@@ -90,7 +104,10 @@ def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
 
 def test_execute_in_process_raises_it(shop: Path) -> None:
     job = build_definitions(Settings(home=shop)).resolve_job_def("events")
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(UsageError, match="name the days: --partition 20"):
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(UsageError, match="name the days: --partition 20"),
+    ):
         job.execute_in_process(instance=instance)
 
 
@@ -108,7 +125,12 @@ def test_commands_say_it(arguments: tuple[str, ...], shop: Path) -> None:
     before = row_counts(shop)
     program, *rest = arguments
     done = subprocess.run(
-        [str(BIN / program), *rest], env=environment(shop), capture_output=True, text=True, check=False, timeout=240
+        [str(BIN / program), *rest],
+        env=environment(shop),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     assert done.returncode == 1
     assert "Nothing was written: these tables are cut by day" in done.stdout + done.stderr
@@ -118,7 +140,19 @@ def test_commands_say_it(arguments: tuple[str, ...], shop: Path) -> None:
 @pytest.mark.slow
 def test_the_tag_of_the_sentence_runs_a_day(shop: Path) -> None:
     tags = json.dumps({"dagster/partition": "2026-01-02"})
-    command = [str(BIN / "dagster"), "job", "execute", "-m", "ecom_assets.definitions", "-j", "events", "--tags", tags]
-    done = subprocess.run(command, env=environment(shop), capture_output=True, text=True, check=False, timeout=240)
+    command = [
+        str(BIN / "dagster"),
+        "job",
+        "execute",
+        "-m",
+        "ecom_assets.definitions",
+        "-j",
+        "events",
+        "--tags",
+        tags,
+    ]
+    done = subprocess.run(
+        command, env=environment(shop), capture_output=True, text=True, check=False, timeout=240
+    )
     assert "raw.events: " in done.stderr, done.stderr[-2000:]
     assert "Nothing was written" not in done.stderr

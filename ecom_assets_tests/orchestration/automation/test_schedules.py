@@ -19,13 +19,18 @@ from ecom_assets.orchestration.automation.sensors import landing_sensor
 
 def requested(settings: Settings, at: datetime) -> tuple[str, str]:
     """Return the first and last day of the one run that is asked for at an instant."""
-    result = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
+    result = nightly_schedule(settings, EVENTS)(
+        dg.build_schedule_context(scheduled_execution_time=at)
+    )
     assert isinstance(result, dg.RunRequest)
     return result.tags[RANGE_START], result.tags[RANGE_END]
 
 
 def test_it_takes_yesterday_and_the_seven_days_before() -> None:
-    assert requested(Settings(), datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-02", "2026-03-09")
+    assert requested(Settings(), datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == (
+        "2026-03-02",
+        "2026-03-09",
+    )
 
 
 @pytest.mark.parametrize(("late_days", "first"), [(0, "2026-03-09"), (3, "2026-03-06")])
@@ -37,7 +42,8 @@ def test_how_far_back_follows_the_setting(late_days: int, first: str) -> None:
 @pytest.mark.parametrize(
     ("zone", "at", "last"),
     [
-        # Two o'clock in Berlin is one or zero o'clock UTC, the day is Berlin's; on 29 March two o'clock is skipped.
+        # Two o'clock in Berlin is one or zero o'clock UTC, the day is Berlin's; on 29 March two
+        # o'clock is skipped.
         ("Europe/Berlin", datetime(2026, 3, 28, 1, 0, tzinfo=UTC), "2026-03-27"),
         ("Europe/Berlin", datetime(2026, 3, 29, 1, 0, tzinfo=UTC), "2026-03-28"),
         ("Europe/Berlin", datetime(2026, 3, 30, 0, 0, tzinfo=UTC), "2026-03-29"),
@@ -53,9 +59,14 @@ def test_days_are_those_of_the_reporting_zone(zone: str, at: datetime, last: str
 
 def test_it_asks_for_no_day_before_the_first_partition() -> None:
     settings = Settings(first_day=date(2026, 3, 8))
-    assert requested(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
+    assert requested(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == (
+        "2026-03-08",
+        "2026-03-09",
+    )
     at = datetime(2026, 3, 8, 2, 0, tzinfo=UTC)
-    skipped = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
+    skipped = nightly_schedule(settings, EVENTS)(
+        dg.build_schedule_context(scheduled_execution_time=at)
+    )
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "2026-03-07 is before the first partition, 2026-03-08."
 
@@ -78,7 +89,9 @@ def test_orders_are_fetched_every_night_and_with_them_those_of_nights_that_faile
     assert isinstance(result, dg.RunRequest)
     assert (result.tags[RANGE_START], result.tags[RANGE_END]) == ("2026-03-02", "2026-03-09")
     chosen = build_definitions(settings).resolve_job_def("orders").asset_layer.executable_asset_keys
-    assert {asset.key for asset in SALES_ASSETS} - set(chosen) == {customer_retention.key}, "it follows by itself"
+    assert {asset.key for asset in SALES_ASSETS} - set(chosen) == {customer_retention.key}, (
+        "it follows by itself"
+    )
 
 
 def test_each_source_that_is_set_has_its_schedule() -> None:
@@ -98,16 +111,24 @@ def test_each_source_that_is_set_has_its_schedule() -> None:
 
 
 def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
-    settings = Settings(timezone="Europe/Berlin", customer_api_url="https://api.example.com/customers")
+    settings = Settings(
+        timezone="Europe/Berlin", customer_api_url="https://api.example.com/customers"
+    )
     at = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
     result = customers_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.RunRequest)
     assert (result.tags[RANGE_START], result.tags[RANGE_END]) == ("2026-03-10", "2026-03-10")
-    chosen = build_definitions(settings).resolve_job_def("customers").asset_layer.executable_asset_keys
+    chosen = (
+        build_definitions(settings).resolve_job_def("customers").asset_layer.executable_asset_keys
+    )
     assert {key.to_user_string() for key in chosen} == {
-        "raw/customers", "staging/customers", "staging/quarantined_customers", "staging/duplicate_customers",
-        "export/customers_json", "mart/customer_profiles",
-    }  # fmt: skip
+        "raw/customers",
+        "staging/customers",
+        "staging/quarantined_customers",
+        "staging/duplicate_customers",
+        "export/customers_json",
+        "mart/customer_profiles",
+    }
 
 
 def test_the_sandbox_shop_has_its_customers_fetched_for_its_last_day() -> None:
@@ -119,16 +140,25 @@ def test_the_sandbox_shop_has_its_customers_fetched_for_its_last_day() -> None:
 
 def test_a_sandbox_shop_that_ends_on_a_given_day_is_not_asked_for_later_ones() -> None:
     settings = Settings(sandbox_until=date(2026, 1, 30))
-    for at, is_asked in ((datetime(2026, 1, 31, 2, tzinfo=UTC), True), (datetime(2026, 2, 1, 2, tzinfo=UTC), False)):
-        result = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
+    for at, is_asked in (
+        (datetime(2026, 1, 31, 2, tzinfo=UTC), True),
+        (datetime(2026, 2, 1, 2, tzinfo=UTC), False),
+    ):
+        result = nightly_schedule(settings, EVENTS)(
+            dg.build_schedule_context(scheduled_execution_time=at)
+        )
         assert isinstance(result, dg.RunRequest) is is_asked
     assert isinstance(result, dg.SkipReason)
-    assert (result.skip_message or "").startswith("The sandbox shop ends on 2026-01-30: ECOM_SANDBOX_UNTIL")
+    assert (result.skip_message or "").startswith(
+        "The sandbox shop ends on 2026-01-30: ECOM_SANDBOX_UNTIL"
+    )
 
 
 def test_without_a_customer_api_nobody_is_fetched() -> None:
     at = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
-    result = customers_schedule(Settings(events="some/events"))(dg.build_schedule_context(scheduled_execution_time=at))
+    result = customers_schedule(Settings(events="some/events"))(
+        dg.build_schedule_context(scheduled_execution_time=at)
+    )
     assert isinstance(result, dg.SkipReason)
     assert result.skip_message == "ECOM_CUSTOMER_API_URL is not set."
 
@@ -143,8 +173,12 @@ def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Pat
         }
 
     assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
-    assert on(sandbox_until=date(2026, 1, 30)) == set(), "a shop that has ended has nothing to take in"
-    assert on(events="some/events", amplitude_api_key="a key") == set(), "deliveries of a shop's own are its decision"
+    assert on(sandbox_until=date(2026, 1, 30)) == set(), (
+        "a shop that has ended has nothing to take in"
+    )
+    assert on(events="some/events", amplitude_api_key="a key") == set(), (
+        "deliveries of a shop's own are its decision"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +190,12 @@ def test_a_setting_says_whether_schedules_are_on_before_anybody_switches_them(
 ) -> None:
     mail: Any = {"report_email": ("owner@shop.example",), "smtp_url": "smtp://mail.example:25"}
     for settings, expected in (
-        (Settings(home=tmp_path, events="some/events", orders="some/orders", schedules=setting, **mail), own),
+        (
+            Settings(
+                home=tmp_path, events="some/events", orders="some/orders", schedules=setting, **mail
+            ),
+            own,
+        ),
         (Settings(home=tmp_path, schedules=setting), sandbox),
     ):
         status = {schedule.name: schedule.default_status.value for schedule in schedules(settings)}
@@ -166,6 +205,7 @@ def test_a_setting_says_whether_schedules_are_on_before_anybody_switches_them(
 def test_the_same_setting_switches_the_sensor_of_own_files_also_where_they_reach_a_tool() -> None:
     tool: Any = {"events": "some/events", "amplitude_api_key": "key"}
     status = {
-        mode: landing_sensor(Settings(schedules=mode, **tool)).default_status.value for mode in ("auto", "on", "off")
+        mode: landing_sensor(Settings(schedules=mode, **tool)).default_status.value
+        for mode in ("auto", "on", "off")
     }
     assert status == {"auto": "STOPPED", "on": "RUNNING", "off": "STOPPED"}

@@ -70,7 +70,9 @@ def reason(actual: dg.SensorResult) -> str:
     return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
 
 
-def test_a_new_file_asks_for_its_day_and_its_events_days_and_the_day_whose_visitors_they_name(landing: Landing) -> None:
+def test_a_new_file_asks_for_its_day_and_its_events_days_and_the_day_whose_visitors_they_name(
+    landing: Landing,
+) -> None:
     landing.receive("2026-03-05", "2026-03-05", "2026-03-03")
     assert landing.days() == ("2026-03-02", "2026-03-05")
 
@@ -88,14 +90,18 @@ def test_only_the_new_file_s_days_are_asked_for(landing: Landing) -> None:
     assert landing.days() == ("2026-03-07", "2026-03-08")
 
 
-def test_an_old_file_asks_for_the_days_after_it_too_whose_rows_may_now_be_copies(landing: Landing) -> None:
+def test_an_old_file_asks_for_the_days_after_it_too_whose_rows_may_now_be_copies(
+    landing: Landing,
+) -> None:
     landing.receive("2026-03-09", "2026-03-09")
     landing.days()
     landing.receive("2026-03-05", "2026-03-05")
     assert landing.days() == ("2026-03-04", "2026-03-09")
 
 
-def test_a_file_that_changed_is_taken_again_with_every_day_it_may_have_held_rows_of(landing: Landing) -> None:
+def test_a_file_that_changed_is_taken_again_with_every_day_it_may_have_held_rows_of(
+    landing: Landing,
+) -> None:
     landing.receive("2026-03-05", "2026-03-05")
     first = landing.look().run_requests or []
     landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
@@ -105,7 +111,8 @@ def test_a_file_that_changed_is_taken_again_with_every_day_it_may_have_held_rows
 
 
 def test_an_event_that_is_too_late_does_not_drag_its_own_day_in(landing: Landing) -> None:
-    # Such a row counts for the day it arrived: the day before yesterday is in time, last year is not.
+    # Such a row counts for the day it arrived: the day before yesterday is in time, last year is
+    # not.
     landing.receive("2026-03-05", "2026-03-03", "2025-03-03", "1970-01-01")
     assert landing.days() == ("2026-03-02", "2026-03-05")
 
@@ -146,26 +153,38 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
         result = job.execute_in_process(instance=instance, tags=dict(request.tags))
         assert result.success
         key = dg.AssetKey(["mart", "sessions"])
-        assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
+        assert instance.get_materialized_partitions(key) == {
+            "2026-03-03",
+            "2026-03-04",
+            "2026-03-05",
+        }
 
 
-def test_a_stray_row_is_a_run_of_its_own_without_years_between(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_stray_row_is_a_run_of_its_own_without_years_between(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
     requests = landing.look().run_requests or []
     values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
-    # A day before the rows, and the days after in which they may make others copies; up to today at most.
+    # A day before the rows, and the days after in which they may make others copies; up to today at
+    # most.
     assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
-    # Each run knows the days of all, so that a few bad rows far away do not count as all of the rows.
-    assert {request.tags[PARTS] for request in requests} == {"2013-12-31/2014-01-10,2026-03-08/2026-03-09"}
+    # Each run knows the days of all, so that a few bad rows far away do not count as all of the
+    # rows.
+    assert {request.tags[PARTS] for request in requests} == {
+        "2013-12-31/2014-01-10,2026-03-08/2026-03-09"
+    }
     landing.receive("2026-03-10", "2026-03-10")
     (request,) = landing.look().run_requests or ()
     assert PARTS not in request.tags
 
 
 @pytest.mark.slow
-def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", *["2026-03-09"] * 30)
     stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
@@ -175,7 +194,9 @@ def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(tmp_path: Path, i
     assert job.execute_in_process(instance=instance, tags=dict(early.tags)).success
 
 
-def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(landing: Landing) -> None:
+def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(
+    landing: Landing,
+) -> None:
     landing.receive("2026-03-09", "2026-03-09")
     stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
     for _ in range(2):
@@ -193,7 +214,10 @@ def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gon
     ("environment", "status"),
     [
         ({"ECOM_EVENTS": "landing"}, dg.DefaultSensorStatus.RUNNING),
-        ({"ECOM_EVENTS": "landing", "ECOM_AMPLITUDE_API_KEY": "key"}, dg.DefaultSensorStatus.STOPPED),  # would deliver
+        (
+            {"ECOM_EVENTS": "landing", "ECOM_AMPLITUDE_API_KEY": "key"},
+            dg.DefaultSensorStatus.STOPPED,
+        ),  # would deliver
         ({}, dg.DefaultSensorStatus.STOPPED),  # the sandbox shop's schedules take its days in
     ],
 )
@@ -205,7 +229,9 @@ def test_it_is_on_where_files_are_the_source_and_reach_no_tool(
     assert landing_sensor(load_settings()).default_status is status
 
 
-def test_what_a_run_took_in_before_the_sensor_first_looked_is_not_asked_for_again(landing: Landing) -> None:
+def test_what_a_run_took_in_before_the_sensor_first_looked_is_not_asked_for_again(
+    landing: Landing,
+) -> None:
     @dg.asset(key=["raw", "events"])
     def raw_events() -> None:
         """Take in what there is."""
@@ -227,26 +253,39 @@ def test_a_file_that_is_still_being_copied_is_waited_for(landing: Landing) -> No
     assert landing.days() == ("2026-03-04", "2026-03-05")
 
 
-def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(landing: Landing) -> None:
+def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(
+    landing: Landing,
+) -> None:
     landing.receive("2026-03-05", "2026-03-05")
     loaded = landing.settings = with_first_partition(landing.settings)
     assert loaded.first_day == date(2026, 2, 1), "events of 5 March may be late by a week"
     landing.days()
     landing.receive("2026-01-09", "2026-01-09")
     for _ in range(2):
-        assert reason(landing.look()).startswith("New event files have rows of 2026-01-08, before the first partition")
+        assert reason(landing.look()).startswith(
+            "New event files have rows of 2026-01-08, before the first partition"
+        )
     unset = Settings(home=loaded.home, events=loaded.events, landing_every_s=0)
     landing.settings = with_first_partition(unset)
     assert landing.settings.first_day == date(2026, 1, 1)
     assert landing.days() == ("2026-01-08", "2026-01-18")
 
 
-def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_for_nothing(landing: Landing) -> None:
+def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_for_nothing(
+    landing: Landing,
+) -> None:
     landing.now = now_utc() + timedelta(hours=1)
     day = landing.now.date().isoformat()
     folder = landing.folder / f"received_date={day}"
     folder.mkdir(parents=True)
-    others = ("product_id", "product_category", "session_id", "page_url", "referrer_url", "cart_value")
+    others = (
+        "product_id",
+        "product_category",
+        "session_id",
+        "page_url",
+        "referrer_url",
+        "cart_value",
+    )
     columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp, "
     columns += ", ".join(f"'' AS {name}" for name in others)
     with duckdb.connect() as con:
@@ -268,16 +307,22 @@ def test_runs_are_so_far_apart_and_files_that_wait_are_not_forgotten(landing: La
     landing.receive("2026-03-05", "2026-03-05")
     landing.days()
     landing.receive("2026-03-06", "2026-03-06", name="later.csv")
-    assert reason(landing.look()) == "New event files wait until 12:05:00 UTC (ECOM_LANDING_EVERY_S)."
+    assert (
+        reason(landing.look()) == "New event files wait until 12:05:00 UTC (ECOM_LANDING_EVERY_S)."
+    )
     landing.now += timedelta(seconds=300)
     assert landing.days()[1] == "2026-03-06"
 
 
-def test_no_two_runs_are_requested_over_the_same_days(landing: Landing, instance: dg.DagsterInstance) -> None:
+def test_no_two_runs_are_requested_over_the_same_days(
+    landing: Landing, instance: dg.DagsterInstance
+) -> None:
     tags = {RANGE_START: "2026-03-04", RANGE_END: "2026-03-05"}
     run = instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
     landing.receive("2026-03-05", "2026-03-05")
-    assert reason(landing.look()) == f"New event files wait for run {run.run_id}, over the same days."
+    assert (
+        reason(landing.look()) == f"New event files wait for run {run.run_id}, over the same days."
+    )
     instance.report_run_canceled(run)
     assert landing.days()[1] == "2026-03-05"
 

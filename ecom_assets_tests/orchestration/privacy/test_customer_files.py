@@ -9,10 +9,14 @@ import pytest
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.orchestration.privacy.customer_files import find_customer_records, remove_customer_records
+from ecom_assets.orchestration.privacy.customer_files import (
+    find_customer_records,
+    remove_customer_records,
+)
 from ecom_assets.orchestration.privacy.person import Person
 
-# By their addresses, as Shopify's orders know customers; one note has Ann's address, and one a line end.
+# By their addresses, as Shopify's orders know customers; one note has Ann's address, and one a line
+# end.
 HEADER = "Customer ID,First Name,Last Name,Email,Default Address City,Note\r\n"
 ANN = "'17,Jörg,Müller,Ann@Example.com,Köln,\r\n"
 BOB = '18,Bob,,bob@example.com,Köln,"knows ann@example.com,\r\nand more"\r\n'
@@ -51,13 +55,17 @@ def test_a_customer_leaves_a_compressed_file(tmp_path: Path) -> None:
 
 def own_mapping(tmp_path: Path) -> str:
     mapping = tmp_path / "own.yaml"
-    mapping.write_text("fields: {id: who.id, email: {path: who.mail, optional: true}}\nrecords: customers\n")
+    mapping.write_text(
+        "fields: {id: who.id, email: {path: who.mail, optional: true}}\nrecords: customers\n"
+    )
     return str(mapping)
 
 
 def test_a_customer_leaves_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "customers.ndjson"
-    lines = [json.dumps({"who": {"id": number, "mail": f"{number}@example.com"}}) for number in (17, 18)]
+    lines = [
+        json.dumps({"who": {"id": number, "mail": f"{number}@example.com"}}) for number in (17, 18)
+    ]
     path.write_text("\n".join([*lines, "not JSON of 17"]) + "\n")
     assert removed(path, own_mapping(tmp_path), "17") == 1
     assert path.read_text().splitlines() == [lines[1], "not JSON of 17"]
@@ -69,8 +77,13 @@ def test_one_document_and_an_archive_must_be_exported_again(tmp_path: Path) -> N
     path.write_text(document)
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("customers.csv", HEADER + ANN)
-    for file, mapping, user in ((path, own_mapping(tmp_path), "17"), (packed, "shopify", "ann@example.com")):
+    for file, mapping, user in (
+        (path, own_mapping(tmp_path), "17"),
+        (packed, "shopify", "ann@example.com"),
+    ):
         person, before = Person(users=(user,)), file.read_bytes()
-        with pytest.raises(SourceError, match=r"has 1 records of this person and cannot be changed in place"):
+        with pytest.raises(
+            SourceError, match=r"has 1 records of this person and cannot be changed in place"
+        ):
             list(remove_customer_records(settings_for(file, mapping), person))
         assert file.read_bytes() == before

@@ -52,10 +52,14 @@ def test_letters_of_any_encoding_and_escapes_keep_the_bytes_of_the_rest(tmp_path
     landing.mkdir()
     line = f'{{"user_id":"{id_}","x'
     named = [
-        line.encode("utf-16"), line.encode("utf-16-le"), line.encode("utf-16-be"), b"x" + line.encode("utf-16-be"),
-        b'{"user_id":"j\\u00FCrgen+1@ex\\u00e4mple.de","x', b"?u=j%c3%bcrgen%2B1%40ex%C3%A4mple.de",
+        line.encode("utf-16"),
+        line.encode("utf-16-le"),
+        line.encode("utf-16-be"),
+        b"x" + line.encode("utf-16-be"),
+        b'{"user_id":"j\\u00FCrgen+1@ex\\u00e4mple.de","x',
+        b"?u=j%c3%bcrgen%2B1%40ex%C3%A4mple.de",
         "ju\u0308rgen+1@exa\u0308mple.de".encode(),
-    ]  # fmt: skip
+    ]
     others = [line.replace("jürgen", "jörgen").encode("utf-16"), b"\xff\x00\xfe", b"\xff\xfe"]
     path = letters(landing, date(2026, 3, 1), *named, *others)
     settings, person = Settings(home=tmp_path / "home", events=str(landing)), Person(users=(id_,))

@@ -1,6 +1,8 @@
-"""`ecom erase` as a shop meets it: a person is gone from every table and file, stays gone, and others are as before.
+"""`ecom erase` as a shop meets it: a person is gone from every table and file, stays gone,
+and others are as before.
 
-Ann and Bob shop on three days; the shop of reference never had Ann. Tables after the erasure are the reference's.
+Ann and Bob shop on three days; the shop of reference never had Ann. Tables after the erasure are
+the reference's.
 """
 
 import json
@@ -25,13 +27,16 @@ NUMBER = {ANN: 1, BOB: 2}
 
 
 def land(folder: Path, *people: str) -> Path:
-    """Land what some people did on each day; the first page view of a visit comes without its user."""
+    """Land what some people did on each day;
+    the first page view of a visit comes without its user.
+    """
     for day in DAYS:
         partition = folder / f"received_date={day}"
         partition.mkdir(parents=True)
         rows = [
-            f"e{NUMBER[who]}-{day}-{n},{who if n else ''},{step},{day}T10:0{n}:00Z,{'p1' if n else ''},hats,"
-            f"s-{who}-{day},https://shop.example/,,{'20.00' if n > 1 else ''}"
+            f"e{NUMBER[who]}-{day}-{n},{who if n else ''},{step},{day}T10:0{n}:00Z,"
+            f"{'p1' if n else ''},hats,s-{who}-{day},https://shop.example/,,"
+            f"{'20.00' if n > 1 else ''}"
             for who in people
             for n, step in enumerate(STEPS)
         ]
@@ -52,16 +57,27 @@ def files_with(word: str, *folders: Path) -> list[str]:
 def keep_questions(settings: Settings) -> None:
     """Save a question about Ann, which was about Bob before, and one about everybody."""
     store, steps = BoardStore(settings), ["page_view", "purchase"]
-    for name, who, version in ((f"What {ANN} did", BOB, 0), (f"What {ANN} did", ANN, 1), ("Everybody", "", 0)):
+    for name, who, version in (
+        (f"What {ANN} did", BOB, 0),
+        (f"What {ANN} did", ANN, 1),
+        ("Everybody", "", 0),
+    ):
         where = [{"column": "user_id", "operator": "equals", "value": who}] if who else []
         definition = {"steps": steps, "where": where}
-        saved = SavedQuestion.from_mapping({"name": name, "kind": "funnel", "definition": definition})
+        saved = SavedQuestion.from_mapping(
+            {"name": name, "kind": "funnel", "definition": definition}
+        )
         store.save(slug_of(name), saved, version, "clerk")
 
 
 def leave_collected(home: Path) -> None:
     """Leave what a collector that was killed has not landed: one more event of Ann's."""
-    event = {"event_id": "late", "user_id": ANN, "event_type": "page_view", "event_timestamp": f"{DAYS[-1]}T11:00:00Z"}
+    event = {
+        "event_id": "late",
+        "user_id": ANN,
+        "event_type": "page_view",
+        "event_timestamp": f"{DAYS[-1]}T11:00:00Z",
+    }
     segment = segments_folder(home) / f"received_date={DAYS[-1]}" / "killed-1.ecommerce.ndjson"
     segment.parent.mkdir(parents=True)
     segment.write_text(json.dumps({**event, "received_at": f"{DAYS[-1]}T11:00:01Z"}) + "\n")
@@ -69,7 +85,9 @@ def leave_collected(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `said.json`."""
+    """A shop from which Ann was erased, in `home` and `landing`; what
+    `erase` said is in `said.json`.
+    """
     root = tmp_path_factory.mktemp("erased")
     land(root / "landing", ANN, BOB)
     shutil.copytree(root / "landing", root / "old")
@@ -94,14 +112,18 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_of(home: Path) -> dict[str, tuple[int, int]]:
     """Return the content of every table, but for the path that rows came from."""
     return {
-        name: content for name, content in contents(home / "warehouse.duckdb").items() if not name.startswith("raw.")
+        name: content
+        for name, content in contents(home / "warehouse.duckdb").items()
+        if not name.startswith("raw.")
     }
 
 
 @pytest.mark.slow
 def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, reference: Path) -> None:
     assert rows_of(shop / "home") == rows_of(reference / "home")
-    assert query(shop / "home", "SELECT count(*) FROM raw.events") == [(12,)], "four events of Bob's a day"
+    assert query(shop / "home", "SELECT count(*) FROM raw.events") == [(12,)], (
+        "four events of Bob's a day"
+    )
     for day in DAYS:
         landed = f"landing/received_date={day}/events.csv"
         assert (shop / landed).read_bytes() == (reference / landed).read_bytes()
@@ -110,7 +132,9 @@ def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, reference:
 @pytest.mark.slow
 def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
     assert files_with(ANN, shop / "home", shop / "landing") == []
-    assert list(segments_folder(shop / "home").glob("*/*")) == [], "what was collected has landed before"
+    assert list(segments_folder(shop / "home").glob("*/*")) == [], (
+        "what was collected has landed before"
+    )
     assert files_with(BOB, shop / "home"), "the same search finds Bob"
     for _ in range(2):  # looking for her leaves nothing of her either
         verified = ecom_process("erase", "--visitor", ANN, "--verify", home=shop / "home")
@@ -126,7 +150,12 @@ def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) ->
     assert receipt == {name: value for name, value in result.items() if name not in of_answer}
     assert (result["known_as"], receipt["known_as_kept"]) == ([], [])
     assert receipt["removed"]["tables"]["raw.events"] == 12
-    assert [file["record_count"] for file in receipt["removed"]["files"]] == [4, 4, 1, 4]  # one was collected
+    assert [file["record_count"] for file in receipt["removed"]["files"]] == [
+        4,
+        4,
+        1,
+        4,
+    ]  # one was collected
     assert receipt["verified"]["left"] == {"tables": {}, "files": {}, "other_files": []}
     assert len(receipt["hashes"]["user"]) == 1
     assert len(receipt["hashes"]["session"]) == 3
@@ -135,20 +164,25 @@ def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) ->
 @pytest.mark.slow
 def test_numbers_that_were_published_with_her_are_restated(shop: Path) -> None:
     text = (
-        "SELECT before_value, after_value, cause FROM mart.restatements "
-        "WHERE table_name = 'mart.engagement_daily' AND column_name = 'session_count' ORDER BY restated_date"
+        "SELECT before_value, after_value, cause FROM mart.restatements WHERE table_name = "
+        "'mart.engagement_daily' AND column_name = 'session_count' ORDER BY restated_date"
     )
     assert query(shop / "home", text) == [(2.0, 1.0, "withdrawn_rows")] * 3
 
 
 @pytest.mark.slow
-def test_old_files_do_not_bring_her_back_and_are_counted(shop: Path, reference: Path, tmp_path: Path) -> None:
+def test_old_files_do_not_bring_her_back_and_are_counted(
+    shop: Path, reference: Path, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     shutil.copytree(shop / "home", home)
     again = ecom("run", "--json", "--events", shop / "old", home=home)
     assert again.exit_code == 0, again.err
     assert rows_of(home) == rows_of(reference / "home")
-    text = "SELECT received_date::VARCHAR, source_table, source_file, erased_count FROM raw.erased_rows ORDER BY 1"
+    text = (
+        "SELECT received_date::VARCHAR, source_table, source_file, erased_count FROM "
+        "raw.erased_rows ORDER BY 1"
+    )
     left_out = [(day, "raw.events", f"received_date={day}/events.csv", 4) for day in DAYS]
     assert query(home, text) == left_out
     assert files_with(ANN, home) == []
@@ -165,23 +199,37 @@ def test_erasing_twice_is_erasing_once(shop: Path) -> None:
 @pytest.mark.slow
 def test_it_asks_before_it_acts(tmp_path: Path) -> None:
     land(tmp_path / "landing", ANN)
-    ecom("run", "--events", tmp_path / "landing", "--select", '+key:"staging/events"', home=tmp_path / "home")
+    ecom(
+        "run",
+        "--events",
+        tmp_path / "landing",
+        "--select",
+        '+key:"staging/events"',
+        home=tmp_path / "home",
+    )
     refused = ecom("erase", "--visitor", ANN, home=tmp_path / "home")
     assert refused.exit_code == 2
     assert refused.sentence == "Erasing cannot be undone; confirm with --yes."
-    shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json["found"]
+    shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json[
+        "found"
+    ]
     # On each day, her session has a link to nobody, by its first page view, and one to her.
     assert shown["tables"] == {"raw.events": 12, "staging.events": 12, "staging.identity_links": 6}
     assert files_with(ANN, tmp_path / "landing"), "nothing was removed"
 
 
 @pytest.mark.slow
-def test_files_of_another_layout_are_read_as_the_last_run_read_them(tmp_path: Path, home: Path) -> None:
+def test_files_of_another_layout_are_read_as_the_last_run_read_them(
+    tmp_path: Path, home: Path
+) -> None:
     own, mapping = tmp_path / "own.csv", tmp_path / "own.yaml"
     own.write_text("at,who,what\n2026-01-01 10:00:00,ann,look\n2026-01-01 11:00:00,bob,look\n")
     fields = "event_id: {hash_of: [at, who]}, user_id: who, event_type: what, event_timestamp: at"
     mapping.write_text(f"fields: {{{fields}}}\n")
-    assert ecom("run", "--events", own, "--events-mapping", mapping, *FEW_TABLES, home=home).exit_code == 0
+    assert (
+        ecom("run", "--events", own, "--events-mapping", mapping, *FEW_TABLES, home=home).exit_code
+        == 0
+    )
     erased = ecom("erase", "--visitor", "ann", "--yes", home=home)
     assert erased.exit_code == 0, erased.err
     assert own.read_text() == "at,who,what\n2026-01-01 11:00:00,bob,look\n"
@@ -190,7 +238,9 @@ def test_files_of_another_layout_are_read_as_the_last_run_read_them(tmp_path: Pa
 def test_somebody_must_be_named(home: Path) -> None:
     result: CommandResult = ecom("erase", "--yes", home=home)
     assert result.exit_code == 2
-    assert result.sentence == "Nobody is named; give --visitor ID or --customer ID, as in the tables."
+    assert (
+        result.sentence == "Nobody is named; give --visitor ID or --customer ID, as in the tables."
+    )
 
 
 def test_without_a_warehouse_there_is_nothing_to_erase(home: Path) -> None:
@@ -210,18 +260,26 @@ def test_a_day_on_which_nobody_else_came_is_computed_again_too(tmp_path: Path) -
     result = ecom("erase", "--visitor", ANN, "--yes", home=home)
     assert result.exit_code == 0, result.err
     assert query(home, days) == [(DAYS[0],), (DAYS[2],)]
-    assert query(home, f"SELECT count(*) FROM mart.engagement_daily WHERE event_date = '{DAYS[1]}'") == [(0,)]
+    assert query(
+        home, f"SELECT count(*) FROM mart.engagement_daily WHERE event_date = '{DAYS[1]}'"
+    ) == [(0,)]
 
 
 @pytest.mark.slow
-def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_names_them(shop: Path) -> None:
+def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_names_them(
+    shop: Path,
+) -> None:
     receipt = json.loads((shop / "said.json").read_text())
     store = BoardStore(Settings(home=shop / "home"))
-    everybody, hers = sorted(store.newest(SavedQuestion), key=lambda version: version.slug != "everybody")
+    everybody, hers = sorted(
+        store.newest(SavedQuestion), key=lambda version: version.slug != "everybody"
+    )
     assert everybody.item.name == "Everybody"
     assert hers.slug.startswith("erased-")
-    assert [version.content["definition"]["where"][0]["value"] == BOB for version in store.versions(
-        SavedQuestion, hers.slug)] == [False, True]  # fmt: skip
+    assert [
+        version.content["definition"]["where"][0]["value"] == BOB
+        for version in store.versions(SavedQuestion, hers.slug)
+    ] == [False, True]
     hers.item.check()
     (note,) = [note for note in receipt["to_confirm"] if "masked in all versions" in note]
     assert note.startswith(f"questions/{hers.slug} had an id of the person")

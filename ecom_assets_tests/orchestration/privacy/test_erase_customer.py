@@ -1,7 +1,8 @@
-"""Erasing a customer of events, orders and deliveries, killed after every step: it ends as if it had not been killed.
+"""Erasing a customer of events, orders and deliveries, killed after every step:
+it ends as if it had not been killed.
 
-Ann, Bob and Cid browse and order on two days, and Amplitude's stand-in gets their events. The shop of reference never
-had Ann.
+Ann, Bob and Cid browse and order on two days, and Amplitude's stand-in gets their events. The shop
+of reference never had Ann.
 """
 
 import json
@@ -27,12 +28,15 @@ NUMBER = {ANN: 1, BOB: 2, CID: 3}
 DAYS = ("2026-01-01", "2026-01-02")
 STEPS = ("product_view", "add_to_cart", "purchase")
 ORDER_HEADER = (
-    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
+    "quantity,payment_amount"
 )
 
 
 def land(root: Path, *people: str) -> tuple[str, ...]:
-    """Land events and order lines, and return the options that name them; Ann's one line arrives on both days."""
+    """Land events and order lines, and return the options that name them;
+    Ann's one line arrives on both days.
+    """
     root.mkdir(parents=True)
     events = [
         f"e{NUMBER[who]}-{day}-{n},{who},{step},{day}T10:0{n}:00Z,p1,hats,s-{who},https://shop.example/,,2{n}.00"
@@ -116,11 +120,21 @@ def reported(shop: Path) -> dict[str, Any]:
 def test_it_was_killed_after_every_step_and_the_receipt_counts_all(shop: Path) -> None:
     receipt = reported(shop)
     assert receipt["kills"] == [
-        "blocked", "files", "raw_rows", "ledger", "recomputed", "left_rows", "purged", "tools", "other_files",
+        "blocked",
+        "files",
+        "raw_rows",
+        "ledger",
+        "recomputed",
+        "left_rows",
+        "purged",
+        "tools",
+        "other_files",
         "verified",
-    ]  # fmt: skip
+    ]
     removed = receipt["removed"]
-    assert {name: removed["tables"][name] for name in ("raw.events", "raw.user_order_log", "mart.sales")} == {
+    assert {
+        name: removed["tables"][name] for name in ("raw.events", "raw.user_order_log", "mart.sales")
+    } == {
         "raw.events": 6,
         "raw.user_order_log": 2,
         "mart.sales": 1,
@@ -135,7 +149,10 @@ def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, tmp_path: 
     assert ecom("run", *paths, home=tmp_path / "home").exit_code == 0
     assert numbers(shop / "home") == numbers(tmp_path / "home")
     assert (
-        query(shop / "home", "SELECT sum(order_count) FROM mart.revenue_daily WHERE item_category = '(all)'")
+        query(
+            shop / "home",
+            "SELECT sum(order_count) FROM mart.revenue_daily WHERE item_category = '(all)'",
+        )
         is not None
     )
 
@@ -146,25 +163,37 @@ def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
 
 def test_the_ledger_keeps_counts_and_hashes(shop: Path) -> None:
     with closing(SqliteStore(shop / "home" / "ledger.sqlite")) as store:
-        rows = store.rows("SELECT record_id, outcome FROM sendings WHERE destination = 'amplitude_events'")
+        rows = store.rows(
+            "SELECT record_id, outcome FROM sendings WHERE destination = 'amplitude_events'"
+        )
     assert len(rows) == 18
     assert {outcome for _, outcome in rows} == {"delivered"}
     assert sum(record.startswith("erased-") for record, _ in rows) == 6
     assert not [record for record, _ in rows if record.startswith("e1-")]
 
 
-def test_amplitude_was_asked_once(shop: Path, amplitude: AmplitudeReceiver, run: Callable[..., CommandResult]) -> None:
+def test_amplitude_was_asked_once(
+    shop: Path, amplitude: AmplitudeReceiver, run: Callable[..., CommandResult]
+) -> None:
     assert amplitude.deleted_ids == [ANN]
     assert reported(shop)["tools"]["amplitude"][0]["answer"] == "job of 2026-02-14, staging"
     before = amplitude.held.taken_count
     land(shop / "again", ANN, BOB, CID)
     again = run(
-        "run", "--events", shop / "again" / "events.csv", "--orders", shop / "again" / "orders", home=shop / "home"
+        "run",
+        "--events",
+        shop / "again" / "events.csv",
+        "--orders",
+        shop / "again" / "orders",
+        home=shop / "home",
     )
     assert again.exit_code == 0, again.err
-    assert amplitude.held.taken_count == before + 2, "properties of Bob and Cid, whose scores have changed"
+    assert amplitude.held.taken_count == before + 2, (
+        "properties of Bob and Cid, whose scores have changed"
+    )
     assert query(
-        shop / "home", "SELECT source_table, sum(erased_count)::INT FROM raw.erased_rows GROUP BY 1 ORDER BY 1"
+        shop / "home",
+        "SELECT source_table, sum(erased_count)::INT FROM raw.erased_rows GROUP BY 1 ORDER BY 1",
     ) == [
         ("raw.events", 6),
         ("raw.user_order_log", 2),

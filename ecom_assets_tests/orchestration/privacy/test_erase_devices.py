@@ -1,4 +1,6 @@
-"""Erasing a person who shared a device: what the identity rule gave them goes, and nothing of it becomes another's."""
+"""Erasing a person who shared a device: what the identity rule gave them goes,
+and nothing of it becomes another's.
+"""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +19,17 @@ from ecom_assets_tests.orchestration.privacy.test_erase import files_with, query
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy_erase_devices")]
 ANN, BOB, OWN, SHARED = "ann-4711", "bob-4712", "device-own", "device-shared"
 ROWS = [
-    ("own-1", "", "page_view", "09:00", OWN), ("own-2", ANN, "login", "09:01", OWN),
-    ("bob-1", BOB, "login", "10:00", SHARED), ("bob-2", "", "page_view", "10:01", SHARED),
-    ("ann-1", ANN, "login", "14:00", SHARED), ("ann-2", "", "page_view", "14:01", SHARED),
-    ("bob-3", BOB, "login", "18:00", SHARED), ("bob-4", "", "page_view", "18:01", SHARED),
-    ("eve-1", "", "page_view", "09:00", "device-eve"), ("eve-2", "", "page_view", "09:01", "device-eve"),
-]  # fmt: skip
+    ("own-1", "", "page_view", "09:00", OWN),
+    ("own-2", ANN, "login", "09:01", OWN),
+    ("bob-1", BOB, "login", "10:00", SHARED),
+    ("bob-2", "", "page_view", "10:01", SHARED),
+    ("ann-1", ANN, "login", "14:00", SHARED),
+    ("ann-2", "", "page_view", "14:01", SHARED),
+    ("bob-3", BOB, "login", "18:00", SHARED),
+    ("bob-4", "", "page_view", "18:01", SHARED),
+    ("eve-1", "", "page_view", "09:00", "device-eve"),
+    ("eve-2", "", "page_view", "09:01", "device-eve"),
+]
 LATE = [("late-1", ANN, "login", "14:10", SHARED), ("late-2", "", "page_view", "14:11", SHARED)]
 
 
@@ -57,8 +64,12 @@ def test_what_the_rule_gave_her_goes_and_his_stays_and_nothing_late_becomes_his(
     assert result.exit_code == 0, result.err
     after = visitors(home)
     assert sorted(after) == ["bob-1", "bob-2", "bob-3", "bob-4", "eve-1", "eve-2"]
-    assert (after["bob-1"], after["bob-2"]) == (BOB, f"anon-{SHARED}"), "the device joins nobody any more"
-    assert query(home, "SELECT id_kind, id_value, reason FROM mart.shared_ids") == [("device", SHARED, "erased")]
+    assert (after["bob-1"], after["bob-2"]) == (BOB, f"anon-{SHARED}"), (
+        "the device joins nobody any more"
+    )
+    assert query(home, "SELECT id_kind, id_value, reason FROM mart.shared_ids") == [
+        ("device", SHARED, "erased")
+    ]
     assert "ann-2" not in (shop / "landing" / "events.csv").read_text()
     assert "bob-2" in (shop / "landing" / "events.csv").read_text()
     assert files_with(ANN, home, shop / "landing") == []
@@ -67,8 +78,20 @@ def test_what_the_rule_gave_her_goes_and_his_stays_and_nothing_late_becomes_his(
     again = ecom("run", "--events", shop / "landing", *FEW_TABLES, home=home)
     assert again.exit_code == 0, again.err
     later = visitors(home)
-    assert later == {**after, "late-2": f"anon-{SHARED}"}, "her late sign-in stays out, and changes nobody's events"
-    asked = ecom("trend", "--events", shop / "landing", "--series", "*", "--by", "visitor_id", "--json", home=home)
+    assert later == {**after, "late-2": f"anon-{SHARED}"}, (
+        "her late sign-in stays out, and changes nobody's events"
+    )
+    asked = ecom(
+        "trend",
+        "--events",
+        shop / "landing",
+        "--series",
+        "*",
+        "--by",
+        "visitor_id",
+        "--json",
+        home=home,
+    )
     counted = {series["breakdown"]: series["total"] for series in asked.json["series"]}
     assert counted == {BOB: 2, f"anon-{SHARED}": 3, "anon-device-eve": 2}, (
         "questions over the same files give nobody her events either"
@@ -86,7 +109,9 @@ def test_of_two_events_with_one_id_only_hers_goes(shop: Path) -> None:
     assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
     left = [owner for event_id, owner in visitors(home).items() if event_id.startswith("ann-2")]
     assert left == ["anon-device-eve"]
-    assert query(home, "SELECT anonymous_id FROM raw.events WHERE event_id = 'ann-2'") == [("device-eve",)]
+    assert query(home, "SELECT anonymous_id FROM raw.events WHERE event_id = 'ann-2'") == [
+        ("device-eve",)
+    ]
     assert "ann-2" not in (shop / "landing" / "events.csv").read_text()
     assert "ann-2" in (shop / "landing" / "twice.csv").read_text()
 
@@ -123,17 +148,23 @@ def run_events(folder: Path, name: str, lines: Sequence[str]) -> None:
 
 @pytest.fixture
 def joined(tmp_path: Path) -> Path:
-    """A shop in which aliases, maybe of a stranger, make Ann the visitor that Bob and Cid are, too."""
-    run_events(tmp_path, "events", [
-        event_of("b1", "bob-4712", "2026-01-01T08:00", "D-bob"),
-        event_of("b2", "", "2026-01-01T08:01", "D-bob"),
-        event_of("c1", "cid-4713", "2026-01-02T08:00", "D-cid"),
-        event_of("a1", ANN, "2026-01-03T08:00", "D-ann"),
-        event_of("a2", "", "2026-01-03T08:01", "D-ann"),
-        alias("j1", ANN, "bob-4712", "2026-01-03T09:00"),
-        alias("j2", ANN, "cid-4713", "2026-01-03T09:01"),
-        event_of("e1", "eve-4714", "2026-01-03T10:00", "D-eve"),
-    ])  # fmt: skip
+    """A shop in which aliases, maybe of a stranger,
+    make Ann the visitor that Bob and Cid are, too.
+    """
+    run_events(
+        tmp_path,
+        "events",
+        [
+            event_of("b1", "bob-4712", "2026-01-01T08:00", "D-bob"),
+            event_of("b2", "", "2026-01-01T08:01", "D-bob"),
+            event_of("c1", "cid-4713", "2026-01-02T08:00", "D-cid"),
+            event_of("a1", ANN, "2026-01-03T08:00", "D-ann"),
+            event_of("a2", "", "2026-01-03T08:01", "D-ann"),
+            alias("j1", ANN, "bob-4712", "2026-01-03T09:00"),
+            alias("j2", ANN, "cid-4713", "2026-01-03T09:01"),
+            event_of("e1", "eve-4714", "2026-01-03T10:00", "D-eve"),
+        ],
+    )
     assert {visitors(tmp_path / "home")[name] for name in ("a2", "b1", "b2", "c1")} == {ANN}
     return tmp_path
 
@@ -142,7 +173,10 @@ def test_users_whom_an_alias_joins_are_erased_only_if_they_are_named(joined: Pat
     home = joined / "home"
     found = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=home).json
     assert found["known_as"] == ["bob-4712", "cid-4713"]
-    assert "Not erased: bob-4712, cid-4713." in ecom("erase", "--visitor", ANN, "--dry-run", home=home).out
+    assert (
+        "Not erased: bob-4712, cid-4713."
+        in ecom("erase", "--visitor", ANN, "--dry-run", home=home).out
+    )
     wrong = ecom("erase", "--visitor", ANN, "--with", "eve-4714", "--yes", home=home)
     assert (wrong.exit_code, "no alias joins this user" in wrong.sentence) == (2, True)
     done = ecom("erase", "--visitor", ANN, "--with", "cid-4713", "--yes", "--json", home=home)
@@ -164,20 +198,38 @@ def test_users_whom_an_alias_joins_are_erased_only_if_they_are_named(joined: Pat
 def test_others_come_in_after_the_erasure_of_who_was_joined_with_them(joined: Path) -> None:
     home = joined / "home"
     assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
-    run_events(joined, "late", [
-        event_of("b3", "bob-4712", "2026-01-03T12:00", "D-bob"),
-        event_of("a3", ANN, "2026-01-03T12:00", "D-ann"),
-        alias("j3", "eve-4714", ANN, "2026-01-03T13:00"),  # an alias may name her at any time
-        alias("j4", "bob-4712", ANN, "2026-01-03T13:01"),
-    ])  # fmt: skip
+    run_events(
+        joined,
+        "late",
+        [
+            event_of("b3", "bob-4712", "2026-01-03T12:00", "D-bob"),
+            event_of("a3", ANN, "2026-01-03T12:00", "D-ann"),
+            alias("j3", "eve-4714", ANN, "2026-01-03T13:00"),  # an alias may name her at any time
+            alias("j4", "bob-4712", ANN, "2026-01-03T13:01"),
+        ],
+    )
     after = visitors(home)
     assert "a3" not in after
     assert {name: after[name] for name in ("b1", "b2", "b3", "c1", "e1", "j3")} == {
-        "b1": "bob-4712", "b2": "bob-4712", "b3": "bob-4712", "c1": "cid-4713",
-        "e1": "eve-4714", "j3": "eve-4714",
-    }  # fmt: skip
+        "b1": "bob-4712",
+        "b2": "bob-4712",
+        "b3": "bob-4712",
+        "c1": "cid-4713",
+        "e1": "eve-4714",
+        "j3": "eve-4714",
+    }
     assert query(home, "SELECT count(*) FROM staging.identity_aliases") == [(0,)]
-    asked = ecom("trend", "--events", joined / "landing", "--series", "*", "--by", "visitor_id", "--json", home=home)
+    asked = ecom(
+        "trend",
+        "--events",
+        joined / "landing",
+        "--series",
+        "*",
+        "--by",
+        "visitor_id",
+        "--json",
+        home=home,
+    )
     counted = {series["breakdown"] for series in asked.json["series"]}
     assert counted == {"bob-4712", "cid-4713", "eve-4714"}, "questions about the files agree"
 
@@ -190,18 +242,27 @@ def test_a_person_who_is_not_the_visitor_of_the_group_goes_alone(joined: Path) -
     assert person.known_as == (ANN, "cid-4713")
     assert ecom("erase", "--customer", "bob-4712", "--yes", home=home).exit_code == 0
     after = visitors(home)
-    assert {name for name in after if name[0] == "b"} == set(), "with what he did before he signed in"
+    assert {name for name in after if name[0] == "b"} == set(), (
+        "with what he did before he signed in"
+    )
     assert {after[name] for name in ("a1", "a2", "c1")} == {ANN}, "the others stay joined"
 
 
 def test_a_device_of_two_joined_users_goes_with_neither_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    run_events(tmp_path, "events", [
-        event_of("a1", ANN, "2026-01-01T08:00", SHARED), event_of("x1", "", "2026-01-01T08:01", SHARED),
-        event_of("b1", BOB, "2026-01-01T18:00", SHARED), event_of("x2", "", "2026-01-01T18:01", SHARED),
-        event_of("x3", "", "2026-01-01T07:00", "D-bob"), event_of("b2", BOB, "2026-01-01T07:01", "D-bob"),
-        alias("j1", ANN, BOB, "2026-01-01T19:00"),
-    ])  # fmt: skip
+    run_events(
+        tmp_path,
+        "events",
+        [
+            event_of("a1", ANN, "2026-01-01T08:00", SHARED),
+            event_of("x1", "", "2026-01-01T08:01", SHARED),
+            event_of("b1", BOB, "2026-01-01T18:00", SHARED),
+            event_of("x2", "", "2026-01-01T18:01", SHARED),
+            event_of("x3", "", "2026-01-01T07:00", "D-bob"),
+            event_of("b2", BOB, "2026-01-01T07:01", "D-bob"),
+            alias("j1", ANN, BOB, "2026-01-01T19:00"),
+        ],
+    )
     assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
     after = visitors(home)
     assert sorted(after) == ["b1", "b2", "x1", "x2", "x3"], "what may be Bob's stays"

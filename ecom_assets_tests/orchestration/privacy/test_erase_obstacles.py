@@ -1,4 +1,6 @@
-"""What stood in the way of an erasure, or let it say too early that nothing is left: each obstacle, with few tables."""
+"""What stood in the way of an erasure, or let it say too early that nothing is left: each obstacle,
+with few tables.
+"""
 
 import json
 from collections.abc import Callable
@@ -28,7 +30,10 @@ def shop(tmp_path: Path, home: Path) -> Shop:
     """Run the platform over events of one day: who did it, on which page."""
 
     def run(*events: tuple[str, str], **env: str) -> Path:
-        lines = [f"e{n},{who},page_view,2026-01-01T10:0{n}:00Z,,,s{n},{page},," for n, (who, page) in enumerate(events)]
+        lines = [
+            f"e{n},{who},page_view,2026-01-01T10:0{n}:00Z,,,s{n},{page},,"
+            for n, (who, page) in enumerate(events)
+        ]
         (tmp_path / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         ran = ecom("run", "--events", tmp_path / "events.csv", *FEW_TABLES, home=home, env=env)
         assert ran.exit_code == 0, ran.err
@@ -55,11 +60,17 @@ def test_an_address_that_another_person_visited_is_kept_and_listed(shop: Shop) -
 
 
 @pytest.mark.slow
-def test_what_a_collector_left_keeps_nobody_from_being_erased_where_nothing_lands(shop: Shop) -> None:
-    home = shop((ANN, "https://shop.example/"), (BOB, "https://shop.example/"))  # of a file: nothing lands beside it
+def test_what_a_collector_left_keeps_nobody_from_being_erased_where_nothing_lands(
+    shop: Shop,
+) -> None:
+    home = shop(
+        (ANN, "https://shop.example/"), (BOB, "https://shop.example/")
+    )  # of a file: nothing lands beside it
     segment = segments_folder(home) / "received_date=2026-01-01" / "killed-1.ecommerce.ndjson"
     segment.parent.mkdir(parents=True)
-    segment.write_text(json.dumps({"event_id": "late", "user_id": ANN, "event_type": "page_view"}) + "\n")
+    segment.write_text(
+        json.dumps({"event_id": "late", "user_id": ANN, "event_type": "page_view"}) + "\n"
+    )
     result = erase(home, ANN)
     assert result.exit_code == 0, result.err
     assert result.json["verified"]["kept"]["files"] == [str(segment)]
@@ -68,29 +79,45 @@ def test_what_a_collector_left_keeps_nobody_from_being_erased_where_nothing_land
 
 @pytest.mark.slow
 def test_an_id_with_spaces_is_the_same_person_s(shop: Shop, tmp_path: Path) -> None:
-    home = shop((f" {ANN} ", "https://shop.example/"), (ANN, "https://shop.example/"), (BOB, "https://shop.example/"))
+    home = shop(
+        (f" {ANN} ", "https://shop.example/"),
+        (ANN, "https://shop.example/"),
+        (BOB, "https://shop.example/"),
+    )
     result = erase(home, f"{ANN} ")
     assert result.exit_code == 0, result.err
     assert query(home, "SELECT user_id FROM raw.events") == [(BOB,)]
     assert files_with(ANN, home, tmp_path / "events.csv") == []
     assert ANN not in (tmp_path / "events.csv").read_text()
     shop((f"  {ANN}", "https://shop.example/"), (BOB, "https://shop.example/"))
-    assert query(home, "SELECT user_id FROM raw.events") == [(BOB,)], "she is kept out in any spelling"
+    assert query(home, "SELECT user_id FROM raw.events") == [(BOB,)], (
+        "she is kept out in any spelling"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["home/warehouse.duckdb", "elsewhere/shop.duckdb"])
-def test_damaged_warehouses_and_left_overs_of_killed_runs_are_removed(shop: Shop, tmp_path: Path, name: str) -> None:
+def test_damaged_warehouses_and_left_overs_of_killed_runs_are_removed(
+    shop: Shop, tmp_path: Path, name: str
+) -> None:
     warehouse = tmp_path / name
-    home = shop((ANN, "https://shop.example/"), (BOB, "https://shop.example/"), ECOM_WAREHOUSE=f"duckdb://{warehouse}")
-    # As DuckDB's dictionary pages store values: one directly after the other, which no search for words finds.
+    home = shop(
+        (ANN, "https://shop.example/"),
+        (BOB, "https://shop.example/"),
+        ECOM_WAREHOUSE=f"duckdb://{warehouse}",
+    )
+    # As DuckDB's dictionary pages store values: one directly after the other, which no search for
+    # words finds.
     set_aside = warehouse.with_name(f"{warehouse.name}.damaged-20260101T000000000000")
     set_aside.write_bytes(b"bob-4712ann-4711cid-4713")
     spilled = Path(f"{warehouse}.tmp") / "duckdb_temp_storage_DEFAULT-0.tmp"
     spilled.parent.mkdir(exist_ok=True)
     spilled.write_bytes(b" ann-4711 ")
     before = erase(home, ANN, "--verify", warehouse=warehouse)
-    assert (before.exit_code, before.json["left"]["other_files"]) == (1, sorted(map(str, (set_aside, spilled))))
+    assert (before.exit_code, before.json["left"]["other_files"]) == (
+        1,
+        sorted(map(str, (set_aside, spilled))),
+    )
     result = erase(home, ANN, warehouse=warehouse)
     assert result.exit_code == 0, result.err
     assert not set_aside.exists()
@@ -102,7 +129,11 @@ def test_damaged_warehouses_and_left_overs_of_killed_runs_are_removed(shop: Shop
 def test_an_erasure_that_was_not_finished_keeps_no_other_from_ending(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = shop((ANN, "https://shop.example/"), (BOB, "https://shop.example/"), (CID, "https://shop.example/"))
+    home = shop(
+        (ANN, "https://shop.example/"),
+        (BOB, "https://shop.example/"),
+        (CID, "https://shop.example/"),
+    )
     with monkeypatch.context() as patch:
         patch.setattr(erasure, "hash_records", lambda *_: 1 / 0)
         patch.setattr(warehouse_rows, "delete_raw_rows", lambda *_: 1 / 0)

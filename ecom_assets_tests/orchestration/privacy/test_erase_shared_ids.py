@@ -1,4 +1,6 @@
-"""Erasing the first of events that share an id: the others keep their names, so that no tool gets one twice."""
+"""Erasing the first of events that share an id: the others keep their names,
+so that no tool gets one twice.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -30,18 +32,30 @@ def opened() -> Iterator[Platform]:
     platform.close()
 
 
-def buys(user: str, clock: str, amount: str, *, event_type: str = "purchase", copies: int = 1) -> list[Row]:
+def buys(
+    user: str, clock: str, amount: str, *, event_type: str = "purchase", copies: int = 1
+) -> list[Row]:
     """Return the rows of an event whose id others have, too; all copies are equal."""
     row = received(
-        "o-5001", at(clock), event_type=event_type, user_id=user, cart_amount=Decimal(amount), cart_value=amount,
+        "o-5001",
+        at(clock),
+        event_type=event_type,
+        user_id=user,
+        cart_amount=Decimal(amount),
+        cart_value=amount,
         received_at=at(clock),
-    )  # fmt: skip
+    )
     return [row] * copies
 
 
-ROWS = [*buys("eve", "08:00", "-0.01", event_type="refund"), *buys("anna", "09:00", "59.90", copies=2)]
+ROWS = [
+    *buys("eve", "08:00", "-0.01", event_type="refund"),
+    *buys("anna", "09:00", "59.90", copies=2),
+]
 ROWS += buys("ben", "+1 09:00", "20.00")
-"""Three events of one id, that of Ben on another day; what was paid back is a positive amount in clean events."""
+"""Three events of one id, that of Ben on another day; what was paid back is a
+positive amount in clean events.
+"""
 
 
 def names(platform: Platform) -> dict[str, str]:
@@ -50,7 +64,9 @@ def names(platform: Platform) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("order", [*permutations(PEOPLE)], ids="-".join)
-def test_whoever_is_erased_the_others_keep_their_ids(opened: Platform, order: tuple[str, ...]) -> None:
+def test_whoever_is_erased_the_others_keep_their_ids(
+    opened: Platform, order: tuple[str, ...]
+) -> None:
     opened.clear()
     opened.engine.ensure(KeptEventIds)
     opened.engine.execute(f"DELETE FROM {opened.engine.name_of(KeptEventIds)}")
@@ -60,7 +76,11 @@ def test_whoever_is_erased_the_others_keep_their_ids(opened: Platform, order: tu
     assert {before["anna"][:7], before["ben"][:7]} == {"o-5001~"}
     for erased in order:
         assert delete_raw_rows(
-            opened.engine, RawEvents, Person(users=(erased,)).completed(opened.engine), "test", CleaningRule()
+            opened.engine,
+            RawEvents,
+            Person(users=(erased,)).completed(opened.engine),
+            "test",
+            CleaningRule(),
         )
         del before[erased]
         assert names(opened) == before
@@ -72,11 +92,19 @@ def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platf
     opened.clear()
     opened.receive(ROWS, DAYS)
     before = names(opened)
-    delete_raw_rows(opened.engine, RawEvents, Person(users=("eve",)).completed(opened.engine), "test", CleaningRule())
+    delete_raw_rows(
+        opened.engine,
+        RawEvents,
+        Person(users=("eve",)).completed(opened.engine),
+        "test",
+        CleaningRule(),
+    )
     left = [row for row in ROWS if row["user_id"] != "eve"]
     opened.receive([*left, *buys("carl", "10:00", "7.00")], DAYS)
     actual = names(opened)
-    assert {name: actual[name] for name in ("anna", "ben")} == {name: before[name] for name in ("anna", "ben")}
+    assert {name: actual[name] for name in ("anna", "ben")} == {
+        name: before[name] for name in ("anna", "ben")
+    }
     assert actual["carl"].startswith("o-5001~")
 
 

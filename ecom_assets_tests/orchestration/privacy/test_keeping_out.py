@@ -1,4 +1,6 @@
-"""Erased people stay out: their rows are left out of whatever comes, by keyed hashes that nobody can read ids from."""
+"""Erased people stay out: their rows are left out of whatever comes,
+by keyed hashes that nobody can read ids from.
+"""
 
 import json
 import os
@@ -23,7 +25,13 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources import erased_people
-from ecom_assets.ingestion.sources.erased_people import DEVICE, SESSION, USER, ErasedPeople, open_key
+from ecom_assets.ingestion.sources.erased_people import (
+    DEVICE,
+    SESSION,
+    USER,
+    ErasedPeople,
+    open_key,
+)
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import HEADER, ecom
@@ -46,27 +54,40 @@ def rows(contract: type[Table], *values: dict[str, object]) -> ir.Table:
     kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     con = connect()
     same = (
-        {"received_date": DAY, "source_file": "a.csv"} if "source_file" in contract.columns else {"received_date": DAY}
+        {"received_date": DAY, "source_file": "a.csv"}
+        if "source_file" in contract.columns
+        else {"received_date": DAY}
     )
     same = {name: value for name, value in same.items() if name in contract.columns}
-    table = pa.Table.from_pylist([{**dict.fromkeys(contract.columns), **same, **row} for row in values], schema=kinds)
+    table = pa.Table.from_pylist(
+        [{**dict.fromkeys(contract.columns), **same, **row} for row in values], schema=kinds
+    )
     con.con.register("given", table)
     return con.table("given")
 
 
-def kept(settings: Settings, contract: type[Table], table: ir.Table, column: str) -> tuple[list[object], object]:
+def kept(
+    settings: Settings, contract: type[Table], table: ir.Table, column: str
+) -> tuple[list[object], object]:
     left, counts = ErasedPeople(settings).left_out(contract, table)
     return left.order_by(column)[column].to_pyarrow().to_pylist(), counts
 
 
-def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(settings: Settings) -> None:
+def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(
+    settings: Settings,
+) -> None:
     table = rows(
         RawEvents,
         {"event_id": "1", "user_id": "7"},
         {"event_id": "2", "session_id": "s1"},
         {"event_id": "3", "anonymous_id": "d1"},
         {"event_id": "4", "malformed_row": 'e9,"7",page_view'},
-        {"event_id": "5", "user_id": "8", "session_id": "s1", "anonymous_id": "d1"},  # somebody else, later
+        {
+            "event_id": "5",
+            "user_id": "8",
+            "session_id": "s1",
+            "anonymous_id": "d1",
+        },  # somebody else, later
         {"event_id": "6", "user_id": "77"},
         {"event_id": "7", "malformed_row": "e9,77,page_view"},
     )
@@ -74,7 +95,9 @@ def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(se
 
 
 def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
-    orders = rows(RawUserOrderLog, {"uniq_id": "1", "customer_id": "7"}, {"uniq_id": "2", "customer_id": "8"})
+    orders = rows(
+        RawUserOrderLog, {"uniq_id": "1", "customer_id": "7"}, {"uniq_id": "2", "customer_id": "8"}
+    )
     assert kept(settings, RawUserOrderLog, orders, "uniq_id") == (["2"], {("a.csv", DAY): 1})
     customers = rows(
         RawCustomers,
@@ -86,7 +109,9 @@ def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
 
 
 def test_no_statement_has_an_id_or_the_key(settings: Settings) -> None:
-    table = rows(RawEvents, {"event_id": "1", "user_id": "7"}, {"event_id": "2", "user_id": "eight"})
+    table = rows(
+        RawEvents, {"event_id": "1", "user_id": "7"}, {"event_id": "2", "user_id": "eight"}
+    )
     erased_people.add(settings, {USER: ["eight"]})
     left, _ = ErasedPeople(settings).left_out(RawEvents, table)
     sql = str(left.get_backend().compile(left))
@@ -104,7 +129,9 @@ def test_nothing_is_looked_at_while_nobody_was_erased(home: Path) -> None:
     assert not home.exists()
 
 
-def test_neither_key_nor_list_reveals_an_id_and_only_the_owner_reads_the_key(settings: Settings) -> None:
+def test_neither_key_nor_list_reveals_an_id_and_only_the_owner_reads_the_key(
+    settings: Settings,
+) -> None:
     key = settings.home / "erasure.key"
     assert key.stat().st_mode & 0o777 == 0o600
     erased_people.add(settings, {USER: ["anna.smith"]})
@@ -115,7 +142,9 @@ def test_neither_key_nor_list_reveals_an_id_and_only_the_owner_reads_the_key(set
 def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
     table = rows(RawEvents, {"event_id": "1", "user_id": "8"})
     (settings.home / "erasure.key").unlink()
-    with pytest.raises(SettingError, match=r"could be loaded again; put the file erasure\.key back"):
+    with pytest.raises(
+        SettingError, match=r"could be loaded again; put the file erasure\.key back"
+    ):
         ErasedPeople(settings).left_out(RawEvents, table)
     other = settings.model_copy(update={"erasure_key": Settings(erasure_key="x" * 32).erasure_key})
     with pytest.raises(SettingError, match="or set ECOM_ERASURE_KEY to the earlier value"):
@@ -123,18 +152,27 @@ def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
 
 
 def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> None:
-    rows = [f"e{n},{user},page_view,{NOW.isoformat()},,,s{n},https://shop.example/,," for n, user in enumerate("778")]
+    rows = [
+        f"e{n},{user},page_view,{NOW.isoformat()},,,s{n},https://shop.example/,,"
+        for n, user in enumerate("778")
+    ]
     path = tmp_path / "landing" / "events.csv"
     path.parent.mkdir()
     path.write_text("\n".join([HEADER, *rows]) + "\n")
     os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     answer = settings.model_copy(update={"events": str(path.parent)})
     actual = real_time(answer, NOW, erased_people=ErasedPeople(settings))
-    assert [(window["event_count"], window["visitor_count"]) for window in actual["windows"]] == [(1, 1)] * 2
-    assert real_time(answer, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
+    assert [(window["event_count"], window["visitor_count"]) for window in actual["windows"]] == [
+        (1, 1)
+    ] * 2
+    assert real_time(answer, NOW)["windows"][0]["visitor_count"] == 2, (
+        "without the list, there are two"
+    )
 
 
-def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(home: Path, postgres_url: str) -> None:
+def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(
+    home: Path, postgres_url: str
+) -> None:
     settings = Settings(home=home, ledger_url=SecretStr(postgres_url))
     table = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
 
@@ -153,7 +191,9 @@ def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(ho
         reader = psycopg.conninfo.conninfo_to_dict(postgres_url) | {"user": "api_reader"}
         host = quote(str(reader["host"]), safe="")
         as_reader = settings.model_copy(
-            update={"ledger_url": SecretStr(f"postgresql://api_reader@/{reader['dbname']}?host={host}")}
+            update={
+                "ledger_url": SecretStr(f"postgresql://api_reader@/{reader['dbname']}?host={host}")
+            }
         )
         with pytest.raises(DeliveryError, match=r"GRANT SELECT ON delivery_ledger[.]erased_ids"):
             seen(as_reader)
@@ -165,13 +205,19 @@ def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(ho
 # Questions to files, and the check of every table
 
 
-def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, tmp_path: Path) -> None:
+def test_a_question_to_an_old_file_leaves_erased_people_out(
+    settings: Settings, tmp_path: Path
+) -> None:
     lines = [
-        f"e{n},{user},page_view,2026-01-01T10:00:00Z,,,s{n},https://shop.example/,," for n, user in enumerate("789")
+        f"e{n},{user},page_view,2026-01-01T10:00:00Z,,,s{n},https://shop.example/,,"
+        for n, user in enumerate("789")
     ]
     old = tmp_path / "old.csv"
     old.write_text(
-        "\n".join([HEADER, *lines, "e9,,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"]) + "\n"
+        "\n".join(
+            [HEADER, *lines, "e9,,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"]
+        )
+        + "\n"
     )
     for answer in (
         ("funnel", "--steps", "page_view,purchase"),
@@ -182,8 +228,12 @@ def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, 
     assert ecom("sessions", "--events", old, "--json", home=settings.home).out.count("anon-s1") == 0
 
 
-def checked(settings: Settings, contract: type[Table], table: ir.Table, days: Days | None = None) -> tuple[int, int]:
-    """Return how many rows or ids of erased people a table has by its check, and how many rows were looked at."""
+def checked(
+    settings: Settings, contract: type[Table], table: ir.Table, days: Days | None = None
+) -> tuple[int, int]:
+    """Return how many rows or ids of erased people a table has by its check,
+    and how many rows were looked at.
+    """
     (check,) = absence_checks(settings, [contract])
     result = check.evaluate(days, table)
     return result.broken_count, result.looked_at_count
@@ -192,8 +242,16 @@ def checked(settings: Settings, contract: type[Table], table: ir.Table, days: Da
 @pytest.mark.parametrize(
     ("contract", "good", "bad"),
     [
-        (RawEvents, {"event_id": "1", "user_id": "8", "session_id": "s1"}, {"event_id": "2", "session_id": "s1"}),
-        (RawUserOrderLog, {"uniq_id": "1", "customer_id": "77"}, {"uniq_id": "2", "customer_id": "7"}),
+        (
+            RawEvents,
+            {"event_id": "1", "user_id": "8", "session_id": "s1"},
+            {"event_id": "2", "session_id": "s1"},
+        ),
+        (
+            RawUserOrderLog,
+            {"uniq_id": "1", "customer_id": "77"},
+            {"uniq_id": "2", "customer_id": "7"},
+        ),
         (SessionDays, {"visitor_id": "anon-s2"}, {"visitor_id": "anon-s1"}),
         (SessionDays, {"visitor_id": "70"}, {"visitor_id": "7"}),
         (CustomerSegments, {"customer_id": "8"}, {"customer_id": "7"}),
@@ -206,7 +264,9 @@ def test_the_check_of_a_table_finds_people_who_were_erased_and_nobody_else(
     assert checked(settings, contract, rows(contract, good, bad)) == (1, 2)
 
 
-def test_the_check_looks_at_the_run_s_days_and_passes_before_any_erasure(settings: Settings, tmp_path: Path) -> None:
+def test_the_check_looks_at_the_run_s_days_and_passes_before_any_erasure(
+    settings: Settings, tmp_path: Path
+) -> None:
     bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
     assert checked(settings, RawEvents, bad, Days.from_dates([DAY])) == (1, 1)
     assert checked(settings, RawEvents, bad, Days.from_dates([date(2026, 1, 2)])) == (0, 0)
@@ -215,8 +275,16 @@ def test_the_check_looks_at_the_run_s_days_and_passes_before_any_erasure(setting
 
 def test_every_table_that_names_people_has_the_check(settings: Settings) -> None:
     named = {check.contract.qualified_name() for check in absence_checks(settings, ALL)}
-    assert {"raw.customers", "staging.events", "mart.sessions", "mart.sales", "mart.lifetime_value"} <= named
+    assert {
+        "raw.customers",
+        "staging.events",
+        "mart.sessions",
+        "mart.sales",
+        "mart.lifetime_value",
+    } <= named
     personal = {"user_id", "customer_id", "visitor_id"}
     assert named == {
-        table.qualified_name() for table in ALL if table.written_by == "asset" and personal & set(table.columns)
+        table.qualified_name()
+        for table in ALL
+        if table.written_by == "asset" and personal & set(table.columns)
     }

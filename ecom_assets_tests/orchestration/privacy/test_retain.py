@@ -1,6 +1,7 @@
 """`ecom retain` removes what is older than the limit, and changes no number.
 
-The limit is 100 days before today, and two late days make it 7 more: of visits 120, 105 and 1 days ago, the first goes.
+The limit is 100 days before today, and two late days make it 7 more: of visits 120, 105 and 1 days
+ago, the first goes.
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -14,12 +14,23 @@ from ecom_assets_tests.builders import as_table, at
 @pytest.mark.parametrize(
     ("named", "stored"),
     [
-        ("ann@x.de", "Ann@X.de"), ("ann@x.de", " ann@x.de"), ("Ann@X.de", "ANN@x.de "), ("123", "'123"),
-        ("123", "123.0"), ("'123", "123.0"), ("1001", "#1001"), ("#1001", "1001"), ("007", "'007"),
+        ("ann@x.de", "Ann@X.de"),
+        ("ann@x.de", " ann@x.de"),
+        ("Ann@X.de", "ANN@x.de "),
+        ("123", "'123"),
+        ("123", "123.0"),
+        ("'123", "123.0"),
+        ("1001", "#1001"),
+        ("#1001", "1001"),
+        ("007", "'007"),
     ],
-)  # fmt: skip
-def test_rows_of_earlier_versions_are_found_by_any_spelling(tmp_path: Path, named: str, stored: str) -> None:
-    """Rows that came before ids had one spelling stay as they came until their days are computed again."""
+)
+def test_rows_of_earlier_versions_are_found_by_any_spelling(
+    tmp_path: Path, named: str, stored: str
+) -> None:
+    """Rows that came before ids had one spelling stay as they came until
+    their days are computed again.
+    """
     arrived = {"received_date": at("09:00").date(), "source": "files", "source_file": "orders.csv"}
     empty = dict.fromkeys(RawUserOrderLog.columns) | arrived
     lines = [empty | {"customer_id": id_} for id_ in (stored, "1234", "ben")]
@@ -35,7 +46,8 @@ def test_rows_of_earlier_versions_are_found_by_any_spelling(tmp_path: Path, name
 
 
 @pytest.mark.parametrize(
-    ("named", "stored"), [("Anna@X.de", "anna@x.de"), ("100.0", "100"), ("'100", "100"), ("cus_Ab", "cus_Ab")]
+    ("named", "stored"),
+    [("Anna@X.de", "anna@x.de"), ("100.0", "100"), ("'100", "100"), ("cus_Ab", "cus_Ab")],
 )
 def test_the_requested_id_is_looked_for_as_tables_spell_it(named: str, stored: str) -> None:
     assert stored in Person.requested([], [named]).users

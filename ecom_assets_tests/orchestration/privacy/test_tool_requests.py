@@ -44,12 +44,15 @@ def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> 
     }
     assert [row["answer"] for row in answers["amplitude"]] == ["job of 2026-02-14, staging"]
     assert [row["answer"] for row in answers["heap"]] == ["request 7c0d, pending"]
-    assert "Amplitude deletes by user id or Amplitude id only; look up anonymous devices there." in (
-        requests.to_confirm()
+    assert (
+        "Amplitude deletes by user id or Amplitude id only; look up anonymous devices there."
+        in (requests.to_confirm())
     )
 
 
-def test_mixpanel_s_original_id_merge_knows_devices_by_their_plain_ids(receivers: Receivers) -> None:
+def test_mixpanel_s_original_id_merge_knows_devices_by_their_plain_ids(
+    receivers: Receivers,
+) -> None:
     sent(ToolRequests(settings_for(receivers, mixpanel_identity="original"), ANN), {})
     assert answer(receivers)["mixpanel"] == ["ann-4711", "anon-s-9"]
 
@@ -61,23 +64,34 @@ def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
     assert answer(receivers)["mixpanel"] == ["ann-4711", "$device:anon-s-9"]
 
 
-def test_a_refusal_names_the_tool_and_no_key_and_the_others_are_asked_once(receivers: Receivers) -> None:
+def test_a_refusal_names_the_tool_and_no_key_and_the_others_are_asked_once(
+    receivers: Receivers,
+) -> None:
     wrong = settings_for(receivers, heap_api_key="not-the-key")
     answers: Answers = {}
-    with pytest.raises(DeliveryError, match=r"^Heap did not accept the request to delete a person \(401 ") as refused:
+    with pytest.raises(
+        DeliveryError, match=r"^Heap did not accept the request to delete a person \(401 "
+    ) as refused:
         sent(ToolRequests(wrong, ANN), answers)
     assert "not-the-key" not in str(refused.value)
     before = {tool: list(ids) for tool, ids in answer(receivers).items()}
     assert (before["heap"], len(before["ga4"])) == ([], 3)
     sent(ToolRequests(settings_for(receivers), ANN), answers)
-    assert answer(receivers) == {**before, "heap": ["ann-4711", "anon-s-9"]}, "only Heap was asked again"
+    assert answer(receivers) == {**before, "heap": ["ann-4711", "anon-s-9"]}, (
+        "only Heap was asked again"
+    )
 
 
 def test_a_tool_without_credentials_for_deletion_is_left_to_a_person(receivers: Receivers) -> None:
-    requests = ToolRequests(settings_for(receivers, ga4_deletion_token=""), ANN, frozenset({"heap"}))
+    requests = ToolRequests(
+        settings_for(receivers, ga4_deletion_token=""), ANN, frozenset({"heap"})
+    )
     sent(requests, {})
     assert (answer(receivers)["ga4"], answer(receivers)["heap"]) == ([], [])
-    assert "GA4 was not asked, since ECOM_GA4_DELETION_TOKEN is not set; do it there." in requests.to_confirm()
+    assert (
+        "GA4 was not asked, since ECOM_GA4_DELETION_TOKEN is not set; do it there."
+        in requests.to_confirm()
+    )
     assert "Heap was not asked (--skip-tool); delete the person there." in requests.to_confirm()
 
 

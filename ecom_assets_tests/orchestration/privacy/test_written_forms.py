@@ -1,4 +1,6 @@
-"""Ids of any letters, in every form that the platform writes: found where they are, and only there."""
+"""Ids of any letters, in every form that the platform writes: found where they are,
+and only there.
+"""
 
 import csv
 import gzip
@@ -63,7 +65,12 @@ WRITERS: Final[dict[str, Callable[[str], str]]] = {
 
 
 @examples(60)
-@given(IDS, st.sampled_from([*WRITERS]), st.sampled_from([*WRITERS]), st.sampled_from(["utf-8", "utf-16", "utf-16-be"]))
+@given(
+    IDS,
+    st.sampled_from([*WRITERS]),
+    st.sampled_from([*WRITERS]),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-be"]),
+)
 def test_an_id_is_found_in_whatever_writes_it_and_writes_that_again(
     id_: str, inner: str, outer: str, encoding: str
 ) -> None:
@@ -131,7 +138,9 @@ def write_history(home: Path, text: str) -> None:
     folder.mkdir(parents=True)
     with closing(sqlite3.connect(folder / "runs.db")) as con, con:
         con.execute("CREATE TABLE runs (body TEXT)")
-        con.execute("INSERT INTO runs VALUES (?)", [json.dumps({"body": json.dumps({"tag": text})})])
+        con.execute(
+            "INSERT INTO runs VALUES (?)", [json.dumps({"body": json.dumps({"tag": text})})]
+        )
 
 
 def write_samples(home: Path, text: str) -> None:
@@ -142,9 +151,12 @@ def write_samples(home: Path, text: str) -> None:
         file.writestr("events.csv", content)
     pq.write_table(pa.table({"user_id": [text]}), table)
     samples = {
-        "a.csv": content.encode("utf-16"), "b.csv.gz": gzip.compress(content.encode()),
-        "c.zip": archive.getvalue(), "d.parquet": table.getvalue(), "e.csv": b"user_id\nbob-4712\n",
-    }  # fmt: skip
+        "a.csv": content.encode("utf-16"),
+        "b.csv.gz": gzip.compress(content.encode()),
+        "c.zip": archive.getvalue(),
+        "d.parquet": table.getvalue(),
+        "e.csv": b"user_id\nbob-4712\n",
+    }
     for name, sample in samples.items():
         folder = home / "samples" / (name[0] * 64)
         (folder / "copies").mkdir(parents=True)

@@ -13,7 +13,12 @@ import pyarrow as pa
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
-from ecom_assets.behaviour.identity.links import alias_events, identity_aliases, identity_links, shared_ids
+from ecom_assets.behaviour.identity.links import (
+    alias_events,
+    identity_aliases,
+    identity_links,
+    shared_ids,
+)
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.core.settings.settings import Settings
@@ -34,19 +39,25 @@ from ecom_assets_tests.outputs.delivery.scripted import TAKEN, Clock, Tool
 
 
 class EventTool(Tool):
-    """A scripted tool of events: what it says of an event is written beside the event's type; `bad` cannot go."""
+    """A scripted tool of events: what it says of an event is written beside the event's type;
+    `bad` cannot go.
+    """
 
     answers: dict[str, DeliveryResult]
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the type as the payload, under the id that real tools get."""
         del sent_at
-        answer = rows.select(["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]).to_pylist()
+        answer = rows.select(
+            ["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]
+        ).to_pylist()
         actual = [
             {
                 "record_id": f"{row['event_id']}@{row['event_at'].date()}",
                 "user_key": row["visitor_id"],
-                "payload": None if row["event_type"] == "bad" else f"{row['event_type']} {row['cart_amount']}",
+                "payload": None
+                if row["event_type"] == "bad"
+                else f"{row['event_type']} {row['cart_amount']}",
                 "reason": "bad_name" if row["event_type"] == "bad" else None,
                 "words": "The name is reserved." if row["event_type"] == "bad" else None,
             }
@@ -60,7 +71,10 @@ class EventTool(Tool):
         answers = super().send(batch)
         if scripted:
             return answers
-        return [self.answers.get(record.partition("@")[0], TAKEN) for record in batch["record_id"].to_pylist()]
+        return [
+            self.answers.get(record.partition("@")[0], TAKEN)
+            for record in batch["record_id"].to_pylist()
+        ]
 
 
 class DeliveredShop:
@@ -99,14 +113,17 @@ class DeliveredShop:
         self._replace(SharedIds, as_table(rows, SharedIds))
 
     def link(self, **bounds: Any) -> None:
-        """Let the links, the aliases and the ids that join nobody be those of the events, by other bounds."""
+        """Let the links, the aliases and the ids that join nobody be those of the events,
+        by other bounds.
+        """
         self.settings = self.settings.model_copy(update=bounds)
         rule, events = identity_rule(self.settings), self.engine.table(CleanEvents)
         links = identity_links(events, rule)
         self._replace(IdentityLinks, links.to_pyarrow())
         found = alias_events(events, rule).to_pyarrow().to_pylist()
         aliases = [
-            dict(zip(IdentityAliases.columns, row, strict=True)) for row in identity_aliases(map(dict.values, found))
+            dict(zip(IdentityAliases.columns, row, strict=True))
+            for row in identity_aliases(map(dict.values, found))
         ]
         self._replace(IdentityAliases, as_table(aliases, IdentityAliases))
         self._replace(SharedIds, shared_ids(links, rule).to_pyarrow())
@@ -131,16 +148,22 @@ class DeliveredShop:
     def copy(self, delivery_context: DeliveryContext, days: Days) -> None:
         """Compute the tables of deliveries for a run's days and those that it invalidates."""
         for asset in DELIVERY_TABLES:
-            tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
+            tables = {
+                name: self.engine.table(reads.contract) for name, reads in asset.reads.items()
+            }
             actual = asset.output(
-                days, {**tables, "warehouse": self.engine, "delivery_context": delivery_context}, self.engine
+                days,
+                {**tables, "warehouse": self.engine, "delivery_context": delivery_context},
+                self.engine,
             )
             assert isinstance(actual, SliceOutput)
             self.engine.replace(asset.contract, actual.rows, actual.days)
 
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a table by its key."""
-        actual: list[Row] = self.engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+        actual: list[Row] = (
+            self.engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+        )
         return actual
 
     def close(self) -> None:
@@ -153,5 +176,8 @@ class DeliveredShop:
 
     def _delivery_context(self, **options: Any) -> DeliveryContext:
         return DeliveryContext(
-            self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **options
+            self.settings,
+            nullcontext({self.tool.name: self.tool}),
+            sending_at=self.clock,
+            **options,
         )

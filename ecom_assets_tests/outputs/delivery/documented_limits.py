@@ -1,4 +1,5 @@
-"""What the tools' documents allow, in plain Python, written from the documents and not from our payloads.
+"""What the tools' documents allow, in plain Python, written from the documents
+and not from our payloads.
 
 Each function returns what is wrong with a record as it is sent: nothing, if it may go.
 """
@@ -12,20 +13,69 @@ from typing import Any
 Json = Any
 ALL_ZEROS = re.compile(r"[0-]*0[0-]*")
 AMPLITUDE_IDS = {
-    "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "",
-    "00000000-0000-0000-0000-000000000000", "{}", "lmy47d", "0", "-1",
-}  # fmt: skip
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    "",
+    "00000000-0000-0000-0000-000000000000",
+    "{}",
+    "lmy47d",
+    "0",
+    "-1",
+}
 MIXPANEL_IDS = {
-    "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
-    "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
-}  # fmt: skip
+    "00000000-0000-0000-0000-000000000000",
+    "anon",
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    "<nil>",
+    "0",
+    "-1",
+    "true",
+    "false",
+    "[]",
+    "{}",
+}
 GA4_RESERVED = {
-    "ad_activeview", "ad_click", "ad_exposure", "ad_query", "ad_reward", "adunit_exposure", "app_clear_data",
-    "app_exception", "app_install", "app_remove", "app_store_refund", "app_update", "app_upgrade",
-    "dynamic_link_app_open", "dynamic_link_app_update", "dynamic_link_first_open", "error", "firebase_campaign",
-    "first_open", "first_visit", "notification_open", "os_update", "session_start", "user_engagement",
-    "ad_impression", "in_app_purchase", "screen_view",
-}  # fmt: skip
+    "ad_activeview",
+    "ad_click",
+    "ad_exposure",
+    "ad_query",
+    "ad_reward",
+    "adunit_exposure",
+    "app_clear_data",
+    "app_exception",
+    "app_install",
+    "app_remove",
+    "app_store_refund",
+    "app_update",
+    "app_upgrade",
+    "dynamic_link_app_open",
+    "dynamic_link_app_update",
+    "dynamic_link_first_open",
+    "error",
+    "firebase_campaign",
+    "first_open",
+    "first_visit",
+    "notification_open",
+    "os_update",
+    "session_start",
+    "user_engagement",
+    "ad_impression",
+    "in_app_purchase",
+    "screen_view",
+}
 GA4_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 GA4_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
 GA4_LONGER = {"page_location": 1000, "page_referrer": 420}
@@ -52,7 +102,9 @@ def depth(value: Json) -> int:
 
 
 def parsed(payload: str) -> Json:
-    """Return a payload as a strict reader of JSON has it: each name once, only finite numbers, whole characters."""
+    """Return a payload as a strict reader of JSON has it: each name once, only finite numbers,
+    whole characters.
+    """
 
     def once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         names = [name for name, _ in pairs]
@@ -77,7 +129,11 @@ def amplitude_event(event: Json) -> Iterator[str]:
         yield "a text of more than 1024 characters"
     if depth(event["event_properties"]) > 40:
         yield "deeper than 40"
-    if event["event_type"].startswith("[Amplitude]") or event["event_type"] in {"$identify", "$groupidentify", ""}:
+    if event["event_type"].startswith("[Amplitude]") or event["event_type"] in {
+        "$identify",
+        "$groupidentify",
+        "",
+    }:
         yield "reserved event type"
     if ("productId" in event or "revenueType" in event) and "revenue" not in event:
         yield "productId without revenue"
@@ -106,7 +162,11 @@ def heap_event(event: Json) -> Iterator[str]:
     for name, value in event["properties"].items():
         if not 1 <= len(name) < 1024:
             yield f"name {name!r}"
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) >= 1024:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, str | int | float)
+            or len(str(value)) >= 1024
+        ):
             yield f"value of {name!r}"
 
 
@@ -131,7 +191,9 @@ def mixpanel_event(event: Json, sent_at: datetime) -> Iterator[str]:
 
 
 def ga4_request(request: Json, sent_at: datetime) -> Iterator[str]:
-    """Measurement Protocol: one client, 25 events, names, values, 72 hours, what e-commerce events must have."""
+    """Measurement Protocol: one client, 25 events, names, values, 72 hours,
+    what e-commerce events must have.
+    """
     if not request["client_id"]:
         yield "client_id"
     if len(json.dumps(request).encode()) >= 130_000 or len(request["events"]) > 25:
@@ -156,11 +218,16 @@ def _ga4_parameters(event: str, params: Json) -> Iterator[str]:
         yield "more than 25 parameters"
     for name, value in params.items():
         yield from _ga4_name(name)
-        if name != "items" and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+        if name != "items" and (
+            isinstance(value, bool) or not isinstance(value, str | int | float)
+        ):
             yield f"{name} is neither text nor number"
         if isinstance(value, str) and len(value) > GA4_LONGER.get(name, 100):
             yield f"{name} is too long"
-    needed = {"purchase": {"currency", "value", "transaction_id", "items"}, "refund": {"transaction_id"}}
+    needed = {
+        "purchase": {"currency", "value", "transaction_id", "items"},
+        "refund": {"transaction_id"},
+    }
     missing = needed.get(event, set()) - params.keys()
     if missing - ({"currency", "value"} if "value" not in params else set()):
         yield f"{event} without {missing}"

@@ -1,7 +1,7 @@
 """A process that delivers and is killed: it forks one child per line of JSON on its standard input.
 
-Per child it prints the child's process id, and when it is over its exit status. A child either delivers all that is due
-and ends with 0, or dies at the phase that it was given.
+Per child it prints the child's process id, and when it is over its exit status. A child either
+delivers all that is due and ends with 0, or dies at the phase that it was given.
 """
 
 import faulthandler
@@ -25,14 +25,18 @@ from ecom_assets.outputs.delivery.sending import Delivery
 from ecom_assets.outputs.delivery.tools.all import destinations
 
 USERS, BATCH = 40, 10
-"""Who the events are of, and how many go together at most: small batches make many requests of few records."""
+"""Who the events are of, and how many go together at most: small batches make
+many requests of few records.
+"""
 HANGS_S = 60
 """After this time a child says where it is, and ends."""
 BEFORE, REPLIED = "before_sending", "replied"
 
 
 class Mortal:
-    """A destination that dies at its `at`-th batch: before it is sent, or after the answer and before the ledger."""
+    """A destination that dies at its `at`-th batch: before it is sent,
+    or after the answer and before the ledger.
+    """
 
     def __init__(self, inner: Destination, phase: str, at: int) -> None:
         self._inner, self._phase, self._at = inner, phase, at
@@ -85,12 +89,16 @@ def deliver(job: dict[str, Any]) -> None:
     destination = Mortal(destinations(settings)[job["destination"]], job["phase"], job["at"])
     with ledger.writer(destination, patience_s=20) as writer:
         rows = rows_of(job["first"], job["size"], now)
-        Delivery(destination, ledger, writer, sending_at=lambda: now).deliver(date.fromisoformat(job["day"]), [rows])
+        Delivery(destination, ledger, writer, sending_at=lambda: now).deliver(
+            date.fromisoformat(job["day"]), [rows]
+        )
     ledger.close()
 
 
 def main() -> None:
-    """Fork a child for each job; it is buried when the next begins, so that its id is nobody else's until then."""
+    """Fork a child for each job; it is buried when the next begins,
+    so that its id is nobody else's until then.
+    """
     child = 0
     for line in sys.stdin:
         if child:

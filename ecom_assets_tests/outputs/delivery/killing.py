@@ -1,7 +1,9 @@
-"""Kills deliveries at random moments and at the four phases of a request, and asks the receivers who has what.
+"""Kills deliveries at random moments and at the four phases of a request,
+and asks the receivers who has what.
 
-The deliverer, the receivers and the killer are three processes. What the deliverer believes is not asked; only for a
-tool that never confirms its list of what is in doubt is compared with what the tool has.
+The deliverer, the receivers and the killer are three processes. What the deliverer believes is not
+asked; only for a tool that never confirms its list of what is in doubt is compared with what the
+tool has.
 """
 
 import json
@@ -89,7 +91,9 @@ class Deliverer:
     def running(cls) -> Iterator[Self]:
         """Run one."""
         command = [sys.executable, "-m", "ecom_assets_tests.outputs.delivery.kill_driver"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
             try:
                 yield cls(process)
             finally:
@@ -110,7 +114,14 @@ class Deliverer:
 @contextmanager
 def receivers(request_logs: Path) -> Iterator[dict[str, str]]:
     """Run the four in a process of their own, and yield the settings that point at them."""
-    command = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(request_logs), "--no-rates"]
+    command = [
+        sys.executable,
+        "-m",
+        "ecom_sandbox.vendors",
+        "--request-logs",
+        str(request_logs),
+        "--no-rates",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
@@ -122,14 +133,18 @@ def receivers(request_logs: Path) -> Iterator[dict[str, str]]:
 
 @dataclass
 class Killer:
-    """Kills deliveries to one tool until it is stopped; every round of records is delivered to its end."""
+    """Kills deliveries to one tool until it is stopped; every round of
+    records is delivered to its end.
+    """
 
     tool: str
     home: Path
     stand_ins: dict[str, str]
     deliverer: Deliverer
     dice: Random
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    now: datetime = field(
+        default_factory=lambda: datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    )
     more: Mapping[str, str] = field(default_factory=dict)
     """Further settings."""
     kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))
@@ -165,7 +180,13 @@ class Killer:
             "delivery_retry_base_s": 0.01,
             "delivery_pause_s": 0.01,
         }
-        job = {"destination": f"{self.tool}_events", "phase": phase, "at": at, "first": first, "size": ROUND}
+        job = {
+            "destination": f"{self.tool}_events",
+            "phase": phase,
+            "at": at,
+            "first": first,
+            "size": ROUND,
+        }
         process = self.deliverer.begin(
             job
             | {
@@ -189,10 +210,14 @@ class Killer:
         return self.stand_ins[f"{self.tool}_url"]
 
     def _script(self, steps: list[Any]) -> None:
-        requests.put(f"{self._url}/control/faults", json={"script": steps}, timeout=LONG_S).raise_for_status()
+        requests.put(
+            f"{self._url}/control/faults", json={"script": steps}, timeout=LONG_S
+        ).raise_for_status()
 
     def _kill_when_held(self, process: int) -> None:
-        """Kill a delivery while a request of its hangs at the receiver; it may be over before it came to that."""
+        """Kill a delivery while a request of its hangs at the receiver;
+        it may be over before it came to that.
+        """
         with requests.Session() as session:
             while not session.get(f"{self._url}/control/paused", timeout=LONG_S).json()["at"]:
                 if not is_running(process):
@@ -213,14 +238,18 @@ def named_by_tool(tool: str, rows: pa.Table, now: datetime) -> dict[str, str]:
     destination = destinations(Settings(**ANY_ACCOUNT))[f"{tool}_events"]
     payloads = destination.payloads(rows, now).to_pylist()
     assert [payload for payload in payloads if payload["reason"]] == []
-    return {payload["record_id"]: RECEIVED_ID[tool](json.loads(payload["payload"])) for payload in payloads}
+    return {
+        payload["record_id"]: RECEIVED_ID[tool](json.loads(payload["payload"]))
+        for payload in payloads
+    }
 
 
 def outcomes_of(home: Path, tool: str) -> dict[str, str]:
     """Return what the ledger says last of each record."""
     with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger:
         answer = ledger.execute(
-            "SELECT record_id, outcome FROM sendings WHERE destination = ? ORDER BY batch", (f"{tool}_events",)
+            "SELECT record_id, outcome FROM sendings WHERE destination = ? ORDER BY batch",
+            (f"{tool}_events",),
         )
         return dict(answer.fetchall())
 
@@ -228,11 +257,15 @@ def outcomes_of(home: Path, tool: str) -> dict[str, str]:
 def is_running(process: int) -> bool:
     """Return whether a process is there and no zombie."""
     try:
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "Z"
+        return (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "Z"
+        )
     except OSError:
         return False
 
 
 def most_in_doubt(kills: Mapping[str, int]) -> int:
-    """Return how many records may be in doubt after so many kills, where a tool never confirms: a batch each."""
+    """Return how many records may be in doubt after so many kills,
+    where a tool never confirms: a batch each.
+    """
     return BATCH * sum(kills.values())

@@ -14,7 +14,11 @@ from ecom_assets.outputs.delivery.tools.all import destinations
 NOON = datetime(2026, 1, 5, 12, 0, 0)  # noqa: DTZ001 (the mart's instants are UTC without saying so)
 SENT_AT = NOON.replace(tzinfo=UTC) + timedelta(hours=1)
 KEY = "not-to-be-sent"
-QUICK: dict[str, Any] = {"delivery_retry_base_s": 0.001, "delivery_pause_s": 0.002, "delivery_read_timeout_s": 2.0}
+QUICK: dict[str, Any] = {
+    "delivery_retry_base_s": 0.001,
+    "delivery_pause_s": 0.002,
+    "delivery_read_timeout_s": 2.0,
+}
 
 
 def event(number: int = 1, **values: Any) -> dict[str, Any]:
@@ -41,7 +45,8 @@ def visits(**counts: int) -> pa.Table:
     """Return page views of persons who take turns: `visits(anna=2, ben=1)` is anna, ben, anna."""
     turns = sorted((turn, name) for name, count in counts.items() for turn in range(count))
     rows = [
-        event(number, visitor_id=f"{name}-1", user_id=f"{name}-1") for number, (_, name) in enumerate(turns, start=1)
+        event(number, visitor_id=f"{name}-1", user_id=f"{name}-1")
+        for number, (_, name) in enumerate(turns, start=1)
     ]
     return events(*rows)
 

@@ -1,4 +1,6 @@
-"""A tool in memory that keeps what it was sent under its own rule for repeats, and fails where a test says so."""
+"""A tool in memory that keeps what it was sent under its own rule for repeats,
+and fails where a test says so.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,9 @@ class Clock:
 
 @dataclass
 class Tool:
-    """A scripted destination; records are `(record_id, user_key, payload)`, a payload that starts with ! cannot go."""
+    """A scripted destination; records are `(record_id, user_key, payload)`,
+    a payload that starts with ! cannot go.
+    """
 
     clock: Callable[[], datetime]
     name: str = "scripted_events"
@@ -64,12 +68,16 @@ class Tool:
         del sent_at
         cannot = [str(payload).startswith("!") for payload in rows["payload"].to_pylist()]
         kept = [
-            None if is_bad else payload for payload, is_bad in zip(rows["payload"].to_pylist(), cannot, strict=True)
+            None if is_bad else payload
+            for payload, is_bad in zip(rows["payload"].to_pylist(), cannot, strict=True)
         ]
         reasons = ["bad_name" if is_bad else None for is_bad in cannot]
         messages = ["Its name is bad." if is_bad else None for is_bad in cannot]
         columns = [rows["record_id"], rows["user_key"], kept, reasons, messages]
-        return pa.table([pa.array(c, pa.string()) if isinstance(c, list) else c for c in columns], schema=PAYLOADS)
+        return pa.table(
+            [pa.array(c, pa.string()) if isinstance(c, list) else c for c in columns],
+            schema=PAYLOADS,
+        )
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
         """Cut by number."""
@@ -83,7 +91,9 @@ class Tool:
         if self.script:
             return [self.script.pop(0)] * len(batch)
         answers = []
-        for record_id, payload in zip(batch["record_id"].to_pylist(), batch["payload"].to_pylist(), strict=True):
+        for record_id, payload in zip(
+            batch["record_id"].to_pylist(), batch["payload"].to_pylist(), strict=True
+        ):
             self.received.append((record_id, payload))
             if record_id in self.rejects:
                 answers.append(REFUSED_FOR_GOOD)
@@ -100,7 +110,9 @@ class Tool:
             kept[:] = [(self.clock(), payload)]
             return
         window = None if not self.safe_to_repeat else self.repeat_window_s
-        recent = [at for at, _ in kept if window is None or self.clock() - at < timedelta(seconds=window)]
+        recent = [
+            at for at, _ in kept if window is None or self.clock() - at < timedelta(seconds=window)
+        ]
         if not recent or not self.safe_to_repeat:
             kept.append((self.clock(), payload))
 

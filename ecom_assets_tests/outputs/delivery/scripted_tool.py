@@ -47,7 +47,9 @@ class ReceivedRequest:
         reported = self.json
         records = reported if isinstance(reported, list) else reported["events"]
         inner = ("event_properties", "properties", "params")
-        return [next(record[name]["event_id"] for name in inner if name in record) for record in records]
+        return [
+            next(record[name]["event_id"] for name in inner if name in record) for record in records
+        ]
 
 
 @dataclass
@@ -88,11 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         address = urlsplit(self.path)
-        heard = ReceivedRequest(address.path, dict(parse_qsl(address.query)), dict(self.headers), body)
+        heard = ReceivedRequest(
+            address.path, dict(parse_qsl(address.query)), dict(self.headers), body
+        )
         tool: ScriptedTool = self.server.tool  # type: ignore[attr-defined]  # set where the server is made
         result = tool.answer(heard)
         if result is RESET:
-            # With nothing lingering the close is a reset, which no client can take for an answer's end.
+            # With nothing lingering the close is a reset, which no client can take for an answer's
+            # end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             self.connection.close()

@@ -1,4 +1,6 @@
-"""Whatever a tool answers, in whatever order: nothing is lost or doubled, and each user's records keep theirs."""
+"""Whatever a tool answers, in whatever order: nothing is lost or doubled,
+and each user's records keep theirs.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -68,7 +70,11 @@ class Tool:
     def _takes(self, numbers: list[int], step: str) -> Reply:
         bad = [at for at, number in enumerate(numbers) if number in self.bad]
         if bad and self.model in {"amplitude", "heap"}:
-            named = {"events_with_invalid_fields": {"time": bad[:1]}} if self.model == "amplitude" else {}
+            named = (
+                {"events_with_invalid_fields": {"time": bad[:1]}}
+                if self.model == "amplitude"
+                else {}
+            )
             return Reply(400, json.dumps(named).encode())
         good = [number for number in numbers if number not in self.bad]
         self.holds += [number for number in good if self.model == "ga4" or number not in self.holds]
@@ -101,7 +107,10 @@ def send(tool: Tool, users: Sequence[str]) -> list[DeliveryResult]:
         READERS[tool.model],
         repeatable=lambda _payload: tool.model != "ga4",
     )
-    rows = [{"record_id": str(number), "user_key": user, "payload": str(number)} for number, user in enumerate(users)]
+    rows = [
+        {"record_id": str(number), "user_key": user, "payload": str(number)}
+        for number, user in enumerate(users)
+    ]
     return BatchSender(protocol, pa.Table.from_pylist(rows, PAYLOADS)).answers()
 
 
@@ -156,7 +165,8 @@ def test_what_the_tool_said_it_has_is_never_sent_again(model: str) -> None:
 
 
 def test_a_user_who_waits_is_not_overtaken_by_what_follows_in_the_other_half() -> None:
-    # Halved; of the first half a waits (the first and last named), then the other half has another record of a.
+    # Halved; of the first half a waits (the first and last named), then the other half has another
+    # record of a.
     tool = Tool("amplitude", frozenset(), ["413", "429 of users"], "takes")
     send(tool, "abbaab")
     assert tool.sends == [[0, 1, 2, 3, 4, 5], [0, 1, 2], [0, 1, 2], [3, 4, 5]]

@@ -1,4 +1,6 @@
-"""docs/destinations.md held against the code: its example comes out, its reasons and limits are those of the code."""
+"""docs/destinations.md held against the code: its example comes out,
+its reasons and limits are those of the code.
+"""
 
 import ast
 import json
@@ -37,7 +39,11 @@ def test_the_purchase_of_the_page_becomes_what_the_page_says(position: int, name
 
 def reasons_in(path: Path) -> set[str]:
     """Return the first text of each refusal in a module."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
     named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in REFUSING]
     firsts = [call.args[0] for call in named if call.args]
     return {str(first.value) for first in firsts if isinstance(first, ast.Constant)} - {"None"}
@@ -67,7 +73,8 @@ def test_limits_of_requests_are_those_that_are_kept() -> None:
         "GA4": limits("ga4"),
     }
     requests = {
-        name: re.sub(r"\D", "", cell.partition(" of ")[0]) for name, cell in answer["events in a request"].items()
+        name: re.sub(r"\D", "", cell.partition(" of ")[0])
+        for name, cell in answer["events in a request"].items()
     }
     assert requests == {name: str(limit.most_records) for name, limit in kept.items()}
     assert answer["events per second"] == {

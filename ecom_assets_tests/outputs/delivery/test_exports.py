@@ -20,16 +20,25 @@ DOWN = DeliveryResult(DeliveryState.POSTPONED, "busy", "Come back later.")
 UNLIKED = DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")
 
 
-def event(event_id: str, day: date, kind: str = "page_view", who: str = "anna", hour: int = 9) -> Row:
+def event(
+    event_id: str, day: date, kind: str = "page_view", who: str = "anna", hour: int = 9
+) -> Row:
     return received(
-        event_id, datetime.combine(day, datetime.min.time()).replace(hour=hour), event_type=kind, user_id=who
+        event_id,
+        datetime.combine(day, datetime.min.time()).replace(hour=hour),
+        event_type=kind,
+        user_id=who,
     )
 
 
 SHOP = [
-    event("m1", MONDAY), event("m2", MONDAY, who="ben"), event("m3", MONDAY, "purchase", "ben", 10),
-    event("m4", MONDAY, "bad"), event("t1", TUESDAY), event("t2", TUESDAY, "purchase"),
-]  # fmt: skip
+    event("m1", MONDAY),
+    event("m2", MONDAY, who="ben"),
+    event("m3", MONDAY, "purchase", "ben", 10),
+    event("m4", MONDAY, "bad"),
+    event("t1", TUESDAY),
+    event("t2", TUESDAY, "purchase"),
+]
 
 
 @pytest.fixture
@@ -48,7 +57,10 @@ def outcomes(shop: DeliveredShop) -> dict[str, str]:
 def test_all_that_is_due_has_an_outcome_and_a_second_run_sends_nothing(shop: DeliveredShop) -> None:
     first = shop.deliver(BOTH)
     assert (first.total.due, first.total.sent, first.unaccounted, first.late) == (6, 5, {}, [])
-    assert outcomes(shop) == {**dict.fromkeys(("m1", "m2", "m3", "t1", "t2"), "delivered"), "m4": "refused"}
+    assert outcomes(shop) == {
+        **dict.fromkeys(("m1", "m2", "m3", "t1", "t2"), "delivered"),
+        "m4": "refused",
+    }
     before = {table: shop.rows(table) for table in (Deliveries, DeadLetters, ReconciliationDaily)}
     again = shop.deliver(BOTH)
     assert (again.total.sent, again.total.delivered) == (0, 0)
@@ -57,12 +69,20 @@ def test_all_that_is_due_has_an_outcome_and_a_second_run_sends_nothing(shop: Del
 
 def test_events_of_ids_that_too_many_share_join_nobody_in_tools(shop: DeliveredShop) -> None:
     seen = [("clerk", "phone"), ("ben", "kiosk"), ("ben", "phone"), ("anna", None)]
-    shop.land({**row, "user_id": user, "device_id": device} for row, (user, device) in zip(SHOP, seen, strict=False))
+    shop.land(
+        {**row, "user_id": user, "device_id": device}
+        for row, (user, device) in zip(SHOP, seen, strict=False)
+    )
     shop.share({"user": "clerk", "device": "kiosk", "source_session": "phone"})
     (chunk,) = events_due(shop.engine, shop.settings).chunks(MONDAY)
-    assert dict(zip(chunk["event_id"].to_pylist(), chunk["joins_nobody"].to_pylist(), strict=True)) == {
-        "m1": True, "m2": True, "m3": False, "m4": False,
-    }  # fmt: skip
+    assert dict(
+        zip(chunk["event_id"].to_pylist(), chunk["joins_nobody"].to_pylist(), strict=True)
+    ) == {
+        "m1": True,
+        "m2": True,
+        "m3": False,
+        "m4": False,
+    }
 
 
 @pytest.mark.slow
@@ -75,7 +95,10 @@ def test_robots_are_not_due(shop: DeliveredShop) -> None:
 def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop) -> None:
     shop.tool.answers = {"m2": UNLIKED}
     shop.deliver(BOTH)
-    answer = [(row["record_id"], row["outcome"], row["reason"], row["words"]) for row in shop.rows(DeadLetters)]
+    answer = [
+        (row["record_id"], row["outcome"], row["reason"], row["words"])
+        for row in shop.rows(DeadLetters)
+    ]
     assert answer == [
         ("m2@2026-03-09", "rejected", "bad_value", "No such currency."),
         ("m4@2026-03-09", "refused", "bad_name", "The name is reserved."),
@@ -88,15 +111,26 @@ def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop)
 
 @pytest.mark.slow
 def test_what_waits_is_delivered_by_a_later_run_over_other_days(shop: DeliveredShop) -> None:
-    """Monday's delivery finds the tool down; Tuesday's run delivers Monday, too, and says so in its tables."""
+    """Monday's delivery finds the tool down; Tuesday's run delivers Monday, too,
+    and says so in its tables.
+    """
     shop.tool.script = [DOWN]
     down = shop.deliver(Days((MONDAY,)))
     assert (down.total.pending, down.late) == (3, [])
     (row,) = shop.rows(ReconciliationDaily)
-    assert (row["due_count"], row["pending_count"], row["refused_count"], row["accepted_count"]) == (4, 3, 1, 0)
+    assert (
+        row["due_count"],
+        row["pending_count"],
+        row["refused_count"],
+        row["accepted_count"],
+    ) == (4, 3, 1, 0)
     shop.deliver(Days((TUESDAY,)))
     monday, tuesday = shop.rows(ReconciliationDaily)
-    assert (monday["accepted_count"], monday["pending_count"], tuesday["accepted_count"]) == (3, 0, 2)
+    assert (monday["accepted_count"], monday["pending_count"], tuesday["accepted_count"]) == (
+        3,
+        0,
+        2,
+    )
 
 
 @pytest.mark.slow
@@ -106,7 +140,9 @@ def test_what_waits_for_long_is_reported(shop: DeliveredShop) -> None:
     assert shop.deliver(Days((MONDAY,))).late == [MONDAY]
 
 
-def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(shop: DeliveredShop, tmp_path: Path) -> None:
+def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(
+    shop: DeliveredShop, tmp_path: Path
+) -> None:
     shop.deliver(BOTH)
     before = {table: shop.rows(table) for table in (Deliveries, DeadLetters, ReconciliationDaily)}
     rebuilt = DeliveredShop(tmp_path)
@@ -120,7 +156,11 @@ def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(shop: D
 
 def test_a_changed_event_is_listed_and_not_sent_again(shop: DeliveredShop) -> None:
     shop.deliver(BOTH)
-    shop.land([event("m1", MONDAY, "product_view") if row["event_id"] == "m1" else row for row in SHOP])
+    shop.land(
+        [event("m1", MONDAY, "product_view") if row["event_id"] == "m1" else row for row in SHOP]
+    )
     assert shop.deliver(BOTH).total.changed == 1
-    assert [row["record_id"] for row in shop.rows(Deliveries) if row["changed_at"]] == ["m1@2026-03-09"]
+    assert [row["record_id"] for row in shop.rows(Deliveries) if row["changed_at"]] == [
+        "m1@2026-03-09"
+    ]
     assert [row["changed_count"] for row in shop.rows(ReconciliationDaily)] == [1, 0]

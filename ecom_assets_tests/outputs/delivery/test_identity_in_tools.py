@@ -1,4 +1,6 @@
-"""What tools learn of who is who: from the tables of a shop, by each kind of identity rule, to payloads."""
+"""What tools learn of who is who: from the tables of a shop, by each kind of
+identity rule, to payloads.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,9 +25,13 @@ DAY = Days((DAY_ONE,))
 D, E = "5f0c7a52-3f9b-4c0e-9a6e-0d6f3a1b2c3d", "9E107D9D-372B-4B68-8DF3-5C1A2B3C4D5E"
 
 
-def seen(event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any) -> Row:
+def seen(
+    event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any
+) -> Row:
     """Return an event on a device, by a user or by nobody."""
-    return received(event_id, at(clock), user_id=user, anonymous_id=device, session_id="s", **values)
+    return received(
+        event_id, at(clock), user_id=user, anonymous_id=device, session_id="s", **values
+    )
 
 
 SEVEN = [
@@ -44,9 +50,15 @@ class Shops:
         self.opened: dict[tuple[tuple[str, Any], ...], Platform] = {}
 
     def sent(
-        self, rows: Iterable[Row], name: str = "mixpanel_events", merge: str = "simplified", **settings: Any
+        self,
+        rows: Iterable[Row],
+        name: str = "mixpanel_events",
+        merge: str = "simplified",
+        **settings: Any,
     ) -> list[dict[str, Any]]:
-        """Return the payloads of what is due after rows arrived, in order; of those that cannot go, the reason."""
+        """Return the payloads of what is due after rows arrived, in order;
+        of those that cannot go, the reason.
+        """
         key = tuple(settings.items())
         if key not in self.opened:
             self.opened[key] = Platform(Settings(home=Path("never written"), **settings))
@@ -55,8 +67,15 @@ class Shops:
         shop.receive(rows, DAY)
         shop.run(DAY, only=OF_IDENTITY)
         due = events_due(shop.engine, shop.settings, with_sign_ins=destination.takes_sign_ins)
-        payloads = [row for chunk in due.chunks(DAY_ONE) for row in destination.payloads(chunk, NOON).to_pylist()]
-        return [{"reason": row["reason"]} if row["reason"] else json.loads(row["payload"]) for row in payloads]
+        payloads = [
+            row
+            for chunk in due.chunks(DAY_ONE)
+            for row in destination.payloads(chunk, NOON).to_pylist()
+        ]
+        return [
+            {"reason": row["reason"]} if row["reason"] else json.loads(row["payload"])
+            for row in payloads
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +96,19 @@ def people(payloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str | 
 @pytest.mark.parametrize(
     ("rule", "persons", "joined"),
     [
-        ("stitched", ["anna", "anna", "anna", "ben", "ben", "anna", "anna"], {2: "anna", 4: "ben", 6: "anna"}),
-        ("ga4_observed", ["D", "anna", "D", "ben", "D", "anna", "E"], {2: "anna", 4: "ben", 6: "anna"}),
+        (
+            "stitched",
+            ["anna", "anna", "anna", "ben", "ben", "anna", "anna"],
+            {2: "anna", 4: "ben", 6: "anna"},
+        ),
+        (
+            "ga4_observed",
+            ["D", "anna", "D", "ben", "D", "anna", "E"],
+            {2: "anna", 4: "ben", 6: "anna"},
+        ),
         ("device", ["D", "D", "D", "D", "D", "E", "E"], {}),
-        # The rule gives anna's event to ben: she is not joined to the device, and neither is ben by her event.
+        # The rule gives anna's event to ben: she is not joined to the device, and neither is ben by
+        # her event.
         ("segment_dbt", ["ben", "ben", "ben", "ben", "ben", "anna", "anna"], {4: "ben", 6: "anna"}),
     ],
 )
@@ -90,11 +118,17 @@ def test_mixpanel_gets_the_visitors_of_the_rule_and_joins_only_users_who_were_on
     devices = {"D": f"$device:{D}", "E": f"$device:{E}"}
     actual = people(shops.sent(SEVEN, identity=rule))
     assert [person for _, person, _ in actual] == [devices.get(name, name) for name in persons]
-    both = {n: person for n, (_, person, device) in enumerate(actual, start=1) if device and person[0] != "$"}
+    both = {
+        n: person
+        for n, (_, person, device) in enumerate(actual, start=1)
+        if device and person[0] != "$"
+    }
     assert both == joined
 
 
-def test_mixpanel_s_original_id_merge_gets_an_identify_for_the_first_sign_in_of_a_device(shops: Shops) -> None:
+def test_mixpanel_s_original_id_merge_gets_an_identify_for_the_first_sign_in_of_a_device(
+    shops: Shops,
+) -> None:
     actual = shops.sent(SEVEN, merge="original")
     assert people(actual) == [
         ("Page Viewed", "anna", None),
@@ -110,40 +144,59 @@ def test_mixpanel_s_original_id_merge_gets_an_identify_for_the_first_sign_in_of_
     ]
     identifies = actual[2]["properties"]
     assert {name: identifies[name] for name in ("$identified_id", "$anon_id", "event_id")} == {
-        "$identified_id": "anna", "$anon_id": D, "event_id": "2",
-    }  # fmt: skip
+        "$identified_id": "anna",
+        "$anon_id": D,
+        "event_id": "2",
+    }
     assert identifies["$insert_id"] != actual[1]["properties"]["$insert_id"]
 
 
-def test_with_the_original_id_merge_a_device_goes_by_its_plain_id_which_identify_names(shops: Shops) -> None:
+def test_with_the_original_id_merge_a_device_goes_by_its_plain_id_which_identify_names(
+    shops: Shops,
+) -> None:
     (alone, _, identifies) = shops.sent(
-        [seen("1", "09:00", D), seen("2", "09:05", D, "anna")], merge="original", identity="ga4_observed"
+        [seen("1", "09:00", D), seen("2", "09:05", D, "anna")],
+        merge="original",
+        identity="ga4_observed",
     )
     assert alone["properties"]["distinct_id"] == identifies["properties"]["$anon_id"] == D
 
 
-def test_an_id_that_mixpanel_s_original_id_merge_does_not_join_is_a_dead_letter_that_says_so(shops: Shops) -> None:
+def test_an_id_that_mixpanel_s_original_id_merge_does_not_join_is_a_dead_letter_that_says_so(
+    shops: Shops,
+) -> None:
     event, identifies = shops.sent([seen("1", "09:00", "GA1.2.77", "anna")], merge="original")
     assert (event["properties"]["distinct_id"], identifies) == ("anna", {"reason": "not_a_uuid"})
 
 
 def test_who_joins_nobody_identifies_on_no_device(shops: Shops) -> None:
-    rows = [seen("1", "09:00", D, "guest"), seen("2", "09:05", D, "anna"), seen("3", "09:10", E, "guest")]
+    rows = [
+        seen("1", "09:00", D, "guest"),
+        seen("2", "09:05", D, "anna"),
+        seen("3", "09:10", E, "guest"),
+    ]
     actual = shops.sent(rows, merge="original")
     assert [(name, person) for name, person, _ in people(actual)] == [
-        ("Page Viewed", "guest"), ("Page Viewed", "anna"), ("$identify", "anna"), ("Page Viewed", "guest"),
-    ]  # fmt: skip
+        ("Page Viewed", "guest"),
+        ("Page Viewed", "anna"),
+        ("$identify", "anna"),
+        ("Page Viewed", "guest"),
+    ]
 
 
 def test_users_who_are_one_person_identify_as_that_person(shops: Shops) -> None:
     rows = [
         seen("1", "09:00", D, "anna"),
-        seen("2", "09:05", None, "anna-new", event_type="alias", properties='{"previous_id": "anna"}'),
+        seen(
+            "2", "09:05", None, "anna-new", event_type="alias", properties='{"previous_id": "anna"}'
+        ),
     ]
     actual = shops.sent(rows, merge="original")
     assert [(name, person) for name, person, _ in people(actual)] == [
-        ("Page Viewed", "anna-new"), ("$identify", "anna-new"), ("alias", "anna-new"),
-    ]  # fmt: skip
+        ("Page Viewed", "anna-new"),
+        ("$identify", "anna-new"),
+        ("alias", "anna-new"),
+    ]
 
 
 @pytest.mark.sampled(1)
@@ -153,22 +206,31 @@ def test_without_the_consent_that_links_need_no_tool_gets_both_ids(shops: Shops,
         seen("1", "09:00", D, "anna-1", properties='{"consent": "granted"}'),
         seen("2", "09:05", E, "anna-1", properties='{"consent": "denied"}'),
     ]
-    actual = [payload.get("properties", payload) for payload in shops.sent(rows, name, identity_consent="consent")]
+    actual = [
+        payload.get("properties", payload)
+        for payload in shops.sent(rows, name, identity_consent="consent")
+    ]
     assert [fields.get("$device_id", fields.get("device_id")) for fields in actual] == [D, None]
 
 
 def test_without_consent_nobody_identifies(shops: Shops) -> None:
     rows = [seen("1", "09:00", D, "anna", properties='{"consent": "denied"}')]
-    assert [name for name, _, _ in people(shops.sent(rows, identity_consent="consent", merge="original"))] == [
-        "Page Viewed"
-    ]
+    assert [
+        name
+        for name, _, _ in people(shops.sent(rows, identity_consent="consent", merge="original"))
+    ] == ["Page Viewed"]
 
 
 @pytest.mark.slow
-def test_a_run_tells_mixpanel_once_who_signed_in_and_an_erasure_hashes_that_record_too(home: Path) -> None:
+def test_a_run_tells_mixpanel_once_who_signed_in_and_an_erasure_hashes_that_record_too(
+    home: Path,
+) -> None:
     """Anna looks at a page and signs in; a second run sends nothing; then she is erased."""
     file = home.with_name("events.csv")
-    rows = [f"{n},{user},page_view,2026-03-10T0{n}:00:00Z,,,,,,,{D}" for n, user in ((8, ""), (9, "anna-1"))]
+    rows = [
+        f"{n},{user},page_view,2026-03-10T0{n}:00:00Z,,,,,,,{D}"
+        for n, user in ((8, ""), (9, "anna-1"))
+    ]
     file.write_text("\n".join([f"{HEADER},anonymous_id", *rows]) + "\n")
 
     def records() -> set[str]:

@@ -1,6 +1,8 @@
-"""A delivery may be killed at any moment, and run again: each record is counted once, and what is in doubt is listed.
+"""A delivery may be killed at any moment, and run again: each record is counted once,
+and what is in doubt is listed.
 
-The receivers' request logs say so, not our ledger. 0 failures in n kills means less than 3/n of them may fail.
+The receivers' request logs say so, not our ledger. 0 failures in n kills means less than 3/n of
+them may fail.
 """
 
 from collections.abc import Iterator
@@ -9,7 +11,14 @@ from random import Random
 
 import pytest
 
-from ecom_assets_tests.outputs.delivery.killing import PHASES, Deliverer, Killed, Killer, most_in_doubt, receivers
+from ecom_assets_tests.outputs.delivery.killing import (
+    PHASES,
+    Deliverer,
+    Killed,
+    Killer,
+    most_in_doubt,
+    receivers,
+)
 
 TOOLS = ("amplitude", "heap", "mixpanel", "ga4")
 FIRST_ONLY = [TOOLS[0], *(pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS[1:])]
@@ -22,13 +31,17 @@ def deliverer() -> Iterator[Deliverer]:
         yield running
 
 
-def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str) -> Killed:
+def killed(
+    tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str
+) -> Killed:
     with receivers(home / "request_logs") as stand_ins:
         return Killer(tool, home, stand_ins, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
 
 
 def check(tool: str, result: Killed) -> None:
-    """Lost 0, doubled 0; where the tool never confirms, what is lost is in doubt, a batch per kill at most."""
+    """Lost 0, doubled 0; where the tool never confirms, what is lost is in doubt,
+    a batch per kill at most.
+    """
     assert result.doubled == set()
     if tool != "ga4":
         assert result.lost == set()
@@ -40,22 +53,30 @@ def check(tool: str, result: Killed) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 @pytest.mark.parametrize("count", [2, len(PHASES)])
-def test_a_few_kills_lose_and_double_nothing(tool: str, count: int, tmp_path: Path, deliverer: Deliverer) -> None:
+def test_a_few_kills_lose_and_double_nothing(
+    tool: str, count: int, tmp_path: Path, deliverer: Deliverer
+) -> None:
     result = killed(tool, count, tmp_path, deliverer, seed=1)
     check(tool, result)
     assert sum(result.kills.values()) == count
 
 
 @pytest.mark.slow
-def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: Path, deliverer: Deliverer) -> None:
-    result = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
+def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(
+    tmp_path: Path, deliverer: Deliverer
+) -> None:
+    result = killed(
+        "ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once"
+    )
     assert (result.lost, result.in_doubt) == (set(), set())
     assert result.doubled != set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
-def test_fifty_kills_per_tool_lose_and_double_nothing(tool: str, tmp_path: Path, deliverer: Deliverer) -> None:
+def test_fifty_kills_per_tool_lose_and_double_nothing(
+    tool: str, tmp_path: Path, deliverer: Deliverer
+) -> None:
     result = killed(tool, 50, tmp_path, deliverer, seed=2)
     check(tool, result)
     assert min(result.kills.values()) >= 5

@@ -1,4 +1,6 @@
-"""The channel of the last session and the step of the funnel as user properties: only if a setting says so."""
+"""The channel of the last session and the step of the funnel as user properties:
+only if a setting says so.
+"""
 
 import json
 import random
@@ -34,7 +36,11 @@ def engine() -> Iterator[DuckDBEngine]:
     engine = DuckDBEngine(Path("memory"))
     engine.con = connect()
     of_step = any_row(ConversionFunnel) | {"funnel_name": "default"}
-    land(engine, ConversionFunnel, [of_step | {"step": n, "event_type": name} for n, name in enumerate(STEPS, 1)])
+    land(
+        engine,
+        ConversionFunnel,
+        [of_step | {"step": n, "event_type": name} for n, name in enumerate(STEPS, 1)],
+    )
     yield engine
     engine.con.disconnect()
 
@@ -46,7 +52,12 @@ def land(engine: DuckDBEngine, contract: type[Table], rows: list[dict[str, Any]]
 
 def visit(who: str, hours: int, *, is_bot: bool = False) -> dict[str, Any]:
     at = NOON + timedelta(hours=hours)
-    own = {"visitor_id": who, "session_id": f"{who}-{hours}", "started_at": at, "started_date": at.date()}
+    own = {
+        "visitor_id": who,
+        "session_id": f"{who}-{hours}",
+        "started_at": at,
+        "started_date": at.date(),
+    }
     return any_row(Sessions) | own | {"is_bot": is_bot}
 
 
@@ -55,8 +66,17 @@ def touch(who: str, hours: int, channel: str) -> dict[str, Any]:
 
 
 def attempt(who: str, days: int, last_step: int) -> dict[str, Any]:
-    own = {"funnel_name": "default", "unit": "visitor", "unit_id": f"{who}-{days}", "visitor_id": who}
-    return any_row(FunnelEntries) | own | {"cohort_date": MONDAY + timedelta(days=days), "last_step": last_step}
+    own = {
+        "funnel_name": "default",
+        "unit": "visitor",
+        "unit_id": f"{who}-{days}",
+        "visitor_id": who,
+    }
+    return (
+        any_row(FunnelEntries)
+        | own
+        | {"cohort_date": MONDAY + timedelta(days=days), "last_step": last_step}
+    )
 
 
 def due(engine: DuckDBEngine, *names: str) -> dict[str, tuple[str | None, str | None]]:
@@ -66,23 +86,43 @@ def due(engine: DuckDBEngine, *names: str) -> dict[str, tuple[str | None, str | 
 
 
 def test_the_newest_visit_and_attempt_count_of_everybody_who_is_known(engine: DuckDBEngine) -> None:
-    visits = [visit("anna", 1), visit("anna", 5), visit("ben", 2), visit("robot", 1, is_bot=True), visit("anon-1", 1)]
+    visits = [
+        visit("anna", 1),
+        visit("anna", 5),
+        visit("ben", 2),
+        visit("robot", 1, is_bot=True),
+        visit("anon-1", 1),
+    ]
     land(engine, Sessions, visits)
-    land(engine, Touches, [touch("anna", 1, "Email"), touch("anna", 5, "Direct"), touch("ben", 2, "Email")])
+    land(
+        engine,
+        Touches,
+        [touch("anna", 1, "Email"), touch("anna", 5, "Direct"), touch("ben", 2, "Email")],
+    )
     land(engine, FunnelEntries, [attempt("anna", 0, 3), attempt("anna", 1, 2)])
-    land(engine, CustomerSegments, [any_row(CustomerSegments) | {"customer_id": "cleo", "as_of_date": MONDAY}])
+    land(
+        engine,
+        CustomerSegments,
+        [any_row(CustomerSegments) | {"customer_id": "cleo", "as_of_date": MONDAY}],
+    )
     assert due(engine, *BOTH) == {
-        "anna": ("Direct", "add_to_cart"), "ben": ("Email", None), "cleo": (None, None)
-    }  # fmt: skip
+        "anna": ("Direct", "add_to_cart"),
+        "ben": ("Email", None),
+        "cleo": (None, None),
+    }
     assert due(engine, "funnel_step")["anna"] == (None, "add_to_cart")
-    assert due(engine) == {"cleo": (None, None)}, "without the setting, users are those with an order"
+    assert due(engine) == {"cleo": (None, None)}, (
+        "without the setting, users are those with an order"
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_visits_come_out_as_by_plain_python(engine: DuckDBEngine, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (no secret)
     who = [f"c{n}" for n in range(6)]
-    seen = {(dice.choice(who), hours): dice.choice(CHANNELS) for hours in dice.sample(range(200), 20)}
+    seen = {
+        (dice.choice(who), hours): dice.choice(CHANNELS) for hours in dice.sample(range(200), 20)
+    }
     began = {(dice.choice(who), days): dice.randint(1, 3) for days in range(12)}
     land(engine, Sessions, [visit(*key) for key in seen])
     land(engine, Touches, [touch(*key, channel) for key, channel in seen.items()])
@@ -101,12 +141,18 @@ def test_each_tool_gets_them_and_without_them_what_it_always_got(name: str) -> N
     row = {"customer_id": "anna-1", "segment": "loyal"}
     plain, more, long = (
         tool(name).payloads(users(row | added), SENT_AT)["payload"][0].as_py()
-        for added in ({}, {"last_session_channel": "Email", "funnel_step": "purchase"}, {"funnel_step": "x" * 37})
+        for added in (
+            {},
+            {"last_session_channel": "Email", "funnel_step": "purchase"},
+            {"funnel_step": "x" * 37},
+        )
     )
     assert json.loads(plain) == json.loads(long)
     assert "funnel_step" not in plain
     reported = json.loads(more)
-    properties = reported.get("properties") or reported.get("$set") or reported.get("user_properties")
+    properties = (
+        reported.get("properties") or reported.get("$set") or reported.get("user_properties")
+    )
     properties = properties.get("$set", properties)
     wrapped = [{"value": text} if name == "ga4_users" else text for text in ("Email", "purchase")]
     assert [properties[key] for key in BOTH] == wrapped
@@ -114,5 +160,7 @@ def test_each_tool_gets_them_and_without_them_what_it_always_got(name: str) -> N
 
 def test_a_property_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOM_DELIVERY_USER_PROPERTIES", "last_channel")
-    with pytest.raises(SettingError, match="'last_channel' is no user property to add; did you mean 'last_session"):
+    with pytest.raises(
+        SettingError, match="'last_channel' is no user property to add; did you mean 'last_session"
+    ):
         load_settings()

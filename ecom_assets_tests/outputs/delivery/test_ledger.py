@@ -16,7 +16,16 @@ from ecom_assets.core.state.ledger_store import PostgresStore, SqliteStore, defa
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.sending import Delivery, DeliveryStats
-from ecom_assets_tests.outputs.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
+from ecom_assets_tests.outputs.delivery.scripted import (
+    DAY,
+    WEEK_S,
+    Clock,
+    Killed,
+    Tool,
+    killed,
+    numbered,
+    rows,
+)
 
 
 @dataclass
@@ -49,7 +58,13 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_every_record_is_sent_once_however_often_the_day_is_run(bench: Bench) -> None:
     first = bench.deliver(numbered(10))
-    assert (first.due, first.sent, first.delivered, first.batches, first.residue) == (10, 10, 10, 4, 0)
+    assert (first.due, first.sent, first.delivered, first.batches, first.residue) == (
+        10,
+        10,
+        10,
+        4,
+        0,
+    )
     bench.clock.pass_s(5 * WEEK_S)
     again = bench.deliver(numbered(10))
     assert (again.due, again.sent, again.outcomes, again.residue) == (10, 0, {"delivered": 10}, 0)
@@ -58,8 +73,12 @@ def test_every_record_is_sent_once_however_often_the_day_is_run(bench: Bench) ->
     assert (more.sent, more.outcomes["delivered"]) == (2, 12)
 
 
-def test_a_kill_before_after_and_between_answers_loses_nothing_and_doubles_nothing(bench: Bench) -> None:
-    """The process dies once before a batch is taken, then after one was taken and before that is written down."""
+def test_a_kill_before_after_and_between_answers_loses_nothing_and_doubles_nothing(
+    bench: Bench,
+) -> None:
+    """The process dies once before a batch is taken, then after one was taken and
+    before that is written down.
+    """
     bench.tool.before = [lambda _: None, killed]
     with pytest.raises(Killed):
         bench.deliver(numbered(10))
@@ -96,8 +115,12 @@ def test_the_window_counts_from_the_first_sending_that_may_have_arrived(bench: B
     assert bench.tool.doubled() == []
 
 
-def test_a_tool_that_never_confirms_gets_nothing_twice_and_one_batch_at_most_is_in_doubt(bench: Bench) -> None:
-    bench.tool = Tool(bench.clock, name="ga4_events", safe_to_repeat=False, confirms=False, senders=8)
+def test_a_tool_that_never_confirms_gets_nothing_twice_and_one_batch_at_most_is_in_doubt(
+    bench: Bench,
+) -> None:
+    bench.tool = Tool(
+        bench.clock, name="ga4_events", safe_to_repeat=False, confirms=False, senders=8
+    )
     bench.tool.before = [lambda _: None, killed]
     with pytest.raises(Killed):
         bench.deliver(numbered(10))
@@ -106,7 +129,9 @@ def test_a_tool_that_never_confirms_gets_nothing_twice_and_one_batch_at_most_is_
     assert (len(bench.tool.received), bench.tool.doubled()) == (7, [])
 
 
-def test_a_changed_record_is_noted_if_the_tool_keeps_the_first_and_sent_if_it_takes_the_last(bench: Bench) -> None:
+def test_a_changed_record_is_noted_if_the_tool_keeps_the_first_and_sent_if_it_takes_the_last(
+    bench: Bench,
+) -> None:
     bench.deliver(rows("a", "b"))
     changed = bench.deliver(rows("a", 'b={"new": 1}'))
     assert (changed.sent, changed.changed, changed.outcomes) == (0, 1, {"delivered": 2})
@@ -159,7 +184,9 @@ def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:
         refused = bench.deliver(rows("a", "b=!bad"))
         assert (refused.outcomes, refused.residue) == ({"delivered": 1, "refused": 1}, 0)
     ledger = DeliveryLedger(SqliteStore(bench.path))
-    assert ledger.store.rows("SELECT record_id, outcome, reason, words FROM sendings ORDER BY record_id") == [
+    assert ledger.store.rows(
+        "SELECT record_id, outcome, reason, words FROM sendings ORDER BY record_id"
+    ) == [
         ("a", "delivered", "", ""),
         ("b", "refused", "bad_name", "Its name is bad."),
     ]
@@ -167,7 +194,9 @@ def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:
     assert bench.deliver(rows("a", "b")).outcomes == {"delivered": 2}
 
 
-def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_later(bench: Bench) -> None:
+def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_later(
+    bench: Bench,
+) -> None:
     bench.tool.script = [
         DeliveryResult(DeliveryState.DELIVERED),
         *[DeliveryResult(DeliveryState.POSTPONED, "busy", "Try later.")] * 99,
@@ -187,7 +216,11 @@ def test_records_of_a_user_wait_for_the_one_before(bench: Bench) -> None:
     first = bench.deliver(rows("a1", "b1", "a2", "b2", "a3"))
     assert first.outcomes == {"postponed": 1, "waiting": 2, "delivered": 2}
     assert bench.deliver(rows("a1", "b1", "a2", "b2", "a3")).outcomes == {"delivered": 5}
-    assert [record for record, _ in bench.tool.received if record.startswith("a")] == ["a1", "a2", "a3"]
+    assert [record for record, _ in bench.tool.received if record.startswith("a")] == [
+        "a1",
+        "a2",
+        "a3",
+    ]
 
 
 def test_many_senders_keep_each_users_order(bench: Bench) -> None:
@@ -202,7 +235,9 @@ def test_many_senders_keep_each_users_order(bench: Bench) -> None:
     assert len(seen) == 23
 
 
-def test_a_writer_who_comes_back_after_its_successor_sends_nothing_and_changes_nothing(bench: Bench) -> None:
+def test_a_writer_who_comes_back_after_its_successor_sends_nothing_and_changes_nothing(
+    bench: Bench,
+) -> None:
     paused = DeliveryLedger(SqliteStore(bench.path), now=bench.clock)
     with paused.writer(bench.tool) as writer:
         bench.clock.pass_s(paused.lease_s + 1)
@@ -216,7 +251,10 @@ def test_a_writer_who_comes_back_after_its_successor_sends_nothing_and_changes_n
 
 def test_a_second_delivery_waits_and_says_why_it_sent_nothing(bench: Bench) -> None:
     first = DeliveryLedger(SqliteStore(bench.path), now=bench.clock)
-    with first.writer(bench.tool), pytest.raises(DeliveryError, match="Another delivery to scripted_events is under"):
+    with (
+        first.writer(bench.tool),
+        pytest.raises(DeliveryError, match="Another delivery to scripted_events is under"),
+    ):
         bench.deliver(numbered(1))
     first.close()
     assert bench.deliver(numbered(1)).sent == 1
@@ -240,7 +278,9 @@ def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Ben
 
 
 def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) -> None:
-    """A kill, a rejected record, a refused one and a change, with the ledger in another database."""
+    """A kill, a rejected record, a refused one and a change,
+    with the ledger in another database.
+    """
 
     def deliver(*records: str) -> DeliveryStats:
         ledger = DeliveryLedger(PostgresStore(postgres_url), now=bench.clock)
@@ -260,7 +300,10 @@ def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) ->
     assert (again.outcomes, again.sent, again.changed) == (expected, 0, 1)
     assert bench.tool.doubled() == []
     store = PostgresStore(postgres_url)
-    newest = "SELECT DISTINCT ON (record_id) record_id, outcome FROM sendings ORDER BY record_id, batch DESC"
+    newest = (
+        "SELECT DISTINCT ON (record_id) record_id, outcome FROM sendings ORDER BY record_id, "
+        "batch DESC"
+    )
     answer = store.rows(newest)
     store.close()
     assert answer == [("a", "delivered"), ("b", "rejected"), ("c", "delivered"), ("d", "refused")]
@@ -271,12 +314,19 @@ def test_a_second_ledger_is_not_begun_beside_the_first(tmp_path: Path, postgres_
     bench = Bench(default_file(settings), Clock(), Tool(Clock()))
     open_store(settings).close()
     bench.deliver(numbered(1))
-    with pytest.raises(DeliveryError, match="has none yet, so everything would be sent again; set ECOM_LEDGER_URL=sql"):
+    with pytest.raises(
+        DeliveryError,
+        match="has none yet, so everything would be sent again; set ECOM_LEDGER_URL=sql",
+    ):
         open_store(settings)
     open_store(settings.model_copy(update={"ledger_url": SecretStr(postgres_url)})).close()
 
 
 def test_a_file_that_is_no_ledger_is_reported_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "ledger.sqlite").write_text("something else, and long enough to be looked at as a database" * 99)
-    with pytest.raises(DeliveryError, match=r"cannot be used \(file is not a database\), so nothing more was sent"):
+    (tmp_path / "ledger.sqlite").write_text(
+        "something else, and long enough to be looked at as a database" * 99
+    )
+    with pytest.raises(
+        DeliveryError, match=r"cannot be used \(file is not a database\), so nothing more was sent"
+    ):
         open_store(Settings(home=tmp_path))

@@ -1,4 +1,5 @@
-"""Any sequence of deliveries, faults, kills and waits: no record lost, none doubled, and the ledger says what is so.
+"""Any sequence of deliveries, faults, kills and waits: no record lost, none doubled,
+and the ledger says what is so.
 
 The tool decides, by its own rule for repeats, never the ledger.
 """
@@ -11,14 +12,28 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ecom_assets.core.state.ledger_store import SqliteStore
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.sending import Delivery, DeliveryStats
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.outputs.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, rows
+from ecom_assets_tests.outputs.delivery.scripted import (
+    DAY,
+    WEEK_S,
+    Clock,
+    Killed,
+    Tool,
+    killed,
+    rows,
+)
 
 BUSY = DeliveryResult(DeliveryState.POSTPONED, "busy", "Later.")
 UNSURE = DeliveryResult(DeliveryState.POSTPONED, "no_answer", "The connection broke.")
@@ -33,7 +48,9 @@ class Deliveries(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.clock = Clock()
-        self.tool = Tool(self.clock, safe_to_repeat=self.is_safe, confirms=self.is_safe, batch_size=2, senders=2)
+        self.tool = Tool(
+            self.clock, safe_to_repeat=self.is_safe, confirms=self.is_safe, batch_size=2, senders=2
+        )
         self.due: list[str] = []
 
     @rule(count=st.integers(1, 5))
@@ -41,7 +58,11 @@ class Deliveries(RuleBasedStateMachine):
         """More is due."""
         self.due += [f"e{len(self.due) + n:03}" for n in range(count)]
 
-    @rule(faults=st.lists(st.sampled_from(["well", "killed before", "killed after", "busy", "broken"]), max_size=4))
+    @rule(
+        faults=st.lists(
+            st.sampled_from(["well", "killed before", "killed after", "busy", "broken"]), max_size=4
+        )
+    )
     def deliver(self, faults: list[str]) -> None:
         """A run delivers, and something happens to some of its batches."""
         result: dict[str, Callable[[pa.Table], None]] = {
@@ -82,10 +103,14 @@ class Deliveries(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def _deliver(self) -> DeliveryStats | None:
-        ledger = DeliveryLedger(SqliteStore(Path(self.folder.name) / "ledger.sqlite"), now=self.clock)
+        ledger = DeliveryLedger(
+            SqliteStore(Path(self.folder.name) / "ledger.sqlite"), now=self.clock
+        )
         try:
             with ledger.writer(self.tool, patience_s=0.0) as writer:
-                return Delivery(self.tool, ledger, writer).deliver(DAY, [rows(*self.due, users=3)] if self.due else [])
+                return Delivery(self.tool, ledger, writer).deliver(
+                    DAY, [rows(*self.due, users=3)] if self.due else []
+                )
         except Killed:
             return None
         finally:
@@ -116,5 +141,7 @@ def test_no_sequence_loses_or_doubles_a_record(machine: type[Deliveries]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", [Deliveries, AtMostOnce])
-def test_no_long_search_finds_a_sequence_that_loses_or_doubles_a_record(machine: type[Deliveries]) -> None:
+def test_no_long_search_finds_a_sequence_that_loses_or_doubles_a_record(
+    machine: type[Deliveries],
+) -> None:
     run_state_machine_as_test(machine, settings=examples(60))

@@ -1,4 +1,6 @@
-"""A ledger that is gone or old: nothing is sent until it is put back, or rebuilt from the warehouse's copy of it."""
+"""A ledger that is gone or old: nothing is sent until it is put back,
+or rebuilt from the warehouse's copy of it.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +17,15 @@ from ecom_assets.outputs.delivery.ledger.copy import gap_of, restore
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.outputs.delivery.delivered_shop import DeliveredShop
-from ecom_assets_tests.outputs.delivery.test_exports import BOTH, DOWN, MONDAY, SHOP, TUESDAY, UNLIKED, event
+from ecom_assets_tests.outputs.delivery.test_exports import (
+    BOTH,
+    DOWN,
+    MONDAY,
+    SHOP,
+    TUESDAY,
+    UNLIKED,
+    event,
+)
 from ecom_sandbox.vendors.running import Receivers
 
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 6))
@@ -23,7 +33,9 @@ DAYS = tuple(f"2026-01-0{day}" for day in range(1, 6))
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
-    """A shop of which one event was refused, one waits, one could not go, one has changed, and two are there."""
+    """A shop of which one event was refused, one waits, one could not go, one has changed,
+    and two are there.
+    """
     opened = DeliveredShop(tmp_path)
     opened.land_orders({MONDAY: 1, TUESDAY: 2})
     opened.land(SHOP)
@@ -36,7 +48,9 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 
 
 def copied(shop: DeliveredShop) -> dict[str, list[Row]]:
-    """Return the tables of deliveries, but for how often a record went, which a rebuilt ledger knows once only."""
+    """Return the tables of deliveries, but for how often a record went,
+    which a rebuilt ledger knows once only.
+    """
     rows: dict[str, list[Row]] = {
         table.name: shop.rows(table) for table in (Deliveries, DeadLetters, ReconciliationDaily)
     }
@@ -61,9 +75,17 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     with closing(store):
         assert gap_of(None, shop.engine)[0] == 6
         done = restore(store, shop.engine)
-        assert (done.record_count, done.without_hash_count, gap_of(store, shop.engine)[0]) == (6, 0, 0)
-        assert restore(store, shop.engine).record_count == 0, "a second time there is nothing to bring back"
-    shop.settings = shop.settings.model_copy(update={"ledger_url": type(shop.settings.ledger_url)(address)})
+        assert (done.record_count, done.without_hash_count, gap_of(store, shop.engine)[0]) == (
+            6,
+            0,
+            0,
+        )
+        assert restore(store, shop.engine).record_count == 0, (
+            "a second time there is nothing to bring back"
+        )
+    shop.settings = shop.settings.model_copy(
+        update={"ledger_url": type(shop.settings.ledger_url)(address)}
+    )
     with closing(shop._delivery_context()) as delivery_context:  # noqa: SLF001 (as a run does)
         shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
@@ -75,11 +97,16 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
 
 
 @pytest.mark.slow
-def test_nothing_is_sent_and_no_copy_replaced_while_the_ledger_is_emptier(shop: DeliveredShop, tmp_path: Path) -> None:
+def test_nothing_is_sent_and_no_copy_replaced_while_the_ledger_is_emptier(
+    shop: DeliveredShop, tmp_path: Path
+) -> None:
     before = copied(shop)
     (tmp_path / "ledger.sqlite").unlink()
     lost = "lacks 6 of the 6 deliveries that export.deliveries has.*`ecom ledger restore`"
-    with closing(shop._delivery_context()) as delivery_context, pytest.raises(DeliveryError, match=lost):  # noqa: SLF001 (as a run does)
+    with (
+        closing(shop._delivery_context()) as delivery_context,  # noqa: SLF001 (as a run does)
+        pytest.raises(DeliveryError, match=lost),
+    ):
         shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
     assert not (tmp_path / "ledger.sqlite").exists()
@@ -119,7 +146,9 @@ class Shop:
 
 
 @pytest.mark.slow
-def test_a_lost_ledger_stops_deliveries_until_rebuilt_and_nothing_goes_twice(tmp_path: Path, tools: Receivers) -> None:
+def test_a_lost_ledger_stops_deliveries_until_rebuilt_and_nothing_goes_twice(
+    tmp_path: Path, tools: Receivers
+) -> None:
     shop = Shop(tmp_path, tools)
     shop.has(days=3)
     assert shop.export().exit_code == 0, "a first run has no copy to compare with"
@@ -140,13 +169,17 @@ def test_a_lost_ledger_stops_deliveries_until_rebuilt_and_nothing_goes_twice(tmp
 
 
 @pytest.mark.slow
-def test_an_old_backup_is_noticed_and_completed_from_the_copy(tmp_path: Path, tools: Receivers) -> None:
+def test_an_old_backup_is_noticed_and_completed_from_the_copy(
+    tmp_path: Path, tools: Receivers
+) -> None:
     shop, backup = Shop(tmp_path, tools), tmp_path / "backup.sqlite"
     shop.has(days=2)
     shop.export()
     assert shop.ecom("ledger", "backup", "--to", backup).exit_code == 0
     assert backup.stat().st_mode & 0o077 == 0
-    assert shop.ecom("ledger", "backup", "--to", backup).sentence.endswith("give --to another name.")
+    assert shop.ecom("ledger", "backup", "--to", backup).sentence.endswith(
+        "give --to another name."
+    )
     shop.has(days=4)
     shop.export()
     assert shop.sent == 4

@@ -1,4 +1,7 @@
-"""The section of `docs/metrics/` about deliveries, recomputed. Not here: other sections (`test_metrics_doc.py`)."""
+"""The section of `docs/metrics/` about deliveries, recomputed.
+
+Not here: other sections (`test_metrics_doc.py`).
+"""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -15,8 +18,12 @@ from ecom_assets_tests.test_metrics_doc import as_shown, tables
 
 DAY = date(2026, 3, 9)
 MESSAGE = {
-    "no: unknown currency": DeliveryResult(DeliveryState.REJECTED, "bad_value", "Unknown currency."),
-    "nothing: the connection broke": DeliveryResult(DeliveryState.POSTPONED, "no_answer", "The connection broke."),
+    "no: unknown currency": DeliveryResult(
+        DeliveryState.REJECTED, "bad_value", "Unknown currency."
+    ),
+    "nothing: the connection broke": DeliveryResult(
+        DeliveryState.POSTPONED, "no_answer", "The connection broke."
+    ),
     "try later": DeliveryResult(DeliveryState.POSTPONED, "busy", "Try later."),
 }
 
@@ -25,7 +32,9 @@ def test_every_outcome_is_described_with_its_count() -> None:
     outcomes, *_ = tables("Deliveries")
     assert tuple(outcome["outcome"].strip("`") for outcome in outcomes) == OUTCOMES
     count_of = {outcome: count for count, of in OF_OUTCOME.items() for outcome in of}
-    shown = {outcome["outcome"].strip("`"): outcome["counted in"].strip("`") for outcome in outcomes[:-1]}
+    shown = {
+        outcome["outcome"].strip("`"): outcome["counted in"].strip("`") for outcome in outcomes[:-1]
+    }
     assert shown == {outcome: count for outcome, count in count_of.items() if outcome != "waiting"}
 
 
@@ -45,7 +54,9 @@ def shop(tmp_path: Path) -> DeliveredShop:
     shop.land(rows, *(event["event_id"] for event in events if event["robot"]))
     shop.land_orders({DAY: 2})
     shop.tool.answers = {
-        event["event_id"]: MESSAGE[event["the tool says"]] for event in events if event["the tool says"] in MESSAGE
+        event["event_id"]: MESSAGE[event["the tool says"]]
+        for event in events
+        if event["the tool says"] in MESSAGE
     }
     return shop
 
@@ -58,6 +69,11 @@ def test_a_day_comes_to_what_the_page_says(shop: DeliveredShop) -> None:
     peers = [answer["order_count"], answer["purchase_count"], answer["accepted_purchase_count"]]
     assert [answer["answer"] for answer in answers] == peers
     assert {row["record_id"][:2]: row["outcome"] for row in shop.rows(Deliveries)} == {
-        "a1": "delivered", "a2": "delivered", "b1": "rejected", "b2": "in_doubt", "c1": "refused", "d1": "postponed",
-    }  # fmt: skip
+        "a1": "delivered",
+        "a2": "delivered",
+        "b1": "rejected",
+        "b2": "in_doubt",
+        "c1": "refused",
+        "d1": "postponed",
+    }
     shop.close()

@@ -24,7 +24,12 @@ def send(far_side: ScriptedTool, **settings: str) -> list[DeliveryResult]:
 
 
 def partly(imported: int, *failed: dict[str, object]) -> Say:
-    body = {"code": 400, "error": VALIDATION, "status": "Bad Request", "num_records_imported": imported}
+    body = {
+        "code": 400,
+        "error": VALIDATION,
+        "status": "Bad Request",
+        "num_records_imported": imported,
+    }
     return Say(400, {**body, "failed_records": list(failed)})
 
 
@@ -42,7 +47,11 @@ def test_events_are_imported_strictly_with_the_token_as_user(far_side: ScriptedT
 
 
 def test_a_service_account_names_its_project(far_side: ScriptedTool) -> None:
-    account = {"mixpanel_service_user": "robot", "mixpanel_service_secret": "s3", "mixpanel_project_id": "77"}
+    account = {
+        "mixpanel_service_user": "robot",
+        "mixpanel_service_secret": "s3",
+        "mixpanel_project_id": "77",
+    }
     send(far_side, **account)
     (request,) = far_side.heard
     assert request.params == {"strict": "1", "project_id": "77"}
@@ -50,9 +59,19 @@ def test_a_service_account_names_its_project(far_side: ScriptedTool) -> None:
 
 
 @pytest.mark.parametrize("called", ["$insert_id", "insert_id"])
-def test_good_rows_of_a_refused_batch_are_in_and_never_sent_again(far_side: ScriptedTool, called: str) -> None:
+def test_good_rows_of_a_refused_batch_are_in_and_never_sent_again(
+    far_side: ScriptedTool, called: str
+) -> None:
     far_side.restart(
-        partly(2, {"index": 1, called: "…", "field": "properties.time", "message": "'properties.time' is invalid"})
+        partly(
+            2,
+            {
+                "index": 1,
+                called: "…",
+                "field": "properties.time",
+                "message": "'properties.time' is invalid",
+            },
+        )
     )
     answers = send(far_side)
     assert len(far_side.heard) == 1
@@ -64,7 +83,9 @@ def test_good_rows_of_a_refused_batch_are_in_and_never_sent_again(far_side: Scri
 def test_a_row_is_found_by_its_insert_id_too(far_side: ScriptedTool, called: str) -> None:
     send(far_side)
     insert_id = far_side.heard[0].json[2]["properties"]["$insert_id"]
-    answers = send(far_side.restart(partly(2, {called: insert_id, "field": "event", "message": "is bad"})))
+    answers = send(
+        far_side.restart(partly(2, {called: insert_id, "field": "event", "message": "is bad"}))
+    )
     assert [answer.state for answer in answers] == [DELIVERED, DELIVERED, REJECTED]
 
 
@@ -94,7 +115,11 @@ def test_wrong_credentials_make_no_dead_letters(far_side: ScriptedTool) -> None:
 
 
 def test_two_megabytes_are_too_much_where_it_says_so(far_side: ScriptedTool) -> None:
-    body = {"code": 413, "error": "request exceeds max limit of 2097152 bytes", "status": "Request Entity Too Large"}
+    body = {
+        "code": 413,
+        "error": "request exceeds max limit of 2097152 bytes",
+        "status": "Request Entity Too Large",
+    }
     assert send(far_side.restart(Say(413, body))) == [DeliveryResult(DELIVERED, attempts=2)] * 3
     assert far_side.ids()[1:] == [["e1"], ["e2", "e3"]]
 
@@ -102,12 +127,15 @@ def test_two_megabytes_are_too_much_where_it_says_so(far_side: ScriptedTool) -> 
 def test_a_busy_project_is_tried_again(far_side: ScriptedTool) -> None:
     body = {"code": 429, "error": "Project exceeded rate limits.", "status": "Too Many Requests"}
     assert (
-        send(far_side.restart(Say(429, body), Say(502), Say(503), RESET)) == [DeliveryResult(DELIVERED, attempts=5)] * 3
+        send(far_side.restart(Say(429, body), Say(502), Say(503), RESET))
+        == [DeliveryResult(DELIVERED, attempts=5)] * 3
     )
 
 
 @pytest.mark.parametrize("yes", ["1", {"status": 1, "error": None}, {"code": 200, "status": "OK"}])
-def test_user_properties_carry_the_token_in_the_request_only(far_side: ScriptedTool, yes: object) -> None:
+def test_user_properties_carry_the_token_in_the_request_only(
+    far_side: ScriptedTool, yes: object
+) -> None:
     destination = tool("mixpanel_users", far_side.restart(Say(200, yes)).url)
     batch = one_batch(destination, users({"customer_id": "anna", "churn_risk_rate": 0.25}))
     assert KEY not in batch["payload"][0].as_py()
@@ -121,7 +149,9 @@ def test_user_properties_carry_the_token_in_the_request_only(far_side: ScriptedT
 @pytest.mark.parametrize("no", ["0", {"status": 0, "error": "value is too long"}])
 def test_a_no_of_engage_comes_as_200(far_side: ScriptedTool, no: object) -> None:
     destination = tool("mixpanel_users", far_side.url)
-    rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "segment": "Loyal"})
+    rows = users(
+        {"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "segment": "Loyal"}
+    )
     batch = one_batch(destination, rows)
     destination.send(batch)
     far_side.restart(Say(200, no), Say(200, no), Say(200, "1"))

@@ -1,6 +1,8 @@
-"""A new tool is a package in `delivery/tools` and nothing else: the toy, delivered to by the real commands.
+"""A new tool is a package in `delivery/tools` and nothing else: the toy,
+delivered to by the real commands.
 
-They run in a process of their own, because which tools there are is found when the platform is loaded.
+They run in a process of their own, because which tools there are is found when the platform is
+loaded.
 """
 
 import json
@@ -28,7 +30,9 @@ from pathlib import Path
 import ecom_assets.outputs.delivery.tools as tools
 tools.__path__.append(sys.argv[1])
 from ecom_assets_tests.command import ecom
-said = [asdict(ecom(*words, home=Path(sys.argv[2]), env=env)) for words, env in json.loads(sys.argv[3])]
+said = [
+    asdict(ecom(*words, home=Path(sys.argv[2]), env=env)) for words, env in json.loads(sys.argv[3])
+]
 print(json.dumps(said))
 """
 CLICKS = f"""{HEADER}
@@ -50,10 +54,15 @@ class Toyshop:
 
     def ecom(self, *commands: tuple[list[str], dict[str, str]]) -> list[CommandResult]:
         """Run commands, each with its settings, one after another in a process that has the toy."""
-        with_url = [(command, {"ECOM_TOY_URL": self.url} | settings) for command, settings in commands]
+        with_url = [
+            (command, {"ECOM_TOY_URL": self.url} | settings) for command, settings in commands
+        ]
         arguments = [str(self.folder / "tools"), str(self.home), json.dumps(with_url)]
         ran = subprocess.run(
-            [sys.executable, "-c", WITH_TOOLS, *arguments], capture_output=True, text=True, check=False
+            [sys.executable, "-c", WITH_TOOLS, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert ran.returncode == 0, ran.stderr
         return [CommandResult(**result) for result in json.loads(ran.stdout)]
@@ -74,7 +83,9 @@ def test_a_package_in_the_folder_of_tools_is_a_tool(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far_side: ScriptedTool) -> None:
+def test_a_tool_that_is_only_a_package_gets_every_record_once(
+    shop: Toyshop, far_side: ScriptedTool
+) -> None:
     export, is_set = ["export", "--to", "toy", "--json"], {"ECOM_TOY_KEY": "k"}
     ran, unset, first, again, misspelt, wrong = shop.ecom(
         (["run", "--events", "clicks.csv", "--select", UNTIL_DUE], {}),
@@ -98,14 +109,22 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far
     assert sorted(len(message.json) for message in far_side.heard) == [1, 2], (
         "as the toy's limits say, two in a request"
     )
-    assert {(message.path, message.params["key"]) for message in far_side.heard} == {("/events", "k")}
+    assert {(message.path, message.params["key"]) for message in far_side.heard} == {
+        ("/events", "k")
+    }
 
     answer = again.json["deliveries"]["toy_events"]
     assert (answer["due"], answer["sent"], len(far_side.heard)) == (3, 0, 2)
     with sqlite3.connect(shop.home / "ledger.sqlite") as ledger:
-        accounts = ledger.execute("SELECT name, account FROM destinations WHERE name = 'toy_events'").fetchall()
-    # The account is the address without its scheme, and the first 16 digits of `printf k | sha256sum`.
+        accounts = ledger.execute(
+            "SELECT name, account FROM destinations WHERE name = 'toy_events'"
+        ).fetchall()
+    # The account is the address without its scheme, and the first 16 digits of
+    # `printf k | sha256sum`.
     assert accounts == [("toy_events", f"{far_side.url.partition('://')[2]} 8254c329a92850f6")]
 
-    assert misspelt.sentence == "ECOM_TOY_KY is not a setting of ecom_assets; did you mean ECOM_TOY_KEY?"
+    assert (
+        misspelt.sentence
+        == "ECOM_TOY_KY is not a setting of ecom_assets; did you mean ECOM_TOY_KEY?"
+    )
     assert wrong.sentence.startswith("ECOM_TOY_URL='toy.example' is wrong: is not an address")

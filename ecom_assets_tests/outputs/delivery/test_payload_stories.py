@@ -1,4 +1,6 @@
-"""What becomes of an event and of a customer in each tool, field by field of the tools' own documents."""
+"""What becomes of an event and of a customer in each tool, field by field of
+the tools' own documents.
+"""
 
 import hashlib
 import json
@@ -23,7 +25,10 @@ BOUGHT = {
     "page_url": PAGE,
     "referrer_url": FROM,
     "cart_amount": "19.90",
-    "properties": '{"order_id": "o-5", "device": "mobile", "gift": true, "tags": ["a", "b"], "at": {"city": "Rome"}}',
+    "properties": (
+        '{"order_id": "o-5", "device": "mobile", "gift": true, "tags": ["a", "b"], "at": '
+        '{"city": "Rome"}}'
+    ),
 }
 STRANGER = {"visitor_id": "anon-s-1", "user_id": None}
 
@@ -157,7 +162,9 @@ def test_ga4_gets_no_amount_without_its_currency() -> None:
 def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
     request = made("ga4_events", event(1, **{**BOUGHT, "properties": None}), cart_value="item")
     params = request["events"][0]["params"]
-    assert params["items"] == [{"item_id": "7", "item_category": "Lamps", "price": 19.9, "quantity": 1}]
+    assert params["items"] == [
+        {"item_id": "7", "item_category": "Lamps", "price": 19.9, "quantity": 1}
+    ]
     assert params["transaction_id"] == "e1"  # without an order id the event's own
 
 
@@ -177,7 +184,9 @@ def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
         ("wish", "wish", "wish"),
     ],
 )
-def test_events_are_called_what_each_tool_s_users_call_them(event_type: str, titled: str, ga4: str) -> None:
+def test_events_are_called_what_each_tool_s_users_call_them(
+    event_type: str, titled: str, ga4: str
+) -> None:
     row = event(1, **{**BOUGHT, "event_type": event_type})
     assert made("amplitude_events", row)["event_type"] == titled
     assert made("heap_events", row)["event"] == titled
@@ -210,7 +219,11 @@ def test_a_sign_in_names_user_and_device_so_that_tools_join_them() -> None:
     amplitude, ga4 = made("amplitude_events", row), made("ga4_events", row)
     mixpanel = made("mixpanel_events", row)["properties"]
     assert (amplitude["user_id"], amplitude["device_id"]) == ("anna-1", "cookie-1")
-    assert (mixpanel["$user_id"], mixpanel["$device_id"], mixpanel["distinct_id"]) == ("anna-1", "cookie-1", "anna-1")
+    assert (mixpanel["$user_id"], mixpanel["$device_id"], mixpanel["distinct_id"]) == (
+        "anna-1",
+        "cookie-1",
+        "anna-1",
+    )
     assert (ga4["user_id"], ga4["client_id"]) == ("anna-1", "cookie-1")
     assert made("heap_events", row)["identity"] == "anna-1"
 
@@ -249,7 +262,10 @@ def test_strangers_go_by_their_device_if_they_have_one() -> None:
 def test_a_user_whom_the_rule_found_joins_no_device_to_mixpanel_s_user_for_good() -> None:
     answer = made("mixpanel_events", event(1, user_id=None, device_id="cookie-1"))["properties"]
     assert (answer["$user_id"], answer.get("$device_id")) == ("anna-1", None)
-    assert made("amplitude_events", event(1, user_id=None, device_id="cookie-1"))["device_id"] == "cookie-1"
+    assert (
+        made("amplitude_events", event(1, user_id=None, device_id="cookie-1"))["device_id"]
+        == "cookie-1"
+    )
 
 
 def test_a_device_id_that_a_tool_does_not_take_keeps_no_user_s_event_back() -> None:
@@ -263,20 +279,29 @@ def test_a_device_id_that_a_tool_does_not_take_keeps_no_user_s_event_back() -> N
 def test_the_id_of_a_record_stays_when_its_visitor_changes() -> None:
     for name in ("amplitude_events", "mixpanel_events", "ga4_events", "heap_events"):
         before, after = (
-            tool(name).payloads(events(event(1, user_id=None, device_id="cookie-1", visitor_id=visitor)), SENT_AT)
+            tool(name).payloads(
+                events(event(1, user_id=None, device_id="cookie-1", visitor_id=visitor)), SENT_AT
+            )
             for visitor in ("anon-cookie-1", "ben-2222")
         )
         assert before["record_id"].to_pylist() == after["record_id"].to_pylist()
-        assert before["payload"] != after["payload"], "another visitor is a change, which is listed and not sent again"
+        assert before["payload"] != after["payload"], (
+            "another visitor is a change, which is listed and not sent again"
+        )
 
 
 def test_two_users_of_a_device_are_two_requests_to_ga4() -> None:
-    rows = [event(n, user_id=who, visitor_id=who, device_id="cookie-1") for n, who in enumerate(("anna-1", "ben-1"))]
+    rows = [
+        event(n, user_id=who, visitor_id=who, device_id="cookie-1")
+        for n, who in enumerate(("anna-1", "ben-1"))
+    ]
     destination = tool("ga4_events")
     assert len(list(destination.batches(destination.payloads(events(*rows), SENT_AT)))) == 2
 
 
-def test_who_was_recognised_by_a_visit_is_a_stranger_where_only_the_event_s_own_user_counts() -> None:
+def test_who_was_recognised_by_a_visit_is_a_stranger_where_only_the_event_s_own_user_counts() -> (
+    None
+):
     row = event(1, user_id=None, source_session_id="s-9")
     assert made("amplitude_events", row)["user_id"] == "anna-1"
     assert made("amplitude_events", row, delivery_user_key="user_id")["device_id"] == "anon-s-9"
@@ -284,17 +309,29 @@ def test_who_was_recognised_by_a_visit_is_a_stranger_where_only_the_event_s_own_
 
 def test_a_shop_chooses_what_others_get_to_know() -> None:
     row = event(1, **BOUGHT)
-    answer = made("amplitude_events", row, delivery_properties="device", delivery_urls="without_query")
+    answer = made(
+        "amplitude_events", row, delivery_properties="device", delivery_urls="without_query"
+    )
     assert answer["event_properties"].keys() == {
-        "event_id", "session_id", "product_id", "product_category", "page_url", "referrer_url", "device",
-    }  # fmt: skip
+        "event_id",
+        "session_id",
+        "product_id",
+        "product_category",
+        "page_url",
+        "referrer_url",
+        "device",
+    }
     assert answer["event_properties"]["page_url"] == "https://shop.example/p/7"
 
 
 def test_a_property_that_is_called_like_ours_gets_another_name() -> None:
     row = event(1, product_id="7", properties='{"product_id": 8, "time": "noon"}')
     answer = made("mixpanel_events", row)["properties"]
-    assert (answer["product_id"], answer["property_product_id"], answer["property_time"]) == ("7", 8, "noon")
+    assert (answer["product_id"], answer["property_product_id"], answer["property_time"]) == (
+        "7",
+        8,
+        "noon",
+    )
 
 
 def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
@@ -304,7 +341,9 @@ def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
 
 
 def test_amplitude_is_sent_what_is_no_longer_known_of_a_customer() -> None:
-    answer = user_payload("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
+    answer = user_payload(
+        "amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345
+    )
     assert answer == {
         "user_id": "anna-1",
         "user_properties": {
@@ -315,7 +354,11 @@ def test_amplitude_is_sent_what_is_no_longer_known_of_a_customer() -> None:
 
 
 def test_the_others_are_sent_what_is_known() -> None:
-    row = {"segment": "Can't Lose", "customer_tier": None, "lifetime_value_amount": Decimal("80.50")}
+    row = {
+        "segment": "Can't Lose",
+        "customer_tier": None,
+        "lifetime_value_amount": Decimal("80.50"),
+    }
     properties = {"customer_segment": "Can't Lose", "lifetime_value": 80.5}
     assert user_payload("heap_users", **row) == {"identity": "anna-1", "properties": properties}
     assert user_payload("mixpanel_users", **row) == {"$distinct_id": "anna-1", "$set": properties}
@@ -333,21 +376,25 @@ def test_of_whom_nothing_is_known_nothing_is_sent(name: str) -> None:
 def test_rows_are_taken_as_other_engines_give_them() -> None:
     plain = events(event(1, **BOUGHT))
     odd = plain.set_column(
-        1, "event_at", plain["event_at"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("ns", "UTC"))
+        1,
+        "event_at",
+        plain["event_at"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("ns", "UTC")),
     )
     odd = odd.set_column(0, "event_id", plain["event_id"].cast(pa.large_string()))
     odd = odd.set_column(11, "cart_amount", plain["cart_amount"].cast(pa.decimal128(38, 4)))
     odd = odd.append_column("is_bot", pa.array([False]))
     destination = tool("amplitude_events")
     assert destination.payloads(odd, SENT_AT) == destination.payloads(plain, SENT_AT)
-    assert destination.payloads(plain, SENT_AT.astimezone(UTC).replace(tzinfo=None)) == destination.payloads(
-        plain, SENT_AT
-    )
+    assert destination.payloads(
+        plain, SENT_AT.astimezone(UTC).replace(tzinfo=None)
+    ) == destination.payloads(plain, SENT_AT)
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("sources", "tier"), [({}, None), ({"events": "events.csv"}, "basic")])
-def test_a_tier_that_no_source_has_is_sent_to_nobody(sources: dict[str, str], tier: str | None) -> None:
+def test_a_tier_that_no_source_has_is_sent_to_nobody(
+    sources: dict[str, str], tier: str | None
+) -> None:
     with shop_with(**sources) as shop:
         customer = one_of(shop)
     row = {"segment": "Loyal", "customer_tier": customer["customer_tier"]}

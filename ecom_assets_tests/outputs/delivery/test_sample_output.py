@@ -1,4 +1,5 @@
-"""`docs/sample_output.json` is what `customers.json` looks like: five customers, as the platform writes them.
+"""`docs/sample_output.json` is what `customers.json` looks like: five customers,
+as the platform writes them.
 
 `python -m ecom_assets_tests.outputs.delivery.test_sample_output` writes it again.
 """
@@ -20,7 +21,14 @@ DAY = date(2026, 3, 10)
 RECEIVED = [
     PERFECT | {"first_name": "Zoë", "last_name": "Ångström", "email": "zoe@shop.example"},
     PERFECT
-    | {"id": "0b7c1f6e-1", "first_name": "ann", "last_name": "Lee", "country": "US", "region": "WA", "city": ""},
+    | {
+        "id": "0b7c1f6e-1",
+        "first_name": "ann",
+        "last_name": "Lee",
+        "country": "US",
+        "region": "WA",
+        "city": "",
+    },
     PERFECT
     | {
         "id": 12,
@@ -39,12 +47,15 @@ RECEIVED = [
         "city": "Tokyo",
         "country": "JP",
     },
-    PERFECT | {"id": 8, "first_name": None, "last_name": " ", "last_login_at": "2999-01-01T00:00:00Z"},
+    PERFECT
+    | {"id": 8, "first_name": None, "last_name": " ", "last_login_at": "2999-01-01T00:00:00Z"},
 ]
 
 
 def write_sample(path: Path) -> None:
-    """Let customer 7 buy something on two visits, fetch all five on the same day, and write them."""
+    """Let customer 7 buy something on two visits, fetch all five on the same day,
+    and write them.
+    """
     shop = Platform()
     spent = {"event_type": "purchase", "cart_amount": 120}
     visits(shop, (at("09:00", DAY), {}), (at("12:00", DAY), {}), (at("12:01", DAY), spent))
@@ -57,16 +68,32 @@ def write_sample(path: Path) -> None:
 
 def test_the_sample_is_what_the_platform_writes(tmp_path: Path) -> None:
     write_sample(tmp_path / "customers.json")
-    assert (tmp_path / "customers.json").read_text() == SAMPLE.read_text(), "see this file's first lines"
+    assert (tmp_path / "customers.json").read_text() == SAMPLE.read_text(), (
+        "see this file's first lines"
+    )
 
 
 def test_the_sample_shows_numbers_texts_order_and_no_address() -> None:
     sample = json.loads(SAMPLE.read_text())
-    assert [customer["customer_id"] for customer in sample["customers"]] == [9, 12, "0b7c1f6e-1", 7, 8]
+    assert [customer["customer_id"] for customer in sample["customers"]] == [
+        9,
+        12,
+        "0b7c1f6e-1",
+        7,
+        8,
+    ]
     assert sample["metadata"]["total_customers"] == 5
     assert not any("email" in customer for customer in sample["customers"])
-    assert {customer["engagement_source"] for customer in sample["customers"]} == {"sessions", "api", None}
-    assert {customer["market_segment"] for customer in sample["customers"]} == {"US-West", "EU-Central", "APAC"}
+    assert {customer["engagement_source"] for customer in sample["customers"]} == {
+        "sessions",
+        "api",
+        None,
+    }
+    assert {customer["market_segment"] for customer in sample["customers"]} == {
+        "US-West",
+        "EU-Central",
+        "APAC",
+    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Thousands of records through receivers that answer by a script: in order, once, never what must not be repeated.
+"""Thousands of records through receivers that answer by a script: in order, once,
+never what must not be repeated.
 
-The request log shows: no record is sent after the tool has said yes, none that must not be repeated, each
-user's records arrive in their order, and after 429 there is a pause.
+The request log shows: no record is sent after the tool has said yes, none that must not be
+repeated, each user's records arrive in their order, and after 429 there is a pause.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +32,17 @@ from ecom_sandbox.vendors.receiver import Receiver, Setup
 
 PAUSE_S = 0.01
 MOST_RUNS = 60
-FLEETING = (408, 429, {"status": 429, "retry_after": "0"}, 500, 502, 503, 504, "reset", "reset mid-body")
+FLEETING = (
+    408,
+    429,
+    {"status": 429, "retry_after": "0"},
+    500,
+    502,
+    503,
+    504,
+    "reset",
+    "reset mid-body",
+)
 TAKEN_IN_SILENCE = ("taken without answer", "taken, then 500", "taken, then 502")
 FOR_GOOD = (401, 403, 413)
 SEQUENCES: tuple[tuple[object, ...], ...] = (
@@ -82,7 +93,9 @@ class Played:
 
     @property
     def lost(self) -> set[str]:
-        """Records that were due, that the tool does not have, and that are not reported as refused or in doubt."""
+        """Records that were due, that the tool does not have, and that are not
+        reported as refused or in doubt.
+        """
         answer = {"rejected", "in_doubt"}
         return {
             record_id
@@ -120,13 +133,17 @@ class Played:
         return again
 
     def sent_after_refusal(self) -> list[str]:
-        """Return what was sent again that must not be: a named or lone refused record, or the same after 401 or 403."""
+        """Return what was sent again that must not be: a named or lone refused record,
+        or the same after 401 or 403.
+        """
         gone: set[str] = set()
         again: list[str] = []
         for run in self._by_run():
             whole: set[tuple[str, ...]] = set()
             for answer in run:
-                again += [name for name in answer.record_ids if name in gone or answer.record_ids in whole]
+                again += [
+                    name for name in answer.record_ids if name in gone or answer.record_ids in whole
+                ]
                 if answer.status in {400, 413} and len(answer.record_ids) == 1:
                     gone.update(answer.record_ids)
                 if answer.status in {400, 401, 403, 413}:
@@ -139,7 +156,11 @@ class Played:
         for run in self._by_run():
             last: dict[str, float] = {}
             for answer in run:
-                actual += [name for name in answer.record_ids if answer.at_s < last.pop(name, 0.0) + PAUSE_S]
+                actual += [
+                    name
+                    for name in answer.record_ids
+                    if answer.at_s < last.pop(name, 0.0) + PAUSE_S
+                ]
                 if answer.status == 429:
                     last.update(dict.fromkeys(answer.record_ids, answer.at_s))
         return actual
@@ -152,7 +173,9 @@ class Played:
 
 
 def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Played:
-    """Deliver so many records under a script made of a seed, again and again until nothing is left to do."""
+    """Deliver so many records under a script made of a seed, again and again
+    until nothing is left to do.
+    """
     dice = Random(seed)  # noqa: S311 (chance that repeats, not secrets)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     rows, request_log = rows_of(0, records, now), home / f"{tool}.requests"
@@ -162,7 +185,9 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     refused = frozenset(dice.sample(sorted(due.values()), records // 50))
     faults = ReceiverFaults(tuple(script(dice, records // 10)))
     runs: list[int] = []
-    with RECEIVERS[tool](Setup(request_log=request_log, faults=faults, refuses=refused)) as receiver:
+    with RECEIVERS[tool](
+        Setup(request_log=request_log, faults=faults, refuses=refused)
+    ) as receiver:
         settings = Settings(**(options | receiver.settings()))
         inner = destinations(settings)[f"{tool}_events"]
         ledger = DeliveryLedger(open_store(settings))
@@ -170,7 +195,9 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
         def run() -> DeliveryStats:
             mortal = Mortal(inner, "", -1)
             with ledger.writer(mortal) as writer:
-                return Delivery(mortal, ledger, writer, sending_at=lambda: now).deliver(now.date(), [rows])
+                return Delivery(mortal, ledger, writer, sending_at=lambda: now).deliver(
+                    now.date(), [rows]
+                )
 
         while run().pending and len(runs) < MOST_RUNS:
             runs.append(receiver.counts.request_count)
@@ -199,22 +226,34 @@ def check(tool: str, result: Played) -> None:
     assert result.too_soon() == []
     assert (result.again.sent, result.again.changed, result.again.pending) == (0, 0, 0)
     is_silent = tool == "ga4"  # it reports no faults
-    assert {result.due[record_id] for record_id in result.lost} <= (result.refused if is_silent else set())
-    rejected = {result.due[record_id] for record_id, outcome in result.outcomes.items() if outcome == "rejected"}
+    assert {result.due[record_id] for record_id in result.lost} <= (
+        result.refused if is_silent else set()
+    )
+    rejected = {
+        result.due[record_id]
+        for record_id, outcome in result.outcomes.items()
+        if outcome == "rejected"
+    }
     assert rejected == result.refused_alone - (result.refused if is_silent else set())
-    in_doubt = {record_id for record_id, outcome in result.outcomes.items() if outcome == "in_doubt"}
+    in_doubt = {
+        record_id for record_id, outcome in result.outcomes.items() if outcome == "in_doubt"
+    }
     assert is_silent or in_doubt == set()
 
 
 @pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("tool", "more"), CASES)
-def test_four_hundred_records_through_scripted_answers(tool: str, more: dict[str, str], tmp_path: Path) -> None:
+def test_four_hundred_records_through_scripted_answers(
+    tool: str, more: dict[str, str], tmp_path: Path
+) -> None:
     check(tool, play(tool, tmp_path, records=400, seed=1, **more))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tool", "more"), CASES)
-def test_forty_thousand_records_through_scripted_answers(tool: str, more: dict[str, str], tmp_path: Path) -> None:
+def test_forty_thousand_records_through_scripted_answers(
+    tool: str, more: dict[str, str], tmp_path: Path
+) -> None:
     for seed in seeds(range(2, 6)):
         check(tool, play(tool, tmp_path / str(seed), records=2_000, seed=seed, **more))

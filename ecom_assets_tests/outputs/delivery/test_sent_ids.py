@@ -33,7 +33,9 @@ class ShopWithPeople(DeliveredShop):
         self.people: dict[str, str] = {}
         self.tool.before.append(self._keep)
         mapping = home / "events.yaml"
-        plain = shipped_file("mappings/ecommerce.yaml").replace("column: user_id, key: address", "column: user_id")
+        plain = shipped_file("mappings/ecommerce.yaml").replace(
+            "column: user_id, key: address", "column: user_id"
+        )
         mapping.write_text(plain)
         self.settings = self.settings.model_copy(update={"events_mapping": str(mapping)})
 
@@ -55,23 +57,38 @@ def shop(tmp_path: Path) -> Iterator[ShopWithPeople]:
 
 
 def event(event_id: str, day: date, who: str) -> Row:
-    return received(event_id, datetime.combine(day, datetime.min.time()).replace(hour=9), user_id=who)
+    return received(
+        event_id, datetime.combine(day, datetime.min.time()).replace(hour=9), user_id=who
+    )
 
 
 def test_a_new_spelling_makes_no_new_user(shop: ShopWithPeople) -> None:
-    """Ann and number 100 are delivered on Monday; on Tuesday a key is declared, and both days are computed again."""
-    shop.land([event("m1", MONDAY, "Ann@X.de"), event("m2", MONDAY, "100.0"), event("m3", MONDAY, "ben")])
+    """Ann and number 100 are delivered on Monday; on Tuesday a key is declared,
+    and both days are computed again.
+    """
+    shop.land(
+        [event("m1", MONDAY, "Ann@X.de"), event("m2", MONDAY, "100.0"), event("m3", MONDAY, "ben")]
+    )
     shop.deliver(Days((MONDAY,)))
     shop.declare_addresses()
-    monday = [event("m1", MONDAY, "ann@x.de"), event("m2", MONDAY, "100"), event("m3", MONDAY, "ben")]
+    monday = [
+        event("m1", MONDAY, "ann@x.de"),
+        event("m2", MONDAY, "100"),
+        event("m3", MONDAY, "ben"),
+    ]
     people = ("ann@x.de", "100", "ben", "eva@x.de")
     shop.land([*monday, *(event(f"t{number}", TUESDAY, who) for number, who in enumerate(people))])
     again = shop.deliver(Days((MONDAY, TUESDAY)))
     assert (again.total.sent, again.total.changed) == (4, 0)  # Monday is as it was delivered
     assert shop.people == {
-        "m1": "Ann@X.de", "m2": "100.0", "m3": "ben",
-        "t0": "Ann@X.de", "t1": "100.0", "t2": "ben", "t3": "eva@x.de",
-    }  # fmt: skip
+        "m1": "Ann@X.de",
+        "m2": "100.0",
+        "m3": "ben",
+        "t0": "Ann@X.de",
+        "t1": "100.0",
+        "t2": "ben",
+        "t3": "eva@x.de",
+    }
 
 
 def test_without_a_key_another_case_is_another_user(shop: ShopWithPeople) -> None:
@@ -93,7 +110,13 @@ def test_what_could_not_be_sent_is_not_kept(shop: ShopWithPeople) -> None:
 
 def test_a_migration_keeps_the_ids_of_earlier_deliveries(shop: ShopWithPeople) -> None:
     """Deliveries of a version that kept no ids, whose events still have the old spelling."""
-    shop.land([event("m1", MONDAY, "Ann@X.de"), event("m2", MONDAY, "ben"), event("t1", TUESDAY, "EVA@x.de")])
+    shop.land(
+        [
+            event("m1", MONDAY, "Ann@X.de"),
+            event("m2", MONDAY, "ben"),
+            event("t1", TUESDAY, "EVA@x.de"),
+        ]
+    )
     shop.deliver(Days((MONDAY,)))
     with closing(open_store(shop.settings)) as store, store.transaction():
         sent_ids.forget(store, ["Ann@X.de"])
@@ -114,7 +137,13 @@ def store(shop: ShopWithPeople) -> Iterator[Database]:
 
 def test_erasure_finds_and_removes_what_tools_were_sent(store: Database) -> None:
     with store.transaction():
-        for account, id_ in (("a", "Ann@X.de"), ("b", " ann@x.de"), ("a", "'123"), ("a", "123.0"), ("a", "#1001")):
+        for account, id_ in (
+            ("a", "Ann@X.de"),
+            ("b", " ann@x.de"),
+            ("a", "'123"),
+            ("a", "123.0"),
+            ("a", "#1001"),
+        ):
             sent_ids.note(store, account, [id_], "2026-03-09")
     assert spellings_sent(store, ["ann@x.de"]) == (" ann@x.de", "Ann@X.de")
     assert spellings_sent(store, ["123"]) == ("'123", "123.0")
@@ -133,7 +162,19 @@ def test_the_mappings_say_what_an_id_is(shop: ShopWithPeople) -> None:
     assert declared_key(shop.settings, "heap_events") == "address"
 
 
-VARIANTS = ("Ann@X.de", "ann@X.de", "ann@x.de", " ann@x.de", "'7", "7.0", "7", "07", "Ben", "ben", "é@X.de")
+VARIANTS = (
+    "Ann@X.de",
+    "ann@X.de",
+    "ann@x.de",
+    " ann@x.de",
+    "'7",
+    "7.0",
+    "7",
+    "07",
+    "Ben",
+    "ben",
+    "é@X.de",
+)
 
 
 def due_rows(ids: Sequence[str]) -> pa.Table:
@@ -142,7 +183,9 @@ def due_rows(ids: Sequence[str]) -> pa.Table:
 
 
 def test_each_person_keeps_the_id_that_was_sent_first(store: Database) -> None:
-    """By a few lines of Python, in 100 accounts: of ids that are spelled otherwise today, the first."""
+    """By a few lines of Python, in 100 accounts: of ids that are spelled
+    otherwise today, the first.
+    """
     dice = random.Random(1)  # noqa: S311 (a story, not a secret)
     for account in map(str, range(100)):
         sent, due = dice.choices(VARIANTS, k=dice.randint(0, 6)), dice.choices(VARIANTS, k=6)

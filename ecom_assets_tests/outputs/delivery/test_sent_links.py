@@ -26,7 +26,9 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 
 
 def signed_in(user: str, arrived: date = DAY_ONE, device: str = "kiosk") -> Row:
-    return received(f"{user}-{device}", at("09:00"), user_id=user, device_id=device, received_date=arrived)
+    return received(
+        f"{user}-{device}", at("09:00"), user_id=user, device_id=device, received_date=arrived
+    )
 
 
 def after_delivery(shop: DeliveredShop, *rows: Row, **bounds: int) -> tuple[int, str]:
@@ -39,21 +41,31 @@ def after_delivery(shop: DeliveredShop, *rows: Row, **bounds: int) -> tuple[int,
 
 
 @pytest.mark.slow
-def test_a_device_that_a_tool_joined_before_too_many_shared_it_is_counted(shop: DeliveredShop) -> None:
+def test_a_device_that_a_tool_joined_before_too_many_shared_it_is_counted(
+    shop: DeliveredShop,
+) -> None:
     """Ben alone is sent with the kiosk; then a second user arrives, which is the bound."""
     assert after_delivery(shop, signed_in("ben"), identity_device_users=2) == (0, "")
     count, sentence = after_delivery(shop, signed_in("ben"), signed_in("anna", LATER))
-    assert (count, "sent, ids that too many share since: 1 (mixpanel_events); see" in sentence) == (1, True)
+    assert (count, "sent, ids that too many share since: 1 (mixpanel_events); see" in sentence) == (
+        1,
+        True,
+    )
 
 
 @pytest.mark.slow
-def test_a_user_whom_a_tool_joined_before_the_user_was_on_too_many_devices_is_counted(shop: DeliveredShop) -> None:
+def test_a_user_whom_a_tool_joined_before_the_user_was_on_too_many_devices_is_counted(
+    shop: DeliveredShop,
+) -> None:
     assert after_delivery(shop, signed_in("ben"), identity_user_devices=2) == (0, "")
     assert after_delivery(shop, signed_in("ben"), signed_in("ben", LATER, "phone"))[0] == 1
 
 
 def test_a_device_that_was_never_sent_with_its_users_is_not_counted(shop: DeliveredShop) -> None:
-    assert after_delivery(shop, signed_in("ben"), signed_in("anna"), identity_device_users=2) == (0, "")
+    assert after_delivery(shop, signed_in("ben"), signed_in("anna"), identity_device_users=2) == (
+        0,
+        "",
+    )
 
 
 def test_events_that_went_out_and_are_gone_with_their_file_are_counted(shop: DeliveredShop) -> None:
@@ -64,7 +76,9 @@ def test_events_that_went_out_and_are_gone_with_their_file_are_counted(shop: Del
 
 def test_aliases_that_went_out_are_listed_but_are_no_fault(shop: DeliveredShop) -> None:
     """They are one person here and two in the tool, as docs/destinations.md says."""
-    alias = received("a", at("10:00"), user_id="anna", event_type="alias", properties='{"previous_id": "ann"}')
+    alias = received(
+        "a", at("10:00"), user_id="anna", event_type="alias", properties='{"previous_id": "ann"}'
+    )
     assert after_delivery(shop, alias, signed_in("anna")) == (0, "")
     assert shop.check(CHECK).metadata["alias_count"] == 1
     assert "aliases of two users: 1 (mixpanel_events)" in after_delivery(shop, alias)[1]

@@ -26,9 +26,15 @@ def test_every_tool_gets_events_and_users() -> None:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platforms(name: str) -> None:
+def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platforms(
+    name: str,
+) -> None:
     tool = TOOLS[name]
-    assert {*tool.needed, *tool.placeholders} <= set(tool.settings.model_fields) <= set(Settings.model_fields)
+    assert (
+        {*tool.needed, *tool.placeholders}
+        <= set(tool.settings.model_fields)
+        <= set(Settings.model_fields)
+    )
     assert all(field.startswith(f"{name}_") for field in tool.settings.model_fields)
     assert set(tool.placeholders) == set(tool.needed)
 
@@ -38,9 +44,16 @@ def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platform
     [
         ({"ga4_measurement_id": "G-1"}, "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET"),
         ({"mixpanel_token": "m", "mixpanel_service_user": "u"}, "ECOM_MIXPANEL_SERVICE_SECRET"),
-        ({"mixpanel_service_user": "u", "mixpanel_service_secret": "s"}, "ECOM_MIXPANEL_PROJECT_ID"),
         (
-            {"mixpanel_service_user": "u", "mixpanel_service_secret": "s", "mixpanel_project_id": "7"},
+            {"mixpanel_service_user": "u", "mixpanel_service_secret": "s"},
+            "ECOM_MIXPANEL_PROJECT_ID",
+        ),
+        (
+            {
+                "mixpanel_service_user": "u",
+                "mixpanel_service_secret": "s",
+                "mixpanel_project_id": "7",
+            },
             "ECOM_MIXPANEL_TOKEN",
         ),
     ],
@@ -61,24 +74,42 @@ def test_a_tool_named_by_half_is_refused(options: dict[str, str], message: str) 
     ],
 )
 def test_wrong_values_are_refused_by_name(name: str, value: str | int) -> None:
-    with pytest.raises(SettingError, match=f"{PREFIX}{name.upper()}|--{name}"):  # `ecom init` has some as options
+    with pytest.raises(
+        SettingError, match=f"{PREFIX}{name.upper()}|--{name}"
+    ):  # `ecom init` has some as options
         load_settings(**{name: value})
 
 
 @pytest.mark.parametrize(
     ("region", "hosts"),
     [
-        ("us", ("api2.amplitude.com", "heapanalytics.com", "api.mixpanel.com", "www.google-analytics.com")),
-        ("eu", ("api.eu.amplitude.com", "c.eu.heap-api.com", "api-eu.mixpanel.com", "region1.google-analytics.com")),
+        (
+            "us",
+            (
+                "api2.amplitude.com",
+                "heapanalytics.com",
+                "api.mixpanel.com",
+                "www.google-analytics.com",
+            ),
+        ),
+        (
+            "eu",
+            (
+                "api.eu.amplitude.com",
+                "c.eu.heap-api.com",
+                "api-eu.mixpanel.com",
+                "region1.google-analytics.com",
+            ),
+        ),
     ],
 )
 def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> None:
     chosen = {f"{name}_region": region for name in ("amplitude", "heap", "mixpanel", "ga4")}
     settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
     names = ("amplitude", "heap", "mixpanel", "ga4")
-    assert tuple(TOOLS[name].address(TOOLS[name].tool_settings(settings)) for name in names) == tuple(
-        f"https://{host}" for host in hosts
-    )
+    assert tuple(
+        TOOLS[name].address(TOOLS[name].tool_settings(settings)) for name in names
+    ) == tuple(f"https://{host}" for host in hosts)
     assert MixpanelSettings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"
 
 
@@ -108,12 +139,24 @@ def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> N
 def test_keys_are_in_no_payload_and_no_repr() -> None:
     for name in NAMES:
         destination = tool(name)
-        rows = users({"customer_id": "anna-1", "segment": "Loyal"}) if name.endswith("users") else visits(anna=1)
+        rows = (
+            users({"customer_id": "anna-1", "segment": "Loyal"})
+            if name.endswith("users")
+            else visits(anna=1)
+        )
         assert "not-to-be-sent" not in str(one_batch(destination, rows).to_pylist())
 
 
 def test_no_account_holds_what_a_tool_is_reached_with() -> None:
-    settings = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
+    settings = Settings(
+        amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M")
+    )
     made = destinations(settings)
-    assert {destination.name.partition("_")[0] for destination in made.values()} == {"amplitude", "heap", "mixpanel"}
-    assert not [destination.account for destination in made.values() if "K3Y" in destination.account]
+    assert {destination.name.partition("_")[0] for destination in made.values()} == {
+        "amplitude",
+        "heap",
+        "mixpanel",
+    }
+    assert not [
+        destination.account for destination in made.values() if "K3Y" in destination.account
+    ]

@@ -24,8 +24,12 @@ def target(postgres_url: str) -> Iterator[PostgresEngine]:
     engine.close()
 
 
-def real_time(settings: Settings, now: datetime, erased_people: ErasedPeopleFilter | None = None) -> dict[str, Any]:
+def real_time(
+    settings: Settings, now: datetime, erased_people: ErasedPeopleFilter | None = None
+) -> dict[str, Any]:
     """Return what `RealTime.numbers` does, once, with the default funnel."""
     steps = [{"event_type": event_type} for event_type in FIVE_STEPS]
-    with closing(RealTime(settings, RealTimeRule(), Funnel.from_mapping({"steps": steps}))) as reader:
+    with closing(
+        RealTime(settings, RealTimeRule(), Funnel.from_mapping({"steps": steps}))
+    ) as reader:
         return reader.numbers(now, erased_people)

@@ -1,6 +1,8 @@
-"""A process that reads the published tables without a pause, also while the server is down, until its input ends.
+"""A process that reads the published tables without a pause, also while the server is down,
+until its input ends.
 
-It prints, as JSON, how often it read and which different states it saw, in the order in which it first saw them.
+It prints, as JSON, how often it read and which different states it saw, in the order in which it
+first saw them.
 """
 
 import json
@@ -49,8 +51,14 @@ def _look(url: str, stopped: threading.Event) -> Sightings:
     while not stopped.is_set():
         try:
             con = con or psycopg.connect(url, autocommit=True, connect_timeout=10)
-            state = _twice(con) if sightings.reads % 20 == 0 else list(con.execute(SEEN.encode()).fetchone() or ())
-        except psycopg.OperationalError:  # the server is down; what it then has is seen when it is back
+            state = (
+                _twice(con)
+                if sightings.reads % 20 == 0
+                else list(con.execute(SEEN.encode()).fetchone() or ())
+            )
+        except (
+            psycopg.OperationalError
+        ):  # the server is down; what it then has is seen when it is back
             con = None
             time.sleep(0.05)
             continue
@@ -64,7 +72,9 @@ def _look(url: str, stopped: threading.Event) -> Sightings:
 
 
 def _twice(con: psycopg.Connection[Any]) -> list[Any]:
-    """Read by two statements of one REPEATABLE READ transaction, as a program does that needs several."""
+    """Read by two statements of one REPEATABLE READ transaction, as a
+    program does that needs several.
+    """
     with con.transaction():
         con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         first = list(con.execute(SEEN.encode()).fetchone() or ())

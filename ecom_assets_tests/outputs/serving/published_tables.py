@@ -25,15 +25,17 @@ class Cities(Table):
 
 TABLES: tuple[type[Table], ...] = (Visits, Cities)
 SEEN = (
-    "SELECT (SELECT max(publication_number) FROM mart.publication),"
-    " (SELECT string_agg(visit_date || ' ' || visitor_id, ', ' ORDER BY visit_date, visitor_id) FROM mart.visits),"
-    " (SELECT string_agg(city, ', ' ORDER BY city) FROM mart.cities)"
+    "SELECT (SELECT max(publication_number) FROM mart.publication), (SELECT string_agg(visit_date "
+    "|| ' ' || visitor_id, ', ' ORDER BY visit_date, visitor_id) FROM mart.visits), (SELECT "
+    "string_agg(city, ', ' ORDER BY city) FROM mart.cities)"
 )
 """One statement, which Postgres answers from one moment."""
 
 
 def fill(engine: Engine, visits: dict[date, list[str]], *cities: str) -> None:
-    """Let the source have these visits on these days, whatever it has on others, and exactly these cities."""
+    """Let the source have these visits on these days, whatever it has on others,
+    and exactly these cities.
+    """
     rows = [(a_day, who) for a_day, people in visits.items() for who in people]
     engine.replace(Visits, from_outside(*rows), Days.from_dates(visits))
     con = connect()
@@ -48,10 +50,16 @@ def seen(target: PostgresEngine) -> tuple[Any, ...]:
 
 
 def places(target: PostgresEngine) -> dict[str, list[tuple[Any, ...]]]:
-    """Return where each row of each table lies, and which transaction wrote it: any write changes it."""
+    """Return where each row of each table lies, and which transaction wrote it:
+    any write changes it.
+    """
     names = ("visits", "cities", "published_slices", "publication")
     return {
-        name: sorted(target.con.con.execute(f"SELECT ctid::text, xmin::text FROM mart.{name}".encode()).fetchall())
+        name: sorted(
+            target.con.con.execute(
+                f"SELECT ctid::text, xmin::text FROM mart.{name}".encode()
+            ).fetchall()
+        )
         for name in names
     }
 

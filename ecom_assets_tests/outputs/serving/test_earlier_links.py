@@ -66,7 +66,9 @@ def land(folder: Path, *events: str) -> Path:
     for number, event in enumerate(events):
         device, _, user = event.partition(" ")
         at = NOW - timedelta(minutes=len(events) - number)
-        lines.append(f"e{number},{user},page_view,{at.isoformat()},,,s{number},https://shop.example/,,,{device}")
+        lines.append(
+            f"e{number},{user},page_view,{at.isoformat()},,,s{number},https://shop.example/,,,{device}"
+        )
     folder.mkdir(exist_ok=True)
     path = folder / "events.csv"
     path.write_text("\n".join(lines) + "\n")
@@ -96,7 +98,9 @@ def visitors(folder: Path, links: PublishedLinks | None, **settings: Any) -> int
 def test_who_signed_in_last_week_on_this_device_is_that_user(
     opened: Platform, tmp_path: Path, rule: str, alone: int, expected: int
 ) -> None:
-    """Ann is signed in on her phone, and looks at a page on the laptop on which she signed in a week ago."""
+    """Ann is signed in on her phone, and looks at a page on the laptop on which
+    she signed in a week ago.
+    """
     earlier = published(opened, before("1", 7, "laptop", "ann"))
     folder = land(tmp_path / "landing", "laptop", "phone ann")
     assert visitors(folder, None, identity=rule) == alone
@@ -104,8 +108,12 @@ def test_who_signed_in_last_week_on_this_device_is_that_user(
 
 
 @pytest.mark.slow
-def test_the_user_who_was_last_on_the_device_counts_and_not_too_long_ago(opened: Platform, tmp_path: Path) -> None:
-    earlier = published(opened, before("1", 7, "d", "ann"), before("2", 5, "d", "ben"), before("3", 4, "d", None))
+def test_the_user_who_was_last_on_the_device_counts_and_not_too_long_ago(
+    opened: Platform, tmp_path: Path
+) -> None:
+    earlier = published(
+        opened, before("1", 7, "d", "ann"), before("2", 5, "d", "ben"), before("3", 4, "d", None)
+    )
     folder = land(tmp_path / "landing", "d", "phone ben")
     assert visitors(folder, earlier) == 1
     assert visitors(folder, earlier, identity_days_back=4) == 2
@@ -124,14 +132,18 @@ def test_the_only_user_of_a_device_counts_longer_and_not_if_another_was_between(
 
 
 @pytest.mark.slow
-def test_who_signs_in_now_is_not_taken_for_who_was_there_last_week(opened: Platform, tmp_path: Path) -> None:
+def test_who_signs_in_now_is_not_taken_for_who_was_there_last_week(
+    opened: Platform, tmp_path: Path
+) -> None:
     """Ann was here last week; Ben signs in two minutes after his first page."""
     earlier = published(opened, before("1", 7, "d", "ann"))
     assert visitors(land(tmp_path / "landing", "d", "d ben"), earlier) == 1
 
 
 @pytest.mark.slow
-def test_a_device_that_joins_nobody_joins_nobody_in_real_time(opened: Platform, tmp_path: Path) -> None:
+def test_a_device_that_joins_nobody_joins_nobody_in_real_time(
+    opened: Platform, tmp_path: Path
+) -> None:
     earlier = published(opened, *(before(f"{n}", 7, "till", f"user{n}") for n in range(20)))
     folder = land(tmp_path / "landing", "till", "till user3")
     assert visitors(folder, None) == 1
@@ -139,7 +151,9 @@ def test_a_device_that_joins_nobody_joins_nobody_in_real_time(opened: Platform, 
 
 
 @pytest.mark.slow
-def test_users_who_are_one_person_are_one_visitor_in_real_time(opened: Platform, tmp_path: Path) -> None:
+def test_users_who_are_one_person_are_one_visitor_in_real_time(
+    opened: Platform, tmp_path: Path
+) -> None:
     alias = before("1", 7, "d", "ann-new", event_type="alias", properties='{"previous_id": "ann"}')
     folder = land(tmp_path / "landing", "phone ann", "laptop ann-new")
     assert (visitors(folder, None), visitors(folder, published(opened, alias))) == (2, 1)

@@ -19,7 +19,8 @@ def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None
     names = HEADER.split(",")
     landed = tmp_path / "landing.csv"
     landed.write_text(
-        "\n".join([HEADER, *(",".join(event.get(name, "") for name in names) for event in events)]) + "\n"
+        "\n".join([HEADER, *(",".join(event.get(name, "") for name in names) for event in events)])
+        + "\n"
     )
     os.utime(landed, (NOON.timestamp(), NOON.timestamp()))
     answer = real_time(Settings(home=tmp_path, events=str(landed)), NOON)

@@ -1,4 +1,6 @@
-"""The pictures of marts in Dagster's UI: the numbers of the queries, in a few kilobytes that hold no person."""
+"""The pictures of marts in Dagster's UI: the numbers of the queries,
+in a few kilobytes that hold no person.
+"""
 
 import base64
 import re
@@ -22,11 +24,28 @@ MONDAY = date(2026, 3, 2)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=15))
 MOST_BYTES = 12_000
 NEEDED = (
-    "duplicate_events", "events", "session_events", "session_days", "sessions", "returning_visitors_daily",
-    "retention_cohorts", "funnel_entries", "conversion_funnel", "changed_order_days", "held_order_days",
-    "duplicate_orders", "user_order_log", "conversions", "city", "item", "customer", "calendar", "sales",
-    "product_sales_daily", "revenue_daily",
-)  # fmt: skip
+    "duplicate_events",
+    "events",
+    "session_events",
+    "session_days",
+    "sessions",
+    "returning_visitors_daily",
+    "retention_cohorts",
+    "funnel_entries",
+    "conversion_funnel",
+    "changed_order_days",
+    "held_order_days",
+    "duplicate_orders",
+    "user_order_log",
+    "conversions",
+    "city",
+    "item",
+    "customer",
+    "calendar",
+    "sales",
+    "product_sales_daily",
+    "revenue_daily",
+)
 """The tables that the pictures are of, and what these are made of."""
 
 
@@ -45,10 +64,19 @@ def texts(shop: ShopPlatform, contract: type[Table], days: Days | None = DAYS) -
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[ShopPlatform]:
-    """Anna and Ben look around on a Monday and Anna buys; she comes back a week later, Ben does not."""
-    buys = [(f"09:0{n}", kind, {"cart_amount": 20, "product_id": "7"}) for n, kind in enumerate(STEPS, start=1)]
-    rows = journeys({"anna": [("09:00", "page_view"), *buys], "ben": [("09:00", "page_view")]}, day=MONDAY)
-    again = journeys({"anna": [("09:00", "page_view", {"event_id": "again"})]}, day=MONDAY + timedelta(days=7))
+    """Anna and Ben look around on a Monday and Anna buys; she comes back a
+    week later, Ben does not.
+    """
+    buys = [
+        (f"09:0{n}", kind, {"cart_amount": 20, "product_id": "7"})
+        for n, kind in enumerate(STEPS, start=1)
+    ]
+    rows = journeys(
+        {"anna": [("09:00", "page_view"), *buys], "ben": [("09:00", "page_view")]}, day=MONDAY
+    )
+    again = journeys(
+        {"anna": [("09:00", "page_view", {"event_id": "again"})]}, day=MONDAY + timedelta(days=7)
+    )
     orders = [
         order_line("o-1", MONDAY, payment_amount=20),
         order_line("o-2", MONDAY + timedelta(days=1), payment_amount=5),
@@ -69,12 +97,22 @@ def test_the_funnel_shows_each_step_with_its_share_of_the_one_before(shop: ShopP
     title, *shown = texts(shop, ConversionFunnel)
     assert title == "Funnel per session, 2026-02-15 to 2026-03-16"
     assert shown == [
-        "page_view", "3", "product_view", "1 33.3%", "add_to_cart", "1 100.0%", "checkout_start", "1 100.0%",
-        "purchase", "1 100.0%",
-    ]  # fmt: skip
+        "page_view",
+        "3",
+        "product_view",
+        "1 33.3%",
+        "add_to_cart",
+        "1 100.0%",
+        "checkout_start",
+        "1 100.0%",
+        "purchase",
+        "1 100.0%",
+    ]
 
 
-def test_retention_shows_the_share_of_each_week_s_new_visitors_who_came_back(shop: ShopPlatform) -> None:
+def test_retention_shows_the_share_of_each_week_s_new_visitors_who_came_back(
+    shop: ShopPlatform,
+) -> None:
     _, *shown = texts(shop, RetentionCohorts, None)
     assert shown[:2] == ["2026-03-02", "50.0%"], "Anna of the two, one week later"
 

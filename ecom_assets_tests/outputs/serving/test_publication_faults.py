@@ -1,4 +1,5 @@
-"""Connections, servers and processes that die while tables are published: readers see the old, then the new.
+"""Connections, servers and processes that die while tables are published:
+readers see the old, then the new.
 
 Another process reads without a pause all the while.
 """
@@ -29,7 +30,13 @@ from ecom_assets_tests.outputs.serving.published_tables import TABLES, fill, see
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 PUBLICATIONS, SEED = 200, 20_261_120
-PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
+PUBLICATION_STEPS = (
+    "publication_begun",
+    "slices_removed",
+    "table_written",
+    "publication_noted",
+    "published",
+)
 """The moments that a publication announces; tests end its connection, or its process, at each."""
 UNFINISHED = PUBLICATION_STEPS[:-1]
 OLD = [1, "2026-03-01 ann, 2026-03-02 ann", "Riga"]
@@ -62,7 +69,9 @@ def target(postgres_url: str, source: DuckDBEngine) -> Iterator[PostgresEngine]:
 
 def end_connection(postgres_url: str, of: PostgresEngine) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as con:
-        con.execute("SELECT pg_terminate_backend(%s, 10000)", [of.con.con.info.backend_pid])  # waits until it has ended
+        con.execute(
+            "SELECT pg_terminate_backend(%s, 10000)", [of.con.con.info.backend_pid]
+        )  # waits until it has ended
 
 
 @pytest.mark.slow
@@ -92,10 +101,13 @@ def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then
 def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publication_does_it(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
 ) -> None:
-    target.on_step = lambda reached: end_connection(postgres_url, target) if reached == step else None
+    target.on_step = lambda reached: (
+        end_connection(postgres_url, target) if reached == step else None
+    )
     with reading(postgres_url) as sightings:
         with pytest.raises(
-            ConnectionLostError, match=r"the connection was lost \(.*\); nothing was changed, run again"
+            ConnectionLostError,
+            match=r"the connection was lost \(.*\); nothing was changed, run again",
         ):
             publish(source, target, TABLES, "new")
         target.on_step = lambda _step: None
@@ -126,7 +138,11 @@ publish(source, target, TABLES, "killed")
     "step",
     [
         "table_written",
-        *(pytest.param(step, marks=pytest.mark.slow) for step in PUBLICATION_STEPS if step != "table_written"),
+        *(
+            pytest.param(step, marks=pytest.mark.slow)
+            for step in PUBLICATION_STEPS
+            if step != "table_written"
+        ),
     ],
 )
 def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
@@ -154,8 +170,11 @@ def test_a_server_that_dies_in_the_middle_comes_back_with_the_old_and_takes_the_
         publish(source, target, TABLES, "old")
         fill(source, {ONE: ["bob"], TWO: ["bob"]}, "Rom")
         with reading(url) as sightings:
-            # A process of the server that dies takes all others with it, and the server recovers from its log.
-            target.on_step = lambda step: kill_server_side(target) if step == "table_written" else None
+            # A process of the server that dies takes all others with it, and the server recovers
+            # from its log.
+            target.on_step = lambda step: (
+                kill_server_side(target) if step == "table_written" else None
+            )
             with pytest.raises(ConnectionLostError):
                 publish(source, target, TABLES, "new")
             wait_until_back(target)
@@ -196,7 +215,10 @@ def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path:
             publish(source, target, TABLES, "again")
 
     with reading(postgres_url) as sightings:
-        threads = [threading.Thread(target=publish_often, args=pair) for pair in zip(sources, targets, strict=True)]
+        threads = [
+            threading.Thread(target=publish_often, args=pair)
+            for pair in zip(sources, targets, strict=True)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -211,7 +233,11 @@ def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path:
 
 @pytest.mark.slow
 def test_a_publisher_that_is_frozen_is_passed_by_and_does_its_work_when_it_wakes(
-    source: DuckDBEngine, target: PostgresEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    source: DuckDBEngine,
+    target: PostgresEngine,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     turn = tuple(statement.replace("30min", "300ms") for statement in publication.TURN)
     assert turn != publication.TURN

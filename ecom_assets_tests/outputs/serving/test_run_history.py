@@ -1,4 +1,6 @@
-"""A snapshot of an engine whose writers leave no notes says which runs wrote its rows, from Dagster's history."""
+"""A snapshot of an engine whose writers leave no notes says which runs wrote its rows,
+from Dagster's history.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +20,9 @@ from ecom_assets.outputs.serving.snapshot import publish_snapshot
 from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, THREE, TWO, Visits
 from ecom_assets_tests.outputs.serving.published_tables import TABLES, Cities, fill
 
-CITIES_OF_VISITS = dg.TableColumnLineage({"city": [dg.TableColumnDep(asset_key(Visits), "visitor_id")]})
+CITIES_OF_VISITS = dg.TableColumnLineage(
+    {"city": [dg.TableColumnDep(asset_key(Visits), "visitor_id")]}
+)
 
 
 @pytest.fixture
@@ -30,7 +34,12 @@ def source(tmp_path: Path) -> Iterator[DuckDBEngine]:
 
 
 def materialized(
-    instance: dg.DagsterInstance, contract: type[Table], version: str, *days: date, code: str = "0.9", sql: str = ""
+    instance: dg.DagsterInstance,
+    contract: type[Table],
+    version: str,
+    *days: date,
+    code: str = "0.9",
+    sql: str = "",
 ) -> None:
     """Log a write of a table, or of some days of it, as the IO manager reports it."""
     explained: dict[str, Any] = {"sql": dg.MetadataValue.md(f"```sql\n{sql}\n```")} if sql else {}
@@ -47,9 +56,16 @@ def materialized(
         instance.report_runless_asset_event(event)
 
 
-def runs(folder: Path, contract: type[Table], *days: date) -> list[tuple[str | None, str | None, int]]:
-    """Data version, version of the code and number of days of the writes that a snapshot's notes have."""
-    return [(write.data_version, write.code_version, write.day_count) for write in notes(folder).writes(contract, days)]
+def runs(
+    folder: Path, contract: type[Table], *days: date
+) -> list[tuple[str | None, str | None, int]]:
+    """Data version, version of the code and number of days of the writes
+    that a snapshot's notes have.
+    """
+    return [
+        (write.data_version, write.code_version, write.day_count)
+        for write in notes(folder).writes(contract, days)
+    ]
 
 
 def notes(folder: Path) -> Notes:
@@ -58,7 +74,9 @@ def notes(folder: Path) -> Notes:
     return stored_notes(engine.query, engine.has, engine.name_of)
 
 
-def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(source: DuckDBEngine, tmp_path: Path) -> None:
+def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(
+    source: DuckDBEngine, tmp_path: Path
+) -> None:
     folder = tmp_path / "serving"
     with dg.DagsterInstance.ephemeral() as instance:
 
@@ -83,7 +101,9 @@ def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(source: DuckDBEn
     assert runs(folder, Cities) == [("cities", "0.9", 1)]
 
 
-def test_rows_of_an_earlier_snapshot_without_notes_get_theirs(source: DuckDBEngine, tmp_path: Path) -> None:
+def test_rows_of_an_earlier_snapshot_without_notes_get_theirs(
+    source: DuckDBEngine, tmp_path: Path
+) -> None:
     folder = tmp_path / "serving"
     with dg.DagsterInstance.ephemeral() as instance:
         fill(source, {ONE: ["ann"]}, "Riga")

@@ -27,13 +27,24 @@ from ecom_assets.core.warehouse.migration import migrate
 from ecom_assets.outputs.serving import snapshot as snapshot_module
 from ecom_assets.outputs.serving.fingerprints import Fingerprint, fingerprints
 from ecom_assets.outputs.serving.snapshot import Snapshot, SnapshotWriter, publish_snapshot
-from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside, stored
+from ecom_assets_tests.core.warehouse.engines.visits_table import (
+    ONE,
+    THREE,
+    TWO,
+    Visits,
+    from_outside,
+    stored,
+)
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.outputs.serving.published_tables import TABLES, Cities, fill, published, seen
 from ecom_assets_tests.postgres_server import fresh_database
 
-BEHIND_THE_BACK = "UPDATE mart.visits SET visitor_id = 'not ' || visitor_id WHERE visit_date = DATE '2026-03-01'"
-"""A change that the platform did not make and nobody noted: who sees it has read the first of March."""
+BEHIND_THE_BACK = (
+    "UPDATE mart.visits SET visitor_id = 'not ' || visitor_id WHERE visit_date = DATE '2026-03-01'"
+)
+"""A change that the platform did not make and nobody noted: who sees it
+has read the first of March.
+"""
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -54,12 +65,18 @@ def snapshot(source: Engine, folder: Path) -> Snapshot:
 
 
 @pytest.mark.sampled(1)
-def test_one_more_day_is_read_and_the_days_before_are_not(source: Engine, target: PostgresEngine) -> None:
+def test_one_more_day_is_read_and_the_days_before_are_not(
+    source: Engine, target: PostgresEngine
+) -> None:
     published(source, target)
     source.execute(BEHIND_THE_BACK)
     fill(source, {THREE: ["kim"]}, "Riga", "Rom")
     assert published(source, target).written_row_counts == {"mart.visits": 1}
-    assert seen(target) == (2, "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, 2026-03-03 kim", "Riga, Rom")
+    assert seen(target) == (
+        2,
+        "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, 2026-03-03 kim",
+        "Riga, Rom",
+    )
 
 
 @pytest.mark.sampled(1)
@@ -82,22 +99,32 @@ COMES_AND_GOES = [
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(("before", "after", "written"), COMES_AND_GOES)
 def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
-    before: list[str], after: list[str], written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: list[str],
+    after: list[str],
+    written: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ecom_assets.outputs.serving.snapshot.MANY_ROWS", 1)
-    with closing(new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()) as source:
+    with closing(
+        new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()
+    ) as source:
         fill(source, {ONE: before, TWO: ["eva"]}, "Riga", "Rom")
         snapshot(source, tmp_path / "serving")
         fill(source, {ONE: after}, "Riga", "Rom")
         published = snapshot(source, tmp_path / "serving")
     assert published.written_row_count == written
-    with closing(DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()) as copy:
+    with closing(
+        DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()
+    ) as copy:
         assert stored(copy) == sorted([*((ONE, name) for name in after), (TWO, "eva")])
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(
-    ("noted", "passes"), [(["ann", "kim"], 1), (["bob"], 2), ([], 2)], ids=["all who changed", "others", "nobody"]
+    ("noted", "passes"),
+    [(["ann", "kim"], 1), (["bob"], 2), ([], 2)],
+    ids=["all who changed", "others", "nobody"],
 )
 def test_rows_of_visitors_of_changed_days_are_looked_at_first(
     noted: list[str], passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -105,13 +132,17 @@ def test_rows_of_visitors_of_changed_days_are_looked_at_first(
     looked_at: list[Days] = []
     copied_rows = SnapshotWriter._copied_rows  # noqa: SLF001 (how much it looks at shows nowhere else)
 
-    def counting(writer: SnapshotWriter, table: type[Table], name: str, days: Days, condition: str) -> int:
+    def counting(
+        writer: SnapshotWriter, table: type[Table], name: str, days: Days, condition: str
+    ) -> int:
         looked_at.append(days)
         return copied_rows(writer, table, name, days, condition)
 
     monkeypatch.setattr(SnapshotWriter, "_copied_rows", counting)
     monkeypatch.setattr(snapshot_module, "MANY_ROWS", 1)
-    with closing(new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()) as source:
+    with closing(
+        new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()
+    ) as source:
         note_changed(source, ONE, ["bob"])
         fill(source, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
         snapshot(source, tmp_path / "serving")
@@ -120,22 +151,29 @@ def test_rows_of_visitors_of_changed_days_are_looked_at_first(
         published = snapshot(source, tmp_path / "serving")
     assert looked_at == [Days((ONE,))] * passes
     assert published.written_row_count == 1
-    with closing(DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()) as copy:
+    with closing(
+        DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()
+    ) as copy:
         assert stored(copy) == [(ONE, "bob"), (ONE, "kim"), (TWO, "eva")]
 
 
 def note_changed(source: Engine, day: date, visitors: list[str]) -> None:
     """Note that a day's sign-ins changed whose events of the first of March are."""
     notes = [
-        ChangedVisitor(ONE, visitor, 1, is_regrouped=False)._asdict() | {"event_date": day} for visitor in visitors
+        ChangedVisitor(ONE, visitor, 1, is_regrouped=False)._asdict() | {"event_date": day}
+        for visitor in visitors
     ]
     con = connect()
-    con.con.register("notes", pa.Table.from_pylist(notes, schema=schema_of(ChangedVisitorDays).to_pyarrow()))
+    con.con.register(
+        "notes", pa.Table.from_pylist(notes, schema=schema_of(ChangedVisitorDays).to_pyarrow())
+    )
     source.replace(ChangedVisitorDays, con.table("notes"), Days.from_dates([day]))
 
 
 @pytest.mark.sampled(1)
-def test_a_day_that_was_rewritten_with_the_same_rows_is_read_once_more(source: Engine, target: PostgresEngine) -> None:
+def test_a_day_that_was_rewritten_with_the_same_rows_is_read_once_more(
+    source: Engine, target: PostgresEngine
+) -> None:
     published(source, target)
     fill(source, {ONE: ["bob", "ann"]}, "Riga", "Rom")
     assert published(source, target).written == 0
@@ -160,7 +198,9 @@ def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
-def test_emptied_dropped_or_migrated_tables_are_read_whole(source: Engine, target: PostgresEngine, change: str) -> None:
+def test_emptied_dropped_or_migrated_tables_are_read_whole(
+    source: Engine, target: PostgresEngine, change: str
+) -> None:
     published(source, target)
     if change == "cleared":
         source.clear([Visits])
@@ -181,7 +221,11 @@ def _lose_a_column(source: Engine) -> None:
 
 
 def test_a_column_that_a_contract_gained_is_a_change_of_every_day(source: Engine) -> None:
-    grown = type("Visits", (Visits,), {"__doc__": Visits.__doc__, "name": "visits", "city": text("C", nullable=True)})
+    grown = type(
+        "Visits",
+        (Visits,),
+        {"__doc__": Visits.__doc__, "name": "visits", "city": text("C", nullable=True)},
+    )
     assert writes_of(source, grown).version(ONE) != writes_of(source, Visits).version(ONE)
 
 
@@ -195,17 +239,28 @@ def test_an_earlier_release_noted_no_versions(source: Engine, target: PostgresEn
 
 def test_the_newest_write_that_covers_a_day_is_its_version() -> None:
     writes = Writes([(TWO, THREE, "third"), (ONE, THREE, "second"), (date.min, date.max, "first")])
-    assert [writes.version(day) for day in (ONE, TWO, THREE, None)] == ["second", "third", "first", "third"]
+    assert [writes.version(day) for day in (ONE, TWO, THREE, None)] == [
+        "second",
+        "third",
+        "first",
+        "third",
+    ]
     assert Writes().version(ONE) == ""
 
 
-DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.from_dates(ONE + timedelta(days=n) for n in found))
+DAYS = st.sets(st.integers(0, 9), min_size=1).map(
+    lambda found: Days.from_dates(ONE + timedelta(days=n) for n in found)
+)
 
 
 @examples(40)
 @given(st.lists(st.tuples(DAYS | st.none(), st.integers(0, 2)), max_size=8))
-def test_fingerprints_from_notes_are_those_of_all_rows_whatever_happened(plan: list[tuple[Days | None, int]]) -> None:
-    """Each write puts 0, 1 or 2 visitors on its days, or on the second of March where it replaces the whole table."""
+def test_fingerprints_from_notes_are_those_of_all_rows_whatever_happened(
+    plan: list[tuple[Days | None, int]],
+) -> None:
+    """Each write puts 0, 1 or 2 visitors on its days, or on the second of March where it
+    replaces the whole table.
+    """
     engine = _in_memory()
     noted: dict[str, Fingerprint] = {}
     for days, count in plan:

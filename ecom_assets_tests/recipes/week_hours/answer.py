@@ -33,7 +33,11 @@ def compute(question: WeekHoursQuestion, data: QuestionData) -> dict[str, Any]:
     if question.event_type != "*":
         events = events.filter(events.event_type == question.event_type)
     events = events.mutate(weekday=events.event_at.day_of_week.index(), hour=events.event_at.hour())
-    by_hour = events.group_by("weekday", "hour").agg(event_count=events.count()).order_by("weekday", "hour")
+    by_hour = (
+        events.group_by("weekday", "hour")
+        .agg(event_count=events.count())
+        .order_by("weekday", "hour")
+    )
     return {
         "definition": question.to_mapping() | days_definition(data.days),
         "hours": [{**row, "weekday": WEEKDAYS[row["weekday"]]} for row in rows_of(by_hour)],
@@ -41,5 +45,11 @@ def compute(question: WeekHoursQuestion, data: QuestionData) -> dict[str, Any]:
 
 
 WEEK_HOURS: Final = Kind(
-    "week-hours", WeekHoursQuestion, WeekHoursAnswer, compute, "Events by hour of the week", "week_hours", ("hours",)
+    "week-hours",
+    WeekHoursQuestion,
+    WeekHoursAnswer,
+    compute,
+    "Events by hour of the week",
+    "week_hours",
+    ("hours",),
 )

@@ -12,7 +12,9 @@ class WeekHoursQuestion(Question):
 
     CALLED: ClassVar[str] = "a question about hours of the week"
 
-    event_type: EventType = field("*", "Event type", "What happens; * is anything", group="what", suggests="types")
+    event_type: EventType = field(
+        "*", "Event type", "What happens; * is anything", group="what", suggests="types"
+    )
     where: Conditions = where_field()
 
     @property

@@ -10,6 +10,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     hours = answer["hours"]
     largest = max((hour["event_count"] for hour in hours), default=1)
     return [
-        f"{hour['weekday']:9} {hour['hour']:02}:00 {hour['event_count']:>6,} {bar(hour['event_count'], largest)}"
+        f"{hour['weekday']:9} {hour['hour']:02}:00 {hour['event_count']:>6,} "
+        f"{bar(hour['event_count'], largest)}"
         for hour in hours
     ]

@@ -1,4 +1,5 @@
-"""The audit of deliveries: the records that a tool has, after its own deduplication, from a stand-in's request log.
+"""The audit of deliveries: the records that a tool has, after its own deduplication,
+from a stand-in's request log.
 
 Deliveries are checked against it, so it uses nothing from the sender's ledger.
 """
@@ -77,7 +78,9 @@ def who_has_what(request_log: Path, tool: str, kind: Kind = "event") -> WhoHasWh
     counted_at_s: dict[Hashable, float] = {}
     for received in received_in(request_log):
         taken = [entry for entry in receiver.taken_of(received) if entry.kind == kind]
-        result.requests.append(_request_record(receiver, received, kind, tuple(entry.record_id for entry in taken)))
+        result.requests.append(
+            _request_record(receiver, received, kind, tuple(entry.record_id for entry in taken))
+        )
         for entry in taken:
             result.taken[entry.record_id] += 1
             if entry.properties is not None:
@@ -98,7 +101,9 @@ def who_has_what(request_log: Path, tool: str, kind: Kind = "event") -> WhoHasWh
 def _request_record(
     receiver: type[Receiver], received: Received, kind: Kind, taken_ids: tuple[str, ...]
 ) -> RequestRecord:
-    """Return a request with its records, accepted or not; without records if its body cannot be parsed."""
+    """Return a request with its records, accepted or not; without records if
+    its body cannot be parsed.
+    """
     request, sent_ids = received.request(), taken_ids
     if received.is_complete and (not received.is_taken or received.refused):
         try:
@@ -106,7 +111,9 @@ def _request_record(
             sent_ids = tuple(entry.record_id for entry in entries if entry.kind == kind)
         except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError):
             sent_ids = ()
-    return RequestRecord(received.at_s, request.path, received.status, received.is_complete, sent_ids, taken_ids)
+    return RequestRecord(
+        received.at_s, request.path, received.status, received.is_complete, sent_ids, taken_ids
+    )
 
 
 def _set_by(properties: Mapping[str, Any]) -> dict[str, Any]:

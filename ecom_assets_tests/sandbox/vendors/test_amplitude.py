@@ -1,4 +1,6 @@
-"""The stand-in of Amplitude and its Identify: limits at their edges, shapes of answers, what counts as a repeat."""
+"""The stand-in of Amplitude and its Identify: limits at their edges, shapes of answers,
+what counts as a repeat.
+"""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +51,12 @@ def test_an_accepted_batch_is_reported_with_its_size(amplitude: AmplitudeReceive
     size = len(json.dumps({"api_key": amplitude.key, "events": events}))
     assert to_amplitude(amplitude, *events) == (
         200,
-        {"code": 200, "events_ingested": 2, "payload_size_bytes": size, "server_upload_time": 1_767_225_600_000},
+        {
+            "code": 200,
+            "events_ingested": 2,
+            "payload_size_bytes": size,
+            "server_upload_time": 1_767_225_600_000,
+        },
     )
     body, header = packed({"api_key": amplitude.key, "events": events})
     assert ask(amplitude, HTTP_V2, body, headers=header)[0] == 200
@@ -57,7 +64,9 @@ def test_an_accepted_batch_is_reported_with_its_size(amplitude: AmplitudeReceive
 
 
 @pytest.mark.parametrize("path", [HTTP_V2, BATCH])
-def test_two_thousand_events_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiver, path: str) -> None:
+def test_two_thousand_events_pass_and_one_more_is_too_large(
+    amplitude: AmplitudeReceiver, path: str
+) -> None:
     events = [{"event_type": "a", "user_id": "user-1"}] * 2_001
     assert to_amplitude(amplitude, *events[1:], path=path)[0] == 200
     too_large = (413, {"code": 413, "error": "Payload too large"})
@@ -65,7 +74,9 @@ def test_two_thousand_events_pass_and_one_more_is_too_large(amplitude: Amplitude
 
 
 @pytest.mark.parametrize("path", [HTTP_V2, BATCH])
-def test_so_many_bytes_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiver, path: str) -> None:
+def test_so_many_bytes_pass_and_one_more_is_too_large(
+    amplitude: AmplitudeReceiver, path: str
+) -> None:
     body = json.dumps({"api_key": amplitude.key, "events": [amplitude_event()]}).encode()
     full = body + b" " * (MOST_BYTES[path] - len(body))
     assert MOST_BYTES[path] == (1_000_000 if path == HTTP_V2 else 20_000_000)
@@ -79,13 +90,24 @@ def test_so_many_bytes_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiv
         (b"{", {"error": "Invalid JSON request body"}),
         (b"[]", {"error": "Invalid JSON request body"}),
         (b'{"api_key": "x", "events": [{"price": NaN}]}', {"error": "Invalid JSON request body"}),
-        (b'{"events": [{}]}', {"error": "Request missing required field", "missing_field": "api_key"}),
-        (b'{"api_key": "x"}', {"error": "Request missing required field", "missing_field": "events"}),
-        (b'{"api_key": "x", "events": []}', {"error": "Request missing required field", "missing_field": "events"}),
+        (
+            b'{"events": [{}]}',
+            {"error": "Request missing required field", "missing_field": "api_key"},
+        ),
+        (
+            b'{"api_key": "x"}',
+            {"error": "Request missing required field", "missing_field": "events"},
+        ),
+        (
+            b'{"api_key": "x", "events": []}',
+            {"error": "Request missing required field", "missing_field": "events"},
+        ),
         (b'{"api_key": "x", "events": [{}]}', {"error": "Invalid API key: x"}),
     ],
 )
-def test_unreadable_requests_are_refused(amplitude: AmplitudeReceiver, body: bytes, result: dict[str, str]) -> None:
+def test_unreadable_requests_are_refused(
+    amplitude: AmplitudeReceiver, body: bytes, result: dict[str, str]
+) -> None:
     assert ask(amplitude, BATCH, body) == (400, {"code": 400} | result)
 
 
@@ -93,7 +115,10 @@ def test_other_paths_and_methods_are_refused(amplitude: AmplitudeReceiver) -> No
     refused = (400, {"code": 400, "error": "Invalid request path"})
     assert to_amplitude(amplitude, amplitude_event(), path="/httpapi") == refused
     assert amplitude.answer(ServiceRequest("GET", BATCH, {}, {})).status == 400
-    assert to_amplitude(amplitude, "no event") == (400, {"code": 400, "error": "Invalid event JSON"})
+    assert to_amplitude(amplitude, "no event") == (
+        400,
+        {"code": 400, "error": "Invalid event JSON"},
+    )
 
 
 INVALID: list[tuple[dict[str, Any], str]] = [
@@ -115,11 +140,16 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "field"), INVALID)
-def test_a_wrong_value_refuses_all_by_name(amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str) -> None:
+def test_a_wrong_value_refuses_all_by_name(
+    amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str
+) -> None:
     before = amplitude.held
     status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
     assert (status, result["error"]) == (400, "Invalid field values on some events")
-    assert (result["events_with_invalid_fields"], result["events_with_missing_fields"]) == ({field: [1]}, {})
+    assert (result["events_with_invalid_fields"], result["events_with_missing_fields"]) == (
+        {field: [1]},
+        {},
+    )
     assert amplitude.held == before
 
 
@@ -129,7 +159,13 @@ def test_a_wrong_value_refuses_all_by_name(amplitude: AmplitudeReceiver, changes
         {"event_properties": {"text": "x" * 1_024}},
         {"event_type": "$identify"},
         {"groups": {str(number): ["a", "b"] for number in range(5)}},
-        {"price": 9.99, "quantity": 2, "productId": "p1", "revenueType": "purchase", "currency": "EUR"},
+        {
+            "price": 9.99,
+            "quantity": 2,
+            "productId": "p1",
+            "revenueType": "purchase",
+            "currency": "EUR",
+        },
         {"price": -9.99},
         {"time": None},
         {"user_id": None},
@@ -157,22 +193,35 @@ def test_properties_may_be_forty_deep(amplitude: AmplitudeReceiver) -> None:
         ({"revenueType": "purchase"}, {"revenue"}),
     ],
 )
-def test_missing_values_refuse_a_batch(amplitude: AmplitudeReceiver, changes: dict[str, Any], fields: set[str]) -> None:
+def test_missing_values_refuse_a_batch(
+    amplitude: AmplitudeReceiver, changes: dict[str, Any], fields: set[str]
+) -> None:
     status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
     assert (status, result["events_with_missing_fields"]) == (400, {field: [1] for field in fields})
 
 
-def test_http_v2_names_the_first_wrong_event_and_batch_names_all(amplitude: AmplitudeReceiver) -> None:
-    events = [amplitude_event(1), amplitude_event(2, time="x"), amplitude_event(3), amplitude_event(4, time="x")]
+def test_http_v2_names_the_first_wrong_event_and_batch_names_all(
+    amplitude: AmplitudeReceiver,
+) -> None:
+    events = [
+        amplitude_event(1),
+        amplitude_event(2, time="x"),
+        amplitude_event(3),
+        amplitude_event(4, time="x"),
+    ]
     by_path = {path: to_amplitude(amplitude, *events, path=path)[1] for path in (HTTP_V2, BATCH)}
     assert by_path[HTTP_V2]["events_with_invalid_fields"] == {"time": [1]}
     assert by_path[BATCH]["events_with_invalid_fields"] == {"time": [1, 3]}
-    with AmplitudeReceiver(Setup(clock=still), behaviour=AmplitudeBehaviour(names="all")) as generous:
+    with AmplitudeReceiver(
+        Setup(clock=still), behaviour=AmplitudeBehaviour(names="all")
+    ) as generous:
         result = to_amplitude(generous, *events, path=HTTP_V2)[1]
     assert result["events_with_invalid_fields"] == {"time": [1, 3]}
 
 
-def test_a_short_id_refuses_the_batch_as_production_was_seen_to(amplitude: AmplitudeReceiver) -> None:
+def test_a_short_id_refuses_the_batch_as_production_was_seen_to(
+    amplitude: AmplitudeReceiver,
+) -> None:
     events = [amplitude_event(1, user_id="a" * 5), amplitude_event(2, user_id="a" * 4)]
     assert to_amplitude(amplitude, *events) == (
         400,
@@ -183,17 +232,24 @@ def test_a_short_id_refuses_the_batch_as_production_was_seen_to(amplitude: Ampli
         },
     )
     assert to_amplitude(amplitude, *events, options={"min_id_length": 4})[0] == 200
-    assert to_amplitude(amplitude, amplitude_event(user_id="a" * 5), options={"min_id_length": 6})[0] == 400
+    assert (
+        to_amplitude(amplitude, amplitude_event(user_id="a" * 5), options={"min_id_length": 6})[0]
+        == 400
+    )
 
 
 def test_or_a_short_id_is_dropped_as_the_page_says() -> None:
-    with AmplitudeReceiver(Setup(clock=still), behaviour=AmplitudeBehaviour(id_lengths="drop")) as receiver:
+    with AmplitudeReceiver(
+        Setup(clock=still), behaviour=AmplitudeBehaviour(id_lengths="drop")
+    ) as receiver:
         assert to_amplitude(receiver, amplitude_event(1, user_id="bob"))[0] == 200
         status, result = to_amplitude(receiver, amplitude_event(2, user_id="bob", device_id=None))
     assert (status, set(result["events_with_missing_fields"])) == (400, {"user_id", "device_id"})
 
 
-def test_a_repeat_within_seven_days_is_not_counted_and_a_later_one_is(forgetful: AmplitudeReceiver) -> None:
+def test_a_repeat_within_seven_days_is_not_counted_and_a_later_one_is(
+    forgetful: AmplitudeReceiver,
+) -> None:
     to_amplitude(forgetful, amplitude_event(1), amplitude_event(1))
     to_amplitude(forgetful, amplitude_event(1, event_type="other"), path=HTTP_V2)
     assert forgetful.held == Held(taken_count=3, counted_count=1, repeated_count=2)
@@ -205,10 +261,14 @@ def test_a_repeat_within_seven_days_is_not_counted_and_a_later_one_is(forgetful:
     assert forgetful.held.counted_count == 2
 
 
-def test_an_insert_id_is_known_per_device_and_without_one_all_are_counted(forgetful: AmplitudeReceiver) -> None:
+def test_an_insert_id_is_known_per_device_and_without_one_all_are_counted(
+    forgetful: AmplitudeReceiver,
+) -> None:
     to_amplitude(forgetful, amplitude_event(1), amplitude_event(1, device_id="device-2"))
     assert forgetful.held.counted_count == 2
-    by_user = [amplitude_event(1, user_id=user, **NOBODY_ELSE) for user in ("anna-1", "anna-1", "bert-1")]
+    by_user = [
+        amplitude_event(1, user_id=user, **NOBODY_ELSE) for user in ("anna-1", "anna-1", "bert-1")
+    ]
     to_amplitude(forgetful, *by_user)
     assert forgetful.held.counted_count == 4
     to_amplitude(forgetful, *[amplitude_event(1, insert_id=None)] * 2)
@@ -243,7 +303,10 @@ def test_batch_has_a_daily_quota_too() -> None:
         assert to_amplitude(receiver, *device[:3])[0] == 200
         status, result = to_amplitude(receiver, device[3])
         assert (status, result["eps_threshold"], result["throttled_events"]) == (429, 100, [0])
-        assert (result["exceeded_daily_quota_devices"], result["exceeded_daily_quota_users"]) == ({"device-1": 4}, {})
+        assert (result["exceeded_daily_quota_devices"], result["exceeded_daily_quota_users"]) == (
+            {"device-1": 4},
+            {},
+        )
         receiver.ahead_s = 25 * 3600
         assert to_amplitude(receiver, device[3])[0] == 200
 
@@ -267,12 +330,18 @@ def test_properties_of_users_are_taken_from_a_form(forgetful: AmplitudeReceiver)
     identification = {"user_id": "anna-1", "user_properties": {"tier": "gold"}}
     assert identify(forgetful, identification) == (200, "success")
     assert (
-        identify(forgetful, [identification, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}])[0]
+        identify(
+            forgetful,
+            [identification, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}],
+        )[0]
         == 200
     )
     assert forgetful.held.taken_count == 3
     assert identify(forgetful, identification, key="other") == (400, "invalid_api_key")
-    assert ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": identification})[0] == 400
+    assert (
+        ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": identification})[0]
+        == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -289,13 +358,17 @@ def test_properties_of_users_are_taken_from_a_form(forgetful: AmplitudeReceiver)
         {"user_id": "anna-1", "user_properties": {"a": "x" * 1_025}},
     ],
 )
-def test_properties_that_are_wrong_are_refused(forgetful: AmplitudeReceiver, identification: object) -> None:
+def test_properties_that_are_wrong_are_refused(
+    forgetful: AmplitudeReceiver, identification: object
+) -> None:
     assert identify(forgetful, identification)[0] == 400
 
 
 def test_more_than_1800_updates_an_hour_are_dropped_without_a_word() -> None:
     anna = {"user_id": "anna-1", "user_properties": {"a": 1}}
-    with AmplitudeReceiver(Setup(clock=still), rates=AmplitudeRates(updates_per_hour=2)) as receiver:
+    with AmplitudeReceiver(
+        Setup(clock=still), rates=AmplitudeRates(updates_per_hour=2)
+    ) as receiver:
         assert identify(receiver, [anna, anna, anna, anna | {"user_id": "bert-1"}])[0] == 200
         assert receiver.held.taken_count == 3
     assert AmplitudeRates().updates_per_hour == 1_800

@@ -29,7 +29,9 @@ from ecom_sandbox.vendors.receiver import Receiver, Setup
 def send_one(receiver: Receiver, number: int, user: int) -> None:
     """Send an event of a user to whichever tool it is."""
     if isinstance(receiver, AmplitudeReceiver):
-        to_amplitude(receiver, amplitude_event(number, user_id=f"user-{user}", device_id=f"device-{user}"))
+        to_amplitude(
+            receiver, amplitude_event(number, user_id=f"user-{user}", device_id=f"device-{user}")
+        )
     elif isinstance(receiver, HeapReceiver):
         to_heap(receiver, heap_event(number, identity=f"user-{user}"))
     elif isinstance(receiver, MixpanelReceiver):
@@ -73,7 +75,11 @@ def test_the_audit_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> 
     actual = who_has_what(request_log, "amplitude")
     assert (actual.counted, actual.doubled) == (Counter({"event-1": 2}), {"event-1": 2})
     refused = actual.requests[1]
-    assert (refused.status, refused.record_ids, refused.taken_ids) == (400, ("event-2", "event-3"), ())
+    assert (refused.status, refused.record_ids, refused.taken_ids) == (
+        400,
+        ("event-2", "event-3"),
+        (),
+    )
 
 
 def test_the_audit_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) -> None:
@@ -81,7 +87,10 @@ def test_the_audit_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) 
     with MixpanelReceiver(Setup(request_log=request_log, clock=still)) as receiver:
         to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
     actual = who_has_what(request_log, "mixpanel")
-    assert (set(actual.counted), actual.requests[0].record_ids[1]) == ({"event-1", "event-3"}, "event-2")
+    assert (set(actual.counted), actual.requests[0].record_ids[1]) == (
+        {"event-1", "event-3"},
+        "event-2",
+    )
 
 
 def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
@@ -91,5 +100,8 @@ def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
             identify(receiver, {"user_id": "anna-1", "user_properties": properties})
     actual = who_has_what(request_log, "amplitude", "profile")
     assert actual.profiles == {"anna-1": {"tier": "silver", "score": 1}}
-    assert (actual.counted["anna-1"], who_has_what(request_log, "amplitude").counted) == (2, Counter())
+    assert (actual.counted["anna-1"], who_has_what(request_log, "amplitude").counted) == (
+        2,
+        Counter(),
+    )
     assert {request.path for request in actual.requests} == {IDENTIFY}

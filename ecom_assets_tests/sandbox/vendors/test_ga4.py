@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
+    NOW_S,
+    ask,
+    ga4_event,
+    ga4_says,
+    packed,
+    still,
+    to_ga4,
+)
 from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.entries import Incoming
 from ecom_sandbox.vendors.ga4 import (
@@ -78,7 +86,10 @@ LOST_WHOLE: list[tuple[dict[str, Any], tuple[str, str]]] = [
         {"user_properties": {f"p{number}": {"value": 1} for number in range(26)}},
         ("user_properties", "EXCEEDED_MAX_ENTITIES"),
     ),
-    ({"user_properties": {"x" * 25: {"value": 1}}}, (f"user_properties.{'x' * 25}", "NAME_INVALID")),
+    (
+        {"user_properties": {"x" * 25: {"value": 1}}},
+        (f"user_properties.{'x' * 25}", "NAME_INVALID"),
+    ),
     ({"user_properties": {"tier": {"value": "x" * 37}}}, ("user_properties.tier", "VALUE_INVALID")),
     ({"user_properties": {"tier": "gold"}}, ("user_properties.tier", "VALUE_INVALID")),
     ({"user_properties": {"ga_x": {"value": 1}}}, ("user_properties.ga_x", "NAME_RESERVED")),
@@ -90,7 +101,9 @@ LOST_WHOLE: list[tuple[dict[str, Any], tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize(("more", "message"), LOST_WHOLE)
-def test_the_debug_server_has_the_reason(shared: Ga4Receiver, more: dict[str, Any], message: tuple[str, str]) -> None:
+def test_the_debug_server_has_the_reason(
+    shared: Ga4Receiver, more: dict[str, Any], message: tuple[str, str]
+) -> None:
     assert kept(shared, ga4_event(), **more) == 0
     assert ga4_says(shared, ga4_event(), **more) == [message]
 
@@ -124,7 +137,9 @@ LOST: list[tuple[dict[str, Any], tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize(("event", "message"), LOST)
-def test_a_wrong_event_alone_is_lost(shared: Ga4Receiver, event: dict[str, Any], message: tuple[str, str]) -> None:
+def test_a_wrong_event_alone_is_lost(
+    shared: Ga4Receiver, event: dict[str, Any], message: tuple[str, str]
+) -> None:
     assert kept(shared, ga4_event(1), event) == 1
     path, code = message
     assert ga4_says(shared, ga4_event(1), event) == [(f"events[1].{path}", code)]
@@ -135,7 +150,9 @@ def test_a_wrong_event_alone_is_lost(shared: Ga4Receiver, event: dict[str, Any],
     [
         ga4_event(name="x" * 40),
         ga4_event(name="purchse"),
-        ga4_event(page="x" * 100, page_location="x" * 1_000, page_referrer="x" * 420, page_title="x" * 300),
+        ga4_event(
+            page="x" * 100, page_location="x" * 1_000, page_referrer="x" * 420, page_title="x" * 300
+        ),
         ga4_event(**{f"p{number}": 1 for number in range(22)}),
         ga4_event(items=[{"item_id": "p"} | {f"c{number}": 1 for number in range(10)}] * 200),
         ga4_event(**PURCHASE),
@@ -169,7 +186,9 @@ def shown_s(ga4: Ga4Receiver, **more: Any) -> float:
     return entry.at / MICROS
 
 
-def test_an_event_older_than_72_hours_is_shifted_without_a_word_or_lost_where_asked(ga4: Ga4Receiver) -> None:
+def test_an_event_older_than_72_hours_is_shifted_without_a_word_or_lost_where_asked(
+    ga4: Ga4Receiver,
+) -> None:
     oldest = int((NOW_S - BACK_S) * MICROS)
     assert shown_s(ga4) == NOW_S
     assert shown_s(ga4, timestamp_micros=oldest) == NOW_S - BACK_S
@@ -187,5 +206,8 @@ def test_an_event_older_than_72_hours_is_shifted_without_a_word_or_lost_where_as
 
 
 def test_the_debug_server_keeps_nothing_and_checks_no_secret(ga4: Ga4Receiver) -> None:
-    assert ask(ga4, DEBUG, {"client_id": "c", "events": [ga4_event()]}) == (200, {"validationMessages": []})
+    assert ask(ga4, DEBUG, {"client_id": "c", "events": [ga4_event()]}) == (
+        200,
+        {"validationMessages": []},
+    )
     assert ga4.held.taken_count == 0

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from ecom_assets_tests.sandbox.vendors.vendor_requests import ask, heap_event, packed, still, to_heap
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
+    ask,
+    heap_event,
+    packed,
+    still,
+    to_heap,
+)
 from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.heap import PROPERTIES, TRACK, HeapRates, HeapReceiver
 from ecom_sandbox.vendors.receiver import Held, Setup
@@ -25,7 +31,9 @@ def forgetful() -> Iterator[HeapReceiver]:
 
 @pytest.mark.parametrize("path", [TRACK, PROPERTIES])
 def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, path: str) -> None:
-    record = heap_event() if path == TRACK else {"identity": "user-1", "properties": {"tier": "gold"}}
+    record = (
+        heap_event() if path == TRACK else {"identity": "user-1", "properties": {"tier": "gold"}}
+    )
     assert to_heap(heap, *[record] * 1_000, path=path)[0] == 200
     assert to_heap(heap, *[record] * 1_001, path=path)[0] == 400
     assert to_heap(heap, path=path)[0] == 400
@@ -53,7 +61,9 @@ def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, pat
         {"properties": []},
     ],
 )
-def test_a_wrong_event_refuses_the_whole_batch_unnamed(forgetful: HeapReceiver, changes: dict[str, Any]) -> None:
+def test_a_wrong_event_refuses_the_whole_batch_unnamed(
+    forgetful: HeapReceiver, changes: dict[str, Any]
+) -> None:
     status, result = to_heap(forgetful, heap_event(1), heap_event(2, **changes))
     assert status == 400
     assert "event-2" not in result
@@ -117,12 +127,17 @@ def test_a_thousand_events_a_minute_per_identity_pass(forgetful: HeapReceiver) -
 
 
 def test_fifteen_thousand_events_a_minute_pass_per_app(forgetful: HeapReceiver) -> None:
-    batches = [[heap_event(number) for number in range(first, first + 1_000)] for first in range(0, 15_000, 1_000)]
+    batches = [
+        [heap_event(number) for number in range(first, first + 1_000)]
+        for first in range(0, 15_000, 1_000)
+    ]
     assert {to_heap(forgetful, *batch)[0] for batch in batches} == {200}
     assert to_heap(forgetful, heap_event(15_001))[0] == 429
 
 
-def test_thirty_single_requests_in_thirty_seconds_pass_per_identity(forgetful: HeapReceiver) -> None:
+def test_thirty_single_requests_in_thirty_seconds_pass_per_identity(
+    forgetful: HeapReceiver,
+) -> None:
     single = {"app_id": forgetful.app_id} | heap_event()
     assert [ask(forgetful, TRACK, single)[0] for _ in range(31)] == [200] * 30 + [429]
     assert ask(forgetful, TRACK, single | {"identity": "user-2"})[0] == 200

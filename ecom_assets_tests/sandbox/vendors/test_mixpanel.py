@@ -53,7 +53,9 @@ def test_good_events_are_counted_in_the_answer(mixpanel: MixpanelReceiver) -> No
 
 
 def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceiver) -> None:
-    status, result = to_mixpanel(forgetful, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
+    status, result = to_mixpanel(
+        forgetful, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3)
+    )
     assert (status, result) == (
         400,
         {
@@ -64,7 +66,9 @@ def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceive
                     "index": 1,
                     "$insert_id": "event-2",
                     "field": "properties.time",
-                    "message": "properties.time is invalid: must be specified as seconds since epoch",
+                    "message": (
+                        "properties.time is invalid: must be specified as seconds since epoch"
+                    ),
                 }
             ],
             "num_records_imported": 2,
@@ -72,12 +76,17 @@ def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceive
         },
     )
     assert forgetful.held == Held(2, 2, 0)
-    assert to_mixpanel(forgetful, mixpanel_event(4), mixpanel_event(5, time=None), strict="0")[0] == 200
+    assert (
+        to_mixpanel(forgetful, mixpanel_event(4), mixpanel_event(5, time=None), strict="0")[0]
+        == 200
+    )
     assert forgetful.held.counted_count == 3
 
 
 def test_a_refused_record_may_be_named_the_other_way() -> None:
-    with MixpanelReceiver(Setup(clock=still), behaviour=MixpanelBehaviour(id_name="insert_id")) as receiver:
+    with MixpanelReceiver(
+        Setup(clock=still), behaviour=MixpanelBehaviour(id_name="insert_id")
+    ) as receiver:
         result = to_mixpanel(receiver, mixpanel_event(1, time=None))[1]
     assert [record.get("insert_id") for record in result["failed_records"]] == ["event-1"]
 
@@ -91,7 +100,9 @@ def test_two_thousand_events_pass_and_one_more_is_too_large(mixpanel: MixpanelRe
 def test_so_many_bytes_pass_and_one_more_is_too_large(most_bytes: int) -> None:
     body = json.dumps([mixpanel_event()]).encode()
     full = body + b" " * (most_bytes - len(body))
-    with MixpanelReceiver(Setup(clock=still), behaviour=MixpanelBehaviour(most_bytes=most_bytes)) as receiver:
+    with MixpanelReceiver(
+        Setup(clock=still), behaviour=MixpanelBehaviour(most_bytes=most_bytes)
+    ) as receiver:
         header = basic(receiver.project.token)
         assert ask(receiver, IMPORT, full, headers=header)[0] == 200
         assert ask(receiver, IMPORT, full + b" ", headers=header) == (
@@ -126,10 +137,14 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "field"), [case for case in INVALID if case[1]])
-def test_a_wrong_property_is_named(mixpanel: MixpanelReceiver, changes: dict[str, Any], field: str) -> None:
+def test_a_wrong_property_is_named(
+    mixpanel: MixpanelReceiver, changes: dict[str, Any], field: str
+) -> None:
     status, result = to_mixpanel(mixpanel, mixpanel_event(1), mixpanel_event(2, **changes))
     assert (status, result["num_records_imported"]) == (400, 1)
-    assert [(record["index"], record["field"]) for record in result["failed_records"]] == [(1, f"properties.{field}")]
+    assert [(record["index"], record["field"]) for record in result["failed_records"]] == [
+        (1, f"properties.{field}")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +165,9 @@ def test_values_at_their_limit_pass(mixpanel: MixpanelReceiver, changes: dict[st
     assert to_mixpanel(mixpanel, mixpanel_event(**changes))[0] == 200
 
 
-def test_properties_and_objects_have_fewer_than_255_names_and_are_three_deep(mixpanel: MixpanelReceiver) -> None:
+def test_properties_and_objects_have_fewer_than_255_names_and_are_three_deep(
+    mixpanel: MixpanelReceiver,
+) -> None:
     many = mixpanel_event(**{str(number): 1 for number in range(252)})
     assert len(many["properties"]) == 255
     assert to_mixpanel(mixpanel, many)[1]["failed_records"][0]["field"] == "properties"
@@ -178,9 +195,18 @@ def test_who_may_send(mixpanel: MixpanelReceiver) -> None:
     def status(header: dict[str, str], **query: str) -> int:
         return ask(mixpanel, IMPORT, events, query=query, headers=header)[0]
 
-    assert [status(basic(project.token)), status(basic(project.token), project_id=project.project_id)] == [200, 200]
+    assert [
+        status(basic(project.token)),
+        status(basic(project.token), project_id=project.project_id),
+    ] == [200, 200]
     assert status(basic(*project.account), project_id=project.project_id) == 200
-    wrong = [{}, basic("other"), basic(*project.account), {"authorization": "Basic ?"}, basic(project.token, "word")]
+    wrong = [
+        {},
+        basic("other"),
+        basic(*project.account),
+        {"authorization": "Basic ?"},
+        basic(project.token, "word"),
+    ]
     assert [status(header) for header in wrong] == [401] * 5
     assert status(basic(project.token), project_id="17") == 401
     assert ask(mixpanel, IMPORT, events) == (
@@ -199,14 +225,24 @@ def test_lines_gzip_and_forms_are_read(forgetful: MixpanelReceiver) -> None:
     assert ask(forgetful, IMPORT, body, headers=header | gzipped)[0] == 200
     form = {"content-type": "application/x-www-form-urlencoded"}
     data = urlencode({"data": json.dumps([mixpanel_event(4)])}).encode()
-    assert ask(forgetful, IMPORT, data, headers=header | form) == (200, {"status": 1, "error": None})
+    assert ask(forgetful, IMPORT, data, headers=header | form) == (
+        200,
+        {"status": 1, "error": None},
+    )
     assert forgetful.held.counted_count == 4
     assert ask(forgetful, IMPORT, b"{}", headers=header)[0] == 400
     assert forgetful.answer(ServiceRequest("GET", IMPORT, {}, {})).status == 404
 
 
-def test_event_time_user_and_insert_id_make_a_repeat_in_seconds_and_milliseconds(forgetful: MixpanelReceiver) -> None:
-    to_mixpanel(forgetful, mixpanel_event(1), mixpanel_event(1, time=NOW_S * 1_000), mixpanel_event(1, page="/"))
+def test_event_time_user_and_insert_id_make_a_repeat_in_seconds_and_milliseconds(
+    forgetful: MixpanelReceiver,
+) -> None:
+    to_mixpanel(
+        forgetful,
+        mixpanel_event(1),
+        mixpanel_event(1, time=NOW_S * 1_000),
+        mixpanel_event(1, page="/"),
+    )
     assert forgetful.held == Held(taken_count=3, counted_count=1, repeated_count=2)
     others: list[dict[str, Any]] = [
         {"event": "other"},
@@ -226,7 +262,10 @@ def test_too_many_events_or_bytes_in_a_minute_are_refused() -> None:
             assert (status, result["status"]) == (429, "Too Many Requests")
             receiver.ahead_s = 62
             assert to_mixpanel(receiver, mixpanel_event(3))[0] == 200
-    assert (MixpanelRates().events_per_min, MixpanelRates().bytes_per_min) == (1_800_000, 2_000_000_000)
+    assert (MixpanelRates().events_per_min, MixpanelRates().bytes_per_min) == (
+        1_800_000,
+        2_000_000_000,
+    )
 
 
 # Profiles
@@ -241,9 +280,17 @@ def test_two_thousand_profiles_pass_and_one_more_is_too_large(mixpanel: Mixpanel
 
 @pytest.mark.parametrize(
     "changes",
-    [{"$distinct_id": ""}, {"$distinct_id": "anonymous"}, {"$set": 1}, {"$add": {"a": 1}}, {"$set": None}],
+    [
+        {"$distinct_id": ""},
+        {"$distinct_id": "anonymous"},
+        {"$set": 1},
+        {"$add": {"a": 1}},
+        {"$set": None},
+    ],
 )
-def test_a_wrong_profile_is_refused_with_200(forgetful: MixpanelReceiver, changes: dict[str, Any]) -> None:
+def test_a_wrong_profile_is_refused_with_200(
+    forgetful: MixpanelReceiver, changes: dict[str, Any]
+) -> None:
     update = mixpanel_profile(forgetful) | changes
     assert engage(forgetful, mixpanel_profile(forgetful), update) == (200, "0")
     assert engage(forgetful, update, verbose="1")[1]["status"] == 0

@@ -15,8 +15,13 @@ COUNT = 100
 TIMEOUT_S = 20
 
 
-def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(tmp_path: Path) -> None:
-    faults, request_log = ReceiverFaults.from_steps(500, "taken, then 500", 413), tmp_path / "a.requests"
+def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(
+    tmp_path: Path,
+) -> None:
+    faults, request_log = (
+        ReceiverFaults.from_steps(500, "taken, then 500", 413),
+        tmp_path / "a.requests",
+    )
     result: dict[str, int] = {}
     all_answers = Event()
 
@@ -26,7 +31,9 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
             all_answers.set()
 
     with AmplitudeReceiver(Setup(request_log=request_log, faults=faults)) as receiver:
-        config = Config(server_url=f"{receiver.url}{HTTP_V2}", flush_interval_millis=50, flush_queue_size=20)
+        config = Config(
+            server_url=f"{receiver.url}{HTTP_V2}", flush_interval_millis=50, flush_queue_size=20
+        )
         client = Amplitude(receiver.key, config)
         client.configuration.callback = hear
         for number in range(COUNT):
@@ -37,5 +44,9 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
         client.shutdown()
     assert {number for number, code in result.items() if code != 200} == {"event-13"}
     actual = who_has_what(request_log, "amplitude")
-    assert (len(actual.counted), actual.doubled, "event-13" in actual.counted) == (COUNT - 1, {}, False)
+    assert (len(actual.counted), actual.doubled, "event-13" in actual.counted) == (
+        COUNT - 1,
+        {},
+        False,
+    )
     assert {request.status for request in actual.requests} == {200, 400, 413, 500}

@@ -1,4 +1,6 @@
-"""Requests of tests to a receiver, without a network where none is needed, and valid records to damage."""
+"""Requests of tests to a receiver, without a network where none is needed,
+and valid records to damage.
+"""
 
 import base64
 import gzip
@@ -31,7 +33,9 @@ def ask(
     query: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, Any]:
-    """Post a body, as JSON unless it is bytes; return the status, and the answer as JSON or as text."""
+    """Post a body, as JSON unless it is bytes; return the status, and the
+    answer as JSON or as text.
+    """
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = receiver.answer(ServiceRequest("POST", path, query or {}, headers or {}, raw))
     if "json" in answer.headers.get("Content-Type", ""):
@@ -60,12 +64,16 @@ def amplitude_event(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def to_amplitude(receiver: AmplitudeReceiver, *events: Any, path: str = BATCH, **more: Any) -> tuple[int, Any]:
+def to_amplitude(
+    receiver: AmplitudeReceiver, *events: Any, path: str = BATCH, **more: Any
+) -> tuple[int, Any]:
     """Send events."""
     return ask(receiver, path, {"api_key": receiver.key, "events": list(events)} | more)
 
 
-def identify(receiver: AmplitudeReceiver, identification: object, key: str | None = None) -> tuple[int, Any]:
+def identify(
+    receiver: AmplitudeReceiver, identification: object, key: str | None = None
+) -> tuple[int, Any]:
     """Send properties of users."""
     form = urlencode({"api_key": key or receiver.key, "identification": json.dumps(identification)})
     return ask(receiver, IDENTIFY, form.encode())
@@ -86,7 +94,9 @@ def heap_event(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def to_heap(receiver: HeapReceiver, *records: Any, path: str = TRACK, **more: Any) -> tuple[int, Any]:
+def to_heap(
+    receiver: HeapReceiver, *records: Any, path: str = TRACK, **more: Any
+) -> tuple[int, Any]:
     """Send records in bulk."""
     name = "events" if path == TRACK else "users"
     return ask(receiver, path, {"app_id": receiver.app_id, name: list(records)} | more)
@@ -97,8 +107,15 @@ def to_heap(receiver: HeapReceiver, *records: Any, path: str = TRACK, **more: An
 
 def mixpanel_event(number: int = 1, /, event: Any = "page_view", **changes: Any) -> dict[str, Any]:
     """Return a good event with changed properties; a change to None takes a property away."""
-    properties = {"time": NOW_S, "distinct_id": f"user-{number}", "$insert_id": f"event-{number}"} | changes
-    return {"event": event, "properties": {name: value for name, value in properties.items() if value is not None}}
+    properties = {
+        "time": NOW_S,
+        "distinct_id": f"user-{number}",
+        "$insert_id": f"event-{number}",
+    } | changes
+    return {
+        "event": event,
+        "properties": {name: value for name, value in properties.items() if value is not None},
+    }
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:
@@ -108,7 +125,13 @@ def basic(user: str, password: str = "") -> dict[str, str]:
 
 def to_mixpanel(receiver: MixpanelReceiver, *events: Any, strict: str = "1") -> tuple[int, Any]:
     """Send events."""
-    return ask(receiver, IMPORT, list(events), query={"strict": strict}, headers=basic(receiver.project.token))
+    return ask(
+        receiver,
+        IMPORT,
+        list(events),
+        query={"strict": strict},
+        headers=basic(receiver.project.token),
+    )
 
 
 def engage(receiver: MixpanelReceiver, *updates: Any, **query: str) -> tuple[int, Any]:
@@ -116,9 +139,15 @@ def engage(receiver: MixpanelReceiver, *updates: Any, **query: str) -> tuple[int
     return ask(receiver, ENGAGE, list(updates), query=query)
 
 
-def mixpanel_profile(receiver: MixpanelReceiver, user: str = "user-1", **properties: Any) -> dict[str, Any]:
+def mixpanel_profile(
+    receiver: MixpanelReceiver, user: str = "user-1", **properties: Any
+) -> dict[str, Any]:
     """Return a good update."""
-    return {"$token": receiver.project.token, "$distinct_id": user, "$set": properties or {"tier": "gold"}}
+    return {
+        "$token": receiver.project.token,
+        "$distinct_id": user,
+        "$set": properties or {"tier": "gold"},
+    }
 
 
 # GA4
@@ -126,18 +155,32 @@ def mixpanel_profile(receiver: MixpanelReceiver, user: str = "user-1", **propert
 
 def ga4_event(number: int = 1, /, name: Any = "view_item", **params: Any) -> dict[str, Any]:
     """Return a good event; a parameter of None is taken away."""
-    all_params = {"event_id": f"event-{number}", "session_id": "1", "engagement_time_msec": 1} | params
-    return {"name": name, "params": {key: value for key, value in all_params.items() if value is not None}}
+    all_params = {
+        "event_id": f"event-{number}",
+        "session_id": "1",
+        "engagement_time_msec": 1,
+    } | params
+    return {
+        "name": name,
+        "params": {key: value for key, value in all_params.items() if value is not None},
+    }
 
 
-def to_ga4(receiver: Ga4Receiver, *events: Any, path: str = COLLECT, **more: Any) -> tuple[int, Any]:
+def to_ga4(
+    receiver: Ga4Receiver, *events: Any, path: str = COLLECT, **more: Any
+) -> tuple[int, Any]:
     """Send events of a client."""
     query = {"measurement_id": receiver.measurement_id, "api_secret": receiver.api_secret}
-    return ask(receiver, path, {"client_id": "client-1", "events": list(events)} | more, query=query)
+    return ask(
+        receiver, path, {"client_id": "client-1", "events": list(events)} | more, query=query
+    )
 
 
 def ga4_says(receiver: Ga4Receiver, *events: Any, **more: Any) -> list[tuple[str, str]]:
     """Return what the debug server remarks: path and code."""
     status, result = to_ga4(receiver, *events, path=DEBUG, **more)
     assert status == 200
-    return [(message["fieldPath"], message["validationCode"]) for message in result["validationMessages"]]
+    return [
+        (message["fieldPath"], message["validationCode"])
+        for message in result["validationMessages"]
+    ]

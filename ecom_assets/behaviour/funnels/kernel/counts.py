@@ -1,8 +1,10 @@
-"""The SQL half of the fast kernel on DuckDB: the same numbers as `funnels/levels.py`, without its window sorts.
+"""The SQL half of the fast kernel on DuckDB: the same numbers as `funnels/levels.py`,
+without its window sorts.
 
-DuckDB filters the events of the steps, packs each into one integer and gathers them per unit. NumPy does the passes
-over batches of units (`funnels/kernel/passes.py`). Units are compared as they are, never by a hash. DuckDB spills what
-exceeds its memory limit, and the batches bound the memory of NumPy.
+DuckDB filters the events of the steps, packs each into one integer and gathers them per unit. NumPy
+does the passes over batches of units (`funnels/kernel/passes.py`). Units are compared as they are,
+never by a hash. DuckDB spills what exceeds its memory limit, and the batches bound the memory of
+NumPy.
 """
 
 from collections import deque
@@ -32,44 +34,66 @@ from ecom_assets.behaviour.funnels.steps import FunnelStep
 from ecom_assets.core.errors import WorkError
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.packed import Ints
-from ecom_assets.core.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
+from ecom_assets.core.tables.values import (
+    Scalar,
+    check_comparable,
+    json_path,
+    kind_of,
+    unknown_column,
+)
 from ecom_assets.core.warehouse.sql_text import ident, text
 
 BATCH_EVENTS: Final = 1_000_000
 """Events in a batch: at most about 100 MB, and small enough to stay near the cache."""
 MAX_WORKERS: Final = 4
 """Batches that are processed at a time; more would wait for memory, not for a processor."""
-_NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
+_NUMBERS: Final = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "U",
+)
 Result = TypeVar("Result")
 _numbers = count()
 
 
 def funnel_times(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+    con: duckdb.DuckDBPyConnection,
+    events_sql: str,
+    funnel: Funnel,
+    unit: str | Sequence[str] | None = None,
 ) -> StepTimes:
     """Return how long units took to each step; one time for each unit that took it.
 
     Args:
         con: The connection, in which a temporary table is created and dropped.
-        events_sql: A SELECT with the unit column(s), `event_at` (timestamp), `event_type`, and the columns that the
-            steps compare. Rows without a unit or a time are ignored.
+        events_sql: A SELECT with the unit column(s), `event_at` (timestamp), `event_type`, and the
+            columns that the steps compare. Rows without a unit or a time are ignored.
         funnel: The definition.
         unit: Column or columns that identify the unit; by default the column of `funnel.per`.
 
     Raises:
-        DefinitionError: A column is missing or has another type than the value it is compared with, or more
-            than six overlapping conditions make an exact answer too expensive.
+        DefinitionError: A column is missing or has another type than the value it is compared with,
+            or more than six overlapping conditions make an exact answer too expensive.
     """
     with gathered(con, events_sql, funnel, unit) as (table, plan, _):
         return concatenated(list(batched(con, table, plan, step_times)), plan.steps)
 
 
-def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str) -> None:
+def store_entries(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str
+) -> None:
     """Store the units that took step 1 in a temporary table.
 
-    Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that attempt took the last
-    step, or else when its window ends) and `is_converted` (1 if it took the last step, else 0). Arguments and errors
-    are those of `funnel_times`; `table` is the name of the table.
+    Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that
+    attempt took the last step, or else when its window ends) and `is_converted` (1 if it took the
+    last step, else 0). Arguments and errors are those of `funnel_times`; `table` is the name of the
+    table.
     """
     with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
         firsts, rows = 0, []
@@ -79,13 +103,15 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
         names = ("place", "began", "ended")
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
         entries = {
-            name: np.concatenate([np.zeros(0, np.int64), *chunks]) for name, chunks in zip(names, columns, strict=True)
+            name: np.concatenate([np.zeros(0, np.int64), *chunks])
+            for name, chunks in zip(names, columns, strict=True)
         }
         con.register("given_entries", entries)
         con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {table} AS
             SELECT {ident(unit)}, make_timestamp(began) AS entered_at,
-                make_timestamp(CASE WHEN ended < 0 THEN began + {plan.window} ELSE ended END) AS until_at,
+                make_timestamp(CASE WHEN ended < 0 THEN began + {plan.window} ELSE ended END)
+                  AS until_at,
                 (ended >= 0)::BIGINT AS is_converted
             FROM given_entries JOIN {packed} AS known ON place = known.rowid
         """)  # noqa: S608  # names are quoted
@@ -93,12 +119,17 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
 
 
 def times_of_periods(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str], bounds: Sequence[int]
+    con: duckdb.DuckDBPyConnection,
+    events_sql: str,
+    funnel: Funnel,
+    unit: str | Sequence[str],
+    bounds: Sequence[int],
 ) -> list[StepTimes] | None:
-    """Return the times of attempts that begin in a range, then in each period of it; None if steps can share an event.
+    """Return the times of attempts that begin in a range, then in each period of it;
+    None if steps can share an event.
 
-    Arguments and errors are those of `funnel_times`. `bounds` has the times at which the periods begin, rising, and at
-    which the last one ends, in microseconds since 1970.
+    Arguments and errors are those of `funnel_times`. `bounds` has the times at which the periods
+    begin, rising, and at which the last one ends, in microseconds since 1970.
     """
     with gathered(con, events_sql, funnel, unit) as (table, plan, _):
         if plan.weights:
@@ -109,8 +140,14 @@ def times_of_periods(
 
 
 def can_count(funnel: Funnel) -> bool:
-    """Return whether the kernel can count this funnel; the portable expression can count all funnels."""
-    is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
+    """Return whether the kernel can count this funnel;
+    the portable expression can count all funnels.
+    """
+    is_plain = (
+        not funnel.exclude
+        and funnel.per != "totals"
+        and not any(json_path(column) for column in funnel.hold)
+    )
     # Steps that any event can be are conditions on one event type, all of which may overlap.
     is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
     return funnel.order in EARLIEST and is_plain and is_few and not funnel.optional_steps
@@ -118,9 +155,14 @@ def can_count(funnel: Funnel) -> bool:
 
 @contextmanager
 def gathered(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
+    con: duckdb.DuckDBPyConnection,
+    events_sql: str,
+    funnel: Funnel,
+    unit: str | Sequence[str] | None,
 ) -> Iterator[tuple[str, FunnelPlan, list[str]]]:
-    """Provide a temporary table with the packed events of each unit as one list, its plan and the unit's columns."""
+    """Provide a temporary table with the packed events of each unit as one list,
+    its plan and the unit's columns.
+    """
     _refuse_conditions(funnel)
     units = funnel.unit_columns(unit)
     _check_columns(con, events_sql, funnel, units)
@@ -149,10 +191,17 @@ def gathered(
 
 
 def _refuse_conditions(funnel: Funnel) -> None:
-    """Raise if the kernel would ignore a condition; `with_flags` reduces all to plain equalities, which it reads."""
-    has_others = funnel.where != EVERYTHING or any(step.others != EVERYTHING for step in funnel.steps)
+    """Raise if the kernel would ignore a condition; `with_flags` reduces all to plain equalities,
+    which it reads.
+    """
+    has_others = funnel.where != EVERYTHING or any(
+        step.others != EVERYTHING for step in funnel.steps
+    )
     if has_others or funnel.counts_firsts:
-        raise WorkError("The kernel reads plain equalities only; give it the events and the funnel of `with_flags`.")
+        raise WorkError(
+            "The kernel reads plain equalities only; give it the events and the funnel of "
+            "`with_flags`."
+        )
 
 
 def batched(
@@ -161,18 +210,25 @@ def batched(
     plan: FunnelPlan,
     passes: Callable[[Ints, Ints, int, FunnelPlan], Result],
 ) -> Iterator[Result]:
-    """Yield the result of `passes` on each batch, in order of rowid; the next batch is fetched meanwhile."""
+    """Yield the result of `passes` on each batch, in order of rowid;
+    the next batch is fetched meanwhile.
+    """
     sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
     wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
     is_ordered, threads = _settings(con)
     with ThreadPoolExecutor(max_workers=threads) as workers:
         running: deque[Future[Result]] = deque()
         for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
-            # If the order is not guaranteed, the number of the unit is fetched with each event, which is slower.
+            # If the order is not guaranteed, the number of the unit is fetched with each event,
+            # which is slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
             rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
             result = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
-            units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else result["unit"]
+            units = (
+                np.repeat(np.arange(last - first), sizes[first:last])
+                if is_ordered
+                else result["unit"]
+            )
             if len(running) > threads:
                 yield running.popleft().result()
             running.append(workers.submit(passes, result["packed"], units, last - first, plan))
@@ -182,7 +238,10 @@ def batched(
 
 def _settings(con: duckdb.DuckDBPyConnection) -> tuple[bool, int]:
     """Return whether results come in the order of the table, and the number of threads to use."""
-    sql = "SELECT current_setting('preserve_insertion_order')::BOOLEAN, current_setting('threads')::INTEGER"
+    sql = (
+        "SELECT current_setting('preserve_insertion_order')::BOOLEAN, "
+        "current_setting('threads')::INTEGER"
+    )
     is_ordered, threads = con.execute(sql).fetchall()[0]
     return is_ordered, min(threads, MAX_WORKERS)
 
@@ -202,7 +261,9 @@ def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
     return {name: np.array(values, dtype=np.int64, copy=None) for name, values in result.items()}
 
 
-def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> FunnelPlan:
+def _plan(
+    funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool
+) -> FunnelPlan:
     size = FunnelPlan(
         steps=len(funnel.steps),
         window=funnel.within * 1_000_000,
@@ -214,7 +275,8 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
     overlaps = matching.overlaps()
     number = {overlapping: n for n, overlapping in enumerate(overlaps)}
     weights = tuple(
-        np.array([0, *(not overlapping.isdisjoint(code) for code in codes)], dtype=np.uint8) for overlapping in overlaps
+        np.array([0, *(not overlapping.isdisjoint(code) for code in codes)], dtype=np.uint8)
+        for overlapping in overlaps
     )
     overlaps_of = tuple(
         tuple(
@@ -227,10 +289,14 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
     return replace(size, weights=weights, owns=owns, overlaps_of=overlaps_of)
 
 
-def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
+def _check_columns(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]
+) -> None:
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
     values = [(column, value) for step in funnel.steps for column, value in step.equal.items()]
-    columns = (column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold))
+    columns = (
+        column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold)
+    )
     for column in (*units, "event_at", "event_type", *columns):
         if column not in types:
             raise unknown_column(column, types)
@@ -253,23 +319,34 @@ _JSON_TYPES: Final = {
 
 
 def step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """Return SQL for the step of an event, one row per step if it matches several, and the conditions of each code."""
+    """Return SQL for the step of an event, one row per step if it matches several,
+    and the conditions of each code.
+    """
     steps = len(funnel.steps)
     numbers = range(1, steps + 1) if funnel.order != "strict_increase" else range(steps, 0, -1)
     codes = [frozenset({condition}) for condition in matching.condition_of]
     if matching.is_disjoint:
-        return _by_type([(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]), codes
-    cases = [_by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)]
+        return _by_type(
+            [(step, f"{number}") for step, number in zip(funnel.steps, numbers, strict=True)]
+        ), codes
+    cases = [
+        _by_type([(step, f"{number}")]) for step, number in zip(funnel.steps, numbers, strict=True)
+    ]
     return f"unnest([{', '.join(cases)}])", codes
 
 
 def signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """Return SQL for a code of the set of conditions that an event matches, and these sets in order of their codes."""
+    """Return SQL for a code of the set of conditions that an event matches,
+    and these sets in order of their codes.
+    """
     codes: list[frozenset[int]] = []
     cases = []
     for group in matching.groups:
         conditions = [matching.conditions[n] for n in group]
-        bits = [f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END" for bit, step in enumerate(conditions)]
+        bits = [
+            f"CASE WHEN {_where_sql(step)} THEN {1 << bit} ELSE 0 END"
+            for bit, step in enumerate(conditions)
+        ]
         cases += [(step, f"{len(codes)} + {' + '.join(bits)}") for step in conditions]
         masks = range(1, 1 << len(group))
         codes += [frozenset(n for bit, n in enumerate(group) if mask >> bit & 1) for mask in masks]
@@ -277,11 +354,15 @@ def signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
 
 
 def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
-    """Return SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
+    """Return SQL for the value of the first step that an event matches;
+    a look-up by type is faster than tests.
+    """
     per_type: dict[str, list[str]] = {}
     for step, value in cases:
         per_type.setdefault(step.event_type, []).append(f"WHEN {_where_sql(step)} THEN {value}")
-    chosen = (f"WHEN {literal(kind)} THEN CASE {' '.join(tests)} END" for kind, tests in per_type.items())
+    chosen = (
+        f"WHEN {literal(kind)} THEN CASE {' '.join(tests)} END" for kind, tests in per_type.items()
+    )
     return f"CASE event_type {' '.join(chosen)} END"
 
 
@@ -289,12 +370,16 @@ def _where_sql(step: FunnelStep) -> str:
     tests = []
     for column, value in step.equal.items():
         keys = json_path(column)
-        tests.append(f"{_json_sql(column, keys, value) if keys else ident(column)} = {literal(value)}")
+        tests.append(
+            f"{_json_sql(column, keys, value) if keys else ident(column)} = {literal(value)}"
+        )
     return " AND ".join(tests) or "TRUE"
 
 
 def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
-    """Return SQL for a JSON value in the type of `value`, NULL if it has another type, as in Ibis."""
+    """Return SQL for a JSON value in the type of `value`,
+    NULL if it has another type, as in Ibis.
+    """
     paths = [text('$."' + key + '"') for key in keys]
     rows = " -> ".join([f"CAST({ident(column.partition('.')[0])} AS JSON)", *paths])
     target, types = _JSON_TYPES[kind_of(value)]

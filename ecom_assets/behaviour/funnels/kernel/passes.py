@@ -1,6 +1,8 @@
-"""The NumPy half of the fast kernel: from arrays of packed events to the attempts of units and their times.
+"""The NumPy half of the fast kernel:
+from arrays of packed events to the attempts of units and their times.
 
-How events are packed and sorted is in `tables/packed.py`. The arrays come from `funnels/kernel/counts.py`.
+How events are packed and sorted is in `tables/packed.py`. The arrays come from
+`funnels/kernel/counts.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,8 @@ class StepTimes:
     """How long units took, in microseconds, in no particular order.
 
     Attributes:
-        from_previous: Per step, the time from the step before for each unit that took it; zeros at step 1.
+        from_previous: Per step, the time from the step before for each unit that took it; zeros at
+            step 1.
         from_start: Per step, the time from step 1.
     """
 
@@ -35,7 +38,8 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A set of overlapping conditions that has a step's: the place of its count, and its steps up to this one.
+    """A set of overlapping conditions that has a step's: the place of its count,
+    and its steps up to this one.
 
     The steps are in descending order. `funnels/matching.py` explains these sets.
     """
@@ -53,10 +57,11 @@ class FunnelPlan(Packing):
 
     Attributes:
         steps: Number of steps.
-        is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
-            comes before those it could follow: times must increase.
-        weights: Per set of overlapping conditions, 1 for each code that matches one of them and 0 for the others
-            (code 0 included); empty if each event matches one step only and its code is that step.
+        is_descending: Whether code 1 is the last step instead of the first, so that at one instant
+            an event comes before those it could follow: times must increase.
+        weights: Per set of overlapping conditions, 1 for each code that matches one of them and 0
+            for the others (code 0 included); empty if each event matches one step only and its code
+            is that step.
         owns: Per step, the number of the set that has only its own condition.
         overlaps_of: Per step, the sets that have its condition.
     """
@@ -81,33 +86,48 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
         plan: The funnel.
 
     Raises:
-        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a
+            century.
     """
-    return concatenated([_times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+    return concatenated(
+        [_times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps
+    )
 
 
 def times_by_period(
     packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan, bounds: Sequence[int]
 ) -> list[StepTimes]:
-    """Return the times of attempts that begin in a range, then in each period of it, if events match one step only.
+    """Return the times of attempts that begin in a range, then in each period of it,
+    if events match one step only.
 
     All attempts are followed once; then the longest ones of each period are selected.
 
-    Other arguments and errors are those of `step_times`. `bounds` has the times at which the periods begin, rising, and
-    at which the last one ends, in microseconds.
+    Other arguments and errors are those of `step_times`. `bounds` has the times at which the
+    periods begin, rising, and at which the last one ends, in microseconds.
     """
-    parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
+    parts = [
+        _times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)
+    ]
     return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
-def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> tuple[int, Ints, Ints, Ints]:
-    """Return the number of units, those that took step 1, and when the longest attempt of each began and ended.
+def entries_of(
+    packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan
+) -> tuple[int, Ints, Ints, Ints]:
+    """Return the number of units, those that took step 1,
+    and when the longest attempt of each began and ended.
 
-    It ends with the last step; times are in microseconds, -1 if that was not taken. Arguments and errors are those of
-    `step_times`.
+    It ends with the last step; times are in microseconds, -1 if that was not taken. Arguments and
+    errors are those of `step_times`.
     """
-    rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
-    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True))
+    rows = [
+        _entries_of_part(part)
+        for part in sorted_parts(packed, units, unit_count, plan)
+        if len(part.keys)
+    ]
+    entered, began, ended = (
+        np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True)
+    )
     return unit_count, entered, began, ended
 
 
@@ -129,22 +149,31 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     longest = _of_longest(step_attempts, units * len(bounds) + periods)
     each = _step_times(longest, part.resolution)
     whole = _step_times(_of_longest(step_attempts, units), part.resolution)
-    return [whole, *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1)]
+    return [
+        whole,
+        *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1),
+    ]
 
 
 def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
-    """Return the times of each period; `periods` has, per step, the periods in which its attempts began."""
+    """Return the times of each period; `periods` has, per step,
+    the periods in which its attempts began.
+    """
     orders = [np.argsort(step_periods, kind="stable") for step_periods in periods]
-    ends = [np.bincount(step_periods, minlength=period_count).cumsum()[:-1] for step_periods in periods]
+    ends = [
+        np.bincount(step_periods, minlength=period_count).cumsum()[:-1] for step_periods in periods
+    ]
 
     def cut(values: Sequence[Ints]) -> Iterator[tuple[Ints, ...]]:
         by_step = [
-            np.split(step_values[order], end) for step_values, order, end in zip(values, orders, ends, strict=True)
+            np.split(step_values[order], end)
+            for step_values, order, end in zip(values, orders, ends, strict=True)
         ]
         return zip(*by_step, strict=True)
 
     return [
-        StepTimes(*period_times) for period_times in zip(cut(times.from_previous), cut(times.from_start), strict=True)
+        StepTimes(*period_times)
+        for period_times in zip(cut(times.from_previous), cut(times.from_start), strict=True)
     ]
 
 
@@ -159,8 +188,14 @@ def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     """Concatenate the times of several sets of units."""
     none = np.zeros(0, np.int64)
     return StepTimes(
-        tuple(np.concatenate([none, *(part.from_previous[step] for part in parts)]) for step in range(steps)),
-        tuple(np.concatenate([none, *(part.from_start[step] for part in parts)]) for step in range(steps)),
+        tuple(
+            np.concatenate([none, *(part.from_previous[step] for part in parts)])
+            for step in range(steps)
+        ),
+        tuple(
+            np.concatenate([none, *(part.from_start[step] for part in parts)])
+            for step in range(steps)
+        ),
     )
 
 
@@ -170,13 +205,19 @@ def attempts_of(part: Part) -> StepAttempts:
 
 
 def _attempts_by_event(part: Part) -> StepAttempts:
-    """Follow only the attempts that are counted: their starts are known from where the longest chains end first."""
+    """Follow only the attempts that are counted:
+    their starts are known from where the longest chains end first.
+    """
     codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
     return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
-def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> StepAttempts:
-    """Return which attempts take each step, and when: at the first event of the step after the previous one."""
+def _followed(
+    starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan
+) -> StepAttempts:
+    """Return which attempts take each step, and when:
+    at the first event of the step after the previous one.
+    """
     _, *later_codes = order_of(plan)
     attempts, at = np.arange(len(starts)), starts
     step_attempts = [(attempts, at)]
@@ -191,21 +232,26 @@ def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Funn
 def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Ints:
     """Return the start of the earliest of each unit's longest attempts.
 
-    No equally long attempt of a unit can end before the first event that ends a longest chain. An attempt that starts
-    in the window before that event ends at it or earlier, because a later attempt never overtakes an earlier one. So
-    the first start in that window is the one.
+    No equally long attempt of a unit can end before the first event that ends a longest chain. An
+    attempt that starts in the window before that event ends at it or earlier, because a later
+    attempt never overtakes an earlier one. So the first start in that window is the one.
     """
     first_ends = np.full(part.unit_count, -1, np.int64)
     for ends in chain_ends(codes, times, part.plan):
         backwards = ends[::-1]
-        first_ends[backwards >> part.time_bits] = backwards  # of several, the last one written stays
+        first_ends[backwards >> part.time_bits] = (
+            backwards  # of several, the last one written stays
+        )
     starts = times[codes == order_of(part.plan)[0]]
-    starts_counted: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
+    starts_counted: Ints = starts[
+        np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)
+    ]
     return starts_counted
 
 
 def _attempts_by_moment(part: Part) -> StepAttempts:
-    """Follow attempts where events match several steps: simultaneous events serve several steps if they suffice.
+    """Follow attempts where events match several steps:
+    simultaneous events serve several steps if they suffice.
 
     `funnels/chains.py` has the definition.
     """
@@ -223,20 +269,26 @@ def _attempts_by_moment(part: Part) -> StepAttempts:
         candidates = moments[counts[plan.owns[step - 1]] > 0]
         later = _at_or_never(candidates, np.searchsorted(candidates, at, side="right"))
         served = np.where(can_stay, served, step - 1)
-        kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan)
+        kept, now = _in_time(
+            np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan
+        )
         attempts, at, served = attempts[kept], now, served[kept]
         step_attempts.append((attempts, at))
     return _of_longest(step_attempts, starts >> part.time_bits)
 
 
 def _needed(counts: Ints, overlap: Overlap) -> Ints:
-    """Return the step that must be served already: n events serve the n latest of the overlapping steps."""
+    """Return the step that must be served already:
+    n events serve the n latest of the overlapping steps.
+    """
     latest_first = np.array([*overlap.overlapping_steps, 0], np.int64)
     return latest_first[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
 def _of_longest(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
-    """Return the first of each unit's longest attempts; attempts are sorted by their `units` and starts."""
+    """Return the first of each unit's longest attempts;
+    attempts are sorted by their `units` and starts.
+    """
     level = np.zeros(len(units), np.int64)
     for attempts, _ in step_attempts:
         level[attempts] += 1
@@ -245,7 +297,10 @@ def _of_longest(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
     is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
     is_counted = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
-    return [(attempts[is_counted[attempts]], times[is_counted[attempts]]) for attempts, times in step_attempts]
+    return [
+        (attempts[is_counted[attempts]], times[is_counted[attempts]])
+        for attempts, times in step_attempts
+    ]
 
 
 def _step_times(step_attempts: StepAttempts, resolution: int) -> StepTimes:
@@ -271,10 +326,12 @@ def _at_or_never(candidates: Ints, positions: Ints) -> Ints:
 
 
 def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Iterator[Ints]:
-    """Yield, per step, the times of the events that can end a chain of so many steps; each event matches one step.
+    """Yield, per step, the times of the events that can end a chain of so many steps;
+    each event matches one step.
 
-    In each pass a candidate continues the last chain before it. Starts never decrease along the events, so that chain
-    has the latest start and is the best one; counting the chains before a candidate finds it.
+    In each pass a candidate continues the last chain before it. Starts never decrease along the
+    events, so that chain has the latest start and is the best one; counting the chains before a
+    candidate finds it.
     """
     never = np.array([-plan.window - 1], dtype=np.int64)
     first, *later_codes = order_of(plan)
@@ -304,8 +361,12 @@ def order_of(plan: FunnelPlan) -> range:
 
 
 def moments_of(keys: Ints, plan: FunnelPlan) -> tuple[Ints, list[Ints]]:
-    """Return the distinct times, and per set of overlapping conditions the number of events that match one of them."""
+    """Return the distinct times,
+    and per set of overlapping conditions the number of events that match one of them.
+    """
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits
     firsts = np.flatnonzero(np.diff(times, prepend=-1))
-    return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
+    return times[firsts], [
+        np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights
+    ]

@@ -1,4 +1,6 @@
-"""The engines, one package each; what a package declares is known without loading the packages that it needs."""
+"""The engines, one package each;
+what a package declares is known without loading the packages that it needs.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +13,18 @@ from ecom_assets.core.redact_url import FILE_SCHEMES
 
 @dataclass(frozen=True)
 class EngineKind:
-    """What the package of an engine declares as `ENGINE`. Its folder's name is that of the engine and of its extra.
+    """What the package of an engine declares as `ENGINE`.
+
+    Its folder's name is that of the engine and of its extra.
 
     Attributes:
         package: The package's `__name__`.
         schemes: The schemes of its addresses.
-        creates: What makes the engine from the settings, as `module:name`, imported only when such an address is used.
+        creates: What makes the engine from the settings, as `module:name`, imported only when such
+            an address is used.
         form: An address, for messages; default the first scheme.
-        service: What makes the Dagster resource that it connects through, as `module:name`, if it has one; the key of
-            the resource is the engine's name.
+        service: What makes the Dagster resource that it connects through, as `module:name`, if it
+            has one; the key of the resource is the engine's name.
         has_one_writer: Whether only one process can write at a time, so that runs take turns.
         path_is: What the path of an address names on this machine; empty: nothing.
         own_files: Patterns of what it writes into `ECOM_HOME`.

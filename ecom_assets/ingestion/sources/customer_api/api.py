@@ -1,7 +1,7 @@
 """The source of customers: the configured API, read by its mapping, or none.
 
-The API lists current customers, not past ones, so a fetch belongs to the day on which it is made. A run over other days
-keeps what was received on them.
+The API lists current customers, not past ones, so a fetch belongs to the day on which it is made. A
+run over other days keeps what was received on them.
 """
 
 import time
@@ -17,7 +17,11 @@ from ecom_assets.core.http.session import Api, ApiSession, header_value
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NoSource, SliceOutput
-from ecom_assets.ingestion.sources.customer_api.paging import CustomerReading, PageReader, read_until_settled
+from ecom_assets.ingestion.sources.customer_api.paging import (
+    CustomerReading,
+    PageReader,
+    read_until_settled,
+)
 from ecom_assets.ingestion.sources.customer_api.records import (
     Conflict,
     CustomerVersion,
@@ -30,17 +34,24 @@ from ecom_assets.ingestion.sources.customer_api.records import (
 
 @dataclass(frozen=True)
 class CustomerFetch:
-    """The result of one fetch: customers, and metrics of the requests. Its `repr` shows no customers."""
+    """The result of one fetch: customers, and metrics of the requests.
+
+    Its `repr` shows no customers.
+    """
 
     customers: tuple[CustomerVersion, ...] = field(repr=False)
     """Each customer once, in the order of pages."""
     records: tuple[ReceivedRecord, ...] = field(repr=False)
-    """All records of the last pass in page order; if not settled, then the records that only earlier passes had."""
+    """All records of the last pass in page order; if not settled,
+    then the records that only earlier passes had.
+    """
     conflicts: tuple[Conflict, ...] = field(repr=False)
     unsettled_ids: tuple[str, ...] = field(repr=False)
     """Customers that only some passes returned; `customers` includes all of them."""
     is_settled: bool
-    """Whether a pass returned as many customers as the API states, or two in a row the same customers."""
+    """Whether a pass returned as many customers as the API states,
+    or two in a row the same customers.
+    """
     total: int | None
     """Number of customers that the API reports, if it does."""
     record_count: int
@@ -63,19 +74,21 @@ class CustomerFetch:
         announced = "" if self.total is None else f", and the API says {self.total}"
         if self.pass_count == 1:
             return (
-                f"The customer API's pages were read once and have {len(self.customers)} customers{announced}, so "
-                "nothing confirms that none is missing; set ECOM_CUSTOMER_API_PASSES to 2 or more, so that two "
-                "passes are compared."
+                f"The customer API's pages were read once and have {len(self.customers)} "
+                f"customers{announced}, so nothing confirms that none is missing; set "
+                "ECOM_CUSTOMER_API_PASSES to 2 or more, so that two passes are compared."
             )
         if not self.unsettled_ids and self.total not in {None, len(self.customers)}:
             return (
-                f"All {self.pass_count} passes over the customer API's pages found the same {len(self.customers)} "
-                f"customers, and the API says {self.total}; see whether a page is empty or leaves records out."
+                f"All {self.pass_count} passes over the customer API's pages found the same "
+                f"{len(self.customers)} customers, and the API says {self.total}; see whether a "
+                "page is empty or leaves records out."
             )
         return (
-            f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
-            f"{len(self.unsettled_ids)} customers were in some passes only (all are taken), {len(self.customers)} were "
-            f"found{announced}; raise ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
+            f"After {self.pass_count} passes over the customer API's pages no two in a row "
+            f"agreed: {len(self.unsettled_ids)} customers were in some passes only (all are "
+            f"taken), {len(self.customers)} were found{announced}; raise "
+            "ECOM_CUSTOMER_API_PASSES, or fetch at a quieter hour."
         )
 
     def metrics(self) -> dict[str, Any]:
@@ -97,7 +110,8 @@ class CustomerFetch:
 def fetch_customers(settings: Settings) -> CustomerFetch:
     """Fetch every customer, several pages in parallel.
 
-    Responses are cached in `<ECOM_HOME>/http_cache` and revalidated, so unchanged pages are not downloaded again.
+    Responses are cached in `<ECOM_HOME>/http_cache` and revalidated, so unchanged pages are not
+    downloaded again.
 
     Raises:
         SettingError: No address is set, or the key cannot be sent.
@@ -107,11 +121,17 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
     from ecom_assets.core.http.response_cache import cached_session  # noqa: PLC0415 (loads clients of other caches: 0.3 s)
 
     if not settings.customer_api_url:
-        raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
-    api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
+        raise SettingError(
+            "ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API."
+        )
+    api = Api(
+        "customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY"
+    )
     mapping = mapping_of(settings)
     if "paging" not in mapping.model_fields_set:
-        raise MappingError(f"mapping {mapping.name!r} has no `paging`, so only one page would be read; add it")
+        raise MappingError(
+            f"mapping {mapping.name!r} has no `paging`, so only one page would be read; add it"
+        )
     headers = {"Accept": "application/json"}
     if key := header_value(api.key_setting, settings.customer_api_key):
         headers[mapping.key.header] = f"{mapping.key.scheme} {key}".strip()
@@ -130,9 +150,12 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
 
 def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     last = reading.passes[-1]
-    # If no two consecutive passes agree, the customers of all passes are taken, so that none is lost.
+    # If no two consecutive passes agree, the customers of all passes are taken, so that none is
+    # lost.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
-    customers, conflicts = merged(customer for each_pass in chosen for customer in each_pass.customers)
+    customers, conflicts = merged(
+        customer for each_pass in chosen for customer in each_pass.customers
+    )
     return CustomerFetch(
         customers=customers,
         records=(*last.records, *_of_earlier_passes(reading, customers)),
@@ -148,12 +171,16 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
     )
 
 
-def _of_earlier_passes(reading: CustomerReading, customers: tuple[CustomerVersion, ...]) -> list[ReceivedRecord]:
+def _of_earlier_passes(
+    reading: CustomerReading, customers: tuple[CustomerVersion, ...]
+) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
     last_payloads = {record.payload for record in last.records}
     before = {record.payload: record for each_pass in earlier for record in each_pass.records}
-    return [before[customer.payload] for customer in customers if customer.payload not in last_payloads]
+    return [
+        before[customer.payload] for customer in customers if customer.payload not in last_payloads
+    ]
 
 
 def no_customers(reason: str) -> SliceOutput:
@@ -165,7 +192,10 @@ def customers_received(fetched: CustomerFetch, today: date, source: str) -> Slic
     """Return rows of `RawCustomers` that replace an earlier fetch of the same day."""
     metadata = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
     return SliceOutput(
-        customer_rows(fetched.records, today, source), Days((today,)), metadata, supersedes=Days((today,))
+        customer_rows(fetched.records, today, source),
+        Days((today,)),
+        metadata,
+        supersedes=Days((today,)),
     )
 
 
@@ -188,9 +218,13 @@ class ApiCustomers:
         today = today_in(self.settings.timezone, self.now)
         if today not in days.dates:
             return no_customers(f"a fetch belongs to the day on which it is made, {today}")
-        return customers_received(fetch_customers(self.settings), today, self.settings.customer_api_url)
+        return customers_received(
+            fetch_customers(self.settings), today, self.settings.customer_api_url
+        )
 
 
 def has_customers(settings: Settings) -> bool:
-    """Return whether there are customers: of configured files or an API, or the sandbox's without own data."""
+    """Return whether there are customers: of configured files or an API,
+    or the sandbox's without own data.
+    """
     return bool(settings.customers or settings.customer_api_url) or not settings.has_own_data

@@ -1,6 +1,7 @@
 """The pagination of a customer API, whose pages can shift while they are read.
 
-They are read once if they have as many different customers as the API states, else until two passes agree.
+They are read once if they have as many different customers as the API states, else until two passes
+agree.
 """
 
 from collections import Counter
@@ -85,10 +86,13 @@ class Pass:
     def adds_up(self) -> bool:
         """Return whether all pages report the same total, and it is plausible.
 
-        It must lie between the number of customers and the number of records, because some APIs count copies.
+        It must lie between the number of customers and the number of records, because some APIs
+        count copies.
         """
         is_one_total = len({page.total for page in self.pages}) == 1
-        return is_one_total and (self.total is None or len(self.ids) <= self.total <= len(self.records))
+        return is_one_total and (
+            self.total is None or len(self.ids) <= self.total <= len(self.records)
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -105,19 +109,23 @@ class Pass:
     def agrees_with(self, before: "Pass") -> bool:
         """Return whether this pass confirms the previous one.
 
-        It does if all pages are equal, or if it has the same customers and as many as the total. The same customers
-        alone prove nothing: both passes can miss the same customer and read another one twice. Without a total, the
-        same customers must be on the same pages.
+        It does if all pages are equal, or if it has the same customers and as many as the total.
+        The same customers alone prove nothing: both passes can miss the same customer and read
+        another one twice. Without a total, the same customers must be on the same pages.
         """
         if not self.adds_up or self.total != before.total:
             return False
         if self.total is None:
             return self.ids_by_page == before.ids_by_page
-        return self.records == before.records or (self.ids == before.ids and len(self.ids) == self.total)
+        return self.records == before.records or (
+            self.ids == before.ids and len(self.ids) == self.total
+        )
 
     @property
     def ids_by_page(self) -> list[list[str]]:
-        """Return the customer ids on each page; for a record that is not a customer, its payload."""
+        """Return the customer ids on each page;
+        for a record that is not a customer, its payload.
+        """
         return [
             [record.customer.id if record.customer else record.payload for record in page.records]
             for page in self.pages
@@ -142,11 +150,18 @@ class CustomerReading:
 
 
 def read_until_settled(
-    read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int, most_pages: int
+    read_page: ReadPage,
+    stop: Callable[[], None],
+    *,
+    concurrency: int,
+    most_passes: int,
+    most_pages: int,
 ) -> CustomerReading:
-    """Read all pages until a pass is whole or agrees with the previous one, at most `most_passes` times.
+    """Read all pages until a pass is whole or agrees with the previous one,
+    at most `most_passes` times.
 
-    `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others end soon.
+    `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others
+    end soon.
 
     Raises:
         SourceError: The pages have no end, or are more than `most_pages`.
@@ -160,7 +175,9 @@ def read_until_settled(
     return CustomerReading(tuple(passes), is_settled=False)
 
 
-def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, most_pages: int) -> Pass:
+def _read_pass(
+    read_page: ReadPage, stop: Callable[[], None], concurrency: int, most_pages: int
+) -> Pass:
     pages = [read_page(1, None)]
     if pages[0].page_count is None:
         return Pass(tuple(_one_after_another(read_page, pages, most_pages)))
@@ -173,16 +190,20 @@ def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, 
                 raise _too_many_pages(f"says that it has {page_count:,} pages", most_pages)
             if growths > MOST_GROWTHS:
                 raise SourceError(
-                    f"The list of the customer API grows while it is read: it said {growths} times that it has more "
-                    f"pages than before, now {page_count:,}; see that its number of pages is right, or fetch "
-                    "at a quieter hour."
+                    f"The list of the customer API grows while it is read: it said {growths} "
+                    f"times that it has more pages than before, now {page_count:,}; see that its "
+                    "number of pages is right, or fetch at a quieter hour."
                 )
             numbers = range(len(pages) + 1, page_count + 1)
-            pages += _results(pool, [pool.submit(read_page, number, None) for number in numbers], stop)
+            pages += _results(
+                pool, [pool.submit(read_page, number, None) for number in numbers], stop
+            )
     return Pass(tuple(pages))
 
 
-def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_pages: int) -> list[CustomerPage]:
+def _one_after_another(
+    read_page: ReadPage, pages: list[CustomerPage], most_pages: int
+) -> list[CustomerPage]:
     followed: set[str] = set()
     payloads: set[str] = set()
     repeated_count = -1  # the first page brings something new, even if it is empty
@@ -190,11 +211,13 @@ def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_page
         listed = {record.payload for record in pages[-1].records}
         repeated_count = repeated_count + 1 if listed <= payloads else 0
         payloads |= listed
-        # Two pages in a row without anything new: the API ignores what it is asked for. One may be of a shifting list.
+        # Two pages in a row without anything new: the API ignores what it is asked for. One may be
+        # of a shifting list.
         if after in followed or repeated_count > 1:
             raise SourceError(
-                f"Page {pages[-1].number} of the customer API leads to one that was read already, so its pages have no "
-                "end; correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names."
+                f"Page {pages[-1].number} of the customer API leads to one that was read already, "
+                "so its pages have no end; correct `paging` in the mapping that "
+                "ECOM_CUSTOMER_API_MAPPING names."
             )
         if len(pages) >= most_pages:
             raise _too_many_pages(f"goes on after {len(pages):,} pages", most_pages)
@@ -205,8 +228,9 @@ def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_page
 
 def _too_many_pages(problem: str, most_pages: int) -> SourceError:
     return SourceError(
-        f"The list of the customer API {problem}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; correct `paging` in the "
-        "mapping that ECOM_CUSTOMER_API_MAPPING names, or raise that or ECOM_CUSTOMER_API_PAGE_SIZE."
+        f"The list of the customer API {problem}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; "
+        "correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names, or raise that or "
+        "ECOM_CUSTOMER_API_PAGE_SIZE."
     )
 
 
@@ -223,11 +247,20 @@ def _results(
         raise
 
 
-_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
 
 
 class Misfit(Exception):  # noqa: N818 (it is caught where it becomes a SourceError)
-    """A response does not match its mapping; the message is part of a sentence and quotes no value."""
+    """A response does not match its mapping;
+    the message is part of a sentence and quotes no value.
+    """
 
     @classmethod
     def at(cls, path: str, expected: str, value: object) -> "Misfit":
@@ -247,7 +280,8 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
     """Check that records match a mapping.
 
     Raises:
-        Misfit: A field is missing from all records, has only values of a wrong type, or is unknown to the mapping.
+        Misfit: A field is missing from all records, has only values of a wrong type, or is unknown
+            to the mapping.
     """
     objects = [record for record in records if isinstance(record, dict)]
     if not objects:
@@ -258,7 +292,9 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
         _require_known(mapping, objects)
 
 
-def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
+def _require_field(
+    name: str, api_field: ApiField, id_type: str, objects: Sequence[dict[str, Any]]
+) -> None:
     expected = _expected(name, api_field, id_type)
     values = [api_field.value_in(record) for record in objects]
     present = [value for value in values if value is not MISSING]
@@ -266,12 +302,20 @@ def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequen
         keys = sorted({key for record in objects for key in record})
         guess = bracketed_guess(api_field.paths[0], keys)
         raise Misfit(
-            f"no record has `{api_field.paths[0]}`{guess}, which is the field {name} and expected to be {expected}"
+            f"no record has `{api_field.paths[0]}`{guess}, which is the field {name} and expected "
+            f"to be {expected}"
         )
-    wrong = [value for value in present if value is not None and not _is_right(name, api_field, id_type, value)]
+    wrong = [
+        value
+        for value in present
+        if value is not None and not _is_right(name, api_field, id_type, value)
+    ]
     if wrong and len(wrong) == sum(value is not None for value in present):
         kind = Counter(map(described, wrong)).most_common(1)[0][0]
-        raise Misfit(f"in every record `{api_field.paths[0]}`, the field {name}, is {kind}, expected {expected}")
+        raise Misfit(
+            f"in every record `{api_field.paths[0]}`, the field {name}, is {kind}, expected "
+            f"{expected}"
+        )
 
 
 def _expected(name: str, api_field: ApiField, id_type: str) -> str:
@@ -284,7 +328,8 @@ def _expected(name: str, api_field: ApiField, id_type: str) -> str:
 
 def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bool:
     if name == "id":
-        # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the record.
+        # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the
+        # record.
         return not read_id(value, id_type)[1].startswith("it is not")
     if isinstance(api_field, ApiScore):
         return api_field.score_of(value) is not None
@@ -294,14 +339,17 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
 
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
-    names = {path.split(".")[0] for _, api_field in mapping.fields.mapped() for path in api_field.paths}
+    names = {
+        path.split(".")[0] for _, api_field in mapping.fields.mapped() for path in api_field.paths
+    }
     names |= set(mapping.ignore_fields)
     for record in objects:
         for key in record:
             if key not in names:
                 raise Misfit(
-                    f"records have `{key}`, which the mapping does not name; expected are {', '.join(sorted(names))}, "
-                    "so name it under `fields` or `ignore_fields`, or set `other_fields: ignore`"
+                    f"records have `{key}`, which the mapping does not name; expected are "
+                    f"{', '.join(sorted(names))}, so name it under `fields` or `ignore_fields`, "
+                    "or set `other_fields: ignore`"
                 )
 
 
@@ -314,7 +362,8 @@ MOST_RECORDS = 1_000 * MOST_PAGES
 class PageReader:
     """Reads pages through a session, according to a mapping.
 
-    The first page of each pass shows the real page size, because an API may return fewer records than requested.
+    The first page of each pass shows the real page size, because an API may return fewer records
+    than requested.
     """
 
     session: ApiSession
@@ -327,7 +376,8 @@ class PageReader:
         """Return a page.
 
         Raises:
-            SourceError: The API cannot be reached, returns an error, or its response does not match the mapping.
+            SourceError: The API cannot be reached, returns an error, or its response does not match
+                the mapping.
         """
         response = self.session.get(*self._address(number, after), self.headers)
         try:
@@ -335,9 +385,9 @@ class PageReader:
         except Misfit as misfit:
             api = self.session.api
             raise SourceError(
-                f"Page {number} of the customer API at {without_secrets(api.url)} does not fit the mapping "
-                f"{self.mapping.name}: {misfit}; correct {api.url_setting}, or name a mapping that fits in "
-                "ECOM_CUSTOMER_API_MAPPING."
+                f"Page {number} of the customer API at {without_secrets(api.url)} does not fit "
+                f"the mapping {self.mapping.name}: {misfit}; correct {api.url_setting}, or name a "
+                "mapping that fits in ECOM_CUSTOMER_API_MAPPING."
             ) from None
 
     def _address(self, number: int, after: str | None) -> tuple[str, dict[str, str | int]]:
@@ -358,9 +408,9 @@ class PageReader:
         next_url = urljoin(url, after)
         if not same_origin(next_url, url):
             raise SourceError(
-                f"Page {number - 1} of the customer API at {without_secrets(url)} leads to another server, "
-                f"{without_secrets(next_url)}, which must not get the key; set ECOM_CUSTOMER_API_URL to where it leads "
-                "if you trust that."
+                f"Page {number - 1} of the customer API at {without_secrets(url)} leads to "
+                f"another server, {without_secrets(next_url)}, which must not get the key; set "
+                "ECOM_CUSTOMER_API_URL to where it leads if you trust that."
             )
         return next_url
 
@@ -376,7 +426,10 @@ class PageReader:
             self._step = max(1, len(records))
         page_count = self._page_count(answer, total)
         after = self._after(number, answer, response, records) if page_count is None else None
-        read = (read_record(record, number, position, mapping) for position, record in enumerate(records, start=1))
+        read = (
+            read_record(record, number, position, mapping)
+            for position, record in enumerate(records, start=1)
+        )
         return CustomerPage(number, total, page_count, tuple(read), after)
 
     def _require_number(self, number: int, answer: object) -> None:
@@ -398,7 +451,9 @@ class PageReader:
             return None if total is None else -(-total // self._step)
         return 1
 
-    def _after(self, number: int, answer: object, response: Response, records: list[Any]) -> str | None:
+    def _after(
+        self, number: int, answer: object, response: Response, records: list[Any]
+    ) -> str | None:
         """Return the number, link or cursor of the next page; None after the last page."""
         paging = self.mapping.paging
         if isinstance(paging, LinkedPages) and paging.next is None:
@@ -410,7 +465,9 @@ class PageReader:
                     raise Misfit.at(paging.more, "true or false", more)
                 if not more:
                     return None
-            return _leads_to(answer, paging.next if isinstance(paging, LinkedPages) else paging.cursor)
+            return _leads_to(
+                answer, paging.next if isinstance(paging, LinkedPages) else paging.cursor
+            )
         return str(number + 1) if records else None
 
 

@@ -1,7 +1,8 @@
 """The mapping of a customer API, and the customers that its records become by it.
 
-A path addresses a value inside JSON by its keys, separated by dots: `address.city`. A number addresses an element of a
-list; -1 is the last one. Nothing is cleaned here: a malformed e-mail or an impossible date is kept as received.
+A path addresses a value inside JSON by its keys, separated by dots: `address.city`. A number
+addresses an element of a list; -1 is the last one. Nothing is cleaned here: a malformed e-mail or
+an impossible date is kept as received.
 """
 
 import json
@@ -15,7 +16,15 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ecom_assets.commerce.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.core.settings.settings import Settings
@@ -47,7 +56,8 @@ Path_ = Annotated[str, Field(min_length=1)]
 class ApiField(_ApiPart):
     """The path of a field in a record, or several, of which the first that a record has counts.
 
-    `optional` if all records may lack it; with `lower`, the text is taken in small letters; `key` says what an id is.
+    `optional` if all records may lack it; with `lower`, the text is taken in small letters; `key`
+    says what an id is.
     """
 
     path: Path_ | Annotated[tuple[Path_, ...], Field(min_length=1)]
@@ -67,13 +77,19 @@ class ApiField(_ApiPart):
 
     def value_in(self, record: object) -> Any:  # noqa: ANN401 (JSON is what it is)
         """Return the field's value in a record, or MISSING."""
-        values = (value for value in (value_at(record, path) for path in self.paths) if value is not MISSING)
+        values = (
+            value
+            for value in (value_at(record, path) for path in self.paths)
+            if value is not MISSING
+        )
         value = next(values, MISSING)
         return value.strip().lower() if self.lower and isinstance(value, str) else value
 
 
 def _in_form(text: str, form: str) -> datetime:
-    """Return the time in a text of a strptime format, whatever its blanks and its spelling of AM and PM."""
+    """Return the time in a text of a strptime format,
+    whatever its blanks and its spelling of AM and PM.
+    """
     if "%p" in form:
         form = re.sub(r"\s*%p", " %p", form)
         text = re.sub(HALF_OF_DAY, HALF_AS_READ, " ".join(text.split()))
@@ -81,7 +97,9 @@ def _in_form(text: str, form: str) -> datetime:
 
 
 class ApiTime(ApiField):
-    """A timestamp field: its format (`iso`, one of `EPOCHS` or a strptime format) and the zone of texts without one."""
+    """A timestamp field: its format (`iso`,
+    one of `EPOCHS` or a strptime format) and the zone of texts without one.
+    """
 
     format: Annotated[str, AfterValidator(known_format)] = "iso"
     timezone: ZoneOrShop = "UTC"
@@ -92,8 +110,14 @@ class ApiTime(ApiField):
             if self.format in EPOCHS:
                 return datetime.fromtimestamp(float(str(value)) / EPOCHS[self.format], UTC)
             text = str(value or "")
-            read = datetime.fromisoformat(text) if self.format == "iso" else _in_form(text, self.format)
-            return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+            read = (
+                datetime.fromisoformat(text)
+                if self.format == "iso"
+                else _in_form(text, self.format)
+            )
+            return (
+                read if read.tzinfo else read.replace(tzinfo=ZoneInfo(self.timezone))
+            ).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             return None
 
@@ -105,7 +129,11 @@ class ApiScore(ApiField):
 
     def score_of(self, value: object) -> float | None:
         """Return the score on a scale of 100; None if the value is out of range or not a number."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= self.out_of:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 <= value <= self.out_of
+        ):
             return None
         return value * 100 / self.out_of
 
@@ -131,9 +159,13 @@ class NumberedPages(_ApiPart):
 
     kind: Literal["page"]
     parameter: Path_ = "page"
-    size: Path_ | None = Field(default=None, description="The parameter that says how many records a page has")
+    size: Path_ | None = Field(
+        default=None, description="The parameter that says how many records a page has"
+    )
     first: int = Field(default=1, ge=0, le=1, description="The number of the first page")
-    number: Path_ | None = Field(default=None, description="Path of the page's number in the answer")
+    number: Path_ | None = Field(
+        default=None, description="Path of the page's number in the answer"
+    )
     total: Path_ | None = Field(default=None, description="Path of how many records there are")
     page_count: Path_ | None = Field(default=None, description="Path of how many pages there are")
 
@@ -148,7 +180,9 @@ class OffsetPages(_ApiPart):
 
 
 class LinkedPages(_ApiPart):
-    """Pages that contain the URL of the next page: at the path `next`, or in the `Link` header if there is no path."""
+    """Pages that contain the URL of the next page: at the path `next`,
+    or in the `Link` header if there is no path.
+    """
 
     kind: Literal["next_link"]
     next: Path_ | None = None
@@ -157,7 +191,9 @@ class LinkedPages(_ApiPart):
 
 
 class CursorPages(_ApiPart):
-    """Pages that contain the cursor of the next page; `more` is the path of a flag that says if there is one."""
+    """Pages that contain the cursor of the next page;
+    `more` is the path of a flag that says if there is one.
+    """
 
     kind: Literal["cursor"]
     parameter: Path_ = "cursor"
@@ -174,7 +210,9 @@ class OnePage(_ApiPart):
     total: Path_ | None = None
 
 
-Paging = Annotated[NumberedPages | OffsetPages | LinkedPages | CursorPages | OnePage, Field(discriminator="kind")]
+Paging = Annotated[
+    NumberedPages | OffsetPages | LinkedPages | CursorPages | OnePage, Field(discriminator="kind")
+]
 
 
 class KeyHeader(_ApiPart):
@@ -220,7 +258,10 @@ class CustomerMapping(_ApiPart):
         fields = dict(self.fields.mapped())
         for name in self.expected or ():
             if name not in fields:
-                raise ValueError(f"{name!r} is expected for the quality score, but `fields` does not say where it is")
+                raise ValueError(
+                    f"{name!r} is expected for the quality score, but `fields` does not say where "
+                    "it is"
+                )
         return self
 
     def in_zone(self, zone: str) -> "CustomerMapping":
@@ -229,9 +270,11 @@ class CustomerMapping(_ApiPart):
 
     @property
     def expected_fields(self) -> tuple[str, ...]:
-        """Return the fields that lower the quality score if missing: `expected`, else all that the API has.
+        """Return the fields that lower the quality score if missing: `expected`,
+        else all that the API has.
 
-        A score is expected only by name: APIs of other shops have none, and a record that has one shows it.
+        A score is expected only by name: APIs of other shops have none, and a record that has one
+        shows it.
         """
         if self.expected is not None:
             return tuple(name for name in (*SCORED_FIELDS, SCORE) if name in self.expected)
@@ -252,7 +295,9 @@ def mapping_of(settings: Settings) -> CustomerMapping:
     """Return the configured mapping; the sandbox's API uses the native one."""
     if settings.customers:
         return load_customer_mapping(settings.customers_mapping).in_zone(settings.timezone)
-    return load_customer_mapping(settings.customer_api_mapping if settings.customer_api_url else NATIVE)
+    return load_customer_mapping(
+        settings.customer_api_mapping if settings.customer_api_url else NATIVE
+    )
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
@@ -262,7 +307,11 @@ def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
     for part in () if path == WHOLE_ANSWER else path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.removeprefix("-").isdecimal() and -len(value) <= int(part) < len(value):
+        elif (
+            isinstance(value, list)
+            and part.removeprefix("-").isdecimal()
+            and -len(value) <= int(part) < len(value)
+        ):
             value = value[int(part)]
         else:
             return MISSING
@@ -273,7 +322,11 @@ _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 """Postgres text cannot contain NUL, and a lone surrogate is not valid UTF-8."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 NATIVE_MAPPING = load_customer_mapping(NATIVE)
-ID_TYPES = {"any": "a text or a whole number from 0", "number": "a whole number from 0", "text": "a text"}
+ID_TYPES = {
+    "any": "a text or a whole number from 0",
+    "number": "a whole number from 0",
+    "text": "a text",
+}
 
 
 def _storable(text: str) -> str:
@@ -292,7 +345,9 @@ class CustomerVersion(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
     id: Text
-    is_number_id: bool = Field(default=False, description="Whether the API gives the id as a number")
+    is_number_id: bool = Field(
+        default=False, description="Whether the API gives the id as a number"
+    )
     email: Text | None = None
     first_name: Text | None = None
     last_name: Text | None = None
@@ -307,19 +362,25 @@ class CustomerVersion(BaseModel):
     last_login_instant: datetime | None = None
     engagement_score: float | None = None
     has_engagement_score: bool = False
-    payload: str = Field(default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only")
+    payload: str = Field(
+        default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only"
+    )
 
     @property
     def version_instant(self) -> datetime:
-        """Return the time of this version in UTC; a missing or invalid time counts as the oldest."""
+        """Return the time of this version in UTC;
+        a missing or invalid time counts as the oldest.
+        """
         return self.updated_instant or _LONG_AGO
 
 
 @dataclass(frozen=True)
 class ReceivedRecord:
-    """A record as JSON, with its page and position (from 1): a customer, or the reason why it is not a valid one.
+    """A record as JSON, with its page and position (from 1): a customer,
+    or the reason why it is not a valid one.
 
-    What is no valid customer replaces older versions all the same, by its `customer_id` and `updated_at`.
+    What is no valid customer replaces older versions all the same, by its `customer_id` and
+    `updated_at`.
     """
 
     page: int
@@ -333,7 +394,9 @@ class ReceivedRecord:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Different copies of one customer with the same time; the first payload is the one that is used."""
+    """Different copies of one customer with the same time;
+    the first payload is the one that is used.
+    """
 
     id: str
     updated_at: str | None
@@ -355,7 +418,10 @@ def read_record(
     try:
         return ReceivedRecord(page, position, payload, _customer(record, payload, mapping))
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
+        faults = (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
+        )
         reason = "; ".join(faults)
     except ValueError as error:
         reason = str(error)
@@ -364,7 +430,9 @@ def read_record(
 
 def _version_of(record: object, mapping: CustomerMapping) -> tuple[str | None, datetime | None]:
     """Return whose version a record is, and when it was changed; None for what it does not say."""
-    customer_id, fault = read_id(mapping.fields.id.value_in(record), mapping.id_type, mapping.fields.id.key)
+    customer_id, fault = read_id(
+        mapping.fields.id.value_in(record), mapping.id_type, mapping.fields.id.key
+    )
     if fault or _NOT_STORABLE.search(customer_id):
         return None, None
     changed = mapping.fields.updated_at
@@ -385,18 +453,26 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
             if fault:
                 raise ValueError(f"id: {fault}")
         elif value is not MISSING:
-            values |= {name: value} if not isinstance(api_field, ApiTime | ApiScore) else _read(name, api_field, value)
+            values |= (
+                {name: value}
+                if not isinstance(api_field, ApiTime | ApiScore)
+                else _read(name, api_field, value)
+            )
     return CustomerVersion.model_validate(values)
 
 
 def read_id(value: object, id_type: str, key: KeyKind | None = None) -> tuple[str, str]:
     """Return an id as text in its one spelling, and what is wrong with it, or an empty string."""
-    if isinstance(value, float) and value.is_integer():  # as pandas writes whole numbers beside missing ones
+    if (
+        isinstance(value, float) and value.is_integer()
+    ):  # as pandas writes whole numbers beside missing ones
         value = int(value)
     if value is MISSING or value is None or (isinstance(value, str) and not value.strip()):
         return "", "it is missing"
     is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if not (is_number and id_type != "text") and not (isinstance(value, str) and id_type != "number"):
+    if not (is_number and id_type != "text") and not (
+        isinstance(value, str) and id_type != "number"
+    ):
         return "", f"it is not {ID_TYPES[id_type]}"
     text = spelled(str(value), key)
     return text, "it stands for nobody" if is_placeholder_text(text, NO_CUSTOMERS) else ""
@@ -406,21 +482,32 @@ def _read(name: str, api_field: ApiTime | ApiScore, value: object) -> dict[str, 
     """Return the values of a timestamp or score field, by customer api_field."""
     if isinstance(api_field, ApiScore):
         return {name: api_field.score_of(value), f"has_{name}": True}
-    if api_field.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
+    if (
+        api_field.format in EPOCHS
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
         value = str(value)
     read = api_field.instant_of(value) if isinstance(value, str) else None
     return {name: value, f"{name.removesuffix('_at')}_instant": read}
 
 
-def merged(copies: Iterable[CustomerVersion]) -> tuple[tuple[CustomerVersion, ...], tuple[Conflict, ...]]:
-    """Return each customer's latest version, in the order in which customers first appear, and conflicts of copies.
+def merged(
+    copies: Iterable[CustomerVersion],
+) -> tuple[tuple[CustomerVersion, ...], tuple[Conflict, ...]]:
+    """Return each customer's latest version, in the order in which customers first appear,
+    and conflicts of copies.
 
-    Among versions with the same time the greatest payload wins, so that the result does not depend on page order.
+    Among versions with the same time the greatest payload wins, so that the result does not depend
+    on page order.
     """
     by_id: dict[str, list[CustomerVersion]] = {}
     for copy in copies:
         by_id.setdefault(copy.id, []).append(copy)
-    chosen = [max(group, key=lambda version: (version.version_instant, version.payload)) for group in by_id.values()]
+    chosen = [
+        max(group, key=lambda version: (version.version_instant, version.payload))
+        for group in by_id.values()
+    ]
     conflicts = [_conflict(winner, by_id[winner.id]) for winner in chosen]
     return tuple(chosen), tuple(conflict for conflict in conflicts if conflict)
 
@@ -443,7 +530,9 @@ def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source
     return in_memory(_rows(records, received_date, source), RawCustomers)
 
 
-def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> Iterator[dict[str, Any]]:
+def _rows(
+    records: Iterable[ReceivedRecord], received_date: date, source: str
+) -> Iterator[dict[str, Any]]:
     for number, received in enumerate(records, start=1):
         row: dict[str, Any] = dict.fromkeys(RawCustomers.columns)
         row |= {
@@ -469,7 +558,9 @@ def _values(customer: CustomerVersion) -> dict[str, Any]:
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
         values |= {f"{name}_timestamp": value or None, f"{name}_at": _naive(instant)}
-    return values | {name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")}
+    return values | {
+        name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")
+    }
 
 
 def _tidy(text: str | None) -> str | None:

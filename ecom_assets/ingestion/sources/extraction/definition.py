@@ -1,4 +1,6 @@
-"""What is asked of a REST API: YAML in the words of dlt's `rest_api` source, of which these parts are taken."""
+"""What is asked of a REST API: YAML in the words of dlt's `rest_api` source,
+of which these parts are taken.
+"""
 
 import re
 from collections.abc import Callable
@@ -27,7 +29,8 @@ class Incremental(_ExtractPart):
     Attributes:
         cursor_path: Where a document has that time, an ISO text or epoch seconds.
         initial_value: The time of which the first request asks.
-        row_order: `asc` if documents come with the earliest change first; `desc` if the latest does, or any.
+        row_order: `asc` if documents come with the earliest change first; `desc` if the latest
+            does, or any.
         lag: Seconds by which each request overlaps what has landed.
     """
 
@@ -42,7 +45,9 @@ class Incremental(_ExtractPart):
             return cursor
         if isinstance(cursor, int):
             return cursor - self.lag
-        earlier = (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(sep=cursor[10:11] or "T")
+        earlier = (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(
+            sep=cursor[10:11] or "T"
+        )
         return earlier.replace("+00:00", "Z") if cursor.endswith("Z") else earlier
 
 
@@ -59,12 +64,13 @@ class ExtractEndpoint(_ExtractPart):
 
 
 class NestedLists(_ExtractPart):
-    """GraphQL's lists in a document, of which the rest is asked for where they go on after their first page.
+    """GraphQL's lists in a document,
+    of which the rest is asked for where they go on after their first page.
 
     Attributes:
         lists: The name of a list, that of the list in each of its nodes, and so on.
-        operation: The operation of the query that asks for one document, with the variables `id` and, by the name of a
-            list, the node after which it goes on.
+        operation: The operation of the query that asks for one document, with the variables `id`
+            and, by the name of a list, the node after which it goes on.
         id: Where a document has the value of `id`.
         data_selector: Where the document is in the answer.
     """
@@ -81,7 +87,8 @@ class ApiResource(_ExtractPart):
     Attributes:
         name: The folder in which the documents land.
         primary_key: Where a document has its id.
-        attach: Lists that replace those of a document that are not empty, by the path at which they are requested.
+        attach: Lists that replace those of a document that are not empty, by the path at which they
+            are requested.
         nested: Lists of a document that GraphQL cuts.
     """
 
@@ -93,7 +100,9 @@ class ApiResource(_ExtractPart):
 
     @property
     def is_graphql(self) -> bool:
-        """Return whether documents are asked for by a query, and so their pages by the document before them."""
+        """Return whether documents are asked for by a query,
+        and so their pages by the document before them.
+        """
         return "query" in (self.endpoint.body or {})
 
     @property
@@ -112,7 +121,9 @@ class ApiClient(_ExtractPart):
 
 
 class Extract(_ExtractPart):
-    """One API, the kinds of its documents, and the shipped order mapping, or a file, that reads them."""
+    """One API, the kinds of its documents, and the shipped order mapping, or a file,
+    that reads them.
+    """
 
     name: str
     description: str = ""
@@ -147,7 +158,11 @@ def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: A
         return {name: filled(member, variable) for name, member in value.items()}
     if isinstance(value, list):
         return [filled(member, variable) for member in value]
-    return _VARIABLE.sub(lambda match: _required(match[1], variable), value) if isinstance(value, str) else value
+    return (
+        _VARIABLE.sub(lambda match: _required(match[1], variable), value)
+        if isinstance(value, str)
+        else value
+    )
 
 
 def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
@@ -161,7 +176,9 @@ def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
 def _required(name: str, variable: Callable[[str], str | None]) -> str:
     result = (variable(name) or "").strip()
     if not result:
-        raise SettingError(f"{name} is not set; set it in the environment or in .env, since the extract needs it.")
+        raise SettingError(
+            f"{name} is not set; set it in the environment or in .env, since the extract needs it."
+        )
     return result
 
 
@@ -175,7 +192,8 @@ def since(value: Any, start: Cursor) -> Any:  # noqa: ANN401 (as above)
 
 
 def instant(cursor: Cursor) -> float:
-    """Return a time as epoch seconds, so that texts of several offsets can be compared; without an offset, as UTC.
+    """Return a time as epoch seconds, so that texts of several offsets can be compared;
+    without an offset, as UTC.
 
     Raises:
         ValueError: The text is not in ISO's format.

@@ -1,12 +1,14 @@
 """Asking a REST API for the documents that changed, page by page, by dlt's REST client.
 
-Where an API lists the earliest change first, each page is asked for by the time that the last one reached, not by its
-number: a document that changes meanwhile moves to the end of the list, and would make the others move up past the next
-page. Only where all of a page changed at one time is the next page by number asked for. GraphQL's pages begin after a
-document, not at a number, so they are followed. How far it got is kept with each batch, so a run after one that failed
-goes on from there. Of lists in another order it is kept at their end only.
+Where an API lists the earliest change first, each page is asked for by the time that the last one
+reached, not by its number: a document that changes meanwhile moves to the end of the list, and
+would make the others move up past the next page. Only where all of a page changed at one time is
+the next page by number asked for. GraphQL's pages begin after a document, not at a number, so they
+are followed. How far it got is kept with each batch, so a run after one that failed goes on from
+there. Of lists in another order it is kept at their end only.
 
-`run_extract` runs one extraction from its name and its folder, with the settings and variables of this process.
+`run_extract` runs one extraction from its name and its folder, with the settings and variables of
+this process.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +68,9 @@ class Extraction:
         batch: list[ApiDocument] = []
         landed, reached = Landed(), None
         try:
-            for documents, safe in self._walk(resource, resource.first_cursor if start is None else start):
+            for documents, safe in self._walk(
+                resource, resource.first_cursor if start is None else start
+            ):
                 batch += documents
                 reached = reached if safe is None else safe
                 if len(batch) >= BATCH:
@@ -76,15 +80,22 @@ class Extraction:
             landed += self.landing.land(resource.name, batch, self.day, reached)
         return landed
 
-    def _walk(self, resource: ApiResource, start: Cursor) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
-        """Yield the documents of each page, with the time from which to go on after it, if that is known by then.
+    def _walk(
+        self, resource: ApiResource, start: Cursor
+    ) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
+        """Yield the documents of each page, with the time from which to go on after it,
+        if that is known by then.
 
-        At the end of a list in another order it is the newest of the first page: whatever changes while the others are
-        read is later, and is asked for the next time.
+        At the end of a list in another order it is the newest of the first page: whatever changes
+        while the others are read is later, and is asked for the next time.
         """
         reached, has_more = start, True
         while has_more:
-            has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
+            has_more, in_order, of_first = (
+                False,
+                resource.endpoint.incremental.row_order == "asc",
+                None,
+            )
             last: list[ApiDocument] = []
             for page in self.pages.read(resource, resource.endpoint.incremental.before(reached)):
                 documents = [self._document(resource, content) for content in page]
@@ -108,15 +119,17 @@ class Extraction:
         if key is None or not _is_time(version, resource.endpoint.incremental.initial_value):
             lacking = resource.primary_key if key is None else path
             raise SourceError(
-                f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; correct primary_key, "
-                "cursor_path or data_selector in the extract."
+                f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; "
+                "correct primary_key, cursor_path or data_selector in the extract."
             )
         attached = {
             name: [each for page in self.pages.at(path, content) for each in page]
             for name, path in resource.attach.items()
             if content.get(name)
         }
-        return ApiDocument.from_content(str(key), version, self.pages.whole(resource, {**content, **attached}))
+        return ApiDocument.from_content(
+            str(key), version, self.pages.whole(resource, {**content, **attached})
+        )
 
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
@@ -161,12 +174,17 @@ def extract_all(
 
 
 def run_extract(
-    source: str, folder: Path, settings: Settings, done: Callable[[str, Landed], None] = lambda _name, _landed: None
+    source: str,
+    folder: Path,
+    settings: Settings,
+    done: Callable[[str, Landed], None] = lambda _name, _landed: None,
 ) -> tuple[Extract, dict[str, Landed]]:
-    """Land what changed since the last time, and return the definition and what landed, by resource.
+    """Land what changed since the last time,
+    and return the definition and what landed, by resource.
 
     Raises:
-        UsageError: There is no such extract, it is invalid, a variable is not set, or dlt is not installed.
+        UsageError: There is no such extract, it is invalid, a variable is not set, or dlt is not
+            installed.
         SourceError: The API refuses or does not answer; what came before it has landed.
     """
     hand_on({"RUNTIME__DLTHUB_TELEMETRY": "false"})  # before dlt is imported
@@ -188,10 +206,14 @@ def extracts_of(settings: Settings) -> dict[str, Path]:
         SettingError: One has no folder, or two have the same.
     """
     pairs = [entry.partition("=") for entry in settings.extracts]
-    result = {source.strip(): Path(folder.strip()) for source, _, folder in pairs if source.strip() and folder.strip()}
+    result = {
+        source.strip(): Path(folder.strip())
+        for source, _, folder in pairs
+        if source.strip() and folder.strip()
+    }
     if len(result) < len(pairs) or len({*result.values()}) < len(pairs):
         raise SettingError(
-            "ECOM_EXTRACTS names extracts with a folder of its own each, such as woocommerce=landing/woocommerce; "
-            "correct it or leave it out."
+            "ECOM_EXTRACTS names extracts with a folder of its own each, such as "
+            "woocommerce=landing/woocommerce; correct it or leave it out."
         )
     return result

@@ -1,11 +1,12 @@
-"""A landing folder of documents: each once, in its newest version, by the day on which that version arrived.
+"""A landing folder of documents: each once, in its newest version,
+by the day on which that version arrived.
 
     FOLDER/orders/received_date=2026-11-23/1.jsonl
     FOLDER/extract_state.sqlite
 
-A batch of documents lands whole: its file is written first, then one transaction of the state says where each document
-is and how far the API was read, then files that held older versions are written without them. What a crash leaves
-between these steps is put right when the folder is opened.
+A batch of documents lands whole: its file is written first, then one transaction of the state says
+where each document is and how far the API was read, then files that held older versions are written
+without them. What a crash leaves between these steps is put right when the folder is opened.
 """
 
 import json
@@ -47,7 +48,9 @@ class Version:
     digest: str
 
     def is_newer_than(self, other: "Version") -> bool:
-        """Return whether this one counts: it changed later, or has other content and came later of the same second."""
+        """Return whether this one counts: it changed later,
+        or has other content and came later of the same second.
+        """
         if self.version == other.version:
             return self.digest != other.digest
         return instant(self.version) > instant(other.version)
@@ -69,7 +72,9 @@ class ApiDocument(Version):
 
 @dataclass
 class Landed:
-    """How many documents landed: new ones, and newer versions of those that were there; and how far the API is read."""
+    """How many documents landed: new ones, and newer versions of those that were there;
+    and how far the API is read.
+    """
 
     new_count: int = 0
     changed_count: int = 0
@@ -101,9 +106,13 @@ class LandingFolder:
                 state.execute("PRAGMA locking_mode = EXCLUSIVE")
                 state.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
             except sqlite3.OperationalError as error:
-                raise WorkError(f"{folder} is in use by another extraction; run this one when it has ended.") from error
+                raise WorkError(
+                    f"{folder} is in use by another extraction; run this one when it has ended."
+                ) from error
             except sqlite3.DatabaseError as error:
-                raise WorkError(f"{folder / STATE} is damaged; remove the folder, and extract all again.") from error
+                raise WorkError(
+                    f"{folder / STATE} is damaged; remove the folder, and extract all again."
+                ) from error
             landing = cls(folder, state)
             landing._of_api(url)
             landing._remove_unknown()
@@ -112,12 +121,21 @@ class LandingFolder:
 
     def cursor(self, resource: str) -> Cursor | None:
         """Return how far a resource was read; None before its first batch."""
-        row = self._state.execute("SELECT cursor FROM cursors WHERE resource = ?", [resource]).fetchone()
+        row = self._state.execute(
+            "SELECT cursor FROM cursors WHERE resource = ?", [resource]
+        ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def land(self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None) -> Landed:
-        """Keep documents that are newer than what is there, and that all up to `cursor` were read, if it is given."""
-        stored = {key: self._stored_version(resource, key) for key in {document.id for document in documents}}
+    def land(
+        self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None
+    ) -> Landed:
+        """Keep documents that are newer than what is there, and that all up to `cursor` were read,
+        if it is given.
+        """
+        stored = {
+            key: self._stored_version(resource, key)
+            for key in {document.id for document in documents}
+        }
         newest = dict(stored)
         for document in documents:
             before = newest[document.id]
@@ -128,7 +146,9 @@ class LandingFolder:
             if newer:
                 self._keep(resource, newer, day)
             if cursor is not None:
-                self._state.execute("REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)])
+                self._state.execute(
+                    "REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)]
+                )
         self._rewrite_outdated()
         changed = sum(stored[document.id] is not None for document in newer)
         return Landed(len(newer) - changed, changed)
@@ -139,14 +159,18 @@ class LandingFolder:
         (self.folder / relative_path).parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(self.folder / relative_path) as file:
             file.writelines(f"{document.text}\n" for document in documents)
-        self._state.execute("INSERT INTO files (number, path) VALUES (?, ?)", [number, relative_path])
+        self._state.execute(
+            "INSERT INTO files (number, path) VALUES (?, ?)", [number, relative_path]
+        )
         keys = [(resource, document.id) for document in documents]
         self._state.executemany(
             "UPDATE files SET is_outdated = 1 "
             "WHERE number = (SELECT file FROM documents WHERE resource = ? AND id = ?)",
             keys,
         )
-        rows = [(resource, item.id, json.dumps(item.version), item.digest, number) for item in documents]
+        rows = [
+            (resource, item.id, json.dumps(item.version), item.digest, number) for item in documents
+        ]
         self._state.executemany("REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
     def _stored_version(self, resource: str, key: str) -> Version | None:
@@ -157,28 +181,40 @@ class LandingFolder:
     def _of_api(self, url: str) -> None:
         row = self._state.execute("SELECT url FROM api").fetchone()
         if row and row[0] != url:
-            raise WorkError(f"{self.folder} has documents of {row[0]}; give {url} a folder of its own with --to.")
+            raise WorkError(
+                f"{self.folder} has documents of {row[0]}; give {url} a folder of its own with "
+                "--to."
+            )
         if not row:
             if any(not path.name.startswith(STATE) for path in self.folder.iterdir()):
-                raise WorkError(f"{self.folder} has files of something else; give {url} a new folder with --to.")
+                raise WorkError(
+                    f"{self.folder} has files of something else; give {url} a new folder with --to."
+                )
             with self._state:
                 self._state.execute("INSERT INTO api VALUES (?)", [url])
 
     def _remove_unknown(self) -> None:
-        """Remove files of which a crash kept the state from knowing; their documents are asked for again."""
+        """Remove files of which a crash kept the state from knowing;
+        their documents are asked for again.
+        """
         for path in self.folder.glob(f"*/received_date=*/{self._next_number()}.jsonl"):
             path.unlink()
 
     def _next_number(self) -> int:
-        number: int = self._state.execute("SELECT coalesce(max(number), 0) + 1 FROM files").fetchone()[0]
+        number: int = self._state.execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM files"
+        ).fetchone()[0]
         return number
 
     def _rewrite_outdated(self) -> None:
         """Write files without the documents of which a newer version is in another file.
 
-        A file of which nothing is left stays: its day is one on which nothing arrived, not one that is unknown.
+        A file of which nothing is left stays: its day is one on which nothing arrived, not one that
+        is unknown.
         """
-        for number, relative_path in self._state.execute("SELECT number, path FROM files WHERE is_outdated").fetchall():
+        for number, relative_path in self._state.execute(
+            "SELECT number, path FROM files WHERE is_outdated"
+        ).fetchall():
             path = self.folder / relative_path
             if path.exists():  # unless what is too old to be kept was removed
                 self._rewrite(path, number)

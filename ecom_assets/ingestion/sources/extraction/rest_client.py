@@ -1,6 +1,7 @@
 """The pages of a REST API, by dlt's REST client over the platform's own HTTP session.
 
-GraphQL answers otherwise than REST: errors with status 200, and lists within a document that have pages too.
+GraphQL answers otherwise than REST: errors with status 200, and lists within a document that have
+pages too.
 
 dlt is optional: import this module where it is needed only.
 """
@@ -14,7 +15,12 @@ from dlt.common.configuration import configspec
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_auth, register_paginator
+from dlt.sources.rest_api.config_setup import (
+    create_auth,
+    create_paginator,
+    register_auth,
+    register_paginator,
+)
 from requests import PreparedRequest, Request, Response, Session
 
 from ecom_assets.core.errors import EcomError, MappingError, SourceError, first_line
@@ -34,9 +40,11 @@ Cursors = dict[str, str | None]
 
 
 def retry_cause(response: Response) -> str:
-    """Return why a request can be sent again though it was answered with status 200, or an empty text.
+    """Return why a request can be sent again though it was answered with status 200,
+    or an empty text.
 
-    One that was refused because too many points were spent says, as with status 429, after how many seconds.
+    One that was refused because too many points were spent says, as with status 429, after how many
+    seconds.
     """
     codes = {_code(error) for error in _errors(response)}
     if THROTTLED in codes:
@@ -46,10 +54,14 @@ def retry_cause(response: Response) -> str:
 
 
 def require_no_errors(response: Response, name: str) -> None:
-    """Raise SourceError if a query was answered with errors, even if it was also answered with a part of the data."""
+    """Raise SourceError if a query was answered with errors,
+    even if it was also answered with a part of the data.
+    """
     if errors := _errors(response):
         message = str(errors[0].get("message", errors[0]))[:300].rstrip(".")
-        remedy = _REMEDIES.get(_code(errors[0]), "correct the query of the extract, or run again later")
+        remedy = _REMEDIES.get(
+            _code(errors[0]), "correct the query of the extract, or run again later"
+        )
         raise SourceError(f"The {name} answers its query with an error: {message}; {remedy}.")
 
 
@@ -61,8 +73,8 @@ def with_whole_lists(
     Args:
         document: Has the first page of each list.
         lists: The names of a list, of the list in each of its nodes, and so on.
-        ask: Returns the document with the pages after cursors, by the name of their list; of a list with another one in
-            its nodes, a page is one node.
+        ask: Returns the document with the pages after cursors, by the name of their list; of a list
+            with another one in its nodes, a page is one node.
     """
     if not _goes_on(document, lists):
         return document
@@ -73,11 +85,16 @@ def _goes_on(node: dict[str, Any], lists: Sequence[str]) -> bool:
     if not lists:
         return False
     page = node[lists[0]]
-    return bool(page["pageInfo"]["hasNextPage"]) or any(_goes_on(inner, lists[1:]) for inner in page["nodes"])
+    return bool(page["pageInfo"]["hasNextPage"]) or any(
+        _goes_on(inner, lists[1:]) for inner in page["nodes"]
+    )
 
 
 def _nodes(
-    lists: Sequence[str], outer: Sequence[str], cursors: Cursors, ask: Callable[[Cursors], dict[str, Any]]
+    lists: Sequence[str],
+    outer: Sequence[str],
+    cursors: Cursors,
+    ask: Callable[[Cursors], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return all nodes of the list `lists[0]`, which is in the node of `outer` at `cursors`."""
     name, *inner = lists
@@ -91,10 +108,16 @@ def _nodes(
         for node in page["nodes"]:
             is_cut = _goes_on(node, inner)
             whole = (
-                {inner[0]: {"nodes": _nodes(inner, (*outer, name), {**cursors, name: after}, ask)}} if is_cut else {}
+                {inner[0]: {"nodes": _nodes(inner, (*outer, name), {**cursors, name: after}, ask)}}
+                if is_cut
+                else {}
             )
             nodes.append({**node, **whole})
-        before, after, has_more = after, page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        before, after, has_more = (
+            after,
+            page["pageInfo"]["endCursor"],
+            page["pageInfo"]["hasNextPage"],
+        )
         if has_more and after == before:
             raise ValueError(f"{name} goes on without a new endCursor")
     return nodes
@@ -103,7 +126,9 @@ def _nodes(
 def _errors(response: Response) -> list[dict[str, Any]]:
     content = response.json()
     errors = content.get("errors") if isinstance(content, dict) else None
-    return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    return (
+        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    )
 
 
 def _code(error: dict[str, Any]) -> str:
@@ -111,15 +136,21 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _seconds_until_affordable(content: dict[str, Any]) -> int:
-    """Return after how many seconds the points of a query are there; 1 if the answer does not say it."""
+    """Return after how many seconds the points of a query are there;
+    1 if the answer does not say it.
+    """
     cost = (content.get("extensions") or {}).get("cost") or {}
     status = cost.get("throttleStatus") or {}
-    lacking = float(cost.get("requestedQueryCost") or 0) - float(status.get("currentlyAvailable") or 0)
+    lacking = float(cost.get("requestedQueryCost") or 0) - float(
+        status.get("currentlyAvailable") or 0
+    )
     return max(1, math.ceil(lacking / float(status.get("restoreRate") or 50)))
 
 
 class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt out
-    """Pages by one parameter of offset and number, as PrestaShop's webservice has them: `limit=100,100`."""
+    """Pages by one parameter of offset and number, as PrestaShop's webservice has them:
+    `limit=100,100`.
+    """
 
     def __init__(self, limit: int, range_param: str = "limit") -> None:
         """Ask for `limit` documents a page."""
@@ -159,7 +190,9 @@ WITH_SESSION = ("oauth2_client_credentials", "shopify")
 
 
 class _ApiOnly(Session):
-    """Requests of dlt through the platform's session, and to the API only: a link to another host gets no key."""
+    """Requests of dlt through the platform's session, and to the API only:
+    a link to another host gets no key.
+    """
 
     def __init__(self, session: ApiSession, urls: list[str], *, is_graphql: bool) -> None:
         super().__init__()
@@ -169,7 +202,8 @@ class _ApiOnly(Session):
         url = request.url or ""
         if not any(same_origin(url, api_url) for api_url in self._urls):
             raise SourceError(
-                f"The API refers to {without_secrets(url)}, another host, which is not asked; correct the extract."
+                f"The API refers to {without_secrets(url)}, another host, which is not asked; "
+                "correct the extract."
             )
         response = self._session.send(request)
         if self._is_graphql:
@@ -180,7 +214,9 @@ class _ApiOnly(Session):
 class RestPages(AbstractContextManager["RestPages"]):
     """The pages of the API of one extract."""
 
-    def __init__(self, definition: Extract, settings: Settings, url_setting: str = "", key_setting: str = "") -> None:
+    def __init__(
+        self, definition: Extract, settings: Settings, url_setting: str = "", key_setting: str = ""
+    ) -> None:
         """Prepare requests; the variables of the definition are filled in.
 
         Args:
@@ -192,7 +228,11 @@ class RestPages(AbstractContextManager["RestPages"]):
         Raises:
             MappingError: dlt does not take the configuration of keys or pages.
         """
-        client, self._definition, self._most_pages = definition.client, definition, settings.source_max_pages
+        client, self._definition, self._most_pages = (
+            definition.client,
+            definition,
+            settings.source_max_pages,
+        )
         name = f"API of {definition.name}"
         is_graphql = any(resource.is_graphql for resource in definition.resources)
         self._session = ApiSession(
@@ -206,14 +246,17 @@ class RestPages(AbstractContextManager["RestPages"]):
         if auth and auth.get("type") in WITH_SESSION:
             auth = {**auth, "session": session}
         try:
-            self._client = RESTClient(client.base_url, client.headers, self._auth(auth), session=session)
+            self._client = RESTClient(
+                client.base_url, client.headers, self._auth(auth), session=session
+            )
             for resource in definition.resources:
                 self._paginator(resource)
         except EcomError:
             raise
         except Exception as error:
             raise MappingError(
-                f"dlt does not take `client` of {definition.name}: {first_line(error)}; see docs/extract.md"
+                f"dlt does not take `client` of {definition.name}: {first_line(error)}; see "
+                "docs/extract.md"
             ) from error
 
     def __exit__(self, *error: object) -> None:
@@ -248,7 +291,11 @@ class RestPages(AbstractContextManager["RestPages"]):
             [[result]] = self._pages(
                 endpoint.path,
                 method=endpoint.method,
-                json={**(endpoint.body or {}), "operationName": nested.operation, "variables": variables},
+                json={
+                    **(endpoint.body or {}),
+                    "operationName": nested.operation,
+                    "variables": variables,
+                },
                 data_selector=nested.data_selector,
                 paginator=create_paginator("single_page"),
             )
@@ -260,11 +307,14 @@ class RestPages(AbstractContextManager["RestPages"]):
     def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
         with self._reading(path):
             # Without hooks of dlt, which raise before the session can say what is wrong.
-            for number, page in enumerate(self._client.paginate(path, hooks={"response": []}, **asked)):
+            for number, page in enumerate(
+                self._client.paginate(path, hooks={"response": []}, **asked)
+            ):
                 if number == self._most_pages:
                     raise SourceError(
-                        f"The list at {path} goes on after {number:,} pages, and ECOM_SOURCE_MAX_PAGES is {number:,}; "
-                        "raise it and run again, which keeps what has landed, or correct the paginator of the extract."
+                        f"The list at {path} goes on after {number:,} pages, and "
+                        f"ECOM_SOURCE_MAX_PAGES is {number:,}; raise it and run again, which "
+                        "keeps what has landed, or correct the paginator of the extract."
                     )
                 yield page
 
@@ -275,9 +325,14 @@ class RestPages(AbstractContextManager["RestPages"]):
             yield
         except EcomError:
             raise
-        except (ValueError, LookupError, TypeError) as error:  # what is raised for an answer that lacks expected keys
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as error:  # what is raised for an answer that lacks expected keys
             raise SourceError(
-                f"The answer to {path} is not what the extract expects: {first_line(error)}; correct it."
+                f"The answer to {path} is not what the extract expects: {first_line(error)}; "
+                "correct it."
             ) from error
 
     def _paginator(self, resource: ApiResource) -> BasePaginator:

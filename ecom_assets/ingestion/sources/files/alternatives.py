@@ -1,7 +1,9 @@
-"""Alternatives in the SQL of mappings: an empty value does not hide the next one, nor a capital letter a member.
+"""Alternatives in the SQL of mappings: an empty value does not hide the next one,
+nor a capital letter a member.
 
-Exports write what they do not have as `""`, or as a placeholder such as `null`, in a member before the one that is
-filled. And senders spell the members of an object each in their own way: `revenue`, `Revenue`, `REVENUE`.
+Exports write what they do not have as `""`, or as a placeholder such as `null`, in a member before
+the one that is filled. And senders spell the members of an object each in their own way: `revenue`,
+`Revenue`, `REVENUE`.
 """
 
 import re
@@ -16,7 +18,9 @@ from ecom_assets.core.warehouse.sql_text import text, texts
 NO_COUNTRY: Final = "na"
 """A placeholder everywhere but among countries, where it is Namibia."""
 NOTHING: Final = ('""', *MARKS)
-"""What stands for no value, in lower case and without blanks around it; the first is the JSON of an empty text."""
+"""What stands for no value, in lower case and without blanks around it;
+the first is the JSON of an empty text.
+"""
 OF_PLACES: Final = frozenset({"country", "region", "city_id", "city_name"})
 """Fields in which `NO_COUNTRY` is a value."""
 _COALESCE = re.compile(r"coalesce\s*\(", re.IGNORECASE)
@@ -37,36 +41,56 @@ def first_filled(values: Collection[str], *, is_place: bool = False) -> str:
     return f"coalesce({', '.join(filled_sql(value, is_place=is_place) for value in values)})"
 
 
-def with_filled_alternatives(expression: str, *, any_case: Collection[str] = (), is_place: bool = False) -> str:
-    """Return an SQL expression in which `coalesce` takes the first value that is filled, not the first that exists.
+def with_filled_alternatives(
+    expression: str, *, any_case: Collection[str] = (), is_place: bool = False
+) -> str:
+    """Return an SQL expression in which `coalesce` takes the first value that is filled,
+    not the first that exists.
 
-    Columns and members of JSON are tested; what is computed of them is a value as it is. Members of the objects in
-    some columns are found whatever their capitals, blanks and underscores; one that is spelled as in the expression
-    goes before others.
+    Columns and members of JSON are tested; what is computed of them is a value as it is. Members of
+    the objects in some columns are found whatever their capitals, blanks and underscores; one that
+    is spelled as in the expression goes before others.
 
     Args:
-        expression: SQL with members as `column->>'name'` or `column->'name'`; `/name` is a pointer of JSON.
+        expression: SQL with members as `column->>'name'` or `column->'name'`; `/name` is a pointer
+            of JSON.
         any_case: The columns of those objects.
         is_place: Whether the value is the name or code of a place.
     """
     parts, position = [], 0
     while match := _next_call(expression, position):
         end, arguments = _arguments(expression, match.end())
-        tested = _alternatives([argument.strip() for argument in arguments], any_case, is_place=is_place)
-        parts += [_with_members(expression[position : match.start()], any_case), match[0], ", ".join(tested)]
+        tested = _alternatives(
+            [argument.strip() for argument in arguments], any_case, is_place=is_place
+        )
+        parts += [
+            _with_members(expression[position : match.start()], any_case),
+            match[0],
+            ", ".join(tested),
+        ]
         position = end
     return "".join([*parts, _with_members(expression[position:], any_case)])
 
 
-def _alternatives(arguments: Sequence[str], any_case: Collection[str], *, is_place: bool) -> Iterator[str]:
-    """Yield the arguments of a call, tested; members of one column that follow each other are tested together."""
+def _alternatives(
+    arguments: Sequence[str], any_case: Collection[str], *, is_place: bool
+) -> Iterator[str]:
+    """Yield the arguments of a call, tested;
+    members of one column that follow each other are tested together.
+    """
     complete = partial(with_filled_alternatives, any_case=any_case, is_place=is_place)
     for column, group in groupby(arguments, key=partial(_column_of, any_case=any_case)):
         alternatives = [*group]
-        tested = [_tested(argument, complete(argument), column, is_place=is_place) for argument in alternatives]
+        tested = [
+            _tested(argument, complete(argument), column, is_place=is_place)
+            for argument in alternatives
+        ]
         if column and len(tested) > 1:
-            names = [name for argument in alternatives for *_, name in _member(column).findall(argument)]
-            # Most objects have none of a chain's members, and one test takes as long as extracting one of them.
+            names = [
+                name for argument in alternatives for *_, name in _member(column).findall(argument)
+            ]
+            # Most objects have none of a chain's members, and one test takes as long as extracting
+            # one of them.
             yield f"CASE WHEN {_may_have(column, names)} THEN coalesce({', '.join(tested)}) END"
         else:
             yield from tested
@@ -78,13 +102,17 @@ def _column_of(argument: str, any_case: Collection[str]) -> str | None:
 
 
 def _tested(argument: str, completed: str, column: str | None, *, is_place: bool) -> str:
-    is_member = column is not None and (match := _member(column).fullmatch(argument)) and match[1] == "->>"
+    is_member = (
+        column is not None and (match := _member(column).fullmatch(argument)) and match[1] == "->>"
+    )
     is_value = _COLUMN.fullmatch(argument) is not None or "->" in argument
     return filled_sql(completed, is_place=is_place) if is_value and not is_member else completed
 
 
 def _member(column: str) -> re.Pattern[str]:
-    """Return the pattern of a member that is named, not of one that is found by a path (`$.name`)."""
+    """Return the pattern of a member that is named,
+    not of one that is found by a path (`$.name`).
+    """
     return re.compile(rf"(?<![\w\"'.>]){re.escape(column)}\s*(->>?)\s*'(/|(?!\$))([^'/]+)'")
 
 
@@ -100,11 +128,16 @@ def _in_any_case(member: re.Match[str], column: str) -> str:
     arrow, pointer, name = member.groups()
     exact = filled_sql(f"{column}{arrow}{text(pointer + name)}")
     # Looking at all names of an object takes several times as long as this test.
-    return f"CASE WHEN {_may_have(column, [name])} THEN coalesce({exact}, {_loose(column, arrow, name)}) END"
+    return (
+        f"CASE WHEN {_may_have(column, [name])} THEN coalesce({exact}, "
+        f"{_loose(column, arrow, name)}) END"
+    )
 
 
 def _loose(column: str, arrow: str, name: str) -> str:
-    """Return the SQL of the first filled member whose name differs in capitals, blanks and underscores only."""
+    """Return the SQL of the first filled member whose name differs in capitals,
+    blanks and underscores only.
+    """
     extract = "json_extract_string" if arrow == "->>" else "json_extract"
     loose = "".join(_SEPARATED.split(name.lower()))
     own = f"translate(lower(member), {text(' _-')}, '') = {text(loose)}"
@@ -116,7 +149,9 @@ def _loose(column: str, arrow: str, name: str) -> str:
 
 
 def _may_have(column: str, names: Iterable[str]) -> str:
-    """Return the SQL of whether the text of an object may have a member of one of some names, in any case."""
+    """Return the SQL of whether the text of an object may have a member of one
+    of some names, in any case.
+    """
     between = "[ _-]*"
     patterns = dict.fromkeys(between.join(map(re.escape, _SEPARATED.split(name))) for name in names)
     pattern = f'(?i)"{between}({"|".join(patterns)}){between}"'

@@ -12,7 +12,12 @@ import duckdb
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.warehouse.sql_text import ident, pattern_of, select, text
-from ecom_assets.ingestion.sources.files.formats import InputFile, check_parquet, head_of, require_text
+from ecom_assets.ingestion.sources.files.formats import (
+    InputFile,
+    check_parquet,
+    head_of,
+    require_text,
+)
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping
 from ecom_assets.ingestion.sources.files.shape import json_in, objects_on, shaped_rows
 from ecom_assets.ingestion.sources.files.text_blocks import (
@@ -25,20 +30,34 @@ from ecom_assets.ingestion.sources.files.text_blocks import (
 
 _SAMPLE_LINES = 1000
 _FIRST_LINES = 10
-"""Lines of a CSV file that are always looked at: reading a thousand of each of many files takes longer than a day."""
+"""Lines of a CSV file that are always looked at:
+reading a thousand of each of many files takes longer than a day.
+"""
 _PARQUET_KINDS = {
-    "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date",
-    "TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMP": "timestamp",
-    "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
-    "\"NULL\"": "null", "FLOAT": "number", "DOUBLE": "number", "BLOB": "binary", "JSON": "nested",
-}  # fmt: skip
+    "VARCHAR": "text",
+    "UUID": "text",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "zoned",
+    "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp",
+    "TIMESTAMP_MS": "timestamp",
+    "TIMESTAMP_NS": "timestamp",
+    '"NULL"': "null",
+    "FLOAT": "number",
+    "DOUBLE": "number",
+    "BLOB": "binary",
+    "JSON": "nested",
+}
 _MOST_DIGITS = 38
 _EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column of a file: `kind` is the platform's category of its type, `type` the file's own name of it."""
+    """A column of a file: `kind` is the platform's category of its type,
+    `type` the file's own name of it.
+    """
 
     kind: str
     type: str
@@ -48,8 +67,9 @@ class FileColumn:
 class FileColumns:
     """A file's columns by name, in file order, and its first rows if it is a CSV file.
 
-    `rounded` are the floating point columns with numbers too large to represent every whole number, so that different
-    ids can become equal. `encoding` is that of a text file as far as its beginning says it.
+    `rounded` are the floating point columns with numbers too large to represent every whole number,
+    so that different ids can become equal. `encoding` is that of a text file as far as its
+    beginning says it.
     """
 
     columns: dict[str, FileColumn]
@@ -60,7 +80,10 @@ class FileColumns:
 
 
 def columns_of(
-    con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping, used: Collection[str] = ()
+    con: duckdb.DuckDBPyConnection,
+    file: InputFile,
+    mapping: RecordMapping,
+    used: Collection[str] = (),
 ) -> FileColumns:
     """Return the columns of a file, under the names that a mapping has for them.
 
@@ -75,7 +98,10 @@ def columns_of(
     """
     if file.format == "parquet":
         if mapping.shape:
-            raise SourceError(f"{file.name} is Parquet, which mapping {mapping.name!r} does not read; give JSON or CSV")
+            raise SourceError(
+                f"{file.name} is Parquet, which mapping {mapping.name!r} does not read; give JSON "
+                "or CSV"
+            )
         return _parquet(con, file, mapping.explode)
     head = head_of(file)
     encoding = file.encoding or marked_encoding(head)
@@ -83,7 +109,9 @@ def columns_of(
     if file.format == "ndjson":
         members: Iterable[Iterable[tuple[str, object]]]
         if mapping.shape:
-            rows = islice(shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES)
+            rows = islice(
+                shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES
+            )
             members = (row.items() for row in rows if isinstance(row, dict))
         else:
             lines = [line for line in text_head.splitlines() if line.strip()]
@@ -101,28 +129,36 @@ def columns_of(
 
 
 def _text_head(file: InputFile, head: bytes, encoding: str | None) -> bytes:
-    result = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(BYTE_ORDER_MARK)
+    result = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(
+        BYTE_ORDER_MARK
+    )
     require_text(file, result)
     return result
 
 
 def _csv_reader(head: bytes, delimiter: str, *, has_quotes: bool) -> "Iterator[list[str]]":
     lines = io.StringIO(head.decode(UTF_8, errors="surrogateescape"), newline="")
-    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE)
+    return csv.reader(
+        lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
+    )
 
 
-def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping, used: Collection[str]) -> FileColumns:
+def _csv(
+    file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping, used: Collection[str]
+) -> FileColumns:
     rows = _csv_reader(head, delimiter, has_quotes=bool(mapping.quote))
     try:
         names = list(mapping.header) or next((row for row in rows if row), [])
     except csv.Error as error:
         limit = csv.field_size_limit()
         raise SourceError(
-            f"{file.name} has no header that can be read: a name in it has more than {limit} characters, or its quotes"
-            " do not end; correct its first line"
+            f"{file.name} has no header that can be read: a name in it has more than {limit} "
+            "characters, or its quotes do not end; correct its first line"
         ) from error
     if not names:
-        raise SourceError(f"{file.name} holds nothing but blank lines; deliver it again or remove it")
+        raise SourceError(
+            f"{file.name} holds nothing but blank lines; deliver it again or remove it"
+        )
     if len(set(map(str.lower, names))) < len(names):
         twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
@@ -134,7 +170,9 @@ def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping, u
     return FileColumns(columns, delimiter, first_rows)
 
 
-def sample_of(file: InputFile, result: FileColumns, mapping: RecordMapping) -> tuple[dict[str, str], ...]:
+def sample_of(
+    file: InputFile, result: FileColumns, mapping: RecordMapping
+) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
@@ -153,9 +191,11 @@ def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
 
 
 def _from_capitals(names: Sequence[str], used: Collection[str]) -> Sequence[str]:
-    """Return a header in capitals only, as Snowflake exports it, as a mapping has the names, else in small letters.
+    """Return a header in capitals only, as Snowflake exports it, as a mapping has the names,
+    else in small letters.
 
-    A header is left as it is if the mapping reads a column by its name in capitals, or `used` is empty.
+    A header is left as it is if the mapping reads a column by its name in capitals, or `used` is
+    empty.
     """
     if not used or any(name != name.upper() for name in names) or not set(used).isdisjoint(names):
         return names
@@ -163,10 +203,14 @@ def _from_capitals(names: Sequence[str], used: Collection[str]) -> Sequence[str]
     return [by_capitals.get(name, name.lower()) for name in names]
 
 
-def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:
+def _csv_rows(
+    rows: Iterable[list[str]], names: Sequence[str], most: int
+) -> tuple[dict[str, str], ...]:
     sample: list[dict[str, str]] = []
     whole = (dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names))
-    with suppress(csv.Error):  # reading handles damaged lines; the sample, of those before, is for hints only
+    with suppress(
+        csv.Error
+    ):  # reading handles damaged lines; the sample, of those before, is for hints only
         sample.extend(islice(whole, most))
     return tuple(sample)
 
@@ -180,7 +224,8 @@ def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileC
             if before is None or before.kind == "null":
                 columns[name] = FileColumn(kind, kind)
             elif kind not in {before.kind, "null"}:
-                # Ids can be numbers in one line and text in another; one odd value must not fail the file.
+                # Ids can be numbers in one line and text in another; one odd value must not fail
+                # the file.
                 columns[name] = FileColumn("mixed", "mixed")
     return columns
 
@@ -190,7 +235,9 @@ def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
     if not isinstance(row, dict):
         return
     yield from row.items()
-    for element in row.get(exploded, []) if exploded and isinstance(row.get(exploded), list) else []:
+    for element in (
+        row.get(exploded, []) if exploded and isinstance(row.get(exploded), list) else []
+    ):
         if isinstance(element, dict):
             yield from ((f"{exploded}.{name}", value) for name, value in element.items())
 
@@ -224,25 +271,46 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
     return FileColumns(columns, rounded=rounded)
 
 
-def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]) -> dict[str, FileColumn]:
-    """Return the decimal columns with more digits than the engine supports, which it would read as floating point."""
+def _too_wide(
+    con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]
+) -> dict[str, FileColumn]:
+    """Return the decimal columns with more digits than the engine supports,
+    which it would read as floating point.
+    """
     if not any("DOUBLE" in column.type for column in columns.values()):
         return {}
     schema = f"parquet_schema({text(pattern_of(file.path))})"
-    rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
-    wide = {name: FileColumn("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
-    return {name: wide[name.rpartition(".")[2]] for name in columns if name.rpartition(".")[2] in wide}
+    rows = con.execute(
+        select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")
+    ).fetchall()
+    wide = {
+        name: FileColumn("inexact", f"DECIMAL({precision}, {scale})")
+        for name, precision, scale in rows
+    }
+    return {
+        name: wide[name.rpartition(".")[2]] for name in columns if name.rpartition(".")[2] in wide
+    }
 
 
-def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]) -> frozenset[str]:
-    exact = {name: _EXACT_UP_TO[column.type] for name, column in columns.items() if column.type in _EXACT_UP_TO}
+def _rounded(
+    con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]
+) -> frozenset[str]:
+    exact = {
+        name: _EXACT_UP_TO[column.type]
+        for name, column in columns.items()
+        if column.type in _EXACT_UP_TO
+    }
     own = [name for name in exact if "." not in name]
     if not own:
         return frozenset()
     source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
     sizes = [f"max(abs({ident(name)})) FILTER (WHERE isfinite({ident(name)}))" for name in own]
     result = con.execute(select(sizes, source)).fetchone() or ()
-    return frozenset(name for name, size in zip(own, result, strict=True) if size is not None and size > exact[name])
+    return frozenset(
+        name
+        for name, size in zip(own, result, strict=True)
+        if size is not None and size > exact[name]
+    )
 
 
 def _parquet_kind(kind: str) -> str:

@@ -1,4 +1,6 @@
-"""One currency for the amounts of a source: it has one, or a file of rates makes it one, or it is refused."""
+"""One currency for the amounts of a source: it has one, or a file of rates makes it one,
+or it is refused.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,19 +25,28 @@ from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 AMOUNTS = ("payment_amount", *CHARGES)
 Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
-_BY_RATES = "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one currency only"
+_BY_RATES = (
+    "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one "
+    "currency only"
+)
 SIGNS_OF_SEVERAL: Final = {
-    **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "ARS", "CLP", "COP", "TWD"), "$"),
+    **dict.fromkeys(
+        ("USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "ARS", "CLP", "COP", "TWD"), "$"
+    ),
     **dict.fromkeys(("JPY", "CNY"), "¥"),
     **dict.fromkeys(("SEK", "NOK", "DKK", "ISK"), "KR"),
     **dict.fromkeys(("INR", "PKR", "LKR", "NPR", "MUR"), "RS"),
 }
-"""Signs that stand for several currencies: that which is set, if it has the sign; else nobody knows which."""
+"""Signs that stand for several currencies: that which is set, if it has the sign;
+else nobody knows which.
+"""
 
 
 @dataclass(frozen=True)
 class InOneCurrency:
-    """The SELECT of order lines with all amounts in one currency, and that currency, where they state it."""
+    """The SELECT of order lines with all amounts in one currency, and that currency,
+    where they state it.
+    """
 
     rows: str
     names: frozenset[str] = frozenset()
@@ -43,7 +54,9 @@ class InOneCurrency:
 
 @dataclass(frozen=True)
 class Currencies:
-    """The currency that all amounts are to have, empty if it is that of the source, and the file of rates."""
+    """The currency that all amounts are to have, empty if it is that of the source,
+    and the file of rates.
+    """
 
     target: str = ""
     rates: Path | None = None
@@ -56,14 +69,16 @@ class Currencies:
         return cls(settings.currency, settings.rates)
 
     def in_one(self, files: RecordFiles, rows: str) -> InOneCurrency:
-        """Return the SELECT of received order lines with all amounts in one currency, and which that is.
+        """Return the SELECT of received order lines with all amounts in one currency,
+        and which that is.
 
         Args:
             files: The files of the lines.
             rows: The SELECT of the lines, with their `order_date`.
 
         Raises:
-            SourceError: There are amounts of several currencies, or of another one than the set one, and no rate.
+            SourceError: There are amounts of several currencies, or of another one than the set
+                one, and no rate.
         """
         if not _may_have_currency(files):
             return InOneCurrency(rows)
@@ -73,7 +88,11 @@ class Currencies:
         amounts = con.execute(_totals(rows)).fetchall()
         if self._is_one(amounts):
             return InOneCurrency(rows, frozenset(name for name, _, _ in amounts if name))
-        if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
+        if (
+            self.rates is None
+            or not self.target
+            or None in {currency for currency, _, _ in amounts}
+        ):
             raise SourceError(self._refusal(amounts, "orders", "line"))
         return InOneCurrency(self._converted(con, self.rates, rows), frozenset({self.target}))
 
@@ -82,11 +101,12 @@ class Currencies:
 
         Args:
             files: The files.
-            days: The days of arrival that are read; None for all. All are looked at if no currency is set, as other
-                days may have another one.
+            days: The days of arrival that are read; None for all. All are looked at if no currency
+                is set, as other days may have another one.
 
-        An amount in a currency without a rate is not known, and `unrated_currency` names the currency.
-        The shop's currency is the set one, else that of the first amount that no public key sent.
+        An amount in a currency without a rate is not known, and `unrated_currency` names the
+        currency. The shop's currency is the set one, else that of the first amount that no public
+        key sent.
         """
         if not _may_have_currency(files):
             return files
@@ -106,10 +126,13 @@ class Currencies:
             return files
         rates = self.rates if self.target else None
         convert = partial(self._with_known_amounts, con, rates, own_day, home)
-        return replace(files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert)
+        return replace(
+            files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert
+        )
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
-        """Return the SELECT of lines whose currency stands beside their amounts, as far as that says it.
+        """Return the SELECT of lines whose currency stands beside their amounts,
+        as far as that says it.
 
         Where it is one, an amount without it is of it, too. A sign of several currencies says none.
         """
@@ -122,16 +145,24 @@ class Currencies:
         return select(f"* REPLACE ({text(name if is_known else None)}::VARCHAR AS currency)", rows)
 
     def _code_sql(self, column: str) -> str:
-        """Return the SQL of a currency, in which a sign of several currencies is that of the set one."""
+        """Return the SQL of a currency,
+        in which a sign of several currencies is that of the set one.
+        """
         sign = SIGNS_OF_SEVERAL.get(self.target)
-        return f"CASE WHEN {column} = {text(sign)} THEN {text(self.target)} ELSE {column} END" if sign else column
+        return (
+            f"CASE WHEN {column} = {text(sign)} THEN {text(self.target)} ELSE {column} END"
+            if sign
+            else column
+        )
 
     def _with_codes(self, files: RecordFiles) -> RecordFiles:
         is_beside = files.convert is not None and _is_beside_amount(files)
         return replace(files, convert=self._codes_first(str)) if is_beside else files
 
     def _codes_first(self, convert: Callable[[str], str]) -> Callable[[str], str]:
-        """Return what makes the SELECT of events one with codes of currencies, and then converts it."""
+        """Return what makes the SELECT of events one with codes of currencies,
+        and then converts it.
+        """
 
         def converted(rows: str) -> str:
             return convert(select(f"* REPLACE ({self._code_sql(CURRENCY)} AS {CURRENCY})", rows))
@@ -139,7 +170,8 @@ class Currencies:
         return converted
 
     def home_of_events(self, files: RecordFiles) -> tuple[str, bool]:
-        """Return the shop's currency by amounts of events, and whether others than public keys have sent such amounts.
+        """Return the shop's currency by amounts of events,
+        and whether others than public keys have sent such amounts.
 
         It is empty where no amount has a currency, and where one is set.
         """
@@ -151,21 +183,34 @@ class Currencies:
 
     @staticmethod
     def _ranked(files: RecordFiles, rows: str) -> list[tuple[str, bool]]:
-        """Return the currencies of amounts, each with whether any is of no public key; the shop's own is the first."""
+        """Return the currencies of amounts, each with whether any is of no public key;
+        the shop's own is the first.
+        """
         rows = select("*", f"({rows})", "cart_amount IS NOT NULL AND currency IS NOT NULL")
         is_own = f"NOT coalesce(starts_with(sent_by, {text(PUBLIC_SENDER)}), false)"
         ranked = select(
-            f"currency, bool_or({is_own}) AS own, min(received_date) AS first, count(*) AS n", rows, group_by="currency"
+            f"currency, bool_or({is_own}) AS own, min(received_date) AS first, count(*) AS n",
+            rows,
+            group_by="currency",
         )
         order = "ORDER BY own DESC, first, n DESC, currency"
-        return [(name, own) for name, own, *_ in files.con.cursor().execute(f"{ranked} {order}").fetchall()]
+        return [
+            (name, own)
+            for name, own, *_ in files.con.cursor().execute(f"{ranked} {order}").fetchall()
+        ]
 
     def _is_one(self, amounts: Sequence[Amounts]) -> bool:
-        """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
+        """Return whether amounts are of one currency, that which is set if one is;
+        or no row says one.
+        """
         names = {currency for currency, _, _ in amounts}
-        return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
+        return not names - {None} or (
+            len(names) == 1 and names <= {self.target or next(iter(names))}
+        )
 
-    def _refusal(self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES) -> str:
+    def _refusal(
+        self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES
+    ) -> str:
         ranked = sorted(amounts, key=lambda row: (-row[2], row[0] or ""))
         sums = "; ".join(
             f"{name or 'no currency'} {formats.amount(total, name or '')} in {count:,} {row}s"
@@ -178,16 +223,30 @@ class Currencies:
 
     def _joined(self, rates: str, rows: str, currency: str, day: str) -> str:
         """Return rows `l` with the newest rate `r` that is not after their day."""
-        return f"({rows}) AS l ASOF LEFT JOIN ({rates}) AS r ON {currency} = r.currency AND {day} >= r.rate_date"
+        return (
+            f"({rows}) AS l ASOF LEFT JOIN ({rates}) AS r ON {currency} = r.currency AND {day} >= "
+            "r.rate_date"
+        )
 
-    def _require_rates(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str) -> None:
-        """Raise SourceError unless there is a rate for each row, which has a `currency` and an `order_date`."""
+    def _require_rates(
+        self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str
+    ) -> None:
+        """Raise SourceError unless there is a rate for each row,
+        which has a `currency` and an `order_date`.
+        """
         joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_lacking = f"l.currency <> {text(self.target)} AND r.rate IS NULL"
-        lacking = select("l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency")
+        lacking = select(
+            "l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency"
+        )
         if missing := con.execute(lacking).fetchall():
-            each = "; ".join(f"{name} from {day} on ({count:,} {noun})" for name, day, count in sorted(missing))
-            raise SourceError(f"{path} has no rate for {each}; add the rates, each the worth of one in {self.target}.")
+            each = "; ".join(
+                f"{name} from {day} on ({count:,} {noun})" for name, day, count in sorted(missing)
+            )
+            raise SourceError(
+                f"{path} has no rate for {each}; add the rates, each the worth of one in "
+                f"{self.target}."
+            )
 
     def _with_known_amounts(
         self, con: duckdb.DuckDBPyConnection, path: Path | None, own_day: str, home: str, rows: str
@@ -209,22 +268,35 @@ class Currencies:
         self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
         joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_foreign = f"l.currency <> {text(self.target)}"
-        amounts = [f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 4) ELSE l.{name} END" for name in AMOUNTS]
-        replaced = [f"({sql})::DECIMAL(18, 4) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
-        replaced.append(f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency")
+        amounts = [
+            f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 4) ELSE l.{name} END"
+            for name in AMOUNTS
+        ]
+        replaced = [
+            f"({sql})::DECIMAL(18, 4) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)
+        ]
+        replaced.append(
+            f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency"
+        )
         return select(f"l.* REPLACE ({', '.join(replaced)})", joined)
 
 
 def with_currency(files: RecordFiles) -> RecordFiles:
     """Return files of events with the column `CURRENCY`, if their mapping says where it is."""
-    return replace(files, convert=lambda rows: rows) if getattr(files.mapping.fields, "currency", None) else files
+    return (
+        replace(files, convert=lambda rows: rows)
+        if getattr(files.mapping.fields, "currency", None)
+        else files
+    )
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"
 
 
 def _totals(rows: str) -> str:
-    """Return the SELECT of the currencies of lines, each with the sum and the number of their amounts."""
+    """Return the SELECT of the currencies of lines,
+    each with the sum and the number of their amounts.
+    """
     return select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
 
 
@@ -241,16 +313,22 @@ def _may_have_currency(files: RecordFiles) -> bool:
     field = getattr(files.mapping.fields, "currency", None)
     if field is None or not field.column:
         return field is not None
-    return any(field.column in dict(layout.columns) or layout.format == "ndjson" for _, layout in files.layouts)
+    return any(
+        field.column in dict(layout.columns) or layout.format == "ndjson"
+        for _, layout in files.layouts
+    )
 
 
 def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """Return the SELECT of rates: `rate_date`, `currency`, and `rate`, the worth of one unit.
 
     Raises:
-        SourceError: The file cannot be read, or has a line that is not a rate, or two of one day and currency.
+        SourceError: The file cannot be read, or has a line that is not a rate, or two of one day
+            and currency.
     """
-    columns = "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(18, 8) AS rate"
+    columns = (
+        "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(18, 8) AS rate"
+    )
     try:
         rates = select(columns, catalogue_rows(str(path)))
         ((total, different, least),) = con.execute(
@@ -258,9 +336,11 @@ def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         ).fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"ECOM_RATES: {path} cannot be read ({first_line(error)}); give a CSV file with the columns date "
-            "(2026-01-31), currency (USD) and rate (0.92)."
+            f"ECOM_RATES: {path} cannot be read ({first_line(error)}); give a CSV file with the "
+            "columns date (2026-01-31), currency (USD) and rate (0.92)."
         ) from error
     if total != different or (least is not None and least <= 0):
-        raise SourceError(f"ECOM_RATES: {path} has two rates of one day and currency, or one that is not above 0.")
+        raise SourceError(
+            f"ECOM_RATES: {path} has two rates of one day and currency, or one that is not above 0."
+        )
     return rates

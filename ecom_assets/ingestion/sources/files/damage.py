@@ -1,4 +1,6 @@
-"""Damaged text files: what the engine's fast readers would fail on or misread, and clean copies without such lines."""
+"""Damaged text files: what the engine's fast readers would fail on or misread,
+and clean copies without such lines.
+"""
 
 import atexit
 import csv
@@ -50,7 +52,9 @@ from ecom_assets.ingestion.sources.files.text_blocks import (
 
 @dataclass(frozen=True)
 class Findings:
-    """The files that need a copy, a file with a key that is not in its mapping, and the row count of each file."""
+    """The files that need a copy, a file with a key that is not in its mapping,
+    and the row count of each file.
+    """
 
     damaged: frozenset[str] = frozenset()
     unknown: tuple[str, str] | None = None
@@ -65,7 +69,8 @@ class Findings:
 def copied_files(
     con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]
 ) -> "tuple[dict[str, SoundCopy | None], Findings]":
-    """Find the files of a layout that can be read directly, copy the others, and count the rows of each.
+    """Find the files of a layout that can be read directly, copy the others,
+    and count the rows of each.
 
     Returns:
         The copy of each file, if it has one, and the findings.
@@ -74,20 +79,27 @@ def copied_files(
         SourceError: A gzip file is truncated or damaged.
     """
     if layout.format == "parquet":
-        return dict.fromkeys(file.path for file in files), Findings(row_counts=_parquet_counts(con, layout, files))
+        return dict.fromkeys(file.path for file in files), Findings(
+            row_counts=_parquet_counts(con, layout, files)
+        )
     is_changed = layout.shape is not None or not layout.has_header or not layout.has_quotes
-    odd = frozenset(f.path for f in files if is_changed or f.encoding not in {None, UTF_8} or _is_odd(f))
+    odd = frozenset(
+        f.path for f in files if is_changed or f.encoding not in {None, UTF_8} or _is_odd(f)
+    )
     result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
         if file.path in odd | result.damaged:
             copy = copies[file.path] = sound_copy(with_encoding(file), layout)
             result |= _look_at_copy(con, layout, file.path, copy)
-    return copies, replace(result, row_counts={file.path: result.row_counts.get(file.path, 0) for file in files})
+    return copies, replace(
+        result, row_counts={file.path: result.row_counts.get(file.path, 0) for file in files}
+    )
 
 
 def with_encoding(file: InputFile) -> InputFile:
-    """Return a text file with its encoding as its lines say it, if nothing else has; JSON is UTF-8 then.
+    """Return a text file with its encoding as its lines say it, if nothing else has;
+    JSON is UTF-8 then.
 
     Raises:
         SourceError: Many of its lines are of an unknown encoding.
@@ -98,10 +110,11 @@ def with_encoding(file: InputFile) -> InputFile:
 
 
 def _is_odd(file: InputFile) -> bool:
-    r"""Return whether a file has bytes that the engine reads differently from Python's `csv` and `json`.
+    r"""Return whether a file has bytes that the engine reads differently from
+    Python's `csv` and `json`.
 
-    These are NUL, a `\r` without a following `\n`, blank lines before the header, and a line of more than
-    `MAX_LINE_BYTES`, which the engine leaves out at the end of a file.
+    These are NUL, a `\r` without a following `\n`, blank lines before the header, and a line of
+    more than `MAX_LINE_BYTES`, which the engine leaves out at the end of a file.
     """
     is_first, ends_in_cr = True, False
     is_odd = False
@@ -115,13 +128,17 @@ def _is_odd(file: InputFile) -> bool:
         ends_in_cr = block.endswith(b"\r")
         if b"\r" in block:
             is_odd |= block.count(b"\r") - ends_in_cr != block.count(b"\r\n")
-        line_bytes = line_bytes + len(block) if (end := block.rfind(b"\n")) < 0 else len(block) - end
+        line_bytes = (
+            line_bytes + len(block) if (end := block.rfind(b"\n")) < 0 else len(block) - end
+        )
         is_odd |= line_bytes > MAX_LINE_BYTES
         is_first = False
     return is_odd or ends_in_cr
 
 
-def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
+def _find_damage(
+    con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]
+) -> Findings:
     if not files:
         return Findings()
     try:
@@ -129,9 +146,13 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
     except duckdb.Error as error:
         if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
             raise
-        if len(files) > 1:  # bisect to find the damaged files; reading all at once is faster, and damage is rare
+        if (
+            len(files) > 1
+        ):  # bisect to find the damaged files; reading all at once is faster, and damage is rare
             middle = len(files) // 2
-            return _find_damage(con, layout, files[:middle]) | _find_damage(con, layout, files[middle:])
+            return _find_damage(con, layout, files[:middle]) | _find_damage(
+                con, layout, files[middle:]
+            )
         if isinstance(error, duckdb.IOException):
             raise SourceError(
                 f"{files[0].name} cannot be read to its end (cut off or damaged); deliver it again"
@@ -139,46 +160,69 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
         return Findings(frozenset({files[0].path}))
 
 
-def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: "SoundCopy") -> Findings:
-    """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
+def _look_at_copy(
+    con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: "SoundCopy"
+) -> Findings:
+    """Return the findings of a file that is read from a copy: its rows,
+    and a key that is not in its mapping.
+    """
     if layout.format == "csv" or layout.shape:
         return Findings(row_counts={path: copy.sound_count + copy.damaged_count})
     result = _look(con, layout, [copy.sound])
     unknown = (path, result.unknown[1]) if result.unknown else None
-    return Findings(frozenset(), unknown, {path: result.row_counts.get(copy.sound, 0) + copy.damaged_count})
+    return Findings(
+        frozenset(), unknown, {path: result.row_counts.get(copy.sound, 0) + copy.damaged_count}
+    )
 
 
-def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
+def _parquet_counts(
+    con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]
+) -> dict[str, int]:
     if layout.exploded:
         rows = f"coalesce(sum({sql.list_length(layout)}), 0)"
-        sums = {file.path: con.execute(select(rows, sql.parquet_source([file.path]))).fetchall() for file in files}
+        sums = {
+            file.path: con.execute(select(rows, sql.parquet_source([file.path]))).fetchall()
+            for file in files
+        }
         return {path: int(count) for path, ((count,),) in sums.items()}
     if not files:
         return {}
     footers = f"parquet_file_metadata({texts(pattern_of(file.path) for file in files)})"
-    return {path: int(rows) for path, rows in con.execute(select("file_name, num_rows", footers)).fetchall()}
+    return {
+        path: int(rows)
+        for path, rows in con.execute(select("file_name, num_rows", footers)).fetchall()
+    }
 
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:
     if layout.format == "csv":
         # The reader checks only the columns that it reads for valid UTF-8, so all columns are read.
         columns = "__file, count(*), count(COLUMNS(*))"
-        counted = con.execute(select(columns, sql.csv_source(layout, paths), group_by="__file")).fetchall()
+        counted = con.execute(
+            select(columns, sql.csv_source(layout, paths), group_by="__file")
+        ).fetchall()
         return Findings(row_counts={row[0]: int(row[1]) for row in counted})
     good, unknown = sql.is_object(layout), "NULL"
     if layout.other_columns == "refuse":
-        unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
+        unknown = (
+            f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, "
+            "k))[1]"
+        )
     checked = select(
-        f"__file, {good} AND NOT {sql.MANY_BRACKETS} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
-        f" CASE WHEN {good} THEN {sql.list_length(layout)} ELSE 1 END AS row_count",
+        f"__file, {good} AND NOT {sql.MANY_BRACKETS} AS good, CASE WHEN {good} THEN {unknown} END "
+        f"AS unknown, CASE WHEN {good} THEN {sql.list_length(layout)} ELSE 1 END AS row_count",
         sql.line_source(paths, is_gzip=layout.is_gzip),
         sql.HAS_TEXT,
     )
-    summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", checked, group_by="__file")
+    summed = select(
+        "__file, bool_and(good), any_value(unknown), sum(row_count)", checked, group_by="__file"
+    )
     rows = con.execute(summed).fetchall()
     strange = sorted((path, key) for path, _, key, _ in rows if key is not None)
     damaged = frozenset(path for path, is_sound, _, _ in rows if not is_sound)
-    return Findings(damaged, next(iter(strange), None), {path: int(count) for path, _, _, count in rows})
+    return Findings(
+        damaged, next(iter(strange), None), {path: int(count) for path, _, _, count in rows}
+    )
 
 
 EndOf = Callable[[bytes], int | None]
@@ -214,30 +258,40 @@ class RecordPatterns:
         return self.end_of_record(line) == len(line)
 
     def end_of_record(self, text: bytes) -> int | None:
-        """Return the end of the record at the start of the text; None if there is none or it is incomplete."""
+        """Return the end of the record at the start of the text;
+        None if there is none or it is incomplete.
+        """
         match = self._record.match(text)
         return match.end() if match else None
 
     def end_of_header(self, text: bytes) -> int | None:
-        """Return the end of the record at the start of the text, with any number of columns; None if there is none."""
+        """Return the end of the record at the start of the text, with any number of columns;
+        None if there is none.
+        """
         match = self._any.match(text)
         return match.end() if match else None
 
     def is_open(self, text: bytes) -> bool:
-        """Return whether a text ends inside quotes, so that its record continues in the next line."""
+        """Return whether a text ends inside quotes,
+        so that its record continues in the next line.
+        """
         return self._open.match(text) is not None
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record without its line end; or, if `is_sound` is false, a line that belongs to no record."""
+    """A record without its line end; or, if `is_sound` is false,
+    a line that belongs to no record.
+    """
 
     content: bytes
     is_sound: bool
 
 
 class RecordReader:
-    """Splits lines into records; a line that belongs to no record is returned alone, so that no other line is lost."""
+    """Splits lines into records; a line that belongs to no record is returned alone,
+    so that no other line is lost.
+    """
 
     def __init__(self, lines: Iterator[bytes], patterns: RecordPatterns) -> None:
         """Store lines that include their line ends."""
@@ -264,13 +318,20 @@ class RecordReader:
                 yield Record(content, is_sound=True)
             else:
                 whole = self._continued(line, self._patterns.end_of_record)
-                yield Record(content, is_sound=False) if whole is None else Record(whole, is_sound=True)
+                yield (
+                    Record(content, is_sound=False)
+                    if whole is None
+                    else Record(whole, is_sound=True)
+                )
 
     def _continued(self, line: bytes, end_of: EndOf) -> bytes | None:
-        """Return the record that begins with a line and ends in a later one; if there is none, consume no line."""
+        """Return the record that begins with a line and ends in a later one; if there is none,
+        consume no line.
+        """
         taken, text, wanted = [line], line, 1
         while self._patterns.is_open(text) and len(text) <= MAX_LINE_BYTES:
-            # The number of lines doubles each time, so that the repeated matching stays linear in total.
+            # The number of lines doubles each time, so that the repeated matching stays linear in
+            # total.
             more = [row for row in (self._next() for _ in range(wanted)) if row is not None]
             if not more or any(map(is_too_long, more)):
                 self._ahead.extendleft(reversed(more))
@@ -295,9 +356,11 @@ _LINES_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class SoundCopy:
-    """The paths of a file's readable records (compressed like the file) and of its damaged lines (as Parquet).
+    """The paths of a file's readable records (compressed like the file) and of its
+    damaged lines (as Parquet).
 
-    The counts are from when they were copied; `damaged_bytes` are those of the damaged lines in the file.
+    The counts are from when they were copied; `damaged_bytes` are those of the damaged lines in the
+    file.
     """
 
     sound: str
@@ -310,16 +373,23 @@ class SoundCopy:
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
     """Copy the readable records and the damaged lines of a text file into two files."""
     name = hashlib.sha256(
-        f"{file.path}|{file.size}|{file.modified_at}|{file.encoding}|{layout}".encode(errors="replace")
+        f"{file.path}|{file.size}|{file.modified_at}|{file.encoding}|{layout}".encode(
+            errors="replace"
+        )
     ).hexdigest()
-    sound_path, damaged_path = str(copies_folder() / f"{name}.txt"), str(copies_folder() / f"{name}.parquet")
+    sound_path, damaged_path = (
+        str(copies_folder() / f"{name}.txt"),
+        str(copies_folder() / f"{name}.parquet"),
+    )
     sound_count = damaged_count = damaged_bytes = 0
     with ExitStack() as stack:
         sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
         damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
         if layout.format == "csv" and not layout.shape:
             sound.write(_header(layout))
-        for record in _shaped(file, layout, layout.shape) if layout.shape else _records(file, layout):
+        for record in (
+            _shaped(file, layout, layout.shape) if layout.shape else _records(file, layout)
+        ):
             if record.is_sound:
                 sound.write(record.content + b"\n")
                 sound_count += 1
@@ -351,7 +421,9 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
 
 
 def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:
-    """Yield the lines of a file without quotes as records that have them where later readers need them."""
+    """Yield the lines of a file without quotes as records that have them
+    where later readers need them.
+    """
     delimiter, header_left = layout.delimiter.encode(), layout.has_header
     for line in lines_of(file):
         content = line.rstrip(b"\r\n")
@@ -364,7 +436,9 @@ def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:
         if len(cells) != len(layout.columns) or is_too_long(line) or not _is_text(content):
             yield Record(content, is_sound=False)
         else:
-            quoted = (b'"%b"' % cell.replace(b'"', b'""') if b'"' in cell else cell for cell in cells)
+            quoted = (
+                b'"%b"' % cell.replace(b'"', b'""') if b'"' in cell else cell for cell in cells
+            )
             yield Record(delimiter.join(quoted), is_sound=True)
 
 
@@ -375,13 +449,21 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
     if layout.format == "csv":
         wanted = {*layout.needed, *shape.columns}
         indexes = {name: index for index, (name, _) in enumerate(layout.columns) if name in wanted}
-        keys = {name: index for name, index in indexes.items() if name in {*shape.group_by, *shape.fill_down}}
-        passes = iter((([], keys), (damaged, indexes)))  # which columns each pass reads, and where it puts damage
+        keys = {
+            name: index
+            for name, index in indexes.items()
+            if name in {*shape.group_by, *shape.fill_down}
+        }
+        passes = iter(
+            (([], keys), (damaged, indexes))
+        )  # which columns each pass reads, and where it puts damage
 
         def read() -> Iterator[dict[str, str]]:
             unsound, columns = next(passes)
             for line in _sound_lines(_records(file, layout), unsound):
-                yield csv_row(line, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes)
+                yield csv_row(
+                    line, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes
+                )
 
         rows = grouped(read, shape)
     else:
@@ -408,7 +490,9 @@ def _is_text(content: bytes) -> bool:
 
 def _header(layout: Layout) -> bytes:
     written = io.StringIO()
-    csv.writer(written, delimiter=layout.delimiter, lineterminator="\n").writerow(name for name, _ in layout.columns)
+    csv.writer(written, delimiter=layout.delimiter, lineterminator="\n").writerow(
+        name for name, _ in layout.columns
+    )
     return written.getvalue().encode()
 
 
@@ -452,13 +536,16 @@ def copies_in(folder: Path) -> Iterator[None]:
 
 
 def copies_folder() -> Path:
-    """Return the folder of copies: that of `copies_in`, else one that is removed when the process ends."""
+    """Return the folder of copies: that of `copies_in`,
+    else one that is removed when the process ends.
+    """
     return _COPIES.get() or _folder_of_process()
 
 
 @cache
 def _folder_of_process() -> Path:
-    # The SQL that reads a copy can run long after the copy was made, so copies stay until the process ends.
+    # The SQL that reads a copy can run long after the copy was made, so copies stay until the
+    # process ends.
     folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
     atexit.register(folder.cleanup)
     return Path(folder.name)

@@ -1,4 +1,6 @@
-"""Clean events straight from files, by the same definitions as the platform's tables, without set-up."""
+"""Clean events straight from files, by the same definitions as the platform's tables,
+without set-up.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,11 @@ from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.behaviour.identity import links
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.behaviour.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
+from ecom_assets.behaviour.identity.visitors import (
+    session_device_of,
+    visitor_of_user,
+    with_visitors_of_all,
+)
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
@@ -41,11 +47,16 @@ from ecom_assets.ingestion.sources.files.row_check import (
 
 def may_hold_erased(settings: Settings) -> bool:
     """Return whether people were erased, whose rows must be left out of whatever file is asked."""
-    urls = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
+    urls = (
+        settings.ledger_url.get_secret_value(),
+        settings.warehouse_url,
+        settings.postgres_url.get_secret_value(),
+    )
     if not (settings.home / "ledger.sqlite").exists() and not any(
         "://" in url and "duckdb:" not in url for url in urls
     ):
-        return False  # without the imports below: there is no ledger, which has the list of erased people
+        # without the imports below: there is no ledger, which has the list of erased people
+        return False
     from ecom_assets.ingestion.sources.erased_people import ErasedIds  # noqa: PLC0415 (reads the list of erased people)
 
     return not ErasedIds(settings).is_empty
@@ -70,9 +81,16 @@ ROWS = "file_rows"
 COPIES = "file_copies"
 DUPLICATES = "file_duplicates"
 FEW_COLUMNS = (
-    "event_id", "event_type", "event_at", "event_date", "user_id", "anonymous_id", "session_id", "cart_amount",
+    "event_id",
+    "event_type",
+    "event_at",
+    "event_date",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "cart_amount",
     "received_date",
-)  # fmt: skip
+)
 """What it takes to say who did what and when."""
 ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.COPY_COLUMNS)))
 """What the clean events, and the order of their copies, are made of."""
@@ -92,9 +110,10 @@ REPEATED_ROWS = "file_repeated"
 class FileEvents:
     """The clean events of files, with the columns that are needed of them.
 
-    Those of Parquet files are read straight from them by each query of a question, instead of from a stored copy: one
-    check of all rows says which rules of cleaning any row breaks, and only these are in the query. The few events
-    without a user, or with an id that may repeat, are cleaned by the full definitions and stored.
+    Those of Parquet files are read straight from them by each query of a question, instead of from
+    a stored copy: one check of all rows says which rules of cleaning any row breaks, and only these
+    are in the query. The few events without a user, or with an id that may repeat, are cleaned by
+    the full definitions and stored.
     """
 
     con: Backend
@@ -106,7 +125,9 @@ class FileEvents:
     columns: tuple[str, ...] = ALL_COLUMNS
     named: frozenset[str] | None = None
     names_step: bool = True
-    """Whether the step of the identity rule is read, which takes several times as long to find as the visitor."""
+    """Whether the step of the identity rule is read,
+    which takes several times as long to find as the visitor.
+    """
     identity: IdentityRule = field(default_factory=IdentityRule)
 
     @classmethod
@@ -117,7 +138,9 @@ class FileEvents:
             UsageError: No path was given.
         """
         if not paths:
-            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
+            raise UsageError(
+                "No events were given; name a file, folder or glob with --events PATH."
+            )
         con = adopted(plain_connection(settings.memory_limit))
         mapping = load_mapping(settings.events_mapping)
         if settings.home.is_dir():
@@ -129,13 +152,19 @@ class FileEvents:
         return replace(opened, identity=rule, row_check=opened._row_check_by(rule))
 
     def by(self, identity: IdentityRule) -> "FileEvents":
-        """Return the same files, whose visitors are found by a rule; nothing is kept of what another one found."""
+        """Return the same files, whose visitors are found by a rule;
+        nothing is kept of what another one found.
+        """
         if identity == self.identity:
             return self
         return replace(
-            self, identity=identity, row_check=self._row_check_by(identity),
-            columns=ALL_COLUMNS, named=None, names_step=True,
-        )  # fmt: skip
+            self,
+            identity=identity,
+            row_check=self._row_check_by(identity),
+            columns=ALL_COLUMNS,
+            named=None,
+            names_step=True,
+        )
 
     def _row_check_by(self, identity: IdentityRule) -> RowCheck | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
@@ -155,7 +184,10 @@ class FileEvents:
         settings = self.settings
         accepted = self.mapping.accepted_types(settings.event_types)
         return CleaningRule(
-            accepted, settings.late_days, max_amount=settings.largest_amount, timezone=settings.timezone
+            accepted,
+            settings.late_days,
+            max_amount=settings.largest_amount,
+            timezone=settings.timezone,
         )
 
     @property
@@ -165,7 +197,8 @@ class FileEvents:
 
     @property
     def _least(self) -> tuple[str, ...]:
-        """What it takes to say who did what and when: robots, which the user agent shows, link nobody.
+        """What it takes to say who did what and when: robots,
+        which the user agent shows, link nobody.
 
         Nor do public keys in the sessions of others.
         """
@@ -174,7 +207,8 @@ class FileEvents:
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.
 
-        Of Parquet files the other columns are not read. Of text files, and where a column is unknown, all are.
+        Of Parquet files the other columns are not read. Of text files, and where a column is
+        unknown, all are.
         """
         wanted = {name.partition(".")[0] for name in columns}
         names_step = "joined_by" in wanted
@@ -192,7 +226,9 @@ class FileEvents:
                 return ordinary
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
         events = clean.as_clean_events(self._unique(), self._robots)
-        columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
+        columns = [
+            name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)
+        ]
         if self.named is not None and "user_agent" not in self.named:
             columns = [name for name in columns if MADE_OF.get(name, name) != "user_agent"]
         if self.named is not None and "sent_by" not in self.named:
@@ -201,7 +237,9 @@ class FileEvents:
 
     @cached_property
     def _robots(self) -> list[str] | None:
-        """The user agents of robots; None if user agents are not read, or these are too many for a list."""
+        """The user agents of robots; None if user agents are not read,
+        or these are too many for a list.
+        """
         if "user_agent" not in self.columns:
             return None
         agents = self._copies.select("user_agent").distinct()
@@ -214,7 +252,9 @@ class FileEvents:
         copies = self._copies
         if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
             return copies
-        ordinary = copies.anti_join(clean.received_ids(self._duplicates), ["event_date", "event_id"])
+        ordinary = copies.anti_join(
+            clean.received_ids(self._duplicates), ["event_date", "event_id"]
+        )
         first = clean.first_of_copies(self._repeated, self._duplicates)
         return union_all(ordinary, first.select(*copies.columns))
 
@@ -225,15 +265,24 @@ class FileEvents:
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
         has_senders = "sent_by" in events.columns
-        if has_senders and not fetched(self.con, events.filter(clean.is_public(events)).limit(1).select("user_id")):
-            events = events.rename(stated_sender="sent_by")  # all may join: no public key sent any of them
+        if has_senders and not fetched(
+            self.con, events.filter(clean.is_public(events)).limit(1).select("user_id")
+        ):
+            events = events.rename(
+                stated_sender="sent_by"
+            )  # all may join: no public key sent any of them
         merged = self._merged(events) if rule.joins_aliases else events
         unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
-        rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)
+        rows = with_visitors_of_all(
+            events, merged, rule, names_step=self.names_step, unlinked=unlinked
+        )
         rows = rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
         rows = rows.select(*columns)
-        # Questions read events several times, and finding their visitors by links takes longer than most questions.
-        return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
+        # Questions read events several times, and finding their visitors by links takes longer than
+        # most questions.
+        return (
+            stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
+        )
 
     @cached_property
     def _may_hold_erased(self) -> bool:
@@ -243,7 +292,9 @@ class FileEvents:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
         from ecom_assets.ingestion.sources.erased_people import unlinked_ids  # noqa: PLC0415 (reads the list of erased people)
 
-        users = partial(fetched, self.con, links.users_of_devices(links.sign_ins(events, self.identity)))
+        users = partial(
+            fetched, self.con, links.users_of_devices(links.sign_ins(events, self.identity))
+        )
         rows = links.erased_devices(users, partial(unlinked_ids, self.settings))
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
@@ -259,10 +310,17 @@ class FileEvents:
         users = sorted({user for alias in aliases for user in alias})
         seen = links.sign_ins(events, self.identity)
         seen = seen.filter(seen.user_id.isin(users)).mutate(first_seen_at=seen.event_at)
-        return {row[0] for row in fetched(self.con, links.shared_users(seen, seen, self.identity).select("id_value"))}
+        return {
+            row[0]
+            for row in fetched(
+                self.con, links.shared_users(seen, seen, self.identity).select("id_value")
+            )
+        }
 
     def _filled(self, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> ir.Table:
-        """Return a table of a few rows: as lists in one statement, because Arrow and Ibis would load pandas."""
+        """Return a table of a few rows: as lists in one statement,
+        because Arrow and Ibis would load pandas.
+        """
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
         if rows:
             lists = [list(values) for values in zip(*rows, strict=True)]
@@ -271,11 +329,17 @@ class FileEvents:
         return self.con.table(name, database=("temp", "main"))
 
     def _merged(self, events: ir.Table) -> ir.Table:
-        """Return the rows of `MergedUsers`; the few aliases are read again, with their properties."""
+        """Return the rows of `MergedUsers`; the few aliases are read again,
+        with their properties.
+        """
         pairs: list[tuple[str, str]] = []
-        if fetched(self.con, events.filter(events.event_type == links.ALIAS).limit(1).select("event_id")):
+        if fetched(
+            self.con, events.filter(events.event_type == links.ALIAS).limit(1).select("event_id")
+        ):
             received = self.received()
-            rows = clean.classify(received.filter(received.event_type == links.ALIAS), self.rule, self._days)
+            rows = clean.classify(
+                received.filter(received.event_type == links.ALIAS), self.rule, self._days
+            )
             rows = clean.as_clean_events(clean.accepted(rows, self.rule))
             user = self.mapping.fields.user_id
             rows_of_aliases = fetched(self.con, links.alias_events(rows, self.identity))
@@ -289,15 +353,23 @@ class FileEvents:
         return self._filled(MERGED, columns, list(links.merged_rows(groups)))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
-        """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
+        """Return the clean events that have a user and a unique id;
+        with `received_date` only if it is needed.
+        """
         is_dated = self.named is None or "received_date" in self.named
-        is_dated = view_direct(self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated)
+        is_dated = view_direct(
+            self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated
+        )
         direct = self.con.table(DIRECT, database=("temp", "main"))
         if checked.changed_amounts:
             direct = clean.with_known_amounts(direct, self.rule)
-        result = clean.without_placeholders(direct.rename(source_session_id="session_id", device_id="anonymous_id"))
+        result = clean.without_placeholders(
+            direct.rename(source_session_id="session_id", device_id="anonymous_id")
+        )
         visitor = visitor_of_user(result.user_id) if checked.has_escaped else result.user_id
-        result = result.mutate(visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(result.user_agent))
+        result = result.mutate(
+            visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(result.user_agent)
+        )
         result = result.mutate(session_device_id=session_device_of(result, self.identity))
         result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
@@ -309,8 +381,13 @@ class FileEvents:
         if checked.has_anonymous:  # all events of their devices, which say whose they are
             of_nobody = select(device_sql(), f"{received} AS t0", "user_id IS NULL")
             conditions += ["user_id IS NULL", f"{device_sql()} IN ({of_nobody})"]
-        marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
-        copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
+        marked = (
+            f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS "
+            "is_repeated"
+        )
+        copies = self._clean_rows(
+            SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions))
+        )
         duplicates = clean.repeated_ids(copies, self.rule)
         unique = clean.unique_copies(copies, duplicates)
         events = self._with_visitors(clean.as_clean_events(unique), [*CleanEvents.columns])
@@ -329,14 +406,20 @@ class FileEvents:
 
     @cached_property
     def rows(self) -> FileRowCounts:
-        """Return the number of rows in the files, and of those that are not in `clean`, by reason."""
+        """Return the number of rows in the files,
+        and of those that are not in `clean`, by reason.
+        """
         if self.checked is not None:
             rejected = self.checked.rejected | {DUPLICATE: self.checked.surplus}
-            return FileRowCounts(self.checked.read, rejected, {"cart_value": self.checked.unread_amounts})
+            return FileRowCounts(
+                self.checked.read, rejected, {"cart_value": self.checked.unread_amounts}
+            )
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
         rejected = {reason: count for reason, count in counts.items() if reason}
-        ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
+        ((surplus,),) = fetched(
+            self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0))
+        )
         unread = {"cart_value": self._unread_amounts}
         return FileRowCounts(
             sum(counts.values()),
@@ -355,11 +438,16 @@ class FileEvents:
 
     @cached_property
     def _classified(self) -> ir.Table:
-        """Return every row, with the reason if it is rejected, and whether its amount could not be read."""
-        # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
+        """Return every row, with the reason if it is rejected,
+        and whether its amount could not be read.
+        """
+        # Kept, because parsing texts is expensive: they are read once for the answer, for its
+        # copies and for `rows`.
         rows = self.classified()
         rows = rows.mutate(has_unread_amount=clean.has_unread_amount(rows, self.rule))
-        return self._as_temporary(ROWS, rows.select(*self.columns, "reject_reason", "has_unread_amount"))
+        return self._as_temporary(
+            ROWS, rows.select(*self.columns, "reject_reason", "has_unread_amount")
+        )
 
     @cached_property
     def _copies(self) -> ir.Table:
@@ -371,14 +459,18 @@ class FileEvents:
 
     @cached_property
     def _repeated(self) -> ir.Table:
-        """Return the clean rows whose id may repeat, with all columns, which decide which copy of an event stays."""
+        """Return the clean rows whose id may repeat, with all columns,
+        which decide which copy of an event stays.
+        """
         if self.columns == ALL_COLUMNS:
             return self._copies
         ids = clean.ids_that_may_repeat(self._copies).select("event_id").distinct()
         if not fetched(self.con, ids.limit(1)):
             return self.received().limit(0).select(*ALL_COLUMNS)
         rows = clean.classify(self.received().semi_join(ids, "event_id"), self.rule, self._days)
-        return self._as_temporary(REPEATED_ROWS, clean.accepted(rows, self.rule).select(*ALL_COLUMNS))
+        return self._as_temporary(
+            REPEATED_ROWS, clean.accepted(rows, self.rule).select(*ALL_COLUMNS)
+        )
 
     @cached_property
     def _duplicates(self) -> ir.Table:
@@ -406,4 +498,6 @@ class FileEvents:
         covered = self.files.received_days()
         if covered is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
-        return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)
+        return Days.between(covered[0], covered[1] + ONE_DAY).widened(
+            before=self.settings.late_days, after=1
+        )

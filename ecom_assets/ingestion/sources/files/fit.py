@@ -1,4 +1,6 @@
-"""Checks that a file matches its mapping: missing columns, unknown columns and wrong types are errors."""
+"""Checks that a file matches its mapping: missing columns,
+unknown columns and wrong types are errors.
+"""
 
 import json
 import re
@@ -30,8 +32,13 @@ _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 
 def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
-    """Return the columns of the file that each field of a mapping, and each condition that leaves rows out, uses."""
-    used = {name: tuple(dict.fromkeys(_origins(mapping, name, field))) for name, field in mapping.mapped()}
+    """Return the columns of the file that each field of a mapping,
+    and each condition that leaves rows out, uses.
+    """
+    used = {
+        name: tuple(dict.fromkeys(_origins(mapping, name, field)))
+        for name, field in mapping.mapped()
+    }
     for name, condition in mapping.leave_out.items():
         key = f"{LEFT_OUT}.{name}"
         referred = _references(mapping, key, condition.expression) if condition.expression else []
@@ -40,26 +47,40 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     return used
 
 
-def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
+def check_expressions(
+    con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]
+) -> None:
     """Raise MappingError unless the engine accepts every expression over text columns."""
-    values = {name: field_sql(mapping, name) for name, field in mapping.mapped() if not getattr(field, "hash_of", None)}
+    values = {
+        name: field_sql(mapping, name)
+        for name, field in mapping.mapped()
+        if not getattr(field, "hash_of", None)
+    }
     values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
     all_used = {column for columns in used.values() for column in columns}
     for name, value in values.items():
-        # What a line below zero is, its amount and its quantity say, whatever the field; shares are in the currency.
-        of_field = all_used if mapping.below_zero != "refuse" else (*used[name], *used.get("currency", ()))
+        # What a line below zero is, its amount and its quantity say, whatever the field; shares are
+        # in the currency.
+        of_field = (
+            all_used if mapping.below_zero != "refuse" else (*used[name], *used.get("currency", ()))
+        )
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*of_field, *ADDED}]
         columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]
         try:
             con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
         except duckdb.Error as error:
             raise MappingError(
-                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({first_line(error)}); fix it"
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed "
+                f"({first_line(error)}); fix it"
             ) from error
 
 
-def check_fit(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
-    """Raise MappingError unless the file matches the mapping; the message names file, column and expectation."""
+def check_fit(
+    file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]
+) -> None:
+    """Raise MappingError unless the file matches the mapping; the message names file,
+    column and expectation.
+    """
     fit = _Fit(file, result, mapping, used)
     fit.check_missing()
     fit.check_exact()
@@ -73,8 +94,8 @@ def check_fit(file: InputFile, result: FileColumns, mapping: RecordMapping, used
 def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
     """Return the error message about a column that is not in a mapping."""
     return (
-        f"unknown column {column!r} in {file.name} with mapping {mapping.name!r}; add it to the mapping under"
-        " `ignore_columns`, or set `other_columns: properties` to keep such columns"
+        f"unknown column {column!r} in {file.name} with mapping {mapping.name!r}; add it to the "
+        "mapping under `ignore_columns`, or set `other_columns: properties` to keep such columns"
     )
 
 
@@ -89,19 +110,33 @@ class _Fit:
 
     @cached_property
     def unknown(self) -> list[str]:
-        mapping, expected = self.mapping, {column for columns in self.used.values() for column in columns}
-        expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, *mapping.first_line}
+        mapping, expected = (
+            self.mapping,
+            {column for columns in self.used.values() for column in columns},
+        )
+        expected |= {
+            *mapping.ignore_columns,
+            *mapping.group_by,
+            *mapping.carry_down,
+            *mapping.first_line,
+        }
         expected |= {*mapping.fill_down, mapping.explode or ""}
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
-        if not self.found.columns:  # an NDJSON file without a readable line: only its lines are malformed
+        if (
+            not self.found.columns
+        ):  # an NDJSON file without a readable line: only its lines are malformed
             return
         if self.mapping.explode:
             self._check_exploded(self.mapping.explode)
         shared = dict.fromkeys(self.mapping.group_by, "group_by")
         shared |= dict.fromkeys(self.mapping.fill_down, "fill_down")
-        shared |= {name: "carry_down" for name in self.mapping.carry_down if bracketed_guess(name, self.unknown)}
+        shared |= {
+            name: "carry_down"
+            for name in self.mapping.carry_down
+            if bracketed_guess(name, self.unknown)
+        }
         for column, key in shared.items():
             if column not in self.found.columns:
                 raise MappingError(self._missing(key, column))
@@ -114,14 +149,19 @@ class _Fit:
             raise MappingError(self._all_missing(missing))
 
     def check_exact(self) -> None:
-        """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
+        """Raise MappingError for columns whose values would be rounded,
+        so that different ids would become equal.
+        """
         property_columns = self.unknown if self.mapping.other_columns == "properties" else []
-        for column in (*(column for columns in self.used.values() for column in columns), *property_columns):
+        for column in (
+            *(column for columns in self.used.values() for column in columns),
+            *property_columns,
+        ):
             value = self.found.columns.get(column)
             if value and value.kind == "inexact":
                 raise MappingError(
-                    f"column {column!r} of {self.file.name} is {value.type}, and of numbers no more than 38 digits"
-                    " can be read exactly; write it as text"
+                    f"column {column!r} of {self.file.name} is {value.type}, and of numbers no "
+                    "more than 38 digits can be read exactly; write it as text"
                 )
 
     def check_type(self, name: str, field: SourceField, column: str) -> None:
@@ -129,14 +169,15 @@ class _Fit:
         result = self.found.columns[column]
         if result.kind not in kinds:
             raise MappingError(
-                f"column {column!r} of {self.file.name} is {result.type}, but {name} expects {expected};"
-                " fix the mapping or the file"
+                f"column {column!r} of {self.file.name} is {result.type}, but {name} expects "
+                f"{expected}; fix the mapping or the file"
             )
         is_number = name in self.mapping.kind.numbers or isinstance(field, TimeField)
         if column in self.found.rounded and not is_number:
             raise MappingError(
-                f"column {column!r} of {self.file.name} is {result.type} and holds numbers that this type rounds,"
-                f" so that different values of {name} would become one; write it as whole numbers or as text"
+                f"column {column!r} of {self.file.name} is {result.type} and holds numbers that "
+                f"this type rounds, so that different values of {name} would become one; write it "
+                "as whole numbers or as text"
             )
         if isinstance(field, TimeField) and field.formats == ("iso",):
             self._check_epoch(name, column)
@@ -146,8 +187,9 @@ class _Fit:
         if column is None or column.kind not in {"nested", "mixed"}:
             is_type = f"is {column.type}" if column else "is missing"
             raise MappingError(
-                f"column {exploded!r} of {self.file.name} {is_type}, but mapping {self.mapping.name!r}"
-                f" explodes the list in it; fix the mapping or the file{self._looks_like()}"
+                f"column {exploded!r} of {self.file.name} {is_type}, but mapping "
+                f"{self.mapping.name!r} explodes the list in it; fix the mapping or the "
+                f"file{self._looks_like()}"
             )
 
     def _may_lack(self, name: str, column: str) -> bool:
@@ -158,9 +200,12 @@ class _Fit:
         has_enough = _has_enough(self.mapping, name, used, columns, is_document=is_document)
         if has_enough is not None:
             return has_enough
-        # JSON often omits empty fields; but if there is a similar key, the name is probably misspelled.
+        # JSON often omits empty fields; but if there is a similar key, the name is probably
+        # misspelled.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
-        is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
+        is_tolerant = self.file.format == "ndjson" and (
+            is_hashed or name not in self.mapping.kind.never_empty
+        )
         return is_tolerant and not bracketed_guess(column, self.unknown)
 
     def _all_missing(self, missing: Mapping[str, str]) -> str:
@@ -168,36 +213,48 @@ class _Fit:
         first = next(iter(missing))
         if len(missing) == 1 or self._delimiter_in_name:
             return self._missing(missing[first], first)
-        *columns, last = (f"{column!r}{bracketed_guess(column, self.unknown)}" for column in missing)
+        *columns, last = (
+            f"{column!r}{bracketed_guess(column, self.unknown)}" for column in missing
+        )
         return (
-            f"{self.file.name} has no columns {', '.join(columns)} and {last}, which mapping {self.mapping.name!r}"
-            f" expects; let `ecom mapping init` write a mapping for it, or fix the file{self._looks_like()}"
+            f"{self.file.name} has no columns {', '.join(columns)} and {last}, which mapping "
+            f"{self.mapping.name!r} expects; let `ecom mapping init` write a mapping for it, or "
+            f"fix the file{self._looks_like()}"
         )
 
     @property
     def _delimiter_in_name(self) -> str:
-        """The delimiter that the name of the only column holds, with all names that it separates; else empty."""
-        only = next(iter(self.found.columns)) if len(self.found.columns) == 1 and self.file.format == "csv" else ""
+        """The delimiter that the name of the only column holds,
+        with all names that it separates; else empty.
+        """
+        only = (
+            next(iter(self.found.columns))
+            if len(self.found.columns) == 1 and self.file.format == "csv"
+            else ""
+        )
         return next((separator for separator in (";", "\t", "|", ",") if separator in only), "")
 
     def _missing(self, name: str, column: str) -> str:
         if delimiter := self._delimiter_in_name:
             return (
-                f"{self.file.name} is separated by {delimiter!r}, which mapping {self.mapping.name!r} does not expect;"
-                f" let `ecom mapping init` write one with `delimiter: {json.dumps(delimiter)}`, or save the file with"
-                " commas"
+                f"{self.file.name} is separated by {delimiter!r}, which mapping "
+                f"{self.mapping.name!r} does not expect; let `ecom mapping init` write one with "
+                f"`delimiter: {json.dumps(delimiter)}`, or save the file with commas"
             )
         # An id is often a hash of all columns; a field that is the column itself says more.
         name = next((field for field, columns in self.used.items() if columns == (column,)), name)
         return (
-            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
-            f" {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the file{self._looks_like()}"
+            f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} "
+            f"expects for {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the "
+            f"file{self._looks_like()}"
         )
 
     def _looks_like(self) -> str:
         kind = type(self.mapping)
         other_mappings = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-        fitting = [other.name for other in other_mappings if has_needed_columns(other, self.found.columns)]
+        fitting = [
+            other.name for other in other_mappings if has_needed_columns(other, self.found.columns)
+        ]
         return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
@@ -208,8 +265,8 @@ class _Fit:
         form = _epoch_form(values)
         if form:
             raise MappingError(
-                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects"
-                f" ISO timestamps; set `format: {form}` in the mapping"
+                f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but "
+                f"{name} expects ISO timestamps; set `format: {form}` in the mapping"
             )
 
 
@@ -218,25 +275,42 @@ def _filled(rows: Iterable[dict[str, str]], column: str) -> list[str]:
 
 
 def _epoch_form(values: list[str]) -> str | None:
-    """Return the epoch format of values that are all numbers with its number of digits; None for other values."""
+    """Return the epoch format of values that are all numbers with its number of digits;
+    None for other values.
+    """
     lengths = {len(value) if value.isdigit() else 0 for value in values}
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 
 
-def has_needed_columns(mapping: RecordMapping, columns: Collection[str], *, is_document: bool = False) -> bool:
-    """Return whether columns are enough for a mapping; `is_document` if they are those of JSON with lists of rows."""
+def has_needed_columns(
+    mapping: RecordMapping, columns: Collection[str], *, is_document: bool = False
+) -> bool:
+    """Return whether columns are enough for a mapping;
+    `is_document` if they are those of JSON with lists of rows.
+    """
     if mapping.explode and mapping.explode not in columns:
         return False
     for name, used in columns_used(mapping).items():
         needed = {column for column in used if not mapping.may_lack(name, column)}
-        needed = {column for column in needed if not (mapping.explode and column.startswith(f"{mapping.explode}."))}
-        if not needed <= {*columns} and not _has_enough(mapping, name, used, columns, is_document=is_document):
+        needed = {
+            column
+            for column in needed
+            if not (mapping.explode and column.startswith(f"{mapping.explode}."))
+        }
+        if not needed <= {*columns} and not _has_enough(
+            mapping, name, used, columns, is_document=is_document
+        ):
             return False
     return True
 
 
 def _has_enough(
-    mapping: RecordMapping, name: str, used: Collection[str], columns: Collection[str], *, is_document: bool
+    mapping: RecordMapping,
+    name: str,
+    used: Collection[str],
+    columns: Collection[str],
+    *,
+    is_document: bool,
 ) -> bool | None:
     """Return whether some of the columns of a field are enough; None for a field that needs all."""
     field = getattr(mapping.fields, name, None)
@@ -254,7 +328,10 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
         for form in field.formats:
             kinds |= {"timestamp", "zoned", "date"} if form == "iso" else set()
             kinds |= {"number"} if form.startswith("epoch") else set()
-        return f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)", kinds
+        return (
+            f"a moment in format {' or '.join(field.formats)} (see `format` in docs/mappings.md)",
+            kinds,
+        )
     if name == "properties":
         return "text or nested values", {"text", "nested", "null", "mixed"}
     if name in mapping.kind.numbers:
@@ -284,9 +361,14 @@ def _references(mapping: RecordMapping, name: str, expression: str) -> list[str]
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", "it is more than one expression")
         word = _unquoted_name(expression)
-        hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "fix it"
+        hint = (
+            f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"'
+            if word
+            else "fix it"
+        )
         raise MappingError(
-            f"mapping {mapping.name!r}: the expression of {name} is not an SQL expression ({reason}); {hint}"
+            f"mapping {mapping.name!r}: the expression of {name} is not an SQL expression "
+            f"({reason}); {hint}"
         )
     return _named_columns(expression)
 
@@ -303,14 +385,24 @@ def _named_columns(expression: str) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _parsed(expression: str) -> dict[str, Any]:
-    row = _parser().cursor().execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
+    row = (
+        _parser()
+        .cursor()
+        .execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"])
+        .fetchone()
+    )
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     return tree
 
 
 def _unquoted_name(expression: str) -> str | None:
-    """Return the SQL keyword whose quoting as a column name would make the expression valid; None if there is none."""
-    reserved = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+    """Return the SQL keyword whose quoting as a column name would make the expression valid;
+    None if there is none.
+    """
+    reserved = (
+        "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', "
+        "'type_function')"
+    )
     keywords = {row[0] for row in _parser().cursor().execute(reserved).fetchall()}
     for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", expression)):
         if word.lower() in keywords:

@@ -1,6 +1,8 @@
-"""What the footers of Parquet files say about all rows, so that rules that no row can break are not tested by row.
+"""What the footers of Parquet files say about all rows,
+so that rules that no row can break are not tested by row.
 
-A footer has, for each column of each group of rows, how many nulls there are, the least and the largest value.
+A footer has, for each column of each group of rows, how many nulls there are, the least and the
+largest value.
 """
 
 import re
@@ -23,8 +25,12 @@ IN_TIME = "is_sure"
 """Stands for all rules about time: the footers show that no event breaks one."""
 PLAIN_USERS = "plain_users"
 KNOWN_AMOUNTS = "known_amounts"
-"""Holds if no amount is another than what was read, because it is below zero, too large, or no number."""
-"""Stands for all rules about users: each event has a user, whose id is no placeholder and is the id of the visitor."""
+"""Holds if no amount is another than what was read, because it is below zero,
+too large, or no number.
+"""
+"""Stands for all rules about users: each event has a user,
+whose id is no placeholder and is the id of the visitor.
+"""
 LAST = "\U0010ffff"
 """The character that sorts after all others."""
 ESCAPED = ("anon-", "user-")
@@ -33,14 +39,16 @@ ESCAPED = ("anon-", "user-")
 
 @dataclass(frozen=True)
 class Footer:
-    """What the footers say about the values of a column; bounds are None for other types than numbers or times.
+    """What the footers say about the values of a column;
+    bounds are None for other types than numbers or times.
 
     Attributes:
         is_filled: Whether no value is empty text; nulls are allowed.
         is_whole: Whether no value is null.
         numbers: The least and the largest number.
         times: The earliest and the latest time; of times with a zone those of UTC.
-        texts: What no text sorts before, and what none sorts after, by code points; None for others than ASCII.
+        texts: What no text sorts before, and what none sorts after, by code points; None for others
+            than ASCII.
     """
 
     is_filled: bool
@@ -50,7 +58,9 @@ class Footer:
     texts: tuple[str, str] | None = None
 
 
-def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str, dict[str, Footer]]:
+def footers_of(
+    con: duckdb.DuckDBPyConnection, paths: Iterable[str]
+) -> dict[str, dict[str, Footer]]:
     """Return the footers of Parquet files, by path and column; one statement reads them all."""
     is_null = "stats_null_count = num_values"
     columns = [
@@ -66,7 +76,9 @@ def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str
     for path, name, is_filled, is_whole, *bounds in con.execute(
         select(columns, footers, group_by="file_name, path_in_schema")
     ).fetchall():
-        numbers, times, strings = ((bound["low"], bound["high"]) if bound else None for bound in bounds)
+        numbers, times, strings = (
+            (bound["low"], bound["high"]) if bound else None for bound in bounds
+        )
         # Times that Python does not have come as text.
         times = times if times and all(isinstance(bound, datetime) for bound in times) else None
         result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, strings)
@@ -74,18 +86,31 @@ def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str
 
 
 def _bounds(kind: str, is_null: str, pattern: str | None = None) -> str:
-    """Return the SQL of both bounds as values of a type; NULL if a group of rows has values, but no such bounds."""
+    """Return the SQL of both bounds as values of a type; NULL if a group of rows has values,
+    but no such bounds.
+    """
     ends = [f"stats_{end}_value" for end in ("min", "max")]
-    ends = [f"CASE WHEN regexp_full_match({end}, {pattern}) THEN {end} END" for end in ends] if pattern else ends
+    ends = (
+        [f"CASE WHEN regexp_full_match({end}, {pattern}) THEN {end} END" for end in ends]
+        if pattern
+        else ends
+    )
     low, high = (f"TRY_CAST({end} AS {kind})" for end in ends)
     is_known = f"bool_and(coalesce({is_null}, false) OR ({low} IS NOT NULL AND {high} IS NOT NULL))"
-    return f"CASE WHEN {is_known} AND count({low}) > 0 THEN {{'low': min({low}), 'high': max({high})}} END"
+    return (
+        f"CASE WHEN {is_known} AND count({low}) > 0 THEN {{'low': min({low}), 'high': "
+        f"max({high})}} END"
+    )
 
 
 def rules_passed(
-    mapping: RecordMapping, files: Iterable[tuple["Layout", "FileDays"]], late_days: int, most: Decimal
+    mapping: RecordMapping,
+    files: Iterable[tuple["Layout", "FileDays"]],
+    late_days: int,
+    most: Decimal,
 ) -> set[str]:
-    """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and `PLAIN_USERS` if they hold.
+    """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and
+    `PLAIN_USERS` if they hold.
 
     Rows of sound Parquet files are never malformed.
 
@@ -96,10 +121,18 @@ def rules_passed(
         most: The largest amount of an event.
     """
     passed = [
-        {"malformed_row", *_filled(mapping, layout), *_amounts(mapping, layout, most), *_users(mapping, layout)}
+        {
+            "malformed_row",
+            *_filled(mapping, layout),
+            *_amounts(mapping, layout, most),
+            *_users(mapping, layout),
+        }
         for layout, _ in files
     ]
-    timely = [{IN_TIME} if _is_in_time(mapping, layout, days, late_days) else set() for layout, days in files]
+    timely = [
+        {IN_TIME} if _is_in_time(mapping, layout, days, late_days) else set()
+        for layout, days in files
+    ]
     return set.intersection(*(rules | other for rules, other in zip(passed, timely, strict=True)))
 
 
@@ -122,7 +155,9 @@ def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterato
     if mapping.fields.currency:  # what is read can be a converted amount
         return
     footer, own = _footer(field, layout), layout.own()
-    is_exact = footer is not None and own[field.column].type not in {"FLOAT", "DOUBLE"} if field else False
+    is_exact = (
+        footer is not None and own[field.column].type not in {"FLOAT", "DOUBLE"} if field else False
+    )
     if is_exact and own[field.column].kind == "number" and footer and footer.numbers:
         low, high = footer.numbers
         if low >= 0 and high <= most:
@@ -130,7 +165,9 @@ def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterato
 
 
 def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
-    """Yield the rules about users, and `PLAIN_USERS`, if the bounds of all users leave out all that are not plain."""
+    """Yield the rules about users, and `PLAIN_USERS`,
+    if the bounds of all users leave out all that are not plain.
+    """
     field = mapping.fields.user_id
     footer = _footer(field, layout)
     if field is None or footer is None or not (footer.is_whole and footer.is_filled):
@@ -143,16 +180,25 @@ def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
 
 
 def is_plain(low: str, high: str) -> bool:
-    """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
+    """Return whether no text from `low` to `high` is a placeholder id,
+    or begins with one of `ESCAPED`.
+    """
     nobody = {spelling for word in NOBODY for spelling in _spellings(word)}
     odd = (" ", "'", "0.", "-1.", "\u00a0")  # how ids begin that are read in another spelling
-    ranges = [*nobody, *((start, start + LAST) for start in odd), *((start, start + LAST) for start in ESCAPED)]
+    ranges = [
+        *nobody,
+        *((start, start + LAST) for start in odd),
+        *((start, start + LAST) for start in ESCAPED),
+    ]
     return not any(first <= high and low <= last for first, last in ranges)
 
 
 def _spellings(word: str) -> Iterator[tuple[str, str]]:
-    """Yield the ranges of texts that equal `word` in lower case, one for each case of its first letter."""
-    # Beyond ASCII, only letters that are i and k in lower case are ASCII then; they sort after all ASCII letters.
+    """Yield the ranges of texts that equal `word` in lower case,
+    one for each case of its first letter.
+    """
+    # Beyond ASCII, only letters that are i and k in lower case are ASCII then; they sort after all
+    # ASCII letters.
     rest = re.split("[ik]", word[1:])
     last = rest[0] + (LAST if len(rest) > 1 else "")
     for first in {word[:1], word[:1].upper()}:
@@ -163,7 +209,11 @@ def _spellings(word: str) -> Iterator[tuple[str, str]]:
 def _is_in_time(mapping: RecordMapping, layout: "Layout", days: "FileDays", late_days: int) -> bool:
     field, received = mapping.time_field, mapping.fields.received_at
     footer, kind = _footer(field, layout), layout.moments().get(field.column or "")
-    if footer is None or kind is None or (received and (received.column is None or received.column in layout.own())):
+    if (
+        footer is None
+        or kind is None
+        or (received and (received.column is None or received.column in layout.own()))
+    ):
         return False
     if not footer.is_whole or footer.times is None or (kind != "zoned" and field.timezone != "UTC"):
         return False

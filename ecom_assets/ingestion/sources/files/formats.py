@@ -1,4 +1,5 @@
-"""The files that a path matches, their formats, and a check that their content matches their extension.
+"""The files that a path matches, their formats,
+and a check that their content matches their extension.
 
 Only paths, extensions, landing folders and the first and last bytes of a file are read.
 """
@@ -20,7 +21,12 @@ from typing import Literal
 from ecom_assets.core.errors import MissingFileError, SourceError, UsageError
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.tables.values import is_plausible
-from ecom_assets.ingestion.sources.files.manifest import LANDED, is_generated, is_merged, read_manifest
+from ecom_assets.ingestion.sources.files.manifest import (
+    LANDED,
+    is_generated,
+    is_merged,
+    read_manifest,
+)
 
 _SEPARATOR = re.compile(r"(?<!\\),")
 
@@ -45,7 +51,9 @@ IGNORED: dict[str, str] = {
     "_committed_*": "Databricks: the folder is complete",
     "_started_*": "Databricks: a write has begun",
     "_temporary": "Spark and Hadoop: files that are still being written",
-    **dict.fromkeys(("_metadata", "_common_metadata"), "Parquet writers: a summary of the files beside it"),
+    **dict.fromkeys(
+        ("_metadata", "_common_metadata"), "Parquet writers: a summary of the files beside it"
+    ),
     "*.crc": "Spark and Hadoop: checksums",
     **dict.fromkeys((".DS_Store", "._*"), "macOS"),
     **dict.fromkeys(("Thumbs.db", "desktop.ini"), "Windows"),
@@ -55,12 +63,16 @@ IGNORED: dict[str, str] = {
     **dict.fromkeys((".gitkeep", ".gitignore", ".keep"), "Git"),
     **dict.fromkeys(("*~", ".*.sw?"), "editors"),
     **dict.fromkeys(("*.tmp", "*.temp"), "a file that is still being written"),
-    **dict.fromkeys(("*.part", "*.partial", "*.filepart", "*.crdownload"), "a file that is still being written"),
+    **dict.fromkeys(
+        ("*.part", "*.partial", "*.filepart", "*.crdownload"), "a file that is still being written"
+    ),
     "*manifest.json": "PostHog's batch exports: a list of the files beside it",
     "__MACOSX": "macOS: a folder in zip archives",
     "extract_state.sqlite*": "`ecom extract`: what of an API has landed",
 }
-"""Patterns of file and folder names that are skipped in landing places, with the software that creates them."""
+"""Patterns of file and folder names that are skipped in landing places,
+with the software that creates them.
+"""
 _HIDDEN = (".", "_")
 
 
@@ -73,8 +85,8 @@ def files_below(folder: Path, _above: tuple[str, ...] = ()) -> Iterator[Path]:
     """Yield every file in a folder and its subfolders, sorted by name; links are followed.
 
     Raises:
-        SourceError: A folder cannot be read, a link is broken or circular, an entry is neither a file nor a folder, or
-            a hidden name is not in `IGNORED`.
+        SourceError: A folder cannot be read, a link is broken or circular, an entry is neither a
+            file nor a folder, or a hidden name is not in `IGNORED`.
     """
     real = os.path.realpath(folder)
     if real in _above:
@@ -84,8 +96,9 @@ def files_below(folder: Path, _above: tuple[str, ...] = ()) -> Iterator[Path]:
             continue
         if path.name.startswith(_HIDDEN):
             raise SourceError(
-                f"{path} has a name that begins with {path.name[0]!r}, as names of unfinished files do, and is neither "
-                "read nor ignored; rename it if it holds records, or move it away (docs/mappings.md lists what is)"
+                f"{path} has a name that begins with {path.name[0]!r}, as names of unfinished "
+                "files do, and is neither read nor ignored; rename it if it holds records, or "
+                "move it away (docs/mappings.md lists what is)"
             )
         if _is_folder(path):
             yield from files_below(path, (*_above, real))
@@ -94,7 +107,8 @@ def files_below(folder: Path, _above: tuple[str, ...] = ()) -> Iterator[Path]:
 
 
 def require_readable_globs(pattern: str) -> None:
-    """Check that every folder that a glob visits is readable, because a glob silently skips unreadable folders.
+    """Check that every folder that a glob visits is readable,
+    because a glob silently skips unreadable folders.
 
     Raises:
         SourceError: A folder cannot be read.
@@ -108,26 +122,33 @@ def require_readable_globs(pattern: str) -> None:
 
 
 def current_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder, sorted by name, each event in one of them, whatever compaction does meanwhile.
+    """Return the entries of a folder, sorted by name, each event in one of them, whatever
+    compaction does meanwhile.
 
-    The manifest is read before the folder is listed: what it calls merged is there by then, and what it does not yet
-    call replaced stays for the grace time. Every listing of landing files goes through here.
+    The manifest is read before the folder is listed: what it calls merged is there by then, and
+    what it does not yet call replaced stays for the grace time. Every listing of landing files goes
+    through here.
     """
     manifest = read_manifest(folder)
     with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if manifest.is_current(entry.name)), key=lambda entry: entry.name)
+        return sorted(
+            (entry for entry in entries if manifest.is_current(entry.name)),
+            key=lambda entry: entry.name,
+        )
 
 
 def _listed(folder: Path) -> list[Path]:
     try:
         result = [folder / entry.name for entry in current_entries(folder)]
         if result:
-            with suppress(FileNotFoundError):  # what is being written has its name by now, or was removed
+            with suppress(
+                FileNotFoundError
+            ):  # what is being written has its name by now, or was removed
                 result[0].lstat()  # listing a folder does not need the permission to enter it
     except OSError as error:
         raise SourceError(
-            f"the folder {folder} may not be read by this user ({error.strerror}); change its permissions, or its rows "
-            "would be taken for withdrawn"
+            f"the folder {folder} may not be read by this user ({error.strerror}); change its "
+            "permissions, or its rows would be taken for withdrawn"
         ) from error
     return result
 
@@ -140,21 +161,32 @@ def _is_folder(path: Path) -> bool:
             return False
         linked = path.is_symlink()
     except OSError as error:
-        raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
+        raise SourceError(
+            f"{path} may not be read by this user ({error.strerror}); change its permissions"
+        ) from error
     problem = "is a link that leads nowhere" if linked else "is neither a file nor a folder"
     raise SourceError(f"{path} {problem}; fix it or move it away")
 
 
 Format = Literal["csv", "ndjson", "parquet", "zip", "workbook"]
 _ENDINGS: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson",
-    ".parquet": "parquet", ".pq": "parquet", ".zip": "zip",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".zip": "zip",
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "workbook"),
-}  # fmt: skip
+}
 _PACKED_INSIDE = (".parquet.zst", ".parquet.gz", ".parquet.sz", ".parquet.lz4", ".parquet.br")
-"""Names that PostHog's batch exports give to Parquet files, by how the columns in them are compressed."""
+"""Names that PostHog's batch exports give to Parquet files,
+by how the columns in them are compressed.
+"""
 _KNOWN_FORMATS = (
-    ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, .xlsx, .xls, .ods, and .zip of these"
+    ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, .xlsx, .xls, .ods, and "
+    ".zip of these"
 )
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
@@ -180,27 +212,35 @@ class InputFile:
     received_date: date | None
     size: int
     modified_at: datetime
-    placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
+    placed_at: (
+        datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
+    )
     encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
     packed_in: str | None = None  # the file that this is a copy of, or of a part of
-    is_sheet: bool = False  # whether it is the table of a workbook, with cells as the program stores them
+    is_sheet: bool = (
+        False  # whether it is the table of a workbook, with cells as the program stores them
+    )
     note: str = field(default="", compare=False)  # what people should know of how it is read
 
     @property
     def stored_name(self) -> str:
-        """Return the name that rows carry: one for all generated files of a folder, which compaction merges."""
+        """Return the name that rows carry: one for all generated files of a folder,
+        which compaction merges.
+        """
         folder, _, name = self.name.rpartition("/")
         return f"{folder}/{LANDED}".lstrip("/") if is_generated(name) else self.name
 
 
 def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
-    """Return every file that the paths (files, folders, globs) match, without duplicates, sorted by path."""
+    """Return every file that the paths (files, folders, globs) match, without duplicates,
+    sorted by path.
+    """
     if not paths:
         raise SourceError("no path of event files was given; give a file, a folder or a glob")
     for address in (str(path) for path in paths if "://" in str(path)):
         raise UsageError(
-            f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a table as "
-            "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
+            f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a "
+            "table as snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
         )
     values: dict[Path, InputFile] = {}
     for file in (file for path in paths for file in _files_of(str(path))):
@@ -209,7 +249,9 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
 
 
 def in_landing_folders(path: str) -> bool:
-    """Return whether a path (file, folder or glob) is in or contains landing folders, even empty ones."""
+    """Return whether a path (file, folder or glob) is in or contains landing folders,
+    even empty ones.
+    """
     names = [child.name for child in Path(path).iterdir()] if Path(path).is_dir() else []
     return any(_LANDING.fullmatch(part) for part in (*Path(path).absolute().parts, *names))
 
@@ -236,7 +278,9 @@ def _head(path: str, file_name: str, _size: int, _modified_at: datetime, *, is_g
         with gzip.open(path) if is_gzip else Path(path).open("rb") as opened:
             head: bytes = opened.read(_HEAD_BYTES)
     except (EOFError, OSError, zlib.error) as error:
-        raise SourceError(f"{file_name} is a damaged or cut-off gzip file; deliver it again") from error
+        raise SourceError(
+            f"{file_name} is a damaged or cut-off gzip file; deliver it again"
+        ) from error
     if not head:
         raise SourceError(f"{file_name} is empty once unpacked; deliver it again or remove it")
     return head
@@ -245,13 +289,17 @@ def _head(path: str, file_name: str, _size: int, _modified_at: datetime, *, is_g
 def require_text(file: InputFile, head: bytes) -> None:
     """Raise SourceError if the beginning of a text file, as UTF-8, is not text."""
     if head.startswith(_PARQUET_MAGIC) or _is_binary(head[:4096], file.format):
-        raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
+        raise SourceError(
+            f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}"
+        )
 
 
 def _is_binary(start: bytes, kind: Format) -> bool:
     """Return whether a file is binary; a NUL in one line only makes that line malformed."""
     is_dense = 8 * start.count(b"\x00") > len(start)
-    return is_dense or (kind == "csv" and b"\x00" in start.lstrip(b"\r\n").replace(b"\r", b"\n").partition(b"\n")[0])
+    return is_dense or (
+        kind == "csv" and b"\x00" in start.lstrip(b"\r\n").replace(b"\r", b"\n").partition(b"\n")[0]
+    )
 
 
 def check_parquet(file: InputFile) -> None:
@@ -261,9 +309,13 @@ def check_parquet(file: InputFile) -> None:
         opened.seek(max(0, file.size - 4))
         end = opened.read(4)
     if start != _PARQUET_MAGIC:
-        raise SourceError(f"{file.name} is not a Parquet file, as its ending says; check what wrote it")
+        raise SourceError(
+            f"{file.name} is not a Parquet file, as its ending says; check what wrote it"
+        )
     if end != _PARQUET_MAGIC or file.size <= len(_PARQUET_MAGIC) * 2:
-        raise SourceError(f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again")
+        raise SourceError(
+            f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again"
+        )
 
 
 def _files_of(path: str) -> Iterator[InputFile]:
@@ -271,11 +323,15 @@ def _files_of(path: str) -> Iterator[InputFile]:
     try:
         is_folder, is_file = location.is_dir(), location.is_file()
     except OSError as error:
-        raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
+        raise SourceError(
+            f"{path} may not be read by this user ({error.strerror}); change its permissions"
+        ) from error
     if is_folder:
         files = list(files_below(location))
         if not files:
-            raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN_FORMATS} files there")
+            raise NoFilesError(
+                f"the folder {path} holds no files; put {_KNOWN_FORMATS} files there"
+            )
         yield from (_input_file(file, location) for file in files)
     elif is_file:
         yield _input_file(location, location.parent)
@@ -293,7 +349,9 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
     matches = current_matches(pattern)
     if not matches:
         raise NoMatchError(f"no file matches {pattern}; check the pattern")
-    for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
+    for match in (
+        path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))
+    ):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
 
@@ -301,21 +359,30 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
 def current_matches(pattern: str) -> list[Path]:
     """Return what a glob matches, sorted, without files that compaction replaced."""
     folders = {Path(match).parent for match in glob.iglob(pattern, recursive=True)}  # noqa: PTH207 (absolute globs too)
-    manifests = {folder: read_manifest(folder) for folder in folders}  # before the names, as in `current_entries`
+    manifests = {
+        folder: read_manifest(folder) for folder in folders
+    }  # before the names, as in `current_entries`
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (as above)
-    return [path for path in matches if path.parent not in manifests or manifests[path.parent].is_current(path.name)]
+    return [
+        path
+        for path in matches
+        if path.parent not in manifests or manifests[path.parent].is_current(path.name)
+    ]
 
 
 def _input_file(path: Path, root: Path) -> InputFile:
     try:
         str(path).encode()
-    except UnicodeEncodeError as error:  # Python represents the bytes of such a name as lone surrogates
+    except (
+        UnicodeEncodeError
+    ) as error:  # Python represents the bytes of such a name as lone surrogates
         shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
         raise SourceError(f"the name of the file {shown} is not UTF-8; rename it") from error
     kind, is_gzip = format_of(path)
     if kind is None:
         raise SourceError(
-            f"{path} is of a kind that is not read here; known are {_KNOWN_FORMATS}; convert it or move it away"
+            f"{path} is of a kind that is not read here; known are {_KNOWN_FORMATS}; convert it "
+            "or move it away"
         )
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
@@ -329,14 +396,19 @@ def _input_file(path: Path, root: Path) -> InputFile:
         is_gzip=is_gzip,
         received_date=_landing_date(path),
         size=stat.st_size,
-        modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
-        # The time of a merged file is that of the newest of its rows' files: compaction is no arrival.
+        modified_at=modified_at
+        if is_plausible(modified_at.date()) and modified_at <= changed_at
+        else changed_at,
+        # The time of a merged file is that of the newest of its rows' files: compaction is no
+        # arrival.
         placed_at=modified_at if is_merged(path.name) else changed_at,
     )
 
 
 def format_of(path: Path) -> tuple[Format | None, bool]:
-    """Return the format of a file by its name, and whether it is packed by gzip; None if it is of no known kind."""
+    """Return the format of a file by its name, and whether it is packed by gzip;
+    None if it is of no known kind.
+    """
     name = path.name.lower()
     if name.endswith(_PACKED_INSIDE):
         return "parquet", False
@@ -345,11 +417,15 @@ def format_of(path: Path) -> tuple[Format | None, bool]:
     kind = _ENDINGS.get(Path(name).suffix)
     if kind is None and is_gzip and _holds_json(path):
         kind = "ndjson"
-    return (None, is_gzip) if is_gzip and kind in {"parquet", "zip", "workbook"} else (kind, is_gzip)
+    return (
+        (None, is_gzip) if is_gzip and kind in {"parquet", "zip", "workbook"} else (kind, is_gzip)
+    )
 
 
 def _holds_json(path: Path) -> bool:
-    """Return whether a gzip file whose name does not say what is in it begins with a JSON object, as Segment's do."""
+    """Return whether a gzip file whose name does not say what is in it begins with a JSON object,
+    as Segment's do.
+    """
     try:
         with gzip.open(path) as opened:
             return opened.read(64).lstrip().startswith(b"{")
@@ -386,7 +462,9 @@ class FreshFile:
 
 @dataclass(frozen=True)
 class NewestFiles:
-    """Recently changed files, newest first; `changed_at` is when the newest of all files changed."""
+    """Recently changed files, newest first;
+    `changed_at` is when the newest of all files changed.
+    """
 
     files: tuple[FreshFile, ...] = ()
     changed_at: datetime | None = None
@@ -403,8 +481,14 @@ def newest_files(patterns: Iterable[str], since: datetime, first_day: date) -> N
     Raises:
         SourceError: A file or folder does not exist.
     """
-    seen = {os.path.realpath(path): (path, stat) for pattern in patterns for path, stat in _in(pattern, first_day)}
-    files = [FreshFile(path, stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in seen.values()]
+    seen = {
+        os.path.realpath(path): (path, stat)
+        for pattern in patterns
+        for path, stat in _in(pattern, first_day)
+    }
+    files = [
+        FreshFile(path, stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in seen.values()
+    ]
     by_age = sorted(files, key=lambda file: (-file.modified_ns, file.path))
     changed_at = datetime.fromtimestamp(by_age[0].modified_ns / 1e9, UTC) if by_age else None
     fresh = [file for file in by_age if file.size and file.modified_ns / 1e9 >= since.timestamp()]

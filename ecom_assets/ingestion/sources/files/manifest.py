@@ -1,7 +1,8 @@
-"""Which files of a landing folder count: merged files and the ones that they replace, by the folder's manifest.
+"""Which files of a landing folder count: merged files and the ones that they replace,
+by the folder's manifest.
 
-The manifest is replaced in one atomic step. A merged file counts once the manifest names it, and from the same step on
-the files that it was made of no longer count.
+The manifest is replaced in one atomic step. A merged file counts once the manifest names it, and
+from the same step on the files that it was made of no longer count.
 """
 
 import json
@@ -20,8 +21,12 @@ from ecom_assets.core.json_text import json_text
 NAME: Final = "compacted.manifest.json"
 """The manifest's file; no source reads names that end so."""
 LANDED: Final = "landed.parquet"
-"""The name that rows of generated files carry; which of them a row lies in changes with every compaction."""
-_GENERATED: Final = re.compile(r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet")
+"""The name that rows of generated files carry;
+which of them a row lies in changes with every compaction.
+"""
+_GENERATED: Final = re.compile(
+    r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet"
+)
 
 _MERGED: Final = re.compile(r"compact-[0-9a-f]{32}\.parquet")
 
@@ -37,13 +42,17 @@ def is_merged(name: str) -> bool:
 
 
 def is_generated(name: str) -> bool:
-    """Return whether a file was written by the platform's stream, collector or compaction, and is never changed."""
+    """Return whether a file was written by the platform's stream, collector or compaction,
+    and is never changed.
+    """
     return _GENERATED.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A merged file's sources, and when they were replaced, in seconds since 1970; removed sources are left out."""
+    """A merged file's sources, and when they were replaced, in seconds since 1970;
+    removed sources are left out.
+    """
 
     sources: tuple[str, ...]
     replaced_at: float
@@ -66,7 +75,9 @@ class Manifest:
         return _manifest({**self.merged, name: Replacement(tuple(sorted(sources)), now)})
 
     def without_sources(self, gone: Collection[str]) -> "Manifest":
-        """Return the manifest after files were removed: merged files that are gone themselves are forgotten."""
+        """Return the manifest after files were removed:
+        merged files that are gone themselves are forgotten.
+        """
         left = {
             name: Replacement(tuple(set(entry.sources) - set(gone)), entry.replaced_at)
             for name, entry in self.merged.items()
@@ -84,26 +95,39 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / NAME
     try:
         values: dict[str, Any] = json.loads(path.read_bytes())
-        return _manifest({n: Replacement(tuple(v["sources"]), float(v["replaced_at"])) for n, v in values.items()})
-    except PermissionError:  # says more by itself: the caller lists the folder and refuses it by name
+        return _manifest(
+            {
+                n: Replacement(tuple(v["sources"]), float(v["replaced_at"]))
+                for n, v in values.items()
+            }
+        )
+    except (
+        PermissionError
+    ):  # says more by itself: the caller lists the folder and refuses it by name
         raise
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(
-            f"{path} says which files were merged and cannot be read; restore it from a backup of the folder"
+            f"{path} says which files were merged and cannot be read; restore it from a backup of "
+            "the folder"
         ) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder in one durable step."""
-    values = {n: {"sources": sorted(e.sources), "replaced_at": e.replaced_at} for n, e in manifest.merged.items()}
+    values = {
+        n: {"sources": sorted(e.sources), "replaced_at": e.replaced_at}
+        for n, e in manifest.merged.items()
+    }
     with replacing_text(folder / NAME) as file:
         file.write(json_text(values))
 
 
 def forget_empty(folder: Path) -> None:
-    """Remove the manifest of a folder that holds nothing else, so that the folder can be removed."""
+    """Remove the manifest of a folder that holds nothing else,
+    so that the folder can be removed.
+    """
     with suppress(FileNotFoundError):
         if [path.name for path in folder.iterdir()] == [NAME]:
             (folder / NAME).unlink()

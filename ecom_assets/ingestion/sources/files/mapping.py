@@ -1,4 +1,6 @@
-"""Mappings: YAML files that define how a source layout becomes records of one kind, events or order lines."""
+"""Mappings: YAML files that define how a source layout becomes records of one kind,
+events or order lines.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,18 +23,35 @@ from ecom_assets.behaviour.events.contracts import VIEW_TYPES
 from ecom_assets.commerce.orders.orders import CHARGES
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.warehouse.sql_text import amount
-from ecom_assets.ingestion.sources.files.mapping_content import completed, with_currency_of_amount, without_open_states
-from ecom_assets.ingestion.sources.files.plain import MappingPart, Numerals, Operations, RowCondition, Text
+from ecom_assets.ingestion.sources.files.mapping_content import (
+    completed,
+    with_currency_of_amount,
+    without_open_states,
+)
+from ecom_assets.ingestion.sources.files.plain import (
+    MappingPart,
+    Numerals,
+    Operations,
+    RowCondition,
+    Text,
+)
 from ecom_assets.ingestion.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
-from ecom_assets.ingestion.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
+from ecom_assets.ingestion.sources.mapping_file import (
+    load_mapping_file,
+    shipped_in,
+    usual_event_types,
+)
 
 LEFT_OUT, DISCOUNT = "left_out", "discount"
 ORDER_RECORD = "order"
 OF_VERSIONS = {
-    "record_id": "VARCHAR", "placed_at": "TIMESTAMP", "changed_at": "TIMESTAMP", "record_number": "BIGINT",
-}  # fmt: skip
+    "record_id": "VARCHAR",
+    "placed_at": "TIMESTAMP",
+    "changed_at": "TIMESTAMP",
+    "record_number": "BIGINT",
+}
 """The columns that say which rows are a version of one record, with their SQL types."""
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
@@ -65,9 +84,9 @@ ZoneOrShop = Annotated[str, AfterValidator(_zone_or_shop)]
 class RecordKind:
     """The kind of record that the rows of files become.
 
-    `fields` are text columns with the values as received. `at` is the column of the instant parsed from the field
-    `time`. `read` are more columns by name, each with its SQL type and its SQL over the fields, as `e.field`. `renamed`
-    are fields whose column has another name.
+    `fields` are text columns with the values as received. `at` is the column of the instant parsed
+    from the field `time`. `read` are more columns by name, each with its SQL type and its SQL over
+    the fields, as `e.field`. `renamed` are fields whose column has another name.
     """
 
     folder: str = ""  # of the shipped mappings
@@ -77,12 +96,17 @@ class RecordKind:
     at: str
     optional: frozenset[str]  # fields that files may lack unless the mapping overrides it
     required: tuple[str, ...]  # fields that a mapping must fill
-    never_empty: frozenset[str]  # JSON often omits empty fields, so only these must be in its first lines
+    never_empty: frozenset[
+        str
+    ]  # JSON often omits empty fields, so only these must be in its first lines
     numbers: frozenset[str]
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
-    is_filtered: bool = False  # whether a mapping may leave rows out, which then say why in a column `left_out`
-    whole: str = ""  # the field with the id of what a document or group of lines holds all of, if rows have versions
+    is_filtered: bool = (
+        False  # whether a mapping may leave rows out, which then say why in a column `left_out`
+    )
+    # the field with the id of what a document or group of lines holds all of, if rows have versions
+    whole: str = ""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -99,9 +123,9 @@ class RecordKind:
 class SourceField(Operations):
     """The origin of a field, and what is done with its value.
 
-    The origin is one column of the file, the first of several columns that has a value, several columns joined by a
-    blank (such as a day and a time), a constant, an SQL expression over the columns, or another origin for each kind of
-    row.
+    The origin is one column of the file, the first of several columns that has a value, several
+    columns joined by a blank (such as a day and a time), a constant, an SQL expression over the
+    columns, or another origin for each kind of row.
     """
 
     column: str | None = Field(default=None, min_length=1)
@@ -112,7 +136,8 @@ class SourceField(Operations):
     by_row: "dict[str, SourceField] | None" = None
     # The number is that of a whole order; each line gets its part by this number of its own.
     shared_by: "SourceField | None" = None
-    # A tuple lists the columns of the expression that a file may lack; `*` stands for any characters.
+    # A tuple lists the columns of the expression that a file may lack; `*` stands for any
+    # characters.
     optional: bool | tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -122,8 +147,23 @@ class SourceField(Operations):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceField":
-        names = ["column", "first_of", "join", "constant", "expression", "by_row", *self.other_origins]
-        origins = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row]
+        names = [
+            "column",
+            "first_of",
+            "join",
+            "constant",
+            "expression",
+            "by_row",
+            *self.other_origins,
+        ]
+        origins = [
+            self.column,
+            self.first_of,
+            self.join,
+            self.constant,
+            self.expression,
+            self.by_row,
+        ]
         if sum(origin is not None for origin in (*origins, *self.other_origins.values())) != 1:
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
         return self
@@ -139,7 +179,9 @@ def _listed(value: object) -> object:
 
 
 class KindOfRow(MappingPart):
-    """One kind of rows of a record: the path of the list, and the records or elements that have such a row."""
+    """One kind of rows of a record: the path of the list,
+    and the records or elements that have such a row.
+    """
 
     list: str = Field(min_length=1)
     if_any: tuple[str, ...] = ()
@@ -154,7 +196,8 @@ class KindOfRow(MappingPart):
 
 
 class TimeField(SourceField):
-    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone.
+    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`,
+    `epoch_us` or a strptime format) and time zone.
 
     The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
     """
@@ -178,9 +221,10 @@ class TimeField(SourceField):
 class IdField(SourceField):
     """The id: a column, an expression, or a stable hash of columns if the file has no id.
 
-    With `equal_rows: keep`, the hash includes the number of each row among equal rows of its file, so equal rows stay
-    separate records. With `merge` they get the same id, and are counted as duplicates later. A value of `unless`, a
-    column or an expression, is the id in place of the hash; files may lack that column.
+    With `equal_rows: keep`, the hash includes the number of each row among equal rows of its file,
+    so equal rows stay separate records. With `merge` they get the same id, and are counted as
+    duplicates later. A value of `unless`, a column or an expression, is the id in place of the
+    hash; files may lack that column.
     """
 
     hash_of: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -211,16 +255,28 @@ class ShopField(SourceField):
 
 
 class FieldEntries(BaseModel):
-    """The entries of a mapping: one per field of a record, None for fields that it does not fill."""
+    """The entries of a mapping: one per field of a record,
+    None for fields that it does not fill.
+    """
 
     def mapped(self) -> Iterator[tuple[str, Any]]:
         """Yield the entries of the fields that the mapping fills, with their names."""
-        return ((name, entry) for name in type(self).model_fields if (entry := getattr(self, name)) is not None)
+        return (
+            (name, entry)
+            for name in type(self).model_fields
+            if (entry := getattr(self, name)) is not None
+        )
 
     def in_zone(self, zone: str) -> Self:
         """Return the entries with a time zone for times of which only the shop knows the zone."""
-        times = {name: entry for name, entry in self.mapped() if getattr(entry, "timezone", "") == OF_SHOP}
-        return self.model_copy(update={name: t.model_copy(update={"timezone": zone}) for name, t in times.items()})
+        times = {
+            name: entry
+            for name, entry in self.mapped()
+            if getattr(entry, "timezone", "") == OF_SHOP
+        }
+        return self.model_copy(
+            update={name: t.model_copy(update={"timezone": zone}) for name, t in times.items()}
+        )
 
 
 class RecordFields(FieldEntries, MappingPart):
@@ -232,14 +288,18 @@ def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
         return IdField
     if name == "shop":
         return ShopField
-    return TimeField if name in {kind.time, "received_at", "placed_at", "changed_at"} else SourceField
+    return (
+        TimeField if name in {kind.time, "received_at", "placed_at", "changed_at"} else SourceField
+    )
 
 
 def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type[RecordFields]:
     """Return the model with an entry for each field of a kind of record, and for `received_at`."""
     entries: dict[str, Any] = {name: (_model_of(kind, name), ...) for name in kind.required}
     of_versions = (*OF_VERSIONS, "shop") if kind.whole else ()
-    optional_names = [name for name in (*kind.fields, "received_at", *of_versions) if name not in kind.required]
+    optional_names = [
+        name for name in (*kind.fields, "received_at", *of_versions) if name not in kind.required
+    ]
     entries |= {name: (_model_of(kind, name) | None, None) for name in optional_names}
     return create_model(base.__name__, __base__=base, **entries)
 
@@ -265,7 +325,8 @@ class RecordMapping(MappingPart):
     carry_down: tuple[str, ...] = ()
     first_line: tuple[str, ...] = ()
     record: Literal["order", "line"] | None = None
-    # Columns that only the first line of an order has, of files that number no other line; CSV only.
+    # Columns that only the first line of an order has, of files that number no other line; CSV
+    # only.
     fill_down: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -283,22 +344,32 @@ class RecordMapping(MappingPart):
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, value: object) -> object:
-        """Complete the expressions: parts in place of `{name}`, filled alternatives, members in any case."""
+        """Complete the expressions: parts in place of `{name}`, filled alternatives,
+        members in any case.
+        """
         return completed(value)
 
     @model_validator(mode="before")
     @classmethod
     def _with_currency_of_amount(cls, value: object) -> object:
-        """Take the currency from beside the amount, where it is taken off and no other column says it."""
+        """Take the currency from beside the amount,
+        where it is taken off and no other column says it.
+        """
         return with_currency_of_amount(value, cls.kind.id)
 
     @model_validator(mode="after")
     def _consistent(self) -> "RecordMapping":
         if self.explode and (self.rows or self.records):
-            raise ValueError("give `rows` with the path of the list in place of `explode`, or leave out `records`")
+            raise ValueError(
+                "give `rows` with the path of the list in place of `explode`, or leave out "
+                "`records`"
+            )
         for key in ("first_line", "carry_down", "fill_down"):
             if getattr(self, key) and not self.group_by:
-                raise ValueError(f"`{key}` needs `group_by`: the column that the lines of one order have in common")
+                raise ValueError(
+                    f"`{key}` needs `group_by`: the column that the lines of one order have in "
+                    "common"
+                )
         if self.decimal == self.thousands:
             raise ValueError("`decimal` and `thousands` cannot be the same sign")
         if self.leave_out and not self.kind.is_filtered:
@@ -306,12 +377,15 @@ class RecordMapping(MappingPart):
         if self.record and not self.kind.whole:
             raise ValueError("`record` is for order lines")
         if self.record == ORDER_RECORD and not getattr(self.fields, self.kind.whole):
-            raise ValueError(f"`record: order` needs {self.kind.whole}, by which an order is recognised")
+            raise ValueError(
+                f"`record: order` needs {self.kind.whole}, by which an order is recognised"
+            )
         if self.below_zero != "refuse" and not self.kind.is_filtered:
             raise ValueError("`below_zero` is for order lines")
         if self.below_zero == "discount" and not self.shape:
             raise ValueError(
-                "`below_zero: discount` needs `rows` or `group_by`: a discount is of the lines of its order"
+                "`below_zero: discount` needs `rows` or `group_by`: a discount is of the lines of "
+                "its order"
             )
         return self
 
@@ -325,7 +399,14 @@ class RecordMapping(MappingPart):
         if not (self.records or self.rows or self.group_by):
             return None
         rows = [
-            RowKind(name, kind.list, kind.if_any, (*kind.where.items(),), kind.first_has_list, kind.unless)
+            RowKind(
+                name,
+                kind.list,
+                kind.if_any,
+                (*kind.where.items(),),
+                kind.first_has_list,
+                kind.unless,
+            )
             for name, kind in self.rows.items()
         ]
         default = RowKind("", LINES if self.group_by else WHOLE)
@@ -334,37 +415,60 @@ class RecordMapping(MappingPart):
 
     @property
     def is_of_orders(self) -> bool:
-        """Return whether a record is an order, of which each file has all rows that there are; else it is a line."""
+        """Return whether a record is an order, of which each file has all rows that there are;
+        else it is a line.
+        """
         if self.record:
             return self.record == ORDER_RECORD
         holds_all = bool(self.rows or self.group_by or self.explode)
-        return holds_all and bool(self.kind.whole) and getattr(self.fields, self.kind.whole) is not None
+        return (
+            holds_all
+            and bool(self.kind.whole)
+            and getattr(self.fields, self.kind.whole) is not None
+        )
 
     @property
     def placed_field(self) -> "TimeField | None":
-        """Return where an order says when it was placed; by default, as its rows of the first kind say their time."""
+        """Return where an order says when it was placed; by default,
+        as its rows of the first kind say their time.
+        """
         placed: TimeField | None = self.fields.placed_at
         if placed or not self.is_of_orders:
             return placed
         if not self.time_field.by_row:
             return self.time_field
         first = next(iter(self.time_field.by_row.values()))
-        return self.time_field.model_copy(update={name: getattr(first, name) for name in SourceField.model_fields})
+        return self.time_field.model_copy(
+            update={name: getattr(first, name) for name in SourceField.model_fields}
+        )
 
     @property
     def knows_rows(self) -> bool:
         """Return whether a field depends on which row of its record it is in."""
-        return bool(self.shape) or any(field.by_row or field.shared_by for _, field in self.mapped())
+        return bool(self.shape) or any(
+            field.by_row or field.shared_by for _, field in self.mapped()
+        )
 
     @property
     def numerals(self) -> Numerals:
         """Return how numbers are written in the files."""
-        return Numerals(decimal=self.decimal, thousands=self.thousands, has_currency=self.currency_signs == "remove")
+        return Numerals(
+            decimal=self.decimal,
+            thousands=self.thousands,
+            has_currency=self.currency_signs == "remove",
+        )
 
     @property
     def table_keys(self) -> TableKeys:
         """Return what the mapping says of the tables in files."""
-        return TableKeys(self.delimiter, self.encoding, self.sheet, self.decimal, not self.header, bool(self.quote))
+        return TableKeys(
+            self.delimiter,
+            self.encoding,
+            self.sheet,
+            self.decimal,
+            not self.header,
+            bool(self.quote),
+        )
 
     @property
     def id_field(self) -> "IdField":
@@ -388,7 +492,9 @@ class RecordMapping(MappingPart):
         return fields.mapped()
 
     def may_lack(self, name: str, column: str) -> bool:
-        """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
+        """Return whether a file may lack a column of a field;
+        a hash may lack what another field may lack.
+        """
         if column in ADDED or name == LEFT_OUT:
             return True
         if name.startswith(f"{LEFT_OUT}."):
@@ -397,13 +503,20 @@ class RecordMapping(MappingPart):
         unless = source_field.unless if isinstance(source_field, IdField) else None
         if unless and unless.column == column:
             return True
-        if isinstance(source_field, IdField) and source_field.hash_of and source_field.optional is None:
+        if (
+            isinstance(source_field, IdField)
+            and source_field.hash_of
+            and source_field.optional is None
+        ):
             return any(
-                other.column == column and self.may_lack(other_name, column) for other_name, other in self.mapped()
+                other.column == column and self.may_lack(other_name, column)
+                for other_name, other in self.mapped()
             )
         if isinstance(source_field.optional, tuple):
             return any(fnmatchcase(column, pattern) for pattern in source_field.optional)
-        return name in self.kind.optional if source_field.optional is None else source_field.optional
+        return (
+            name in self.kind.optional if source_field.optional is None else source_field.optional
+        )
 
 
 Kind = TypeVar("Kind", bound=RecordMapping)
@@ -424,9 +537,21 @@ def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
 
 
 EVENT_FIELDS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties", "sent_by",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "event_type",
+    "event_timestamp",
+    "product_id",
+    "product_category",
+    "session_id",
+    "page_url",
+    "referrer_url",
+    "cart_value",
+    "anonymous_id",
+    "user_agent",
+    "properties",
+    "sent_by",
+)
 OPTIONAL_FIELDS = frozenset({"received_at", "anonymous_id", "user_agent", "properties", "sent_by"})
 EVENT = RecordKind(
     folder="mappings",
@@ -439,12 +564,17 @@ EVENT = RecordKind(
     never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
     numbers=frozenset({"cart_value"}),
     # Which currency has no rate is known once amounts are converted.
-    read={"cart_amount": ("DECIMAL(18, 4)", amount("e.cart_value")), "unrated_currency": ("VARCHAR", "NULL::VARCHAR")},
+    read={
+        "cart_amount": ("DECIMAL(18, 4)", amount("e.cart_value")),
+        "unrated_currency": ("VARCHAR", "NULL::VARCHAR"),
+    },
 )
 
 
 class EventFields(RecordFields):
-    """The entries of an event, which has a user or a session, and perhaps a currency of its amount."""
+    """The entries of an event, which has a user or a session,
+    and perhaps a currency of its amount.
+    """
 
     user_id: SourceField | None = None
     session_id: SourceField | None = None
@@ -453,7 +583,9 @@ class EventFields(RecordFields):
     @model_validator(mode="after")
     def _someone(self) -> "EventFields":
         if self.user_id is None and self.session_id is None:
-            raise ValueError("one of user_id and session_id is needed, or no visitor could be counted")
+            raise ValueError(
+                "one of user_id and session_id is needed, or no visitor could be counted"
+            )
         return self
 
 
@@ -470,9 +602,15 @@ class EventMapping(RecordMapping):
     @model_validator(mode="before")
     @classmethod
     def _with_usual_types(cls, value: object) -> object:
-        """Add the names that senders usually give to event types, where the mapping asks for them."""
+        """Add the names that senders usually give to event types,
+        where the mapping asks for them.
+        """
         own = (value.get("event_types") or {}) if isinstance(value, dict) else None
-        if not isinstance(value, dict) or not isinstance(own, dict) or value.get("usual_event_types") is not True:
+        if (
+            not isinstance(value, dict)
+            or not isinstance(own, dict)
+            or value.get("usual_event_types") is not True
+        ):
             return value
         return value | {"event_types": {**usual_event_types(), **own}}
 
@@ -481,19 +619,25 @@ class EventMapping(RecordMapping):
         return {"event_type": self.event_types}
 
     def translate(self, event_type: str) -> str:
-        """Return the platform's name of a source's event type; a name without translation is returned unchanged."""
+        """Return the platform's name of a source's event type;
+        a name without translation is returned unchanged.
+        """
         return self.event_types.get(event_type, event_type)
 
     def source_names(self) -> dict[str, tuple[str, ...]]:
         """Return the source's names of each event type that has translations."""
         return {
-            event_type: tuple(name for name, translated in self.event_types.items() if translated == event_type)
+            event_type: tuple(
+                name for name, translated in self.event_types.items() if translated == event_type
+            )
             for event_type in self.event_types.values()
         }
 
     @property
     def has_views(self) -> bool:
-        """Whether it names a type of views: among the types that it translates to, or in its SQL."""
+        """Whether it names a type of views:
+        among the types that it translates to, or in its SQL.
+        """
         texts = [*self.event_types.values(), str(self.fields.event_type)]
         return any(view_type in text for view_type in VIEW_TYPES for text in texts)
 
@@ -506,20 +650,44 @@ class EventMapping(RecordMapping):
 
 
 load_mapping = partial(load, EventMapping)
-"""Returns a shipped mapping by name, or a custom one by the path of its YAML file; raises as `load` does."""
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file;
+raises as `load` does.
+"""
 
 
 ORDER_FIELDS = (
-    "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id",
-    "first_name", "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity",
-    "payment_amount", "status", "currency", *CHARGES,
-)  # fmt: skip
+    "id",
+    "uniq_id",
+    "order_id",
+    "date_time",
+    "city_id",
+    "city_name",
+    "region",
+    "country",
+    "customer_id",
+    "first_name",
+    "last_name",
+    "item_id",
+    "item_name",
+    "item_category",
+    "sales_channel",
+    "quantity",
+    "payment_amount",
+    "status",
+    "currency",
+    *CHARGES,
+)
 
 
 def whole_number(column: str) -> str:
-    """Return the SQL that parses text as a whole number, at most 10¹⁸; NULL for any other text, such as `2.5`."""
+    """Return the SQL that parses text as a whole number, at most 10¹⁸;
+    NULL for any other text, such as `2.5`.
+    """
     number = f"TRY_CAST({column} AS DECIMAL(24, 6))"
-    cut = f"CASE WHEN TRY_CAST({column} AS DOUBLE) BETWEEN 1e18 AND 1e300 THEN 1000000000000000000 END"
+    cut = (
+        f"CASE WHEN TRY_CAST({column} AS DOUBLE) BETWEEN 1e18 AND 1e300 THEN 1000000000000000000 "
+        "END"
+    )
     whole = f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
     return f"COALESCE({whole}, {cut})"
 
@@ -548,7 +716,9 @@ ORDER = RecordKind(
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount", *CHARGES}),
-    renamed={name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)},
+    renamed={
+        name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)
+    },
     is_filtered=True,
     whole="order_id",
     read={
@@ -573,7 +743,9 @@ class OrderMapping(RecordMapping):
     @model_validator(mode="before")
     @classmethod
     def _with_answered_states(cls, value: object) -> object:
-        """Leave a state that nobody has answered as it is, so that its rows are quarantined under its name."""
+        """Leave a state that nobody has answered as it is,
+        so that its rows are quarantined under its name.
+        """
         return without_open_states(value)
 
     def translations(self) -> dict[str, dict[str, str]]:
@@ -582,4 +754,6 @@ class OrderMapping(RecordMapping):
 
 
 load_order_mapping = partial(load, OrderMapping)
-"""Returns a shipped mapping by name, or a custom one by the path of its YAML file; raises as `load` does."""
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file;
+raises as `load` does.
+"""

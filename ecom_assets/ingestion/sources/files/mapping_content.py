@@ -1,4 +1,6 @@
-"""What a mapping's text says before it is checked: parts of expressions, and the currency beside an amount."""
+"""What a mapping's text says before it is checked: parts of expressions,
+and the currency beside an amount.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -25,7 +27,9 @@ def with_currency_of_amount(content: object, record_id: str) -> object:
 
 
 def _currency_beside(amount: object) -> dict[str, object] | None:
-    """Return the origin of the currency that stands beside an amount; None where SQL computes the amount."""
+    """Return the origin of the currency that stands beside an amount;
+    None where SQL computes the amount.
+    """
     origin = {"column": amount} if isinstance(amount, str) else amount
     if not isinstance(origin, dict):
         return None
@@ -39,23 +43,30 @@ def _currency_beside(amount: object) -> dict[str, object] | None:
 def completed(content: object) -> object:
     """Return a mapping with its expressions completed.
 
-    Parts are in place of their names, `coalesce` takes the first alternative that is filled, and members of objects
-    are found in any case, where the mapping says so. A mapping that is not one stays, and is refused later.
+    Parts are in place of their names, `coalesce` takes the first alternative that is filled, and
+    members of objects are found in any case, where the mapping says so. A mapping that is not one
+    stays, and is refused later.
     """
     if not isinstance(content, dict) or not isinstance(content.get("fields"), dict):
         return content
     parts, any_case = content.get("parts") or {}, content.get("any_case") or ()
     if not isinstance(parts, dict) or not isinstance(any_case, list | tuple):
         return content
-    origins = {name: _completed(entry, parts, any_case, name) for name, entry in content["fields"].items()}
+    origins = {
+        name: _completed(entry, parts, any_case, name) for name, entry in content["fields"].items()
+    }
     conditions = content.get("leave_out")
     if not isinstance(conditions, dict):
         return content | {"fields": origins}
-    conditions = {name: _completed(entry, parts, any_case, name) for name, entry in conditions.items()}
+    conditions = {
+        name: _completed(entry, parts, any_case, name) for name, entry in conditions.items()
+    }
     return content | {"fields": origins, "leave_out": conditions}
 
 
-def _completed(origin: object, parts: Mapping[str, str], any_case: Sequence[str], name: str) -> object:
+def _completed(
+    origin: object, parts: Mapping[str, str], any_case: Sequence[str], name: str
+) -> object:
     """Return the entry of a field with its expressions completed."""
     if not isinstance(origin, dict):
         return origin
@@ -68,7 +79,9 @@ def _completed(origin: object, parts: Mapping[str, str], any_case: Sequence[str]
 
 
 def _with_parts(expression: str, parts: Mapping[str, str]) -> str:
-    """Return an expression with the parts in place of their names; a part may use those before it."""
+    """Return an expression with the parts in place of their names;
+    a part may use those before it.
+    """
     for name, part in reversed(list(parts.items())):
         # Braces around anything else are SQL, such as a struct.
         expression = expression.replace(f"{{{name}}}", f"({part})")
@@ -80,7 +93,9 @@ OPEN: Final = "?"
 
 
 def without_open_states(content: object) -> object:
-    """Return a mapping of orders without the states whose meaning is open: they stay as they are in the file."""
+    """Return a mapping of orders without the states whose meaning is open:
+    they stay as they are in the file.
+    """
     if not isinstance(content, dict):
         return content
     result = dict(content)
@@ -96,7 +111,9 @@ def _with_answered_lookups(origin: object) -> object:
     if not isinstance(origin, dict):
         return origin
     return {
-        key: _answered(value) if key == "lookup" and isinstance(value, dict) else _with_answered_lookups(value)
+        key: _answered(value)
+        if key == "lookup" and isinstance(value, dict)
+        else _with_answered_lookups(value)
         for key, value in origin.items()
     }
 

@@ -1,4 +1,6 @@
-"""How deep lists and objects are nested in a JSON text, without parsing it: parsers fail at some depth."""
+"""How deep lists and objects are nested in a JSON text, without parsing it:
+parsers fail at some depth.
+"""
 
 from dataclasses import dataclass
 from typing import Final

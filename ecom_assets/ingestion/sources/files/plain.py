@@ -1,4 +1,6 @@
-"""The plain keys of a mapping's field: where a value comes from and how it is changed, without SQL."""
+"""The plain keys of a mapping's field:
+where a value comes from and how it is changed, without SQL.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +14,19 @@ from ecom_assets.core.warehouse.sql_text import ident, text, texts
 from ecom_assets.ingestion.sources.files.shape import KIND
 
 NUMBER: Final = "DECIMAL(19, 6)"
-"""The type of numbers that are calculated with: of its product with another, 38 digits remain exact."""
+"""The type of numbers that are calculated with: of its product with another,
+38 digits remain exact.
+"""
 
 
 def _as_text(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+        if isinstance(value, int | float)
+        else value
+    )
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
@@ -32,24 +42,57 @@ _MINUS = r"[-\x{2212}+]?"
 _BEFORE = rf"^{_BLANKS}(\(?{_MINUS}){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}){_BLANKS}"
 _BEHIND = rf"{_BLANKS}({_MINUS}\)?){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}\)?){_BLANKS}$"
 _SEPARATORS = {" ": r"[\s\pZ]", "'": "['\u2019]"}
-"""Signs between thousands that look alike, and are one: blanks of any width, and both apostrophes."""
+"""Signs between thousands that look alike, and are one: blanks of any width, and both apostrophes.
+"""
 _ALIKE = {**dict.fromkeys(("\u00a0", "\u202f", "\u2009"), " "), "\u2019": "'"}
 CURRENCY_SIGNS: Final = {
-    "€": "EUR", "EUROS": "EUR", "EURO": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "РУБ": "RUB",
-    "₴": "UAH", "ГРН": "UAH", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₫": "VND", "฿": "THB",
-    "₱": "PHP", "₦": "NGN", "₸": "KZT", "₾": "GEL", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF",
-    "LEI": "RON", "ЛВ": "BGN", "FR": "CHF", "RM": "MYR", "R": "ZAR", "R$": "BRL", "US$": "USD",
-    "C$": "CAD", "CA$": "CAD", "A$": "AUD", "AU$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD",
-    "MX$": "MXN", "NT$": "TWD",
-}  # fmt: skip
+    "€": "EUR",
+    "EUROS": "EUR",
+    "EURO": "EUR",
+    "£": "GBP",
+    "₹": "INR",
+    "₽": "RUB",
+    "РУБ": "RUB",
+    "₴": "UAH",
+    "ГРН": "UAH",
+    "₺": "TRY",
+    "₩": "KRW",
+    "₪": "ILS",
+    "₫": "VND",
+    "฿": "THB",
+    "₱": "PHP",
+    "₦": "NGN",
+    "₸": "KZT",
+    "₾": "GEL",
+    "ZŁ": "PLN",
+    "KČ": "CZK",
+    "FT": "HUF",
+    "LEI": "RON",
+    "ЛВ": "BGN",
+    "FR": "CHF",
+    "RM": "MYR",
+    "R": "ZAR",
+    "R$": "BRL",
+    "US$": "USD",
+    "C$": "CAD",
+    "CA$": "CAD",
+    "A$": "AUD",
+    "AU$": "AUD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "MX$": "MXN",
+    "NT$": "TWD",
+}
 """The currencies of signs that only one has, in capital letters and without a dot."""
 
 
 class Numerals(BaseModel):
-    """How numbers are written: the decimal separator, the one between thousands, and whether with a currency.
+    """How numbers are written: the decimal separator, the one between thousands,
+    and whether with a currency.
 
-    With any of these, a minus may stand before or after the number and the currency, and brackets are
-    a minus, as accounts write it: `-$12.00`, `$-12.00`, `12.00-`, `($12.00)`.
+    With any of these, a minus may stand before or after the number and the currency, and brackets
+    are a minus, as accounts write it: `-$12.00`, `$-12.00`, `12.00-`, `($12.00)`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,7 +102,9 @@ class Numerals(BaseModel):
     has_currency: bool = False
 
     def number_sql(self, value: str) -> str:
-        """Return the SQL of a number as text that the engine reads; NULL for text that is not written so."""
+        """Return the SQL of a number as text that the engine reads;
+        NULL for text that is not written so.
+        """
         if (self.decimal, self.thousands, self.has_currency) == (".", "", False):
             return value
         point = re.escape(self.decimal)
@@ -99,7 +144,9 @@ def _with_point(value: str, decimal: str) -> str:
 
 
 def currency_sql(value: str) -> str:
-    """Return the SQL of the currency beside a number: its code, or its sign where several have it; NULL without one."""
+    """Return the SQL of the currency beside a number: its code, or its sign where several have it;
+    NULL without one.
+    """
     at_ends = [
         f"nullif(regexp_extract({value}, {text(pattern)}, 1), '')"
         for pattern in (
@@ -108,7 +155,9 @@ def currency_sql(value: str) -> str:
         )
     ]
     sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"
-    cases = " ".join(f"WHEN {text(name)} THEN {text(code)}" for name, code in CURRENCY_SIGNS.items())
+    cases = " ".join(
+        f"WHEN {text(name)} THEN {text(code)}" for name, code in CURRENCY_SIGNS.items()
+    )
     return f"CASE {sign} {cases} ELSE {sign} END"
 
 
@@ -131,17 +180,20 @@ class Operations(MappingPart):
     Attributes:
         times: A column by which the number is multiplied.
         less: Columns whose numbers are subtracted; an empty one is 0.
-        minor_units: The column with the currency, where the number counts its smallest units, such as cents, by ISO
-            4217.
-        minor_digits: The digits of these units in currencies of which the vendor counts others than ISO 4217.
+        minor_units: The column with the currency, where the number counts its smallest units, such
+            as cents, by ISO 4217.
+        minor_digits: The digits of these units in currencies of which the vendor counts others than
+            ISO 4217.
         absolute: Take the number without its sign.
         trim: Take the text without blanks around it.
         split: Take one part of the text.
         lower, upper: Take the text in small, or in capital letters.
         lookup: Texts that stand for others; a text that is not listed stays.
-        key: What an id is: an `address`, a `number`, a `text`, or an `order_name`; see `tables/spellings.py`.
+        key: What an id is: an `address`, a `number`, a `text`, or an `order_name`; see
+            `tables/spellings.py`.
         unknown: Values that are no id in this source, such as 0, in any case.
-        currency_code: Take the currency that stands beside a number: `EUR 25.00` and `25,00 €` are of EUR.
+        currency_code: Take the currency that stands beside a number: `EUR 25.00` and `25,00 €` are
+            of EUR.
     """
 
     times: str | None = None
@@ -185,7 +237,9 @@ class Operations(MappingPart):
         if self.upper:
             value = f"upper({value})"
         if self.lookup:
-            pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in self.lookup.items())
+            pairs = " ".join(
+                f"WHEN {text(old)} THEN {text(new)}" for old, new in self.lookup.items()
+            )
             value = f"CASE {value} {pairs} ELSE {value} END"
         if self.unknown:
             words = _listed(tuple(word.lower() for word in self.unknown))
@@ -209,15 +263,21 @@ def _number(value: str) -> str:
 
 
 def _units_sql(currency: str, others: Mapping[str, int]) -> str:
-    """Return the SQL of the number of smallest units in one unit of a currency; `others` have their own digits."""
+    """Return the SQL of the number of smallest units in one unit of a currency;
+    `others` have their own digits.
+    """
     code = f"upper({currency})"
-    own = " ".join(f"WHEN {code} = {text(name)} THEN {10**digits}" for name, digits in others.items())
+    own = " ".join(
+        f"WHEN {code} = {text(name)} THEN {10**digits}" for name, digits in others.items()
+    )
     cases = _by_digits(code, lambda digits: str(10**digits))
     return f"CASE WHEN {code} IS NULL THEN NULL {own} {cases} END"
 
 
 def in_currency_sql(amount: str, currency: str) -> str:
-    """Return the SQL of an amount rounded to the digits of its currency; to cents where that is not known."""
+    """Return the SQL of an amount rounded to the digits of its currency;
+    to cents where that is not known.
+    """
     cases = _by_digits(f"upper(trim({currency}))", lambda digits: f"round({amount}, {digits})")
     return f"CASE {cases} END"
 
@@ -229,7 +289,9 @@ def _listed(values: tuple[str, ...]) -> str:
 def _by_digits(code: str, result: Callable[[int], str]) -> str:
     """Return the branches of a CASE with what follows from the digits of a currency."""
     unusual = unusual_digits().items()
-    branches = (f"WHEN {code} IN {_listed(codes)} THEN {result(digits)}" for digits, codes in unusual)
+    branches = (
+        f"WHEN {code} IN {_listed(codes)} THEN {result(digits)}" for digits, codes in unusual
+    )
     return f"{' '.join(branches)} ELSE {result(USUAL_DIGITS)}"
 
 

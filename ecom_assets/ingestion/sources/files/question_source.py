@@ -1,4 +1,6 @@
-"""Files of events, or of order lines, as the source of the events of a question, and rows that it writes to a file."""
+"""Files of events, or of order lines, as the source of the events of a question,
+and rows that it writes to a file.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +21,12 @@ from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.session_columns import READS, direct_warnings, named_of
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
-from ecom_assets.commerce.orders.orders import OrderRule, classify, unread_attributes, user_order_log
+from ecom_assets.commerce.orders.orders import (
+    OrderRule,
+    classify,
+    unread_attributes,
+    user_order_log,
+)
 from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
@@ -32,7 +39,12 @@ from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, selec
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
-from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
+from ecom_assets.ingestion.sources.files.records import (
+    DUPLICATE,
+    FileRowCounts,
+    RecordFiles,
+    rows_line,
+)
 from ecom_assets.ingestion.sources.home_notes import have_activities
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visitor_segment_of_text
@@ -57,7 +69,9 @@ class FileOrders:
             UsageError: No path was given.
         """
         if not paths:
-            raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
+            raise UsageError(
+                "No orders were given; name a file, folder or glob with --orders PATH."
+            )
         con = connect()
         keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
@@ -78,23 +92,33 @@ class FileOrders:
 
     @cached_property
     def rows(self) -> FileRowCounts:
-        """Return the number of lines in the files, and of those that are not in `clean`, by reason."""
+        """Return the number of lines in the files,
+        and of those that are not in `clean`, by reason.
+        """
         classified = self.classified()
         ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
-        counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
+        counted = classified.group_by("reject_reason").agg(
+            row_count=classified.count(), id_count=ids
+        )
         rows = self.con.to_pyarrow(counted).to_pylist()
         rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
-        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
+        rejected[DUPLICATE] = sum(
+            row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"]
+        )
         read = sum(row["row_count"] for row in rows)
         return FileRowCounts(read, rejected, self._unread, self.files.malformed_bytes)
 
     @cached_property
     def _unread(self) -> dict[str, int]:
-        """The number of clean lines with an attribute that is not known, as it cannot be read, by its name."""
+        """The number of clean lines with an attribute that is not known,
+        as it cannot be read, by its name.
+        """
         lines = self.classified()
         clean = lines.filter(lines.reject_reason.isnull())
         unread = unread_attributes(clean, self.rule)
-        counts = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
+        counts = {
+            name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()
+        }
         (row,) = self.con.to_pyarrow(clean.agg(**counts)).to_pylist()
         return {name: int(count) for name, count in row.items()}
 
@@ -111,7 +135,9 @@ class FileOrders:
     def _in_one(self) -> InOneCurrency:
         """The received lines, with their amounts in one currency."""
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
-        dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
+        dated = select(
+            f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})"
+        )
         return Currencies.from_settings(self.settings).in_one(self.files, dated)
 
     @cached_property
@@ -133,7 +159,8 @@ class FileOrders:
 
 
 def lines_as_events(lines: ir.Table) -> ir.Table:
-    """Return rows of `UserOrderLog` with the columns that say who did what when, and the `amount` paid.
+    """Return rows of `UserOrderLog` with the columns that say who did what when,
+    and the `amount` paid.
 
     Each is a `purchase`, or a `refund` with a negative amount.
     """
@@ -192,7 +219,9 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
 
     @abstractmethod
     def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
-        """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
+        """Return the visitor segment that is declared under a name,
+        in a file of its own, or defined.
+        """
 
     @abstractmethod
     def clean(self) -> ir.Table:
@@ -205,7 +234,9 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         timezone: str | None,  # noqa: ARG002 (the settings have it)
         identity: IdentityRule | None = None,
     ) -> Iterator["OpenFileEvents"]:
-        """Open the events with the columns that a question names, None for all, and their visitors by a rule."""
+        """Open the events with the columns that a question names, None for all,
+        and their visitors by a rule.
+        """
         self.identify_by(identity)  # first, as columns are read for a rule
         self.name_columns(columns)
         yield OpenFileEvents(self)
@@ -215,14 +246,17 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
 
     @abstractmethod
     def identify_by(self, identity: IdentityRule | None) -> None:
-        """Find visitors by another rule, or by that of the settings if None, whatever was asked before.
+        """Find visitors by another rule, or by that of the settings if None,
+        whatever was asked before.
 
         Raises:
             UsageError: They have no visitors to find.
         """
 
     def warnings(self, events: ir.Table) -> list[str]:  # noqa: ARG002 (a source may have some)
-        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        """Return a sentence for each named column that says the same of all events,
+        as it is not known.
+        """
         return []
 
     def nothing(self) -> str:
@@ -233,7 +267,11 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         """Return the rows that were read, and the currency."""
         is_set = "currency" in self.settings.model_fields_set
         currency = self.settings.set_currency if is_set else self.files.currency
-        return {"data_version": None, "currency": currency or None, "rows": self.files.rows.as_json()}
+        return {
+            "data_version": None,
+            "currency": currency or None,
+            "rows": self.files.rows.as_json(),
+        }
 
 
 class EventFileSource(RecordFileSource[FileEvents]):
@@ -249,7 +287,9 @@ class EventFileSource(RecordFileSource[FileEvents]):
         return self.files.mapping.translate(event_type)
 
     def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (as above)
-        """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
+        """Return the visitor segment that is declared under a name,
+        in a file of its own, or defined.
+        """
         read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
         return read(named, self.settings.visitor_segments)
 
@@ -261,20 +301,30 @@ class EventFileSource(RecordFileSource[FileEvents]):
         return not have_activities(self.settings) or self.files.mapping.has_views
 
     def warnings(self, events: ir.Table) -> list[str]:
-        """Return a sentence if the question names where sessions came from, and all came directly."""
+        """Return a sentence if the question names where sessions came from,
+        and all came directly.
+        """
         return direct_warnings(self.files.con, events, self.of_sessions)
 
     def clean(self) -> ir.Table:
-        """Return clean events of all days, with the columns of their sessions that a question names."""
+        """Return clean events of all days,
+        with the columns of their sessions that a question names.
+        """
         events = self.files.clean()
-        return with_channels(self.files.con, events, self.of_sessions, self) if self.of_sessions else events
+        return (
+            with_channels(self.files.con, events, self.of_sessions, self)
+            if self.of_sessions
+            else events
+        )
 
     def name_columns(self, columns: Sequence[str] | None) -> None:
         """Note which columns a question names, None for all."""
         self.of_sessions = named_of(columns or ())
         if columns is not None:
             beneath = READS if self.of_sessions else ()
-            self.files = self.files.naming([*beneath, *(name for name in columns if name not in self.of_sessions)])
+            self.files = self.files.naming(
+                [*beneath, *(name for name in columns if name not in self.of_sessions)]
+            )
 
     def identify_by(self, identity: IdentityRule | None) -> None:
         """Find visitors by another rule, or by that of the settings."""
@@ -283,7 +333,9 @@ class EventFileSource(RecordFileSource[FileEvents]):
 
 @dataclass
 class OrderFileSource(RecordFileSource[FileOrders]):
-    """The clean order lines of files, as events: the mapping of orders has said what is a refund."""
+    """The clean order lines of files, as events:
+    the mapping of orders has said what is a refund.
+    """
 
     takes_empty: bool = False
     of_orders: ClassVar[bool] = True
@@ -294,7 +346,10 @@ class OrderFileSource(RecordFileSource[FileOrders]):
         Raises:
             UsageError: Orders do not say what visitors did.
         """
-        raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
+        raise UsageError(
+            "--segment is about what visitors did, which orders do not have; ask with --events "
+            "PATH."
+        )
 
     def identify_by(self, identity: IdentityRule | None) -> None:
         """Refuse identity rules.
@@ -304,7 +359,9 @@ class OrderFileSource(RecordFileSource[FileOrders]):
         """
         if identity is None:
             return
-        raise UsageError("--identity is about devices, which orders do not have; ask with --events PATH.")
+        raise UsageError(
+            "--identity is about devices, which orders do not have; ask with --events PATH."
+        )
 
     def clean(self) -> ir.Table:
         """Return the order lines of all days, as events."""
@@ -379,8 +436,8 @@ class OpenFileEvents:
     def missing(self, first: date, last: date) -> frozenset[date]:
         """Return the days between two of which nothing was received.
 
-        In a single file, a day without events had none; one without a landing folder is unknown, as in published
-        tables. ECOM_EMPTY_DAYS may say otherwise.
+        In a single file, a day without events had none; one without a landing folder is unknown, as
+        in published tables. ECOM_EMPTY_DAYS may say otherwise.
         """
         meaning = self.files.settings.empty_days
         landed = [file.received_date for file in self.files.files.files() if file.received_date]
@@ -392,7 +449,9 @@ class OpenFileEvents:
         return frozenset(asked_for - set(seen))
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        """Return a sentence for each named column that says the same of all events,
+        as it is not known.
+        """
         return self.source.warnings(self._clean)
 
     def stored(self, session_rule: str) -> None:
@@ -419,9 +478,16 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
         WarehouseError: It cannot be written.
     """
     if not path.parent.is_dir():
-        raise WarehouseError(f"{path} cannot be written: there is no folder {path.parent}; make it, or choose another.")
+        raise WarehouseError(
+            f"{path} cannot be written: there is no folder {path.parent}; make it, or choose "
+            "another."
+        )
     try:
         with replacing(path) as fresh:
-            con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
+            con.raw_sql(
+                f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})"
+            )
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(f"{path} cannot be written: {first_line(error)}; choose another place.") from error
+        raise WarehouseError(
+            f"{path} cannot be written: {first_line(error)}; choose another place."
+        ) from error

@@ -1,6 +1,8 @@
-"""Records in CSV, NDJSON and Parquet files, read by one DuckDB SELECT with the columns of the `raw` tables.
+"""Records in CSV, NDJSON and Parquet files,
+read by one DuckDB SELECT with the columns of the `raw` tables.
 
-This module finds the files, decides which of them to open for which arrival days, and builds the SELECT.
+This module finds the files, decides which of them to open for which arrival days, and builds the
+SELECT.
 """
 
 import logging
@@ -26,12 +28,23 @@ from ecom_assets.core.warehouse.sql_text import date_literal, select
 from ecom_assets.ingestion.sources.files import sql as row_sql
 from ecom_assets.ingestion.sources.files.columns import FileColumns, columns_of
 from ecom_assets.ingestion.sources.files.damage import SoundCopy, copied_files
-from ecom_assets.ingestion.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
+from ecom_assets.ingestion.sources.files.fit import (
+    check_expressions,
+    check_fit,
+    columns_used,
+    unknown_column,
+)
 from ecom_assets.ingestion.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
 from ecom_assets.ingestion.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.ingestion.sources.files.shape import ADDED
-from ecom_assets.ingestion.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
+from ecom_assets.ingestion.sources.files.sql import (
+    FileDays,
+    Layout,
+    arrivals_sql,
+    dated_sql,
+    records_sql,
+)
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
 
 _logger = logging.getLogger(__name__)
@@ -46,11 +59,15 @@ class ArrivalDays:
     has_date: bool
 
     @classmethod
-    def from_rows(cls, rows: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
-        """Assign rows without an arrival day to the last event day of the file, else to the file's own day.
+    def from_rows(
+        cls, rows: Collection[tuple[date | None, int, date | None]], modified: date
+    ) -> "ArrivalDays":
+        """Assign rows without an arrival day to the last event day of the file,
+        else to the file's own day.
 
         Args:
-            rows: Arrival days (None for rows without one), each with its row count and its last event day.
+            rows: Arrival days (None for rows without one), each with its row count and its last
+                event day.
             modified: The day on which the file was modified.
         """
         fallback = max((usable for _, _, usable in rows if usable), default=modified)
@@ -80,9 +97,13 @@ class RecordFiles:
     layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
     currency: str = ""
-    """The currency that amounts of events state; empty where it is not looked for, or none is stated."""
+    """The currency that amounts of events state; empty where it is not looked for,
+    or none is stated.
+    """
     convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
-    """What makes the SELECT of rows with their currency one with amounts in one currency, without it."""
+    """What makes the SELECT of rows with their currency one with amounts in
+    one currency, without it.
+    """
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
     _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
@@ -97,16 +118,19 @@ class RecordFiles:
         timezone: str = "UTC",
         first_day: date = FIRST_PLAUSIBLE,
     ) -> "RecordFiles":
-        """Find the files, and check the header and types of each against the mapping, before anything runs.
+        """Find the files, and check the header and types of each against the mapping,
+        before anything runs.
 
-        Some dates are ignored as implausible: those before `first_day`, and those of landing folders that are later
-        than the file itself. Such rows get their arrival day from the remaining dates.
+        Some dates are ignored as implausible: those before `first_day`, and those of landing
+        folders that are later than the file itself. Such rows get their arrival day from the
+        remaining dates.
         """
         try:
             valid_zone(timezone)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        # A failing query must not abort the caller's transaction, so the checks use their own cursor.
+        # A failing query must not abort the caller's transaction, so the checks use their own
+        # cursor.
         probe = con.cursor()
         mapping = mapping.in_zone(timezone)
         used = columns_used(mapping)
@@ -145,12 +169,15 @@ class RecordFiles:
         return all(file.format == "parquet" for file in self.files())
 
     def received_sql(self, first: date | None = None, end: date | None = None) -> str:
-        """Return the SELECT of the records with arrival days in [first, end), with the columns of the mapping's kind.
+        """Return the SELECT of the records with arrival days in [first, end),
+        with the columns of the mapping's kind.
 
         It does not open landing folders of other days, or files without rows of these days.
         """
         low, high = first or date.min, end or date.max
-        landed = [(f, y) for f, y in self.layouts if f.received_date and low <= f.received_date < high]
+        landed = [
+            (f, y) for f, y in self.layouts if f.received_date and low <= f.received_date < high
+        ]
         arrivals = self._arrivals_by_path()
         loose = [
             (f, y)
@@ -163,18 +190,22 @@ class RecordFiles:
 
     def rows_sql(self, wanted: InputFile) -> str:
         """Return the SELECT of the records of one file."""
-        return self._select([(file, layout) for file, layout in self.layouts if file.path == wanted.path])
+        return self._select(
+            [(file, layout) for file, layout in self.layouts if file.path == wanted.path]
+        )
 
     def sure_sql(self, late_days: int, *, is_dated: bool) -> str:
         """Return the SELECT of all records, with the column `is_sure` of `dated_sql`.
 
-        Only if `is_dated` does it return the days on which rows without a day of their own arrived, which takes a pass
-        over files outside landing folders.
+        Only if `is_dated` does it return the days on which rows without a day of their own arrived,
+        which takes a pass over files outside landing folders.
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date]
         if is_dated:
             self._arrivals_by_path()
-        return " UNION ALL ".join(self._select(group, late_days) for group in (*_groups(landed), *_groups(self._loose)))
+        return " UNION ALL ".join(
+            self._select(group, late_days) for group in (*_groups(landed), *_groups(self._loose))
+        )
 
     def row_count(self) -> int:
         """Return how many rows the files hold."""
@@ -183,7 +214,9 @@ class RecordFiles:
         return sum(self._row_counts[file.path] for file in self.files())
 
     def rules_passed(self, late_days: int, most: Decimal) -> set[str]:
-        """Return the rules about events that no row breaks according to the footers; see `footers.rules_passed`."""
+        """Return the rules about events that no row breaks according to the footers;
+        see `footers.rules_passed`.
+        """
         self.row_count()
         if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
             return set()
@@ -193,11 +226,17 @@ class RecordFiles:
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
-        days += [end for arrival in self._arrivals_by_path().values() for end in (arrival.first, arrival.last)]
+        days += [
+            end
+            for arrival in self._arrivals_by_path().values()
+            for end in (arrival.first, arrival.last)
+        ]
         return (min(days), max(days)) if days else None
 
     def arrival_dates(self) -> set[date]:
-        """Return the days on which rows of the files arrived; landing folders count without being opened."""
+        """Return the days on which rows of the files arrived;
+        landing folders count without being opened.
+        """
         loose = self._arrivals_by_path().values()
         landed = {file.received_date for file in self.files() if file.received_date}
         return landed.union(*(arrivals.row_counts for arrivals in loose))
@@ -208,18 +247,30 @@ class RecordFiles:
         return is_landed or any(arrivals.has_date for arrivals in self._arrivals_by_path().values())
 
     def file_rows(self, days: Days | None = None) -> list[FileRows]:
-        """Return the row counts of the files; landing folders of other days are left out and not opened."""
+        """Return the row counts of the files;
+        landing folders of other days are left out and not opened.
+        """
         wanted = set(days.dates) if days else None
-        landed = [(f, y) for f, y in self.layouts if f.received_date and (wanted is None or f.received_date in wanted)]
+        landed = [
+            (f, y)
+            for f, y in self.layouts
+            if f.received_date and (wanted is None or f.received_date in wanted)
+        ]
         for group in _groups(landed):
             self._look_for_damage(group)
         arrivals = self._arrivals_by_path()
         by_day: dict[str, dict[date, int]] = {
-            **{f.path: {f.received_date: self._row_counts[f.path]} for f, _ in landed if f.received_date},
+            **{
+                f.path: {f.received_date: self._row_counts[f.path]}
+                for f, _ in landed
+                if f.received_date
+            },
             **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
         }
         files = [file for file, _ in (*landed, *self._loose)]
-        return [FileRows(f.stored_name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+        return [
+            FileRows(f.stored_name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files
+        ]
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
@@ -230,12 +281,18 @@ class RecordFiles:
     def _loose(self) -> list[tuple[InputFile, Layout]]:
         return [(file, layout) for file, layout in self.layouts if file.received_date is None]
 
-    def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
+    def _select(
+        self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None
+    ) -> str:
         files = [self._days_of(file) for file, _ in group]
         rows = dated_sql(
-            self._records(group), self.mapping.kind, files, self.timezone, sure_late_days,
+            self._records(group),
+            self.mapping.kind,
+            files,
+            self.timezone,
+            sure_late_days,
             with_currency=self.convert is not None,
-        )  # fmt: skip
+        )
         return self.convert(rows) if self.convert else rows
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
@@ -252,12 +309,22 @@ class RecordFiles:
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), source) for source in rows)
         return records_sql(united, self.mapping, layout, with_currency=self.convert is not None)
 
-    def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
-        """Return files with their footers, which are read at once, and only for files whose rows are read."""
-        new = [file.path for file, layout in files if layout.format == "parquet" and file.path not in self._footers]
+    def _with_footers(
+        self, files: Sequence[tuple[InputFile, Layout]]
+    ) -> list[tuple[InputFile, Layout]]:
+        """Return files with their footers, which are read at once,
+        and only for files whose rows are read.
+        """
+        new = [
+            file.path
+            for file, layout in files
+            if layout.format == "parquet" and file.path not in self._footers
+        ]
         if new:
             self._footers.update(footers_of(self.con.cursor(), new))
-        return [(file, layout.with_footers(self._footers.get(file.path, {}))) for file, layout in files]
+        return [
+            (file, layout.with_footers(self._footers.get(file.path, {}))) for file, layout in files
+        ]
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         new = [file for file, _ in group if file.path not in self._copies]
@@ -273,10 +340,20 @@ class RecordFiles:
         modified = _day_of(file.modified_at, self.timezone)
         fallback = arrival.fallback if arrival else None
         latest = _day_of(file.placed_at, self.timezone)
-        return FileDays(file.path, file.stored_name, file.received_date, modified, fallback, self.first_day, latest)
+        return FileDays(
+            file.path,
+            file.stored_name,
+            file.received_date,
+            modified,
+            fallback,
+            self.first_day,
+            latest,
+        )
 
     def _arrivals_by_path(self) -> dict[str, ArrivalDays]:
-        """Return the arrival days of files outside landing folders, from one pass over each file."""
+        """Return the arrival days of files outside landing folders,
+        from one pass over each file.
+        """
         new = [(file, layout) for file, layout in self._loose if file.path not in self._arrivals]
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
@@ -288,15 +365,25 @@ class RecordFiles:
                 rows.setdefault(path, []).append((stated, row_count, usable))
             for file in files:
                 if file.path in rows:
-                    self._arrivals[file.path] = ArrivalDays.from_rows(rows[file.path], file.modified_date)
+                    self._arrivals[file.path] = ArrivalDays.from_rows(
+                        rows[file.path], file.modified_date
+                    )
         return self._arrivals
 
 
-def landing_days(paths: Sequence[str | Path], timezone: str, first_day: date) -> tuple[date, date] | None:
-    """Return the first and the last day of files that are all in landing folders, without opening any; else None."""
+def landing_days(
+    paths: Sequence[str | Path], timezone: str, first_day: date
+) -> tuple[date, date] | None:
+    """Return the first and the last day of files that are all in landing folders,
+    without opening any; else None.
+    """
     days = [_believed(file, first_day, timezone).received_date for file in find_files(paths)]
     received_days = [day for day in days if day]
-    return (min(received_days), max(received_days)) if received_days and len(received_days) == len(days) else None
+    return (
+        (min(received_days), max(received_days))
+        if received_days and len(received_days) == len(days)
+        else None
+    )
 
 
 def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
@@ -307,12 +394,20 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
     return replace(file, received_date=None)
 
 
-def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
+def _layout(
+    file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]
+) -> Layout:
     added = ADDED if mapping.knows_rows else ()
     needed = tuple(sorted({*(column for columns in used.values() for column in columns), *added}))
-    # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
+    # A column that is only hashed for the id is stored nowhere else, so it goes to the properties
+    # too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
-    mapped = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
+    mapped = {
+        column
+        for name in used
+        if not (only_hashed and name == mapping.kind.id)
+        for column in used[name]
+    }
     mapped |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
     return Layout(
         format=file.format,
@@ -333,7 +428,9 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
 
 
 def _is_numbered(mapping: RecordMapping) -> bool:
-    """Return whether the rows of a file need their number: the later one of a record is a newer version of it."""
+    """Return whether the rows of a file need their number:
+    the later one of a record is a newer version of it.
+    """
     is_plain = bool(mapping.kind.whole) and mapping.shape is None
     return is_plain and (bool(mapping.explode) or not mapping.is_of_orders)
 
@@ -363,9 +460,9 @@ def _day_of(moment: datetime, zone: str) -> date:
 class FileRowCounts:
     """The number of rows that were read, and of those that are not counted, by reason.
 
-    `unread` is the number of counted rows with a value that cannot be read, so that it is not known, by its name.
-    `malformed_bytes` are those of the lines that cannot be split into rows, by the name of the file: one such line may
-    have held many rows.
+    `unread` is the number of counted rows with a value that cannot be read, so that it is not
+    known, by its name. `malformed_bytes` are those of the lines that cannot be split into rows, by
+    the name of the file: one such line may have held many rows.
     """
 
     read: int
@@ -382,9 +479,19 @@ class FileRowCounts:
         """Return the numbers as JSON, the most frequent reason first."""
         by_count = sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
         unread = {name: count for name, count in sorted(self.unread.items()) if count}
-        rows = {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
-        malformed = dict(sorted(self.malformed_bytes.items(), key=lambda entry: (-entry[1], entry[0])))
-        return rows | ({"unread": unread} if unread else {}) | ({"malformed_bytes": malformed} if malformed else {})
+        rows = {
+            "read": self.read,
+            "counted": self.counted,
+            "rejected": {name: n for name, n in by_count if n},
+        }
+        malformed = dict(
+            sorted(self.malformed_bytes.items(), key=lambda entry: (-entry[1], entry[0]))
+        )
+        return (
+            rows
+            | ({"unread": unread} if unread else {})
+            | ({"malformed_bytes": malformed} if malformed else {})
+        )
 
 
 DUPLICATE = "duplicate"
@@ -392,11 +499,14 @@ DUPLICATE = "duplicate"
 
 
 def rows_line(rows: Mapping[str, Any]) -> str:
-    """Return the numbers as a line of text, with an explanation of the most frequent reject reason."""
+    """Return the numbers as a line of text,
+    with an explanation of the most frequent reject reason.
+    """
     reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
     unread = "".join(
-        f"; {name} of {count:,} is not known, as it cannot be read" for name, count in rows.get("unread", {}).items()
+        f"; {name} of {count:,} is not known, as it cannot be read"
+        for name, count in rows.get("unread", {}).items()
     )
     if not reasons:
         return f"{read}, all counted{unread}" if rows["read"] else read
@@ -422,20 +532,34 @@ def malformed_text(rows: Mapping[str, Any]) -> str:
     by_file = rows.get("malformed_bytes", {})
     if not by_file:
         return ""
-    named = ", ".join(f"{count:,} bytes of {name}" for name, count in [*by_file.items()][:FILES_NAMED])
+    named = ", ".join(
+        f"{count:,} bytes of {name}" for name, count in [*by_file.items()][:FILES_NAMED]
+    )
     more = f" and {len(by_file) - FILES_NAMED:,} more files" if len(by_file) > FILES_NAMED else ""
     return f"malformed: {named}{more}; a line that cannot be read may hold many rows"
 
 
 def unread_warning(rows: Mapping[str, Any]) -> str:
-    """Return a sentence about values of counted rows that cannot be read; empty if there are none."""
+    """Return a sentence about values of counted rows that cannot be read;
+    empty if there are none.
+    """
     unread = ", ".join(f"{name} of {count:,}" for name, count in rows.get("unread", {}).items())
-    return f"These values cannot be read, so that they are not known and in no sum: {unread}" if unread else ""
+    return (
+        f"These values cannot be read, so that they are not known and in no sum: {unread}"
+        if unread
+        else ""
+    )
 
 
 def refused_warning(rows: Mapping[str, Any]) -> str:
-    """Return a sentence if many rows were refused, with the most frequent reason; empty if few were."""
-    refused = {reason: count for reason, count in rows["rejected"].items() if reason not in NO_FAULT | {DUPLICATE}}
+    """Return a sentence if many rows were refused, with the most frequent reason;
+    empty if few were.
+    """
+    refused = {
+        reason: count
+        for reason, count in rows["rejected"].items()
+        if reason not in NO_FAULT | {DUPLICATE}
+    }
     count = sum(refused.values())
     if count <= rows["read"] * LARGE_SHARE:
         return ""

@@ -1,8 +1,10 @@
-"""The check of all rows of Parquet files: how many are refused and why, and what some of the others need.
+"""The check of all rows of Parquet files: how many are refused and why,
+and what some of the others need.
 
-The result is that of `events/clean.py`, whose conditions are tested on fewer rows: the rules about time only for events
-outside the days of their file, the rule about placeholder ids once per user, copies only for ids whose hash repeats. It
-is kept until a file changes, so that rows are checked once.
+The result is that of `events/clean.py`, whose conditions are tested on fewer rows: the rules about
+time only for events outside the days of their file, the rule about placeholder ids once per user,
+copies only for ids whose hash repeats. It is kept until a file changes, so that rows are checked
+once.
 """
 
 import json
@@ -49,22 +51,36 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 MOST_ROWS: Final = 30_000_000
 """The most rows whose hashes are held in memory, of 8 bytes each."""
 MOST_ANONYMOUS: Final = 50_000
-"""The most rows without a user; for more of them, the full cleaning finds the visitors in less time."""
+"""The most rows without a user; for more of them,
+the full cleaning finds the visitors in less time.
+"""
 OF_TIME: Final = ("implausible_date", "unparseable_timestamp", "future_timestamp", "too_late")
 """The rules that an event cannot break if its time is within the days of its file."""
 UNDECIDED, ANONYMOUS = -100, -101
 """Keys in place of a reason's: the time is not checked yet; the event is clean, but has no user."""
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
 COLUMNS = (
-    "event_id", "user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount",
-    "unrated_currency", "event_at", "malformed_row", "is_sure",
-)  # fmt: skip
+    "event_id",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "event_type",
+    "product_id",
+    "cart_value",
+    "cart_amount",
+    "unrated_currency",
+    "event_at",
+    "malformed_row",
+    "is_sure",
+)
 """The columns that the other rules need."""
 REPEATED_HASHES, REPEATED = "repeated_hashes", "repeated_copies"
 """The tables of hashes that several rows have, and of the clean rows with such a hash."""
 DIRECT: Final = "direct_events"
 BATCH_ROWS = 1_000_000
-HAS_ESCAPED: Final = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
+HAS_ESCAPED: Final = (
+    "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
+)
 """Whether the visitors of some users are not called as these."""
 TICK: Final = timedelta(seconds=1)
 """Longer than the clock of any usual file system stands still."""
@@ -73,7 +89,9 @@ DEFAULT_RULE: Final = CleaningRule()
 
 @cache
 def default_rules() -> dict[str, str]:
-    """Return the SQL condition of each reason to reject a row `t0` by the default rule in UTC, in order."""
+    """Return the SQL condition of each reason to reject a row `t0` by the
+    default rule in UTC, in order.
+    """
     # In UTC no rule asks for the days.
     rules = reject_rules(_raw(), DEFAULT_RULE, Days.from_dates([FIRST_PLAUSIBLE]))
     return _values_sql({name: condition for condition, name in rules})
@@ -91,9 +109,13 @@ def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
 
 @cache
 def amounts_sql() -> dict[str, str]:
-    """Return the SQL of whether the amount of a row `t0` is another than what was read, and whether it is not known."""
+    """Return the SQL of whether the amount of a row `t0` is another than what was read,
+    and whether it is not known.
+    """
     known, read = known_amount(_raw(), DEFAULT_RULE), _raw().cart_amount
-    return _values_sql({"changed": ~known.identical_to(read), "unread": has_unread_amount(_raw(), DEFAULT_RULE)})
+    return _values_sql(
+        {"changed": ~known.identical_to(read), "unread": has_unread_amount(_raw(), DEFAULT_RULE)}
+    )
 
 
 @cache
@@ -115,12 +137,13 @@ def _rows_sql(rows: ir.Table) -> str:
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """The result of checking all rows: their number, the rejected ones by reason, and what some of the others need.
+    """The result of checking all rows: their number, the rejected ones by reason,
+    and what some of the others need.
 
-    `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
-    the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
-    `changed_amounts`: rows whose amount is another than what was read; `unread_amounts`: those that came with an amount
-    that is not known.
+    `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean
+    rows repeat, which the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users
+    are not called as these. `changed_amounts`: rows whose amount is another than what was read;
+    `unread_amounts`: those that came with an amount that is not known.
     """
 
     read: int
@@ -140,32 +163,41 @@ class CheckedRows:
 
 @dataclass(frozen=True)
 class KeptCheck:
-    """Where the check of files is kept: by the files, and by all that decides what it says of them."""
+    """Where the check of files is kept: by the files,
+    and by all that decides what it says of them.
+    """
 
     key: bytes
     placed_at: datetime
 
     @classmethod
     def of_files(cls, files: list[InputFile], *read_by: object) -> "KeptCheck":
-        """Return that of files as they are now; `repr` of `read_by` says how they are read and checked."""
+        """Return that of files as they are now;
+        `repr` of `read_by` says how they are read and checked.
+        """
         found = [(file.path, file.size, file.modified_at, file.placed_at) for file in files]
         return cls(key_of(_source_digest(), found, *read_by), max(file.placed_at for file in files))
 
     def read(self) -> CheckedRows | None:
-        """Return what an earlier check said; None if there was none, or a file has changed since."""
+        """Return what an earlier check said; None if there was none,
+        or a file has changed since.
+        """
         kept = STATEMENTS.read(self.key)
         return CheckedRows(**json.loads(kept)) if kept else None
 
     def keep(self, checked: CheckedRows | None) -> None:
         """Keep what a check said, if another one can do without it."""
-        # The table of repeated hashes must be made again; and a file may be written twice within a tick.
+        # The table of repeated hashes must be made again; and a file may be written twice within a
+        # tick.
         if checked and not checked.has_repeated and self.placed_at < now_utc() - TICK:
             STATEMENTS.keep(self.key, json_text(asdict(checked)))
 
 
 @cache
 def _source_digest() -> str:
-    """Return what any edit of the rules of cleaning and their bounds changes, so that no check by others is taken."""
+    """Return what any edit of the rules of cleaning and their bounds changes,
+    so that no check by others is taken.
+    """
     modules = (clean, contracts, days, footers, placeholders, values)
     files = (__file__, *(str(module.__file__) for module in modules))
     sources = (Path(file).read_bytes() for file in files)
@@ -174,7 +206,9 @@ def _source_digest() -> str:
 
 @dataclass(frozen=True)
 class _RowKeys:
-    """For each row 0, or a negative number, such as that of the reason to reject it; and the hash of its event id."""
+    """For each row 0, or a negative number, such as that of the reason to reject it;
+    and the hash of its event id.
+    """
 
     keys: npt.NDArray[np.int8]
     hashes: npt.NDArray[np.uint64]
@@ -183,12 +217,16 @@ class _RowKeys:
         return _RowKeys(self.keys[chosen], self.hashes[chosen])
 
     def __add__(self, other: "_RowKeys") -> "_RowKeys":
-        return _RowKeys(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)))
+        return _RowKeys(
+            np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes))
+        )
 
 
 @dataclass(frozen=True)
 class RowCheck:
-    """The check of all rows of Parquet files, whose events are cleaned by the default rule in UTC."""
+    """The check of all rows of Parquet files,
+    whose events are cleaned by the default rule in UTC.
+    """
 
     con: duckdb.DuckDBPyConnection
     files: RecordFiles
@@ -196,7 +234,8 @@ class RowCheck:
     identity: IdentityRule
 
     def _is_plain(self) -> bool:
-        """Return whether each event with a user belongs to that user, and few devices say whose the other events are.
+        """Return whether each event with a user belongs to that user,
+        and few devices say whose the other events are.
 
         Else aliases join users, or a user may be on so many devices.
         """
@@ -204,17 +243,22 @@ class RowCheck:
             return False
         unusual = [f"event_type = '{ALIAS}'"] if self.identity.joins_aliases else []
         if any(
-            self.con.execute(select("1", f"{SURE} AS t0", f"{condition} LIMIT 1")).fetchall() for condition in unusual
+            self.con.execute(select("1", f"{SURE} AS t0", f"{condition} LIMIT 1")).fetchall()
+            for condition in unusual
         ):
             return False
         if not (self.identity.has_links and self._count(f"{SURE} WHERE user_id IS NULL")):
             return True
         many = f"user_id HAVING count(DISTINCT anonymous_id) >= {self.identity.user_devices}"
-        return not self.con.execute(f"{select('1', SURE, 'user_id IS NOT NULL', group_by=many)} LIMIT 1").fetchall()
+        return not self.con.execute(
+            f"{select('1', SURE, 'user_id IS NOT NULL', group_by=many)} LIMIT 1"
+        ).fetchall()
 
     @cached_property
     def checked(self) -> CheckedRows | None:
-        """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
+        """What the check of all rows says, kept until a file changes;
+        None if too many of them have no user.
+        """
         rows = self.files.sure_sql(self.late_days, is_dated=False)
         kept = KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
         if known := kept.read():
@@ -240,11 +284,23 @@ class RowCheck:
         is_ordinary = rows.keys == 0
         counts = np.bincount(-rows.keys[~is_ordinary], minlength=-ANONYMOUS + 1)
         rejected = dict(zip(default_rules(), counts[1:].tolist(), strict=False))
-        hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
+        hashes = (
+            rows.hashes
+            if is_ordinary.all()
+            else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
+        )
         surplus, has_repeated = self._surplus(hashes)
         has_anonymous = bool(counts[-ANONYMOUS])
         amounts = self._odd_amounts()
-        return CheckedRows(len(rows.keys), rejected, surplus, has_anonymous, has_repeated, bool(has_escaped), *amounts)
+        return CheckedRows(
+            len(rows.keys),
+            rejected,
+            surplus,
+            has_anonymous,
+            has_repeated,
+            bool(has_escaped),
+            *amounts,
+        )
 
     def _odd_amounts(self) -> tuple[int, int]:
         """Return `changed_amounts` and `unread_amounts`."""
@@ -259,15 +315,26 @@ class RowCheck:
 
     def _find_users(self, rows: str) -> None:
         """Store the users of rows, with the number of rows of each, and mark placeholder ids."""
-        counted = "user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count"
+        counted = (
+            "user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS "
+            "row_count"
+        )
         users = select(counted, rows, group_by="ALL")
-        marked = select(f"*, {default_rules()['missing_identity']} AS is_nobody", f"({users}) AS t0")
+        marked = select(
+            f"*, {default_rules()['missing_identity']} AS is_nobody", f"({users}) AS t0"
+        )
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {marked}")
 
     def _hides_ids(self) -> bool:
-        """Return whether a placeholder of a user stands beside a session or a device, whose visitor it then is."""
-        named = "user_id IN (SELECT user_id FROM file_users WHERE is_nobody AND user_id IS NOT NULL)"
-        rows = f"{SURE} WHERE (session_id IS NOT NULL OR anonymous_id IS NOT NULL) AND {named} LIMIT 1"
+        """Return whether a placeholder of a user stands beside a session or a device,
+        whose visitor it then is.
+        """
+        named = (
+            "user_id IN (SELECT user_id FROM file_users WHERE is_nobody AND user_id IS NOT NULL)"
+        )
+        rows = (
+            f"{SURE} WHERE (session_id IS NOT NULL OR anonymous_id IS NOT NULL) AND {named} LIMIT 1"
+        )
         return bool(self._count(f"{USERS} WHERE is_nobody AND user_id IS NOT NULL")) and bool(
             self.con.execute(select("1", rows)).fetchall()
         )
@@ -275,7 +342,9 @@ class RowCheck:
     def _rows(self) -> _RowKeys:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
-        remaining_rules = {name: rule for name, rule in default_rules().items() if name not in passed}
+        remaining_rules = {
+            name: rule for name, rule in default_rules().items() if name not in passed
+        }
         undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
         rows = self._fetched(f"{SURE} AS t0", undecided + _cases(remaining_rules))
         is_undecided = rows.keys == UNDECIDED
@@ -308,17 +377,28 @@ class RowCheck:
         if not cases.strip():
             hashes = self._hashes(rows)
             return _RowKeys(np.zeros(len(hashes), np.int8), hashes)
-        joined = f"{rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if "is_nobody" in cases else rows
+        joined = (
+            f"{rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id"
+            if "is_nobody" in cases
+            else rows
+        )
         columns = [f"(CASE {cases} ELSE 0 END)::TINYINT AS key", "hash(event_id) AS id_hash"]
         result = self.con.execute(select(columns, joined)).fetchnumpy()
-        return _RowKeys(np.asarray(result["key"], np.int8), np.asarray(result["id_hash"], np.uint64))
+        return _RowKeys(
+            np.asarray(result["key"], np.int8), np.asarray(result["id_hash"], np.uint64)
+        )
 
     def _hashes(self, rows: str) -> npt.NDArray[np.uint64]:
-        """Return the hashes of all ids; in batches of Arrow, which take a quarter less time than a whole result."""
-        batches = self.con.sql(select("hash(event_id) AS id_hash", rows)).to_arrow_reader(BATCH_ROWS)
+        """Return the hashes of all ids; in batches of Arrow,
+        which take a quarter less time than a whole result.
+        """
+        batches = self.con.sql(select("hash(event_id) AS id_hash", rows)).to_arrow_reader(
+            BATCH_ROWS
+        )
         hashes, count = np.empty(self.files.row_count(), np.uint64), 0
         for batch in batches:
-            # By its buffer: pyarrow's own way to NumPy loads pandas first, which takes as long as hashing.
+            # By its buffer: pyarrow's own way to NumPy loads pandas first, which takes as long as
+            # hashing.
             column = batch.column(0)
             part = np.frombuffer(column.buffers()[1], np.uint64, len(column), column.offset * 8)
             hashes[count : count + len(part)] = part
@@ -328,23 +408,35 @@ class RowCheck:
     def _view_exact(self) -> None:
         """Create a view with every column of every row, including the arrival day."""
         rows = self.files.sure_sql(self.late_days, is_dated=True)
-        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {EXACT} AS SELECT *, event_at::DATE AS event_date FROM ({rows})")  # noqa: S608
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {EXACT} AS SELECT *, event_at::DATE AS event_date FROM "  # noqa: S608
+            f"({rows})"
+        )
 
     def _surplus(self, hashes: npt.NDArray[np.uint64]) -> tuple[int, bool]:
-        """Return the number of clean rows that are surplus copies, and whether any hashes repeat."""
+        """Return the number of clean rows that are surplus copies,
+        and whether any hashes repeat.
+        """
         hashes.sort()
-        marked = self.con.execute(select("hash(event_id) AS id_hash", f"{SURE} AS t0", marked_sql())).fetchnumpy()
-        repeated = np.unique(np.concatenate((hashes[1:][hashes[1:] == hashes[:-1]], marked["id_hash"])))
+        marked = self.con.execute(
+            select("hash(event_id) AS id_hash", f"{SURE} AS t0", marked_sql())
+        ).fetchnumpy()
+        repeated = np.unique(
+            np.concatenate((hashes[1:][hashes[1:] == hashes[:-1]], marked["id_hash"]))
+        )
         if not len(repeated):
             return 0, False
         self._view_exact()
         self.con.register("given_hashes", {"id_hash": repeated})
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {REPEATED_HASHES} AS SELECT id_hash FROM given_hashes")  # noqa: S608
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {REPEATED_HASHES} AS SELECT id_hash FROM given_hashes"  # noqa: S608
+        )
         self.con.unregister("given_hashes")
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {REPEATED} AS
             SELECT * FROM (
-                SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
+                SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash
+                  FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
         copies = ibis.table(schema_of(RawEvents), name=REPEATED)
@@ -355,7 +447,9 @@ class RowCheck:
 
 
 def _cases(rules: dict[str, str]) -> str:
-    """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
+    """Return WHEN … THEN … for rules about a row `t0` and its user;
+    values are minus the reason's number.
+    """
     numbers = {name: number for number, name in enumerate(default_rules(), start=1)}
     nobody, refused = default_rules()["missing_identity"], default_rules()["without_consent"]
     # Where a user is a placeholder, the row has neither a session nor a device; see `_hides_ids`.
@@ -365,18 +459,30 @@ def _cases(rules: dict[str, str]) -> str:
         "without_consent": f"(coalesce({by_user}, true) AND {refused})",
     }
     ordered = {name: once.get(name, condition) for name, condition in rules.items()}
-    return " ".join(f"WHEN {condition} THEN {-numbers[name]}" for name, condition in ordered.items())
+    return " ".join(
+        f"WHEN {condition} THEN {-numbers[name]}" for name, condition in ordered.items()
+    )
 
 
 def _is_clean() -> str:
     """Return the SQL that tests if no rule applies to a row `t0`."""
-    return f"CASE {' '.join(f'WHEN {condition} THEN false' for condition in default_rules().values())} ELSE true END"
+    return (
+        "CASE "
+        f"{' '.join(f'WHEN {condition} THEN false' for condition in default_rules().values())} "
+        "ELSE true END"
+    )
 
 
 def view_direct(
-    con: duckdb.DuckDBPyConnection, files: RecordFiles, late_days: int, checked: CheckedRows, *, is_dated: bool
+    con: duckdb.DuckDBPyConnection,
+    files: RecordFiles,
+    late_days: int,
+    checked: CheckedRows,
+    *,
+    is_dated: bool,
 ) -> bool:
-    """Make the view `DIRECT` of the clean rows with a user and a unique id; it has only the rules that some row breaks.
+    """Make the view `DIRECT` of the clean rows with a user and a unique id;
+    it has only the rules that some row breaks.
 
     Args:
         con: The engine.
@@ -395,7 +501,9 @@ def view_direct(
     if broken:
         cases = " ".join(f"WHEN {default_rules()[name]} THEN false" for name in broken)
         conditions.append(f"CASE {cases} ELSE true END")
-    rows = select("*, event_at::DATE AS event_date", f"({files.sure_sql(late_days, is_dated=is_dated)})")
+    rows = select(
+        "*, event_at::DATE AS event_date", f"({files.sure_sql(late_days, is_dated=is_dated)})"
+    )
     rows = select("*", f"({rows}) AS t0", " AND ".join(conditions))
     con.execute(f"CREATE OR REPLACE TEMP VIEW {DIRECT} AS {rows}")
     return is_dated

@@ -1,9 +1,10 @@
-"""Rows that are not the lines of a file: lists in JSON documents, and the lines of one order in a CSV file.
+"""Rows that are not the lines of a file: lists in JSON documents,
+and the lines of one order in a CSV file.
 
-A row is a flat object: the members of nested objects are named by their path (`customer.id`), lists stay JSON. Three
-columns are added: `_row` names the kind of row (`sale`, `refund`), `_group` numbers the records, or the runs of CSV
-lines of one order, and `_position` the rows of a kind within their group, from 1. Written to a file, each row is one
-JSON object.
+A row is a flat object: the members of nested objects are named by their path (`customer.id`), lists
+stay JSON. Three columns are added: `_row` names the kind of row (`sale`, `refund`), `_group`
+numbers the records, or the runs of CSV lines of one order, and `_position` the rows of a kind
+within their group, from 1. Written to a file, each row is one JSON object.
 """
 
 import csv
@@ -30,11 +31,13 @@ FlatRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class RowKind:
-    """One kind of rows of a record: the path of their list, and the records or elements that have such a row.
+    """One kind of rows of a record: the path of their list,
+    and the records or elements that have such a row.
 
-    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values. The
-    record has no rows of the kinds in `unless`, which are listed before it. With `first_has_list`, the first row also
-    has the list that the rows are elements of, for sums over it.
+    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of
+    its values. The record has no rows of the kinds in `unless`, which are listed before it. With
+    `first_has_list`, the first row also has the list that the rows are elements of, for sums over
+    it.
     """
 
     name: str
@@ -48,7 +51,9 @@ class RowKind:
         """Return whether a record has a row of this kind."""
         if any(str(row.get(name) or "").strip() not in values for name, values in self.where):
             return False
-        return not self.if_any or any(not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any)
+        return not self.if_any or any(
+            not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,13 +66,16 @@ class RowShape:
     """How the rows of a file follow from its content.
 
     Attributes:
-        records: The paths of lists of records in a JSON document; without one, documents are records or lists of them.
-        rows: The kinds of rows of a record. Of a group of CSV lines, `.` is one row with what stands on its first line,
-            and any other path all lines.
+        records: The paths of lists of records in a JSON document; without one, documents are
+            records or lists of them.
+        rows: The kinds of rows of a record. Of a group of CSV lines, `.` is one row with what
+            stands on its first line, and any other path all lines.
         group_by: The columns that the lines of one group have in common; CSV only.
         carry_down: The columns whose text only the first line of a group has.
-        fill_down: The columns that are empty on all lines of a group but its first, also those of `group_by`.
-        first_line: Columns of which only the first line of a group has any, so that another one begins another group.
+        fill_down: The columns that are empty on all lines of a group but its first, also those of
+            `group_by`.
+        first_line: Columns of which only the first line of a group has any, so that another one
+            begins another group.
     """
 
     records: tuple[str, ...] = ()
@@ -112,8 +120,12 @@ def _next(text: str, at: int) -> int:
 
 
 def records_in(document: object, shape: RowShape) -> Iterator[object]:
-    """Yield the records of a document: a list of them, an object with such a list, or one record."""
-    listed = [value for value in (at(document, path) for path in shape.records) if isinstance(value, list)]
+    """Yield the records of a document: a list of them,
+    an object with such a list, or one record.
+    """
+    listed = [
+        value for value in (at(document, path) for path in shape.records) if isinstance(value, list)
+    ]
     if listed:
         yield from chain.from_iterable(listed)
     elif isinstance(document, list):
@@ -152,7 +164,9 @@ def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator
 
 
 def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterable[FlatRow]:
-    """Yield the members of each element of the list at a path, with those of the elements that it lies in."""
+    """Yield the members of each element of the list at a path,
+    with those of the elements that it lies in.
+    """
     name, rest = path[0], path[1:]
     inner, inner_prefix = value.get(name), f"{prefix}{name}."
     if isinstance(inner, dict) and rest:
@@ -179,8 +193,12 @@ def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> 
     return result
 
 
-def _filled_down(lines: Iterable[dict[str, str]], columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield lines, those in which all of some columns are empty with the texts of the last line that has any."""
+def _filled_down(
+    lines: Iterable[dict[str, str]], columns: Sequence[str]
+) -> Iterator[dict[str, str]]:
+    """Yield lines, those in which all of some columns are empty with the texts of
+    the last line that has any.
+    """
     above: dict[str, str] = {}
     for line in lines:
         own = {name: line[name] for name in columns}
@@ -199,7 +217,8 @@ def grouped(read: Callable[[], Iterable[CsvLine]], shape: RowShape) -> Iterator[
     The lines of a group may lie apart, as in a sorted file; such groups come last.
 
     Args:
-        read: Begins to read the lines; it is called twice, so that only groups that lie apart are kept in memory.
+        read: Begins to read the lines; it is called twice, so that only groups that lie apart are
+            kept in memory.
         shape: How lines are grouped.
     """
     apart = _keys_apart(_filled_down(read(), shape.fill_down), shape)
@@ -219,8 +238,12 @@ def grouped(read: Callable[[], Iterable[CsvLine]], shape: RowShape) -> Iterator[
 
 
 def _runs(lines: Iterable[CsvLine], shape: RowShape) -> Iterator[tuple[Key, Iterator[CsvLine]]]:
-    """Yield the lines that follow each other with one key; a line without any is a run of its own, with no key."""
-    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines))
+    """Yield the lines that follow each other with one key;
+    a line without any is a run of its own, with no key.
+    """
+    numbered = (
+        (tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines)
+    )
     for _, run in groupby(numbered, key=_key_or_number):
         first = next(run)
         key = first[0] if any(first[0]) else ()
@@ -252,7 +275,9 @@ def _orders_in(lines: list[CsvLine], shape: RowShape) -> list[list[CsvLine]]:
     is_first = [any(line.get(name) for name in named) for line in lines]
     heads = [number for number, is_head in enumerate(is_first) if is_head]
     if len(heads) <= 1 or not shape.first_line:
-        return [[lines[number] for number in sorted(range(len(lines)), key=lambda at: not is_first[at])]]
+        return [
+            [lines[number] for number in sorted(range(len(lines)), key=lambda at: not is_first[at])]
+        ]
     orders = {head: [lines[head]] for head in heads}
     for number, line in enumerate(lines):
         if not is_first[number]:
@@ -260,8 +285,12 @@ def _orders_in(lines: list[CsvLine], shape: RowShape) -> list[list[CsvLine]]:
     return list(orders.values())
 
 
-def _head_of(number: int, line: CsvLine, heads: Sequence[int], lines: Sequence[CsvLine], shape: RowShape) -> int:
-    """Return which first line another one belongs to: one that says nothing else, the last before it if it can."""
+def _head_of(
+    number: int, line: CsvLine, heads: Sequence[int], lines: Sequence[CsvLine], shape: RowShape
+) -> int:
+    """Return which first line another one belongs to: one that says nothing else,
+    the last before it if it can.
+    """
     fitting = [head for head in heads if _agree(line, lines[head], shape.carry_down)] or heads
     return max((head for head in fitting if head < number), default=min(fitting))
 
@@ -290,11 +319,14 @@ def _rows_of_group(lines: Iterable[CsvLine], shape: RowShape, number: int) -> It
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 FORMULA = frozenset("0123456789+-=@")
-"""What begins a number or a formula; an apostrophe before anything else is part of a name, as in 's-Gravenhage."""
+"""What begins a number or a formula; an apostrophe before anything else is part of a name,
+as in 's-Gravenhage.
+"""
 
 
 def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
-    """Yield the rows of a JSON file; a line that is not JSON, or a record that is no object, as text.
+    """Yield the rows of a JSON file; a line that is not JSON,
+    or a record that is no object, as text.
 
     Raises:
         SourceError: The file is not JSON to its end.
@@ -319,7 +351,8 @@ def shaped_records(file: InputFile, shape: RowShape) -> Iterator[object]:
 def _documents(file: InputFile) -> Iterator[object]:
     text = b"".join(blocks_of(file)).decode(UTF_8, "backslashreplace")
     lines = [line for line in text.split("\n") if line.strip()]
-    # Where the first line is a document of its own, the others are, too, and a damaged one is lost alone.
+    # Where the first line is a document of its own, the others are, too, and a damaged one is lost
+    # alone.
     if len(lines) > 1 and (first := _documents_of(lines[0])):
         yield from first
         for line in lines[1:]:
@@ -328,7 +361,11 @@ def _documents(file: InputFile) -> Iterator[object]:
     try:
         yield from documents_in(text)
     except (ValueError, RecursionError) as error:
-        where = f"; it cannot be read at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        where = (
+            f"; it cannot be read at line {error.lineno}"
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
         raise SourceError(f"{file.name} is not JSON to its end{where}; deliver it again") from error
 
 
@@ -346,7 +383,8 @@ _whole = json.JSONDecoder()
 
 
 def objects_on(line: bytes) -> list[bytes]:
-    """Return the JSON objects that follow each other on a line, and what is left of it where it is damaged.
+    """Return the JSON objects that follow each other on a line,
+    and what is left of it where it is damaged.
 
     A line that is one object, or begins with none, is returned as it is. Senders that put records
     together without line ends write such lines, and those that end each with a comma.
@@ -385,11 +423,15 @@ def as_json(row: FlatRow, needed: Iterable[str]) -> bytes:
 
 
 def without_apostrophe(cell: str) -> str:
-    """Return a value without the apostrophe that keeps a spreadsheet from reading a number or a formula."""
+    """Return a value without the apostrophe that keeps a spreadsheet from
+    reading a number or a formula.
+    """
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
-def csv_row(line: bytes, indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
+def csv_row(
+    line: bytes, indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool
+) -> dict[str, str]:
     """Return some columns of a line of a CSV file, given the index of each."""
     cells = next(csv.reader([line.decode(UTF_8)], delimiter=delimiter))
     if has_apostrophes:

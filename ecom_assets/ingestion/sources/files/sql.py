@@ -1,8 +1,8 @@
 """SQL that reads the rows of files, with every needed column as text (nested values as JSON text).
 
-Each SELECT returns the needed columns under their own names, and three more. `__other` is the JSON of the columns that
-the mapping does not name, if they are kept. `__file` is the path. `__malformed` is the raw line if it could not be
-parsed; then all other columns are NULL.
+Each SELECT returns the needed columns under their own names, and three more. `__other` is the JSON
+of the columns that the mapping does not name, if they are kept. `__file` is the path. `__malformed`
+is the raw line if it could not be parsed; then all other columns are NULL.
 """
 
 import json
@@ -46,12 +46,16 @@ from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES
 # A sequence that no line contains, so that the engine's CSV reader returns whole lines.
 _NO_DELIMITER = "\x01\x02\x03\x04"
 _BUFFER_BYTES = 1 << 25
-MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for example, fails at a thousand
+MAX_DEPTH = (
+    500  # nesting of lists and objects; Python's JSON reader, for example, fails at a thousand
+)
 _NOTHING = "NULL::VARCHAR"
 CURRENCY = "__currency"
 """The column of the currency of an event's amount, which the tables do not have."""
 ROW = "__row"
-"""The column with the number of a row, which is greater than those of the rows before it in its file."""
+"""The column with the number of a row,
+which is greater than those of the rows before it in its file.
+"""
 _ROW_NUMBER = f"row_number() OVER ()::VARCHAR AS {ROW}"
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
@@ -60,8 +64,12 @@ _APOSTROPHE = text("^'([0-9+=@-])") + ", " + text(r"\1")
 HAS_TEXT = "trim(line) <> ''"
 _OPENING = "strlen(line) - strlen(translate(line, '[{', ''))"
 # A condition with AND would count the brackets of every line.
-MANY_BRACKETS = f"(CASE WHEN strlen(line) > {2 * MAX_DEPTH} THEN {_OPENING} > {MAX_DEPTH} ELSE false END)"
-"""The test whether a `line` may be nested deeper than `MAX_DEPTH`; it counts brackets in long lines."""
+MANY_BRACKETS = (
+    f"(CASE WHEN strlen(line) > {2 * MAX_DEPTH} THEN {_OPENING} > {MAX_DEPTH} ELSE false END)"
+)
+"""The test whether a `line` may be nested deeper than `MAX_DEPTH`;
+it counts brackets in long lines.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,27 +84,45 @@ class Layout:
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
     named: frozenset[str]  # columns that the mapping uses or ignores
     other_columns: str  # what to do with the rest: refuse, ignore or properties
-    shape: RowShape | None = None  # how the rows follow from the content; None if they are its lines
+    shape: RowShape | None = (
+        None  # how the rows follow from the content; None if they are its lines
+    )
     has_header: bool = True  # of a CSV file
-    has_quotes: bool = True  # around values of a CSV file that need them; without, a quote is a sign like others
-    has_typed_cells: bool = False  # whether times are written as ISO, whatever the mapping says of texts
-    has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
+    has_quotes: bool = (
+        True  # around values of a CSV file that need them; without, a quote is a sign like others
+    )
+    has_typed_cells: bool = (
+        False  # whether times are written as ISO, whatever the mapping says of texts
+    )
+    has_apostrophes: bool = (
+        False  # whether values of a CSV file lose an apostrophe at their beginning
+    )
     is_numbered: bool = False  # whether rows have their number, in `ROW`
-    filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
-    bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
+    filled: frozenset[str] = (
+        frozenset()
+    )  # text columns without an empty value, according to the files' footers
+    bounded: frozenset[str] = (
+        frozenset()
+    )  # columns whose times are all of the years 1 to 9999, also by footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
 
     def with_footers(self, footers: Mapping[str, Footer]) -> "Layout":
         """Return the layout of one file with its footer."""
         filled = frozenset(name for name, footer in footers.items() if footer.is_filled)
         times = {name: footer.times for name, footer in footers.items() if footer.times}
-        bounded = frozenset(name for name, (low, high) in times.items() if low >= FIRST_TIME and high <= LAST_TIME)
+        bounded = frozenset(
+            name for name, (low, high) in times.items() if low >= FIRST_TIME and high <= LAST_TIME
+        )
         return replace(self, filled=filled, bounded=bounded, footers=footers)
 
     def own(self) -> dict[str, FileColumn]:
         """Return the columns of the rows themselves, without the members of an exploded list."""
         prefix = f"{self.exploded}." if self.exploded else None
-        return {name: column for name, column in self.columns if not (prefix and name.startswith(prefix))}
+        return {
+            name: column
+            for name, column in self.columns
+            if not (prefix and name.startswith(prefix))
+        }
 
     def exact(self) -> frozenset[str]:
         """Return the columns of a Parquet file with whole numbers, whose text has one spelling."""
@@ -104,12 +130,16 @@ class Layout:
         return frozenset(name for name, column in own if "INT" in column.type)
 
     def others(self) -> list[str]:
-        """Return the columns that go to `__other`, for files whose columns are all known in advance."""
+        """Return the columns that go to `__other`,
+        for files whose columns are all known in advance.
+        """
         has_properties = self.other_columns == "properties"
         return [name for name in self.own() if name not in self.named] if has_properties else []
 
     def moments(self) -> dict[str, str]:
-        """Return the needed columns of a timestamp type, with their kind; `moment_name` names their raw copies."""
+        """Return the needed columns of a timestamp type, with their kind;
+        `moment_name` names their raw copies.
+        """
         own = self.own() if self.format == "parquet" and not self.exploded else {}
         # Nanoseconds are truncated when read as text; a cast would round them.
         fit = {name: column.kind for name, column in own.items() if column.type != "TIMESTAMP_NS"}
@@ -117,19 +147,32 @@ class Layout:
 
 
 def moment_name(column: str) -> str:
-    """Return the name of a timestamp column's raw copy, which avoids the conversion to text and back."""
+    """Return the name of a timestamp column's raw copy,
+    which avoids the conversion to text and back.
+    """
     return f"__moment {column}"
 
 
 def columns_read(layout: Layout) -> list[str]:
-    """Return the quoted columns of every SELECT: needed columns, timestamps, `__other`, `__file`, `__malformed`."""
+    """Return the quoted columns of every SELECT: needed columns, timestamps, `__other`,
+    `__file`, `__malformed`.
+    """
     moments = [ident(moment_name(name)) for name in layout.moments()]
     numbered = [ROW] if layout.is_numbered else []
-    return [*(ident(name) for name in layout.needed), *moments, *numbered, "__other", "__file", "__malformed"]
+    return [
+        *(ident(name) for name in layout.needed),
+        *moments,
+        *numbered,
+        "__other",
+        "__file",
+        "__malformed",
+    ]
 
 
 def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
-    """Return the SELECT of files without malformed lines, with the engine's own readers, which fail on such lines."""
+    """Return the SELECT of files without malformed lines, with the engine's own readers,
+    which fail on such lines.
+    """
     if layout.format == "ndjson":
         source = line_source(paths, is_gzip=layout.is_gzip)
         values = ["line", "__file", f"{_NOTHING} AS __malformed", *_row_number(layout)]
@@ -139,12 +182,17 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         other_cells = {name: cells[name] for name in layout.others()}
         source = csv_source(layout, paths)
     else:
-        cells = {name: parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
+        cells = {
+            name: parquet_text(name, column, layout.filled) for name, column in layout.own().items()
+        }
         other_cells = {name: ident(name) for name in layout.others()}
         source = parquet_source(paths)
     columns = [
         *(f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)),
-        *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
+        *(
+            f"{_moment(name, kind)} AS {ident(moment_name(name))}"
+            for name, kind in layout.moments().items()
+        ),
         f"{_packed(other_cells)} AS __other",
         *_row_number(layout),
         "__file",
@@ -158,14 +206,17 @@ def _row_number(layout: Layout) -> list[str]:
 
 
 def _cell(name: str, layout: Layout) -> str:
-    value = f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
+    value = (
+        f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
+    )
     return f"nullif({value}, '')"
 
 
 def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
     """Return the SELECT of one file from its copy, so that only the damaged lines are lost.
 
-    `sound` is the path of the copy of the readable lines, `damaged` the path of the other lines, as Parquet.
+    `sound` is the path of the copy of the readable lines, `damaged` the path of the other lines, as
+    Parquet.
     """
     if layout.shape:  # the copy has the rows, one object per line
         layout = replace(layout, format="ndjson", shape=None)
@@ -173,12 +224,16 @@ def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
         good = is_object(layout)
         values = [f"CASE WHEN {good} THEN line END AS line", "__file"]
         values += [f"CASE WHEN NOT {good} THEN line END AS __malformed", *_row_number(layout)]
-        rows = _json_rows(layout, select(values, line_source([sound], is_gzip=layout.is_gzip), HAS_TEXT))
+        rows = _json_rows(
+            layout, select(values, line_source([sound], is_gzip=layout.is_gzip), HAS_TEXT)
+        )
     else:
         rows = sound_rows(layout, [sound])
     columns = columns_read(layout)
     values = [f"{_NOTHING} AS {name}" for name in columns if name not in {"__file", "__malformed"}]
-    lines = select([*values, "'' AS __file", "line AS __malformed"], f"read_parquet({_list_of([damaged])})")
+    lines = select(
+        [*values, "'' AS __file", "line AS __malformed"], f"read_parquet({_list_of([damaged])})"
+    )
     all_rows = f"({select(columns, rows)} UNION ALL {lines})"
     return select(f"* REPLACE ({text(path)} AS __file)", all_rows)
 
@@ -187,10 +242,10 @@ def csv_source(layout: Layout, paths: Sequence[str]) -> str:
     """Return the reader call for CSV files without damage."""
     columns = text_columns(name for name, _ in layout.columns)
     return (
-        f"read_csv({_list_of(paths)}, auto_detect=false, header=true, delim={text(layout.delimiter)},"
-        f" quote='\"', escape='\"', nullstr='', columns={columns}, hive_partitioning=false,"
-        f" max_line_size={MAX_LINE_BYTES}, buffer_size={_BUFFER_BYTES},"
-        f" filename='__file', compression={_compression(is_gzip=layout.is_gzip)})"
+        f"read_csv({_list_of(paths)}, auto_detect=false, header=true, "
+        f"delim={text(layout.delimiter)}, quote='\"', escape='\"', nullstr='', columns={columns}, "
+        f"hive_partitioning=false, max_line_size={MAX_LINE_BYTES}, buffer_size={_BUFFER_BYTES}, "
+        f"filename='__file', compression={_compression(is_gzip=layout.is_gzip)})"
     )
 
 
@@ -200,20 +255,27 @@ def parquet_source(paths: Sequence[str]) -> str:
 
 
 def line_source(paths: Sequence[str], *, is_gzip: bool) -> str:
-    r"""Return the reader call for whole lines as `line`, with `__file`; the lines end in `\n` or `\r\n`."""
+    r"""Return the reader call for whole lines as `line`, with `__file`;
+    the lines end in `\n` or `\r\n`.
+    """
     return (
-        f"read_csv({_list_of(paths)}, auto_detect=false, header=false, delim={text(_NO_DELIMITER)}, quote='',"
-        f" escape='', nullstr={text(_NO_DELIMITER[:2])}, columns={{'line': 'VARCHAR'}}, strict_mode=false,"
-        f" max_line_size={MAX_LINE_BYTES}, hive_partitioning=false, filename='__file',"
-        f" compression={_compression(is_gzip=is_gzip)})"
+        f"read_csv({_list_of(paths)}, auto_detect=false, header=false, "
+        f"delim={text(_NO_DELIMITER)}, quote='', escape='', nullstr={text(_NO_DELIMITER[:2])}, "
+        f"columns={{'line': 'VARCHAR'}}, strict_mode=false, max_line_size={MAX_LINE_BYTES}, "
+        f"hive_partitioning=false, filename='__file', compression={_compression(is_gzip=is_gzip)})"
     )
 
 
 def is_object(layout: Layout) -> str:
-    """Return the SQL that tests if a `line` is a JSON object, with a list in the exploded column; it is never NULL."""
+    """Return the SQL that tests if a `line` is a JSON object, with a list in the exploded column;
+    it is never NULL.
+    """
     kind = "json_type(line) = 'OBJECT'"
     if layout.exploded:
-        kind += f" AND coalesce(json_type(line, {text(json_pointer(layout.exploded))}) = 'ARRAY', false)"
+        kind += (
+            f" AND coalesce(json_type(line, {text(json_pointer(layout.exploded))}) = 'ARRAY', "
+            "false)"
+        )
     return f"(CASE WHEN json_valid(line) THEN {kind} ELSE false END)"
 
 
@@ -232,11 +294,19 @@ def list_length(layout: Layout) -> str:
 def _json_rows(layout: Layout, lines: str) -> str:
     top = _top(layout)
     values = f"json_extract_string(line, {texts(json_pointer(name) for name in top)}) AS v"
-    columns = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(top, start=1)]
+    columns = [
+        f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(top, start=1)
+    ]
     other = _NOTHING
     if layout.other_columns == "properties":
         # A merge removes the members that are null in the patch.
-        patch = "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:null" for name in sorted(layout.named)) + "}"
+        patch = (
+            "{"
+            + ",".join(
+                f"{json.dumps(name, ensure_ascii=False)}:null" for name in sorted(layout.named)
+            )
+            + "}"
+        )
         other = f"nullif(json_merge_patch(line, {text(patch)})::VARCHAR, '{{}}')"
     numbered = [ROW] if layout.is_numbered else []
     extracted = select(["line", "__file", "__malformed", *numbered, values], lines)
@@ -245,16 +315,26 @@ def _json_rows(layout: Layout, lines: str) -> str:
 
 
 def _exploded(layout: Layout, rows: str) -> str:
-    """Return the SELECT with one row per element of the exploded list, whose members are columns `list.member`."""
+    """Return the SELECT with one row per element of the exploded list,
+    whose members are columns `list.member`.
+    """
     if layout.exploded is None:
         return rows
     prefix = f"{layout.exploded}."
     inner = [name for name in layout.needed if name.startswith(prefix)]
-    values = f"json_extract_string(e, {texts(json_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
-    members = [f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(inner, start=1)]
+    values = (
+        "json_extract_string(e, "
+        f"{texts(json_pointer(name.removeprefix(prefix)) for name in inner)}) AS v"
+    )
+    members = [
+        f"nullif(v[{number}], '') AS {ident(name)}" for number, name in enumerate(inner, start=1)
+    ]
     listed = f"TRY_CAST({ident(layout.exploded)} AS JSON[])"
-    # A record whose list is missing or unreadable becomes one row without members, so that it is counted and rejected.
-    elements = f"CASE WHEN __malformed IS NULL THEN coalesce({listed}, [NULL::JSON]) ELSE [NULL::JSON] END"
+    # A record whose list is missing or unreadable becomes one row without members, so that it is
+    # counted and rejected.
+    elements = (
+        f"CASE WHEN __malformed IS NULL THEN coalesce({listed}, [NULL::JSON]) ELSE [NULL::JSON] END"
+    )
     one_each = select(f"*, unnest({elements}) AS e", rows)
     return select(["* EXCLUDE (e, v)", *members], select(f"*, {values}", one_each))
 
@@ -272,13 +352,18 @@ def _moment(name: str, kind: str) -> str:
 
 
 def parquet_text(name: str, column: FileColumn, filled: Collection[str] = ()) -> str:
-    """Return the SQL of a column of a Parquet file as text; empty text is NULL unless the column is in `filled`."""
+    """Return the SQL of a column of a Parquet file as text;
+    empty text is NULL unless the column is in `filled`.
+    """
     if column.kind == "nested":
         return f"to_json({ident(name)})::VARCHAR"
     if column.kind == "zoned":  # casting to text would use the session's zone
         return f"timezone('UTC', {ident(name)})::VARCHAR || '+00'"
-    # Without the test for empty text, the engine can use the footer's null statistics and skip reading.
-    is_filled = column.kind in {"boolean", "date", "number", "timestamp"} or (column.kind == "text" and name in filled)
+    # Without the test for empty text, the engine can use the footer's null statistics and skip
+    # reading.
+    is_filled = column.kind in {"boolean", "date", "number", "timestamp"} or (
+        column.kind == "text" and name in filled
+    )
     return f"{ident(name)}::VARCHAR" if is_filled else f"nullif({ident(name)}::VARCHAR, '')"
 
 
@@ -306,7 +391,9 @@ def json_pointer(name: str) -> str:
 
 @dataclass(frozen=True)
 class FileDays:
-    """The days of one file: its arrival day, or the fallback days for rows without an arrival day."""
+    """The days of one file: its arrival day,
+    or the fallback days for rows without an arrival day.
+    """
 
     path: str
     relative: str
@@ -317,10 +404,12 @@ class FileDays:
     latest_date: date  # no row can have been received later
 
     def sure_of(self, late_days: int) -> tuple[date, date, date]:
-        """Return the bounds between which an event breaks no rule about time, and the bound of plausible arrivals.
+        """Return the bounds between which an event breaks no rule about time,
+        and the bound of plausible arrivals.
 
-        An event from the first day on and before the second arrived on its own day, or at most `late_days` later, and
-        not in its future, if it came without `received_at`, or with one that is at most `late_days` later as well.
+        An event from the first day on and before the second arrived on its own day, or at most
+        `late_days` later, and not in its future, if it came without `received_at`, or with one that
+        is at most `late_days` later as well.
         """
         if self.received_date:
             first = max(self.earliest_date, self.received_date - timedelta(days=late_days))
@@ -329,11 +418,19 @@ class FileDays:
         return self.earliest_date, self.modified_date + timedelta(days=1), arrival_bound
 
 
-def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_currency: bool = False) -> str:
-    """Return the SELECT of the fields of each row of files of a layout; with a currency in `CURRENCY`, if asked."""
+def records_sql(
+    rows: str, mapping: RecordMapping, layout: Layout, *, with_currency: bool = False
+) -> str:
+    """Return the SELECT of the fields of each row of files of a layout;
+    with a currency in `CURRENCY`, if asked.
+    """
     own_id, kind = mapping.id_field, mapping.kind
     fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
-    fields += [f"{field_sql(mapping, name, layout.exact())} AS {name}" for name in kind.fields if name != kind.id]
+    fields += [
+        f"{field_sql(mapping, name, layout.exact())} AS {name}"
+        for name in kind.fields
+        if name != kind.id
+    ]
     fields += _version_columns(mapping, layout) if kind.whole else []
     fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
     fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
@@ -342,7 +439,11 @@ def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_curre
         fields.append(f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     rows = select([*fields, "__file", "__malformed"], source)
-    return select("* EXCLUDE (__shop) REPLACE (" + _keys_of_shops(kind) + ")", f"({rows})") if kind.whole else rows
+    return (
+        select("* EXCLUDE (__shop) REPLACE (" + _keys_of_shops(kind) + ")", f"({rows})")
+        if kind.whole
+        else rows
+    )
 
 
 def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
@@ -352,7 +453,9 @@ def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
     line = _id_sql(mapping.id_field, layout.needed)
     record = ", ".join(value for value in (field_sql(mapping, "record_id"), own, line) if value)
     number = f"TRY_CAST({_record_number(mapping, layout)} AS BIGINT)"
-    placed, changed = (_instant_of(each, layout) for each in (mapping.placed_field, fields.changed_at))
+    placed, changed = (
+        _instant_of(each, layout) for each in (mapping.placed_field, fields.changed_at)
+    )
     is_sound = "__malformed IS NULL"
     return [
         f"CASE WHEN {is_sound} THEN coalesce({record}) END AS record_id",
@@ -367,7 +470,9 @@ _SHOP_OF_FILE = "regexp_extract(__file, '([^/]+?)([.][^/]*)?$', 1)"
 
 
 def _record_number(mapping: RecordMapping, layout: Layout) -> str:
-    """Return the SQL of the place of a row's record in its file; NULL where all of a file's rows are one version."""
+    """Return the SQL of the place of a row's record in its file;
+    NULL where all of a file's rows are one version.
+    """
     landed = field_sql(mapping, "record_number")
     if layout.shape:
         return f"coalesce({landed}, {ident(GROUP)})"
@@ -377,7 +482,10 @@ def _record_number(mapping: RecordMapping, layout: Layout) -> str:
 def _keys_of_shops(kind: RecordKind) -> str:
     """Return the REPLACE of the ids that only one shop has; without a shop they stay."""
     keys = (kind.id, kind.whole, "record_id")
-    return ", ".join(f"CASE WHEN __shop IS NULL THEN {key} ELSE __shop || '/' || {key} END AS {key}" for key in keys)
+    return ", ".join(
+        f"CASE WHEN __shop IS NULL THEN {key} ELSE __shop || '/' || {key} END AS {key}"
+        for key in keys
+    )
 
 
 def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
@@ -391,13 +499,16 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
 ) -> str:
     """Return the SELECT of the columns of the record kind, in order, from the fields of each row.
 
-    With `sure_late_days`, there is a column `is_sure`: whether the event breaks no rule about time, see `sure_of`;
-    `with_currency`, the column `CURRENCY` of `records_sql`.
+    With `sure_late_days`, there is a column `is_sure`: whether the event breaks no rule about time,
+    see `sure_of`; `with_currency`, the column `CURRENCY` of `records_sql`.
     """
     file, source = _with_files(records, files, sure_late_days or 0)
     received = file["received_date"]
     if files[0].received_date is None:
-        received = f"coalesce({_stated_date(kind, zone, file)}, {file['fallback_date']}, {file['modified_date']})"
+        received = (
+            f"coalesce({_stated_date(kind, zone, file)}, {file['fallback_date']}, "
+            f"{file['modified_date']})"
+        )
     columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += [f"e.{LEFT_OUT}"] if kind.is_filtered else []
@@ -406,8 +517,13 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
         at = f"e.{kind.at}"
-        arrives_in_time = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
-        arrival = f"e.received_at IS NULL OR ({arrives_in_time} AND e.received_at < {file['known_until']})"
+        arrives_in_time = (
+            f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
+        )
+        arrival = (
+            f"e.received_at IS NULL OR ({arrives_in_time} AND e.received_at < "
+            f"{file['known_until']})"
+        )
         is_timely = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival})"
         columns.append(f"coalesce({is_timely}, false) AS is_sure")
     columns += [f"e.{CURRENCY}"] if with_currency else []
@@ -415,36 +531,52 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
-    """Return the SELECT of path, arrival day (or NULL), row count and last event day, per file and arrival day."""
+    """Return the SELECT of path, arrival day (or NULL), row count and last event day,
+    per file and arrival day.
+    """
     file, source = _with_files(records, files)
     usable = f"{_own_date(kind, zone, file)} AS usable"
-    stated = select(f"{file['path']} AS path, {_stated_date(kind, zone, file)} AS stated_date, {usable}", source)
+    stated = select(
+        f"{file['path']} AS path, {_stated_date(kind, zone, file)} AS stated_date, {usable}", source
+    )
     return select("path, stated_date, count(*), max(usable)", stated, group_by="path, stated_date")
 
 
 def _stated_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
-    """Return the SQL of the arrival day in the row: the day it was received, else its own day if not in the future.
+    """Return the SQL of the arrival day in the row: the day it was received,
+    else its own day if not in the future.
 
-    Implausible days are ignored, so that a row with a wrong clock still arrives on a day that is computed.
+    Implausible days are ignored, so that a row with a wrong clock still arrives on a day that is
+    computed.
     """
     received = day_in_zone("e.received_at", zone)
-    believed = f"CASE WHEN {received} BETWEEN {file['earliest_date']} AND {file['latest_date']} THEN {received} END"
+    believed = (
+        f"CASE WHEN {received} BETWEEN {file['earliest_date']} AND {file['latest_date']} THEN "
+        f"{received} END"
+    )
     return f"coalesce({believed}, {_own_date(kind, zone, file)})"
 
 
 def _own_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
     own = day_in_zone(f"e.{kind.at}", zone)
-    return f"CASE WHEN {own} BETWEEN {file['earliest_date']} AND {file['modified_date']} THEN {own} END"
+    return (
+        f"CASE WHEN {own} BETWEEN {file['earliest_date']} AND {file['modified_date']} THEN {own} "
+        "END"
+    )
 
 
-def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> tuple[dict[str, str], str]:
+def _with_files(
+    records: str, files: Sequence[FileDays], late_days: int = 0
+) -> tuple[dict[str, str], str]:
     """Return the properties of a row's file, as SQL by name, and the rows `e` to select from."""
     values = [_values(file, late_days) for file in files]
     # A join would read the path of each row, and keep the engine from answering by footers.
     if len(files) == 1:
         return values[0], f"({records}) AS e"
     rows = ", ".join(f"({', '.join(row.values())})" for row in values)
-    join = f"({records}) AS e JOIN (VALUES {rows}) AS f({', '.join(values[0])}) ON e.__file = f.path"
+    join = (
+        f"({records}) AS e JOIN (VALUES {rows}) AS f({', '.join(values[0])}) ON e.__file = f.path"
+    )
     return {name: f"f.{name}" for name in values[0]}, join
 
 
@@ -457,7 +589,9 @@ def _values(file: FileDays, late_days: int) -> dict[str, str]:
 
 
 def field_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
-    """Return the SQL of a field as text, from the columns of a row; `exact` are columns of whole numbers."""
+    """Return the SQL of a field as text, from the columns of a row;
+    `exact` are columns of whole numbers.
+    """
     value = _translated_sql(mapping, name, exact)
     if mapping.below_zero != "refuse" and (meaning := _BELOW_ZERO.get(name)):
         return meaning(mapping, value)
@@ -467,8 +601,18 @@ def field_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] =
 def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     is_number, is_place = name in mapping.kind.numbers, name in OF_PLACES
-    value = _value_sql(field, mapping.numerals, is_number=is_number, is_place=is_place, currency=_currency_sql(mapping))
-    if field and (field.key or name in SPELLED) and not (field.column in exact or field.constant is not None):
+    value = _value_sql(
+        field,
+        mapping.numerals,
+        is_number=is_number,
+        is_place=is_place,
+        currency=_currency_sql(mapping),
+    )
+    if (
+        field
+        and (field.key or name in SPELLED)
+        and not (field.column in exact or field.constant is not None)
+    ):
         value = spelled_sql(value, field.key)
     if translations := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
@@ -479,17 +623,26 @@ def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | N
 
 
 def _number_of(mapping: RecordMapping, name: str) -> str:
-    """Return the SQL of an amount or a quantity as a number, with the sign that it has in the file."""
+    """Return the SQL of an amount or a quantity as a number,
+    with the sign that it has in the file.
+    """
     return f"TRY_CAST({_translated_sql(mapping, name)} AS {NUMBER})"
 
 
 def _is_refund(mapping: RecordMapping) -> str:
     """Return the SQL that says whether a line is a refund, as its quantity or amount is below zero.
 
-    Where amounts below zero are discounts, a line of one piece or more is none if its order has goods.
+    Where amounts below zero are discounts, a line of one piece or more is none if its order has
+    goods.
     """
-    is_below = f"(coalesce({_number_of(mapping, 'payment_amount')} < 0, false) OR {_is_returned(mapping)})"
-    return f"({is_below} AND NOT {_is_discount(mapping)})" if mapping.below_zero == "discount" else is_below
+    is_below = (
+        f"(coalesce({_number_of(mapping, 'payment_amount')} < 0, false) OR {_is_returned(mapping)})"
+    )
+    return (
+        f"({is_below} AND NOT {_is_discount(mapping)})"
+        if mapping.below_zero == "discount"
+        else is_below
+    )
 
 
 def _is_returned(mapping: RecordMapping) -> str:
@@ -515,11 +668,16 @@ def _status_below_zero(mapping: RecordMapping, status: str) -> str:
 
 
 def _without_sign(_mapping: RecordMapping, number: str) -> str:
-    return f"CASE WHEN TRY_CAST({number} AS {NUMBER}) < 0 THEN abs({number}::{NUMBER})::VARCHAR ELSE {number} END"
+    return (
+        f"CASE WHEN TRY_CAST({number} AS {NUMBER}) < 0 THEN abs({number}::{NUMBER})::VARCHAR ELSE "
+        f"{number} END"
+    )
 
 
 def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
-    """Return the SQL of an amount without its sign, or of what the discounts of its order leave of it."""
+    """Return the SQL of an amount without its sign,
+    or of what the discounts of its order leave of it.
+    """
     if mapping.below_zero == "refund":
         return _without_sign(mapping, amount)
     own = f"({_sold_amount(mapping)})"
@@ -530,8 +688,9 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
     has_discount = f"min({own}) OVER (PARTITION BY {_OF_ORDER}) < 0"
     parts = _parts_sql(total, until, goods, all_, _currency_sql(mapping))
     return (
-        f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN {_without_sign(mapping, amount)}"
-        f" WHEN {has_discount} THEN ({parts})::VARCHAR ELSE {amount} END"
+        f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN "
+        f"{_without_sign(mapping, amount)} WHEN {has_discount} THEN ({parts})::VARCHAR ELSE "
+        f"{amount} END"
     )
 
 
@@ -546,11 +705,15 @@ _BELOW_ZERO = {
 
 
 def left_out_sql(mapping: RecordMapping) -> str:
-    """Return the SQL of the name of the first condition that leaves a row out; NULL for rows that stay."""
+    """Return the SQL of the name of the first condition that leaves a row out;
+    NULL for rows that stay.
+    """
     conditions = {name: condition.sql for name, condition in mapping.leave_out.items()}
     if mapping.below_zero == "discount":  # its money is in the other lines of its order
         conditions[DISCOUNT] = _is_discount(mapping)
-    cases = " ".join(f"WHEN {condition} THEN {text(name)}" for name, condition in conditions.items())
+    cases = " ".join(
+        f"WHEN {condition} THEN {text(name)}" for name, condition in conditions.items()
+    )
     own = f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
     return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
 
@@ -568,26 +731,34 @@ def _value_sql(
     is_place: bool = False,
     currency: str = _NOTHING,
 ) -> str:
-    """Return the SQL of a field's value, as text, after what its mapping does with it; shares are in the currency."""
+    """Return the SQL of a field's value, as text, after what its mapping does with it;
+    shares are in the currency.
+    """
     if field is None:
         return _NOTHING
     if field.by_row:
         values = {
-            kind: _value_sql(origin, numerals, is_number=is_number, is_place=is_place, currency=currency)
+            kind: _value_sql(
+                origin, numerals, is_number=is_number, is_place=is_place, currency=currency
+            )
             for kind, origin in field.by_row.items()
         }
         cases = " ".join(f"WHEN {text(kind)} THEN {value}" for kind, value in values.items())
         value = f"CASE {ident(KIND)} {cases} END"
     else:
         value = _origin_sql(field, is_place=is_place)
-    result = field.applied(value, numerals, is_number=is_number and not field.expression and not field.by_row)
+    result = field.applied(
+        value, numerals, is_number=is_number and not field.expression and not field.by_row
+    )
     if field.shared_by:
         return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True), currency)
     return result
 
 
 def _share_sql(whole: str, weight: str, currency: str) -> str:
-    """Return the SQL of a line's part of an order's number, in the digits of its currency: they add up to the whole."""
+    """Return the SQL of a line's part of an order's number, in the digits of its currency:
+    they add up to the whole.
+    """
     order = _OF_ORDER
     total = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})"
     own = f"coalesce(TRY_CAST({weight} AS {NUMBER}), 0)"
@@ -599,7 +770,9 @@ def _share_sql(whole: str, weight: str, currency: str) -> str:
 
 
 def _parts_sql(total: str, until: str, own: str, all_: str, currency: str) -> str:
-    """Return the SQL of a line's part of a total, by the sum of numbers up to its own, in its currency's digits."""
+    """Return the SQL of a line's part of a total, by the sum of numbers up to its own,
+    in its currency's digits.
+    """
 
     def up_to(number: str) -> str:
         # At the end it is the whole, also where that has more digits than the currency.
@@ -638,9 +811,15 @@ def _instant_of(field: TimeField | None, layout: Layout) -> str:
         zone = "UTC" if kind == "zoned" else field.timezone
         column = ident(moment_name(field.column))
         # A bare column lets the engine answer by footers.
-        return column if zone == "UTC" and field.column in layout.bounded else from_wall(column, zone)
+        return (
+            column if zone == "UTC" and field.column in layout.bounded else from_wall(column, zone)
+        )
     value = _value_sql(field, Numerals(), is_number=False)
-    formats = (*field.formats, "iso") if layout.has_typed_cells and "iso" not in field.formats else field.formats
+    formats = (
+        (*field.formats, "iso")
+        if layout.has_typed_cells and "iso" not in field.formats
+        else field.formats
+    )
     return instant(value, formats, field.timezone)
 
 
@@ -655,14 +834,18 @@ def _id_sql(field: IdField, columns: Sequence[str]) -> str:
 def _hash_sql(field: IdField, hash_of: Sequence[str], columns: Sequence[str]) -> str:
     if field.equal_rows == "merge":
         return "__hash"
-    # Rows that are equal in the hashed columns only are numbered by their other columns, so that their ids do
-    # not depend on the reading order.
+    # Rows that are equal in the hashed columns only are numbered by their other columns, so that
+    # their ids do not depend on the reading order.
     other_columns = [ident(name) for name in columns if name not in hash_of]
-    number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*other_columns, '__other'])})"
+    number = (
+        "row_number() OVER (PARTITION BY __file, __hash ORDER BY "
+        f"{', '.join([*other_columns, '__other'])})"
+    )
     return f"CASE WHEN {number} = 1 THEN __hash ELSE md5(__hash || ':' || {number}) END"
 
 
 def _hashed(columns: Sequence[str], rows: str) -> str:
-    # Each value is prefixed with its length, so that ('ab', 'c') and ('a', 'bc') differ, and NULL differs from text.
+    # Each value is prefixed with its length, so that ('ab', 'c') and ('a', 'bc') differ, and NULL
+    # differs from text.
     values = " || ".join(f"coalesce(length({ident(c)}) || ':' || {ident(c)}, '-')" for c in columns)
     return select(f"*, CASE WHEN __malformed IS NULL THEN md5({values}) END AS __hash", rows)

@@ -1,4 +1,6 @@
-"""Where the table in a file begins: reports have titles above their header, or a header of two lines."""
+"""Where the table in a file begins: reports have titles above their header,
+or a header of two lines.
+"""
 
 import csv
 import io
@@ -30,8 +32,8 @@ _START_BYTES = 1 << 13
 class TableKeys:
     """What a mapping says of the tables in its files.
 
-    `delimiter` is None where it is to be recognized, `sheet` empty for the sheet with the most rows,
-    and `decimal` the separator with which the numbers of cells are written.
+    `delimiter` is None where it is to be recognized, `sheet` empty for the sheet with the most
+    rows, and `decimal` the separator with which the numbers of cells are written.
     """
 
     delimiter: str | None = None
@@ -54,9 +56,9 @@ class TableHead:
 def table_head(rows: Sequence[Sequence[str]]) -> TableHead | None:
     """Return the header of a table by the first rows of a file; None where no row is one.
 
-    A header has names that do not begin with a digit, and is followed by rows that are no wider. Rows
-    above it are titles, which are half as wide at most, unless the rows below have numbers or dates.
-    Names that it has twice get the name above them, as in `Net` and `Gross` of `Sale` and of
+    A header has names that do not begin with a digit, and is followed by rows that are no wider.
+    Rows above it are titles, which are half as wide at most, unless the rows below have numbers or
+    dates. Names that it has twice get the name above them, as in `Net` and `Gross` of `Sale` and of
     `Refund`; a column without a name is called by its place.
     """
     for index, row in enumerate(rows[:MOST_TITLE_ROWS]):
@@ -94,7 +96,9 @@ def _begins_with_digit(cell: str) -> bool:
     return cell.lstrip("-+($€£ \u2212")[:1].isdigit()
 
 
-def _fits(names: Sequence[str], below: Sequence[Sequence[str]], above: Sequence[Sequence[str]]) -> bool:
+def _fits(
+    names: Sequence[str], below: Sequence[Sequence[str]], above: Sequence[Sequence[str]]
+) -> bool:
     """Return whether rows can be those of a table with these names, below others."""
     widths = Counter(map(_extent, below))
     wider = sum(count for width, count in widths.items() if width > len(names))
@@ -110,7 +114,9 @@ def _extent(row: Sequence[str]) -> int:
 
 
 def delimiter_of(file: InputFile) -> str:
-    """Return the delimiter that splits the first lines of a CSV file into the most columns, the same in most lines."""
+    """Return the delimiter that splits the first lines of a CSV file into the most columns,
+    the same in most lines.
+    """
     if file.format != "csv":
         return ","
     lines = _decoded(file, head_of(file)).splitlines(keepends=True)[:200]
@@ -119,7 +125,9 @@ def delimiter_of(file: InputFile) -> str:
 
 def _columns_by(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
     try:
-        widths = Counter(len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row)
+        widths = Counter(
+            len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row
+        )
     except csv.Error:
         return 0.0, 0
     ((usual, count),) = widths.most_common(1) or [(1, 0)]
@@ -138,7 +146,11 @@ def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
     delimiter = keys.delimiter or delimiter_of(file)
     start = _rows(_decoded(file, head[:_START_BYTES]), delimiter, keys)
     first = next((row for row in start if any(row)), [])
-    if len(first) >= LEAST_COLUMNS and all(first) and len(set(map(str.casefold, first))) == len(first):
+    if (
+        len(first) >= LEAST_COLUMNS
+        and all(first)
+        and len(set(map(str.casefold, first))) == len(first)
+    ):
         return None
     rows = list(itertools.islice(_rows(_decoded(file, head), delimiter, keys), _LOOKED_AT))
     found = table_head(rows)
@@ -147,7 +159,9 @@ def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
 
 def _decoded(file: InputFile, head: bytes) -> str:
     encoding = file.encoding or marked_encoding(head)
-    text = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(BYTE_ORDER_MARK)
+    text = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(
+        BYTE_ORDER_MARK
+    )
     return text.decode(UTF_8, "surrogateescape")
 
 

@@ -1,7 +1,9 @@
-"""JSON whose values are wrapped into objects that say their type, as exports of databases write them.
+"""JSON whose values are wrapped into objects that say their type,
+as exports of databases write them.
 
-MongoDB's extended JSON (`{"$numberDecimal": "19.90"}`), DynamoDB's (`{"N": "19.90"}`) and the unions of Avro
-(`{"string": "a"}`) are read as the values in them. A file is of one kind, which its first records say.
+MongoDB's extended JSON (`{"$numberDecimal": "19.90"}`), DynamoDB's (`{"N": "19.90"}`) and the
+unions of Avro (`{"string": "a"}`) are read as the values in them. A file is of one kind, which its
+first records say.
 """
 
 import json
@@ -26,7 +28,9 @@ ContentOf = Callable[[dict[str, Any], int], Any]
 
 
 def wrapper_of(head: bytes) -> str:
-    """Return how the values of JSON are wrapped by its beginning: `mongodb`, `dynamodb` or `avro`; else empty."""
+    """Return how the values of JSON are wrapped by its beginning: `mongodb`,
+    `dynamodb` or `avro`; else empty.
+    """
     if not _HINT.search(head):
         return ""
     text = head.strip()
@@ -35,7 +39,10 @@ def wrapper_of(head: bytes) -> str:
     lines = text.splitlines()
     parts = (json_in(part) for line in lines[:_LOOKED_AT] for part in objects_on(line))
     records = [part for part in parts if isinstance(part, dict)] or _records_in(text)
-    return next((name for name, unwrap in UNWRAPPED.items() if any(_changed(unwrap, r) for r in records)), "")
+    return next(
+        (name for name, unwrap in UNWRAPPED.items() if any(_changed(unwrap, r) for r in records)),
+        "",
+    )
 
 
 def _records_in(text: bytes) -> list[dict[str, Any]]:
@@ -43,7 +50,11 @@ def _records_in(text: bytes) -> list[dict[str, Any]]:
     decoder, decoded, at = json.JSONDecoder(), text.decode("utf-8", "replace"), 0
     records: list[dict[str, Any]] = []
     failures = 0
-    while len(records) < _LOOKED_AT and failures < MOST_FAILURES and (start := decoded.find("{", at)) >= 0:
+    while (
+        len(records) < _LOOKED_AT
+        and failures < MOST_FAILURES
+        and (start := decoded.find("{", at)) >= 0
+    ):
         try:
             record, at = decoder.raw_decode(decoded, start)
             records.append(record)
@@ -64,7 +75,9 @@ def unwrapped(document: object, kind: str) -> object:
 
 
 def _unwrapped_by(content_of: ContentOf, value: Any, depth: int = 0) -> Any:  # noqa: ANN401 (any value of JSON)
-    """Return a value of JSON with the content of each wrapper in it in place of the wrapper, at any depth."""
+    """Return a value of JSON with the content of each wrapper in it in place of
+    the wrapper, at any depth.
+    """
     if depth > MOST_DEPTH or not isinstance(value, list | dict):
         return value
     unwrap = partial(_unwrapped_by, content_of, depth=depth + 1)
@@ -120,7 +133,8 @@ def _dynamodb(value: Any) -> Any:  # noqa: ANN401 (any value of JSON)
     members = {name: _dynamodb_value(member) for name, member in record.items()}
     if not any(member is _NONE for member in members.values()):
         return members
-    # All values of a record are wrapped; a product with a size `S` is none. An answer has lists of records.
+    # All values of a record are wrapped; a product with a size `S` is none. An answer has lists of
+    # records.
     lists = {
         name: _same_if_equal(member, [_dynamodb(element) for element in member])
         for name, member in record.items()
@@ -130,7 +144,9 @@ def _dynamodb(value: Any) -> Any:  # noqa: ANN401 (any value of JSON)
 
 
 def _dynamodb_value(value: object, depth: int = 0) -> Any:  # noqa: ANN401 (any value of JSON)
-    """Return the value in an object of one type and its value; `_NONE` for what is no such object."""
+    """Return the value in an object of one type and its value;
+    `_NONE` for what is no such object.
+    """
     if not isinstance(value, dict) or len(value) != 1 or depth > MOST_DEPTH:
         return _NONE
     ((name, inner),) = value.items()
@@ -149,9 +165,15 @@ def _as_is(value: Any) -> Any:  # noqa: ANN401 (any value of JSON)
 
 
 _DYNAMODB: Final[Mapping[str, tuple[type, ...]]] = {
-    "S": (str,), "B": (str,), "N": (str, int, float), "BOOL": (bool,), "NULL": (bool,),
-    "SS": (list,), "NS": (list,), "BS": (list,),
-}  # fmt: skip
+    "S": (str,),
+    "B": (str,),
+    "N": (str, int, float),
+    "BOOL": (bool,),
+    "NULL": (bool,),
+    "SS": (list,),
+    "NS": (list,),
+    "BS": (list,),
+}
 _DYNAMODB_SCALAR: Final[Mapping[str, Unwrap]] = {
     "N": lambda inner: _number(str(inner)),
     "NULL": lambda _inner: None,
@@ -160,9 +182,16 @@ _DYNAMODB_SCALAR: Final[Mapping[str, Unwrap]] = {
 
 
 _AVRO: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "string": str, "bytes": str, "int": int, "long": int, "float": (int, float), "double": (int, float),
-    "boolean": bool, "array": list, "map": dict,
-}  # fmt: skip
+    "string": str,
+    "bytes": str,
+    "int": int,
+    "long": int,
+    "float": (int, float),
+    "double": (int, float),
+    "boolean": bool,
+    "array": list,
+    "map": dict,
+}
 
 
 def _avro_content(value: dict[str, Any], depth: int) -> Any:  # noqa: ANN401 (any value of JSON)
@@ -177,7 +206,11 @@ def _avro_content(value: dict[str, Any], depth: int) -> Any:  # noqa: ANN401 (an
 
 def _same_if_equal(before: Any, after: Any) -> Any:  # noqa: ANN401 (any value of JSON)
     """Return the value itself where nothing in it was wrapped, so that a caller sees that."""
-    members = zip(before, after, strict=True) if isinstance(before, list) else ((before[n], after[n]) for n in before)
+    members = (
+        zip(before, after, strict=True)
+        if isinstance(before, list)
+        else ((before[n], after[n]) for n in before)
+    )
     return before if all(old is new for old, new in members) else after
 
 

@@ -1,6 +1,8 @@
-"""Files as the engine reads them: those in archives and workbooks, tables below titles, JSON documents as lines.
+"""Files as the engine reads them: those in archives and workbooks, tables below titles,
+JSON documents as lines.
 
-Catalogues and rates are small files that the engine reads by itself, after a copy in UTF-8 where they are not.
+Catalogues and rates are small files that the engine reads by itself, after a copy in UTF-8 where
+they are not.
 """
 
 import hashlib
@@ -20,7 +22,13 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.files.damage import copies_folder
-from ecom_assets.ingestion.sources.files.formats import Format, InputFile, format_of, head_of, is_ignored
+from ecom_assets.ingestion.sources.files.formats import (
+    Format,
+    InputFile,
+    format_of,
+    head_of,
+    is_ignored,
+)
 from ecom_assets.ingestion.sources.files.shape import json_in, objects_on
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
 from ecom_assets.ingestion.sources.files.text_blocks import (
@@ -34,7 +42,12 @@ from ecom_assets.ingestion.sources.files.text_blocks import (
     opened_bytes,
 )
 from ecom_assets.ingestion.sources.files.typed_json import unwrapped, wrapper_of
-from ecom_assets.ingestion.sources.files.workbooks import SheetTable, as_json, from_json, write_table
+from ecom_assets.ingestion.sources.files.workbooks import (
+    SheetTable,
+    as_json,
+    from_json,
+    write_table,
+)
 
 SHEET_NOTES = "sheet.json"
 """The file beside the copy of a workbook that says what was read of it."""
@@ -56,8 +69,8 @@ def unpacked(
         keys: What the mapping says of tables; None to recognize it.
 
     Raises:
-        SourceError: An archive is damaged, encrypted or empty, or holds something that is not read here; a
-            workbook has no table.
+        SourceError: An archive is damaged, encrypted or empty, or holds something that is not read
+            here; a workbook has no table.
     """
     keys = keys or TableKeys()
     for file in files:
@@ -85,7 +98,9 @@ def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
 
 
 def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
-    """Return a file that begins with its header: itself, or a copy of what is below the titles of a report."""
+    """Return a file that begins with its header: itself,
+    or a copy of what is below the titles of a report.
+    """
     head = title_of(file, keys)
     if head is None:
         return file
@@ -96,7 +111,9 @@ def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
             written.writelines(lines_below(file, head, keys))
     encoding = file.encoding or marked_encoding(head_of(file))
     titles = ", ".join(map(repr, head.titles))
-    where = f"{file.name} has its header in row {head.row_count}{f', below {titles}' if titles else ''}"
+    where = (
+        f"{file.name} has its header in row {head.row_count}{f', below {titles}' if titles else ''}"
+    )
     return _noted(replace(_as_copy(file, copy), encoding=UTF_8 if encoding else None), where)
 
 
@@ -113,7 +130,11 @@ def _log_once(note: str) -> None:
 
 def sheet_of(file: InputFile) -> SheetTable | None:
     """Return what was read of the workbook that a file is a copy of; None for other files."""
-    return from_json(Path(file.path).with_name(SHEET_NOTES).read_text(encoding=UTF_8)) if file.is_sheet else None
+    return (
+        from_json(Path(file.path).with_name(SHEET_NOTES).read_text(encoding=UTF_8))
+        if file.is_sheet
+        else None
+    )
 
 
 def _json(file: InputFile, *, keeps_arrays: bool) -> InputFile:
@@ -123,34 +144,51 @@ def _json(file: InputFile, *, keeps_arrays: bool) -> InputFile:
         return _documents(file, kind, keeps_arrays=keeps_arrays)
     if not keeps_arrays and _is_array(file):
         return _lines(file)
-    return file if keeps_arrays or not _is_spread(file) else _documents(file, "", keeps_arrays=False)
+    return (
+        file if keeps_arrays or not _is_spread(file) else _documents(file, "", keeps_arrays=False)
+    )
 
 
 def _is_spread(file: InputFile) -> bool:
     """Return whether documents of a file begin in one line and end in a later one."""
     if not file.size:
         return False
-    lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines()[:3] if line.strip()]
+    lines = [
+        line
+        for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines()[:3]
+        if line.strip()
+    ]
     return len(lines) > 1 and lines[0].strip() == b"{" and lines[1].lstrip().startswith(b'"')
 
 
 def _documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:
-    """Return a copy of the documents of a file, with their values taken out of objects of a kind."""
+    """Return a copy of the documents of a file,
+    with their values taken out of objects of a kind.
+    """
     copy = _copy_of(file, f"documents {kind} {keeps_arrays}") / "documents.ndjson"
     if not copy.exists():
         with _written(copy) as part, part.open("wb") as written:
             for document in _documents_in(file):
                 # A line that is damaged stays as it is, so that it is counted.
-                value = document if isinstance(document, bytes) else unwrapped(document, kind) if kind else document
+                value = (
+                    document
+                    if isinstance(document, bytes)
+                    else unwrapped(document, kind)
+                    if kind
+                    else document
+                )
                 values = value if isinstance(value, list) and not keeps_arrays else [value]
                 written.writelines(
-                    (each if isinstance(each, bytes) else json_text(each).encode()) + b"\n" for each in values
+                    (each if isinstance(each, bytes) else json_text(each).encode()) + b"\n"
+                    for each in values
                 )
     return replace(_as_copy(file, copy), encoding=None)
 
 
 def _documents_in(file: InputFile) -> Iterator[object]:
-    """Yield the documents of a file, whether they are its lines, follow each other on them, or have several."""
+    """Yield the documents of a file, whether they are its lines, follow each other on them,
+    or have several.
+    """
     lines = filter(bytes.strip, lines_of(file))
     first = next(lines, b"")
     if any(json_in(part) is not None for part in objects_on(first.strip())):
@@ -181,21 +219,34 @@ def _written(copy: Path) -> Iterator[Path]:
 
 def _as_copy(file: InputFile, copy: Path) -> InputFile:
     size = copy.stat().st_size
-    return replace(file, path=str(copy), is_gzip=False, size=size, packed_in=file.packed_in or file.path)
+    return replace(
+        file, path=str(copy), is_gzip=False, size=size, packed_in=file.packed_in or file.path
+    )
 
 
 def _members(file: InputFile) -> Iterator[InputFile]:
     try:
         with zipfile.ZipFile(file.path) as archive:
             entries = (entry for entry in archive.infolist() if not entry.is_dir())
-            inside = [entry for entry in entries if not any(map(is_ignored, PurePosixPath(entry.filename).parts))]
+            inside = [
+                entry
+                for entry in entries
+                if not any(map(is_ignored, PurePosixPath(entry.filename).parts))
+            ]
             if not inside:
                 raise SourceError(f"{file.name} holds no files; deliver it again or remove it")
             for entry in inside:
                 yield _member(file, archive, entry)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
         raise SourceError(
-            f"{file.name} is a zip archive that is damaged, cut off or encrypted ({error}); deliver it again"
+            f"{file.name} is a zip archive that is damaged, cut off or encrypted ({error}); "
+            "deliver it again"
         ) from error
 
 
@@ -207,7 +258,10 @@ def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -
             shutil.copyfileobj(packed, written)
     kind, is_gzip = format_of(copy)
     if kind is None or kind == "zip":
-        raise SourceError(f"{file.name} holds {entry.filename}, which is not read here; unpack it and take that away")
+        raise SourceError(
+            f"{file.name} holds {entry.filename}, which is not read here; unpack it and take that "
+            "away"
+        )
     return replace(
         file,
         path=str(copy),
@@ -228,7 +282,9 @@ def _is_array(file: InputFile) -> bool:
         return False  # refused with its name when its columns are read
     if not start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"["):
         return False
-    lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
+    lines = [
+        line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()
+    ]
     return len(lines) == 1 or json_in(lines[0]) is None
 
 
@@ -240,7 +296,9 @@ def _lines(file: InputFile) -> InputFile:
         with _written(copy) as part, part.open("w", encoding=UTF_8) as written:
             written.writelines(f"{json_text(element)}\n" for element in _elements(text, file.name))
     if not copy.stat().st_size:
-        raise SourceError(f"{file.name} is a JSON array without elements; deliver it again or remove it")
+        raise SourceError(
+            f"{file.name} is a JSON array without elements; deliver it again or remove it"
+        )
     return replace(_as_copy(file, copy), encoding=None)
 
 
@@ -257,7 +315,9 @@ def _elements(text: bytes, name: str) -> Iterator[object]:
             if rest[at] == ",":
                 at = _after_blanks(rest, at + 1)
     except (ValueError, IndexError, RecursionError) as error:
-        raise SourceError(f"{name} is not JSON to its end (cut off or damaged); deliver it again") from error
+        raise SourceError(
+            f"{name} is not JSON to its end (cut off or damaged); deliver it again"
+        ) from error
 
 
 def _after_blanks(text: str, at: int) -> int:
@@ -298,7 +358,10 @@ def _in_utf_8(path: str) -> str:
     encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
     if encoding in {None, UTF_8}:
         return path
-    copy = copies_folder() / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    copy = (
+        copies_folder()
+        / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    )
     with copy.open("wb") as opened:
         opened.writelines(blocks_of(replace(file, encoding=encoding)))
     return str(copy)
@@ -309,4 +372,6 @@ def _small_file(path: Path, kind: Format) -> InputFile:
     stat = path.stat()
     written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
     is_gzip = path.suffix == ".gz"
-    return InputFile(str(path), path.name, kind, is_gzip, None, stat.st_size, written_at, written_at)
+    return InputFile(
+        str(path), path.name, kind, is_gzip, None, stat.st_size, written_at, written_at
+    )

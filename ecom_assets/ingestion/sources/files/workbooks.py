@@ -1,8 +1,9 @@
-"""Workbooks of spreadsheets as text: the table of their sheets, with cells as the program stores them.
+"""Workbooks of spreadsheets as text: the table of their sheets,
+with cells as the program stores them.
 
-A number is that of the cell, not as its format shows it: an id 100 is `100`, and 12.5 is `12.5` whatever
-the currency and the decimals that the cell has. A time is written as ISO, a boolean as true or false,
-and a formula is the value that it had when the workbook was saved.
+A number is that of the cell, not as its format shows it: an id 100 is `100`, and 12.5 is `12.5`
+whatever the currency and the decimals that the cell has. A time is written as ISO, a boolean as
+true or false, and a formula is the value that it had when the workbook was saved.
 """
 
 import csv
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 60
 EXACT_DIGITS: Final = 15
-"""The digits of a number that a spreadsheet keeps; it writes zeros in place of those behind them."""
+"""The digits of a number that a spreadsheet keeps; it writes zeros in place of those behind them.
+"""
 _MILLISECOND = timedelta(milliseconds=1)
 Cell = Any
 """What a cell holds: a text, a number, a boolean, a time, or an empty text."""
@@ -45,7 +47,9 @@ class Sheet:
 
 @dataclass(frozen=True)
 class SheetTable:
-    """What was read of a workbook: the sheets, those with another header, and columns by what cells hold."""
+    """What was read of a workbook: the sheets, those with another header,
+    and columns by what cells hold.
+    """
 
     sheets: tuple[str, ...]
     other_sheets: tuple[str, ...]
@@ -61,11 +65,14 @@ class SheetTable:
         read = f"{noun} {', '.join(map(repr, self.sheets))}, header in row {self.header_row}"
         read += f", below {', '.join(map(repr, self.titles))}" if self.titles else ""
         others = ", ".join(map(repr, self.other_sheets))
-        return f"{read}; not read: {others} (`sheet` in the mapping names another)" if others else read
+        return (
+            f"{read}; not read: {others} (`sheet` in the mapping names another)" if others else read
+        )
 
 
 def sheet_names(file: InputFile) -> list[str]:
-    """Return the names of the sheets of a workbook that have tables, the one with the most rows first.
+    """Return the names of the sheets of a workbook that have tables,
+    the one with the most rows first.
 
     Raises:
         SourceError: The file cannot be read.
@@ -84,10 +91,14 @@ def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
     tables = _tables(file)
     names = ", ".join(repr(sheet.name) for sheet in tables)
     if not tables:
-        raise SourceError(f"{file.path} has no sheet with a header and rows below it; add a row with names.")
+        raise SourceError(
+            f"{file.path} has no sheet with a header and rows below it; add a row with names."
+        )
     named = [sheet for sheet in tables if sheet.name == keys.sheet]
     if keys.sheet and not named:
-        raise SourceError(f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`.")
+        raise SourceError(
+            f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`."
+        )
     first = (named or tables)[0]
     read = [first] if keys.sheet else [sheet for sheet in tables if sheet.header == first.header]
     with copy.open("w", encoding="utf-8", newline="") as written:
@@ -95,7 +106,11 @@ def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
         rows.writerow(first.head.names)
         for sheet in read:
             rows.writerows([written_cell(cell, keys.decimal) for cell in row] for row in sheet.rows)
-    columns = zip(first.head.names, zip(*(row for sheet in read for row in sheet.rows), strict=True), strict=True)
+    columns = zip(
+        first.head.names,
+        zip(*(row for sheet in read for row in sheet.rows), strict=True),
+        strict=True,
+    )
     kinds = {name: [cell for cell in cells if cell not in {"", None}] for name, cells in columns}
     return SheetTable(
         tuple(sheet.name for sheet in read),
@@ -136,7 +151,9 @@ def written_cell(cell: Cell, decimal: str = ".") -> str:
         number = str(whole) if whole is not None else f"{Decimal(repr(cell)):f}"
         return number.replace(".", decimal)
     if isinstance(cell, datetime):
-        return str((cell + _MILLISECOND / 2).replace(microsecond=0) if _is_near_second(cell) else cell)
+        return str(
+            (cell + _MILLISECOND / 2).replace(microsecond=0) if _is_near_second(cell) else cell
+        )
     if isinstance(cell, date | time):
         return cell.isoformat()
     if isinstance(cell, timedelta):
@@ -145,8 +162,12 @@ def written_cell(cell: Cell, decimal: str = ".") -> str:
 
 
 def _is_near_second(moment: datetime) -> bool:
-    """Return whether a time is a whole second but for the rounding of the days that spreadsheets count."""
-    return min(moment.microsecond, 1_000_000 - moment.microsecond) < _MILLISECOND / timedelta(microseconds=1)
+    """Return whether a time is a whole second but for the rounding of the
+    days that spreadsheets count.
+    """
+    return min(moment.microsecond, 1_000_000 - moment.microsecond) < _MILLISECOND / timedelta(
+        microseconds=1
+    )
 
 
 def _tables(file: InputFile) -> list[Sheet]:
@@ -186,7 +207,9 @@ def _table_in(workbook: "CalamineWorkbook", name: str) -> Sheet | None:
     if head is None:
         return None
     _fill_merged(sheet, cells, head.row_count)
-    return _named_columns(name, head, [row for row in cells[head.row_count :] if any(cell != "" for cell in row)])
+    return _named_columns(
+        name, head, [row for row in cells[head.row_count :] if any(cell != "" for cell in row)]
+    )
 
 
 def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row: int) -> None:
@@ -198,10 +221,16 @@ def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row:
 
 
 def _named_columns(name: str, head: TableHead, rows: Iterable[Sequence[Cell]]) -> Sheet:
-    """Return a sheet whose rows have a name for each cell; notes beside the table get one of their own."""
+    """Return a sheet whose rows have a name for each cell;
+    notes beside the table get one of their own.
+    """
     body = list(rows)
     width = max((len(row) for row in body), default=0)
-    extra = [at for at in range(len(head.names), width) if any(row[at] != "" for row in body if len(row) > at)]
+    extra = [
+        at
+        for at in range(len(head.names), width)
+        if any(row[at] != "" for row in body if len(row) > at)
+    ]
     names = (*head.names, *(f"column {at + 1}" for at in extra))
     wanted = [*range(len(head.names)), *extra]
     padded = tuple(tuple(row[at] if at < len(row) else "" for at in wanted) for row in body)

@@ -1,4 +1,6 @@
-"""Orders from the report API: request a report, wait for it, download and store its file or the increments of days."""
+"""Orders from the report API: request a report, wait for it,
+download and store its file or the increments of days.
+"""
 
 import csv
 import io
@@ -37,11 +39,23 @@ NEEDED = {
     ACTIVITIES: ("date_time", "action_id", "customer_id"),
     RESEARCH: ("category_id", "geo_id", "sales_qty", "sales_amt"),
 }
-"""The columns without which such a file says nothing (`date_id` is a `date_time`, too); prices may have no header."""
+"""The columns without which such a file says nothing (`date_id` is a `date_time`, too);
+prices may have no header.
+"""
 COLUMNS = (
-    "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "quantity", "payment_amount",
-)  # fmt: skip
+    "id",
+    "uniq_id",
+    "date_time",
+    "city_id",
+    "city_name",
+    "customer_id",
+    "first_name",
+    "last_name",
+    "item_id",
+    "item_name",
+    "quantity",
+    "payment_amount",
+)
 """Columns that every file has; older files have no `status`."""
 
 
@@ -72,14 +86,21 @@ def count_rows(body: bytes, announced_rows: int | None) -> CountedRows:
 def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> CountedRows:
     header = next(lines)
     if missing := [column for column in COLUMNS if column not in header]:
-        return CountedRows(fault=f"gives a file without the columns {', '.join(missing)}, so it is not an order report")
+        return CountedRows(
+            fault=f"gives a file without the columns {', '.join(missing)}, so it is not an order "
+            "report"
+        )
     row_count, last = 0, header
     for line in lines:
         row_count, last = row_count + 1, line
     if len(last) != len(header):
-        return CountedRows(row_count, f"gives a file whose last line has {len(last)} of {len(header)} values")
+        return CountedRows(
+            row_count, f"gives a file whose last line has {len(last)} of {len(header)} values"
+        )
     if announced_rows is not None and row_count != announced_rows:
-        return CountedRows(row_count, f"gives a file with {row_count:,} of {announced_rows:,} announced rows")
+        return CountedRows(
+            row_count, f"gives a file with {row_count:,} of {announced_rows:,} announced rows"
+        )
     if row_count == 0 and announced_rows is None:
         return CountedRows(fault="gives a file with a header and no rows")
     return CountedRows(row_count)
@@ -112,11 +133,15 @@ def land(body: bytes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(path, body, 0o600)
     except OSError as error:
-        raise SourceError(f"{path} cannot be written ({error.strerror}); fix that and run again.") from error
+        raise SourceError(
+            f"{path} cannot be written ({error.strerror}); fix that and run again."
+        ) from error
 
 
 MAX_REPORTS = 2
-"""Requests for a report: one that fails is requested once more, because failures of the service can be temporary."""
+"""Requests for a report: one that fails is requested once more,
+because failures of the service can be temporary.
+"""
 LINKS = ("user_order_log_inc", "user_orders_log_inc")
 """The names of an increment's file; the service writes either."""
 OTHER_LINKS = {name: f"{name}_inc" for name in (ACTIVITIES, RESEARCH, PRICES)}
@@ -184,7 +209,9 @@ def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
         **({"shortfall": " ".join(faults)} if faults else {}),
         "report_id": last.report_id,
         "increment_count": sum(increment.path is not None for increment in increments),
-        "days_without_increment": ", ".join(str(increment.day) for increment in increments if increment.path is None)
+        "days_without_increment": ", ".join(
+            str(increment.day) for increment in increments if increment.path is None
+        )
         or "none",
         "row_count": sum(increment.row_count for increment in increments),
         "byte_count": sum(increment.byte_count for increment in increments),
@@ -196,39 +223,49 @@ def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
 def fetch_increments(
     settings: Settings, days: Iterable[date], others_from: date | None = None
 ) -> Iterator[OrderIncrement]:
-    """Fetch the orders of the days in order, all from one report; store the file of each day before yielding it.
+    """Fetch the orders of the days in order, all from one report;
+    store the file of each day before yielding it.
 
     If a day fails, the files of the earlier days stay; run again to continue.
 
     Args:
         settings: The settings of the API.
         days: The days.
-        others_from: The first day whose other files (activities, market research, prices) are stored: the report that
-            was loaded whole has those of earlier days. None: of every day.
+        others_from: The first day whose other files (activities, market research, prices) are
+            stored: the report that was loaded whole has those of earlier days. None: of every day.
 
     Raises:
         SettingError: No URL is set, or a header cannot be sent.
-        SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
+        SourceError: The service cannot be reached, returns an error, or returns no report or no
+            complete file.
     """
     with order_reports(settings) as reports:
         report = reports.make_report()
         for day in days:
-            yield reports.fetch(report.report_id, day, with_others=others_from is None or day >= others_from)
+            yield reports.fetch(
+                report.report_id, day, with_others=others_from is None or day >= others_from
+            )
 
 
 def fetch_history(settings: Settings) -> list[str]:
-    """Fetch a report's own files, and store them in place of the last ones; return what is wrong with some.
+    """Fetch a report's own files, and store them in place of the last ones;
+    return what is wrong with some.
 
     The file with all order lines up to now must come; without the others, the run goes on.
 
     Raises:
         SettingError: No URL is set, or a header cannot be sent.
-        SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
+        SourceError: The service cannot be reached, returns an error, or returns no report or no
+            complete file.
     """
     with order_reports(settings) as reports:
         report = reports.make_report()
         reports.fetch_history(report)
-        return [fault for name in (ACTIVITIES, RESEARCH, PRICES) if (fault := reports.fetch_other(report, name))]
+        return [
+            fault
+            for name in (ACTIVITIES, RESEARCH, PRICES)
+            if (fault := reports.fetch_other(report, name))
+        ]
 
 
 @contextmanager
@@ -239,8 +276,12 @@ def order_reports(settings: Settings) -> "Iterator[OrderReports]":
         SettingError: No URL is set, or a header cannot be sent.
     """
     if not settings.order_api_url:
-        raise SettingError("ECOM_ORDER_API_URL is not set; set it to the address of the order report API.")
-    api = Api("order report API", settings.order_api_url, "ECOM_ORDER_API_URL", "ECOM_ORDER_API_KEY")
+        raise SettingError(
+            "ECOM_ORDER_API_URL is not set; set it to the address of the order report API."
+        )
+    api = Api(
+        "order report API", settings.order_api_url, "ECOM_ORDER_API_URL", "ECOM_ORDER_API_KEY"
+    )
     headers = {
         "X-Nickname": header_value("ECOM_ORDER_API_NICKNAME", settings.order_api_nickname),
         "X-Cohort": header_value("ECOM_ORDER_API_COHORT", settings.order_api_cohort),
@@ -248,7 +289,9 @@ def order_reports(settings: Settings) -> "Iterator[OrderReports]":
         "X-API-KEY": header_value(api.key_setting, settings.order_api_key),
     }
     with ApiSession(api, settings) as session:
-        yield OrderReports(session, settings, {name: value for name, value in headers.items() if value})
+        yield OrderReports(
+            session, settings, {name: value for name, value in headers.items() if value}
+        )
 
 
 class OrderReports:
@@ -266,42 +309,55 @@ class OrderReports:
             SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or fails each time.
         """
         for _ in range(MAX_REPORTS):
-            task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
-            answer = self._wait_for("get_report", {"task_id": task_id}, f"The report of task {task_id}")
+            task_id = self._read(
+                _Task, self._session.post(self._url("generate_report"), self._headers)
+            ).task_id
+            answer = self._wait_for(
+                "get_report", {"task_id": task_id}, f"The report of task {task_id}"
+            )
             if answer.status == "SUCCESS":
                 return self._read(ReadyReport, answer.data or {})
         raise SourceError(
-            f"The order report API at {self._address} failed to make a report, {MAX_REPORTS} times; run again "
-            "later, or ask the people who run it."
+            f"The order report API at {self._address} failed to make a report, {MAX_REPORTS} "
+            "times; run again later, or ask the people who run it."
         )
 
     def fetch(self, report_id: str, day: date, *, with_others: bool = False) -> OrderIncrement:
         """Download a day's increment of a report, store its file, and return its details.
 
-        With `with_others`, its activities, market research and prices are stored, too; one that is missing or wrong
-        does not stop the orders.
+        With `with_others`, its activities, market research and prices are stored, too; one that is
+        missing or wrong does not stop the orders.
 
         For a day without an increment the path is None, and an earlier file is kept.
 
         Raises:
-            SourceError: The service fails, or the file is missing, empty or truncated; an earlier file is kept.
+            SourceError: The service fails, or the file is missing, empty or truncated; an earlier
+                file is kept.
         """
         began = time.monotonic()
         params = {"report_id": report_id, "date": f"{day.isoformat()}T00:00:00"}
         answer = self._wait_for("get_increment", params, f"The increment of {day}")
         if answer.status == "FAILED":
             raise SourceError(
-                f"The order report API at {self._address} failed on the increment of {day}; run again later."
+                f"The order report API at {self._address} failed on the increment of {day}; run "
+                "again later."
             )
         data = self._read(_IncrementData, answer.data or {})
         path, body = None, b""
         if answer.status != "NOT FOUND" and data.increment_id is not None:
             link = next((data.links[name] for name in LINKS if name in data.links), None)
-            usual, fault_in = f"{quote(data.increment_id, safe='')}/{FILE}", partial(_fault_of_orders, data.row_count)
+            usual, fault_in = (
+                f"{quote(data.increment_id, safe='')}/{FILE}",
+                partial(_fault_of_orders, data.row_count),
+            )
             body = self._download(link, usual, f"file of {day}", fault_in)
             path = path_of(self._settings.home, day)
             land(body, path)
-        others = [self._fetch_other_of_day(data, name, day) for name in OTHER_LINKS] if path and with_others else []
+        others = (
+            [self._fetch_other_of_day(data, name, day) for name in OTHER_LINKS]
+            if path and with_others
+            else []
+        )
         return OrderIncrement(
             day=day,
             increment_id=data.increment_id if path else None,
@@ -315,14 +371,18 @@ class OrderReports:
         )
 
     def _fetch_other_of_day(self, data: _IncrementData, name: str, day: date) -> str:
-        """Download and store another file of an increment if it has it; return why it could not, or nothing."""
+        """Download and store another file of an increment if it has it;
+        return why it could not, or nothing.
+        """
         link_name = OTHER_LINKS[name]
         if link_name not in data.links:
             return ""
         usual = f"{quote(data.increment_id or '', safe='')}/{link_name}.csv"
         label = f"file {link_name}.csv of {day}"
         try:
-            body = self._download(data.links[link_name], usual, label, partial(_fault_of_other, name))
+            body = self._download(
+                data.links[link_name], usual, label, partial(_fault_of_other, name)
+            )
         except SourceError as error:
             return f"{error} The orders are loaded all the same."
         land(body, other_path(self._settings.home, name, day))
@@ -336,8 +396,9 @@ class OrderReports:
                 return answer
             if time.monotonic() + self._settings.order_api_poll_s > until:
                 raise UnavailableError(
-                    f"{subject} at {self._address} is still RUNNING after the {self._settings.order_api_patience_s:g} "
-                    "s of ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+                    f"{subject} at {self._address} is still RUNNING after the "
+                    f"{self._settings.order_api_patience_s:g} s of ECOM_ORDER_API_PATIENCE_S; run "
+                    "again later, or raise that."
                 )
             time.sleep(self._settings.order_api_poll_s)
 
@@ -345,18 +406,22 @@ class OrderReports:
         """Download the order lines of a report, and store them.
 
         Raises:
-            SourceError: The report has no such file, or it is empty or truncated; an earlier file is kept.
+            SourceError: The report has no such file, or it is empty or truncated; an earlier file
+                is kept.
         """
         if HISTORY not in report.links:
             raise SourceError(
-                f"The report {report.report_id} of the order report API at {self._address} has no file {HISTORY}; load "
-                "your orders from a file once instead, with `ecom run --orders PATH`."
+                f"The report {report.report_id} of the order report API at {self._address} has no "
+                f"file {HISTORY}; load your orders from a file once instead, with `ecom run "
+                "--orders PATH`."
             )
         body = self._download_file(report, HISTORY, partial(_fault_of_orders, None))
         land(body, history_path(self._settings.home))
 
     def fetch_other(self, report: ReadyReport, name: str) -> str:
-        """Download and store another file of a report if it has it; return why it could not, or nothing."""
+        """Download and store another file of a report if it has it;
+        return why it could not, or nothing.
+        """
         if name not in report.links:
             return ""
         try:
@@ -368,11 +433,18 @@ class OrderReports:
             path.unlink()  # the report has their rows
         return ""
 
-    def _download_file(self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]) -> bytes:
-        return self._download(report.links[name], f"{report.report_id}/{name}.csv", f"file {name}.csv", fault_in)
+    def _download_file(
+        self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]
+    ) -> bytes:
+        return self._download(
+            report.links[name], f"{report.report_id}/{name}.csv", f"file {name}.csv", fault_in
+        )
 
-    def _download(self, link: str | None, usual: str, label: str, fault_in: Callable[[Response], str]) -> bytes:
-        """Return a complete file; the key is sent to the service only, not to the server that stores its files.
+    def _download(
+        self, link: str | None, usual: str, label: str, fault_in: Callable[[Response], str]
+    ) -> bytes:
+        """Return a complete file; the key is sent to the service only,
+        not to the server that stores its files.
 
         Args:
             link: Its address; None: the service names none.
@@ -398,15 +470,19 @@ class OrderReports:
             field_path = ".".join(map(str, fault["loc"])) or "the answer"
             raise SourceError(
                 f"The order report API at {self._address} returned a response that cannot be used "
-                f"({field_path}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again "
-                "later."
+                f"({field_path}: {fault['msg']}); see that {self._session.api.url_setting} is "
+                "right, or run again later."
             ) from None
 
 
 def _fault_of_orders(row_count: int | None, response: Response) -> str:
-    """Return what is wrong with a file of order lines; `row_count` are its rows if the service announced them."""
+    """Return what is wrong with a file of order lines;
+    `row_count` are its rows if the service announced them.
+    """
     announced = response.headers.get("X-Row-Count", "")
-    return count_rows(response.content, int(announced) if announced.isdecimal() else row_count).fault
+    return count_rows(
+        response.content, int(announced) if announced.isdecimal() else row_count
+    ).fault
 
 
 def _fault_of_other(name: str, response: Response) -> str:

@@ -14,7 +14,11 @@ from ibis.backends.duckdb import Backend
 from pydantic import create_model
 
 from ecom_assets.behaviour.events.contracts import RawEvents
-from ecom_assets.commerce.orders.contracts import RawCustomerResearch, RawPriceLog, RawUserActivityLog
+from ecom_assets.commerce.orders.contracts import (
+    RawCustomerResearch,
+    RawPriceLog,
+    RawUserActivityLog,
+)
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -88,15 +92,21 @@ def _mapping(name: str, kind: RecordKind, fields: dict[str, Any]) -> RecordMappi
 
 def has_report(settings: Settings) -> bool:
     """Return whether other files than orders are stored, of a report or of increments."""
-    return bool(settings.order_api_url) and any(other_files(settings.home, name) for name in OTHER_LINKS)
+    return bool(settings.order_api_url) and any(
+        other_files(settings.home, name) for name in OTHER_LINKS
+    )
 
 
 def activity_mapping(path: Path) -> RecordMapping:
-    """Return the mapping of a file of activities; its id is a hash of the line where it has no `uniq_id`."""
+    """Return the mapping of a file of activities;
+    its id is a hash of the line where it has no `uniq_id`.
+    """
     names = _header(path)
     day = "date_time" if "date_time" in names else "date_id"
     content = (day, "action_id", "customer_id", *(["quantity"] if "quantity" in names else []))
-    of_id = {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
+    of_id = (
+        {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
+    )
     same = {name: name for name in ("id", "action_id", "customer_id", "quantity")}
     fields = {**same, "date_time": day, "uniq_id": of_id}
     return _mapping(ACTIVITIES, ACTIVITY_KIND, fields)
@@ -104,7 +114,11 @@ def activity_mapping(path: Path) -> RecordMapping:
 
 def research_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of market research; its day is `date_id` or `date_time`."""
-    day = "date_time" if "date_id" not in _header(path) and "date_time" in _header(path) else "date_id"
+    day = (
+        "date_time"
+        if "date_id" not in _header(path) and "date_time" in _header(path)
+        else "date_id"
+    )
     numbers = ("category_id", "geo_id", "sales_qty", "sales_amt")
     of_id = {"hash_of": (day, *numbers), "equal_rows": "merge"}
     fields = {"id": "id", "date_id": day, "research_id": of_id} | {name: name for name in numbers}
@@ -121,18 +135,26 @@ class ReportFiles:
 
     def activities(self, days: Days) -> SliceOutput:
         """Return the rows of `RawUserActivityLog` of `days`."""
-        return self._records(RawUserActivityLog, ACTIVITIES, activity_mapping, days, "activity_date")
+        return self._records(
+            RawUserActivityLog, ACTIVITIES, activity_mapping, days, "activity_date"
+        )
 
     def research(self, days: Days) -> SliceOutput:
         """Return the rows of `RawCustomerResearch` of `days`."""
         return self._records(RawCustomerResearch, RESEARCH, research_mapping, days, "research_date")
 
     def prices(self, days: Days) -> SliceOutput:
-        """Return the rows of `RawPriceLog` of `days`: those of the report are of the last day of its orders."""
+        """Return the rows of `RawPriceLog` of `days`:
+        those of the report are of the last day of its orders.
+        """
         report = report_path(self.settings.home, PRICES)
         last = self._last_day() if report.exists() else None
         files = {last: report} if last else {}
-        files |= {day: path for day in days.dates if (path := other_path(self.settings.home, PRICES, day)).exists()}
+        files |= {
+            day: path
+            for day in days.dates
+            if (path := other_path(self.settings.home, PRICES, day)).exists()
+        }
         files = {day: path for day, path in files.items() if day in days.dates}
         if not files:
             return _nothing(RawPriceLog)
@@ -140,10 +162,17 @@ class ReportFiles:
         rows = [row for day, path in files.items() for row in price_rows(path, day, source)]
         priced = Days.from_dates(files)
         supersedes = Days((last,)) if last in files else NO_DAYS
-        return SliceOutput(in_memory(rows, RawPriceLog), priced, {"row_count": len(rows)}, supersedes=supersedes)
+        return SliceOutput(
+            in_memory(rows, RawPriceLog), priced, {"row_count": len(rows)}, supersedes=supersedes
+        )
 
     def _records(
-        self, raw: type[Table], file: str, mapping: Callable[[Path], RecordMapping], days: Days, day_column: str
+        self,
+        raw: type[Table],
+        file: str,
+        mapping: Callable[[Path], RecordMapping],
+        days: Days,
+        day_column: str,
     ) -> SliceOutput:
         """Return the rows of a kind of file of `days`, which are the rows' own days.
 
@@ -154,7 +183,9 @@ class ReportFiles:
         if not paths:
             return _nothing(raw)
         where = (self.settings.timezone, self.settings.first_plausible_day)
-        increments = {date.fromisoformat(path.parent.name) for path in paths if path.parent.name != REPORT}
+        increments = {
+            date.fromisoformat(path.parent.name) for path in paths if path.parent.name != REPORT
+        }
         selects = []
         for number, path in enumerate(paths):
             files = RecordFiles.open(self.reader.con, [path], mapping(path), *where)
@@ -191,7 +222,11 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
             "item_name": item,
             "received_price": received,
             "price_amount": amount,
-            "reject_reason": "missing_name" if item is None else "unparseable_price" if amount is None else None,
+            "reject_reason": "missing_name"
+            if item is None
+            else "unparseable_price"
+            if amount is None
+            else None,
             "source": source,
             "source_file": path.name,
         }
@@ -206,14 +241,18 @@ def _price_columns(path: Path, first: list[str]) -> tuple[int, int]:
         return 0, 1
     begins = ", ".join(first)[:100] or "nothing"
     raise SourceError(
-        f"{path} cannot be read: it begins with {begins}; a file of prices has the columns {NAMES[0]} and price, "
-        "or two columns without a header."
+        f"{path} cannot be read: it begins with {begins}; a file of prices has the columns "
+        f"{NAMES[0]} and price, or two columns without a header."
     )
 
 
 def _names(first: list[str]) -> list[str]:
     """Return the names in the first line; none if it is a line with a price already."""
-    return [] if any(_amount(cell.strip()) is not None for cell in first) else [cell.strip().lower() for cell in first]
+    return (
+        []
+        if any(_amount(cell.strip()) is not None for cell in first)
+        else [cell.strip().lower() for cell in first]
+    )
 
 
 def _cell(line: list[str], index: int) -> str | None:
@@ -238,7 +277,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(
-            f"{path} cannot be read as UTF-8 text; load the report again with `ecom run --orders api`."
+            f"{path} cannot be read as UTF-8 text; load the report again with `ecom run --orders "
+            "api`."
         ) from error
 
 
@@ -258,8 +298,12 @@ TYPES_SHOWN = 20
 
 
 def with_activities(settings: Settings) -> Settings:
-    """Return the settings with the stored activities as events; they are read as ECOM_EVENTS_MAPPING says, if set."""
-    mapping = settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
+    """Return the settings with the stored activities as events; they are read as
+    ECOM_EVENTS_MAPPING says, if set.
+    """
+    mapping = (
+        settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
+    )
     paths = join_paths([str(report_path(settings.home, ACTIVITIES).absolute())])
     return settings.model_copy(update={"events": paths, "events_mapping": mapping})
 
@@ -280,7 +324,9 @@ def activity_types(engine: Engine) -> list[str]:
 
 
 def remove_activities(engine: Engine) -> list[date]:
-    """Remove the events that are activities; return the first and the last day of arrival that had some."""
+    """Remove the events that are activities;
+    return the first and the last day of arrival that had some.
+    """
     if not (origins := _activity_origins(engine)):
         return []
     table, day = engine.table(RawEvents), str(RawEvents.day_column)
@@ -292,7 +338,12 @@ def remove_activities(engine: Engine) -> list[date]:
     with declared_loss(engine, RawEvents, days):
         engine.remove(RawEvents, [are_ours], table.filter(days.contain(table[day]), ~is_ours), days)
     after = engine.day_counts(RawEvents, days)
-    note_withdrawn(engine, RawEvents, {day: n for day, n in before.items() if not after.get(day)}, "clickstream")
+    note_withdrawn(
+        engine,
+        RawEvents,
+        {day: n for day, n in before.items() if not after.get(day)},
+        "clickstream",
+    )
     return [days.first, days.dates[-1]]
 
 
@@ -303,4 +354,6 @@ def _activity_origins(engine: Engine) -> list[str]:
 def _origins(engine: Engine) -> list[str]:
     if not engine.has(RawEvents):
         return []
-    return [row["source"] for row in engine.rows_of(engine.table(RawEvents).select("source").distinct())]
+    return [
+        row["source"] for row in engine.rows_of(engine.table(RawEvents).select("source").distinct())
+    ]

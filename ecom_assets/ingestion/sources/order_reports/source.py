@@ -24,19 +24,33 @@ from ecom_assets.ingestion.sources.files.formats import in_landing_folders, spli
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles, landing_days
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
-from ecom_assets.ingestion.sources.landing import NATIVE_ORDERS, has_landed, is_stream, stream_folder
-from ecom_assets.ingestion.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
+from ecom_assets.ingestion.sources.landing import (
+    NATIVE_ORDERS,
+    has_landed,
+    is_stream,
+    stream_folder,
+)
+from ecom_assets.ingestion.sources.order_reports.api import (
+    fetch_increments,
+    history_path,
+    metrics_of,
+    path_of,
+)
 
 VIEW = "received_orders"
 
 
 def has_events(settings: Settings) -> bool:
-    """Return whether there are events to load: configured ones, or the sandbox's if no own data are configured."""
+    """Return whether there are events to load: configured ones,
+    or the sandbox's if no own data are configured.
+    """
     return bool(settings.events) or not settings.has_own_data
 
 
 def has_orders(settings: Settings) -> bool:
-    """Return whether there are orders to load: configured ones, or the sandbox's if no own data are configured."""
+    """Return whether there are orders to load: configured ones,
+    or the sandbox's if no own data are configured.
+    """
     return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
 
 
@@ -48,7 +62,9 @@ def order_paths(settings: Settings) -> list[str]:
 
 
 def checks_days(settings: Settings) -> bool:
-    """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
+    """Return whether each day of orders is checked separately: by default,
+    if orders arrive as daily reports.
+    """
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
     if _come_one_by_one(settings):
@@ -62,16 +78,20 @@ def has_order_reports(settings: Settings) -> bool:
 
 
 def _come_one_by_one(settings: Settings) -> bool:
-    """Return whether there is no report of orders: a stream, or what has changed in the API of a shop."""
+    """Return whether there is no report of orders: a stream,
+    or what has changed in the API of a shop.
+    """
     paths = order_paths(settings)
-    return is_stream(settings, "orders") or bool(paths and all((Path(path) / STATE).is_file() for path in paths))
+    return is_stream(settings, "orders") or bool(
+        paths and all((Path(path) / STATE).is_file() for path in paths)
+    )
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
     """Return the days of a run whose orders are checked separately.
 
-    These are days that have ended by the clock, from the first report on; no orders are expected for earlier days. The
-    result is empty if a run's orders are checked together.
+    These are days that have ended by the clock, from the first report on; no orders are expected
+    for earlier days. The result is empty if a run's orders are checked together.
     """
     if not checks_days(settings):
         return NO_DAYS
@@ -86,7 +106,9 @@ def _first_report(settings: Settings) -> date | None:
     Files outside of landing folders must be opened for that, and a history is thousands of files.
     """
     try:
-        landed = landing_days(order_paths(settings), settings.timezone, settings.first_plausible_day)
+        landed = landing_days(
+            order_paths(settings), settings.timezone, settings.first_plausible_day
+        )
         if landed is not None:
             return landed[0]
         with duckdb.connect() as con:
@@ -109,10 +131,16 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
         SourceError: There are none.
     """
     if not has_landed(settings, "orders"):
-        raise SourceError("No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`.")
+        raise SourceError(
+            "No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`."
+        )
     # What landed has the native mapping.
-    mapping = load_order_mapping(NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping)
-    return RecordFiles.open(con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day)
+    mapping = load_order_mapping(
+        NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping
+    )
+    return RecordFiles.open(
+        con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day
+    )
 
 
 def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
@@ -141,14 +169,18 @@ class OrderReader:
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return the rows that arrived on `days`."""
-        in_one = self.currencies.in_one(files, received_rows(files, days, self.origin, "order_date"))
+        in_one = self.currencies.in_one(
+            files, received_rows(files, days, self.origin, "order_date")
+        )
         rows = in_one.rows
         if self.home is not None:
             note_currencies(self.home, "orders", days.dates, in_one.names)
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
-            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result)
+            rows = select(
+                "l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result
+            )
         return temporary(self.reader, VIEW, rows, "VIEW")
 
     def files(self, paths: list[Path]) -> RecordFiles:
@@ -163,25 +195,32 @@ class OrderReader:
         return SliceOutput.nothing(self.rows(self.files([]), NO_DAYS), reason)
 
     def fetched(self, settings: Settings, days: Days) -> SliceOutput:
-        """Fetch and store the increments of the days, and return the rows of all stored files, including earlier ones.
+        """Fetch and store the increments of the days, and return the rows of all stored files,
+        including earlier ones.
 
-        A day of which no file has a row keeps what the table has of it: it may have come from elsewhere.
+        A day of which no file has a row keeps what the table has of it: it may have come from
+        elsewhere.
 
         Raises:
-            SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
+            SourceError: The service cannot be reached, returns an error, or returns no report or no
+                complete file.
         """
         path = history_path(settings.home)
         history = self.files([path]).received_days() if path.exists() else None
         increments = list(fetch_increments(settings, days.dates, history[1] if history else None))
         files = self._open_landed(settings.home, days)
         landed = {day for day in days.dates if path_of(settings.home, day).exists()}
-        with_rows = {day for file in files.file_rows(days) for day in file.by_day if day in days.dates}
+        with_rows = {
+            day for file in files.file_rows(days) for day in file.by_day if day in days.dates
+        }
         return SliceOutput(
             self.rows(files, days),
             Days.from_dates(landed | with_rows),
             {"fetched": True, **metrics_of(increments)},
             absent=Days.from_dates(
-                {increment.day for increment in increments if increment.path is None} - landed - with_rows
+                {increment.day for increment in increments if increment.path is None}
+                - landed
+                - with_rows
             ),
             origin=self.origin,
         )
@@ -235,7 +274,8 @@ class ReceivedOrderFiles(_Orders):
 
 @dataclass(frozen=True)
 class ApiOrders(_Orders):
-    """Order lines from the configured order report API; their arrival day is the day of their increment.
+    """Order lines from the configured order report API;
+    their arrival day is the day of their increment.
 
     The clock decides which days have ended.
     """
@@ -243,10 +283,12 @@ class ApiOrders(_Orders):
     now: Clock = now_utc
 
     def received(self, days: Days) -> SliceOutput:
-        """Fetch and store the increments of the days that have ended; rows of the other days are kept.
+        """Fetch and store the increments of the days that have ended;
+        rows of the other days are kept.
 
         Raises:
-            SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
+            SourceError: The service cannot be reached, returns an error, or returns no report or no
+                complete file.
         """
         ended = ended_days(self.settings.timezone, days, self.now)
         if not ended.dates:
@@ -258,14 +300,21 @@ class ApiOrders(_Orders):
         return self.reader.landed_rows(self.settings.home, days)
 
     def arrival_days(self, days: Days) -> Days:
-        """Return those of `days` that can have an increment: the API says only of days that it is asked about.
+        """Return those of `days` that can have an increment:
+        the API says only of days that it is asked about.
 
         These have lines in the report that was loaded whole, or come after it.
         """
         path = history_path(self.settings.home)
         in_report = self.reader.files([path]).arrival_dates() if path.exists() else set()
         ended = ended_days(self.settings.timezone, days, self.now)
-        return Days(tuple(day for day in ended.dates if day in in_report or not in_report or day > max(in_report)))
+        return Days(
+            tuple(
+                day
+                for day in ended.dates
+                if day in in_report or not in_report or day > max(in_report)
+            )
+        )
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:

@@ -1,4 +1,5 @@
-"""A mapping of events or order lines by the names and values of columns, with the answers that are there.
+"""A mapping of events or order lines by the names and values of columns,
+with the answers that are there.
 
 Of the states of orders it says which are sales, which were paid back, and which never were orders.
 """
@@ -57,7 +58,14 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.proposal.states import OrderStates, order_states, state_questions
-from ecom_assets.ingestion.sources.proposal.values import EMAIL, NUMBERS, SAYS_ZONE, WHOLE, FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import (
+    EMAIL,
+    NUMBERS,
+    SAYS_ZONE,
+    WHOLE,
+    FileValues,
+    Value,
+)
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -66,8 +74,9 @@ def rows_lines(spread: str) -> list[str]:
 
 
 MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
-    MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
-}  # fmt: skip
+    MappingKind.EVENTS: EventMapping,
+    MappingKind.ORDERS: OrderMapping,
+}
 NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
 STAYS: Final = "as it is"
@@ -82,20 +91,33 @@ CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kope
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
-NET_NAMES = frozenset({
-    "paymentamount", "linetotal", "netamount", "nettotal", "subtotal", "zwischensumme", "nettobetrag", "soustotal",
-    "totalht", "montantht"
-})  # fmt: skip
+NET_NAMES = frozenset(
+    {
+        "paymentamount",
+        "linetotal",
+        "netamount",
+        "nettotal",
+        "subtotal",
+        "zwischensumme",
+        "nettobetrag",
+        "soustotal",
+        "totalht",
+        "montantht",
+    }
+)
 """Names of amounts that shipping and taxes are not part of."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
 AMOUNTS: Final = NUMBERS_OF - {"quantity"}
 NEEDED = {
-    "event_type": "what happened", "user_id": "who it was", "customer_id": "who ordered",
-    "payment_amount": "the amount", **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
+    "event_type": "what happened",
+    "user_id": "who it was",
+    "customer_id": "who ordered",
+    "payment_amount": "the amount",
+    **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
     "id": "the customer's id or address",
-}  # fmt: skip
+}
 """What columns that a mapping must have are about."""
 
 
@@ -134,11 +156,17 @@ class Draft:
         if self.kind is MappingKind.ORDERS:
             self._find_person()
             self._find_rows()
-        if not self._has_row_per_order():  # a charge of a whole order would be counted once per line
-            self.found = {name: match for name, match in self.found.items() if name not in CHARGES_FOUND}
+        if (
+            not self._has_row_per_order()
+        ):  # a charge of a whole order would be counted once per line
+            self.found = {
+                name: match for name, match in self.found.items() if name not in CHARGES_FOUND
+            }
 
     def lines(self) -> list[str]:
-        """Return the lines of the mapping, but for those about the encoding and the shape of the file."""
+        """Return the lines of the mapping,
+        but for those about the encoding and the shape of the file.
+        """
         kind = MAPPINGS[self.kind].kind
         is_events = self.kind is MappingKind.EVENTS
         names = [name for name in kind.required if name != kind.id]
@@ -158,7 +186,11 @@ class Draft:
         if states and states.is_final:
             names.remove("status")
         below_zero = [] if is_events else self._below_zero()
-        fields = [self._id(kind.id), *(self._field(name) for name in names), *self._currency_beside()]
+        fields = [
+            self._id(kind.id),
+            *(self._field(name) for name in names),
+            *self._currency_beside(),
+        ]
         return [
             *file_lines(self.values),
             *self._shape(states),
@@ -172,15 +204,23 @@ class Draft:
         ]
 
     def _find_cents(self) -> None:
-        """Find the amounts that count cents: by their names, or as asked where all are whole numbers beside a currency.
+        """Find the amounts that count cents: by their names, or as asked where all are whole
+        numbers beside a currency.
 
         APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
         """
         amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
-        self.cents = frozenset(value for value in amounts if any(part in bare(value.name) for part in CENTS_NAMES))
+        self.cents = frozenset(
+            value for value in amounts if any(part in bare(value.name) for part in CENTS_NAMES)
+        )
         left = [value for value in amounts if value not in self.cents]
         currency = self.found["currency"].value if "currency" in self.found else None
-        if self.kind is not MappingKind.ORDERS or not left or not currency or not self._may_be_cents(left, currency):
+        if (
+            self.kind is not MappingKind.ORDERS
+            or not left
+            or not currency
+            or not self._may_be_cents(left, currency)
+        ):
             return
         example = shown(self.values.counts(left[0], 1)[0][0])
         sentence = (
@@ -192,13 +232,18 @@ class Draft:
             self.cents |= frozenset(left)
 
     def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
-        """Return whether amounts of a JSON file, in currencies with digits, are whole and none is below 1.00."""
+        """Return whether amounts of a JSON file, in currencies with digits,
+        are whole and none is below 1.00.
+        """
         without_digits = unusual_digits().get(0, ())
-        has_digits = not any(code.upper() in without_digits for code, _ in self.values.counts(currency))
+        has_digits = not any(
+            code.upper() in without_digits for code, _ in self.values.counts(currency)
+        )
         if self.values.format != "ndjson" or not has_digits:
             return False
         are_large = all(
-            self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value) for value in amounts
+            self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value)
+            for value in amounts
         )
         return are_large and any(self.values.matching(value, r".*[1-9]\d?") for value in amounts)
 
@@ -210,11 +255,16 @@ class Draft:
         return [f"minor_units: {quoted(currency.value.path[0])}"]
 
     def _hundredth(self, value: Value, times: Value | None = None) -> str:
-        """Return the origin of an amount in cents where no column has its currency; empty for others."""
+        """Return the origin of an amount in cents where no column has its currency;
+        empty for others.
+        """
         if value not in self.cents or self._in_cents(value):
             return ""
         factor = f" * ({times.sql})::DECIMAL(18, 4)" if times else ""
-        return f"{{expression: {quoted(f'({value.sql})::DECIMAL(18, 4){factor} / 100')}, optional: true}}  # in cents"
+        return (
+            f"{{expression: {quoted(f'({value.sql})::DECIMAL(18, 4){factor} / 100')}, optional: "
+            f"true}}  # in cents"
+        )
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
@@ -223,7 +273,10 @@ class Draft:
         states = order_states(self.values, self.found, questions, self.answers)
         if states and states.of(Meaning.PART_REFUND) and REFUNDED_AMOUNT not in self.found:
             choices = (*candidates(self.values, REFUNDED_AMOUNT, self.found), NO_AMOUNT)
-            sentence = f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a whole"
+            sentence = (
+                f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a "
+                "whole"
+            )
             self.ask(REFUNDED_AMOUNT, sentence, choices, NO_AMOUNT)
         return states
 
@@ -238,8 +291,15 @@ class Draft:
         is_grouped = self.values.format == "csv" and "order_id" in self.found
         if self.continued and is_grouped:
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
-            lines += [f"fill_down: {quoted_list(self.continued)}  # a further line of an order has none of them"]
-        elif is_grouped and (self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES):
+            lines += [
+                (
+                    f"fill_down: {quoted_list(self.continued)}  # a further line of an order has "
+                    "none of them"
+                )
+            ]
+        elif is_grouped and (
+            self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES
+        ):
             lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
             lines += [f"carry_down: {quoted_list(self.carried)}"] if self.carried else []
         if self.refund:
@@ -259,18 +319,27 @@ class Draft:
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
 
     def _cancelled(self) -> list[str]:
-        """Return the conditions of rows that a day of cancellation, or a column of yes and no, says were no sale."""
+        """Return the conditions of rows that a day of cancellation, or a column of yes and no,
+        says were no sale.
+        """
         lines = []
         if cancelled := self.found.get(CANCELLED_AT):
             # A day of zeros, as MySQL writes one that is not known, is none.
             condition = f"regexp_matches({cancelled.value.sql}, '[1-9]')"
-            rows = self.values.scalar(f"count(*) FILTER (regexp_matches({cancelled.value.column}, '[1-9]'))")
+            rows = self.values.scalar(
+                f"count(*) FILTER (regexp_matches({cancelled.value.column}, '[1-9]'))"
+            )
             lines.append(
-                f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} rows; check this"
+                f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} "
+                "rows; check this"
             )
         for value, yes in flagged(self.values, Meaning.NO_SALE, self.found).items():
-            rows = sum(count for name, count in self.values.counts(value, MOST_STATES) if name in yes)
-            condition = f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
+            rows = sum(
+                count for name, count in self.values.counts(value, MOST_STATES) if name in yes
+            )
+            condition = (
+                f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
+            )
             lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
         return lines
 
@@ -278,19 +347,30 @@ class Draft:
         """Return the lines of the state, which follow those of the other fields."""
         if states is None:
             return (
-                ["  status: {by_row: {sale: {constant: shipped}, refund: {constant: refunded}}}"] if self.refund else []
+                ["  status: {by_row: {sale: {constant: shipped}, refund: {constant: refunded}}}"]
+                if self.refund
+                else []
             )
         if states.is_final:
-            return ["  status:", "    by_row:", *states.sale_field(), "      refund: {constant: refunded}"]
+            return [
+                "  status:",
+                "    by_row:",
+                *states.sale_field(),
+                "      refund: {constant: refunded}",
+            ]
         return ["statuses:", *states.lines("  ")]
 
     def _column(self, name: str) -> str:
         return self.found[name].value.path[0]
 
     def _find_rows(self) -> None:
-        """Find what the rows are, and take the amounts of lines, not of orders that stand beside them."""
+        """Find what the rows are, and take the amounts of lines,
+        not of orders that stand beside them.
+        """
         payments = named_values(self.values, self.kind, "payment_amount", {})
-        payments = [value for value in payments if value.is_column and self.values.number_forms(value)]
+        payments = [
+            value for value in payments if value.is_column and self.values.number_forms(value)
+        ]
         payments = payments or self._only_total()
         rows = OrderRows(self.values, self.found)
         self.continued = rows.continued() if self.values.format == "csv" else []
@@ -310,40 +390,64 @@ class Draft:
         self.order_rows = rows.rows_of_orders()
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
         self.notes += (
-            [f"rows of an order itself, beside those of its lines: {self.order_rows}"] if self.order_rows else []
+            [f"rows of an order itself, beside those of its lines: {self.order_rows}"]
+            if self.order_rows
+            else []
         )
-        self.notes += [f"further lines of an order have no {', '.join(self.continued)}"] if self.continued else []
-        self.notes += [f"only one line of an order has {', '.join(self.carried)}"] if self.carried else []
+        self.notes += (
+            [f"further lines of an order have no {', '.join(self.continued)}"]
+            if self.continued
+            else []
+        )
+        self.notes += (
+            [f"only one line of an order has {', '.join(self.carried)}"] if self.carried else []
+        )
         if rounded := rounded_number(self.values):
             self.notes.append(
-                f"{rounded} is no order number: a spreadsheet has rounded it, so that several orders have the same"
+                f"{rounded} is no order number: a spreadsheet has rounded it, so that several "
+                "orders have the same"
             )
         self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
 
     def _only_total(self) -> list[Value]:
-        """Return the amount of the order where rows have no other amount, and take it for theirs."""
+        """Return the amount of the order where rows have no other amount,
+        and take it for theirs.
+        """
         total = self.found.get(ORDER_TOTAL)
-        if total is None or not total.value.is_column or {"payment_amount", UNIT_PRICE} & self.found.keys():
+        if (
+            total is None
+            or not total.value.is_column
+            or {"payment_amount", UNIT_PRICE} & self.found.keys()
+        ):
             return []
         self.found["payment_amount"] = FoundField("payment_amount", total.value, total.why)
         return [total.value]
 
     def _find_person(self) -> None:
-        """Take the id that repeats for the customer, where that which is named so is another one for each order."""
+        """Take the id that repeats for the customer,
+        where that which is named so is another one for each order.
+        """
         match = self.found.get("customer_id")
         if match is None or "customer_id" in self.answers:
             return
         order = self.found.get("order_id")
         orders = self.values.different(order.value) if order else self.values.row_count
         different = self.values.different(match.value)
-        others = other_persons(self.values, match.value, self.found) if different >= orders > 1 else []
+        others = (
+            other_persons(self.values, match.value, self.found) if different >= orders > 1 else []
+        )
         if not others:
             return
         person = others[0]
         people = self.values.different(person)
-        counts = f"{match.value.name} has {different:,} in {orders:,} orders, {person.name} {people:,}"
+        counts = (
+            f"{match.value.name} has {different:,} in {orders:,} orders, {person.name} {people:,}"
+        )
         self.found["customer_id"] = FoundField("customer_id", person, f"it repeats: {counts}")
-        sentence = f"the column of the customer: of different ids {counts}, so that only {person.name} repeats"
+        sentence = (
+            f"the column of the customer: of different ids {counts}, so that only {person.name} "
+            "repeats"
+        )
         choices = (person.name, match.value.name)
         self.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
@@ -356,14 +460,17 @@ class Draft:
 
     def _answered_of_order(self, value: Value) -> bool:
         sentence = (
-            f"whether {value.name}, which is the same on each row of an order, is the amount of the order or of the row"
+            f"whether {value.name}, which is the same on each row of an order, is the amount of "
+            "the order or of the row"
         )
         self.ask(AMOUNT_OF, sentence, (OF_ORDER, OF_ROW), OF_ORDER)
         return self.answers.get(AMOUNT_OF, OF_ORDER) == OF_ORDER
 
     def _take_line_amount(self, payments: Sequence[Value], of_orders: Sequence[Value]) -> None:
         for value in of_orders:
-            self.found.setdefault(ORDER_TOTAL, FoundField(ORDER_TOTAL, value, f"named {value.name}"))
+            self.found.setdefault(
+                ORDER_TOTAL, FoundField(ORDER_TOTAL, value, f"named {value.name}")
+            )
         found = self.found.get("payment_amount")
         if found is None or found.value not in of_orders or "payment_amount" in self.answers:
             return
@@ -401,7 +508,9 @@ class Draft:
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
             self.refunded_states = states.refunded
             return states.refund_kind if states.is_final else ""
-        columns = [self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found]
+        columns = [
+            self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found
+        ]
         named = [value for value in columns if value.is_column and not value.joined]
         if named:
             return f"if_any: {quoted_list([named[0].path[0]])}"
@@ -416,7 +525,9 @@ class Draft:
         refunded = self.found.get(REFUNDED_AMOUNT)
         if refunded and not (self._has_row_per_order() or self._is_of_lines(refunded.value)):
             del self.found[REFUNDED_AMOUNT]
-            self.notes.append(f"{refunded.value.name} is of whole orders, and is not used: rows are lines")
+            self.notes.append(
+                f"{refunded.value.name} is of whole orders, and is not used: rows are lines"
+            )
 
     def _is_of_lines(self, value: Value) -> bool:
         if self.values.spread:
@@ -424,7 +535,9 @@ class Draft:
         return "order_id" not in self.found or self._varies(value)
 
     def _refund_of_amount(self, value: Value) -> str:
-        """Return the line of an amount that rows of refunds have from another column; empty without such."""
+        """Return the line of an amount that rows of refunds have from another column;
+        empty without such.
+        """
         refunded = self.found.get(REFUNDED_AMOUNT)
         if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
             return ""
@@ -442,14 +555,22 @@ class Draft:
             return ""
         back = refunded.value
         if self.refunded_states:
-            is_refund = f"list_contains({texts(self.refunded_states)}, {self.found['status'].value.column})"
+            is_refund = (
+                f"list_contains({texts(self.refunded_states)}, {self.found['status'].value.column})"
+            )
             if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
                 return ""
         options = self._in_cents(back)
-        return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}" if options else quoted(back.path[0])
+        return (
+            f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}"
+            if options
+            else quoted(back.path[0])
+        )
 
     def _time_of_refund(self, value: Value) -> str:
-        """Return the origin of a time that rows of refunds have from another column; empty without such."""
+        """Return the origin of a time that rows of refunds have from another column;
+        empty without such.
+        """
         match = self.found.get(REFUNDED_AT)
         if not self.refund or match is None or not (value.is_column and match.value.is_column):
             return ""
@@ -466,7 +587,9 @@ class Draft:
         """Ask for the columns that are needed and were not found."""
         has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
         for name in names:
-            if name in self.found or (name == "payment_amount" and (has_price or self._is_price_of_one())):
+            if name in self.found or (
+                name == "payment_amount" and (has_price or self._is_price_of_one())
+            ):
                 continue
             if name in ONE_PER_ORDER and not self.values.spread:
                 self._ask_for_item(name)
@@ -476,7 +599,8 @@ class Draft:
             unreadable = self._unreadable(name)
             if not choices:
                 raise DefinitionError(
-                    f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a file that has one."
+                    f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a "
+                    "file that has one."
                 )
             self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
 
@@ -484,34 +608,56 @@ class Draft:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
         if name == "item_id" and "order_id" in self.found and not self._has_row_per_order():
             choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
-            sentence = f"the column of what was bought, or {NO_AMOUNT}: then lines are of the product 'order'"
+            sentence = (
+                f"the column of what was bought, or {NO_AMOUNT}: then lines are of the product "
+                "'order'"
+            )
             self.ask(name, sentence, choices, NO_AMOUNT, is_optional=True)
 
     def _ask_for_quantity(self, name: str) -> None:
-        """Ask for the quantity where the column that is named as one cannot be read, as prices are of one item."""
+        """Ask for the quantity where the column that is named as one cannot be read,
+        as prices are of one item.
+        """
         if name == "quantity" and (unreadable := self._unreadable(name)):
             choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
-            self.ask(name, f"the column of the quantity, or {NO_AMOUNT}: then each row is of one{unreadable}", choices)
+            self.ask(
+                name,
+                f"the column of the quantity, or {NO_AMOUNT}: then each row is of one{unreadable}",
+                choices,
+            )
 
     def _ask_for_amount(self) -> None:
         """Ask for the amount of events where the column that is named as one cannot be read."""
         name = "cart_value"
         if name not in self.found and (unreadable := self._unreadable(name)):
             choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
-            self.ask(name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT)
+            self.ask(
+                name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT
+            )
 
     def _unreadable(self, name: str) -> str:
-        """Return which columns are named as a field and have other values, in brackets; empty if none is."""
+        """Return which columns are named as a field and have other values, in brackets;
+        empty if none is.
+        """
         named = named_values(self.values, MappingKind(self.kind), name, self.found)
         if not named or name not in {*NUMBERS_OF, *TIMES}:
             return ""
         noun = "times" if name in TIMES else "numbers" if name == "quantity" else "amounts"
-        examples = [f"{value.name}, such as {shown(self.values.counts(value, 1)[0][0])}" for value in named[:3]]
+        examples = [
+            f"{value.name}, such as {shown(self.values.counts(value, 1)[0][0])}"
+            for value in named[:3]
+        ]
         return f" (no {noun} that can be read: {'; '.join(examples)})"
 
     def _currency_beside(self) -> list[str]:
-        """Return the line of the currency that stands beside amounts, and in no column of its own."""
-        amounts = [self.found[name] for name in ("payment_amount", "cart_value", UNIT_PRICE) if name in self.found]
+        """Return the line of the currency that stands beside amounts,
+        and in no column of its own.
+        """
+        amounts = [
+            self.found[name]
+            for name in ("payment_amount", "cart_value", UNIT_PRICE)
+            if name in self.found
+        ]
         if "currency" in self.found or not amounts or not amounts[0].value.is_column:
             return []
         counts = self.values.currencies(amounts[0].value)
@@ -522,7 +668,13 @@ class Draft:
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
 
     def ask(
-        self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "", *, is_optional: bool = False
+        self,
+        key: str,
+        sentence: str,
+        choices: tuple[str, ...] = (),
+        guess: str = "",
+        *,
+        is_optional: bool = False,
     ) -> str:
         """Return the answer to a question as a scalar, and keep the question."""
         if key not in {question.key for question in self.questions}:
@@ -547,7 +699,11 @@ class Draft:
 
     def _is_price_of_one(self) -> bool:
         """Return whether rows have a price and no quantity: one item each."""
-        return UNIT_PRICE in self.found and "quantity" not in self.found and "payment_amount" not in self.found
+        return (
+            UNIT_PRICE in self.found
+            and "quantity" not in self.found
+            and "payment_amount" not in self.found
+        )
 
     def _id(self, name: str) -> str:
         kinds = ["_row"] if self.refund else []  # the sale and the refund of a line
@@ -564,8 +720,16 @@ class Draft:
         return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
 
     def _unique(self, name: str) -> tuple[Value, ...]:
-        """Return the values that distinguish the rows, the id or an order with its item; none if these do not."""
-        names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
+        """Return the values that distinguish the rows, the id or an order with its item;
+        none if these do not.
+        """
+        names = (
+            [name]
+            if name in self.found
+            else ["order_id", "item_id"]
+            if self.kind is MappingKind.ORDERS
+            else []
+        )
         keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
 
@@ -579,37 +743,47 @@ class Draft:
             return line
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
-            return f"  {name}: {self._origin(name, value, self._key(name, value) or ', '.join(self._in_cents(value)))}"
+            options = self._key(name, value) or ", ".join(self._in_cents(value))
+            return f"  {name}: {self._origin(name, value, options)}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
 
     def _key(self, name: str, value: Value) -> str:
-        """Return the option that says what a key is; empty where its values are plain numbers or texts."""
+        """Return the option that says what a key is;
+        empty where its values are plain numbers or texts.
+        """
         if name in {"user_id", "customer_id"} and self.values.matching(value, EMAIL):
             return "key: address"
         is_name = name == "order_id" and self.values.matching(value, ORDER_NAME)
         return "key: order_name" if is_name else ""
 
     def _changed_at(self, value: Value) -> str:
-        """Return the line of the time at which an order was changed; a comment where its lines have several.
+        """Return the line of the time at which an order was changed;
+        a comment where its lines have several.
 
-        The newest version of an order replaces all of its rows, so that lines with other times would be lost.
+        The newest version of an order replaces all of its rows, so that lines with other times
+        would be lost.
         """
         if "order_id" in self.found and not self._has_row_per_order() and self._varies(value):
             return (
-                f"  # changed_at: {quoted(value.path[0])} differs among the lines of an order; name it here with "
-                "`record: line`, if a file has only the lines that changed"
+                f"  # changed_at: {quoted(value.path[0])} differs among the lines of an order; "
+                "name it here with `record: line`, if a file has only the lines that changed"
             )
         if not value.is_column:
-            return f"  # changed_at: {quoted(value.name)} says when an order changed; see docs/mappings.md"
-        options = ", ".join([f"column: {quoted(value.path[0])}", "optional: true", *self.time_options(value)])
+            return (
+                f"  # changed_at: {quoted(value.name)} says when an order changed; see "
+                "docs/mappings.md"
+            )
+        options = ", ".join(
+            [f"column: {quoted(value.path[0])}", "optional: true", *self.time_options(value)]
+        )
         return self.marked(f"  {CHANGED_AT}: {{{options}}}", FORMAT, ZONE)
 
     def _is_open(self, name: str) -> bool:
         """Return whether a field must be said before the file is read, and nobody has said it."""
-        return any(question.key == name and not question.is_optional for question in self.questions) and (
-            name not in self.answers
-        )
+        return any(
+            question.key == name and not question.is_optional for question in self.questions
+        ) and (name not in self.answers)
 
     def _amount(self, name: str, value: Value) -> str:
         """Return the line of an amount that is more than its column; else empty."""
@@ -618,21 +792,36 @@ class Draft:
         if hundredth := self._hundredth(value):
             return f"  {name}: {hundredth}"
         if charges := self._charges_in(name, value):
-            parts = [f"column: {quoted(value.path[0])}", f"less: {quoted_list(charges)}", *self._in_cents(value)]
+            parts = [
+                f"column: {quoted(value.path[0])}",
+                f"less: {quoted_list(charges)}",
+                *self._in_cents(value),
+            ]
             return f"  {name}: {{{', '.join(parts)}}}  # check this"
         return ""
 
     def _amount_of_kinds(self, value: Value) -> str:
-        """Return the line of an amount that is asked, shared among lines, or another one in refunds; else empty."""
+        """Return the line of an amount that is asked, shared among lines,
+        or another one in refunds; else empty.
+        """
         if self._is_open(UNITS):
             return self.marked(f'  payment_amount: "{OPEN}"', UNITS)
         return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
-        """Return the line of an amount that is that of the order, and stands on each of its rows."""
+        """Return the line of an amount that is that of the order,
+        and stands on each of its rows.
+        """
         quantity = self.found.get("quantity")
-        by = quoted(quantity.value.path[0]) if quantity and quantity.value.is_column else "{constant: 1}"
-        if any(question.key == AMOUNT_OF for question in self.questions) and AMOUNT_OF not in self.answers:
+        by = (
+            quoted(quantity.value.path[0])
+            if quantity and quantity.value.is_column
+            else "{constant: 1}"
+        )
+        if (
+            any(question.key == AMOUNT_OF for question in self.questions)
+            and AMOUNT_OF not in self.answers
+        ):
             return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
         return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
 
@@ -643,10 +832,14 @@ class Draft:
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         if self.answers.get(name) == NO_AMOUNT:
             return f"  # {name}: there is none"
-        return self.marked(f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else []))
+        return self.marked(
+            f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else [])
+        )
 
     def _charges_in(self, name: str, value: Value) -> list[str]:
-        """Return the columns of charges that an amount holds, by its name: the total of an order."""
+        """Return the columns of charges that an amount holds, by its name:
+        the total of an order.
+        """
         if name != "payment_amount" or not value.is_column or bare(value.last_name) in NET_NAMES:
             return []
         charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
@@ -656,7 +849,11 @@ class Draft:
         kind = MAPPINGS[self.kind].kind
         is_needed = name in {*kind.required, kind.id}
         options = [part for part in (operations, "" if is_needed else "optional: true") if part]
-        return f"{{column: {quoted(value.path[0])}, {', '.join(options)}}}" if options else quoted(value.path[0])
+        return (
+            f"{{column: {quoted(value.path[0])}, {', '.join(options)}}}"
+            if options
+            else quoted(value.path[0])
+        )
 
     def _time(self, name: str) -> str:
         value = self.found[name].value
@@ -671,36 +868,55 @@ class Draft:
         return self.marked(f"  {name}: {{{', '.join(parts)}}}", FORMAT, ZONE)
 
     def time_options(self, value: Value) -> list[str]:
-        """Return the options of a time: its format and its zone, as far as its values do not say them."""
+        """Return the options of a time: its format and its zone,
+        as far as its values do not say them.
+        """
         forms = self.values.time_formats(value)
         example = shown(self.values.counts(value, 1)[0][0])
         options = []
         if len(forms) > 1:
-            options.append(f"format: {self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}")
+            options.append(
+                "format: "
+                f"{self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}"
+            )
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         says_zone = forms == ["iso"] or forms[0].endswith("Z")
         is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
         if not forms[0].startswith("epoch") and not is_zoned:
-            options.append(f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}")
+            options.append(
+                f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}"
+            )
         return options
 
     def _numerals(self) -> list[str]:
-        """Return the lines that say how numbers are written; none if as the platform writes them."""
+        """Return the lines that say how numbers are written;
+        none if as the platform writes them.
+        """
         amounts = [match.value for name, match in self.found.items() if name in NUMBERS_OF]
-        forms = {value: forms for value in amounts if (forms := self.values.number_forms(value)) != [WHOLE]}
+        forms = {
+            value: forms
+            for value in amounts
+            if (forms := self.values.number_forms(value)) != [WHOLE]
+        }
         lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
         if not forms:
             return lines
         first = next(iter(forms))
-        common = [form for form in forms[first] if all(form in fitting for fitting in forms.values())] or forms[first]
+        common = [
+            form for form in forms[first] if all(form in fitting for fitting in forms.values())
+        ] or forms[first]
         if len({form[0] for form in common}) > 1:
             example = shown(self.values.counts(first, 1)[0][0])
-            decimal = self.ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
+            decimal = self.ask(
+                DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ",")
+            )
             thousands = quoted(OTHER_SEPARATOR.get(self.answers.get(DECIMAL, ""), OPEN))
             return [
-                *lines, self.marked(f"decimal: {decimal}", DECIMAL), self.marked(f"thousands: {thousands}", DECIMAL)
-            ]  # fmt: skip
+                *lines,
+                self.marked(f"decimal: {decimal}", DECIMAL),
+                self.marked(f"thousands: {thousands}", DECIMAL),
+            ]
         if WHOLE in common:
             return lines
         decimal = common[0][0]
@@ -719,7 +935,9 @@ class Draft:
             options = ", ".join([f"times: {quoted(quantity.path[0])}", *self._in_cents(price)])
             sale = f"{{column: {quoted(price.path[0])}, {options}}}"
             if back := self._paid_back_of_each():
-                return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+                return (
+                    f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+                )
             return f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
         return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
@@ -735,7 +953,14 @@ class Draft:
             hint = f"; probably {near}" if near else ""
             sentence = f"what {shown(name)!r} is ({count:,} rows), or {STAYS}{hint}"
             self.questions.append(
-                OpenQuestion(key, sentence, (*STANDARD_TYPES, STAYS), near or STAYS, is_optional=True, subject=name)
+                OpenQuestion(
+                    key,
+                    sentence,
+                    (*STANDARD_TYPES, STAYS),
+                    near or STAYS,
+                    is_optional=True,
+                    subject=name,
+                )
             )
             answered[name] = self.answers.get(key, STAYS)
         lines, stay, types = [], [], []
@@ -753,11 +978,18 @@ class Draft:
         return [*head, *lines, *stay, *self._funnel_steps(types)]
 
     def _funnel_steps(self, types: Sequence[str]) -> list[str]:
-        """Return the line of the steps of the default funnel that the file has, if it has two; else what is missing."""
+        """Return the line of the steps of the default funnel that the file has, if it has two;
+        else what is missing.
+        """
         steps = [step for step in FIVE_STEPS if step in types]
         missing = [step for step in FIVE_STEPS if step not in types]
         if len(steps) < FEWEST_STEPS:
-            return [f"# no funnel: the file has {' and '.join(steps) or 'none'} of {', '.join(FIVE_STEPS)}"]
+            return [
+                (
+                    f"# no funnel: the file has {' and '.join(steps) or 'none'} of "
+                    f"{', '.join(FIVE_STEPS)}"
+                )
+            ]
         note = f"  # the file has no {', '.join(missing)}" if missing else ""
         return [f"funnel_steps: [{', '.join(steps)}]{note}"]
 

@@ -11,31 +11,82 @@ import yaml
 
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
-from ecom_assets.ingestion.sources.proposal.state_words import LOOKS_LIKE, NO, YES, Meaning, flag_meaning, is_state_word
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    LOOKS_LIKE,
+    NO,
+    YES,
+    Meaning,
+    flag_meaning,
+    is_state_word,
+)
 from ecom_assets.ingestion.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
 OTHER_WORDS = {
-    "view": "product_view", "ansicht": "product_view", "vue": "product_view", "vista": "product_view",
-    "cart": "add_to_cart", "warenkorb": "add_to_cart", "panier": "add_to_cart", "carrito": "add_to_cart",
-    "kasse": "checkout_start", "checkout": "checkout_start",
-    "kauf": "purchase", "bestellung": "purchase", "buy": "purchase", "transaction": "purchase", "achat": "purchase",
-    "compra": "purchase", "visita": "page_view", "anadircarrito": "add_to_cart", "agregarcarrito": "add_to_cart",
-    "ajoutpanier": "add_to_cart", "suche": "search", "recherche": "search", "seite": "page_view", "page": "page_view",
-    "produktansicht": "product_view", "artikelansicht": "product_view", "produktangesehen": "product_view",
-    "produktdetailseite": "product_view", "seitenaufruf": "page_view", "seitenansicht": "page_view",
-    "indenwarenkorb": "add_to_cart", "indenwarenkorbgelegt": "add_to_cart", "zumwarenkorbhinzugefugt": "add_to_cart",
-    "warenkorbhinzugefugt": "add_to_cart", "ausdemwarenkorbentfernt": "remove_from_cart",
-    "zurkasse": "checkout_start", "kassegestartet": "checkout_start", "bezahlvorgangbegonnen": "checkout_start",
-    "bestellungabgeschlossen": "purchase", "gekauft": "purchase", "bestellt": "purchase",
-    "vueproduit": "product_view", "produitvu": "product_view", "ajoutaupanier": "add_to_cart",
-    "ajouteaupanier": "add_to_cart", "commandevalidee": "purchase", "pagevue": "page_view",
-    "vistadeproducto": "product_view", "productovisto": "product_view", "anadiralcarrito": "add_to_cart",
-    "anadidoalcarrito": "add_to_cart", "compracompletada": "purchase", "vistadepagina": "page_view",
-    "aggiuntoalcarrello": "add_to_cart", "acquisto": "purchase", "prodottovisto": "product_view",
-    "inwinkelwagen": "add_to_cart", "aankoop": "purchase", "productbekeken": "product_view",
-    "clicks": "product_view", "carts": "add_to_cart", "orders": "purchase", "addtocart": "add_to_cart",
-}  # fmt: skip
+    "view": "product_view",
+    "ansicht": "product_view",
+    "vue": "product_view",
+    "vista": "product_view",
+    "cart": "add_to_cart",
+    "warenkorb": "add_to_cart",
+    "panier": "add_to_cart",
+    "carrito": "add_to_cart",
+    "kasse": "checkout_start",
+    "checkout": "checkout_start",
+    "kauf": "purchase",
+    "bestellung": "purchase",
+    "buy": "purchase",
+    "transaction": "purchase",
+    "achat": "purchase",
+    "compra": "purchase",
+    "visita": "page_view",
+    "anadircarrito": "add_to_cart",
+    "agregarcarrito": "add_to_cart",
+    "ajoutpanier": "add_to_cart",
+    "suche": "search",
+    "recherche": "search",
+    "seite": "page_view",
+    "page": "page_view",
+    "produktansicht": "product_view",
+    "artikelansicht": "product_view",
+    "produktangesehen": "product_view",
+    "produktdetailseite": "product_view",
+    "seitenaufruf": "page_view",
+    "seitenansicht": "page_view",
+    "indenwarenkorb": "add_to_cart",
+    "indenwarenkorbgelegt": "add_to_cart",
+    "zumwarenkorbhinzugefugt": "add_to_cart",
+    "warenkorbhinzugefugt": "add_to_cart",
+    "ausdemwarenkorbentfernt": "remove_from_cart",
+    "zurkasse": "checkout_start",
+    "kassegestartet": "checkout_start",
+    "bezahlvorgangbegonnen": "checkout_start",
+    "bestellungabgeschlossen": "purchase",
+    "gekauft": "purchase",
+    "bestellt": "purchase",
+    "vueproduit": "product_view",
+    "produitvu": "product_view",
+    "ajoutaupanier": "add_to_cart",
+    "ajouteaupanier": "add_to_cart",
+    "commandevalidee": "purchase",
+    "pagevue": "page_view",
+    "vistadeproducto": "product_view",
+    "productovisto": "product_view",
+    "anadiralcarrito": "add_to_cart",
+    "anadidoalcarrito": "add_to_cart",
+    "compracompletada": "purchase",
+    "vistadepagina": "page_view",
+    "aggiuntoalcarrello": "add_to_cart",
+    "acquisto": "purchase",
+    "prodottovisto": "product_view",
+    "inwinkelwagen": "add_to_cart",
+    "aankoop": "purchase",
+    "productbekeken": "product_view",
+    "clicks": "product_view",
+    "carts": "add_to_cart",
+    "orders": "purchase",
+    "addtocart": "add_to_cart",
+}
 """Short names of event types that logs use, in several languages."""
 
 
@@ -44,16 +95,34 @@ REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "o
 CANCELLED_AT: Final = "cancelled_at"
 HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL})
 """What a file says about other fields, and no field of a mapping itself."""
-NUMBERS_OF: Final = frozenset({
-    "cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount", REFUNDED_AMOUNT,
-    ORDER_TOTAL,
-})  # fmt: skip
-OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
+NUMBERS_OF: Final = frozenset(
+    {
+        "cart_value",
+        "quantity",
+        "payment_amount",
+        UNIT_PRICE,
+        "shipping_amount",
+        "tax_amount",
+        REFUNDED_AMOUNT,
+        ORDER_TOTAL,
+    }
+)
+OF_ITEMS: Final = frozenset(
+    {"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"}
+)
 CHANGED_AT: Final = "changed_at"
-TIMES: Final = frozenset({
-    "event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT, CHANGED_AT,
-    CANCELLED_AT,
-})  # fmt: skip
+TIMES: Final = frozenset(
+    {
+        "event_timestamp",
+        "date_time",
+        "created_at",
+        "updated_at",
+        "last_login_at",
+        REFUNDED_AT,
+        CHANGED_AT,
+        CANCELLED_AT,
+    }
+)
 ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
 """What a spreadsheet makes of a long number: 5.62101E+12."""
 NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
@@ -93,26 +162,39 @@ Found = Mapping[str, FoundField]
 def kind_of(values: FileValues) -> MappingKind | None:
     """Return what rows look like; None if the names and values do not say it.
 
-    Order lines have an amount with a quantity or the number of an order, or a list of items with such a number, and no
-    event types; customers have an address or a name, and mostly one row each.
+    Order lines have an amount with a quantity or the number of an order, or a list of items with
+    such a number, and no event types; customers have an address or a name, and mostly one row each.
     """
-    orders, events = found_fields(values, MappingKind.ORDERS), found_fields(values, MappingKind.EVENTS)
+    orders, events = (
+        found_fields(values, MappingKind.ORDERS),
+        found_fields(values, MappingKind.EVENTS),
+    )
     amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     are_orders |= _has_items(values) and "order_id" in orders
     if "event_type" in events:
-        has_known = any(known_event_type(name) for name, _ in values.counts(events["event_type"].value))
+        has_known = any(
+            known_event_type(name) for name, _ in values.counts(events["event_type"].value)
+        )
         return MappingKind.EVENTS if has_known or not are_orders else None
     if are_orders:
         return MappingKind.ORDERS
     customers = found_fields(values, MappingKind.CUSTOMERS)
-    has_one_row_each = "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
-    if has_one_row_each and "quantity" not in orders and {"email", "first_name", "last_name"} & customers.keys():
+    has_one_row_each = (
+        "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
+    )
+    if (
+        has_one_row_each
+        and "quantity" not in orders
+        and {"email", "first_name", "last_name"} & customers.keys()
+    ):
         return MappingKind.CUSTOMERS
     return None
 
 
-def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, str] | None = None) -> Found:
+def found_fields(
+    values: FileValues, kind: MappingKind, columns: Mapping[str, str] | None = None
+) -> Found:
     """Return the proposed fields of a kind of record, each value for one field only.
 
     Args:
@@ -122,17 +204,30 @@ def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, st
     """
     answered, by_name = columns or {}, {value.name: value for value in values.values}
     matches = {
-        field: FoundField(field, by_name[name], "as answered") for field, name in answered.items() if name in by_name
+        field: FoundField(field, by_name[name], "as answered")
+        for field, name in answered.items()
+        if name in by_name
     }
     for field, usual_names in _names()[kind].items():
-        if field not in matches and (match := _by_name(values, field, usual_names, matches)) is not None:
+        if (
+            field not in matches
+            and (match := _by_name(values, field, usual_names, matches)) is not None
+        ):
             matches[field] = match
-    if kind is MappingKind.ORDERS and "order_id" not in matches and (match := _own_id(values, matches)) is not None:
+    if (
+        kind is MappingKind.ORDERS
+        and "order_id" not in matches
+        and (match := _own_id(values, matches)) is not None
+    ):
         matches["order_id"] = match
     for field in _BY_VALUES[kind]:
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
-    if kind is MappingKind.EVENTS and not {"user_id", "session_id"} & matches.keys() and "anonymous_id" in matches:
+    if (
+        kind is MappingKind.EVENTS
+        and not {"user_id", "session_id"} & matches.keys()
+        and "anonymous_id" in matches
+    ):
         visitor = matches.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
         matches["user_id"] = FoundField("user_id", visitor.value, visitor.why)
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
@@ -145,15 +240,26 @@ _OWN_IDS: Final = ("display_id", "id", "_id", "uuid", "guid", "uid")
 
 
 def _own_id(values: FileValues, matches: Found) -> FoundField | None:
-    """Return the id of records that are orders: they have lists of items, or an amount and nothing of a line.
+    """Return the id of records that are orders: they have lists of items,
+    or an amount and nothing of a line.
 
     A record with an amount and with an address that no other record has can be a customer.
     """
-    named = [value for name in _OWN_IDS for value in _free(values, matches) if bare(value.name) == bare(name)]
-    named = [value for value in named if value.is_column and values.filled(value) and not value.joined]
+    named = [
+        value
+        for name in _OWN_IDS
+        for value in _free(values, matches)
+        if bare(value.name) == bare(name)
+    ]
+    named = [
+        value for value in named if value.is_column and values.filled(value) and not value.joined
+    ]
     if not named or values.spread or _has_items(values):
         return FoundField("order_id", named[0], f"named {named[0].name}") if named else None
-    if {"item_id", "quantity", UNIT_PRICE} & matches.keys() or not {"payment_amount", ORDER_TOTAL} & matches.keys():
+    if {"item_id", "quantity", UNIT_PRICE} & matches.keys() or not {
+        "payment_amount",
+        ORDER_TOTAL,
+    } & matches.keys():
         return None
     emails = [value for value in values.values if value.is_column and values.are_emails(value)]
     may_be_customers = any(values.different(value) == values.row_count for value in emails)
@@ -174,17 +280,45 @@ def item_field_count(members: Collection[str]) -> int:
 
 
 def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...]:
-    """Return the names of the values that can be a field, those with the fewest different values first."""
+    """Return the names of the values that can be a field,
+    those with the fewest different values first.
+    """
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
     ranked = sorted(free, key=values.different) if field == "event_type" else free
     return tuple(dict.fromkeys(value.name for value in ranked))
 
 
 PERSON_WORDS: Final = (
-    "customer", "client", "kunde", "user", "buyer", "person", "member", "kaufer", "acheteur", "comprador", "cliente",
-    "acquirente", "klant", "email", "mail",
-)  # fmt: skip
-ID_WORDS: Final = ("id", "number", "nummer", "nr", "no", "key", "unique", "uuid", "email", "mail", "code", "hash")
+    "customer",
+    "client",
+    "kunde",
+    "user",
+    "buyer",
+    "person",
+    "member",
+    "kaufer",
+    "acheteur",
+    "comprador",
+    "cliente",
+    "acquirente",
+    "klant",
+    "email",
+    "mail",
+)
+ID_WORDS: Final = (
+    "id",
+    "number",
+    "nummer",
+    "nr",
+    "no",
+    "key",
+    "unique",
+    "uuid",
+    "email",
+    "mail",
+    "code",
+    "hash",
+)
 
 
 def other_persons(values: FileValues, person: Value, matches: Found) -> list[Value]:
@@ -196,7 +330,10 @@ def other_persons(values: FileValues, person: Value, matches: Found) -> list[Val
     named = [
         value
         for value in _free(values, matches)
-        if value.is_column and not value.joined and _is_id_of_person(value) and values.filled(value) == filled
+        if value.is_column
+        and not value.joined
+        and _is_id_of_person(value)
+        and values.filled(value) == filled
     ]
     different = {value: values.different(value) for value in named}
     repeating = [value for value in named if 1 < different[value] < values.different(person)]
@@ -210,7 +347,9 @@ def _is_id_of_person(value: Value) -> bool:
 
 
 def named_values(values: FileValues, kind: MappingKind, field: str, matches: Found) -> list[Value]:
-    """Return the values that are named as a field is, whatever they are; those with nothing in them left out."""
+    """Return the values that are named as a field is, whatever they are;
+    those with nothing in them left out.
+    """
     names = set(map(bare, _names()[kind].get(field, ())))
     free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
     return [value for value in free if names.intersection(map(bare, value.names))]
@@ -222,30 +361,120 @@ def known_event_type(name: str) -> str | None:
 
 
 STANDARD_TYPES: Final = (
-    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
-    "purchase", "refund",
-)  # fmt: skip
+    "page_view",
+    "product_view",
+    "category_view",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "checkout_start",
+    "purchase",
+    "refund",
+)
 """The event types that funnels, carts and revenue are about."""
 _LIKELY: Final = (
-    ("remove_from_cart", ("remove", "entfern", "retir", "supprim", "elimin", "quitar", "rimoss",
-                          "verwijder", "leer", "clear", "empty", "vider", "vaci", "svuot", "loeschen", "losch"), True),
-    ("add_to_cart", ("warenkorb", "einkaufswagen", "basket", "cart", "bag", "panier", "carrito", "carrello",
-                     "winkelwagen", "кошик", "trolley"), False),
+    (
+        "remove_from_cart",
+        (
+            "remove",
+            "entfern",
+            "retir",
+            "supprim",
+            "elimin",
+            "quitar",
+            "rimoss",
+            "verwijder",
+            "leer",
+            "clear",
+            "empty",
+            "vider",
+            "vaci",
+            "svuot",
+            "loeschen",
+            "losch",
+        ),
+        True,
+    ),
+    (
+        "add_to_cart",
+        (
+            "warenkorb",
+            "einkaufswagen",
+            "basket",
+            "cart",
+            "bag",
+            "panier",
+            "carrito",
+            "carrello",
+            "winkelwagen",
+            "кошик",
+            "trolley",
+        ),
+        False,
+    ),
     ("refund", ("refund", "erstatt", "rembours", "reembols", "rimbors", "retour", "return"), False),
-    ("checkout_start", ("checkout", "kasse", "caisse", "paiement", "pago", "begincheckout", "zahlung"), False),
-    ("purchase", ("purchas", "order", "bestell", "kauf", "commande", "achat", "compra", "pedido", "acquist", "ordine",
-                  "transaction", "bought", "conversion", "замовл", "покуп"), False),
-    ("search", ("search", "such", "recherch", "busqueda", "buscar", "ricerca", "zoek", "пошук"), False),
-    ("category_view", ("category", "kategorie", "listing", "collection", "categorie", "categoria"), False),
-    ("product_view", ("product", "produkt", "artikel", "item", "produit", "producto", "prodotto", "товар",
-                      "pdp"), False),
+    (
+        "checkout_start",
+        ("checkout", "kasse", "caisse", "paiement", "pago", "begincheckout", "zahlung"),
+        False,
+    ),
+    (
+        "purchase",
+        (
+            "purchas",
+            "order",
+            "bestell",
+            "kauf",
+            "commande",
+            "achat",
+            "compra",
+            "pedido",
+            "acquist",
+            "ordine",
+            "transaction",
+            "bought",
+            "conversion",
+            "замовл",
+            "покуп",
+        ),
+        False,
+    ),
+    (
+        "search",
+        ("search", "such", "recherch", "busqueda", "buscar", "ricerca", "zoek", "пошук"),
+        False,
+    ),
+    (
+        "category_view",
+        ("category", "kategorie", "listing", "collection", "categorie", "categoria"),
+        False,
+    ),
+    (
+        "product_view",
+        (
+            "product",
+            "produkt",
+            "artikel",
+            "item",
+            "produit",
+            "producto",
+            "prodotto",
+            "товар",
+            "pdp",
+        ),
+        False,
+    ),
     ("page_view", ("page", "seite", "screen", "visit", "besuch", "pagina"), False),
-)  # fmt: skip
-"""Parts of names by which an event type may be a standard one, the most certain first; whether it is of a cart."""
+)
+"""Parts of names by which an event type may be a standard one, the most certain first;
+whether it is of a cart.
+"""
 
 
 def likely_event_type(name: str) -> str:
-    """Return the platform's event type that a name may stand for, by its words; empty if it is like none."""
+    """Return the platform's event type that a name may stand for, by its words;
+    empty if it is like none.
+    """
     letters = bare(name)
     cart = _LIKELY[1][1]
     for event_type, parts, is_of_cart in _LIKELY:
@@ -263,7 +492,9 @@ def bare(name: str) -> str:
 
 @cache
 def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
-    names: Mapping[str, Mapping[str, Sequence[str]]] = yaml.safe_load(shipped_file("column_names.yaml"))
+    names: Mapping[str, Mapping[str, Sequence[str]]] = yaml.safe_load(
+        shipped_file("column_names.yaml")
+    )
     return names
 
 
@@ -275,7 +506,9 @@ def _event_type_words() -> dict[str, str]:
     return {**OTHER_WORDS, **event_types}
 
 
-def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches: Found) -> FoundField | None:
+def _by_name(
+    values: FileValues, field: str, usual_names: Sequence[str], matches: Found
+) -> FoundField | None:
     for name in usual_names:
         for value in _free(values, matches):
             if bare(name) in set(map(bare, value.names)) and _fits(values, field, value):
@@ -286,9 +519,16 @@ def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches
 
 def _free(values: FileValues, matches: Found) -> list[Value]:
     used_values = {match.value for match in matches.values()}
-    used_values |= {value for value in values.values if value.joined and replace(value, joined="") in used_values}
+    used_values |= {
+        value
+        for value in values.values
+        if value.joined and replace(value, joined="") in used_values
+    }
     # Columns of the file before members of nested objects.
-    return sorted((value for value in values.values if value not in used_values), key=lambda value: len(value.path))
+    return sorted(
+        (value for value in values.values if value not in used_values),
+        key=lambda value: len(value.path),
+    )
 
 
 def _fits(values: FileValues, field: str, value: Value) -> bool:
@@ -317,7 +557,8 @@ def _is_flag(values: FileValues, value: Value) -> bool:
 
 
 def _are_states(values: FileValues, value: Value) -> bool:
-    """Return whether values are the states of orders: a few, with words of states, unless only one thing is so named.
+    """Return whether values are the states of orders: a few, with words of states,
+    unless only one thing is so named.
 
     `state` and `fulfillment` are places and services in other files.
     """
@@ -337,7 +578,8 @@ def _look_like_states(values: FileValues, value: Value) -> bool:
 
 
 def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
-    """Return the columns of yes and no that say by their name what a row is, with the values that say yes.
+    """Return the columns of yes and no that say by their name what a row is,
+    with the values that say yes.
 
     A column that is a field already is left out.
     """
@@ -345,34 +587,46 @@ def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value,
     for value in _free(values, matches):
         if value.is_column and not value.joined and flag_meaning(value.last_name) is meaning:
             said = [name for name, _ in values.counts(value, 3)]
-            if yes := [name for name in said if name.casefold() in YES] if _is_flag(values, value) else []:
+            if (
+                yes := [name for name in said if name.casefold() in YES]
+                if _is_flag(values, value)
+                else []
+            ):
                 result[value] = yes
     return result
 
 
 def _is_order_number(values: FileValues, value: Value) -> bool:
-    """Return whether values can be numbers of orders: a spreadsheet that rounds them makes one of many."""
+    """Return whether values can be numbers of orders:
+    a spreadsheet that rounds them makes one of many.
+    """
     return not values.matching(value, ROUNDED)
 
 
 def rounded_number(values: FileValues) -> str:
-    """Return the column that is named as the number of an order and was rounded by a spreadsheet; empty if none is."""
+    """Return the column that is named as the number of an order and was rounded by a spreadsheet;
+    empty if none is.
+    """
     named = named_values(values, MappingKind.ORDERS, "order_id", {})
     rounded = [value for value in named if values.matching(value, ROUNDED)]
     return f"{rounded[0].name}, such as {values.counts(rounded[0], 1)[0][0]}," if rounded else ""
 
 
-_AMBIGUOUS_STATES: Final = frozenset({
-    "state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"
-})  # fmt: skip
+_AMBIGUOUS_STATES: Final = frozenset(
+    {"state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"}
+)
 _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
     **dict.fromkeys(NUMBERS_OF, _is_number),
     REFUNDED_AMOUNT: _is_amount,
     "status": _are_states,
     "order_id": _is_order_number,
-    **dict.fromkeys(("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count),
-    "event_type": lambda values, value: values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value),
+    **dict.fromkeys(
+        ("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count
+    ),
+    "event_type": lambda values, value: (
+        values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
+    ),
     "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
     "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
 }
@@ -392,7 +646,9 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             if event_types:
                 return FoundField(field, value, f"it has event types such as {event_types[0]}")
         if field == "status" and _are_states(values, value) and _look_like_states(values, value):
-            return FoundField(field, value, f"it has states such as {values.counts(value, 1)[0][0]}")
+            return FoundField(
+                field, value, f"it has states such as {values.counts(value, 1)[0][0]}"
+            )
         if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

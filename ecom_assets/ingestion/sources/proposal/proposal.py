@@ -1,4 +1,6 @@
-"""The mapping that is proposed for files: a shipped one that reads them, else one by names and values of columns."""
+"""The mapping that is proposed for files: a shipped one that reads them,
+else one by names and values of columns.
+"""
 
 import json
 import tempfile
@@ -42,7 +44,9 @@ from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReadi
 
 @dataclass(frozen=True)
 class ShippedFit:
-    """A shipped mapping that reads the files, with the lines in which they differ from its layout."""
+    """A shipped mapping that reads the files,
+    with the lines in which they differ from its layout.
+    """
 
     name: str
     kind: MappingKind
@@ -62,35 +66,57 @@ class ShippedFit:
         return f"{self.name} fits best: it knows {columns}; {of_rows}."
 
 
-def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
+def shipped_fits(
+    paths: Sequence[str], settings: Settings, kind: MappingKind | None = None
+) -> list[ShippedFit]:
     """Return the shipped mappings of a kind that read files, the best first.
 
-    The best is the one by which the most rows are clean, then the most fields filled; then the simplest. Mappings of
-    customers need little more than an address, so they count only where nothing else reads the files.
+    The best is the one by which the most rows are clean, then the most fields filled; then the
+    simplest. Mappings of customers need little more than an address, so they count only where
+    nothing else reads the files.
     """
     kinds = [of_rows for of_rows in MAPPINGS if kind in {None, of_rows}]
     with duckdb.connect() as con:
         tried = [
-            _tried(con, paths, of_rows, name, settings) for of_rows in kinds for name in shipped(MAPPINGS[of_rows])
+            _tried(con, paths, of_rows, name, settings)
+            for of_rows in kinds
+            for name in shipped(MAPPINGS[of_rows])
         ]
     fits = [fit for fit in tried if fit is not None]
     if not fits and kind in {None, MappingKind.CUSTOMERS}:
-        fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
-    return sorted(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True)
+        fits = [
+            fit
+            for name in file_mappings()
+            if (fit := _tried_customers(paths, name, settings)) is not None
+        ]
+    return sorted(
+        fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True
+    )
 
 
 def _tried(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[str], kind: MappingKind, name: str, settings: Settings
+    con: duckdb.DuckDBPyConnection,
+    paths: Sequence[str],
+    kind: MappingKind,
+    name: str,
+    settings: Settings,
 ) -> ShippedFit | None:
-    """Return the fit of a mapping, also if a spreadsheet has saved the files with its own delimiter."""
+    """Return the fit of a mapping,
+    also if a spreadsheet has saved the files with its own delimiter.
+    """
     try:
         mapping = load(MAPPINGS[kind], name)
         file = next(unpacked(find_files(paths)))
         lines: tuple[str, ...] = ()
         if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
-            mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
+            mapping, lines = (
+                mapping.model_copy(update={"delimiter": own}),
+                (f"delimiter: {json.dumps(own)}",),
+            )
         columns = columns_of(con, file, mapping).columns.keys()
-        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
+        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {
+            *ADDED
+        }
         is_document = file.format == "ndjson" and mapping.shape is not None
         if not has_needed_columns(mapping, columns, is_document=is_document):
             return None
@@ -98,12 +124,17 @@ def _tried(
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
             reading = FileReading.open(
-                paths, str(extended) if lines else name, is_events=kind is MappingKind.EVENTS, settings=settings
+                paths,
+                str(extended) if lines else name,
+                is_events=kind is MappingKind.EVENTS,
+                settings=settings,
             )
             rows, filled_count = reading.rows, reading.filled_count
     except EcomError:
         return None
-    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
+    clean_count = rows.counted + rows.rejected.get(
+        DUPLICATE, 0
+    )  # a copy of a row that is counted is clean, too
     if clean_count * 2 < rows.read:
         return None
     return ShippedFit(
@@ -142,11 +173,17 @@ NO_LIST, FIRST_ITEM = "none", "first"
 OWN: Final = "own"
 """In place of the name of a shipped mapping: one by the names and values of the columns."""
 LOCAL_EPOCHS: Final = {
-    "mixpanel": "Times of Mixpanel projects created before 2023 are of the project's zone, written as UTC. The zone of "
-    "the project (UTC for a project created since)"
+    "mixpanel": (
+        "Times of Mixpanel projects created before 2023 are of the project's zone, "
+        "written as UTC. The zone of the project (UTC for a project created since)"
+    )
 }
 """Shipped mappings whose files do not say how their epochs are to be read, with what to ask."""
-NOUNS: Final = {MappingKind.EVENTS: "events", MappingKind.ORDERS: "order lines", MappingKind.CUSTOMERS: "customers"}
+NOUNS: Final = {
+    MappingKind.EVENTS: "events",
+    MappingKind.ORDERS: "order lines",
+    MappingKind.CUSTOMERS: "customers",
+}
 
 
 @dataclass(frozen=True)
@@ -171,7 +208,9 @@ def open_questions(proposal: MappingProposal, answers: Mapping[str, str]) -> lis
 
 @dataclass(frozen=True)
 class MappingSearch:
-    """Files for which a mapping is looked for: answers lead to a proposal, which can have further questions."""
+    """Files for which a mapping is looked for: answers lead to a proposal,
+    which can have further questions.
+    """
 
     paths: Sequence[str]
     settings: Settings
@@ -191,7 +230,8 @@ class MappingSearch:
 
         Args:
             answers: The answers, by the keys of the questions.
-            mapping: The name of a shipped mapping that fits, `OWN` for none of them; empty for the best.
+            mapping: The name of a shipped mapping that fits, `OWN` for none of them; empty for the
+                best.
 
         Raises:
             UsageError: An answer is not possible, or the files have nothing that a mapping needs.
@@ -201,8 +241,12 @@ class MappingSearch:
         named = [fit for fit in fits if fit.name == mapping]
         return self._of_shipped((named or fits)[0], answers) if fits else self._of_values(answers)
 
-    def accepted(self, answers: Mapping[str, str], mapping: str = "") -> tuple[dict[str, str], dict[str, str]]:
-        """Return the answers to questions that come up, and what is wrong with those that are not possible."""
+    def accepted(
+        self, answers: Mapping[str, str], mapping: str = ""
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the answers to questions that come up,
+        and what is wrong with those that are not possible.
+        """
         result: dict[str, str] = {}
         problems: dict[str, str] = {}
         while True:
@@ -231,22 +275,34 @@ class MappingSearch:
     def _of_values(self, answers: Mapping[str, str]) -> MappingProposal:
         """Return a mapping by the names and values of columns."""
         encodings = encoding_question(self._possible_encodings)
-        encoding = self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
+        encoding = (
+            self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
+        )
         table, beside = self._tables(encoding)
         kind, rows = self._kind_of(self._values(encoding, table=table), answers)
         values, item_list = self._rows_of(self._values(encoding, table=table), kind, answers)
         draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
         lines = draft.lines()
-        questions = (*(question for question in (encodings, rows, item_list) if question is not None), *draft.questions)
+        questions = (
+            *(question for question in (encodings, rows, item_list) if question is not None),
+            *draft.questions,
+        )
         _check(questions, answers)
         if item_list is not None and LIST not in answers:
             lines = _with_open_list(lines, item_list, kind)
         if encodings is not None and ENCODING not in answers:
             lines = [line for line in lines if not line.startswith("encoding: ")]
             lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {on_one_line(encodings.sentence)}')
-        why = [f"No shipped mapping reads this file; proposed by its names and values, as {NOUNS[kind]}."]
+        why = [
+            (
+                "No shipped mapping reads this file; proposed by its names and values, as "
+                f"{NOUNS[kind]}."
+            )
+        ]
         why += [
-            f"  {note}" for note in (values.note, *(_beside(name, other) for name, other in beside.items())) if note
+            f"  {note}"
+            for note in (values.note, *(_beside(name, other) for name, other in beside.items()))
+            if note
         ]
         why += [f"  each element of {values.spread} is an order line"] if values.spread else []
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
@@ -254,7 +310,9 @@ class MappingSearch:
         return MappingProposal(kind, tuple(why), questions, tuple(lines))
 
     def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
-        """Return answers for a preview only: those that are there, and a guess for each question that is open."""
+        """Return answers for a preview only: those that are there,
+        and a guess for each question that is open.
+        """
         result = dict(answers)
         while still_open := [
             question
@@ -266,7 +324,9 @@ class MappingSearch:
 
     @cached_property
     def look(self) -> FileValues:
-        """Return what the first of the files looks like: its format, encoding and delimiter, and its values."""
+        """Return what the first of the files looks like: its format, encoding and delimiter,
+        and its values.
+        """
         return self._values(self.encoding or next(iter(self._possible_encodings), None))
 
     @cached_property
@@ -280,13 +340,18 @@ class MappingSearch:
         return self._read[key]
 
     def _tables(self, encoding: str | None) -> tuple[str, dict[str, MappingKind]]:
-        """Return the table of the kind that is asked for, and those of other kinds that stand beside it.
+        """Return the table of the kind that is asked for,
+        and those of other kinds that stand beside it.
 
         Tables are the lists of records in a JSON document, and the sheets of a workbook.
         """
         first = self._values(encoding)
         names = first.sheet.other_sheets if first.sheet else first.lists.others
-        kinds = {name: kind for name in names if (kind := self._kind_of_table(encoding, name)) is not None}
+        kinds = {
+            name: kind
+            for name in names
+            if (kind := self._kind_of_table(encoding, name)) is not None
+        }
         own = kind_of(first)
         if self.kind is None or own is self.kind:
             return "", {name: kind for name, kind in kinds.items() if kind is not own}
@@ -299,7 +364,9 @@ class MappingSearch:
         except EcomError:
             return None
 
-    def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
+    def _kind_of(
+        self, values: FileValues, answers: Mapping[str, str]
+    ) -> tuple[MappingKind, OpenQuestion | None]:
         if kind := self.kind or kind_of(values):
             return kind, None
         question = OpenQuestion(ROWS, "what the rows are", tuple(MappingKind), MappingKind.EVENTS)
@@ -309,7 +376,11 @@ class MappingSearch:
         self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
         """Return the values of what is a row, and the question about lists, if there is one."""
-        lists = {item_list: count for item_list in values.lists.items if (count := item_field_count(item_list.members))}
+        lists = {
+            item_list: count
+            for item_list in values.lists.items
+            if (count := item_field_count(item_list.members))
+        }
         if kind is MappingKind.ORDERS and lists:
             return self._order_rows(values, lists, answers)
         if kind is not MappingKind.EVENTS or not lists:
@@ -318,7 +389,8 @@ class MappingSearch:
         if items.most == 1:
             return values, None
         sentence = (
-            f"which product an event has, as its list {items.path} has up to {items.most}: the first one, or none"
+            f"which product an event has, as its list {items.path} has up to {items.most}: the "
+            "first one, or none"
         )
         question = OpenQuestion(LIST, sentence, (FIRST_ITEM, NO_LIST), FIRST_ITEM)
         return (values if answers.get(LIST) == FIRST_ITEM else values.without_lists()), question
@@ -326,7 +398,9 @@ class MappingSearch:
     def _order_rows(
         self, values: FileValues, lists: Mapping[ItemList, int], answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
-        paths = [item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])]
+        paths = [
+            item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])
+        ]
         likely = [item_list.path for item_list, count in lists.items() if count > 1]
         if len(likely) == 1:
             return self._values(values.encoding, likely[0], values.table), None
@@ -350,9 +424,15 @@ def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> Non
 
 
 def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingKind) -> list[str]:
-    """Return the lines of a mapping with one that is refused until it says what becomes of a list."""
+    """Return the lines of a mapping with one that is refused until it
+    says what becomes of a list.
+    """
     key = "rows" if kind is MappingKind.ORDERS else "explode"
-    remedy = "rows: {line: PATH OF THE LIST}, or no such line" if key == "rows" else "no such line, or init again"
+    remedy = (
+        "rows: {line: PATH OF THE LIST}, or no such line"
+        if key == "rows"
+        else "no such line, or init again"
+    )
     return [f'{key}: "{OPEN}"  # OPEN: {on_one_line(question.sentence)}: write {remedy}', *lines]
 
 
@@ -360,7 +440,9 @@ Reading = FileReading | CustomerFileReading
 
 
 @contextmanager
-def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | None = None) -> Iterator[Reading]:
+def read_by(
+    search: MappingSearch, proposal: MappingProposal, folder: Path | None = None
+) -> Iterator[Reading]:
     """Read the files by a proposal, whose mapping stands in a temporary folder meanwhile.
 
     Raises:
@@ -373,4 +455,6 @@ def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | Non
             yield CustomerFileReading.open(search.paths, str(mapping), search.settings)
         else:
             is_events = proposal.kind is MappingKind.EVENTS
-            yield FileReading.open(search.paths, str(mapping), is_events=is_events, settings=search.settings)
+            yield FileReading.open(
+                search.paths, str(mapping), is_events=is_events, settings=search.settings
+            )

@@ -1,6 +1,7 @@
 """What a file does not say by itself: the questions about it, and the answers that are possible.
 
-Of a text file that is not UTF-8, the encoding is what its words say, or a question where several readings are words.
+Of a text file that is not UTF-8, the encoding is what its words say, or a question where several
+readings are words.
 """
 
 import json
@@ -16,21 +17,51 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
 from ecom_assets.ingestion.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
 
-ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = "rows", "encoding", "list", "timezone", "date_format", "decimal"
+ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = (
+    "rows",
+    "encoding",
+    "list",
+    "timezone",
+    "date_format",
+    "decimal",
+)
 BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 COLUMNS: Final = (
-    "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount",
-    "cart_value", "id", "status", "refunded_amount", "quantity",
-)  # fmt: skip
+    "date_time",
+    "event_timestamp",
+    "event_type",
+    "user_id",
+    "customer_id",
+    "item_id",
+    "payment_amount",
+    "cart_value",
+    "id",
+    "status",
+    "refunded_amount",
+    "quantity",
+)
 """Fields of which a person can say the column."""
 MOST_STATES, MOST_EVENT_TYPES_ASKED = 50, 20
 """Values of a column of states that are read, and event types that are asked."""
 STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
-EVENT_TYPES: Final = tuple(f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1))
+EVENT_TYPES: Final = tuple(
+    f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1)
+)
 """The keys of questions about values of the file."""
 KEYS: Final = (
-    ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, BELOW_ZERO, AMOUNT_OF, UNITS, *COLUMNS, *STATES, *EVENT_TYPES
-)  # fmt: skip
+    ROWS,
+    ENCODING,
+    LIST,
+    FORMAT,
+    ZONE,
+    DECIMAL,
+    BELOW_ZERO,
+    AMOUNT_OF,
+    UNITS,
+    *COLUMNS,
+    *STATES,
+    *EVENT_TYPES,
+)
 LABELS: Final = {
     ROWS: "What a row is",
     ENCODING: "Encoding",
@@ -63,11 +94,13 @@ LONGEST_SENTENCE: Final = 1_000
 
 @dataclass(frozen=True)
 class OpenQuestion:
-    """What the files do not say: its key, a sentence, the answers that are possible, and a guess for a preview.
+    """What the files do not say: its key, a sentence, the answers that are possible,
+    and a guess for a preview.
 
-    Without `choices` the answer is a time zone. A question without a guess is left open in a preview, which then shows
-    what becomes of it. `is_optional` if the file is read as a person would expect where nobody answers. `subject` is
-    the value of the file that the question is about, if it is about one.
+    Without `choices` the answer is a time zone. A question without a guess is left open in a
+    preview, which then shows what becomes of it. `is_optional` if the file is read as a person
+    would expect where nobody answers. `subject` is the value of the file that the question is
+    about, if it is about one.
     """
 
     key: str
@@ -102,14 +135,18 @@ def quoted(text: str) -> str:
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:
-    """Return a value of the file for a sentence or a comment: on one line, printable, not too long."""
+    """Return a value of the file for a sentence or a comment: on one line,
+    printable, not too long.
+    """
     line = re.sub(r"\s+", " ", str(text))
     line = "".join(sign if unicodedata.category(sign)[0] != "C" else "\ufffd" for sign in line)
     return line if len(line) <= most else f"{line[:most]}…"
 
 
 def on_one_line(sentence: str) -> str:
-    """Return a sentence with values of the file: on one line, printable, and whole up to `LONGEST_SENTENCE`."""
+    """Return a sentence with values of the file: on one line, printable,
+    and whole up to `LONGEST_SENTENCE`.
+    """
     return shown(sentence, LONGEST_SENTENCE)
 
 
@@ -119,21 +156,29 @@ def quoted_list(names: Sequence[str]) -> str:
 
 
 CANDIDATES: Final = {
-    "cp1252": "Western Europe, as Excel saves it", "cp1250": "Central Europe", "cp1251": "Cyrillic",
-    "cp1253": "Greek", "cp1254": "Turkish", "mac_roman": "older Macs", "cp850": "DOS",
-}  # fmt: skip
+    "cp1252": "Western Europe, as Excel saves it",
+    "cp1250": "Central Europe",
+    "cp1251": "Cyrillic",
+    "cp1253": "Greek",
+    "cp1254": "Turkish",
+    "mac_roman": "older Macs",
+    "cp850": "DOS",
+}
 """Encodings of one byte that files of shops have, the most frequent first."""
 _MOST_WORDS = 5_000
 _MOST_ODD_SHARE = 0.05
 _NOT_WRITTEN = frozenset({"Cc", "Cn", "Sk"})
-"""The categories of signs that no word has: controls, signs that are not assigned, accents without a letter."""
+"""The categories of signs that no word has: controls, signs that are not assigned,
+accents without a letter.
+"""
 _UNLIKELY = re.compile("[\xc0-\u024f]{3}")
 """Three accented letters in a row, as Cyrillic letters are in a Western encoding."""
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff]+[A-Za-z\x80-\xff]*")
 
 
 def possible_encodings(file: InputFile) -> dict[str, str]:
-    """Return the encodings in which a file's words look like words, each with a word that distinguishes it.
+    """Return the encodings in which a file's words look like words,
+    each with a word that distinguishes it.
 
     One entry means that the file says it; none that it is UTF-8 or has a mark.
     """
@@ -144,15 +189,21 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     first_with: dict[tuple[str, ...], str] = {}
     for name, read in readings.items():
         first_with.setdefault(read, name)  # encodings that read the same are one
-    different = [index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1]
-    return {name: shown(read[different[0] if different else 0]) for read, name in first_with.items()}
+    different = [
+        index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1
+    ]
+    return {
+        name: shown(read[different[0] if different else 0]) for read, name in first_with.items()
+    }
 
 
 def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
     """Return the question which of several encodings is meant; None if there is no choice."""
     if len(possible) < 2:  # noqa: PLR2004 (a choice is between two)
         return None
-    readings = ", ".join(f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items())
+    readings = ", ".join(
+        f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items()
+    )
     sentence = f"the encoding, as the file is not UTF-8: {readings}"
     return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))
 
@@ -174,10 +225,21 @@ def _words_in(encoded_words: Sequence[bytes], encoding: str) -> tuple[str, ...]:
 
 
 def _is_odd(word: str) -> bool:
-    """Return whether a word mixes scripts, has a sign between letters, or a capital after a small letter."""
+    """Return whether a word mixes scripts, has a sign between letters,
+    or a capital after a small letter.
+    """
     if any(unicodedata.category(sign) in _NOT_WRITTEN for sign in word):
         return True
     scripts = {unicodedata.name(sign, "?").split()[0] for sign in word if sign.isalpha()}
-    has_inner_sign = not all(map(str.isalpha, word.strip("".join(sign for sign in word if not sign.isalpha()))))
-    has_inner_capital = any(before.islower() and after.isupper() for before, after in pairwise(word))
-    return len(scripts) > 1 or has_inner_sign or _UNLIKELY.search(word) is not None or has_inner_capital
+    has_inner_sign = not all(
+        map(str.isalpha, word.strip("".join(sign for sign in word if not sign.isalpha())))
+    )
+    has_inner_capital = any(
+        before.islower() and after.isupper() for before, after in pairwise(word)
+    )
+    return (
+        len(scripts) > 1
+        or has_inner_sign
+        or _UNLIKELY.search(word) is not None
+        or has_inner_capital
+    )

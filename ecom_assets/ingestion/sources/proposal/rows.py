@@ -1,4 +1,6 @@
-"""What the rows of a file of orders are, found by adding up: lines, orders, further lines, discounts, returns."""
+"""What the rows of a file of orders are, found by adding up: lines, orders, further lines,
+discounts, returns.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Val
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
 FEWEST_ORDERS: Final = 2
-"""Orders of several rows by which an amount that is the same on each of them can be that of the order."""
+"""Orders of several rows by which an amount that is the same on each of them
+can be that of the order.
+"""
 _LINE_FIELDS: Final = ("item_id", "quantity", UNIT_PRICE)
 _OF_ORDERS: Final = ("date_time", "customer_id", "order_id")
 _NEAR: Final = "0.005"
@@ -42,7 +46,11 @@ class OrderRows:
     def _has_line(self, joint: str = "OR") -> str:
         """Return the SQL that says whether a row has something that only lines have."""
         values = self._line_values()
-        return f"({f' {joint} '.join(f'{value.column} IS NOT NULL' for value in values)})" if values else "false"
+        return (
+            f"({f' {joint} '.join(f'{value.column} IS NOT NULL' for value in values)})"
+            if values
+            else "false"
+        )
 
     def amount_sql(self) -> str:
         """Return the SQL of the amount of a row; empty if no column says it."""
@@ -55,7 +63,9 @@ class OrderRows:
         return f"({number} * {self.values.number_sql(quantity)})" if quantity else number
 
     def continued(self) -> list[str]:
-        """Return the columns that further lines of an order do not have, its number among them; none without such."""
+        """Return the columns that further lines of an order do not have, its number among them;
+        none without such.
+        """
         order, time = self.order, self._value("date_time")
         if order is None or time is None or not order.is_column or not self._line_values():
             return []
@@ -66,18 +76,29 @@ class OrderRows:
         if not further or with_time:
             return []
         columns = [match.value for match in self.found.values() if match.value.is_column]
-        filled = self._counts(*(f"count({value.column}) FILTER ({is_further})" for value in columns))
+        filled = self._counts(
+            *(f"count({value.column}) FILTER ({is_further})" for value in columns)
+        )
         return [value.path[0] for value, count in zip(columns, filled, strict=True) if not count]
 
     def carried(self) -> list[str]:
         """Return the columns that only one line of each order has, where all have its number."""
         if self.order is None or not self.order.is_column:
             return []
-        values = [value for name in _OF_ORDERS[:-1] if (value := self._value(name)) and value.is_column]
-        return [value.path[0] for value in values if not value.joined and self._is_on_one_line(self.order, value)]
+        values = [
+            value for name in _OF_ORDERS[:-1] if (value := self._value(name)) and value.is_column
+        ]
+        return [
+            value.path[0]
+            for value in values
+            if not value.joined and self._is_on_one_line(self.order, value)
+        ]
 
     def _is_on_one_line(self, order: Value, value: Value) -> bool:
-        counts = f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT {value.column}) AS different"
+        counts = (
+            f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT "
+            f"{value.column}) AS different"
+        )
         by_order = select(counts, TABLE, f"{order.column} IS NOT NULL", order.column)
         is_partly = "filled > 0 AND filled < row_count AND different = 1"
         partly, empty = self.values.rows(
@@ -86,20 +107,26 @@ class OrderRows:
         return bool(partly) and not empty
 
     def rows_of_orders(self) -> str:
-        """Return the SQL, over the columns of the file, of rows that repeat an order beside its lines; empty if none.
+        """Return the SQL, over the columns of the file,
+        of rows that repeat an order beside its lines; empty if none.
 
         They have nothing of a line, and no amount or the sum of the amounts of their order's lines.
         """
         order, lines = self.order, self._line_values()
-        if order is None or not lines or not all(value.is_column for value in lines) or self.values.spread:
+        if (
+            order is None
+            or not lines
+            or not all(value.is_column for value in lines)
+            or self.values.spread
+        ):
             return ""
         is_row = f"NOT {self._has_line()}"
         amount = self.amount_sql() or "NULL::DECIMAL(24, 6)"
         of_lines = f"sum({amount}) FILTER (NOT ({is_row}))"
         own = f"max({amount}) FILTER ({is_row})"
         measured = (
-            f"count(*) FILTER ({is_row}) AS own_rows, count(*) FILTER (NOT ({is_row})) AS line_rows,"
-            f" {own} AS own, {of_lines} AS of_lines"
+            f"count(*) FILTER ({is_row}) AS own_rows, count(*) FILTER (NOT ({is_row})) AS "
+            f"line_rows, {own} AS own, {of_lines} AS of_lines"
         )
         by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
         is_said = f"own IS NULL OR abs(own - of_lines) < {_NEAR}"
@@ -109,16 +136,17 @@ class OrderRows:
                 f" count(*) FILTER (own_rows = 1 AND line_rows > 0 AND ({is_said}))",
                 f"({by_order})",
             )
-        )[0]  # fmt: skip
+        )[0]
         if not rows or rows != fitting:
             return ""
         return " AND ".join(f"{ident(value.path[0])} IS NULL" for value in lines)
 
     def is_of_order(self, amount: Value, lines: Sequence[Value]) -> bool | None:
-        """Return whether an amount stands on each row of an order and is the order's; None if nothing proves it.
+        """Return whether an amount stands on each row of an order and is the order's;
+        None if nothing proves it.
 
-        It is if it is the same on all rows of each order, and the lines' own amounts, or their prices and
-        quantities, add up to it rather than to so many times it.
+        It is if it is the same on all rows of each order, and the lines' own amounts, or their
+        prices and quantities, add up to it rather than to so many times it.
         """
         order = self.order
         if order is None or not order.is_column:
@@ -131,34 +159,47 @@ class OrderRows:
         proof = f"sum({own})" if own else "NULL::DECIMAL(24, 6)"
         is_line = self._has_line() if self._line_values() else "true"
         measured = (
-            f"count(*) AS row_count, count(DISTINCT {number}) AS different, count({number}) AS filled,"
-            f" max({number}) AS amount, {proof} AS proof, count(DISTINCT {own or '0'}) AS different_lines"
+            f"count(*) AS row_count, count(DISTINCT {number}) AS different, count({number}) AS "
+            f"filled, max({number}) AS amount, {proof} AS proof, count(DISTINCT {own or '0'}) AS "
+            "different_lines"
         )
-        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", order.column)
+        by_order = select(
+            measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", order.column
+        )
         several = "row_count > 1 AND filled > 0"
         total, same, nearer, proved = self.values.rows(
             select(
-                f"count(*) FILTER ({several}), count(*) FILTER ({several} AND different = 1 AND filled = row_count),"
-                f" count(*) FILTER ({several} AND abs(proof - amount) < abs(proof - amount * row_count)),"
-                f" count(*) FILTER ({several} AND proof IS NOT NULL)",
+                f"count(*) FILTER ({several}), count(*) FILTER ({several} AND different = 1 AND "
+                f"filled = row_count), count(*) FILTER ({several} AND abs(proof - amount) < "
+                f"abs(proof - amount * row_count)), count(*) FILTER ({several} AND proof IS NOT "
+                "NULL)",
                 f"({by_order})",
             )
-        )[0]  # fmt: skip
+        )[0]
         if total < FEWEST_ORDERS or same < total:
             return False
         return nearer * 2 > proved if proved else None
 
     def below_zero(self) -> str:
-        """Return what lines below zero are: refunds, or discounts where only their amount is below zero.
+        """Return what lines below zero are: refunds,
+        or discounts where only their amount is below zero.
 
-        A discount is beside lines above zero in its order, and of nothing that is sold elsewhere. Empty if no line is
-        below zero.
+        A discount is beside lines above zero in its order, and of nothing that is sold elsewhere.
+        Empty if no line is below zero.
         """
-        amount, quantity, order, item = self.amount_sql(), self._value("quantity"), self.order, self._value("item_id")
+        amount, quantity, order, item = (
+            self.amount_sql(),
+            self._value("quantity"),
+            self.order,
+            self._value("item_id"),
+        )
         is_less = f"coalesce({amount} < 0, false)" if amount else "false"
-        is_fewer = f"coalesce({self.values.number_sql(quantity)} < 0, false)" if quantity else "false"
+        is_fewer = (
+            f"coalesce({self.values.number_sql(quantity)} < 0, false)" if quantity else "false"
+        )
         below, of_amount = self._counts(
-            f"count(*) FILTER ({is_less} OR {is_fewer})", f"count(*) FILTER ({is_less} AND NOT {is_fewer})"
+            f"count(*) FILTER ({is_less} OR {is_fewer})",
+            f"count(*) FILTER ({is_less} AND NOT {is_fewer})",
         )
         if not below:
             return ""
@@ -169,14 +210,20 @@ class OrderRows:
         number = f"{order.column}"
         has_goods = f"max({amount}) OVER (PARTITION BY {number}) > 0"
         own_item = item.column if item else "NULL"
-        marked = select(f"{is_less} AND NOT {is_fewer} AS is_less, {has_goods} AS has_goods, {own_item} AS item", TABLE)
+        marked = select(
+            f"{is_less} AND NOT {is_fewer} AS is_less, {has_goods} AS has_goods, {own_item} AS "
+            "item",
+            TABLE,
+        )
         names = {name for name in sold_items or () if name is not None}
         candidates = self.values.rows(select("item", f"({marked})", "is_less AND has_goods"))
         discounts = sum(name not in names for (name,) in candidates)
         return DISCOUNT_LINES if discounts and discounts == len(candidates) else REFUND_LINES
 
     def adds_up(self) -> str:
-        """Return how lines compare with the totals of their orders, in a sentence; empty if no column has totals."""
+        """Return how lines compare with the totals of their orders, in a sentence;
+        empty if no column has totals.
+        """
         total, order, amount = self._value(ORDER_TOTAL), self.order, self.amount_sql()
         if total is None or order is None or not amount or total == self.payment:
             return ""

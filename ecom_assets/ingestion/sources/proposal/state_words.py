@@ -1,4 +1,6 @@
-"""What the states of orders mean by their words, in seven languages; a word that is not known is a question."""
+"""What the states of orders mean by their words, in seven languages;
+a word that is not known is a question.
+"""
 
 import re
 import unicodedata
@@ -18,48 +20,254 @@ class Meaning(StrEnum):
 
 MEANINGS: Final = tuple(Meaning)
 _SALE: Final = (
-    "ship", "deliver", "complet", "paid", "fulfil", "dispatch", "sale", "sold", "success", "captur", "settle",
-    "invoic", "picked", "closed", "processed", "processing", "confirm", "finish", "done", "approv", "accept", "sent",
-    "bezahlt", "versandt", "versendet", "verschickt", "geliefert", "ausgeliefert", "zugestellt", "abgeschlossen",
-    "erledigt", "verkauf", "bestatigt", "fakturiert", "abgeholt", "erfolgreich",
-    "paye", "payee", "expedie", "livre", "termine", "vente", "confirme", "reussi", "factur", "envoye", "honore",
-    "pagad", "pagat", "enviad", "entregad", "complet", "venta", "vendid", "confirmad", "finalizad",
-    "spedit", "consegnat", "evas", "vendit", "confermat", "conclus", "fatturat",
-    "betaald", "verzonden", "geleverd", "afgerond", "bezorgd", "voltooid", "verkocht", "bevestigd",
-    "оплачен", "сплачен", "відправлен", "доставлен", "виконан", "завершен", "продан", "підтверджен",
-)  # fmt: skip
+    "ship",
+    "deliver",
+    "complet",
+    "paid",
+    "fulfil",
+    "dispatch",
+    "sale",
+    "sold",
+    "success",
+    "captur",
+    "settle",
+    "invoic",
+    "picked",
+    "closed",
+    "processed",
+    "processing",
+    "confirm",
+    "finish",
+    "done",
+    "approv",
+    "accept",
+    "sent",
+    "bezahlt",
+    "versandt",
+    "versendet",
+    "verschickt",
+    "geliefert",
+    "ausgeliefert",
+    "zugestellt",
+    "abgeschlossen",
+    "erledigt",
+    "verkauf",
+    "bestatigt",
+    "fakturiert",
+    "abgeholt",
+    "erfolgreich",
+    "paye",
+    "payee",
+    "expedie",
+    "livre",
+    "termine",
+    "vente",
+    "confirme",
+    "reussi",
+    "factur",
+    "envoye",
+    "honore",
+    "pagad",
+    "pagat",
+    "enviad",
+    "entregad",
+    "complet",
+    "venta",
+    "vendid",
+    "confirmad",
+    "finalizad",
+    "spedit",
+    "consegnat",
+    "evas",
+    "vendit",
+    "confermat",
+    "conclus",
+    "fatturat",
+    "betaald",
+    "verzonden",
+    "geleverd",
+    "afgerond",
+    "bezorgd",
+    "voltooid",
+    "verkocht",
+    "bevestigd",
+    "оплачен",
+    "сплачен",
+    "відправлен",
+    "доставлен",
+    "виконан",
+    "завершен",
+    "продан",
+    "підтверджен",
+)
 _NO_SALE: Final = (
-    "cancel", "fail", "void", "declin", "trash", "abandon", "fraud", "expired", "delet", "test", "rejected",
-    "storn", "abgebrochen", "fehlgeschlagen", "abgelehnt", "geloscht", "widerrufen",
-    "annul", "echou", "refus", "abandonn", "expire", "supprim",
-    "cancelad", "anulad", "fallid", "rechazad", "caducad",
-    "annullat", "fallit", "rifiutat", "scadut",
-    "geannuleerd", "mislukt", "geweigerd", "verlopen",
-    "скасован", "відмін", "відхилен", "невдал",
-)  # fmt: skip
+    "cancel",
+    "fail",
+    "void",
+    "declin",
+    "trash",
+    "abandon",
+    "fraud",
+    "expired",
+    "delet",
+    "test",
+    "rejected",
+    "storn",
+    "abgebrochen",
+    "fehlgeschlagen",
+    "abgelehnt",
+    "geloscht",
+    "widerrufen",
+    "annul",
+    "echou",
+    "refus",
+    "abandonn",
+    "expire",
+    "supprim",
+    "cancelad",
+    "anulad",
+    "fallid",
+    "rechazad",
+    "caducad",
+    "annullat",
+    "fallit",
+    "rifiutat",
+    "scadut",
+    "geannuleerd",
+    "mislukt",
+    "geweigerd",
+    "verlopen",
+    "скасован",
+    "відмін",
+    "відхилен",
+    "невдал",
+)
 _REFUND: Final = (
-    "refund", "return", "chargeback", "chargedback", "reversed",
-    "retour", "erstattet", "ruckerstatt", "zuruckerstattet", "zuruckgegeben", "zuruckgesendet", "gutschrift",
-    "gutgeschrieben", "ruckgabe", "rembours", "retourn", "devuel", "devolu", "reembols", "rimbors", "reso",
-    "restituit", "terugbetaal", "geretourneerd", "повернен", "відшкодован",
-)  # fmt: skip
+    "refund",
+    "return",
+    "chargeback",
+    "chargedback",
+    "reversed",
+    "retour",
+    "erstattet",
+    "ruckerstatt",
+    "zuruckerstattet",
+    "zuruckgegeben",
+    "zuruckgesendet",
+    "gutschrift",
+    "gutgeschrieben",
+    "ruckgabe",
+    "rembours",
+    "retourn",
+    "devuel",
+    "devolu",
+    "reembols",
+    "rimbors",
+    "reso",
+    "restituit",
+    "terugbetaal",
+    "geretourneerd",
+    "повернен",
+    "відшкодован",
+)
 _PART: Final = (
-    "partial", "partly", "part", "teil", "partiel", "parcial", "parzial", "deel", "gedeeltelijk", "частков",
-)  # fmt: skip
+    "partial",
+    "partly",
+    "part",
+    "teil",
+    "partiel",
+    "parcial",
+    "parzial",
+    "deel",
+    "gedeeltelijk",
+    "частков",
+)
 _GOODS: Final = (
-    "ship", "deliver", "fulfil", "dispatch", "versandt", "versendet", "verschickt", "geliefert", "ausgeliefert",
-    "zugestellt", "expedie", "livre", "enviad", "entregad", "spedit", "consegnat", "verzonden", "geleverd",
-    "відправлен", "доставлен",
-)  # fmt: skip
-"""Words of a sale about its goods: an order of which a part is shipped is paid as a whole, as shops see it."""
+    "ship",
+    "deliver",
+    "fulfil",
+    "dispatch",
+    "versandt",
+    "versendet",
+    "verschickt",
+    "geliefert",
+    "ausgeliefert",
+    "zugestellt",
+    "expedie",
+    "livre",
+    "enviad",
+    "entregad",
+    "spedit",
+    "consegnat",
+    "verzonden",
+    "geleverd",
+    "відправлен",
+    "доставлен",
+)
+"""Words of a sale about its goods: an order of which a part is shipped is paid as a whole,
+as shops see it.
+"""
 _ASKED: Final = (
-    "pending", "await", "incomplet", "unpaid", "unfulfil", "hold", "draft", "open", "new", "authori", "request",
-    "progress", "waiting", "review", "dispute", "disput", "backorder", "unshipped", "undelivered", "created",
-    "received", "placed", "offen", "neu", "wart", "ausstehend", "unvollstandig", "unbezahlt", "entwurf",
-    "bearbeitung", "beantragt", "angefragt", "zuruckgestellt", "storno", "attente", "cours", "impay", "brouillon",
-    "pendient", "espera", "abiert", "impagad", "borrador", "solicitad", "nuev", "attesa", "apert", "bozza", "nuov",
-    "wacht", "openstaand", "onbetaald", "behandeling", "concept", "nieuw", "очіку", "нов", "чернетк", "обробц",
-)  # fmt: skip
+    "pending",
+    "await",
+    "incomplet",
+    "unpaid",
+    "unfulfil",
+    "hold",
+    "draft",
+    "open",
+    "new",
+    "authori",
+    "request",
+    "progress",
+    "waiting",
+    "review",
+    "dispute",
+    "disput",
+    "backorder",
+    "unshipped",
+    "undelivered",
+    "created",
+    "received",
+    "placed",
+    "offen",
+    "neu",
+    "wart",
+    "ausstehend",
+    "unvollstandig",
+    "unbezahlt",
+    "entwurf",
+    "bearbeitung",
+    "beantragt",
+    "angefragt",
+    "zuruckgestellt",
+    "storno",
+    "attente",
+    "cours",
+    "impay",
+    "brouillon",
+    "pendient",
+    "espera",
+    "abiert",
+    "impagad",
+    "borrador",
+    "solicitad",
+    "nuev",
+    "attesa",
+    "apert",
+    "bozza",
+    "nuov",
+    "wacht",
+    "openstaand",
+    "onbetaald",
+    "behandeling",
+    "concept",
+    "nieuw",
+    "очіку",
+    "нов",
+    "чернетк",
+    "обробц",
+)
 """Words of states that are a sale in one shop and none in another."""
 _FILLERS: Final = frozenset(
     [
@@ -134,11 +342,17 @@ _FILLERS: Final = frozenset(
         "замовлення",
     ]
 )
-YES: Final = frozenset({"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"})
-NO: Final = frozenset({"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"})
+YES: Final = frozenset(
+    {"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"}
+)
+NO: Final = frozenset(
+    {"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"}
+)
 _KINDS: Final = {Meaning.SALE: _SALE, Meaning.NO_SALE: _NO_SALE, Meaning.REFUND: _REFUND}
 _LEAST: Final = 4
-"""Letters of a part of a word that may be found within a longer word: `ausgeliefert`, `unshipped` is another."""
+"""Letters of a part of a word that may be found within a longer word: `ausgeliefert`,
+`unshipped` is another.
+"""
 LOOKS_LIKE: Final = 0.5
 """Share of different values with a word of states in them by which a column is one of states."""
 
@@ -156,7 +370,8 @@ def _begins(word: str, stems: Sequence[str]) -> bool:
 
 
 def state_meaning(state: str) -> Meaning | None:
-    """Return what a state means, if each of its words is known and they say the same; None if it must be asked.
+    """Return what a state means, if each of its words is known and they say the same;
+    None if it must be asked.
 
     A refund of a part is always asked, as the state does not say how much went back.
     """
@@ -185,9 +400,13 @@ def _kind_of_word(word: str) -> Meaning | None:
 
 
 def guessed_meaning(state: str) -> Meaning | None:
-    """Return what a state that must be asked may well mean; None where nothing speaks for a meaning."""
+    """Return what a state that must be asked may well mean;
+    None where nothing speaks for a meaning.
+    """
     words = words_of(state)
-    if any(_begins(word, _PART) for word in words) and any(_begins(word, _REFUND) for word in words):
+    if any(_begins(word, _PART) for word in words) and any(
+        _begins(word, _REFUND) for word in words
+    ):
         return Meaning.PART_REFUND
     return None
 
@@ -199,8 +418,14 @@ def is_state_word(state: str) -> bool:
 
 
 def flag_meaning(name: str) -> Meaning | None:
-    """Return what a column of yes and no says where it is yes, by its name: `is_refunded`, `cancelled`, `storniert`."""
-    words = [word for word in words_of(name) if word not in {"is", "was", "ist", "est", "flag", "has"} | _FILLERS]
+    """Return what a column of yes and no says where it is yes, by its name: `is_refunded`,
+    `cancelled`, `storniert`.
+    """
+    words = [
+        word
+        for word in words_of(name)
+        if word not in {"is", "was", "ist", "est", "flag", "has"} | _FILLERS
+    ]
     kinds = {_kind_of_word(word) for word in words}
     kind = kinds.pop() if len(kinds) == 1 else None
     return kind if kind in {Meaning.REFUND, Meaning.NO_SALE} else None

@@ -1,4 +1,6 @@
-"""The states of orders in a file: what each value means, what is asked about it, and the lines of the mapping."""
+"""The states of orders in a file: what each value means, what is asked about it,
+and the lines of the mapping.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,10 +34,12 @@ _OURS: Final = {Meaning.SALE: "shipped", Meaning.NO_SALE: "shipped", Meaning.PAR
 
 @dataclass(frozen=True)
 class OrderStates:
-    """The column of the state, and the meaning of each of its values; None where nobody has said it.
+    """The column of the state, and the meaning of each of its values;
+    None where nobody has said it.
 
-    `is_final` if a line that was paid back has one row, whose state was that of a sale before: it is a sale and a
-    refund then. Otherwise the refund is a row of its own. `refunded_amount` is the column of what was paid back.
+    `is_final` if a line that was paid back has one row, whose state was that of a sale before: it
+    is a sale and a refund then. Otherwise the refund is a row of its own. `refunded_amount` is the
+    column of what was paid back.
     """
 
     value: Value
@@ -71,14 +75,18 @@ class OrderStates:
             return []
         row_count = sum(self.counts[state] for state in no_sale)
         if self.value.is_column:
-            condition = f"{{column: {quoted(self.column)}, in: {quoted_list(no_sale)}, optional: true}}"
+            condition = (
+                f"{{column: {quoted(self.column)}, in: {quoted_list(no_sale)}, optional: true}}"
+            )
         else:
             is_one = quoted(f"list_contains({texts(no_sale)}, {self.value.sql})")
             condition = f"{{expression: {is_one}, optional: true}}"
         return [f"  not_a_sale: {condition}  # {row_count:,} rows; check this"]
 
     def lines(self, indent: str) -> list[str]:
-        """Return a line for each value: what it is on the platform, or a mark where nobody has said it."""
+        """Return a line for each value: what it is on the platform,
+        or a mark where nobody has said it.
+        """
         return [f"{indent}{quoted(state)}: {self._ours(state)}" for state in self.counts]
 
     def _ours(self, state: str) -> str:
@@ -89,7 +97,11 @@ class OrderStates:
         if meaning is Meaning.REFUND:
             return f"{'shipped' if self.is_final else 'refunded'}  # {rows}, paid back; check this"
         if meaning is Meaning.PART_REFUND:
-            part = f"a part was paid back, {self.refunded_amount}" if self.refunded_amount else "counted as a whole"
+            part = (
+                f"a part was paid back, {self.refunded_amount}"
+                if self.refunded_amount
+                else "counted as a whole"
+            )
             return f"{_OURS[meaning]}  # {rows}, {part}; check this"
         return f"{_OURS[meaning]}  # {rows}{', left out' if meaning is Meaning.NO_SALE else ''}"
 
@@ -112,13 +124,18 @@ def state_questions(values: FileValues, matches: Found) -> list[OpenQuestion]:
         guess = guessed_meaning(state)
         money = f", together {amounts[state]}" if amounts.get(state) else ""
         hint = f"; probably {guess}" if guess else ""
-        sentence = f"what {shown(state)!r} of {status.value.name} is ({count:,} rows{money}): {' or '.join(MEANINGS)}"
+        sentence = (
+            f"what {shown(state)!r} of {status.value.name} is ({count:,} rows{money}): "
+            f"{' or '.join(MEANINGS)}"
+        )
         questions.append(OpenQuestion(key, f"{sentence}{hint}", MEANINGS, "", subject=state))
     return questions
 
 
 def _said_meaning(status: Value, state: str) -> Meaning | None:
-    """Return what a state says by its words, or as yes and no of a column that says what it is about."""
+    """Return what a state says by its words,
+    or as yes and no of a column that says what it is about.
+    """
     if (flag := flag_meaning(status.last_name)) and state.casefold() in YES | NO:
         return flag if state.casefold() in YES else Meaning.SALE
     return state_meaning(state)
@@ -131,10 +148,16 @@ def _known_meaning(matches: Found, state: str) -> Meaning | None:
 
 
 def _amounts(values: FileValues, matches: Found) -> dict[str, str]:
-    """Return the sum of amounts by state, for those that are written as the platform writes them."""
+    """Return the sum of amounts by state,
+    for those that are written as the platform writes them.
+    """
     amount, status = matches.get("payment_amount") or matches.get("order_total"), matches["status"]
     currency = matches.get("currency")
-    return values.sums(amount.value, status.value, currency.value if currency else None) if amount else {}
+    return (
+        values.sums(amount.value, status.value, currency.value if currency else None)
+        if amount
+        else {}
+    )
 
 
 def order_states(
@@ -175,9 +198,15 @@ def _column(matches: Found, name: str) -> str:
 
 
 def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
-    """Return whether refunds are rows of their own: their amounts are below zero, or stand beside those of sales."""
+    """Return whether refunds are rows of their own: their amounts are below zero,
+    or stand beside those of sales.
+    """
     is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
-    amounts = [matches[name].value for name in ("payment_amount", "unit_price", "quantity") if name in matches]
+    amounts = [
+        matches[name].value
+        for name in ("payment_amount", "unit_price", "quantity")
+        if name in matches
+    ]
     is_below = " OR ".join(values.is_below_zero(value) for value in amounts) or "false"
     line = [matches[name].value.column for name in ("order_id", "item_id") if name in matches]
     if values.scalar(f"count(*) FILTER ({is_refund} AND ({is_below}))"):
@@ -187,5 +216,6 @@ def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str])
     lines = f"count(DISTINCT ({', '.join(line)}))"
     refunds = f"{lines} FILTER ({is_refund})"
     sales = f"{lines} FILTER (NOT coalesce({is_refund}, false))"
-    # Some lines can be twice in an order; refunds are rows of their own if most of them have a sale beside them.
+    # Some lines can be twice in an order; refunds are rows of their own if most of them have a sale
+    # beside them.
     return bool(values.scalar(f"2 * ({refunds} + {sales} - {lines}) >= {refunds}"))

@@ -1,4 +1,5 @@
-"""The values of a file as text, and what they are: times in which formats, numbers with which separators.
+"""The values of a file as text, and what they are: times in which formats,
+numbers with which separators.
 
 Of JSON: where the records of a document lie, and the lists of items that records have.
 """
@@ -34,7 +35,9 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class ItemList:
-    """A list of objects in records: its path, the most elements that a record of the sample has, and their members."""
+    """A list of objects in records: its path, the most elements that a record of the sample has,
+    and their members.
+    """
 
     path: str
     most: int
@@ -43,7 +46,8 @@ class ItemList:
 
 @dataclass(frozen=True)
 class RecordLists:
-    """The path of the records in a document, empty if they are its lines, and the lists that records have.
+    """The path of the records in a document, empty if they are its lines,
+    and the lists that records have.
 
     `others` are the paths of other lists of records that stand beside them.
     """
@@ -54,17 +58,23 @@ class RecordLists:
 
     @classmethod
     def in_file(cls, file: InputFile, path: str = "") -> "RecordLists":
-        """Return those of a file, with the records at a path if one is named; of other files than JSON none."""
+        """Return those of a file, with the records at a path if one is named;
+        of other files than JSON none.
+        """
         if file.format != "ndjson":
             return cls()
         try:
             documents = [
-                document for document in islice(shaped_records(file, RowShape()), _SAMPLE) if isinstance(document, dict)
+                document
+                for document in islice(shaped_records(file, RowShape()), _SAMPLE)
+                if isinstance(document, dict)
             ]
         except SourceError:
             return cls()
         records = path or (_records_path(documents[0]) if len(documents) == 1 else "")
-        beside = [name for name, _ in _lists_of(documents[0], "") if name != records] if records else []
+        beside = (
+            [name for name, _ in _lists_of(documents[0], "") if name != records] if records else []
+        )
         listed = at(documents[0], records) if records else documents
         sample = [record for record in listed if isinstance(record, dict)][:_SAMPLE]
         return cls(records, tuple(_item_lists(sample)), tuple(beside))
@@ -78,9 +88,19 @@ def _records_path(document: dict[str, Any]) -> str:
     name = max(lists, key=lambda path: len(lists[path]))
     steps = name.split(".")
     around = [document, *(at(document, ".".join(steps[:depth])) for depth in range(1, len(steps)))]
-    own = [member for parent in around for member, value in parent.items() if not isinstance(value, dict | list)]
-    # An answer of an API has little around its records; a record has more than the elements of its lists.
-    return name if len(own) < len(lists[name][0]) and not any("id" in member.lower() for member in own) else ""
+    own = [
+        member
+        for parent in around
+        for member, value in parent.items()
+        if not isinstance(value, dict | list)
+    ]
+    # An answer of an API has little around its records; a record has more than the elements of its
+    # lists.
+    return (
+        name
+        if len(own) < len(lists[name][0]) and not any("id" in member.lower() for member in own)
+        else ""
+    )
 
 
 def _item_lists(records: list[dict[str, Any]]) -> Iterator[ItemList]:
@@ -94,9 +114,15 @@ def _item_lists(records: list[dict[str, Any]]) -> Iterator[ItemList]:
         yield ItemList(path, count, frozenset(members[path]))
 
 
-def _lists_of(record: dict[str, Any], prefix: str, depth: int = 2) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _lists_of(
+    record: dict[str, Any], prefix: str, depth: int = 2
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for name, value in record.items():
-        if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(element, dict) for element in value)
+        ):
             yield f"{prefix}{name}", value
         elif isinstance(value, dict) and depth:
             yield from _lists_of(value, f"{prefix}{name}.", depth - 1)
@@ -111,20 +137,47 @@ MOST_ODD_SHARE, FEWEST_WITH_ODD = 0.05, 5
 """A format must read all but so many of a column's values, and all but one of a few: the rest are
 damaged rows, or a line of totals."""
 DATES = (
-    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
-    "%d-%m-%y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b-%d-%y",
-    "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d",
-)  # fmt: skip
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%y",
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%b-%d-%y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%Y%m%d",
+)
 TIMES_OF_DAY = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
 SAYS_ZONE = (
-    "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z", "%d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S %Z",
+    "%d %b %Y %H:%M:%S %z",
+    "%d/%b/%Y:%H:%M:%S %z",
     "%a %b %d %H:%M:%S %Z %Y",
-)  # fmt: skip
+)
 """Times of mails, of web servers' logs and of `date`, which say their zone."""
 COMPACT = (
-    "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H%M%S%g", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%Y%m%d %H%M%S",
-    "%Y%m%d-%H%M%S", "%Y%m%d_%H%M%S",
-)  # fmt: skip
+    "%Y%m%d%H%M%S",
+    "%Y%m%d%H%M",
+    "%Y%m%d%H%M%S%g",
+    "%Y%m%dT%H%M%S",
+    "%Y%m%dT%H%M%SZ",
+    "%Y%m%d %H%M%S",
+    "%Y%m%d-%H%M%S",
+    "%Y%m%d_%H%M%S",
+)
 """Times of digits: 20260302234810 is the second of March 2026, 23:48:10."""
 TWO_DIGIT_YEAR = r"(\d{1,2}|[A-Za-z]{3})[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
 """What a time with a year of two digits looks like; a version, such as 4.3.0, does not."""
@@ -137,7 +190,9 @@ NUMBERS = {
     ". with blank": Numerals(thousands=" ", has_currency=True),
     ". with '": Numerals(thousands="'", has_currency=True),
 }
-"""How amounts are written, by the separator of decimals: `1234.50`, `1.234,50`, `1,234.50`, `1 234,50`, `1'234.50`."""
+"""How amounts are written, by the separator of decimals: `1234.50`, `1.234,50`, `1,234.50`,
+`1 234,50`, `1'234.50`.
+"""
 WHOLE = "."
 """The only form of whole numbers, which all forms read alike."""
 HALF = r"[\s\pZ]?[AaPp]\.?[\s\pZ]?[Mm]\.?"
@@ -152,8 +207,9 @@ ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
 
-    `joined` is the column of the time of day beside a column of days, if the value is both, and `alias` the
-    name of the object whose number it is, if that says its currency, too: `total` of `total.value`.
+    `joined` is the column of the time of day beside a column of days, if the value is both, and
+    `alias` the name of the object whose number it is, if that says its currency, too: `total` of
+    `total.value`.
     """
 
     path: tuple[str, ...]
@@ -206,15 +262,18 @@ class FileValues:
     _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, paths: Sequence[str], encoding: str | None = None, spread: str = "", table: str = "") -> "FileValues":
+    def read(
+        cls, paths: Sequence[str], encoding: str | None = None, spread: str = "", table: str = ""
+    ) -> "FileValues":
         """Read files whatever their columns.
 
         Args:
             paths: The files.
             encoding: That of text files; None to recognize it.
-            spread: The path of a list of JSON records, each element of which is a row; empty for a row per record.
-            table: The path of the records in a JSON document, or the sheet of a workbook; empty for the
-                one with the most.
+            spread: The path of a list of JSON records, each element of which is a row; empty for a
+                row per record.
+            table: The path of the records in a JSON document, or the sheet of a workbook; empty for
+                the one with the most.
 
         Raises:
             SourceError: They cannot be read, or have no rows.
@@ -232,36 +291,61 @@ class FileValues:
         known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
         columns = [name for name in known_columns if name]
         if not columns:
-            raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
+            raise SourceError(
+                f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet."
+            )
         opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
         values, count = _stored(con, opened, columns)
         if not count:
-            raise SourceError(f"{files[0].name} holds no rows that can be read; give a file that does.")
+            raise SourceError(
+                f"{files[0].name} holds no rows that can be read; give a file that does."
+            )
         is_text = files[0].format != "parquet" and not sheet
         file_encoding = with_encoding(opened.files()[0]).encoding if is_text else None
         notes = table, sheet, files[0].note
-        read = cls(con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes)
+        read = cls(
+            con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes
+        )
         return read.with_joined_times()
 
     def without_lists(self) -> "FileValues":
         """Return the values without those of the first elements of lists."""
-        return replace(self, values=tuple(value for value in self.values if FIRST not in value.path))
+        return replace(
+            self, values=tuple(value for value in self.values if FIRST not in value.path)
+        )
 
     def with_joined_times(self) -> "FileValues":
         """Return the values and, where days and times of day are two columns, both as one value."""
-        clocks = [value for value in self.values if 0 < self.filled(value) == self.matching(value, CLOCK)]
-        days = [value for value in self.values if clocks and value.is_column and self._are_days(value)]
+        clocks = [
+            value for value in self.values if 0 < self.filled(value) == self.matching(value, CLOCK)
+        ]
+        days = [
+            value for value in self.values if clocks and value.is_column and self._are_days(value)
+        ]
         if not days:
             return self
         day = days[0]
-        # Of several clocks, such as that of the order and that of its delivery, the next one after the day.
-        clock = min(clocks, key=lambda value: (value.position < day.position, abs(value.position - day.position)))
-        day_and_time = replace(
-            day, position=len(self.values), joined=clock.path[0], sql=f"concat_ws(' ', {day.sql}, {clock.sql})"
+        # Of several clocks, such as that of the order and that of its delivery, the next one after
+        # the day.
+        clock = min(
+            clocks,
+            key=lambda value: (value.position < day.position, abs(value.position - day.position)),
         )
-        joined = select(f"*, concat_ws(' ', {day.column}, {clock.column}) AS {day_and_time.column}", TABLE)
+        day_and_time = replace(
+            day,
+            position=len(self.values),
+            joined=clock.path[0],
+            sql=f"concat_ws(' ', {day.sql}, {clock.sql})",
+        )
+        joined = select(
+            f"*, concat_ws(' ', {day.column}, {clock.column}) AS {day_and_time.column}", TABLE
+        )
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {joined}")
-        return replace(self, values=(day_and_time, *self.values)) if self.time_formats(day_and_time) else self
+        return (
+            replace(self, values=(day_and_time, *self.values))
+            if self.time_formats(day_and_time)
+            else self
+        )
 
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
@@ -274,7 +358,9 @@ class FileValues:
         return result
 
     def rows(self, statement: str) -> list[Any]:
-        """Return the rows of a statement; the same is asked again for each field and each answer."""
+        """Return the rows of a statement;
+        the same is asked again for each field and each answer.
+        """
         if statement not in self._counted:
             self._counted[statement] = self.con.execute(statement).fetchall()
         return self._counted[statement]
@@ -290,28 +376,40 @@ class FileValues:
     def different_pairs(self, first: Value, second: Value) -> int:
         """Return how many different pairs two values have."""
         return int(
-            self.scalar(f"count(DISTINCT ({first.column}, {second.column})) FILTER ({first.column} IS NOT NULL)")
+            self.scalar(
+                f"count(DISTINCT ({first.column}, {second.column})) FILTER ({first.column} IS NOT "
+                "NULL)"
+            )
         )
 
     def are_unique(self, values: Sequence[Value]) -> bool:
         """Return whether no two rows have the same values, and every row has them."""
-        return bool(self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))") == self.row_count)
+        return bool(
+            self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))")
+            == self.row_count
+        )
 
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
         """Return values with their number of rows, the most frequent first."""
-        grouped = select(f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column)
+        grouped = select(
+            f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column
+        )
         return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
 
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
-        return int(self.scalar(f"count(*) FILTER (regexp_full_match({value.column}, {text(pattern)}))"))
+        return int(
+            self.scalar(f"count(*) FILTER (regexp_full_match({value.column}, {text(pattern)}))")
+        )
 
     def are_emails(self, value: Value) -> bool:
         """Return whether all values are e-mail addresses."""
         return 0 < self.filled(value) == self.matching(value, EMAIL)
 
     def time_formats(self, value: Value) -> list[str]:
-        """Return the formats that read the most values of the whole column; none if no format reads nearly all."""
+        """Return the formats that read the most values of the whole column;
+        none if no format reads nearly all.
+        """
         filled = self.filled(value)
         if not filled:
             return []
@@ -331,16 +429,22 @@ class FileValues:
         """Return how many values each format reads as a plausible time."""
         if not forms:
             return ()
-        counts: Sequence[int] = self.rows(select([_reading(value, form) for form in forms], TABLE))[0]
+        counts: Sequence[int] = self.rows(select([_reading(value, form) for form in forms], TABLE))[
+            0
+        ]
         return counts
 
     def _possible_forms(self, value: Value) -> list[str]:
-        """Return the formats that read most of a few values, as trying all on a whole column takes long."""
+        """Return the formats that read most of a few values,
+        as trying all on a whole column takes long.
+        """
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
         examples = [cell for (cell,) in self.rows(few)]
         forms = ["iso", *_forms_like(examples)]
         counts = self.rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
-        return [form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2]
+        return [
+            form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2
+        ]
 
     def has_zone(self, value: Value) -> bool:
         """Return whether all times have a zone or an offset of their own."""
@@ -349,7 +453,9 @@ class FileValues:
         return int(self.scalar(f"count(*) FILTER ({zoned})")) >= self.filled(value)
 
     def number_forms(self, value: Value) -> list[str]:
-        """Return the keys of `NUMBERS` that read the most values; one if all say the same, none for other text."""
+        """Return the keys of `NUMBERS` that read the most values; one if all say the same,
+        none for other text.
+        """
         filled = self.filled(value)
         if self.sheet and filled and value.name in self.sheet.number_columns:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
@@ -367,7 +473,9 @@ class FileValues:
         return f"coalesce(regexp_matches({value.column}, {text(BELOW_ZERO)}), false)"
 
     def number_sql(self, value: Value) -> str:
-        """Return the SQL of a number as the engine calculates with it, by the first form that reads the column."""
+        """Return the SQL of a number as the engine calculates with it,
+        by the first form that reads the column.
+        """
         form = next(iter(self.number_forms(value)), WHOLE)
         return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
 
@@ -378,7 +486,11 @@ class FileValues:
         """
         beside = currency_sql(amount.column)
         code = f"coalesce(upper({currency.column}), {beside})" if currency else beside
-        known = [f"{group.column} AS name", f"{code} AS code", f"{self.number_sql(amount)} AS money"]
+        known = [
+            f"{group.column} AS name",
+            f"{code} AS code",
+            f"{self.number_sql(amount)} AS money",
+        ]
         rows = select(known, TABLE, f"{group.column} IS NOT NULL")
         summed = select("name, code, sum(money)", f"({rows})", "money IS NOT NULL", "name, code")
         sums: dict[str, list[str]] = {}
@@ -417,11 +529,17 @@ def _stored(
 
 
 def _money_alias(name: str, values: Sequence[Value]) -> str:
-    """Return the name of an object that has an amount beside its currency; empty for other values."""
+    """Return the name of an object that has an amount beside its currency;
+    empty for other values.
+    """
     parent, _, last = name.rpartition(".")
     if not parent or last.lower() not in {"value", "amount", "centamount"}:
         return ""
-    beside = {other.name.rpartition(".")[2].lower() for other in values if other.name.rpartition(".")[0] == parent}
+    beside = {
+        other.name.rpartition(".")[2].lower()
+        for other in values
+        if other.name.rpartition(".")[0] == parent
+    }
     around, _, own = parent.rpartition(".")
     named = around.rpartition(".")[2] if own.lower() == "value" and around else own
     return named if beside & {"currency", "currencycode", "currency_code"} else ""
@@ -436,52 +554,70 @@ def least_read(filled: int) -> float:
 def _reading(value: Value, form: str) -> str:
     read = instant(value.column, [form], "UTC")
     bounds = f"BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(LAST_PLAUSIBLE)}"
-    has_year = f" AND regexp_full_match({value.column}, {text(TWO_DIGIT_YEAR)})" if "%y" in form else ""
+    has_year = (
+        f" AND regexp_full_match({value.column}, {text(TWO_DIGIT_YEAR)})" if "%y" in form else ""
+    )
     return f"count(*) FILTER ({read} {bounds}{has_year})"
 
 
 def _forms_like(examples: Sequence[str]) -> list[str]:
-    """Return the formats that texts can have: with a time of day if they have a colon, of one half if they say it."""
+    """Return the formats that texts can have: with a time of day if they have a colon,
+    of one half if they say it.
+    """
     has_clock = sum(":" in cell for cell in examples) * 2 > len(examples)
     if not has_clock:
         are_digits = all(re.match(r"\d{8}", cell) for cell in examples)
         return [*DATES, *(COMPACT if are_digits else ())]
     is_half = any(re.search(r"\d\s*[AaPp]\.?\s*[Mm]\b", cell) for cell in examples)
     clocks = [clock for clock in TIMES_OF_DAY if ("%p" in clock) == is_half]
-    between = [joint for joint in (", ", "T", " ") if any(joint in cell for cell in examples)] or [" "]
+    between = [joint for joint in (", ", "T", " ") if any(joint in cell for cell in examples)] or [
+        " "
+    ]
     if any(re.search(r"\d[^\S ]+\d", cell) for cell in examples):
         between.append(" ")
     zoned = SAYS_ZONE if any(re.search(r"[A-Za-z]{3}", cell) for cell in examples) else ()
-    plain = [f"{day}{joint}{clock}" for day in DATES for joint in dict.fromkeys(between) for clock in clocks]
+    plain = [
+        f"{day}{joint}{clock}"
+        for day in DATES
+        for joint in dict.fromkeys(between)
+        for clock in clocks
+    ]
     return [*zoned, *plain]
 
 
 def shape_keys(records: str, spread: str) -> dict[str, Any]:
     """Return the keys of a mapping that say what the rows of JSON documents are."""
-    return {**({"records": records} if records else {}), **({"rows": {"line": spread}} if spread else {})}
+    return {
+        **({"records": records} if records else {}),
+        **({"rows": {"line": spread}} if spread else {}),
+    }
 
 
 def _mapping_of_all_columns(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
     """Return a mapping that keeps all columns, as JSON, of whatever rows."""
     members = ", ".join(f"{text(name)}, {ident(name)}" for name in columns)
-    return EventMapping.model_validate({
-        "name": "init",
-        **draft,
-        "other_columns": "ignore",
-        "fields": {
-            "event_id": {"hash_of": columns, "equal_rows": "merge", "optional": ["*"]},
-            "event_type": {"expression": "'row'"},
-            "event_timestamp": {"expression": "'2026-01-01'"},
-            "user_id": {"expression": "'row'"},
-            "properties": {"expression": f"json_object({members})", "optional": True},
-        },
-    })  # fmt: skip
+    return EventMapping.model_validate(
+        {
+            "name": "init",
+            **draft,
+            "other_columns": "ignore",
+            "fields": {
+                "event_id": {"hash_of": columns, "equal_rows": "merge", "optional": ["*"]},
+                "event_type": {"expression": "'row'"},
+                "event_timestamp": {"expression": "'2026-01-01'"},
+                "user_id": {"expression": "'row'"},
+                "properties": {"expression": f"json_object({members})", "optional": True},
+            },
+        }
+    )
 
 
 def _paths(
     con: duckdb.DuckDBPyConnection, columns: Sequence[tuple[str, ...]], depth: int = 2
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the paths of columns, and of the members of those that hold JSON objects, each with its SQL."""
+    """Yield the paths of columns, and of the members of those that hold JSON objects,
+    each with its SQL.
+    """
     for path in columns:
         inner = _members(con, path) if depth else []
         if inner:
@@ -489,7 +625,9 @@ def _paths(
             continue
         yield path, _sql_of(path)
         if depth and (members := _members(con, (*path, FIRST))):
-            yield from ((inside, _sql_of(inside)) for name in members for inside in [(*path, FIRST, name)])
+            yield from (
+                (inside, _sql_of(inside)) for name in members for inside in [(*path, FIRST, name)]
+            )
 
 
 def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]:
@@ -508,7 +646,10 @@ def _remove_nulls(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> Non
     """Replace the texts in some columns of all values that stand for no value by NULL."""
     words = ", ".join(map(text, NULLS))
     # MySQL writes a day that is not known as one of zeros.
-    is_null = {column: f"(lower({column}) IN ({words}) OR starts_with({column}, '0000-00-00'))" for column in columns}
+    is_null = {
+        column: f"(lower({column}) IN ({words}) OR starts_with({column}, '0000-00-00'))"
+        for column in columns
+    }
     tests = [f"coalesce(bool_or({condition}), false)" for condition in is_null.values()]
     (found,) = con.execute(select(tests, TABLE)).fetchall()
     for column, has_null in zip(columns, found, strict=True):

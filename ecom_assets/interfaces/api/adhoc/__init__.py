@@ -1,1 +1,3 @@
-"""Ad-hoc questions: computed in processes of their own, a bounded number at a time, callers in turn."""
+"""Ad-hoc questions: computed in processes of their own, a bounded number at a time,
+callers in turn.
+"""

@@ -1,7 +1,9 @@
-"""The middleware that has ad-hoc questions computed by workers, so that no other request waits for them.
+"""The middleware that has ad-hoc questions computed by workers,
+so that no other request waits for them.
 
-A worker is a process that computes one question at a time, by the same application as the server. It ends when a
-question takes too long: nothing else stops an engine that compiles a pattern, or Python.
+A worker is a process that computes one question at a time, by the same application as the server.
+It ends when a question takes too long: nothing else stops an engine that compiles a pattern, or
+Python.
 """
 
 import asyncio
@@ -42,11 +44,28 @@ MakeApp = Callable[[Settings], Starlette]
 NICENESS: Final = 10
 """How much lower the priority of a worker is than that of the server."""
 IDLE_S: Final = 60.0
-"""Seconds without a question after which a worker closes its files: newer publications replace them."""
-OF_REQUEST: Final = ("type", "http_version", "method", "scheme", "path", "raw_path", "query_string", "headers",
-                     "client", "server", "root_path", CALLER, REQUEST_ID)  # fmt: skip
+"""Seconds without a question after which a worker closes its files:
+newer publications replace them.
+"""
+OF_REQUEST: Final = (
+    "type",
+    "http_version",
+    "method",
+    "scheme",
+    "path",
+    "raw_path",
+    "query_string",
+    "headers",
+    "client",
+    "server",
+    "root_path",
+    CALLER,
+    REQUEST_ID,
+)
 """The parts of an ASGI scope that a question is sent with."""
-_CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would have its threads' locks
+_CONTEXT: Final = get_context(
+    "forkserver"
+)  # a fork of the server itself would have its threads' locks
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,9 @@ class AdHocRequest:
 
     @classmethod
     def from_request(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "AdHocRequest":
-        """Return the request of a scope, with the entries of an application that are named besides `OF_REQUEST`."""
+        """Return the request of a scope,
+        with the entries of an application that are named besides `OF_REQUEST`.
+        """
         return cls({name: scope[name] for name in (*OF_REQUEST, *names) if name in scope}, body)
 
 
@@ -81,7 +102,9 @@ class Worker:
         """
         self._settings = settings
         self._connection, child_connection = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=work, args=(make_app, settings, child_connection), daemon=True)
+        self._process = _CONTEXT.Process(
+            target=work, args=(make_app, settings, child_connection), daemon=True
+        )
         try:
             self._process.start()
         except (EOFError, OSError) as error:
@@ -104,7 +127,9 @@ class Worker:
             self._process.join()
             self._connection.close()
             shutil.rmtree(spill_folder(self._settings, self._process.pid or 0), ignore_errors=True)
-            raise WorkerEndedError(is_out_of_time=self._process.exitcode == -signal.SIGALRM) from error
+            raise WorkerEndedError(
+                is_out_of_time=self._process.exitcode == -signal.SIGALRM
+            ) from error
         return answered
 
     def is_alive(self) -> bool:
@@ -117,7 +142,9 @@ class Worker:
 
 
 def prepare(make_app: MakeApp) -> None:
-    """Start the process that workers are copied from, which imports the application first; nothing waits for it."""
+    """Start the process that workers are copied from, which imports the application first;
+    nothing waits for it.
+    """
     _CONTEXT.set_forkserver_preload([make_app.__module__])
     forkserver.ensure_running()
 
@@ -125,11 +152,15 @@ def prepare(make_app: MakeApp) -> None:
 def work(make_app: MakeApp, settings: Settings, connection: Connection) -> None:
     """Answer questions from a connection until it is closed: the whole life of a worker."""
     os.nice(NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which lets questions finish
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the server, which lets questions finish
     app = make_app(settings)
     with json_lines(), asyncio.Runner() as runner:
         while (request := _next(connection, app)) is not None:
-            signal.setitimer(signal.ITIMER_REAL, settings.adhoc_timeout_s)  # its signal ends the process
+            signal.setitimer(
+                signal.ITIMER_REAL, settings.adhoc_timeout_s
+            )  # its signal ends the process
             answer = runner.run(_answer(app, request))
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send(answer)
@@ -152,7 +183,9 @@ async def _answer(app: Starlette, request: AdHocRequest) -> WholeResponse:
 
     async def receive() -> Message:
         if not messages:
-            await asyncio.Future()  # the client never hangs up here: the server ends the process then
+            await (
+                asyncio.Future()
+            )  # the client never hangs up here: the server ends the process then
         return messages.pop()
 
     try:
@@ -160,9 +193,13 @@ async def _answer(app: Starlette, request: AdHocRequest) -> WholeResponse:
     except Exception:
         if not answered.status:
             raise
-        structlog.get_logger("ecom_assets.api").exception("request_failed", request_id=scope.get(REQUEST_ID, ""))
+        structlog.get_logger("ecom_assets.api").exception(
+            "request_failed", request_id=scope.get(REQUEST_ID, "")
+        )
     route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "")
-    answered.noted = {name: value for name, value in ((ROUTE, route), (REFUSED, scope.get(REFUSED))) if value}
+    answered.noted = {
+        name: value for name, value in ((ROUTE, route), (REFUSED, scope.get(REFUSED))) if value
+    }
     return answered
 
 
@@ -183,7 +220,8 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
-        """Wait for the turn of a question of a caller; the end of the context lets the next one run.
+        """Wait for the turn of a question of a caller;
+        the end of the context lets the next one run.
 
         Raises:
             TooManyQuestionsError: The caller has too many questions that run or wait.
@@ -208,7 +246,9 @@ class Turns:
                 self._take(caller).set_result(None)
 
     def _take(self, caller: str) -> asyncio.Future[None]:
-        """Take the first question of a caller out of the queue, whose other questions then wait behind all others."""
+        """Take the first question of a caller out of the queue,
+        whose other questions then wait behind all others.
+        """
         turn = self._waiting[caller].popleft()
         self._waiting.move_to_end(caller)
         self._forget_if_empty(caller)
@@ -241,7 +281,8 @@ class AdHoc:
 
     Attributes:
         make_app: Makes the application from the settings, in a worker.
-        paths: The method and path of each question as routes write them, such as `GET /explain/{layer}/{table}`.
+        paths: The method and path of each question as routes write them, such as
+            `GET /explain/{layer}/{table}`.
         state: The entries of the ASGI scope that the application needs.
         refuse: Returns the response of a refusal.
     """
@@ -254,7 +295,9 @@ class AdHoc:
 
 def question_paths(*routers: APIRouter) -> Iterator[str]:
     """Yield the method and path of each route of the API, with and without its version."""
-    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+    for route in (
+        route for router in routers for route in router.routes if isinstance(route, APIRoute)
+    ):
         for method in route.methods or ():
             yield from (f"{method} {route.path}", f"{method} {VERSION_PREFIX}{route.path}")
 
@@ -267,9 +310,13 @@ class AdHocQuestions:
         self._app = app
         self._ad_hoc = ad_hoc
         self._settings = settings
-        self._paths = re.compile("|".join(re.sub(r"\{\w+\}", "[^/]+", path) for path in ad_hoc.paths))
+        self._paths = re.compile(
+            "|".join(re.sub(r"\{\w+\}", "[^/]+", path) for path in ad_hoc.paths)
+        )
         self._turns = Turns(settings.adhoc_at_once, settings.adhoc_per_caller)
-        self._threads = ThreadPoolExecutor(settings.adhoc_at_once, "ad-hoc")  # each waits for one worker
+        self._threads = ThreadPoolExecutor(
+            settings.adhoc_at_once, "ad-hoc"
+        )  # each waits for one worker
         self._idle: list[Worker] = []
         self._busy: list[Worker] = []
 
@@ -313,11 +360,15 @@ class AdHocQuestions:
     async def _response(self, scope: Scope, body: bytes) -> Response:
         try:
             async with self._turns.turn(_name_of(scope)):
-                answered = await self._answer(AdHocRequest.from_request(scope, body, self._ad_hoc.state))
+                answered = await self._answer(
+                    AdHocRequest.from_request(scope, body, self._ad_hoc.state)
+                )
         except TooManyQuestionsError:
             return self._ad_hoc.refuse(self._too_many(), scope)
         except WorkerEndedError as error:
-            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _lost_question(), scope)
+            return self._ad_hoc.refuse(
+                self._too_long() if error.is_out_of_time else _lost_question(), scope
+            )
         scope.update(answered.noted)
         return answered.response()
 
@@ -325,7 +376,9 @@ class AdHocQuestions:
         loop = asyncio.get_running_loop()
         self._idle = [worker for worker in self._idle if worker.is_alive()]
         start = partial(Worker, self._ad_hoc.make_app, self._settings)
-        worker = self._idle.pop() if self._idle else await loop.run_in_executor(self._threads, start)
+        worker = (
+            self._idle.pop() if self._idle else await loop.run_in_executor(self._threads, start)
+        )
         self._busy.append(worker)
         try:
             answered = await loop.run_in_executor(self._threads, worker.ask, request)
@@ -340,24 +393,34 @@ class AdHocQuestions:
     def _too_many(self) -> RequestRefusal:
         most = self._settings.adhoc_per_caller
         detail = f"You have {most} questions that are not answered yet; wait for one of them."
-        return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_questions", detail, {"retry-after": RETRY_S})
+        return RequestRefusal(
+            HTTPStatus.TOO_MANY_REQUESTS, "too_many_questions", detail, {"retry-after": RETRY_S}
+        )
 
     def _too_long(self) -> RequestRefusal:
         detail = (
-            f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer days, or use the "
-            "`ecom` command."
+            f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer "
+            "days, or use the `ecom` command."
         )
         return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
 
 
 def _lost_question() -> RequestRefusal:
-    detail = "The process that computed the answer ended; ask again, about fewer days if it happens again."
-    return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
+    detail = (
+        "The process that computed the answer ended; ask again, about fewer days if it happens "
+        "again."
+    )
+    return RequestRefusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S}
+    )
 
 
 def _name_of(scope: Scope) -> str:
     """Return who asks: the name of a key or login, or else an address."""
-    return name_of_caller(scope) or f"address {counted_address((scope.get('client') or ('unknown',))[0])}"
+    return (
+        name_of_caller(scope)
+        or f"address {counted_address((scope.get('client') or ('unknown',))[0])}"
+    )
 
 
 async def _hung_up(receive: Receive) -> None:

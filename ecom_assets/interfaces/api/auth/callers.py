@@ -23,7 +23,12 @@ SCHEMES: Final = {
         "scheme": "bearer",
         "description": "A key of `ecom api-key create`, or a JSON Web Token",
     },
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of `ecom api-key create`"},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A key of `ecom api-key create`",
+    },
 }
 
 
@@ -46,7 +51,8 @@ _FILES = ("favicon.png", "redoc.standalone.js", "swagger-ui-bundle.js", "swagger
 DOCUMENTATION = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """Paths of the pages that describe the API, and of their document."""
 OPEN_PATHS = HEALTH_PATHS | DOCUMENTATION | {f"{PAGE_FILES}/{name}" for name in _FILES}
-"""Paths that need no key: the documentation and the health checks, without any number of the shop."""
+"""Paths that need no key: the documentation and the health checks, without any number of the shop.
+"""
 DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard/login", "/dashboard/static/"
 """The login of the dashboard, and what its files begin with: open also."""
 
@@ -64,7 +70,9 @@ def may_see_people(request: Request) -> bool:
     return may(request, Scope.PERSONAL)
 
 
-PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
+PERSONAL_COLUMNS: Final = frozenset(
+    name for name, column in CleanEvents.columns.items() if column.pii
+)
 """The columns of events that the contract marks as personal data."""
 OTHER_NAMES: Final = {"session_id": "source_session_id"}
 """Other names that a definition may use for a column of the contract."""
@@ -84,8 +92,9 @@ def require_personal(request: Request, columns: Iterable[str]) -> None:
     personal = [name for name in columns if are_personal([name])]
     if personal and not may_see_people(request):
         raise ScopeNeededError(
-            f"{personal[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask "
-            "about; ask without it, or with a key of `ecom api-key create --scope read --scope personal`.",
+            f"{personal[0]!r} is personal data, which a key without the scope "
+            f"{Scope.PERSONAL.value!r} may not ask about; ask without it, or with a key of `ecom "
+            "api-key create --scope read --scope personal`.",
             Scope.PERSONAL,
         )
 
@@ -98,8 +107,8 @@ def require_write(request: Request) -> str:
     """
     if not may(request, Scope.WRITE):
         raise ScopeNeededError(
-            f"This key has no scope {Scope.WRITE.value!r}, which saving something, or a request for a run, needs; use "
-            "one of `ecom api-key create --scope read --scope write`.",
+            f"This key has no scope {Scope.WRITE.value!r}, which saving something, or a request "
+            "for a run, needs; use one of `ecom api-key create --scope read --scope write`.",
             Scope.WRITE,
         )
     return name_of_caller(request) or ON_THIS_MACHINE

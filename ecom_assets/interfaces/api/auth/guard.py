@@ -1,4 +1,6 @@
-"""The guard in front of the API: keys and tokens, scopes by path, rate limits, and a log of denied requests."""
+"""The guard in front of the API: keys and tokens, scopes by path, rate limits,
+and a log of denied requests.
+"""
 
 import ipaddress
 import logging
@@ -20,9 +22,21 @@ from starlette.types import Scope as Request
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.http_server.addresses import counted_address, is_loopback_name
-from ecom_assets.core.http_server.callers import CALLER, SESSION_CALLER, Caller, Scope, is_health, name_of_caller
+from ecom_assets.core.http_server.callers import (
+    CALLER,
+    SESSION_CALLER,
+    Caller,
+    Scope,
+    is_health,
+    name_of_caller,
+)
 from ecom_assets.core.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
-from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
+from ecom_assets.core.http_server.problems import (
+    REFUSED,
+    WRONG_SCOPE,
+    RequestRefusal,
+    scope_challenge,
+)
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.serving import NO_LIMIT
 from ecom_assets.interfaces.api.auth.callers import scope_for
@@ -35,7 +49,9 @@ class RateLimits:
         """Set the limits, such as 600/minute, or `none`."""
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._items = {
-            kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate != NO_LIMIT
+            kind: parse(rate)
+            for kind, rate in (("key", per_key), ("address", per_address))
+            if rate != NO_LIMIT
         }
 
     def refusal(self, kind: Literal["key", "address"], name: str) -> RequestRefusal | None:
@@ -45,8 +61,13 @@ class RateLimits:
             return None
         left_s = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
         wait_s = max(1, math.ceil(left_s))
-        detail = f"This {kind} may ask {item.amount} per {item.GRANULARITY.name}; come again in {wait_s} s."
-        return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, {"retry-after": str(wait_s)})
+        detail = (
+            f"This {kind} may ask {item.amount} per {item.GRANULARITY.name}; come again in "
+            f"{wait_s} s."
+        )
+        return RequestRefusal(
+            HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, {"retry-after": str(wait_s)}
+        )
 
 
 class AuditLog:
@@ -85,8 +106,9 @@ class AuditLog:
 class Guard:
     """ASGI middleware that passes on only allowed requests.
 
-    Until the first key exists, everybody on this machine may read. The API then listens on loopback only, and refuses
-    requests that a web page sends under another name for this machine (DNS rebinding).
+    Until the first key exists, everybody on this machine may read. The API then listens on loopback
+    only, and refuses requests that a web page sends under another name for this machine (DNS
+    rebinding).
     """
 
     app: ASGIApp
@@ -126,25 +148,41 @@ class Guard:
         credential = credential_of(scope)
         if not credential:
             return _unknown(
-                "missing_key", "A key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+                "missing_key",
+                "A key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
             )
-        caller = await self.credentials.caller_of(credential) if len(credential) <= LONGEST_CREDENTIAL else None
+        caller = (
+            await self.credentials.caller_of(credential)
+            if len(credential) <= LONGEST_CREDENTIAL
+            else None
+        )
         if caller is None:
-            return _unknown("wrong_key", "This key or token is unknown, revoked or over; ask for a new one.")
+            return _unknown(
+                "wrong_key", "This key or token is unknown, revoked or over; ask for a new one."
+            )
         return self._look_at_scope(scope, caller, needed)
 
-    def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> RequestRefusal | None:
+    def _look_at_scope(
+        self, scope: Request, caller: Caller, needed: Scope
+    ) -> RequestRefusal | None:
         scope[CALLER] = caller
         if too_many := self.rates.refusal("key", caller.name):
             return too_many
         if not caller.may(needed):
-            detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."
-            return RequestRefusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
+            detail = (
+                f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one "
+                "that has it."
+            )
+            return RequestRefusal(
+                HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed)
+            )
         return None
 
 
 def _is_of_this_machine(scope: Request) -> bool:
-    """Return whether a request came from this machine under a loopback name, or from inside the process."""
+    """Return whether a request came from this machine under a loopback name,
+    or from inside the process.
+    """
     peer = (scope.get("client") or ("",))[0]
     try:
         if not ipaddress.ip_address(peer.partition("%")[0]).is_loopback:
@@ -162,7 +200,10 @@ def _unknown(reason: str, detail: str) -> RequestRefusal:
 
 
 def _wrong_host() -> RequestRefusal:
-    detail = "Without API keys only this machine is answered, by its own name; use http://127.0.0.1, or make a key."
+    detail = (
+        "Without API keys only this machine is answered, by its own name; use http://127.0.0.1, "
+        "or make a key."
+    )
     return RequestRefusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
 
 

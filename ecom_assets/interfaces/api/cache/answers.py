@@ -26,8 +26,16 @@ Headers = list[tuple[bytes, bytes]]
 _OVERHEAD_BYTES = 1_000
 """The approximate memory of an answer besides its body and headers."""
 _LARGEST_SHARE = 8
-"""The cache keeps no answer larger than its limit divided by this: it would evict too many others."""
-_OF_NOT_MODIFIED = {b"etag", b"cache-control", b"vary", b"content-location", b"expires", b"last-modified"}
+"""The cache keeps no answer larger than its limit divided by this: it would evict too many others.
+"""
+_OF_NOT_MODIFIED = {
+    b"etag",
+    b"cache-control",
+    b"vary",
+    b"content-location",
+    b"expires",
+    b"last-modified",
+}
 """The headers that a 304 response repeats (RFC 9110, 15.4.5)."""
 
 
@@ -43,7 +51,11 @@ class CachedAnswer:
     @property
     def size(self) -> int:
         """Return the approximate memory that it takes, in bytes."""
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _OVERHEAD_BYTES
+        return (
+            len(self.body)
+            + sum(len(name) + len(value) for name, value in self.headers)
+            + _OVERHEAD_BYTES
+        )
 
     def short_headers(self) -> Headers:
         """Return the headers of a 304 response."""
@@ -61,7 +73,9 @@ class CachedAnswer:
         line, newline, body = serialized.partition(b"\n")
         try:
             head = json.loads(line)
-            headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
+            headers = [
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]
+            ]
             answer = cls(headers, body, head["etag"].encode("latin-1"), str(head["route"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -116,7 +130,9 @@ _log = structlog.get_logger("ecom_assets.api")
 
 @dataclass
 class CircuitBreaker:
-    """Pauses calls to a service after several failures in a row; each pause is longer, up to a limit."""
+    """Pauses calls to a service after several failures in a row;
+    each pause is longer, up to a limit.
+    """
 
     now: Callable[[], float] = time.monotonic
     """The clock, in seconds."""
@@ -156,10 +172,13 @@ class RedisAnswers:
         with packages_of("redis", "A cache in Redis"):
             from redis.asyncio import Redis  # noqa: PLC0415 (needed only with ECOM_REDIS_URL)
         try:
-            self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None)
+            self._redis = Redis.from_url(
+                url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None
+            )
         except ValueError as error:  # its text may contain the password
             raise SettingError(
-                "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
+                "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, "
+                "or rediss:// for TLS."
             ) from error
         self._timeout_s = timeout_s
         self._breaker = CircuitBreaker()
@@ -232,7 +251,9 @@ def _name(key: str) -> str:
 
 
 CACHE, ROUTE = "ecom.cache", "ecom.route"
-"""The keys in the ASGI scope with the result of the cache look-up, and with the pattern of the route."""
+"""The keys in the ASGI scope with the result of the cache look-up,
+and with the pattern of the route.
+"""
 _PACKED = "ecom.accept_encoding"
 _KNOWN_TO_VARY = {b"accept-encoding"}
 _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
@@ -244,7 +265,8 @@ RELEASE: Final = version_of("ecom-assets")
 
 @dataclass(frozen=True)
 class AnswerCache:
-    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored.
+    """ASGI middleware that caches responses to GET requests,
+    if they have an ETag and may be stored.
 
     `version` returns the version of the app's data, or an empty string if there are none.
     """
@@ -270,9 +292,12 @@ class AnswerCache:
         else:
             await self._find_or_make(key, if_none_match, scope, receive, send)
 
-    async def _find_or_make(self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        # Once new data are published, many clients ask the same at once, and one computation serves them all. If its
-        # answer is not cached, such as an error, the next of them computes it, and the others wait again.
+    async def _find_or_make(
+        self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        # Once new data are published, many clients ask the same at once, and one computation serves
+        # them all. If its answer is not cached, such as an error, the next of them computes it, and
+        # the others wait again.
         while (other := self._in_progress.get(key)) is not None:
             await asyncio.shield(other)
             if (answer := self.memory.get(key)) is not None:
@@ -291,7 +316,8 @@ class AnswerCache:
             ended.set_result(None)
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
-        # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
+        # The app sees only the encoding in the key, so a client without gzip never gets a
+        # compressed response.
         other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
         recording = _Recording(send)
@@ -316,7 +342,9 @@ class _Recording:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._headers = [header for header in message["headers"] if header[0] not in _OF_THE_REQUEST]
+            self._headers = [
+                header for header in message["headers"] if header[0] not in _OF_THE_REQUEST
+            ]
             self._may_be_kept = message["status"] == _OK and _may_be_kept(dict(self._headers))
         elif message["type"] == "http.response.body" and self._may_be_kept:
             self._body.append(message.get("body", b""))
@@ -368,13 +396,19 @@ def takes_gzip(accepted: bytes) -> bool:
 
 
 def _may_be_kept(headers: dict[bytes, bytes]) -> bool:
-    varies = {name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()}
+    varies = {
+        name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()
+    }
     is_private = b"set-cookie" in headers or b"no-store" in headers.get(b"cache-control", b"")
     return b"etag" in headers and varies <= _KNOWN_TO_VARY and not is_private
 
 
-async def _send_cached(answer: CachedAnswer, outcome: str, if_none_match: bytes, scope: Scope, send: Send) -> None:
-    """Send a cached answer, or 304 if the client has it; `outcome` is that of the look-up, for log and metrics."""
+async def _send_cached(
+    answer: CachedAnswer, outcome: str, if_none_match: bytes, scope: Scope, send: Send
+) -> None:
+    """Send a cached answer, or 304 if the client has it; `outcome` is that of the look-up,
+    for log and metrics.
+    """
     scope[CACHE], scope[ROUTE] = outcome, answer.route
     is_known = bool(if_none_match) and is_same(if_none_match, answer.etag)
     status, headers = (304, answer.short_headers()) if is_known else (_OK, answer.headers)
@@ -383,6 +417,8 @@ async def _send_cached(answer: CachedAnswer, outcome: str, if_none_match: bytes,
 
 
 def is_same(if_none_match: bytes, etag: bytes) -> bool:
-    """Return whether an If-None-Match header names an ETag, in weak comparison (RFC 9110, 13.1.2)."""
+    """Return whether an If-None-Match header names an ETag,
+    in weak comparison (RFC 9110, 13.1.2).
+    """
     tags = {tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")}
     return b"*" in tags or etag.removeprefix(b"W/") in tags

@@ -1,1 +1,3 @@
-"""The API's questions as tools of the Model Context Protocol (MCP), for assistants; needs the extra `mcp`."""
+"""The API's questions as tools of the Model Context Protocol (MCP), for assistants;
+needs the extra `mcp`.
+"""

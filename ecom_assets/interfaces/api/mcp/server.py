@@ -1,7 +1,7 @@
 """The MCP server: it answers tool calls by the API in this process, over stdio or HTTP.
 
-Over HTTP the API's guard stands in front of the tools, and each tool's request goes through it again with the caller's
-own key: scopes, rates, limits and the log are the API's.
+Over HTTP the API's guard stands in front of the tools, and each tool's request goes through it
+again with the caller's own key: scopes, rates, limits and the log are the API's.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -36,12 +36,13 @@ from ecom_assets.interfaces.api.parameters import VERSION
 PATH: Final = "/mcp"
 LIST_METRICS: Final = "list_metrics"
 INSTRUCTIONS: Final = (
-    "Numbers of a shop, read-only. `list_metrics` has every number with its meaning and the tool that answers it. Each "
-    "answer says what its numbers mean (`definition`), which days it covers and how many of them the data hold "
-    "(`range`), and the newest day in the data (`data_as_of`): a named range such as `week` ends there, not today. "
-    "Days from `range.provisional_from` on were not over: say that their numbers are provisional. Null means not "
-    "known; it is not zero. Money is a decimal string in `currency`. With `explain=true` an answer has "
-    "its SQL, tables and runs."
+    "Numbers of a shop, read-only. `list_metrics` has every number with its meaning and the tool "
+    "that answers it. Each answer says what its numbers mean (`definition`), which days it covers "
+    "and how many of them the data hold (`range`), and the newest day in the data (`data_as_of`): "
+    "a named range such as `week` ends there, not today. Days from `range.provisional_from` on "
+    "were not over: say that their numbers are provisional. Null means not known; it is not zero. "
+    "Money is a decimal string in `currency`. With `explain=true` an answer has its SQL, tables "
+    "and runs."
 )
 HANDED_ON: Final = ("authorization", "x-api-key")
 READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True)
@@ -55,7 +56,9 @@ async def answer_from(
     arguments: Mapping[str, Any],
     request: Any,  # noqa: ANN401 (Starlette's request, None over stdio)
 ) -> types.CallToolResult:
-    """Return the answer of the API in this process; a refusal is a result, so that the assistant can correct it."""
+    """Return the answer of the API in this process; a refusal is a result,
+    so that the assistant can correct it.
+    """
     try:
         path, query, body = question.request(arguments)
     except ValueError as error:
@@ -63,15 +66,23 @@ async def answer_from(
     peer, headers = _caller_of(request)
     transport = httpx2.ASGITransport(application, raise_app_exceptions=False, client=peer)
     # No time limit of the client's: the API has its own.
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=None) as client:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", timeout=None
+    ) as client:
         response = await client.request(
-            question.method, path, params=query, headers=headers, json=body if question.method == "POST" else None
+            question.method,
+            path,
+            params=query,
+            headers=headers,
+            json=body if question.method == "POST" else None,
         )
     return _result(response)
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
-    """Return the address and the authorization headers of the caller; over stdio there is no request."""
+    """Return the address and the authorization headers of the caller;
+    over stdio there is no request.
+    """
     if request is None:
         return ("127.0.0.1", 0), {}
     peer = (request.client.host, request.client.port) if request.client else ("127.0.0.1", 0)
@@ -89,7 +100,12 @@ def _result(response: httpx2.Response) -> types.CallToolResult:
     return _text_result(message, is_error=True)
 
 
-def _text_result(text: str, *, structured: Any = None, is_error: bool = False) -> types.CallToolResult:  # noqa: ANN401 (any JSON)
+def _text_result(
+    text: str,
+    *,
+    structured: Any = None,  # noqa: ANN401 (any JSON)
+    is_error: bool = False,
+) -> types.CallToolResult:
     content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
     return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
 
@@ -99,17 +115,25 @@ def build_server(
 ) -> Server[Any]:
     """Return the server of some questions by tool name; `ask` answers one, see `answer_from`."""
 
-    async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(question) for question in questions.values())])
+    async def list_tools(
+        _context: Context, _page: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(
+            tools=[_metrics_tool(), *(_tool(question) for question in questions.values())]
+        )
 
-    async def call_tool(context: Context, call: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(
+        context: Context, call: types.CallToolRequestParams
+    ) -> types.CallToolResult:
         arguments = call.arguments or {}
         if call.name == LIST_METRICS:
             result = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
             return _text_result(json_text(result), structured=result)
         if call.name not in questions:
             names = [LIST_METRICS, *questions]
-            return _text_result(f"There is no tool {call.name!r}; {did_you_mean(call.name, names)}.", is_error=True)
+            return _text_result(
+                f"There is no tool {call.name!r}; {did_you_mean(call.name, names)}.", is_error=True
+            )
         return await ask(questions[call.name], arguments, context.request)
 
     return Server(
@@ -133,12 +157,22 @@ def _tool(question: ApiQuestion) -> types.Tool:
 
 
 def _metrics_tool() -> types.Tool:
-    named = {"type": "string", "description": "Only numbers in whose name, meaning or tool this text occurs"}
+    named = {
+        "type": "string",
+        "description": "Only numbers in whose name, meaning or tool this text occurs",
+    }
     return types.Tool(
         name=LIST_METRICS,
         title="Every number and what it means",
-        description="List the numbers that can be asked for, each with its meaning and the tool that answers it.",
-        input_schema={"type": "object", "properties": {"named": named}, "additionalProperties": False},
+        description=(
+            "List the numbers that can be asked for, each with its meaning and the tool that "
+            "answers it."
+        ),
+        input_schema={
+            "type": "object",
+            "properties": {"named": named},
+            "additionalProperties": False,
+        },
         annotations=READ_ONLY,
     )
 
@@ -151,7 +185,9 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
     app = build_app(settings)
     scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
     bounded = AdHocQuestions(app, app.state.ad_hoc, settings)
-    server = build_server(questions_of(app.openapi()), partial(answer_from, _as_caller(bounded, frozenset(scopes))))
+    server = build_server(
+        questions_of(app.openapi()), partial(answer_from, _as_caller(bounded, frozenset(scopes)))
+    )
     async with app.router.lifespan_context(app), stdio_server() as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
 
@@ -163,7 +199,10 @@ def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
         needed = scope_for(scope["path"])  # which the guard checks over HTTP
         if needed is not None and not caller.may(needed):
-            detail = f"An assistant without a key has no scope {needed.value!r}, which {scope['path']} needs."
+            detail = (
+                f"An assistant without a key has no scope {needed.value!r}, which {scope['path']} "
+                "needs."
+            )
             refusal = JSONResponse({"title": "Forbidden", "detail": detail}, status_code=403)
             await refusal(scope, receive, send)
             return
@@ -205,14 +244,20 @@ class _NamedEndpoint:
 
 
 def _mount(app: FastAPI, server: Server[Any]) -> None:
-    # The guard checks hosts and keys already; each request stands by itself, so that any process may answer it.
+    # The guard checks hosts and keys already; each request stands by itself, so that any process
+    # may answer it.
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     tools = server.streamable_http_app(
-        streamable_http_path=PATH, json_response=True, stateless_http=True, transport_security=security
+        streamable_http_path=PATH,
+        json_response=True,
+        stateless_http=True,
+        transport_security=security,
     )
     # Without the SDK's GET: that is a stream on which nothing would ever be sent.
     endpoints = [route.endpoint for route in tools.router.routes if isinstance(route, Route)]
-    app.router.routes.extend(Route(PATH, _NamedEndpoint(endpoint), methods=["POST"]) for endpoint in endpoints)
+    app.router.routes.extend(
+        Route(PATH, _NamedEndpoint(endpoint), methods=["POST"]) for endpoint in endpoints
+    )
     lifespan = app.router.lifespan_context
 
     @asynccontextmanager

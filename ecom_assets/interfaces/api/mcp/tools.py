@@ -1,6 +1,8 @@
-"""The tools, derived from the API's OpenAPI document: a tool per question, with the question's own parameters.
+"""The tools, derived from the API's OpenAPI document: a tool per question,
+with the question's own parameters.
 
-A new route is a new tool. What is not a question is left out: the index, health and metrics, and whatever writes.
+A new route is a new tool. What is not a question is left out: the index, health and metrics, and
+whatever writes.
 """
 
 import json
@@ -21,10 +23,13 @@ KEPT: Final = re.compile(rf"{VERSION_PREFIX}/saved\b")
 """What people keep, which pages and files are for: the list of tools has no room for it."""
 HEALTH: Final = f"{VERSION_PREFIX}/health"
 NOT_FOR_TOOLS: Final = frozenset({"format", "fields", "compare", "compare_identity", "last"})
-"""What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, can be asked twice, and take
-days by `time_range` or two dates."""
+"""What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, can be
+asked twice, and take days by `time_range` or two dates.
+"""
 OF_ANSWER: Final = "answer_"
-"""Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
+"""Leads the name of a parameter of the query where the body has one of that name:
+`limit` is `answer_limit` then.
+"""
 IN_PATH: Final = re.compile(r"{(\w+)}")
 IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"
 Schema = dict[str, Any]
@@ -52,8 +57,12 @@ class ApiQuestion:
         """
         properties = self.input_schema["properties"]
         if unknown := next((name for name in arguments if name not in properties), None):
-            raise ValueError(f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, properties)}.")
-        if missing := next((name for name in self.input_schema["required"] if name not in arguments), None):
+            raise ValueError(
+                f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, properties)}."
+            )
+        if missing := next(
+            (name for name in self.input_schema["required"] if name not in arguments), None
+        ):
             raise ValueError(f"{self.name} needs the argument {missing!r}; add it.")
         path = IN_PATH.sub(lambda name: quote(str(arguments[name[1]]), safe=""), self.path)
         query = {
@@ -62,7 +71,11 @@ class ApiQuestion:
             if arguments.get(argument) is not None
         }
         elsewhere = {*self.in_query, *IN_PATH.findall(self.path)}
-        return path, query, {name: value for name, value in arguments.items() if name not in elsewhere}
+        return (
+            path,
+            query,
+            {name: value for name, value in arguments.items() if name not in elsewhere},
+        )
 
 
 def _text(value: object) -> str:
@@ -82,7 +95,10 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
                 continue
             question = _question(document, path, method, operation)
             if question.name in values:
-                raise ValueError(f"{path} and {values[question.name].path} would both be the tool {question.name!r}")
+                raise ValueError(
+                    f"{path} and {values[question.name].path} would both be the tool "
+                    f"{question.name!r}"
+                )
             values[question.name] = question
     return values
 
@@ -92,19 +108,40 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
         return False
     if method == "post":
         return AD_HOC in operation.get("tags", ())
-    is_about_numbers = path not in NO_QUESTIONS and not path.startswith(HEALTH) and not KEPT.match(path)
+    is_about_numbers = (
+        path not in NO_QUESTIONS and not path.startswith(HEALTH) and not KEPT.match(path)
+    )
     return method == "get" and is_about_numbers
 
 
-def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:
+def _question(
+    document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]
+) -> ApiQuestion:
     parameters = [field for field in operation.get("parameters", ()) if _is_for_tools(field)]
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    body = document["components"]["schemas"].get(body.get("$ref", "").removeprefix(IN_DOCUMENT), body)
-    of_body = {name: field for name, field in body.get("properties", {}).items() if name not in NOT_FOR_TOOLS}
-    names = {field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"] for field in parameters}
+    body = (
+        operation.get("requestBody", {})
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema", {})
+    )
+    body = document["components"]["schemas"].get(
+        body.get("$ref", "").removeprefix(IN_DOCUMENT), body
+    )
+    of_body = {
+        name: field
+        for name, field in body.get("properties", {}).items()
+        if name not in NOT_FOR_TOOLS
+    }
+    names = {
+        field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"]
+        for field in parameters
+    }
     schema = {
         "type": "object",
-        "properties": {**{names[field["name"]]: _described(field) for field in parameters}, **of_body},
+        "properties": {
+            **{names[field["name"]]: _described(field) for field in parameters},
+            **of_body,
+        },
         "required": [
             *(names[field["name"]] for field in parameters if field.get("required")),
             *body.get("required", ()),
@@ -119,7 +156,9 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         description=operation.get("description", ""),
         input_schema={**_self_contained(document, schema), "additionalProperties": False},
         answer_schema=_self_contained(document, answer),
-        in_query={names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"},
+        in_query={
+            names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"
+        },
     )
 
 
@@ -157,9 +196,17 @@ def _references(schema: Schema) -> list[str]:
 
 
 NEEDLESS: Final = {
-    "title", "pattern", "additionalProperties",
-    "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties",
-}  # fmt: skip
+    "title",
+    "pattern",
+    "additionalProperties",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "maxProperties",
+}
 """What repeats a name, or what the API refuses in a sentence."""
 
 
@@ -175,14 +222,19 @@ def _short(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     result: Schema = {
         name: _short(inner)
         for name, inner in value.items()
-        if not (name in NEEDLESS and not isinstance(inner, dict)) and not (name == "default" and not inner)
+        if not (name in NEEDLESS and not isinstance(inner, dict))
+        and not (name == "default" and not inner)
     }
     if result.get("propertyNames") == {}:
         del result["propertyNames"]
-    choices: list[Schema] = [choice for choice in result.pop("anyOf", ()) if choice != {"type": "null"}]
+    choices: list[Schema] = [
+        choice for choice in result.pop("anyOf", ()) if choice != {"type": "null"}
+    ]
     if len(choices) == 1:
         return {**choices[0], **result}
-    if choices and all(choice.keys() <= {"type", "items"} for choice in choices):  # in half of the characters
+    if choices and all(
+        choice.keys() <= {"type", "items"} for choice in choices
+    ):  # in half of the characters
         items = next((choice for choice in choices if "items" in choice), {})
         return {**items, **result, "type": [choice["type"] for choice in choices]}
     return {**result, "anyOf": choices} if choices else result
@@ -201,7 +253,18 @@ def metrics_of(questions: Mapping[str, ApiQuestion], named: str = "") -> list[di
     return [metric for metric in result if named.lower() in " ".join(metric.values()).lower()]
 
 
-ENDINGS: Final = ("_count", "_amount", "_rate", "_s", "_value", "_share", "_change", "_visitors", "_score", "_index")
+ENDINGS: Final = (
+    "_count",
+    "_amount",
+    "_rate",
+    "_s",
+    "_value",
+    "_share",
+    "_change",
+    "_visitors",
+    "_score",
+    "_index",
+)
 """Of the names of numbers, see CONTRIBUTING."""
 
 

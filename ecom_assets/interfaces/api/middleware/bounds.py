@@ -18,7 +18,8 @@ from ecom_assets.interfaces.api.streams import OpenStreams, is_stream
 
 @dataclass(frozen=True)
 class RequestBounds:
-    """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request.
+    """ASGI middleware that reads the whole body of a request, within limits,
+    before the app sees the request.
 
     `larger_bodies` has the limits of paths that take files.
     """
@@ -70,7 +71,9 @@ class RequestBounds:
                         return too_large
         except TimeoutError:
             detail = f"The body did not come within {self.client_timeout_s:g} s; send it faster."
-            return RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
+            return RequestRefusal(
+                HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"}
+            )
         return bytes(body)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
@@ -85,7 +88,8 @@ class RequestBounds:
         if done:
             working.result()
             return
-        # A thread cannot be stopped: cancel its queries to the store, and send nothing that it returns from now on.
+        # A thread cannot be stopped: cancel its queries to the store, and send nothing that it
+        # returns from now on.
         answer.is_over = True
         working.cancel()
         working.add_done_callback(_forget)
@@ -95,8 +99,13 @@ class RequestBounds:
             await self._out_of_time().response(scope)(scope, receive, send)
 
     def _out_of_time(self) -> RequestRefusal:
-        detail = f"The answer took longer than {self.answer_timeout_s:g} s; ask for fewer days or fewer steps."
-        return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
+        detail = (
+            f"The answer took longer than {self.answer_timeout_s:g} s; ask for fewer days or "
+            "fewer steps."
+        )
+        return RequestRefusal(
+            HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"}
+        )
 
 
 @dataclass

@@ -1,4 +1,6 @@
-"""What every response gets: an id, a line of JSON in the log, metrics, and security headers; and HEAD."""
+"""What every response gets: an id, a line of JSON in the log, metrics,
+and security headers; and HEAD.
+"""
 
 import os
 import re
@@ -21,7 +23,8 @@ Headers = list[tuple[bytes, bytes]]
 _COMMON: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "same-origin",  # with `no-referrer`, browsers send forms of our own pages as of the origin null
+    # with `no-referrer`, browsers send forms of our own pages as of the origin null
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 _NOTHING_MAY_LOAD: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -48,7 +51,9 @@ def security_headers(path: str) -> Headers:
 
 @dataclass(frozen=True)
 class Head:
-    """ASGI middleware that answers HEAD as GET, so that each route need not; RFC 9110 requires both of a server."""
+    """ASGI middleware that answers HEAD as GET, so that each route need not;
+    RFC 9110 requires both of a server.
+    """
 
     app: ASGIApp
 
@@ -59,17 +64,37 @@ class Head:
             return
 
         async def without_body(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+            await send(
+                {**message, "body": b""} if message["type"] == "http.response.body" else message
+            )
 
         inner = {**scope, "method": "GET"}
         try:
             await self.app(inner, receive, without_body)
         finally:
-            scope.update({name: value for name, value in inner.items() if name != "method"})  # for the request log
+            scope.update(
+                {name: value for name, value in inner.items() if name != "method"}
+            )  # for the request log
 
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+BUCKETS_S = (
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -77,7 +102,9 @@ class ApiMetrics:
     """The metrics of one running API."""
 
     def __init__(self, age_s: Callable[[], float]) -> None:
-        """Create the metrics; `age_s` returns the age of the served data in seconds, or NaN if there are none."""
+        """Create the metrics; `age_s` returns the age of the served data in seconds,
+        or NaN if there are none.
+        """
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "ecom_api_request_seconds",
@@ -86,7 +113,9 @@ class ApiMetrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
-        self.in_progress = Gauge("ecom_api_requests_in_progress", "Requests under way", registry=self.registry)
+        self.in_progress = Gauge(
+            "ecom_api_requests_in_progress", "Requests under way", registry=self.registry
+        )
         self._cache = Counter(
             "ecom_api_cache_lookups",
             "Answers by what the cache had: hit, shared, miss",
@@ -94,19 +123,33 @@ class ApiMetrics:
             registry=self.registry,
         )
         self._refused = Counter(
-            "ecom_api_refused_requests", "Requests refused in front of the app", ("reason",), registry=self.registry
+            "ecom_api_refused_requests",
+            "Requests refused in front of the app",
+            ("reason",),
+            registry=self.registry,
         )
-        age = Gauge("ecom_api_snapshot_age_seconds", "Age of the data that are served", registry=self.registry)
+        age = Gauge(
+            "ecom_api_snapshot_age_seconds",
+            "Age of the data that are served",
+            registry=self.registry,
+        )
         age.set_function(age_s)
         for result in ("hit", "shared", "miss"):  # shown before the first, too
             self._cache.labels(result)
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Count a request. `route` is a pattern, never a path, so that arbitrary paths create no new series."""
-        self._seconds.labels(method if method in _METHODS else "other", route, str(status)).observe(took_s)
+        """Count a request.
+
+        `route` is a pattern, never a path, so that arbitrary paths create no new series.
+        """
+        self._seconds.labels(method if method in _METHODS else "other", route, str(status)).observe(
+            took_s
+        )
 
     def before_the_app(self, cache: str, refused: str) -> None:
-        """Count the result of the cache look-up and the reason of a refusal; either may be empty."""
+        """Count the result of the cache look-up and the reason of a refusal;
+        either may be empty.
+        """
         if cache:
             self._cache.labels(cache).inc()
         if refused:
@@ -126,9 +169,11 @@ _CLIENT_GONE = 499
 
 @dataclass(frozen=True)
 class RequestLog:
-    """ASGI middleware that logs requests; it is the outermost, so that it also logs refused requests.
+    """ASGI middleware that logs requests; it is the outermost,
+    so that it also logs refused requests.
 
-    It does not log the query, because people put secrets there, nor any header. `metrics` counts the requests.
+    It does not log the query, because people put secrets there, nor any header. `metrics` counts
+    the requests.
     """
 
     app: ASGIApp
@@ -140,17 +185,23 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
-        noted = _Noted(send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])])
+        noted = _Noted(
+            send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])]
+        )
         began = time.perf_counter()
         try:
             with self.metrics.in_progress.track_inprogress():
                 await self.app(scope, receive, noted.send)
         except Exception:
             noted.status = noted.status or _SERVER_ERROR
-            structlog.get_logger("ecom_assets.api").exception("request_failed", request_id=request_id)
+            structlog.get_logger("ecom_assets.api").exception(
+                "request_failed", request_id=request_id
+            )
             raise
         finally:
-            self._note(scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began)
+            self._note(
+                scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began
+            )
 
     def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
         route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"
@@ -189,7 +240,10 @@ class _Noted:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(header for header in self.headers if header[0] not in own)]
+            message["headers"] = [
+                *message["headers"],
+                *(header for header in self.headers if header[0] not in own),
+            ]
         else:
             self.bytes += len(message.get("body", b""))
         await self.pass_on(message)

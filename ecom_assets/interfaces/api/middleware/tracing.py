@@ -32,7 +32,9 @@ def new_tracer_provider(endpoint: str) -> Any:  # noqa: ANN401 (its packages are
 
 
 class Tracing:
-    """ASGI middleware that creates a span for each request, in the trace that its `traceparent` header names."""
+    """ASGI middleware that creates a span for each request,
+    in the trace that its `traceparent` header names.
+    """
 
     def __init__(self, app: ASGIApp, provider: Any) -> None:  # noqa: ANN401 (as above)
         """Wrap the app; `provider` creates the spans."""
@@ -48,9 +50,13 @@ class Tracing:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         parent = self._extract(headers)
-        with self._tracer.start_as_current_span(scope["method"], context=parent, kind=self._server) as span:
+        with self._tracer.start_as_current_span(
+            scope["method"], context=parent, kind=self._server
+        ) as span:
 
             async def noted(message: Message) -> None:
                 if message["type"] == "http.response.start":

@@ -1,4 +1,6 @@
-"""Ad-hoc questions: a route for each of `all_questions.py`, whose body is the question, and who was counted."""
+"""Ad-hoc questions: a route for each of `all_questions.py`, whose body is the question,
+and who was counted.
+"""
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
@@ -25,7 +27,9 @@ from ecom_assets.interfaces.api.store.question_source import TableSource
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
-def ask(context: RequestContext, kind: Kind[Any, Any], question: Question, parameters: Sliced) -> QuestionAnswer:
+def ask(
+    context: RequestContext, kind: Kind[Any, Any], question: Question, parameters: Sliced
+) -> QuestionAnswer:
     """Return the answer to a question from the published tables.
 
     Raises:
@@ -33,7 +37,9 @@ def ask(context: RequestContext, kind: Kind[Any, Any], question: Question, param
     """
     explained = context.explained if parameters.explain else None
     source = TableSource(context.request, context.reading, context.settings, explained)
-    result: QuestionAnswer = answer(kind, question, source, page=(parameters.limit, parameters.offset))
+    result: QuestionAnswer = answer(
+        kind, question, source, page=(parameters.limit, parameters.offset)
+    )
     return result
 
 
@@ -46,7 +52,10 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
 
     types = {"context": Context, "parameters": JustSliced, "body": kind.question}
     route.__signature__ = Signature(  # type: ignore[attr-defined]  # FastAPI reads it
-        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation) for name, annotation in types.items()]
+        [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
+            for name, annotation in types.items()
+        ]
     )
     route.__name__ = kind.tool or kind.name
     route.__doc__ = f"{kind.summary}, over clean events."
@@ -57,44 +66,71 @@ class FunnelWhoParameters(Sliced):
     """Who to list of a funnel."""
 
     step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
-    stopped: bool = Field(default=False, description="Whether only those who did not get to the step after it")
+    stopped: bool = Field(
+        default=False, description="Whether only those who did not get to the step after it"
+    )
     limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
 
 
-@questions.post("/analytics/funnel/who", response_model=WhoAnswer, summary="Who is at a step of a funnel")
+@questions.post(
+    "/analytics/funnel/who", response_model=WhoAnswer, summary="Who is at a step of a funnel"
+)
 def funnel_who(
     context: Context, parameters: Annotated[FunnelWhoParameters, Query()], body: FunnelQuestion
 ) -> QuestionAnswer:
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])
-    listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)
+    listed = StepList(
+        parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped
+    )
     return ask(context, who_is_at(listed), body, parameters)
 
 
 class RetentionWhoParameters(Sliced):
     """Who to list of retention."""
 
-    cohort: str = Field(max_length=40, description="Of this cohort, as the answer names it", examples=["2026-01-05"])
-    period: str | None = Field(
-        None, max_length=20, description="Of this period or bracket, as the answer names it; default the whole cohort"
+    cohort: str = Field(
+        max_length=40, description="Of this cohort, as the answer names it", examples=["2026-01-05"]
     )
-    returned: bool = Field(default=True, description="Whether those who came back in it, or those who did not")
-    value: str | None = Field(None, max_length=500, description="Of this value of the breakdown; default all")
+    period: str | None = Field(
+        None,
+        max_length=20,
+        description="Of this period or bracket, as the answer names it; default the whole cohort",
+    )
+    returned: bool = Field(
+        default=True, description="Whether those who came back in it, or those who did not"
+    )
+    value: str | None = Field(
+        None, max_length=500, description="Of this value of the breakdown; default all"
+    )
     limit: int = Field(100, ge=1, le=1_000, description="Most visitors to return")
 
 
-@questions.post("/analytics/retention/who", response_model=RetentionWhoAnswer, summary="Who is in a cell of retention")
+@questions.post(
+    "/analytics/retention/who",
+    response_model=RetentionWhoAnswer,
+    summary="Who is in a cell of retention",
+)
 def retention_who(
-    context: Context, parameters: Annotated[RetentionWhoParameters, Query()], body: RetentionQuestion
+    context: Context,
+    parameters: Annotated[RetentionWhoParameters, Query()],
+    body: RetentionQuestion,
 ) -> QuestionAnswer:
-    """Return who came back in a period of a cohort, or who did not; it needs the scope `personal`."""
+    """Return who came back in a period of a cohort, or who did not;
+    it needs the scope `personal`.
+    """
     require_personal(context.request.scope, ["visitor_id"])
     most = parameters.offset + parameters.limit
-    listed = CellList(parameters.cohort, parameters.period, most, parameters.returned, parameters.value)
+    listed = CellList(
+        parameters.cohort, parameters.period, most, parameters.returned, parameters.value
+    )
     return ask(context, who_of(listed), body, parameters)
 
 
 for listed in (kind for kind in all_questions() if kind.has_route):
-    # FastAPI hides a warning of pydantic's while it reads the model of a body, which must not be put off until later.
+    # FastAPI hides a warning of pydantic's while it reads the model of a body, which must not be
+    # put off until later.
     listed.question.model_config["defer_build"] = False
-    questions.post(listed.path, response_model=listed.answer, summary=listed.summary)(_route_of(listed))
+    questions.post(listed.path, response_model=listed.answer, summary=listed.summary)(
+        _route_of(listed)
+    )

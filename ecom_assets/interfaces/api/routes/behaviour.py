@@ -53,14 +53,22 @@ class EngagementAnswer(Answer):
     change: EngagementChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
     total_count: int | None = total_of("days", 30)
     days: list[EngagementDay] = Field(
-        description="Days on which anybody came, in order; visitors of several days are in none of the sums, as one "
-        "may come on each"
+        description="Days on which anybody came, in order; visitors of several days are in none "
+        "of the sums, as one may come on each"
     )
 
 
-@router.get("/analytics/engagement", response_model=EngagementAnswer, summary="Sessions, bounces and visitors by day")
-def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
-    """Return the engagement of a period and of the period before, and daily, weekly and monthly visitors by day."""
+@router.get(
+    "/analytics/engagement",
+    response_model=EngagementAnswer,
+    summary="Sessions, bounces and visitors by day",
+)
+def engagement(
+    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+) -> dict[str, Any]:
+    """Return the engagement of a period and of the period before, and daily,
+    weekly and monthly visitors by day.
+    """
     period = context.period(parameters, "events")
     result = session_queries.engagement(context.reading, period, parameters.page)
     definition = definition_of(EngagementAnswer, *EngagementDay.model_fields, "days", "change")
@@ -76,16 +84,24 @@ class Transition(
         "Of those from there", "rate", "Its part of all transitions from that step", examples=[0.21]
     )
     conversion_rate: float | None = number(
-        "With a purchase", "rate", "The share of these that were in sessions with a purchase", examples=[0.3]
+        "With a purchase",
+        "rate",
+        "The share of these that were in sessions with a purchase",
+        examples=[0.3],
     )
 
 
 class JourneysParameters(PagedDaysParameters):
     """Which transitions to return."""
 
-    dimension: Dimension = Field("page_type", description="What a step is: an event's type, or its product's category")
+    dimension: Dimension = Field(
+        "page_type", description="What a step is: an event's type, or its product's category"
+    )
     place: int | None = Field(
-        None, ge=0, le=MOST_PLACES, description="Only transitions after so many steps, 10 for all from 10 on"
+        None,
+        ge=0,
+        le=MOST_PLACES,
+        description="Only transitions after so many steps, 10 for all from 10 on",
     )
 
 
@@ -93,10 +109,13 @@ class JourneysAnswer(Answer):
     """The transitions of a period."""
 
     dimension: Dimension = field_of(JourneyTransitions.dimension)
-    place: int | None = field_of(JourneyTransitions.place, null_where="transitions of all places are counted")
+    place: int | None = field_of(
+        JourneyTransitions.place, null_where="transitions of all places are counted"
+    )
     total_count: int | None = total_of("pairs of steps", 41)
     transitions: list[Transition] = Field(
-        description="The most frequent first, ties by their steps; of all places, unless one is named"
+        description="The most frequent first, ties by their steps; of "
+        "all places, unless one is named"
     )
 
 
@@ -114,18 +133,30 @@ class SearchesAnswer(Answer):
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
-def journeys(context: Context, parameters: Annotated[JourneysParameters, Query()]) -> dict[str, Any]:
-    """Return how often one step of a session led to another, and how often in sessions with a purchase."""
+def journeys(
+    context: Context, parameters: Annotated[JourneysParameters, Query()]
+) -> dict[str, Any]:
+    """Return how often one step of a session led to another,
+    and how often in sessions with a purchase.
+    """
     period = context.period(parameters, "events")
-    result = journey_queries.journeys(context.reading, period, parameters.dimension, parameters.place, parameters.page)
+    result = journey_queries.journeys(
+        context.reading, period, parameters.dimension, parameters.place, parameters.page
+    )
     definition = meanings(JourneyTransitions.columns)
     definition |= definition_of(JourneysAnswer, "place", *Transition.model_fields, "transitions")
     return context.answer(parameters, definition, result, period)
 
 
-@router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes")
-def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
-    """Return how often each term was searched, and how often a product view or an add to cart followed."""
+@router.get(
+    "/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes"
+)
+def searches(
+    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+) -> dict[str, Any]:
+    """Return how often each term was searched,
+    and how often a product view or an add to cart followed.
+    """
     period = context.period(parameters, "events")
     result = journey_queries.searches(context.reading, period, parameters.page)
     definition = meanings(SearchPerformance.columns) | definition_of(SearchesAnswer, "searches")
@@ -137,14 +168,21 @@ class VisitorSegmentCounts(BaseModel):
 
     segment: str = field_of(VisitorSegmentsDaily.segment)
     visitor_count: int | None = Field(
-        description="Visitors who are in it at the end of the last day of the period; null if that day is unknown",
+        description=(
+            "Visitors who are in it at the end of the last day of the period; null if that "
+            "day is unknown"
+        ),
         examples=[412],
     )
     entered_count: int | None = Field(
-        description="Times that a visitor came into it in the period; null if no day of it is known", examples=[90]
+        description=(
+            "Times that a visitor came into it in the period; null if no day of it is known"
+        ),
+        examples=[90],
     )
     left_count: int | None = Field(
-        description="Times that a visitor left it in the period; null if no day of it is known", examples=[41]
+        description="Times that a visitor left it in the period; null if no day of it is known",
+        examples=[41],
     )
 
 
@@ -170,7 +208,9 @@ class VisitorSegmentDaysAnswer(Answer):
 
     segment: str | None = Field(description="The requested segment; null for all")
     total_count: int | None = total_of("rows", 90)
-    days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
+    days: list[VisitorSegmentDay] = Field(
+        description="By day and name; days before and after the events are left out"
+    )
 
 
 @router.get(
@@ -179,8 +219,12 @@ class VisitorSegmentDaysAnswer(Answer):
     responses=documented(409),
     summary="Visitors of each declared segment",
 )
-def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
-    """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares, and how many came and left."""
+def visitor_segments(
+    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+) -> dict[str, Any]:
+    """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares,
+    and how many came and left.
+    """
     period = context.period(parameters, "events")
     result = segment_queries.visitor_segments(context.reading, period, parameters.page)
     definition = definition_of(VisitorSegmentsAnswer, *VisitorSegmentCounts.model_fields)
@@ -193,10 +237,14 @@ def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters
     responses=documented(409),
     summary="Visitors of declared segments by day",
 )
-def visitor_segments_daily(context: Context, parameters: Annotated[SegmentDaysParameters, Query()]) -> dict[str, Any]:
+def visitor_segments_daily(
+    context: Context, parameters: Annotated[SegmentDaysParameters, Query()]
+) -> dict[str, Any]:
     """Return how many visitors were in each declared segment, or in one, at the end of each day."""
     period = context.period(parameters, "events")
-    result = segment_queries.visitor_segments_daily(context.reading, period, parameters.segment, parameters.page)
+    result = segment_queries.visitor_segments_daily(
+        context.reading, period, parameters.segment, parameters.page
+    )
     return context.answer(parameters, meanings(VisitorSegmentsDaily.columns), result, period)
 
 
@@ -206,14 +254,18 @@ class CohortPeriod(
     """A cohort in one of the periods since its start."""
 
     revenue_amount: Money | None = field_of(RetentionCohorts.revenue_amount, NOTHING_PAID)
-    cumulative_revenue_amount: Money | None = field_of(RetentionCohorts.cumulative_revenue_amount, NOTHING_PAID)
+    cumulative_revenue_amount: Money | None = field_of(
+        RetentionCohorts.cumulative_revenue_amount, NOTHING_PAID
+    )
     lifetime_value: float | None = field_of(RetentionCohorts.lifetime_value, NOTHING_PAID)
 
 
 class CohortsParameters(Paged):
     """Which cohorts to return."""
 
-    cohort_by: CohortsBy = Field("first_activity", description="What begins a cohort, and counts as coming back")
+    cohort_by: CohortsBy = Field(
+        "first_activity", description="What begins a cohort, and counts as coming back"
+    )
     period: Length = Field("week", description="Length of a period")
 
 
@@ -224,13 +276,24 @@ class CohortsAnswer(Answer):
     period: Length = field_of(RetentionCohorts.period)
     total_count: int = Field(description="How many rows there are", examples=[15])
     cohorts: list[CohortPeriod] = Field(
-        description="A row per cohort and period since its start, of all time, by the cohort's start, then by period"
+        description="A row per cohort and period since its start, of all time, by the cohort's "
+        "start, then by period"
     )
 
 
-@router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
+@router.get(
+    "/analytics/cohorts",
+    response_model=CohortsAnswer,
+    summary="Cohorts of visitors and who came back",
+)
 def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
-    """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
-    result = retention_queries.cohorts(context.reading, parameters.cohort_by, parameters.period, parameters.page)
-    definition = definition_of(CohortsAnswer, "cohort_by", "period", *CohortPeriod.model_fields, "cohorts")
+    """Return, for each cohort of a day, week or month, how many visitors came back,
+    and their revenue so far.
+    """
+    result = retention_queries.cohorts(
+        context.reading, parameters.cohort_by, parameters.period, parameters.page
+    )
+    definition = definition_of(
+        CohortsAnswer, "cohort_by", "period", *CohortPeriod.model_fields, "cohorts"
+    )
     return context.answer(parameters, definition, result, "events")

@@ -1,7 +1,8 @@
-"""Routes for what people keep: saved questions with their answers, boards, alerts, versions, and who changed what.
+"""Routes for what people keep: saved questions with their answers, boards, alerts, versions,
+and who changed what.
 
-Reading needs the scope `read`, and `personal` to see conditions on people; writing needs `write`. Who saves names the
-version that was changed, and gets 409 if somebody saved a newer one.
+Reading needs the scope `read`, and `personal` to see conditions on people; writing needs `write`.
+Who saves names the version that was changed, and gets 409 if somebody saved a newer one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,15 @@ from ecom_assets.interfaces.api.parameters import Context, SlicedOfDays
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.routes.ad_hoc import ask
 from ecom_assets.interfaces.api.routes.operation import writer_of
-from ecom_assets.interfaces.boards.model import SLUG, Annotation, Board, BoardMail, Kept, NumberAlert, SavedQuestion
+from ecom_assets.interfaces.boards.model import (
+    SLUG,
+    Annotation,
+    Board,
+    BoardMail,
+    Kept,
+    NumberAlert,
+    SavedQuestion,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 
 router = APIRouter(tags=["boards"])
@@ -35,31 +44,44 @@ EXAMPLES: Final[dict[str, Any]] = {
     "question": {
         "summary": "A saved question",
         "value": {
-            "name": "Checkout on phones", "kind": "funnel",
+            "name": "Checkout on phones",
+            "kind": "funnel",
             "definition": {"steps": ["product_view", "checkout_start", "purchase"], "last": "30d"},
         },
     },
     "board": {
         "summary": "A board",
         "value": {
-            "name": "Checkout", "time_range": "month",
+            "name": "Checkout",
+            "time_range": "month",
             "tiles": [
                 {"measure": "conversion_rate", "show": "number", "width": "third"},
                 {"question": "checkout-on-phones", "width": "two-thirds"},
             ],
         },
     },
-    "annotation": {"summary": "An annotation", "value": {"day": "2026-03-03", "text": "Spring sale began"}},
+    "annotation": {
+        "summary": "An annotation",
+        "value": {"day": "2026-03-03", "text": "Spring sale began"},
+    },
     "alert": {
         "summary": "An alert",
-        "value": {"name": "Orders", "measure": "order_count", "when": "falls", "limit": 0.3, "is_on": True},
+        "value": {
+            "name": "Orders",
+            "measure": "order_count",
+            "when": "falls",
+            "limit": 0.3,
+            "is_on": True,
+        },
     },
     "mail": {"summary": "A board by e-mail", "value": {"board": "shop", "every": "week"}},
-}  # fmt: skip
+}
 HIDDEN_FIELDS: Final = {
-    "questions": ("definition", "form"), "boards": ("where", "segment"), "alerts": ("value", "emails"),
+    "questions": ("definition", "form"),
+    "boards": ("where", "segment"),
+    "alerts": ("value", "emails"),
     "mails": ("emails",),
-}  # fmt: skip
+}
 """What a key without the scope `personal` does not see where it names a person."""
 
 
@@ -79,13 +101,17 @@ class Listing(NoParameters):
 class OfVersion(NoParameters):
     """Which version to return."""
 
-    version: int | None = Field(None, ge=0, description="The number of the version; default the newest")
+    version: int | None = Field(
+        None, ge=0, description="The number of the version; default the newest"
+    )
 
 
 class OfChange(NoParameters):
     """Which version is changed."""
 
-    changed: int = Field(ge=0, description="The version that you saw, by its number; 0 for a new id", examples=[1])
+    changed: int = Field(
+        ge=0, description="The version that you saw, by its number; 0 for a new id", examples=[1]
+    )
 
 
 class RestoreBody(NoParameters):
@@ -98,8 +124,12 @@ class VersionHead(BaseModel):
     """What somebody saved, without its content."""
 
     id: str = Field(description="Its id, a part of addresses", examples=["checkout-on-phones"])
-    version: int = Field(description="Number of the version, from 1; 0 for what is shipped", examples=[3])
-    change: str = Field(description="`created`, `changed`, `restored` or `deleted`", examples=["changed"])
+    version: int = Field(
+        description="Number of the version, from 1; 0 for what is shipped", examples=[3]
+    )
+    change: str = Field(
+        description="`created`, `changed`, `restored` or `deleted`", examples=["changed"]
+    )
     saved_by: str = Field(description="Who saved it: the name of a key", examples=["anna"])
     saved_at: InUtc = Field(description="When, in UTC")
 
@@ -107,7 +137,9 @@ class VersionHead(BaseModel):
 class SavedVersion(VersionHead):
     """A version of a saved question, a board, an annotation, an alert or an e-mail of a board."""
 
-    is_withheld: bool = Field(description="Whether conditions on people are left out, for lack of `personal`")
+    is_withheld: bool = Field(
+        description="Whether conditions on people are left out, for lack of `personal`"
+    )
     content: dict[str, Any] = Field(
         description="What was saved, as `POST` takes it; fields with their default are left out"
     )
@@ -124,7 +156,8 @@ class BoardChange(VersionHead):
     """A change of anything that is kept."""
 
     kind: str = Field(
-        description="`questions`, `boards`, `annotations`, `alerts`, `mails` or `settings`", examples=["boards"]
+        description="`questions`, `boards`, `annotations`, `alerts`, `mails` or `settings`",
+        examples=["boards"],
     )
     name: str = Field(description="What it is called")
 
@@ -133,12 +166,15 @@ class BoardChangesAnswer(BaseModel):
     """Who changed what, the newest first."""
 
     changes: list[BoardChange] = Field(
-        description="The changes of saved questions, boards, annotations, alerts, e-mails and settings"
+        description="The changes of saved questions, boards, "
+        "annotations, alerts, e-mails and settings"
     )
 
 
 def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
-    """Return a version as an answer has it, without conditions on people for callers who may not see people."""
+    """Return a version as an answer has it,
+    without conditions on people for callers who may not see people.
+    """
     content = dict(version.content)
     is_withheld = not may_see_people(scope) and names_people(version)
     for name in HIDDEN_FIELDS.get(version.kind.KIND, ()) if is_withheld else ():
@@ -147,7 +183,8 @@ def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
 
 
 def names_people(version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on columns with personal data, the value of a breakdown, or addresses.
+    """Return whether a version has conditions on columns with personal data,
+    the value of a breakdown, or addresses.
 
     One that cannot be read counts as such.
     """
@@ -168,13 +205,17 @@ def _columns_of(item: Kept) -> Iterable[str]:
 def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
     """Return which version it is, and who saved it when."""
     return {
-        "id": version.slug, "version": version.number, "change": version.change, "saved_by": version.saved_by,
+        "id": version.slug,
+        "version": version.number,
+        "change": version.change,
+        "saved_by": version.saved_by,
         "saved_at": version.saved_at,
-    }  # fmt: skip
+    }
 
 
 def asks_about_people(item: Kept, store: BoardStore) -> bool:
-    """Return whether the answers of an item are about people: its own conditions, or those of what it watches or sends.
+    """Return whether the answers of an item are about people: its own conditions,
+    or those of what it watches or sends.
 
     A question that is not there any more is about nobody.
     """
@@ -188,7 +229,8 @@ def asks_about_people(item: Kept, store: BoardStore) -> bool:
 
 
 def store_of(request: Request) -> BoardStore:
-    """Return the store of the server, in which a caller without `personal` keeps nothing that asks about people.
+    """Return the store of the server,
+    in which a caller without `personal` keeps nothing that asks about people.
 
     Answers to what is kept are seen by others, and are sent by e-mail.
     """
@@ -197,9 +239,9 @@ def store_of(request: Request) -> BoardStore:
     def may_keep(item: Kept) -> None:
         if not may_see_people(request.scope) and asks_about_people(item, BoardStore(settings)):
             raise ScopeNeededError(
-                f"{item.title!r} asks about people, which a key without the scope {Scope.PERSONAL.value!r} may not "
-                "save; leave out columns with personal data, or use a key of `ecom api-key create --scope read "
-                "--scope write --scope personal`.",
+                f"{item.title!r} asks about people, which a key without the scope "
+                f"{Scope.PERSONAL.value!r} may not save; leave out columns with personal data, or "
+                "use a key of `ecom api-key create --scope read --scope write --scope personal`.",
                 Scope.PERSONAL,
             )
 
@@ -211,7 +253,9 @@ KindName = Annotated[
     Literal["questions", "boards", "annotations", "alerts", "mails"],
     Path(description="What it is", examples=["boards"]),
 ]
-Id = Annotated[str, Path(alias="id", pattern=SLUG, description="Its id", examples=["checkout-on-phones"])]
+Id = Annotated[
+    str, Path(alias="id", pattern=SLUG, description="Its id", examples=["checkout-on-phones"])
+]
 Content = Annotated[dict[str, Any], Body(openapi_examples=EXAMPLES)]
 READ, WRITTEN = documented(404), documented(400, 404, 409)
 
@@ -221,7 +265,9 @@ READ, WRITTEN = documented(404), documented(400, 404, 409)
     response_model=VersionList,
     summary="Saved questions, boards, annotations, alerts or e-mails of boards",
 )
-def list_saved(request: Request, response: Response, kind: KindName, parameters: Listed) -> dict[str, Any]:
+def list_saved(
+    request: Request, response: Response, kind: KindName, parameters: Listed
+) -> dict[str, Any]:
     """Return the newest version of each, in the order of ids."""
     return _listed(request, response, store_of(request).newest(KEPT[kind]), parameters)
 
@@ -239,34 +285,63 @@ def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, A
     return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), writer), request.scope)
 
 
-@router.get("/saved/{kind}/{id}", response_model=SavedVersion, responses=READ, summary="One of these")
+@router.get(
+    "/saved/{kind}/{id}", response_model=SavedVersion, responses=READ, summary="One of these"
+)
 def get_saved(
-    request: Request, response: Response, kind: KindName, slug: Id, parameters: Annotated[OfVersion, Query()]
+    request: Request,
+    response: Response,
+    kind: KindName,
+    slug: Id,
+    parameters: Annotated[OfVersion, Query()],
 ) -> dict[str, Any]:
     """Return its newest version, or another one."""
     response.headers["Cache-Control"] = "no-store"
     return shown(store_of(request).get(KEPT[kind], slug, parameters.version), request.scope)
 
 
-@router.put("/saved/{kind}/{id}", response_model=SavedVersion, responses=WRITTEN, summary="Change one of these")
+@router.put(
+    "/saved/{kind}/{id}",
+    response_model=SavedVersion,
+    responses=WRITTEN,
+    summary="Change one of these",
+)
 def change_saved(
-    request: Request, kind: KindName, slug: Id, parameters: Annotated[OfChange, Query()], body: Content
+    request: Request,
+    kind: KindName,
+    slug: Id,
+    parameters: Annotated[OfChange, Query()],
+    body: Content,
 ) -> dict[str, Any]:
     """Save a new version, unless somebody saved one since that which was changed."""
     writer = writer_of(request)
-    return shown(store_of(request).save(slug, KEPT[kind].from_mapping(body), parameters.changed, writer), request.scope)
+    return shown(
+        store_of(request).save(slug, KEPT[kind].from_mapping(body), parameters.changed, writer),
+        request.scope,
+    )
 
 
-@router.delete("/saved/{kind}/{id}", response_model=SavedVersion, responses=WRITTEN, summary="Delete one of these")
+@router.delete(
+    "/saved/{kind}/{id}",
+    response_model=SavedVersion,
+    responses=WRITTEN,
+    summary="Delete one of these",
+)
 def delete_saved(
     request: Request, kind: KindName, slug: Id, parameters: Annotated[OfChange, Query()]
 ) -> dict[str, Any]:
     """Write a version that says it is deleted; its versions stay, and each can be restored."""
     writer = writer_of(request)
-    return shown(store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request.scope)
+    return shown(
+        store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request.scope
+    )
 
 
-@router.get("/saved/{kind}/{id}/versions", response_model=VersionList, summary="All versions of one of these")
+@router.get(
+    "/saved/{kind}/{id}/versions",
+    response_model=VersionList,
+    summary="All versions of one of these",
+)
 def list_saved_versions(
     request: Request, response: Response, kind: KindName, slug: Id, parameters: Listed
 ) -> dict[str, Any]:
@@ -275,7 +350,10 @@ def list_saved_versions(
 
 
 @router.post(
-    "/saved/{kind}/{id}/restore", response_model=SavedVersion, responses=WRITTEN, summary="Restore an earlier version"
+    "/saved/{kind}/{id}/restore",
+    response_model=SavedVersion,
+    responses=WRITTEN,
+    summary="Restore an earlier version",
 )
 def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody) -> dict[str, Any]:
     """Write an earlier version again, as the newest one."""
@@ -288,25 +366,46 @@ def _listed(
 ) -> dict[str, Any]:
     response.headers["Cache-Control"] = "no-store"
     part = versions[parameters.offset : parameters.offset + parameters.limit]
-    return {"total_count": len(versions), "items": [shown(version, request.scope) for version in part]}
+    return {
+        "total_count": len(versions),
+        "items": [shown(version, request.scope) for version in part],
+    }
 
 
-@router.get("/saved-changes", response_model=BoardChangesAnswer, summary="Who changed saved questions and boards")
-def list_changes(request: Request, response: Response, parameters: Annotated[Listing, Query()]) -> dict[str, Any]:
+@router.get(
+    "/saved-changes",
+    response_model=BoardChangesAnswer,
+    summary="Who changed saved questions and boards",
+)
+def list_changes(
+    request: Request, response: Response, parameters: Annotated[Listing, Query()]
+) -> dict[str, Any]:
     """Return who created, changed, restored or deleted what, the newest first."""
     response.headers["Cache-Control"] = "no-store"
     changes = store_of(request).changes(parameters.offset + parameters.limit)[parameters.offset :]
     return {
         "changes": [
-            {**head_of(version), "kind": version.kind.KIND, "name": str(version.content.get("name", ""))}
+            {
+                **head_of(version),
+                "kind": version.kind.KIND,
+                "name": str(version.content.get("name", "")),
+            }
             for version in changes
         ]
     }
 
 
-@answers.get("/saved/questions/{id}/answer", response_model=QuestionAnswer, summary="The answer to a saved question")
-def answer_question(context: Context, slug: Id, parameters: Annotated[SlicedOfDays, Query()]) -> Response:
-    """Return the answer to a saved question, for its own days or others, as the route of its kind answers it."""
+@answers.get(
+    "/saved/questions/{id}/answer",
+    response_model=QuestionAnswer,
+    summary="The answer to a saved question",
+)
+def answer_question(
+    context: Context, slug: Id, parameters: Annotated[SlicedOfDays, Query()]
+) -> Response:
+    """Return the answer to a saved question, for its own days or others,
+    as the route of its kind answers it.
+    """
     context.do_not_keep()
     saved = store_of(context.request).get(SavedQuestion, slug).item
     question = saved.question

@@ -1,4 +1,6 @@
-"""Routes for customers: new, returning and retained customers, their value, segments and profiles."""
+"""Routes for customers: new, returning and retained customers, their value,
+segments and profiles.
+"""
 
 from datetime import date
 from typing import Annotated, Any
@@ -68,8 +70,10 @@ class Segment(BaseModel):
 
     segment: str = Field(
         title="Segment",
-        description="By scores of recency, frequency and money (RFM), from 1 to 5 by percent rank: 125 codes in 11 "
-        "segments",
+        description=(
+            "By scores of recency, frequency and money (RFM), from 1 to 5 by percent "
+            "rank: 125 codes in 11 segments"
+        ),
         examples=["Champions"],
     )
     order_count: int = field_of(CustomerSegments.order_count)
@@ -77,8 +81,12 @@ class Segment(BaseModel):
         CustomerSegments.revenue_amount, null_where="no purchase of the data has an amount"
     )
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
-    customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
-    revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
+    customer_share: float | None = number(
+        "Share", "rate", "Its part of all customers", examples=[0.06]
+    )
+    revenue_share: float | None = number(
+        "Share of revenue", "rate", "Its part of all revenue", examples=[0.2]
+    )
     mean_recency_days: float | None = number(
         "Days since last order", "decimal", "Days since the last order, the mean", examples=[4.5]
     )
@@ -88,13 +96,17 @@ class CurrentSegmentsAnswer(SoldAnswer):
     """The customers by segment, as of the newest day."""
 
     total_count: int = Field(description="How many segments there are", examples=[11])
-    segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
+    segments: list[Segment] = Field(
+        description="All eleven, the best first, those without a customer too"
+    )
 
 
 class Profile(row_of(CustomerProfiles.columns, without=("as_of_date",))):  # type: ignore[misc]  # a model of a function
     """A value of a dimension, and the customers who have it."""
 
-    customer_share: float = number("Share", "rate", "Its part of all current customers", examples=[0.11])
+    customer_share: float = number(
+        "Share", "rate", "Its part of all current customers", examples=[0.11]
+    )
 
 
 class ProfilesParameters(Sliced):
@@ -108,7 +120,9 @@ class ProfilesAnswer(Answer):
 
     as_of_date: date = field_of(CustomerProfiles.as_of_date)
     total_count: int = Field(description="How many rows there are", examples=[14])
-    profiles: list[Profile] = Field(description="By dimension; known values that no customer has are 0")
+    profiles: list[Profile] = Field(
+        description="By dimension; known values that no customer has are 0"
+    )
 
 
 class CustomerWeek(row_of(CustomerRetention.columns)):  # type: ignore[misc]  # a model of a function
@@ -127,26 +141,39 @@ class CustomerWeeksAnswer(Answer):
 
     total_count: int | None = total_of("weeks", 5)
     weeks: list[CustomerWeek] = Field(
-        description="Weeks whose Monday is in the period, each as a whole, in order; weeks without an order line have "
-        "no row"
+        description="Weeks whose Monday is in the period, each as a whole, in order; weeks "
+        "without an order line have no row"
     )
 
 
 @router.get(
-    "/analytics/customers", response_model=CustomerNumbersAnswer, summary="New, returning and retained customers"
+    "/analytics/customers",
+    response_model=CustomerNumbersAnswer,
+    summary="New, returning and retained customers",
 )
 def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
-    """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
+    """Return the customers of a period and of the period before,
+    with their lifetime value and churn risk.
+    """
     period = context.period(parameters, "sales")
     names = ("source", *CustomerNumbers.model_fields, *measures_of(ValueMeasures), "change")
     definition = definition_of(CustomerNumbersAnswer, *names)
-    return context.answer(parameters, definition, customer_queries.customers(context.reading, period), period)
+    return context.answer(
+        parameters, definition, customer_queries.customers(context.reading, period), period
+    )
 
 
-@router.get("/analytics/customers/segments", response_model=CurrentSegmentsAnswer, summary="Customers by RFM segment")
+@router.get(
+    "/analytics/customers/segments",
+    response_model=CurrentSegmentsAnswer,
+    summary="Customers by RFM segment",
+)
 def customer_segments(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
-    result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
+    result = {
+        "source": sales_source(context.reading),
+        "segments": customer_queries.segments(context.reading),
+    }
     definition = {
         **definition_of(CurrentSegmentsAnswer, "segment", "revenue_amount"),
         "time_range": "Segments are as of the newest day of sales, whatever days are asked for",
@@ -159,10 +186,16 @@ def customer_segments(context: Context, parameters: SlicedAnyDays) -> dict[str, 
     response_model=ProfilesAnswer,
     summary="Customers by tier, engagement, market and data quality",
 )
-def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
-    """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
+def customer_profiles(
+    context: Context, parameters: Annotated[ProfilesParameters, Query()]
+) -> dict[str, Any]:
+    """Return how many current customers have each tier, level of engagement,
+    market segment and band of quality.
+    """
     result = customer_queries.customer_profiles(context.reading, parameters.dimension)
-    definition: dict[str, str] = {name: Customers.columns[name].description for name in PROFILE_DIMENSIONS}
+    definition: dict[str, str] = {
+        name: Customers.columns[name].description for name in PROFILE_DIMENSIONS
+    }
     definition |= definition_of(ProfilesAnswer, "customer_count", "customer_share")
     return context.answer(parameters, definition, parameters.cut(result, "profiles"), "sales")
 
@@ -172,7 +205,9 @@ def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters
     response_model=CustomerWeeksAnswer,
     summary="New, returning and refunded customers by week",
 )
-def customer_retention(context: Context, parameters: Annotated[WeeksParameters, Query()]) -> dict[str, Any]:
+def customer_retention(
+    context: Context, parameters: Annotated[WeeksParameters, Query()]
+) -> dict[str, Any]:
     """Return the customers of each ISO week, in total or for one category or city."""
     period = context.period(parameters, "sales")
     result = sales_queries.customer_weeks(

@@ -1,4 +1,6 @@
-"""The route that explains why a number is what it is, down to the received rows that it was counted from."""
+"""The route that explains why a number is what it is,
+down to the received rows that it was counted from.
+"""
 
 import json
 from typing import Annotated, Any, Final
@@ -20,18 +22,26 @@ from ecom_assets.orchestration.rules import rules
 router = APIRouter(tags=["explain"])
 Row = dict[str, Any]
 WHERE: Final = (
-    "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or JSON as in the bodies of "
-    "questions: a list of conditions, or {column: value}"
+    "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or "
+    "JSON as in the bodies of questions: a list of conditions, or {column: value}"
 )
 
 
 class WhyParameters(Formatted):
     """Which number to explain."""
 
-    column: str = Field("", max_length=100, description="The number to go down from; without it the numbers are listed")
-    where: str = Field("", max_length=4_000, description=WHERE, examples=['{"order_date": "2026-01-31"}'])
+    column: str = Field(
+        "",
+        max_length=100,
+        description="The number to go down from; without it the numbers are listed",
+    )
+    where: str = Field(
+        "", max_length=4_000, description=WHERE, examples=['{"order_date": "2026-01-31"}']
+    )
     limit: int = Field(20, ge=0, le=1_000, description="Most received rows to return")
-    offset: int = Field(0, ge=0, le=10_000_000, description="Received rows to leave out at the start")
+    offset: int = Field(
+        0, ge=0, le=10_000_000, description="Received rows to leave out at the start"
+    )
 
 
 class Explanation(BaseModel):
@@ -40,16 +50,22 @@ class Explanation(BaseModel):
     table: Row = Field(description="The table: name, grain, key, and where its numbers are defined")
     where: Row = Field(description="What had to hold of the rows")
     row_count: int = Field(description="How many rows meet it", examples=[1])
-    rows: list[Row] = Field(description="The first of these; personal data needs the scope `personal`")
-    numbers: list[Row] = Field(description="The numbers of the table: what each means, and how it is made")
+    rows: list[Row] = Field(
+        description="The first of these; personal data needs the scope `personal`"
+    )
+    numbers: list[Row] = Field(
+        description="The numbers of the table: what each means, and how it is made"
+    )
     made_of: Row = Field(
-        description="The runs that wrote the rows, with code and data versions, the tables that the newest run read, "
-        "and its SQL"
+        description="The runs that wrote the rows, with code and data versions, the tables that "
+        "the newest run read, and its SQL"
     )
     number: Row | None = Field(
         None,
-        description="The number of `column`: its value, the way down table by table, a page of received rows, whether "
-        "they give it again, and its restatements",
+        description=(
+            "The number of `column`: its value, the way down table by table, a page of "
+            "received rows, whether they give it again, and its restatements"
+        ),
     )
 
 
@@ -62,7 +78,9 @@ class Explanation(BaseModel):
 def explain_number(
     context: Context, layer: str, table: str, parameters: Annotated[WhyParameters, Query()]
 ) -> dict[str, Any]:
-    """Return what made rows of a table, and the received rows that a number of theirs was counted from."""
+    """Return what made rows of a table,
+    and the received rows that a number of theirs was counted from.
+    """
     context.do_not_keep()  # what one caller may see, another may not
     where = read_where(parameters.where)
     question = RowsQuestion(
@@ -87,7 +105,9 @@ def read_where(text: str) -> Where:
     try:
         return where_from(json.loads(text))
     except json.JSONDecodeError as error:
-        raise DefinitionError(f"where is not JSON ({error.msg} at character {error.pos}); correct it.") from error
+        raise DefinitionError(
+            f"where is not JSON ({error.msg} at character {error.pos}); correct it."
+        ) from error
 
 
 def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any]:
@@ -99,12 +119,15 @@ def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any
     for name in () if question.is_personal else columns_of(question.where):
         if question.contract.columns[name].pii:
             raise ScopeNeededError(
-                f"{name!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask about; "
-                "ask by other columns.",
+                f"{name!r} is personal data, which a key without the scope "
+                f"{Scope.PERSONAL.value!r} may not ask about; ask by other columns.",
                 Scope.PERSONAL,
             )
     with context.reading.adhoc() as con:
         tables = PublishedTables(context.reading, con)
         return explain(
-            question, ExplainReader(tables, tables.notes, tables.has, rules(context.settings), keeper_on(con))
+            question,
+            ExplainReader(
+                tables, tables.notes, tables.has, rules(context.settings), keeper_on(con)
+            ),
         )

@@ -1,4 +1,6 @@
-"""Routes for operation: the index, health, metrics, what runs noted, and requests to runs to release or retry."""
+"""Routes for operation: the index, health, metrics, what runs noted,
+and requests to runs to release or retry.
+"""
 
 from datetime import date, datetime
 from http import HTTPStatus
@@ -49,14 +51,23 @@ class Live(BaseModel):
 class Health(Live):
     """The health of the API: whether it can serve fresh data."""
 
-    ready: bool = Field(description="Whether there are data, and fresh ones by ECOM_API_FRESH_HOURS")
+    ready: bool = Field(
+        description="Whether there are data, and fresh ones by ECOM_API_FRESH_HOURS"
+    )
     reason: str = Field(description="Why it is not ready, in a sentence; else empty")
-    data_as_of: date | None = Field(description="The newest day in the data; null where there are none")
-    published_at: datetime | None = Field(description="When they were published, in UTC; null where there are none")
+    data_as_of: date | None = Field(
+        description="The newest day in the data; null where there are none"
+    )
+    published_at: datetime | None = Field(
+        description="When they were published, in UTC; null where there are none"
+    )
 
 
 _UNREADY: dict[int | str, dict[str, Any]] = {
-    HTTPStatus.SERVICE_UNAVAILABLE: {"model": Health, "description": "There are no data, or they are not fresh"}
+    HTTPStatus.SERVICE_UNAVAILABLE: {
+        "model": Health,
+        "description": "There are no data, or they are not fresh",
+    }
 }
 
 
@@ -153,7 +164,9 @@ class FailingCheck(BaseModel):
     check_name: str = Field(description="The check", examples=["contract_holds"])
     is_warning: bool = Field(description="Whether it only warns")
     description: str = Field(description="What must hold")
-    sentence: str = Field(description="What was seen and what to do, where the check says so; else empty")
+    sentence: str = Field(
+        description="What was seen and what to do, where the check says so; else empty"
+    )
     observed: str | None = Field(description="What was observed")
     limit: str | None = Field(title="Allowed", description="What was allowed")
     examples: list[Any] = Field(description="A few rows that break it, without personal data")
@@ -169,12 +182,15 @@ class ChecksAnswer(Answer):
 
     total_count: int = Field(description="How many of these there are", examples=[3])
     checks: list[FailingCheck] = Field(
-        description="The newest result of each check that failed or warned when it was evaluated last, failures first"
+        description="The newest result of each check that failed or warned when it was evaluated "
+        "last, failures first"
     )
     evaluated_count: int = Field(description="Checks with a result", examples=[132])
 
 
-@runs_router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
+@runs_router.get(
+    "/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn"
+)
 def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
     context.do_not_keep()
@@ -190,13 +206,18 @@ class TableState(BaseModel):
     newest_date: date | None = number(
         "Newest day",
         "date",
-        "The newest day of its rows in what is published; null if it is not published or not cut by day",
+        (
+            "The newest day of its rows in what is published; null if it is not published or not "
+            "cut by day"
+        ),
     )
     row_count: int | None = number("Rows", "count", "Rows in what is published; null if it is not")
     written_at: InUtc | None = number(
         "Written (UTC)", "instant", "When a run wrote it last, in UTC; null if none noted it"
     )
-    is_written: bool | None = Field(description="Whether the last run over it wrote it; null if none noted it")
+    is_written: bool | None = Field(
+        description="Whether the last run over it wrote it; null if none noted it"
+    )
     sentence: str = Field(description="What the last run failed with; else empty")
     run_id: str | None = Field(description="The last Dagster run over it")
 
@@ -206,12 +227,14 @@ class TablesAnswer(Answer):
 
     total_count: int = Field(description="How many tables there are", examples=[3])
     tables: list[TableState] = Field(
-        description="What runs noted of each table: when it was written last, and with what the last run failed, if it "
-        "did"
+        description="What runs noted of each table: when it was written last, and with what the "
+        "last run failed, if it did"
     )
 
 
-@runs_router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
+@runs_router.get(
+    "/operations/tables", response_model=TablesAnswer, summary="How fresh each table is"
+)
 def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return when each table was written last, its newest day, and what failed."""
     context.do_not_keep()
@@ -233,34 +256,44 @@ def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
         for written, served in [(noted.get(name, {}), published.get(name, {}))]
     ]
     definition = definition_of(TablesAnswer, "tables", "newest_date")
-    return context.answer(parameters, definition, parameters.cut({"tables": rows}, "tables"), "events")
+    return context.answer(
+        parameters, definition, parameters.cut({"tables": rows}, "tables"), "events"
+    )
 
 
 class DeadLetterGroup(BaseModel):
     """Records of one destination that a tool refused for one reason, or that cannot go."""
 
-    destination: str = Field(description="The asset that delivers them", examples=["amplitude_events"])
-    outcome: str = Field(description="`rejected` by the tool, or `refused` and never sent", examples=["rejected"])
+    destination: str = Field(
+        description="The asset that delivers them", examples=["amplitude_events"]
+    )
+    outcome: str = Field(
+        description="`rejected` by the tool, or `refused` and never sent", examples=["rejected"]
+    )
     reason: str | None = Field(description="Why, a fixed code")
     record_count: int = Field(description="Records whose newest word is this")
     first_date: date = Field(description="First day of such a record")
     last_date: date = Field(description="Last day of such a record")
     words: str | None = Field(
-        description="The same in the tool's words, of one of these records; hidden without the scope `personal`"
+        description="The same in the tool's words, of one of these records; hidden without the "
+        "scope `personal`"
     )
     examples: list[str] = Field(
-        description="What the tool knows a few of the records by; hidden without the scope `personal`"
+        description="What the tool knows a few of the records by; "
+        "hidden without the scope `personal`"
     )
     can_retry: bool = Field(
-        description="Whether the tool refused them, so that they can be sent again; others were never sent, and go by "
-        "themselves once they can"
+        description="Whether the tool refused them, so that they can be sent again; others were "
+        "never sent, and go by themselves once they can"
     )
 
 
 class DeadLettersParameters(SlicedOfDays):
     """Which dead letters to return."""
 
-    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+    destination: str | None = Field(
+        None, max_length=200, description="Only this one, such as amplitude_events"
+    )
 
 
 class DeadLettersAnswer(Answer):
@@ -268,7 +301,8 @@ class DeadLettersAnswer(Answer):
 
     total_count: int | None = total_of("groups", 3)
     dead_letters: list[DeadLetterGroup] = Field(
-        description="Records that a destination refused, or that cannot go there, by reason, most first"
+        description="Records that a destination refused, or that cannot "
+        "go there, by reason, most first"
     )
 
 
@@ -278,12 +312,18 @@ class DeadLettersAnswer(Answer):
     responses=NO_LEDGER,
     summary="What could not be delivered",
 )
-def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, Query()]) -> dict[str, Any]:
-    """Return the records of some days that a destination refused, or that cannot go there, by reason."""
+def dead_letters(
+    context: Context, parameters: Annotated[DeadLettersParameters, Query()]
+) -> dict[str, Any]:
+    """Return the records of some days that a destination refused,
+    or that cannot go there, by reason.
+    """
     context.do_not_keep()
     period = context.period(parameters, "events")
     may = may_see_people(context.request.scope)
-    result = delivery_queries.dead_letters(context.settings, period, parameters.destination, may_see_people=may)
+    result = delivery_queries.dead_letters(
+        context.settings, period, parameters.destination, may_see_people=may
+    )
     numbers = parameters.cut({"dead_letters": result}, "dead_letters")
     names = ("dead_letters", "record_count", "words", "examples", "can_retry")
     definition = definition_of(DeadLettersAnswer, *names)
@@ -295,7 +335,9 @@ class RequestState(BaseModel):
 
     number: int = Field(description="Its place among all requests", examples=[1])
     kind: str = Field(description="`release` lets a held day in, `retry` sends dead letters again")
-    subject: str = Field(description="The source of the day, or the destination", examples=["orders"])
+    subject: str = Field(
+        description="The source of the day, or the destination", examples=["orders"]
+    )
     first_day: date = Field(description="First of its days")
     last_day: date = Field(description="Last of its days")
     asked_by: str = Field(title="By", description="Who made it: the name of a key")
@@ -316,7 +358,9 @@ class RequestsAnswer(Answer):
 
 
 @runs_router.get(
-    "/operations/requests", response_model=RequestsAnswer, summary="Requests to runs: releases and retries"
+    "/operations/requests",
+    response_model=RequestsAnswer,
+    summary="Requests to runs: releases and retries",
 )
 def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
@@ -329,7 +373,9 @@ def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
 class ReleaseBody(BaseModel):
     """Which held day to let in."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"day": "2026-03-03"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"day": "2026-03-03"}]}
+    )
 
     source: str = Field("orders", max_length=50, description="Whose day")
     day: Day = Field(description="The held day of arrival, YYYY-MM-DD")
@@ -338,11 +384,19 @@ class ReleaseBody(BaseModel):
 class RetryBody(BaseModel):
     """Which dead letters to send again."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"destination": "amplitude_events"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"destination": "amplitude_events"}]}
+    )
 
-    destination: str = Field(max_length=200, description="The destination, such as amplitude_events")
-    start_date: Day | None = Field(None, description="First day of the records; default the first of the data")
-    end_date: Day | None = Field(None, description="Last day of the records; default the newest of the data")
+    destination: str = Field(
+        max_length=200, description="The destination, such as amplitude_events"
+    )
+    start_date: Day | None = Field(
+        None, description="First day of the records; default the first of the data"
+    )
+    end_date: Day | None = Field(
+        None, description="Last day of the records; default the newest of the data"
+    )
 
 
 @runs_router.post(
@@ -353,7 +407,9 @@ class RetryBody(BaseModel):
     summary="Release a held day",
 )
 def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
-    """Ask the next run over a held day to let it in; who and when is recorded. Repeating it changes nothing."""
+    """Ask the next run over a held day to let it in;
+    who and when is recorded. Repeating it changes nothing.
+    """
     return request_release(context, body, writer_of(context.request)).to_mapping()
 
 
@@ -378,7 +434,9 @@ def writer_of(request: Request) -> str:
     """
     origin = request.headers.get("origin")
     if origin is not None and not is_origin_of(origin, request.headers.get("host", "")):
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"{origin} is another site, and may not leave requests here.")
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, f"{origin} is another site, and may not leave requests here."
+        )
     return require_write(request.scope)
 
 
@@ -391,8 +449,13 @@ def request_release(context: RequestContext, body: ReleaseBody, asked_by: str) -
     held = [row for row in quality_queries.held(context.reading) if row["source"] == body.source]
     if body.day not in {row["held_date"] for row in held}:
         days = ", ".join(str(row["held_date"]) for row in held) or "none"
-        raise UsageError(f"{body.day} is not held for {body.source}, so there is nothing to release; held are: {days}.")
-    return Requests(context.settings.home).make(RELEASE, body.source, (body.day, body.day), asked_by)
+        raise UsageError(
+            f"{body.day} is not held for {body.source}, so there is nothing to release; held are: "
+            f"{days}."
+        )
+    return Requests(context.settings.home).make(
+        RELEASE, body.source, (body.day, body.day), asked_by
+    )
 
 
 def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> RunRequest:
@@ -403,14 +466,20 @@ def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> Ru
         NoLedgerError: There is no ledger.
     """
     period = _days(context, body)
-    groups = delivery_queries.dead_letters(context.settings, period, body.destination, may_see_people=False)
+    groups = delivery_queries.dead_letters(
+        context.settings, period, body.destination, may_see_people=False
+    )
     refused = [group for group in groups if group["can_retry"]]
     if not refused:
         raise UsageError(
-            f"{body.destination} has refused no record of {period.start_date} to {period.end_date}, so there is "
-            "nothing to send again; /operations/dead-letters lists what there is."
+            f"{body.destination} has refused no record of {period.start_date} to "
+            f"{period.end_date}, so there is nothing to send again; /operations/dead-letters "
+            "lists what there is."
         )
-    days = min(group["first_date"] for group in refused), max(group["last_date"] for group in refused)
+    days = (
+        min(group["first_date"] for group in refused),
+        max(group["last_date"] for group in refused),
+    )
     return Requests(context.settings.home).make(RETRY, body.destination, days, asked_by)
 
 

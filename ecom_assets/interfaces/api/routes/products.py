@@ -42,7 +42,9 @@ ANY_CART = ("any_cart_session_count", "any_cart_rate")
 class MaybeSoldAnswer(Answer):
     """The fields of every answer about products, which may be without sales."""
 
-    source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
+    source: SalesSource | None = Field(
+        description=f"{SOURCE}; null where there are neither, and sales are null"
+    )
 
 
 class ProductNumbers(
@@ -59,7 +61,9 @@ class ProductName(BaseModel):
 
     product_id: str = field_of(ProductPerformance.product_id)
     product_category: str | None = field_of(ProductPerformance.product_category)
-    product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
+    product_name: str | None = Field(
+        description="Its name, where an order line has it", examples=["Black boots"]
+    )
 
 
 class TopProduct(ProductName, ProductNumbers):
@@ -80,9 +84,13 @@ class TopParameters(PagedDaysParameters):
     """Which products to return, and how to rank them."""
 
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
-    sort_by: SortBy = Field("revenue", description="By which number; conversion is purchases per view")
+    sort_by: SortBy = Field(
+        "revenue", description="By which number; conversion is purchases per view"
+    )
     category: str | None = Field(None, max_length=500, description="Only products of this category")
-    search: str = Field("", max_length=200, description="Only products whose name or id contains this, in any case")
+    search: str = Field(
+        "", max_length=200, description="Only products whose name or id contains this, in any case"
+    )
 
 
 class ProductDay(ProductNumbers):
@@ -110,7 +118,8 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
     total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(
-        description="Products of which a line was shipped in the same orders, of all time; the most frequent first"
+        description="Products of which a line was shipped in the same orders, of all time; the "
+        "most frequent first"
     )
 
 
@@ -130,13 +139,14 @@ class CategoriesAnswer(MaybeSoldAnswer):
 
     total_count: int | None = total_of("categories", 12)
     category_data: Coverage | None = Field(
-        description="How much of what was sold has a category: all of it (whole), some, or nothing, where neither the "
-        "orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
+        description="How much of what was sold has a category: all of it (whole), some, or "
+        "nothing, where neither the orders nor ECOM_CATALOGUE gave one; null where "
+        "nothing was sold",
         examples=["whole"],
     )
     categories: list[Category] = Field(
-        description="Categories as events carry them, and of what was sold; `(none)` has what was sold without one. "
-        "Most revenue first, then most looked at"
+        description="Categories as events carry them, and of what was sold; `(none)` has what was "
+        "sold without one. Most revenue first, then most looked at"
     )
 
 
@@ -155,9 +165,13 @@ class AlertsParameters(AnyDays, Paged):
 class AlertsAnswer(Answer):
     """The stock that needs attention."""
 
-    counts: dict[str, int] = Field(description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}])
+    counts: dict[str, int] = Field(
+        description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}]
+    )
     total_count: int = Field(description="How many there are of the requested kind", examples=[66])
-    alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
+    alerts: list[Alert] = Field(
+        description="The most urgent kind first, within it what lasts shortest"
+    )
 
 
 DEFINITION: Final = {
@@ -167,12 +181,19 @@ DEFINITION: Final = {
 }
 
 
-@router.get("/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number")
+@router.get(
+    "/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number"
+)
 def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
     """Return the top products by revenue, units, conversion or views."""
     period = context.period(parameters, "sales", "events")
     result = product_queries.top_products(
-        context.reading, period, parameters.sort_by, parameters.category, parameters.page, search=parameters.search
+        context.reading,
+        period,
+        parameters.sort_by,
+        parameters.category,
+        parameters.page,
+        search=parameters.search,
     )
     return context.answer(parameters, DEFINITION, result, period)
 
@@ -188,24 +209,38 @@ def product(
     product_id: Annotated[str, Path(max_length=500, description="The product")],
     parameters: DaysSliced,
 ) -> dict[str, Any]:
-    """Return a product in a period and in the period before, by day, and the products bought together with it."""
+    """Return a product in a period and in the period before, by day,
+    and the products bought together with it.
+    """
     period = context.period(parameters, "sales", "events")
     result = product_queries.product(context.reading, period, product_id)
     if result is None:
         raise HTTPException(
-            404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
+            404,
+            (
+                f"No event and no order has the product {product_id!r}; look at "
+                "/analytics/products/top."
+            ),
         )
     return context.answer(parameters, DEFINITION, parameters.cut(result, "trend"), period)
 
 
-@router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
-def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
+@router.get(
+    "/analytics/categories",
+    response_model=CategoriesAnswer,
+    summary="Categories: looked at and sold",
+)
+def categories(
+    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+) -> dict[str, Any]:
     """Return the views, carts and sales of each category."""
     period = context.period(parameters, "sales", "events")
     result = parameters.cut(product_queries.categories(context.reading, period), "categories")
     definition = {
         **meanings(measures_of(CategoryMeasures)),
-        **definition_of(CategoriesAnswer, "revenue_change", "categories", "category_data", "source"),
+        **definition_of(
+            CategoriesAnswer, "revenue_change", "categories", "category_data", "source"
+        ),
     }
     return context.answer(parameters, definition, result, period)
 
@@ -216,8 +251,12 @@ def categories(context: Context, parameters: Annotated[PagedDaysParameters, Quer
     responses=documented(409),
     summary="Stock that needs attention",
 )
-def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
-    """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
+def inventory_alerts(
+    context: Context, parameters: Annotated[AlertsParameters, Query()]
+) -> dict[str, Any]:
+    """Return the products that are out of stock, low,
+    overstocked or without a sale for a long time.
+    """
     result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
     definition = {
         **definition_of(AlertsAnswer, "alert"),

@@ -50,28 +50,40 @@ from ecom_assets.outputs.serving.realtime import RealTime
 _log = logging.getLogger(__name__)
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 0.9
-"""The minimum number of seconds between two reads of the events, however many requests there are."""
+"""The minimum number of seconds between two reads of the events, however many requests there are.
+"""
 STREAM_EVERY_S: Final = 1.0
 """The number of seconds between two messages of a stream, at least."""
 HEARTBEAT_S: Final = 10.0
-"""The number of seconds after which a stream without news sends a comment, so that no proxy takes it for dead."""
+"""The number of seconds after which a stream without news sends a comment,
+so that no proxy takes it for dead.
+"""
 STREAM_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """What keeps proxies from storing a stream, and nginx from holding its messages back."""
 RULE: Final = RealTimeRule(top_product_count=MOST_ROWS)
 """All that a request may ask for is read, once for all requests."""
 UNREADABLE: Final = (
-    "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
-    "there to the folder that events land in, or to their table. The log of the API says what is wrong."
+    "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the "
+    "API runs; set it there to the folder that events land in, or to their table. The log of the "
+    "API says what is wrong."
 )
 
 DEFINED: Final = (
-    "event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount", "top_products", "top_pages",
-    "minutes", "funnel", "lag_s",
-)  # fmt: skip
+    "event_count",
+    "visitor_count",
+    "open_cart_count",
+    "purchase_count",
+    "revenue_amount",
+    "top_products",
+    "top_pages",
+    "minutes",
+    "funnel",
+    "lag_s",
+)
 """The fields that `definition` explains."""
 NO_LIST: Final = (
-    "Real time leaves erased people out, and their list beside the ledger of deliveries, or its key, cannot be read "
-    "where the API runs. The log of the API says what is wrong."
+    "Real time leaves erased people out, and their list beside the ledger of deliveries, or its "
+    "key, cannot be read where the API runs. The log of the API says what is wrong."
 )
 
 
@@ -79,7 +91,9 @@ class ProductNow(BaseModel):
     """A product that visitors viewed, added to a cart or bought in a window."""
 
     product_id: str = Field(title="Product", description="The product", examples=["sku-17"])
-    product_name: str | None = Field(title="Name", description="Its name, where an order line has it")
+    product_name: str | None = Field(
+        title="Name", description="Its name, where an order line has it"
+    )
     visitor_count: int = number("Visitors", "count", "Visitors who viewed, added or bought it")
     view_count: int = number("Views", "count", "Times it was viewed")
     add_to_cart_count: int = number("Into carts", "count", "Times it was put into a cart")
@@ -89,7 +103,9 @@ class ProductNow(BaseModel):
 class PageNow(BaseModel):
     """A page that visitors were on in a window."""
 
-    page: str = Field(title="Page", description="Its path, without host and query", examples=["/boots"])
+    page: str = Field(
+        title="Page", description="Its path, without host and query", examples=["/boots"]
+    )
     visitor_count: int = number("Visitors", "count", "Visitors with an event on it")
     view_count: int = number("Views", "count", "Times it was viewed")
 
@@ -99,7 +115,9 @@ class MinuteNow(BaseModel):
 
     start_at: datetime = Field(description="Its beginning in UTC")
     event_count: int = number("Events", "count", "Events")
-    events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 4}])
+    events_by_type: dict[str, int] = Field(
+        description="Events of each type", examples=[{"page_view": 4}]
+    )
 
 
 class StepNow(BaseModel):
@@ -127,17 +145,25 @@ class Window(BaseModel):
     event_count: int = number(
         "Events",
         "count",
-        "Clean events later than so many minutes ago, of files that changed lately or of the table's newest rows, each "
-        "event once",
+        (
+            "Clean events later than so many minutes ago, of files that changed lately or of the "
+            "table's newest rows, each event once"
+        ),
     )
     visitor_count: int = number("Visitors", "count", "Visitors with an event")
     open_cart_count: int = number(
-        "Open carts", "count", "Visitors who put something into a cart after their last purchase, within the window"
+        "Open carts",
+        "count",
+        "Visitors who put something into a cart after their last purchase, within the window",
     )
     purchase_count: int = number("Purchases", "count", "Purchase events")
     revenue_amount: Money = number("Revenue", "money", "Sum of their amounts")
-    events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
-    top_products: list[ProductNow] = Field(description="Those that most visitors viewed, put into a cart or bought")
+    events_by_type: dict[str, int] = Field(
+        description="Events of each type", examples=[{"page_view": 40}]
+    )
+    top_products: list[ProductNow] = Field(
+        description="Those that most visitors viewed, put into a cart or bought"
+    )
     top_pages: list[PageNow] = Field(description="Those that most visitors had an event on")
 
 
@@ -152,7 +178,9 @@ class MinutesCovered(BaseModel):
 class RealTimeParameters(AnyDays):
     """How many products and pages of each window to return."""
 
-    limit: int = Field(10, ge=1, le=MOST_ROWS, description="Most products, and pages, of a window to return")
+    limit: int = Field(
+        10, ge=1, le=MOST_ROWS, description="Most products, and pages, of a window to return"
+    )
 
 
 class RealTimeAnswer(BaseModel):
@@ -161,28 +189,45 @@ class RealTimeAnswer(BaseModel):
     model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers)
 
     range: MinutesCovered = Field(description="The time that the answer covers")
-    data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
-    lag_s: float | None = Field(description="Seconds from the newest event to now; null where nothing came lately")
+    data_as_of: datetime | None = Field(
+        description="The newest event in UTC; null where no file changed lately"
+    )
+    lag_s: float | None = Field(
+        description="Seconds from the newest event to now; null where nothing came lately"
+    )
     currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
     minutes: list[MinuteNow] = Field(
-        description="Events of the last 30 minutes of the clock in UTC; the last minute is that of now, and not over"
+        description="Events of the last 30 minutes of the clock in UTC; the last minute is that "
+        "of now, and not over"
     )
     funnel: FunnelNow = Field(
-        description="Visitors of the last hour who took the steps of the first daily funnel in its order within it"
+        description="Visitors of the last hour who took the steps of the first daily funnel in "
+        "its order within it"
     )
-    newest_file_at: datetime | None = Field(description="When the newest landing file changed, in UTC")
-    files_read: int = Field(description="Files that changed lately and whose events are in the numbers")
+    newest_file_at: datetime | None = Field(
+        description="When the newest landing file changed, in UTC"
+    )
+    files_read: int = Field(
+        description="Files that changed lately and whose events are in the numbers"
+    )
     files_left_out: int = Field(
-        description="Files that changed lately and that the next answers read, as too much came at once"
+        description="Files that changed lately and that the next answers "
+        "read, as too much came at once"
     )
-    files_unreadable: int = Field(description="Files that could not be read, as they may still be being written")
-    explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
+    files_unreadable: int = Field(
+        description="Files that could not be read, as they may still be being written"
+    )
+    explain: Explained | None = Field(
+        None, description="Where the numbers come from, with `explain=true`"
+    )
 
 
 class RecentReading:
-    """The last numbers, cached for `READ_EVERY_S` seconds; one request reads, and the others wait for it."""
+    """The last numbers, cached for `READ_EVERY_S` seconds; one request reads,
+    and the others wait for it.
+    """
 
     def __init__(self, settings: Settings, store: PublishedStore) -> None:
         """Start without numbers; products have the names that are published in the store."""
@@ -199,9 +244,13 @@ class RecentReading:
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 if self._reader is None:
-                    self._reader = RealTime(self._settings, RULE, daily_funnels(self._settings)[0].funnel)
+                    self._reader = RealTime(
+                        self._settings, RULE, daily_funnels(self._settings)[0].funnel
+                    )
                 numbers = self._read(self._reader)
-                self._names.add_to([row for window in numbers["windows"] for row in window["top_products"]])
+                self._names.add_to(
+                    [row for window in numbers["windows"] for row in window["top_products"]]
+                )
                 self._numbers = numbers
                 self._read_at = time.monotonic()
             return self._numbers
@@ -212,7 +261,9 @@ class RecentReading:
             published = None
             with suppress(NothingPublishedError):
                 reading = stack.enter_context(self._store.reading())
-                published = PublishedLinks(reading.published.published_at, partial(_opened_tables, reading))
+                published = PublishedLinks(
+                    reading.published.published_at, partial(_opened_tables, reading)
+                )
             return reader.numbers(now_utc(), erased_people, published)
 
     def close(self) -> None:
@@ -233,13 +284,17 @@ class ItemNames:
     """The names of products, by what is published."""
 
     def __init__(self, store: PublishedStore) -> None:
-        """Take the store; it is read for products that were not asked for since the last publication."""
+        """Take the store; it is read for products that were not asked for
+        since the last publication.
+        """
         self._store = store
         self._published_at: datetime | None = None
         self._names: dict[str, str | None] = {}
 
     def add_to(self, rows: list[dict[str, Any]]) -> None:
-        """Add `product_name` to rows with a `product_id`; null where no order line has it, or nothing is published."""
+        """Add `product_name` to rows with a `product_id`; null where no order line has it,
+        or nothing is published.
+        """
         try:
             with self._store.reading() as reading:
                 self._look_up({row["product_id"] for row in rows}, reading)
@@ -254,8 +309,12 @@ class ItemNames:
         unknown = sorted(ids - self._names.keys())
         if unknown and Item.qualified_name() in reading.published.tables:
             items = reading.table(Item)
-            rows = reading.rows(items.filter(items.item_id.isin(unknown)).select("item_id", "item_name"))
-            self._names |= dict.fromkeys(unknown) | {row["item_id"]: row["item_name"] for row in rows}
+            rows = reading.rows(
+                items.filter(items.item_id.isin(unknown)).select("item_id", "item_name")
+            )
+            self._names |= dict.fromkeys(unknown) | {
+                row["item_id"]: row["item_name"] for row in rows
+            }
 
 
 @router.get(
@@ -268,7 +327,9 @@ class ItemNames:
 def realtime(
     request: Request, response: Response, parameters: Annotated[RealTimeParameters, Query()]
 ) -> dict[str, Any]:
-    """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
+    """Return the events, visitors, open carts, purchases, revenue and products of the last minutes,
+    with their lag.
+    """
     response.headers["Cache-Control"] = "no-store"
     try:
         result = request.app.state.recent_reading.newest()
@@ -280,7 +341,10 @@ def realtime(
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest, rule = result["windows"][-1], replace(RULE, top_product_count=parameters.limit)
     windows = [
-        {**window, **{name: window[name][: parameters.limit] for name in ("top_products", "top_pages")}}
+        {
+            **window,
+            **{name: window[name][: parameters.limit] for name in ("top_products", "top_pages")},
+        }
         for window in result["windows"]
     ]
     return {
@@ -300,15 +364,23 @@ def realtime(
 
 
 @router.get(STREAM, include_in_schema=False, dependencies=[Depends(refuse_repeated)])
-async def realtime_stream(request: Request, parameters: Annotated[RealTimeParameters, Query()]) -> Response:
-    """Return the same document as a stream of server-sent events: one whenever its numbers change."""
+async def realtime_stream(
+    request: Request, parameters: Annotated[RealTimeParameters, Query()]
+) -> Response:
+    """Return the same document as a stream of server-sent events:
+    one whenever its numbers change.
+    """
     first = await run_in_threadpool(_document, request, parameters)  # an error has its own status
     return StreamingResponse(
-        _messages(request, parameters, first), media_type="text/event-stream", headers=STREAM_HEADERS
+        _messages(request, parameters, first),
+        media_type="text/event-stream",
+        headers=STREAM_HEADERS,
     )
 
 
-async def _messages(request: Request, parameters: RealTimeParameters, document: dict[str, Any]) -> AsyncIterator[str]:
+async def _messages(
+    request: Request, parameters: RealTimeParameters, document: dict[str, Any]
+) -> AsyncIterator[str]:
     shown, sent_at = "", time.monotonic()
     while True:
         numbers = _numbers(document)

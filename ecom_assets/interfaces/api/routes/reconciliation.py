@@ -19,7 +19,9 @@ router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
 
 class ReconciledNumbers(
-    row_of(OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, are_known=False)  # type: ignore[misc]  # a model of a function
+    row_of(  # type: ignore[misc]  # a model of a function
+        OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, are_known=False
+    )
 ):
     """Orders and refunds beside purchase and refund events, and their differences by cause."""
 
@@ -41,7 +43,9 @@ class ReconciliationAnswer(Answer):
 
     reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
     total_count: int | None = total_of("days", 30)
-    days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
+    days: list[ReconciledDay] = Field(
+        description="Days with an order or a purchase or refund event, in order"
+    )
 
 
 class DeliveredDay(DeliveredCounts):
@@ -56,28 +60,48 @@ class DeliveredDay(DeliveredCounts):
 class DeliveriesParameters(PagedDaysParameters):
     """Which deliveries to return."""
 
-    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+    destination: str | None = Field(
+        None, max_length=200, description="Only this one, such as amplitude_events"
+    )
 
 
 class DeliveriesAnswer(Answer):
     """The outcomes of deliveries."""
 
-    totals: DeliveredCounts = Field(description="Sums over the days of the period and over destinations")
+    totals: DeliveredCounts = Field(
+        description="Sums over the days of the period and over destinations"
+    )
     total_count: int | None = total_of("rows", 60)
-    deliveries: list[DeliveredDay] = Field(description="A row per day, destination and account, in this order")
+    deliveries: list[DeliveredDay] = Field(
+        description="A row per day, destination and account, in this order"
+    )
 
 
-@router.get("/analytics/reconciliation", response_model=ReconciliationAnswer, summary="Orders against purchase events")
-def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
+@router.get(
+    "/analytics/reconciliation",
+    response_model=ReconciliationAnswer,
+    summary="Orders against purchase events",
+)
+def reconciliation(
+    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
+) -> dict[str, Any]:
     """Return the totals of orders and of events for each day, and their differences by cause."""
     period = context.period(parameters, "sales", "events")
     result = reconciliation_queries.reconciliation(context.reading, period, parameters.page)
-    definition = definition_of(ReconciliationAnswer, *ReconciledDay.model_fields, "reconciliation", "days")
+    definition = definition_of(
+        ReconciliationAnswer, *ReconciledDay.model_fields, "reconciliation", "days"
+    )
     return context.answer(parameters, definition, result, period)
 
 
-@router.get("/analytics/deliveries", response_model=DeliveriesAnswer, summary="What was delivered to other tools")
-def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Query()]) -> dict[str, Any]:
+@router.get(
+    "/analytics/deliveries",
+    response_model=DeliveriesAnswer,
+    summary="What was delivered to other tools",
+)
+def deliveries(
+    context: Context, parameters: Annotated[DeliveriesParameters, Query()]
+) -> dict[str, Any]:
     """Return the outcomes of each day's records, as the ledger has them now."""
     context.do_not_keep()  # the ledger changes between publications
     period = context.period(parameters, "events")

@@ -53,17 +53,22 @@ class Point(SalesNumbers):
     start_date: date = Field(title="From", description="First day of the part")
     end_date: date = Field(title="To", description="Last day of it")
     data: Coverage = Field(
-        description="How many days of the part the data hold; where it is `none`, its numbers are null",
+        description=(
+            "How many days of the part the data hold; where it is `none`, its numbers are null"
+        ),
         examples=["whole"],
     )
-    started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
+    started_at: datetime | None = Field(
+        description="Start of the hour, with the zone's offset; null for days"
+    )
 
 
 class TrendParameters(SlicedOfDays):
     """The days of a trend, and its granularity."""
 
     granularity: Granularity = Field(
-        "day", description=f"Length of a part; `hour` for at most {sales_queries.MOST_HOURLY_DAYS} days"
+        "day",
+        description=f"Length of a part; `hour` for at most {sales_queries.MOST_HOURLY_DAYS} days",
     )
 
 
@@ -73,8 +78,8 @@ class RevenueTrendAnswer(SoldAnswer):
     granularity: Granularity = Field(description="Length of a part")
     total_count: int = Field(description="How many parts there are", examples=[30])
     points: list[Point] = Field(
-        description="Every hour, day, ISO week or calendar month of the period in order, those without a sale too; "
-        "weeks and months that the period cuts hold only its days"
+        description="Every hour, day, ISO week or calendar month of the period in order, those "
+        "without a sale too; weeks and months that the period cuts hold only its days"
     )
 
 
@@ -83,13 +88,18 @@ class Channel(BaseModel):
 
     channel: str = Field(
         title="Channel",
-        description="GA4's default channel group of the visits before the order; `(none)` without one",
+        description=(
+            "GA4's default channel group of the visits before the order; `(none)` without one"
+        ),
         examples=["Organic Search"],
     )
     order_count: float | None = number(
         "Orders",
         "decimal",
-        "Orders credited, some of them in parts; over channels they add up to the orders of the period",
+        (
+            "Orders credited, some of them in parts; over channels they add up to the orders of "
+            "the period"
+        ),
         examples=[62.0],
     )
     revenue_amount: Money | None = number(
@@ -98,15 +108,22 @@ class Channel(BaseModel):
         "Revenue credited, net of refunds; over channels it adds up to the revenue of the period",
         examples=["6938.00"],
     )
-    revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all channels", examples=[0.195])
+    revenue_share: float | None = number(
+        "Share", "rate", "Its part of the revenue of all channels", examples=[0.195]
+    )
     previous_revenue_amount: Money | None = number("Before", "money", PREVIOUS)
     revenue_change: float | None = number("Change", "change", CHANGE, examples=[0.1])
 
 
 SOLD_THERE: Final = {
-    "channel": "Where it was sold, as the order line says: web, app, store, marketplace, or the shop's own names",
+    "channel": (
+        "Where it was sold, as the order line says: web, app, store, marketplace, or the "
+        "shop's own names"
+    ),
     "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
-    "revenue_amount": "Revenue, net of refunds; over sales channels it adds up to the revenue of the period",
+    "revenue_amount": (
+        "Revenue, net of refunds; over sales channels it adds up to the revenue of the period"
+    ),
 }
 """What the fields of a channel mean where it is a sales channel."""
 
@@ -115,26 +132,34 @@ class ChannelsParameters(SlicedOfDays):
     """Which kind of channels, and which attribution model for marketing channels."""
 
     dimension: sales_queries.ChannelDimension = Field(
-        sales_queries.MARKETING_CHANNEL, description="What led to the order, or where it was sold (web, app, store, …)"
+        sales_queries.MARKETING_CHANNEL,
+        description="What led to the order, or where it was sold (web, app, store, …)",
     )
-    model: Model = Field(DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}")
+    model: Model = Field(
+        DEFAULT_MODEL, description=f"How credit is shared among touches: {', '.join(MODELS)}"
+    )
 
 
 class ChannelsAnswer(SoldAnswer):
     """The revenue by channel."""
 
     dimension: sales_queries.ChannelDimension = Field(description="Which channels these are")
-    model: str | None = Field(description="How credit is shared; null for sales channels", examples=["last_non_direct"])
+    model: str | None = Field(
+        description="How credit is shared; null for sales channels", examples=["last_non_direct"]
+    )
     channel_data: Coverage | None = Field(
-        description="How much of the period names a channel: all of it (whole), some, or nothing; `(none)` has the "
-        "rest; null where nothing was sold",
+        description="How much of the period names a channel: all of it (whole), some, or nothing; "
+        "`(none)` has the rest; null where nothing was sold",
         examples=["whole"],
     )
     unit: str = Field(
-        description="What is credited: orders; where there are none in the data, purchase events", examples=["order"]
+        description="What is credited: orders; where there are none in the data, purchase events",
+        examples=["order"],
     )
     total_count: int | None = total_of("channels", 9)
-    channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
+    channels: list[Channel] = Field(
+        description="Most revenue first; they add up to the revenue of the period"
+    )
 
 
 class SalesPlace(SalesNumbers):
@@ -144,7 +169,9 @@ class SalesPlace(SalesNumbers):
     city_id: str | None = field_of(City.city_id)
     city_name: str | None = field_of(City.city_name)
     country: str = field_of(City.country)
-    revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all places", examples=[0.2])
+    revenue_share: float | None = number(
+        "Share", "rate", "Its part of the revenue of all places", examples=[0.2]
+    )
 
 
 class PlacesParameters(PagedDaysParameters):
@@ -166,28 +193,55 @@ DEFINITION: Final = definition_of(SalesAnswer, *SalesNumbers.model_fields, "chan
 
 @router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
 def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
-    """Return gross and net revenue, orders, items and average order value of a period and of the period before."""
+    """Return gross and net revenue, orders,
+    items and average order value of a period and of the period before.
+    """
     period = context.period(parameters, "sales")
-    return context.answer(parameters, DEFINITION, sales_queries.sales(context.reading, period), period)
+    return context.answer(
+        parameters, DEFINITION, sales_queries.sales(context.reading, period), period
+    )
 
 
-@router.get("/analytics/revenue/trend", response_model=RevenueTrendAnswer, summary="Sales by hour, day, week or month")
-def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query()]) -> dict[str, Any]:
+@router.get(
+    "/analytics/revenue/trend",
+    response_model=RevenueTrendAnswer,
+    summary="Sales by hour, day, week or month",
+)
+def revenue_trend(
+    context: Context, parameters: Annotated[TrendParameters, Query()]
+) -> dict[str, Any]:
     """Return the sales over time, including parts of the period without a sale."""
     period = context.period(parameters, "sales")
     points = sales_queries.revenue_trend(context.reading, period, parameters.granularity)
-    result = {"source": sales_source(context.reading), "granularity": parameters.granularity, "points": points}
+    result = {
+        "source": sales_source(context.reading),
+        "granularity": parameters.granularity,
+        "points": points,
+    }
     definition = {
         **definition_of(RevenueTrendAnswer, "points", "data"),
-        "hour": "From the start of the day in the reporting time zone; days on which clocks change have 23 or 25",
+        "hour": (
+            "From the start of the day in the reporting time zone; days on which clocks "
+            "change have 23 or 25"
+        ),
     }
-    return context.answer(parameters, definition | DEFINITION, parameters.cut(result, "points"), period)
+    return context.answer(
+        parameters, definition | DEFINITION, parameters.cut(result, "points"), period
+    )
 
 
-@router.get("/analytics/revenue/by-channel", response_model=ChannelsAnswer, summary="Revenue by channel")
-def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameters, Query()]) -> dict[str, Any]:
-    """Return the revenue credited to each marketing channel by one of eight models, or that of each sales channel."""
-    definition = definition_of(ChannelsAnswer, *SOLD_THERE, "revenue_change", "channel_data", "unit", "source")
+@router.get(
+    "/analytics/revenue/by-channel", response_model=ChannelsAnswer, summary="Revenue by channel"
+)
+def revenue_by_channel(
+    context: Context, parameters: Annotated[ChannelsParameters, Query()]
+) -> dict[str, Any]:
+    """Return the revenue credited to each marketing channel by one of eight models,
+    or that of each sales channel.
+    """
+    definition = definition_of(
+        ChannelsAnswer, *SOLD_THERE, "revenue_change", "channel_data", "unit", "source"
+    )
     if parameters.dimension == sales_queries.SALES_CHANNEL:
         period, definition = context.period(parameters, "sales"), definition | SOLD_THERE
         result = sales_queries.by_sales_channel(context.reading, period)
@@ -197,9 +251,15 @@ def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameter
     return context.answer(parameters, definition, parameters.cut(result, "channels"), period)
 
 
-@router.get("/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city")
-def geographic(context: Context, parameters: Annotated[PlacesParameters, Query()]) -> dict[str, Any]:
+@router.get(
+    "/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city"
+)
+def geographic(
+    context: Context, parameters: Annotated[PlacesParameters, Query()]
+) -> dict[str, Any]:
     """Return the sales of each place."""
     period = context.period(parameters, "sales")
-    result = parameters.cut(sales_queries.geography(context.reading, period, parameters.level), "places")
+    result = parameters.cut(
+        sales_queries.geography(context.reading, period, parameters.level), "places"
+    )
     return context.answer(parameters, DEFINITION, result, period)

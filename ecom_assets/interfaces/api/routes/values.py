@@ -19,12 +19,18 @@ class ValuesParameters(PagedDaysParameters):
     """Whose values to return."""
 
     column: str = Field(
-        "event_type", min_length=1, max_length=500,
-        description="A column of events or a properties.key; `properties` for the keys that there are",
+        "event_type",
+        min_length=1,
+        max_length=500,
+        description=(
+            "A column of events or a properties.key; `properties` for the keys that there are"
+        ),
         examples=["product_category"],
-    )  # fmt: skip
+    )
     event_type: str | None = Field(None, max_length=500, description="Only of events of this type")
-    search: str = Field("", max_length=200, description="Only values that contain this, in upper or lower case")
+    search: str = Field(
+        "", max_length=200, description="Only values that contain this, in upper or lower case"
+    )
 
 
 class ColumnValue(BaseModel):
@@ -32,17 +38,24 @@ class ColumnValue(BaseModel):
 
     value: str = Field(
         title="Value",
-        description="A value of the column as text; of `properties`, one of its keys as columns are named",
+        description=(
+            "A value of the column as text; of `properties`, one of its keys as columns are named"
+        ),
         examples=["Shoes"],
     )
     kind: str = Field(
-        description="What conditions compare it with: text, number or boolean; of other columns their type",
+        description=(
+            "What conditions compare it with: text, number or boolean; of other columns their type"
+        ),
         examples=["text"],
     )
     event_count: int = number(
         "Events",
         "count",
-        f"Events that have it; of the keys of properties, among the newest {MOST_DOCUMENTS:,} events with any",
+        (
+            f"Events that have it; of the keys of properties, among the newest {MOST_DOCUMENTS:,} "
+            "events with any"
+        ),
         examples=[412],
     )
 
@@ -56,13 +69,26 @@ class ValuesAnswer(Answer):
     values: list[ColumnValue] = Field(description="The most frequent first, ties by value")
 
 
-@router.get("/analytics/values", response_model=ValuesAnswer, summary="Values of a column of events")
+@router.get(
+    "/analytics/values", response_model=ValuesAnswer, summary="Values of a column of events"
+)
 def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -> dict[str, Any]:
-    """Return the values that a column has in events of some days; one with personal data needs the scope `personal`."""
+    """Return the values that a column has in events of some days;
+    one with personal data needs the scope `personal`.
+    """
     check_column("`column`", parameters.column)
     period = context.period(parameters, "events")
-    question = ValuesQuestion(parameters.column, parameters.event_type, parameters.search, parameters.page)
+    question = ValuesQuestion(
+        parameters.column, parameters.event_type, parameters.search, parameters.page
+    )
     source = TableSource(context.request, context.reading, context.settings)
     rows, count = column_values(source, period, question)
-    numbers = {"column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows}
-    return context.answer(parameters, definition_of(ValuesAnswer, *ColumnValue.model_fields), numbers, period)
+    numbers = {
+        "column": parameters.column,
+        "event_type": parameters.event_type,
+        "total_count": count,
+        "values": rows,
+    }
+    return context.answer(
+        parameters, definition_of(ValuesAnswer, *ColumnValue.model_fields), numbers, period
+    )

@@ -1,6 +1,7 @@
 """The store that reads the schema published in Postgres, in one transaction per request.
 
-So a request sees only the publication that was current when it began. `serving/postgres.py` writes the schema.
+So a request sees only the publication that was current when it began. `serving/postgres.py` writes
+the schema.
 """
 
 import contextlib
@@ -37,18 +38,21 @@ from ecom_assets.outputs.serving.places import newest_publication, publication_t
 MOST_IDLE = 4
 """The maximum number of connections that stay open between requests."""
 NOTHING = (
-    "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends with publishing "
-    "(ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
+    "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends "
+    "with publishing (ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
 )
 LOOK_EVERY_MS = 1_000
-"""Milliseconds between looks of the server, during a query, whether the process that asked is still there."""
+"""Milliseconds between looks of the server, during a query,
+whether the process that asked is still there.
+"""
 BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SHARED = tuple(name for name in CleanEvents.columns if name in SessionEvents.columns)
 """The columns of clean events that are published."""
 MARTS = "mart"
 """The layer of the tables that are published to Postgres."""
 NOT_SHARED = dict.fromkeys(
-    ("source_session_id", "user_id", "device_id", "joined_by", "referrer_url", "properties"), "string"
+    ("source_session_id", "user_id", "device_id", "joined_by", "referrer_url", "properties"),
+    "string",
 )
 
 
@@ -81,7 +85,9 @@ class PublishedPostgresStore:
                 self._idle.get_nowait().close()
 
     def _begun(self) -> tuple[PostgresEngine, PublishedState]:
-        """Return a connection with an open transaction, and its publication; lost idle connections are replaced."""
+        """Return a connection with an open transaction, and its publication;
+        lost idle connections are replaced.
+        """
         with contextlib.suppress(queue.Empty, ConnectionLostError):
             while True:
                 engine = self._idle.get_nowait()
@@ -99,18 +105,29 @@ class PublishedPostgresStore:
         at = newest["published_at"].replace(tzinfo=UTC)
         publication = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
         tables: Tables = {
-            name: {"row_count": count, "materialized_at": None, "asset_version": None, **publication}
+            name: {
+                "row_count": count,
+                "materialized_at": None,
+                "asset_version": None,
+                **publication,
+            }
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
 
         def days_of(contract: type[Table], day: str) -> KnownDays:
             name = engine.name_of(contract)
-            (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}")  # noqa: S608 (names come from contracts)
+            (row,) = engine.query(
+                f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}"  # noqa: S608 (names come from contracts)
+            )
             return KnownDays(row["first_day"], row["last_day"])
 
-        noted, held = (json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days"))
+        noted, held = (
+            json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days")
+        )
         days_by_source = published_days(tables, days_of, noted, held)
-        return PublishedState.at(at, newest["data_version"], tables, days_by_source, self.settings.timezone)
+        return PublishedState.at(
+            at, newest["data_version"], tables, days_by_source, self.settings.timezone
+        )
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -143,9 +160,12 @@ class PostgresReading(StoreReading):
         if name not in self.published.tables:
             if contract.layer != MARTS:
                 raise NothingPublishedError(
-                    f"{name} is not published to Postgres, which gets the marts; `ecom status` shows it where runs are."
+                    f"{name} is not published to Postgres, which gets the marts; `ecom status` "
+                    "shows it where runs are."
                 )
-            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/postgres_marts`.")
+            raise NothingPublishedError(
+                f"{name} is not published yet; run `ecom run --select serving/postgres_marts`."
+            )
         if name not in self._tables:
             self._tables[name] = self._engine.stored_table(contract)
         return self._tables[name]
@@ -167,7 +187,9 @@ class PostgresReading(StoreReading):
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:
-        """Open a separate connection, whose queries the server ends when the time or this process is over."""
+        """Open a separate connection,
+        whose queries the server ends when the time or this process is over.
+        """
         engine, timeout_s = publication_target(self._settings), self._settings.adhoc_timeout_s
         try:
             engine.open()
@@ -176,7 +198,8 @@ class PostgresReading(StoreReading):
             yield engine.con
         except psycopg.errors.QueryCanceled as error:
             raise QuestionTooLargeError(
-                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the "
+                "`ecom` command."
             ) from error
         finally:
             engine.close()

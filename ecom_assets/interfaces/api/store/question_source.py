@@ -19,20 +19,35 @@ from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.contracts import Touches
-from ecom_assets.commerce.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
+from ecom_assets.commerce.attribution.session_columns import (
+    READS,
+    direct_warnings,
+    named_of,
+    with_stored_columns,
+)
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.core.tables.portable import dialect_of
-from ecom_assets.core.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, events_in_period, require
+from ecom_assets.core.tables.queries import (
+    EVENTS,
+    NOTHING,
+    Extent,
+    KnownDays,
+    Period,
+    events_in_period,
+    require,
+)
 from ecom_assets.ingestion.sources.activities import has_views
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
-SELDOM_READ = frozenset(("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by"))
+SELDOM_READ = frozenset(
+    ("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by")
+)
 """Columns that no question reads unless it names them."""
 
 
@@ -90,7 +105,9 @@ class TableSource:
         for column in columns:
             name = OTHER_NAMES.get(column, column.partition(".")[0])
             if name in self.lacking:
-                raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
+                raise DefinitionError(
+                    f"The events published in Postgres have no column {column!r}; ask without it."
+                )
 
     def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
         """Return the visitor segment that is declared under a name, or defined."""
@@ -103,7 +120,8 @@ class TableSource:
         timezone: str | None,
         identity: IdentityRule | None = None,
     ) -> Iterator["PublishedEvents"]:
-        """Open the events on a connection of their own, and with `identity`, their visitors by that rule.
+        """Open the events on a connection of their own, and with `identity`,
+        their visitors by that rule.
 
         Of the columns that a question names, only those of sessions matter: the others are there.
         """
@@ -112,13 +130,14 @@ class TableSource:
         read = [*(columns or ()), *(READS if of_sessions else ())]
         if lacks := next((name for name in self.lacking if name in read), None):
             raise DefinitionError(
-                f"The question needs {lacks}, which the events published in Postgres do not have; ask the `ecom` "
-                "command, or an API over the snapshot."
+                f"The question needs {lacks}, which the events published in Postgres do not have; "
+                "ask the `ecom` command, or an API over the snapshot."
             )
         if identity is not None and "user_id" in self.lacking:
             raise DefinitionError(
-                "The events published in Postgres have no users and devices, so that their visitors are those of "
-                "ECOM_IDENTITY; leave `identity` out, or ask the `ecom` command."
+                "The events published in Postgres have no users and devices, so that their "
+                "visitors are those of ECOM_IDENTITY; leave `identity` out, or ask the `ecom` "
+                "command."
             )
         with self.reading.adhoc() as con:
             zone = check_zone(timezone or self.reading.timezone)
@@ -129,9 +148,15 @@ class TableSource:
         return ""
 
     def facts(self) -> dict[str, Any]:
-        """Return the version and the currency of the tables, and where the numbers come from if that is asked."""
+        """Return the version and the currency of the tables,
+        and where the numbers come from if that is asked.
+        """
         version, currency = self.reading.published.data_version, self.reading.currency or None
-        return {"data_version": version, "currency": currency, "explain": self.explained and self.explained()}
+        return {
+            "data_version": version,
+            "currency": currency,
+            "explain": self.explained and self.explained(),
+        }
 
 
 @dataclass(frozen=True)
@@ -143,7 +168,8 @@ class PublishedEvents:
     timezone: str
     identity: IdentityRule | None = None
     read: tuple[str, ...] = ()
-    """The columns that a question reads, with those of sessions; empty if it names none of these."""
+    """The columns that a question reads, with those of sessions; empty if it names none of these.
+    """
 
     @cached_property
     def known(self) -> KnownDays:
@@ -153,7 +179,8 @@ class PublishedEvents:
             events = self._in_zone(self.source.reading.events())
             days = events.event_date
             (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
-            # Nobody knows which days of this zone the missing days of the reporting zone leave without any event.
+            # Nobody knows which days of this zone the missing days of the reporting zone leave
+            # without any event.
             known_days = replace(known_days, first=row["first"], last=row["last"], missing=())
         return known_days
 
@@ -177,8 +204,11 @@ class PublishedEvents:
         if stored := self.stored(self.source.settings.session_rule):
             return with_stored_columns(events, stored, names)
         read = {OTHER_NAMES.get(name, name.partition(".")[0]) for name in self.read}
-        # They are written once for several queries, so that columns that no query reads would cost most.
-        events = events.select(*(name for name in events.columns if name in read or name not in SELDOM_READ))
+        # They are written once for several queries, so that columns that no query reads would cost
+        # most.
+        events = events.select(
+            *(name for name in events.columns if name in read or name not in SELDOM_READ)
+        )
         return with_channels(self.con, events, names, self.source)
 
     @cached_property
@@ -193,7 +223,9 @@ class PublishedEvents:
         shared = tables.table(SharedIds) if tables.has(SharedIds) else None
         unlinked = None if shared is None else shared.filter(shared.reason == ERASED)
         resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, rule, unlinked=unlinked)
-        return dialect_of(self.con).kept(self.con, "identified_events", resolved.select(*events.columns))
+        return dialect_of(self.con).kept(
+            self.con, "identified_events", resolved.select(*events.columns)
+        )
 
     def extent(self, period: Period | None) -> Extent:
         """Return how many events a period has.
@@ -202,12 +234,14 @@ class PublishedEvents:
             QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
         """
         reading = self.source.reading
-        result = Extent.from_events(reading, events_in_period(self._in_zone(reading.events()), period))
+        result = Extent.from_events(
+            reading, events_in_period(self._in_zone(reading.events()), period)
+        )
         most = self.source.settings.adhoc_most_events
         if result.event_count > most:
             raise QuestionTooLargeError(
-                f"The question is of {result.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; "
-                "ask about fewer days."
+                f"The question is of {result.event_count:,} events, more than the {most:,} of "
+                "ECOM_ADHOC_MOST_EVENTS; ask about fewer days."
             )
         return result
 
@@ -216,7 +250,9 @@ class PublishedEvents:
         return frozenset(day for day in self.known.missing if first <= day <= last)
 
     def warnings(self) -> list[str]:
-        """Return a sentence if the question names where sessions came from, and all came directly."""
+        """Return a sentence if the question names where sessions came from,
+        and all came directly.
+        """
         if not (names := named_of(self.read)):
             return []
         stored = self.stored(self.source.settings.session_rule)
@@ -258,5 +294,7 @@ def check_zone(timezone: str) -> str:
         DefinitionError: There is no such zone.
     """
     if not is_zone(timezone):
-        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.")
+        raise DefinitionError(
+            f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin."
+        )
     return timezone

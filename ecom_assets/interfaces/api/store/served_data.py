@@ -24,7 +24,9 @@ from ecom_assets.outputs.serving.places import serves_postgres, serving_folder
 from ecom_assets.outputs.serving.snapshot import POINTER
 
 LOOK_EVERY_S = 1.0
-"""Seconds between reads of the version from Postgres; the pointer file of a snapshot is checked at each request."""
+"""Seconds between reads of the version from Postgres;
+the pointer file of a snapshot is checked at each request.
+"""
 
 
 class ServedData:
@@ -46,9 +48,13 @@ class ServedData:
         """Return the version that answers depend on; empty if there is nothing to serve."""
         if self._stamp_now() != self._stamp:
             async with self._looking:
-                stamp = self._stamp_now()  # taken first, so that a change during the read causes another read
+                stamp = (
+                    self._stamp_now()
+                )  # taken first, so that a change during the read causes another read
                 if stamp != self._stamp:
-                    self.published, self._trouble = await asyncio.to_thread(self._read)  # may open a new snapshot
+                    self.published, self._trouble = await asyncio.to_thread(
+                        self._read
+                    )  # may open a new snapshot
                     self._stamp = stamp
         published = self.published
         return f"{published.data_version} {published.published_at.timestamp()}" if published else ""
@@ -62,13 +68,16 @@ class ServedData:
 
     @property
     def complaint(self) -> str:
-        """Return a sentence that says why the data are missing or too old; empty if they are neither."""
+        """Return a sentence that says why the data are missing or too old;
+        empty if they are neither.
+        """
         if self.published is None:
             return self._trouble or "Nothing was looked up yet; ask again in a moment."
         if self._now() - self.published.published_at > self._fresh_for:
             return (
-                f"The data were published {self.age_s / 3600:.1f} h ago, which is more than ECOM_API_FRESH_HOURS="
-                f"{self._fresh_for / timedelta(hours=1):g}; see in Dagster why no run published since."
+                f"The data were published {self.age_s / 3600:.1f} h ago, which is more than "
+                f"ECOM_API_FRESH_HOURS={self._fresh_for / timedelta(hours=1):g}; see in Dagster "
+                "why no run published since."
             )
         return ""
 
@@ -80,11 +89,16 @@ class ServedData:
             structlog.get_logger("ecom_assets.api").warning("nothing_to_serve", reason=str(error))
             return None, public_sentence(error)
         except Exception as error:  # noqa: BLE001 (a broken store must not break the health check)
-            return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
+            return (
+                None,
+                f"The store cannot be read ({type(error).__name__}); see the log of the API.",
+            )
 
     def _stamp_now(self) -> object:
         try:
-            return stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
+            return (
+                stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
+            )
         except OSError:  # reading the store fails too, and says why
             return "not readable"
 

@@ -1,8 +1,9 @@
 """The stores: the tables of one published state as a `Reading`, and the cancellation of queries.
 
-The store of a snapshot, a DuckDB file opened read-only, is here: the first request after a new publication opens the
-new one, and the old one is closed when its last reader has finished. `serving/snapshot.py` writes snapshots. The store
-of the schema in Postgres is `api/store/postgres.py`.
+The store of a snapshot, a DuckDB file opened read-only, is here: the first request after a new
+publication opens the new one, and the old one is closed when its last reader has finished.
+`serving/snapshot.py` writes snapshots. The store of the schema in Postgres is
+`api/store/postgres.py`.
 """
 
 import contextlib
@@ -59,7 +60,9 @@ class Cancellation:
         """
         with self._lock:
             if self.is_over:
-                raise QuestionTooLargeError("The response took too long; ask for fewer days or fewer steps.")
+                raise QuestionTooLargeError(
+                    "The response took too long; ask for fewer days or fewer steps."
+                )
             self._in_progress.append(interrupt)
         try:
             yield
@@ -94,11 +97,15 @@ class NothingPublishedError(EcomError):
 
 
 class UnreadableError(EcomError):
-    """The source of an answer cannot be read; the message is for callers, and the log has the cause."""
+    """The source of an answer cannot be read; the message is for callers,
+    and the log has the cause.
+    """
 
 
 def public_sentence(error: EcomError) -> str:
-    """Return the message for callers about an error on the server; only the log may contain paths of files."""
+    """Return the message for callers about an error on the server;
+    only the log may contain paths of files.
+    """
     if isinstance(error, UnreadableError | OlderPublicationError):
         return str(error)
     if isinstance(error, NothingPublishedError):
@@ -133,17 +140,25 @@ class PublishedState:
         days_by_source: Mapping[str, KnownDays],
         timezone: str,
     ) -> "PublishedState":
-        """Return a state, with its newest day from the known days, which are days of a time zone."""
+        """Return a state, with its newest day from the known days,
+        which are days of a time zone.
+        """
         today = published_at.astimezone(ZoneInfo(timezone)).date()
-        lasts = [days_by_source[source].last for source in (EVENTS, ORDERS) if source in days_by_source]
+        lasts = [
+            days_by_source[source].last for source in (EVENTS, ORDERS) if source in days_by_source
+        ]
         newest = max((day for day in lasts if day), default=today)
         return cls(data_version, published_at, newest, days_by_source, tables)
 
 
 def published_days(
-    tables: Tables, days_of: Callable[[type[Table], str], KnownDays], noted: Mapping[str, Any], held: Mapping[str, Any]
+    tables: Tables,
+    days_of: Callable[[type[Table], str], KnownDays],
+    noted: Mapping[str, Any],
+    held: Mapping[str, Any],
 ) -> dict[str, KnownDays]:
-    """Return the known days of each source: of its table, or as the publication notes them, with its held days.
+    """Return the known days of each source: of its table, or as the publication notes them,
+    with its held days.
 
     Args:
         tables: The published tables.
@@ -151,18 +166,26 @@ def published_days(
         noted: The first and the last known day of sources.
         held: The days of sources that are held back.
     """
-    days = {source: column for source, column in PUBLISHED_DAYS_OF.items() if column[0].qualified_name() in tables}
+    days = {
+        source: column
+        for source, column in PUBLISHED_DAYS_OF.items()
+        if column[0].qualified_name() in tables
+    }
     days_by_source = {source: days_of(*column) for source, column in days.items()}
-    days_by_source |= {source: KnownDays.from_texts(*ends) for source, ends in noted.items() if ends[0]}
+    days_by_source |= {
+        source: KnownDays.from_texts(*ends) for source, ends in noted.items() if ends[0]
+    }
     return days_by_source | {
-        source: days_by_source.get(source, KnownDays()).with_held(held_days) for source, held_days in held.items()
+        source: days_by_source.get(source, KnownDays()).with_held(held_days)
+        for source, held_days in held.items()
     }
 
 
 class StoreReading(ABC):
     """The tables of one published state, for one request; see `Reading` in `tables/queries.py`.
 
-    `questions` has the SQL of the queries so far, and `used` the names of the tables that were read.
+    `questions` has the SQL of the queries so far, and `used` the names of the tables that were
+    read.
     """
 
     has_kernel: ClassVar[bool]
@@ -170,7 +193,9 @@ class StoreReading(ABC):
     lacking: ClassVar[tuple[str, ...]] = ()
     """The columns of clean events that are always null here, because they are not published."""
 
-    def __init__(self, published: PublishedState, settings: Settings, cancellation: Cancellation) -> None:
+    def __init__(
+        self, published: PublishedState, settings: Settings, cancellation: Cancellation
+    ) -> None:
         """Set the published state, and what can cancel its queries."""
         self.published = published
         self.newest_date, self.known = published.newest_date, published.known
@@ -196,7 +221,9 @@ class StoreReading(ABC):
         """Return the rows of a small result, in order, as dicts by column name."""
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period; all answers from this state may share them."""
+        """Return the rows of a query without a period;
+        all answers from this state may share them.
+        """
         return self.rows(question)
 
     def events(self) -> ir.Table:
@@ -212,12 +239,15 @@ class StoreReading(ABC):
         """Open a separate connection for one long question; `api/adhoc/` limits its time.
 
         Raises:
-            QuestionTooLargeError: It needs more memory than is allowed, or more time of a database server.
+            QuestionTooLargeError: It needs more memory than is allowed, or more time of a database
+                server.
         """
 
 
 def statement_of(con: SQLBackend, question: ir.Table, period: Period | None) -> str:
-    """Return the SQL of a query, with the days of a period if it uses them; one statement serves all periods."""
+    """Return the SQL of a query, with the days of a period if it uses them;
+    one statement serves all periods.
+    """
     params = None if period is None else period.parameters
     return STATEMENTS.sql(question, con.name, lambda rows: str(con.compile(rows)), params)
 
@@ -225,7 +255,9 @@ def statement_of(con: SQLBackend, question: ir.Table, period: Period | None) -> 
 class PublishedStore(Protocol):
     """The published data that the API reads."""
 
-    def reading(self, cancellation: "Cancellation | None" = None) -> AbstractContextManager[StoreReading]:
+    def reading(
+        self, cancellation: "Cancellation | None" = None
+    ) -> AbstractContextManager[StoreReading]:
         """Open the newest published state, for as long as the context is open.
 
         Another thread can cancel the queries of the request by `cancellation`.
@@ -265,8 +297,9 @@ class PublishedTables:
 
     def is_stored(self, contract: type[Table]) -> bool:
         """Return whether a table of notes is stored with the published tables."""
-        return contract.layer in self.con.list_databases() and contract.name in self.con.list_tables(
-            database=contract.layer
+        return (
+            contract.layer in self.con.list_databases()
+            and contract.name in self.con.list_tables(database=contract.layer)
         )
 
     def query(self, sql: str) -> list[Row]:
@@ -281,8 +314,13 @@ class PublishedTables:
 
 
 ATTEMPTS = 5
-"""How often to try to open the current snapshot, because newer publications may remove its file in the meantime."""
-NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
+"""How often to try to open the current snapshot,
+because newer publications may remove its file in the meantime.
+"""
+NOTHING = (
+    "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with "
+    "publishing."
+)
 
 
 def spill_folder(settings: Settings, process_id: int) -> Path:
@@ -368,7 +406,9 @@ class SnapshotReading(StoreReading):
     def _table(self, contract: type[Table]) -> ir.Table:
         name = contract.qualified_name()
         if name not in self._opened.tables:
-            raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/marts`.")
+            raise NothingPublishedError(
+                f"{name} is not published yet; run `ecom run --select serving/marts`."
+            )
         table = self._opened.tables[name]
         if lacking := [column for column in contract.columns if column not in table.columns]:
             raise OlderPublicationError(f"{name} lacks {', '.join(lacking)}, since it was")
@@ -380,7 +420,9 @@ class SnapshotReading(StoreReading):
         return self._queried(sql, question.columns)
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period; it runs once per snapshot, not once per answer."""
+        """Return the rows of a query without a period; it runs once per snapshot,
+        not once per answer.
+        """
         sql = statement_of(self._opened.con, question, None)
         if sql in self._opened.states:
             self.questions.append(sql)
@@ -390,7 +432,10 @@ class SnapshotReading(StoreReading):
 
     def _queried(self, sql: str, names: Sequence[str]) -> list[Row]:
         self.questions.append(sql)
-        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._cancellation.during(cursor.interrupt):
+        with (
+            contextlib.closing(self._opened.con.con.cursor()) as cursor,
+            self._cancellation.during(cursor.interrupt),
+        ):
             cursor.execute(sql)
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -403,8 +448,8 @@ class SnapshotReading(StoreReading):
             yield con
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
-                f"The question takes more memory than {self._settings.memory_limit}; ask about fewer days, or use "
-                "the `ecom` command."
+                f"The question takes more memory than {self._settings.memory_limit}; ask about "
+                "fewer days, or use the `ecom` command."
             ) from error
         finally:
             con.disconnect()
@@ -437,7 +482,8 @@ def _open(folder: Path, settings: Settings) -> _Opened:
         except (duckdb.IOException, duckdb.CatalogException) as error:
             if path.exists():
                 raise WarehouseError(
-                    f"{path} cannot be opened; remove it, and run `ecom run --select serving/marts`."
+                    f"{path} cannot be opened; remove it, and run `ecom run --select "
+                    "serving/marts`."
                 ) from error
             continue
         keep_within(con, settings.memory_limit, spill_folder(settings, os.getpid()))
@@ -447,15 +493,25 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> PublishedState:
     tables: Tables = {
-        name: {"row_count": table.row_count, "data_version": table.data_version, **vars(table.origin)}
+        name: {
+            "row_count": table.row_count,
+            "data_version": table.data_version,
+            **vars(table.origin),
+        }
         for name, table in snapshot.tables.items()
     }
 
     def days_of(contract: type[Table], day: str) -> KnownDays:
-        (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+        (ends,) = con.con.execute(
+            f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}"  # noqa: S608 (names come from contracts)
+        ).fetchall()
         return KnownDays(*ends)
 
     days_by_source = published_days(tables, days_of, snapshot.source_days, snapshot.held_days)
     return PublishedState.at(
-        datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, days_by_source, timezone
+        datetime.fromisoformat(snapshot.published_at),
+        snapshot.data_version,
+        tables,
+        days_by_source,
+        timezone,
     )

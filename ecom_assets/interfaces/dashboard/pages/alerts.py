@@ -1,4 +1,6 @@
-"""Alerts: the numbers that are watched, their incidents, and the back-test of each on the shop's history."""
+"""Alerts: the numbers that are watched, their incidents,
+and the back-test of each on the shop's history.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +25,15 @@ from ecom_assets.interfaces.boards.model import (
 )
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+)
 from ecom_assets.interfaces.dashboard.forms import offered_by
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -48,11 +58,27 @@ WHEN: Final = {
     "above": "is above",
 }
 EVERY: Final = {"day": "each day", "week": "each week", "hour": "each hour"}
-COMPARED: Final = {"week_before": "the same weekday a week before", "period_before": "the period right before"}
-EVERY_MAIL: Final = {"day": "each day", "week": "each Monday", "month": "on the first of each month"}
+COMPARED: Final = {
+    "week_before": "the same weekday a week before",
+    "period_before": "the period right before",
+}
+EVERY_MAIL: Final = {
+    "day": "each day",
+    "week": "each Monday",
+    "month": "on the first of each month",
+}
 FIELDS: Final = (
-    "name", "description", "number", "value", "every", "when", "limit", "compared_with", "quiet", "owner",
-)  # fmt: skip
+    "name",
+    "description",
+    "number",
+    "value",
+    "every",
+    "when",
+    "limit",
+    "compared_with",
+    "quiet",
+    "owner",
+)
 LISTS: Final = ("emails", "by")
 HOOK: Final = "webhook."
 """What the names of the boxes of webhooks begin with."""
@@ -62,7 +88,11 @@ HISTORY: Final = (
     TableColumn("value", "Value"),
     TableColumn("reason", "Why"),
 )
-INCIDENTS: Final = (TableColumn("alert", "Alert", href="href"), *HISTORY, TableColumn("state", "State"))
+INCIDENTS: Final = (
+    TableColumn("alert", "Alert", href="href"),
+    *HISTORY,
+    TableColumn("state", "State"),
+)
 
 
 class AlertsChoices(PageParameters):
@@ -78,12 +108,21 @@ def mails(view: View) -> Block:
     store = BoardStore(view.context.settings)
     names = {board.slug: board.content["name"] for board in store.newest(Board)}
     rows = [
-        {"version": version, "name": names.get(version.content["board"], version.content["board"]),
-         "href": address_of("board", {"board": version.content["board"]}), "words": EVERY_MAIL[version.item.every]}
+        {
+            "version": version,
+            "name": names.get(version.content["board"], version.content["board"]),
+            "href": address_of("board", {"board": version.content["board"]}),
+            "words": EVERY_MAIL[version.item.every],
+        }
         for version in store.newest(BoardMail)
-    ]  # fmt: skip
+    ]
     has_mail = bool(view.context.settings.smtp_url.get_secret_value())
-    values = {"mails": rows, "boards": list(names.items()), "every": list(EVERY_MAIL.items()), "has_mail": has_mail}
+    values = {
+        "mails": rows,
+        "boards": list(names.items()),
+        "every": list(EVERY_MAIL.items()),
+        "has_mail": has_mail,
+    }
     return Custom("mail_list.html", values)
 
 
@@ -98,7 +137,9 @@ def save_mail(request: ActionRequest) -> ActionResult:
     mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
     board = request.board_store.get(Board, mail.board).item
     request.board_store.save_new(mail, request.caller)
-    return ActionResult(f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {}))
+    return ActionResult(
+        f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {})
+    )
 
 
 class AlertChoices(PageParameters):
@@ -113,14 +154,19 @@ def alert_address(slug: str) -> str:
 
 
 def in_words(alert: NumberAlert) -> str:
-    """Return when there is a message, such as "each day, if it falls by more than 20% against …"."""
+    """Return when there is a message, such as "each day,
+    if it falls by more than 20% against …".
+    """
     limit = alert.limit
     if alert.when == "unexpected":
         spreads = f", {limit:g} usual spreads" if limit not in {None, USUAL_SPREADS} else ""
         return f"{EVERY[alert.every]}, if it {WHEN[alert.when]}{spreads}"
     if alert.when in {"rises", "falls"}:
         share = f"{100 * (limit or 0):g}%"
-        return f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {share} against {COMPARED[alert.compared_with]}"
+        return (
+            f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {share} against "
+            f"{COMPARED[alert.compared_with]}"
+        )
     return f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {limit:g}"
 
 
@@ -129,17 +175,26 @@ def alerts(view: View) -> Block:
     settings = view.context.settings
     names, log = question_names(settings), IncidentLog(settings)
     rows = [_row(version, log, names) for version in BoardStore(settings).newest(NumberAlert)]
-    return Custom("alert_list.html", {"alerts": rows, **_form_values(view, _begun(view)), "version": None})
+    return Custom(
+        "alert_list.html", {"alerts": rows, **_form_values(view, _begun(view)), "version": None}
+    )
 
 
 def question_names(settings: Settings) -> dict[str, str]:
     """Return the names of the saved questions, by their ids."""
-    return {question.slug: question.content["name"] for question in BoardStore(settings).newest(SavedQuestion)}
+    return {
+        question.slug: question.content["name"]
+        for question in BoardStore(settings).newest(SavedQuestion)
+    }
 
 
 def _begun(view: View) -> dict[str, Any]:
     """Return the fields of a new alert: of the number that the address names."""
-    subject = f"question:{view.filters.question}" if view.filters.question else f"measure:{view.filters.measure}"
+    subject = (
+        f"question:{view.filters.question}"
+        if view.filters.question
+        else f"measure:{view.filters.measure}"
+    )
     empty = dict.fromkeys((*FIELDS, *LISTS), "")
     usual = {"when": "unexpected", "every": "day", "compared_with": "week_before"}
     return {**empty, **usual, "of": subject, "value": view.filters.value, "webhooks": ()}
@@ -161,7 +216,9 @@ def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
+) -> dict[str, Any]:
     alert, state = version.item, log.state(version.slug)
     newest = next(iter(log.incidents(version.slug, 1)), None)
     is_open = newest is not None and newest.over_in is None
@@ -170,7 +227,9 @@ def _row(version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str
         "href": alert_address(version.slug),
         "number": _number_name(alert, saved),
         "words": in_words(alert),
-        "state": ("Incident" if is_open else "As expected" if state else "Not looked at yet") if alert.is_on else "Off",
+        "state": ("Incident" if is_open else "As expected" if state else "Not looked at yet")
+        if alert.is_on
+        else "Off",
         "is_open": is_open and alert.is_on,
         "sentence": state.sentence if state else "",
     }
@@ -188,13 +247,16 @@ def incidents(view: View) -> Block:
     log = IncidentLog(view.context.settings)
     rows = [
         {
-            "alert": incident.finding["title"], "href": alert_address(incident.alert),
-            "first": _period_name(incident.first_period), "last": _period_name(incident.last_period),
-            "value": incident.finding["value"], "reason": incident.finding["sentence"],
+            "alert": incident.finding["title"],
+            "href": alert_address(incident.alert),
+            "first": _period_name(incident.first_period),
+            "last": _period_name(incident.last_period),
+            "value": incident.finding["value"],
+            "reason": incident.finding["sentence"],
             "state": "over" if incident.over_in else "going on",
         }
         for incident in log.incidents(limit=50)
-    ]  # fmt: skip
+    ]
     return DataTable(rows, INCIDENTS, empty="There was no incident yet.")
 
 
@@ -215,7 +277,9 @@ def state(view: View) -> Block:
 
 
 def tested(view: View) -> Block:
-    """Return the number of each period with the bounds, and the incidents that there would have been."""
+    """Return the number of each period with the bounds,
+    and the incidents that there would have been.
+    """
     version = opened(view)
     context = view.context
     try:
@@ -223,11 +287,16 @@ def tested(view: View) -> Block:
     except ScopeNeededError as error:
         return Notice(sentence_of(error), "info")
     if not test.found:
-        return Notice("Too few complete periods are known to compare with: nothing can be expected yet.", "info")
+        return Notice(
+            "Too few complete periods are known to compare with: nothing can be expected yet.",
+            "info",
+        )
     count = len(test.incidents)
-    summary = f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods" if count else (
-        f"No incident in {len(test.found)} periods"
-    )  # fmt: skip
+    summary = (
+        f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods"
+        if count
+        else (f"No incident in {len(test.found)} periods")
+    )
     kind = _kind_of(test.shown)
     rows = [_drawn(finding) for finding in test.found]
     columns = (
@@ -238,9 +307,12 @@ def tested(view: View) -> Block:
         TableColumn("state", "Says"),
     )
     chart = Chart(
-        _bounded(kind, test.title), rows, columns, f"{test.title} by period as a line, with its bounds and incidents.",
+        _bounded(kind, test.title),
+        rows,
+        columns,
+        f"{test.title} by period as a line, with its bounds and incidents.",
         note=f"{summary}, had it been on. Nothing is sent for them.",
-    )  # fmt: skip
+    )
     history = [_episode(test, episode) for episode in reversed(test.incidents)]
     return Several((chart, DataTable(history, HISTORY))) if history else chart
 
@@ -279,15 +351,27 @@ def _period_name(start: datetime) -> str:
 def _bounded(kind: str, title: str) -> charts.Spec:
     day = charts.day_axis("start")
     value = charts.number("value", kind)
-    tips = [charts.day_tip("start"), charts.tip("value", kind, title), charts.tip("low", kind, "At least"),
-            charts.tip("high", kind, "At most"), charts.tip("state", "text", "Says")]  # fmt: skip
+    tips = [
+        charts.day_tip("start"),
+        charts.tip("value", kind, title),
+        charts.tip("low", kind, "At least"),
+        charts.tip("high", kind, "At most"),
+        charts.tip("state", "text", "Says"),
+    ]
     within = {"y": {**value, "field": "low"}, "y2": {"field": "high"}}
     dashed = {"type": "line", "strokeDash": [4, 4], "strokeWidth": 1, "opacity": 0.6}
     band = {"mark": {"type": "area", "opacity": 0.15}, "encoding": within}
-    bounds = [{"mark": dashed, "encoding": {"y": {**value, "field": name}}} for name in ("low", "high")]
-    line = {"mark": {"type": "line", "point": {"size": 14}}, "encoding": {"y": value, "tooltip": tips}}
-    breach = {"mark": {"type": "point", "filled": True, "size": 90, "color": "#c2410c"},
-              "encoding": {"y": {**value, "field": "breach"}, "tooltip": tips}}  # fmt: skip
+    bounds = [
+        {"mark": dashed, "encoding": {"y": {**value, "field": name}}} for name in ("low", "high")
+    ]
+    line = {
+        "mark": {"type": "line", "point": {"size": 14}},
+        "encoding": {"y": value, "tooltip": tips},
+    }
+    breach = {
+        "mark": {"type": "point", "filled": True, "size": 90, "color": "#c2410c"},
+        "encoding": {"y": {**value, "field": "breach"}, "tooltip": tips},
+    }
     return {"encoding": {"x": day}, "layer": [band, *bounds, line, breach]}
 
 
@@ -296,7 +380,9 @@ def form(view: View) -> Block:
     version = opened(view)
     alert = version.item
     fields = {name: "" if (value := getattr(alert, name)) is None else value for name in FIELDS}
-    fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {"webhooks": alert.webhooks}
+    fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {
+        "webhooks": alert.webhooks
+    }
     fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
     return Custom("alert_form.html", {**_form_values(view, fields), "version": version})
 
@@ -305,9 +391,13 @@ def save(request: ActionRequest) -> ActionResult:
     """Save an alert as its form says; a new one is off until its back-test was seen."""
     sent, store = request.form, request.board_store
     kind, _, name = sent.get("of", "").partition(":")
-    fields: dict[str, Any] = {field: value for field in FIELDS if (value := sent.get(field, "").strip())}
+    fields: dict[str, Any] = {
+        field: value for field in FIELDS if (value := sent.get(field, "").strip())
+    }
     fields |= {field: commas(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
-    fields["webhooks"] = sorted(field.removeprefix(HOOK) for field in sent if field.startswith(HOOK))
+    fields["webhooks"] = sorted(
+        field.removeprefix(HOOK) for field in sent if field.startswith(HOOK)
+    )
     if kind not in {"question", "measure"} or not name:
         raise UsageError("This form names no number to watch; choose one, and save again.")
     fields[kind] = name
@@ -332,7 +422,11 @@ def switch(request: ActionRequest) -> ActionResult:
     is_on = sent.get("is_on") == "yes"
     alert = store.get(NumberAlert, slug).item.changed(is_on=is_on)
     store.save(slug, alert, version_number(sent.get("version", "")), request.caller)
-    outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
+    outcome = (
+        "is watched from now on; its first look is at the newest period"
+        if is_on
+        else "is not watched any more"
+    )
     return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
 
 
@@ -351,9 +445,15 @@ def _heading(view: View) -> str:
 LIST: Final = DashboardPage(
     "alerts",
     "Alerts",
-    (Section("Watched numbers", alerts), Section("Incidents", incidents), Section("Boards by e-mail", mails)),
+    (
+        Section("Watched numbers", alerts),
+        Section("Incidents", incidents),
+        Section("Boards by e-mail", mails),
+    ),
     position=17,
-    summary="Be told when a number changes: one message for each incident, with what contributed most.",
+    summary=(
+        "Be told when a number changes: one message for each incident, with what contributed most."
+    ),
     asks=AlertsChoices,
     has_lists=True,
     actions=(

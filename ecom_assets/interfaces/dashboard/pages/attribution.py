@@ -1,4 +1,6 @@
-"""Attribution: the revenue of channels under each model, side by side; and with every choice of the command."""
+"""Attribution: the revenue of channels under each model, side by side;
+and with every choice of the command.
+"""
 
 from typing import Any, Final
 
@@ -10,14 +12,27 @@ from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.ingestion.sources.site_lists import ATTRIBUTION
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    TableColumn,
+    Why,
+    meaning,
+)
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 
 CHANNELS = TableColumn.from_fields(
-    sales.Channel, "channel", "order_count", "previous_revenue_amount", "revenue_change", "revenue_share",
-    "revenue_amount", bars=("revenue_share",),
-)  # fmt: skip
+    sales.Channel,
+    "channel",
+    "order_count",
+    "previous_revenue_amount",
+    "revenue_change",
+    "revenue_share",
+    "revenue_amount",
+    bars=("revenue_share",),
+)
 CHANNEL, REVENUE = CHANNELS[0], CHANNELS[-1]
 
 
@@ -30,11 +45,15 @@ class AttributionFilters(Filters):
 def side_by_side(view: View) -> Block:
     """Return the revenue of each channel under each model as dots."""
     result = _by_model(view)
-    order = {row["channel"]: position for position, row in enumerate(result[DEFAULT_MODEL]["channels"])}
+    order = {
+        row["channel"]: position for position, row in enumerate(result[DEFAULT_MODEL]["channels"])
+    }
     rows = [
         {"channel": row["channel"], "model": MODELS[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()
-        for row in sorted(answer["channels"], key=lambda channel: order.get(channel["channel"], len(order)))
+        for row in sorted(
+            answer["channels"], key=lambda channel: order.get(channel["channel"], len(order))
+        )
     ]
     return Chart(
         charts.dots("channel", "revenue_amount", "model"),
@@ -54,7 +73,9 @@ def compared(view: View) -> Block:
     result = _by_model(view)
     for model in (DEFAULT_MODEL, *result):
         for row in result[model]["channels"]:
-            channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
+            channels.setdefault(
+                row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)}
+            )
             channels[row["channel"]][model] = row["revenue_amount"]
     columns = [CHANNEL, *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
     rows = list(channels.values())
@@ -95,7 +116,11 @@ MODELS_PAGE: Final = DashboardPage(
 def credited(answer: Answer) -> Block:
     """Return the purchases that each channel is credited with, as bars."""
     counted = f"{answer['conversions']:,} purchases, by {MODELS[answer['model']]}."
-    before = {row["channel"]: row["credit"] for row in answer["before"]["channels"]} if answer["before"] else {}
+    before = (
+        {row["channel"]: row["credit"] for row in answer["before"]["channels"]}
+        if answer["before"]
+        else {}
+    )
     compared = (TableColumn("credit_before", "Purchases before", "decimal"),) if before else ()
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
@@ -106,7 +131,9 @@ def credited(answer: Answer) -> Block:
         height=max(120, 28 * len(answer["channels"])),
         note=" ".join([counted, *answer["notes"]]),
         empty=" ".join(answer["notes"]),
-        definition="Each purchase event is shared out among the visits before it; the parts add up to one.",
+        definition=(
+            "Each purchase event is shared out among the visits before it; the parts add up to one."
+        ),
     )
 
 
@@ -117,6 +144,8 @@ BUILDER_PAGE: Final = question_page(
     path="credit",
     title="Custom attribution",
     position=70,
-    summary="Which channels purchase events are credited to, by a model and with choices of your own.",
+    summary=(
+        "Which channels purchase events are credited to, by a model and with choices of your own."
+    ),
 )
 PAGES: Final = (MODELS_PAGE, BUILDER_PAGE)

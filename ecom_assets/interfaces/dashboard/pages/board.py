@@ -53,7 +53,9 @@ class BoardChoices(Filters):
 
 @dataclass(frozen=True)
 class ShownTile:
-    """A tile with its position, name and content; `later` is the address of a content that is asked for afterwards."""
+    """A tile with its position, name and content;
+    `later` is the address of a content that is asked for afterwards.
+    """
 
     position: int
     tile: BoardTile
@@ -120,7 +122,11 @@ def opened(view: View) -> tuple[KeptVersion[Board], Board]:
     board = version.item
     if not view.filters.days:
         names = ("time_range", "start_date", "end_date")
-        days = {name: getattr(board, name) for name in names if board.time_range == "custom" or name == "time_range"}
+        days = {
+            name: getattr(board, name)
+            for name in names
+            if board.time_range == "custom" or name == "time_range"
+        }
         view.filters = view.filters.model_copy(update=days)
     return version, board
 
@@ -137,7 +143,9 @@ def narrowed(board: Board, filters: BoardChoices) -> Board:
 
 
 def grid(view: View) -> Block:
-    """Return the tiles: numbers of the shop at once, saved questions by addresses that are asked afterwards."""
+    """Return the tiles: numbers of the shop at once,
+    saved questions by addresses that are asked afterwards.
+    """
     version, board = opened(view)
     fault, store = "", BoardStore(view.context.settings)
     try:
@@ -153,10 +161,23 @@ def grid(view: View) -> Block:
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
     text = "the board's own conditions hold" if is_hidden else "; ".join(conditions)
-    return BoardGrid(version, board, tiles, is_edited, is_first, questions, numbers, text, fault, offered_by(view))
+    return BoardGrid(
+        version,
+        board,
+        tiles,
+        is_edited,
+        is_first,
+        questions,
+        numbers,
+        text,
+        fault,
+        offered_by(view),
+    )
 
 
-def _shown_tile(view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> ShownTile:
+def _shown_tile(
+    view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]
+) -> ShownTile:
     tile = board.tiles[position]
     if tile.measure:
         name = tile.name or shop_numbers()[tile.measure].measure.label
@@ -166,16 +187,22 @@ def _shown_tile(view: View, board: Board, position: int, saved: dict[str, KeptVe
     if version is None:
         lost = f"The question {tile.question!r} was deleted; restore it, or remove this tile."
         href = address_of("versions", {"kind": SavedQuestion.KIND, "id": tile.question})
-        return ShownTile(position, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
+        return ShownTile(
+            position, tile, tile.name or str(tile.question), Notice(lost, "info"), href
+        )
     try:
         href = "" if is_withheld(view, version) else question_address(version)
         titles = [section.title for section in sections_of(version.item.declared)]
     except EcomError as error:
-        return ShownTile(position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
+        return ShownTile(
+            position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad")
+        )
     choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": position}
     choices |= {name: getattr(view.filters, name) for name in ("where", "segment")}
     later = address_of("board-tile", choices)
-    return ShownTile(position, tile, tile.name or version.item.name, None, href, later, sections=titles)
+    return ShownTile(
+        position, tile, tile.name or version.item.name, None, href, later, sections=titles
+    )
 
 
 def _built(build: Any) -> Block:  # noqa: ANN401 (returns a block)
@@ -196,7 +223,10 @@ def tile_body(view: View) -> Block:
     """Return the content of a tile that is a saved question."""
     board = narrowed(opened(view)[1], view.filters)
     if view.filters.tile >= len(board.tiles):
-        raise NotKeptError(f"The board has {len(board.tiles)} tiles, and no tile {view.filters.tile}; open it again.")
+        raise NotKeptError(
+            f"The board has {len(board.tiles)} tiles, and no tile {view.filters.tile}; open it "
+            "again."
+        )
     tile = board.tiles[view.filters.tile]
     if tile.measure:
         return TileBody(view.filters.tile, measure_tile(view, tile))
@@ -205,12 +235,20 @@ def tile_body(view: View) -> Block:
 
 
 def contents_of(view: View) -> Iterator[tuple[str, Block]]:
-    """Yield the name and the content of each tile of the board that a view names; a refusal is a notice."""
+    """Yield the name and the content of each tile of the board that a view names;
+    a refusal is a notice.
+    """
     _, board = opened(view)
-    saved = {version.slug: version.item for version in BoardStore(view.context.settings).newest(SavedQuestion)}
+    saved = {
+        version.slug: version.item
+        for version in BoardStore(view.context.settings).newest(SavedQuestion)
+    }
     for tile in board.tiles:
         if tile.measure:
-            yield tile.name or shop_numbers()[tile.measure].measure.label, _built(partial(measure_tile, view, tile))
+            yield (
+                tile.name or shop_numbers()[tile.measure].measure.label,
+                _built(partial(measure_tile, view, tile)),
+            )
         elif (question := saved.get(str(tile.question))) is not None:
             build = partial(question_tile, view, board, tile, question, _period(view))
             yield tile.name or question.name, _built(build)
@@ -219,7 +257,10 @@ def contents_of(view: View) -> Iterator[tuple[str, Block]]:
 def _period(view: View) -> Period:
     """Return the days of the board; a named range ends on the newest day of events."""
     filters, days_by_source = view.filters, known_days(view.context.reading, ["events"])
-    newest = next((days.last for days in days_by_source.values() if days.last), view.context.reading.newest_date)
+    newest = next(
+        (days.last for days in days_by_source.values() if days.last),
+        view.context.reading.newest_date,
+    )
     return Period.from_range(newest, filters.time_range, filters.start_date, filters.end_date)
 
 
@@ -228,7 +269,10 @@ def save(request: ActionRequest) -> ActionResult:
     form, store = request.form, request.board_store
     slug = form.get("id", "")
     number = version_number(form.get("version", ""))
-    own = {name: form.get(name, "").strip() for name in ("name", "description", "owner", "segment", "time_range")}
+    own = {
+        name: form.get(name, "").strip()
+        for name in ("name", "description", "owner", "segment", "time_range")
+    }
     days = (
         {name: form.get(name) or None for name in ("start_date", "end_date")}
         if form.get("time_range") == "custom"
@@ -237,20 +281,31 @@ def save(request: ActionRequest) -> ActionResult:
     where = lines_of(form.get("where", ""))
     tiles = [*_tiles_of(form), *_added(form)]
     filled = {name: value for name, value in own.items() if value}
-    board = Board.from_mapping({**filled, **days, "name": own["name"], "where": where, "tiles": tiles})
+    board = Board.from_mapping(
+        {**filled, **days, "name": own["name"], "where": where, "tiles": tiles}
+    )
     saved = store.save(slug, board, number, request.caller)
     edit = {"edit": "yes"} if _added(form) else {}
-    return ActionResult(f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit))
+    return ActionResult(
+        f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit)
+    )
 
 
 def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
-    """Yield the tiles of the form in the order of their places; those marked as removed are left out."""
+    """Yield the tiles of the form in the order of their places;
+    those marked as removed are left out.
+    """
     numbers = takewhile(lambda number: f"of-{number}" in form, count())
     remaining = [number for number in numbers if form.get(f"remove-{number}") != "yes"]
     places = {number: form.get(f"place-{number}", "") for number in remaining}
-    for number in sorted(remaining, key=lambda number: int(places[number]) if places[number].isdecimal() else 0):
+    for number in sorted(
+        remaining, key=lambda number: int(places[number]) if places[number].isdecimal() else 0
+    ):
         kind, _, name = form.get(f"of-{number}", "").partition(":")
-        fields = {field: form.get(f"{field}-{number}", "").strip() for field in ("name", "show", "section", "width")}
+        fields = {
+            field: form.get(f"{field}-{number}", "").strip()
+            for field in ("name", "show", "section", "width")
+        }
         yield {kind: name, **{field: value for field, value in fields.items() if value}}
 
 
@@ -258,14 +313,20 @@ def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
     kind, _, name = form.get("add", "").partition(":")
     if not name:
         return []
-    return [{kind: name, "show": "number", "width": "third"} if form.get("add_as") == "number" else {kind: name}]
+    return [
+        {kind: name, "show": "number", "width": "third"}
+        if form.get("add_as") == "number"
+        else {kind: name}
+    ]
 
 
 def undo(request: ActionRequest) -> ActionResult:
     """Restore the version before the newest one."""
     slug = request.form.get("id", "")
     version = request.board_store.undo(Board, slug, request.caller)
-    return ActionResult(f"The last change is undone, by version {version.number}.", board_address(slug))
+    return ActionResult(
+        f"The last change is undone, by version {version.number}.", board_address(slug)
+    )
 
 
 def _heading(view: View) -> str:

@@ -1,4 +1,6 @@
-"""Boards: the list of boards, saved questions and annotations, what changed, and earlier versions."""
+"""Boards: the list of boards, saved questions and annotations, what changed,
+and earlier versions.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +13,15 @@ from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes.boards import names_people
 from ecom_assets.interfaces.boards.files import in_file, yaml_of
-from ecom_assets.interfaces.boards.model import KINDS, Annotation, Board, BoardTile, FirstScreen, Kept, SavedQuestion
+from ecom_assets.interfaces.boards.model import (
+    KINDS,
+    Annotation,
+    Board,
+    BoardTile,
+    FirstScreen,
+    Kept,
+    SavedQuestion,
+)
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, DataTable, TableColumn
 from ecom_assets.interfaces.dashboard.board_tiles import page_of
@@ -33,9 +43,13 @@ from ecom_assets.interfaces.dashboard.saving import builder_address, query_of
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
 WITHHELD: Final = "It has conditions on people, which a key without the scope personal may not see."
 NOUNS: Final = {
-    "questions": "Question", "boards": "Board", "annotations": "Annotation", "alerts": "Alert", "mails": "E-mail",
+    "questions": "Question",
+    "boards": "Board",
+    "annotations": "Annotation",
+    "alerts": "Alert",
+    "mails": "E-mail",
     "settings": "First screen",
-}  # fmt: skip
+}
 CHANGES: Final = (
     TableColumn("saved_at", "When (UTC)", "instant"),
     TableColumn("saved_by", "Who"),
@@ -69,14 +83,19 @@ def boards(view: View) -> Block:
 def questions(view: View) -> Block:
     """Return the saved questions."""
     rows = [
-        {"version": version, "href": "" if is_withheld(view, version) else question_address(version)}
+        {
+            "version": version,
+            "href": "" if is_withheld(view, version) else question_address(version),
+        }
         for version in BoardStore(view.context.settings).newest(SavedQuestion)
     ]
     return Custom("question_list.html", {"questions": rows})
 
 
 def question_address(version: KeptVersion[SavedQuestion]) -> str:
-    """Return the address of a saved question in its builder; empty where the form cannot hold it."""
+    """Return the address of a saved question in its builder;
+    empty where the form cannot hold it.
+    """
     saved = version.item
     page = page_of(saved.declared)
     # One that was saved over HTTP or from a file came from no form.
@@ -98,19 +117,25 @@ def annotations(view: View) -> Block:
     """Return what is noted on days."""
     versions = BoardStore(view.context.settings).newest(Annotation)
     newest = sorted(versions, key=lambda version: (version.item.day, version.slug), reverse=True)
-    return Custom("annotation_list.html", {"annotations": newest, "today": view.context.reading.newest_date})
+    return Custom(
+        "annotation_list.html", {"annotations": newest, "today": view.context.reading.newest_date}
+    )
 
 
 def changes(view: View) -> Block:
     """Return who changed what, the newest first."""
     rows = [
         {
-            "saved_at": version.saved_at.replace(tzinfo=None), "saved_by": version.saved_by, "change": version.change,
-            "noun": NOUNS[version.kind.KIND], "title": _title(version), "number": version.number,
+            "saved_at": version.saved_at.replace(tzinfo=None),
+            "saved_by": version.saved_by,
+            "change": version.change,
+            "noun": NOUNS[version.kind.KIND],
+            "title": _title(version),
+            "number": version.number,
             "href": address_of("versions", {"kind": version.kind.KIND, "id": version.slug}),
         }
         for version in BoardStore(view.context.settings).changes(50)
-    ]  # fmt: skip
+    ]
     return DataTable(rows, CHANGES, empty="Nothing was saved yet.")
 
 
@@ -127,12 +152,17 @@ def save_question(request: ActionRequest) -> ActionResult:
     if page is None:
         raise UsageError("This form names no question; open the page again, and save once more.")
     filters = read_filters(page.asks, parse_qsl(form.get("form", ""), keep_blank_values=True))
-    about = {"name": form.get("name", "").strip(), "description": form.get("description", "").strip()}
+    about = {
+        "name": form.get("name", "").strip(),
+        "description": form.get("description", "").strip(),
+    }
     slug = form.get("saved", "")
     is_new = not slug or form.get("as_new") == "yes"
     owner = request.caller if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = page.builder.question(filters)
-    item = SavedQuestion.from_question(page.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
+    item = SavedQuestion.from_question(
+        page.builder.kind.name, asked, **about, owner=owner, form=query_of(filters)
+    )
     if is_new:
         saved = store.save_new(item, request.caller)
     else:
@@ -145,7 +175,9 @@ def save_question(request: ActionRequest) -> ActionResult:
     )
 
 
-def _put_on_board(store: BoardStore, saved: KeptVersion[SavedQuestion], slug: str, caller: str) -> ActionResult:
+def _put_on_board(
+    store: BoardStore, saved: KeptVersion[SavedQuestion], slug: str, caller: str
+) -> ActionResult:
     tile = BoardTile(question=saved.slug)
     if slug == "+":
         board = store.save_new(Board(name=saved.item.name, owner=caller, tiles=(tile,)), caller)
@@ -165,7 +197,10 @@ def version_number(text: str) -> int:
         UsageError: The form has none.
     """
     if not text.isdecimal():
-        raise UsageError("This form does not say which version it changes; open the page again, and try once more.")
+        raise UsageError(
+            "This form does not say which version it changes; open the page again, and try once "
+            "more."
+        )
     return int(text)
 
 
@@ -174,7 +209,9 @@ def new_board(request: ActionRequest) -> ActionResult:
     name = request.form.get("name", "").strip()
     new = Board.from_mapping({"name": name, "owner": request.caller})
     board = request.board_store.save_new(new, request.caller)
-    return ActionResult(f"“{name}” is there; add its first tile below.", board_address(board.slug, edit="yes"))
+    return ActionResult(
+        f"“{name}” is there; add its first tile below.", board_address(board.slug, edit="yes")
+    )
 
 
 def board_address(slug: str, **choices: str) -> str:
@@ -185,14 +222,18 @@ def board_address(slug: str, **choices: str) -> str:
 def note(request: ActionRequest) -> str:
     """Note something on a day."""
     day, text = request.form.get("day", ""), request.form.get("text", "").strip()
-    saved = request.board_store.save_new(Annotation.from_mapping({"day": day, "text": text}), request.caller)
+    saved = request.board_store.save_new(
+        Annotation.from_mapping({"day": day, "text": text}), request.caller
+    )
     return f"Noted on {saved.item.day}; charts over time that show the day mark it."
 
 
 def delete(request: ActionRequest) -> str:
     """Delete what a form names; its versions stay."""
     kind, slug = _named(request)
-    version = request.board_store.delete(kind, slug, version_number(request.form.get("version", "")), request.caller)
+    version = request.board_store.delete(
+        kind, slug, version_number(request.form.get("version", "")), request.caller
+    )
     return f"“{_title(version)}” is deleted; its versions stay, and each can be restored."
 
 
@@ -209,14 +250,21 @@ def choose_first(request: ActionRequest) -> str:
     store, slug = request.board_store, request.form.get("board", "")
     name = store.get(Board, slug).item.name if slug else "Overview"
     versions = store.versions(FirstScreen, FirstScreen.SLUG)
-    store.save(FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, request.caller)
+    store.save(
+        FirstScreen.SLUG,
+        FirstScreen(board=slug or None),
+        versions[0].number if versions else 0,
+        request.caller,
+    )
     return f"The dashboard now begins with “{name}”, for everybody."
 
 
 def _named(request: ActionRequest) -> tuple[type[Kept], str]:
     kind = KIND_OF.get(request.form.get("kind", ""))
     if kind is None:
-        raise UsageError("This form does not say what it changes; open the page again, and try once more.")
+        raise UsageError(
+            "This form does not say what it changes; open the page again, and try once more."
+        )
     return kind, request.form.get("id", "")
 
 
@@ -228,11 +276,15 @@ class VersionsChoices(PageParameters):
 
 
 def versions(view: View) -> Block:
-    """Return all versions of what the address names, each with what changed and a way back to it."""
+    """Return all versions of what the address names,
+    each with what changed and a way back to it.
+    """
     kind = KIND_OF[view.filters.kind]
     saved_versions = BoardStore(view.context.settings).versions(kind, view.filters.id)
     if not saved_versions:
-        raise UsageError(f"There is nothing of the id {view.filters.id!r}; open it from the list of Boards.")
+        raise UsageError(
+            f"There is nothing of the id {view.filters.id!r}; open it from the list of Boards."
+        )
     before = [version.content for version in saved_versions[1:]] + [{}]
     rows = [
         {
@@ -246,7 +298,9 @@ def versions(view: View) -> Block:
 
 
 def _name_of(view: View) -> str:
-    saved_versions = BoardStore(view.context.settings).versions(KIND_OF[view.filters.kind], view.filters.id)
+    saved_versions = BoardStore(view.context.settings).versions(
+        KIND_OF[view.filters.kind], view.filters.id
+    )
     return f"Versions of “{_title(saved_versions[0])}”" if saved_versions else "Versions"
 
 
@@ -279,6 +333,8 @@ VERSIONS: Final = DashboardPage(
     asks=VersionsChoices,
     is_listed=False,
     title_of=_name_of,
-    summary="Every change is kept. Restoring writes an earlier version again; nothing is lost by it.",
+    summary=(
+        "Every change is kept. Restoring writes an earlier version again; nothing is lost by it."
+    ),
 )
 PAGES: Final = (LIST, VERSIONS)

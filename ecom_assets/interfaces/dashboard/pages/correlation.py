@@ -5,7 +5,13 @@ from typing import Any, Final
 from ecom_assets.behaviour.correlation.answer import CORRELATION, Correlated
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page, readable
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    question_page,
+    readable,
+)
 from ecom_assets.interfaces.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
@@ -38,8 +44,13 @@ def ratios(answer: Answer) -> Block:
         "A point per event type or value: its odds ratio, with the interval as a line.",
         csv=csv_address(answer),
         height=max(160, 26 * len(rows)),
-        note=f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference.",
-        definition="How many times as high the odds to convert are with it as without it, with their 95% interval.",
+        note=(
+            f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference."
+        ),
+        definition=(
+            "How many times as high the odds to convert are with it as without it, with their "
+            "95% interval."
+        ),
     )
 
 
@@ -49,7 +60,13 @@ def _spec() -> dict[str, Any]:
     colour = charts.names("enough", scale={"domain": ["enough", "too few"]})
     label = "format(datum.value, datum.value < 1 ? '~g' : '~s')"
     axis = {"labelExpr": label, "grid": False, "labelOverlap": True}
-    x = {"field": "odds_ratio", "type": "quantitative", "title": "Odds ratio", "scale": scale, "axis": axis}
+    x = {
+        "field": "odds_ratio",
+        "type": "quantitative",
+        "title": "Odds ratio",
+        "scale": scale,
+        "axis": axis,
+    }
     no_difference = {
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
         "encoding": {"x": {"datum": 1, "scale": scale}},
@@ -58,7 +75,8 @@ def _spec() -> dict[str, Any]:
 
 
 BUILDER: Final = Builder(
-    CORRELATION, {"step1": "product_view", "step2": "purchase", "properties": "product_category", "last": "90d"}
+    CORRELATION,
+    {"step1": "product_view", "step2": "purchase", "properties": "product_category", "last": "90d"},
 )
 PAGE = question_page(
     BUILDER,

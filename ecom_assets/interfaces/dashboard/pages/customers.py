@@ -1,9 +1,15 @@
-"""Customers: who is new and who returns, in which segment, tier and quality, and what they are worth."""
+"""Customers: who is new and who returns, in which segment, tier and quality,
+and what they are worth.
+"""
 
 from functools import partial
 from typing import Final
 
-from ecom_assets.commerce.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
+from ecom_assets.commerce.customers.contracts import (
+    CustomerProfiles,
+    CustomerSegments,
+    LifetimeValue,
+)
 from ecom_assets.commerce.sales.contracts import CustomerRetention, Sales
 from ecom_assets.interfaces.api.routes import customers
 from ecom_assets.interfaces.dashboard import charts
@@ -22,16 +28,29 @@ from ecom_assets.interfaces.dashboard.blocks import (
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
 
 SEGMENTS = TableColumn.from_fields(
-    customers.Segment, "segment", "customer_count", "customer_share", "order_count", "revenue_amount", "revenue_share",
-    "mean_recency_days", bars=("customer_share", "revenue_share"),
-)  # fmt: skip
+    customers.Segment,
+    "segment",
+    "customer_count",
+    "customer_share",
+    "order_count",
+    "revenue_amount",
+    "revenue_share",
+    "mean_recency_days",
+    bars=("customer_share", "revenue_share"),
+)
 PROFILES = TableColumn.from_fields(
     customers.Profile, "value", "customer_count", "customer_share", bars=("customer_share",)
 )
 WEEKS = TableColumn.from_fields(
-    customers.CustomerWeek, "week_start_date", "customers_count", "new_customers_count", "returning_customers_count",
-    "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
-)  # fmt: skip
+    customers.CustomerWeek,
+    "week_start_date",
+    "customers_count",
+    "new_customers_count",
+    "returning_customers_count",
+    "refunded_customers_count",
+    "new_revenue_amount",
+    "returning_revenue_amount",
+)
 WORTH: Final = {
     "revenue_per_customer_amount": Why(LifetimeValue, "revenue_amount"),
     "lifetime_value_amount": Why(LifetimeValue, "lifetime_value_amount"),
@@ -95,7 +114,9 @@ def value(view: View) -> Block:
         Tile.from_field(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
         for name, why in WORTH.items()
     ]
-    reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}
+    reasons = {
+        name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name
+    }
     notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]
     return Several((Tiles(tiles, compared=False), *notices))
 

@@ -6,15 +6,36 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.routes import operation, reconciliation
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tiles
-from ecom_assets.interfaces.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    Notice,
+    TableColumn,
+    Tiles,
+)
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    DashboardPage,
+    Section,
+    View,
+)
 
 OUTCOMES: Final = TableColumn.from_fields(
-    reconciliation.DeliveredDay, "accepted_count", "unacknowledged_count", "rejected_count", "refused_count",
-    "in_doubt_count", "pending_count",
-)  # fmt: skip
+    reconciliation.DeliveredDay,
+    "accepted_count",
+    "unacknowledged_count",
+    "rejected_count",
+    "refused_count",
+    "in_doubt_count",
+    "pending_count",
+)
 COUNTS: Final = ("due_count", *(column.name for column in OUTCOMES))
-DAYS: Final = TableColumn.from_fields(reconciliation.DeliveredDay, "reconciled_date", "destination", *COUNTS)
+DAYS: Final = TableColumn.from_fields(
+    reconciliation.DeliveredDay, "reconciled_date", "destination", *COUNTS
+)
 TOOLS: Final = (*DAYS[1:], TableColumn("newest_date", "Newest day", "date"))
 SHARES: Final = (
     TableColumn("destination", "Destination"),
@@ -55,7 +76,10 @@ def by_tool(view: View) -> Block:
         _stacked(),
         shares,
         SHARES,
-        "A bar per destination: the shares of due records that were accepted, rejected, in doubt and so on.",
+        (
+            "A bar per destination: the shares of due records that were accepted, rejected, in "
+            "doubt and so on."
+        ),
         csv=view.csv("/analytics/deliveries", limit=1000),
         height=max(120, 34 * len(rows)),
         empty="Nothing was due on these days.",
@@ -68,7 +92,9 @@ def tools(view: View) -> Block:
 
 
 def dead_letters(view: View) -> Block:
-    """Return the records that could not be delivered, by reason; those that a tool has rejected can be sent again."""
+    """Return the records that could not be delivered, by reason;
+    those that a tool has rejected can be sent again.
+    """
     answer = view.answer(operation.dead_letters)
     rows = answer["dead_letters"]
     if not rows:
@@ -110,10 +136,15 @@ def _all_days(view: View) -> list[dict[str, Any]]:
 
 def _by_tool(view: View) -> list[dict[str, Any]]:
     sums: dict[str, dict[str, Any]] = {}
-    for day in sorted(_all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])):
+    for day in sorted(
+        _all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])
+    ):
         name = day["destination"]
         total = sums.setdefault(name, {"destination": name, **dict.fromkeys(COUNTS, 0)})
-        total |= {**{count: total[count] + day[count] for count in COUNTS}, "newest_date": day["reconciled_date"]}
+        total |= {
+            **{count: total[count] + day[count] for count in COUNTS},
+            "newest_date": day["reconciled_date"],
+        }
     return list(sums.values())
 
 
@@ -122,11 +153,17 @@ def _stacked() -> charts.Spec:
     share = charts.number("share", "rate", stack="zero", scale={"domain": [0, 1]})
     destination = charts.names("destination", axis=charts.NAME_AXIS)
     outcome = charts.names("outcome", sort=order, scale={"domain": order})
-    return charts.coloured_bars(share, destination, outcome, SHARES, order={"field": "outcome", "sort": "ascending"})
+    return charts.coloured_bars(
+        share, destination, outcome, SHARES, order={"field": "outcome", "sort": "ascending"}
+    )
 
 
 def _action_text(request: dict[str, Any]) -> str:
-    return f"Release {request['subject']}" if request["kind"] == "release" else f"Send again to {request['subject']}"
+    return (
+        f"Release {request['subject']}"
+        if request["kind"] == "release"
+        else f"Send again to {request['subject']}"
+    )
 
 
 def _days(request: dict[str, Any]) -> str:
@@ -143,12 +180,17 @@ def _state(request: dict[str, Any]) -> str:
 def retry(sent: ActionRequest) -> str:
     """Record the request to send rejected records again; return a sentence on what happens next."""
     with sent.request_context() as request_context:
-        fields = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
+        fields = {
+            name: text
+            for name in ("destination", "start_date", "end_date")
+            if (text := sent.form.get(name))
+        }
         body = operation.RetryBody.model_validate(fields)
         made = operation.request_retry(request_context, body, sent.caller)
     return (
-        f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
-        "over these days; where Dagster's daemon is on, that run starts within seconds."
+        f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent "
+        "again by the next run over these days; where Dagster's daemon is on, that run starts "
+        "within seconds."
     )
 
 

@@ -5,8 +5,22 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, Notice, Several, TableColumn
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, keys_of_events, question_page, readable
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    Notice,
+    Several,
+    TableColumn,
+)
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    keys_of_events,
+    question_page,
+    readable,
+)
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 CONVERSION: Final = TableColumn("conversion", "Conversion", "rate")
@@ -30,17 +44,28 @@ def variants(view: View) -> Block:
 
 
 def _found_in_events(view: View) -> Block:
-    """Return links that try the keys of `properties` which are called as variants are, if events have some."""
+    """Return links that try the keys of `properties` which are called as variants are,
+    if events have some.
+    """
     names = [name for name in keys_of_events(view) if VARIANT.search(name)]
     if not names:
-        return Notice("Choose the column that has the variant under “Variant in”, such as properties.variant.", "info")
+        return Notice(
+            "Choose the column that has the variant under “Variant in”, such as "
+            "properties.variant.",
+            "info",
+        )
     goals = [("purchase", "purchases"), ("add_to_cart", "adds to the cart")]
     links = [
-        {"label": f"{readable(name)}: {goal_words}", "href": view.here(variant=name, goal=goal, within="7d")}
+        {
+            "label": f"{readable(name)}: {goal_words}",
+            "href": view.here(variant=name, goal=goal, within="7d"),
+        }
         for name in names
         for goal, goal_words in goals
     ]
-    return Custom("links.html", {"words": "Events name a variant. Compare its values by:", "links": links})
+    return Custom(
+        "links.html", {"words": "Events name a variant. Compare its values by:", "links": links}
+    )
 
 
 VARIANT: Final = re.compile("variant|experiment|test_group|ab_test", re.IGNORECASE)
@@ -48,7 +73,9 @@ VARIANT: Final = re.compile("variant|experiment|test_group|ab_test", re.IGNORECA
 
 
 def compared_variants(answer: Answer) -> Block:
-    """Return the conversion of each variant with its interval, and whether the split is the planned one."""
+    """Return the conversion of each variant with its interval,
+    and whether the split is the planned one.
+    """
     ratio, notes = answer["sample_ratio"], []
     if ratio is not None and not ratio["is_mismatch"]:
         notes.append(Notice(f"The split is as planned (p = {ratio['p_value']:.3g}).", "good"))

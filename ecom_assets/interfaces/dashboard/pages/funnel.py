@@ -1,4 +1,6 @@
-"""Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
+"""Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times,
+and who is at each step.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +13,16 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import EVENTS, Reading, changes
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    Notice,
+    TableColumn,
+    Tile,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.form_inputs import FormInput
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted
 from ecom_assets.interfaces.dashboard.forms import (
@@ -29,7 +40,13 @@ from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 
 EXTRA: Final = (
-    FormInput("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
+    FormInput(
+        "per_value",
+        "Or count each value of",
+        "properties.company",
+        suggests="columns",
+        about=("per",),
+    ),
     FormInput("who", "List who is at step", "2", kind="number", about=("Step",)),
     FormInput("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
 )
@@ -37,10 +54,13 @@ STEPS: Final = (
     TableColumn("label", "Step"),
     TableColumn.from_field(FunnelStepAnswer, "count", bar="conversion_from_start"),
     *TableColumn.from_fields(
-        FunnelStepAnswer, "conversion_from_start", "conversion_from_previous", "median_s_from_previous",
+        FunnelStepAnswer,
+        "conversion_from_start",
+        "conversion_from_previous",
+        "median_s_from_previous",
         "p90_s_from_previous",
     ),
-)  # fmt: skip
+)
 
 
 def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the form)
@@ -54,7 +74,9 @@ FIRST_STEPS: Final = ("product_view", "add_to_cart", "purchase")
 
 
 def steps_of_data(reading: Reading) -> dict[str, str]:
-    """Return the steps of the shop's daily funnel as fields of the form, where it is not the shipped one."""
+    """Return the steps of the shop's daily funnel as fields of the form,
+    where it is not the shipped one.
+    """
     steps = default_steps(reading) if EVENTS in reading.known else ()
     if len(steps) < FEWEST_STEPS or steps == FIVE_STEPS:
         return {}
@@ -76,7 +98,9 @@ BUILDER: Final = Builder(
 )
 
 
-MEANING: Final = "How many got to each step within the window, one after the other as the order says."
+MEANING: Final = (
+    "How many got to each step within the window, one after the other as the order says."
+)
 
 
 @dataclass(frozen=True)
@@ -87,22 +111,41 @@ class FunnelChart(Chart):
 
 
 def steps(view: View, answer: Answer) -> Block:
-    """Return the steps as bars with shares, times and those who dropped off, each leading on to who they are."""
+    """Return the steps as bars with shares, times and those who dropped off,
+    each leading on to who they are.
+    """
     before = answer["before"]["steps"] if answer["before"] else []
     rows = [
-        _step(view, answer, position, before[position] if before else None) for position in range(len(answer["steps"]))
+        _step(view, answer, position, before[position] if before else None)
+        for position in range(len(answer["steps"]))
     ]
-    picture = charts.ranking("label", "count", sort=None)  # for e-mails; the page draws its own bars
-    return FunnelChart(picture, rows, STEPS, "A bar per step of the funnel.", csv=csv_address(answer),
-                       height=max(120, 56 * len(rows)), definition=MEANING, links=_next_questions(view))  # fmt: skip
+    picture = charts.ranking(
+        "label", "count", sort=None
+    )  # for e-mails; the page draws its own bars
+    return FunnelChart(
+        picture,
+        rows,
+        STEPS,
+        "A bar per step of the funnel.",
+        csv=csv_address(answer),
+        height=max(120, 56 * len(rows)),
+        definition=MEANING,
+        links=_next_questions(view),
+    )
 
 
-def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what the bar of a step says; `lost_count` are those of the step before who went no further."""
+def _step(
+    view: View, answer: Answer, position: int, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what the bar of a step says;
+    `lost_count` are those of the step before who went no further.
+    """
     row, number = answer["steps"][position], answer["steps"][position]["step"]
     earlier = answer["steps"][position - 1] if position else None
     lost = (
-        earlier["count"] - row["count"] if earlier and not row.get("optional") and not earlier.get("optional") else None
+        earlier["count"] - row["count"]
+        if earlier and not row.get("optional") and not earlier.get("optional")
+        else None
     )
     may = view.may(Scope.PERSONAL) and answer is context(view, BUILDER).answer
     return {
@@ -111,10 +154,14 @@ def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | No
         "label": f"{number} · {row['event_type']}",
         "share": row["conversion_from_start"] or 0.0,
         "lost_count": lost if lost is not None and lost >= 0 else None,
-        "lost_rate": lost / earlier["count"] if earlier and lost is not None and earlier["count"] else None,
+        "lost_rate": lost / earlier["count"]
+        if earlier and lost is not None and earlier["count"]
+        else None,
         "before": before,
         "who": view.here(who=number, who_stopped=None) + WHO_ANCHOR if may else "",
-        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO_ANCHOR if may and position else "",
+        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO_ANCHOR
+        if may and position
+        else "",
     }
 
 
@@ -123,13 +170,21 @@ WHO_ANCHOR: Final = "#s7-title"
 
 
 def _next_questions(view: View) -> list[tuple[str, str]]:
-    """Return what can be asked next about the same steps: the words of each link, and its address."""
+    """Return what can be asked next about the same steps: the words of each link,
+    and its address.
+    """
     chosen = view.filters.model_dump(exclude_defaults=True)
     of_days = {
-        name: chosen[name] for name in ("start_date", "end_date", "last", "segment", "where") if chosen.get(name)
+        name: chosen[name]
+        for name in ("start_date", "end_date", "last", "segment", "where")
+        if chosen.get(name)
     }
     asked = {name: text for name, text in chosen.items() if name.startswith(("step", "where_step"))}
-    last = [asked[name] for name in sorted(asked, key=lambda name: (len(name), name)) if name.startswith("step")][-1:]
+    last = [
+        asked[name]
+        for name in sorted(asked, key=lambda name: (len(name), name))
+        if name.startswith("step")
+    ][-1:]
     return [
         (
             "What goes with converting",
@@ -141,7 +196,9 @@ def _next_questions(view: View) -> list[tuple[str, str]]:
 
 
 def totals(answer: Answer) -> Block:
-    """Return who entered, who converted, and the share, beside those of the days that they are compared with."""
+    """Return who entered, who converted, and the share,
+    beside those of the days that they are compared with.
+    """
     now = _totals_of(answer)
     before = _totals_of(answer["before"]) if answer["before"] else dict.fromkeys(now)
     change = changes(now, before, now)
@@ -165,7 +222,12 @@ TOTALS: Final[tuple[tuple[str, Kind, str, Any], ...]] = (
 
 def _totals_of(answer: Answer) -> dict[str, Any]:
     first, last = answer["steps"][0], answer["steps"][-1]
-    values = (first["count"], last["count"], last["conversion_from_start"], last["median_s_from_start"])
+    values = (
+        first["count"],
+        last["count"],
+        last["conversion_from_start"],
+        last["median_s_from_start"],
+    )
     return {label: value for (label, *_), value in zip(TOTALS, values, strict=True)}
 
 
@@ -178,7 +240,10 @@ def over_time(view: View, answer: Answer) -> Block:
     if not answer["cohorts"]:
         periods = (("day", "Day by day"), ("week", "Week by week"), ("month", "Month by month"))
         links = [{"label": label, "href": view.here(over=period)} for period, label in periods]
-        return Custom("links.html", {"words": "The conversion of those who entered in each period:", "links": links})
+        return Custom(
+            "links.html",
+            {"words": "The conversion of those who entered in each period:", "links": links},
+        )
     drawn = {part["value"] for part in answer["breakdown"][:MOST_LINES]} | {"All"}
     rows = [
         {
@@ -210,7 +275,14 @@ def over_time(view: View, answer: Answer) -> Block:
     cut = len(answer["breakdown"]) - MOST_LINES
     note = "Where the window of some is still open, the share can grow."
     note += f" {cut:,} less frequent values are in the CSV only." if cut > 0 else ""
-    return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer), note=note)
+    return Chart(
+        spec,
+        rows,
+        columns,
+        "Conversion by period of entry, as a line.",
+        csv=csv_address(answer),
+        note=note,
+    )
 
 
 WATCH: Final = TableColumn("watch", "If worse", href="watch_href")
@@ -233,7 +305,9 @@ def breakdown(view: View, answer: Answer) -> Block:
     ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
     shown = TableColumn("conversion", "Conversion", "rate", bar="conversion")
     if not (view.filters.saved and view.may(Scope.WRITE)):
-        return DataTable(rows, [TableColumn("value", "Value"), *ends, shown], csv=csv_address(answer))
+        return DataTable(
+            rows, [TableColumn("value", "Value"), *ends, shown], csv=csv_address(answer)
+        )
     for row in rows:
         asked = {"question": view.filters.saved, "value": row["value"]}
         row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
@@ -248,14 +322,18 @@ def times(answer: Answer) -> Block:
     rows = [{**bar, "label": _range(bar), "place": position} for position, bar in enumerate(bars)]
     columns = (TableColumn("label", "Time"), TableColumn("count", "Count", "count"))
     spec = charts.ranking("label", "count", title="Count", sort=None)
-    between = f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"
+    between = (
+        f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"
+    )
     return Chart(
         spec,
         rows,
         columns,
         f"Bars of how many took how long between {between}.",
         height=max(120, 24 * len(rows)),
-        csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]}) if rows else "",
+        csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]})
+        if rows
+        else "",
         note=f"Between {between}; other steps under “Time to convert”.",
     )
 
@@ -281,15 +359,25 @@ def who(view: View) -> Block:
     if unknown := unknown_notice(outcome.answer):
         return unknown
     if not view.filters.who.strip():
-        return Notice("Choose a step above, or one under “List the visitors”; it needs the scope personal.", "info")
+        return Notice(
+            "Choose a step above, or one under “List the visitors”; it needs the scope personal.",
+            "info",
+        )
     parameters = ad_hoc.FunnelWhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = columns_of_people(AtStep, "event_at", "event_id")
-    shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
+    shown = (
+        f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by "
+        "visitor."
+    )
     return DataTable(
-        people(view, answer["who"]), columns, csv=csv_address(answer), note=shown, empty="Nobody is there."
+        people(view, answer["who"]),
+        columns,
+        csv=csv_address(answer),
+        note=shown,
+        empty="Nobody is there.",
     )
 
 

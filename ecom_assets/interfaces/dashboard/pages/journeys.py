@@ -1,4 +1,6 @@
-"""Journeys: how sessions flow from step to step; and the paths from or to a step, with every choice of the command."""
+"""Journeys: how sessions flow from step to step; and the paths from or to a step,
+with every choice of the command.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,11 +8,23 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ecom_assets.behaviour.journeys.answer import JOURNEYS, CountedPath, CountedTransition, OwnJourneysAnswer
+from ecom_assets.behaviour.journeys.answer import (
+    JOURNEYS,
+    CountedPath,
+    CountedTransition,
+    OwnJourneysAnswer,
+)
 from ecom_assets.behaviour.journeys.queries import Dimension
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import sankey
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tile, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    TableColumn,
+    Tile,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 from ecom_assets.interfaces.dashboard.sankey import Flow
@@ -22,13 +36,19 @@ BRANCHES: Final = 8
 OTHERS_LABEL: Final = "(others)"
 FLOWS: Final = (
     TableColumn("step", "Transition", "count"),
-    *TableColumn.from_fields(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
+    *TableColumn.from_fields(
+        behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"
+    ),
 )
 PAIRS: Final = (
     TableColumn.from_field(behaviour.Transition, "from_step", href="from_address"),
     TableColumn.from_field(behaviour.Transition, "to_step", href="to_address"),
     *TableColumn.from_fields(
-        behaviour.Transition, "transition_count", "step_share", "conversion_rate", bars=("step_share",)
+        behaviour.Transition,
+        "transition_count",
+        "step_share",
+        "conversion_rate",
+        bars=("step_share",),
     ),
 )
 
@@ -44,7 +64,9 @@ class JourneyFilters(Filters):
 
 def flow(view: View) -> Block:
     """Return the flows as a diagram."""
-    flows, columns = _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
+    flows, columns = (
+        _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
+    )
     shown = _without_small(flows, view.filters.least)
     if not shown:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
@@ -64,7 +86,13 @@ def flow(view: View) -> Block:
 
 def _from_beginning(view: View) -> tuple[list[Flow], int]:
     flows = [
-        Flow(place, row["from_step"], row["to_step"], row["transition_count"], row["converted_transition_count"])
+        Flow(
+            place,
+            row["from_step"],
+            row["to_step"],
+            row["transition_count"],
+            row["converted_transition_count"],
+        )
         for place in range(DEPTH)
         for row in _transitions(view, place)
     ]
@@ -76,8 +104,16 @@ def _around(view: View) -> tuple[list[Flow], int]:
     rows = _transitions(view, None)
     step = view.filters.step or (rows[0]["from_step"] if rows else "")
     counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]
-    before = [Flow(0, row["from_step"], step, n, with_it) for row, n, with_it in counts if row["to_step"] == step]
-    after = [Flow(1, step, row["to_step"], n, with_it) for row, n, with_it in counts if row["from_step"] == step]
+    before = [
+        Flow(0, row["from_step"], step, n, with_it)
+        for row, n, with_it in counts
+        if row["to_step"] == step
+    ]
+    after = [
+        Flow(1, step, row["to_step"], n, with_it)
+        for row, n, with_it in counts
+        if row["from_step"] == step
+    ]
     return _with_rare_names_merged([*before, *after], 3), 3
 
 
@@ -124,7 +160,9 @@ def pairs(view: View) -> Block:
         for row in _transitions(view, None)[:50]
     ]
     csv = view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000)
-    return DataTable(rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it.")
+    return DataTable(
+        rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it."
+    )
 
 
 FLOWS_PAGE: Final = DashboardPage(
@@ -139,7 +177,11 @@ FLOWS_PAGE: Final = DashboardPage(
 )
 
 
-LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
+LISTS: Final = (
+    ("top_paths", "All sessions"),
+    ("converting_paths", "With a purchase"),
+    ("other_paths", "Without one"),
+)
 PATHS: Final = (
     TableColumn("of", "Sessions"),
     TableColumn("steps", "Path"),
@@ -163,11 +205,18 @@ def totals(answer: Answer) -> Block:
 
 
 def paths(answer: Answer) -> Block:
-    """Return the most frequent paths: of all sessions, of those with a purchase, and of the others."""
+    """Return the most frequent paths: of all sessions, of those with a purchase,
+    and of the others.
+    """
     rows = [
-        {**path, "of": title, "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"}
+        {
+            **path,
+            "of": title,
+            "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)",
+        }
         for name, title in LISTS
-        if name == "top_paths" or answer[name] != answer["top_paths"]  # to a purchase, they are the same
+        if name == "top_paths"
+        or answer[name] != answer["top_paths"]  # to a purchase, they are the same
         for path in answer[name]
     ]
     return DataTable(rows, PATHS, empty="No session has such a path.")

@@ -9,19 +9,33 @@ from starlette.responses import Response
 from ecom_assets.interfaces.api.routes import realtime
 from ecom_assets.interfaces.api.streams import STREAM
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, Notice, Several, TableColumn, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.formats import formatted
 from ecom_assets.interfaces.dashboard.page import DashboardPage, PageParameters, Section, View
 
 PRODUCTS = (
     TableColumn("name", "Product", href="href"),
-    *TableColumn.from_fields(realtime.ProductNow, "visitor_count", "view_count", "add_to_cart_count", "purchase_count"),
+    *TableColumn.from_fields(
+        realtime.ProductNow, "visitor_count", "view_count", "add_to_cart_count", "purchase_count"
+    ),
 )
 PAGES_NOW = TableColumn.from_fields(realtime.PageNow, "page", "visitor_count", "view_count")
 STEPS = TableColumn.from_fields(
     realtime.StepNow, "event_type", "visitor_count", "from_start_rate", bars=["from_start_rate"]
 )
-MINUTES = (TableColumn("minute", "Minute"), TableColumn("event_type", "Event"), TableColumn("count", "Events", "count"))
+MINUTES = (
+    TableColumn("minute", "Minute"),
+    TableColumn("event_type", "Event"),
+    TableColumn("count", "Events", "count"),
+)
 TYPES = (
     TableColumn("event_type", "Event"),
     TableColumn("count", "Events", "count"),
@@ -37,7 +51,9 @@ def numbers(view: View) -> Block:
     short, long = result["windows"][0], result["windows"][-1]
     tiles = [
         replace(tile, label=f"{tile.label}, {short['minutes']} minutes", previous=long[name])
-        for name, tile in zip(NUMBERS, Tiles.from_fields(realtime.Window, short, NUMBERS).tiles, strict=True)
+        for name, tile in zip(
+            NUMBERS, Tiles.from_fields(realtime.Window, short, NUMBERS).tiles, strict=True
+        )
     ]
     return Several((_freshness(result), Tiles(tiles, before=f"in {long['minutes']} minutes")))
 
@@ -47,7 +63,9 @@ def events(view: View) -> Block:
     window = _longest(view)
     rows = [
         {"event_type": name, "count": count, "share": count / window["event_count"]}
-        for name, count in sorted(window["events_by_type"].items(), key=lambda item: (-item[1], item[0]))
+        for name, count in sorted(
+            window["events_by_type"].items(), key=lambda item: (-item[1], item[0])
+        )
     ]
     return DataTable(rows, TYPES, empty="There were no events in the last 30 minutes.")
 
@@ -58,16 +76,25 @@ def minutes(view: View) -> Block:
     types = _longest(view)["events_by_type"]
     nothing = {next(iter(types), ""): 0}  # a minute without events has its place on the axis
     rows = [
-        {"minute": f"{minute['start_at'].astimezone(zone):%H:%M}", "event_type": name, "count": number}
+        {
+            "minute": f"{minute['start_at'].astimezone(zone):%H:%M}",
+            "event_type": name,
+            "count": number,
+        }
         for minute in _read(view)["minutes"]
         for name, number in (minute["events_by_type"] or nothing).items()
     ]
     minute = charts.names("minute", axis={"labelAngle": 0, "labelOverlap": True, "grid": False})
     return Chart(
-        charts.coloured_bars(minute, charts.number("count", "count"), charts.names("event_type"), MINUTES),
+        charts.coloured_bars(
+            minute, charts.number("count", "count"), charts.names("event_type"), MINUTES
+        ),
         rows if types else [],
         MINUTES,
-        "A bar per minute of the last half hour, with a part per event type; the last minute is not over.",
+        (
+            "A bar per minute of the last half hour, with a part per event type; the last minute "
+            "is not over."
+        ),
         height=200,
         empty="There were no events in the last 30 minutes.",
     )
@@ -77,7 +104,11 @@ def funnel(view: View) -> Block:
     """Return how far the visitors of the last hour came."""
     steps = _read(view)["funnel"]["steps"]
     rows = steps if steps[0]["visitor_count"] else []
-    return DataTable(rows, STEPS, empty=f"Nobody took the first step, {steps[0]['event_type']}, in the last hour.")
+    return DataTable(
+        rows,
+        STEPS,
+        empty=f"Nobody took the first step, {steps[0]['event_type']}, in the last hour.",
+    )
 
 
 def products(view: View) -> Block:
@@ -88,7 +119,9 @@ def products(view: View) -> Block:
 
 def pages(view: View) -> Block:
     """Return the pages of the most visitors in the last 30 minutes."""
-    return DataTable(_longest(view)["top_pages"], PAGES_NOW, empty="No event says on which page it happened.")
+    return DataTable(
+        _longest(view)["top_pages"], PAGES_NOW, empty="No event says on which page it happened."
+    )
 
 
 def _longest(view: View) -> dict[str, Any]:
@@ -99,14 +132,15 @@ def _longest(view: View) -> dict[str, Any]:
 def _freshness(values: dict[str, Any]) -> Notice:
     if values["data_as_of"] is None:
         return Notice(
-            "No landing file changed lately: real time reads what ECOM_EVENTS names, so let events land there.",
+            "No landing file changed lately: real time reads what ECOM_EVENTS names, so let "
+            "events land there.",
             "info",
         )
     lag = formatted(values["lag_s"], "seconds")
     if values["lag_s"] > STALE_S:
         return Notice(
-            f"The newest event is {lag} old: nothing has landed since in what ECOM_EVENTS names. While `make ui` runs, "
-            "the simulated shop sends new events.",
+            f"The newest event is {lag} old: nothing has landed since in what ECOM_EVENTS names. "
+            "While `make ui` runs, the simulated shop sends new events.",
             "info",
         )
     return Notice(f"The newest event is {lag} old.", "good")

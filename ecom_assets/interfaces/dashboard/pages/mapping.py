@@ -1,4 +1,6 @@
-"""Map a file: a sample that somebody uploads, what it looks like, how it would be read, and the mapping for it."""
+"""Map a file: a sample that somebody uploads, what it looks like, how it would be read,
+and the mapping for it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,15 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
 )
 from ecom_assets.ingestion.sources.proposal.questions import KEYS, LABELS, ROWS, OpenQuestion, shown
 from ecom_assets.ingestion.sources.reading import money_lines
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, DataTable, Heading, Notice, Several, TableColumn
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Custom,
+    DataTable,
+    Heading,
+    Notice,
+    Several,
+    TableColumn,
+)
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -42,12 +52,25 @@ PATH: Final = "mapping"
 ZONES: Final = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
 MOST_CHARACTERS: Final = 60
 COLUMN_LABELS: Final = {
-    "event_timestamp": "Time in the file", "date_time": "Time in the file", "event_at": "Time as read (UTC)",
-    "ordered_at": "Time as read (UTC)", "event_type": "What happened", "user_id": "Visitor", "anonymous_id": "Device",
-    "session_id": "Session", "product_id": "Product", "cart_value": "Amount", "order_id": "Order",
-    "customer_id": "Customer", "item_id": "Item", "received_quantity": "Quantity", "received_payment_amount": "Amount",
-    "status": "State", "reject_reason": "Why it is not counted", "id": "Customer",
-}  # fmt: skip
+    "event_timestamp": "Time in the file",
+    "date_time": "Time in the file",
+    "event_at": "Time as read (UTC)",
+    "ordered_at": "Time as read (UTC)",
+    "event_type": "What happened",
+    "user_id": "Visitor",
+    "anonymous_id": "Device",
+    "session_id": "Session",
+    "product_id": "Product",
+    "cart_value": "Amount",
+    "order_id": "Order",
+    "customer_id": "Customer",
+    "item_id": "Item",
+    "received_quantity": "Quantity",
+    "received_payment_amount": "Amount",
+    "status": "State",
+    "reject_reason": "Why it is not counted",
+    "id": "Customer",
+}
 REASONS: Final = (
     TableColumn("reason", "Why rows are not counted"),
     TableColumn("row_count", "Rows", "count"),
@@ -73,7 +96,9 @@ MappingParameters = create_model(
 
 @dataclass(frozen=True)
 class FormField:
-    """A question as a field of the form; without options its value is typed, and time zones are suggested."""
+    """A question as a field of the form; without options its value is typed,
+    and time zones are suggested.
+    """
 
     name: str
     label: str
@@ -115,11 +140,20 @@ def _blocks(view: View, path: Path) -> Sequence[Block]:
         fields = [_mapping_field(search, mapping), _rows_field(kind or MappingKind.EVENTS)]
         form = Custom("sample_form.html", {**values, "why": (), "fields": fields, "still_open": ()})
         return [form, Notice(str(error), "bad")]
-    questions = [_field(question, answers, problems) for question in proposal.questions if question.key != ROWS]
+    questions = [
+        _field(question, answers, problems)
+        for question in proposal.questions
+        if question.key != ROWS
+    ]
     fields = [_mapping_field(search, mapping), _rows_field(kind or proposal.kind), *questions]
     still_open = open_questions(proposal, accepted)
-    form = Custom("sample_form.html", {**values, "why": proposal.why, "fields": fields, "still_open": still_open})
-    read = _reading_blocks(search, search.proposal(guesses, mapping), guesses.keys() - accepted.keys())
+    form = Custom(
+        "sample_form.html",
+        {**values, "why": proposal.why, "fields": fields, "still_open": still_open},
+    )
+    read = _reading_blocks(
+        search, search.proposal(guesses, mapping), guesses.keys() - accepted.keys()
+    )
     return [form, *read, _yaml(proposal, path)]
 
 
@@ -128,18 +162,28 @@ def _look_lines(search: MappingSearch, path: Path) -> list[tuple[str, str]]:
     delimiters = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
     lines = [("File", path.name), ("Rows", f"{look.row_count:,}"), ("Format", look.format.upper())]
     if look.format == "csv":
-        lines += [("Encoding", look.encoding or "UTF-8"), ("Columns are separated by", delimiters[look.delimiter])]
+        lines += [
+            ("Encoding", look.encoding or "UTF-8"),
+            ("Columns are separated by", delimiters[look.delimiter]),
+        ]
     lists = [f"{record_list.path} (up to {record_list.most})" for record_list in look.lists.items]
     return [*lines, *([("Lists in records", ", ".join(map(shown, lists)))] if lists else [])]
 
 
 def _mapping_field(search: MappingSearch, chosen: str) -> FormField:
-    fits = [(fit.name, f"{fit.name}: {fit.clean_count:,} of {fit.row_count:,} rows are clean") for fit in search.fits]
+    fits = [
+        (fit.name, f"{fit.name}: {fit.clean_count:,} of {fit.row_count:,} rows are clean")
+        for fit in search.fits
+    ]
     first = fits[0][0] if fits else OWN
     options = (*fits, (OWN, "By the names and values of the columns"))
     value = chosen if chosen in dict(options) else first
     return FormField(
-        "mapping", "Mapping", "Which of the shipped mappings reads the file, the best first", value, options
+        "mapping",
+        "Mapping",
+        "Which of the shipped mappings reads the file, the best first",
+        value,
+        options,
     )
 
 
@@ -148,16 +192,24 @@ def _rows_field(kind: MappingKind) -> FormField:
     return FormField(ROWS, LABELS[ROWS], "Events, order lines or customers", kind, options)
 
 
-def _field(question: OpenQuestion, answers: Mapping[str, str], problems: Mapping[str, str]) -> FormField:
+def _field(
+    question: OpenQuestion, answers: Mapping[str, str], problems: Mapping[str, str]
+) -> FormField:
     options = tuple((choice, shown(choice)) for choice in question.choices)
     sentence = f"{question.sentence[:1].upper()}{question.sentence[1:]}"
     value, problem = answers.get(question.key, ""), problems.get(question.key, "")
-    first = f"As a run reads it: {shown(question.guess)}" if question.is_optional else "Please choose"
+    first = (
+        f"As a run reads it: {shown(question.guess)}" if question.is_optional else "Please choose"
+    )
     open_option = (("", first),) if options else ()
-    return FormField(question.key, question.label, sentence, value, (*open_option, *options), problem)
+    return FormField(
+        question.key, question.label, sentence, value, (*open_option, *options), problem
+    )
 
 
-def _reading_blocks(search: MappingSearch, proposal: MappingProposal, guessed: set[str]) -> list[Block]:
+def _reading_blocks(
+    search: MappingSearch, proposal: MappingProposal, guessed: set[str]
+) -> list[Block]:
     try:
         with read_by(search, proposal, Path(search.paths[0]).parent / COPIES) as reading:
             return [*_guess_notice(guessed), *_shown(reading)]
@@ -175,17 +227,24 @@ def _shown(reading: Reading) -> list[Block]:
     rows = reading.rows_json
     blocks: list[Block] = [
         Heading("Rows"),
-        Notice(f"{rows['counted']:,} of {rows['read']:,} rows would be counted.", "good" if rows["counted"] else "bad"),
+        Notice(
+            f"{rows['counted']:,} of {rows['read']:,} rows would be counted.",
+            "good" if rows["counted"] else "bad",
+        ),
     ]
     if lines := money_lines(reading):
-        blocks.append(Notice(f"Of the money {'; '.join(line.strip() for line in lines[1:])}.", "info"))
+        blocks.append(
+            Notice(f"Of the money {'; '.join(line.strip() for line in lines[1:])}.", "info")
+        )
     if reading.not_clean:
         reasons = [
             {
                 "reason": in_words(why.reason),
                 "row_count": why.row_count,
                 "meaning": why.meaning,
-                "example": _cell(", ".join(f"{name} {value}" for name, value in why.example.items())),
+                "example": _cell(
+                    ", ".join(f"{name} {value}" for name, value in why.example.items())
+                ),
             }
             for why in reading.not_clean
         ]
@@ -200,10 +259,18 @@ def _shown(reading: Reading) -> list[Block]:
             for source_type, event_type, count in reading.event_types
         ]
         blocks += [Heading("What happens"), DataTable(types[:100], EVENT_TYPES)]
-    names = list(dict.fromkeys(name for row in reading.preview for name, value in row.items() if value is not None))
+    names = list(
+        dict.fromkeys(
+            name for row in reading.preview for name, value in row.items() if value is not None
+        )
+    )
     columns = tuple(TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names)
     preview = [{name: _cell(row.get(name)) for name in names} for row in reading.preview]
-    return [*blocks, Heading("The first rows by time, as they would be read"), DataTable(preview, columns)]
+    return [
+        *blocks,
+        Heading("The first rows by time, as they would be read"),
+        DataTable(preview, columns),
+    ]
 
 
 def _cell(value: object) -> str:
@@ -245,9 +312,15 @@ PAGE = DashboardPage(
     "Map a file",
     group="Operation",
     position=40,
-    summary="Upload a sample of a file: see how it is read, and get the mapping for it. It stays on this machine.",
+    summary=(
+        "Upload a sample of a file: see how it is read, and get the mapping for it. It stays "
+        "on this machine."
+    ),
     asks=MappingParameters,
-    actions=(Action("upload", upload, Scope.WRITE, MAX_BYTES + 100_000), Action("delete", delete, Scope.WRITE)),
+    actions=(
+        Action("upload", upload, Scope.WRITE, MAX_BYTES + 100_000),
+        Action("delete", delete, Scope.WRITE),
+    ),
     is_ad_hoc=True,
     needs_published=False,
     sections=(Section("A sample of a file", sample),),

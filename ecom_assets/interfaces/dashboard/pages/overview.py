@@ -10,7 +10,16 @@ from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.routes import products, sales
 from ecom_assets.interfaces.boards.model import Subject
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tile, Tiles, Why, meaning
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    DataTable,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    meaning,
+)
 from ecom_assets.interfaces.dashboard.board_tiles import OF_SUBJECT
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
 from ecom_assets.interfaces.dashboard.pages.sales import CHANGES
@@ -23,13 +32,17 @@ KEY_NUMBERS: Final[Mapping[Subject, tuple[str, ...]]] = {
 POINTS = TableColumn.from_fields(sales.Point, "start_date", *HEADLINES)
 BEST = (
     TableColumn("name", "Product", href="href"),
-    *TableColumn.from_fields(products.TopProduct, "product_category", "sold_item_count", "revenue_amount"),
+    *TableColumn.from_fields(
+        products.TopProduct, "product_category", "sold_item_count", "revenue_amount"
+    ),
 )
 CHANNELS = (TableColumn.from_field(sales.Channel, "channel"), *CHANGES)
 
 
 def key_numbers(view: View) -> Block:
-    """Return the numbers of the shop; those whose source is missing are left out if the others are known."""
+    """Return the numbers of the shop;
+    those whose source is missing are left out if the others are known.
+    """
     tiles: list[Tile] = []
     missing: list[NoSourceError] = []
     for subject, names in KEY_NUMBERS.items():

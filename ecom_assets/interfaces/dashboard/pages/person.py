@@ -8,7 +8,15 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.core.tables.queries import EVENTS, require
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
-from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tile, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.page import DashboardPage, PageParameters, Section, View
 
 MOST: Final = 200
@@ -56,7 +64,11 @@ def person(view: View) -> Block:
     require_personal(view.request.scope, ["visitor_id"])
     reading, visitor = view.context.reading, view.filters.visitor
     if not visitor:
-        return Notice("Open a visitor from a list of who is at a step of a funnel, or in a cell of retention.", "info")
+        return Notice(
+            "Open a visitor from a list of who is at a step of a funnel, or in a cell of "
+            "retention.",
+            "info",
+        )
     require(reading, EVENTS)
     columns = [name for name in SHOWN if OTHER_NAMES.get(name, name) not in reading.lacking]
     with reading.adhoc() as con:
@@ -64,22 +76,39 @@ def person(view: View) -> Block:
         events = events.filter(events.visitor_id == visitor)
         first, last = events.event_at.min(), events.event_at.max()
         (numbers,) = con.to_pyarrow(
-            events.agg(count=events.count(), days=events.event_date.nunique(), first=first, last=last)
+            events.agg(
+                count=events.count(), days=events.event_date.nunique(), first=first, last=last
+            )
         ).to_pylist()
         newest = events.order_by(events.event_at.desc(), events.event_id.desc()).select(*columns)
         rows = con.to_pyarrow(newest.limit(MOST, offset=view.filters.offset)).to_pylist()
     if not numbers["count"]:
-        return Notice(f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it.", "info")
+        return Notice(
+            f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it.",
+            "info",
+        )
     return Several((_numbers(numbers), *_events(view, rows, numbers["count"])))
 
 
 def _numbers(numbers: dict[str, Any]) -> Block:
     return Tiles(
         (
-            Tile("Events", numbers["count"], "count", "What this visitor did, as far as events tell."),
+            Tile(
+                "Events", numbers["count"], "count", "What this visitor did, as far as events tell."
+            ),
             Tile("Days", numbers["days"], "count", "Days on which they came."),
-            Tile("First seen", numbers["first"].date(), "date", "The day of their first event, in UTC."),
-            Tile("Last seen", numbers["last"].date(), "date", "The day of their newest event, in UTC."),
+            Tile(
+                "First seen",
+                numbers["first"].date(),
+                "date",
+                "The day of their first event, in UTC.",
+            ),
+            Tile(
+                "Last seen",
+                numbers["last"].date(),
+                "date",
+                "The day of their newest event, in UTC.",
+            ),
         ),
         compared=False,
     )
@@ -87,19 +116,27 @@ def _numbers(numbers: dict[str, Any]) -> Block:
 
 def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
     shown = [
-        {**dict.fromkeys(SHOWN), **row, "name": row["product_id"],
-         "href": view.link("product", product=row["product_id"]) if row["product_id"] else ""}
+        {
+            **dict.fromkeys(SHOWN),
+            **row,
+            "name": row["product_id"],
+            "href": view.link("product", product=row["product_id"]) if row["product_id"] else "",
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     offset = view.filters.offset
     until = offset + len(rows)
     note = (
-        f"Events {offset + 1:,} to {until:,} of {count:,}, the newest first." if rows else "There are no earlier ones."
+        f"Events {offset + 1:,} to {until:,} of {count:,}, the newest first."
+        if rows
+        else "There are no earlier ones."
     )
     columns = tuple(column for column in EVENT if column.name not in view.context.reading.lacking)
     pages: list[Block] = [DataTable(shown, columns, note=note)]
     if until < count:
-        pages.append(DataTable([{"name": "Earlier events", "href": view.here(offset=until)}], EARLIER))
+        pages.append(
+            DataTable([{"name": "Earlier events", "href": view.here(offset=until)}], EARLIER)
+        )
     return pages
 
 

@@ -1,4 +1,6 @@
-"""The pages of questions that have none of their own: the form, and the answer as tiles and a table."""
+"""The pages of questions that have none of their own: the form,
+and the answer as tiles and a table.
+"""
 
 import pkgutil
 from importlib import import_module
@@ -22,14 +24,24 @@ def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
 
     builder, names, columns = Builder(kind), _numbers(kind), _columns(kind)
     sections = [Section("Totals", answered(builder, totals), is_titled=False)] if names else []
-    sections += [Section(kind.lists[0].replace("_", " ").capitalize(), answered(builder, rows))] if columns else []
-    return question_page(builder, sections, path=kind.name, title=in_words(kind.name), summary=f"{kind.summary}.")
+    sections += (
+        [Section(kind.lists[0].replace("_", " ").capitalize(), answered(builder, rows))]
+        if columns
+        else []
+    )
+    return question_page(
+        builder, sections, path=kind.name, title=in_words(kind.name), summary=f"{kind.summary}."
+    )
 
 
 def _numbers(kind: Kind[Any, Any]) -> list[str]:
     """Return the numbers of an answer that are not in a list."""
     fields = kind.answer.model_fields.items()
-    return [name for name, field in fields if format_of(field) and not str(field.annotation).startswith("list[")]
+    return [
+        name
+        for name, field in fields
+        if format_of(field) and not str(field.annotation).startswith("list[")
+    ]
 
 
 def _columns(kind: Kind[Any, Any]) -> list[TableColumn]:
@@ -45,9 +57,13 @@ def _pages() -> tuple[DashboardPage, ...]:
     names = [module.name for module in modules if module.name != Path(__file__).stem]
     page_modules = [import_module(f"{__package__}.{name}") for name in names]
     drawn = {
-        module.BUILDER.kind.name for module in page_modules if isinstance(getattr(module, "BUILDER", None), Builder)
+        module.BUILDER.kind.name
+        for module in page_modules
+        if isinstance(getattr(module, "BUILDER", None), Builder)
     }
-    return tuple(_page_of(kind) for kind in all_questions() if kind.has_route and kind.name not in drawn)
+    return tuple(
+        _page_of(kind) for kind in all_questions() if kind.has_route and kind.name not in drawn
+    )
 
 
 PAGES: Final = _pages()

@@ -1,4 +1,6 @@
-"""Products and stock: what sells, what is looked at, and what to order again; and one product, day by day."""
+"""Products and stock: what sells, what is looked at, and what to order again;
+and one product, day by day.
+"""
 
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -25,25 +27,48 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
 
-KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
+KINDS = {
+    "out_of_stock": "Out of stock",
+    "low": "Low",
+    "overstock": "Overstocked",
+    "dead": "Without a sale",
+}
 TOP = (
     TableColumn("rank_number", "#"),
     TableColumn("name", "Product", href="href"),
     *TableColumn.from_fields(
-        products.TopProduct, "product_category", "product_view_count", "add_to_cart_count", "purchase_count",
-        "purchases_per_view", "sold_item_count", "revenue_amount",
+        products.TopProduct,
+        "product_category",
+        "product_view_count",
+        "add_to_cart_count",
+        "purchase_count",
+        "purchases_per_view",
+        "sold_item_count",
+        "revenue_amount",
     ),
-)  # fmt: skip
+)
 CATEGORIES = TableColumn.from_fields(
-    products.Category, "product_category", "viewing_session_count", "cart_session_count", "cart_rate",
-    "purchase_session_count", "purchase_rate", "revenue_amount", bars=("cart_rate", "purchase_rate"),
-)  # fmt: skip
+    products.Category,
+    "product_category",
+    "viewing_session_count",
+    "cart_session_count",
+    "cart_rate",
+    "purchase_session_count",
+    "purchase_rate",
+    "revenue_amount",
+    bars=("cart_rate", "purchase_rate"),
+)
 ALERTS = (
     TableColumn("name", "Product", href="href"),
     TableColumn.from_field(products.Alert, "product_category"),
     TableColumn("kind", "Alert"),
     *TableColumn.from_fields(
-        products.Alert, "stock_count", "reorder_point_count", "daily_sold_items", "days_of_cover", "last_sold_date"
+        products.Alert,
+        "stock_count",
+        "reorder_point_count",
+        "daily_sold_items",
+        "days_of_cover",
+        "last_sold_date",
     ),
 )
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
@@ -60,11 +85,19 @@ class ProductFilters(Filters):
 
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
-    chosen, first, search = view.filters.sort_by, view.filters.offset or 0, view.filters.search.strip()
+    chosen, first, search = (
+        view.filters.sort_by,
+        view.filters.offset or 0,
+        view.filters.search.strip(),
+    )
     asked = {"sort_by": chosen, "search": search}
     answer = view.answer(products.top_products, limit=MOST_PRODUCTS, offset=first, **asked)
     count, last = answer["total_count"] or 0, first + len(answer["products"])
-    earlier = [("Products before", view.here(offset=max(0, first - MOST_PRODUCTS) or None))] if first else []
+    earlier = (
+        [("Products before", view.here(offset=max(0, first - MOST_PRODUCTS) or None))]
+        if first
+        else []
+    )
     later = [("Products after", view.here(offset=last))] if last < count else []
     table = DataTable(
         [view.product(row) for row in answer["products"]],
@@ -75,7 +108,11 @@ def top(view: View) -> Block:
         definition=meaning(answer, "revenue_amount"),
         why=Why(ProductPerformance, "revenue_amount"),
     )
-    return Several((table, Custom("onward.html", {"links": (*earlier, *later)}))) if earlier or later else table
+    return (
+        Several((table, Custom("onward.html", {"links": (*earlier, *later)})))
+        if earlier or later
+        else table
+    )
 
 
 def categories(view: View) -> Block:
@@ -98,8 +135,15 @@ def stock(view: View) -> Block:
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
     left = answer["total_count"] - len(rows)
     meanings = answer["definition"]
-    counts = [Tile(label, answer["counts"].get(kind, 0), "count", str(meanings.get(kind, meanings.get("alert", ""))))
-              for kind, label in KINDS.items()]  # fmt: skip
+    counts = [
+        Tile(
+            label,
+            answer["counts"].get(kind, 0),
+            "count",
+            str(meanings.get(kind, meanings.get("alert", ""))),
+        )
+        for kind, label in KINDS.items()
+    ]
     table = DataTable(
         rows,
         ALERTS,
@@ -126,16 +170,27 @@ LIST: Final = DashboardPage(
 
 
 DAYS = TableColumn.from_fields(
-    products.ProductDay, "event_date", "product_view_count", "add_to_cart_count", "purchase_count", "revenue_amount"
+    products.ProductDay,
+    "event_date",
+    "product_view_count",
+    "add_to_cart_count",
+    "purchase_count",
+    "revenue_amount",
 )
 RELATED = (
     TableColumn("name", "Product", href="href"),
-    *TableColumn.from_fields(products.Related, "product_category", "order_share", "order_count", bars=("order_share",)),
+    *TableColumn.from_fields(
+        products.Related, "product_category", "order_share", "order_count", bars=("order_share",)
+    ),
 )
 TILES = (
-    "revenue_amount", "sold_item_count", "product_view_count", "add_to_cart_count", "purchase_count",
+    "revenue_amount",
+    "sold_item_count",
+    "product_view_count",
+    "add_to_cart_count",
+    "purchase_count",
     "purchases_per_view",
-)  # fmt: skip
+)
 
 
 class OneProduct(Filters):
@@ -173,7 +228,9 @@ def related(view: View) -> Block:
     """Return what is bought with the product."""
     answer = _answer(view)
     rows = [view.product(row) for row in answer["related"]]
-    return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
+    return DataTable(
+        rows, RELATED, empty="No order has another product beside it.", note="Of all time."
+    )
 
 
 PRODUCT: Final = DashboardPage(

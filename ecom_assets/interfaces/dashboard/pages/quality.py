@@ -1,4 +1,6 @@
-"""Data quality: outcomes of received rows, reject reasons, held days, failing checks, and how fresh the tables are."""
+"""Data quality: outcomes of received rows, reject reasons, held days, failing checks,
+and how fresh the tables are.
+"""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,9 +13,25 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.routes import operation, quality
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.formats import formatted, in_words
-from ecom_assets.interfaces.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    DashboardPage,
+    Filters,
+    Section,
+    View,
+)
 
 COUNTS: Final = ("received_count", *OUTCOMES, "residue_count")
 DAYS: Final = TableColumn.from_fields(quality.DayCounts, "accounted_date", "source", *COUNTS)
@@ -26,14 +44,18 @@ REASONS: Final = (
     TableColumn("label", "Reason", href="address"),
     TableColumn.from_field(quality.Reason, "source"),
     TableColumn.from_field(quality.Reason, "row_count", bar="share"),
-    *TableColumn.from_fields(quality.Reason, "refused_amount", "unread_amount_count", "first_date", "last_date"),
+    *TableColumn.from_fields(
+        quality.Reason, "refused_amount", "unread_amount_count", "first_date", "last_date"
+    ),
 )
 CONFLICTS: Final = (
     *TableColumn.from_fields(quality.ConflictingEvent, "event_date"),
     TableColumn("source_event_id", "Id as received"),
     TableColumn("event_id", "Counts as"),
     TableColumn("who", "Who"),
-    *TableColumn.from_fields(quality.ConflictingEvent, "event_type", "product_id", "cart_amount", "sent_by"),
+    *TableColumn.from_fields(
+        quality.ConflictingEvent, "event_type", "product_id", "cart_amount", "sent_by"
+    ),
 )
 CHECKS: Final = (
     TableColumn.from_field(operation.FailingCheck, "table_name"),
@@ -42,7 +64,9 @@ CHECKS: Final = (
     *TableColumn.from_fields(operation.FailingCheck, "observed", "limit", "failing_since"),
 )
 TABLES: Final = (
-    *TableColumn.from_fields(operation.TableState, "table_name", "row_count", "newest_date", "written_at"),
+    *TableColumn.from_fields(
+        operation.TableState, "table_name", "row_count", "newest_date", "written_at"
+    ),
     TableColumn("state", "Last run"),
 )
 HELD_REASONS: Final = {
@@ -50,11 +74,25 @@ HELD_REASONS: Final = {
     "report_missing": "No order report came",
 }
 SAMPLE_COLUMNS: Final = {
-    "events": ("event_id", "event_type", "event_timestamp", "user_id", "product_id", "cart_value", "source_file"),
-    "orders": (
-        "uniq_id", "date_time", "customer_id", "item_id", "received_quantity", "received_payment_amount", "status",
+    "events": (
+        "event_id",
+        "event_type",
+        "event_timestamp",
+        "user_id",
+        "product_id",
+        "cart_value",
+        "source_file",
     ),
-}  # fmt: skip
+    "orders": (
+        "uniq_id",
+        "date_time",
+        "customer_id",
+        "item_id",
+        "received_quantity",
+        "received_payment_amount",
+        "status",
+    ),
+}
 """What is shown of a sample row; the CSV has all of its columns."""
 NEWEST: Final = 14
 """Rows of days and sources that are shown; the CSV has all."""
@@ -70,12 +108,18 @@ class QualityFilters(Filters):
 def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
     sources = view.answer(quality.row_accounting, limit=1)["sources"]
-    known = {name: [source[name] for source in sources if source[name] is not None] for name in COUNTS}
+    known = {
+        name: [source[name] for source in sources if source[name] is not None] for name in COUNTS
+    }
     sums = {name: sum(counts) if counts else None for name, counts in known.items()}
     tiles, lost = Tiles.from_fields(quality.ReceivedRowCounts, sums, COUNTS), sums["residue_count"]
     if not lost:
         return tiles
-    notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")
+    notice = Notice(
+        f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check "
+        "fails.",
+        "bad",
+    )
     return Several((notice, tiles))
 
 
@@ -104,7 +148,9 @@ def by_day(view: View) -> Block:
                 DAYS,
                 csv=view.csv("/analytics/quality"),
                 definition=answer["definition"]["days"],
-                note=f"{_newest(len(answer['days']))}received = clean + quarantined + surplus + held",
+                note=(
+                    f"{_newest(len(answer['days']))}received = clean + quarantined + surplus + held"
+                ),
             ),
         )
     )
@@ -137,7 +183,10 @@ def reasons(view: View) -> Block:
         for row in answer["reasons"]
     ]
     return DataTable(
-        rows, REASONS, empty="No row of these days is quarantined.", definition=answer["definition"]["reasons"]
+        rows,
+        REASONS,
+        empty="No row of these days is quarantined.",
+        definition=answer["definition"]["reasons"],
     )
 
 
@@ -149,30 +198,54 @@ def samples(view: View) -> Block:
     parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
     rows = view.answer(quality.quarantined_samples, **parameters)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
-    columns = [TableColumn(day, "Day", "date"), *(TableColumn(name, in_words(name)) for name in SAMPLE_COLUMNS[source])]
+    columns = [
+        TableColumn(day, "Day", "date"),
+        *(TableColumn(name, in_words(name)) for name in SAMPLE_COLUMNS[source]),
+    ]
     if any(row["malformed_row"] for row in rows):
         columns.append(TableColumn("malformed_row", "Line as it came"))
     note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
-    hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if _has_hidden(rows) else ""
+    hidden = (
+        f" {HIDDEN} is personal data, which needs a key of scope personal."
+        if _has_hidden(rows)
+        else ""
+    )
     return DataTable(
-        rows, columns, csv=view.csv("/analytics/quality/samples", **parameters, limit=1000), note=note + hidden
+        rows,
+        columns,
+        csv=view.csv("/analytics/quality/samples", **parameters, limit=1000),
+        note=note + hidden,
     )
 
 
 def conflicts(view: View) -> Block:
-    """Return the events that share an id and disagree, each with who, what, the amount and its sender."""
+    """Return the events that share an id and disagree, each with who, what,
+    the amount and its sender.
+    """
     if DuplicateEvents.qualified_name() not in view.context.reading.published.tables:
-        return Notice("Postgres has the marts only; `ecom doctor` shows events that share an id.", "info")
+        return Notice(
+            "Postgres has the marts only; `ecom doctor` shows events that share an id.", "info"
+        )
     answer = view.answer(quality.conflicting_events)
-    rows = [{**row, "who": next((row[name] for name in WHO if row[name]), None)} for row in answer["conflicts"]]
+    rows = [
+        {**row, "who": next((row[name] for name in WHO if row[name]), None)}
+        for row in answer["conflicts"]
+    ]
     return DataTable(
         rows,
         CONFLICTS,
         csv=view.csv("/analytics/quality/conflicts", limit=1000),
         definition=answer["definition"]["conflicts"],
         empty="No events of these days share an id and disagree.",
-        note="All of them count. If one is not yours, look at who sent it; else give each event an id of its own."
-        + (f" {HIDDEN} is personal data, which needs a key of scope personal." if _has_hidden(rows) else ""),
+        note=(
+            "All of them count. If one is not yours, look at who sent it; else give each "
+            "event an id of its own."
+        )
+        + (
+            f" {HIDDEN} is personal data, which needs a key of scope personal."
+            if _has_hidden(rows)
+            else ""
+        ),
     )
 
 
@@ -206,7 +279,10 @@ def checks(view: View) -> Block:
     """Return the checks that failed or warned when they were evaluated last."""
     answer = view.answer(operation.failing_checks)
     if not answer["evaluated_count"]:
-        return Notice("No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this server.")
+        return Notice(
+            "No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this "
+            "server."
+        )
     rows = [
         {
             **row,
@@ -218,13 +294,19 @@ def checks(view: View) -> Block:
     passed = answer["evaluated_count"] - len(rows)
     if not rows:
         return Notice(f"All {passed:,} checks passed when they were evaluated last.", "good")
-    return DataTable(rows, CHECKS, note=f"{passed:,} other checks passed when they were evaluated last.")
+    return DataTable(
+        rows, CHECKS, note=f"{passed:,} other checks passed when they were evaluated last."
+    )
 
 
 def freshness(view: View) -> Block:
     """Return when each table was written last, and its newest day."""
     answer = view.answer(operation.table_states)
-    listed = [row for row in answer["tables"] if row["row_count"] is not None or row["is_written"] is False]
+    listed = [
+        row
+        for row in answer["tables"]
+        if row["row_count"] is not None or row["is_written"] is False
+    ]
     rows = [{**row, "state": _state(row)} for row in listed]
     rows.sort(key=lambda row: (row["is_written"] is not False, row["table_name"]))
     return DataTable(
@@ -232,8 +314,11 @@ def freshness(view: View) -> Block:
         TABLES,
         csv=view.csv("/operations/tables", with_days=False),
         definition=answer["definition"]["tables"],
-        note=f"What is published and what failed, of {len(answer['tables']):,} tables; the CSV has all. "
-        f"Published {view.context.reading.published.published_at:%Y-%m-%d %H:%M} UTC.",
+        note=(
+            f"What is published and what failed, of {len(answer['tables']):,} tables; the CSV "
+            f"has all. Published {view.context.reading.published.published_at:%Y-%m-%d %H:%M} "
+            "UTC."
+        ),
     )
 
 
@@ -252,11 +337,13 @@ def _ago(text: str) -> str:
 def release(sent: ActionRequest) -> str:
     """Record the request to release a held day; return a sentence on what happens next."""
     with sent.request_context() as request_context:
-        body = operation.ReleaseBody.model_validate({name: sent.form.get(name) for name in ("source", "day")})
+        body = operation.ReleaseBody.model_validate(
+            {name: sent.form.get(name) for name in ("source", "day")}
+        )
         made = operation.request_release(request_context, body, sent.caller)
     return (
-        f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
-        "daemon is on, that run starts within seconds."
+        f"The release of {made.first_day} is recorded. The next run over that day lets its rows "
+        "in; where Dagster's daemon is on, that run starts within seconds."
     )
 
 
@@ -265,7 +352,10 @@ PAGE = DashboardPage(
     "Data quality",
     group="Operation",
     position=10,
-    summary="Every received row and what became of it; what is held, what fails, and how fresh the tables are.",
+    summary=(
+        "Every received row and what became of it; what is held, what fails, and how fresh "
+        "the tables are."
+    ),
     asks=QualityFilters,
     actions=(Action("release", release, Scope.WRITE),),
     has_comparison=False,

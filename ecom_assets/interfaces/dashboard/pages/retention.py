@@ -1,4 +1,6 @@
-"""Retention builder: cohorts as a table of shares below their average, and who is in a cell of it."""
+"""Retention builder: cohorts as a table of shares below their average,
+and who is in a cell of it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
-from ecom_assets.behaviour.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
+from ecom_assets.behaviour.retention.answer import (
+    RETENTION,
+    InCell,
+    RetentionCohort,
+    RetentionTotal,
+)
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
@@ -30,16 +37,28 @@ WHO_FIELDS: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
     FormInput("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
     FormInput("who_period", "In its period", "all of it", about=("period",)),
-    FormInput("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
+    FormInput(
+        "who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))
+    ),
 )
-BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"list": OF_A_CELL})
+BUILDER: Final = Builder(
+    RETENTION, {"period": "week", "last_period": "12"}, extra={"list": OF_A_CELL}
+)
 CELLS: Final = (
     *TableColumn.from_fields(RetentionCohort, "cohort", "size"),
     *TableColumn.from_fields(RetentionTotal, "period", "returned", "rate"),
     TableColumn("state", "Period is"),
 )
 TOTALS: Final = TableColumn.from_fields(
-    RetentionTotal, "period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value", bars=("rate",)
+    RetentionTotal,
+    "period",
+    "cohorts",
+    "size",
+    "returned",
+    "rate",
+    "revenue",
+    "lifetime_value",
+    bars=("rate",),
 )
 PALE: Final = "Dashed cells are of periods that are not over yet: their share can grow."
 MOST_COHORTS: Final = 26
@@ -57,18 +76,33 @@ class CohortTable(Chart):
 
 
 def cohort_table(view: View, answer: Answer) -> Block:
-    """Return a cell per cohort and period, below the average of all cohorts that are complete in the period."""
+    """Return a cell per cohort and period,
+    below the average of all cohorts that are complete in the period.
+    """
     names = [total["period"] for total in answer["totals"]]
     shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
-    cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are shown; the CSV has all." if count > MOST_COHORTS else ""
+    cut = (
+        f"The newest {MOST_COHORTS} of {count:,} cohorts are shown; the CSV has all."
+        if count > MOST_COHORTS
+        else ""
+    )
     address = _address(view, answer)
     lines = [
-        {"name": str(cohort["cohort"]), "size": cohort["size"], "cells": _cells(cohort, names, address)}
+        {
+            "name": str(cohort["cohort"]),
+            "size": cohort["size"],
+            "cells": _cells(cohort, names, address),
+        }
         for cohort in shown
     ]
     average = [_cell(total["rate"], total["returned"], is_over=True) for total in answer["totals"]]
     rows = [
-        {**cell, "cohort": line["name"], "size": line["size"], "state": "over" if cell["is_over"] else "not over yet"}
+        {
+            **cell,
+            "cohort": line["name"],
+            "size": line["size"],
+            "state": "over" if cell["is_over"] else "not over yet",
+        }
         for line in lines
         for cell in line["cells"]
     ]
@@ -80,7 +114,10 @@ def cohort_table(view: View, answer: Answer) -> Block:
         csv=csv_address(answer),
         height=110 + 24 * len(shown),
         note=" ".join(filter(None, [PALE, cut])),
-        definition="Visitors by the period in which they started, and the share of them that came back in each period.",
+        definition=(
+            "Visitors by the period in which they started, and the share of them that came "
+            "back in each period."
+        ),
         periods=names,
         lines=[{"name": "Average", "size": None, "cells": average}, *lines],
     )
@@ -97,11 +134,18 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
     """Return the cells of a cohort, each with the address that lists who is in it."""
     return [
         {
-            **_cell(returned / cohort["size"] if cohort["size"] else None, returned, is_over=cohort["complete"][index]),
+            **_cell(
+                returned / cohort["size"] if cohort["size"] else None,
+                returned,
+                is_over=cohort["complete"][index],
+            ),
             "period": (name := names[index] if index < len(names) else str(index)),
-            "href": f"{address}&{urlencode({'who_cohort': cohort['cohort'], 'who_period': name})}{WHO_SECTION}"
-            if address
-            else "",
+            "href": (
+                f"{address}&{urlencode({'who_cohort': cohort['cohort'], 'who_period': name})}"
+                f"{WHO_SECTION}"
+                if address
+                else ""
+            ),
         }
         for index, returned in enumerate(cohort["returned"])
     ]
@@ -133,27 +177,42 @@ WHO_SECTION: Final = "#s3-title"
 
 
 def _address(view: View, answer: Answer) -> str:
-    """Return the address of this question, to which a cell is added; empty for callers who may not see people."""
+    """Return the address of this question, to which a cell is added;
+    empty for callers who may not see people.
+    """
     if not view.may(Scope.PERSONAL):
         return ""
     is_other = answer is context(view, BUILDER).compared
-    by_other = {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
+    by_other = (
+        {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
+    )
     address = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
     return address if "?" in address else f"{address}?period=week&last_period=12"
 
 
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    return DataTable(answer["totals"], TOTALS, definition="Sums over the cohorts that are complete in the period.")
+    return DataTable(
+        answer["totals"],
+        TOTALS,
+        definition="Sums over the cohorts that are complete in the period.",
+    )
 
 
 def breakdown(view: View, answer: Answer) -> Block:
-    """Return the share of each value in each period, or links that break down by what events have."""
+    """Return the share of each value in each period,
+    or links that break down by what events have.
+    """
     parts = answer["breakdown"]
     if not parts:
         return break_down_by(view)
     rows = [
-        {"value": part["value"], "period": total["period"], "rate": total["rate"], "size": total["size"]}
+        {
+            "value": part["value"],
+            "period": total["period"],
+            "rate": total["rate"],
+            "size": total["size"],
+        }
         for part in parts
         for total in part["totals"]
     ]
@@ -166,7 +225,10 @@ def breakdown(view: View, answer: Answer) -> Block:
             "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
         },
     }
-    columns = (TableColumn("value", "Value"), *TableColumn.from_fields(RetentionTotal, "period", "size", "rate"))
+    columns = (
+        TableColumn("value", "Value"),
+        *TableColumn.from_fields(RetentionTotal, "period", "size", "rate"),
+    )
     return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
 
 
@@ -175,19 +237,30 @@ def who(view: View) -> Block:
     result = context(view, BUILDER)
     if not result.answer:
         return correct_first()
-    fields = {name: text for name in WHO_FIELDS if (text := getattr(view.filters, f"who_{name}").strip())}
+    fields = {
+        name: text for name in WHO_FIELDS if (text := getattr(view.filters, f"who_{name}").strip())
+    }
     if "cohort" not in fields:
         return Notice(
-            "Choose a cell of the table, or a cohort under “List the visitors”; it needs the scope personal.",
+            "Choose a cell of the table, or a cohort under “List the visitors”; it needs the "
+            "scope personal.",
             "info",
         )
     listed = ad_hoc.RetentionWhoParameters.model_validate(fields)
     answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
-    cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
+    cell = (
+        answer["cohort"]
+        if answer["period"] is None
+        else f"{answer['cohort']}, period {answer['period']}"
+    )
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     columns = columns_of_people(InCell)
     return DataTable(
-        people(view, answer["who"]), columns, csv=csv_address(answer), note=shown, empty="Nobody is there."
+        people(view, answer["who"]),
+        columns,
+        csv=csv_address(answer),
+        note=shown,
+        empty="Nobody is there.",
     )
 
 

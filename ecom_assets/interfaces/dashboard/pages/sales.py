@@ -26,13 +26,22 @@ from ecom_assets.interfaces.dashboard.static_files import address_of_file
 
 TABLE = RevenueDaily
 TILES = (*HEADLINES, "shipped_amount", "sold_item_count", "refund_count")
-POINTS = TableColumn.from_fields(sales.Point, "start_date", "end_date", HEADLINES[0], "refunded_amount", *HEADLINES[1:])
+POINTS = TableColumn.from_fields(
+    sales.Point, "start_date", "end_date", HEADLINES[0], "refunded_amount", *HEADLINES[1:]
+)
 CHANGES = TableColumn.from_fields(
     sales.Channel, "revenue_change", "revenue_share", "revenue_amount", bars=("revenue_share",)
 )
-CATEGORIES = (*TableColumn.from_fields(products.Category, "product_category", "order_count"), *CHANGES)
+CATEGORIES = (
+    *TableColumn.from_fields(products.Category, "product_category", "order_count"),
+    *CHANGES,
+)
 CHANNELS = (*TableColumn.from_fields(sales.Channel, "channel", "order_count"), *CHANGES)
-PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
+PLACE_NAMES = {
+    "country": ("country",),
+    "region": ("region", "country"),
+    "city": ("city_name", "country"),
+}
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
 
@@ -74,9 +83,13 @@ def world_map(view: View) -> Block:
     answer = view.answer(sales.geographic, level="country", limit=1000)
     places = [{**place, "shape": shape_of(place["country"])} for place in answer["places"]]
     lost = [place["country"] for place in places if place["shape"] is None]
-    rows = [{name: place[name] for name in ("shape", "country", "revenue_amount")} for place in places]
+    rows = [
+        {name: place[name] for name in ("shape", "country", "revenue_amount")} for place in places
+    ]
     return Chart(
-        charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
+        charts.world(
+            [row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"
+        ),
         answer["places"],
         (*TableColumn.from_fields(sales.SalesPlace, "country", "order_count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
@@ -92,7 +105,10 @@ def places(view: View) -> Block:
     level = view.filters.level
     answer = view.answer(sales.geographic, level=level, limit=MOST_PLACES)
     names = PLACE_NAMES[level]
-    rows = [{**row, "place": ", ".join(row[name] for name in names if row[name])} for row in answer["places"]]
+    rows = [
+        {**row, "place": ", ".join(row[name] for name in names if row[name])}
+        for row in answer["places"]
+    ]
     left = (answer["total_count"] or 0) - len(rows)
     return DataTable(
         rows,

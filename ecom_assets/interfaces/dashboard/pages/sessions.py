@@ -1,4 +1,6 @@
-"""Sessions builder: how many, how long and how engaged, by the rule of any tool; by day where they are stored."""
+"""Sessions builder: how many, how long and how engaged, by the rule of any tool;
+by day where they are stored.
+"""
 
 from typing import Final
 
@@ -17,20 +19,34 @@ from ecom_assets.interfaces.dashboard.blocks import (
     format_of,
     with_missing_days,
 )
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, context, correct_first, question_page
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    context,
+    correct_first,
+    question_page,
+)
 from ecom_assets.interfaces.dashboard.page import Section, View, csv_address
 
 NUMBERS: Final = (
-    "sessions", "visitors", "engaged_sessions", "bounce_rate", "pages_per_session", "median_duration_s",
-)  # fmt: skip
+    "sessions",
+    "visitors",
+    "engaged_sessions",
+    "bounce_rate",
+    "pages_per_session",
+    "median_duration_s",
+)
 """The numbers of the tiles."""
 DAYS: Final = (
     TableColumn("event_date", "Day", "date"),
-    *TableColumn.from_fields(behaviour.EngagementDay, "session_count", "engaged_session_count", "bounce_rate"),
+    *TableColumn.from_fields(
+        behaviour.EngagementDay, "session_count", "engaged_session_count", "bounce_rate"
+    ),
 )
 OTHER_RULE: Final = (
-    "By day, sessions are those of the shop's own rule: leave the rule, the filters and the time zone as they are, and "
-    "they are shown."
+    "By day, sessions are those of the shop's own rule: leave the rule, the filters and the time "
+    "zone as they are, and they are shown."
 )
 
 
@@ -39,20 +55,26 @@ def totals(answer: Answer) -> Block:
     before = answer["before"] or dict.fromkeys(NUMBERS)
     change = changes(answer, before, NUMBERS)
     tiles = [
-        Tile.from_field(SessionsAnswer, name, answer[name], previous=before[name], change=change[name])
+        Tile.from_field(
+            SessionsAnswer, name, answer[name], previous=before[name], change=change[name]
+        )
         for name in NUMBERS
     ]
     return Tiles(tuple(tiles), compared=bool(answer["before"]))
 
 
 def by_day(view: View) -> Block:
-    """Return the sessions of each day, engaged or not, if they are stored by the rule of the question."""
+    """Return the sessions of each day, engaged or not,
+    if they are stored by the rule of the question.
+    """
     return _of_days(view, "session_count", "A line of the sessions that started on each day.")
 
 
 def bounces(view: View) -> Block:
     """Return the share of sessions of each day that nobody engaged in."""
-    return _of_days(view, "bounce_rate", "A line of the share of each day's sessions without engagement.")
+    return _of_days(
+        view, "bounce_rate", "A line of the share of each day's sessions without engagement."
+    )
 
 
 def _of_days(view: View, name: str, description: str) -> Block:
@@ -60,7 +82,9 @@ def _of_days(view: View, name: str, description: str) -> Block:
     if not outcome.answer:
         return correct_first()
     asked = outcome.question
-    is_own = asked.where == EVERYTHING and not (asked.idle or asked.segment or asked.identity or asked.timezone)
+    is_own = asked.where == EVERYTHING and not (
+        asked.idle or asked.segment or asked.identity or asked.timezone
+    )
     if not is_own or asked.session_rule not in {None, view.context.settings.session_rule}:
         return Notice(OTHER_RULE, is_shown_once=True)
     days = {day: str(outcome.answer["range"][day]) for day in ("start_date", "end_date")}
@@ -69,9 +93,12 @@ def _of_days(view: View, name: str, description: str) -> Block:
     kind = format_of(behaviour.EngagementDay.model_fields[name])
     title = str(behaviour.EngagementDay.model_fields[name].title)
     return Chart(
-        charts.line("event_date", name, kind=kind, area=kind == "count", title=title), rows, DAYS, description,
+        charts.line("event_date", name, kind=kind, area=kind == "count", title=title),
+        rows,
+        DAYS,
+        description,
         csv=csv_address({"days": answer["days"]}),
-    )  # fmt: skip
+    )
 
 
 BUILDER: Final = Builder(SESSIONS, {"last": "90d"})

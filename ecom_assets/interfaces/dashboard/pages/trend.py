@@ -1,4 +1,6 @@
-"""Trend builder: counts, visitors, sums and percentiles over time; formulas, stickiness and lifecycle."""
+"""Trend builder: counts, visitors, sums and percentiles over time; formulas,
+stickiness and lifecycle.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -12,7 +14,14 @@ from ecom_assets.core.tables.days import next_start
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted, in_words
-from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered_in, break_down_by, context, question_page
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered_in,
+    break_down_by,
+    context,
+    question_page,
+)
 from ecom_assets.interfaces.dashboard.page import Section, View, address_of, csv_address
 
 PERIOD, SERIES = TableColumn("start", "Period"), TableColumn("series", "Series")
@@ -39,15 +48,20 @@ MOST_POINTS: Final = 100
 def _values(view: View, answer: Answer) -> Block:
     formula = answer.get("formula") or []
     lines, kind = formula or answer["series"], _kind_of(answer)
-    is_only = len({(line["name"], line["event_type"], line["measure"]) for line in answer["series"]}) == 1
+    is_only = (
+        len({(line["name"], line["event_type"], line["measure"]) for line in answer["series"]}) == 1
+    )
     named = [(_name(line, is_formula=bool(formula), is_only=is_only), line) for line in lines]
     rows = [row for name, line in named for row in _rows_of(view, answer, name, line, kind)]
     has_before = any(row["before"] is not None for row in rows)
     before = [TableColumn("before", "Before", kind)] if has_before else []
     columns = (
-        TableColumn("start", "Period", "text", href="onward"), SERIES, TableColumn("value", "Value", kind), *before,
+        TableColumn("start", "Period", "text", href="onward"),
+        SERIES,
+        TableColumn("value", "Value", kind),
+        *before,
         TableColumn("state", "Period is"),
-    )  # fmt: skip
+    )
     has_points = len(answer["periods"]) <= MOST_POINTS
     is_open = any(row["state"] != "whole" for row in rows)
     notes = ["Dashed: periods that are not over, or not whole in these days."] if is_open else []
@@ -72,8 +86,12 @@ def _values(view: View, answer: Answer) -> Block:
     )
 
 
-def _rows_of(view: View, answer: Answer, name: str, line: dict[str, Any], kind: Kind) -> list[dict[str, Any]]:
-    """Return a row for each period of a line, with the next one, to which its part of the line leads."""
+def _rows_of(
+    view: View, answer: Answer, name: str, line: dict[str, Any], kind: Kind
+) -> list[dict[str, Any]]:
+    """Return a row for each period of a line, with the next one,
+    to which its part of the line leads.
+    """
     previous = line.get("previous") or [None] * len(line["values"])
     rows = [
         {
@@ -91,19 +109,27 @@ def _rows_of(view: View, answer: Answer, name: str, line: dict[str, Any], kind: 
         )
     ]
     for row, following in pairwise(rows):
-        row |= {"next_start": following["start"], "next_value": following["value"], "next_before": following["before"]}
+        row |= {
+            "next_start": following["start"],
+            "next_value": following["value"],
+            "next_before": following["before"],
+        }
         row["is_open"] = "not over yet" in {row["state"], following["state"]}
     return rows
 
 
 def _start_of(start: str) -> date:
-    """Return the start of a period; of an hour the time on the shop's clocks, which the browser shows as it is."""
+    """Return the start of a period; of an hour the time on the shop's clocks,
+    which the browser shows as it is.
+    """
     day = charts.day_of(start)
     return day if isinstance(day, date) else datetime.fromisoformat(start).replace(tzinfo=None)
 
 
 def _is_over(view: View, answer: Answer, start: str) -> bool:
-    """Return whether all days of a period are in the range, known, and were over when the data were published."""
+    """Return whether all days of a period are in the range, known,
+    and were over when the data were published.
+    """
     covered, period = answer["range"], context(view, BUILDER).question.period
     first = datetime.fromisoformat(start).date()
     last = first if period in BY_CLOCK else next_start(first, period) - timedelta(days=1)
@@ -112,14 +138,22 @@ def _is_over(view: View, answer: Answer, start: str) -> bool:
     ):
         return False
     is_missing = any(first <= day <= last for day in covered["missing_days"])
-    return not is_missing and not (covered["provisional_from"] and last >= covered["provisional_from"])
+    return not is_missing and not (
+        covered["provisional_from"] and last >= covered["provisional_from"]
+    )
 
 
 def _kind_of(answer: Answer) -> Kind:
-    """Return how values are written, if those of all series are alike; shares of a formula are rates."""
+    """Return how values are written, if those of all series are alike;
+    shares of a formula are rates.
+    """
     if answer.get("formula"):
-        values = [value for line in answer["formula"] for value in line["values"] if value is not None]
-        is_share = "/" in answer["definition"]["formula"] and all(0 <= value <= 1 for value in values)
+        values = [
+            value for line in answer["formula"] for value in line["values"] if value is not None
+        ]
+        is_share = "/" in answer["definition"]["formula"] and all(
+            0 <= value <= 1 for value in values
+        )
         return "rate" if is_share else "decimal"
     kinds = {_kind_of_series(line) for line in answer["series"]}
     return kinds.pop() if len(kinds) == 1 else "decimal"
@@ -128,7 +162,9 @@ def _kind_of(answer: Answer) -> Kind:
 def _kind_of_series(line: dict[str, Any]) -> Kind:
     if line["measure"] in {*COUNTS, *ACTIVE, DISTINCT}:
         return "count"
-    return next((kind for end, kind in UNITS.items() if str(line["of"] or "").endswith(end)), "decimal")
+    return next(
+        (kind for end, kind in UNITS.items() if str(line["of"] or "").endswith(end)), "decimal"
+    )
 
 
 def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
@@ -144,7 +180,9 @@ def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
 
 
 def _narrower(view: View, start: Any) -> str:  # noqa: ANN401 (a day, or the start of an hour)
-    """Return the address of the same trend within a period: its days, or the hours of a day; none within an hour."""
+    """Return the address of the same trend within a period: its days, or the hours of a day;
+    none within an hour.
+    """
     period, first = context(view, BUILDER).question.period, charts.day_of(start)
     if period in BY_CLOCK or not isinstance(first, date) or isinstance(first, datetime):
         return ""
@@ -156,11 +194,19 @@ def _narrower(view: View, start: Any) -> str:  # noqa: ANN401 (a day, or the sta
 def _next_questions(answer: Answer) -> Sequence[tuple[str, str]]:
     """Return what can be asked next about the same events and days."""
     days = {name: answer["range"][name] for name in ("start_date", "end_date")}
-    types = list(dict.fromkeys(line["event_type"] for line in answer["series"] if line["event_type"]))
-    steps = {f"step{number}": name for number, name in enumerate(["*", *types] if len(types) == 1 else types, start=1)}
+    types = list(
+        dict.fromkeys(line["event_type"] for line in answer["series"] if line["event_type"])
+    )
+    steps = {
+        f"step{number}": name
+        for number, name in enumerate(["*", *types] if len(types) == 1 else types, start=1)
+    }
     return [
         *([("As a funnel", address_of("funnel", {**steps, **days}))] if types else []),
-        *[(f"Who comes back after {name}", address_of("retention", {"start": name, **days})) for name in types[:1]],
+        *[
+            (f"Who comes back after {name}", address_of("retention", {"start": name, **days}))
+            for name in types[:1]
+        ],
     ]
 
 
@@ -170,12 +216,19 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         for series in answer["stickiness"]
         for visitors in series["visitors"]
     ]
-    columns = (SERIES, *TableColumn.from_fields(StickyVisitors, "period_count", "exactly", "at_least"))
+    columns = (
+        SERIES,
+        *TableColumn.from_fields(StickyVisitors, "period_count", "exactly", "at_least"),
+    )
     periods = charts.names("period_count", title="In so many periods", axis={"labelAngle": 0})
     visitors, series = charts.number("exactly", "count"), charts.names("series")
     spec = charts.coloured_bars(periods, visitors, series, columns, xOffset={"field": "series"})
     return Chart(
-        spec, rows, columns, "Bars: visitors by the number of periods in which they did it.", csv=csv_address(answer)
+        spec,
+        rows,
+        columns,
+        "Bars: visitors by the number of periods in which they did it.",
+        csv=csv_address(answer),
     )
 
 
@@ -214,7 +267,9 @@ def by_hour_of_a_day(definition: dict[str, Any], fields: Any) -> dict[str, Any]:
 
 
 BUILDER: Final = Builder(
-    TREND, {"series1": "purchase", "series2": "purchase:visitors", "last": "90d"}, make=by_hour_of_a_day
+    TREND,
+    {"series1": "purchase", "series2": "purchase:visitors", "last": "90d"},
+    make=by_hour_of_a_day,
 )
 PAGE = question_page(
     BUILDER,

@@ -1,4 +1,6 @@
-"""Why a number: what it means, what made it, and the way down to the received rows that give it again."""
+"""Why a number: what it means, what made it,
+and the way down to the received rows that give it again.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -11,15 +13,41 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed
 from ecom_assets.interfaces.api.auth.callers import may_see_people
 from ecom_assets.interfaces.api.routes.explain import explain_in
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, DataTable, Notice, Several, TableColumn, Tile, Tiles
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Custom,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+)
 from ecom_assets.interfaces.dashboard.formats import Kind, day_range
-from ecom_assets.interfaces.dashboard.page import WHY, DashboardPage, PageParameters, Section, View, address_of
+from ecom_assets.interfaces.dashboard.page import (
+    WHY,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+    address_of,
+)
 from ecom_assets.interfaces.explain.answer import how_of
-from ecom_assets.interfaces.explain.question import SIGN_IN_COLUMNS, TRACES, RowsQuestion, table_named
+from ecom_assets.interfaces.explain.question import (
+    SIGN_IN_COLUMNS,
+    TRACES,
+    RowsQuestion,
+    table_named,
+)
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 Row = dict[str, Any]
-KINDS: Final[dict[str | None, Kind]] = {"money": "money", "share": "rate", "s": "seconds", "items": "quantity"}
+KINDS: Final[dict[str | None, Kind]] = {
+    "money": "money",
+    "share": "rate",
+    "s": "seconds",
+    "items": "quantity",
+}
 MOST_LENGTH: Final = 36
 """The most characters of a cell of received rows."""
 NOT_NOTED: Final = "Which runs wrote these rows was not noted."
@@ -27,7 +55,9 @@ NO_NUMBER: Final = "Choose a number of the list."
 
 
 class NumberParameters(PageParameters):
-    """Which number, of which rows: every further parameter is a column of the table with its value."""
+    """Which number, of which rows:
+    every further parameter is a column of the table with its value.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -47,13 +77,21 @@ def question_of(view: View) -> RowsQuestion:
         {"column": name, "operator": "equals", "value": _typed(contract, name, str(value))}
         for name, value in (parameters.model_extra or {}).items()
     ]
-    ends = [parameters.start_date or parameters.end_date, parameters.end_date or parameters.start_date]
+    ends = [
+        parameters.start_date or parameters.end_date,
+        parameters.end_date or parameters.start_date,
+    ]
     if contract.day_column and all(ends):
         days = [end.isoformat() for end in ends if end]
         where.append({"column": contract.day_column, "operator": "between", "value": days})
     is_personal = may_see_people(view.request.scope)
     return RowsQuestion(
-        contract, where_from(where), parameters.column, parameters.limit, parameters.offset, is_personal
+        contract,
+        where_from(where),
+        parameters.column,
+        parameters.limit,
+        parameters.offset,
+        is_personal,
     )
 
 
@@ -84,7 +122,10 @@ def number(view: View) -> Block:
         return _numbers(view, answer)
     unit, value, kind = result["unit"], result["value"], _kind_of(result)
     rows = Decimal(value) if isinstance(value, str) else value
-    meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_table_line(answer)}"
+    meaning = (
+        f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. "
+        f"{_table_line(answer)}"
+    )
     tile = Tile(result["column"], rows, kind, meaning)
     return Several([Tiles([tile], compared=False), *_check_results(view, result)])
 
@@ -94,10 +135,15 @@ def _title(view: View) -> str:
     parameters: NumberParameters = view.filters
     if not (parameters.table and parameters.column):
         return "Why a number"
-    first, last = parameters.start_date or parameters.end_date, parameters.end_date or parameters.start_date
+    first, last = (
+        parameters.start_date or parameters.end_date,
+        parameters.end_date or parameters.start_date,
+    )
     days = [day_range(first, last)] if first and last else []
     where = [*days, *(f"{name} {value}" for name, value in (parameters.model_extra or {}).items())]
-    return f"Why {parameters.column} of {parameters.table}" + (f": {', '.join(where)}" if where else "")
+    return f"Why {parameters.column} of {parameters.table}" + (
+        f": {', '.join(where)}" if where else ""
+    )
 
 
 def _check_results(view: View, values: Row) -> list[Block]:
@@ -106,7 +152,12 @@ def _check_results(view: View, values: Row) -> list[Block]:
     if values["adds_up"]:
         blocks.append(Notice("The received rows below give this number again.", "good"))
     elif values["adds_up"] is False:
-        blocks.append(Notice("The received rows below do not give this number: they came after it was made.", "bad"))
+        blocks.append(
+            Notice(
+                "The received rows below do not give this number: they came after it was made.",
+                "bad",
+            )
+        )
     if values["note"]:
         blocks.append(Notice(values["note"], "info"))
     if values["from_columns"]:
@@ -121,14 +172,18 @@ def _kind_of(number: Row) -> Kind:
 
 def _table_line(answer: Row) -> str:
     page = answer["table"]["definition"]
-    return f"{answer['table']['name']}: {answer['table']['grain']}" + (f" Defined in {page}." if page else "")
+    return f"{answer['table']['name']}: {answer['table']['grain']}" + (
+        f" Defined in {page}." if page else ""
+    )
 
 
 def way_down(view: View) -> Block:
     """Return each table on the way down, with the sum of its rows."""
     result = _number_of(view)
     if not result or not result["down"]:
-        return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
+        return Notice(
+            "This number has no rows of its own to add up: go down from what it is computed from."
+        )
     blocks: list[Block] = []
     for part in result["down"]:
         is_exact = any("." in str(level["gives"]) for level in part["levels"])
@@ -165,8 +220,13 @@ def _received_page(view: View, part: Row) -> list[Block]:
     note = f"Rows {first:,} to {last:,} of {count:,} of {part['table']}." if part["rows"] else ""
     blocks: list[Block] = [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
     if part["sign_ins"]:
-        columns = [TableColumn(name, label, is_on_one_line=True) for name, label in SIGN_IN_COLUMNS.items()]
-        note = "Events that belong to a user by another event: a sign-in on their device, or an alias of their user."
+        columns = [
+            TableColumn(name, label, is_on_one_line=True) for name, label in SIGN_IN_COLUMNS.items()
+        ]
+        note = (
+            "Events that belong to a user by another event: a sign-in on their device, or an "
+            "alias of their user."
+        )
         blocks.append(DataTable(part["sign_ins"], columns, note=note))
     return blocks
 
@@ -179,18 +239,30 @@ def own_rows(view: View) -> Block:
     table, column = answer["table"], view.filters.column
     keys = table["key"]
     rows = [
-        {**row, "href": address_of(WHY, {"table": table["name"], "column": column, **{key: row[key] for key in keys}})}
+        {
+            **row,
+            "href": address_of(
+                WHY, {"table": table["name"], "column": column, **{key: row[key] for key in keys}}
+            ),
+        }
         for row in answer["rows"]
     ]
     names = [*keys, column] if column else list(answer["rows"][0]) if answer["rows"] else []
     kinds = {column: _kind_of(answer["number"])} if column else {}
     columns = [
         TableColumn(
-            name, name, kinds.get(name, "text"), href="href" if name == (column or (keys[:1] and keys[0])) else ""
+            name,
+            name,
+            kinds.get(name, "text"),
+            href="href" if name == (column or (keys[:1] and keys[0])) else "",
         )
         for name in names
     ]
-    note = f"The first {len(rows)} of {answer['row_count']:,} rows." if answer["row_count"] > len(rows) else ""
+    note = (
+        f"The first {len(rows)} of {answer['row_count']:,} rows."
+        if answer["row_count"] > len(rows)
+        else ""
+    )
     return DataTable(rows, columns, note=note, empty="No row meets the conditions of this address.")
 
 
@@ -201,18 +273,27 @@ def made_of(view: View) -> Block:
     answer = answer_of(view)
     made = answer["made_of"]
     runs = [
-        TableColumn("run_id", "Dagster run", href="href"), TableColumn("written_at", "At (UTC)", "instant"),
+        TableColumn("run_id", "Dagster run", href="href"),
+        TableColumn("written_at", "At (UTC)", "instant"),
         TableColumn("code_version", "Code"),
-        TableColumn("data_version", "Data version"), TableColumn("day_count", "Days", "count"),
-    ]  # fmt: skip
+        TableColumn("data_version", "Data version"),
+        TableColumn("day_count", "Days", "count"),
+    ]
     address = dagster_address(view.context.settings)
-    written = [{**run, "href": f"{address}/runs/{run['run_id']}" if run["run_id"] else ""} for run in made["runs"]]
+    written = [
+        {**run, "href": f"{address}/runs/{run['run_id']}" if run["run_id"] else ""}
+        for run in made["runs"]
+    ]
     upstream = [{**table, "columns": ", ".join(table["columns"])} for table in made["upstream"]]
     return Several(
         [
-            DataTable(written, runs, empty=NOT_NOTED if answer["row_count"] else "There are no such rows."),
             DataTable(
-                upstream, [TableColumn("table", "Read from"), TableColumn("columns", "Columns")], empty="Not noted."
+                written, runs, empty=NOT_NOTED if answer["row_count"] else "There are no such rows."
+            ),
+            DataTable(
+                upstream,
+                [TableColumn("table", "Read from"), TableColumn("columns", "Columns")],
+                empty="Not noted.",
             ),
             Custom("why_sql.html", {"sql": made["sql"] or ""}),
         ]
@@ -224,10 +305,13 @@ def restatements(view: View) -> Block:
     result = _number_of(view)
     rows = result["restatements"] if result else []
     columns = [
-        TableColumn("restated_date", "Day"), TableColumn("before_value", "Was", "score"),
-        TableColumn("after_value", "Became", "score"), TableColumn("cause", "Cause"),
-        TableColumn("restated_at", "At (UTC)", "instant"), TableColumn("run_id", "Dagster run"),
-    ]  # fmt: skip
+        TableColumn("restated_date", "Day"),
+        TableColumn("before_value", "Was", "score"),
+        TableColumn("after_value", "Became", "score"),
+        TableColumn("cause", "Cause"),
+        TableColumn("restated_at", "At (UTC)", "instant"),
+        TableColumn("run_id", "Dagster run"),
+    ]
     return DataTable(rows, columns, empty="This number was not changed after it was published.")
 
 
@@ -238,7 +322,9 @@ def _number_of(view: View) -> Row | None:
 
 def _table_of(rows: list[Row], note: str) -> DataTable:
     """Return rows without the columns that are empty in all of them."""
-    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    names = [
+        name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)
+    ]
     shown = [{name: _cut(row[name]) for name in names} for row in rows]
     columns = [TableColumn(name, name, is_on_one_line=True) for name in names]
     return DataTable(shown, columns, note=note, empty="No received row is behind it.")
@@ -246,7 +332,9 @@ def _table_of(rows: list[Row], note: str) -> DataTable:
 
 def _cut(value: object) -> object:
     """Return a value shortened to fit into a cell; `ecom explain --json` has the whole value."""
-    return f"{value[:MOST_LENGTH]}…" if isinstance(value, str) and len(value) > MOST_LENGTH else value
+    return (
+        f"{value[:MOST_LENGTH]}…" if isinstance(value, str) and len(value) > MOST_LENGTH else value
+    )
 
 
 def _numbers(view: View, answer: Row) -> Block:
@@ -273,7 +361,11 @@ def _every_number() -> Block:
     ]
     return DataTable(
         rows,
-        [TableColumn("table", "Table"), TableColumn("column", "Number", href="href"), TableColumn("how", "Made of")],
+        [
+            TableColumn("table", "Table"),
+            TableColumn("column", "Number", href="href"),
+            TableColumn("how", "Made of"),
+        ],
     )
 
 

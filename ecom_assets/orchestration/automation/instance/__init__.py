@@ -1,15 +1,23 @@
-"""What Dagster's own storage and run launcher need, and the names for it that Dagster does not export."""
+"""What Dagster's own storage and run launcher need,
+and the names for it that Dagster does not export.
+"""
 
 # Until `execute_in_process` takes the origin of its run, by which Overview shows it.
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 
-# Until Dagster's own launcher supports health checks of runs, or Dagster exports what such a check returns.
+# Until Dagster's own launcher supports health checks of runs, or Dagster exports what such a check
+# returns.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 # As the name of the repository above.
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
-# Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned ones on both.
+# Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned
+# ones on both.
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 
 # Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.

@@ -1,7 +1,8 @@
-"""The code location that a run of this process is recorded under, so that Dagster's Overview shows it.
+"""The code location that a run of this process is recorded under,
+so that Dagster's Overview shows it.
 
-Dagster knows where a run that its daemon or UI started comes from. A run of `execute_in_process` has
-no origin, and the timeline of Overview leaves out runs without one.
+Dagster knows where a run that its daemon or UI started comes from. A run of `execute_in_process`
+has no origin, and the timeline of Overview leaves out runs without one.
 """
 
 from functools import partial
@@ -29,10 +30,16 @@ def execute_in_location(
     tags: dict[str, str],
     **arguments: Any,  # noqa: ANN401 (those of Dagster's own method)
 ) -> dg.ExecuteInProcessResult:
-    """Run a job in this process, as `execute_in_process` does, recorded as a run of the location."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME)
+    """Run a job in this process, as `execute_in_process` does,
+    recorded as a run of the location.
+    """
+    repository = RemoteRepositoryOrigin(
+        RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME
+    )
     # The method takes the origin, but `execute_in_process` does not pass one on.
-    recorded = partial(instance.create_run_for_job, remote_job_origin=RemoteJobOrigin(repository, job.name))
+    recorded = partial(
+        instance.create_run_for_job, remote_job_origin=RemoteJobOrigin(repository, job.name)
+    )
     vars(instance)["create_run_for_job"] = recorded
     try:
         return job.execute_in_process(instance=instance, tags=tags | NO_RETRY, **arguments)

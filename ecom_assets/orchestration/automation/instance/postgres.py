@@ -1,8 +1,9 @@
 """Dagster's Postgres event storage, with the planned partitions of a run written together.
 
-Dagster batches what was materialized on Postgres, but not what is planned: each planned partition of each table is two
-transactions. `deploy/dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches. It
-can go with the release that has Dagster's pull request 33832, which writes planned events together.
+Dagster batches what was materialized on Postgres, but not what is planned: each planned partition
+of each table is two transactions. `deploy/dagster.yaml` names this class, and
+`DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches. It can go with the release that has
+Dagster's pull request 33832, which writes planned events together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,10 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
 from ecom_assets.core.settings.home import keep_private
-from ecom_assets.orchestration.automation.instance import ConfigurableClassData, SqlEventLogStorageTable
+from ecom_assets.orchestration.automation.instance import (
+    ConfigurableClassData,
+    SqlEventLogStorageTable,
+)
 
 
 class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
@@ -37,13 +41,16 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
         planned = [event for event in events if _is_planned_table(event)]
         other_events = [event for event in events if not _is_planned_table(event)]
         if planned:
-            insert = self.prepare_insert_event_batch(planned).returning(SqlEventLogStorageTable.c.id)
+            insert = self.prepare_insert_event_batch(planned).returning(
+                SqlEventLogStorageTable.c.id
+            )
             with self._connect() as connection:
                 ids = connection.scalars(insert).all()
             newest = {event.get_dagster_event().asset_key: at for at, event in enumerate(planned)}
             with self.index_transaction() as connection:
                 self._store_asset_event_tags(connection, planned, ids)
-                # A table's entry shows its newest event only, so the others need not be written there.
+                # A table's entry shows its newest event only, so the others need not be written
+                # there.
                 for at in newest.values():
                     self._store_asset_event(connection, planned[at], ids[at])
         if other_events:
@@ -51,4 +58,7 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
 
 
 def _is_planned_table(event: dg.EventLogEntry) -> bool:
-    return event.is_dagster_event and event.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    return (
+        event.is_dagster_event
+        and event.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    )

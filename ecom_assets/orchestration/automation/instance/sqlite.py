@@ -1,9 +1,11 @@
-"""Dagster's own SQLite event storage, with the events of a batch written together, through connections that stay open.
+"""Dagster's own SQLite event storage, with the events of a batch written together, through
+connections that stay open.
 
-A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs
-more than computing the tables. Dagster also opens its files and compiles its statements again for every event. With
-this class an `ecom run` over the sandbox shop takes a third of the CPU time (docs/adr/0006). `dagster.yaml` names it,
-and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
+A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does
+on SQLite, costs more than computing the tables. Dagster also opens its files and compiles its
+statements again for every event. With this class an `ecom run` over the sandbox shop takes a third
+of the CPU time (docs/adr/0006). `dagster.yaml` names it, and `DAGSTER_EVENT_BATCH_SIZE` makes
+Dagster hand over batches.
 """
 
 import sqlite3
@@ -24,15 +26,23 @@ from ecom_assets.orchestration.automation.instance import (
 )
 
 OPEN_FILES = 8
-"""The most files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""
+"""The most files that stay open: the index, the run's own,
+and a few that a page of Dagster's UI asks for in turn.
+"""
 BUSY_TIMEOUT_S = 30
 """How long a process waits while another one writes; as in Dagster's own storage."""
-TOGETHER = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
+TOGETHER = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+}
 """The events that are written together: a run has one of each per table and day."""
 
 
 class BatchingEventLogStorage(SqliteEventLogStorage):
-    """Stores the asset events of a batch in two transactions instead of two each. A batch is of one run."""
+    """Stores the asset events of a batch in two transactions instead of two each.
+
+    A batch is of one run.
+    """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
@@ -57,16 +67,21 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             with self.index_transaction() as connection:
                 connection.execute(SqlEventLogStorageTable.insert(), rows)
                 # Nobody else can write meanwhile, and SQLite counts on from row to row.
-                last_id = connection.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+                last_id = connection.execute(
+                    select(func.max(SqlEventLogStorageTable.c.id))
+                ).scalar_one()
                 ids = range(last_id - len(rows) + 1, last_id + 1)
                 self._store_asset_event_tags(connection, together, ids)
                 for position in _newest(together):
                     self._store_asset_event(connection, together[position], ids[position])
         super().store_event_batch([event for event in events if not _is_together(event)])
 
-    def _store_asset_check_evaluation_planned(self, event: dg.EventLogEntry, event_id: int | None) -> None:
-        # Of a run over several partitions, Dagster adds a row for each, the whole event in each, and none is ever
-        # evaluated, since the one result has no partition. So it is planned without one, too.
+    def _store_asset_check_evaluation_planned(
+        self, event: dg.EventLogEntry, event_id: int | None
+    ) -> None:
+        # Of a run over several partitions, Dagster adds a row for each, the whole event in each,
+        # and none is ever evaluated, since the one result has no partition. So it is planned
+        # without one, too.
         logged = event.get_dagster_event()
         planned: Any = logged.event_specific_data
         if len(planned.partitions_subset or ()) > 1:
@@ -88,7 +103,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        # As Dagster's own, which has one connection in use at a time too, but makes its engine again for each.
+        # As Dagster's own, which has one connection in use at a time too, but makes its engine
+        # again for each.
         with self._db_lock:
             if shard not in self._engines:
                 if len(self._engines) >= OPEN_FILES:
@@ -109,7 +125,9 @@ def _close(engines: dict[str, Engine]) -> None:
 
 
 def _newest(events: Sequence[dg.EventLogEntry]) -> list[int]:
-    """Return the places of each table's newest event of each kind: all that the table's entry shows."""
+    """Return the places of each table's newest event of each kind:
+    all that the table's entry shows.
+    """
     kinds = ((event.get_dagster_event().asset_key, event.dagster_event_type) for event in events)
     return sorted({kind: position for position, kind in enumerate(kinds)}.values())
 
@@ -122,8 +140,9 @@ def _is_together(event: dg.EventLogEntry) -> bool:
 def patient_history() -> Iterator[None]:
     """Let SQLite write what this process adds when it is done, instead of after each event.
 
-    A killed process loses nothing, the system has it already. A power cut can lose the newest events, never the file:
-    that is what SQLite promises of `synchronous = NORMAL` with a write-ahead log.
+    A killed process loses nothing, the system has it already. A power cut can lose the newest
+    events, never the file: that is what SQLite promises of `synchronous = NORMAL` with a
+    write-ahead log.
     """
     connections: dict[str, sqlite3.Connection] = {}
 
@@ -133,8 +152,9 @@ def patient_history() -> Iterator[None]:
         connection.execute("PRAGMA synchronous = NORMAL")
         path = connection.execute("PRAGMA database_list").fetchone()[2]
         if path:
-            # As long as one connection has the log open, the others need not write it back as they close. It opens
-            # the log when it reads, and there may have been none when it read before.
+            # As long as one connection has the log open, the others need not write it back as they
+            # close. It opens the log when it reads, and there may have been none when it read
+            # before.
             if path not in connections:
                 connections[path] = sqlite3.connect(path, check_same_thread=False)
             connections[path].execute("SELECT count(*) FROM sqlite_master").fetchone()

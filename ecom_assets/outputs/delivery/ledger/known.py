@@ -19,28 +19,49 @@ from ecom_assets.outputs.delivery.payloads import hashes_of
 PAGE = 50
 """How many batches are read at a time."""
 ADDED = 100_000
-"""Records that are handed to DuckDB at a time: each time takes 3 ms, and a batch for GA4 may have one record."""
+"""Records that are handed to DuckDB at a time: each time takes 3 ms,
+and a batch for GA4 may have one record.
+"""
 HASH_BYTES = 8
-SENT = {"batch": pa.int64(), "place": pa.int64(), "record_id": pa.string(), "payload_hash": pa.uint64()}
+SENT = {
+    "batch": pa.int64(),
+    "place": pa.int64(),
+    "record_id": pa.string(),
+    "payload_hash": pa.uint64(),
+}
 BATCH = {
-    "number": pa.int64(), "destination_id": pa.int64(), "day": pa.string(), "outcome": pa.string(),
-    "reason": pa.string(), "words": pa.string(), "attempts": pa.int64(), "intended_at": pa.string(),
-    "answered_at": pa.string(),
-}  # fmt: skip
-EXCEPTION = {
-    "batch": pa.int64(), "place": pa.int64(), "outcome": pa.string(), "reason": pa.string(), "words": pa.string(),
+    "number": pa.int64(),
+    "destination_id": pa.int64(),
+    "day": pa.string(),
+    "outcome": pa.string(),
+    "reason": pa.string(),
+    "words": pa.string(),
     "attempts": pa.int64(),
-}  # fmt: skip
+    "intended_at": pa.string(),
+    "answered_at": pa.string(),
+}
+EXCEPTION = {
+    "batch": pa.int64(),
+    "place": pa.int64(),
+    "outcome": pa.string(),
+    "reason": pa.string(),
+    "words": pa.string(),
+    "attempts": pa.int64(),
+}
 SENDINGS = """
 SELECT b.destination_id, b.day, s.record_id, s.payload_hash, b.number AS batch,
     coalesce(x.outcome, b.outcome, 'under_way') AS outcome, coalesce(x.reason, b.reason) AS reason,
-    coalesce(x.words, b.words) AS words, coalesce(x.attempts, b.attempts) AS attempts, b.intended_at, b.answered_at
-FROM sent s JOIN batch b ON b.number = s.batch LEFT JOIN exception x ON x.batch = s.batch AND x.place = s.place
+    coalesce(x.words, b.words) AS words, coalesce(x.attempts, b.attempts) AS attempts,
+      b.intended_at, b.answered_at
+FROM sent s JOIN batch b ON b.number = s.batch LEFT JOIN exception x ON x.batch = s.batch
+  AND x.place = s.place
 """
 NEWEST = """
-SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS day, arg_max(outcome, batch) AS outcome,
+SELECT destination_id, record_id, max(batch) AS batch, arg_max(day, batch) AS day, arg_max(outcome,
+  batch) AS outcome,
     arg_max(payload_hash, batch) AS payload_hash, arg_max_null(reason, batch) AS reason,
-    arg_max_null(words, batch) AS words, arg_max(attempts, batch) AS attempts, count(*) AS sending_count,
+    arg_max_null(words, batch) AS words, arg_max(attempts, batch) AS attempts, count(*)
+      AS sending_count,
     arg_max(intended_at, batch) AS intended_at, arg_max_null(answered_at, batch) AS answered_at,
     min(intended_at) FILTER (outcome IN ('under_way', 'in_doubt')) AS doubt_at
 FROM sendings GROUP BY destination_id, record_id
@@ -54,30 +75,44 @@ SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
         WHEN k.outcome = 'rejected' THEN if(can_go AND ($retry OR NOT is_same), 'send', 'keep')
         WHEN k.doubt_at IS NOT NULL
-            THEN if(can_go AND k.doubt_at > $repeatable_from AND (is_same OR $takes_updates), 'send', 'keep')
+            THEN if(can_go AND k.doubt_at > $repeatable_from AND (is_same OR $takes_updates),
+              'send', 'keep')
         WHEN can_go THEN 'send'
         ELSE if(k.outcome = 'refused' AND k.reason = c.reason, 'keep', 'refuse')
     END AS decision,
-    CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
+    CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END
+      AS kept_as,
     coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
 FROM due c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
-"""A delivered record stays, even if its payload has changed. A record that may be delivered is sent again only if that
-is safe. Every other record is sent if it can be. A rebuilt ledger may have no hash, which is 0."""
+"""A delivered record stays, even if its payload has changed.
+
+A record that may be delivered is sent again only if that is safe. Every other record is sent if it
+can be. A rebuilt ledger may have no hash, which is 0.
+"""
 
 
 Batch = tuple[Any, ...]
-"""A row of the ledger's batches: the columns of `BATCH`, the records' ids as JSON, and their hashes."""
+"""A row of the ledger's batches: the columns of `BATCH`, the records' ids as JSON,
+and their hashes.
+"""
 
 
 class KnownRecords:
     """The attempts to send records of some days, in memory, for one destination or all."""
 
     def __init__(
-        self, store: Database | None, destination_id: int | None, first: date | None, last: date | None
+        self,
+        store: Database | None,
+        destination_id: int | None,
+        first: date | None,
+        last: date | None,
     ) -> None:
-        """Read the ledger. None means: no ledger, all destinations, no first day, or no last day."""
+        """Read the ledger.
+
+        None means: no ledger, all destinations, no first day, or no last day.
+        """
         self.con = duckdb.connect()
         for name, kinds in (("sent", SENT), ("batch", BATCH), ("exception", EXCEPTION)):
             self.con.register("rows", table_of(kinds, []))
@@ -89,9 +124,16 @@ class KnownRecords:
         self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
 
     def plan(
-        self, payloads: pa.Table, destination: Destination, sent_at: datetime, *, retry_rejected: bool
+        self,
+        payloads: pa.Table,
+        destination: Destination,
+        sent_at: datetime,
+        *,
+        retry_rejected: bool,
     ) -> pa.Table:
-        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`, `payload_hash`."""
+        """Return for each payload, in order: `decision`, `kept_as`, `is_changed`,
+        `payload_hash`.
+        """
         can_go, hashes = payloads["payload"].is_valid(), hashes_of(payloads["payload"])
         if not self.has_any:
             return pa.table(
@@ -112,7 +154,11 @@ class KnownRecords:
             "retry": retry_rejected,
             "repeatable_from": _repeatable_from(destination, sent_at),
         }
-        return self.con.sql(PLAN, params=choices).to_arrow_table().append_column("payload_hash", hashes)
+        return (
+            self.con.sql(PLAN, params=choices)
+            .to_arrow_table()
+            .append_column("payload_hash", hashes)
+        )
 
     def close(self) -> None:
         """Release the memory."""
@@ -133,7 +179,10 @@ class KnownRecords:
         if batches:
             self._add("sent", _sent(batches))
             self._add("batch", table_of(BATCH, [batch[:-2] for batch in batches]))
-            self._add("exception", table_of(EXCEPTION, _exceptions(store, [batch[0] for batch in batches])))
+            self._add(
+                "exception",
+                table_of(EXCEPTION, _exceptions(store, [batch[0] for batch in batches])),
+            )
 
     def _add(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
@@ -169,10 +218,14 @@ def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
         return "9999"
     if destination.repeat_window_s is None:
         return ""
-    return (sent_at - timedelta(seconds=destination.repeat_window_s)).isoformat(sep=" ", timespec="microseconds")
+    return (sent_at - timedelta(seconds=destination.repeat_window_s)).isoformat(
+        sep=" ", timespec="microseconds"
+    )
 
 
-def _pages(store: Database, destination_id: int | None, first: date | None, last: date | None) -> Iterator[list[Batch]]:
+def _pages(
+    store: Database, destination_id: int | None, first: date | None, last: date | None
+) -> Iterator[list[Batch]]:
     """Yield pages of batches in order."""
     conditions = [
         ("destination_id = ?", destination_id),
@@ -197,5 +250,8 @@ def table_of(kinds: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.T
     """Return rows as a table with the columns and types of `kinds`."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
     return pa.table(
-        {name: pa.array(list(column), kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
+        {
+            name: pa.array(list(column), kind)
+            for (name, kind), column in zip(kinds.items(), columns, strict=True)
+        }
     )

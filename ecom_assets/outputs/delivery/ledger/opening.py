@@ -25,9 +25,11 @@ class DeliveryContext:
     Attributes:
         settings: The settings.
         opened: Opens the destinations, by asset name.
-        sending_at: The time, in UTC without time zone, which decides whether a payload is too old for a tool.
+        sending_at: The time, in UTC without time zone, which decides whether a payload is too old
+            for a tool.
         retry_rejected: Whether records that a tool rejected are sent once more.
-        first_day: Returns the first day; days before it are delivered only if they were begun before.
+        first_day: Returns the first day; days before it are delivered only if they were begun
+            before.
     """
 
     settings: Settings
@@ -59,7 +61,8 @@ class DeliveryContext:
         return Days.from_dates(day for day in days.dates if day >= first or day in begun)
 
     def refuse_emptier(self, engine: Engine) -> None:
-        """Refuse to send if the ledger has fewer records than its copy in the warehouse; compares only once.
+        """Refuse to send if the ledger has fewer records than its copy in the warehouse;
+        compares only once.
 
         Raises:
             DeliveryError: It has fewer records: it was lost, or replaced by an old one.
@@ -74,7 +77,11 @@ class DeliveryContext:
     def store_if_any(self) -> Database | None:
         """Return the ledger's database, or None if nothing was ever delivered."""
         address = ledger_address(self.settings)
-        is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(address, Path) or address.exists()
+        is_there = (
+            {"ledger", "destinations"} & set(vars(self))
+            or not isinstance(address, Path)
+            or address.exists()
+        )
         return self.ledger.store if is_there else None
 
     def close(self) -> None:

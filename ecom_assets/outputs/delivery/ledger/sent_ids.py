@@ -1,7 +1,8 @@
 """The ids by which tools know people: those that were sent first, in the spelling of that time.
 
-A new spelling of an id, such as `ann@x.de` for `Ann@X.de` since a mapping says `key: address`, would make a new user in
-a tool. The ledger keeps the ids that any rule spells otherwise; all others stay as they are. See docs/adr/0046.
+A new spelling of an id, such as `ann@x.de` for `Ann@X.de` since a mapping says `key: address`,
+would make a new user in a tool. The ledger keeps the ids that any rule spells otherwise; all others
+stay as they are. See docs/adr/0046.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +15,12 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.tables.spellings import KeyKind, spelled
 from ecom_assets.ingestion.sources.events import mapping_name
-from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, SourceField, load
+from ecom_assets.ingestion.sources.files.mapping import (
+    EventMapping,
+    OrderMapping,
+    SourceField,
+    load,
+)
 
 ID_COLUMNS = ("visitor_id", "user_id", "customer_id")
 """The columns of due rows that a tool may get as the id of a person."""
@@ -23,7 +29,8 @@ ODD = r"^[\s'#]|\s$|[.]0+$|[A-Z].*@|@.*[A-Z]"
 
 
 def declared_key(settings: Settings, destination: str) -> KeyKind | None:
-    """Return what the id of a person is at a destination: for events by their mapping, for customers by that of orders.
+    """Return what the id of a person is at a destination: for events by their mapping, for
+    customers by that of orders.
 
     Raises:
         MappingError: The mapping cannot be read.
@@ -53,7 +60,9 @@ class SentIds:
         """Return the ids of an account; `key` is what an id is by the mapping of today."""
         if store is None:
             return cls()
-        rows = store.rows("SELECT id FROM sent_ids WHERE account = ? ORDER BY first_sent_at, id", (account,))
+        rows = store.rows(
+            "SELECT id FROM sent_ids WHERE account = ? ORDER BY first_sent_at, id", (account,)
+        )
         ids = [str(id_) for (id_,) in rows]
         by_spelling: dict[str, str] = {}
         for id_ in ids:
@@ -83,7 +92,10 @@ class SentIds:
 def note(store: Database, account: str, ids: Iterable[str], at: str) -> None:
     """Within a transaction, keep ids that an account was sent; the first time counts."""
     rows = [(account, id_, at) for id_ in sorted(ids)]
-    store.many("INSERT INTO sent_ids (account, id, first_sent_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
+    store.many(
+        "INSERT INTO sent_ids (account, id, first_sent_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        rows,
+    )
 
 
 def spellings_sent(store: Database, ids: Collection[str]) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Discover all tools by their packages, and create their destinations and Dagster resources from the settings."""
+"""Discover all tools by their packages,
+and create their destinations and Dagster resources from the settings.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +21,9 @@ from ecom_assets.outputs.delivery.destination import Destination
 from ecom_assets.outputs.delivery.payloads import EventChoices
 from ecom_assets.outputs.delivery.tool import KINDS, Tool, variable
 
-TOOLS: dict[str, Tool[Any]] = {name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in packages_in(PACKAGES)}
+TOOLS: dict[str, Tool[Any]] = {
+    name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in packages_in(PACKAGES)
+}
 """Every tool by its name, in alphabetical order."""
 SETTING_OF = {name: tool.setting for name, tool in TOOLS.items()}
 """The setting that each tool requires to receive anything."""
@@ -35,11 +39,15 @@ def set_tools(settings: Settings) -> set[str]:
 
 
 def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) -> set[dg.AssetKey]:
-    """Return the exports whose tool is not configured, or for which there are no events or customers."""
+    """Return the exports whose tool is not configured,
+    or for which there are no events or customers.
+    """
     unset = {f"{tool}_{kind}" for tool in TOOLS.keys() - set_tools(settings) for kind in KINDS}
     without: set[str] = set() if has_events else {f"{tool}_events" for tool in TOOLS}
     without |= set() if has_customers else {"customers_json"}
-    without |= set() if set_tools(settings) else {"deliveries", "dead_letters", "reconciliation_daily"}
+    without |= (
+        set() if set_tools(settings) else {"deliveries", "dead_letters", "reconciliation_daily"}
+    )
     return {dg.AssetKey(["export", name]) for name in unset | without}
 
 
@@ -63,8 +71,12 @@ def destinations(settings: Settings) -> dict[str, HttpDestination]:
 
 
 @contextmanager
-def opened_destinations(settings: Settings, account: str | None = None) -> Iterator[dict[str, Destination]]:
-    """Yield the configured destinations, then close them; `account` replaces the account in the settings."""
+def opened_destinations(
+    settings: Settings, account: str | None = None
+) -> Iterator[dict[str, Destination]]:
+    """Yield the configured destinations, then close them;
+    `account` replaces the account in the settings.
+    """
     opened = destinations(settings)
     for destination in opened.values():
         destination.account = account or destination.account
@@ -91,12 +103,16 @@ def tool_resource(name: str) -> type[ToolResource]:
     """Return the resource class of a tool, with a field for each of its settings."""
     tool, prefix = TOOLS[name], f"{name}_"
     fields: dict[str, Any] = {
-        field.removeprefix(prefix): (kind_in_dagster(field), setting(field)) for field in tool.settings.model_fields
+        field.removeprefix(prefix): (kind_in_dagster(field), setting(field))
+        for field in tool.settings.model_fields
     }
     _require_free(name, fields)
     made = create_model(name.title(), __base__=ToolResource, __module__=__name__, **fields)
     needed = " and ".join(variable(field) for field in tool.needed)
-    made.__doc__ = f"{tool.title}, which events and user properties are delivered to. To deliver, set {needed}."
+    made.__doc__ = (
+        f"{tool.title}, which events and user properties are delivered to. To deliver, set "
+        f"{needed}."
+    )
     made.tool, made.prefix = name, prefix
     return made
 
@@ -110,5 +126,6 @@ def _require_free(tool: str, fields: Iterable[str]) -> None:
     for field in fields:
         if hasattr(ToolResource, field):
             raise DefinitionError(
-                f"The setting {tool}_{field} would hide `{field}` of the tool's Dagster resource; give it another name."
+                f"The setting {tool}_{field} would hide `{field}` of the tool's Dagster resource; "
+                "give it another name."
             )

@@ -12,7 +12,9 @@ from ecom_assets.outputs.delivery.destination import PAYLOADS, DeliveryResult, D
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 
 TAKEN = DeliveryResult(DeliveryState.DELIVERED)
-UNLIKED = DeliveryResult(DeliveryState.REJECTED, "bad_value", "It does not like ids that end with 1.")
+UNLIKED = DeliveryResult(
+    DeliveryState.REJECTED, "bad_value", "It does not like ids that end with 1."
+)
 NO_SEARCHES = "Searches cannot go there."
 
 
@@ -32,7 +34,9 @@ class FixedTool:
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return every value of a row as text, so that engines that differ in one are found out."""
         del sent_at
-        return pa.Table.from_pylist([self._payload(row) for row in rows.to_pylist()], schema=PAYLOADS)
+        return pa.Table.from_pylist(
+            [self._payload(row) for row in rows.to_pylist()], schema=PAYLOADS
+        )
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
         """Cut by number."""
@@ -41,14 +45,19 @@ class FixedTool:
 
     def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Take what it likes."""
-        return [UNLIKED if value.partition("@")[0].endswith("1") else TAKEN for value in batch["record_id"].to_pylist()]
+        return [
+            UNLIKED if value.partition("@")[0].endswith("1") else TAKEN
+            for value in batch["record_id"].to_pylist()
+        ]
 
     def _payload(self, row: dict[str, object]) -> dict[str, object]:
         at = row.get("event_at")
         is_event = isinstance(at, datetime)
         cannot = row.get("event_type") == "search"
         return {
-            "record_id": f"{row['event_id']}@{at.date()}" if isinstance(at, datetime) else str(row["customer_id"]),
+            "record_id": f"{row['event_id']}@{at.date()}"
+            if isinstance(at, datetime)
+            else str(row["customer_id"]),
             "user_key": str(row["visitor_id"] if is_event else row["customer_id"]),
             "payload": None if cannot else repr(row),
             "reason": "bad_name" if cannot else None,
@@ -58,5 +67,8 @@ class FixedTool:
 
 def fixed_delivery(settings: Settings) -> DeliveryContext:
     """Return the delivery_context of a run, with a ledger where the settings have it."""
-    tools = [FixedTool("amplitude_events", takes_updates=False), FixedTool("amplitude_users", takes_updates=True)]
+    tools = [
+        FixedTool("amplitude_events", takes_updates=False),
+        FixedTool("amplitude_users", takes_updates=True),
+    ]
     return DeliveryContext(settings, nullcontext({tool.name: tool for tool in tools}))

@@ -19,7 +19,15 @@ from ecom_assets.orchestration.automation.jobs import EVERYTHING
 from ecom_assets.orchestration.registry import ALL
 
 Rows = list[tuple[Any, ...]]
-OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")
+OF_THE_RUN = (
+    "run_id",
+    "published_run_id",
+    "restated_at",
+    "intended_at",
+    "answered_at",
+    "changed_at",
+    "held_at",
+)
 """Columns about the run and not about the data."""
 DayRange = tuple[date, date]
 """First and last day, both included."""
@@ -31,7 +39,8 @@ def run_everything(
     resources: Mapping[str, Any] | None = None,
     only: type[Table] | None = None,
 ) -> dict[str, bool]:
-    """Materialize every table for each range in turn, one run each; return the last run's checks by name.
+    """Materialize every table for each range in turn, one run each;
+    return the last run's checks by name.
 
     `resources` stand in for the platform's own; `only` chooses one table.
     """
@@ -41,10 +50,12 @@ def run_everything(
         job = build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
         for first, last in ranges:
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-            result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, asset_selection=chosen)
+            result = job.execute_in_process(
+                instance=instance, tags=tags, run_config=QUIET, asset_selection=chosen
+            )
             checks = {
-                f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}": evaluation.passed
-                for evaluation in result.get_asset_check_evaluations()
+                f"{check.asset_key.to_user_string()} {check.check_name}": check.passed
+                for check in result.get_asset_check_evaluations()
             }
     return checks
 
@@ -59,8 +70,12 @@ def stored_tables(settings: Settings) -> dict[str, Rows]:
 
 
 def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
-    """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
+    """Return a table's rows as sorted tuples, exact to the microsecond,
+    the cent and the last bit of a float.
+    """
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds if kind.name not in OF_THE_RUN])
+    kinds = pa.schema(
+        [pa.field(kind.name, kind.type) for kind in kinds if kind.name not in OF_THE_RUN]
+    )
     actual = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
     return sorted(zip(*(actual[name].to_pylist() for name in kinds.names), strict=True), key=repr)

@@ -1,4 +1,6 @@
-"""What every engine is given: a small simulated shop, and a file of rows that engines are known to disagree on."""
+"""What every engine is given: a small simulated shop, and a file of rows that engines
+are known to disagree on.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -20,7 +22,9 @@ RANGES = (
     (date(2026, 3, 31), date(2026, 4, 1)),
     (date(2026, 3, 28), date(2026, 3, 31)),
 )
-"""Runs with a gap, which a later one fills, and days that are computed twice; Berlin's clocks change on the 29th."""
+"""Runs with a gap, which a later one fills, and days that are computed twice;
+Berlin's clocks change on the 29th.
+"""
 
 ODD_ROWS = """
 odd-1,Zoë,page_view,2026-03-28T22:59:59.999999Z,,,s-Ä,"https://shop.example/?utm_source=a,b&utm_medium=c""d",,
@@ -56,8 +60,11 @@ odd-22,cleo,purchase,2026-03-30T11:00:01Z,,,s-5,https://shop.example/,,-1e20
 """
 DEVICE_HEADER = f"{HEADER},anonymous_id,properties"
 FEW_SHARE: dict[str, Any] = {
-    "identity_device_users": 4, "identity_session_users": 3, "identity_user_devices": 5, "identity_group_users": 4,
-}  # fmt: skip
+    "identity_device_users": 4,
+    "identity_session_users": 3,
+    "identity_user_devices": 5,
+    "identity_group_users": 4,
+}
 """Bounds of the identity rule that a few rows reach."""
 PREVIOUS = '"{""previous_id"": ""%s""}"'
 DEVICE_ROWS = {
@@ -92,19 +99,32 @@ late-5,ines,login,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
 late-6,,page_view,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
 """,
 }
-"""Rows by day of arrival: two users of a device, sign-ins at once, over midnight, late and on later days, odd ids."""
+"""Rows by day of arrival: two users of a device, sign-ins at once, over midnight,
+late and on later days, odd ids.
+"""
 
 
 def device_rows(arrived: date) -> list[str]:
     """Return the rows with devices that arrive on a day; also ids that many share, and aliases."""
     rows = DEVICE_ROWS[arrived].strip().splitlines()
     at = f"{arrived}T18:0"
-    rows += [f"share-{arrived}-{n},u{n},login,{at}{n}:00Z,,,,,,,D-shared," for n in range(3 + (arrived.day == 31))]
+    rows += [
+        f"share-{arrived}-{n},u{n},login,{at}{n}:00Z,,,,,,,D-shared,"
+        for n in range(3 + (arrived.day == 31))
+    ]
     rows += [f"share-{arrived}-n,,page_view,{at}9:00Z,,,,,,,D-shared,"]
-    rows += [f"many-{arrived}-{n},everybody,login,{at}{n}:00Z,,,,,,,M-{arrived.day}-{n}," for n in range(2)]
+    rows += [
+        f"many-{arrived}-{n},everybody,login,{at}{n}:00Z,,,,,,,M-{arrived.day}-{n},"
+        for n in range(2)
+    ]
     rows += [f"many-{arrived}-n,,page_view,{at}9:00Z,,,,,,,M-{arrived.day}-0,"]
-    rows += [f"one-{arrived}-{n},v{n},login,{at}{n}:00Z,,,s-shared,,,,," for n in range(2 + (arrived.day == 31))]
-    aliases = {29: [("dora2", "Dora")], 31: [("dora3", "dora2"), ("Dora", "dora3")]}.get(arrived.day, [])
+    rows += [
+        f"one-{arrived}-{n},v{n},login,{at}{n}:00Z,,,s-shared,,,,,"
+        for n in range(2 + (arrived.day == 31))
+    ]
+    aliases = {29: [("dora2", "Dora")], 31: [("dora3", "dora2"), ("Dora", "dora3")]}.get(
+        arrived.day, []
+    )
     aliases += [(f"g{n + 1}", f"g{n}") for n in range(arrived.day % 3, 5)]
     aliases += [("guest", "hugo"), ("hugo", "hugo"), ("ines", "O'Neil \u00e9")]
     rows += [
@@ -140,9 +160,13 @@ ODD_ORDERS = """
 REGULARS = tuple(
     f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
     f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped"
-    for n, (who, day) in enumerate((who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5))
+    for n, (who, day) in enumerate(
+        (who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5)
+    )
 )
-"""Lines of customers who come again, more or less often, so that there is something to expect of them."""
+"""Lines of customers who come again, more or less often, so that there is
+something to expect of them.
+"""
 CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days
 i2,Bär,Ünder_wear,0,1,7
 1001,One,Shoes,1,5,3
@@ -154,7 +178,9 @@ i2,Bär,Ünder_wear,0,1,7
 
 
 def write_orders(folder: Path) -> tuple[list[str], Path]:
-    """Write odd order lines beside the shop's report into `folder`; return the paths to read, and a catalogue."""
+    """Write odd order lines beside the shop's report into `folder`; return the paths to read,
+    and a catalogue.
+    """
     odd = folder / "odd_orders" / "increment_date=2026-03-30" / "user_order_log_inc.csv"
     odd.parent.mkdir(parents=True)
     odd.write_text(ORDER_HEADER + ODD_ORDERS, encoding="utf-8")
@@ -167,23 +193,50 @@ def write_orders(folder: Path) -> tuple[list[str], Path]:
 
 
 ODD_CUSTOMERS: list[Any] = [
-    {"id": 1, "email": "zoë@ÜBER.example", "first_name": "Jose\u0301", "last_name": "Núñez", "country": "us"},
-    {"id": 2, "email": "a'b@x-y.example", "first_name": "\t李", "last_name": "\\n", "city": "TOKYO"},
-    {"id": 3, "created_at": "0001-01-01T00:00:00Z", "updated_at": "9999-12-31T23:59:59Z", "country": "Germany"},
-    {"id": 4, "created_at": "2026-03-29T00:59:59.999999+01:00", "last_login_at": "2026-03-30T22:00:00Z", "city": ""},
+    {
+        "id": 1,
+        "email": "zoë@ÜBER.example",
+        "first_name": "Jose\u0301",
+        "last_name": "Núñez",
+        "country": "us",
+    },
+    {
+        "id": 2,
+        "email": "a'b@x-y.example",
+        "first_name": "\t李",
+        "last_name": "\\n",
+        "city": "TOKYO",
+    },
+    {
+        "id": 3,
+        "created_at": "0001-01-01T00:00:00Z",
+        "updated_at": "9999-12-31T23:59:59Z",
+        "country": "Germany",
+    },
+    {
+        "id": 4,
+        "created_at": "2026-03-29T00:59:59.999999+01:00",
+        "last_login_at": "2026-03-30T22:00:00Z",
+        "city": "",
+    },
     {"id": "four"},
     "a line",
 ]
 
 
 class FixedCustomers:
-    """The shop's customers as an API returns them on three of the days, with moves, copies and odd records between."""
+    """The shop's customers as an API returns them on three of the days, with moves,
+    copies and odd records between.
+    """
 
     def __init__(self) -> None:
         """Make the shop's customers."""
         days = (LAST_DAY - FIRST_DAY).days + 1
         records = make_customers(seed=11, visitors=150, first_day=FIRST_DAY, days=days).records
-        moved = [record | {"city": "Sydney", "country": "AU"} if record["id"] % 3 else record for record in records]
+        moved = [
+            record | {"city": "Sydney", "country": "AU"} if record["id"] % 3 else record
+            for record in records
+        ]
         fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
         self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
 
@@ -199,7 +252,9 @@ class FixedCustomers:
             for day in answer.dates
         ]
         con = connect()
-        con.con.register("received", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
+        con.con.register(
+            "received", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables])
+        )
         return SliceOutput(con.table("received"), answer)
 
 
@@ -213,5 +268,7 @@ def write_shop(folder: Path) -> list[str]:
     for arrived in DEVICE_ROWS:
         devices = folder / "odd" / f"received_date={arrived}" / "devices.csv"
         devices.parent.mkdir(exist_ok=True)
-        devices.write_text("\n".join([DEVICE_HEADER, *device_rows(arrived)]) + "\n", encoding="utf-8")
+        devices.write_text(
+            "\n".join([DEVICE_HEADER, *device_rows(arrived)]) + "\n", encoding="utf-8"
+        )
     return [str(folder / "shop" / "events"), str(folder / "odd")]

@@ -62,7 +62,10 @@ def live_database() -> Iterator[str]:
         AssertionError: No account is named.
     """
     url = os.environ.get(LIVE, "")
-    assert url, f"{LIVE} is not set: give it snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=… to run live tests."
+    assert url, (
+        f"{LIVE} is not set: give it snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=… to "
+        "run live tests."
+    )
     name = f"ECOM_TEST_{uuid.uuid4().hex[:12].upper()}"
     engine = engine_at(url).open()
     engine.execute(f"CREATE DATABASE {name}")
@@ -83,7 +86,10 @@ def engine_at(url: str) -> "Engine":
 
 def options(port: int) -> str:
     """Return what an address says of where the stand-in is."""
-    return f"host=127.0.0.1&port={port}&protocol=http&warehouse=SMALL&network_timeout=3&login_timeout=3"
+    return (
+        f"host=127.0.0.1&port={port}&protocol=http&warehouse=SMALL&network_timeout=3"
+        "&login_timeout=3"
+    )
 
 
 def plan_fault(port: int, match: str, **fault: Any) -> None:

@@ -1,11 +1,12 @@
-"""The program that stands in for Snowflake: fakesnow's server, with the service's errors, and faults on demand.
+"""The program that stands in for Snowflake: fakesnow's server, with the service's errors,
+and faults on demand.
 
-Run by the interpreter of `.venv-snowflake`, never imported by tests: it needs versions of duckdb and sqlglot that Ibis
-cannot have. Its only argument is the port.
+Run by the interpreter of `.venv-snowflake`, never imported by tests: it needs versions of duckdb
+and sqlglot that Ibis cannot have. Its only argument is the port.
 
-`POST /stand-in/faults` with `{"match": REGEX, "errno": N, "sqlstate": S, "message": M, "times": N}` makes the next
-statements that match fail so, before they run; with `"gone": true` they break the connection, and their session is
-forgotten. `match: "LOGIN"` makes a login fail.
+`POST /stand-in/faults` with `{"match": REGEX, "errno": N, "sqlstate": S, "message": M, "times": N}`
+makes the next statements that match fail so, before they run; with `"gone": true` they break the
+connection, and their session is forgotten. `match: "LOGIN"` makes a login fail.
 """
 
 import importlib
@@ -33,7 +34,9 @@ ERRORS = (
     (duckdb.TransactionException, 625, "57014"),
     (duckdb.Error, 100183, "22000"),
 )
-"""What the service would say; fakesnow answers these with HTTP 500, which the connector tries again for minutes."""
+"""What the service would say; fakesnow answers these with HTTP 500,
+which the connector tries again for minutes.
+"""
 
 
 ENDS = ("COMMIT", "ROLLBACK")
@@ -65,19 +68,29 @@ describe_table = copying._describe_table  # noqa: SLF001 (it has no other place 
 to_struct = fakesnow.arrow.timestamp_to_sf_struct
 
 
-def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) -> FakeSnowflakeCursor:
+def execute(
+    self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any
+) -> FakeSnowflakeCursor:
     """Run a statement, with the service's errors."""
     if kwargs.get("server") and (fault := faults.of(command)):
         if fault.get("gone"):
             faults.gone.append(self._conn)
-            run_statement(self, "ROLLBACK")  # as the service does with the session of a lost connection
-        raise ProgrammingError(msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"])
+            run_statement(
+                self, "ROLLBACK"
+            )  # as the service does with the session of a lost connection
+        raise ProgrammingError(
+            msg=fault["message"], errno=fault["errno"], sqlstate=fault["sqlstate"]
+        )
     try:
         for statement in bridged(command):
             run_in_turn(self, statement, *args, **kwargs)
     except duckdb.Error as error:
-        errno, sqlstate = next((number, state) for kind, number, state in ERRORS if isinstance(error, kind))
-        raise ProgrammingError(msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate) from error
+        errno, sqlstate = next(
+            (number, state) for kind, number, state in ERRORS if isinstance(error, kind)
+        )
+        raise ProgrammingError(
+            msg=str(error).splitlines()[0], errno=errno, sqlstate=sqlstate
+        ) from error
     except Exception as error:
         if isinstance(error, SnowflakeError):
             raise
@@ -88,16 +101,22 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
 
 
 def described(table: Any, con: Any, *where: str | None) -> list[tuple[str, str]]:
-    """Return the columns of a table that rows are copied into, which fakesnow does not find if it is temporary."""
+    """Return the columns of a table that rows are copied into, which fakesnow does
+    not find if it is temporary.
+    """
     try:
         columns: list[tuple[str, str]] = describe_table(table, con, *where)
     except duckdb.CatalogException:
-        return [(name, kind) for name, kind, *_ in con.execute(f'DESCRIBE temp."{table.name}"').fetchall()]
+        return [
+            (name, kind)
+            for name, kind, *_ in con.execute(f'DESCRIBE temp."{table.name}"').fetchall()
+        ]
     return columns
 
 
 def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwargs: Any) -> None:
-    """Run a statement; one that meets another's lock before its transaction has done anything waits, as in the service.
+    """Run a statement; one that meets another's lock before its transaction has done anything
+    waits, as in the service.
 
     DuckDB refuses it at once, and the transaction with it.
     """
@@ -116,7 +135,9 @@ def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwarg
                 run_statement(cursor, "BEGIN")
         else:
             break
-    in_transaction = began or (getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS)  # noqa: SLF001 (as above)
+    in_transaction = began or (
+        getattr(cursor._conn, "is_in_transaction", False) and statement not in ENDS  # noqa: SLF001 (as above)
+    )
     cursor._conn.is_in_transaction = in_transaction  # noqa: SLF001 (as above)
     cursor._conn.has_just_begun = began or not in_transaction  # noqa: SLF001 (as above)
 
@@ -140,14 +161,18 @@ def timestamps(values: pa.ChunkedArray) -> pa.StructArray:
 
 async def plan_fault(request: Request) -> Response:
     """Take an order for a fault."""
-    faults.planned.append({"errno": 1, "sqlstate": "00000", "message": "", "times": 1} | await request.json())
+    faults.planned.append(
+        {"errno": 1, "sqlstate": "00000", "message": "", "times": 1} | await request.json()
+    )
     return Response()
 
 
 async def login(request: Request) -> Response:
     """Log in, or refuse to, as the service does."""
     if fault := faults.of("LOGIN"):
-        return JSONResponse({"data": {}, "code": str(fault["errno"]), "message": fault["message"], "success": False})
+        return JSONResponse(
+            {"data": {}, "code": str(fault["errno"]), "message": fault["message"], "success": False}
+        )
     answer: Response = await server.login_request(request)
     return answer
 
@@ -172,7 +197,13 @@ class BreaksOff:
         token = dict(scope["headers"]).get(b"authorization", b"").decode()[17:-1]
         session = server.sessions.get(token)
         if any(session is gone for gone in faults.gone):
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"content-length", b"1000")],
+                }
+            )
             raise ConnectionAbortedError
         for message in sent:
             await send(message)
@@ -180,10 +211,13 @@ class BreaksOff:
 
 def main(port: int) -> None:
     """Serve until the process is ended."""
-    sys.setrecursionlimit(20_000)  # it walks through statements once per bracket, and long ones have hundreds
+    sys.setrecursionlimit(
+        20_000
+    )  # it walks through statements once per bracket, and long ones have hundreds
     FakeSnowflakeCursor.execute = execute
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
-    # It adds up as doubles whatever is not a column, for texts that are added up; the service keeps decimals.
+    # It adds up as doubles whatever is not a column, for texts that are added up; the service keeps
+    # decimals.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     copying._describe_table = described  # noqa: SLF001 (as above)
     # The connector sets session parameters that the stand-in does not know.

@@ -28,11 +28,15 @@ class Worker:
     page: str
 
     def executors(self) -> list[int]:
-        """Return the processes of the executors that Spark lists; a worker has other children, too."""
+        """Return the processes of the executors that Spark lists;
+        a worker has other children, too.
+        """
         with urllib.request.urlopen(f"{self.page}/json/", timeout=PATIENCE_S) as answer:  # noqa: S310 (our own worker)
             ids = {str(executor["id"]) for executor in json.load(answer)["executors"]}
         commands = {child: _command_line(child) for child in _children(self.process)}
-        return [child for child, command in commands.items() if _after("--executor-id", command) in ids]
+        return [
+            child for child, command in commands.items() if _after("--executor-id", command) in ids
+        ]
 
 
 def _children(process: int) -> list[int]:
@@ -54,10 +58,19 @@ def _after(option: str, command: list[str]) -> str | None:
 def _started(role: str, *options: str, log: Path) -> "subprocess.Popen[bytes]":
     with log.open("w") as file:
         return subprocess.Popen(
-            [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", *options],
+            [
+                SPARK / "bin" / "spark-class",
+                f"org.apache.spark.deploy.{role.lower()}.{role}",
+                *options,
+            ],
             stdout=file,
             stderr=file,
-            env={**os.environ, "SPARK_HOME": str(SPARK), "SPARK_DAEMON_MEMORY": "200m", "PYTHONPATH": ""},
+            env={
+                **os.environ,
+                "SPARK_HOME": str(SPARK),
+                "SPARK_DAEMON_MEMORY": "200m",
+                "PYTHONPATH": "",
+            },
         )
 
 
@@ -78,7 +91,14 @@ def running_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[Work
             assert time.monotonic() < deadline, logs[0].read_text()
             time.sleep(0.2)
         pages = [_PAGE.search(log.read_text()) for log in logs]
-        yield address, [Worker(part.pid, page[1]) for part, page in zip(parts[1:], pages, strict=True) if page]
+        yield (
+            address,
+            [
+                Worker(part.pid, page[1])
+                for part, page in zip(parts[1:], pages, strict=True)
+                if page
+            ],
+        )
     finally:
         for part in reversed(parts):
             part.terminate()

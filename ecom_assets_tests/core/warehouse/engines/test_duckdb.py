@@ -30,12 +30,20 @@ def engine(tmp_path: Path) -> Iterator[DuckDBEngine]:
 def visits(*rows: tuple[date, str | None]) -> ir.Table:
     """Return rows of visits as an expression that needs no table, as assets give expressions."""
     structs = [{"visit_date": a_day, "visitor_id": who} for a_day, who in rows]
-    return ibis.literal(structs, type=f"array<{VISIT}>").unnest().name("visit").as_table().unpack("visit")
+    return (
+        ibis.literal(structs, type=f"array<{VISIT}>")
+        .unnest()
+        .name("visit")
+        .as_table()
+        .unpack("visit")
+    )
 
 
 def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
     engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    broken = visits((ONE, "bob")).mutate(visitor_id=ibis.literal("no number").cast("int64").cast("string"))
+    broken = visits((ONE, "bob")).mutate(
+        visitor_id=ibis.literal("no number").cast("int64").cast("string")
+    )
     with pytest.raises(WarehouseError, match=r"Conversion Error.*nothing was changed"):
         engine.replace(Visits, broken, Days((ONE,)))
     assert stored(engine) == [(ONE, "ann")]
@@ -44,28 +52,38 @@ def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
 
 
 def test_a_mart_lies_in_the_order_of_its_days(engine: DuckDBEngine) -> None:
-    """Three days that come mixed, ten blocks of them: a reader of one day needs a third of the blocks."""
+    """Three days that come mixed, ten blocks of them: a reader of one day
+    needs a third of the blocks.
+    """
     numbers = ibis.range(10 * 122_880).unnest().name("n").as_table()
     mixed = numbers.select(
-        visit_date=ibis.literal(ONE) + (numbers.n % 3).as_interval("D"), visitor_id=numbers.n.cast("string")
+        visit_date=ibis.literal(ONE) + (numbers.n % 3).as_interval("D"),
+        visitor_id=numbers.n.cast("string"),
     )
     engine.replace(Visits, mixed.mutate(visit_date=mixed.visit_date.cast("date")), None)
     blocks = engine.query(
-        "SELECT rowid // 122880 AS block, count(DISTINCT visit_date) AS days FROM mart.visits GROUP BY block"
+        "SELECT rowid // 122880 AS block, count(DISTINCT visit_date) AS days FROM mart.visits "
+        "GROUP BY block"
     )
     assert len(blocks) == 10
-    assert sum(block["days"] for block in blocks) == 12, "two blocks have the end of a day and the next day's begin"
+    assert sum(block["days"] for block in blocks) == 12, (
+        "two blocks have the end of a day and the next day's begin"
+    )
 
 
 def test_a_missing_value_breaks_the_contract_in_a_sentence(engine: DuckDBEngine) -> None:
     engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
-    with pytest.raises(ContractError, match=r"NOT NULL constraint failed: visits.visitor_id.*old rows were kept"):
+    with pytest.raises(
+        ContractError, match=r"NOT NULL constraint failed: visits.visitor_id.*old rows were kept"
+    ):
         engine.replace(Visits, visits((ONE, None)), Days((ONE,)))
     assert stored(engine) == [(ONE, "ann")]
 
 
 def test_columns_other_than_the_contract_s_are_refused(engine: DuckDBEngine) -> None:
-    with pytest.raises(ContractError, match=r"mart.visits was computed without \['visitor_id'\] and with \['who'\]"):
+    with pytest.raises(
+        ContractError, match=r"mart.visits was computed without \['visitor_id'\] and with \['who'\]"
+    ):
         engine.replace(Visits, visits((ONE, "ann")).rename(who="visitor_id"), Days((ONE,)))
 
 
@@ -111,7 +129,9 @@ def test_a_folder_may_have_a_quote_in_its_name(tmp_path: Path) -> None:
 def test_a_path_with_lock_in_its_name_is_no_lock(tmp_path: Path) -> None:
     folder = tmp_path / "could not set block"
     (folder / "warehouse.duckdb").mkdir(parents=True)
-    with pytest.raises(WarehouseError, match="cannot be opened: IO Error: Could not read from file"):
+    with pytest.raises(
+        WarehouseError, match="cannot be opened: IO Error: Could not read from file"
+    ):
         DuckDBEngine(folder / "warehouse.duckdb").open()
 
 
@@ -123,15 +143,25 @@ def test_too_little_memory_is_said_with_the_setting_that_mends_it(engine: DuckDB
     engine.execute("SET memory_limit = '20MB'")
     engine.execute("SET max_temp_directory_size = '0B'")
     with pytest.raises(WarehouseError, match="set ECOM_MEMORY_LIMIT higher"):
-        engine.execute("CREATE TABLE big AS SELECT range AS i, md5(range::VARCHAR) AS s FROM range(3000000) ORDER BY s")
+        engine.execute(
+            "CREATE TABLE big AS SELECT range AS i, md5(range::VARCHAR) AS s FROM range(3000000) "
+            "ORDER BY s"
+        )
 
 
 def test_the_adapter_to_ibis_is_still_needed() -> None:
     """Remove `adapt_duckdb_2_to_ibis_12`, and this test, on the day that it fails."""
     names = [name for name in vars(duckdb.DuckDBPyConnection) if name.startswith("fetch_")]
-    unadapted = "import duckdb; print([n for n in dir(duckdb.DuckDBPyConnection) if n == 'fetch_record_batch'])"
-    done = subprocess.run([sys.executable, "-c", unadapted], capture_output=True, text=True, check=True)
+    unadapted = (
+        "import duckdb; print([n for n in dir(duckdb.DuckDBPyConnection) if n == "
+        "'fetch_record_batch'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", unadapted], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]", "DuckDB has the name itself again"
-    assert ibis.__version__ == "12.0.0", "see whether this release of Ibis calls DuckDB 2's own names"
+    assert ibis.__version__ == "12.0.0", (
+        "see whether this release of Ibis calls DuckDB 2's own names"
+    )
     assert "fetch_record_batch" in names
     assert embedded.connect().sql("SELECT 1 AS one").to_pyarrow().to_pylist() == [{"one": 1}]

@@ -1,4 +1,6 @@
-"""A table of events gives the same tables, whether it lies in the warehouse's account or is fetched from elsewhere."""
+"""A table of events gives the same tables, whether it lies in the warehouse's account or
+is fetched from elsewhere.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -29,18 +31,26 @@ def test_a_table_in_the_account_and_one_fetched_from_it_give_the_same(
     loader = Settings(home=tmp_path / "loader", events=paths, warehouse=snowflake_url)
     run_everything(loader, RANGES, only=RawEvents)
     account.execute("CREATE SCHEMA sales")
-    answer = "COALESCE(received_at, DATEADD(SECOND, 86399, received_date::TIMESTAMP_NTZ)) AS received_at"
+    answer = (
+        "COALESCE(received_at, DATEADD(SECOND, 86399, received_date::TIMESTAMP_NTZ)) AS received_at"
+    )
     columns = ", ".join(FIELDS).replace("received_at", answer)
     rows = f"SELECT {columns} FROM raw.events WHERE malformed_row IS NULL"
     account.execute(f"CREATE TABLE sales.ecommerce_events AS {rows}")
     events = address(snowflake_url)
     elsewhere = Settings(home=tmp_path / "duckdb", events=events)
-    inside = Settings(home=tmp_path / "snowflake", events=events, warehouse=fresh_database(snowflake_server_port))
+    inside = Settings(
+        home=tmp_path / "snowflake", events=events, warehouse=fresh_database(snowflake_server_port)
+    )
     checks = [run_everything(settings, RANGES) for settings in (elsewhere, inside)]
     fetched, computed = stored_tables(elsewhere), stored_tables(inside)
     assert fetched == computed
-    assert {name for name, passed in checks[0].items() if not passed} == {"mart/shared_ids ids_are_not_shared"}
+    assert {name for name, passed in checks[0].items() if not passed} == {
+        "mart/shared_ids ids_are_not_shared"
+    }
     assert checks[0] == checks[1]
-    kept = account.table(RawEvents).filter(ibis._.malformed_row.isnull()).count().to_pyarrow().as_py()
+    kept = (
+        account.table(RawEvents).filter(ibis._.malformed_row.isnull()).count().to_pyarrow().as_py()
+    )
     assert len(fetched["raw.events"]) == kept
     assert fetched["mart.sessions"] == stored_tables(files)["mart.sessions"]

@@ -1,4 +1,6 @@
-"""The fingerprint of a day's rows changes with every change of them, and with nothing else, on every engine."""
+"""The fingerprint of a day's rows changes with every change of them, and with nothing else,
+on every engine.
+"""
 
 from collections.abc import Iterator
 
@@ -14,7 +16,12 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.outputs.serving.fingerprints import WHOLE, fingerprints
 from ecom_assets_tests.builders import DAY_ONE, Row, at
 from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside
-from ecom_assets_tests.core.warehouse.engines.warehouses import ALL_ENGINES, on_one_worker_each, opened, settings_of
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    ALL_ENGINES,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
 
 
 class Orders(Table):
@@ -67,7 +74,9 @@ OTHERS: list[Row] = [
 
 
 @pytest.fixture(scope="module", params=on_one_worker_each(ALL_ENGINES))
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     engine = opened(settings_of(request.param, request, tmp_path_factory.mktemp(request.param)))
     yield engine
     engine.close()
@@ -106,7 +115,10 @@ def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> No
 def test_days_have_their_own_fingerprints(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "eva")), None)
     before = fingerprints(engine, Visits)
-    assert {name: value.row_count for name, value in before.items()} == {"2026-03-01": 2, "2026-03-02": 1}
+    assert {name: value.row_count for name, value in before.items()} == {
+        "2026-03-01": 2,
+        "2026-03-02": 1,
+    }
     engine.replace(Visits, from_outside((TWO, "kim")), Days((TWO,)))
     after = fingerprints(engine, Visits)
     assert [after[name] == before[name] for name in sorted(before)] == [True, False]

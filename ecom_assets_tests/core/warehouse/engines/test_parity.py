@@ -22,9 +22,19 @@ from ecom_assets.behaviour.sessions.sessions import whole_sessions
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.orchestration.registry import ALL
-from ecom_assets_tests.behaviour.funnels.definitions import FIVE_STEP_FUNNEL, exclusion_of, funnel_of, step_of
+from ecom_assets_tests.behaviour.funnels.definitions import (
+    FIVE_STEP_FUNNEL,
+    exclusion_of,
+    funnel_of,
+    step_of,
+)
 from ecom_assets_tests.core.warehouse.engines.fixed_tool import fixed_delivery
-from ecom_assets_tests.core.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
+from ecom_assets_tests.core.warehouse.engines.graph import (
+    DayRange,
+    Rows,
+    run_everything,
+    stored_tables,
+)
 from ecom_assets_tests.core.warehouse.engines.shop_input import (
     FEW_SHARE,
     RANGES,
@@ -33,7 +43,12 @@ from ecom_assets_tests.core.warehouse.engines.shop_input import (
     write_shop,
 )
 from ecom_assets_tests.core.warehouse.engines.snowflake_gaps import GAPS
-from ecom_assets_tests.core.warehouse.engines.warehouses import FEW_ROWS_ON_SPARK, OTHERS, on_one_worker_each, opened
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    FEW_ROWS_ON_SPARK,
+    OTHERS,
+    on_one_worker_each,
+    opened,
+)
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
 TIMEZONE = "Europe/Berlin"
@@ -41,31 +56,49 @@ HOME = "https://shop.example.com/"
 FUNNELS = {
     "five steps within a session's hour": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=3600),
     "whenever": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=MAX_WINDOW_S),
-    "each later than the one before": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=86_400, order="strict_increase"),
-    "a type twice": funnel_of((step_of("page_view"), step_of("page_view"), step_of("add_to_cart")), 1800),
+    "each later than the one before": funnel_of(
+        FIVE_STEP_FUNNEL.steps, within_s=86_400, order="strict_increase"
+    ),
+    "a type twice": funnel_of(
+        (step_of("page_view"), step_of("page_view"), step_of("add_to_cart")), 1800
+    ),
     "with conditions": funnel_of(
-        (step_of("page_view", {"page_url": HOME}), step_of("product_view", {"is_bot": False})), 86_400
+        (step_of("page_view", {"page_url": HOME}), step_of("product_view", {"is_bot": False})),
+        86_400,
     ),
 }
 VIEWS = (step_of("page_view"), step_of("product_view"), step_of("add_to_cart"))
 TWICE = (step_of("page_view"), step_of("page_view"), step_of("product_view"))
-CART = (exclusion_of(step_of("remove_from_cart")), exclusion_of(step_of("search"), after=2, before=3))
+CART = (
+    exclusion_of(step_of("remove_from_cart")),
+    exclusion_of(step_of("search"), after=2, before=3),
+)
 IN_FULL = {
     "strict order": funnel_of(VIEWS, order="strict_order"),
     "no repeats": funnel_of(TWICE, order="strict_deduplication"),
     "any order": funnel_of(TWICE, 3600, order="any"),
     "neighbours": funnel_of(VIEWS, 3600, order="exact"),
     "without removals": funnel_of(VIEWS, 86_400, exclude=CART),
-    "without people who removed": funnel_of(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
-    "in any order without removals": funnel_of(TWICE, 3600, "any", exclude=CART[:1], exclusion_rule="posthog"),
+    "without people who removed": funnel_of(
+        TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"
+    ),
+    "in any order without removals": funnel_of(
+        TWICE, 3600, "any", exclude=CART[:1], exclusion_rule="posthog"
+    ),
     "every try with one product": funnel_of(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
     "by category": funnel_of(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
-    "by a value inside properties": funnel_of(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
+    "by a value inside properties": funnel_of(
+        TWICE, 86_400, by="properties.plan", by_attribution="step_3"
+    ),
 }
 PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
 RETENTIONS = {
-    "weeks from Sunday, or later": RetentionQuestion(mode="on_or_after", week_start="sunday", returning="purchase"),
-    "brackets of days": RetentionQuestion(period="day", mode="bracket", brackets=((0, 0), (1, 2), (4, 9))),
+    "weeks from Sunday, or later": RetentionQuestion(
+        mode="on_or_after", week_start="sunday", returning="purchase"
+    ),
+    "brackets of days": RetentionQuestion(
+        period="day", mode="bracket", brackets=((0, 0), (1, 2), (4, 9))
+    ),
     "days of 24 hours": RetentionQuestion(period="day", clock="rolling", start="search"),
 }
 TABLES = [contract.qualified_name() for contract in ALL]
@@ -111,18 +144,23 @@ def embedded(shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
 
 
 @pytest.fixture(scope="module", params=on_one_worker_each(OTHERS, slow=OTHERS))
-def other(request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.TempPathFactory) -> Left:
+def other(
+    request: pytest.FixtureRequest, shop: Input, tmp_path_factory: pytest.TempPathFactory
+) -> Left:
     """What another engine makes of the same shop."""
     warehouse: str = request.getfixturevalue(f"{request.param}_warehouse")
     return everything_on(warehouse, shop, tmp_path_factory.mktemp(request.param))
 
 
-def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayRange] = RANGES) -> Left:
+def everything_on(
+    warehouse: str, shop: Input, home: Path, ranges: Sequence[DayRange] = RANGES
+) -> Left:
     """Run everything, range by range, on a warehouse."""
     home.mkdir(parents=True, exist_ok=True)
     declared = home / "visitor_segments.yaml"
     declared.write_text(
-        "viewers: {did: page_view, within: 2d}\nold: [{did: purchase}, {not: {first_seen: {within: 1d}}}]\n"
+        "viewers: {did: page_view, within: 2d}\n"
+        "old: [{did: purchase}, {not: {first_seen: {within: 1d}}}]\n"
     )
     settings = Settings(
         home=home,
@@ -132,7 +170,8 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         events=shop.events,
         orders=shop.orders,
         catalogue=shop.catalogue,
-        customer_api_url="https://api.example.com/customers",  # asked by nobody, since another source stands in
+        # asked by nobody, since another source stands in
+        customer_api_url="https://api.example.com/customers",
         amplitude_api_key=SecretStr("asked by nobody, as above"),
         order_customers_over=0,
         order_gate="day",
@@ -141,7 +180,9 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
     )
     delivery_context = fixed_delivery(settings)
     checks = run_everything(
-        settings, ranges, {"customer_source": FixedCustomers(), "delivery_context": delivery_context}
+        settings,
+        ranges,
+        {"customer_source": FixedCustomers(), "delivery_context": delivery_context},
     )
     delivery_context.close()
     return Left(settings, stored_tables(settings), checks)
@@ -149,7 +190,9 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
-def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgres_url: str, tmp_path: Path) -> None:
+def test_one_run_leaves_postgres_the_same_tables_and_checks(
+    shop: Input, postgres_url: str, tmp_path: Path
+) -> None:
     on_duckdb = everything_on("", shop, tmp_path / "here", RANGES[:1])
     on_postgres = everything_on(postgres_url, shop, tmp_path / "there", RANGES[:1])
     assert on_postgres.tables == on_duckdb.tables
@@ -159,13 +202,16 @@ def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgre
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table: str) -> None:
-    assert bool(embedded.tables[table]) != (table in OF_THE_ORDER_API), "an empty table would prove nothing"
+    assert bool(embedded.tables[table]) != (table in OF_THE_ORDER_API), (
+        "an empty table would prove nothing"
+    )
     assert other.tables[table] == embedded.tables[table]
 
 
 def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
     assert other.checks == embedded.checks
-    # The odd rows have types that no shop sent before, and are many of so few; so small a shop has days without orders.
+    # The odd rows have types that no shop sent before, and are many of so few; so small a shop has
+    # days without orders.
     assert {name for name, passed in embedded.checks.items() if not passed} == {
         "staging/events no_event_type_is_new",
         "staging/held_order_days no_order_day_is_held",
@@ -178,12 +224,16 @@ def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_sessions_by_every_rule_are_the_same(embedded: Left, other: Left, name: str) -> None:
     rule = SessionRule.preset(name)
-    assert_same_answer(embedded, other, lambda engine: whole_sessions(engine.table(CleanEvents), rule))
+    assert_same_answer(
+        embedded, other, lambda engine: whole_sessions(engine.table(CleanEvents), rule)
+    )
 
 
 @pytest.mark.parametrize("name", FUNNELS)
 def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
-    assert_same_answer(embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name]))
+    assert_same_answer(
+        embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name])
+    )
 
 
 @pytest.mark.parametrize("name", IN_FULL)
@@ -195,7 +245,9 @@ def test_a_funnel_s_report_is_the_same(embedded: Left, other: Left, name: str) -
     def reported(engine: Engine) -> ir.Table:
         events = engine.table(CleanEvents)
         plans = ((events.event_type == kind, plan) for kind, plan in PLANS.items())
-        chains = funnel_chains(events.mutate(properties=ibis.cases(*plans, else_=ibis.null("string"))), funnel)
+        chains = funnel_chains(
+            events.mutate(properties=ibis.cases(*plans, else_=ibis.null("string"))), funnel
+        )
         return step_numbers(labelled(chains, funnel), ["label"]) if funnel.by else chains
 
     assert_same_answer(embedded, other, reported)

@@ -1,4 +1,6 @@
-"""Foreign keys of the star schema on Postgres: there, kept by every write, and never in the way of one."""
+"""Foreign keys of the star schema on Postgres: there, kept by every write,
+and never in the way of one.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -39,7 +41,10 @@ def shop() -> Iterator[OrderPlatform]:
 
 
 def write(
-    engine: PostgresEngine, shop: OrderPlatform, tables: tuple[type[Table], ...], *lines: dict[str, object]
+    engine: PostgresEngine,
+    shop: OrderPlatform,
+    tables: tuple[type[Table], ...],
+    *lines: dict[str, object],
 ) -> None:
     """Let a shop have these order lines, and write its tables as its assets do."""
     shop.receive(lines, DAYS)
@@ -54,14 +59,15 @@ def lines_of(engine: PostgresEngine) -> list[str]:
 
 def references(engine: PostgresEngine) -> set[str]:
     actual = engine.query(
-        "SELECT conrelid::regclass::text || ' ' || pg_get_constraintdef(oid) AS said FROM pg_constraint "
-        "WHERE contype = 'f'"
+        "SELECT conrelid::regclass::text || ' ' || pg_get_constraintdef(oid) AS said FROM "
+        "pg_constraint WHERE contype = 'f'"
     )
     return {row["said"].removesuffix(" NOT VALID") for row in actual}
 
 
 STAR_REFERENCES = {
-    f"mart.{table} FOREIGN KEY ({column}) REFERENCES mart.{target} DEFERRABLE INITIALLY DEFERRED".replace(
+    f"mart.{table} FOREIGN KEY ({column}) REFERENCES "
+    f"mart.{target} DEFERRABLE INITIALLY DEFERRED".replace(
         f"mart.{target} ", f"mart.{target}({key}) "
     )
     for table, column, target, key in [
@@ -86,13 +92,17 @@ def test_the_star_schema_has_its_foreign_keys(engine: PostgresEngine, shop: Orde
 @pytest.mark.slow
 def test_a_fact_of_nobody_is_refused(engine: PostgresEngine, shop: OrderPlatform) -> None:
     write(engine, shop, FACTS, HAT)
-    with pytest.raises(ContractError, match=r"violates foreign key constraint .*; the old rows were kept"):
+    with pytest.raises(
+        ContractError, match=r"violates foreign key constraint .*; the old rows were kept"
+    ):
         write(engine, shop, (contracts.Sales,), HAT, SHOE)
     assert lines_of(engine) == ["a"]
 
 
 @pytest.mark.slow
-def test_a_line_that_is_no_more_takes_its_dimensions_along(engine: PostgresEngine, shop: OrderPlatform) -> None:
+def test_a_line_that_is_no_more_takes_its_dimensions_along(
+    engine: PostgresEngine, shop: OrderPlatform
+) -> None:
     write(engine, shop, FACTS, HAT, SHOE)
     write(engine, shop, STAR[:1], HAT)
     assert lines_of(engine) == ["a"], "its city is gone, and its sale would follow in the same run"
@@ -101,7 +111,9 @@ def test_a_line_that_is_no_more_takes_its_dimensions_along(engine: PostgresEngin
 
 
 @pytest.mark.slow
-def test_a_table_that_is_migrated_is_still_referred_to(engine: PostgresEngine, shop: OrderPlatform) -> None:
+def test_a_table_that_is_migrated_is_still_referred_to(
+    engine: PostgresEngine, shop: OrderPlatform
+) -> None:
     write(engine, shop, FACTS, HAT, SHOE)
     engine.execute("ALTER TABLE mart.city ADD COLUMN surplus text")
     migrate(engine, contracts.City)

@@ -1,4 +1,6 @@
-"""What every engine promises of slices: whole or not at all, the same once or twice, kept if a source loses a day."""
+"""What every engine promises of slices: whole or not at all, the same once or twice,
+kept if a source loses a day.
+"""
 
 import os
 import threading
@@ -16,7 +18,13 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import count, text
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NO_DAYS, SourceGate, VisitorRows
-from ecom_assets.core.warehouse.day_notes import AbsentDays, EmptyDays, Withdrawals, note_absent, notes_of
+from ecom_assets.core.warehouse.day_notes import (
+    AbsentDays,
+    EmptyDays,
+    Withdrawals,
+    note_absent,
+    notes_of,
+)
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.migration import changes, migrate
 from ecom_assets.core.warehouse.raw_losses import LostRows, StoredRows, declared_loss, lost_rows
@@ -66,15 +74,23 @@ def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "slice_written"])
-def test_rows_of_a_visitor_on_other_days_are_replaced_with_a_slice(engine: Engine, fault: str) -> None:
+def test_rows_of_a_visitor_on_other_days_are_replaced_with_a_slice(
+    engine: Engine, fault: str
+) -> None:
     """Bob of the first day turns out to be eva; ann of the same day is not written again."""
     if not engine.replaces_visitors:
         return  # it writes whole days instead
     engine.replace(
-        Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "bob"), (THREE, "bob")), Days((ONE, TWO, THREE))
+        Visits,
+        from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "bob"), (THREE, "bob")),
+        Days((ONE, TWO, THREE)),
     )
     rows = from_within(engine, (ONE, "eva"), (TWO, "kim"))
-    concerned = rows.mutate(visitor_id=(rows.visitor_id == "eva").ifelse("eva", "bob")).select("visitor_id").distinct()
+    concerned = (
+        rows.mutate(visitor_id=(rows.visitor_id == "eva").ifelse("eva", "bob"))
+        .select("visitor_id")
+        .distinct()
+    )
     also = VisitorRows(rows.filter(rows.visitor_id == "eva"), concerned, Days((ONE,)), Days((ONE,)))
     if fault:
         engine.on_step = lambda step: fail_at(step, fault)
@@ -99,7 +115,9 @@ def test_writing_twice_equals_writing_once(engine: Engine) -> None:
 
 
 def test_an_empty_slice_clears_what_was_there(engine: Engine) -> None:
-    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE)))
+    engine.replace(
+        Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE))
+    )
     assert engine.replace(Visits, from_within(engine), Days((ONE,))).row_count == 0
     assert engine.replace(Visits, from_outside(), Days((THREE,))).row_count == 0
     assert stored(engine) == [(TWO, "bob")]
@@ -114,7 +132,9 @@ def test_a_slice_of_no_days_replaces_nothing_and_one_without_days_all(engine: En
 
 
 def test_days_with_a_gap_leave_the_day_between_alone(engine: Engine) -> None:
-    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE)))
+    engine.replace(
+        Visits, from_outside((ONE, "ann"), (TWO, "bob"), (THREE, "eva")), Days((ONE, TWO, THREE))
+    )
     engine.replace(Visits, from_outside(), Days((ONE, THREE)))
     assert stored(engine) == [(TWO, "bob")]
 
@@ -122,7 +142,9 @@ def test_days_with_a_gap_leave_the_day_between_alone(engine: Engine) -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
 @pytest.mark.parametrize("where", ["outside", "within"])
-def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(engine: Engine, step: str, where: str) -> None:
+def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(
+    engine: Engine, step: str, where: str
+) -> None:
     def fail(reached: str) -> None:
         if reached == step:
             raise KeyboardInterrupt
@@ -144,7 +166,9 @@ def test_steps_are_announced_in_order(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("where", ["outside", "within"])
-def test_a_missing_value_breaks_the_contract_and_the_old_rows_stay(engine: Engine, where: str) -> None:
+def test_a_missing_value_breaks_the_contract_and_the_old_rows_stay(
+    engine: Engine, where: str
+) -> None:
     engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
     rows = from_outside((ONE, None)) if where == "outside" else from_within(engine, (ONE, None))
     with pytest.raises(ContractError, match=r"break the table's contract.*old rows were kept"):
@@ -155,20 +179,48 @@ def test_a_missing_value_breaks_the_contract_and_the_old_rows_stay(engine: Engin
 
 
 def test_texts_come_back_as_they_were(engine: Engine) -> None:
-    odd = ["", " ", '"', "''", "a,b", "a\\nb", "a\nb\r\n", "\\.", "\\N", "NULL", "日本 ü 🎩", "%s", "{x}", "`", "$$"]
+    odd = [
+        "",
+        " ",
+        '"',
+        "''",
+        "a,b",
+        "a\\nb",
+        "a\nb\r\n",
+        "\\.",
+        "\\N",
+        "NULL",
+        "日本 ü 🎩",
+        "%s",
+        "{x}",
+        "`",
+        "$$",
+    ]
     engine.replace(Visits, from_outside(*((ONE, visitor) for visitor in odd)), None)
     assert stored(engine) == sorted((ONE, visitor) for visitor in odd)
 
 
 def test_texts_sort_by_their_characters_whatever_language_a_server_speaks(engine: Engine) -> None:
-    engine.replace(Visits, from_outside(*((ONE, letter) for letter in ("b", "B", "a", "_", "Z", "ä", "é", "1"))), None)
+    engine.replace(
+        Visits,
+        from_outside(*((ONE, letter) for letter in ("b", "B", "a", "_", "Z", "ä", "é", "1"))),
+        None,
+    )
     table = engine.table(Visits)
-    ordered = table.mutate(place=ibis.row_number().over(order_by=table.visitor_id)).to_pyarrow().to_pylist()
-    assert [row["visitor_id"] for row in sorted(ordered, key=lambda row: row["place"])] == sorted("bBa_Zäé1")
+    ordered = (
+        table.mutate(place=ibis.row_number().over(order_by=table.visitor_id))
+        .to_pyarrow()
+        .to_pylist()
+    )
+    assert [row["visitor_id"] for row in sorted(ordered, key=lambda row: row["place"])] == sorted(
+        "bBa_Zäé1"
+    )
     assert table.visitor_id.max().to_pyarrow().as_py() == "é"
 
 
-def test_a_column_that_the_contract_gained_is_added_by_itself(engine: Engine, settings: Settings) -> None:
+def test_a_column_that_the_contract_gained_is_added_by_itself(
+    engine: Engine, settings: Settings
+) -> None:
     engine.replace(Visits, from_outside((ONE, "ann")), Days((ONE,)))
     wider = grown(city=text("Where from", nullable=True))
     again = opened(settings)
@@ -197,7 +249,11 @@ def test_a_column_that_the_contract_gained_is_added_by_itself(engine: Engine, se
     ids=["dropped", "same", "added", "emptied"],
 )
 def test_any_other_change_waits_for_ecom_migrate(
-    engine: Engine, settings: Settings, change: dict[str, object], becomes: str | None, left: list[object]
+    engine: Engine,
+    settings: Settings,
+    change: dict[str, object],
+    becomes: str | None,
+    left: list[object],
 ) -> None:
     before = grown(city=text("Where from", nullable=True))
     engine.replace(before, from_outside((ONE, "7")).mutate(city=ibis.literal("Riga")), None)
@@ -214,12 +270,16 @@ def test_any_other_change_waits_for_ecom_migrate(
     again.close()
 
 
-def test_a_column_that_may_be_null_now_takes_null_without_a_command(engine: Engine, settings: Settings) -> None:
+def test_a_column_that_may_be_null_now_takes_null_without_a_command(
+    engine: Engine, settings: Settings
+) -> None:
     before, after = grown(city=text("Where from")), grown(city=text("Where from", nullable=True))
     engine.replace(before, from_outside((ONE, "7")).mutate(city=ibis.literal("Riga")), None)
     engine.close()
     again = opened(settings)
-    assert all(change.becomes == "may be null" and change.is_automatic for change in changes(again, after))
+    assert all(
+        change.becomes == "may be null" and change.is_automatic for change in changes(again, after)
+    )
     unknown = from_outside((ONE, "7"), (TWO, "8")).mutate(city=ibis.null("string"))
     again.replace(after, unknown, None)
     assert stored(again, after) == [(ONE, "7", None), (TWO, "8", None)]
@@ -227,7 +287,9 @@ def test_a_column_that_may_be_null_now_takes_null_without_a_command(engine: Engi
     again.close()
 
 
-def test_a_type_that_changed_is_cast_or_everything_stays(engine: Engine, settings: Settings) -> None:
+def test_a_type_that_changed_is_cast_or_everything_stays(
+    engine: Engine, settings: Settings
+) -> None:
     engine.replace(Visits, from_outside((ONE, "7"), (TWO, "8")), None)
     engine.close()
     numbered = grown(visitor_id=count("Which visitor"))
@@ -240,7 +302,9 @@ def test_a_type_that_changed_is_cast_or_everything_stays(engine: Engine, setting
 
 
 @pytest.mark.parametrize("name", on_one_worker_each(SEVERAL_WRITERS))
-def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_of_two_writers_of_one_slice_one_wins_whole(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     settings = settings_of(name, request, tmp_path)
     writers = [opened(settings) for _ in range(2)]
     writers[0].drop(Visits)
@@ -249,9 +313,14 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
     def write(engine: Engine, who: str) -> None:
         both.wait()
         for _ in range(5):
-            engine.replace(Visits, from_outside(*((ONE, f"{who}{n}") for n in range(500))), Days((ONE,)))
+            engine.replace(
+                Visits, from_outside(*((ONE, f"{who}{n}") for n in range(500))), Days((ONE,))
+            )
 
-    threads = [threading.Thread(target=write, args=(writer, who)) for writer, who in zip(writers, "ab", strict=True)]
+    threads = [
+        threading.Thread(target=write, args=(writer, who))
+        for writer, who in zip(writers, "ab", strict=True)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -265,10 +334,12 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
 
 @pytest.mark.brief
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process only")
-def test_tests_of_one_engine_run_in_one_process(engine: Engine, request: pytest.FixtureRequest) -> None:
-    assert request.node.nodeid.endswith(f"@{engine.address.partition(':')[0].removesuffix('ql')}"), (
-        "pytest-xdist no longer groups tests, so each process would fill each warehouse"
-    )
+def test_tests_of_one_engine_run_in_one_process(
+    engine: Engine, request: pytest.FixtureRequest
+) -> None:
+    assert request.node.nodeid.endswith(
+        f"@{engine.address.partition(':')[0].removesuffix('ql')}"
+    ), "pytest-xdist no longer groups tests, so each process would fill each warehouse"
 
 
 FIRST_DAY, SECOND_DAY = date(2026, 1, 1), date(2026, 1, 2)
@@ -298,14 +369,22 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     """Bring so many rows of each of two days; return the days that were replaced."""
     source = origin or "shop"
     rows = stock_rows(
-        ({"product_id": str(number), "stock": "1"} for number in range(first_count + second_count)), FIRST_DAY, source
+        ({"product_id": str(number), "stock": "1"} for number in range(first_count + second_count)),
+        FIRST_DAY,
+        source,
     )
-    day = (rows.record_number <= first_count).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
+    day = (rows.record_number <= first_count).ifelse(
+        ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY)
+    )
     # Rows of several sources share a table only where none has a number that another has.
-    rows = rows.mutate(received_date=day, record_number=rows.record_number + (1_000 if "://" in origin else 0))
+    rows = rows.mutate(
+        received_date=day, record_number=rows.record_number + (1_000 if "://" in origin else 0)
+    )
     rows = rows.filter(days.contain(rows.received_date))
     gate = SourceGate(least_count=10)
-    guard = WithdrawalGuard(tracked, gate, lambda _contract: whole, "run", allowed, origin, supersedes)
+    guard = WithdrawalGuard(
+        tracked, gate, lambda _contract: whole, "run", allowed, origin, supersedes
+    )
     return list(guard.replace(RawStock, rows, days)[1].dates)
 
 
@@ -315,7 +394,10 @@ def counts(tracked: Engine) -> list[int]:
 
 
 def held(tracked: Engine) -> list[tuple[date, int, int]]:
-    return [(row["received_date"], row["stored_count"], row["offered_count"]) for row in held_withdrawals(tracked)]
+    return [
+        (row["received_date"], row["stored_count"], row["offered_count"])
+        for row in held_withdrawals(tracked)
+    ]
 
 
 @pytest.mark.sampled(1)
@@ -348,9 +430,13 @@ def test_rows_that_are_back_end_it_by_themselves(tracked: Engine) -> None:
     assert (counts(tracked), notes_of(tracked, Withdrawals)) == ([3, 4], [])
 
 
-def test_a_part_of_a_day_that_is_gone_ends_the_write_and_a_newer_version_does_not(tracked: Engine) -> None:
+def test_a_part_of_a_day_that_is_gone_ends_the_write_and_a_newer_version_does_not(
+    tracked: Engine,
+) -> None:
     bring(tracked, 30, 3)
-    with pytest.raises(SourceError, match=r"raw\.stock would lose 6 of the 30 rows of 2026-01-01, "):
+    with pytest.raises(
+        SourceError, match=r"raw\.stock would lose 6 of the 30 rows of 2026-01-01, "
+    ):
         bring(tracked, 24, 5)
     assert (counts(tracked), lost_rows(tracked, RawStock)) == ([30, 3], [])
     assert bring(tracked, 24, 5, supersedes=Days((FIRST_DAY,))) == [FIRST_DAY, SECOND_DAY]
@@ -372,7 +458,11 @@ def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked: Engine) -> N
     assert bring(tracked, 3, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
     assert (counts(tracked), held(tracked)) == ([3, 0], [])
     (note,) = notes_of(tracked, Withdrawals)
-    assert (note["received_date"], note["stored_count"], note["withdrawn_at"] is None) == (SECOND_DAY, 3, False)
+    assert (note["received_date"], note["stored_count"], note["withdrawn_at"] is None) == (
+        SECOND_DAY,
+        3,
+        False,
+    )
 
 
 def test_a_day_that_lost_most_of_many_rows_is_kept_too(tracked: Engine) -> None:
@@ -392,7 +482,10 @@ def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked: En
 
 def origins(tracked: Engine) -> list[tuple[str, date, int]]:
     rows = tracked.slice_rows(RawStock, BOTH).to_pylist()
-    return sorted((*key, n) for key, n in Counter((row["source"], row["received_date"]) for row in rows).items())
+    return sorted(
+        (*key, n)
+        for key, n in Counter((row["source"], row["received_date"]) for row in rows).items()
+    )
 
 
 @pytest.mark.sampled(1)
@@ -406,7 +499,9 @@ def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engin
     assert (origins(tracked), held(tracked)) == (both, [(SECOND_DAY, 4, 0)])
     assert bring(tracked, 0, 0, origin=moved, allowed=True) == [FIRST_DAY, SECOND_DAY]
     assert (origins(tracked), held(tracked)) == (both[:2], [])
-    assert bring(tracked, 1, 1, origin="other.csv", supersedes=BOTH) == [FIRST_DAY, SECOND_DAY], "files replace files"
+    assert bring(tracked, 1, 1, origin="other.csv", supersedes=BOTH) == [FIRST_DAY, SECOND_DAY], (
+        "files replace files"
+    )
     assert origins(tracked) == [("other.csv", FIRST_DAY, 1), ("other.csv", SECOND_DAY, 1)]
 
 

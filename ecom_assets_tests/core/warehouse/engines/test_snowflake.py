@@ -1,4 +1,6 @@
-"""Snowflake as the warehouse, on a stand-in: names, types, whole slices or none, and faults as sentences."""
+"""Snowflake as the warehouse, on a stand-in: names, types, whole slices or none,
+and faults as sentences.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -44,9 +46,15 @@ class Visits(Table):
 
 
 KINDS = [
-    pa.date32(), pa.string(), pa.timestamp("us"), pa.decimal128(18, 4), pa.int64(), pa.float64(), pa.bool_(),
+    pa.date32(),
     pa.string(),
-]  # fmt: skip
+    pa.timestamp("us"),
+    pa.decimal128(18, 4),
+    pa.int64(),
+    pa.float64(),
+    pa.bool_(),
+    pa.string(),
+]
 SCHEMA = pa.schema(list(zip(Visits.columns, KINDS, strict=True)))
 
 
@@ -79,11 +87,15 @@ def stored(engine: SnowflakeEngine) -> list[tuple[date, str]]:
     return sorted(tuple(row.values()) for row in rows)
 
 
-def test_rows_of_own_tables_never_leave_the_account(engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_own_tables_never_leave_the_account(
+    engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     monkeypatch.setattr(engine, "take_in", lambda *_args: pytest.fail("rows left the account"))
     stored_visits = engine.table(Visits)
-    written = engine.replace(Visits, stored_visits.mutate(visit_date=ibis.literal(TWO)), Days((TWO,)))
+    written = engine.replace(
+        Visits, stored_visits.mutate(visit_date=ibis.literal(TWO)), Days((TWO,))
+    )
     assert written.row_count == 1
     assert stored(engine) == [(ONE, "ann"), (TWO, "ann")]
 
@@ -105,14 +117,18 @@ def test_every_kind_of_value_comes_back_as_it_went_in(engine: SnowflakeEngine) -
     assert actual == [full, empty]
 
 
-def test_a_batch_at_a_time_is_held_all_or_none_stay(engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_at_a_time_is_held_all_or_none_stay(
+    engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ecom_assets.core.warehouse.engine.BATCH_ROWS", 2)
     many = visits(*(visit(ONE, f"v{n}") for n in range(5)))
     assert engine.replace(Visits, many, Days((ONE,))).row_count == 5
     assert len(stored(engine)) == 5
 
 
-def test_names_are_upper_case_for_people_and_lower_case_for_transforms(engine: SnowflakeEngine) -> None:
+def test_names_are_upper_case_for_people_and_lower_case_for_transforms(
+    engine: SnowflakeEngine,
+) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), None)
     assert engine.query("SELECT visitor_id FROM mart.visits") == [{"visitor_id": "ann"}]
     assert engine.query("SELECT VISITOR_ID FROM MART.VISITS") == [{"visitor_id": "ann"}]
@@ -138,8 +154,13 @@ def test_types_and_clustering_are_those_of_the_contract(engine: SnowflakeEngine)
 
 
 def test_json_text_is_beside_its_table_as_a_variant(engine: SnowflakeEngine) -> None:
-    engine.replace(Visits, visits(visit(ONE, "ann", properties='{"colour": "red"}'), visit(TWO, "bob")), None)
-    rows = engine.query("SELECT visitor_id, properties:colour::VARCHAR AS colour FROM mart.visits_variant ORDER BY 1")
+    engine.replace(
+        Visits, visits(visit(ONE, "ann", properties='{"colour": "red"}'), visit(TWO, "bob")), None
+    )
+    rows = engine.query(
+        "SELECT visitor_id, properties:colour::VARCHAR AS colour FROM mart.visits_variant ORDER "
+        "BY 1"
+    )
     assert rows == [{"visitor_id": "ann", "colour": "red"}, {"visitor_id": "bob", "colour": None}]
 
 
@@ -148,40 +169,81 @@ def test_a_quotient_has_all_its_digits_as_on_other_engines(engine: SnowflakeEngi
     assert engine.compile(third.name("third").as_table()).count("CAST(1 AS DOUBLE) / 3") == 1
 
 
-def test_a_column_that_the_contract_gained_is_added(engine: SnowflakeEngine, snowflake_url: str) -> None:
+def test_a_column_that_the_contract_gained_is_added(
+    engine: SnowflakeEngine, snowflake_url: str
+) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), None)
-    wider = type("Visits", (Visits,), {"__doc__": "Wider.", "name": "visits", "city": text("Where", nullable=True)})
+    wider = type(
+        "Visits",
+        (Visits,),
+        {"__doc__": "Wider.", "name": "visits", "city": text("Where", nullable=True)},
+    )
     again = opened_at(snowflake_url)
     again.replace(wider, visits(visit(ONE, "ann")).mutate(city=ibis.literal("Riga")), None)
-    assert again.query("SELECT visitor_id, city FROM mart.visits_variant") == [{"visitor_id": "ann", "city": "Riga"}]
+    assert again.query("SELECT visitor_id, city FROM mart.visits_variant") == [
+        {"visitor_id": "ann", "city": "Riga"}
+    ]
     again.close()
 
 
 @pytest.mark.parametrize(
     ("statement", "errno", "message", "advice"),
     [
-        ("^DELETE", 606, "No active warehouse selected in the current session.", r"resume the warehouse.*\?warehouse="),
-        ("^INSERT", 90073, "Warehouse 'SMALL' cannot be resumed.", r"resume the warehouse.*\?warehouse="),
-        ("^INSERT", 3001, "Insufficient privileges to operate on table 'VISITS'.", "grant the right to the role"),
+        (
+            "^DELETE",
+            606,
+            "No active warehouse selected in the current session.",
+            r"resume the warehouse.*\?warehouse=",
+        ),
+        (
+            "^INSERT",
+            90073,
+            "Warehouse 'SMALL' cannot be resumed.",
+            r"resume the warehouse.*\?warehouse=",
+        ),
+        (
+            "^INSERT",
+            3001,
+            "Insufficient privileges to operate on table 'VISITS'.",
+            "grant the right to the role",
+        ),
         ("^UPDATE", 625, "Statement has locked table 'MART_VISITS'.", "wait for it to end"),
         ("^COMMIT", 1234, "Something else.", "fix the error above"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_the_old_slice_stays(  # noqa: PLR0913, PLR0917 (the cases)
-    engine: SnowflakeEngine, snowflake_server_port: int, statement: str, errno: int, message: str, advice: str
+    engine: SnowflakeEngine,
+    snowflake_server_port: int,
+    statement: str,
+    errno: int,
+    message: str,
+    advice: str,
 ) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     plan_fault(snowflake_server_port, statement, errno=errno, sqlstate="57014", message=message)
-    with pytest.raises(WarehouseError, match=rf"{message.rstrip('.')}; nothing was changed; .*{advice}") as refusal:
-        engine.replace(Visits, engine.table(Visits).mutate(visitor_id=ibis.literal("bob")), Days((ONE,)))
+    with pytest.raises(
+        WarehouseError, match=rf"{message.rstrip('.')}; nothing was changed; .*{advice}"
+    ) as refusal:
+        engine.replace(
+            Visits, engine.table(Visits).mutate(visitor_id=ibis.literal("bob")), Days((ONE,))
+        )
     assert not isinstance(refusal.value, ConnectionLostError)
     assert "hunter2" not in str(refusal.value)
     assert stored(engine) == [(ONE, "ann")]
 
 
-def test_a_wrong_password_is_refused_in_a_sentence_without_it(snowflake_url: str, snowflake_server_port: int) -> None:
-    plan_fault(snowflake_server_port, "LOGIN", errno=390100, message="Incorrect username or password was specified.")
-    with pytest.raises(WarehouseError, match=r"cannot be opened: .*Incorrect username.*ECOM_SNOWFLAKE_") as refusal:
+def test_a_wrong_password_is_refused_in_a_sentence_without_it(
+    snowflake_url: str, snowflake_server_port: int
+) -> None:
+    plan_fault(
+        snowflake_server_port,
+        "LOGIN",
+        errno=390100,
+        message="Incorrect username or password was specified.",
+    )
+    with pytest.raises(
+        WarehouseError, match=r"cannot be opened: .*Incorrect username.*ECOM_SNOWFLAKE_"
+    ) as refusal:
         opened_at(snowflake_url)
     assert "hunter2" not in str(refusal.value)
 
@@ -193,7 +255,10 @@ def test_an_account_that_does_not_answer_is_refused_in_a_sentence() -> None:
 
 @pytest.mark.parametrize("statement", ["^DELETE", "^INSERT", "^COMMIT"])
 def test_a_connection_that_breaks_off_is_mended_and_the_slice_written_once(
-    engine: SnowflakeEngine, snowflake_server_port: int, monkeypatch: pytest.MonkeyPatch, statement: str
+    engine: SnowflakeEngine,
+    snowflake_server_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
 ) -> None:
     monkeypatch.setattr("ecom_assets.core.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
@@ -210,13 +275,17 @@ def test_a_connection_that_stays_lost_is_said(
     monkeypatch.setattr("ecom_assets.core.retrying.CONNECTION_PAUSES_S", (0.0,))
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     plan_fault(snowflake_server_port, "^DELETE", gone=True, times=2)
-    with pytest.raises(ConnectionLostError, match=r"the connection was lost .*nothing was changed, run again"):
+    with pytest.raises(
+        ConnectionLostError, match=r"the connection was lost .*nothing was changed, run again"
+    ):
         engine.replace(Visits, visits(visit(ONE, "bob")), Days((ONE,)))
     engine.reconnect()
     assert stored(engine) == [(ONE, "ann")]
 
 
-def test_writers_of_different_tables_do_not_wait(engine: SnowflakeEngine, snowflake_url: str) -> None:
+def test_writers_of_different_tables_do_not_wait(
+    engine: SnowflakeEngine, snowflake_url: str
+) -> None:
     others = type("Others", (Visits,), {"__doc__": "Other visits."})
     engine.ensure(Visits)
     engine.ensure(others)
@@ -241,7 +310,10 @@ def test_writers_of_different_tables_do_not_wait(engine: SnowflakeEngine, snowfl
         ("snowflake://acme/SHOP", "lacks a user"),
         ("snowflake://shop:pw@acme", "lacks a database"),
         ("snowflake://shop@acme/SHOP", "does not say how to log in; set ECOM_SNOWFLAKE_PASSWORD"),
-        ("snowflake://shop:pw@acme/SHOP?warehose=x", "the option 'warehose': did you mean 'warehouse'"),
+        (
+            "snowflake://shop:pw@acme/SHOP?warehose=x",
+            "the option 'warehose': did you mean 'warehouse'",
+        ),
     ],
 )
 def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: str) -> None:
@@ -262,8 +334,12 @@ def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: st
         ("?authenticator=externalbrowser", {}, {"authenticator": "externalbrowser"}),
     ],
 )
-def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, Any], expected: dict[str, str]) -> None:
-    address = SnowflakeAddress.parse(f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE")
+def test_there_are_four_ways_to_log_in(
+    query: str, settings: dict[str, Any], expected: dict[str, str]
+) -> None:
+    address = SnowflakeAddress.parse(
+        f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE"
+    )
     arguments = address.arguments()
     answer = {**arguments, **arguments["additional_snowflake_connection_args"]}
     names = ("password", "authenticator", "token", "private_key_path", "private_key_password")
@@ -276,6 +352,8 @@ def test_a_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> N
     missing, broken = tmp_path / "missing.p8", tmp_path / "broken.p8"
     broken.write_text("no key")
     for key in (missing, broken):
-        engine = new_engine(Settings(warehouse=f"snowflake://shop@acme/SHOP?private_key_path={key}"))
+        engine = new_engine(
+            Settings(warehouse=f"snowflake://shop@acme/SHOP?private_key_path={key}")
+        )
         with pytest.raises(WarehouseError, match="snowflake://shop@acme/SHOP cannot be opened"):
             engine.open()

@@ -1,4 +1,6 @@
-"""What the stand-in for Snowflake cannot show is looked at in the SQL, or the arguments, that would be sent."""
+"""What the stand-in for Snowflake cannot show is looked at in the SQL, or the arguments,
+that would be sent.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,9 +46,9 @@ def test_every_gap_is_covered_and_nothing_else() -> None:
 
 @gap
 def test_alter_session(engine: SnowflakeEngine) -> None:
-    parameters: dict[str, Any] = engine.location.arguments()["additional_snowflake_connection_args"][
-        "session_parameters"
-    ]
+    parameters: dict[str, Any] = engine.location.arguments()[
+        "additional_snowflake_connection_args"
+    ]["session_parameters"]
     assert parameters["TIMEZONE"] == "UTC"
     assert parameters["TIMESTAMP_TYPE_MAPPING"] == "TIMESTAMP_NTZ"
     assert parameters["LOCK_TIMEOUT"] == 600
@@ -56,7 +58,13 @@ def test_alter_session(engine: SnowflakeEngine) -> None:
 def test_logins(engine: SnowflakeEngine) -> None:
     arguments = engine.location.arguments()
     answer = {name: arguments[name] for name in ("account", "user", "password", "database", "role")}
-    assert answer == {"account": "acme", "user": "shop", "password": "pw", "database": "SHOP", "role": "LOADER"}
+    assert answer == {
+        "account": "acme",
+        "user": "shop",
+        "password": "pw",
+        "database": "SHOP",
+        "role": "LOADER",
+    }
 
 
 @gap
@@ -86,13 +94,20 @@ def test_swapped_tables(engine: SnowflakeEngine, sent: list[str]) -> None:
 def test_waiting_writers(engine: SnowflakeEngine, sent: list[str]) -> None:
     with engine.transaction():
         engine.begin_slice(Visits)
-    assert sent == ["BEGIN", 'UPDATE "ECOM_LOCKS"."MART_VISITS" SET WRITTEN_AT = SYSDATE()', "COMMIT"]
+    assert sent == [
+        "BEGIN",
+        'UPDATE "ECOM_LOCKS"."MART_VISITS" SET WRITTEN_AT = SYSDATE()',
+        "COMMIT",
+    ]
 
 
 @gap
 def test_anti_joins(engine: SnowflakeEngine) -> None:
     left, right = (ibis.table({"key": "string"}, name=name) for name in ("one", "two"))
-    for sql in (engine.compile(left.anti_join(right, "key")), engine.compile(left.semi_join(right, "key"))):
+    for sql in (
+        engine.compile(left.anti_join(right, "key")),
+        engine.compile(left.semi_join(right, "key")),
+    ):
         assert "EXISTS(" in sql
         assert "ANTI" not in sql
         assert "SEMI" not in sql
@@ -114,7 +129,10 @@ def test_parquet_types(engine: SnowflakeEngine, sent: list[str]) -> None:
     put, copy = sent
     assert put.startswith("PUT 'file://")
     assert "@mart.%visits/" in put
-    assert "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE" in copy
+    assert (
+        "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) MATCH_BY_COLUMN_NAME = "
+        "CASE_INSENSITIVE" in copy
+    )
 
 
 @gap

@@ -1,4 +1,6 @@
-"""What Spark does by itself: one start per process, files for others, writers side by side; and its faults."""
+"""What Spark does by itself: one start per process, files for others, writers side by side;
+and its faults.
+"""
 
 import os
 import shutil
@@ -41,23 +43,32 @@ def java_pid() -> int:
     return process.pid
 
 
-def test_spark_starts_once_however_often_it_is_opened(spark_settings: Settings, spark_engine: SparkFiles) -> None:
+def test_spark_starts_once_however_often_it_is_opened(
+    spark_settings: Settings, spark_engine: SparkFiles
+) -> None:
     first = java_pid()
     spark_engine.close()
     again = SparkFiles(spark_settings).open()
     again.replace(Visits, from_outside((ONE, "ann")), DAY)
     assert java_pid() == first
-    assert stored(spark_engine) == [(ONE, "ann")], "a session that was there sees what another one committed"
+    assert stored(spark_engine) == [(ONE, "ann")], (
+        "a session that was there sees what another one committed"
+    )
 
 
-def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engine: SparkFiles) -> None:
-    spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(
+    spark_engine: SparkFiles,
+) -> None:
+    spark_engine.replace(
+        Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO))
+    )
     spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
     files = [str(path) for path in live_files(spark_engine)]
     assert len(files) == 2, "one file a day"
     wanted = [(ONE, "ann"), (TWO, "eva")]
     by_duckdb = duckdb.connect().execute(
-        "SELECT visit_date, visitor_id FROM read_parquet($files, hive_partitioning = true) ORDER BY ALL",
+        "SELECT visit_date, visitor_id FROM read_parquet($files, hive_partitioning = true) ORDER "
+        "BY ALL",
         {"files": files},
     )
     assert by_duckdb.fetchall() == wanted
@@ -68,10 +79,14 @@ def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engin
         {"visit_date": day, "visitor_id": who} for day, who in wanted
     ]
     before = DeltaTable(folder, version=table.version() - 1)
-    assert sorted(before.to_pyarrow_table()["visitor_id"].to_pylist()) == ["ann", "bob"], "for those who began before"
+    assert sorted(before.to_pyarrow_table()["visitor_id"].to_pylist()) == ["ann", "bob"], (
+        "for those who began before"
+    )
 
 
-def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(spark_engine: SparkFiles) -> None:
+def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(
+    spark_engine: SparkFiles,
+) -> None:
     wider = grown(city=text("Where from", nullable=True))
     rows = from_within(spark_engine, (ONE, "ann"), (TWO, "bob")).mutate(city=ibis.literal("Riga"))
     spark_engine.replace(wider, rows, Days((ONE, TWO)))
@@ -81,14 +96,18 @@ def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files
         "visitor_id": "ann",
         "city": "Riga",
     }
-    plan = spark_engine.query(f"EXPLAIN {spark_engine.compile(table.filter(DAY.contain(table.visit_date)))}")[0]["plan"]
+    plan = spark_engine.query(
+        f"EXPLAIN {spark_engine.compile(table.filter(DAY.contain(table.visit_date)))}"
+    )[0]["plan"]
     assert "PartitionFilters: [isnotnull(visit_date" in plan
 
 
 def test_a_whole_table_is_read_from_its_files_without_spark(
     spark_engine: SparkFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+    spark_engine.replace(
+        Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO))
+    )
     spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
     wider = grown(city=text("Where from", nullable=True))
     spark_engine.ensure(wider)
@@ -105,7 +124,9 @@ def test_a_whole_table_is_read_from_its_files_without_spark(
 
 def test_rows_of_another_day_are_refused_and_the_old_rows_stay(spark_engine: SparkFiles) -> None:
     spark_engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
-    with pytest.raises(ContractError, match="some are of 2026-03-02, which is none of the days to replace"):
+    with pytest.raises(
+        ContractError, match="some are of 2026-03-02, which is none of the days to replace"
+    ):
         spark_engine.replace(Visits, from_within(spark_engine, (ONE, "eva"), (TWO, "eva")), DAY)
     assert stored(spark_engine) == [(ONE, "ann"), (TWO, "bob")]
 
@@ -147,7 +168,9 @@ def test_tables_are_emptied_together(spark_engine: SparkFiles) -> None:
     assert stored(spark_engine) == []
 
 
-def test_an_overtaken_writer_computes_its_slice_again(spark_settings: Settings, spark_engine: SparkFiles) -> None:
+def test_an_overtaken_writer_computes_its_slice_again(
+    spark_settings: Settings, spark_engine: SparkFiles
+) -> None:
     rows = from_within(spark_engine, (ONE, "ann"))
     spark_engine.replace(Visits, rows, DAY)
     other = SparkFiles(spark_settings).open()
@@ -177,14 +200,20 @@ def test_a_failing_task_is_one_sentence_and_the_old_rows_stay(spark_engine: Spar
 
 
 @pytest.mark.parametrize("damage", ["cut short", "removed"])
-def test_a_damaged_file_is_named_and_its_day_can_be_written_again(spark_engine: SparkFiles, damage: str) -> None:
-    spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+def test_a_damaged_file_is_named_and_its_day_can_be_written_again(
+    spark_engine: SparkFiles, damage: str
+) -> None:
+    spark_engine.replace(
+        Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO))
+    )
     path = next(path for path in live_files(spark_engine) if "visit_date=2026-03-01" in path.parts)
     if damage == "removed":
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(WarehouseError, match=r"2026-03-01.*parquet is damaged or missing.*again for that day"):
+    with pytest.raises(
+        WarehouseError, match=r"2026-03-01.*parquet is damaged or missing.*again for that day"
+    ):
         stored(spark_engine)
     spark_engine.replace(Visits, from_outside((ONE, "eva")), DAY)
     assert stored(spark_engine) == [(ONE, "eva"), (TWO, "bob")]
@@ -216,13 +245,18 @@ from pathlib import Path
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.spark.files import SparkFiles
-from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, Visits, from_outside, from_within, stored
+from ecom_assets_tests.core.warehouse.engines.visits_table import (
+    ONE, Visits, from_outside, from_within, stored
+)
 engine = SparkFiles(Settings(home=Path("home"), warehouse="spark://local[1]" + sys.argv[1])).open()
 rows = from_within(engine, (ONE, "eva"))
 """
 KILLED_WHEN_WRITTEN = """
 import os, signal
-engine.on_step = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == "slice_written" else None
+def kill(step):
+    if step == "slice_written":
+        os.kill(os.getpid(), signal.SIGKILL)
+engine.on_step = kill
 engine.replace(Visits, rows, Days((ONE,)))
 """
 QUIET = """
@@ -246,7 +280,9 @@ def in_a_process(script: str, folder: Path, cwd: Path) -> "subprocess.CompletedP
     )
 
 
-def test_a_killed_process_leaves_the_old_slice_and_is_in_nobodys_way(spark_engine: SparkFiles, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_old_slice_and_is_in_nobodys_way(
+    spark_engine: SparkFiles, tmp_path: Path
+) -> None:
     spark_engine.replace(Visits, from_outside((ONE, "ann")), DAY)
     done = in_a_process(SCRIPT + KILLED_WHEN_WRITTEN, spark_engine.where_spark_is.folder, tmp_path)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -270,10 +306,13 @@ def test_spark_says_nothing_and_leaves_nothing_in_the_working_folder(tmp_path: P
 def test_a_command_without_java_says_what_to_install(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home)
-    result = ecom_process("run", home=home, env={"ECOM_WAREHOUSE": "spark://local", "JAVA_HOME": str(tmp_path)})
+    result = ecom_process(
+        "run", home=home, env={"ECOM_WAREHOUSE": "spark://local", "JAVA_HOME": str(tmp_path)}
+    )
     assert result.exit_code == 1
     assert result.sentence == (
-        f"spark://local{home}/spark needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
+        f"spark://local{home}/spark needs Java and none was found; install Java 17 or 21, or set "
+        "JAVA_HOME to one."
     )
 
 
@@ -282,5 +321,7 @@ def test_a_folder_that_cannot_be_written_is_named(spark_settings: Settings, tmp_
     elsewhere = SparkFiles(
         spark_settings.model_copy(update={"warehouse": f"spark://local[2]{tmp_path}/file/spark"})
     ).open()
-    with pytest.raises(WarehouseError, match=r"/file/spark.*: Not a directory; nothing was changed"):
+    with pytest.raises(
+        WarehouseError, match=r"/file/spark.*: Not a directory; nothing was changed"
+    ):
         elsewhere.replace(Visits, from_outside((ONE, "ann")), DAY)

@@ -21,7 +21,11 @@ HOME = Path("/never/written")
         ("spark://local[2]/data/shop%201", "local[2]", "/data/shop 1"),
         ("spark://node:7077/data", "spark://node:7077", "/data"),
         ("spark://node:15002/data?connect=true", "sc://node:15002/", "/data"),
-        ("spark://ann:s%2Fc@node:15002?connect=true", "sc://node:15002/;user_id=ann;token=s%2Fc", "/home/spark"),
+        (
+            "spark://ann:s%2Fc@node:15002?connect=true",
+            "sc://node:15002/;user_id=ann;token=s%2Fc",
+            "/home/spark",
+        ),
     ],
 )
 def test_addresses(url: str, master: str, folder: str) -> None:
@@ -38,7 +42,10 @@ def test_addresses(url: str, master: str, folder: str) -> None:
         ("spark://node", "names no Spark"),
         ("spark://local[two]", "names no Spark"),
         ("spark://local/data[1]", "as a pattern"),
-        ("spark://local/100%25", "/100% has a sign that Delta tables cannot have; name a folder without %"),
+        (
+            "spark://local/100%25",
+            "/100% has a sign that Delta tables cannot have; name a folder without %",
+        ),
         ("spark://node:7077/data?conect=true", "takes only"),
         ("spark://local?connect=true", "takes only"),
     ],
@@ -48,18 +55,26 @@ def test_a_wrong_address_is_refused(url: str, says: str) -> None:
         SparkAddress.parse(url, Path("/home"))
 
 
-@pytest.mark.parametrize("url", ["spark://127.0.0.1:9/data", "spark://127.0.0.1:9/data?connect=true"])
-def test_a_spark_that_does_not_answer_is_said_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "url", ["spark://127.0.0.1:9/data", "spark://127.0.0.1:9/data?connect=true"]
+)
+def test_a_spark_that_does_not_answer_is_said_at_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spark_session, "_RUNNING", {})
     monkeypatch.setattr(SparkContext, "_gateway", None)
     settings = Settings(home=HOME, warehouse=url)
-    with pytest.raises(WarehouseError, match=r"nothing answers at 127.0.0.1:9 \(Connection refused\)"):
+    with pytest.raises(
+        WarehouseError, match=r"nothing answers at 127.0.0.1:9 \(Connection refused\)"
+    ):
         session_for(SparkAddress.parse(url, HOME), settings.model_copy(update={"home": HOME}))
 
 
 def test_a_process_has_one_spark(spark_engine: SparkFiles) -> None:
     assert spark_engine.con.version.startswith("4.")
-    with pytest.raises(WarehouseError, match=r"already uses Spark at local\[2\], and can use only one"):
+    with pytest.raises(
+        WarehouseError, match=r"already uses Spark at local\[2\], and can use only one"
+    ):
         SparkFiles(Settings(home=HOME, warehouse="spark://local[1]/other")).open()
 
 
@@ -67,6 +82,8 @@ def test_settings_of_sparks_own_are_read_and_secrets_do_not_show() -> None:
     read = parse_conf("spark.jars=a.jar,b.jar, spark.hadoop.fs.s3a.secret.key=x=y")
     assert read == {"spark.jars": "a.jar,b.jar", "spark.hadoop.fs.s3a.secret.key": "x=y"}
     assert parse_conf("") == {}
-    with pytest.raises(SettingError, match=r"ECOM_SPARK_CONF: part 1 is not spark.name=value; correct it.$"):
+    with pytest.raises(
+        SettingError, match=r"ECOM_SPARK_CONF: part 1 is not spark.name=value; correct it.$"
+    ):
         parse_conf("jars=hush")
     assert "hush" not in repr(Settings(spark_conf="spark.password=hush"))

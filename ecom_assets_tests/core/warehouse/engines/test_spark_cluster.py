@@ -1,4 +1,6 @@
-"""Real clusters of one worker and of two, each part a process of its own, of which one is killed in the middle."""
+"""Real clusters of one worker and of two, each part a process of its own,
+of which one is killed in the middle.
+"""
 
 import os
 import signal
@@ -22,7 +24,9 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.spark.files import SparkFiles
 from ecom_assets_tests.core.warehouse.engines.spark_cluster import Worker
-from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
+from ecom_assets_tests.core.warehouse.engines.visits_table import (
+    ONE, TWO, Visits, from_outside, from_within, stored
+)
 address, worker = sys.argv[1], Worker(int(sys.argv[2]), sys.argv[3])
 conf = "spark.executor.memory=500m,spark.driver.host=127.0.0.1"
 engine = SparkFiles(Settings(home=Path("home"), warehouse=address, spark_conf=conf)).open()
@@ -50,7 +54,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, Worker]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_lost_executor_is_replaced_and_the_slice_written(cluster: tuple[str, Worker], tmp_path: Path) -> None:
+def test_a_lost_executor_is_replaced_and_the_slice_written(
+    cluster: tuple[str, Worker], tmp_path: Path
+) -> None:
     address, worker = cluster
     done = subprocess.run(
         [
@@ -88,7 +94,9 @@ def tables_in(folder: Path) -> set[Path]:
     return {log.parent for log in folder.glob("*/*/_delta_log")}
 
 
-def killed_in_the_middle(run: "subprocess.Popen[bytes]", tables: Path, workers: list[Worker]) -> set[Path]:
+def killed_in_the_middle(
+    run: "subprocess.Popen[bytes]", tables: Path, workers: list[Worker]
+) -> set[Path]:
     """Kill a worker with its executor when a run has made some tables, and return these."""
     while run.poll() is None and len(list(tables.glob("staging/*/_delta_log"))) < 2:
         time.sleep(0.05)
@@ -109,7 +117,9 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_run_changes_no_table(tmp_path:
     conf = {"ECOM_SPARK_CONF": "spark.executor.memory=500m,spark.driver.host=127.0.0.1"}
     with running_cluster(tmp_path, 2) as (address, workers), log.open("w") as file:
         env = environment(tmp_path / "by_spark", {**conf, "ECOM_WAREHOUSE": f"{address}{tables}"})
-        run = subprocess.Popen([*ECOM, "run", *FEW_TABLES], env=env, cwd=tmp_path, stdout=file, stderr=file)
+        run = subprocess.Popen(
+            [*ECOM, "run", *FEW_TABLES], env=env, cwd=tmp_path, stdout=file, stderr=file
+        )
         try:
             made = killed_in_the_middle(run, tables, workers)
             assert run.wait(timeout=900) == undisturbed.exit_code, log.read_text()

@@ -1,4 +1,5 @@
-"""The log of which files count: one writer wins whole, transactions are all or nothing, and old files go in time.
+"""The log of which files count: one writer wins whole, transactions are all or nothing,
+and old files go in time.
 
 Files are Arrow's here, so that no Spark has to start.
 """
@@ -49,7 +50,9 @@ def written(log: TableLog, day: str, who: str) -> DataFile:
     path = log.folder / f"visit_date={day}" / f"{who}-{uuid.uuid4().hex[:4]}.parquet"
     path.parent.mkdir(exist_ok=True)
     pq.write_table(pa.table({"visitor_id": [who]}), path)
-    return DataFile(path.relative_to(log.folder).as_posix(), path.stat().st_size, 1, {"visitor_id": 0})
+    return DataFile(
+        path.relative_to(log.folder).as_posix(), path.stat().st_size, 1, {"visitor_id": 0}
+    )
 
 
 def change(log: TableLog, *days: str, to: str) -> TableChange:
@@ -65,7 +68,9 @@ def newest(log: TableLog) -> TableSnapshot:
 
 def visitors(log: TableLog) -> list[tuple[str, str]]:
     """Return what another reader of Delta finds."""
-    actual = pl.scan_delta(str(log.folder)).select("visit_date", "visitor_id").sort(pl.all()).collect()
+    actual = (
+        pl.scan_delta(str(log.folder)).select("visit_date", "visitor_id").sort(pl.all()).collect()
+    )
     return [(str(day), who) for day, who in actual.rows()]
 
 
@@ -97,7 +102,9 @@ def test_a_whole_table_is_in_conflict_with_any_of_its_days(tmp_path: Path) -> No
     assert visitors(log) == [(ONE, "ann")]
 
 
-def test_an_empty_slice_takes_its_day_out_and_is_no_commit_where_there_is_none(tmp_path: Path) -> None:
+def test_an_empty_slice_takes_its_day_out_and_is_no_commit_where_there_is_none(
+    tmp_path: Path,
+) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     commits.commit([change(log, ONE, TWO, to="ann")])
     commits.commit([TableChange(log, newest(log), (ONE,), {})])
@@ -107,7 +114,9 @@ def test_an_empty_slice_takes_its_day_out_and_is_no_commit_where_there_is_none(t
     assert newest(log).version == version
 
 
-def test_another_program_that_commits_in_between_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_program_that_commits_in_between_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     mine = change(log, ONE, to="ann")
     theirs = table(tmp_path)
@@ -157,13 +166,17 @@ def seen_by_us(root: Path, *logs: TableLog) -> list[str]:
     return [Path(path).name.partition("-")[0] for log in logs for path in newest(log).files]
 
 
-def test_a_transaction_over_two_tables_shows_in_both(two_tables: tuple[TableLog, TableLog], tmp_path: Path) -> None:
+def test_a_transaction_over_two_tables_shows_in_both(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path
+) -> None:
     Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
     assert [visitors(log) for log in two_tables] == [[(ONE, "new")]] * 2
     assert not (tmp_path / TRANSACTIONS / PENDING).exists()
 
 
-def test_a_transaction_overtaken_in_a_table_changes_none(two_tables: tuple[TableLog, TableLog], tmp_path: Path) -> None:
+def test_a_transaction_overtaken_in_a_table_changes_none(
+    two_tables: tuple[TableLog, TableLog], tmp_path: Path
+) -> None:
     visits, sessions = two_tables
     slow = [change(log, ONE, to="slow") for log in (visits, sessions)]
     Commits(tmp_path).commit([change(sessions, ONE, to="quick")])
@@ -200,7 +213,9 @@ def test_a_writer_that_dies_between_two_tables_is_finished_by_who_comes_next(
         patched.setattr(TableLog, "put", dying)
         with pytest.raises(KeyboardInterrupt):
             Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
-    assert [visitors(log) for log in two_tables] == [[(ONE, "new")], [(ONE, "old")]], "as others see it meanwhile"
+    assert [visitors(log) for log in two_tables] == [[(ONE, "new")], [(ONE, "old")]], (
+        "as others see it meanwhile"
+    )
     assert seen_by_us(tmp_path, sessions, visits) == ["new", "new"], "a reader finishes it first"
     Commits(tmp_path).commit([change(visits, TWO, to="next")])
     assert visitors(visits) == [(ONE, "new"), (TWO, "next")]
@@ -214,12 +229,16 @@ def test_a_transaction_that_counts_and_cannot_be_finished_says_so(
 
     with monkeypatch.context() as patched:
         patched.setattr(TableLog, "put", full)
-        with pytest.raises(WarehouseError, match=r"counts, but could not be finished .*No space left"):
+        with pytest.raises(
+            WarehouseError, match=r"counts, but could not be finished .*No space left"
+        ):
             Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
     assert seen_by_us(tmp_path, *two_tables) == ["new", "new"]
 
 
-def test_a_commit_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_does_not_end_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spark_log, "PATIENCE_S", 0.02)
     log = table(tmp_path)
     mine = change(log, ONE, to="ann")
@@ -230,11 +249,15 @@ def test_a_commit_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest
         Commits(tmp_path).commit([mine])
 
 
-def test_replaced_files_stay_a_day_for_those_who_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replaced_files_stay_a_day_for_those_who_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     now_s = time.time()
     for who, age_h in (("ann", 50), ("bob", KEEP_HOURS + 1), ("eva", KEEP_HOURS - 1)):
-        monkeypatch.setattr(spark_log, "now_ms", lambda at_s=now_s - age_h * HOUR_S: int(at_s * 1000))
+        monkeypatch.setattr(
+            spark_log, "now_ms", lambda at_s=now_s - age_h * HOUR_S: int(at_s * 1000)
+        )
         commits.commit([change(log, ONE, to=who)])
     for path in log.folder.rglob("*.parquet"):
         os.utime(path, (now_s - 100 * HOUR_S,) * 2)
@@ -244,11 +267,15 @@ def test_replaced_files_stay_a_day_for_those_who_read_them(tmp_path: Path, monke
     half_written = written(log, TWO, "kim")
     log.withdraw_old()
     left = sorted(path.name.partition("-")[0] for path in log.folder.rglob("*.parquet"))
-    assert left == ["bob", "eva", "kim"], "ann went when bob came, 25 hours ago; bob when eva came, 23 hours ago"
+    assert left == ["bob", "eva", "kim"], (
+        "ann went when bob came, 25 hours ago; bob when eva came, 23 hours ago"
+    )
     assert (log.folder / half_written.path).exists(), "another writer is at it"
     assert [path.name for path in log.folder.glob("_incoming-*")] == ["_incoming-busy"]
     DeltaTable(log.folder).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
-    assert [path.name.partition("-")[0] for path in log.folder.rglob("*.parquet")] == ["eva"], "when asked, at once"
+    assert [path.name.partition("-")[0] for path in log.folder.rglob("*.parquet")] == ["eva"], (
+        "when asked, at once"
+    )
     assert visitors(log) == [(ONE, "eva")]
 
 
@@ -299,12 +326,16 @@ def test_statistics_let_readers_skip_files(tmp_path: Path) -> None:
 def test_a_folder_with_signs_and_spaces_is_one_like_any(tmp_path: Path) -> None:
     log = table(tmp_path / "our shop #1 é")
     Commits(tmp_path).commit([change(log, ONE, to="ann")])
-    assert [path.partition("/")[0] for path in newest(TableLog(log.folder)).files] == [f"visit_date={ONE}"]
+    assert [path.partition("/")[0] for path in newest(TableLog(log.folder)).files] == [
+        f"visit_date={ONE}"
+    ]
 
 
 def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path) -> None:
     log = table(tmp_path)
     (log.folder / "_delta_log" / f"{0:020}.json").write_text("{")
-    with pytest.raises(WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away") as answer:
+    with pytest.raises(
+        WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away"
+    ) as answer:
         TableLog(log.folder).current()
     assert "\n" not in str(answer.value)

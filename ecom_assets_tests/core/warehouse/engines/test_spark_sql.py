@@ -10,7 +10,13 @@ from ecom_assets.core.tables.days import Days, day_start
 from ecom_assets.core.warehouse.engines.spark import catalog as spark_catalog
 from ecom_assets.core.warehouse.engines.spark.engine import SparkEngine
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, THREE, Visits, from_outside, grown
+from ecom_assets_tests.core.warehouse.engines.visits_table import (
+    ONE,
+    THREE,
+    Visits,
+    from_outside,
+    grown,
+)
 
 
 class Instants(Table):
@@ -24,9 +30,12 @@ class Instants(Table):
     until = instant("Until when")
 
 
-def test_sql_that_ibis_spells_otherwise_for_spark_gives_the_same_values(spark_engine: SparkEngine) -> None:
+def test_sql_that_ibis_spells_otherwise_for_spark_gives_the_same_values(
+    spark_engine: SparkEngine,
+) -> None:
     outside = from_outside((date(2026, 3, 29), "ann"), (date(2026, 3, 30), "zoë")).mutate(
-        at=ibis.timestamp("2026-03-29 00:59:59.999999"), until=ibis.timestamp("2026-03-29 03:00:00.000001")
+        at=ibis.timestamp("2026-03-29 00:59:59.999999"),
+        until=ibis.timestamp("2026-03-29 03:00:00.000001"),
     )
     spark_engine.replace(Instants, outside, None)
 
@@ -54,9 +63,17 @@ def test_sql_that_ibis_spells_otherwise_for_spark_gives_the_same_values(spark_en
     assert computed(spark_engine.table(Instants)) == computed(con.table("instants"))
 
     def in_order(table: ir.Table) -> object:
-        return table.agg(all=table.visitor_id.group_concat(", ", order_by=table.visitor_id)).to_pyarrow().to_pylist()
+        return (
+            table.agg(all=table.visitor_id.group_concat(", ", order_by=table.visitor_id))
+            .to_pyarrow()
+            .to_pylist()
+        )
 
-    assert in_order(spark_engine.table(Instants)) == in_order(con.table("instants")) == [{"all": "ann, zoë"}]
+    assert (
+        in_order(spark_engine.table(Instants))
+        == in_order(con.table("instants"))
+        == [{"all": "ann, zoë"}]
+    )
     hashed = spark_engine.table(Instants).visitor_id.hash()
     assert int(hashed.max().to_pyarrow().as_py()) > 2**32, "64 bits"
 
@@ -67,20 +84,24 @@ CITIES = grown(city=text("Where from", nullable=True))
 def test_catalogs_get_statements_that_replace_a_slice_at_once(spark_engine: SparkEngine) -> None:
     replaced = spark_catalog.replace_statement(CITIES, Days((ONE, THREE)), "new_rows")
     assert replaced == (
-        "INSERT INTO `mart`.`visits` REPLACE WHERE "
-        "(`visit_date` >= DATE '2026-03-01' AND `visit_date` < DATE '2026-03-02') OR "
-        "(`visit_date` >= DATE '2026-03-03' AND `visit_date` < DATE '2026-03-04') SELECT "
-        "CAST(COALESCE(`visit_date`, RAISE_ERROR('visit_date is missing in some rows')) AS DATE) AS `visit_date`, "
-        "CAST(COALESCE(`visitor_id`, RAISE_ERROR('visitor_id is missing in some rows')) AS STRING) AS `visitor_id`, "
+        "INSERT INTO `mart`.`visits` REPLACE WHERE (`visit_date` >= DATE '2026-03-01' AND "
+        "`visit_date` < DATE '2026-03-02') OR (`visit_date` >= DATE '2026-03-03' AND `visit_date` "
+        "< DATE '2026-03-04') SELECT CAST(COALESCE(`visit_date`, RAISE_ERROR('visit_date is "
+        "missing in some rows')) AS DATE) AS `visit_date`, CAST(COALESCE(`visitor_id`, "
+        "RAISE_ERROR('visitor_id is missing in some rows')) AS STRING) AS `visitor_id`, "
         "CAST(`city` AS STRING) AS `city` FROM `new_rows`"
     )
     created = spark_catalog.create_statement(CITIES, "iceberg")
     assert created == (
-        "CREATE TABLE IF NOT EXISTS `mart`.`visits` (`visit_date` DATE, `visitor_id` STRING, `city` STRING) "
-        "USING iceberg PARTITIONED BY (`visit_date`)"
+        "CREATE TABLE IF NOT EXISTS `mart`.`visits` (`visit_date` DATE, `visitor_id` STRING, "
+        "`city` STRING) USING iceberg PARTITIONED BY (`visit_date`)"
     )
     assert spark_catalog.condition(CITIES, None) == "TRUE"
     assert spark_catalog.condition(CITIES, Days(())) == "FALSE"
     parser = spark_engine.con.session._jsparkSession.sessionState().sqlParser()  # noqa: SLF001 (Spark's grammar decides)
-    for statement in (replaced, created, spark_catalog.replace_table_statement(Visits, CITIES, "delta")):
+    for statement in (
+        replaced,
+        created,
+        spark_catalog.replace_table_statement(Visits, CITIES, "delta"),
+    ):
         assert parser.parsePlan(statement).toString()

@@ -1,4 +1,6 @@
-"""A small table that engines are tested with, and rows for it from outside the engine or from within."""
+"""A small table that engines are tested with, and rows for it from outside
+the engine or from within.
+"""
 
 from datetime import date
 from typing import Any
@@ -38,7 +40,9 @@ class SessionSources(Table):
 def from_outside(*rows: tuple[date, str | None]) -> ir.Table:
     """Return visits as a table of another database than the engine's."""
     con = connect()
-    data = pa.Table.from_pylist([{"visit_date": a_day, "visitor_id": who} for a_day, who in rows], schema=SHAPE)
+    data = pa.Table.from_pylist(
+        [{"visit_date": a_day, "visitor_id": who} for a_day, who in rows], schema=SHAPE
+    )
     con.con.register("visits", data)
     return con.table("visits")
 

@@ -16,12 +16,20 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 
 OTHERS = ("postgres", "snowflake", "spark")
-"""Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""
+"""Engines that are compared with the embedded one; `<name>_warehouse` is
+the fixture with an address.
+"""
 ALL_ENGINES = ("duckdb", *OTHERS)
-FEW_ROWS_ON_SPARK = SecretStr("spark.sql.codegen.wholeStage=false,spark.sql.codegen.factoryMode=NO_CODEGEN")
-"""Spark interprets hundreds of queries over few rows; to compile each of them took a third of the time."""
+FEW_ROWS_ON_SPARK = SecretStr(
+    "spark.sql.codegen.wholeStage=false,spark.sql.codegen.factoryMode=NO_CODEGEN"
+)
+"""Spark interprets hundreds of queries over few rows; to compile each of them
+took a third of the time.
+"""
 SEVERAL_WRITERS = ("postgres", "spark")
-"""Engines that two runs may write to at a time; on Snowflake too, but its stand-in does not always let them wait."""
+"""Engines that two runs may write to at a time; on Snowflake too,
+but its stand-in does not always let them wait.
+"""
 
 
 def settings_of(name: str, request: pytest.FixtureRequest, home: Path, **more: Any) -> Settings:
@@ -36,14 +44,20 @@ def opened(settings: Settings) -> Engine:
 
 
 def on_one_worker_each(names: Collection[str], slow: Collection[str] = ()) -> list[ParameterSet]:
-    """Return names as parameters whose tests one process runs, so that each warehouse is filled once.
+    """Return names as parameters whose tests one process runs, so that each
+    warehouse is filled once.
 
-    Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in for Snowflake stands
-    a real account, for those who ask for it with `-m live`.
+    Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in
+    for Snowflake stands a real account, for those who ask for it with `-m live`.
     """
     parameters = [
-        pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])])
+        pytest.param(
+            name,
+            marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])],
+        )
         for name in names
     ]
-    live = pytest.param("snowflake_live", marks=[pytest.mark.live, pytest.mark.xdist_group("snowflake_live")])
+    live = pytest.param(
+        "snowflake_live", marks=[pytest.mark.live, pytest.mark.xdist_group("snowflake_live")]
+    )
     return [*parameters, *([live] if "snowflake" in names else [])]

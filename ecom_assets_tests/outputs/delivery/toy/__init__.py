@@ -1,1 +1,4 @@
-"""A toy tool: the smallest package that a tool can be. Tests copy it beside the real ones, and deliver to it."""
+"""A toy tool: the smallest package that a tool can be.
+
+Tests copy it beside the real ones, and deliver to it.
+"""

@@ -7,7 +7,9 @@ EVENT_NAMES = {"page_view": "looked"}
 EVENTS = PayloadForm(
     named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
     user_key="actor",
-    payload=json_object({"id": json_value("record_id"), "what": json_value("name"), "who": json_value("actor")}),
+    payload=json_object(
+        {"id": json_value("record_id"), "what": json_value("name"), "who": json_value("actor")}
+    ),
     refusals=[],
     most_bytes=1_000,
     properties=PropertyRule(most=0, name_length=99, value_length=99),

@@ -37,8 +37,12 @@ TOOL = Tool(
     is_set=lambda settings: bool(settings.toy_key.get_secret_value()),
     address=lambda settings: settings.toy_url,
     project=lambda settings: hashed(settings.toy_key.get_secret_value()),
-    events=Feed(lambda _settings: payload.EVENTS, partial(_request, "/events"), lambda _settings: LIMITS),
-    users=Feed(lambda _settings: payload.USERS, partial(_request, "/users"), lambda _settings: LIMITS),
+    events=Feed(
+        lambda _settings: payload.EVENTS, partial(_request, "/events"), lambda _settings: LIMITS
+    ),
+    users=Feed(
+        lambda _settings: payload.USERS, partial(_request, "/users"), lambda _settings: LIMITS
+    ),
     read=_read,
     placeholders={"toy_key": SecretStr("dry-run")},
 )

@@ -2,4 +2,6 @@
 
 from ecom_assets.core.warehouse.engines import EngineKind
 
-ENGINE = EngineKind(__name__, schemes=("toy",), creates="engine:ToyEngine.from_settings", has_one_writer=True)
+ENGINE = EngineKind(
+    __name__, schemes=("toy",), creates="engine:ToyEngine.from_settings", has_one_writer=True
+)

@@ -76,7 +76,9 @@ class Turn:
 
 
 def holder_in(refusal: str) -> str:
-    """Return the process that has the file open, from DuckDB's error message: its id, command and start."""
+    """Return the process that has the file open, from DuckDB's error message: its id,
+    command and start.
+    """
     match = _PID.search(refusal)
     return _described(match[1]) if match else UNKNOWN
 
@@ -109,18 +111,30 @@ LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
 HELD = ("Could not set lock", "different configuration")
 """What DuckDB says of a file that another process, or another connection of this one, has open."""
-DAMAGED = ("not a valid DuckDB database file", "Could not read enough bytes", "Corrupt", "replaying WAL")
+DAMAGED = (
+    "not a valid DuckDB database file",
+    "Could not read enough bytes",
+    "Corrupt",
+    "replaying WAL",
+)
 """What DuckDB says of a file that it will never open or read again."""
 
 
 class DuckDBEngine(Engine):
-    """DuckDB as the warehouse; the file is created whole, and set aside when it cannot be opened."""
+    """DuckDB as the warehouse; the file is created whole,
+    and set aside when it cannot be opened.
+    """
 
     con: DuckDB
     has_one_writer = ENGINE.has_one_writer
 
     def __init__(
-        self, path: Path, *, memory_limit: str = "", read_only: bool = False, patience_s: float | None = None
+        self,
+        path: Path,
+        *,
+        memory_limit: str = "",
+        read_only: bool = False,
+        patience_s: float | None = None,
     ) -> None:
         """Set the file, and how long to wait for another process that has it open.
 
@@ -136,7 +150,8 @@ class DuckDBEngine(Engine):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return the engine for the file in the settings, with Ibis' statements kept in the home folder.
+        """Return the engine for the file in the settings,
+        with Ibis' statements kept in the home folder.
 
         Raises:
             SettingError: The address has no path.
@@ -144,11 +159,15 @@ class DuckDBEngine(Engine):
         path = urlsplit(settings.warehouse_url).path.strip("/")
         if not path:
             raise SettingError(
-                f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
-                f"{ENGINE.form}."
+                f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of "
+                f"a warehouse; write {ENGINE.form}."
             )
         STATEMENTS.keep_in(settings.home / "statements.sqlite")
-        return cls(Path(f"/{path}"), memory_limit=settings.memory_limit, patience_s=settings.warehouse_patience_s)
+        return cls(
+            Path(f"/{path}"),
+            memory_limit=settings.memory_limit,
+            patience_s=settings.warehouse_patience_s,
+        )
 
     def reading(self) -> Self:
         """Open the file for reading only, which fails soon if another process has it."""
@@ -185,7 +204,9 @@ class DuckDBEngine(Engine):
         return self
 
     def row_hash(self, contract: type[Table]) -> str:
-        """Return the SQL of DuckDB's own hash, which is four times as fast as one of a row written out."""
+        """Return the SQL of DuckDB's own hash,
+        which is four times as fast as one of a row written out.
+        """
         return f"hash({self.columns_of(contract)})"
 
     def exists(self) -> bool:
@@ -198,28 +219,41 @@ class DuckDBEngine(Engine):
         if self.set_aside is None:
             return ""
         return (
-            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all days (`ecom run` "
-            "without --from and --to) rebuilds everything in it; until then nothing of it is published or exported."
+            f"{self.path} was damaged; it was set aside as {self.set_aside}, and a run over all "
+            "days (`ecom run` without --from and --to) rebuilds everything in it; until then "
+            "nothing of it is published or exported."
         )
 
     @property
     def damage_note(self) -> Path:
-        """Return the path of the file that marks the warehouse as damaged, for the process that opens it next."""
+        """Return the path of the file that marks the warehouse as damaged,
+        for the process that opens it next.
+        """
         return self.path.with_name(f"{self.path.name}.is-damaged")
 
     def mark_damaged(self, failures: Iterable[str]) -> bool:
-        """Note that a step met a part of the file that cannot be read; the next to open it sets it aside."""
+        """Note that a step met a part of the file that cannot be read;
+        the next to open it sets it aside.
+        """
         if any("Corrupt database file" in failure for failure in failures):
             self.damage_note.touch()
         return self.damage_note.exists()
 
     def has(self, contract: type[Table]) -> bool:
-        """Return whether the table exists, from DuckDB's own list: the standard one takes three times as long."""
+        """Return whether the table exists, from DuckDB's own list:
+        the standard one takes three times as long.
+        """
         within = f"database_name = current_database() AND schema_name = {text(contract.layer)}"
-        return bool(self.query(f"SELECT 1 FROM duckdb_tables() WHERE {within} AND table_name = {text(contract.name)}"))  # noqa: S608 (names come from contracts)
+        return bool(
+            self.query(
+                f"SELECT 1 FROM duckdb_tables() WHERE {within} AND table_name = "  # noqa: S608 (names come from contracts)
+                f"{text(contract.name)}"
+            )
+        )
 
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
-        """Return the stored columns of the table, which the table that is handed out has too; None without a table.
+        """Return the stored columns of the table, which the table that is handed out has too;
+        None without a table.
 
         One query reads them: three, as on other engines, took a third of a second of a run.
         """
@@ -233,7 +267,9 @@ class DuckDBEngine(Engine):
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table; a check, not an index, holds its key."""
-        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"]
+        return [
+            f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n)"
+        ]
 
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
         """Add rows from outside the engine, a batch at a time."""
@@ -241,14 +277,19 @@ class DuckDBEngine(Engine):
             self.con.con.register(INCOMING, batches)
         try:
             columns = self.columns_of(contract)
-            return self.insert(f'INSERT INTO {self.name_of(contract)} ({columns}) SELECT {columns} FROM "{INCOMING}"')  # noqa: S608 (names come from contracts)
+            return self.insert(
+                f"INSERT INTO {self.name_of(contract)} ({columns}) SELECT {columns} FROM "  # noqa: S608 (names come from contracts)
+                f'"{INCOMING}"'
+            )
         finally:
             with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
                 self.con.con.unregister(INCOMING)
 
     @contextlib.contextmanager
     def attached(self, path: Path) -> Iterator[str]:
-        """Open another DuckDB file, which nothing else in this process may have open, and yield its name for SQL."""
+        """Open another DuckDB file, which nothing else in this process may have open,
+        and yield its name for SQL.
+        """
         self.execute(f"ATTACH {text(str(path))} AS {ATTACHED}")
         try:
             yield ATTACHED
@@ -256,16 +297,22 @@ class DuckDBEngine(Engine):
             self.execute(f"DETACH {ATTACHED}")
 
     def left_over_files(self) -> list[Path]:
-        """Return the damaged files that were set aside, and what killed processes had no memory for."""
+        """Return the damaged files that were set aside,
+        and what killed processes had no memory for.
+        """
         set_aside = self.path.parent.glob(f"{self.path.name}.damaged-*")
-        return sorted([*set_aside, *(path for path in self._spill_folder.rglob("*") if path.is_file())])
+        return sorted(
+            [*set_aside, *(path for path in self._spill_folder.rglob("*") if path.is_file())]
+        )
 
     @property
     def _spill_folder(self) -> Path:
         return Path(f"{self.path}.tmp")
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
-        """Copy the file without the free blocks, in which deleted rows remain, and put the copy in its place."""
+        """Copy the file without the free blocks, in which deleted rows remain,
+        and put the copy in its place.
+        """
         self.con.disconnect()
         self._handed_out.clear()
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
@@ -279,7 +326,9 @@ class DuckDBEngine(Engine):
         return ""
 
     def compile(self, rows: ir.Table) -> str:
-        """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""
+        """Return the statement that computes `rows`,
+        with repeated scans left for DuckDB to run as scans.
+        """
         return self.con.compile_streaming(rows)
 
     def execute(self, sql: str) -> None:
@@ -295,17 +344,22 @@ class DuckDBEngine(Engine):
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
-        """Return the rows of some days, including uncommitted changes, without a Python object per value."""
+        """Return the rows of some days, including uncommitted changes,
+        without a Python object per value.
+        """
         where = self.where(contract, days)
         with self._plain_errors():
-            rows = self.con.con.sql(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
+            rows = self.con.con.sql(
+                f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}"  # noqa: S608 (names come from contracts)
+            )
             return rows.to_arrow_table().cast(schema_of(contract).to_pyarrow())
 
     def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
         """Return the query with its rows sorted by day, if they are of several days of a mart.
 
-        DuckDB skips blocks by their least and greatest value. A mart's rows are computed per visitor: unsorted, each
-        block has rows of all days, and one more day reads all of history. Rows of other layers arrive by day.
+        DuckDB skips blocks by their least and greatest value. A mart's rows are computed per
+        visitor: unsorted, each block has rows of all days, and one more day reads all of history.
+        Rows of other layers arrive by day.
         """
         is_one_day = days is not None and len(days.dates) == 1
         if contract.layer != "mart" or contract.day_column is None or is_one_day:
@@ -319,7 +373,8 @@ class DuckDBEngine(Engine):
         return int(row[0]) if row else 0
 
     def _create(self) -> None:
-        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it, then rename.
+        # DuckDB killed while it creates a file leaves one that nothing can open: create beside it,
+        # then rename.
         _remove_left_overs(self.path)
         fresh = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
         try:
@@ -337,17 +392,22 @@ class DuckDBEngine(Engine):
                 return connect(self.path, read_only=self._read_only)
             except duckdb.Error as error:
                 message = str(error)
-                if any(sign in message for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
+                if any(sign in message for sign in DAMAGED) or isinstance(
+                    error, duckdb.SerializationException
+                ):
                     return self._rebuild(error)
                 if not any(sign in message for sign in HELD):
                     raise WarehouseError(
-                        f"{self.path} cannot be opened: {first_line(error)}; fix that, or set ECOM_HOME."
+                        f"{self.path} cannot be opened: {first_line(error)}; fix that, or set "
+                        "ECOM_HOME."
                     ) from error
                 turn.wait(error)
 
     def _rebuild(self, error: duckdb.Error) -> DuckDB:
         if self._read_only:
-            raise WarehouseError(f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it.") from error
+            raise WarehouseError(
+                f"{self.path} is damaged; `ecom run` sets it aside and rebuilds it."
+            ) from error
         self._set_aside()
         return connect(self.path)
 
@@ -362,10 +422,13 @@ class DuckDBEngine(Engine):
         self._create()
 
     def _copy_database(self, fresh: Path) -> None:
-        """Copy the database to a new file, which replaces it; other processes are locked out until it has."""
+        """Copy the database to a new file, which replaces it;
+        other processes are locked out until it has.
+        """
         with plain_connection(self._memory_limit) as con:
             con.execute(f"ATTACH {text(str(self.path))} AS old")
-            # The file is this process's alone now, and has nothing spilled yet: what lies there is nobody's.
+            # The file is this process's alone now, and has nothing spilled yet: what lies there is
+            # nobody's.
             for left_over in self.left_over_files():
                 left_over.unlink()
             con.execute(f"SET temp_directory = {text(str(self._spill_folder))}")
@@ -385,18 +448,27 @@ class DuckDBEngine(Engine):
             raise broken_contract(first_line(error)) from error
         except duckdb.Error as error:
             message, advice = first_line(error), "nothing was changed."
-            if "Corrupt database file" in message or (DAMAGED[1] in message and str(self.path) in message):
+            if "Corrupt database file" in message or (
+                DAMAGED[1] in message and str(self.path) in message
+            ):
                 self.damage_note.touch()
                 advice = "run `ecom run` again: the file is set aside and rebuilt."
             elif isinstance(error, duckdb.OutOfMemoryException):
-                advice = "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and run again."
+                advice = (
+                    "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and "
+                    "run again."
+                )
             elif isinstance(error, duckdb.IOException):
-                advice = "nothing was changed; free some space, or fix the error above, and run again."
+                advice = (
+                    "nothing was changed; free some space, or fix the error above, and run again."
+                )
             raise WarehouseError(f"{self.path}: {message}; {advice}") from error
 
 
 def _name_once(fresh: Path, path: Path) -> None:
-    """Give a new file its name, unless another process was faster; then that process's file is used."""
+    """Give a new file its name, unless another process was faster;
+    then that process's file is used.
+    """
     try:
         path.hardlink_to(fresh)
     except FileExistsError:

@@ -49,7 +49,9 @@ class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # typ
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
-        """Read a JSON value as text, in the order of its bytes: Ibis writes an empty path as no Postgres reads it."""
+        """Read a JSON value as text, in the order of its bytes:
+        Ibis writes an empty path as no Postgres reads it.
+        """
         if rest:
             return super().json_extract_path_text(op, arg, *rest)
         text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
@@ -64,24 +66,38 @@ class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # typ
         return self.if_(text.like(sge.convert("%e+15")), plain, text)
 
     def visit_UnwrapJSONInt64(self, op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return a whole number of 64 bits, else null: Ibis fails at larger ones, and leaves out negative ones."""
+        """Return a whole number of 64 bits, else null: Ibis fails at larger ones,
+        and leaves out negative ones.
+        """
         text = self.json_extract_path_text(op, arg)
-        is_whole = self.json_typeof(op, arg).eq(sge.convert("number")).and_(text.rlike(sge.convert(WHOLE)))
-        fits = self.cast(text, dt.Decimal()).between(sge.convert(-MOST_INT64 - 1), sge.convert(MOST_INT64))
+        is_whole = (
+            self.json_typeof(op, arg).eq(sge.convert("number")).and_(text.rlike(sge.convert(WHOLE)))
+        )
+        fits = self.cast(text, dt.Decimal()).between(
+            sge.convert(-MOST_INT64 - 1), sge.convert(MOST_INT64)
+        )
         return self.if_(is_whole, self.if_(fits, self.cast(text, op.dtype), sge.Null()), sge.Null())
 
     def visit_UnwrapJSONFloat64(self, op: ops.UnwrapJSONFloat64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
-        """Return a number as a double, infinity beyond the greatest and 0 below the least, at which a cast fails."""
+        """Return a number as a double, infinity beyond the greatest and 0 below the least,
+        at which a cast fails.
+        """
         text = self.json_extract_path_text(op, arg)
         size = self.f.abs(self.cast(text, dt.Decimal()))
-        infinity = self.if_(text.like(sge.convert("-%")), sge.convert("-Infinity"), sge.convert("Infinity"))
+        infinity = self.if_(
+            text.like(sge.convert("-%")), sge.convert("-Infinity"), sge.convert("Infinity")
+        )
         number = sge.Case(
             ifs=[
                 self.if_(text.rlike(sge.convert(PLAIN)), text),
                 self.if_(text.rlike(sge.convert(TINY)), sge.convert("0")),
                 self.if_(text.rlike(sge.convert(HUGE)), infinity),
-                self.if_(size > self.cast(sge.convert(str(sys.float_info.max)), dt.Decimal()), infinity),
-                self.if_(size < self.cast(sge.convert(LEAST_DOUBLE), dt.Decimal()), sge.convert("0")),
+                self.if_(
+                    size > self.cast(sge.convert(str(sys.float_info.max)), dt.Decimal()), infinity
+                ),
+                self.if_(
+                    size < self.cast(sge.convert(LEAST_DOUBLE), dt.Decimal()), sge.convert("0")
+                ),
             ],
             default=text,
         )
@@ -91,14 +107,17 @@ class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # typ
     def visit_Select(self, op: ops.Relation, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a SELECT; one with regular expressions computes each once.
 
-        Postgres merges nested SELECTs: a column is computed again wherever an outer one names it, and columns that
-        build on each other are computed hundreds of times for each row. It does not merge what has an OFFSET.
+        Postgres merges nested SELECTs: a column is computed again wherever an outer one names it,
+        and columns that build on each other are computed hundreds of times for each row. It does
+        not merge what has an OFFSET.
         """
         select = super().visit_Select(op, **parts)
         return select.offset(0) if any(map(_has_pattern, parts["selections"].values())) else select
 
     def visit_RegexExtract(self, _: ops.RegexExtract, *, arg: Any, pattern: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return a group of the first match, null without one: Ibis would ask whether there is a match beforehand."""
+        """Return a group of the first match, null without one:
+        Ibis would ask whether there is a match beforehand.
+        """
         matches = self.f.regexp_match(arg, self.f.concat("(", pattern, ")"))
         return sge.paren(matches, copy=False)[index]
 
@@ -117,7 +136,9 @@ SESSION = (
 GONE = ("57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006")
 """SQLSTATEs that say that the connection, not the statement, failed."""
 TEXT = 'text COLLATE "C"'
-"""Text in the order of its bytes, as every other engine has it, whatever the database's language is."""
+"""Text in the order of its bytes, as every other engine has it,
+whatever the database's language is.
+"""
 
 
 class PostgresDialect(Dialect):
@@ -135,7 +156,9 @@ class PostgresEngine(Engine):
     con: Backend
 
     def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
-        """Take the address from the settings; `setting` is the one that messages name as the one to correct."""
+        """Take the address from the settings;
+        `setting` is the one that messages name as the one to correct.
+        """
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
         self._setting = setting
@@ -150,17 +173,31 @@ class PostgresEngine(Engine):
     def dataset_names(self) -> DatasetNames:
         """Return how OpenLineage names the tables: after the database."""
         server = self.server()
-        return DatasetNames(f"postgres://{server['host']}:{server['port']}", f"{server['database']}.")
+        return DatasetNames(
+            f"postgres://{server['host']}:{server['port']}", f"{server['database']}."
+        )
 
     def server(self) -> dict[str, Any]:
         """Return the server as data contracts describe it."""
         parts = urlsplit(self.address)
-        database = {"host": parts.hostname, "port": parts.port or DEFAULT_PORT, "database": parts.path.strip("/")}
-        return {"server": "warehouse", "type": "postgres", **database, "schema": "raw, staging, mart"}
+        database = {
+            "host": parts.hostname,
+            "port": parts.port or DEFAULT_PORT,
+            "database": parts.path.strip("/"),
+        }
+        return {
+            "server": "warehouse",
+            "type": "postgres",
+            **database,
+            "schema": "raw, staging, mart",
+        }
 
     def is_same_database(self, other: Engine) -> bool:
         """Return whether another warehouse is this database of this server."""
-        question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+        question = (
+            "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = "
+            "current_database()"
+        )
         return isinstance(other, PostgresEngine) and other.query(question) == self.query(question)
 
     def noting_writes(self) -> Self:
@@ -178,9 +215,12 @@ class PostgresEngine(Engine):
             self.con = ibis.postgres.from_connection(self._connect())
             self.con.compiler = PortablePostgresCompiler()
         except psycopg.Error as error:
-            message = first_line(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
+            message = first_line(error).replace(
+                self._url, self.address
+            )  # libpq quotes one that it cannot read
             raise WarehouseError(
-                f"{self.address} cannot be opened: {message}; correct {self._setting}, or start the server."
+                f"{self.address} cannot be opened: {message}; correct {self._setting}, or start "
+                "the server."
             ) from (None if self._url in str(error) else error)
         return self
 
@@ -192,7 +232,9 @@ class PostgresEngine(Engine):
             self.con.con = self._connect()
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table, and those it refers to, or add its new columns, while no other run does."""
+        """Create the table, and those it refers to, or add its new columns,
+        while no other run does.
+        """
         for _, target in contract.references:
             self.ensure(target)
         if contract.qualified_name() not in self._ready:
@@ -224,7 +266,9 @@ class PostgresEngine(Engine):
 
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
         """Add rows from outside with COPY, a batch at a time."""
-        copy_in = f"COPY {self.name_of(contract)} ({self.columns_of(contract)}) FROM STDIN (FORMAT csv)"
+        copy_in = (
+            f"COPY {self.name_of(contract)} ({self.columns_of(contract)}) FROM STDIN (FORMAT csv)"
+        )
         with self._plain_errors(), self.con.con.cursor() as cursor:
             with cursor.copy(copy_in.encode()) as copy:
                 for batch in batches:
@@ -232,14 +276,20 @@ class PostgresEngine(Engine):
             return int(cursor.rowcount)
 
     def begin_slice(self, contract: type[Table]) -> None:
-        """Keep other writers of the table out until the transaction ends; readers are not held up."""
+        """Keep other writers of the table out until the transaction ends;
+        readers are not held up.
+        """
         self._lock(contract)
 
     def end_slice(self, contract: type[Table]) -> None:
-        """Delete the rows that refer to rows which are gone; the same run computes their tables later."""
+        """Delete the rows that refer to rows which are gone;
+        the same run computes their tables later.
+        """
         if contract.referred_by:
             try:
-                with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
+                with (
+                    self.con.con.transaction()
+                ):  # a savepoint, so that a refusal costs nothing but itself
                     self.con.con.execute("SET CONSTRAINTS ALL IMMEDIATE")
             except psycopg.errors.ForeignKeyViolation:
                 self._remove_orphans(contract)
@@ -249,7 +299,10 @@ class PostgresEngine(Engine):
         (key,) = contract.key
         for table, column in contract.referred_by:
             if self.has(table):
-                parent = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
+                parent = (
+                    f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = "
+                    f"f.{self.quoted(column)}"
+                )
                 self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({parent})")  # noqa: S608 (as above)
                 self._lock(table)
                 self.note_write(table, None)
@@ -267,7 +320,8 @@ class PostgresEngine(Engine):
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists, with the foreign keys that refer to it.
 
-        Views that use it, which are not the platform's, are dropped with it, and made again by `restore_views`.
+        Views that use it, which are not the platform's, are dropped with it, and made again by
+        `restore_views`.
         """
         if self.has(contract):
             target = f"{text(self.name_of(contract))}::regclass"
@@ -275,13 +329,19 @@ class PostgresEngine(Engine):
             for view in reversed(views):
                 self.execute(f"DROP {view.kind} {view.name}")
             self._dropped_views += views
-            keys = f"SELECT conrelid::regclass::text AS holder, conname FROM pg_constraint WHERE confrelid = {target}"  # noqa: S608 (names come from contracts)
+            keys = (
+                "SELECT conrelid::regclass::text AS holder, conname FROM pg_constraint "  # noqa: S608 (names come from contracts)
+                f"WHERE confrelid = {target}"
+            )
             for row in self.query(keys):
-                self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
+                self.execute(
+                    f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}"
+                )
         super().drop(contract)
 
     def restore_views(self) -> None:
-        """Make the views again that were dropped with their tables, as they were, with owners, rights and comments.
+        """Make the views again that were dropped with their tables, as they were, with owners,
+        rights and comments.
 
         Raises:
             WarehouseError: A view does not fit the new tables, so that nothing may stay changed.
@@ -295,18 +355,25 @@ class PostgresEngine(Engine):
                     self.execute(statement)
             except WarehouseError as error:
                 raise WarehouseError(
-                    f"The view {view.name} does not fit the changed tables of {self.address} ({error}); drop or change "
-                    "it, and do this again."
+                    f"The view {view.name} does not fit the changed tables of {self.address} "
+                    f"({error}); drop or change it, and do this again."
                 ) from error
 
     def refer_to(self, contract: type[Table]) -> None:
-        """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""
+        """Create the foreign keys that refer to a replaced table;
+        existing rows are checked by the next run.
+        """
         for table, column in contract.referred_by:
             if self.has(table):
-                self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")
+                self.execute(
+                    f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} "
+                    "NOT VALID"
+                )
 
     def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return the statements that create the table with its primary key and an index on its day."""
+        """Return the statements that create the table with its primary
+        key and an index on its day.
+        """
         lines = self.column_definitions(contract)
         if contract.key:
             lines += f",\n  PRIMARY KEY ({', '.join(self.quoted(name) for name in contract.key)})"
@@ -323,9 +390,14 @@ class PostgresEngine(Engine):
         ]
 
     def _foreign_key(self, column: str, target: type[Table]) -> str:
-        """Return a constraint that holds when a transaction ends: until then, a slice may be away."""
+        """Return a constraint that holds when a transaction ends: until then,
+        a slice may be away.
+        """
         (key,) = target.key
-        lead = f"FOREIGN KEY ({self.quoted(column)}) REFERENCES {self.name_of(target)} ({self.quoted(key)})"
+        lead = (
+            f"FOREIGN KEY ({self.quoted(column)}) REFERENCES {self.name_of(target)} "
+            f"({self.quoted(key)})"
+        )
         return f"{lead} DEFERRABLE INITIALLY DEFERRED"
 
     def type_of(self, kind: dt.DataType) -> str:
@@ -351,12 +423,15 @@ class PostgresEngine(Engine):
         except psycopg.Error as error:
             if self.con.con.closed or error.sqlstate in GONE:
                 raise ConnectionLostError(
-                    f"{self.address}: the connection was lost ({first_line(error)}); nothing was changed, run "
-                    "again when the server is back."
+                    f"{self.address}: the connection was lost ({first_line(error)}); nothing was "
+                    "changed, run again when the server is back."
                 ) from error
             advice = "nothing was changed; fix the error above, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
-                advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
+                advice = (
+                    f"nothing was changed; grant the right to the user of {self._setting}, and "
+                    "run again."
+                )
             raise WarehouseError(f"{self.address}: {first_line(error)}; {advice}") from error
 
 
@@ -364,7 +439,9 @@ def _as_csv(batch: pa.RecordBatch) -> memoryview:
     """Write a batch as COPY reads it: values quoted, nulls not."""
     columns = [
         # Postgres' text cannot hold U+0000, the one character that it refuses.
-        pc.replace_substring(column, "\x00", "\ufffd") if pa.types.is_string(column.type) else column
+        pc.replace_substring(column, "\x00", "\ufffd")
+        if pa.types.is_string(column.type)
+        else column
         for column in batch.columns
     ]
     sink = io.BytesIO()

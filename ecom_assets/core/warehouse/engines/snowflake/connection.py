@@ -1,4 +1,6 @@
-"""How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake, and what errors mean."""
+"""How Snowflake is reached: an address, its secrets, a connection through dagster-snowflake,
+and what errors mean.
+"""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
 
 FORM = "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=WAREHOUSE"
 OPTIONS = (
-    "warehouse", "role", "authenticator", "token", "private_key_path", "host", "port", "protocol",
-    "login_timeout", "network_timeout",
-)  # fmt: skip
+    "warehouse",
+    "role",
+    "authenticator",
+    "token",
+    "private_key_path",
+    "host",
+    "port",
+    "protocol",
+    "login_timeout",
+    "network_timeout",
+)
 LOGIN_TIMEOUT_S = 30
 NETWORK_TIMEOUT_S = 120
 """How long a request that fails is tried again; a statement that runs may take longer."""
@@ -39,7 +49,20 @@ SESSION = {
 NO_NULL, LOCKED = 100072, 625
 SUSPENDED = {606, 90058, 90064, 90073}
 FORBIDDEN = {3001, 3041}
-GONE = {250002, 250003, 250005, 251011, 251012, 252007, 390111, 390112, 390113, 390114, 390115, 390195}
+GONE = {
+    250002,
+    250003,
+    250005,
+    251011,
+    251012,
+    252007,
+    390111,
+    390112,
+    390113,
+    390114,
+    390115,
+    390195,
+}
 """Numbers of errors that say that the connection or its session, not the statement, failed."""
 
 
@@ -52,7 +75,10 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class SnowflakeAddress:
-    """A parsed `snowflake://…` address. The secrets `password`, `token` and `key_password` are in no repr."""
+    """A parsed `snowflake://…` address.
+
+    The secrets `password`, `token` and `key_password` are in no repr.
+    """
 
     setting: str
     shown: str
@@ -69,7 +95,8 @@ class SnowflakeAddress:
         """Parse an address; secrets that it does not contain come from the settings.
 
         Raises:
-            SettingError: Account, user, database or a way to log in is missing, or an option is unknown.
+            SettingError: Account, user, database or a way to log in is missing, or an option is
+                unknown.
         """
         parts = urlsplit(url)
         login, _, account = parts.netloc.rpartition("@")
@@ -78,7 +105,9 @@ class SnowflakeAddress:
         own = SnowflakeSettings.part_of(settings)
         for name in options:
             if name not in OPTIONS:
-                raise SettingError(f"{setting} has the option {name!r}: {did_you_mean(name, OPTIONS)}.")
+                raise SettingError(
+                    f"{setting} has the option {name!r}: {did_you_mean(name, OPTIONS)}."
+                )
         key_path = options.get("private_key_path") or str(own.snowflake_private_key_path or "")
         address = cls(
             setting=setting,
@@ -116,8 +145,8 @@ class SnowflakeAddress:
                 con = open_connection.enter_context((account or self.resource()).get_connection())
             except (errors.Error, ValueError, TypeError, OSError) as error:
                 raise WarehouseError(
-                    f"{self.shown} cannot be opened: {reason_of(error)}; correct user and secret (ECOM_SNOWFLAKE_…), "
-                    "or the account in the address."
+                    f"{self.shown} cannot be opened: {reason_of(error)}; correct user and secret "
+                    "(ECOM_SNOWFLAKE_…), or the account in the address."
                 ) from error
             yield con
 
@@ -125,22 +154,30 @@ class SnowflakeAddress:
         named = {"an account": self.account, "a user": self.user, "a database": self.path}
         missing = [name for name, value in named.items() if not value]
         if missing:
-            raise SettingError(f"{self.setting}={self.shown!r} lacks {' and '.join(missing)}; write {FORM}.")
+            raise SettingError(
+                f"{self.setting}={self.shown!r} lacks {' and '.join(missing)}; write {FORM}."
+            )
         if not any(self._login().values()):
             raise SettingError(
-                f"{self.setting}={self.shown!r} does not say how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
-                "ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN."
+                f"{self.setting}={self.shown!r} does not say how to log in; set "
+                "ECOM_SNOWFLAKE_PASSWORD, ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or "
+                "ECOM_SNOWFLAKE_TOKEN."
             )
 
     def _login(self) -> dict[str, str]:
-        """Return the one way to log in: a token where there is one, else a key pair, else the password."""
+        """Return the one way to log in: a token where there is one, else a key pair,
+        else the password.
+        """
         key_path, token = self.options["private_key_path"], self.token.get_secret_value()
         authenticator = self.options.get("authenticator", "")
         if token:
             return {"authenticator": authenticator or "oauth"}
         if key_path:
             secret = self.key_password.get_secret_value()
-            return {"private_key_path": key_path, **({"private_key_password": secret} if secret else {})}
+            return {
+                "private_key_path": key_path,
+                **({"private_key_password": secret} if secret else {}),
+            }
         return {"password": self.password.get_secret_value(), "authenticator": authenticator}
 
     def resource(self) -> "SnowflakeAccount":
@@ -152,7 +189,11 @@ class SnowflakeAddress:
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the resource, secrets included."""
         more: dict[str, Any] = {
-            **{name: self.options[name] for name in ("host", "port", "protocol") if name in self.options},
+            **{
+                name: self.options[name]
+                for name in ("host", "port", "protocol")
+                if name in self.options
+            },
             "session_parameters": SESSION,
         }
         return {
@@ -184,18 +225,23 @@ def plain_errors(location: SnowflakeAddress) -> Iterator[None]:
         number = getattr(error, "errno", None) or 0
         if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
             raise ConnectionLostError(
-                f"{location.shown}: the connection was lost ({reason_of(error)}); nothing was changed, run again when "
-                "the service is back."
+                f"{location.shown}: the connection was lost ({reason_of(error)}); nothing was "
+                "changed, run again when the service is back."
             ) from error
         if number == NO_NULL:
             raise broken_contract(reason_of(error)) from error
         advice = _advice(number, location.setting)
-        raise WarehouseError(f"{location.shown}: {reason_of(error)}; nothing was changed; {advice}.") from error
+        raise WarehouseError(
+            f"{location.shown}: {reason_of(error)}; nothing was changed; {advice}."
+        ) from error
 
 
 def _advice(number: int, setting: str) -> str:
     if number in SUSPENDED:
-        return f"resume the warehouse that {setting} names, or name another with ?warehouse=, and run again"
+        return (
+            f"resume the warehouse that {setting} names, or name another with ?warehouse=, and "
+            "run again"
+        )
     if number in FORBIDDEN:
         return f"grant the right to the role of {setting}, and run again"
     if number == LOCKED:

@@ -1,7 +1,7 @@
 """Snowflake as the warehouse: everything is computed inside the account, several runs side by side.
 
-Names are upper case there, as people type them without quotes, and lower case in expressions. Types and locks are
-explained in docs/adr/0009-snowflake-types.md.
+Names are upper case there, as people type them without quotes, and lower case in expressions. Types
+and locks are explained in docs/adr/0009-snowflake-types.md.
 """
 
 import contextlib
@@ -30,7 +30,11 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of
 from ecom_assets.core.warehouse.engine import DatasetNames, Engine
-from ecom_assets.core.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
+from ecom_assets.core.warehouse.engines.snowflake.connection import (
+    Account,
+    SnowflakeAddress,
+    plain_errors,
+)
 from ecom_assets.core.warehouse.local import CopiedParts
 from ecom_assets.core.warehouse.sql_text import ident
 
@@ -49,7 +53,8 @@ TYPES = {
 }
 """How columns of contracts are stored."""
 LOCKS = "ECOM_LOCKS"
-"""Schema of one table per table, whose only row a writer updates first, so that writers take turns."""
+"""Schema of one table per table, whose only row a writer updates first, so that writers take turns.
+"""
 JSON_COLUMN = "properties"
 COPY = (
     "COPY INTO {table} FROM {stage} FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) "
@@ -60,7 +65,10 @@ VARIANT_VIEW = "{}_variant"
 
 
 class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
-    """Ibis' compiler, corrected where its results differ from other engines. Ibis finds methods by their names."""
+    """Ibis' compiler, corrected where its results differ from other engines.
+
+    Ibis finds methods by their names.
+    """
 
     def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Divide as floats, because Snowflake's NUMBER / NUMBER has six decimals only."""
@@ -76,7 +84,9 @@ class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore
         return self.f.timestampadd(right.unit, sge.Neg(this=_number(right)), left)
 
     def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Read text as JSON: a cast to VARIANT, as Ibis writes it, makes a text inside of a VARIANT."""
+        """Read text as JSON: a cast to VARIANT, as Ibis writes it,
+        makes a text inside of a VARIANT.
+        """
         is_parsed = to.is_json() and op.arg.dtype.is_string()
         return self.f.try_parse_json(arg) if is_parsed else super().visit_Cast(op, arg=arg, to=to)
 
@@ -84,13 +94,18 @@ class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore
 
 
 def _number(interval: sge.Interval) -> sge.Expression:
-    return sge.Literal.number(interval.name) if interval.this.is_string else sge.Paren(this=interval.this)
+    return (
+        sge.Literal.number(interval.name)
+        if interval.this.is_string
+        else sge.Paren(this=interval.this)
+    )
 
 
 class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' view of a connection, with errors as sentences.
 
-    `failure` is the one that broke a stream of batches off: who reads the stream may see it in his own words only.
+    `failure` is the one that broke a stream of batches off: who reads the stream may see it in his
+    own words only.
     """
 
     compiler = PortableSnowflakeCompiler()
@@ -111,9 +126,13 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
             return cursor
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
-        """Load rows into a temporary table by its own stage: Ibis would let Snowflake infer their types again."""
+        """Load rows into a temporary table by its own stage:
+        Ibis would let Snowflake infer their types again.
+        """
         loaded = f"ROWS_{uuid.uuid4().hex.upper()}"
-        kinds = {column: self.compiler.type_mapper.to_string(kind) for column, kind in op.schema.items()}
+        kinds = {
+            column: self.compiler.type_mapper.to_string(kind) for column, kind in op.schema.items()
+        }
         columns = ", ".join(f"{ident(column)} {kind}" for column, kind in kinds.items())
         self.raw_sql(f"CREATE TEMPORARY TABLE {loaded} ({columns})").close()
         rows = op.data.to_pyarrow(schema=op.schema)
@@ -121,7 +140,9 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
             with TemporaryDirectory(prefix="ecom-") as local:
                 file = Path(local) / "rows.parquet"
                 pq.write_table(rows, file)
-                self.raw_sql(f"PUT 'file://{file.as_posix()}' @%{loaded} AUTO_COMPRESS = FALSE").close()
+                self.raw_sql(
+                    f"PUT 'file://{file.as_posix()}' @%{loaded} AUTO_COMPRESS = FALSE"
+                ).close()
             self.raw_sql(COPY.format(table=loaded, stage=f"@%{loaded}")).close()
         self.raw_sql(f"ALTER TABLE {loaded} RENAME TO {ident(op.name)}").close()
 
@@ -136,7 +157,9 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
 
 
 class SnowflakeDialect(Dialect):
-    """Snowflake describes other types than a temporary table was made of, such as timestamps of nine digits."""
+    """Snowflake describes other types than a temporary table was made of,
+    such as timestamps of nine digits.
+    """
 
     def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
         """Return a temporary table with the rows, in their own types."""
@@ -172,7 +195,9 @@ class SnowflakeEngine(Engine):
     def dataset_names(self) -> DatasetNames:
         """Return how OpenLineage names the tables: after the database."""
         parts = urlsplit(self.address)
-        return DatasetNames(f"snowflake://{parts.hostname}", f"{parts.path.strip('/').partition('/')[0]}.")
+        return DatasetNames(
+            f"snowflake://{parts.hostname}", f"{parts.path.strip('/').partition('/')[0]}."
+        )
 
     def open(self) -> Self:
         """Connect.
@@ -209,11 +234,15 @@ class SnowflakeEngine(Engine):
     def _bound(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
         stored = ibis.schema({name.upper(): kind for name, kind in columns.items()})
         namespace = ops.Namespace(catalog=self.location.database, database=contract.layer.upper())
-        table = ops.DatabaseTable(contract.name.upper(), schema=stored, source=self.con, namespace=namespace).to_expr()
+        table = ops.DatabaseTable(
+            contract.name.upper(), schema=stored, source=self.con, namespace=namespace
+        ).to_expr()
         return table.rename({name: name.upper() for name in columns})
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one, which takes its name; each DDL statement is a transaction of its own."""
+        """Replace a table with another one, which takes its name;
+        each DDL statement is a transaction of its own.
+        """
         self.execute(f"ALTER TABLE {self.name_of(contract)} SWAP WITH {self.name_of(fresh)}")
         self.drop(fresh)
         self._ready.discard(contract.qualified_name())
@@ -222,17 +251,24 @@ class SnowflakeEngine(Engine):
         """Return whether the table exists."""
         return bool(
             self.query(
-                f"SELECT table_name FROM {self.quoted(self.location.database)}.information_schema.tables "  # noqa: S608 (names come from contracts)
-                f"WHERE table_schema = '{contract.layer.upper()}' AND table_name = '{contract.name.upper()}'"
+                "SELECT table_name "  # noqa: S608 (names come from contracts)
+                f"FROM {self.quoted(self.location.database)}.information_schema.tables "
+                f"WHERE table_schema = '{contract.layer.upper()}' "
+                f"AND table_name = '{contract.name.upper()}'"
             )
         )
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
-        """Return the columns that the table has, by lower-case name; instants whatever their digits."""
+        """Return the columns that the table has, by lower-case name;
+        instants whatever their digits.
+        """
         result = self.con.get_schema(
             contract.name.upper(), catalog=self.location.database, database=contract.layer.upper()
         )
-        kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in result.items()}
+        kinds = {
+            name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind
+            for name, kind in result.items()
+        }
         return ibis.schema(kinds)
 
     def ensure(self, contract: type[Table]) -> None:
@@ -248,19 +284,31 @@ class SnowflakeEngine(Engine):
         """Return the statements that create the table whose only row a writer updates first."""
         return [
             f"CREATE SCHEMA IF NOT EXISTS {self.quoted(LOCKS)}",
-            f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS WRITTEN_AT",
+            (
+                f"CREATE TABLE IF NOT EXISTS {self._lock_of(contract)} AS SELECT SYSDATE() AS "
+                "WRITTEN_AT"
+            ),
         ]
 
     def view_statements(self, contract: type[Table]) -> list[str]:
-        """Return the statement that creates the view in which JSON text is a VARIANT, where the table has such text."""
+        """Return the statement that creates the view in which JSON text is a VARIANT,
+        where the table has such text.
+        """
         if JSON_COLUMN not in contract.columns:
             return []
         columns = [
-            f"TRY_PARSE_JSON({self.quoted(name)}) AS {self.quoted(name)}" if name == JSON_COLUMN else self.quoted(name)
+            f"TRY_PARSE_JSON({self.quoted(name)}) AS {self.quoted(name)}"
+            if name == JSON_COLUMN
+            else self.quoted(name)
             for name in contract.columns
         ]
         view = f"{self.quoted(contract.layer)}.{self.quoted(VARIANT_VIEW.format(contract.name))}"
-        return [f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM {self.name_of(contract)}"]  # noqa: S608 (names come from contracts)
+        return [
+            (
+                f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM "  # noqa: S608 (names come from contracts)
+                f"{self.name_of(contract)}"
+            )
+        ]
 
     def ddl(self, contract: type[Table]) -> list[str]:
         """Return all statements that create a table, for people who create tables by hand."""
@@ -277,8 +325,9 @@ class SnowflakeEngine(Engine):
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Do nothing: only time removes rows from Snowflake's own history."""
         return (
-            f"{self.address}: Snowflake keeps deleted rows in Time Travel (DATA_RETENTION_TIME_IN_DAYS), then "
-            "7 days in Fail-safe, and ids in the query history for a year."
+            f"{self.address}: Snowflake keeps deleted rows in Time Travel "
+            "(DATA_RETENTION_TIME_IN_DAYS), then 7 days in Fail-safe, and ids in the query "
+            "history for a year."
         )
 
     def begin_slice(self, contract: type[Table]) -> None:

@@ -1,4 +1,6 @@
-"""The account as a Dagster resource: dagster-snowflake's own, with its secrets kept out of Dagster's storage."""
+"""The account as a Dagster resource: dagster-snowflake's own,
+with its secrets kept out of Dagster's storage.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -10,14 +12,18 @@ from snowflake.connector import SnowflakeConnection
 from ecom_assets.core.settings.resource import MASK, SecretKeeper, secret, setting
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # it declares a field in a way that Pydantic gives up
+    warnings.simplefilter(
+        "ignore", DeprecationWarning
+    )  # it declares a field in a way that Pydantic gives up
     from dagster_snowflake import SnowflakeResource
 
     class SnowflakeAccount(SecretKeeper, SnowflakeResource):
-        """The Snowflake account of ECOM_WAREHOUSE, or else of ECOM_EVENTS: dagster-snowflake's SnowflakeResource.
+        """The Snowflake account of ECOM_WAREHOUSE, or else of ECOM_EVENTS:
+        dagster-snowflake's SnowflakeResource.
 
-        Every statement of the warehouse runs over its connection. The secret comes from ECOM_SNOWFLAKE_PASSWORD,
-        ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN, or from the address.
+        Every statement of the warehouse runs over its connection. The secret comes from
+        ECOM_SNOWFLAKE_PASSWORD, ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN, or from
+        the address.
         """
 
         password: str | None = setting("snowflake_password")
@@ -33,7 +39,15 @@ with warnings.catch_warnings():
 
         def _arguments(self) -> dict[str, Any]:
             values = dict(self._get_non_default_public_field_values())
-            values |= {name: self.secret_value(name) for name, value in values.items() if value == MASK}
+            values |= {
+                name: self.secret_value(name) for name, value in values.items() if value == MASK
+            }
             token = values.pop("token", None)
             more = values.get("additional_snowflake_connection_args") or {}
-            return {**values, "additional_snowflake_connection_args": {**more, **({"token": token} if token else {})}}
+            return {
+                **values,
+                "additional_snowflake_connection_args": {
+                    **more,
+                    **({"token": token} if token else {}),
+                },
+            }

@@ -9,10 +9,12 @@ from ecom_assets.core.warehouse.engines.snowflake import ENGINE
 
 
 class SnowflakeNotSet(SettingsResource):
-    """Snowflake is not in use. With it, this is dagster-snowflake's SnowflakeResource of the account.
+    """Snowflake is not in use. With it,
+    this is dagster-snowflake's SnowflakeResource of the account.
 
-    Set ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=WAREHOUSE to compute there, or ECOM_EVENTS to read
-    events from a table there; and ECOM_SNOWFLAKE_PASSWORD, ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN.
+    Set ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=WAREHOUSE to compute there, or
+    ECOM_EVENTS to read events from a table there; and ECOM_SNOWFLAKE_PASSWORD,
+    ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN.
     """
 
     prefix: ClassVar[str] = "snowflake_"
@@ -27,11 +29,16 @@ class SnowflakeNotSet(SettingsResource):
         Raises:
             SettingError: Always.
         """
-        raise SettingError("Snowflake is not set; write ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=….")
+        raise SettingError(
+            "Snowflake is not set; write "
+            "ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=…."
+        )
 
 
 def snowflake_resource(settings: Settings) -> SecretKeeper:
-    """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so import it only if needed."""
+    """Return the Snowflake account in the settings; dagster-snowflake loads slowly,
+    so import it only if needed.
+    """
     named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
     for name, url in named.items():
         if ENGINE.has_address(url):

@@ -1,4 +1,5 @@
-"""Tables of a Spark catalog, in Iceberg's or Delta's format, which replace a slice by one statement of their own.
+"""Tables of a Spark catalog, in Iceberg's or Delta's format,
+which replace a slice by one statement of their own.
 
 The catalog is the user's: `ECOM_SPARK_CONF` names it.
 """
@@ -27,7 +28,9 @@ from ecom_assets.core.warehouse.engines.spark.sql import SparkTypes, fetch, stag
 
 
 class SparkCatalog(SparkEngine):
-    """The tables of the session's current catalog, a schema for each layer, in the format `iceberg` or `delta`."""
+    """The tables of the session's current catalog, a schema for each layer,
+    in the format `iceberg` or `delta`.
+    """
 
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the stored columns of the table; None if there is no such table yet."""
@@ -37,7 +40,10 @@ class SparkCatalog(SparkEngine):
         result = PySparkSchema.to_ibis(self.con.session.table(name).schema)
         # Spark knows one precision of time, and does not say it.
         return ibis.schema(
-            {n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k) for n, k in result.items()}
+            {
+                n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k)
+                for n, k in result.items()
+            }
         )
 
     def create_statements(self, contract: type[Table]) -> list[str]:
@@ -54,13 +60,18 @@ class SparkCatalog(SparkEngine):
             shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self, contracts: Iterable[type[Table]]) -> None:
-        """Empty the tables one by one, upstream tables last, so that an interrupted run can be repeated."""
+        """Empty the tables one by one, upstream tables last,
+        so that an interrupted run can be repeated.
+        """
         for contract in reversed([contract for contract in contracts if self.has(contract)]):
             self.execute(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Do nothing: the files of earlier versions are the catalog's."""
-        return "The catalog keeps earlier versions of its tables; expire them (VACUUM, or expire_snapshots)."
+        return (
+            "The catalog keeps earlier versions of its tables; expire them (VACUUM, or "
+            "expire_snapshots)."
+        )
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace the rows and columns of a table with another table's, in one statement."""
@@ -92,9 +103,13 @@ class CatalogSlice:
             self._put(rows)
 
     def fill_from(self, batches: pa.RecordBatchReader) -> None:
-        """Replace the slice with rows from outside: a batch at a time into files, which Spark then reads."""
+        """Replace the slice with rows from outside: a batch at a time into files,
+        which Spark then reads.
+        """
         write_batches(self.contract, batches, self.folder, by_day=False)
-        types = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
+        types = {
+            name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         schema = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
         self._put(self.session.read.schema(schema).parquet(f"file://{self.folder}"))
@@ -104,7 +119,9 @@ class CatalogSlice:
         """Return the rows that the slice then has."""
         name = f"`{self.contract.layer}`.`{self.contract.name}`"
         where = condition(self.contract, self.days)
-        (row,) = fetch(self.session.sql(f"SELECT count(*) AS n FROM {name} WHERE {where}")).to_pylist()  # noqa: S608 (names come from contracts)
+        (row,) = fetch(
+            self.session.sql(f"SELECT count(*) AS n FROM {name} WHERE {where}")  # noqa: S608 (names come from contracts)
+        ).to_pylist()
         return int(row["n"])
 
     def _put(self, rows: DataFrame) -> None:
@@ -118,23 +135,33 @@ class CatalogSlice:
 
 def create_statement(contract: type[Table], table_format: str) -> str:
     """Return the statement that creates a table, cut by its day."""
-    columns = ", ".join(f"`{name}` {SparkTypes.to_string(kind)}" for name, kind in schema_of(contract).items())
+    columns = ", ".join(
+        f"`{name}` {SparkTypes.to_string(kind)}" for name, kind in schema_of(contract).items()
+    )
     cut = f" PARTITIONED BY (`{contract.day_column}`)" if contract.day_column else ""
-    return f"CREATE TABLE IF NOT EXISTS `{contract.layer}`.`{contract.name}` ({columns}) USING {table_format}{cut}"
+    return (
+        f"CREATE TABLE IF NOT EXISTS `{contract.layer}`.`{contract.name}` ({columns}) USING "
+        f"{table_format}{cut}"
+    )
 
 
 def replace_statement(contract: type[Table], days: Days | None, view: str) -> str:
-    """Return the statement that puts the rows of a view in the place of a slice, an empty one too, as one commit."""
+    """Return the statement that puts the rows of a view in the place of a slice,
+    an empty one too, as one commit.
+    """
     kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(contract).items()}
     values = ", ".join(
         f"CAST(`{name}` AS {kinds[name]}) AS `{name}`"
         if column.nullable
-        else f"CAST(COALESCE(`{name}`, RAISE_ERROR('{name} {MISSING}')) AS {kinds[name]}) AS `{name}`"
+        else (
+            f"CAST(COALESCE(`{name}`, RAISE_ERROR('{name} {MISSING}')) AS {kinds[name]}) AS "
+            f"`{name}`"
+        )
         for name, column in contract.columns.items()
     )
     return (
-        f"INSERT INTO `{contract.layer}`.`{contract.name}` REPLACE WHERE {condition(contract, days)} "  # noqa: S608 (names come from contracts)
-        f"SELECT {values} FROM `{view}`"
+        f"INSERT INTO `{contract.layer}`.`{contract.name}` "  # noqa: S608 (names come from contracts)
+        f"REPLACE WHERE {condition(contract, days)} SELECT {values} FROM `{view}`"
     )
 
 

@@ -17,7 +17,13 @@ from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from ecom_assets.core.errors import ConnectionLostError, ContractError, WarehouseError, WorkError, first_line
+from ecom_assets.core.errors import (
+    ConnectionLostError,
+    ContractError,
+    WarehouseError,
+    WorkError,
+    first_line,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -36,7 +42,9 @@ class SparkDialect(Dialect):
     """Spark has no temporary tables; it also needs none to read a table while it is replaced."""
 
     def stored(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
-        """Return the rows as they are: each query of them reads what was committed before it began."""
+        """Return the rows as they are:
+        each query of them reads what was committed before it began.
+        """
         return rows
 
 
@@ -82,7 +90,9 @@ class SparkEngine(Engine):
         return self
 
     @abstractmethod
-    def slice_of(self, contract: type[Table], days: Days | None) -> contextlib.AbstractContextManager[NewSlice]:
+    def slice_of(
+        self, contract: type[Table], days: Days | None
+    ) -> contextlib.AbstractContextManager[NewSlice]:
         """Return a slice to write, which replaces the stored one."""
 
     @abstractmethod
@@ -102,7 +112,9 @@ class SparkEngine(Engine):
         """Return the stored columns of the table; None if there is no such table yet."""
 
     def close(self) -> None:
-        """Leave a Spark of this process running: its start is paid once, and it ends with the process."""
+        """Leave a Spark of this process running: its start is paid once,
+        and it ends with the process.
+        """
         if "con" in vars(self) and self.where_spark_is.is_connect:
             self.con.session.stop()
 
@@ -125,7 +137,9 @@ class SparkEngine(Engine):
         """
         schema = self.found_schema(contract)
         if schema is None:
-            raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
+            raise WarehouseError(
+                f"{self.address} has no table {contract.qualified_name()}; run `ecom run`."
+            )
         return schema
 
     def _replace(
@@ -147,7 +161,11 @@ class SparkEngine(Engine):
                     hooks.before()
                 sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
                 if is_own:
-                    new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
+                    new.fill(
+                        self.con.session,
+                        self.con.compiler.to_sqlglot(rows),
+                        self.where_spark_is.scratch,
+                    )
                 else:
                     with batches_of(rows, BATCH_ROWS) as batches:
                         new.fill_from(batches)
@@ -160,8 +178,12 @@ class SparkEngine(Engine):
         self.on_step("committed")
         return Written(count, sql)
 
-    def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
-        """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
+    def rewrite(
+        self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]
+    ) -> None:
+        """Replace the rows of some days with the result of `make` on them;
+        call it within a transaction.
+        """
         with self._plain_errors(), self.slice_of(contract, days) as new:
             new.fill_from(make(self.slice_rows(contract, days)).to_reader())
 
@@ -195,7 +217,9 @@ class SparkEngine(Engine):
 
     def insert(self, sql: str) -> int:
         """Refuse: rows come in a slice at a time."""
-        raise WarehouseError(f"Spark adds no rows to a slice that is there; replace it whole: {sql.splitlines()[0]}.")
+        raise WarehouseError(
+            f"Spark adds no rows to a slice that is there; replace it whole: {sql.splitlines()[0]}."
+        )
 
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
         """Put rows from outside in the place of the table."""
@@ -203,7 +227,9 @@ class SparkEngine(Engine):
             new.fill_from(batches)
         return new.row_count
 
-    def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
+    def remove(
+        self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None
+    ) -> None:
         """Write the slices again without the rows to remove."""
         del conditions
         self.replace(contract, kept, days)
@@ -222,8 +248,8 @@ class SparkEngine(Engine):
             yield
         except (Py4JNetworkError, ConnectionError) as error:
             raise ConnectionLostError(
-                f"{self.address}: Spark ended while it worked; nothing was changed: run again, with more memory by "
-                "ECOM_MEMORY_LIMIT if it ends again."
+                f"{self.address}: Spark ended while it worked; nothing was changed: run again, "
+                "with more memory by ECOM_MEMORY_LIMIT if it ends again."
             ) from error
         except (PySparkException, Py4JError) as error:
             raise self._as_sentence(error) from error
@@ -231,20 +257,28 @@ class SparkEngine(Engine):
     def _as_sentence(self, error: Exception) -> WorkError:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         causes = [line for line in lines if line.startswith("Caused by: ")]
-        message = (causes[-1].removeprefix("Caused by: ") if causes else first_line(error)).rstrip(".")
+        message = (causes[-1].removeprefix("Caused by: ") if causes else first_line(error)).rstrip(
+            "."
+        )
         if MISSING in str(error) and "USER_RAISED_EXCEPTION" in str(error):
             return ContractError(
-                "The new rows break the table's contract (a column that must not be null is missing in some); the old "
-                "rows were kept: correct the source."
+                "The new rows break the table's contract (a column that must not be null is "
+                "missing in some); the old rows were kept: correct the source."
             )
         damaged = re.search(r"file:[^\s,\]]+?\.parquet", str(error))
         if damaged and any(sign in str(error) for sign in DAMAGED):
             return WarehouseError(
-                f"{damaged[0].removeprefix('file:')} is damaged or missing; nothing was changed: materialize its table "
-                "again for that day, it is rebuilt from raw."
+                f"{damaged[0].removeprefix('file:')} is damaged or missing; nothing was changed: "
+                "materialize its table again for that day, it is rebuilt from raw."
             )
         return WarehouseError(f"{self.address}: {message[:300]}; nothing was changed.")
 
 
-DAMAGED = ("FAILED_READ_FILE", "PATH_NOT_FOUND", "is not a Parquet file", "ChecksumException", "FileNotFoundException")
+DAMAGED = (
+    "FAILED_READ_FILE",
+    "PATH_NOT_FOUND",
+    "is not a Parquet file",
+    "ChecksumException",
+    "FileNotFoundException",
+)
 """What Spark says of a file that is not as it was written."""

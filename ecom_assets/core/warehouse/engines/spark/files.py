@@ -1,4 +1,6 @@
-"""Tables as Parquet files in a folder, cut by day, with Delta's log of which files count. See docs/adr/0022.
+"""Tables as Parquet files in a folder, cut by day, with Delta's log of which files count.
+
+See docs/adr/0022.
 
 New files of a slice are written by Spark or from outside, and checked by their own footers.
 """
@@ -63,7 +65,9 @@ class SparkFiles(SparkEngine):
         self._seen_by_duckdb: dict[str, int] = {}
 
     def open(self) -> Self:
-        """Start Spark, or take up the one that this process has; its session sees the tables through views."""
+        """Start Spark, or take up the one that this process has;
+        its session sees the tables through views.
+        """
         super().open()
         self.con.reads_views = True
         self.forget_versions()
@@ -83,8 +87,16 @@ class SparkFiles(SparkEngine):
         return result.columns if result else None
 
     def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return the statements that would create the table in another Spark; here Delta's log creates it."""
-        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
+        """Return the statements that would create the table in another Spark;
+        here Delta's log creates it.
+        """
+        return [
+            (
+                f"CREATE TABLE {self.name_of(contract)} (\n"
+                f"  {self.column_definitions(contract)}\n"
+                ") USING parquet"
+            )
+        ]
 
     def create(self, contract: type[Table]) -> None:
         """Create the table, empty."""
@@ -110,7 +122,12 @@ class SparkFiles(SparkEngine):
                 yield new
                 new.move_to(log.folder)
                 self._stage(
-                    TableChange(log, new.seen, None if days is None else tuple(map(str, days.dates)), new.slices)
+                    TableChange(
+                        log,
+                        new.seen,
+                        None if days is None else tuple(map(str, days.dates)),
+                        new.slices,
+                    )
                 )
         finally:
             shutil.rmtree(new.incoming, ignore_errors=True)
@@ -120,7 +137,11 @@ class SparkFiles(SparkEngine):
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
             for contract in present:
-                self._stage(TableChange(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
+                self._stage(
+                    TableChange(
+                        self.log(contract.layer, contract.name), self.snapshot(contract), None, {}
+                    )
+                )
 
     def purge(self, contracts: Iterable[type[Table]]) -> str:
         """Delete the files of all earlier versions now; a reader of one of them fails."""
@@ -167,7 +188,9 @@ class SparkFiles(SparkEngine):
         finally:
             self._staged = None
         for change in changes:
-            with contextlib.suppress(OSError, WarehouseError):  # another process may do so at the same time
+            with contextlib.suppress(
+                OSError, WarehouseError
+            ):  # another process may do so at the same time
                 change.log.withdraw_old()
 
     def snapshot(self, contract: type[Table]) -> TableSnapshot:
@@ -178,7 +201,9 @@ class SparkFiles(SparkEngine):
         """
         result = self._current(contract.layer, contract.name)
         if result is None:
-            raise WarehouseError(f"{self._root} has no table {contract.qualified_name()}; run `ecom run`.")
+            raise WarehouseError(
+                f"{self._root} has no table {contract.qualified_name()}; run `ecom run`."
+            )
         return result
 
     def _current(self, layer: str, name: str) -> TableSnapshot | None:
@@ -190,7 +215,9 @@ class SparkFiles(SparkEngine):
         """Return the number of rows of the whole table, from its log."""
         return self.snapshot(contract).row_count
 
-    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+    def some_rows(
+        self, contract: type[Table], days: Days | None, limit: int
+    ) -> list[dict[str, Any]]:
         """Return a few rows of a slice, read without Spark."""
         snapshot = self.snapshot(contract)
         folder = self.log(contract.layer, contract.name).folder
@@ -206,12 +233,16 @@ class SparkFiles(SparkEngine):
         return [{name: row.get(name) for name in contract.columns} for row in rows]
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
-        """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
+        """Return the rows of some days, read without Spark;
+        those that an open transaction has written, too.
+        """
         stored = self._slices(contract, days).values()
         return self._dataset(contract, (file.path for files in stored for file in files)).to_table()
 
     def readable(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table; of Spark on this machine, as DuckDB reads its files: a job of Spark takes longer."""
+        """Return the whole table; of Spark on this machine, as DuckDB reads its files:
+        a job of Spark takes longer.
+        """
         if not self.where_spark_is.is_local:
             return self.table(contract)
         self.ensure(contract)
@@ -229,7 +260,10 @@ class SparkFiles(SparkEngine):
         return self._duckdb
 
     def _dataset(self, contract: type[Table], paths: Iterable[str]) -> ds.Dataset:
-        schema, folder = schema_of(contract).to_pyarrow(), self.log(contract.layer, contract.name).folder
+        schema, folder = (
+            schema_of(contract).to_pyarrow(),
+            self.log(contract.layer, contract.name).folder,
+        )
         day = [schema.field(contract.day_column)] if contract.day_column else []
         return ds.dataset(
             [str(folder / path) for path in sorted(paths)],
@@ -240,8 +274,13 @@ class SparkFiles(SparkEngine):
         )
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
-        """Return the row count of each of some days (all days if None) that has rows, from the log."""
-        return {date.fromisoformat(day): rows_in(files) for day, files in self._slices(contract, days).items()}
+        """Return the row count of each of some days (all days if None)
+        that has rows, from the log.
+        """
+        return {
+            date.fromisoformat(day): rows_in(files)
+            for day, files in self._slices(contract, days).items()
+        }
 
     def _slices(self, contract: type[Table], days: Days | None) -> Slices:
         snapshot = self.snapshot(contract)
@@ -258,11 +297,15 @@ class SparkFiles(SparkEngine):
         types = {column: SparkTypes.to_string(kind) for column, kind in snapshot.columns.items()}
         if snapshot.row_count:
             folder = self.log(layer, name).folder
-            reader = self.con.session.read.schema(", ".join(f"`{column}` {kind}" for column, kind in types.items()))
+            reader = self.con.session.read.schema(
+                ", ".join(f"`{column}` {kind}" for column, kind in types.items())
+            )
             files = sorted(f"file://{folder / path}" for path in snapshot.files)
             rows = reader.option("basePath", f"file://{folder}").parquet(*files).select(*types)
         else:
-            nothing = ", ".join(f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in types.items())
+            nothing = ", ".join(
+                f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in types.items()
+            )
             rows = self.con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
         rows.createOrReplaceTempView(f"`{view}`")
         self._shown[view] = snapshot.version
@@ -302,7 +345,8 @@ NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass
 class FileSlice:
-    """New files for a slice of a table; `seen` is the table's snapshot from before they were written.
+    """New files for a slice of a table;
+    `seen` is the table's snapshot from before they were written.
 
     `cutter` is the DuckDB that cuts the rows of a query by day; None if Spark does.
     They are written into a folder of their own, `incoming`, and then moved to the table's.
@@ -318,11 +362,14 @@ class FileSlice:
     def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
         """Write the result of a query, in one file per day, or several for a large day.
 
-        With a `cutter` Spark writes the rows as they come, and DuckDB cuts them by day: for Spark that is another job,
-        and a file costs it 10 ms.
+        With a `cutter` Spark writes the rows as they come, and DuckDB cuts them by day: for Spark
+        that is another job, and a file costs it 10 ms.
         """
-        kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
-        # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
+        kinds = {
+            name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()
+        }
+        # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is
+        # given.
         columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
         day = self.contract.day_column
         with staged(session, query, scratch) as result:
@@ -331,7 +378,9 @@ class FileSlice:
                 self._fill_cut(rows, day, scratch / f"rows-{uuid.uuid4().hex}", self.cutter)
                 return
             rows = rows.hint("rebalance", *([day] if day else []))
-            writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+            writer = rows.write.mode("error").option(
+                "mapreduce.fileoutputcommitter.marksuccessfuljobs", "false"
+            )
             (writer.partitionBy(day) if day else writer).parquet(f"file://{self.incoming}")
 
     def _fill_cut(self, rows: DataFrame, day: str, folder: Path, cutter: DuckDB) -> None:
@@ -339,7 +388,9 @@ class FileSlice:
             rows.write.parquet(f"file://{folder}")
             if files := [str(path) for path in folder.glob("*.parquet")]:
                 by_day = f"FROM read_parquet($files) ORDER BY {ident(day)}"
-                self.fill_from(cutter.con.sql(by_day, params={"files": files}).to_arrow_reader(BATCH_ROWS))
+                self.fill_from(
+                    cutter.con.sql(by_day, params={"files": files}).to_arrow_reader(BATCH_ROWS)
+                )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -359,8 +410,12 @@ class FileSlice:
             ContractError: A column that must not be null is, or a day is none of the slice's.
         """
         written = [(path, self._day_of(path)) for path in sorted(self.incoming.rglob("*.parquet"))]
-        with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:  # a disk flushes several files in the time of one
-            result = list(pool.map(self._checked, [path for path, _ in written]))  # all, before the first is moved
+        with ThreadPoolExecutor(
+            SYNCED_AT_ONCE
+        ) as pool:  # a disk flushes several files in the time of one
+            result = list(
+                pool.map(self._checked, [path for path, _ in written])
+            )  # all, before the first is moved
         for (path, day), file in zip(written, result, strict=True):
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             path.rename(folder / file.path)
@@ -394,8 +449,8 @@ class FileSlice:
 
     def _refused(self, why: str) -> ContractError:
         return ContractError(
-            f"The new rows of {self.contract.qualified_name()} break the table's contract ({why}); the old rows were "
-            "kept: correct the source."
+            f"The new rows of {self.contract.qualified_name()} break the table's contract "
+            f"({why}); the old rows were kept: correct the source."
         )
 
 
@@ -405,12 +460,20 @@ def _null_counts(footer: pq.FileMetaData) -> dict[str, int | None]:
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             column_statistics, before = column.statistics, counts.get(column.path_in_schema, 0)
-            is_known = column_statistics is not None and column_statistics.has_null_count and before is not None
-            counts[column.path_in_schema] = before + column_statistics.null_count if is_known else None
+            is_known = (
+                column_statistics is not None
+                and column_statistics.has_null_count
+                and before is not None
+            )
+            counts[column.path_in_schema] = (
+                before + column_statistics.null_count if is_known else None
+            )
     return counts
 
 
-def write_batches(contract: type[Table], batches: pa.RecordBatchReader, folder: Path, *, by_day: bool) -> None:
+def write_batches(
+    contract: type[Table], batches: pa.RecordBatchReader, folder: Path, *, by_day: bool
+) -> None:
     """Write rows in the contract's columns and types into Parquet files, a batch at a time."""
     kinds = ibis.schema({name: kind_of(kind) for name, kind in schema_of(contract).items()})
     schema = kinds.to_pyarrow()

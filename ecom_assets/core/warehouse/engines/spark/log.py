@@ -1,8 +1,9 @@
 """The log of a table in Parquet files: Delta Lake's, which any program that knows the format reads.
 
-A slice is written into files of its own, and becomes the table's by one commit that adds them and removes the old ones.
-Readers see the state before or after it. A change of several tables is written down first, in one file, and counts from
-then on: the next process that comes to a table, to read or to write, finishes it. See docs/adr/0022.
+A slice is written into files of its own, and becomes the table's by one commit that adds them and
+removes the old ones. Readers see the state before or after it. A change of several tables is
+written down first, in one file, and counts from then on: the next process that comes to a table, to
+read or to write, finishes it. See docs/adr/0022.
 """
 
 import contextlib
@@ -30,16 +31,21 @@ from ecom_assets.core.tables.portable import kind_of
 
 LOG = "_delta_log"
 INCOMING = "_incoming-"
-"""How the folders begin in which slices are written before they are the table's; nobody reads there."""
+"""How the folders begin in which slices are written before they are the table's;
+nobody reads there.
+"""
 KEEP_HOURS = 24
 """How long replaced files stay, for readers that began before: longer than any query takes."""
 PROPERTIES = {
     "delta.deletedFileRetentionDuration": f"interval {KEEP_HOURS} hours",
     "delta.logRetentionDuration": f"interval {KEEP_HOURS} hours",
-    "delta.checkpointInterval": "20",  # a table of 300 commits opens in 14 ms; at the standard 100, in 60
+    # a table of 300 commits opens in 14 ms; at the standard 100, in 60
+    "delta.checkpointInterval": "20",
 }
 AT_ONCE = CommitProperties(max_commit_retries=0)
-"""A commit that another one came before fails, so that it is decided here whether its rows still hold."""
+"""A commit that another one came before fails,
+so that it is decided here whether its rows still hold.
+"""
 WHOLE = ""
 """The slice of a table that is not cut by day."""
 
@@ -85,7 +91,9 @@ def rows_in(files: tuple[DataFile, ...]) -> int:
 
 @dataclass(frozen=True)
 class TableChange:
-    """New slices of one table in the place of old ones; `seen` is the state that they were computed on."""
+    """New slices of one table in the place of old ones;
+    `seen` is the state that they were computed on.
+    """
 
     log: "TableLog"
     seen: TableSnapshot
@@ -96,19 +104,22 @@ class TableChange:
         """Check that the replaced files are those that were seen.
 
         Raises:
-            ConnectionLostError: Another writer has replaced one of these slices since; computed again it may succeed.
+            ConnectionLostError: Another writer has replaced one of these slices since; computed
+                again it may succeed.
         """
         days = self.days if self.days is not None else {*self.seen.slices, *newest.slices}
         if any(newest.slices.get(day) != self.seen.slices.get(day) for day in days):
             raise ConnectionLostError(
-                f"Another run replaced the same days of {self.log.folder} meanwhile, and its rows were kept; run again "
-                "when that run has ended."
+                f"Another run replaced the same days of {self.log.folder} meanwhile, and its rows "
+                "were kept; run again when that run has ended."
             )
 
     def onto(self, newest: TableSnapshot) -> TableSnapshot:
         """Return the snapshot that results from the change."""
         unchanged = (
-            {} if self.days is None else {day: files for day, files in newest.slices.items() if day not in self.days}
+            {}
+            if self.days is None
+            else {day: files for day, files in newest.slices.items() if day not in self.days}
         )
         return replace(newest, slices=dict(sorted({**unchanged, **self.slices}.items())))
 
@@ -152,7 +163,10 @@ class TableLog:
         if self.current() is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._plain_errors(), contextlib.suppress(CommitFailedError):  # another process was faster
+        with (
+            self._plain_errors(),
+            contextlib.suppress(CommitFailedError),
+        ):  # another process was faster
             DeltaTable.create(
                 self.folder,
                 _schema(columns),
@@ -182,7 +196,10 @@ class TableLog:
         while True:
             newest = self.existing()
             if newest.version == refused_at:
-                raise WarehouseError(f"{self.folder / LOG} takes no commit; see that it can be written, and run again.")
+                raise WarehouseError(
+                    f"{self.folder / LOG} takes no commit; see that it can be written, and run "
+                    "again."
+                )
             if not is_decided:
                 change.require_untouched(newest)
             if self._is_committed(newest, change.onto(newest)):
@@ -210,7 +227,9 @@ class TableLog:
             return
         with self._plain_errors():
             old = table.vacuum(dry_run=True, full=True)
-            if any((self.folder / path).exists() for path in old):  # it lists those that are gone, too
+            if any(
+                (self.folder / path).exists() for path in old
+            ):  # it lists those that are gone, too
                 table.vacuum(dry_run=False, full=True)
         oldest_s = time.time() - KEEP_HOURS * 3600
         for folder in self.folder.glob(f"{INCOMING}*"):  # what is hidden Delta leaves alone
@@ -222,10 +241,14 @@ class TableLog:
         table = self._newest()
         if table is not None:
             with self._plain_errors():
-                table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+                table.vacuum(
+                    retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True
+                )
 
     def _newest(self) -> DeltaTable | None:
-        """Return the table at its newest version; an open table is updated, unless it was created again."""
+        """Return the table at its newest version; an open table is updated,
+        unless it was created again.
+        """
         try:
             identity = (self.folder / LOG).stat().st_ino
         except (FileNotFoundError, NotADirectoryError):
@@ -245,25 +268,43 @@ class TableLog:
     def _read(self, table: DeltaTable) -> TableSnapshot:
         (day_column,) = table.metadata().partition_columns or (None,)
         result = pa.table(table.get_add_actions(flatten=True))
-        names = ["path", "size_bytes", "num_records", *([f"partition.{day_column}"] if day_column else [])]
+        names = [
+            "path",
+            "size_bytes",
+            "num_records",
+            *([f"partition.{day_column}"] if day_column else []),
+        ]
         slices: dict[str, list[DataFile]] = defaultdict(list)
-        for path, size, rows, *day in zip(*(result[name].to_pylist() for name in names), strict=True):
+        for path, size, rows, *day in zip(
+            *(result[name].to_pylist() for name in names), strict=True
+        ):
             count = pq.read_metadata(self.folder / path).num_rows if rows is None else rows
             slices[str(day[0]) if day else WHOLE].append(DataFile(path, size, count))
         columns = ibis.Schema.from_pyarrow(pa.schema(table.schema().to_arrow()))
-        sorted_files = {day: tuple(sorted(slices[day], key=lambda file: file.path)) for day in sorted(slices)}
+        sorted_files = {
+            day: tuple(sorted(slices[day], key=lambda file: file.path)) for day in sorted(slices)
+        }
         return TableSnapshot(columns, day_column, sorted_files, table.version())
 
     def _is_committed(self, newest: TableSnapshot, wanted: TableSnapshot) -> bool:
-        """Commit the difference between two snapshots; return whether no other process was faster."""
-        actions: list[AddAction | RemoveAction] = [*_adds(wanted, newest.files), *_removes(newest, wanted.files)]
+        """Commit the difference between two snapshots;
+        return whether no other process was faster.
+        """
+        actions: list[AddAction | RemoveAction] = [
+            *_adds(wanted, newest.files),
+            *_removes(newest, wanted.files),
+        ]
         if not actions or self._open is None:
             return True
         table = self._open[1]
         with self._plain_errors():
             try:
                 table.create_write_transaction(
-                    actions, "append", table.schema(), _cut(newest.day_column), commit_properties=AT_ONCE
+                    actions,
+                    "append",
+                    table.schema(),
+                    _cut(newest.day_column),
+                    commit_properties=AT_ONCE,
                 )
             except CommitFailedError:
                 return False
@@ -283,14 +324,17 @@ class TableLog:
             raise
         except DeltaError as error:
             raise WarehouseError(
-                f"{self.folder / LOG} is damaged or cannot be used ({first_line(error)}); nothing was "
-                f"changed. Move the folder {self.folder} away and materialize its table again, it is rebuilt from raw."
+                f"{self.folder / LOG} is damaged or cannot be used ({first_line(error)}); nothing "
+                f"was changed. Move the folder {self.folder} away and materialize its table "
+                "again, it is rebuilt from raw."
             ) from error
 
 
 def _schema(columns: ibis.Schema) -> DeltaSchema:
     """Return columns as Delta has them; each may be null, as in Parquet files that Spark writes."""
-    return DeltaSchema.from_arrow(ibis.schema({name: kind_of(kind) for name, kind in columns.items()}).to_pyarrow())
+    return DeltaSchema.from_arrow(
+        ibis.schema({name: kind_of(kind) for name, kind in columns.items()}).to_pyarrow()
+    )
 
 
 def _cut(day_column: str | None) -> list[str]:
@@ -306,8 +350,17 @@ def _adds(state: TableSnapshot, earlier_files: Mapping[str, DataFile]) -> Iterat
     for day, files in state.slices.items():
         for file in files:
             if file.path not in earlier_files:
-                stats = json.dumps({"numRecords": file.row_count, "nullCount": dict(file.null_counts)})
-                yield AddAction(file.path, file.size, _values(state, day), now_ms(), data_change=True, stats=stats)
+                stats = json.dumps(
+                    {"numRecords": file.row_count, "nullCount": dict(file.null_counts)}
+                )
+                yield AddAction(
+                    file.path,
+                    file.size,
+                    _values(state, day),
+                    now_ms(),
+                    data_change=True,
+                    stats=stats,
+                )
 
 
 def _removes(state: TableSnapshot, kept: Mapping[str, DataFile]) -> Iterator[RemoveAction]:
@@ -373,7 +426,8 @@ class Commits:
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = self._folder / "lock"
         refusal = WarehouseError(
-            f"{self._root} is in use by another commit for {PATIENCE_S:.0f} s; end the process that holds {lock}."
+            f"{self._root} is in use by another commit for {PATIENCE_S:.0f} s; end the process "
+            f"that holds {lock}."
         )
         with file_lock(lock, PATIENCE_S, refusal):
             self._finish()
@@ -388,7 +442,10 @@ class Commits:
             seen = log.current()
             if seen is not None:  # else it was dropped since
                 days = None if change["days"] is None else tuple(change["days"])
-                slices = {day: tuple(DataFile(**file) for file in files) for day, files in change["slices"].items()}
+                slices = {
+                    day: tuple(DataFile(**file) for file in files)
+                    for day, files in change["slices"].items()
+                }
                 log.put(TableChange(log, seen, days, slices), is_decided=True)
         self._pending.unlink()
 
@@ -398,8 +455,8 @@ class Commits:
             yield
         except (OSError, WarehouseError) as error:
             raise WarehouseError(
-                f"A change of several tables of {self._root} counts, but could not be finished ({error}); the next "
-                "command finishes it."
+                f"A change of several tables of {self._root} counts, but could not be finished "
+                f"({error}); the next command finishes it."
             ) from error
 
     def _written_down(self, change: TableChange) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""One Spark session per process: its address, its settings, starting it without a word, and ending it."""
+"""One Spark session per process: its address, its settings,
+starting it without a word, and ending it.
+"""
 
 import os
 import re
@@ -26,11 +28,16 @@ from ecom_assets.core.warehouse.engines.spark.settings import SparkSettings
 CONNECT_TIMEOUT_S = 5.0
 EXECUTOR_TIMEOUT_S = 60.0
 """How long to wait for a cluster to give the first executor."""
-FORMS = "spark://local, spark://local[2]/folder, spark://HOST:7077/folder or spark://HOST:15002/folder?connect=true"
+FORMS = (
+    "spark://local, spark://local[2]/folder, spark://HOST:7077/folder or "
+    "spark://HOST:15002/folder?connect=true"
+)
 SECRET = re.compile("secret|password|token|access.?key|credential", re.IGNORECASE)
 GLOB_SIGNS = set("*?[]{}")
 ESCAPE = "%"
-"""In a folder's name delta-rs takes it for the beginning of an escaped sign, and finds no table there."""
+"""In a folder's name delta-rs takes it for the beginning of an escaped sign,
+and finds no table there.
+"""
 SCRATCH = "_spark"
 
 
@@ -38,7 +45,8 @@ SCRATCH = "_spark"
 class SparkAddress:
     """Where Spark runs, and the folder of the tables that are kept in files.
 
-    `master` is Spark's own form, such as `local[2]`, `spark://host:7077`, or `sc://host:15002` for Spark Connect.
+    `master` is Spark's own form, such as `local[2]`, `spark://host:7077`, or `sc://host:15002` for
+    Spark Connect.
     """
 
     master: str
@@ -65,7 +73,8 @@ class SparkAddress:
         """Parse `ECOM_WAREHOUSE`; the default folder is `spark` in the platform's home.
 
         Raises:
-            SettingError: It is not an address of Spark, or a folder that Spark would read as a pattern.
+            SettingError: It is not an address of Spark, or a folder that Spark would read as a
+                pattern.
         """
         match = re.fullmatch(r"spark://(?:([^@/?]*)@)?([^/?]+)(/[^?]*)?(?:\?(.*))?", url)
         user_info, host, path, query = match.groups() if match else (None, "", None, None)
@@ -77,14 +86,19 @@ class SparkAddress:
         folder = Path(unquote(path)) if path and path.strip("/") else home.absolute() / "spark"
         if GLOB_SIGNS & set(str(folder)):
             raise SettingError(
-                f"ECOM_WAREHOUSE: Spark reads signs of {folder} as a pattern; name a folder without *?[]{{}}."
+                f"ECOM_WAREHOUSE: Spark reads signs of {folder} as a pattern; name a folder "
+                f"without *?[]{{}}."
             )
         if ESCAPE in str(folder):
             raise SettingError(
-                f"ECOM_WAREHOUSE: {folder} has a sign that Delta tables cannot have; name a folder without %."
+                f"ECOM_WAREHOUSE: {folder} has a sign that Delta tables cannot have; name a "
+                "folder without %."
             )
         if options or (is_local and connects):
-            raise SettingError(f"ECOM_WAREHOUSE: Spark's address takes only ?connect=true after a host; write {FORMS}.")
+            raise SettingError(
+                "ECOM_WAREHOUSE: Spark's address takes only ?connect=true after a host; write "
+                f"{FORMS}."
+            )
         shown = f"spark://{host}{folder}" + ("?connect=true" if connects else "")
         if connects:
             return cls(f"sc://{host}{_credentials(user_info)}", folder, shown)
@@ -95,22 +109,31 @@ class SparkAddress:
 def _credentials(user_info: str | None) -> str:
     user, _, token = (user_info or "").partition(":")
     parts = {"user_id": unquote(user), "token": unquote(token)}
-    return "/" + "".join(f";{name}={quote(value, safe='')}" for name, value in parts.items() if value)
+    return "/" + "".join(
+        f";{name}={quote(value, safe='')}" for name, value in parts.items() if value
+    )
 
 
 _RUNNING: dict[str, SparkSession] = {}
-"""The process's Spark, by the master that it was started for; at most one, as Spark allows no more in a process."""
+"""The process's Spark, by the master that it was started for; at most one,
+as Spark allows no more in a process.
+"""
 
 
 def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
-    """Return a session of the process's Spark, which is started first where none runs; its views are its own.
+    """Return a session of the process's Spark, which is started first where none runs;
+    its views are its own.
 
     Raises:
         WarehouseError: Spark cannot be started or reached, or the process has another one.
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
     conf = parse_conf(SparkSettings.part_of(settings).spark_conf.get_secret_value())
-    session = _connected(address) if address.is_connect else _own_spark(address, settings, conf).newSession()
+    session = (
+        _connected(address)
+        if address.is_connect
+        else _own_spark(address, settings, conf).newSession()
+    )
     for key, value in {**SESSION_CONF, **conf}.items():
         if key.startswith("spark.sql.") and session.conf.isModifiable(key):
             session.conf.set(key, value)
@@ -123,8 +146,8 @@ def _own_spark(address: SparkAddress, settings: Settings, conf: dict[str, str]) 
         end_session()
     if _RUNNING and address.master not in _RUNNING:
         raise WarehouseError(
-            f"This process already uses Spark at {next(iter(_RUNNING))}, and can use only one; name the same Spark "
-            f"with another folder in place of {address.shown}."
+            f"This process already uses Spark at {next(iter(_RUNNING))}, and can use only one; "
+            f"name the same Spark with another folder in place of {address.shown}."
         )
     if not _RUNNING:
         _RUNNING[address.master] = _started(address, {**_standard_conf(address, settings), **conf})
@@ -132,7 +155,9 @@ def _own_spark(address: SparkAddress, settings: Settings, conf: dict[str, str]) 
 
 
 def java_process() -> "Popen[bytes] | None":
-    """Return the Java process in which Spark runs locally or drives a cluster; None if there is none."""
+    """Return the Java process in which Spark runs locally or drives a cluster;
+    None if there is none.
+    """
     gateway = SparkContext._gateway  # noqa: SLF001 (nothing else knows the process)
     return None if gateway is None else gateway.proc
 
@@ -159,10 +184,14 @@ def parse_conf(text: str) -> dict[str, str]:
         SettingError: A part is not a setting of Spark.
     """
     conf: dict[str, str] = {}
-    for number, part in enumerate(re.split(r",(?=\s*spark\.)", text) if text.strip() else [], start=1):
+    for number, part in enumerate(
+        re.split(r",(?=\s*spark\.)", text) if text.strip() else [], start=1
+    ):
         key, equals, value = part.strip().partition("=")
         if not equals or not key.startswith("spark."):
-            raise SettingError(f"ECOM_SPARK_CONF: part {number} is not spark.name=value; correct it.")
+            raise SettingError(
+                f"ECOM_SPARK_CONF: part {number} is not spark.name=value; correct it."
+            )
         conf[key.strip()] = value.strip()
     return conf
 
@@ -170,7 +199,8 @@ def parse_conf(text: str) -> dict[str, str]:
 SESSION_CONF = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # listing days is no work for a job
+    # listing days is no work for a job
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
 }
 
 
@@ -195,18 +225,23 @@ def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.sql.shuffle.partitions": threads,
-            "spark.driver.extraJavaOptions": f"{conf['spark.driver.extraJavaOptions']} {LOCAL_JAVA_OPTIONS}",
+            "spark.driver.extraJavaOptions": (
+                f"{conf['spark.driver.extraJavaOptions']} {LOCAL_JAVA_OPTIONS}"
+            ),
         }
     return conf
 
 
 LOCAL_JAVA_OPTIONS = (
-    "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:ReservedCodeCacheSize=240m -XX:MetaspaceSize=256m"
+    "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:ReservedCodeCacheSize=240m "
+    "-XX:MetaspaceSize=256m"
 )
-"""Short runs on few cores: Spark's start and first queries took 7.5 s with the first three, 12 s without.
+"""Short runs on few cores: Spark's start and first queries took 7.5 s with the
+first three, 12 s without.
 
-With one compiler Java has 48 MB for compiled code. Spark generates more in a run of a whole shop, which spent a tenth
-of its time on making room. It also collected the garbage of classes from 21 MB of them on.
+With one compiler Java has 48 MB for compiled code. Spark generates more in a run of a whole shop,
+which spent a tenth of its time on making room. It also collected the garbage of classes from 21 MB
+of them on.
 """
 
 
@@ -220,7 +255,8 @@ def _scratch(address: SparkAddress) -> Path:
                 shutil.rmtree(left_over, ignore_errors=True)
     except OSError as error:
         raise WarehouseError(
-            f"{address.folder} cannot be written: {error.strerror}; fix that, or name another folder in ECOM_WAREHOUSE."
+            f"{address.folder} cannot be written: {error.strerror}; fix that, or name another "
+            "folder in ECOM_WAREHOUSE."
         ) from error
     return scratch
 
@@ -229,8 +265,11 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     if not address.is_local:
         _require_listening(address)
     conf = SparkConf(loadDefaults=False).setMaster(address.master).setAll(list(settings.items()))
-    # What is handed to Java at its start stands in the list of processes; Spark itself gets the secrets later.
-    public = SparkConf(loadDefaults=False).setAll([pair for pair in conf.getAll() if not SECRET.search(pair[0])])
+    # What is handed to Java at its start stands in the list of processes; Spark itself gets the
+    # secrets later.
+    public = SparkConf(loadDefaults=False).setAll(
+        [pair for pair in conf.getAll() if not SECRET.search(pair[0])]
+    )
     log = _scratch(address) / "spark.log"
     interrupt = signal.getsignal(signal.SIGINT)
     try:
@@ -244,7 +283,9 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
         end_session()
         raise _why_not_started(address, log, error) from error
     finally:
-        with suppress(ValueError):  # only the main thread has handlers, and Spark has set none elsewhere
+        with suppress(
+            ValueError
+        ):  # only the main thread has handlers, and Spark has set none elsewhere
             signal.signal(signal.SIGINT, interrupt)
 
 
@@ -254,10 +295,15 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     if any("JAVA_HOME" in line or "bin/java" in line or "java: " in line for line in lines):
         return WarehouseError(
-            f"{address.shown} needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
+            f"{address.shown} needs Java and none was found; install Java 17 or 21, or set "
+            "JAVA_HOME to one."
         )
-    errors = [line for line in lines if "rror" in line or "xception" in line] or lines or [str(error)]
-    return WarehouseError(f"{address.shown}: Spark did not start ({errors[0][:200]}); fix that, see ECOM_SPARK_CONF.")
+    errors = (
+        [line for line in lines if "rror" in line or "xception" in line] or lines or [str(error)]
+    )
+    return WarehouseError(
+        f"{address.shown}: Spark did not start ({errors[0][:200]}); fix that, see ECOM_SPARK_CONF."
+    )
 
 
 def _connected(address: SparkAddress) -> SparkSession:
@@ -267,7 +313,9 @@ def _connected(address: SparkAddress) -> SparkSession:
         session.range(1).count()
     except (PySparkException, RuntimeError, ImportError) as error:
         reason = first_line(error)
-        raise WarehouseError(f"{address.shown}: Spark Connect does not answer ({reason}); see that it runs.") from error
+        raise WarehouseError(
+            f"{address.shown}: Spark Connect does not answer ({reason}); see that it runs."
+        ) from error
     return session
 
 
@@ -278,8 +326,8 @@ def _require_listening(address: SparkAddress) -> None:
             return
     except (OSError, OverflowError) as error:
         raise WarehouseError(
-            f"{address.shown}: nothing answers at {host}:{port} ({system_reason(error)}); start Spark there, or "
-            "correct ECOM_WAREHOUSE."
+            f"{address.shown}: nothing answers at {host}:{port} ({system_reason(error)}); start "
+            "Spark there, or correct ECOM_WAREHOUSE."
         ) from error
 
 
@@ -288,7 +336,8 @@ def _await_executor(context: SparkContext, address: SparkAddress) -> None:
     while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # noqa: PLR2004, SLF001 (the driver is one; Python has no call)
         if time.monotonic() > deadline:
             raise WarehouseError(
-                f"{address.shown}: the cluster gave no executor within {EXECUTOR_TIMEOUT_S:.0f} s; give it a worker, "
-                "or ask for less with ECOM_SPARK_CONF=spark.executor.memory=…,spark.executor.cores=…."
+                f"{address.shown}: the cluster gave no executor within {EXECUTOR_TIMEOUT_S:.0f} "
+                "s; give it a worker, or ask for less with "
+                "ECOM_SPARK_CONF=spark.executor.memory=…,spark.executor.cores=…."
             )
         time.sleep(0.2)

@@ -12,10 +12,14 @@ class SparkSettings(PackageSettings):
 
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
         "parquet",
-        description="Format of Spark's tables: parquet: Delta tables in a folder; iceberg or delta: tables in a "
-        "catalog from ECOM_SPARK_CONF",
+        description=(
+            "Format of Spark's tables: parquet: Delta tables in a folder; iceberg or "
+            "delta: tables in a catalog from ECOM_SPARK_CONF"
+        ),
     )
-    spark_conf: SecretStr = Field(SecretStr(""), description="Spark's own settings: spark.name=value,spark.name=value")
+    spark_conf: SecretStr = Field(
+        SecretStr(""), description="Spark's own settings: spark.name=value,spark.name=value"
+    )
 
 
 SETTINGS = SparkSettings

@@ -1,4 +1,5 @@
-"""Spark's dialect as the portable expressions need it: what Ibis spells differently from the other engines.
+"""Spark's dialect as the portable expressions need it:
+what Ibis spells differently from the other engines.
 
 Instants are TIMESTAMP_NTZ: Spark's own TIMESTAMP shifts with the session's zone.
 """
@@ -31,7 +32,9 @@ NUMBERS = ("BIGINT", "DOUBLE", "DECIMAL")
 
 @contextlib.contextmanager
 def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[DataFrame]:
-    """Yield the rows of a query; intermediate results, stored in a folder of `scratch`, are removed afterwards."""
+    """Yield the rows of a query; intermediate results, stored in a folder of `scratch`,
+    are removed afterwards.
+    """
     number = uuid.uuid4().hex
     folder = scratch / f"stages-{number}"
     inlined: dict[str, sge.CTE] = {}
@@ -91,12 +94,18 @@ class SparkTypes(PySparkType):  # type: ignore[misc]  # Ibis ships no types
 
     @classmethod
     def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:  # noqa: N802 (Ibis looks it up by this name)
-        kind = sge.DataType.Type.TIMESTAMPNTZ if dtype.timezone is None else sge.DataType.Type.TIMESTAMPLTZ
+        kind = (
+            sge.DataType.Type.TIMESTAMPNTZ
+            if dtype.timezone is None
+            else sge.DataType.Type.TIMESTAMPLTZ
+        )
         return sge.DataType(this=kind)
 
 
 class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # also
-    """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
+    """Ibis' compiler with the rules in which Spark would answer otherwise than the
+    other engines, or not at all.
+    """
 
     __slots__ = ()
 
@@ -106,7 +115,9 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # also
     def visit_DatabaseTable(self, op: ops.DatabaseTable, **parts: Any) -> Sql:  # noqa: ANN401, N802 (Ibis' names)
         """Read a table kept in files through the session's view of it, which has no database."""
         if parts["source"].reads_views:
-            return sge.table_(view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted)
+            return sge.table_(
+                view_name(parts["namespace"].database, parts["name"]), quoted=self.quoted
+            )
         return super().visit_DatabaseTable(op, **parts)
 
     def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: dt.DataType) -> Sql:  # noqa: ANN401, N802
@@ -116,17 +127,25 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # also
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Cast(self, op: ops.Cast, *, arg: Sql, to: dt.DataType) -> Sql:  # noqa: N802 (Ibis' names)
-        """Write a double as the other engines do: 12345678.9 and 1e-07, where Spark writes 1.23456789E7 and 1.0E-7."""
+        """Write a double as the other engines do: 12345678.9 and 1e-07,
+        where Spark writes 1.23456789E7 and 1.0E-7.
+        """
         text = super().visit_Cast(op, arg=arg, to=to)
         if not op.arg.dtype.is_float64() or not to.is_string():
             return text
         decimal = self.cast(self.cast(arg, dt.Decimal(38, 20)), to)
         size = self.f.abs(arg)
-        is_plain = (size >= self.cast("1e-4", dt.float64)).and_(size < self.cast("1e16", dt.float64))
+        is_plain = (size >= self.cast("1e-4", dt.float64)).and_(
+            size < self.cast("1e16", dt.float64)
+        )
         plain = self._replaced(decimal, ("0+$", ""), ("[.]$", ".0"))
         is_scientific = self.f.anon.contains(text, sge.convert("E"))
-        scientific = self._replaced(text, ("([.]0)?E", "e"), ("e([0-9])", "e+$1"), ("(e.)([0-9])$", "$10$2"))
-        return sge.Case(ifs=[self.if_(is_plain, plain), self.if_(is_scientific, scientific)], default=text)
+        scientific = self._replaced(
+            text, ("([.]0)?E", "e"), ("e([0-9])", "e+$1"), ("(e.)([0-9])$", "$10$2")
+        )
+        return sge.Case(
+            ifs=[self.if_(is_plain, plain), self.if_(is_scientific, scientific)], default=text
+        )
 
     def _replaced(self, text: Sql, *pairs: tuple[str, str]) -> Sql:
         for pattern, new in pairs:
@@ -184,13 +203,17 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # also
         return self._of_kind(arg, ("BOOLEAN",), "boolean")
 
     def _of_kind(self, variant: Any, kinds: tuple[str, ...], target: str) -> Any:  # noqa: ANN401 (as above)
-        kind = self.f.anon.split_part(self.f.anon.schema_of_variant(variant), sge.convert("("), sge.convert(1))
+        kind = self.f.anon.split_part(
+            self.f.anon.schema_of_variant(variant), sge.convert("("), sge.convert(1)
+        )
         value = self.f.anon.try_variant_get(variant, sge.convert("$"), sge.convert(target))
         return self.if_(kind.isin(*(sge.convert(name) for name in kinds)), value, sge.Null())
 
 
 class SparkBackend(Backend):  # type: ignore[misc]  # also
-    """Ibis' backend, fetching by Arrow: values keep their types, and instants their microseconds."""
+    """Ibis' backend, fetching by Arrow: values keep their types,
+    and instants their microseconds.
+    """
 
     compiler = SparkCompiler()
 
@@ -198,8 +221,12 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
     """A folder that this process and Spark see, for results on their way."""
     reads_views = False
     """Whether tables are files, which the session sees through views."""
-    reading: Callable[[ir.Expr], AbstractContextManager[None]] = staticmethod(lambda _expr: nullcontext())
-    """Entered around each expression that runs: it is to see what was committed last, and to fail in a sentence."""
+    reading: Callable[[ir.Expr], AbstractContextManager[None]] = staticmethod(
+        lambda _expr: nullcontext()
+    )
+    """Entered around each expression that runs: it is to see what was committed last,
+    and to fail in a sentence.
+    """
 
     @property
     def session(self) -> SparkSession:
@@ -211,12 +238,18 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         """Set another session."""
         self._session = session
 
-    def _computed(self, table: ir.Table, **options: Any) -> contextlib.AbstractContextManager[DataFrame]:  # noqa: ANN401 (as below)
+    def _computed(
+        self,
+        table: ir.Table,
+        **options: Any,  # noqa: ANN401 (as below)
+    ) -> contextlib.AbstractContextManager[DataFrame]:
         return staged(self.session, self.compiler.to_sqlglot(table, **options), self.scratch)
 
     def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
         """Run an expression and return its result; `options` are those of Ibis."""
-        self._run_pre_execute_hooks(expr)  # until Ibis has a public method that loads tables of this process
+        self._run_pre_execute_hooks(
+            expr
+        )  # until Ibis has a public method that loads tables of this process
         table = expr.as_table()
         with self.reading(expr), self._computed(table, **options) as result:
             rows = fetch(result)
@@ -265,7 +298,9 @@ def view_name(layer: str, name: str) -> str:
 
 
 def fetch(rows: DataFrame) -> pa.Table:
-    """Fetch the rows of a small result; the sockets that Spark leaves to the garbage collector go quietly."""
+    """Fetch the rows of a small result;
+    the sockets that Spark leaves to the garbage collector go quietly.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         return rows.toArrow()

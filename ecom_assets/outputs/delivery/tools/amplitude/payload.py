@@ -1,6 +1,8 @@
-"""Payloads for Amplitude: events for its HTTP V2 and Batch APIs, and user properties for its Identify API.
+"""Payloads for Amplitude: events for its HTTP V2 and Batch APIs,
+and user properties for its Identify API.
 
-For field names, limits and forbidden ids, see amplitude.com/docs/apis/analytics/http-v2 and …/identify.
+For field names, limits and forbidden ids, see amplitude.com/docs/apis/analytics/http-v2 and
+…/identify.
 """
 
 from ecom_assets.core.warehouse.sql_text import text
@@ -27,14 +29,29 @@ MIN_ID_LENGTH = 5
 TEXT_CHARACTERS = 1024
 LEVELS = 40
 FORBIDDEN_IDS = (
-    "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "", "00000000-0000-0000-0000-000000000000",
-    "{}", "lmy47d", "0", "-1",
-)  # fmt: skip
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    "",
+    "00000000-0000-0000-0000-000000000000",
+    "{}",
+    "lmy47d",
+    "0",
+    "-1",
+)
 RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
 """Prefixes of the names of Amplitude's own events, in lower case."""
 RECORD_BYTES = 500_000
 """Our limit, which no record needs; Amplitude limits requests to 1 MB or 20 MB."""
-_OWN_PROPERTIES = {**EVENT_PROPERTIES, "amount": money_json("CASE WHEN revenue IS NULL THEN cart_amount END")}
+_OWN_PROPERTIES = {
+    **EVENT_PROPERTIES,
+    "amount": money_json("CASE WHEN revenue IS NULL THEN cart_amount END"),
+}
 PROPERTIES = PropertyRule(
     most=1000,
     name_length=TEXT_CHARACTERS,
@@ -57,12 +74,16 @@ _EVENT = {
 
 
 def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
-    """Return the form of events of any age: known visitors have a user id, and all have the device id, if there is one.
+    """Return the form of events of any age: known visitors have a user id, and all have the device
+    id, if there is one.
 
-    A device id that Amplitude does not accept is left out of an event with a user, which is complete without it.
-    Requests must state a `min_id_length` (characters) that is not Amplitude's default.
+    A device id that Amplitude does not accept is left out of an event with a user, which is
+    complete without it. Requests must state a `min_id_length` (characters) that is not Amplitude's
+    default.
     """
-    refused = " OR ".join(f"({refusal.when})" for refusal in id_refusals("device_id", min_id_length))
+    refused = " OR ".join(
+        f"({refusal.when})" for refusal in id_refusals("device_id", min_id_length)
+    )
     columns = "name, record_id, source_session_id, product_id, product_category, page, referrer"
     return PayloadForm(
         named={
@@ -70,7 +91,10 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
             "actor": "coalesce(known_user, device)",
             "sent_device": "CASE WHEN known_user IS NULL THEN device "
             f"WHEN NOT is_unlinked AND NOT ({refused}) THEN device_id END",
-            "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
+            "revenue": (
+                "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN "
+                "-cart_amount END"
+            ),
         },
         user_key="actor",
         payload=json_object(_EVENT),
@@ -79,7 +103,9 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
             Refusal(
                 "reserved_event_name",
                 "The event's type begins like one of Amplitude's own.",
-                " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_EVENTS),
+                " OR ".join(
+                    f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_EVENTS
+                ),
             ),
             text_too_long("Amplitude", columns, TEXT_CHARACTERS),
         ],
@@ -91,9 +117,15 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
 def users(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
     """Return the form of users; properties that are no longer known are unset."""
     properties = known_properties("segment_list")
-    unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
+    unknown = {
+        name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()
+    }
     return PayloadForm(
-        named={"segment_list": SEGMENT_LIST, "sets": json_object(properties), "unsets": json_object(unknown)},
+        named={
+            "segment_list": SEGMENT_LIST,
+            "sets": json_object(properties),
+            "unsets": json_object(unknown),
+        },
         user_key="customer_id",
         payload=json_object(
             {
@@ -115,11 +147,15 @@ def users(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
 def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
     """Return the refusals of ids that Amplitude does not accept."""
     return [
-        forbidden_id("Amplitude", column, FORBIDDEN_IDS, also=f"regexp_full_match({column}, '[0-]*0[0-]*')"),
+        forbidden_id(
+            "Amplitude", column, FORBIDDEN_IDS, also=f"regexp_full_match({column}, '[0-]*0[0-]*')"
+        ),
         Refusal(
             "short_id",
-            f"The user's id has fewer than {min_id_length} characters; set ECOM_AMPLITUDE_MIN_ID_LENGTH to what your "
-            "shop's shortest id has.",
+            (
+                f"The user's id has fewer than {min_id_length} characters; set "
+                "ECOM_AMPLITUDE_MIN_ID_LENGTH to what your shop's shortest id has."
+            ),
             f"length({column}) < {min_id_length}",
         ),
         Refusal(

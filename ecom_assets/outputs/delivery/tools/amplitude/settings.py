@@ -10,18 +10,31 @@ from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebA
 class AmplitudeSettings(PackageSettings):
     """The Amplitude part of `Settings`."""
 
-    amplitude_api_key: SecretStr = Field(SecretStr(""), description="Key of the Amplitude project that gets events")
-    amplitude_api: Literal["batch", "http_v2"] = Field("batch", description="Which of Amplitude's two APIs gets events")
-    amplitude_region: Literal["us", "eu"] = Field("us", description="Where the Amplitude project is")
-    amplitude_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
+    amplitude_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of the Amplitude project that gets events"
+    )
+    amplitude_api: Literal["batch", "http_v2"] = Field(
+        "batch", description="Which of Amplitude's two APIs gets events"
+    )
+    amplitude_region: Literal["us", "eu"] = Field(
+        "us", description="Where the Amplitude project is"
+    )
+    amplitude_url: WebAddress = Field(
+        "", description="Address to use instead of the region's, without a path"
+    )
     amplitude_min_id_length: int = Field(
-        5, ge=1, le=1024, description="Minimum number of characters of user and device ids; Amplitude's default is 5"
+        5,
+        ge=1,
+        le=1024,
+        description="Minimum number of characters of user and device ids; Amplitude's default is 5",
     )
     amplitude_secret_key: SecretStr = Field(
         SecretStr(""), description="Secret key of that project, for requests to delete a person"
     )
     amplitude_events_per_s: float | None = Field(
-        None, ge=0, description=f"Events per second to Amplitude {MOST_PER_S} 1000 by http_v2, none by batch"
+        None,
+        ge=0,
+        description=f"Events per second to Amplitude {MOST_PER_S} 1000 by http_v2, none by batch",
     )
 
     @property
@@ -29,7 +42,9 @@ class AmplitudeSettings(PackageSettings):
         """Return the base URL of Amplitude."""
         return (
             self.amplitude_url
-            or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[self.amplitude_region]
+            or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[
+                self.amplitude_region
+            ]
         )
 
     @property

@@ -1,8 +1,8 @@
 """The `Tool` for Amplitude: HTTP V2 or Batch for events, Identify for user properties.
 
-Amplitude accepts or refuses a whole request. For a refused request it names all invalid rows, or only the first. It
-recognizes a repeated event by its insert_id for seven days. Its User Privacy API schedules a deletion, which runs days
-later.
+Amplitude accepts or refuses a whole request. For a refused request it names all invalid rows, or
+only the first. It recognizes a repeated event by its insert_id for seven days. Its User Privacy API
+schedules a deletion, which runs days later.
 """
 
 import json
@@ -22,7 +22,11 @@ from ecom_assets.outputs.delivery.tools.amplitude.settings import AmplitudeSetti
 PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
 IDENTIFY = "/identify"
 ACCEPTED, REFUSED, THROTTLED = 200, 400, 429
-_NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
+_NAMING = (
+    "events_with_invalid_fields",
+    "events_with_missing_fields",
+    "events_with_invalid_id_lengths",
+)
 _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 response mentions if no row caused it."""
 
@@ -37,7 +41,9 @@ def _events_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest
 def _users_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest:
     key = settings.amplitude_api_key.get_secret_value()
     form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
-    return PostRequest(settings.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
+    return PostRequest(
+        settings.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded"
+    )
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -51,7 +57,10 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
         return _read_refused(reply, len(payloads))
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
-        partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
+        partly = (
+            "partly_counted",
+            f"Amplitude took the request and counts {counted} of its {len(payloads)} events.",
+        )
         return BatchResponse(BatchOutcome.ACCEPTED, accepted_note=partly)
     return BatchResponse(BatchOutcome.ACCEPTED)
 
@@ -64,7 +73,9 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
         fields = answer.get(kind)
         for field, positions in (fields if isinstance(fields, dict) else {}).items():
             reason = kind.removeprefix("events_with_")
-            refused |= dict.fromkeys(_places(positions, count), (reason, f"Amplitude: {error} ({field})"))
+            refused |= dict.fromkeys(
+                _places(positions, count), (reason, f"Amplitude: {error} ({field})")
+            )
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
@@ -78,7 +89,9 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
-    """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
+    """Interpret a 429: events of throttled users wait,
+    events of users over their daily quota wait for another day.
+    """
     answer = reply.content()
     spent = {
         str(user)
@@ -95,17 +108,26 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
         return BatchResponse(BatchOutcome.LATER, message=reply.message)
-    return BatchResponse(BatchOutcome.RETRY, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
+    return BatchResponse(
+        BatchOutcome.RETRY, waiting=frozenset(waiting), postponed=postponed, message=reply.message
+    )
 
 
 def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
     positions = listed if isinstance(listed, list) else []
-    return [position for position in positions if isinstance(position, int) and 0 <= position < count]
+    return [
+        position for position in positions if isinstance(position, int) and 0 <= position < count
+    ]
 
 
 def _head(settings: AmplitudeSettings) -> str:
-    key, min_length = settings.amplitude_api_key.get_secret_value(), settings.amplitude_min_id_length
-    options = {} if min_length == amplitude.MIN_ID_LENGTH else {"options": {"min_id_length": min_length}}
+    key, min_length = (
+        settings.amplitude_api_key.get_secret_value(),
+        settings.amplitude_min_id_length,
+    )
+    options = (
+        {} if min_length == amplitude.MIN_ID_LENGTH else {"options": {"min_id_length": min_length}}
+    )
     return f'{json.dumps({"api_key": key, **options})[:-1]}, "events": ['
 
 
@@ -114,8 +136,15 @@ REQUESTER = "ecom_assets"
 
 
 def request_deletion(settings: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
-    """Schedule the deletion of some users of the project; users that Amplitude does not know are ignored."""
-    body = {"user_ids": list(ids), "requester": REQUESTER, "ignore_invalid_id": "true", "delete_from_org": "false"}
+    """Schedule the deletion of some users of the project;
+    users that Amplitude does not know are ignored.
+    """
+    body = {
+        "user_ids": list(ids),
+        "requester": REQUESTER,
+        "ignore_invalid_id": "true",
+        "delete_from_org": "false",
+    }
     request = PostRequest(
         settings.amplitude_deletion_address + DELETIONS,
         json.dumps(body).encode(),
@@ -134,7 +163,10 @@ EVENT_LIMITS = {
 }
 """The limits of each events API; pauses and rate are as documented."""
 USER_LIMITS = Limits(most_records=500, most_bytes=300_000, pause_s=15.0, per_s=1_000.0)
-"""Identify requests are forms, which can be three times as long as their JSON. The 1 MB limit is that of HTTP V2."""
+"""Identify requests are forms, which can be three times as long as their JSON.
+
+The 1 MB limit is that of HTTP V2.
+"""
 
 TOOL = Tool(
     name="amplitude",
@@ -166,7 +198,9 @@ TOOL = Tool(
         most=100,
         ids=lambda _settings, users, _anonymous: list(users),
         request_deletion=request_deletion,
-        cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
+        cannot=(
+            "Amplitude deletes by user id or Amplitude id only; look up anonymous devices there."
+        ),
     ),
     has_stand_in=True,
 )

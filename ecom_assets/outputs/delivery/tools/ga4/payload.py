@@ -1,8 +1,9 @@
-"""Payloads for GA4: Measurement Protocol requests with one event each, which the client merges per person.
+"""Payloads for GA4: Measurement Protocol requests with one event each,
+which the client merges per person.
 
-For names and limits, see developers.google.com/analytics/devguides/collection/protocol/ga4 (reference,
-sending-events). GA4's collection limits allow page URLs to be longer than other values. GA4 answers every request with
-2xx, so everything that it would drop is refused here.
+For names and limits, see developers.google.com/analytics/devguides/collection/protocol/ga4
+(reference, sending-events). GA4's collection limits allow page URLs to be longer than other values.
+GA4 answers every request with 2xx, so everything that it would drop is refused here.
 """
 
 from ecom_assets.core.warehouse.sql_text import text
@@ -43,7 +44,9 @@ ID_CHARACTERS = 256
 MOST_PARAMETERS = 25
 USER_VALUE_CHARACTERS = 36
 OLDEST_S = 72 * 3600 - 600
-"""GA4 changes the time of events that are older than 72 hours; ten minutes less leave time for sending."""
+"""GA4 changes the time of events that are older than 72 hours;
+ten minutes less leave time for sending.
+"""
 RECORD_BYTES = 100_000
 PROFILE_EVENT = "customer_profile"
 """The event that carries user properties, because GA4 does not accept them without an event."""
@@ -79,20 +82,58 @@ PROPERTIES = PropertyRule(
     forbidden_names=RESERVED_PREFIXES,
     reserved=frozenset(_OWN_PARAMETERS),
 )
-_WITH_ITEMS = ("view_item", "add_to_cart", "remove_from_cart", "begin_checkout", "purchase", "refund")
+_WITH_ITEMS = (
+    "view_item",
+    "add_to_cart",
+    "remove_from_cart",
+    "begin_checkout",
+    "purchase",
+    "refund",
+)
 RESERVED_EVENTS = (
-    "ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query", "ad_reward", "adunit_exposure",
-    "app_clear_data", "app_exception", "app_install", "app_remove", "app_store_refund", "app_store_subscription_cancel",
-    "app_store_subscription_convert", "app_store_subscription_renew", "app_update", "app_upgrade",
-    "dynamic_link_app_open", "dynamic_link_app_update", "dynamic_link_first_open", "error", "firebase_campaign",
-    "firebase_in_app_message_action", "firebase_in_app_message_dismiss", "firebase_in_app_message_impression",
-    "first_open", "first_visit", "in_app_purchase", "notification_dismiss", "notification_foreground",
-    "notification_open", "notification_receive", "notification_send", "os_update", "screen_view", "session_start",
+    "ad_activeview",
+    "ad_click",
+    "ad_exposure",
+    "ad_impression",
+    "ad_query",
+    "ad_reward",
+    "adunit_exposure",
+    "app_clear_data",
+    "app_exception",
+    "app_install",
+    "app_remove",
+    "app_store_refund",
+    "app_store_subscription_cancel",
+    "app_store_subscription_convert",
+    "app_store_subscription_renew",
+    "app_update",
+    "app_upgrade",
+    "dynamic_link_app_open",
+    "dynamic_link_app_update",
+    "dynamic_link_first_open",
+    "error",
+    "firebase_campaign",
+    "firebase_in_app_message_action",
+    "firebase_in_app_message_dismiss",
+    "firebase_in_app_message_impression",
+    "first_open",
+    "first_visit",
+    "in_app_purchase",
+    "notification_dismiss",
+    "notification_foreground",
+    "notification_open",
+    "notification_receive",
+    "notification_send",
+    "os_update",
+    "screen_view",
+    "session_start",
     "user_engagement",
-)  # fmt: skip
+)
 """Events that only Google's own web tags or app SDKs may send."""
 _RESERVED = ", ".join(text(name) for name in RESERVED_EVENTS)
-_HAS_RESERVED_PREFIX = " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_PREFIXES)
+_HAS_RESERVED_PREFIX = " OR ".join(
+    f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_PREFIXES
+)
 
 
 def _client_id(column: str) -> Refusal:
@@ -106,10 +147,15 @@ EVENTS = PayloadForm(
         "client": f"CASE WHEN length(device_id) BETWEEN 1 AND {ID_CHARACTERS} THEN device_id "
         "ELSE coalesce(known_user, substitute) END",
         # A request has one client and one user.
-        "actor": "CASE WHEN client <> known_user THEN client || chr(10) || known_user ELSE client END",
+        "actor": (
+            "CASE WHEN client <> known_user THEN client || chr(10) || known_user ELSE client END"
+        ),
         "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
         "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
-        "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) WHEN 'refund' THEN order_id END",
+        "transaction_id": (
+            "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) WHEN 'refund' THEN "
+            "order_id END"
+        ),
         "has_items": f"name IN ({', '.join(map(text, _WITH_ITEMS))}) AND product_id IS NOT NULL",
     },
     user_key="actor",
@@ -135,11 +181,21 @@ EVENTS = PayloadForm(
             "It happened more than 72 hours before it is sent: GA4 would move it to another time.",
             f"at_us < $sent_us - {OLDEST_S * 1_000_000}",
         ),
-        Refusal("in_future", "It happens later than it is sent, which GA4 does not take.", "at_us > $sent_us"),
+        Refusal(
+            "in_future",
+            "It happens later than it is sent, which GA4 does not take.",
+            "at_us > $sent_us",
+        ),
         Refusal(
             "event_name",
-            f"The event's type must have 1 to {NAME_CHARACTERS} letters, digits and _, and begin with a letter.",
-            f"NOT regexp_full_match(name, {text(NAME_PATTERN)}) OR length(name) > {NAME_CHARACTERS}",
+            (
+                f"The event's type must have 1 to {NAME_CHARACTERS} letters, digits and _, and "
+                "begin with a letter."
+            ),
+            (
+                f"NOT regexp_full_match(name, {text(NAME_PATTERN)}) OR length(name) > "
+                f"{NAME_CHARACTERS}"
+            ),
         ),
         Refusal(
             "reserved_event_name",
@@ -158,15 +214,27 @@ EVENTS = PayloadForm(
         ),
         Refusal(
             "refund_without_order",
-            "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
+            (
+                "GA4 takes refunds by the purchase's order id only, and this event's properties "
+                "have no order_id."
+            ),
             "name = 'refund' AND order_id IS NULL",
         ),
-        text_too_long("GA4", "event_id, product_id, product_category, transaction_id, search_term", VALUE_CHARACTERS),
+        text_too_long(
+            "GA4",
+            "event_id, product_id, product_category, transaction_id, search_term",
+            VALUE_CHARACTERS,
+        ),
         Refusal(
             "url_too_long",
-            f"The page's address has more than {LOCATION_CHARACTERS} characters, or its referrer's more than "
-            f"{REFERRER_CHARACTERS}.",
-            f"{any_longer('page', LOCATION_CHARACTERS)} OR {any_longer('referrer', REFERRER_CHARACTERS)}",
+            (
+                f"The page's address has more than {LOCATION_CHARACTERS} characters, or its "
+                f"referrer's more than {REFERRER_CHARACTERS}."
+            ),
+            (
+                f"{any_longer('page', LOCATION_CHARACTERS)} OR "
+                f"{any_longer('referrer', REFERRER_CHARACTERS)}"
+            ),
         ),
     ],
     most_bytes=RECORD_BYTES,
@@ -174,7 +242,8 @@ EVENTS = PayloadForm(
 )
 """Each payload is a whole request with one event."""
 _USER_PROPERTY_SQL = {
-    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in user_values("joined_segments").items()
+    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'"
+    for name, sql in user_values("joined_segments").items()
 }
 USERS = PayloadForm(
     named={"joined_segments": segments_joined(","), "known": json_object(_USER_PROPERTY_SQL)},
@@ -187,7 +256,11 @@ USERS = PayloadForm(
             "events": text(f'[{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}]'),
         }
     ),
-    refusals=[_client_id("customer_id"), nothing_known("GA4"), *user_texts_too_long("GA4", USER_VALUE_CHARACTERS)],
+    refusals=[
+        _client_id("customer_id"),
+        nothing_known("GA4"),
+        *user_texts_too_long("GA4", USER_VALUE_CHARACTERS),
+    ],
     most_bytes=RECORD_BYTES,
 )
 """User properties, on an otherwise empty event."""

@@ -11,21 +11,35 @@ from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebA
 class Ga4Settings(PackageSettings):
     """The GA4 part of `Settings`."""
 
-    ga4_measurement_id: str = Field("", description="Measurement id of the GA4 web stream that gets events, G-…")
-    ga4_api_secret: SecretStr = Field(SecretStr(""), description="Measurement Protocol API secret of that stream")
+    ga4_measurement_id: str = Field(
+        "", description="Measurement id of the GA4 web stream that gets events, G-…"
+    )
+    ga4_api_secret: SecretStr = Field(
+        SecretStr(""), description="Measurement Protocol API secret of that stream"
+    )
     ga4_region: Literal["us", "eu"] = Field(
         "us", description="Region in which GA4 collects the data; eu keeps them in the EU"
     )
-    ga4_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
-    ga4_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to GA4 {MOST_PER_S} none")
-    ga4_property_id: str = Field("", description="Number of the GA4 property, for requests to delete a person")
+    ga4_url: WebAddress = Field(
+        "", description="Address to use instead of the region's, without a path"
+    )
+    ga4_events_per_s: float | None = Field(
+        None, ge=0, description=f"Events per second to GA4 {MOST_PER_S} none"
+    )
+    ga4_property_id: str = Field(
+        "", description="Number of the GA4 property, for requests to delete a person"
+    )
     ga4_deletion_token: SecretStr = Field(
         SecretStr(""),
-        description="OAuth token with the scope analytics.user.deletion, for requests to delete a person",
+        description=(
+            "OAuth token with the scope analytics.user.deletion, for requests to delete a person"
+        ),
     )
     ga4_unconfirmed: Literal["at_most_once", "at_least_once"] = Field(
         "at_most_once",
-        description="Whether records that GA4 may or may not have received are left in doubt, or sent again",
+        description=(
+            "Whether records that GA4 may or may not have received are left in doubt, or sent again"
+        ),
     )
 
     @field_validator("ga4_measurement_id")

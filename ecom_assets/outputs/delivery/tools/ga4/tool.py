@@ -1,8 +1,9 @@
 """The `Tool` for GA4's Measurement Protocol.
 
-GA4 answers every request with 2xx and does not say what it accepted. It recognizes repeated purchases by their
-transaction_id, but no other events. So records that may have reached it are not sent again, unless the shop allows it.
-Google's User Deletion API takes one id of a property at a time.
+GA4 answers every request with 2xx and does not say what it accepted. It recognizes repeated
+purchases by their transaction_id, but no other events. So records that may have reached it are not
+sent again, unless the shop allows it. Google's User Deletion API takes one id of a property at a
+time.
 """
 
 import json
@@ -21,7 +22,9 @@ from ecom_assets.outputs.delivery.tools.ga4.settings import Ga4Settings
 
 UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
 _EVENTS = ',"events":['
-"""The start of the events in a payload; no text can contain this, because quotes in texts are escaped."""
+"""The start of the events in a payload; no text can contain this,
+because quotes in texts are escaped.
+"""
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
@@ -30,7 +33,9 @@ def _request(settings: Ga4Settings, payloads: Texts) -> PostRequest:
         "measurement_id": settings.ga4_measurement_id,
         "api_secret": settings.ga4_api_secret.get_secret_value(),
     }
-    return PostRequest(f"{settings.ga4_address}/mp/collect", merged(payloads).encode(), params=params)
+    return PostRequest(
+        f"{settings.ga4_address}/mp/collect", merged(payloads).encode(), params=params
+    )
 
 
 def _repeats(settings: Ga4Settings) -> bool:
@@ -60,7 +65,9 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
 
 
 def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
-    """Split payloads by person, because a request is for one person: its payloads are equal except for the events."""
+    """Split payloads by person, because a request is for one person:
+    its payloads are equal except for the events.
+    """
     heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
     return cut_by(payloads, heads, most_records=most_records, most_bytes=most_bytes)
 
@@ -70,12 +77,19 @@ USER, CLIENT = "USER_ID", "CLIENT_ID"
 
 
 def ids_of(_settings: Ga4Settings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
-    """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
-    return [*(f"{USER} {user_id}" for user_id in users), *(f"{CLIENT} {user_id}" for user_id in (*users, *anonymous))]
+    """Return ids with their type: users are sent as user and as client,
+    anonymous visitors as client.
+    """
+    return [
+        *(f"{USER} {user_id}" for user_id in users),
+        *(f"{CLIENT} {user_id}" for user_id in (*users, *anonymous)),
+    ]
 
 
 def request_deletion(settings: Ga4Settings, ids: Sequence[str], send: Send) -> str:
-    """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
+    """Request the deletion of an id;
+    a repeated request moves the time up to which its data are deleted.
+    """
     (user_key,) = ids
     kind, _, value = user_key.partition(" ")
     body = {
@@ -101,7 +115,9 @@ TOOL = Tool(
     settings=Ga4Settings,
     needed=("ga4_measurement_id", "ga4_api_secret"),
     account_settings="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
-    is_set=lambda settings: bool(settings.ga4_measurement_id and settings.ga4_api_secret.get_secret_value()),
+    is_set=lambda settings: bool(
+        settings.ga4_measurement_id and settings.ga4_api_secret.get_secret_value()
+    ),
     address=lambda settings: settings.ga4_address,
     project=lambda settings: settings.ga4_measurement_id,
     confirms=False,  # it answers every request with 2xx and does not say what it accepted
@@ -114,7 +130,12 @@ TOOL = Tool(
         repeatable=lambda settings, payload: _repeats(settings) or is_purchase(payload),
         repeat_window_s=ga4.OLDEST_S,
     ),
-    users=Feed(form=lambda _settings: ga4.USERS, request=_request, limits=lambda _settings: USER_LIMITS, cut=_cut),
+    users=Feed(
+        form=lambda _settings: ga4.USERS,
+        request=_request,
+        limits=lambda _settings: USER_LIMITS,
+        cut=_cut,
+    ),
     read=read,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},

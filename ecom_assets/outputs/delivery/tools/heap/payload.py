@@ -1,4 +1,5 @@
-"""Payloads for Heap: events for its bulk track API, and user properties for its bulk add_user_properties API.
+"""Payloads for Heap: events for its bulk track API,
+and user properties for its bulk add_user_properties API.
 
 For field names and limits, see developers.heap.io/reference.
 """
@@ -42,12 +43,17 @@ PROPERTIES = PropertyRule(
     flags_as_text=True,
     reserved=frozenset(_OWN_PROPERTIES),
 )
-"""Heap accepts numbers and texts. It would join a list with `||` and truncate it, so lists are joined and checked
-here."""
+"""Heap accepts numbers and texts.
+
+It would join a list with `||` and truncate it, so lists are joined and checked here.
+"""
 
 
 def _no_identity(column: str) -> Refusal:
-    message = f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity."
+    message = (
+        f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an "
+        "identity."
+    )
     return id_length("identity", message, column, IDENTITY_CHARACTERS)
 
 
@@ -71,7 +77,9 @@ EVENTS = PayloadForm(
             f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
         ),
         text_too_long(
-            "Heap", "record_id, source_session_id, product_id, product_category, page, referrer", TEXT_CHARACTERS
+            "Heap",
+            "record_id, source_session_id, product_id, product_category, page, referrer",
+            TEXT_CHARACTERS,
         ),
     ],
     most_bytes=RECORD_BYTES,
@@ -85,7 +93,11 @@ USERS = PayloadForm(
     },
     user_key="customer_id",
     payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
-    refusals=[_no_identity("customer_id"), nothing_known("Heap"), *user_texts_too_long("Heap", TEXT_CHARACTERS)],
+    refusals=[
+        _no_identity("customer_id"),
+        nothing_known("Heap"),
+        *user_texts_too_long("Heap", TEXT_CHARACTERS),
+    ],
     most_bytes=RECORD_BYTES,
 )
 """Users; unknown values are left out, as Heap cannot unset."""

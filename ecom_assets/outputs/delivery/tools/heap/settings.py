@@ -12,17 +12,26 @@ class HeapSettings(PackageSettings):
 
     heap_app_id: str = Field("", description="Id of the Heap environment that gets events")
     heap_region: Literal["us", "eu"] = Field("us", description="Where the Heap environment is")
-    heap_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
+    heap_url: WebAddress = Field(
+        "", description="Address to use instead of the region's, without a path"
+    )
     heap_api_key: SecretStr = Field(
         SecretStr(""),
         description="API key of that environment, for requests to delete a person",
     )
-    heap_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to Heap {MOST_PER_S} 250")
+    heap_events_per_s: float | None = Field(
+        None, ge=0, description=f"Events per second to Heap {MOST_PER_S} 250"
+    )
 
     @property
     def heap_address(self) -> str:
         """Return the base URL of Heap."""
-        return self.heap_url or {"us": "https://heapanalytics.com", "eu": "https://c.eu.heap-api.com"}[self.heap_region]
+        return (
+            self.heap_url
+            or {"us": "https://heapanalytics.com", "eu": "https://c.eu.heap-api.com"}[
+                self.heap_region
+            ]
+        )
 
     @property
     def heap_deletion_address(self) -> str:

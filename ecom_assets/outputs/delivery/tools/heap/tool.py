@@ -1,8 +1,8 @@
 """The `Tool` for Heap: bulk track for events, bulk add_user_properties for users.
 
-Heap accepts or refuses a whole request and names no rows, so invalid rows are found by halving the batch. It recognizes
-a repeated event by its idempotency_key. Its User Deletion API gives a token for five minutes, then takes users by
-identity.
+Heap accepts or refuses a whole request and names no rows, so invalid rows are found by halving the
+batch. It recognizes a repeated event by its idempotency_key. Its User Deletion API gives a token
+for five minutes, then takes users by identity.
 """
 
 import json
@@ -34,7 +34,9 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if reply.status < 300:  # noqa: PLR2004 (2xx)
         return BatchResponse(BatchOutcome.ACCEPTED)
     is_about_us = _OUR_FAULT.search(reply.message) is not None
-    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.SPLIT, message=reply.message)
+    return BatchResponse(
+        BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.SPLIT, message=reply.message
+    )
 
 
 TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
@@ -44,7 +46,10 @@ def request_deletion(settings: HeapSettings, ids: Sequence[str], send: Send) -> 
     """Submit some users, who are deleted in all environments of the account."""
     address = settings.heap_deletion_address
     login = PostRequest(
-        address + TOKEN, b"", user=settings.heap_app_id, password=settings.heap_api_key.get_secret_value()
+        address + TOKEN,
+        b"",
+        user=settings.heap_app_id,
+        password=settings.heap_api_key.get_secret_value(),
     )
     token = str(accepted("Heap", send(login)).content().get("access_token", ""))
     body = json.dumps({"users": [{"identity": user_id} for user_id in ids]}).encode()
@@ -53,8 +58,11 @@ def request_deletion(settings: HeapSettings, ids: Sequence[str], send: Send) -> 
 
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
-"""Heap allows 15,000 events per minute and environment. It documents no limit of bytes, so that one is ours. The pause
-is 30 seconds because Heap counts a person's requests in windows of 30 seconds."""
+"""Heap allows 15,000 events per minute and environment.
+
+It documents no limit of bytes, so that one is ours. The pause is 30 seconds because Heap counts a
+person's requests in windows of 30 seconds.
+"""
 WINDOW_S = 7 * 86_400.0
 """Heap documents no time limit for recognizing repeated events; we rely on it for a week only."""
 

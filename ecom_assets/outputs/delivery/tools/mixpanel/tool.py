@@ -1,7 +1,8 @@
 """The `Tool` for Mixpanel: /import for events, /engage for user properties.
 
-If some rows of a request are invalid, Mixpanel names them and accepts the others. It always recognizes a repeated event
-by its event name, time, person and $insert_id. Its GDPR API creates a task that deletes some distinct ids.
+If some rows of a request are invalid, Mixpanel names them and accepts the others. It always
+recognizes a repeated event by its event name, time, person and $insert_id. Its GDPR API creates a
+task that deletes some distinct ids.
 """
 
 import json
@@ -27,9 +28,12 @@ def _events_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
     return PostRequest(
         f"{settings.mixpanel_address}/import",
         payloads.between("[", "]"),
-        params={"strict": "1"} | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {}),
+        params={"strict": "1"}
+        | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {}),
         user=settings.mixpanel_service_user or settings.mixpanel_token.get_secret_value(),
-        password=settings.mixpanel_service_secret.get_secret_value() if settings.mixpanel_service_user else "",
+        password=settings.mixpanel_service_secret.get_secret_value()
+        if settings.mixpanel_service_user
+        else "",
     )
 
 
@@ -48,7 +52,9 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     answer = reply.content()
     refused = _failed(answer.get("failed_records"), payloads)
     # The status of /engage is always 200, and its body has 1 or 0.
-    is_yes = reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
+    is_yes = (
+        reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
+    )
     if reply.status == ACCEPTED and not refused and is_yes:
         return BatchResponse(BatchOutcome.ACCEPTED)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
@@ -57,31 +63,47 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     if not refused and not imported:
         return BatchResponse(BatchOutcome.SPLIT, message=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
-        message = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
+        message = (
+            f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that "
+            "it refused."
+        )
         return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, message=message)
     return BatchResponse(BatchOutcome.ACCEPTED, refused=refused)
 
 
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
-    """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
+    """Return the records that Mixpanel names, by position;
+    its documentation uses two names for the id.
+    """
     failed: dict[int, tuple[str, str]] = {}
     for record in records if isinstance(records, list) else []:
         position = record.get("index") if isinstance(record, dict) else None
         if not isinstance(position, int):
             position = _place_of(record, payloads)
         if position is not None and 0 <= position < len(payloads):
-            failed[position] = ("invalid", f"Mixpanel: {record.get('message')} ({record.get('field')})")
+            failed[position] = (
+                "invalid",
+                f"Mixpanel: {record.get('message')} ({record.get('field')})",
+            )
     return failed
 
 
 def _place_of(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
-    insert_id = (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
+    insert_id = (
+        (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
+    )
     mark = f'"$insert_id":{json.dumps(insert_id)}'
-    return next((position for position, payload in enumerate(payloads) if insert_id and mark in payload), None)
+    return next(
+        (position for position, payload in enumerate(payloads) if insert_id and mark in payload),
+        None,
+    )
 
 
 def _message(reply: Reply) -> str:
-    return reply.message or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
+    return (
+        reply.message
+        or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
+    )
 
 
 DELETIONS = "/api/app/data-deletions/v3.0"
@@ -100,7 +122,9 @@ def request_deletion(settings: MixpanelSettings, ids: Sequence[str], send: Send)
     return f"task {task or 'without a number'}, pending"
 
 
-def _ids_of(settings: MixpanelSettings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+def _ids_of(
+    settings: MixpanelSettings, users: Sequence[str], anonymous: Sequence[str]
+) -> list[str]:
     prefix = mixpanel.device_prefix(settings.mixpanel_identity)
     return [*users, *(prefix + device for device in anonymous)]
 
@@ -111,15 +135,20 @@ BASE_S, JITTER = 2.0, (0.5, 2.5)
 
 
 def _limits(settings: MixpanelSettings, share: int) -> Limits:
-    return Limits(MOST_RECORDS // share, settings.mixpanel_max_bytes // share, BASE_S, PER_S, BASE_S, JITTER)
+    return Limits(
+        MOST_RECORDS // share, settings.mixpanel_max_bytes // share, BASE_S, PER_S, BASE_S, JITTER
+    )
 
 
 def _refusal(settings: MixpanelSettings) -> str:
     if settings.mixpanel_service_user and not settings.mixpanel_project_id:
-        return "ECOM_MIXPANEL_SERVICE_USER needs ECOM_MIXPANEL_PROJECT_ID; set the project's id, too."
+        return (
+            "ECOM_MIXPANEL_SERVICE_USER needs ECOM_MIXPANEL_PROJECT_ID; set the project's id, too."
+        )
     if settings.mixpanel_service_user and not settings.mixpanel_token.get_secret_value():
         return (
-            "ECOM_MIXPANEL_SERVICE_USER is set, but user properties go by ECOM_MIXPANEL_TOKEN; set the project's token."
+            "ECOM_MIXPANEL_SERVICE_USER is set, but user properties go by ECOM_MIXPANEL_TOKEN; "
+            "set the project's token."
         )
     return ""
 
@@ -129,8 +158,12 @@ TOOL = Tool(
     title="Mixpanel",
     settings=MixpanelSettings,
     needed=("mixpanel_token",),
-    account_settings="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
-    is_set=lambda settings: bool(settings.mixpanel_token.get_secret_value() or settings.mixpanel_service_user),
+    account_settings=(
+        "ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL"
+    ),
+    is_set=lambda settings: bool(
+        settings.mixpanel_token.get_secret_value() or settings.mixpanel_service_user
+    ),
     address=lambda settings: settings.mixpanel_address,
     project=lambda settings: hashed(settings.mixpanel_token.get_secret_value()),
     events=Feed(
