@@ -359,7 +359,7 @@ def test_every_decision_has_its_parts_and_its_number(page: Path) -> None:
     number, _, _ = title.partition(".")
     assert page.name.startswith(f"{int(number):04}-")
     considered = ["Considered"] if "Considered" in parts else []
-    assert parts == ["Context", "Decision", *considered, "Consequences", "Revisit when"]
+    assert parts == ["Context", "Decision", *considered, "Consequences"]
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
