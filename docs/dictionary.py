@@ -1,49 +1,161 @@
-"""The data dictionary: the columns of every table, from the contracts."""
+"""The data dictionary: every table with its columns, from the contracts.
 
-from collections.abc import Iterator
+It describes a column only where the description says more than the names do and no earlier table
+has said it. All descriptions are in Dagster's catalogue and in `ecom explain`.
+"""
 
-from ecom_assets.core.tables.contract import Column, Table
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ecom_assets.core.tables.contract import MONEY, Column, Table
 from ecom_assets.orchestration.registry import ALL
 
 OPENING = """\
 # Data dictionary
 
-Made from each subject's `contracts.py` by `make docs`; correct it there.
+Every table with its columns, made from each subject's `contracts.py` by `make docs`.
 
-Instants (`_at`) are UTC. Days (`_date`) are days of `ECOM_TIMEZONE`. Money is exact to the cent. \
-A column is never null
-unless its line says so. What the numbers mean is in [metrics](metrics/README.md).
+`?` means that a column may be null, `*` that it is personal data. A type stands behind the name,
+with its unit in brackets, unless the name says it:
+
+| name | type |
+| --- | --- |
+| `…_at` | timestamp(6), UTC |
+| `…_date` | date, a day of `ECOM_TIMEZONE` |
+| `…_count`, `…_number` | int64; numbers begin with 1 |
+| `…_amount` | decimal(38,4), money, exact |
+| `…_rate` | float64, from 0 to 1 |
+| `is_…`, `has_…` | boolean |
+| any other | string |
+
+What a name already says, or an earlier table in the same words, is left out here. Every column's
+description, unit and limits are in Dagster's catalogue (*Assets*, a table, *Columns*), and
+`ecom explain mart.sessions` prints them. What the numbers mean is in [metrics](metrics/README.md).
 """
+TYPES_BY_NAME: Final = (
+    (r".*_at", "timestamp(6)", "UTC"),
+    (r".*_date", "date", None),
+    (r".*_(count|number)", "int64", None),
+    (r".*_amount", MONEY, "money"),
+    (r".*_rate", "float64", "share"),
+    (r"(is|has)_.*", "boolean", None),
+    (r".*", "string", None),
+)
+"""Types and units that a name says, as the opening lists them; the first that matches."""
+FEWEST_SHARED: Final = 6
+"""From how many columns on a table refers to another one that has them, too."""
+MOST_NEW_WORDS: Final = 3
+"""How many words a description may have that are not in the names, and still say nothing more."""
+MOST_REPEATED_VALUES: Final = 5
+"""How many values of a column are listed again in each table that has it."""
+SHORT: Final = 3
+"""Words of at most so many letters say nothing about a column."""
+Said = set[tuple[str, str]]
+"""Names of columns with descriptions that the page already has."""
 
 
 def data_dictionary() -> str:
     """Return the data dictionary as Markdown."""
-    return "\n".join([OPENING, *(line for contract in ALL for line in _table(contract))])
+    said: Said = set()
+    lines = [
+        line
+        for position, contract in enumerate(ALL)
+        for line in _table(contract, ALL[:position], said)
+    ]
+    return "\n".join([OPENING, *lines])
 
 
-def _table(contract: type[Table]) -> Iterator[str]:
+def _table(contract: type[Table], earlier: Sequence[type[Table]], said: Said) -> Iterator[str]:
     yield f"## {contract.qualified_name()}\n"
     yield f"{contract.description()}\n"
-    cut = f"Cut by day of `{contract.day_column}`" if contract.day_column else "Not cut by day"
-    key = f"Key: {_names(contract.key)}" if contract.key else "No key: rows can repeat"
-    yield f"{key}. {cut}.\n"
-    yield "| column | type | unit | meaning |"
-    yield "| --- | --- | --- | --- |"
-    for name, column in contract.columns.items():
-        yield f"| `{name}` | {column.type} | {column.unit or ''} | {_meaning(column)} |"
+    key = f"Key: {_names(contract.key)}." if contract.key else "No key: rows can repeat."
+    yield f"{key} Cut by `{contract.day_column}`.\n" if contract.day_column else f"{key}\n"
+    base = _base(contract, earlier)
+    shared = base.columns if base else {}
+    if base:
+        yield f"The columns of {base.qualified_name()}, and:\n"
+    columns = [column for name, column in contract.columns.items() if name not in shared]
+    yield from _column_lines(contract, columns, said)
     yield ""
 
 
-def _meaning(column: Column) -> str:
-    more = [
-        "may be null" if column.nullable else "",
-        "personal data" if column.pii else "",
-        f"at least {column.at_least}" if column.at_least is not None else "",
-        f"at most {column.at_most}" if column.at_most is not None else "",
-        f"one of {_names(column.one_of)}" if column.one_of else "",
+def _base(contract: type[Table], earlier: Sequence[type[Table]]) -> type[Table] | None:
+    """Return the earlier table with the most columns, all of which this table has, too."""
+    bases = [
+        table
+        for table in earlier
+        if len(table.columns) >= FEWEST_SHARED and table.columns.items() <= contract.columns.items()
     ]
-    text = "; ".join(part for part in more if part)
-    return column.description.replace("|", "\\|") + (f" ({text})" if text else "")
+    return max(bases, key=lambda table: len(table.columns), default=None)
+
+
+def _column_lines(contract: type[Table], columns: Sequence[Column], said: Said) -> Iterator[str]:
+    """Yield a line for each described column, and one for neighbours that need no words."""
+    plain: list[str] = []
+    for column in columns:
+        meaning = _meaning(contract, column, said)
+        if not meaning:
+            plain.append(_head(column))
+            continue
+        if plain:
+            yield f"- {', '.join(plain)}"
+            plain = []
+        yield f"- {_head(column)}: {meaning}"
+    if plain:
+        yield f"- {', '.join(plain)}"
+
+
+def _head(column: Column) -> str:
+    """Return a column's name and marks, and its type and unit where the name does not say them."""
+    marks = "?" * column.nullable + r"\*" * column.pii
+    kind, unit = next(
+        (kind, unit) for pattern, kind, unit in TYPES_BY_NAME if re.fullmatch(pattern, column.name)
+    )
+    shown = "" if column.type == kind else f" {column.type.replace(', ', ',')}"
+    is_said = column.unit in (None, unit) or _stem(column.unit) in _stems(column.name)
+    return f"`{column.name}`{marks}{shown}" + ("" if is_said else f" ({column.unit})")
+
+
+def _meaning(contract: type[Table], column: Column, said: Said) -> str:
+    """Return what a reader cannot guess from the names: the description, or the values."""
+    described = column.description.replace("*", r"\*")
+    if (column.name, described) in said or _is_obvious(contract, column):
+        described = ""
+    said.add((column.name, described))
+    return "; ".join(part for part in (described, _values(contract, column)) if part)
+
+
+def _values(contract: type[Table], column: Column) -> str:
+    """Return the values that a column may have; a long list is written once."""
+    if not column.one_of:
+        return ""
+    first = next(table for table in ALL if _has_values(table, column))
+    if first is contract or len(column.one_of) <= MOST_REPEATED_VALUES:
+        return f"one of {_names(column.one_of)}"
+    return f"one of those in {first.qualified_name()}"
+
+
+def _has_values(contract: type[Table], column: Column) -> bool:
+    own = contract.columns.get(column.name)
+    return own is not None and own.one_of == column.one_of
+
+
+def _is_obvious(contract: type[Table], column: Column) -> bool:
+    """Return whether the names of table and column, and the unit, already say the description."""
+    names = _stems(f"{column.name} {contract.name} {column.unit or ''}")
+    words = {word for word in re.findall(r"[A-Za-z]+", column.description) if len(word) > SHORT}
+    new = sum(_stem(word) not in names for word in words)
+    is_exact = re.search(r"[`;0-9]", column.description) or len(column.name) == 1
+    return new <= MOST_NEW_WORDS and not is_exact
+
+
+def _stems(text: str) -> set[str]:
+    return {_stem(word) for word in re.findall(r"[a-z]+", text)}
+
+
+def _stem(word: str) -> str:
+    return word.lower()[:5]
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -77,7 +77,19 @@ def test_every_table_shows_the_columns_of_its_contract(definitions: dg.Definitio
     for key, spec in tables(definitions).items():
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
         assert list(shown) == list(BY_KEY[key].columns)
-        assert all(column.description for column in shown.values())
+        for name, column in BY_KEY[key].columns.items():
+            described = column.description + (f" [{column.unit}]" if column.unit else "")
+            assert shown[name].description == described
+            assert shown[name].type == column.type
+            assert list(shown[name].constraints.other) == list(column.limits)
+
+
+def test_the_catalogue_shows_what_the_dictionary_leaves_out(definitions: dg.Definitions) -> None:
+    schema = specs(definitions)["mart/channel_attribution"].metadata["dagster/column_schema"]
+    by_name = {column.name: column for column in schema.columns}
+    assert by_name["unit"].constraints.other == ["one of purchase, order"]
+    assert by_name["credit"].constraints.nullable is False
+    assert schema.constraints.other == ["key: converted_date, unit, model, channel"]
 
 
 def test_every_table_has_a_blocking_check_and_every_check_a_table(

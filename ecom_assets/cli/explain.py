@@ -91,9 +91,9 @@ def explain_command(
     """Show why a number is what it is: definition, runs, SQL,
     and the received rows that it was counted from.
 
-    Without --column it lists the numbers of the table and how each is made. With it, the way down
-    is shown table by table, with what the rows of each come to; the last ones are rows as they were
-    received.
+    Without --column it lists the numbers of the table and how each is made, and its other columns.
+    With it, the way down is shown table by table, with what the rows of each come to; the last ones
+    are rows as they were received.
     """
     question = RowsQuestion(
         table_named(table), parse_where(where or []), column, limit, offset, personal
@@ -168,6 +168,12 @@ def _numbers(answer: Answer) -> Iterator[str]:
     for number in answer["numbers"]:
         unit, how = number["unit"] or "number", number["how"] or "not computed"
         yield f"  {number['column']} [{unit}]: {number['description']} ({how})"
+    yield ""
+    yield "Other columns:"
+    for column in answer["table"]["other_columns"]:
+        described = f"{column['column']} [{column['type']}]: {column['description']}"
+        more = ["may be null"] if column["is_nullable"] else []
+        yield f"  {'; '.join([described, *more, *column['limits']])}"
 
 
 def _number_lines(number: Answer) -> Iterator[str]:

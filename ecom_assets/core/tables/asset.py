@@ -47,20 +47,24 @@ STEP_RETRY_WAIT_S = 300
 
 
 def column_schema(contract: type[Table]) -> dg.TableSchema:
-    """Return the contract as Dagster's column schema."""
+    """Return the contract as Dagster's column schema: all that it says about its columns."""
+    key = f"key: {', '.join(contract.key)}" if contract.key else "no key: rows can repeat"
     return dg.TableSchema(
+        constraints=dg.TableConstraints(other=[key]),
         columns=[
             dg.TableColumn(
                 name=name,
                 type=column.type,
                 description=column.description + (f" [{column.unit}]" if column.unit else ""),
                 constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, unique=contract.key == (name,)
+                    nullable=column.nullable,
+                    unique=contract.key == (name,),
+                    other=list(column.limits),
                 ),
                 tags={"pii": ""} if column.pii else {},
             )
             for name, column in contract.columns.items()
-        ]
+        ],
     )
 
 

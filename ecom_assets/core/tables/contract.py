@@ -113,6 +113,16 @@ class Column:
             or FORMATS.get(self.type.partition("(")[0], "text")
         )
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Return what the values must meet, in words."""
+        limits = (
+            "" if self.at_least is None else f"at least {self.at_least}",
+            "" if self.at_most is None else f"at most {self.at_most}",
+            f"one of {', '.join(self.one_of)}" if self.one_of else "",
+        )
+        return tuple(limit for limit in limits if limit)
+
     def __set_name__(self, _owner: object, name: str) -> None:
         """Take the attribute's name as the column's name."""
         object.__setattr__(self, "name", name)

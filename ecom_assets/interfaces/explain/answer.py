@@ -26,7 +26,7 @@ from ecom_assets.behaviour.questions.source import StoredTables
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import columns_of
-from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.contract import HIDDEN, Column, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import needs_all, sum_of
 from ecom_assets.core.tables.portable import dialect_of
@@ -152,6 +152,22 @@ def _table(contract: type[Table]) -> Row:
         "key": list(contract.key),
         "day_column": contract.day_column,
         "definition": f"docs/metrics/{contract.group}.md#{trace.anchor}" if trace else None,
+        "other_columns": [
+            _column(column)
+            for name, column in contract.columns.items()
+            if name not in contract.numbers()
+        ],
+    }
+
+
+def _column(column: Column) -> Row:
+    """Return what the contract says about a column that is no number to go down from."""
+    return {
+        "column": column.name,
+        "type": column.type,
+        "description": column.description,
+        "is_nullable": column.nullable,
+        "limits": list(column.limits),
     }
 
 

@@ -75,6 +75,15 @@ def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> N
     assert "no such rows" not in "\n".join(lines_of(why(shop, "raw.events"), with_sql=False))
 
 
+def test_without_a_column_every_column_of_the_table_is_described(shop: Platform) -> None:
+    answer = why(shop, "raw.events")
+    columns = [row["column"] for row in (*answer["table"]["other_columns"], *answer["numbers"])]
+    assert sorted(columns) == sorted(RawEvents.columns)
+    shown = "\n".join(lines_of(answer, with_sql=False))
+    assert "\n  received_date [date]: The day on which the event arrived\n" in shown
+    assert "\n  referrer_url [string]: The page that led there; may be null\n" in shown
+
+
 def down(actual: Row) -> list[tuple[str, int, Any]]:
     """Return each table on the way down, its rows, and what they give."""
     (part,) = actual["number"]["down"]

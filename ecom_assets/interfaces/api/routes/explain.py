@@ -47,7 +47,7 @@ class WhyParameters(Formatted):
 class Explanation(BaseModel):
     """Why rows of a table, or one of their numbers, are what they are."""
 
-    table: Row = Field(description="The table: name, grain, key, and where its numbers are defined")
+    table: Row = Field(description="The table: name, grain, key, other columns, definition")
     where: Row = Field(description="What had to hold of the rows")
     row_count: int = Field(description="How many rows meet it", examples=[1])
     rows: list[Row] = Field(
