@@ -160,7 +160,7 @@ def test_units_have_the_variables_of_the_image_and_the_services() -> None:
 
 
 def test_the_guide_starts_by_hand_what_services_start() -> None:
-    *_, by_hand = section("docs/operations.md", "Without containers").code
+    *_, by_hand = section("docs/production.md", "Without containers").code
     variables = {"LISTEN_ADDRESS": "$LISTEN_ADDRESS", "DAGSTER_CODE_PORT": "$DAGSTER_CODE_PORT"}
     variables |= {
         "DAGSTER_WEBSERVER_PORT": "$DAGSTER_WEBSERVER_PORT",
@@ -175,7 +175,7 @@ def test_the_guide_starts_by_hand_what_services_start() -> None:
 
 
 def test_the_guide_installs_what_the_image_installs() -> None:
-    install, *_ = section("docs/operations.md", "Without containers").code
+    install, *_ = section("docs/production.md", "Without containers").code
     for_builders = {"--quiet", "--no-cache-dir", "--disable-pip-version-check"}
     by_hand = [line.split()[1:] for line in install.splitlines() if "pip install" in line]
     in_image = [line.rest.split() for line in build_stage() if "pip install" in line.rest]
