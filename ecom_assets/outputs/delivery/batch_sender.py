@@ -21,7 +21,6 @@ import pyarrow as pa
 from ecom_assets.core.http.retry import backoff_s
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
-from ecom_assets.outputs.delivery.payloads import Texts
 from ecom_assets.outputs.delivery.sender import Limits, Patience, PostRequest, Reply, Sender
 
 Refusals = Mapping[int, tuple[str, str]]
@@ -69,7 +68,7 @@ class ToolProtocol:
 
     sender: Sender
     patience: Patience
-    request: Callable[[Texts], PostRequest]
+    request: Callable[[Sequence[str]], PostRequest]
     read: Callable[[Reply, Sequence[str]], BatchResponse]
     repeatable: Callable[[str], bool] = lambda _payload: True
     """Whether a record may be sent again when the tool may already have it."""
@@ -182,7 +181,7 @@ class BatchSender:
     def __init__(self, protocol: ToolProtocol, batch: pa.Table) -> None:
         """Start with the whole batch as one part."""
         self._protocol = protocol
-        self._payloads = Texts(batch["payload"])
+        self._payloads: list[str] = batch["payload"].to_pylist()
         self._batch = batch
         self._answers: list[DeliveryResult | None] = [None] * len(self._payloads)
         self._parts = deque([BatchPart(list(range(len(self._payloads))))])
@@ -208,7 +207,7 @@ class BatchSender:
 
     def _send(self, part: BatchPart) -> None:
         protocol = self._protocol
-        payloads = self._payloads.at(part.positions)
+        payloads = [self._payloads[position] for position in part.positions]
         time.sleep(part.wait_s)
         reply = protocol.sender.post(protocol.request(payloads), len(payloads))
         part.attempts += 1

@@ -1,20 +1,19 @@
 """Deliver the due records of a day.
 
-A batch is written to the ledger before it is sent, and its outcome afterwards. All records of one
-user go through the same queue. In a queue, a batch is sent only after the previous one has its
-answer. While a chunk is sent, the next one is read and prepared.
+A batch is written to the ledger before it is sent, and its outcome afterwards. Batches are sent in
+rounds by one pool of threads: a round has no two batches with the same user, and the next round
+begins when all answers of the last one are in the ledger. So the records of a user arrive in order.
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any
+from itertools import zip_longest
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -130,8 +129,6 @@ MOST_KNOWN = 2_000_000
 """Maximum ledger records held in memory at a time: about 200 MB."""
 FAILURES = 3
 """A destination counts as down after this many batches in a row of which it accepted nothing."""
-MOST_AHEAD = 2
-"""Maximum batches per queue that wait or are being sent when the next chunk is added."""
 
 
 @dataclass
@@ -215,14 +212,16 @@ class DeliveryPlan:
     """
     refused: pa.Table
     """`PAYLOADS` of records that cannot be sent."""
-    queues: list[pa.Table]
-    """`PAYLOADS` to send, by queue and in order, with an additional column `payload_hash`."""
+    to_send: pa.Table
+    """`PAYLOADS` to send, in order, with an additional column `payload_hash`: a tool may batch
+    records in a different order.
+    """
     new_ids: set[str]
     """Ids of people to keep as the tool gets them."""
 
 
 class _DayDelivery:
-    """The queues of one day."""
+    """The delivery of one day."""
 
     def __init__(self, delivery: Delivery, day: date, known_records: KnownRecords) -> None:
         self.delivery = delivery
@@ -231,35 +230,20 @@ class _DayDelivery:
         self.day = day
         self.known_records = known_records
         self.stats = DeliveryStats()
-        # Batches include the column `payload_hash`, because a tool may batch records in a different
-        # order. If records must not be sent twice, send one batch at a time: a killed process then
-        # leaves only one in doubt.
-        queue_count = self.destination.senders if self.destination.safe_to_repeat else 1
-        self.queues: list[deque[pa.Table]] = [deque() for _ in range(queue_count)]
-        self.remainders: list[pa.Table | None] = [None] * queue_count
-        self.in_flight: dict[Future[Sequence[DeliveryResult]], tuple[int, int, pa.Table]] = {}
+        # If records must not be sent twice, send one batch at a time: a killed process then leaves
+        # only one in doubt.
+        self.senders = self.destination.senders if self.destination.safe_to_repeat else 1
         self.blocked: set[str] = set()
         self.failures = 0
 
     def run(self, chunks: Iterable[pa.Table]) -> DeliveryStats:
-        coming = (self._plan(rows) for rows in chunks if len(rows))
-        name = self.destination.name
-        with (
-            ThreadPoolExecutor(1, f"{name} decides") as decides,
-            ThreadPoolExecutor(len(self.queues), f"{name} sends") as senders,
-        ):
-            try:
-                ahead = decides.submit(next, coming, None)
-                while (plan := self._sending_until(ahead, senders)) is not None:
-                    ahead = decides.submit(next, coming, None)
-                    self._take_in(plan)
-                    self._pump(senders, leave=MOST_AHEAD * len(self.queues))
-                for queue, left in zip(self.queues, self.remainders, strict=True):
-                    queue.extend([] if left is None else [left])
-                self._pump(senders, leave=0)
-            except BaseException:
-                senders.shutdown(wait=True, cancel_futures=True)
-                raise
+        with ThreadPoolExecutor(self.senders, f"{self.destination.name} sends") as pool:
+            for rows in chunks:
+                if len(rows):
+                    plan = self._plan(rows)
+                    self._note(plan)
+                    for batches in self._rounds(plan.to_send):
+                        self._send_round(batches, pool)
         return self.stats
 
     def _plan(self, rows: pa.Table) -> DeliveryPlan:
@@ -278,39 +262,14 @@ class _DayDelivery:
             kept={state["values"]: state["counts"] for state in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
-            queues=self._in_queues(payloads, pc.equal(plan["decision"], "send")),
+            to_send=payloads.filter(pc.equal(plan["decision"], "send")),
             new_ids=self.delivery.sent_ids.not_noted(
                 rows.filter(pc.not_equal(plan["decision"], "refuse"))
             ),
         )
 
-    def _in_queues(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
-        """Group the payloads to send by queue, with one copy;
-        all payloads of a user are in the same queue.
-        """
-        queue_count = len(self.queues)
-        going = np.flatnonzero(goes.to_numpy())
-        users = hashes_of(payloads["user_key"]).to_numpy()[going]
-        queues = (users % queue_count).astype("uint8")  # numpy sorts this type in one pass
-        sorted_by_queue = payloads.take(pa.array(going[np.argsort(queues, kind="stable")]))
-        ends = np.cumsum(np.bincount(queues, minlength=queue_count)).tolist()
-        return [
-            sorted_by_queue.slice(begin, end - begin)
-            for begin, end in zip([0, *ends], ends, strict=False)
-        ]
-
-    def _sending_until(
-        self, ahead: Future[DeliveryPlan | None], senders: ThreadPoolExecutor
-    ) -> DeliveryPlan | None:
-        """Send waiting batches until the next chunk is ready, and return its plan."""
-        while True:
-            if done := self._wait(ahead):
-                self._write(done, senders)
-            if ahead.done():
-                return ahead.result()
-
-    def _take_in(self, plan: DeliveryPlan) -> None:
-        """Record what is kept or refused, and put what will be sent into the queues."""
+    def _note(self, plan: DeliveryPlan) -> None:
+        """Record what is kept or refused."""
         self.stats.due += plan.due
         self.stats.outcomes.update(plan.kept)
         if len(plan.changed):
@@ -321,9 +280,6 @@ class _DayDelivery:
             with self.ledger.turn(self.delivery.writer):
                 self.ledger.note_ids(self.destination, plan.new_ids)
         self._refuse(plan.refused)
-        for queue, payloads in enumerate(plan.queues):
-            if len(payloads):
-                self._cut(queue, payloads)
 
     def _refuse(self, refused: pa.Table) -> None:
         if not len(refused):
@@ -335,69 +291,48 @@ class _DayDelivery:
             self.ledger.refuse(self.delivery.writer, intent, outcomes)
         self.stats.outcomes[REFUSED] += len(refused)
 
-    def _cut(self, queue: int, payloads: pa.Table) -> None:
-        """Split a queue's records into batches; the last one stays open for more records."""
-        if (remainder := self.remainders[queue]) is not None:
-            payloads = pa.concat_tables([remainder, payloads])
-        batches = list(self.destination.batches(payloads))
-        self.queues[queue].extend(batches[:-1])
-        self.remainders[queue] = batches[-1] if batches else None
+    def _rounds(self, payloads: pa.Table) -> Iterator[list[pa.Table]]:
+        """Yield the batches that are sent at the same time; no two of them have a user in common.
 
-    def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
-        """Send until at most `leave` batches wait or are being sent."""
-        done: set[Future[Sequence[DeliveryResult]]] = set()
-        while True:
-            self._write(done, senders)
-            if sum(map(len, self.queues)) + len(self.in_flight) <= leave:
-                return
-            done = self._wait()
-
-    def _wait(self, *also: Future[DeliveryPlan | None]) -> set[Future[Sequence[DeliveryResult]]]:
-        """Wait for an answer or for another future, and renew the right to write meanwhile."""
-        while True:
-            awaited: list[Future[Any]] = [*self.in_flight, *also]
-            done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
-            if done:
-                return self.in_flight.keys() & done
-            with self.ledger.turn(self.delivery.writer):
-                pass
-
-    def _write(
-        self, done: set[Future[Sequence[DeliveryResult]]], senders: ThreadPoolExecutor
-    ) -> None:
-        """Write the answers and the next batches to the ledger in one transaction,
-        then send these batches.
+        All records of a user are in one share, and a round has one batch of each share.
         """
-        answered = [(self.in_flight.pop(future), future.result()) for future in done]
-        if not answered and not any(self.queues):
+        share_of_record = pa.array(hashes_of(payloads["user_key"]).to_numpy() % self.senders)
+        shares = [
+            self.destination.batches(payloads.filter(pc.equal(share_of_record, share)))
+            for share in range(self.senders)
+        ]
+        for batches in zip_longest(*shares):
+            yield [batch for batch in batches if batch is not None]
+
+    def _send_round(self, batches: Sequence[pa.Table], pool: ThreadPoolExecutor) -> None:
+        """Record some batches, send them at the same time, and record all answers."""
+        going = [batch for batch in map(self._without_waiting, batches) if len(batch)]
+        if not going:
             return
         with self.ledger.turn(self.delivery.writer):
-            for (_, number, batch), answers in answered:
-                self._answer(number, batch, answers)
-            busy = {queue for queue, _, _ in self.in_flight.values()}
-            free = [queue for queue in range(len(self.queues)) if queue not in busy]
-            going = [(queue, batch) for queue in free if (batch := self._next(queue)) is not None]
             numbers = [
-                self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going
+                self.ledger.intend(self.delivery.writer, self._intent(batch)) for batch in going
             ]
-        for (queue, batch), number in zip(going, numbers, strict=True):
-            self.in_flight[senders.submit(self._send, batch)] = (queue, number, batch)
+        sent = [pool.submit(self._send, batch) for batch in going]
+        while wait(sent, timeout=self.ledger.lease_s / 4).not_done:
+            with self.ledger.turn(self.delivery.writer):
+                pass  # renews the right to write
+        with self.ledger.turn(self.delivery.writer):
+            for number, batch, answers in zip(numbers, going, sent, strict=True):
+                self._answer(number, batch, answers.result())
 
-    def _next(self, queue: int) -> pa.Table | None:
-        """Return the queue's next batch, without records that must wait."""
-        while self.queues[queue]:
-            batch = self.queues[queue].popleft()
-            if self.delivery.is_down:
-                self.stats.outcomes[WAITING] += len(batch)
-                continue
-            if not self.blocked:
-                return batch
+    def _without_waiting(self, batch: pa.Table) -> pa.Table:
+        """Return a batch without the records that wait for a later delivery."""
+        if self.delivery.is_down:
+            going = batch.slice(0, 0)
+        elif self.blocked:
             waits = pc.is_in(batch["user_key"], pa.array(sorted(self.blocked)))
-            self.stats.outcomes[WAITING] += pc.sum(waits).as_py()
-            goes = pc.invert(waits)
-            if pc.any(goes).as_py():
-                return batch.filter(goes)
-        return None
+            going = batch.filter(pc.invert(waits))
+        else:
+            return batch
+        if waiting_count := len(batch) - len(going):
+            self.stats.outcomes[WAITING] += waiting_count
+        return going
 
     def _intent(self, batch: pa.Table) -> Intent:
         byte_count = pc.sum(pc.binary_length(batch["payload"])).as_py()

@@ -27,7 +27,7 @@ from ecom_assets.outputs.delivery.batch_sender import (
     ToolProtocol,
     patience,
 )
-from ecom_assets.outputs.delivery.payloads import EventChoices, PayloadForm, Texts
+from ecom_assets.outputs.delivery.payloads import EventChoices, PayloadForm
 from ecom_assets.outputs.delivery.sender import (
     HttpRule,
     Limits,
@@ -50,7 +50,7 @@ class Feed(Generic[S]):
 
     form: Callable[[S], PayloadForm]
     """How payloads are made from rows of the mart."""
-    request: Callable[[S, Texts], PostRequest]
+    request: Callable[[S, Sequence[str]], PostRequest]
     """Returns the request with some payloads."""
     limits: Callable[[S], Limits]
     cut: Callable[..., Iterator[pa.Table]] = payloads.cut

@@ -1,10 +1,11 @@
 """Each record once: what is sent after what the ledger knows."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Lock
 
 import pyarrow as pa
 import pytest
@@ -143,19 +144,31 @@ def test_a_changed_record_is_noted_if_the_tool_keeps_the_first_and_sent_if_it_ta
     assert bench.deliver(rows("a", 'b={"new": 1}')).sent == 0
 
 
-def test_the_next_rows_are_read_while_those_before_are_sent(bench: Bench) -> None:
-    is_read = Event()
+def test_requests_at_the_same_time_have_no_user_in_common(bench: Bench) -> None:
+    """Four senders take 300 records of 23 users, in two chunks and batches of 7."""
+    bench.tool.senders, bench.tool.batch_size = 4, 7
+    in_progress: set[str] = set()
+    most_at_once = 0
+    guard = Lock()
+    send = bench.tool.send
 
-    def chunks() -> Iterator[pa.Table]:
-        yield rows("a", "b", "c")
-        is_read.set()
-        yield rows("d")
+    def watched(batch: pa.Table) -> Sequence[DeliveryResult]:
+        nonlocal most_at_once
+        users = set(batch["user_key"].to_pylist())
+        with guard:
+            assert in_progress.isdisjoint(users)
+            in_progress.update(users)
+            most_at_once = max(most_at_once, len(in_progress))
+        time.sleep(0.002)
+        with guard:
+            in_progress.difference_update(users)
+            return send(batch)
 
-    def sent(_batch: pa.Table) -> None:
-        assert is_read.wait(10), "the second chunk waited until the first was sent"
-
-    bench.tool.before = [sent]
-    assert bench.deliver_all(chunks()).outcomes == {"delivered": 4}
+    bench.tool.send = watched  # type: ignore[method-assign]
+    due = rows(*(f"{n:03}" for n in range(300)), users=23)
+    assert bench.deliver_all([due.slice(0, 200), due.slice(200)]).outcomes == {"delivered": 300}
+    assert most_at_once > 7, "batches of several senders were never sent at the same time"
+    assert bench.tool.doubled() == []
 
 
 def test_what_was_sent_before_the_mart_broke_is_counted_once(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from ecom_assets.outputs.delivery.destination import PAYLOADS
-from ecom_assets.outputs.delivery.payloads import Texts, cut, cut_by, hashes_of
+from ecom_assets.outputs.delivery.payloads import cut, cut_by, hashes_of, joined
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.outputs.delivery.mart_rows import KEY, SENT_AT, event, events, tool, visits
 
@@ -27,18 +27,9 @@ def test_each_text_has_its_hash_in_chunks_and_slices(
     assert hashes_of(column).to_pylist() == each
 
 
-@examples(150)
-@given(
-    chunks=st.lists(st.lists(st.text(max_size=40), max_size=12), max_size=4),
-    begin=st.integers(0, 12),
-)
-def test_texts_are_read_and_joined_as_they_are(chunks: list[list[str]], begin: int) -> None:
-    column = pa.chunked_array(chunks, pa.string()).slice(begin)
-    texts, plain = Texts(column), column.to_pylist()
-    assert list(texts) == plain
-    assert list(texts[1:]) == plain[1:]
-    assert list(texts.at(range(0, len(plain), 2))) == plain[::2]
-    assert texts.between('{"a": [', "]}").decode() == f'{{"a": [{",".join(plain)}]}}'
+def test_payloads_are_joined_as_they_are() -> None:
+    assert joined(['{"a":1}', '"é"'], '{"all": [', "]}").decode() == '{"all": [{"a":1},"é"]}'
+    assert joined([], "[", "]") == b"[]"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +154,7 @@ def test_requests_stay_below_the_bytes_each_tool_documents(
     rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
     destination = tool(name, **settings)
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    bodies = [destination.protocol.request(Texts(batch["payload"])).body for batch in batches]  # type: ignore[attr-defined]
+    bodies = [destination.protocol.request(batch["payload"].to_pylist()).body for batch in batches]  # type: ignore[attr-defined]
     assert sum(map(len, batches)) == 1500
     assert max(map(len, bodies)) <= limit
     if name != "ga4_events":  # whose requests are full by their number

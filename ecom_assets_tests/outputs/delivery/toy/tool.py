@@ -6,7 +6,7 @@ from functools import partial
 from pydantic import SecretStr
 
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
-from ecom_assets.outputs.delivery.payloads import Texts
+from ecom_assets.outputs.delivery.payloads import joined
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.outputs.delivery.tool import Feed, Tool, hashed
 
@@ -14,10 +14,10 @@ from . import payload
 from .settings import ToySettings
 
 
-def _request(path: str, settings: ToySettings, payloads: Texts) -> PostRequest:
+def _request(path: str, settings: ToySettings, payloads: Sequence[str]) -> PostRequest:
     return PostRequest(
         settings.toy_url + path,
-        payloads.between("[", "]"),
+        joined(payloads, "[", "]"),
         params={"key": settings.toy_key.get_secret_value()},
     )
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
-from ecom_assets.outputs.delivery.payloads import Texts
+from ecom_assets.outputs.delivery.payloads import joined
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.outputs.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.outputs.delivery.tools.amplitude import payload as amplitude
@@ -31,14 +31,14 @@ _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 response mentions if no row caused it."""
 
 
-def _events_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest:
+def _events_request(settings: AmplitudeSettings, payloads: Sequence[str]) -> PostRequest:
     return PostRequest(
         settings.amplitude_address + PATHS[settings.amplitude_api],
-        payloads.between(_head(settings), "]}"),
+        joined(payloads, _head(settings), "]}"),
     )
 
 
-def _users_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest:
+def _users_request(settings: AmplitudeSettings, payloads: Sequence[str]) -> PostRequest:
     key = settings.amplitude_api_key.get_secret_value()
     form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
     return PostRequest(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic import SecretStr
 
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
-from ecom_assets.outputs.delivery.payloads import Texts, cut_by
+from ecom_assets.outputs.delivery.payloads import cut_by
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.outputs.delivery.tool import Deletion, Feed, Send, Tool, accepted
 from ecom_assets.outputs.delivery.tools.ga4 import payload as ga4
@@ -28,7 +28,7 @@ because quotes in texts are escaped.
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
-def _request(settings: Ga4Settings, payloads: Texts) -> PostRequest:
+def _request(settings: Ga4Settings, payloads: Sequence[str]) -> PostRequest:
     params = {
         "measurement_id": settings.ga4_measurement_id,
         "api_secret": settings.ga4_api_secret.get_secret_value(),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
-from ecom_assets.outputs.delivery.payloads import Texts
+from ecom_assets.outputs.delivery.payloads import joined
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.outputs.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.outputs.delivery.tools.heap import payload as heap
@@ -21,9 +21,11 @@ _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORE
 """What a 400 response mentions if no row caused it."""
 
 
-def _request(path: str, records: str, settings: HeapSettings, payloads: Texts) -> PostRequest:
+def _request(
+    path: str, records: str, settings: HeapSettings, payloads: Sequence[str]
+) -> PostRequest:
     head = f'{{"app_id": {json.dumps(settings.heap_app_id)}, "{records}": ['
-    return PostRequest(settings.heap_address + path, payloads.between(head, "]}"))
+    return PostRequest(settings.heap_address + path, joined(payloads, head, "]}"))
 
 
 def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:

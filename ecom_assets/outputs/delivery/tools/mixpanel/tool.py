@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
-from ecom_assets.outputs.delivery.payloads import Texts
+from ecom_assets.outputs.delivery.payloads import joined
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.outputs.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.outputs.delivery.tools.mixpanel import payload as mixpanel
@@ -24,10 +24,10 @@ _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 """What an error mentions if no row caused it."""
 
 
-def _events_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
+def _events_request(settings: MixpanelSettings, payloads: Sequence[str]) -> PostRequest:
     return PostRequest(
         f"{settings.mixpanel_address}/import",
-        payloads.between("[", "]"),
+        joined(payloads, "[", "]"),
         params={"strict": "1"}
         | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {}),
         user=settings.mixpanel_service_user or settings.mixpanel_token.get_secret_value(),
@@ -37,7 +37,7 @@ def _events_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
     )
 
 
-def _users_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
+def _users_request(settings: MixpanelSettings, payloads: Sequence[str]) -> PostRequest:
     token = f'{{"$token":{json.dumps(settings.mixpanel_token.get_secret_value())},'
     body = ",".join(token + payload[1:] for payload in payloads)
     url = f"{settings.mixpanel_address}/engage"
