@@ -1,4 +1,4 @@
-"""Rules that the code keeps, as tests: sizes, docstrings, who may import what,
+"""Rules that the code keeps, as tests: docstrings, who may import what,
 who may read the environment.
 """
 

@@ -1,76 +1,30 @@
-"""The `ecom` app: its commands, and how their errors are printed.
+"""The `ecom` app: its groups of commands, and how their errors are printed.
 
-A command's file is imported when the command is called, so only what that command needs is loaded.
+The commands are listed in `commands.py`.
 """
 
 import sys
-from collections.abc import Mapping
-from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NoReturn
 
 import typer
 from typer import main
 from typer.core import CompletionItem, TyperCommand, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
 
+from ecom_assets.cli.commands import (
+    BOARD_COMMANDS,
+    COMMANDS,
+    KEY_COMMANDS,
+    LEDGER_COMMANDS,
+    MAPPING_COMMANDS,
+    SANDBOX_COMMANDS,
+    Command,
+    Commands,
+    QuestionCommand,
+)
 from ecom_assets.core.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
 from ecom_assets.core.gc_tuning import loading
-from ecom_assets.interfaces.all_questions import QUESTIONS
 
-Commands = Mapping[str, str]
-"""The file and the function of each command, by the command's name."""
-COMMANDS: Final[Commands] = {
-    "run": "run.run",
-    "init": "init.init",
-    "extract": "extract.extract",
-    "ui": "ui.ui",
-    "api": "api.api",
-    "dashboard": "api.dashboard",
-    "mcp": "api.mcp",
-    "contracts": "data_contracts.contracts",
-    "doctor": "doctor.doctor",
-    "status": "status.status",
-    "report": "report.report",
-    "explain": "explain.explain_command",
-    "release": "release.release_command",
-    "erase": "erase.erase",
-    "retain": "retain.retain",
-    "collect": "landing.collect",
-    "stream": "landing.stream",
-    "compact": "landing.compact_command",
-    "watch": "watch.watch_command",
-    "copy": "warehouse.copy",
-    "migrate": "warehouse.migrate_command",
-    **{name: f"ask.{name}" for name in QUESTIONS},
-    "export": "export.export",
-}
-SANDBOX_COMMANDS: Final[Commands] = {
-    "data": "sandbox.data",
-    "up": "sandbox.up",
-    "live": "sandbox.live",
-}
-KEY_COMMANDS: Final[Commands] = {
-    "create": "api.create_key",
-    "list": "api.list_keys",
-    "revoke": "api.revoke_key",
-}
-MAPPING_COMMANDS: Final[Commands] = {
-    "init": "mapping.init",
-    "list": "mapping.list_mappings",
-    "show": "mapping.show",
-    "check": "mapping.check",
-}
-LEDGER_COMMANDS: Final[Commands] = {
-    "restore": "ledger.restore",
-    "backup": "ledger.backup",
-    "reset": "ledger.reset",
-}
-BOARD_COMMANDS: Final[Commands] = {
-    "pull": "boards.pull",
-    "push": "boards.push",
-    "check": "boards.check",
-}
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -111,9 +65,10 @@ class _PathCheckingCommand(TyperCommand):
         """
         typed, _, _ = self.make_parser(ctx).parse_args(list(args))
         for parameter in self.params:
-            values = typed.get(parameter.name)
-            is_path = str(parameter.name).split("_")[-1] in PATHS and not ctx.resilient_parsing
-            if is_path and "" in (values if isinstance(values, list | tuple) else [values]):
+            value = typed.get(parameter.name)
+            values = value if isinstance(value, list | tuple) else [value]
+            is_path = str(parameter.name).split("_")[-1] in PATHS
+            if is_path and "" in values and not ctx.resilient_parsing:
                 raise UsageError(_empty_path(parameter))
         return super().parse_args(ctx, args)
 
@@ -128,31 +83,12 @@ def _empty_path(parameter: Any) -> str:
     return f"A path is empty, as a variable that is not set leaves it; name a {kind}."
 
 
-def load_command(import_path: str, name: str) -> Any:
+def load_command(command: Command | QuestionCommand, name: str) -> Any:
     """Import the function of a command and return the command."""
-    module, function = import_path.split(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
     with loading():
-        single.command(name, cls=_PathCheckingCommand)(
-            getattr(import_module(f"ecom_assets.cli.{module}"), function)
-        )
+        single.command(name, cls=_PathCheckingCommand)(command.function())
     return main.get_command(single)
-
-
-def summary_of(import_path: str) -> str:
-    """Return what a command says of itself: the summary of its docstring, from its file,
-    which is not imported.
-    """
-    module, function = import_path.split(".")
-    if module == "ask":
-        return QUESTIONS[function].summary
-    _, text = (
-        (Path(__file__).with_name(f"{module}.py"))
-        .read_text(encoding="utf-8")
-        .split(f"\ndef {function}(")
-    )
-    summary = text.split('"""')[1].partition("\n\n")[0]
-    return " ".join(summary.split())
 
 
 class _LazyGroup(TyperGroup):
@@ -168,17 +104,18 @@ class _LazyGroup(TyperGroup):
             return load_command(self.lazy[cmd_name], cmd_name)
         return super().get_command(ctx, cmd_name)
 
+    def summaries(self) -> dict[str, str]:
+        """Return what each command says of itself, then each group, without importing any."""
+        summaries = {name: command.summary for name, command in self.lazy.items()}
+        for name, group in self.commands.items():
+            summaries[name] = group.get_short_help_str()
+        return summaries
+
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the names of commands without importing them, and options as usual."""
-        groups = {
-            name: super(_LazyGroup, self).get_command(ctx, name)
-            for name in super().list_commands(ctx)
-        }
-        summaries = {name: summary_of(path) for name, path in self.lazy.items()}
-        summaries |= {name: group.get_short_help_str() for name, group in groups.items() if group}
         names = [
-            CompletionItem(name, help=text)
-            for name, text in summaries.items()
+            CompletionItem(name, help=summary)
+            for name, summary in self.summaries().items()
             if name.startswith(incomplete)
         ]
         options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
@@ -196,15 +133,9 @@ class _LazyGroup(TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        groups = {
-            name: super(_LazyGroup, self).get_command(ctx, name)
-            for name in super().list_commands(ctx)
-        }
-        rows = [(name, summary_of(import_path)) for name, import_path in self.lazy.items()]
-        rows += [(name, group.get_short_help_str()) for name, group in groups.items() if group]
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (as Typer calls it)
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl(list(self.summaries().items()))
 
 
 def _nothing() -> None:
@@ -232,8 +163,10 @@ def _root(
 
 
 def _group(commands: Commands, text: str, **options: Any) -> typer.Typer:
-    kind = type("_Group", (_LazyGroup,), {"lazy": commands})
-    group = typer.Typer(cls=kind, help=text, **PLAIN | options)
+    class _CommandGroup(_LazyGroup):
+        lazy = commands
+
+    group = typer.Typer(cls=_CommandGroup, help=text, **PLAIN | options)
     group.callback(help=text)(_nothing)
     return group
 

@@ -8,28 +8,64 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.app import (
+from ecom_assets.cli.app import load_command
+from ecom_assets.cli.commands import (
+    BOARD_COMMANDS,
     COMMANDS,
     KEY_COMMANDS,
     LEDGER_COMMANDS,
     MAPPING_COMMANDS,
     SANDBOX_COMMANDS,
-    load_command,
-    summary_of,
+    Command,
 )
 from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
 
+GROUPS = {
+    "": COMMANDS,
+    "sandbox": SANDBOX_COMMANDS,
+    "mapping": MAPPING_COMMANDS,
+    "api-key": KEY_COMMANDS,
+    "boards": BOARD_COMMANDS,
+    "ledger": LEDGER_COMMANDS,
+}
 EVERY = {
-    name: import_path
-    for group in (COMMANDS, SANDBOX_COMMANDS, MAPPING_COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS)
-    for name, import_path in group.items()
+    f"{group} {name}".strip(): command
+    for group, commands in GROUPS.items()
+    for name, command in commands.items()
 }
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_line_of_a_command_begins_its_own_help(name: str) -> None:
-    assert load_command(EVERY[name], name).help.splitlines()[0] == summary_of(EVERY[name])
+def test_the_listed_summary_of_a_command_begins_its_docstring(name: str) -> None:
+    command = EVERY[name]
+    paragraph = load_command(command, name).help.split("\n\n")[0]
+    assert " ".join(paragraph.split()) == command.summary
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_help_of_a_group_lists_each_command_with_its_summary(group: str, home: Path) -> None:
+    listed = " ".join(ecom(*group.split(), "--help", home=home).out.split())
+    for name, command in GROUPS[group].items():
+        assert f" {name} {command.summary}" in listed
+
+
+def test_the_help_loads_no_file_of_a_command_and_no_engine() -> None:
+    program = (
+        "import sys\n"
+        "from ecom_assets.cli.app import app\n"
+        "app(['--help'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    files = {
+        command.address.split(":")[0] for command in EVERY.values() if isinstance(command, Command)
+    }
+    needless = files | {"ecom_assets.cli.ask", "dagster", "duckdb", "ibis", "pandas", "pyarrow"}
+    assert "Commands:" in done.stdout
+    assert needless & set(done.stderr.split()) == set()
 
 
 ABOUT_FILES = (

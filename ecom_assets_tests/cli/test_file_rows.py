@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.behaviour.events.clean import quarantined_events
-from ecom_assets.cli.app import COMMANDS, load_command
+from ecom_assets.cli.app import load_command
+from ecom_assets.cli.commands import COMMANDS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.files.events import FileEvents
@@ -111,8 +112,8 @@ def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> Non
 def test_the_list_has_each_command_that_reads_files() -> None:
     asking = {
         name
-        for name, import_path in COMMANDS.items()
-        if "events" in {param.name for param in load_command(import_path, name).params}
+        for name, command in COMMANDS.items()
+        if "events" in {param.name for param in load_command(command, name).params}
     }
     assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.app import COMMANDS, app
+from ecom_assets.cli.app import app
+from ecom_assets.cli.commands import COMMANDS
 from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.orchestration.registry import ALL

@@ -11,7 +11,8 @@ import pytest
 
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.questions.model import QuestionField, fields_of
-from ecom_assets.cli.app import COMMANDS, load_command
+from ecom_assets.cli.app import load_command
+from ecom_assets.cli.commands import COMMANDS
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.dashboard.form_inputs import inputs_of
 from ecom_assets.interfaces.dashboard.page import all_pages
