@@ -107,20 +107,21 @@ def compute(
         result = _prepare(
             con, meeting(data.events, question.where), channels, question.cut_by, data.days
         )
-    bought = rows_between(result.bought, "converted_date", data.days)
-    conversions = count_of(bought.filter(~bought.is_refund))
-    has_money = count_of(result.bought.filter(result.bought.revenue_amount.notnull())) > 0
+    conversions = result.conversions
+    on_days = rows_between(conversions, "converted_date", data.days)
+    conversion_count = count_of(on_days.filter(~on_days.is_refund))
+    has_money = count_of(conversions.filter(conversions.revenue_amount.notnull())) > 0
+    channels_credited = (
+        _credit(con, result, question.model, question.rule) if conversion_count else []
+    )
     of_channels = {"source_lists": channels.lists.version, "ai_assistants": channels.ai_assistants}
     why_none = [] if result.has_addresses else [NO_ADDRESSES]
     return {
         "model": question.model,
         "definition": {**question.to_mapping(), **of_channels, **days_definition(data.days)},
-        "conversions": conversions,
-        "channels": [
-            row if has_money else row | {"revenue": None}
-            for row in (_credit(con, result, question.model, question.rule) if conversions else [])
-        ],
-        "notes": ([] if conversions else [NO_PURCHASES])
+        "conversions": conversion_count,
+        "channels": [row if has_money else row | {"revenue": None} for row in channels_credited],
+        "notes": ([] if conversion_count else [NO_PURCHASES])
         + (why_none if channels.has_addresses else [NO_CHANNELS]),
     }
 
@@ -143,14 +144,19 @@ RUN = (*UNIT, "fragment_started_at")
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Purchases, touches, the last day and the days before it,
-    whether any session has a known source, and the ends.
+    """What credit is computed from.
 
-    `ends` are the days to give credit on.
+    Attributes:
+        conversions: Purchases and refunds, as rows of `Conversions`.
+        touches: Sessions with their channels, as rows of `Touches`.
+        last: The last day with a session.
+        days_before: How many days before it have all others.
+        has_addresses: Whether any session has a known source.
+        ends: The days to give credit on.
     """
 
-    bought: ir.Table
-    touched: ir.Table
+    conversions: ir.Table
+    touches: ir.Table
     last: Days
     days_before: int
     has_addresses: bool
@@ -161,15 +167,29 @@ def _prepare(
     con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends
 ) -> _Prepared:
     """Return what credit is computed from; sessions that started after the last day are ignored."""
-    placed = session_events(clean, cut_by, by_day=False)
-    started = placed.event_date.min().over(ibis.window(group_by=RUN))
+    events_in_sessions = session_events(clean, cut_by, by_day=False)
+    started = events_in_sessions.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
-    placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = portable.stored(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
-    arrived = portable.stored(con, "arrived", sources_of_sessions(placed, rule))
-    touched = portable.stored(con, "touched", touches(_sessions(placed), arrived, rule))
-    bought = portable.stored(con, "bought", purchases(placed))
-    return _Prepared(bought, touched, *_last_day(placed.event_date), count_of(arrived) > 0, ends)
+    events_in_sessions = events_in_sessions.select(
+        *names, "page_url", "referrer_url", "is_bot", event_date=started
+    )
+    events_in_sessions = portable.stored(
+        con, "prepared_events", rows_between(events_in_sessions, "event_date", (None, ends[1]))
+    )
+    session_sources = portable.stored(
+        con, "prepared_sources", sources_of_sessions(events_in_sessions, rule)
+    )
+    session_touches = portable.stored(
+        con, "prepared_touches", touches(_sessions(events_in_sessions), session_sources, rule)
+    )
+    conversions = portable.stored(con, "prepared_conversions", purchases(events_in_sessions))
+    return _Prepared(
+        conversions,
+        session_touches,
+        *_last_day(events_in_sessions.event_date),
+        count_of(session_sources) > 0,
+        ends,
+    )
 
 
 def _last_day(column: ir.DateColumn) -> tuple[Days, int]:
@@ -185,9 +205,10 @@ def _last_day(column: ir.DateColumn) -> tuple[Days, int]:
     ).bit_length()
 
 
-def _has_lists(touched: ir.Table, channels: ChannelRule) -> bool:
+def _has_lists(session_touches: ir.Table, channels: ChannelRule) -> bool:
     """Return whether the channels of all touches are by the lists of sites of a rule."""
-    return count_of(touched.filter(touched.source_lists_version != channels.lists.version)) == 0
+    is_other = session_touches.source_lists_version != channels.lists.version
+    return count_of(session_touches.filter(is_other)) == 0
 
 
 def _prepare_stored(
@@ -200,22 +221,26 @@ def _prepare_stored(
     started = started.select(*UNIT, "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
     paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
-    touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
-    sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
-    bought = portable.stored(con, "bought", purchases(paid))
-    return _Prepared(bought, touched, *_last_day(started.started_date), count_of(sourced) > 0, ends)
-
-
-def _sessions(placed: ir.Table) -> ir.Table:
-    whole = placed.group_by(*RUN).agg(
-        started_date=placed.event_date.min(),
-        ended_at=placed.event_at.max(),
-        event_count=placed.count(),
-        refund_count=(placed.event_type == "refund").ifelse(1, 0).sum(),
-        is_bot=placed.is_bot.ifelse(1, 0).max() == 1,
+    session_touches = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
+    sourced = session_touches.filter(
+        (session_touches.source != DIRECT) | (session_touches.medium != NO_MEDIUM)
     )
-    whole = whole.rename(started_at="fragment_started_at")
-    return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
+    conversions = portable.stored(con, "prepared_conversions", purchases(paid))
+    return _Prepared(
+        conversions, session_touches, *_last_day(started.started_date), count_of(sourced) > 0, ends
+    )
+
+
+def _sessions(events_in_sessions: ir.Table) -> ir.Table:
+    sessions = events_in_sessions.group_by(*RUN).agg(
+        started_date=events_in_sessions.event_date.min(),
+        ended_at=events_in_sessions.event_at.max(),
+        event_count=events_in_sessions.count(),
+        refund_count=(events_in_sessions.event_type == "refund").ifelse(1, 0).sum(),
+        is_bot=events_in_sessions.is_bot.ifelse(1, 0).max() == 1,
+    )
+    sessions = sessions.rename(started_at="fragment_started_at")
+    return sessions.mutate(session_id=session_id_of(sessions), ended_date=sessions.started_date)
 
 
 def _credit(
@@ -223,12 +248,16 @@ def _credit(
 ) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
     models = [] if model == "markov" else [model]
-    paths = credit.paths(result.bought, result.touched, rule, everything, models)
+    every_touch = credit.conversion_touches(
+        result.conversions, result.touches, rule, everything, models
+    )
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    walked = portable.stored(con, "walked", rows_between(paths, "converted_date", result.ends))
+    conversion_touches = portable.stored(
+        con, "prepared_conversion_touches", rows_between(every_touch, "converted_date", result.ends)
+    )
     if model == "markov":
-        return _by_markov(con, walked, result, rule)
-    rows = rows_of(credit.shared(walked, rule, models, ("channel",)))
+        return _by_markov(con, conversion_touches, result, rule)
+    rows = rows_of(credit.sum_credit(conversion_touches, rule, models, ("channel",)))
     return _channel_rows(
         (row["channel"], int(row[f"credit_{model}"]), int(row[f"money_{model}"]), {})
         for row in rows
@@ -236,12 +265,12 @@ def _credit(
 
 
 def _by_markov(
-    con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule
+    con: SQLBackend, conversion_touches: ir.Table, prepared: _Prepared, rule: AttributionRule
 ) -> list[dict[str, Any]]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
     keep = partial(portable.stored, con, "unconverted")
     spans = portable.stored(
-        con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep)
+        con, "spans", step_spans(prepared.conversions, prepared.touches, rule, last, keep)
     )
     counts = {
         (row["here"], row["there"]): int(row["step_count"])
@@ -250,13 +279,14 @@ def _by_markov(
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
     portable.stored(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
-    whole = walked.filter(walked.place == 1)
-    totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
-        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"),
-        total_money=whole.money.sum().cast("int64"),
+    # The first touch of a conversion stands for it.
+    conversions = conversion_touches.filter(conversion_touches.touch_position == 1)
+    totals = conversions.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
+        conversion_count=conversions.is_refund.ifelse(0, 1).sum().cast("int64"),
+        total_money=conversions.money.sum().cast("int64"),
     )
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
-    rows = rows_of(credit.by_removal_effects(totals, con.table("effects")))
+    rows = rows_of(credit.share_by_removal_effects(totals, con.table("effects")))
     return _channel_rows(
         (r["channel"], int(r["credit"]), int(r["money"]), effects.get(r["channel"], {}))
         for r in rows

@@ -1,7 +1,33 @@
-"""The attribution rule, and the credit of channels for conversions by it: METRICS "Attribution"."""
+"""The attribution rule, and the credit of channels for conversions by it: METRICS "Attribution".
+
+An example. Four rows come in: three touches of a visitor, and one conversion worth 100.00.
+
+| row | at | channel |
+| --- | --- | --- |
+| touch | 1 March | Paid Search |
+| touch | 3 March | Email |
+| touch | 5 March | Direct |
+| conversion | 6 March | |
+
+`conversion_touches` pairs the conversion with each touch that counts for it: three rows. A model
+says which share of the conversion the touches up to each position have together; a touch gets what
+it adds to that. The `linear` model gives:
+
+| channel | touch_position | touch_count | share up to here | credit | money |
+| --- | --- | --- | --- | --- | --- |
+| Paid Search | 1 | 3 | 1/3 | 0.333333333 | 33.33 |
+| Email | 2 | 3 | 2/3 | 0.333333334 | 33.34 |
+| Direct | 3 | 3 | 3/3 | 0.333333333 | 33.33 |
+
+What is up to here is rounded, not each part, so that the parts add up to the whole.
+`sum_credit` adds touches up by channel. `conversion_credit` puts the models side by side: three
+rows, one per channel. `channel_attribution` adds up conversions: one row per day, model and
+channel.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -76,130 +102,125 @@ SHARING = tuple(model for model in MODELS if model != "markov")
 """Models that share each conversion among its touches."""
 
 
-def paths(
+# Which touches count for a conversion
+
+
+def conversion_touches(
     conversions: ir.Table,
     touches: ir.Table,
     rule: AttributionRule,
     days: Days,
     models: Sequence[str] = (),
 ) -> ir.Table:
-    """Return one row per conversion or refund of `days` and touch,
-    in order from `place` 1 to `touch_count`.
+    """Return one row per conversion or refund of `days` and touch that counts for it.
+
+    A row has the columns of the conversion, `bought_at` and `bought_date` of its purchase, the
+    `channel` of the touch, its `touch_position` from 1 to `touch_count`, the `money` of the
+    conversion in `MONEY_PARTS`, and what `sum_credit` needs for `models`.
 
     A conversion without a touch has one row with the channel `(none)`. A refund has the touches of
     the purchase that it reverses: the last purchase of the visitor within `rule.refund_days` before
-    the refund. `conversions` and `touches` are all rows of `Conversions` and `Touches`. Each row
-    has what `shared` needs for `models`, too.
+    the refund. `conversions` and `touches` are all rows of `Conversions` and `Touches`.
     """
-    joined = _with_touches(_anchored(conversions, rule, days), touches, rule, days)
-    summed = {
-        name: column for model in models for name, column in _summed(joined, rule, model).items()
+    rows = _join_touches(_with_purchase(conversions, rule, days), touches, rule, days)
+    summed_columns = {
+        name: column
+        for model in models
+        for name, column in _columns_to_sum(rows, rule, model).items()
     }
-    joined = joined.mutate(**summed)
+    rows = rows.mutate(**summed_columns)
     # By numbers, and all in one projection: most of the time is the sorting of each conversion's
     # touches.
-    in_order = ibis.cumulative_window(group_by="conversion_number", order_by="touch_number")
-    whole = ibis.window(group_by="conversion_number")
+    up_to_here = ibis.cumulative_window(group_by="conversion_number", order_by="touch_number")
+    whole_conversion = ibis.window(group_by="conversion_number")
     sums: dict[str, ir.Value] = {}
-    for name in summed:
-        sums[f"{name}_so_far"] = joined[name].sum().over(in_order).cast("int64")
-        sums[f"{name}_in_all"] = joined[name].sum().over(whole).cast("int64")
-    return joined.mutate(
-        place=ibis.row_number().over(in_order) + 1,
-        touch_count=joined.count().over(whole),
-        money=(joined.revenue_amount.fill_null(0) * MONEY_PARTS).cast("int64"),
+    for name in summed_columns:
+        sums[f"{name}_so_far"] = rows[name].sum().over(up_to_here).cast("int64")
+        sums[f"{name}_in_all"] = rows[name].sum().over(whole_conversion).cast("int64")
+    return rows.mutate(
+        touch_position=ibis.row_number().over(up_to_here) + 1,
+        touch_count=rows.count().over(whole_conversion),
+        money=(rows.revenue_amount.fill_null(0) * MONEY_PARTS).cast("int64"),
         **sums,
     )
 
 
-def _with_touches(
-    anchored: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
+def _with_purchase(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """Return the conversions and refunds of `days` with the time and day of their purchase.
+
+    `bought_at` and `bought_date` are a conversion's own. A refund has those of the last purchase of
+    the visitor before it; null if that is longer ago than `rule.refund_days`, or there is none.
+    """
+    rows = conversions.filter(
+        days.widened(before=rule.refund_days + 1).contain(conversions.converted_date)
+    )
+    up_to_here = ibis.cumulative_window(
+        group_by=["unit", "visitor_id"],
+        order_by=[rows.converted_at, rows.is_refund.ifelse(1, 0), rows.conversion_id],
+    )
+    purchase_at = rows.is_refund.ifelse(ibis.null("timestamp(6)"), rows.converted_at)
+    purchase_date = rows.is_refund.ifelse(ibis.null("date"), rows.converted_date)
+    rows = rows.mutate(
+        last_purchase_at=purchase_at.max().over(up_to_here),
+        last_purchase_date=purchase_date.max().over(up_to_here),
+    )
+    earliest_purchase_at = rows.converted_at - ibis.interval(days=rule.refund_days)
+    is_in_time = (rows.last_purchase_at >= earliest_purchase_at).fill_null(NO)
+    has_purchase = (~rows.is_refund) | is_in_time
+    bought_at = rows.is_refund.ifelse(rows.last_purchase_at, rows.converted_at)
+    bought_date = rows.is_refund.ifelse(rows.last_purchase_date, rows.converted_date)
+    rows = rows.mutate(
+        bought_at=has_purchase.ifelse(bought_at, ibis.null("timestamp(6)")),
+        bought_date=has_purchase.ifelse(bought_date, ibis.null("date")),
+    )
+    rows = rows.filter(days.contain(rows.converted_date))
+    return rows.drop("last_purchase_at", "last_purchase_date")
+
+
+def _join_touches(
+    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Return a row per conversion and touch, both numbered; one row if there is none."""
-    wanted = anchored.mutate(
+    """Return one row per conversion and touch in the look-back before its purchase.
+
+    `conversions` are rows of `_with_purchase`. `conversion_number` numbers the conversions, and
+    `touch_number` all touches of a visitor in order. A conversion without a touch has one row, with
+    the channel `(none)` and `is_touched` false.
+    """
+    conversions = conversions.mutate(
         conversion_number=ibis.row_number().over(ibis.window(order_by=CONVERSION))
     )
     near = days.widened(before=rule.refund_days + rule.lookback_days + 2, after=1)
-    seen = touches.filter(near.contain(touches.started_date))
-    of_visitor = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
-    seen = seen.select(
+    touches = touches.filter(near.contain(touches.started_date))
+    visitor_in_order = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
+    touches = touches.select(
         "visitor_id",
         "session_id",
         "channel",
         touched_at="started_at",
-        touch_number=ibis.row_number().over(of_visitor),
+        touch_number=ibis.row_number().over(visitor_in_order),
     )
-    earliest = wanted.anchor_at - ibis.interval(seconds=rule.lookback_s)
-    in_time = [seen.touched_at >= earliest, seen.touched_at <= wanted.anchor_at]
-    joined = wanted.left_join(seen, [wanted.visitor_id == seen.visitor_id, *in_time])
-    joined = joined.select(wanted, "session_id", "channel", "touched_at", "touch_number")
-    return joined.mutate(
-        is_touched=joined.channel.notnull(), channel=joined.channel.fill_null(NO_CHANNEL)
+    earliest = conversions.bought_at - ibis.interval(seconds=rule.lookback_s)
+    rows = conversions.left_join(
+        touches,
+        [
+            conversions.visitor_id == touches.visitor_id,
+            touches.touched_at >= earliest,
+            touches.touched_at <= conversions.bought_at,
+        ],
+    ).select(conversions, "session_id", "channel", "touched_at", "touch_number")
+    return rows.mutate(
+        is_touched=rows.channel.notnull(), channel=rows.channel.fill_null(NO_CHANNEL)
     )
 
 
-def _summed(joined: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
+def _columns_to_sum(rows: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
     """Return what a model adds up along the touches of a conversion, by the name of its column."""
     if model == "last_non_direct":
-        return {"sourced": joined.channel.notin((*WITHOUT_SOURCE, NO_CHANNEL)).ifelse(1, 0)}
+        has_source = rows.channel.notin((*WITHOUT_SOURCE, NO_CHANNEL))
+        return {"sourced_touches": has_source.ifelse(1, 0)}
     if model == "time_decay":
-        return {"weight": decayed_weight(joined.anchor_at, joined.touched_at, rule)}
+        return {"weight": decayed_weight(rows.bought_at, rows.touched_at, rule)}
     return {}
-
-
-def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
-    """Add `anchor_at` and `anchor_date`: the time and day of the purchase;
-    null where it is unknown.
-    """
-    near = conversions.filter(
-        days.widened(before=rule.refund_days + 1).contain(conversions.converted_date)
-    )
-    so_far = ibis.cumulative_window(
-        group_by=["unit", "visitor_id"],
-        order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id],
-    )
-    bought_at = (
-        near.is_refund.ifelse(ibis.null("timestamp(6)"), near.converted_at).max().over(so_far)
-    )
-    bought_date = near.is_refund.ifelse(ibis.null("date"), near.converted_date).max().over(so_far)
-    near = near.mutate(bought_at=bought_at, bought_date=bought_date)
-    is_known = near.bought_at >= near.converted_at - ibis.interval(days=rule.refund_days)
-    is_known = (~near.is_refund) | is_known.fill_null(NO)
-    own_at = near.is_refund.ifelse(near.bought_at, near.converted_at)
-    own_date = near.is_refund.ifelse(near.bought_date, near.converted_date)
-    near = near.mutate(
-        anchor_at=is_known.ifelse(own_at, ibis.null("timestamp(6)")),
-        anchor_date=is_known.ifelse(own_date, ibis.null("date")),
-    )
-    return near.filter(days.contain(near.converted_date)).drop("bought_at", "bought_date")
-
-
-def shared(
-    walked: ir.Table, rule: AttributionRule, models: Sequence[str], by: Sequence[str]
-) -> ir.Table:
-    """Return credit, in whole units, and money, in `MONEY_PARTS`, by some columns:
-    `credit_<model>`, `money_<model>`.
-
-    `walked` are rows of `paths` for these models, which are some of `SHARING`.
-    """
-    parts: dict[str, ir.Value] = {}
-    for model in models:
-        due = DUE[model](walked, rule)
-        for when, position in (("after", walked.place), ("before", walked.place - 1)):
-            part, whole = due(position)
-            parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
-            parts[f"money_{when}_{model}"] = _shared(walked.money.abs(), part, whole)
-    dues = walked.mutate(**parts)
-    sums: dict[str, ir.Value] = {}
-    for model in models:
-        credit = dues.is_refund.ifelse(0, dues[f"after_{model}"] - dues[f"before_{model}"])
-        money = dues[f"money_after_{model}"] - dues[f"money_before_{model}"]
-        money = (dues.money < 0).ifelse(-money, money)
-        sums |= {
-            f"credit_{model}": credit.sum().cast("int64"),
-            f"money_{model}": money.sum().cast("int64"),
-        }
-    return dues.group_by(*by).agg(**sums)
 
 
 def decayed_weight(
@@ -222,189 +243,257 @@ def decayed_weight(
     return ibis.greatest(weight.floor().cast("int64"), ibis.literal(1, "int64"))
 
 
-Part = tuple[ir.NumericValue, ir.NumericValue]
-"""A part and its whole."""
-Due = Callable[[ir.IntegerValue], Part]
-"""Returns the share of a conversion that all touches up to and including a place get."""
+# How a model shares a conversion among its touches
+
+
+class Share(NamedTuple):
+    """A fraction of a conversion: `part` of `whole`."""
+
+    part: ir.NumericValue
+    whole: ir.NumericValue
+
+
+ShareUpTo = Callable[[ir.Table, AttributionRule, ir.IntegerValue], Share]
+"""Returns the share of a conversion that all touches up to and including a position have together.
+
+It takes rows of `conversion_touches`, the rule, and a position: that of the row's touch, or the one
+before it. Up to position 0 the share is 0, and up to the last it is the whole.
+"""
 ONE = ibis.literal(1, "int64")
 
 
-def _due_at(chosen: ir.IntegerValue) -> Due:
-    return lambda position: ((position >= chosen).ifelse(1, 0), ONE)
+def _first_has_all(_rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue) -> Share:
+    return Share((position >= ONE).ifelse(1, 0), ONE)
 
 
-def _up_to(placed: ir.Table, name: str, position: ir.IntegerValue) -> ir.IntegerValue:
-    """Return what all touches up to and including a place, or the one before it, add up to."""
-    result: ir.IntegerValue = placed[f"{name}_so_far"] - (position == placed.place).ifelse(
-        0, placed[name]
+def _last_has_all(rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue) -> Share:
+    return Share((position >= rows.touch_count).ifelse(1, 0), ONE)
+
+
+def _last_sourced_has_all(
+    rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue
+) -> Share:
+    """The last touch with a source has all; the last of all, if no touch has a source."""
+    includes_last_sourced = (
+        _sum_up_to(rows, "sourced_touches", position) == rows.sourced_touches_in_all
     )
+    includes_last = position >= rows.touch_count
+    has_sourced = rows.sourced_touches_in_all > 0
+    return Share(has_sourced.ifelse(includes_last_sourced, includes_last).ifelse(1, 0), ONE)
+
+
+def _all_have_same(rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue) -> Share:
+    return Share(position, rows.touch_count)
+
+
+def _by_weight(rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue) -> Share:
+    return Share(_sum_up_to(rows, "weight", position), rows.weight_in_all)
+
+
+def _sum_up_to(rows: ir.Table, name: str, position: ir.IntegerValue) -> ir.IntegerValue:
+    """Return what all touches up to the row's own, or the one before it, add up to."""
+    own = (position == rows.touch_position).ifelse(0, rows[name])
+    result: ir.IntegerValue = rows[f"{name}_so_far"] - own
     return result
 
 
-def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
-    def due(position: ir.IntegerValue) -> Part:
-        has_all = _up_to(placed, "sourced", position) == placed.sourced_in_all
-        is_due = (placed.sourced_in_all > 0).ifelse(has_all, position >= placed.touch_count)
-        return is_due.ifelse(1, 0), ONE
-
-    return due
-
-
-def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
+def _by_shape(model: str) -> ShareUpTo:
+    """Return the shares where first and last touch have percentages of `SHAPES`."""
     first, last = SHAPES[model]
     middle = 100 - first - last
 
-    def of_shape(placed: ir.Table, rule: AttributionRule) -> Due:
-        count = placed.touch_count
-        two = (
+    def share_up_to(rows: ir.Table, rule: AttributionRule, position: ir.IntegerValue) -> Share:
+        count = rows.touch_count
+        first_of_two = (
             100 * first // (first + last)
             if rule.two_touches == "normalised"
             else first + middle // 2
         )
-        # With two touches, `two` is the whole share before the last touch.
-        between = ibis.greatest(count - 2, ONE)
+        # Between the first and the last; 1 if there is none, since the whole is divided by it.
+        between_count = ibis.greatest(count - 2, ONE)
         has_between = count > 2  # noqa: PLR2004 (the first and the last)
+        # In parts of a hundredth, each cut into `between_count`.
+        whole = 100 * between_count
+        before_last = has_between.ifelse(
+            first * between_count + middle * (position - 1), first_of_two
+        )
+        part = ibis.cases((position < 1, 0), (position >= count, whole), else_=before_last)
+        return Share(part, whole)
 
-        def due(position: ir.IntegerValue) -> Part:
-            so_far = has_between.ifelse(first * between + middle * (position - 1), two)
-            whole = 100 * between
-            return ibis.cases((position < 1, 0), (position >= count, whole), else_=so_far), whole
-
-        return due
-
-    return of_shape
+    return share_up_to
 
 
-DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
-    "first": lambda _placed, _rule: _due_at(ONE),
-    "last": lambda placed, _rule: _due_at(placed.touch_count),
-    "last_non_direct": _due_last_non_direct,
-    "linear": lambda placed, _rule: lambda position: (position, placed.touch_count),
-    "position": _due_by_shape("position"),
-    "j": _due_by_shape("j"),
-    "time_decay": lambda placed, _rule: (
-        lambda position: (_up_to(placed, "weight", position), placed.weight_in_all)
-    ),
+SHARE_UP_TO: dict[str, ShareUpTo] = {
+    "first": _first_has_all,
+    "last": _last_has_all,
+    "last_non_direct": _last_sourced_has_all,
+    "linear": _all_have_same,
+    "position": _by_shape("position"),
+    "j": _by_shape("j"),
+    "time_decay": _by_weight,
 }
+"""How each model of `SHARING` shares a conversion."""
 
 
-def _rounded(
-    amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericValue
-) -> ir.IntegerValue:
-    """Return `amount * part / whole`, rounded to a whole number;
+def sum_credit(
+    rows: ir.Table, rule: AttributionRule, models: Sequence[str], by: Sequence[str]
+) -> ir.Table:
+    """Return the sums of credit and money of touches by some columns.
+
+    A result row has `credit_<model>`, in whole units of which `UNITS_OF_ONE` are a conversion, and
+    `money_<model>`, in `MONEY_PARTS`. `rows` are rows of `conversion_touches` for these models,
+    which are some of `SHARING`.
+    """
+    cumulative: dict[str, ir.Value] = {}
+    for model in models:
+        share_up_to = SHARE_UP_TO[model]
+        for end, position in (("after", rows.touch_position), ("before", rows.touch_position - 1)):
+            share = share_up_to(rows, rule, position)
+            cumulative[f"credit_{end}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), share)
+            cumulative[f"money_{end}_{model}"] = _part_of_money(rows.money.abs(), share)
+    rows = rows.mutate(**cumulative)
+    sums: dict[str, ir.Value] = {}
+    for model in models:
+        credit = rows[f"credit_after_{model}"] - rows[f"credit_before_{model}"]
+        money = rows[f"money_after_{model}"] - rows[f"money_before_{model}"]
+        sums[f"credit_{model}"] = rows.is_refund.ifelse(0, credit).sum().cast("int64")
+        sums[f"money_{model}"] = (rows.money < 0).ifelse(-money, money).sum().cast("int64")
+    return rows.group_by(*by).agg(**sums)
+
+
+def _rounded(amount: ir.NumericValue, share: Share) -> ir.IntegerValue:
+    """Return a share of an amount, rounded to a whole number;
     doubles give the same result on all engines.
     """
-    exact = amount.cast("float64") * part.cast("float64") / whole.cast("float64")
+    exact = amount.cast("float64") * share.part.cast("float64") / share.whole.cast("float64")
     return (exact + 0.5).floor().cast("int64")
 
 
-def _shared(
-    money: ir.IntegerValue, part: ir.NumericValue, whole: ir.NumericValue
-) -> ir.IntegerValue:
-    """Return a part of money: in whole cents if the money is,
+def _part_of_money(money: ir.IntegerValue, share: Share) -> ir.IntegerValue:
+    """Return a share of money: in whole cents if the money is,
     so that what is shown of the parts adds up.
     """
     step = (money % CENT_PARTS == 0).ifelse(CENT_PARTS, 1)
-    share = _rounded((money / step).floor().cast("int64"), part, whole) * step
-    result: ir.IntegerValue = (part == whole).ifelse(money, share)
+    step_count = (money / step).floor().cast("int64")
+    part = _rounded(step_count, share) * step
+    result: ir.IntegerValue = (share.part == share.whole).ifelse(money, part)
     return result
-
-
-def conversion_totals(credited: ir.Table) -> ir.Table:
-    """Return the conversions and the money of rows of `ConversionCredit`,
-    by day of conversion and of purchase.
-
-    The first touch of a conversion has all of both, so what first touches get is what there is.
-    """
-    return credited.group_by(
-        "unit", "converted_date", "bought_date", is_touched=credited.channel != NO_CHANNEL
-    ).agg(
-        conversion_count=credited.first_credit.sum().cast("int64"),
-        total_money=(credited.first_revenue_amount.sum() * MONEY_PARTS).cast("int64"),
-    )
-
-
-def by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
-    """Share what `conversion_totals` returns by the removal effects of the purchase day:
-    `credit` and `money`.
-
-    `effects` are all rows of `ChannelRemovalEffects`.
-    """
-    effects = effects.select(
-        "unit", "channel", "credit_share", "rank_number", bought_date="converted_date"
-    )
-    joined = totals.filter(totals.is_touched).join(effects, ["unit", "bought_date"])
-    units = (joined.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
-    part = _shared(joined.total_money.abs(), units, ibis.literal(UNITS_OF_ONE))
-    joined = joined.mutate(
-        credit=joined.conversion_count * units,
-        part_money=(joined.total_money < 0).ifelse(-part, part),
-    )
-    of_total = ibis.window(group_by=["unit", "converted_date", "bought_date"])
-    rest = joined.total_money - joined.part_money.sum().over(of_total).cast("int64")
-    joined = joined.mutate(money=joined.part_money + (joined.rank_number == 1).ifelse(rest, 0))
-    touched = joined.group_by("unit", "converted_date", "channel").agg(
-        credit=joined.credit.sum().cast("int64"), money=joined.money.sum().cast("int64")
-    )
-    bare = totals.filter(~totals.is_touched)
-    untouched = bare.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
-        credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"),
-        money=bare.total_money.sum().cast("int64"),
-    )
-    return union_all(touched, untouched)
 
 
 def conversion_credit(
     conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Return one row per conversion or refund of `days` and channel,
+    """Return rows of `ConversionCredit`: one per conversion or refund of `days` and channel,
     from all rows of `Conversions` and `Touches`.
     """
-    walked = paths(conversions, touches, rule, days, SHARING).rename(bought_date="anchor_date")
-    units = shared(walked, rule, SHARING, (*CONVERSION, "bought_date", "channel"))
-    parts: dict[str, ir.Value] = {}
+    rows = conversion_touches(conversions, touches, rule, days, SHARING)
+    sums = sum_credit(rows, rule, SHARING, (*CONVERSION, "bought_date", "channel"))
+    amounts: dict[str, ir.Value] = {}
     for model in SHARING:
-        parts[f"{model}_credit"] = _as_credit(units[f"credit_{model}"])
-        parts[f"{model}_revenue_amount"] = _as_money(units[f"money_{model}"])
+        amounts[f"{model}_credit"] = _as_credit(sums[f"credit_{model}"])
+        amounts[f"{model}_revenue_amount"] = _as_money(sums[f"money_{model}"])
     definition_hash = ibis.literal(rule.definition_hash)
-    return units.mutate(**parts, definition_hash=definition_hash).select(*ConversionCredit.columns)
+    return sums.mutate(**amounts, definition_hash=definition_hash).select(*ConversionCredit.columns)
 
 
-def channel_attribution(credited: ir.Table, effects: ir.Table) -> ir.Table:
-    """Return one row per conversion day, unit, model and channel.
+# Credit by day, model and channel
+
+
+def channel_attribution(conversion_credit: ir.Table, effects: ir.Table) -> ir.Table:
+    """Return rows of `ChannelAttribution`: one per conversion day, unit, model and channel.
 
     The arguments are rows of `ConversionCredit` of some days, and all rows of
     `ChannelRemovalEffects`.
     """
-    names = [name for model in SHARING for name in (f"{model}_credit", f"{model}_revenue_amount")]
-    wide = credited.group_by("unit", "converted_date", "channel").agg(
-        **{name: credited[name].sum() for name in names}
+    rows = union_all(
+        _credit_by_model(conversion_credit),
+        _credit_by_markov(conversion_credit, effects),
     )
-    by_model = union_all(*(ibis.literal(model).name("model").as_table() for model in SHARING))
-    long = wide.cross_join(by_model)
-    long = long.select(
+    return rows.filter((rows.credit != 0) | (rows.revenue_amount != 0))
+
+
+def _credit_by_model(conversion_credit: ir.Table) -> ir.Table:
+    """Return rows of `ChannelAttribution` of the models that share each conversion."""
+    names = [name for model in SHARING for name in (f"{model}_credit", f"{model}_revenue_amount")]
+    by_channel = conversion_credit.group_by("unit", "converted_date", "channel").agg(
+        **{name: conversion_credit[name].sum() for name in names}
+    )
+    models = union_all(*(ibis.literal(model).name("model").as_table() for model in SHARING))
+    rows = by_channel.cross_join(models)
+
+    def of_own_model(suffix: str, dtype: str) -> ir.Value:
+        return ibis.cases(
+            *((rows.model == model, rows[f"{model}_{suffix}"].cast(dtype)) for model in SHARING)
+        )
+
+    rows = rows.select(
         "unit",
         "converted_date",
         "channel",
         "model",
-        credit=ibis.cases(
-            *((long.model == model, long[f"{model}_credit"].cast(CREDIT)) for model in SHARING)
-        ),
-        revenue_amount=ibis.cases(
-            *(
-                (long.model == model, long[f"{model}_revenue_amount"].cast(MONEY))
-                for model in SHARING
-            )
-        ),
+        credit=of_own_model("credit", CREDIT),
+        revenue_amount=of_own_model("revenue_amount", MONEY),
     )
-    markov = by_removal_effects(conversion_totals(credited), effects)
-    markov = markov.mutate(
+    return rows.select(*ChannelAttribution.columns)
+
+
+def _credit_by_markov(conversion_credit: ir.Table, effects: ir.Table) -> ir.Table:
+    """Return rows of `ChannelAttribution` of the Markov model."""
+    sums = share_by_removal_effects(conversion_totals(conversion_credit), effects)
+    return sums.mutate(
         model=ibis.literal("markov"),
-        credit=_as_credit(markov.credit),
-        revenue_amount=_as_money(markov.money),
+        credit=_as_credit(sums.credit),
+        revenue_amount=_as_money(sums.money),
+    ).select(*ChannelAttribution.columns)
+
+
+def conversion_totals(conversion_credit: ir.Table) -> ir.Table:
+    """Return `conversion_count` and `total_money` of rows of `ConversionCredit`,
+    by unit, day of conversion, day of purchase, and whether there is a touch.
+
+    The first touch of a conversion has all of both, so what first touches get is what there is.
+    """
+    return conversion_credit.group_by(
+        "unit",
+        "converted_date",
+        "bought_date",
+        is_touched=conversion_credit.channel != NO_CHANNEL,
+    ).agg(
+        conversion_count=conversion_credit.first_credit.sum().cast("int64"),
+        total_money=(conversion_credit.first_revenue_amount.sum() * MONEY_PARTS).cast("int64"),
     )
-    rows = union_all(*(part.select(*ChannelAttribution.columns) for part in (long, markov)))
-    return rows.filter((rows.credit != 0) | (rows.revenue_amount != 0))
+
+
+def share_by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
+    """Return the `credit` and `money` of each channel by removal effects of the purchase day:
+    one row per unit, day of conversion and channel.
+
+    `totals` are rows of `conversion_totals`, `effects` all rows of `ChannelRemovalEffects`.
+    """
+    effects = effects.select(
+        "unit", "channel", "credit_share", "rank_number", bought_date="converted_date"
+    )
+    # One row per total and channel of the chain of its purchase day.
+    rows = totals.filter(totals.is_touched).join(effects, ["unit", "bought_date"])
+    units = (rows.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
+    part = _part_of_money(rows.total_money.abs(), Share(units, ibis.literal(UNITS_OF_ONE)))
+    rows = rows.mutate(
+        credit=rows.conversion_count * units,
+        part_money=(rows.total_money < 0).ifelse(-part, part),
+    )
+    # The channel with the largest share takes what rounding leaves over.
+    total = ibis.window(group_by=["unit", "converted_date", "bought_date"])
+    remainder = rows.total_money - rows.part_money.sum().over(total).cast("int64")
+    rows = rows.mutate(money=rows.part_money + (rows.rank_number == 1).ifelse(remainder, 0))
+    touched = rows.group_by("unit", "converted_date", "channel").agg(
+        credit=rows.credit.sum().cast("int64"), money=rows.money.sum().cast("int64")
+    )
+    untouched = totals.filter(~totals.is_touched)
+    untouched = untouched.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
+        credit=(untouched.conversion_count.sum() * UNITS_OF_ONE).cast("int64"),
+        money=untouched.total_money.sum().cast("int64"),
+    )
+    return union_all(touched, untouched)
 
 
 def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
@@ -422,21 +511,24 @@ def order_channels(
     """Return one row per order and refund of `days` with its `channel`;
     the key is that of order lines.
 
-    The channel is Direct if all touches are direct (not known, if it is of them), and `(none)`
-    without any touch. A refund has the channel of the order that it reverses. The arguments are all
-    rows of `Conversions` and `Touches`.
+    The channel is that of the last touch with a source; Direct if all touches are direct (not
+    known, if it is of them), and `(none)` without any touch. A refund has the channel of the order
+    that it reverses. The arguments are all rows of `Conversions` and `Touches`.
     """
     orders = conversions.filter(conversions.unit == "order")
-    walked = paths(orders, touches, rule, days)
-    latest = [walked.channel.isin(WITHOUT_SOURCE).ifelse(1, 0), walked.place.desc()]
-    unit = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
-    chosen = first_of_each(walked, unit, latest)
-    return chosen.select(
+    rows = conversion_touches(orders, touches, rule, days)
+    last_sourced_first = [
+        rows.channel.isin(WITHOUT_SOURCE).ifelse(1, 0),
+        rows.touch_position.desc(),
+    ]
+    key = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
+    order_touch = first_of_each(rows, key, last_sourced_first)
+    return order_touch.select(
         "channel",
         order_date="converted_date",
         order_id="conversion_id",
         customer_id="visitor_id",
-        status=chosen.is_refund.ifelse("refunded", "shipped"),
+        status=order_touch.is_refund.ifelse("refunded", "shipped"),
     )
 
 

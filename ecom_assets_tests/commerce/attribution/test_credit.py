@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.commerce.attribution import credit as credit_module
 from ecom_assets.commerce.attribution.contracts import MODELS
 from ecom_assets.commerce.attribution.credit import SHARING, AttributionRule
 from ecom_assets.commerce.attribution.question import AttributionQuestion, model_name
@@ -72,6 +73,26 @@ def test_a_third_is_not_lost_to_rounding() -> None:
     }
     amounts = by_channel(rows, "linear", "revenue_amount")
     assert amounts == {"A": Decimal("3.33"), "B": Decimal("3.34"), "C": Decimal("3.33")}
+
+
+def test_the_example_of_the_module_is_what_comes_out() -> None:
+    """The tables of the module's docstring: days of touches in the first, credit in the second."""
+    tables = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (credit_module.__doc__ or "").splitlines()
+        if line.startswith("|")
+    ]
+    touches = tuple(
+        ((int(row[1].split()[0]) - 1) * ONE_DAY_S, row[2]) for row in tables if row[0] == "touch"
+    )
+    let_happen([Story(touches, (5 * ONE_DAY_S,))], [10_000])
+    rows = credit_on(DAYS, ONE_PERIOD)
+    documented = [row for row in tables if len(row) == 6 and row[1].isdigit()]
+    assert len(touches) == len(documented) == 3
+    assert by_channel(rows, "linear") == {row[0]: Decimal(row[4]) for row in documented}
+    assert by_channel(rows, "linear", "revenue_amount") == {
+        row[0]: Decimal(row[5]) for row in documented
+    }
 
 
 def test_a_week_before_counts_half_in_time_decay() -> None:
