@@ -1,12 +1,28 @@
-"""Which other days a run changes, and whose events:
-those whose visitor is another one by what the run has brought.
+"""Visitors whose events a run changes on other days, because a sign-in or an alias came or went.
 
 What is stored is compared with what the rule says now, so that the answer needs no memory of
 earlier runs: it is the same whatever arrived first, and after a run that was killed.
+
+An example. Three events of 1 March are stored. A run of 2 March brings a fourth, a sign-in:
+
+| event | day | device | user | stored visitor | visitor now |
+| --- | --- | --- | --- | --- | --- |
+| 1 | 1 March | d1 | | anon-d1 | ben |
+| 2 | 1 March | d1 | | anon-d1 | ben |
+| 3 | 1 March | d2 | ben | ben | ben |
+| 4 | 2 March | d1 | ben | (not stored yet) | ben |
+
+1. The links of 2 March are not those of the stored events: device d1 is affected.
+2. Events 1 and 2 are stored, on d1, and have no user: they are affected.
+3. Their visitors are computed again and compared. One `Move`: on 1 March, two events of `anon-d1`
+   are `ben`'s.
+4. One `ChangedVisitor` per day and visitor of a move: `anon-d1` gains 0 events, `ben` gains 2.
+   `is_regrouped` is true for both, because event 3 was `ben`'s before: two visitors of the day are
+   one now, so numbers of the day change, and not only an id.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -22,7 +38,7 @@ from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import can_be_null, conform, union_all
 
-READ = (
+EVENT_COLUMNS = (
     "event_date",
     "event_at",
     "event_id",
@@ -33,75 +49,112 @@ READ = (
     "visitor_id",
     "joined_by",
 )
-"""What is read of stored events to find their visitors by given links."""
-BY_DEVICE = ("device", "source_session", "only_user")
-"""The steps by which no single sign-in has decided: nobody's,
+"""What is read of stored events to compute their visitors again."""
+LINK_COLUMNS = tuple(name for name in IdentityLinks.columns if name != "event_count")
+"""What decides about visitors in a row of `IdentityLinks`."""
+UNDECIDED_STEPS = ("device", "source_session", "only_user")
+"""The steps of the rule by which no single sign-in has decided: nobody's,
 or those of the only user of the device.
 """
-COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
 
 
-Fetched = Callable[[ir.Table], list[dict[str, Any]]]
+Fetch = Callable[[ir.Table], list[dict[str, Any]]]
 """Returns the rows of a small result."""
-Kept = Callable[[str, ir.Table], ir.Table]
+Keep = Callable[[str, ir.Table], ir.Table]
 """Stores rows under a name, if that costs less than to compute them again, and returns them."""
+
+
+# Ids that join other events than before
 
 
 @dataclass(frozen=True)
 class ChangedIds:
-    """The users whom aliases join with others, or no more,
-    and the ids that join nobody since, or join again.
+    """The ids that join other events than before.
+
+    Attributes:
+        merged_users: Users whom aliases join with others, and did not before; or no longer do.
+        shared_ids: Ids that join nobody since, or join again, as pairs of the kind and the id.
     """
 
-    merged: frozenset[str]
-    shared: frozenset[tuple[str, str]]
-    """Pairs of the kind and the id."""
+    merged_users: frozenset[str]
+    shared_ids: frozenset[tuple[str, str]]
 
     @property
     def users(self) -> list[str]:
         """The users whose visitor may be another."""
-        return sorted(self.merged | {value for kind, value in self.shared if kind == "user"})
+        return sorted(
+            self.merged_users | {value for kind, value in self.shared_ids if kind == "user"}
+        )
 
     @property
     def devices(self) -> list[str]:
         """The devices, and source sessions in their place, whose visitor may be another."""
-        return sorted(value for kind, value in self.shared if kind != "user")
+        return sorted(value for kind, value in self.shared_ids if kind != "user")
 
     def sentence(self, changed: Mapping[date, int]) -> str:
         """Return how many days they change, by the events of each, and why;
         empty if they change none.
         """
-        if not changed or not (self.merged or self.shared):
+        if not changed or not (self.merged_users or self.shared_ids):
             return ""
         first, last = min(changed), max(changed)
         where = f"on {first}" if first == last else f"on {len(changed):,} days, {first} to {last}"
         events = _counted(sum(changed.values()), "event has", "events have")
-        aliases = (
-            f"aliases join {_counted(len(self.merged), 'user', 'users')}, or no longer do"
-            if self.merged
-            else ""
-        )
-        ids = _counted(len(self.shared), "id joins", "ids join")
-        bounds = f"{ids} nobody any more, or somebody again" if self.shared else ""
         return (
-            f"{events} another visitor {where}, since "
-            f"{' and '.join(filter(None, (aliases, bounds)))}; these days are computed again, and "
-            "mart.restatements lists each published number that changes."
+            f"{events} another visitor {where}, since {' and '.join(self._reasons())}; these days "
+            "are computed again, and mart.restatements lists each published number that changes."
         )
+
+    def _reasons(self) -> Iterator[str]:
+        if self.merged_users:
+            users = _counted(len(self.merged_users), "user", "users")
+            yield f"aliases join {users}, or no longer do"
+        if self.shared_ids:
+            ids = _counted(len(self.shared_ids), "id joins", "ids join")
+            yield f"{ids} nobody any more, or somebody again"
 
 
 def _counted(count: int, singular: str, plural: str) -> str:
     return f"{count:,} {singular if count == 1 else plural}"
 
 
+def changed_ids(before: KnownIds, now: KnownIds, fetch: Fetch) -> ChangedIds:
+    """Return the ids that join nobody since, or join again, or are another visitor.
+
+    Args:
+        before: The ids that joined nobody, and the merged users, when they were computed.
+        now: The same by the links and aliases of now.
+        fetch: Returns the rows of a small result.
+    """
+    changed_merges = _merges(before, fetch) ^ _merges(now, fetch)
+    return ChangedIds(
+        frozenset(user for user, _ in changed_merges),
+        frozenset(_shared_ids(before, fetch) ^ _shared_ids(now, fetch)),
+    )
+
+
+def _merges(ids: KnownIds, fetch: Fetch) -> set[tuple[str, str]]:
+    """Return the pairs of a user and the user whose name their visitor has."""
+    return {(row["user_id"], row["visitor_user_id"]) for row in fetch(ids.merged)}
+
+
+def _shared_ids(ids: KnownIds, fetch: Fetch) -> set[tuple[str, str]]:
+    """Return the pairs of the kind and the id of those that join nobody."""
+    rows = fetch(ids.shared.select("id_kind", "id_value"))
+    return {(row["id_kind"], row["id_value"]) for row in rows}
+
+
+# Visitors of stored events
+
+
 class Move(NamedTuple):
-    """Events of a day that were one visitor's and are another's,
+    """Events of a day that are another visitor's than stored,
     or the same one's by another step of the rule.
     """
 
     day: date
-    before: str
-    after: str
+    visitor_before: str
+    visitor_after: str
     event_count: int
 
 
@@ -120,8 +173,8 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
     now: KnownIds,
     rule: IdentityRule,
     days: Days,
-    fetch: Fetched,
-    keep: Kept,
+    fetch: Fetch,
+    keep: Keep,
 ) -> list[ChangedVisitor]:
     """Return the visitors who gained or lost a stored event, by day;
     also of events joined by another step.
@@ -139,41 +192,63 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
         keep: Stores rows that are read several times under a name, if that costs less, and returns
             them.
     """
-    devices = keep(
-        "affected_devices",
-        _affected_devices(changed, now, _changed_devices(events, now.links, rule, days)),
-    )
+    devices = keep("affected_devices", _affected_devices(events, changed, now, rule, days))
     links = keep("affected_links", now.links.semi_join(devices, "device_id"))
     affected_events = keep(
         "affected_events", _affected_events(events, devices, changed, now, rule, days)
     )
-    moved = _moved(affected_events, KnownIds(links, now.shared, now.merged), rule)
-    moves = [
-        Move(row["event_date"], row["before"], row["after"], int(row["event_count"]))
-        for row in fetch(moved)
-    ]
+    moves = _moves(affected_events, KnownIds(links, now.shared, now.merged), rule, fetch)
     if not moves:
         return []
-    regrouped = regrouped_days(moves, _held(events, moves, days, fetch))
+    event_counts = _stored_event_counts(events, moves, days, fetch)
+    return _visitors_of_moves(moves, split_or_joined_days(moves, event_counts))
+
+
+def _visitors_of_moves(moves: Sequence[Move], regrouped: Set[date]) -> list[ChangedVisitor]:
+    """Return each visitor of a move by day, with the events gained."""
     gained: dict[tuple[date, str], int] = defaultdict(int)
     for move in moves:
-        gained[move.day, move.before] += 0
-        gained[move.day, move.after] += move.event_count if move.before != move.after else 0
+        gained[move.day, move.visitor_before] += 0
+        is_other = move.visitor_before != move.visitor_after
+        gained[move.day, move.visitor_after] += move.event_count if is_other else 0
     return [
         ChangedVisitor(day, visitor, count, day in regrouped)
         for (day, visitor), count in sorted(gained.items())
     ]
 
 
-def _affected_devices(changed: ChangedIds, now: KnownIds, of_run: ir.Table) -> ir.Table:
-    """Return the devices whose events can have another visitor now: those whose links changed,
-    and those of ids.
+# 1. Affected devices
+
+
+def _affected_devices(
+    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
+) -> ir.Table:
+    """Return the devices, as `device_id`, whose events can have another visitor now:
+    those whose links changed, and those of changed ids.
     """
+    relinked = _relinked_devices(events, now.links, rule, days)
     users, devices = changed.users, changed.devices
     if not (users or devices):
-        return of_run
-    of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
-    return union_all(of_run, of_ids.select("device_id")).distinct()
+        return relinked
+    links = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
+    return union_all(relinked, links.select("device_id")).distinct()
+
+
+def _relinked_devices(
+    events: ir.Table, links: ir.Table, rule: IdentityRule, days: Days
+) -> ir.Table:
+    """Return the devices whose links of some days differ from those of the stored events."""
+    stored = _comparable(identity_links(events.filter(days.contain(events.event_date)), rule))
+    now = _comparable(links.filter(days.contain(links.event_date)))
+    differences = union_all(ibis.difference(now, stored), ibis.difference(stored, now))
+    return differences.select("device_id").distinct()
+
+
+def _comparable(links: ir.Table) -> ir.Table:
+    return can_be_null(conform(links, IdentityLinks).select(*LINK_COLUMNS), LINK_COLUMNS)
+
+
+# 2. Affected events
 
 
 def _affected_events(  # noqa: PLR0913, PLR0917 (as `changed_visitors`)
@@ -184,20 +259,19 @@ def _affected_events(  # noqa: PLR0913, PLR0917 (as `changed_visitors`)
     rule: IdentityRule,
     days: Days,
 ) -> ir.Table:
-    """Return the stored events whose visitor can be another now."""
-    linked = now.links.select("event_date").distinct()
-    near = events.select(*READ).semi_join(linked, "event_date")
+    """Return the stored events whose visitor can be another now, with `EVENT_COLUMNS`."""
+    linked_days = now.links.select("event_date").distinct()
+    events = events.select(*EVENT_COLUMNS).semi_join(linked_days, "event_date")
     users = changed.users
     if rule.days_around and not (users or changed.devices):
-        # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
-        near = near.filter(_can_reach(near, rule, days))
-    on_device = near.semi_join(devices, device_of(near) == devices.device_id)
+        events = events.filter(_can_be_reached(events, rule, days))
+    on_devices = events.semi_join(devices, device_of(events) == devices.device_id)
     if rule.owner != "last_user":
-        on_device = on_device.filter(on_device.user_id.isnull())
-    return union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
+        on_devices = on_devices.filter(on_devices.user_id.isnull())
+    return union_all(on_devices, events.filter(events.user_id.isin(users))) if users else on_devices
 
 
-def _can_reach(events: ir.Table, rule: IdentityRule, days: Days) -> ir.BooleanValue:
+def _can_be_reached(events: ir.Table, rule: IdentityRule, days: Days) -> ir.BooleanValue:
     """Return whether sign-ins of some days can decide about events:
     they reach as far as the rule looks.
 
@@ -211,37 +285,55 @@ def _can_reach(events: ir.Table, rule: IdentityRule, days: Days) -> ir.BooleanVa
     # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
     is_near = days.widened(before=after, after=before).contain(events.event_date)
     is_far = days.widened(before=farthest_after, after=farthest_before).contain(events.event_date)
-    return is_near | (is_far & events.joined_by.isin(BY_DEVICE))
+    return is_near | (is_far & events.joined_by.isin(UNDECIDED_STEPS))
 
 
-def _moved(affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
-    """Return how many of some stored events are whose now, and whose they were before,
-    where that changed.
-    """
-    affected_events = affected_events.rename(
-        stored_visitor_id="visitor_id", stored_joined_by="joined_by"
-    )
-    resolved = with_visitors(affected_events, known_ids, rule)
+# 3. Moves
+
+
+def _moves(
+    affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule, fetch: Fetch
+) -> list[Move]:
+    """Compute the visitors of events again, and count those that differ from the stored ones."""
+    stored = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by")
+    resolved = with_visitors(stored, known_ids, rule)
     is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (
         resolved.joined_by != resolved.stored_joined_by
     )
     moved = resolved.filter(is_moved)
-    return moved.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
-        event_count=moved.event_id.nunique()
-    )
+    counts = moved.group_by(
+        "event_date", visitor_before="stored_visitor_id", visitor_after="visitor_id"
+    ).agg(event_count=moved.event_id.nunique())
+    return [
+        Move(
+            row["event_date"],
+            row["visitor_before"],
+            row["visitor_after"],
+            int(row["event_count"]),
+        )
+        for row in fetch(counts)
+    ]
 
 
-Held = Mapping[tuple[date, str], int]
+# 4. Days on which more than an id changes
+
+
+EventCounts = Mapping[tuple[date, str], int]
 """How many stored events a visitor has on a day."""
 
 
-def _held(events: ir.Table, moves: Sequence[Move], days: Days, fetch: Fetched) -> Held:
-    """Return the stored events of the visitors concerned, on the days of moves and those beside,
-    not of the run.
+def _stored_event_counts(
+    events: ir.Table, moves: Sequence[Move], days: Days, fetch: Fetch
+) -> EventCounts:
+    """Return the stored events of the visitors of moves, on their days and those beside.
+
+    Days of the run are left out: their stored events are about to be replaced.
     """
     moved_days = [move.day for move in moves]
     near = Days.between(min(moved_days) - ONE_DAY, max(moved_days) + 2 * ONE_DAY)
-    visitors = sorted({visitor for move in moves for visitor in (move.before, move.after)})
+    visitors = sorted(
+        {visitor for move in moves for visitor in (move.visitor_before, move.visitor_after)}
+    )
     stored_events = events.filter(near.contain(events.event_date), ~days.contain(events.event_date))
     stored_events = stored_events.semi_join(
         ibis.memtable(pa.table({"visitor_id": visitors})), "visitor_id"
@@ -254,69 +346,44 @@ def _held(events: ir.Table, moves: Sequence[Move], days: Days, fetch: Fetched) -
     }
 
 
-def regrouped_days(moves: Sequence[Move], held: Held) -> set[date]:
-    """Return the days on which events of several visitors became one's,
-    or those of one became several's.
+def split_or_joined_days(moves: Sequence[Move], event_counts: EventCounts) -> set[date]:
+    """Return the days on which events of several visitors are one's now,
+    or those of one visitor are several's.
 
     On the others each visitor has another id and the same events, on the day before and after, too:
     visits that cross midnight are the same. So nothing that counts visits, or visitors of a day,
     changes.
     """
-    real = [move for move in moves if move.before != move.after]
-    left = dict(held)
-    for move in real:
-        left[move.day, move.before] = left.get((move.day, move.before), 0) - move.event_count
-    stays = [(day, visitor, visitor) for (day, visitor), count in left.items() if count > 0]
-    became: dict[tuple[date, str], set[str]] = defaultdict(set)
-    came_from: dict[tuple[date, str], set[str]] = defaultdict(set)
-    for day, before, after in [*stays, *(move[:3] for move in real)]:
-        became[day, before].add(after)
-        came_from[day, after].add(before)
+    to_others = [move for move in moves if move.visitor_before != move.visitor_after]
+    visitors_after: dict[tuple[date, str], set[str]] = defaultdict(set)
+    visitors_before: dict[tuple[date, str], set[str]] = defaultdict(set)
+    for day, before, after in [
+        *((move.day, move.visitor_before, move.visitor_after) for move in to_others),
+        *(
+            (day, visitor, visitor)
+            for day, visitor in _with_staying_events(to_others, event_counts)
+        ),
+    ]:
+        visitors_after[day, before].add(after)
+        visitors_before[day, after].add(before)
 
-    def meets_others(move: Move) -> bool:
-        beside = [move.day + n * ONE_DAY for n in (-1, 0, 1)]
-        parts = any(became.get((day, move.before), {move.after}) != {move.after} for day in beside)
-        return parts or any(
-            came_from.get((day, move.after), {move.before}) != {move.before} for day in beside
+    def is_split_or_joined(move: Move) -> bool:
+        before, after = move.visitor_before, move.visitor_after
+        return any(
+            visitors_after.get((day, before), {after}) != {after}
+            or visitors_before.get((day, after), {before}) != {before}
+            for day in (move.day - ONE_DAY, move.day, move.day + ONE_DAY)
         )
 
-    return {move.day for move in real if meets_others(move)}
+    return {move.day for move in to_others if is_split_or_joined(move)}
 
 
-def _changed_devices(events: ir.Table, links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
-    """Return the devices whose links of some days differ from those of the stored events."""
-    stored = _compared(identity_links(events.filter(days.contain(events.event_date)), rule))
-    now = _compared(links.filter(days.contain(links.event_date)))
-    return (
-        union_all(ibis.difference(now, stored), ibis.difference(stored, now))
-        .select("device_id")
-        .distinct()
-    )
-
-
-def _compared(links: ir.Table) -> ir.Table:
-    return can_be_null(conform(links, IdentityLinks).select(*COMPARED), COMPARED)
-
-
-def changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> ChangedIds:
-    """Return the ids that join nobody since, or join again, or are another visitor.
-
-    Args:
-        before: The ids that joined nobody, and the merged users, when they were computed.
-        now: The same by the links and aliases of now.
-        fetch: Returns the rows of a small result.
-    """
-    was_shared, is_shared = (
-        {
-            (row["id_kind"], row["id_value"])
-            for row in fetch(ids.shared.select("id_kind", "id_value"))
-        }
-        for ids in (before, now)
-    )
-    was_merged, is_merged = (
-        {(row["user_id"], row["visitor_user_id"]) for row in fetch(ids.merged)}
-        for ids in (before, now)
-    )
-    return ChangedIds(
-        frozenset(user for user, _ in was_merged ^ is_merged), frozenset(was_shared ^ is_shared)
-    )
+def _with_staying_events(
+    to_others: Sequence[Move], event_counts: EventCounts
+) -> list[tuple[date, str]]:
+    """Return the days and visitors of which some stored events do not move."""
+    staying = dict(event_counts)
+    for move in to_others:
+        key = (move.day, move.visitor_before)
+        staying[key] = staying.get(key, 0) - move.event_count
+    return [key for key, count in staying.items() if count > 0]

@@ -16,10 +16,10 @@ from ecom_assets.behaviour.funnels.contracts import ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import DailyFunnel
 from ecom_assets.behaviour.identity.changes import (
     ChangedIds,
-    Held,
+    EventCounts,
     Move,
     changed_visitors,
-    regrouped_days,
+    split_or_joined_days,
 )
 from ecom_assets.behaviour.identity.contracts import (
     ChangedVisitorDays,
@@ -111,7 +111,7 @@ def test_what_an_alias_changes_is_found_by_sql_that_postgres_takes() -> None:
 
 
 FIRST = [event("1", "09:00", "d1"), event("2", "15:00", "d1"), event("3", "16:00", "d2", "ben")]
-"""Two visitors: a device, and ben on another."""
+"""Two visitors: a device, and ben on another. With the sign-in, the example of `changes.py`."""
 SIGN_IN = event("4", "+1 09:00", "d1", "ben")
 
 
@@ -134,11 +134,11 @@ def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(
     assert sorted(logged) == sorted((DAY_ONE, name, -1, "identity") for name in VISITORS)
     assert {(row["before_value"], row["after_value"]) for row in restated(shop)} == {(2, 1)}
     assert [
-        (row["changed_date"], row["visitor_id"], row["changed_count"])
+        (row["changed_date"], row["visitor_id"], row["changed_count"], row["is_regrouped"])
         for row in shop.rows(ChangedVisitorDays)
     ] == [
-        (DAY_ONE, "anon-d1", 0),
-        (DAY_ONE, "ben", 2),
+        (DAY_ONE, "anon-d1", 0, True),
+        (DAY_ONE, "ben", 2, True),
     ]
 
 
@@ -332,7 +332,7 @@ DAY_THREE = DAY_TWO + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("moves", "held", "regrouped"),
+    ("moves", "event_counts", "regrouped"),
     [
         ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2}, set()),
         (
@@ -373,9 +373,9 @@ DAY_THREE = DAY_TWO + timedelta(days=1)
     ],
 )
 def test_visitors_come_together_or_apart(
-    moves: list[Move], held: Held, regrouped: set[date]
+    moves: list[Move], event_counts: EventCounts, regrouped: set[date]
 ) -> None:
-    assert regrouped_days(moves, held) == regrouped
+    assert split_or_joined_days(moves, event_counts) == regrouped
 
 
 def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform) -> None:
