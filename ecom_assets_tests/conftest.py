@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets_tests import sampling
 from ecom_assets_tests.core.warehouse.engines import snowflake_server
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
@@ -31,6 +32,8 @@ but for the brief ones.
 OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
+LEFT_OUT = pytest.StashKey[int]()
+LEFT_OUT_KEY = "cases_left_out"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
 FINALIZERS = "_run_finalizers"
 LONGEST_NAME = 500
@@ -41,8 +44,10 @@ ROOM = 4 * 1024**3
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make SQL and Dagster's empty files once, give children back their Ctrl-C,
-    a session a folder of its own.
+    a session a folder of its own; take the shell's settings away.
     """
+    forget_settings()
+    sampling.decide(config)
     # What a shell starts in the background ignores Ctrl-C, and so would every process that tests
     # start and interrupt.
     if (
@@ -56,6 +61,15 @@ def pytest_configure(config: pytest.Config) -> None:
         tempfile.tempdir = None  # it is looked up again
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         remember(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]))
+
+
+def forget_settings() -> None:
+    """Remove the settings that the shell has for a platform of its user: they would change what
+    tests compute.
+    """
+    for name in [*os.environ]:
+        if name.startswith("ECOM_") and name != snowflake_server.LIVE:
+            del os.environ[name]
 
 
 def memory_folder() -> Path | None:
@@ -109,10 +123,38 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let the end of the process clear what was loaded: DuckDB would print 60 lines about
+    objects that are still there.
+    """
+    gc.unfreeze()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many cases did not run because their test is sampled."""
+    count = config.stash.get(LEFT_OUT, 0)
+    if count:
+        terminalreporter.write_line(
+            f"{count:,} cases of sampled tests were left out: `make test-all` runs them, and so "
+            "does a session that names their file."
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over how many cases a process left out; all of them collect the same."""
+    count = getattr(node, "workeroutput", {}).get(LEFT_OUT_KEY, 0)
+    node.config.stash[LEFT_OUT] = count
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remove that folder, but keep on disk what a failed test left,
     which somebody may want to see.
     """
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[LEFT_OUT_KEY] = session.config.stash.get(LEFT_OUT, 0)
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is not None:
         del (
@@ -213,8 +255,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what needs a real account; mark what shares a process,
     is slow by its server or is not sampled.
     """
-    for item in [*_not_sampled(items)]:
+    not_sampled = [*sampling.left_out(items)]
+    for item in not_sampled:
         item.add_marker(pytest.mark.slow)
+    config.stash[LEFT_OUT] = len(not_sampled) if "not slow" in config.option.markexpr else 0
     for item in items:
         group = None if item.get_closest_marker("xdist_group") else _group(item)
         if group:
@@ -255,20 +299,6 @@ def _group(item: pytest.Item) -> str | None:
         if fills
         else None
     )
-
-
-def _not_sampled(items: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield the cases of each test under `sampled(n)` but n of them,
-    evenly spread from the first on.
-    """
-    cases: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        if item.get_closest_marker("sampled"):
-            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for of_test in cases.values():
-        (count,) = next(of_test[0].iter_markers("sampled")).args
-        kept = {n * len(of_test) // count for n in range(count)}
-        yield from (item for n, item in enumerate(of_test) if n not in kept)
 
 
 @pytest.fixture(scope="module")

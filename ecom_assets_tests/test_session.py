@@ -1,10 +1,16 @@
-"""What a session of tests gives the processes that tests start, and where it keeps its files."""
+"""What a session of tests gives the processes that tests start, where it keeps its files, and which
+cases it runs.
+"""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from ecom_assets_tests import sampling
 
 A_CHILD = (
     sys.executable,
@@ -64,3 +70,93 @@ def test_a_background_session_starts_children_that_hear_ctrl_c_and_owns_its_file
     assert folders[0].split("/")[-2].startswith("ecom-")
     assert folders[0] != folders[1]
     assert not Path(folders[0]).exists(), "a session that ended well cleans up"
+
+
+A_FAILING_TEST = """
+import os
+import duckdb
+
+def test_a_setting_is_there():
+    connection = duckdb.connect()
+    assert os.environ.get("ECOM_TIMEZONE") == "Asia/Tokyo"
+"""
+
+
+def test_settings_of_the_shell_are_gone_and_a_failure_says_only_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(A_FAILING_TEST)
+    session = (sys.executable, "-m", "pytest", "-q", "-p", "ecom_assets_tests.conftest")
+    done = subprocess.run(
+        [*session, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(sampling.ROOT),
+            "ECOM_TIMEZONE": "Asia/Tokyo",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+    assert "assert None == 'Asia/Tokyo'" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_file_is_tested_by_its_folder_and_those_above_it() -> None:
+    heap = "ecom_assets/outputs/delivery/tools/heap/tool.py"
+    above = {"outputs", "outputs/delivery", "outputs/delivery/tools", "outputs/delivery/tools/heap"}
+    assert sampling.tested_folders([heap]) == above
+    assert sampling.tested_folders(["ecom_sandbox/vendors/heap.py"]) == {
+        "sandbox",
+        "sandbox/vendors",
+    }
+    tests = ["ecom_assets_tests/commerce/sales/test_a.py", "docs/tour.md", "README.md"]
+    assert sampling.tested_folders(tests) == {"commerce", "commerce/sales"}
+    assert sampling.tested_folders(["ecom_assets/resources.py"]) == set()
+
+
+def test_files_that_differ_from_the_main_branch_are_found(tmp_path: Path) -> None:
+    """One is committed on a branch, one is changed, one is new; one is as on the main branch."""
+    for name in ("same", "changed"):
+        (tmp_path / name).write_text("1\n")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@shop.example")
+    for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-qm", "One")):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert sampling.changed_files(tmp_path) == []
+    (tmp_path / "committed").write_text("2\n")
+    for words in (("checkout", "-qb", "two"), ("add", "."), ("commit", "-qm", "Two")):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    (tmp_path / "changed").write_text("3\n")
+    (tmp_path / "new").write_text("3\n")
+    assert sampling.changed_files(tmp_path) == ["changed", "committed", "new"]
+
+
+def test_without_git_no_file_is_changed(tmp_path: Path) -> None:
+    assert sampling.changed_files(tmp_path) == []
+
+
+def case(folder: str, number: int) -> Mock:
+    """Return a case of a test under `sampled(2)`, as far as the choice looks at it."""
+    item = Mock(nodeid=f"{folder}/test_a.py::test_a[{number}]")
+    item.path = sampling.TESTS / folder / "test_a.py"
+    item.get_closest_marker.return_value.args = (2,)
+    return item
+
+
+def test_two_of_five_cases_run_but_all_where_a_file_was_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of cases 0 to 4, the first and the third run."""
+    cases = [case(folder, number) for folder in ("core", "commerce/sales") for number in range(5)]
+
+    def left_out(in_full: str) -> list[str]:
+        monkeypatch.setenv(sampling.IN_FULL, in_full)
+        return [item.nodeid for item in sampling.left_out(cases)]
+
+    of_core, of_sales = (
+        [f"{folder}/test_a.py::test_a[{number}]" for number in (1, 3, 4)]
+        for folder in ("core", "commerce/sales")
+    )
+    assert left_out("") == [*of_core, *of_sales]
+    assert left_out("commerce:commerce/sales") == of_core
+    assert left_out(sampling.ALL) == []
