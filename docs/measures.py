@@ -1,4 +1,4 @@
-"""The measures of each subject as a table, for its page in `docs/metrics/`."""
+"""The measures of each subject as a list, for its page in `docs/metrics/`."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -15,7 +15,7 @@ BEGIN, END = "<!-- measures, made by `make docs` -->\n", "<!-- end of measures -
 
 
 def with_measures(page: str, subject: str) -> str:
-    """Return a page with the table of its subject's measures after its title;
+    """Return a page with the list of its subject's measures after its title;
     as it is for a subject without any.
     """
     module = f"{PACKAGES.get(subject)}.measures"
@@ -23,25 +23,31 @@ def with_measures(page: str, subject: str) -> str:
         return page
     title, _, text = page.partition("\n\n")
     text = text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
-    table = "\n".join(_lines(import_module(module)))
-    return f"{title}\n\n{BEGIN}{table}\n{END}\n{text}"
+    listed = "\n".join(_lines(import_module(module))).lstrip("\n")
+    return f"{title}\n\n{BEGIN}\n{listed}\n\n{END}\n{text}"
 
 
 def _lines(module: ModuleType) -> Iterator[str]:
-    yield "| measure | meaning | counted from | tables |"
-    yield "| --- | --- | --- | --- |"
+    """Yield the measures as a list, below the tables that have them."""
+    shown = ""
     for measures in vars(module).values():
         if isinstance(measures, type) and measures.__module__ == module.__name__:
             tables = ", ".join(
                 f"`{table.qualified_name()}`" for table in ALL if issubclass(table, measures)
             )
-            for name, measure in vars(measures).items():
-                if isinstance(measure, Column):
-                    counted = _counted(measures, measure)
-                    yield (
-                        f"| {measure.label} (`{name}`) | {measure.description} | {counted} | "
-                        f"{tables} |"
-                    )
+            declared = {
+                name: measure
+                for name, measure in vars(measures).items()
+                if isinstance(measure, Column)
+            }
+            if declared and tables != shown:
+                yield f"\nIn {tables}:\n" if tables else ""
+                shown = tables
+            for name, measure in declared.items():
+                counted = _counted(measures, measure)
+                yield f"- **{measure.label}** (`{name}`): {measure.description}" + (
+                    f"; {counted}" if counted else ""
+                )
 
 
 def _counted(declared: type, measure: Column) -> str:

@@ -44,6 +44,29 @@ def sections(page: str) -> Iterator[tuple[str, str]]:
         yield heading, body.replace("\0", "#")
 
 
+def event_lines(lines: list[Line], more: str) -> list[Line]:
+    """Return a line for each event of a table of visitors, whose cells are as
+    `09:00 product_view hats, 2026-03-11 20:00 purchase`.
+
+    An event without a day is of 2026-03-10; `more` names what follows the type.
+    """
+    events = []
+    for line in lines:
+        for text in line["events"].split(", "):
+            words = text.split(" ")
+            day = words.pop(0) if "-" in words[0] else "2026-03-10"
+            clock, event_type, *rest = words
+            events.append(
+                {
+                    "visitor": line["visitor"],
+                    "event_at": f"{day} {clock}",
+                    "event_type": event_type,
+                    more: " ".join(rest),
+                }
+            )
+    return events
+
+
 def _hide_comments_in_code(text: str) -> str:
     return re.sub(
         r"^```.*?^```$",

@@ -38,10 +38,12 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets_tests.behaviour.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.builders import Row, clean_events, received
-from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.markdown import Line, event_lines, section
 from ecom_assets_tests.platform import Platform
 
 PAGE = "docs/metrics"
+FUNNEL_EXAMPLES = "ecom_assets_tests/behaviour/funnels/examples.txt"
+"""Examples of funnels that are too many for their page."""
 DAYS = Days.between(date(2026, 2, 28), date(2026, 4, 2))
 """Every day on which something happens on the page."""
 THREE_STEPS = ("product_view", "add_to_cart", "purchase")
@@ -314,10 +316,10 @@ def levels_each_way(rows: list[Row], *steps: str, folder: Path) -> dict[str, dic
     [(1, THREE_STEPS), (3, ("product_view", "product_view"))],
     ids=["three_steps", "one_step_twice"],
 )
-def test_each_way_of_counting_gives_the_levels_of_the_page(
+def test_each_way_of_counting_gives_the_levels_of_the_example(
     table_number: int, steps: tuple[str, ...], tmp_path: Path
 ) -> None:
-    lines, *others = tables("Funnel")
+    lines, *others = section(FUNNEL_EXAMPLES, "Funnel").tables
     levels_by_method = levels_each_way(rows_of(lines), *steps, folder=tmp_path)
     expected = without(others[table_number - 1], "why")
     actual = [
@@ -333,9 +335,10 @@ def test_each_way_of_counting_gives_the_levels_of_the_page(
 
 
 def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
-    lines, _, expected, _ = tables("Funnel")
+    _, lines = tables("Orders of a funnel")
+    (expected,) = tables("Funnel")
     con = connect().con
-    con.register("page_events", clean_events(rows_of(lines)))
+    con.register("page_events", clean_events(rows_of(event_lines(lines, "product_id"))))
     counts = funnel_times(
         con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h")
     ).counts
@@ -343,7 +346,8 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
 
 
 def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform: Platform) -> None:
-    lines, expected = tables("The daily funnel")
+    visitors, expected = tables("The daily funnel")
+    lines = event_lines(visitors, "product_category")
     rows = [row | {"product_id": "p1", "cart_amount": Decimal(0)} for row in rows_of(lines)]
     run(platform, rows)
     counts: dict[tuple[str, str, str], Line] = {}
