@@ -62,6 +62,24 @@ SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
 API = ROOT / "docs" / "api.md"
 TOOL_PAGES = {tool: ROOT / "docs" / f"from_{tool}.md" for tool in PRESET_TOOLS}
+EVERYWHERE = frozenset(
+    {
+        "format",
+        "fields",
+        "explain",
+        "limit",
+        "offset",
+        "time_range",
+        "start_date",
+        "end_date",
+        "kind",
+        "id",
+        "product_id",
+        "layer",
+        "table",
+    }
+)
+"""Parameters that the page of the API describes once, or that are in the path."""
 PATHS_BEGIN, PATHS_END = "<!-- paths, made by `make docs` -->\n", "<!-- end of paths -->"
 
 SETTINGS_OPENING = """# Settings
@@ -176,23 +194,18 @@ def paths_table() -> str:
     """Return the paths of the API with their parameters, as a Markdown table."""
     described = build_app(Settings()).openapi()["paths"]
     lines = [
-        "| path | answers | parameters beside `format`, `fields` and `explain` |",
+        "| path | answers | parameters |",
         "| --- | --- | --- |",
     ]
     for path, methods in described.items():
         for method, operation in methods.items():
-            parameter_names = [parameter["name"] for parameter in operation.get("parameters", [])]
-            names = [
-                f"`{name}`"
-                for name in parameter_names
-                if name not in {"format", "fields", "explain"}
-            ]
-            parameters = ", ".join(
-                [*(["a definition"] if "requestBody" in operation else []), *names]
-            )
+            parameters = [parameter["name"] for parameter in operation.get("parameters", [])]
+            own = [f"`{name}`" for name in parameters if name not in EVERYWHERE]
+            days = ["days"] if "time_range" in parameters else []
+            body = ["a definition"] if "requestBody" in operation else []
             lines.append(
                 f"| `{method.upper()} {path.removeprefix('/v1')}` | {operation['summary']} | "
-                f"{parameters} |"
+                f"{', '.join([*body, *days, *own])} |"
             )
     return "\n".join(lines) + "\n"
 
