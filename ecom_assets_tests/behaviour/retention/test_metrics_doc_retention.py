@@ -23,7 +23,14 @@ from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.markdown import Line, event_lines, section
 from ecom_assets_tests.platform import Platform
-from ecom_assets_tests.test_metrics_doc import DAYS, FUNNEL_EXAMPLES, PAGE, as_shown, rows_of, tables
+from ecom_assets_tests.test_metrics_doc import (
+    DAYS,
+    FUNNEL_EXAMPLES,
+    PAGE,
+    as_shown,
+    rows_of,
+    tables,
+)
 
 
 def with_amounts(lines: list[Line]) -> list[Row]:
