@@ -82,6 +82,7 @@ from ecom_assets.ingestion.sources.landing import stream_folders
 from ecom_assets.ingestion.sources.order_reports.report_files import has_report
 from ecom_assets.ingestion.sources.order_reports.source import (
     checks_days,
+    customers_over,
     ended_days,
     has_events,
     has_order_reports,
@@ -538,7 +539,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *file_row_checks(),
         amounts_have_a_rate,
         *(replace(check, raw=raw_events.contract) for check in of_events),
-        *order_checks(order_rule(settings), settings.order_customers_over, by_day=order_days),
+        *order_checks(order_rule(settings), customers_over(settings), by_day=order_days),
         *report_checks(settings.gate_refused_share),
         *source_checks(
             source_gate(settings),

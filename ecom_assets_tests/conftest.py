@@ -33,7 +33,7 @@ OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
 LEFT_OUT = pytest.StashKey[int]()
-LEFT_OUT_KEY = "cases_left_out"
+LEFT_OUT_KEY = "tests_left_out"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
 FINALIZERS = "_run_finalizers"
 LONGEST_NAME = 500
@@ -133,18 +133,18 @@ def pytest_unconfigure() -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say how many cases did not run because their test is sampled."""
+    """Say how many tests did not run because nothing was changed that they are about."""
     count = config.stash.get(LEFT_OUT, 0)
     if count:
         terminalreporter.write_line(
-            f"{count:,} cases of sampled tests were left out: `make test-all` runs them, and so "
-            "does a session that names their file."
+            f"{count:,} tests were left out, as no file of their folder was changed: `make "
+            "test-all` runs them, and so does a session that names their file."
         )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over how many cases a process left out; all of them collect the same."""
+    """Take over how many tests a process left out; all of them collect the same."""
     count = getattr(node, "workeroutput", {}).get(LEFT_OUT_KEY, 0)
     node.config.stash[LEFT_OUT] = count
 
@@ -253,12 +253,12 @@ def home(tmp_path: Path) -> Path:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a real account; mark what shares a process,
-    is slow by its server or is not sampled.
+    is slow by its server or is left out.
     """
-    not_sampled = [*sampling.left_out(items)]
-    for item in not_sampled:
+    left_out = sampling.left_out(items)
+    for item in left_out:
         item.add_marker(pytest.mark.slow)
-    config.stash[LEFT_OUT] = len(not_sampled) if "not slow" in config.option.markexpr else 0
+    config.stash[LEFT_OUT] = len(left_out) if "not slow" in config.option.markexpr else 0
     for item in items:
         group = None if item.get_closest_marker("xdist_group") else _group(item)
         if group:

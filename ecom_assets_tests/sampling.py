@@ -1,7 +1,8 @@
-"""Which cases of a test under `sampled(count)` run in `make test`.
+"""Which tests `make test` leaves out that are not slow by themselves.
 
-All of them, if somebody named tests (by `-k`, a file or a folder), or changed a file of the folder
-that the test is about; else so many as it says, and the session ends with how many were left out.
+These are tests under `when_changed`, and of a test under `sampled(count)` all cases but so many.
+None is left out if somebody named tests (by `-k`, a file or a folder), or changed a file of the
+folder that the test is about. The session ends with how many were left out.
 """
 
 import os
@@ -13,8 +14,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-IN_FULL = "SAMPLED_IN_FULL"
-"""Environment variable: folders of tests, separated by colons, whose sampled tests run all cases.
+IN_FULL = "TESTS_IN_FULL"
+"""Environment variable: files and folders of tests that run in full, separated by colons.
 
 A full stop stands for all folders. Without it, the session looks which files were changed, and
 hands the answer on to the processes that it starts.
@@ -26,7 +27,7 @@ ABOUT = {"ecom_assets": "", "ecom_assets_tests": "", "ecom_sandbox": "sandbox/"}
 
 
 def decide(config: pytest.Config) -> None:
-    """Note in the environment which folders of tests run all cases, if it is not noted yet."""
+    """Note in the environment of which folders nothing is left out, if it is not noted yet."""
     if IN_FULL not in os.environ:
         folders = [ALL] if _names_tests(config) else sorted(tested_folders(changed_files(ROOT)))
         os.environ[IN_FULL] = ":".join(folders)
@@ -66,7 +67,8 @@ def _git(root: Path, *arguments: str) -> list[str]:
 
 
 def tested_folders(files: Sequence[str]) -> set[str]:
-    """Return the folders of tests that are about some files, relative to the folder of all tests.
+    """Return the folders of tests that are about some files, relative to the folder of all tests,
+    and changed files of tests themselves.
 
     The tests of a folder are about the files in the folder of that name, and in those below it.
     """
@@ -76,20 +78,28 @@ def tested_folders(files: Sequence[str]) -> set[str]:
         for path in paths
         if path.parts[0] in ABOUT
     )
-    return {str(folder) for path in about for folder in path.parents if folder.name}
+    return {str(place) for path in about for place in (path, *path.parents) if place.name}
 
 
-def left_out(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield the cases of each test under `sampled(count)` but so many of them, evenly spread from
-    the first on; none of tests in the folders that `decide` noted.
+def left_out(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the items that `make test` leaves out; none of the folders that `decide` noted.
+
+    These are the tests under `when_changed`, and of each test under `sampled(count)` all cases but
+    so many, evenly spread from the first on.
     """
-    in_full = os.environ.get(IN_FULL, "").split(":")
+    in_full = set(os.environ.get(IN_FULL, "").split(":"))
     if ALL in in_full:
-        return
+        return []
+    elsewhere = [item for item in items if not _places(item) & in_full]
+    not_changed = [item for item in elsewhere if item.get_closest_marker("when_changed")]
+    return [*not_changed, *_cases_left_out(elsewhere)]
+
+
+def _cases_left_out(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
     cases: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         sampled = item.get_closest_marker("sampled")
-        if sampled and _folder(item) not in in_full:
+        if sampled and not item.get_closest_marker("when_changed"):
             test = item.nodeid.partition("[")[0]
             cases.setdefault((test, sampled.args[0]), []).append(item)
     for (_, count), of_test in cases.items():
@@ -97,5 +107,7 @@ def left_out(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
         yield from (item for n, item in enumerate(of_test) if n not in kept)
 
 
-def _folder(item: pytest.Item) -> str:
-    return Path(os.path.relpath(item.path.parent, TESTS)).as_posix()
+def _places(item: pytest.Item) -> set[str]:
+    """Return the file and the folder of a test, relative to the folder of all tests."""
+    places = (item.path, item.path.parent)
+    return {Path(os.path.relpath(place, TESTS)).as_posix() for place in places}

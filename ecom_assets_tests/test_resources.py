@@ -311,6 +311,6 @@ def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:
     assert kinds["raw/user_order_log"] == {"duckdb", "table", "csv"}
     assert kinds["raw/customers"] == {"duckdb", "table", "api"}
     assert kinds["serving/postgres_marts"] == {"postgres"}
-    for tool in ("amplitude", "heap", "mixpanel", "ga4"):
+    for tool in TOOLS:
         assert kinds[f"export/{tool}_events"] == {tool}
     assert max(len(actual) for actual in kinds.values()) == 3

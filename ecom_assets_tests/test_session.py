@@ -103,16 +103,14 @@ def test_settings_of_the_shell_are_gone_and_a_failure_says_only_what_failed(tmp_
 
 
 def test_a_file_is_tested_by_its_folder_and_those_above_it() -> None:
-    heap = "ecom_assets/outputs/delivery/tools/heap/tool.py"
-    above = {"outputs", "outputs/delivery", "outputs/delivery/tools", "outputs/delivery/tools/heap"}
-    assert sampling.tested_folders([heap]) == above
-    assert sampling.tested_folders(["ecom_sandbox/vendors/heap.py"]) == {
-        "sandbox",
-        "sandbox/vendors",
-    }
-    tests = ["ecom_assets_tests/commerce/sales/test_a.py", "docs/tour.md", "README.md"]
-    assert sampling.tested_folders(tests) == {"commerce", "commerce/sales"}
-    assert sampling.tested_folders(["ecom_assets/resources.py"]) == set()
+    heap = "outputs/delivery/tools/heap"
+    above = {"outputs", "outputs/delivery", "outputs/delivery/tools", heap}
+    assert sampling.tested_folders([f"ecom_assets/{heap}/tool.py"]) == above | {f"{heap}/tool.py"}
+    stand_in = sampling.tested_folders(["ecom_sandbox/vendors/heap.py"])
+    assert stand_in == {"sandbox", "sandbox/vendors", "sandbox/vendors/heap.py"}
+    test = "commerce/sales/test_a.py"
+    tests = [f"ecom_assets_tests/{test}", "ecom_assets_tests/test_b.py", "docs/a.md", "README.md"]
+    assert sampling.tested_folders(tests) == {"commerce", "commerce/sales", test, "test_b.py"}
 
 
 def test_files_that_differ_from_the_main_branch_are_found(tmp_path: Path) -> None:
@@ -139,7 +137,7 @@ def case(folder: str, number: int) -> Mock:
     """Return a case of a test under `sampled(2)`, as far as the choice looks at it."""
     item = Mock(nodeid=f"{folder}/test_a.py::test_a[{number}]")
     item.path = sampling.TESTS / folder / "test_a.py"
-    item.get_closest_marker.return_value.args = (2,)
+    item.get_closest_marker = {"sampled": pytest.mark.sampled(2).mark}.get
     return item
 
 
@@ -158,5 +156,15 @@ def test_two_of_five_cases_run_but_all_where_a_file_was_changed(
         for folder in ("core", "commerce/sales")
     )
     assert left_out("") == [*of_core, *of_sales]
-    assert left_out("commerce:commerce/sales") == of_core
+    assert left_out("commerce:commerce/sales") == left_out("commerce/sales/test_a.py") == of_core
     assert left_out(sampling.ALL) == []
+
+
+def test_a_test_for_changes_runs_only_where_a_file_was_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of_core, of_sales = case("core", 0), case("commerce/sales", 0)
+    for item in (of_core, of_sales):
+        item.get_closest_marker = {"when_changed": pytest.mark.when_changed.mark}.get
+    monkeypatch.setenv(sampling.IN_FULL, "core:core/test_b.py")
+    assert sampling.left_out([of_core, of_sales]) == [of_sales]

@@ -45,7 +45,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
 )
 from ecom_assets.ingestion.sources.home_notes import remembered_paths
 from ecom_assets.ingestion.sources.mapping_file import definition_in
-from ecom_assets.ingestion.sources.order_reports.source import checked_days
+from ecom_assets.ingestion.sources.order_reports.source import checked_days, customers_over
 from ecom_assets.ingestion.sources.places import known_places, market_segments
 from ecom_assets.ingestion.sources.site_lists import channel_rule
 from ecom_assets.ingestion.sources.stock import require_catalogue
@@ -83,7 +83,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "channel_rule": channel_rule(settings),
         "has_views": has_views(settings),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
-        "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),
+        "order_gate": OrderGate(customers_over(settings), partial(checked_days, settings)),
         "clock": now_utc,
         "requests": Requests(settings.home),
         "timezone": settings.timezone,

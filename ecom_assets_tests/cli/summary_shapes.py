@@ -6,6 +6,7 @@ from ecom_assets.commerce.customers.contracts import CUSTOMER_TIERS, QUALITY_BAN
 from ecom_assets.commerce.orders.assets import REPORT_ASSETS
 from ecom_assets.commerce.products.contracts import ALERTS
 from ecom_assets.orchestration.registry import ALL
+from ecom_assets.outputs.delivery.tools.all import NAMES
 
 SESSIONS = {
     "events": int,
@@ -105,12 +106,7 @@ DELIVERY = {
     "seconds": float,
     "records_per_s": int,
 }
-PLACES = [
-    f"{tool}_{kind}"
-    for tool in ("amplitude", "ga4", "heap", "mixpanel")
-    for kind in ("events", "users")
-]
-SENT = [*(f"export.{name}" for name in PLACES), "export.customers_json", "serving.marts"]
+SENT = [*(f"export.{name}" for name in NAMES), "export.customers_json", "serving.marts"]
 """What leaves the warehouse."""
 WARNED = {
     **dict.fromkeys(("table", "name", "description", "sentence", "days"), str),
@@ -176,7 +172,7 @@ SUMMARY = {
     "tables": dict.fromkeys([*TABLES, *UNDECLARED], int),
     "written": [str],
     "published": type(None),
-    "deliveries": dict.fromkeys(PLACES, DELIVERY),
+    "deliveries": dict.fromkeys(NAMES, DELIVERY),
     "customers_json": {"path": str, "customers": int, "bytes": int},
     "warehouse": str,
     "dagster_home": str,

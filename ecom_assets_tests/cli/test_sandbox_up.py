@@ -13,11 +13,17 @@ import requests
 
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.customer_api.api import fetch_customers
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 TIMEOUT_S = 60
-SERVED = ("customer", "order", "catalogue", "amplitude", "heap", "mixpanel", "ga4")
+SERVED = (
+    "customer",
+    "order",
+    "catalogue",
+    *(name for name, tool in TOOLS.items() if tool.has_stand_in),
+)
 FREE_PORTS = tuple(word for name in SERVED for word in (f"--{name}-port", "0"))
 
 

@@ -256,8 +256,14 @@ class LandingSettings(BaseSettings):
 class OrderGateSettings(BaseSettings):
     """What `Settings` has for the gate of orders."""
 
-    order_customers_over: int = Field(
-        3, ge=0, description="A day of orders with this many customers or fewer is held back"
+    order_customers_over: int | None = Field(
+        None,
+        ge=0,
+        description=(
+            "A day of orders with this many customers or fewer is held back; default 3 for daily "
+            "reports (landing folders, an API, ECOM_ORDER_GATE=day), and 0 for other files, which "
+            "may hold few orders"
+        ),
     )
     order_gate: Literal["auto", "day", "run"] = Field(
         "auto",

@@ -88,7 +88,11 @@ class Tool(Generic[S]):
     is_set: Callable[[S], bool]
     address: Callable[[S], str]
     project: Callable[[S], str]
-    """What identifies the account at that address, without secrets (see `hashed`)."""
+    """What identifies the account at that address, without secrets (see `hashed`).
+
+    The ledger knows the account by it: an id that stays when a key is replaced, because with
+    another one every record is sent again.
+    """
     events: Feed[S]
     users: Feed[S]
     read: Read

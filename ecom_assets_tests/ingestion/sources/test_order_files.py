@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -18,6 +19,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     OrderReader,
     ReceivedOrderFiles,
     checked_days,
+    customers_over,
 )
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.workbook import write_xlsx
@@ -307,3 +309,21 @@ def test_each_day_is_checked_where_all_orders_are_daily_reports(
         Settings(orders=paths, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC)
     )
     assert set(by_day.dates) >= set(days.dates[1:3])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 3),  # the reports of the sandbox shop, and those of an API
+        ({"orders": "landing/increment_date=2022-12-05/o.csv"}, 3),
+        ({"orders": "export.csv"}, 0),
+        ({"orders": "export.csv", "order_gate": "day"}, 3),
+        ({"orders": "export.csv", "order_gate": "run"}, 0),
+        ({"orders": "export.csv", "order_customers_over": 2}, 2),
+        ({"order_customers_over": 0}, 0),
+    ],
+)
+def test_only_a_daily_report_must_have_more_than_three_customers(
+    options: dict[str, Any], expected: int
+) -> None:
+    assert customers_over(Settings(**options)) == expected

@@ -9,11 +9,17 @@ import pyarrow as pa
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.outputs.delivery.destination import Destination
 from ecom_assets.outputs.delivery.payloads import EVENT_ROWS, USER_ROWS
-from ecom_assets.outputs.delivery.tools.all import destinations
+from ecom_assets.outputs.delivery.tools.all import TOOLS, destinations
 
 NOON = datetime(2026, 1, 5, 12, 0, 0)  # noqa: DTZ001 (the mart's instants are UTC without saying so)
 SENT_AT = NOON.replace(tzinfo=UTC) + timedelta(hours=1)
 KEY = "not-to-be-sent"
+SET: dict[str, Any] = {
+    **{field: KEY for a_tool in TOOLS.values() for field in a_tool.needed},
+    "heap_app_id": "1234",
+    "ga4_measurement_id": "G-ABC123",
+}
+"""What each tool needs to be set; two of them take no other form."""
 QUICK: dict[str, Any] = {
     "delivery_retry_base_s": 0.001,
     "delivery_pause_s": 0.002,
@@ -58,15 +64,7 @@ def users(*rows: dict[str, Any]) -> pa.Table:
 
 def tool(name: str, url: str = "http://127.0.0.1:9", **settings: Any) -> Destination:
     """Return a destination that finds all tools at one address and does not wait for long."""
-    options: dict[str, Any] = {
-        "amplitude_api_key": KEY,
-        "heap_app_id": "1234",
-        "mixpanel_token": KEY,
-        "ga4_measurement_id": "G-ABC123",
-        "ga4_api_secret": KEY,
-        **{f"{vendor}_url": url for vendor in ("amplitude", "heap", "mixpanel", "ga4")},
-        **QUICK,
-    }
+    options = SET | {f"{name}_url": url for name in TOOLS} | QUICK
     return destinations(Settings(**(options | settings)))[name]
 
 

@@ -78,8 +78,8 @@ def test_a_package_in_the_folder_of_tools_is_a_tool(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tools, "__path__", [*tools.__path__, str(TOY.parent)])
     assert set(packages_in(TOOLS)) - set(before) == {"toy"}
     assert list(TOOL.feeds()) == ["toy_events", "toy_users"]
-    # The first 16 digits of `printf k | sha256sum`.
-    assert TOOL.account(SETTINGS(toy_key=SecretStr("k"))) == "toy.example 8254c329a92850f6"  # type: ignore[arg-type]
+    accounts = {TOOL.account(SETTINGS(toy_key=SecretStr(key))) for key in "kl"}  # type: ignore[arg-type]
+    assert accounts == {"toy.example main"}, "with a new key it is the same account"
 
 
 @pytest.mark.slow
@@ -87,11 +87,12 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(
     shop: Toyshop, far_side: ScriptedTool
 ) -> None:
     export, is_set = ["export", "--to", "toy", "--json"], {"ECOM_TOY_KEY": "k"}
-    ran, unset, first, again, misspelt, wrong = shop.ecom(
+    ran, unset, first, again, new_key, misspelt, wrong = shop.ecom(
         (["run", "--events", "clicks.csv", "--select", UNTIL_DUE], {}),
         (export, {}),
         (export, is_set),
         (export, is_set),
+        (export, {"ECOM_TOY_KEY": "another"}),
         (["status"], {"ECOM_TOY_KY": "k"}),
         (["status"], {"ECOM_TOY_URL": "toy.example"}),
     )
@@ -113,15 +114,15 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(
         ("/events", "k")
     }
 
-    answer = again.json["deliveries"]["toy_events"]
-    assert (answer["due"], answer["sent"], len(far_side.heard)) == (3, 0, 2)
+    for answer in (again.json, new_key.json):
+        sent = answer["deliveries"]["toy_events"]
+        assert (sent["due"], sent["sent"], len(far_side.heard)) == (3, 0, 2)
     with sqlite3.connect(shop.home / "ledger.sqlite") as ledger:
         accounts = ledger.execute(
             "SELECT name, account FROM destinations WHERE name = 'toy_events'"
         ).fetchall()
-    # The account is the address without its scheme, and the first 16 digits of
-    # `printf k | sha256sum`.
-    assert accounts == [("toy_events", f"{far_side.url.partition('://')[2]} 8254c329a92850f6")]
+    # The account is the address without its scheme, and the toy's name of the shop.
+    assert accounts == [("toy_events", f"{far_side.url.partition('://')[2]} main")]
 
     assert (
         misspelt.sentence

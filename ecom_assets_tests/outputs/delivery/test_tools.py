@@ -10,7 +10,7 @@ from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings
 from ecom_assets.outputs.delivery.tools.all import NAMES, TOOLS, destinations, opened_destinations
 from ecom_assets.outputs.delivery.tools.mixpanel.settings import MixpanelSettings
-from ecom_assets_tests.outputs.delivery.mart_rows import one_batch, tool, users, visits
+from ecom_assets_tests.outputs.delivery.mart_rows import SET, one_batch, tool, users, visits
 from ecom_assets_tests.outputs.delivery.scripted_tool import ScriptedTool
 
 
@@ -19,9 +19,7 @@ def test_without_settings_nothing_goes_anywhere() -> None:
 
 
 def test_every_tool_gets_events_and_users() -> None:
-    all_of_them = {"amplitude_api_key": "a", "heap_app_id": "1", "mixpanel_token": "m"}
-    ga4 = {"ga4_measurement_id": "G-1", "ga4_api_secret": "g"}
-    assert tuple(destinations(Settings(**all_of_them, **ga4))) == NAMES  # type: ignore[arg-type]  # pydantic reads them
+    assert tuple(destinations(Settings(**SET))) == NAMES
     assert list(destinations(Settings(heap_app_id="1"))) == ["heap_events", "heap_users"]
 
 
@@ -104,9 +102,9 @@ def test_wrong_values_are_refused_by_name(name: str, value: str | int) -> None:
     ],
 )
 def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> None:
-    chosen = {f"{name}_region": region for name in ("amplitude", "heap", "mixpanel", "ga4")}
-    settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
     names = ("amplitude", "heap", "mixpanel", "ga4")
+    chosen = {f"{name}_region": region for name in names}
+    settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
     assert tuple(
         TOOLS[name].address(TOOLS[name].tool_settings(settings)) for name in names
     ) == tuple(f"https://{host}" for host in hosts)

@@ -38,6 +38,8 @@ from ecom_assets.ingestion.sources.order_reports.api import (
 )
 
 VIEW = "received_orders"
+CUSTOMERS_OVER = 3
+"""How many customers a daily report must exceed, if no setting says it."""
 
 
 def has_events(settings: Settings) -> bool:
@@ -67,8 +69,22 @@ def checks_days(settings: Settings) -> bool:
     """
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
-    if _come_one_by_one(settings):
-        return False
+    return not _come_one_by_one(settings) and _are_daily_reports(settings)
+
+
+def customers_over(settings: Settings) -> int:
+    """Return how many customers the orders of a day or run must exceed.
+
+    A daily report of few customers is probably incomplete; a file of few customers, such as an own
+    export, is probably a small shop's.
+    """
+    if settings.order_customers_over is not None:
+        return settings.order_customers_over
+    by_day = settings.order_gate == "day" or _are_daily_reports(settings)
+    return CUSTOMERS_OVER if by_day else 0
+
+
+def _are_daily_reports(settings: Settings) -> bool:
     return not settings.orders or all(in_landing_folders(path) for path in order_paths(settings))
 
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from ecom_assets.outputs.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.outputs.delivery.payloads import joined
 from ecom_assets.outputs.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.outputs.delivery.tool import Feed, Tool, hashed
+from ecom_assets.outputs.delivery.tool import Feed, Tool
 
 from . import payload
 from .settings import ToySettings
@@ -33,10 +33,10 @@ TOOL = Tool(
     title="Toy",
     settings=ToySettings,
     needed=("toy_key",),
-    account_settings="ECOM_TOY_KEY",
+    account_settings="ECOM_TOY_KEY and ECOM_TOY_SHOP",
     is_set=lambda settings: bool(settings.toy_key.get_secret_value()),
     address=lambda settings: settings.toy_url,
-    project=lambda settings: hashed(settings.toy_key.get_secret_value()),
+    project=lambda settings: settings.toy_shop,
     events=Feed(
         lambda _settings: payload.EVENTS, partial(_request, "/events"), lambda _settings: LIMITS
     ),
