@@ -17,44 +17,49 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-HERE = Path(__file__).parent
+from benchmarks.measuring import script
+
 FULL = {
-    "api": [["api.py"]],
-    "api_cache": [["api_cache.py"]],
-    "cohorts": [["cohorts.py"]],
-    "collect": [["collect.py"]],
-    "stream": [["stream.py"], ["live_page.py"]],
-    "attribution": [["attribution.py"]],
-    "dashboard": [["dashboard.py"]],
-    "delivery": [["delivery.py"]],
-    "explain": [["explain.py"]],
-    "extraction": [["extraction.py"]],
-    "files_per_answer": [["files_per_answer.py"]],
-    "first_numbers": [["first_numbers.py"]],
-    "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
-    "handwritten": [["handwritten.py"]],
-    "identity": [["identity.py"]],
-    "one_caller": [["one_caller.py"]],
-    "one_more_day": [["one_more_day.py"]],
-    "one_more_order_day": [["one_more_order_day.py"]],
-    "paging": [["paging.py"]],
-    "pipeline": [["pipeline.py"]],
-    "publication": [["publication.py"]],
-    "questions": [["questions.py"], ["sessions_from_files.py"]],
-    "scale": [["scale.py"]],
-    "snowflake_statements": [["snowflake_statements.py"]],
+    "api": [["interfaces.api"]],
+    "api_cache": [["interfaces.api_cache"]],
+    "cohorts": [["behaviour.cohorts"]],
+    "collect": [["ingestion.collect"]],
+    "stream": [["ingestion.stream"], ["interfaces.live_page"]],
+    "attribution": [["commerce.attribution"]],
+    "dashboard": [["interfaces.dashboard"]],
+    "delivery": [["outputs.delivery"]],
+    "explain": [["interfaces.explain"]],
+    "extraction": [["ingestion.extraction"]],
+    "files_per_answer": [["interfaces.files_per_answer"]],
+    "first_numbers": [["orchestration.first_numbers"]],
+    "funnel": [
+        ["behaviour.funnel"],
+        ["behaviour.funnel_command"],
+        ["behaviour.funnel_orders", "--events", "1000000"],
+    ],
+    "handwritten": [["orchestration.handwritten"]],
+    "identity": [["behaviour.identity"]],
+    "one_caller": [["interfaces.one_caller"]],
+    "one_more_day": [["orchestration.one_more_day"]],
+    "one_more_order_day": [["commerce.one_more_order_day"]],
+    "paging": [["interfaces.paging"]],
+    "pipeline": [["orchestration.pipeline"]],
+    "publication": [["outputs.publication"]],
+    "questions": [["behaviour.questions"], ["behaviour.sessions_from_files"]],
+    "scale": [["orchestration.scale"]],
+    "snowflake_statements": [["core.snowflake_statements"]],
 }
 QUICK = {
-    "api": [["api.py", "--size", "quick", "--rounds", "2"]],
-    "api_cache": [["api_cache.py", "--requests", "4000"]],
-    "collect": [["collect.py", "5"]],
-    "stream": [["stream.py", "500000"], ["live_page.py", "3"]],
-    "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
-    "attribution": [["attribution.py", "--purchases", "50000"]],
-    "dashboard": [["dashboard.py", "--days", "60"]],
+    "api": [["interfaces.api", "--size", "quick", "--rounds", "2"]],
+    "api_cache": [["interfaces.api_cache", "--requests", "4000"]],
+    "collect": [["ingestion.collect", "5"]],
+    "stream": [["ingestion.stream", "500000"], ["interfaces.live_page", "3"]],
+    "cohorts": [["behaviour.cohorts", "--events", "1000000", "--repetitions", "3"]],
+    "attribution": [["commerce.attribution", "--purchases", "50000"]],
+    "dashboard": [["interfaces.dashboard", "--days", "60"]],
     "delivery": [
         [
-            "delivery.py",
+            "outputs.delivery",
             "--events",
             "200000",
             "--sdk-events",
@@ -64,37 +69,45 @@ QUICK = {
             "500000",
         ]
     ],
-    "explain": [["explain.py", "--events", "500000"]],
-    "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
-    "files_per_answer": [["files_per_answer.py"]],
-    "first_numbers": [["first_numbers.py"]],
+    "explain": [["interfaces.explain", "--events", "500000"]],
+    "extraction": [["ingestion.extraction", "--events", "50000", "--repetitions", "1"]],
+    "files_per_answer": [["interfaces.files_per_answer"]],
+    "first_numbers": [["orchestration.first_numbers"]],
     "funnel": [
-        ["funnel.py", "--events", "1000000", "--repetitions", "3"],
-        ["funnel_command.py", "--events", "1000000", "--repetitions", "3"],
-        ["funnel_orders.py", "--events", "100000"],
+        ["behaviour.funnel", "--events", "1000000", "--repetitions", "3"],
+        ["behaviour.funnel_command", "--events", "1000000", "--repetitions", "3"],
+        ["behaviour.funnel_orders", "--events", "100000"],
     ],
-    "handwritten": [["handwritten.py", "--size", "quick"]],
-    "identity": [["identity.py", "--events", "1000000", "--repetitions", "1"]],
-    "one_caller": [["one_caller.py", "--seconds", "5"]],
+    "handwritten": [["orchestration.handwritten", "--size", "quick"]],
+    "identity": [["behaviour.identity", "--events", "1000000", "--repetitions", "1"]],
+    "one_caller": [["interfaces.one_caller", "--seconds", "5"]],
     "one_more_day": [
-        ["one_more_day.py", "--size", "quick", "--repetitions", "3", "--identity-events", "300000"]
+        [
+            "orchestration.one_more_day",
+            "--size",
+            "quick",
+            "--repetitions",
+            "3",
+            "--identity-events",
+            "300000",
+        ]
     ],
     "one_more_order_day": [
-        ["one_more_order_day.py", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]
+        ["commerce.one_more_order_day", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]
     ],
-    "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
-    "pipeline": [["pipeline.py", "--size", "quick"]],
+    "paging": [["interfaces.paging", "--pages", "400", "--sample", "50"]],
+    "pipeline": [["orchestration.pipeline", "--size", "quick"]],
     "publication": [
-        ["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]
+        ["outputs.publication", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]
     ],
     "questions": [
-        ["questions.py", "--events", "1000000", "--repetitions", "1"],
-        ["sessions_from_files.py", "--events", "1000000", "--repetitions", "1"],
+        ["behaviour.questions", "--events", "1000000", "--repetitions", "1"],
+        ["behaviour.sessions_from_files", "--events", "1000000", "--repetitions", "1"],
     ],
-    "scale": [["scale.py", "--size", "quick"]],
-    "snowflake_statements": [["snowflake_statements.py"]],
+    "scale": [["orchestration.scale", "--size", "quick"]],
+    "snowflake_statements": [["core.snowflake_statements"]],
 }
-HUGE = {"pipeline_100m": [["pipeline.py", "--size", "huge"]]}
+HUGE = {"pipeline_100m": [["orchestration.pipeline", "--size", "huge"]]}
 PACKAGES = ("duckdb", "ibis-framework", "dagster", "pandas", "pyarrow", "numpy", "chdb", "polars")
 LOADED = 0.5
 """Load per processor, before the start, above which wall times are those of a busy machine."""
@@ -102,15 +115,14 @@ LOADED = 0.5
 Row = dict[str, Any]
 
 
-def run_script(script: list[str]) -> Iterator[Row]:
+def run_script(arguments: list[str]) -> Iterator[Row]:
     """The results of one script; a script that fails is a result that misses."""
     with TemporaryDirectory() as folder:
         lines = Path(folder) / "lines.json"
-        says_lines = script[0] == "funnel.py"
+        says_lines = arguments[0] == "behaviour.funnel"
         command = [
-            sys.executable,
-            str(HERE / script[0]),
-            *script[1:],
+            *script(arguments[0]),
+            *arguments[1:],
             *(["--json", str(lines)] if says_lines else []),
         ]
         done = subprocess.run(
@@ -118,7 +130,7 @@ def run_script(script: list[str]) -> Iterator[Row]:
         )
         if done.returncode:
             yield {
-                "name": f"{script[0]} ended with code {done.returncode}",
+                "name": f"{arguments[0]} ended with code {done.returncode}",
                 "value": None,
                 "met": False,
             }
@@ -195,8 +207,8 @@ def main() -> None:
     rows: list[Row] = []
     for name in arguments.only or chosen:
         print(f"{name} …", file=sys.stderr)
-        for script in chosen[name]:
-            rows += run_script(script)
+        for command in chosen[name]:
+            rows += run_script(command)
     show(rows)
     print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}")
     if about["load_before"] > LOADED * (os.cpu_count() or 1):

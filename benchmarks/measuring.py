@@ -18,6 +18,11 @@ from typing import Any
 ECOM = str(Path(sys.executable).with_name("ecom"))
 
 
+def script(name: str) -> list[str]:
+    """Return the command of a benchmark, such as `behaviour.funnel`."""
+    return [sys.executable, "-m", f"benchmarks.{name}"]
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a process and its children cost: seconds, CPU seconds, peak MB of the largest,

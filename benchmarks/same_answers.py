@@ -1,9 +1,9 @@
 """Whether two versions of the code answer the same: every command,
 route and page over one sandbox shop.
 
-`python benchmarks/same_answers.py record FOLDER --shop SHOP` makes the shop if it is not there,
+`python -m benchmarks.same_answers record FOLDER --shop SHOP` makes the shop if it is not there,
 asks what `same_answers.yaml` lists, and writes a file per answer, without what differs from one
-minute to the next. `python benchmarks/same_answers.py compare BEFORE AFTER` says what differs, and
+minute to the next. `python -m benchmarks.same_answers compare BEFORE AFTER` says what differs, and
 ends with 1 if anything does. `--only funnel` does either for one subject, `--only commands`,
 `questions`, `routes` or `pages` for one kind.
 """

@@ -1,7 +1,7 @@
 """Whether the platform's warehouse and a rival's Parquet files, or DuckDB file,
 hold the same numbers, row by row.
 
-`python benchmarks/same_tables.py WAREHOUSE RIVAL` says how many rows differ per table.
+`python -m benchmarks.same_tables WAREHOUSE RIVAL` says how many rows differ per table.
 """
 
 import json
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import duckdb
-from measuring import run_process, say
+
+from benchmarks.measuring import run_process, say, script
 
 _SESSION = """session_id, visitor_id, started_at, ended_at, started_date::DATE, ended_date::DATE,
     event_count, view_count, key_event_count, page_view_count, product_view_count,
@@ -52,7 +53,7 @@ COMPARED = {
 
 def require_equal(warehouse: Path, rival: Path) -> None:
     """Compare in a process of its own; rows that differ, or an empty table, end the benchmark."""
-    tables = json.loads(run_process([sys.executable, __file__, str(warehouse), str(rival)]).printed)
+    tables = json.loads(run_process([*script("same_tables"), str(warehouse), str(rival)]).printed)
     if wrong := {
         name: rows for name, rows in tables.items() if rows["differing"] or not rows["rows"]
     }:

@@ -1,0 +1,1 @@
+"""Measurements, side by side with peers, in the rooms of the package."""

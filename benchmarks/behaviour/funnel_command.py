@@ -1,0 +1,182 @@
+"""`ecom funnel` as a whole process beside ClickHouse's as a whole process,
+over Parquet files in the native layout.
+
+Text ids in one file, and integer ids in a landing folder per day; and the command alone over ten
+rows.
+
+The command refuses bad rows, names visitors and finds arrival days before it counts; ClickHouse
+only counts. Counts are compared first; repetitions take turns.
+"""
+
+# A contender measured as a whole process must not pay for the others' imports.
+# ruff: noqa: PLC0415
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measuring import (
+    ECOM,
+    Result,
+    Spent,
+    ratios,
+    report,
+    run_process,
+    say,
+    scratch,
+    script,
+)
+from benchmarks.shop_data import DATA
+
+STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
+WINDOW_S = 7 * 86_400
+TARGET = 1.6
+"""The command reports the times between steps, too, which ClickHouse does not."""
+TARGET_START_S = 0.7
+NO_HOME = DATA / "no_home"
+"""A folder that does not exist: of a question nothing is kept for the next one."""
+
+
+def native(events: int) -> Path:
+    """The events of `funnel.py` in the columns of `ecommerce_events`; made once."""
+    import duckdb
+
+    from benchmarks.behaviour.funnel import make_events
+
+    file = DATA / f"native_events_{events}.parquet"
+    if not file.exists():
+        part = file.with_suffix(".part")
+        duckdb.connect().execute(f"""
+            COPY (
+                SELECT lpad(to_hex(row_number() OVER ()), 16, '0') AS event_id, visitor_id
+                  AS user_id, event_type,
+                    event_at AS event_timestamp, (1000 + hash(visitor_id) % 500)::VARCHAR
+                      AS product_id,
+                    'shoes' AS product_category, 's' || visitor_id AS session_id,
+                    'https://shop.example.com/' || event_type AS page_url, NULL::VARCHAR
+                      AS referrer_url,
+                    NULL::VARCHAR AS cart_value
+                FROM '{make_events(events)}'
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd)
+        """)
+        part.rename(file)
+    return file
+
+
+def in_folders(events: int) -> Path:
+    """The same events with integer ids, a folder for each day of arrival; made once."""
+    import duckdb
+
+    folder = DATA / f"native_days_{events}"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        duckdb.connect().execute(f"""
+            COPY (
+                SELECT * REPLACE (substr(user_id, 2)::BIGINT + 1 AS user_id), event_timestamp::DATE
+                  AS received_date
+                FROM '{native(events)}'
+            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (received_date),
+              OVERWRITE)
+        """)
+        part.rename(folder)
+    return folder
+
+
+def ten_rows(events: int) -> Path:
+    """Ten of the events, as CSV."""
+    import duckdb
+
+    file = DATA / "native_ten.csv"
+    duckdb.connect().execute(f"COPY (FROM '{native(events)}' LIMIT 10) TO '{file}'")
+    return file
+
+
+def clickhouse(file: Path) -> list[int]:
+    """ClickHouse's counts per step."""
+    from chdb import session as chdb_session
+
+    session: Any = chdb_session
+    conditions = ", ".join(f"event_type = '{step}'" for step in STEPS)
+    clock = "toUInt64(toUnixTimestamp64Micro(event_timestamp))"
+    sql = f"""
+        SELECT level, count() FROM (
+            SELECT windowFunnel({WINDOW_S * 1_000_000})({clock}, {conditions}) AS level
+            FROM file('{file}{"" if file.is_file() else "/*/*.parquet"}', Parquet) GROUP BY user_id
+        ) GROUP BY level SETTINGS max_threads = {os.cpu_count()}"""
+    lines = [line.split(",") for line in str(session.Session().query(sql, "CSV")).split()]
+    return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(STEPS) + 1)]
+
+
+def run_ecom(file: Path, home: Path) -> tuple[Spent, list[int]]:
+    """The command: what it cost and its counts."""
+    values = ["--events", str(file), "--steps", ",".join(STEPS), "--within", "7d", "--json"]
+    spent = run_process([ECOM, "funnel", *values], {"ECOM_HOME": str(home)})
+    return spent, [step["count"] for step in json.loads(spent.printed)["steps"]]
+
+
+def run_clickhouse(file: Path) -> tuple[Spent, list[int]]:
+    """ClickHouse: what it cost and its counts."""
+    spent = run_process([*script("behaviour.funnel_command"), "--clickhouse", str(file)])
+    return spent, json.loads(spent.printed)
+
+
+def measure(events: int, repetitions: int) -> None:
+    """Measure all."""
+    file, folder, ten = run_process(
+        [*script("behaviour.funnel_command"), "--make", str(events)]
+    ).printed.split()
+    with scratch() as home:
+        for where, which in ((NO_HOME, "first question"), (home, "further questions")):
+            compare(Path(file), f"text ids in a file, {which}", repetitions, where)
+            compare(Path(folder), f"integer ids in 90 folders, {which}", repetitions, where)
+    starts = [run_ecom(Path(ten), NO_HOME)[0] for _ in range(repetitions + 1)][1:]
+    report(
+        Result(
+            "funnel, ecom funnel over ten rows, wall",
+            median(start.wall_s for start in starts),
+            "s",
+            TARGET_START_S,
+        )
+    )
+
+
+def compare(file: Path, label: str, repetitions: int, home: Path) -> None:
+    """Both in turn; ratios are medians of pairs."""
+    pairs: list[tuple[Spent, Spent]] = []
+    for repetition in range(repetitions + 1):
+        (ecom_spent, counts), (chdb_spent, expected) = run_ecom(file, home), run_clickhouse(file)
+        if counts != expected:
+            sys.exit(
+                f"ecom funnel and ClickHouse disagree, so there is nothing to compare: {counts}, "
+                f"{expected}"
+            )
+        if repetition:  # the first round warms the disk's cache
+            pairs.append((ecom_spent, chdb_spent))
+    say(f"visitors per step {counts}, the same from both")
+    report(*ratios(f"funnel, ecom funnel / chDB, whole process, {label}", pairs, TARGET, "chdb"))
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--clickhouse", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.clickhouse:
+        print(json.dumps(clickhouse(arguments.clickhouse)))
+    elif arguments.make:
+        print(native(arguments.make), in_folders(arguments.make), ten_rows(arguments.make))
+    else:
+        measure(arguments.events, arguments.repetitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What comes in: files, APIs, the collector and streams."""
