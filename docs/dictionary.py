@@ -29,9 +29,10 @@ with its unit in brackets, unless the name says it:
 | `is_…`, `has_…` | boolean |
 | any other | string |
 
-What a name already says, or an earlier table in the same words, is left out here. Every column's
-description, unit and limits are in Dagster's catalogue (*Assets*, a table, *Columns*), and
-`ecom explain mart.sessions` prints them. What the numbers mean is in [metrics](metrics/README.md).
+What a name already says, or an earlier table in the same words, and when a column is null, is left
+out here. Every column's description, unit and limits are in Dagster's catalogue (*Assets*, a table,
+*Columns*), and `ecom explain mart.sessions` prints them. What the numbers mean is in
+[metrics](metrics/README.md).
 """
 TYPES_BY_NAME: Final = (
     (r".*_at", "timestamp(6)", "UTC"),
@@ -51,6 +52,8 @@ MOST_REPEATED_VALUES: Final = 5
 """How many values of a column are listed again in each table that has it."""
 SHORT: Final = 3
 """Words of at most so many letters say nothing about a column."""
+WHEN_NULL: Final = r"; (null|not known|unknown|empty)\b[^;]*"
+"""The part of a description that says when a column is null."""
 Said = set[tuple[str, str]]
 """Names of columns with descriptions that the page already has."""
 
@@ -119,8 +122,8 @@ def _head(column: Column) -> str:
 
 def _meaning(contract: type[Table], column: Column, said: Said) -> str:
     """Return what a reader cannot guess from the names: the description, or the values."""
-    described = column.description.replace("*", r"\*")
-    if (column.name, described) in said or _is_obvious(contract, column):
+    described = re.sub(WHEN_NULL, "", column.description).replace("*", r"\*")
+    if (column.name, described) in said or _is_obvious(contract, column, described):
         described = ""
     said.add((column.name, described))
     return "; ".join(part for part in (described, _values(contract, column)) if part)
@@ -141,12 +144,12 @@ def _has_values(contract: type[Table], column: Column) -> bool:
     return own is not None and own.one_of == column.one_of
 
 
-def _is_obvious(contract: type[Table], column: Column) -> bool:
+def _is_obvious(contract: type[Table], column: Column, described: str) -> bool:
     """Return whether the names of table and column, and the unit, already say the description."""
     names = _stems(f"{column.name} {contract.name} {column.unit or ''}")
-    words = {word for word in re.findall(r"[A-Za-z]+", column.description) if len(word) > SHORT}
+    words = {word for word in re.findall(r"[A-Za-z]+", described) if len(word) > SHORT}
     new = sum(_stem(word) not in names for word in words)
-    is_exact = re.search(r"[`;0-9]", column.description) or len(column.name) == 1
+    is_exact = re.search(r"[`;0-9]", described) or len(column.name) == 1
     return new <= MOST_NEW_WORDS and not is_exact
 
 
