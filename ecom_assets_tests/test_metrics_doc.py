@@ -345,8 +345,10 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     assert as_shown(plain_steps(THREE_STEPS, counts), expected) == expected
 
 
-def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform: Platform) -> None:
-    visitors, expected = tables("The daily funnel")
+def test_the_daily_funnel_counts_sessions_and_visitors_as_in_the_example(
+    platform: Platform,
+) -> None:
+    visitors, expected = section(FUNNEL_EXAMPLES, "The daily funnel").tables
     lines = event_lines(visitors, "product_category")
     rows = [row | {"product_id": "p1", "cart_amount": Decimal(0)} for row in rows_of(lines)]
     run(platform, rows)
