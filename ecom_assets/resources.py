@@ -1,4 +1,7 @@
-"""The Dagster resources: the open warehouse, its I/O manager, sources and destinations."""
+"""The Dagster resources: the open warehouse, its I/O manager, sources and destinations.
+
+Terms: docs/glossary.md#source.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import closing

@@ -2,6 +2,8 @@
 
 Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one
 day, as clean, quarantined or surplus. To which visitor a clean event belongs, `identity/` decides.
+
+Terms: docs/glossary.md#clean, #quarantined and #surplus.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,8 @@
 """Links: runs of the events of a device by one user, aliases of users, and ids that too many share.
 
 Definitions: METRICS "Visitor". All orders end in the event id, so none has ties.
+
+Terms: docs/glossary.md#link, #alias and #shared-id.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Visitors: to whom each clean event belongs, by the identity rule. METRICS "Visitor"."""
+"""Visitors: to whom each clean event belongs, by the identity rule. METRICS "Visitor".
+
+Terms: docs/glossary.md#visitor.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """The answer to an ad-hoc question: its typed model,
 and the one function that computes it from a source of events.
+
+Terms: docs/glossary.md#question and #kind.
 """
 
 import operator

@@ -3,6 +3,8 @@
 DuckDB numbers the visitors on their devices and packs each event into one integer; NumPy sorts
 these and cuts where they pause. The portable expressions (`sessions/sessions.py`) are the
 definition, and tests require that both give equal results.
+
+Terms: docs/glossary.md#kernel.
 """
 
 from collections.abc import Iterator

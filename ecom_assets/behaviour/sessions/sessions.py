@@ -5,6 +5,8 @@ Midnight cuts sessions into fragments, and stitching restores the exact sessions
 A fragment can be part of a longer session only if it begins or ends within the idle timeout of
 midnight. Few fragments do, so the cost of stitching depends on the length of these chains, not on
 the length of history.
+
+Terms: docs/glossary.md#fragment.
 """
 
 from collections.abc import Iterator, Sequence

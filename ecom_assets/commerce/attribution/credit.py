@@ -23,6 +23,8 @@ What is up to here is rounded, not each part, so that the parts add up to the wh
 `sum_credit` adds touches up by channel. `conversion_credit` puts the models side by side: three
 rows, one per channel. `channel_attribution` adds up conversions: one row per day, model and
 channel.
+
+Terms: docs/glossary.md#conversion and #credit.
 """
 
 from collections.abc import Callable, Sequence

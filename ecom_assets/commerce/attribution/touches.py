@@ -5,6 +5,8 @@ A touch is a session with its source. First touches of visitors and conversions 
 
 RE2, Postgres, Java and Snowflake read every regular expression here in the same way: it uses
 character classes instead of escapes, plain groups, and lower case for ASCII letters only.
+
+Terms: docs/glossary.md#touch.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Which days of a source are held back, and the log of them: since when, and who released which."""
+"""Which days of a source are held back, and the log of them: since when, and who released which.
+
+Terms: docs/glossary.md#held.
+"""
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass

@@ -5,6 +5,8 @@ A record is an order where the source gives all of it at once, else a line. All 
 arrived together are a version, and the newest replaces every row of the older ones, also if it is
 shorter, left out or refused. Two orders that claim one number are a conflict instead: both count,
 the later one under its number with ` (2)`.
+
+Terms: docs/glossary.md#record and #version.
 """
 
 from typing import Final

@@ -4,6 +4,8 @@ so that they are only a part of it.
 The lines of a day are expected to arrive on that day, or where nothing arrived on it, on the next
 day on which something did, such as a history that arrived in one folder. Lines of the day that
 arrive at another time wait until that is loaded.
+
+Terms: docs/glossary.md#waiting.
 """
 
 from bisect import bisect_left

@@ -3,6 +3,8 @@ written in the same transaction as the change.
 
 So a run that is killed leaves either the old numbers without an entry, or the new numbers with
 their entries, and no change is logged twice. See docs/adr/0014.
+
+Terms: docs/glossary.md#restatement.
 """
 
 import json

@@ -2,6 +2,8 @@
 turn a plain function on Ibis tables into the declaration of a Dagster asset.
 
 The decorator reads no settings. `definitions.py` builds the Dagster assets from its result.
+
+Terms: docs/glossary.md#days-of-the-run, #invalidated_by and #follows.
 """
 
 import inspect

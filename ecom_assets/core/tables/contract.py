@@ -1,5 +1,7 @@
 """Contracts of tables: the base class `Table`, its `Column`s,
 and a short function for each type of column.
+
+Terms: docs/glossary.md#contract.
 """
 
 import re

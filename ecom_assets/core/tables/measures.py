@@ -3,6 +3,8 @@
 A subject's `measures.py` has classes of columns with numbers for people. A contract that inherits
 from such a class has its columns; aggregates, sums over days, fields of answers, labels on pages
 and traces follow from the declaration.
+
+Terms: docs/glossary.md#measure.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,8 @@
 paging, and `Reading`.
 
 A period ends on the newest day in the data, not on today's date: docs/adr/0019.
+
+Terms: docs/glossary.md#reading.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

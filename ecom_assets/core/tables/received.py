@@ -3,6 +3,8 @@ and their accounting.
 
 All sources share one gate: events, orders, customers and stock. The checks are in
 `sources/checks.py`, and `warehouse/raw_slices.py` keeps the rows of a day that a source has lost.
+
+Terms: docs/glossary.md#received, #gate and #residue.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -3,6 +3,8 @@
 Each subject's `trace.py` declares it for its tables: for each number which rows of a table below
 are behind it, and what of them is counted or added up; and for each table in between the rows of
 the next table below. `explain/` walks.
+
+Terms: docs/glossary.md#trace.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """The `Engine` interface: what the platform needs from an engine,
 and the behaviour common to all engines.
+
+Terms: docs/glossary.md#engine.
 """
 
 from abc import ABC, abstractmethod

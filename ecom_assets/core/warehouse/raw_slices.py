@@ -7,6 +7,8 @@ decision is made within the transaction that replaces the slice, from the row co
 after. Rows that came from another kind of source are never withdrawn, also where withdrawals are
 allowed. `tables/received.py` defines what far fewer means. Rows of erased people that a source
 still has are left out.
+
+Terms: docs/glossary.md#slice and #withdrawn.
 """
 
 from collections import Counter

@@ -6,6 +6,8 @@
 Events land in the layout of the mapping `ecommerce`, order lines in that of `user_order_log`: other
 mappings are applied before. Customers land as they came. Dead letters are beside the folder, where
 no source looks.
+
+Terms: docs/glossary.md#landing and #dead-letter.
 """
 
 import os

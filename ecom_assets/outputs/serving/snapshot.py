@@ -4,6 +4,8 @@ the serving store.
 A new snapshot is written beside the old one, and becomes the current one by a pointer file that is
 replaced in one atomic step. Anyone who has the old file open reads on in it; it is removed once it
 is not even the last but one. It is read in `api/store/store.py`.
+
+Terms: docs/glossary.md#snapshot.
 """
 
 import contextlib

@@ -1,5 +1,7 @@
 """Mappings: YAML files that define how a source layout becomes records of one kind,
 events or order lines.
+
+Terms: docs/glossary.md#mapping.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

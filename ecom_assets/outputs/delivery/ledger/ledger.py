@@ -3,6 +3,8 @@
 A batch is one row, with the ids of its records as a JSON array and their payload hashes as one byte
 string. So two thousand records need one statement before and one after sending. Results that differ
 from the rest of the batch are stored by the record's position. See docs/adr/0016.
+
+Terms: docs/glossary.md#ledger and #in-doubt.
 """
 
 import os
