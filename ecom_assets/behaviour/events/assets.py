@@ -32,9 +32,7 @@ class RawEventSource(Protocol):
         """Return the rows of `RawEvents` that arrived on `days`."""
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Return the row counts of the files with events of `days`;
-        None if events do not come from files.
-        """
+        """Return the row counts of the files with events of `days`; None if there are no files."""
 
 
 @table_asset(RawEvents)
@@ -49,8 +47,9 @@ def accepted_arrivals(late_days: int) -> Reads:
 
 
 def staging_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of rows that are left out;
-    `late_days` sets how many days around a day they read.
+    """Return the assets of rows that are left out.
+
+    They read the days of arrival around a day on which its events can come, by `late_days`.
     """
 
     @table_asset(

@@ -1,5 +1,4 @@
-"""Checks of events: received rows = clean + quarantined + surplus copies, per day;
-new event types; amounts.
+"""Checks of events: the accounting of received rows, new event types, and amounts.
 
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
@@ -38,8 +37,9 @@ from ecom_assets.core.tables.portable import NO, count_of, rows_of
 
 
 def accounting_check(late_days: int) -> TableCheck:
-    """Return the check that every received row is clean, quarantined or surplus;
-    it holds back the marts.
+    """Return the check that every received row is clean, quarantined or surplus.
+
+    It is blocking: the marts are not computed if it fails.
     """
     return TableCheck(
         contract=CleanEvents,
@@ -57,8 +57,9 @@ def _evaluate(late_days: int, days: Days | None, *tables: ir.Table) -> BrokenRow
 
 
 def amounts_check(rule: CleaningRule) -> TableCheck:
-    """Return the check that the amounts of events can be read; it warns,
-    because the events count.
+    """Return the check that the amounts of events can be read.
+
+    It warns only, because events without an amount still count.
     """
     return TableCheck(
         contract=RawEvents,
@@ -105,9 +106,7 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
 
 
 def standard_type(event_type: str) -> str | None:
-    """Return the standard type that an event type differs from by case, blanks and hyphens only;
-    None without one.
-    """
+    """Return the standard type that an event type misspells by case, blanks or hyphens, or None."""
     spelled = re.sub(r"[\s\-]+", "_", event_type.strip().lower())
     return spelled if spelled in EVENT_TYPES and spelled != event_type else None
 

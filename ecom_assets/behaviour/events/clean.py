@@ -76,9 +76,7 @@ COPY_COLUMNS = (
 IN_CONTENT = ("user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_amount")
 """What says, with the columns of `COPY_COLUMNS`, who did what and for how much."""
 ID_MARK = "~"
-"""Stands between the id as received and the hash of the content,
-where events that disagree share an id.
-"""
+"""Separates an id from the hash of its content, where events that disagree share the id."""
 HASH_LENGTH = 16
 """Hexadecimal digits of a content's hash: 64 bits, of one event id."""
 END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
@@ -147,17 +145,16 @@ def reject_rules(
 
 
 def accepted(classified: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return the clean ones of classified rows, including surplus copies,
-    without the column of the reason.
+    """Return the clean ones of classified rows, surplus copies included.
+
+    The column of the reason is dropped.
     """
     rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
     return with_known_amounts(rows, rule)
 
 
 def with_known_amounts(rows: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return received rows with null for amounts that cannot be,
-    and with what was paid back as a positive amount.
-    """
+    """Return received rows with `cart_amount` as `known_amount` returns it."""
     return rows.mutate(cart_amount=known_amount(rows, rule))
 
 
@@ -179,8 +176,9 @@ def known_amount(raw: ir.Table, rule: CleaningRule) -> ir.DecimalValue:
 
 
 def has_unread_amount(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
-    """Return whether a received event came with an amount that is not known,
-    for another reason than its currency.
+    """Return whether an event came with an amount that could not be read.
+
+    An amount whose currency has no rate was read, and does not count here.
 
     Such an event counts; only its amount is unknown.
     """
@@ -191,16 +189,12 @@ def has_unread_amount(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:
-    """Return the one day that a row counts for: its event day if it came in time,
-    else its arrival day.
-    """
+    """Return the day that a row counts for: of the event if it came in time, else of arrival."""
     return _is_in_time(raw, late_days).fill_null(NO).ifelse(raw.event_date, raw.received_date)
 
 
 def quarantined_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the rows that count for `days` and are not clean,
-    each with the first reason that applies.
-    """
+    """Return the rows that count for `days` and are not clean, with their first reject reason."""
     classified = classify(raw, rule, days.widened(before=1, after=rule.late_days))
     return classified.filter(
         classified.reject_reason.notnull(), days.contain(classified.accounted_date)
@@ -218,8 +212,7 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 def duplicate_events(
     raw: ir.Table, rule: CleaningRule, days: Days, kept: ir.Table | None = None
 ) -> ir.Table:
-    """Return the rows of `DuplicateEvents` of `days`: ids with surplus copies,
-    or of events that disagree.
+    """Return the rows of `DuplicateEvents` of `days`: ids that several rows have.
 
     The rules depend on arrivals and on what erasures noted only, so the result does not depend on
     which days are computed together.
@@ -312,9 +305,7 @@ def is_marked(event_id: ir.StringValue) -> ir.BooleanValue:
 
 
 def with_content(rows: ir.Table) -> ir.Table:
-    """Return received rows with `content_hash`, equal for rows of an id that agree in who,
-    what and amount.
-    """
+    """Return received rows with `content_hash`, a hash of who, what and how much."""
     user, device = known(rows.user_id, NOBODY), known(rows.anonymous_id, NOBODY)
     who = ibis.cases(
         (user.notnull(), ibis.literal("user ").concat(user.fill_null(""))),
@@ -472,8 +463,7 @@ def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 
 def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return the clean rows of ids in `DuplicateEvents`,
-    with the id of their event in `clean_event_id`.
+    """Return the clean rows of ids in `DuplicateEvents`, with their `clean_event_id`.
 
     They have `has_kept_copy`, too: whether one copy of the event and day stays.
     """
@@ -495,8 +485,9 @@ def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 
 def surplus_rows(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return the clean rows that are surplus copies, under the ids of their events;
-    as `unique_copies`.
+    """Return the clean rows that are surplus copies, under the ids of their events.
+
+    The arguments are those of `unique_copies`.
     """
     rows = with_event_ids(copies, duplicates)
     in_order = ibis.window(group_by=["event_date", "clean_event_id"], order_by=copy_order(rows))
@@ -514,8 +505,9 @@ def received_ids(duplicates: ir.Table) -> ir.Table:
 
 
 def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
-    """Return whether text can be an event type: 1 to 255 characters, no control characters,
-    no space at either end.
+    """Return whether text can be an event type.
+
+    It must have 1 to 255 characters, no control characters, and no space at either end.
     """
     has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
     has_space_at_an_end = event_type.startswith(" ") | event_type.endswith(" ")
@@ -565,8 +557,9 @@ OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 
 
 def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir.Table:
-    """Return unique copies in those columns of `CleanEvents` that their columns suffice for,
-    without `OF_IDENTITY`.
+    """Return unique copies in the columns of `CleanEvents`, without `OF_IDENTITY`.
+
+    Columns that cannot be computed from those of `copies` are left out.
 
     Placeholders of users, devices, sessions and products are left out.
 
@@ -583,9 +576,7 @@ def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir
 
 
 def without_placeholders(events: ir.Table) -> ir.Table:
-    """Return events, with the names that clean events have,
-    without placeholders in place of ids.
-    """
+    """Return events in which placeholders of ids are null."""
     words = {
         "user_id": NOBODY,
         "device_id": NOBODY,
@@ -602,8 +593,7 @@ def without_placeholders(events: ir.Table) -> ir.Table:
 
 
 def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the clean events of `days`, each once,
-    in the columns of `CleanEvents` without `OF_IDENTITY`.
+    """Return the clean events of `days`, each once, without the columns `OF_IDENTITY`.
 
     Args:
         raw: As in `clean_copies`.
@@ -622,9 +612,7 @@ def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     quarantined: ir.Table,
     surplus: ir.Table,
 ) -> ir.Table:
-    """Return one row per day, in `day`, with the four counts and their `residue`,
-    which must be zero.
-    """
+    """Return the row counts of each day, in `day`, and their `residue`, which must be zero."""
     if days is not None:
         raw = raw.filter(
             days.widened(before=1, after=late_days).contain(raw[str(RawEvents.day_column)])

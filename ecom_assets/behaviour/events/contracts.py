@@ -14,8 +14,9 @@ EVENT_TYPES = (
     "purchase",
     "refund",
 )
-"""The event types that the platform's own numbers are about;
-every other well-formed type counts as an event, too.
+"""The event types with a meaning for the platform's own numbers.
+
+Every other well-formed type counts as an event, too.
 """
 VIEW_TYPES = ("page_view", "product_view", "category_view")
 """The event types that are views of a page."""
@@ -33,9 +34,7 @@ JOINED_BY = (
     "device",
     "source_session",
 )
-"""Why an event belongs to its visitor: it has the user itself,
-or the step of the identity rule that found it.
-"""
+"""The user itself, or the step of the identity rule by which an event got its visitor."""
 REJECT_REASONS = (
     "malformed_row",
     "implausible_date",

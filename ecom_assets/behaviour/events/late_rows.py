@@ -1,5 +1,4 @@
-"""Which other days the received events of a run change: those of late rows,
-and those of copies that arrived elsewhere.
+"""The other days that the received events of a run change: those of late rows and of copies.
 
 An event counts for its own day, on which it may not have arrived. A run over some days of arrival
 notes which other days its new, changed and withdrawn rows count for (`LateDays`). Every table that
@@ -63,8 +62,9 @@ class LateRowHooks:
 
 
 def late_rows(raw: ir.Table, late_days: int, days: Days, run: Days) -> tuple[ir.Table, ir.Table]:
-    """Return received rows of `days` with each other day that they change, in `late_date`,
-    and a digest of the row.
+    """Return received rows of `days` with each other day that they change, and a digest.
+
+    The day is in `late_date`.
 
     The first are those that count for another day than those of the run. The second have an id that
     rows of other days have, too: which of them is the event and which are its copies depends on
@@ -96,9 +96,7 @@ def _with_digest(rows: ir.Table) -> ir.Table:
 def late_row_hooks(
     late_days: int, engine: Engine, contract: type[Table], days: Days, run: Days
 ) -> SliceHooks | None:
-    """Return what is called around the replacement of days of a raw table;
-    None for others than `raw.events`.
-    """
+    """Return the hooks around the replacement of days of `raw.events`; None for other tables."""
     if contract is not RawEvents:
         return None
     engine.ensure(RawEvents)

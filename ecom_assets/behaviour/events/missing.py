@@ -1,5 +1,6 @@
-"""Warnings about event types and keys of `properties` that a question names, and that no event has,
-or only as text.
+"""Warnings about event types and keys of `properties` that a question names in vain.
+
+No event has them, or only as text.
 """
 
 from __future__ import annotations

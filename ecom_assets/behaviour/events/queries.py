@@ -1,6 +1,4 @@
-"""Queries about events as received: quarantined ones by reason, surplus copies,
-and events that share an id.
-"""
+"""Queries about received events: reject reasons, surplus copies, and ids with two events."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -51,8 +49,7 @@ def shared_ids(duplicates: ir.Table) -> ir.Table:
 
 
 def conflict_rows(clean: ir.Table, shared: ir.Table) -> ir.Table:
-    """Return the events that share an id and disagree: their ids, who, what,
-    the amount and the sender.
+    """Return the events that share an id and disagree, with who, what, how much and the sender.
 
     A copy that another day's copy stands for has nulls.
     """
@@ -63,8 +60,9 @@ def conflict_rows(clean: ir.Table, shared: ir.Table) -> ir.Table:
 
 
 def conflict_counts(reading: Reading, period: Period | None = None) -> dict[str, int]:
-    """Return how many ids are shared by events that disagree, and by how many events;
-    of a period or of all days.
+    """Return how many ids are shared by events that disagree, and by how many events.
+
+    Without a period, of all days.
     """
     shared = _shared_in(reading, period)
     counts = shared.agg(id_count=shared.source_event_id.nunique(), event_count=shared.count())
@@ -75,8 +73,7 @@ def conflict_counts(reading: Reading, period: Period | None = None) -> dict[str,
 def conflicts(
     reading: Reading, period: Period | None, page: Page, *, may_see_people: bool
 ) -> dict[str, Any]:
-    """Return the events of a period that share an id and disagree, ordered by id,
-    and how many there are.
+    """Return the events of a period that share an id and disagree, by id, and their number.
 
     Who they are of is replaced unless it may be seen.
     """
@@ -90,9 +87,7 @@ def conflicts(
 
 
 def newest_conflict(reading: Reading, limit: int = 5) -> list[Row]:
-    """Return the first events of the newest id that events share and disagree about;
-    none without one.
-    """
+    """Return the first events of the newest id whose events disagree; none without one."""
     shared = _shared_in(reading, None)
     newest = reading.rows(shared.order_by([shared.event_date.desc(), "source_event_id"]).limit(1))
     if not newest:

@@ -47,8 +47,7 @@ def window_of(events: ir.Table, start: ir.TimestampValue, end: ir.TimestampValue
 
 
 def totals(events: ir.Table) -> ir.Table:
-    """Return one row with the number of events, visitors, open carts and purchases,
-    and the revenue.
+    """Return one row with the events, visitors, open carts, purchases and revenue.
 
     A visitor has an open cart if they added a product after their last purchase, within the window.
     """
@@ -79,9 +78,7 @@ def by_type(events: ir.Table) -> ir.Table:
 
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
-    """Return the products with the most visitors, and how often they were viewed,
-    added to a cart and bought.
-    """
+    """Return the products with the most visitors, with their views, carts and purchases."""
     is_counted = events.event_type.isin(("product_view", "add_to_cart", "purchase"))
     viewed = events.filter(events.product_id.notnull(), is_counted)
     products = viewed.group_by("product_id").agg(
@@ -97,9 +94,7 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
 
 
 def by_minute(events: ir.Table) -> ir.Table:
-    """Return the number of events by minute of the clock and type;
-    minutes and types without events have no row.
-    """
+    """Return the number of events by minute and type; those without events have no row."""
     counted = events.mutate(start_at=events.event_at.truncate("minute"))
     minutes = counted.group_by("start_at", "event_type").agg(event_count=counted.count())
     return minutes.order_by("start_at", "event_type")

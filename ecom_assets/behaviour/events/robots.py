@@ -1,6 +1,4 @@
-"""Which user agents call themselves robots: by general words with their boundaries,
-and by a list of names.
-"""
+"""Which user agents call themselves robots, by general words and by a list of names."""
 
 import re
 from collections.abc import Sequence
@@ -17,8 +15,7 @@ GENERAL_WORDS: Final = (
     r"(^|[^u])bots?([^a-z]|$)|(^|[^c])ubots?([^a-z]|$)|(^|[^a-z])(bots?|robots?)[a-z]*/"
     r"|crawl(er|ers|ing)?([^a-z]|$)|spiders?([^a-z]|$)|slurp([^a-z]|$)|headless"
 )
-"""A pattern, for small letters, of the words at whose end robots call themselves so:
-Googlebot, Baiduspider.
+"""A pattern for lower case: words at whose end robots name themselves, as in Googlebot.
 
 A word in the middle of another one is none (botim), and CUBOT is a maker of phones. No engine but
 Java looks behind, so `bot` after anything but `cu` is written as two alternatives.

@@ -38,17 +38,14 @@ def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 
 
 def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the clean received rows of the days of some events,
-    of copies the first that arrived.
-    """
+    """Return the clean received rows of the days of some events, the first of each copy."""
     raw, duplicates, days = _near_events(rows, context)
     rule = _rule(context)
     return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates)
 
 
 def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
-    """Return the clean received rows of the days of some events,
-    and those that `_first_copies` leaves out.
+    """Return the clean received rows of the days of some events, and the copies left out.
 
     Both have the ids of their events.
     """
@@ -67,8 +64,7 @@ def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Tab
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
-    """Return the received rows and the `DuplicateEvents` of the days of some events,
-    and their event days.
+    """Return the received rows, `DuplicateEvents` and event days of the days of some events.
 
     The days are `ANY_DAYS` if there are no events: what clocks show is looked for in the days of
     the rows.
@@ -86,9 +82,7 @@ def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Ta
 
 
 def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return what identifies some events, and again under the ids as received,
-    where these are others.
-    """
+    """Return what identifies some events, under the ids as received too, where they differ."""
     named = context.table(DuplicateEvents)
     named = named.filter(named.source_event_id.notnull())
     named = rows.join(named.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
@@ -134,9 +128,7 @@ def _received(context: TraceContext) -> ir.Table:
 
 
 def _quarantined(context: TraceContext) -> ir.Table:
-    """Return the rows that count for a row's day and are quarantined,
-    for its reason if it names one.
-    """
+    """Return the quarantined rows of a row's day, and of its reason if it names one."""
     result = clean.quarantined_events(_arrived_near(context), _rule(context), _days(context))
     reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
@@ -147,9 +139,7 @@ def _clean(context: TraceContext) -> ir.Table:
 
 
 def _surplus(context: TraceContext) -> ir.Table:
-    """Return the clean copies of a row's day but the one of each event that stays,
-    if one of this day does.
-    """
+    """Return the clean copies of a row's day without those that stay."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
     rule = _rule(context)
     return clean.surplus_rows(

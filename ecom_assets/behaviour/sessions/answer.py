@@ -63,9 +63,7 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
 
 
 def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] | None:
-    """Return the totals of stored sessions;
-    None if other events or another silence are asked about, or none are.
-    """
+    """Return the totals of stored sessions; None if the question is about other events or rules."""
     if data.segment or data.keep or question.where != EVERYTHING or question.idle is not None:
         return None
     stored = data.opened.stored(str(question.session_rule))

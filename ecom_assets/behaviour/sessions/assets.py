@@ -56,9 +56,7 @@ sessions = table_asset(
 def days_of_changed_engagement(
     session_days: ir.Table, session_rule: SessionRule, days: Days
 ) -> ir.Table:
-    """Return the days whose sessions changed,
-    and the days whose 30-day window includes a day of the run.
-    """
+    """Return the days whose sessions changed, and those whose last 30 days include such a day."""
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
     return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()

@@ -1,6 +1,4 @@
-"""Checks of sessions: they hold every clean event once,
-and agree with their fragments and with engagement.
-"""
+"""Checks of sessions: each clean event is in one, and they agree with engagement."""
 
 import ibis
 import ibis.expr.types as ir

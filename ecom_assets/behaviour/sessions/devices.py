@@ -9,15 +9,11 @@ TABLETS: Final = ("ipad", "tablet", "kindle", "silk/")
 PHONES: Final = ("iphone", "ipod", "windows phone", "blackberry", "mobi")
 COMPUTERS: Final = ("windows nt", "macintosh", "x11", "cros", "linux")
 ANDROID: Final = "android"
-"""Found in the user agents of phones and tablets with Android;
-only those of phones also have "mobile".
-"""
+"""Found in user agents of Android phones and tablets; only phones also have "mobile"."""
 
 
 def device(user_agent: ir.StringValue, is_bot: ir.BooleanValue) -> ir.StringValue:
-    """Return `desktop`, `mobile`, `tablet`, `robot`,
-    or `other` if the user agent does not say which.
-    """
+    """Return `desktop`, `mobile`, `tablet` or `robot`; `other` where the user agent says none."""
     agent = user_agent.fill_null("").lower()
     return ibis.cases(
         (is_bot, "robot"),

@@ -23,8 +23,9 @@ COLUMNS_OF_VIEWS = {
 def engagement_daily(
     sessions: ir.Table, session_days: ir.Table, days: Days, *, has_views: bool
 ) -> ir.Table:
-    """Return the engagement of each day of `days` that has visitors,
-    from all rows of `Sessions` and `SessionDays`.
+    """Return the engagement of each day of `days` that has visitors.
+
+    The tables are all rows of `Sessions` and `SessionDays`.
 
     Without views among the events, what needs them is null: each session would be a bounce, of one
     page at most.
@@ -41,8 +42,9 @@ def engagement_daily(
 
 
 def active_visitors(fragments: ir.Table, days: Days) -> ir.Table:
-    """Return the exact number of visitors of each day and of the 7 and 30 days that
-    end with it, in one pass.
+    """Return the number of visitors of each day, and of the 7 and 30 days that end with it.
+
+    The numbers are exact, and computed in one pass.
 
     Each visit opens an interval. It lasts for the length of the window, or until the visitor's next
     visit. The intervals of a visitor do not overlap, so a running sum over their starts and ends

@@ -24,9 +24,7 @@ from ecom_assets.core.tables.packed import Ints, Keying, Packing, Sorted, parts_
 UNITS: Final = "numbered_units"
 UNIT_SQL: Final = ", ".join(UNIT)
 MOST_EVENTS: Final = 30_000_000
-"""Events whose numbers are held in memory, of 8 to 24 bytes each; more are left to the engine,
-which can spill.
-"""
+"""The most events to hold in memory, at 8 to 24 bytes each; DuckDB counts more than these."""
 SECOND_US: Final = 1_000_000
 NEVER_US: Final = 1 << 62
 VIEW, KEY = 1, 2
@@ -37,8 +35,7 @@ Part = Sorted[Packing]
 
 @dataclass(frozen=True)
 class Span:
-    """What is known of events before they are packed: units, events, first and last time,
-    and how fine times are.
+    """The size of events before they are packed: units, events, time span and resolution.
 
     A session counts if it starts from `starts_at` to `starts_until`; all times are in microseconds.
     """
@@ -65,8 +62,7 @@ def can_count(rule: SessionRule) -> bool:
 def gathered(
     con: Backend, events: ir.Table, code_bits: int, idle_s: int, ends: Ends
 ) -> Iterator[Part] | None:
-    """Return the events of the sessions that started on some days, packed and in order;
-    None if there are too many.
+    """Return the packed events of the sessions that started on some days; None if too many.
 
     Args:
         con: The DuckDB connection of `events`.
@@ -115,9 +111,7 @@ def _span(con: Backend, rows: str, ends: Ends) -> Span:
 
 
 def _parts(con: Backend, rows: str, span: Span, plan: Packing) -> Iterator[Part]:
-    """Yield the events in order;
-    in several parts only if one number cannot hold unit, time and code.
-    """
+    """Yield the events in order, in parts where unit, time and code do not fit in one number."""
     keying = Keying.for_span(span.first_us, span.last_us, span.resolution, span.unit_count, plan)
     time, scale = (
         f"(epoch_us(event_at) - {span.first_us}) // {span.resolution}",

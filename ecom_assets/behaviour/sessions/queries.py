@@ -84,8 +84,9 @@ def totals_of(row: Row) -> dict[str, Any]:
 
 
 def has_paid_events(events: ir.Table, fetch: Fetch) -> bool:
-    """Return whether at least one purchase event has an amount; without,
-    what purchases come to is unknown, not 0.
+    """Return whether at least one purchase event has an amount.
+
+    Without one, revenue is unknown, not 0.
     """
     paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
     return bool(fetch(paid.select("event_id").limit(1)))

@@ -29,21 +29,16 @@ SUMS = (
     *(f"{kind}_count" for kind in EVENT_TYPES),
 )
 UNIT = ("visitor_id", "session_device_id")
-"""What sessions are cut on: the events of a visitor on one device,
-or in one source session in its place.
-"""
+"""The columns that sessions are cut on: a visitor on one device or, without, source session."""
 SESSION = (*UNIT, "session_started_at")
 """The columns that identify a session."""
 ROBOT_EVENTS = 300
-"""At least this many events in one fragment, on average at most `ROBOT_PACE_S` apart,
-mean that it is from a robot.
-"""
+"""The fewest events of a robot's fragment, at most `ROBOT_PACE_S` apart on average."""
 ROBOT_PACE_S = 2.0
 
 
 def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) -> ir.Table:
-    """Return each row of `CleanEvents` with its session fragment, its number in it,
-    and the time until the next event.
+    """Return clean events with their session fragment, number in it, and time to the next.
 
     With `by_day`, fragments are cut at midnight, so that a day needs its own events only; otherwise
     they are whole sessions.
@@ -67,8 +62,9 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
 def session_days(
     session_events: ir.Table, session_rule: SessionRule, days: Days, timezone: str
 ) -> ir.Table:
-    """Return the totals of each session fragment: one row per visit and day, from the
-    `SessionEvents` of `days`.
+    """Return the totals of each session fragment, from the `SessionEvents` of `days`.
+
+    There is one row per visit and day.
     """
     fragments = _add_up(session_events, session_rule).drop("session_started_at")
     idle = ibis.interval(seconds=session_rule.idle_timeout_s)
@@ -84,8 +80,9 @@ def session_days(
 
 
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Return the whole sessions that started on `days`, with their parts after midnight,
-    from all `SessionDays`.
+    """Return the whole sessions that started on `days`, from all `SessionDays`.
+
+    Parts after midnight are included.
     """
     alone = session_days.filter(
         days.contain(session_days.event_date), ~_near_midnight(session_days)
@@ -102,8 +99,7 @@ def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> i
 
 
 def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the rows of `SessionDays` near midnight of some units,
-    with the `session_started_at` of their session.
+    """Return fragments near midnight with the `session_started_at` of their session.
 
     `fragments` are all rows; those of the units in `chosen` are stitched.
     """
@@ -117,8 +113,7 @@ def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table
 
 
 def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
-    """Return, as `day`, the start days of all sessions that a change in the
-    events of `days` can change.
+    """Return, as `day`, the start days of sessions that events of `days` can change.
 
     These are the days themselves, the day after each (a session there may begin, or become part of
     one from the day before), and the start days of sessions that reach the midnight before `days`.
@@ -136,9 +131,7 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
 
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the sessions of a whole set of clean events at once,
-    without cutting them at midnight first.
-    """
+    """Return the sessions of all clean events at once, without a cut at midnight."""
     fragments = _add_up(session_events(events, rule, by_day=False), rule)
     return _describe(_merge(fragments), rule).select(*Sessions.columns)
 
@@ -290,8 +283,9 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
 
 
 def session_id_of(sessions: ir.Table) -> ir.StringValue:
-    """Return the ids of sessions: visitor and second of the start,
-    and a number from the second of these on.
+    """Return the ids of sessions: visitor and second of the start.
+
+    From the second session of a second on, a number follows.
 
     A visitor can begin several sessions in one second: on several devices, or where a campaign cuts
     them.
@@ -314,9 +308,7 @@ def is_session(sessions: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
 
 
 def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:
-    """Return the conditions that an event is one of a session: its unit's,
-    from its first event to its last.
-    """
+    """Return the conditions that an event is one of a session."""
     return [
         *(events[name] == sessions[name] for name in UNIT),
         events.event_at >= sessions.started_at,
@@ -403,8 +395,9 @@ def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.
 
 
 def plain_term(received: ir.StringValue) -> ir.StringValue:
-    """Return a term decoded, in lower case,
-    with single spaces and at most 200 characters; null if empty.
+    """Return a search term in one spelling; null if it is empty.
+
+    It is decoded, in lower case, with single spaces, and cut to 200 characters.
     """
     term = received.lower()
     for encoded, letter in _encodings():

@@ -38,9 +38,7 @@ RUN: Final = (*UNIT, "started_at", "ended_at")
 
 
 def events_of_sessions(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the events of some sessions:
-    those of the visitor and device from the first event to the last.
-    """
+    """Return the events of some sessions."""
     events = context.near(CleanEvents, rows, "started_date", "ended_date")
     return keeping(events, rows, is_inside(events, rows))
 
