@@ -206,8 +206,9 @@ def build_definitions(
 
 
 def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Return the definitions for the settings in the environment, for
-    `dg.Definitions.merge(defs(), …)` too.
+    """Return the definitions for the settings in the environment.
+
+    They can be merged: `dg.Definitions.merge(defs(), …)`.
 
     Without own data in the settings they are for the files of the last `ecom run`, as in `ecom ui`.
 
@@ -256,9 +257,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 
 
 def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
-    """Return assets in dependency order,
-    of which those that depend on visitors follow a visitor's changes of days.
-    """
+    """Return assets in dependency order, with those that follow a visitor's changes of days."""
     result, dependent = [], {asset_key(CleanEvents)}
     for asset in assets:
         upstream = {asset_key(reads.contract) for reads in asset.reads.values()}
@@ -274,8 +273,9 @@ def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
-    """Return the assets that are computed from events: of days only that were loaded,
-    not from late rows alone.
+    """Return the assets that are computed from events, of days that were loaded only.
+
+    A day of which late rows alone arrived was not loaded.
     """
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     if are_activities(settings.events):  # increments bring them with the orders
@@ -293,7 +293,8 @@ def event_assets(settings: Settings) -> list[TableAsset]:
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
-    """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source;
+    """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source.
+
     Dagster allows three.
     """
     engine = engine_kind(settings).name
@@ -307,8 +308,9 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
-    """Return the assets that are left out: without rows to read,
-    or built on stored rows that no source adds to.
+    """Return the assets that are left out: those without rows to read.
+
+    Assets on stored rows that no source adds to are among them.
 
     Order tables are left out if there are only events. Where orders were loaded earlier, a run over
     events leaves the order lines as they are, and computes what is built on both.
@@ -348,8 +350,7 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
 
 
 def jobs(settings: Settings, keys: Set[dg.AssetKey]) -> list[Any]:
-    """Return the jobs of all tables and of each configured source,
-    and those of the report and of watched numbers.
+    """Return the jobs of all tables, of each configured source, of reports and watched numbers.
 
     `keys` are those of the platform's assets.
     """
@@ -412,16 +413,12 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def _lands_files(settings: Settings) -> bool:
-    """Return whether the shop's own rows lie in files,
-    some of which the platform may have written.
-    """
+    """Return whether the shop's own rows lie in files, which the platform may have written."""
     return (bool(settings.events) and not is_table(settings)) or bool(stream_folders(settings))
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, automation conditions, requests, alerts,
-    watched numbers and lineage.
-    """
+    """Return the sensors: for new events, automation, requests, alerts, numbers and lineage."""
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(
         settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES]
@@ -440,9 +437,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
-    """Return the observable source assets: the table that events come from,
-    if they come from a table.
-    """
+    """Return the observable source assets: the table that events come from, if any."""
     if not is_table(settings):
         return []
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
@@ -454,9 +449,7 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 def publications(
     settings: Settings, daily: dg.PartitionsDefinition, progress: Progress, pool: str | None
 ) -> list[dg.AssetsDefinition]:
-    """Return the assets that publish the marts: to Postgres if it is configured,
-    and to a file if the API reads one.
-    """
+    """Return the assets that publish the marts, to Postgres and to the API's file."""
     without, rule = unpublished(settings), order_rule(settings)
     postgres = (
         []

@@ -62,9 +62,7 @@ APIS: dict[str, type[SettingsResource]] = {
 
 
 def service_resources(settings: Settings) -> dict[str, Any]:
-    """Return the external services as Dagster's Resources page shows them,
-    including those that are not configured.
-    """
+    """Return the external services as Dagster shows them, also those that are not configured."""
     return {
         **{kind.name: kind.resource(settings) for kind in engine_kinds() if kind.service},
         **tool_resources(settings),
@@ -83,8 +81,7 @@ def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
 def platform_resources(
     settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]
 ) -> dict[str, Any]:
-    """Return all resources that assets need: the open warehouse, its I/O manager,
-    sources and services.
+    """Return all resources of assets: the warehouse, its IO manager, sources and services.
 
     No warning asks for the assets `without_source`.
     """
@@ -175,9 +172,7 @@ def _writer(
 
 
 def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg.ResourceDefinition:
-    """Return the delivery context as a resource; with `retry_rejected`,
-    rejected records are sent again.
-    """
+    """Return the delivery context as a resource; `retry_rejected` sends rejected records again."""
 
     @dg.resource(
         required_resource_keys=set(TOOLS),
@@ -259,9 +254,7 @@ def customer_source_of(settings: Settings) -> CustomerSource:
 
 
 def stock_source_of(settings: Settings) -> StockSource:
-    """Return the source of stock: the configured API, else the catalogue file,
-    the sandbox's API, or none.
-    """
+    """Return the source of stock: the API, the catalogue file, the sandbox's API, or none."""
     if settings.catalogue_api_url:
         return ApiStock(settings)
     if settings.catalogue:

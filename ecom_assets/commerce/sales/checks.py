@@ -1,6 +1,4 @@
-"""Checks of sales: the star schema has every order line,
-and items and dimensions add up to the totals.
-"""
+"""Checks of sales: they have every order line, and items and dimensions add up."""
 
 import ibis
 import ibis.expr.types as ir

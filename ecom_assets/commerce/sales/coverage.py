@@ -41,8 +41,7 @@ def find_sales_source(reading: Reading) -> SalesSource | None:
 
 
 def knows_revenue(reading: Reading) -> bool:
-    """Return whether sales less refunds have amounts: order lines always do,
-    events if a purchase or a refund has one.
+    """Return whether sales have amounts: those of events only if one of them has an amount.
 
     For what purchases alone come to, see `has_paid_events`: a refund's amount does not make it
     known.
@@ -56,8 +55,7 @@ def knows_revenue(reading: Reading) -> bool:
 
 
 def require_orders(reading: Reading) -> None:
-    """Refuse a shop without order lines;
-    for numbers that cannot be counted from purchase events instead.
+    """Refuse a shop without order lines, for numbers that events cannot give.
 
     Raises:
         NoOrdersError: There are no order lines.

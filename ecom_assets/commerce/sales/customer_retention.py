@@ -53,8 +53,7 @@ def by_category_or_item(sold: ir.Table) -> ir.Table:
 
 
 def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
-    """Return the Mondays of the weeks that can change if orders of `days` or `changed` change,
-    in a column `day`.
+    """Return the Mondays of weeks, in `day`, that orders of `days` or `changed` can change.
 
     If a first order is added, removed or moved, later orders become returning or new. So every
     later week in `sold`, all rows of `Sales`, is included. `changed` are more order days, in a
@@ -68,9 +67,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:
-    """Return one row per cell and customer, for every cell with lines of the customer,
-    including cells of totals.
-    """
+    """Return one row per cell, totals included, and customer with lines in it."""
     is_refund = sold.status == "refunded"
     orders = sold.group_by(
         *CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)

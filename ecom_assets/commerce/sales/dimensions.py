@@ -1,5 +1,6 @@
-"""The dimensions of the star schema: days, and cities,
-items and customers with the attributes of their latest line.
+"""The dimensions of the star schema: days, cities, items and customers.
+
+Cities, items and customers have the attributes of their latest line.
 
 All but the calendar are computed from a few columns of all order lines.
 """
@@ -53,9 +54,7 @@ def city(lines: ir.Table, places: Places) -> ir.Table:
 
 
 def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
-    """Return one row per item of `UserOrderLog`,
-    with the newest price that `PriceLog` has of its name.
-    """
+    """Return one row per item of `UserOrderLog`, with its newest price of `PriceLog` by name."""
     latest = _latest(lines, "item_id", ("item_name", "item_category"))
     newest = prices.group_by("item_name").agg(received_date=prices.received_date.max())
     priced = prices.semi_join(newest, ["item_name", "received_date"])
@@ -67,9 +66,7 @@ def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
 
 
 def item_prices(items: ir.Table, prices: ir.Table) -> ir.Table:
-    """Return one row per price of each item:
-    days of `PriceLog` in a row with the same price are one.
-    """
+    """Return one row per price of each item; days in a row with one price are one row."""
     in_order = ibis.window(group_by="item_name", order_by="received_date")
     logged = prices.mutate(price_before=prices.price_amount.lag().over(in_order))
     changes = logged.filter(
@@ -101,8 +98,9 @@ def customer(lines: ir.Table) -> ir.Table:
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
-    """Return one row per key with the attributes of its latest line; of simultaneous lines,
-    the last alphabetically.
+    """Return one row per key with the attributes of its latest line.
+
+    Of simultaneous lines it is the last alphabetically.
     """
     # The latest line of each key is found first: to sort all lines takes ten times as long.
     latest = lines.group_by(key).agg(ordered_at=lines.ordered_at.max())

@@ -18,9 +18,7 @@ HEADLINES: Final = ("revenue_amount", "order_count", "average_order_value")
 
 
 class ChargeMeasures:
-    """What orders cost beside their items, less what was paid back of it;
-    null where no line says it.
-    """
+    """What orders cost beside their items, net of refunds; null where no line says it."""
 
     shipping_amount = amount(
         "What customers paid for shipping, less what was paid back",
@@ -46,9 +44,7 @@ class ChargeMeasures:
 
 
 class SalesMeasures:
-    """What was sold and paid back, counted from order lines, or from purchase and refund events;
-    see `sales.py`.
-    """
+    """What was sold and paid back, by order lines, or by purchase and refund events."""
 
     order_count = count(
         "How many orders were placed; what is ordered under one number on one day is one order",

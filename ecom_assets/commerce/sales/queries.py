@@ -1,6 +1,4 @@
-"""Numbers of sales: totals, revenue over time, by category, channel and place,
-and customers by week.
-"""
+"""Queries about sales: totals, revenue over time, by dimension, and customers by week."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -288,9 +286,7 @@ def customer_weeks(
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
-    """Return the newest week with order lines that overlaps a period,
-    over all categories and cities.
-    """
+    """Return the newest week of a period with order lines, over all categories and cities."""
     monday = replace(period, start_date=STARTS["week"](period.start_date))
     table = reading.table(CustomerRetention)
     weeks = table.filter(
@@ -320,9 +316,7 @@ def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
 
 
 def sales_of_days(reading: Reading, days: Days) -> Row:
-    """Return the numbers of `sales_totals` of order lines on some days,
-    which need not follow each other.
-    """
+    """Return the numbers of `sales_totals` of order lines on some days, in a row or not."""
     sales = reading.table(Sales)
     sold = sales.filter(days.contain(sales[str(Sales.day_column)])).mutate(whole=1)
     rows = reading.state(added_up(sold, ["whole"]))
@@ -376,8 +370,7 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return each sales channel with sales or refunds in the period or the one before,
-    highest revenue first.
+    """Return each sales channel with sales in the period or the one before, by revenue.
 
     Raises:
         NoSourceError: There are no order lines to take sales channels from.

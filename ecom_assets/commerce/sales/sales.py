@@ -50,8 +50,9 @@ def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others,
-    from all `Sales`.
+    """Return the totals of each of `days` and the sums by each dimension, from all `Sales`.
+
+    A dimension that is summed is `(all)`.
     """
     sold = sold.filter(days.contain(sold.order_date))
     parts = [
@@ -96,8 +97,9 @@ PURCHASE_DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
 def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
-    """Return the totals of each day in `CleanEvents` and the sums by category and by place,
-    `(all)` in the others.
+    """Return the totals of each day in `CleanEvents`, and the sums by category and by place.
+
+    A dimension that is summed is `(all)`.
     """
     bought = purchases_and_refunds(events, places)
     parts = [
@@ -110,9 +112,7 @@ def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
 
 
 def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
-    """Return the events of purchases and refunds with the category and the
-    place that they count for.
-    """
+    """Return the events of purchases and refunds, with their category and place."""
     bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     bought = bought.mutate(
         product_category=bought.product_category.fill_null(NONE),

@@ -1,5 +1,4 @@
-"""The days of events and of orders in the open warehouse: the first, the last,
-and those of which nothing is known.
+"""The first, last and unknown days of events and of orders in the open warehouse.
 
 Answers, publications and inventory alerts all take them from here.
 """
@@ -85,8 +84,7 @@ def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[da
 def days_of_sales(
     engine: Engine, order_rule: OrderRule, empty_days: EmptyDayMeaning = "auto"
 ) -> set[date]:
-    """Return the days of which it is known what was sold: by orders,
-    or by events if there are no orders.
+    """Return the days whose sales are known, by orders, or by events if there are no orders.
 
     Args:
         engine: The open warehouse.
@@ -104,9 +102,7 @@ def days_of_sales(
 
 
 def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
-    """Return the first day of arrival of rows in a folder with the name of that day,
-    or of an address; None without.
-    """
+    """Return the first day of arrival by folders or addresses; None without one."""
     if not engine.has(contract):
         return None
     raw = engine.table(contract)

@@ -1,6 +1,4 @@
-"""How sales go down: daily revenue, dimensions and weekly customers to order lines,
-or to purchase events.
-"""
+"""How sales go down to order lines, or to purchase events."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -62,9 +60,7 @@ LINE_COLUMNS: Final = {
 }
 """Their names in order lines."""
 EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
-"""Their names in purchase and refund events; each event is an order of one item,
-so it counts as one of both.
-"""
+"""The names of `LINE_COLUMNS` in events, of which each is an order of one item."""
 
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
@@ -85,9 +81,7 @@ def sales_derivations(
     columns: Mapping[str, str] = LINE_COLUMNS,
     declared: type = SalesMeasures,
 ) -> dict[str, Derivation]:
-    """Return how each measure of sales is derived from some rows with a `status`;
-    see `LINE_COLUMNS`.
-    """
+    """Return how each measure of sales comes from rows with a `status`; see `LINE_COLUMNS`."""
     counts = {name: measure.counted_as for name, measure in measures_of(declared).items()}
     return ratios_of(SalesMeasures) | {
         name: _derivation(to, rows, columns, of)
@@ -128,9 +122,7 @@ def _this_line(context: TraceContext) -> ir.Table:
 
 
 def _purchases(context: TraceContext) -> ir.Table:
-    """Return the purchase and refund events of a day and of the values in
-    a row's other key columns.
-    """
+    """Return the purchase and refund events of a row's day and other key columns."""
     bought = purchases_and_refunds(
         context.on_day(CleanEvents, "event_date"), context.rules["places"]()
     )
@@ -141,8 +133,9 @@ def _purchases(context: TraceContext) -> ir.Table:
 
 
 def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
-    """Return the sales of a row's week, category and city of a `status`; with `is_new`,
-    of new customers or others.
+    """Return the sales of a row's week, category and city with a `status`.
+
+    With `is_new`, they are those of new customers, or of the others.
     """
     row = context.row
     monday = row["week_start_date"]

@@ -1,3 +1,1 @@
-"""What every subject is made with: contracts, days, assets, checks,
-portable expressions, periods.
-"""
+"""What every subject is made with: contracts, days, assets, checks, periods."""

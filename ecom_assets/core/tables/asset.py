@@ -1,5 +1,4 @@
-"""The `@table_asset` decorator:
-turn a plain function on Ibis tables into the declaration of a Dagster asset.
+"""The `@table_asset` decorator: a plain function on Ibis tables becomes a Dagster asset.
 
 The decorator reads no settings. `definitions.py` builds the Dagster assets from its result.
 
@@ -40,8 +39,9 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 """Dagster's tags of a run over one day, or over several."""
 MAX_RETRIES = "dagster/max_retries"
-"""Dagster's tag with how often a failed run is repeated: "0" in runs of `ecom run`,
-for which somebody waits.
+"""Dagster's tag with how often a failed run is repeated.
+
+It is "0" in runs of `ecom run`, for which somebody waits.
 """
 STEP_RETRIES = 3
 STEP_RETRY_WAIT_S = 300
@@ -80,17 +80,16 @@ AUTOMATED = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
 
 
 def follows_sales() -> Condition:
-    """Return the condition that requests the days whose sales were computed by
-    a run without this asset.
-    """
+    """Return the condition that requests days of sales that a run without this asset computed."""
     return _settled(
         dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(SALES))
     )
 
 
 def follows_marts() -> Condition:
-    """Return the condition that requests an asset once all its upstream marts are up to date,
-    so that they agree.
+    """Return the condition that requests an asset once all its upstream marts are up to date.
+
+    So the marts agree.
     """
     on = dg.AutomationCondition
     # `will_be_requested` holds only for assets that can be in the same run. An asset without
@@ -108,9 +107,7 @@ def _settled(updated: Condition) -> Condition:
 
 @dataclass(frozen=True)
 class Reads:
-    """How much of an upstream table an asset reads: its own days with some days around them,
-    or the whole table.
-    """
+    """How much of an upstream table an asset reads: days around its own, or the whole table."""
 
     contract: type[Table]
     days_before: int = 0
@@ -125,8 +122,7 @@ class Reads:
         return table.filter(near.contain(table[self.contract.day_column]))
 
     def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
-        """Return the Dagster input: the upstream key, day to day, and which days it reads;
-        with `whole`, all rows.
+        """Return the Dagster input: the upstream key and the days that are read, or all rows.
 
         The days around its own are no partition mapping: a backfill would run them, too, each
         distance in a run of its own.
@@ -155,8 +151,9 @@ class Tables(Protocol):
         """Return those of some days, or of all, that a run has loaded into a raw table."""
 
     def late_days(self, raw: type[Table], days: Days) -> Days:
-        """Return the other days that rows of a raw table which arrived on `days` count for,
-        if a run left them out.
+        """Return the other days that late rows of a raw table count for.
+
+        These are rows that arrived on `days`, and that a run left out.
         """
 
     @property
@@ -166,8 +163,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Invalidation:
-    """A function that returns the days whose rows a run changes,
-    and the tables that the function reads.
+    """A function that returns the days whose rows a run changes, with the tables that it reads.
 
     The function returns the days in a column `day`. It reads the whole tables from the warehouse.
     The tables are not inputs of the assets that recompute the days, because none of their rows is
@@ -193,8 +189,7 @@ class Invalidation:
 
 
 def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
-    """Declare a function that returns which days of a table must be recomputed,
-    from the tables of `reads`.
+    """Declare a function that returns which days of a table must be computed again.
 
     The function takes the names of `reads`, `days` (the days of the run), rules and resources as
     parameters. It returns the days in a column `day`. Pass the result to
@@ -248,9 +243,9 @@ class TableAsset:
     These count as days of the run.
     """
     widened_by: Invalidation | None = None
-    """Returns the other days that the run changes in what this table is computed from, directly or
-    through others. They count as days of the run, so that `invalidated_by` is asked about them,
-    too.
+    """Returns the other days that the run changes in what this table is computed from.
+
+    They count as days of the run, so that `invalidated_by` is called with them too.
     """
     follows: Following = "days"
     """What is computed again where the run changed visitors of other days."""
@@ -258,8 +253,9 @@ class TableAsset:
     """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days.
     """
     outdated_by: Invalidation | None = None
-    """Returns which of these days have no rows by the definition of now: they are computed as a
-    whole, since what is counted from them would be too little with the rows of some visitors.
+    """Returns which of these days have no rows by the current definition.
+
+    They are computed as a whole: with the rows of some visitors, their counts would be too small.
     """
 
     @property
@@ -269,9 +265,7 @@ class TableAsset:
 
     @property
     def is_widened(self) -> bool:
-        """Return whether it may compute more days than those of the run,
-        by what is stored only then.
-        """
+        """Return whether it may compute more days than those of the run, by stored rows."""
         return bool(self.late or self.widened_by) and self.contract.day_column is not None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
@@ -433,8 +427,7 @@ class TableAsset:
 
 @contextmanager
 def tried_again_later(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
-    """Let Dagster repeat a step whose source does not answer now, after minutes,
-    in runs that nobody waits for.
+    """Let Dagster repeat a step whose source does not answer, if nobody waits for the run.
 
     Only this is repeated: a wrong key, a wrong address or an answer of another form stays wrong.
     Requests themselves were repeated before, for seconds.

@@ -1,5 +1,4 @@
-"""The `@check` decorator: a named check of a table, evaluated on the days of a run,
-with examples of failing rows.
+"""The `@check` decorator: a named check of a table on the days of a run, with failing rows.
 
 A check that cannot read its tables raises. It never reports an outage as bad data, and never passes
 unread data. The checks of a table that can be evaluated at the same moment are one step of
@@ -28,8 +27,10 @@ from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of, uni
 from ecom_assets.core.tables.received import NO_DAYS
 
 PARTS = "ecom/parts"
-"""Tag of each of the runs that a run is split into where weeks have no rows: the days of all of
-them, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
+"""The tag that lists the days of all runs that a run is split into.
+
+A run is split where weeks have no rows. Its value is like
+`2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
 """
 EXAMPLES = 5
 HELD_DAYS = "held_days"
@@ -71,9 +72,7 @@ class BrokenRows:
 
 
 def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
-    """Return the results of several checks, counted by one statement,
-    with a few examples of each that fails.
-    """
+    """Return the results of several checks, counted by one statement, with failing examples."""
     rows = rows_of(union_all(*(check.counts(number) for number, check in enumerate(checks))))
     return [
         CheckResult(
@@ -86,9 +85,7 @@ def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
 
 
 Evaluate = Callable[..., CheckResult | BrokenRows]
-"""Takes the run's days (None for all), the whole tables,
-and the source of the rows if the check names one.
-"""
+"""The function of a check, of the run's days (None for all), whole tables and the source."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +131,12 @@ class TableCheck:
         )
 
     def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
-        """Return the result for some days (None for all) of the whole tables,
-        and of the source if there is one.
-        """
+        """Return the result for some days (None for all) of the whole tables and the source."""
         outcome = self.function(days, *parameters)
         return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
 
     def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
-        """Return the result with the tags of a run and resources of a step,
-        or the rows whose number is the result.
-        """
+        """Return the result for a Dagster step, or the rows whose number is the result."""
         days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
@@ -157,9 +150,7 @@ class TableCheck:
         )
 
     def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
-        """Return a result as Dagster keeps it,
-        with the days of the run that it is about; None for all.
-        """
+        """Return a result as Dagster stores it, with the days that it is about (None for all)."""
         return dg.AssetCheckResult(
             asset_key=asset_key(self.contract),
             check_name=self.name,
@@ -221,9 +212,7 @@ def check(
 
 
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
-    """Return the rows of some days;
-    all rows if `days` is None or the table has no column of days.
-    """
+    """Return the rows of some days; all rows if `days` is None or the table has no days."""
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
 
@@ -367,8 +356,7 @@ Tables = frozenset[type[Table]]
 def check_steps(
     checks: Iterable[TableCheck], assets: Sequence[TableAsset] = (), pool: str | None = None
 ) -> list[dg.AssetChecksDefinition]:
-    """Return the Dagster checks,
-    with those of a table in as few steps as the order of the tables allows.
+    """Return the Dagster checks, in as few steps as the order of the tables allows.
 
     The assets are in the order in which they are computed. A check that compares its table with one
     that is computed from it waits for that one, and the checks that block it must not. Runs whose

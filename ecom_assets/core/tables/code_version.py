@@ -1,5 +1,4 @@
-"""The version of a table's definition,
-by which Dagster shows which tables were computed by another one.
+"""The version of a table's definition, by which Dagster shows tables as stale.
 
 It is made from what the definition does: the bytecode of its functions and of those of this package
 that they use, and the values of its rules. Names of files and modules, comments, docstrings and
@@ -23,9 +22,7 @@ PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, timedelta, type(Non
 
 
 def code_version(functions: list[Callable[..., Any]], rules: Mapping[str, Any]) -> str:
-    """Return the version of a definition: of its functions, with those they use,
-    and of its rules.
-    """
+    """Return the version of a definition: of its functions, those they use, and its rules."""
     reached: set[str] = set()
     seen: set[int] = set()
     waiting: list[Any] = [*functions, *(type(rule) for rule in rules.values())]

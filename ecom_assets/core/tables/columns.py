@@ -1,6 +1,4 @@
-"""Columns and keys of `properties` as expressions, whether rows meet conditions on them,
-and filters of events.
-"""
+"""Columns, keys of `properties` and conditions on them, as Ibis expressions."""
 
 from __future__ import annotations
 
@@ -44,8 +42,9 @@ MAX_LISTED: Final = 50
 MAX_SOUGHT: Final = 20
 """The number of values up to which a text is searched for them before it is parsed."""
 EXACT: Final = "decimal(38, 6)"
-"""The type in which numbers are added up and compared with edges,
-because a sum of doubles depends on their order.
+"""The type in which numbers are summed and binned.
+
+A sum of doubles would depend on the order of rows.
 """
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
 """The attribute of an Ibis JSON value that holds the value of each kind."""
@@ -84,9 +83,7 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
 
 
 def _text_of_double(number: ir.FloatingValue) -> ir.StringValue:
-    """Return a double as text: whole ones without decimals, of which each engine writes others;
-    null for infinity.
-    """
+    """Return a double as text, the same on every engine; null for infinity."""
     exact = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
     whole = exact.cast("int64")
     is_finite = number.abs() <= ibis.literal(str(sys.float_info.max)).cast("float64")
@@ -96,8 +93,7 @@ def _text_of_double(number: ir.FloatingValue) -> ir.StringValue:
 
 
 def text_by(rows: ir.Table, by: str) -> ir.StringValue:
-    """Return the value of a part of a breakdown as text: that of a column,
-    or the name of its bin; null if none.
+    """Return the value of a part of a breakdown as text: the column's, or its bin's name.
 
     Raises:
         DefinitionError: The column is missing, or has bins and is not a number column.
@@ -115,8 +111,7 @@ def text_by(rows: ir.Table, by: str) -> ir.StringValue:
 
 
 def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str, ...], int]:
-    """Return a breakdown in which bins of equal width have their edges,
-    and how many of its values are shown.
+    """Return a breakdown whose bins have their edges, and how many of its values are shown.
 
     The least and greatest numbers of `rows` bound the bins. `limit` values are shown, unless they
     are bins.
@@ -139,8 +134,9 @@ def ends_of(rows: ir.Table, column: str) -> Ends:
 
 
 def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:
-    """Return the value of a breakdown as text, those of several columns with ` / ` between;
-    `none` for a missing one.
+    """Return the value of a breakdown as text.
+
+    Those of several columns have ` / ` between them; a missing one is `none`.
 
     Raises:
         DefinitionError: A column is missing.
@@ -167,8 +163,9 @@ def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
 
 
 def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
-    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key,
-    which engines round.
+    """Return the number of `number_of` as a decimal.
+
+    It is null in a key beyond 2**53, which engines round.
 
     Raises:
         DefinitionError: The column is missing, or is not a number column.
@@ -192,8 +189,7 @@ def kind_of_column(column: ir.Value) -> str:
 
 
 def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
-    """Return a column, or the values of a `properties.key` that have the kind of `value`;
-    null for others.
+    """Return a column, or the values of a `properties.key` of the same kind as `value`.
 
     Raises:
         DefinitionError: The column is missing, or has values of another kind.
@@ -262,9 +258,7 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
 
 
 def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
-    """Return whether a key has one of the values,
-    each of which is compared with values of its own kind.
-    """
+    """Return whether a key has one of the values, each compared as its own kind."""
     kinds: dict[str, list[Scalar]] = {}
     for value in where.values:
         kinds.setdefault(kind_of(value), []).append(value)
@@ -278,9 +272,7 @@ def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
 
 
 def is_among(rows: ir.Table, value: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
-    """Return whether a value of rows is one of others: by a join if they are many,
-    which no engine compares quickly.
-    """
+    """Return whether a value of rows is one of others; by a join if these are many."""
     are_exact = set(map(type, values)) in ({str}, {int})
     if len(values) <= MAX_LISTED or not are_exact or not _joins_in_columns(rows):
         return cast("ir.BooleanValue", value.isin(values))
@@ -296,8 +288,7 @@ def _joins_in_columns(rows: ir.Table) -> bool:
 
 
 def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
-    """Return whether JSON can hold one of some values or keys: as it is,
-    or written with a backslash.
+    """Return whether JSON can hold one of some values or keys, escaped or not.
 
     Other documents need not be parsed; a search for text takes a fraction of the time.
     """

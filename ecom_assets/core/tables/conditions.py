@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 MAX_LENGTH: Final = 1_000
 """The maximum number of characters of a pattern."""
 MAX_SIZE: Final = 1_000
-"""The maximum number of characters and classes that a pattern looks for,
-each as often as it may be repeated.
-"""
+"""The most characters and classes in a pattern, each as often as it may be repeated."""
 CLASS_SIZE: Final = 20
 """What a class of Unicode counts, because it stands for hundreds of ranges."""
 _TOKEN: Final = re.compile(
@@ -243,9 +241,7 @@ def has_negation(where: Where) -> bool:
 
 
 def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
-    """Return the conditions with each event type translated that `event_type` is
-    compared with as a whole.
-    """
+    """Return the conditions with each event type translated that is compared as a whole."""
     if isinstance(where, Group):
         return replace(
             where, parts=tuple(with_event_types(part, translate) for part in where.parts)
@@ -269,7 +265,8 @@ def where_mapping(where: Where) -> dict[str, Any]:
 
 
 def parse_where(texts: Sequence[str]) -> Where:
-    """Return the conditions of `--where`, all of which must hold;
+    """Return the conditions of `--where`, all of which must hold.
+
     ` or ` within one text means any of its parts.
 
     Raises:
@@ -369,9 +366,7 @@ def _unquoted(text: str) -> str:
 
 
 def _value(text: str) -> Scalar:
-    """Return a number or boolean if it is written as one, else text;
-    what stands in quotes is text.
-    """
+    """Return a number or boolean if it is written as one, else text, as in quotes."""
     text = text.strip()
     if (unquoted := _unquoted(text)) != text:
         return unquoted

@@ -1,5 +1,4 @@
-"""Contracts of tables: the base class `Table`, its `Column`s,
-and a short function for each type of column.
+"""Contracts of tables: the base class `Table`, its columns, and a function for each type.
 
 Terms: docs/glossary.md#contract.
 """
@@ -20,8 +19,10 @@ AMOUNT = "decimal(18, 4)"
 `CleaningRule` and `OrderRule` allow less than fits.
 """
 MONEY = "decimal(38, 4)"
-"""The type of sums of money: the widest that every engine has, so that no number of clean rows
-overflows it. They are rounded to the currency's digits once, where they are shown.
+"""The type of sums of money: the widest that every engine has.
+
+No number of clean rows overflows it. Sums are rounded to the currency's digits once, where they are
+shown.
 """
 QUANTITY = "decimal(18, 4)"
 """The type of how much of an item there is: pieces, metres or kilograms."""
@@ -47,8 +48,7 @@ TEXT_FORMATS: Final[frozenset[Format]] = frozenset({"text", "date", "instant"})
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An aggregate of rows: their number, the number of different values of a column,
-    or the sum of a column.
+    """An aggregate of rows: their number, their different values of a column, or its sum.
 
     Attributes:
         column: The column; empty to count rows.
@@ -160,15 +160,12 @@ class Table:
 
     layer: ClassVar[str]
     group: ClassVar[str]
-    """The subject of the table, which is the folder of its contract: its group in Dagster,
-    and its owner's team.
-    """
+    """The subject of the table: its folder, its group in Dagster, and its owner's team."""
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without partitions."""
     counted_from: ClassVar[tuple[type["Table"], ...]] = ()
-    """For a table of published daily numbers:
-    the clean tables whose late rows change these numbers.
+    """The clean tables whose late rows change a table of published daily numbers.
 
     Each change of such a number is logged in `mart.restatements`. Empty for all other tables.
     """
@@ -179,9 +176,7 @@ class Table:
     referred_by: ClassVar[list[tuple[type["Table"], str]]]
     """The tables that hold the key of this table, each with its column."""
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication", "engine"]] = "asset"
-    """What writes the rows: the table's asset, any run (as a log), a fetch from a source,
-    a publication, an engine.
-    """
+    """What writes the rows: an asset, any run (a log), a fetch, a publication or an engine."""
     owner: ClassVar[str]
     is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]
@@ -269,9 +264,7 @@ def item_quantity(
     of: Aggregate | None = None,
     **more: Any,  # noqa: ANN401 (as `Column`)
 ) -> Column:
-    """Return a column of how much of an item there is, exact to a ten-thousandth;
-    `more` as in `Column`.
-    """
+    """Return a column of a quantity of items, exact to a ten-thousandth; `more` as in `Column`."""
     options = {"unit": "items", "format": "quantity"} | more
     return Column(QUANTITY, description, label=label, counted_as=of, **options)
 

@@ -98,8 +98,9 @@ MAGNITUDES: Final[dict[int, tuple[str, ...]]] = {
     4: ("GNF", "IDR", "LAK", "SLL", "STD", "SYP", "UZS", "VND"),
     5: ("IRR", "LBP"),
 }
-"""Currencies by the power of ten that is nearest to their units in a euro, where it is 1 or more: a
-euro is some 25,000 to 30,000 dong. These are rough values that no publication lists; only the
+"""Currencies with small units, by the power of ten nearest to their units in a euro.
+
+A euro is some 25,000 to 30,000 dong. These are rough values that no publication lists; only the
 default of a bound against typing errors follows from them, see docs/adr/0045.
 """
 SMALL_CURRENCIES: Final = tuple(code for codes in MAGNITUDES.values() for code in codes)
@@ -142,7 +143,5 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 
 def largest_amount(currency: str) -> Decimal:
-    """Return the default for the highest amount of one row: 100 million,
-    or as many euros in a smaller currency.
-    """
+    """Return the default limit of one row's amount: 100 million, or as many euros."""
     return min(MAX_AMOUNT * Decimal(10 ** int(_POWERS.get(currency, 0))), WIDEST_AMOUNT)

@@ -94,9 +94,7 @@ def listed_days(days: Days) -> str:
 
 
 def spans_text(parts: Iterable[Days]) -> str:
-    """Return parts of a run, none of which has gaps, as a tag:
-    `2026-01-03/2026-01-05,2026-03-01/2026-03-01`.
-    """
+    """Return parts of a run, without gaps, as a tag: `2026-01-03/2026-01-05,2026-03-01/…`."""
     return ",".join(f"{part.first}/{part.dates[-1]}" for part in parts)
 
 
@@ -113,8 +111,9 @@ CLOCK_CHANGE_S: Final = 3 * 3600
 
 
 def days_after(seconds: int) -> int:
-    """Return the number of days after a day that a time from a moment of it can reach,
-    including clock changes.
+    """Return how many days after its day a time from a moment can reach.
+
+    Clock changes are included.
     """
     return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
 
@@ -168,8 +167,9 @@ CLOCK_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 def hour_start(
     at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str, length_s: int = HOUR_S
 ) -> ir.TimestampValue:
-    """Return the UTC time at which the hour of a moment starts;
-    hours are counted from the start of the local day.
+    """Return the UTC time at which the hour of a moment starts.
+
+    Hours are counted from the start of the local day.
 
     `at` is in UTC and `day` in the time zone; `days` is as for `day_start`. Another `length_s`, one
     of `CLOCK_S`, is for periods of another length.
@@ -200,9 +200,7 @@ def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerVa
 
 @lru_cache
 def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]]:
-    """Return the offsets of a time zone in seconds, in order,
-    each with the time in UTC at which it ends.
-    """
+    """Return the offsets of a time zone in seconds, in order, each with its end in UTC."""
     zone = ZoneInfo(timezone)
     runs: list[tuple[datetime, int]] = []
     for day in Days.between(first, end + ONE_DAY).dates:
@@ -220,8 +218,9 @@ def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]
 
 
 def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
-    """Return the day of each moment in a time zone; `days` has their days in UTC,
-    and one more on each side.
+    """Return the day of each moment in a time zone.
+
+    `days` has their days in UTC, and one more on each side.
     """
     first = days.first
     runs: list[tuple[datetime, ir.DateValue]] = []
@@ -245,9 +244,7 @@ def _changes(day: date, timezone: str) -> bool:
 
 
 def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
-    """Return the times at which the hours of a day start, in the time zone;
-    days of clock changes have 23 or 25.
-    """
+    """Return the times at which the hours of a day start; there are 23 or 25 at clock changes."""
     zone = ZoneInfo(timezone)
     start, end = (day_starts_at(at, timezone).replace(tzinfo=UTC) for at in (day, day + ONE_DAY))
     count = -(-int((end - start).total_seconds()) // length_s)
@@ -255,9 +252,7 @@ def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]
 
 
 def period_text(start: date, timezone: str) -> str:
-    """Return the start of a period as text: its day; of an hour, given as UTC,
-    its time with the zone's offset.
-    """
+    """Return the start of a period as text: its day, or its hour with the zone's offset."""
     if isinstance(start, datetime):
         return (
             start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
@@ -266,9 +261,7 @@ def period_text(start: date, timezone: str) -> str:
 
 
 def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValue:
-    """Return the number of the hour that starts at a UTC time;
-    consecutive hours have consecutive numbers.
-    """
+    """Return the number of the hour that starts at a UTC time; they are consecutive."""
     return (at.epoch_seconds().cast("int64") // length_s).cast("int64")
 
 
@@ -285,18 +278,14 @@ def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, i
 
 
 def day_table(days: Days) -> ir.Table:
-    """Return the days as a table with one column, `day`, built from literals;
-    there must be at least one day.
-    """
+    """Return the days, at least one, as a table of literals with the column `day`."""
     numbers = number_table((days.end - days.first).days)
     dated = numbers.select(day=add_days(ibis.literal(days.first), numbers.number))
     return dated.filter(days.contain(dated.day))
 
 
 def number_table(count: int) -> ir.Table:
-    """Return the numbers from 0 to `count - 1` as a table with one column, `number`,
-    built from literals.
-    """
+    """Return the numbers from 0 to `count - 1` as a table of literals, in `number`."""
     digits = union_all(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
     numbers = digits.select(number="digit")
     for power in range(1, len(str(count - 1))):
@@ -307,9 +296,7 @@ def number_table(count: int) -> ir.Table:
 
 
 def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
-    """Return the first day of the week that a day is in; weeks start on `weekday`,
-    where Monday is 0.
-    """
+    """Return the first day of the week of a day; weeks start on `weekday`, Monday is 0."""
     since = day.day_of_week.index().cast("int64")
     if weekday:
         since = (since + 7 - weekday) % 7
@@ -340,9 +327,7 @@ def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
 
 
 def iso_week_number(monday: ir.DateValue) -> ir.IntegerValue:
-    """Return the number of an ISO week in its year:
-    the number of Thursdays in the year up to and including its own.
-    """
+    """Return the number of an ISO week in its year: the number of Thursdays until its own."""
     return ((_thursday(monday).day_of_year().cast("int64") + 6) // 7).cast("int64")
 
 
@@ -360,15 +345,14 @@ def add_days(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 AHEAD_WEEKS = 110_000
-"""Weeks that are added before a division,
-because engines divide the negative numbers before 1970 differently.
+"""Weeks that are added before a division.
+
+Engines divide the negative numbers before 1970 differently.
 """
 
 
 def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
-    """Return the number of the period that a day is in;
-    consecutive periods have consecutive numbers.
-    """
+    """Return the number of the period that a day is in; numbers are consecutive."""
     year, month = day.year().cast("int64"), day.month().cast("int64")
     if period in {"month", "quarter", "year"}:
         return {"month": year * 12 + month, "quarter": year * 4 + (month + 2) // 3, "year": year}[
@@ -415,8 +399,9 @@ def next_start(start: date, period: str) -> date:
 def is_implausible(
     moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
 ) -> ir.BooleanValue:
-    """Return whether a timestamp is more than a day outside the plausible days;
-    false for a missing one.
+    """Return whether a timestamp is more than a day outside the plausible days.
+
+    It is false for a missing one.
     """
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
@@ -462,8 +447,7 @@ class DayRange:
     def read(
         cls, first: date | None, last: date | None, length: str | None, names: tuple[str, str]
     ) -> DayRange:
-        """Return the days from a first to a last one,
-        or of a length such as 30d instead of the first.
+        """Return the days from a first to a last one; a length such as 30d may replace the first.
 
         `names` are what the first and the last day are called.
 

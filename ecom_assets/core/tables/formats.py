@@ -1,6 +1,4 @@
-"""Numbers as people read them: the same on pages, in the weekly report, in messages,
-and in a terminal with bars.
-"""
+"""Numbers as people read them, the same on pages, in reports, messages and a terminal."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -33,9 +31,7 @@ def change(share: float | None) -> str:
 
 
 def amount(value: Decimal | float | None, currency: str = "") -> str:
-    """Return money in the digits of its currency, by default to the cent,
-    without the currency: 1,234.50.
-    """
+    """Return money in the digits of its currency, without the currency: 1,234.50."""
     if value is None:
         return UNKNOWN
     shown = rounded(value, currency) if isinstance(value, Decimal) else value
@@ -43,9 +39,7 @@ def amount(value: Decimal | float | None, currency: str = "") -> str:
 
 
 def exact_amount(value: Decimal) -> str:
-    """Return money whose currency is not known with all of its digits, two of them at least:
-    1,234.50 or 0.375.
-    """
+    """Return money of an unknown currency with all digits, two at least: 1,234.50 or 0.375."""
     exponent = value.normalize().as_tuple().exponent
     digits = max(2, -exponent) if isinstance(exponent, int) else 2
     return f"{value:,.{digits}f}"
@@ -59,9 +53,7 @@ def number(value: float | None) -> str:
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
-    """Return a count with what is counted: 1 order or 1,234 orders;
-    `plural` where it is no `s` behind.
-    """
+    """Return a count with its noun: 1 order or 1,234 orders; `plural` if not by `s`."""
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
 
 

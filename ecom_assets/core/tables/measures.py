@@ -36,9 +36,7 @@ def measures_of(declared: type) -> Mapping[str, Column]:
 
 @cache
 def summable(declared: type) -> Mapping[str, Column]:
-    """Return the measures of several days that follow from those of each day: sums,
-    and ratios of sums.
-    """
+    """Return the measures that follow from those of single days: sums and their ratios."""
     added = _added(declared).keys()
     return {
         name: measure
@@ -63,8 +61,9 @@ def _added(declared: type) -> Mapping[str, Column]:
 
 
 def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the measures that are aggregates of rows; a sum is null if its rows have no value,
-    0 without rows.
+    """Return the measures that are aggregates of rows.
+
+    A sum is null if its rows have no value, and 0 without rows.
     """
     return {
         name: _aggregate(rows, measure, measure.counted_as)
@@ -102,8 +101,9 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
 
 
 def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the sums of the measures that add up, as aggregates of daily rows;
-    null if no row has a value.
+    """Return the sums of the measures that add up, as aggregates of daily rows.
+
+    A sum is null if no row has a value.
 
     Of a measure that needs all, if one row has none.
     """
@@ -124,8 +124,9 @@ def needs_all(measure: Column) -> bool:
 
 
 def summed(rows: Sequence[Row], declared: type) -> Row:
-    """Return the summable measures of several rows; a sum is None if there are rows,
-    and none of them has a value.
+    """Return the summable measures of several rows.
+
+    A sum is None if there are rows, and none of them has a value.
 
     Of a measure that needs all, if one of them has none.
     """
@@ -138,9 +139,7 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
 
 
 def completed(row: Row | None, declared: type) -> Row:
-    """Return sums with the ratios that follow from them; zeros without a row,
-    as nothing was there to count.
-    """
+    """Return sums with the ratios that follow from them; zeros without a row."""
     added = _added(declared).items()
     result: Row = {
         name: _value(row[name], measure) if row else _zero(measure) for name, measure in added

@@ -35,8 +35,7 @@ def one_document(
     checks: Checks,
     server: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Return one document with all tables and the checks beside the contracts, in a version:
-    that of the package.
+    """Return one document with all tables and their checks, in the version of the package.
 
     `server` says where the tables are, as the standard has it; it is left out where that is not
     known.
@@ -55,8 +54,9 @@ def document_per_table(
     checks: Checks,
     server: Mapping[str, Any] | None = None,
 ) -> dict[str, Document]:
-    """Return a document for each table, by its file's name;
-    references name the file of the other table.
+    """Return a document for each table, by its file's name.
+
+    References name the file of the other table.
     """
     result = {}
     for table in tables:

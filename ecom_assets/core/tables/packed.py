@@ -66,8 +66,7 @@ class Sorted(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Keying(Generic[P]):
-    """The packing of an event with its unit in front: `unit`,
-    `(time - origin) / resolution` and `code`, in one number.
+    """How an event is packed: `unit`, `(time - origin) / resolution` and `code` in one number.
 
     Attributes:
         origin: The earliest time, in microseconds.
@@ -85,9 +84,7 @@ class Keying(Generic[P]):
     def for_span(
         cls, first: int, last: int, resolution: int, unit_count: int, plan: P
     ) -> "Keying[P] | None":
-        """Return the packing of events between two times, in microseconds;
-        None if they do not fit.
-        """
+        """Return the packing of events between two times in microseconds; None if none fits."""
         span = (last - first) // resolution
         window = min(plan.window // resolution, span)
         time_bits = (span + window + 1).bit_length()
@@ -105,8 +102,7 @@ class Keying(Generic[P]):
 
 
 def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterator[Sorted[P]]:
-    """Yield the events with their units in front, sorted;
-    in several parts only if one number cannot hold all.
+    """Yield the sorted events with their units in front, in parts if one number is too small.
 
     `packed` has events in any order, with times in microseconds, and is overwritten; `units` are
     numbers from 0.
@@ -119,9 +115,7 @@ def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterato
 
 
 def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """Yield the events as `sorted_parts` does, with the origin and resolution of `part`;
-    its `keys` are not read.
-    """
+    """Yield the events as `sorted_parts` does, with the origin and resolution of `part`."""
     plan = part.plan
     if len(packed) == 0:
         yield replace(part, keys=packed)

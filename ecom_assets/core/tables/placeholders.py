@@ -14,13 +14,12 @@ import ibis
 import ibis.expr.types as ir
 
 NO_CONSENT: Final = "(no consent)"
-"""The id that a mapping writes for a visitor who did not consent to be recognized;
-compared in lower case.
-"""
+"""The id that mappings write for visitors without consent; compared in lower case."""
 ZERO_IDS: Final = ("00000000-0000-0000-0000-000000000000", "00000000000000000000000000000000")
 UNKNOWN_CUSTOMER: Final = "(unknown)"
-"""Stands for all customers of orders who are placeholders: their orders count,
-and they are nobody's customer.
+"""Stands for all customers of orders who are placeholders.
+
+Their orders count, and they are nobody's customer.
 """
 NULLS: Final = (
     "",
@@ -52,8 +51,10 @@ MARKS: Final = (
     "unknown",
     *ZERO_IDS,
 )
-r"""What languages, databases and tools write for no value, in lower case: `\N` of MySQL, Hive and
-Postgres, `nan` and `<NA>` of pandas, `undefined` of JavaScript, `(not set)` of Google Analytics.
+r"""What languages, databases and tools write for no value, in lower case.
+
+Examples are `\N` of MySQL, Hive and Postgres, `nan` and `<NA>` of pandas, `undefined` of
+JavaScript, and `(not set)` of Google Analytics.
 """
 NO_CUSTOMERS: Final = (
     *MARKS,
@@ -80,8 +81,9 @@ JOINS_NOBODY: Final = (
     "true",
     "false",
 )
-"""Ids that join no devices either, which PostHog, Segment and RudderStack refuse to merge;
-they keep their events.
+"""Ids that join no devices either; their events count.
+
+PostHog, Segment and RudderStack refuse to merge them.
 """
 
 

@@ -26,9 +26,7 @@ FOUND = ("place_country_code", "place_country", "place_region_code", "place_regi
 
 
 def folded(name: str) -> str:
-    """Return a name in lower case, without accents and punctuation,
-    so that spellings of one name are equal.
-    """
+    """Return a name in lower case, without accents and punctuation, for comparison."""
     plain = "".join(
         sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)
     )
@@ -70,8 +68,7 @@ class Places:
         }
 
     def find(self, country: str | None, city: str | None) -> Location | None:
-        """Return the place of a city in a country; its country alone if the city is unknown;
-        None if both are.
+        """Return the place of a city in a country; the country if the city is unknown; or None.
 
         A city decides by itself only if no country is given.
         """
@@ -98,8 +95,7 @@ class Places:
         return _with_locations(rows, (country, city), found.items())
 
     def name(self, rows: ir.Table, stated: ir.Table, *, each_alone: bool = False) -> ir.Table:
-        """Return rows whose `PLACE_LEVELS` have one name per place,
-        and `UNKNOWN` where it is not known.
+        """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` for others.
 
         A received country or region that the lists know has the name that they give it, so that a
         code and a name are one place; others stay as received. Where nothing was received, the

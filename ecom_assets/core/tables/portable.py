@@ -1,6 +1,4 @@
-"""Ibis expressions alike on every engine: schemas of contracts, rows that conform to them,
-unions and ratios.
-"""
+"""Ibis expressions that are alike on every engine: schemas, casts, unions and ratios."""
 
 from __future__ import annotations
 
@@ -21,8 +19,9 @@ from ecom_assets.core.tables.contract import Table
 
 
 class Dialect:
-    """What a connection can do where the backends of Ibis differ;
-    an engine that can do more registers its own.
+    """What a connection can do where Ibis backends differ.
+
+    An engine that can do more registers its own.
     """
 
     joins_in_columns: ClassVar[bool] = False
@@ -45,9 +44,7 @@ class Dialect:
         return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
 
     def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
-        """Return a temporary table with the rows, for several queries to read;
-        its name begins with `name`.
-        """
+        """Return a temporary table with the rows, for several queries; `name` begins its name."""
         return con.create_table(f"{name}_{token_hex(4)}", rows, temp=True)
 
     def kept(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
@@ -55,9 +52,7 @@ class Dialect:
         return rows
 
     def listed(self, _con: SQLBackend, _name: str, _values: Sequence[str]) -> ir.Table | None:
-        """Return texts as the column `value` of a table;
-        None if a statement would have to contain them.
-        """
+        """Return texts as the column `value` of a table; None if SQL would have to contain them."""
         return None
 
 
@@ -121,9 +116,7 @@ _DIGEST: Final = ibis.udf.scalar.builtin(_md5, name="md5", signature=(("string",
 
 
 def text_digest(text: ir.Value) -> ir.StringValue:
-    """Return the MD5 of a text as 32 hexadecimal digits in lower case,
-    which is the same on every engine.
-    """
+    """Return the MD5 of a text in lower-case hexadecimal, the same on every engine."""
     result: ir.StringValue = _DIGEST(text)
     return result
 
@@ -235,9 +228,7 @@ def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
 
 
 def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
-    """Return the rows of a small result by column name,
-    in the types that their expression declares.
-    """
+    """Return the rows of a small result by column name, in the types of their expression."""
     result: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
     return result
 

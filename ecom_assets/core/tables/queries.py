@@ -1,5 +1,4 @@
-"""The common parts of all `queries.py` modules: periods and their known days, comparison,
-paging, and `Reading`.
+"""The common parts of all `queries.py` modules: periods, comparison, paging, `Reading`.
 
 A period ends on the newest day in the data, not on today's date: docs/adr/0019.
 
@@ -27,8 +26,7 @@ LENGTHS: Final = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365
 """The number of days in each range, including the newest day in the data."""
 MOST_DAYS: Final = 3_660
 START, END, BEFORE_START, EARLIER_START = PARAMETERS = tuple(ibis.param("date") for _ in range(4))
-"""The parameters of queries: the first and last day of a range,
-and the first days of the two ranges before it.
+"""The parameters of queries: a range's first and last day, and two earlier first days.
 
 Queries use these parameters instead of literal dates, so that the same query serves every range.
 `Reading.rows` binds them.
@@ -37,8 +35,7 @@ Queries use these parameters instead of literal dates, so that the same query se
 
 @dataclass(frozen=True)
 class KnownDays:
-    """The first and last day in the data of a source,
-    and the days between of which nothing was received.
+    """The first and last day in the data of a source, and the days between without rows.
 
     First and last are None if there are no data. Outside of them, and on missing days, it is
     unknown whether nothing happened or nothing was recorded.
@@ -69,9 +66,7 @@ class KnownDays:
         return cls(first_day, last_day, missing=tuple(sorted(map(date.fromisoformat, missing))))
 
     def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
-        """Return the same days with the held days added,
-        from how much of each is known (see `warehouse.held_days`).
-        """
+        """Return the same days with the held days, from `warehouse.held_days`."""
         held = {date.fromisoformat(day): amount for day, amount in noted.items()}
         unknown = frozenset(day for day, amount in held.items() if amount == "none")
         missing = tuple(day for day in self.missing if day not in held)
@@ -79,9 +74,7 @@ class KnownDays:
 
     @property
     def dates(self) -> set[date]:
-        """Return every day of which anything is known: without missing days,
-        and held days without any row.
-        """
+        """Return every known day: without missing days, and without held days that have no row."""
         if self.first is None or self.last is None:
             return set()
         return (
@@ -136,8 +129,7 @@ class Period:
         start: date | None = None,
         end: date | None = None,
     ) -> "Period":
-        """Return the requested period: 30 days by default,
-        and a `custom` range if only dates are set.
+        """Return the requested period: by default 30 days, and `custom` if only dates are set.
 
         A named range ends on the `newest` day in the data; a custom one includes `start` and `end`.
 
@@ -191,9 +183,7 @@ class Period:
 
     @property
     def data(self) -> Coverage:
-        """Return how many of its days are known: `whole` if all sources have all days,
-        `none` if no source has any.
-        """
+        """Return how many of its days all sources have: `whole`, `part` or `none`."""
         result = [days.coverage(self.start_date, self.end_date) for days in self.known.values()]
         if all(coverage == "whole" for coverage in result):
             return "whole"
@@ -201,9 +191,7 @@ class Period:
 
     @property
     def coverage(self) -> dict[str, Any]:
-        """Return which of its days, and of the days before it, are known, held back or missing,
-        as answers say it.
-        """
+        """Return which days of it and of the period before are known, held or missing."""
         fields: dict[str, Any] = {}
         for prefix, days in (("", self), ("previous_", self.previous)):
             known = days.known_days
@@ -217,16 +205,12 @@ class Period:
 
     @property
     def is_unknown(self) -> bool:
-        """Return whether no source has any of its days: then nothing is known of them,
-        and no number is 0.
-        """
+        """Return whether no source has any of its days, so that no number is known."""
         return self.data == "none"
 
     @property
     def known_days(self) -> KnownDays:
-        """Return the first and last of its days that are known in every source;
-        held and missing ones of any source.
-        """
+        """Return the first and last day that every source knows, and days that any lacks."""
         sources = self.known.values()
         firsts = [self.start_date, *(days.first for days in sources if days.first)]
         lasts = [self.end_date, *(days.last for days in sources if days.last)]
@@ -261,8 +245,7 @@ class Period:
 
 
 def unfinished_day(period: Period, timezone: str, known_at: datetime) -> date | None:
-    """Return the day of a period that was not over, in a time zone, at an instant;
-    None if all known days were.
+    """Return the day of a period that was not over, in a time zone, at an instant, or None.
 
     Its numbers are provisional.
     """
@@ -283,8 +266,7 @@ def unfinished_day_of_sources(period: Period, timezone: str, known_at: datetime)
 
 
 def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, which of them are known,
-    and which are not over.
+    """Return the `Range` of an answer: its days, and which are known or not over.
 
     Args:
         period: The days.
@@ -317,9 +299,7 @@ def in_period(day: ir.Column) -> ir.BooleanValue:
 
 
 def with_previous(table: ir.Table, day: str) -> ir.Table:
-    """Return the rows of the requested range, with `is_current` 1, and of the range before it,
-    with `is_current` 0.
-    """
+    """Return the rows of the requested range and the one before, with `is_current` 1 and 0."""
     rows = table.filter(table[day] >= BEFORE_START, table[day] <= END)
     return rows.mutate(is_current=(rows[day] >= START).ifelse(1, 0))
 
@@ -339,8 +319,9 @@ class NoOrdersError(NoSourceError):
 
 
 class Reading(Protocol):
-    """A consistent snapshot of the tables: all queries see the same data,
-    even if new data are published meanwhile.
+    """A consistent snapshot of the tables.
+
+    All queries see the same data, even if new data are published meanwhile.
     """
 
     newest_date: date
@@ -359,14 +340,13 @@ class Reading(Protocol):
         """Return clean events."""
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a small result, in order, by column name;
+        """Return the rows of a small result, in order, by column name.
+
         `period` is bound to `PARAMETERS`.
         """
 
     def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period;
-        all answers from this snapshot share them.
-        """
+        """Return the rows of a query without a period, which answers from a snapshot share."""
 
 
 Fetch = Callable[[ir.Table], list[Row]]
@@ -377,17 +357,13 @@ ZERO: Final = Decimal("0.00")
 
 
 def mean(amount: Decimal | None, count: int) -> Decimal | None:
-    """Return an amount per unit, which is rounded where it is shown;
-    None without units or amount.
-    """
+    """Return an amount per unit, which is rounded where it is shown; None without either."""
     return amount / count if count and amount is not None else None
 
 
 @dataclass(frozen=True)
 class Extent:
-    """The number of events that a query reads, and their first and last day;
-    both None if there are no events.
-    """
+    """The number of events that a query reads, and their first and last day, or None."""
 
     event_count: int
     first_date: date | None
@@ -420,8 +396,9 @@ def events_in_period(events: ir.Table, period: Period | None) -> ir.Table:
 
 
 DECIMALS = 6
-"""Decimal places of shares and means: precise enough for one in a million,
-and equal on every engine.
+"""Decimal places of shares and means: enough for one in a million, equal on every engine.
+
+They show one in a million, and are equal on every engine.
 """
 CHANGE = (
     "By what share the number changed from the period before; null where that was zero, and where "
@@ -442,17 +419,14 @@ def significant(value: float) -> float:
 def changes(
     now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]
 ) -> dict[str, float | None]:
-    """Return the relative change of each number; None if the earlier number is zero,
-    or if either is unknown.
-    """
+    """Return the relative change of each number; None from zero, or if either is unknown."""
     return {name: _change(now[name], before[name]) for name in names}
 
 
 def compared(
     now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str], period: Period
 ) -> dict[str, dict[str, Any] | None]:
-    """Return the numbers of the period before, None if none of its days is known,
-    and the change of each number.
+    """Return the numbers of the period before and their change; None if none of its days is known.
 
     The changes are None unless all days of both periods are known. Otherwise a shop would seem to
     grow because earlier days are missing, or to shrink because days have not happened yet.
@@ -464,15 +438,17 @@ def compared(
 
 
 def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
-    """Return the numbers of a period; None for each if none of its days is known,
-    because unknown is not zero.
+    """Return the numbers of a period; None for each if none of its days is known.
+
+    Unknown is not zero.
     """
     return dict.fromkeys(numbers) if period.is_unknown else dict(numbers)
 
 
 def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of days of which none is known:
-    how many rows an empty list would have is not known either.
+    """Return the numbers of days of which none is known: None for each.
+
+    How many rows a list would have is not known either.
     """
     return {
         name: (value or None) if name == "total_count" else value for name, value in numbers.items()
@@ -571,8 +547,7 @@ def of_period(reading: Reading, contract: type[Table]) -> ir.Table:
 def rejected_rows(
     reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
 ) -> dict[str, Any]:
-    """Return the counts of quarantined rows by reason, the most frequent first,
-    and of surplus copies in a period.
+    """Return the counts of quarantined rows by reason, most frequent first, and of surplus copies.
 
     The first table has a column `reject_reason`, the second one `surplus_count`.
     """
@@ -592,7 +567,5 @@ def revenue_of(rows: Iterable[Row]) -> Decimal:
 
 
 def by_revenue(row: Row) -> Decimal:
-    """Return the sort key that puts rows with the most revenue first;
-    unknown revenue sorts as zero.
-    """
+    """Return the sort key for the most revenue first; unknown revenue sorts as zero."""
     return -(row["revenue_amount"] or ZERO)

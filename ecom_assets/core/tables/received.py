@@ -1,5 +1,4 @@
-"""Received rows: what an asset returns of them, the gate that blocks too few or too many refused,
-and their accounting.
+"""Received rows: what an asset returns of them, their gate, and their accounting.
 
 All sources share one gate: events, orders, customers and stock. The checks are in
 `sources/checks.py`, and `warehouse/raw_slices.py` keeps the rows of a day that a source has lost.
@@ -41,9 +40,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class VisitorRows:
-    """Rows that replace those of some visitors on other days than those of a slice,
-    together with it.
-    """
+    """Rows of some visitors on other days than those of a slice, replaced with it."""
 
     rows: ir.Table
     visitors: ir.Table
@@ -66,18 +63,21 @@ class SliceOutput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warning: str = ""
     absent: Days = NO_DAYS
-    """Days of which the source says that it has nothing: the table keeps what it has of them,
-    and it is noted.
+    """Days of which the source says that it has nothing.
+
+    The table keeps what it has of them, and they are noted.
     """
     origin: str = ""
-    """What the rows have in their column `source`:
-    they withdraw no row that came from another kind of source.
+    """The value of `source` in the rows.
+
+    They withdraw no row that came from another kind of source.
     """
     also: VisitorRows | None = None
     """What is replaced of other days."""
     supersedes: Days = NO_DAYS
-    """Days of which the rows are a newer version of all that the table has:
-    fewer of them are no loss of rows.
+    """Days of which these rows are a newer version.
+
+    Fewer rows than before are no loss.
     """
 
     @property
@@ -90,8 +90,7 @@ class SliceOutput:
         )
 
     def require_rows(self, noun: str) -> "SliceOutput":
-        """Return this output, or raise if a source that always delivers
-        everything has delivered no row.
+        """Return this output, or raise if it has no row of a source that always has some.
 
         Raises:
             SourceError: There is no row.
@@ -144,9 +143,7 @@ class FileRows:
 
 
 WEEKS = 4
-"""The number of earlier weeks that a day is compared with, on the same weekday:
-a Sunday with Sundays.
-"""
+"""The number of earlier weeks whose same weekday a day is compared with."""
 LEAST_WEEKS = 2
 """With fewer earlier weeks, there is no usual count yet."""
 
@@ -154,8 +151,9 @@ LEAST_WEEKS = 2
 LARGE_SHARE = 0.05
 """Share of rows that may be refused without a warning."""
 NO_FAULT = frozenset({"left_out", "without_consent"})
-"""Reasons that say nothing against a source: what its owner leaves out,
-and visitors who do not want to be counted.
+"""Reject reasons that say nothing against a source.
+
+Its owner leaves out such rows, or visitors do not want to be counted.
 """
 
 
@@ -189,9 +187,7 @@ class SourceGate:
         return before >= self.least_count and now < before * (1 - self.fall_share)
 
     def is_refused(self, received: int, refused: int) -> bool:
-        """Return whether too many received rows were refused: more than the share,
-        or all of a few rows.
-        """
+        """Return whether too many rows were refused: more than the share, or all of a few."""
         if received < self.least_count:
             return 0 < received == refused
         return refused > received * self.refused_share
@@ -214,8 +210,7 @@ class SourceGate:
 
 
 def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | None:
-    """Return the usual count of a day: the median of the same weekday in earlier weeks;
-    None if too few are known.
+    """Return the usual count of a day: the median of the same weekday, or None.
 
     Only days before `first`, the first day of the run, are used, so a first run over years has
     nothing to compare with. The result is also None for a day four weeks or more after `first`. A
@@ -234,9 +229,7 @@ def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | N
 
 
 def latest_count(counts: Mapping[date, int], day: date) -> float | None:
-    """Return the usual count of a source that always delivers everything:
-    the median of its last deliveries.
-    """
+    """Return the usual count of a source that always delivers all: its recent median."""
     earlier = [
         counts[earlier_day]
         for earlier_day in sorted(counts)
@@ -250,8 +243,7 @@ Counted = tuple[ir.Table, str, str | None]
 
 
 def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
-    """Return one row per unit with the numbers of all parts,
-    each zero where its part has no row of the unit.
+    """Return one row per unit with the numbers of all parts; 0 where a part has no row.
 
     Numbers whose name ends in `_amount` are money, all others whole.
     """
@@ -272,8 +264,9 @@ def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
 
 
 def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
-    """Return one row per day, in `day`, with each count and the `residue`:
-    the first count minus all others.
+    """Return one row per day, in `day`, with each count and the `residue`.
+
+    The residue is the first count minus all others.
 
     Received rows come first in `counted`. Without days, all count.
     """
@@ -311,8 +304,7 @@ class RefusedMoney:
 
 
 def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
-    """Return the rows of `contract`: the first quarantined rows of each day and reason,
-    and their number.
+    """Return the first quarantined rows of each day and reason, with their number.
 
     Their place is in `sample_number`, the number of all in `row_count`, and what they come to in
     the columns of `RefusedMoney`, from the columns `money` and `is_about_money` of the rows. Rows

@@ -11,8 +11,9 @@ from typing import Final, Literal
 import ibis.expr.types as ir
 
 KeyKind = Literal["address", "number", "text", "order_name"]
-"""What a key is: an e-mail address where it has an `@`, a number, a text in which even `1.0` is not
-`1`, or the name of an order, whose `#` is decoration.
+"""The kind of a key: an e-mail address, a number, a text, or the name of an order.
+
+In a text, even `1.0` is not `1`; of the name of an order, the `#` is decoration.
 """
 SPELLED: Final = ("user_id", "customer_id", "product_id", "item_id")
 """The fields that events, orders and customers have in common."""
@@ -31,9 +32,7 @@ def spelled(value: str, key: KeyKind | None = None) -> str:
 
 
 def spelled_sql(value: str, key: KeyKind | None = None) -> str:
-    """Return the SQL of `spelled` in DuckDB, for text that may be NULL;
-    NULL for an id of blanks only.
-    """
+    """Return the SQL of `spelled` in DuckDB; NULL for NULL and for blanks only."""
     blanks = "' ' || chr(9) || chr(13) || chr(10) || chr(160) || chr(8239) || chr(65279)"
     result = f"trim(regexp_replace(trim({value}, {blanks}), '^''([0-9+=@-])', '\\1'), {blanks})"
     if key == "order_name":
@@ -66,9 +65,7 @@ def spelled_value(value: ir.StringValue, key: KeyKind | None = None) -> ir.Strin
 
 
 def order_name(value: ir.StringValue) -> ir.StringValue:
-    """Return the name of an order by which sources are compared: `#1001`,
-    `1001` and `1001.0` are one.
-    """
+    """Return the name of an order for comparison: `#1001`, `1001` and `1001.0` are one."""
     bare = value.strip().re_replace("^'?#*", "").strip()
     result: ir.StringValue = bare.re_replace("^([0-9]+)[.]0+$", r"\1")
     return result

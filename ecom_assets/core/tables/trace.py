@@ -57,17 +57,13 @@ class TraceContext:
         return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
 
     def where(self, contract: type[Table], **equal: object) -> ir.Table:
-        """Return the rows of a table whose columns have these values;
-        `(all)` stands for every value.
-        """
+        """Return the rows of a table whose columns have these values, `(all)` for any value."""
         rows = self.table(contract)
         conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
         return rows.filter(reduce(and_, conditions)) if conditions else rows
 
     def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
-        """Return the rows of a table of some days, both included;
-        by its own day column if none is named.
-        """
+        """Return the rows of a table of some days, both included, by its day column or `column`."""
         rows = self.table(contract)
         return rows.filter(
             Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])
@@ -78,18 +74,14 @@ class TraceContext:
         return self.within(contract, self.row[column], self.row[column])
 
     def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
-        """Return the rows of a table on the days from one column of some rows to another,
-        or on those of one column.
-        """
+        """Return the rows of a table on the days from one column to another of some rows."""
         table = self.table(contract)
         return table.filter(
             self.span(rows, first, last or first).contain(table[str(contract.day_column)])
         )
 
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
-        """Return the days between the least value of one column of some rows
-        and the greatest of another.
-        """
+        """Return the days from the least of one column of some rows to the greatest of another."""
         (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
         return (
             Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
@@ -137,8 +129,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Computed:
-    """A number that does not add up from rows: a ratio of columns, a place,
-    or the result of a model.
+    """A number that does not add up from rows: a ratio, a place, or a model's result.
 
     Attributes:
         how: How it is computed, in a sentence without its full stop.
@@ -177,9 +168,7 @@ def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
 
 
 def of_refused_money(quarantined: Count) -> dict[str, "Derivation"]:
-    """Return how the columns of `RefusedMoney` are computed,
-    from the quarantined rows of the day and reason.
-    """
+    """Return how the columns of `RefusedMoney` come from the quarantined rows."""
     return {
         "refused_amount": Computed(
             "Σ of the amounts of the quarantined rows, without their signs", inputs=quarantined
@@ -216,9 +205,7 @@ Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
 
 @dataclass(frozen=True)
 class TableTrace:
-    """The definition of a table's numbers in docs/metrics/, by its anchor,
-    and how each goes down.
-    """
+    """The definition of a table's numbers in docs/metrics/, and how each goes down."""
 
     contract: type[Table]
     anchor: str
@@ -262,8 +249,6 @@ def carried(rows: ir.Table) -> list[str]:
 
 
 def keeping(upstream: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
-    """Join rows of the table below to the rows above; keep the columns below,
-    and what the rows above carry.
-    """
+    """Join rows of the upstream table to downstream rows, whose carried columns are kept."""
     joined = upstream.join(rows, on)
     return joined.select(upstream, **{name: rows[name] for name in carried(rows)})

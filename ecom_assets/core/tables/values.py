@@ -1,5 +1,4 @@
-"""Values: their bounds in rows of a source; in definitions of questions, how they are written,
-broken down and preset.
+"""Values: their bounds in rows, and how questions write, break down and preset them.
 
 This module imports nothing heavy, because the `ecom` command reads a definition before it starts an
 engine.
@@ -36,9 +35,7 @@ MAX_EXACT_DOUBLE: Final = 2**53
 
 
 def kind_of(value: Scalar) -> str:
-    """Return the kind of a value, which must be the kind of the column: `text`,
-    `number` or `boolean`.
-    """
+    """Return the kind of a value, as that of its column: `text`, `number` or `boolean`."""
     if isinstance(value, bool):
         return "boolean"
     return "text" if isinstance(value, str) else "number"
@@ -85,8 +82,7 @@ def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
 
 
 def check_column(subject: str, column: object) -> None:
-    """Raise if a name is neither a column nor a `properties.key`;
-    `subject` begins the error message.
+    """Raise if a name is no column and no `properties.key`; `subject` begins the message.
 
     Raises:
         DefinitionError: It is not.
@@ -125,14 +121,13 @@ def json_path(column: str) -> tuple[str, ...]:
 
 
 OF_SESSIONS: Final = ("channel", "source", "medium", "campaign", "first_channel", "visitor_type")
-"""The columns of `attribution.contracts.SessionColumns`,
-which events have where a question names them.
-"""
+"""The columns of `SessionColumns`, which events have where a question names them."""
 
 
 def unknown_column(name: str, columns: Iterable[str]) -> DefinitionError:
-    """Return the refusal of a column that events do not have;
-    what a file has besides is in `properties`.
+    """Return the refusal of a column that events do not have.
+
+    Other columns of files are in `properties`.
     """
     hint = did_you_mean(name, [*columns, *OF_SESSIONS])
     beside = (
@@ -151,8 +146,9 @@ DURATION: Final = r"\s*(\d{1,12})\s*([smhdw])\s*"
 
 
 def parse_duration(text: object) -> int:
-    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`;
-    raise DefinitionError for anything else.
+    """Return the seconds in `"45s"`, `"30m"`, `"12h"`, `"7d"` or `"2w"`.
+
+    Raises DefinitionError for anything else.
 
     A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but
     wrong funnel.
@@ -190,12 +186,11 @@ def duration_text(seconds: int) -> str:
 
 
 MAX_AMOUNT: Final = Decimal(100_000_000)
-"""The default for the money of one event or order line, in units of the size of a euro;
-see `currencies.py`.
-"""
+"""The default limit of an event's or line's money; see `currencies.py` for small units."""
 WIDEST_AMOUNT: Final = Decimal(10_000_000_000_000)
-"""The highest value of `ECOM_MAX_AMOUNT`:
-attribution adds up the ten-thousandths of a day as 64-bit numbers.
+"""The highest value of `ECOM_MAX_AMOUNT`.
+
+Attribution adds up the ten-thousandths of a day as 64-bit numbers.
 """
 MAX_QUANTITY: Final = 1_000_000
 """The default limit of the items in one order line."""
@@ -233,8 +228,7 @@ _EDGE: Final = re.compile(r"\s*-?\d{1,16}(?:\.\d{1,6})?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """A column of numbers that are compared by the bin that they lie in,
-    written as `cart_amount:bins=5`.
+    """A column of numbers that are compared by bin, written as `cart_amount:bins=5`.
 
     Attributes:
         column: The number column or `properties.key`.
@@ -250,8 +244,7 @@ class Bins:
     edges: tuple[Decimal, ...] = ()
 
     def between(self, least: Decimal | None, greatest: Decimal | None) -> "Bins":
-        """Return the bins with their edges, for numbers between two;
-        None where there are no numbers.
+        """Return the bins with their edges, for numbers between two; None without numbers.
 
         Edges are rounded to three digits of a bin's width, so that they can be read.
         """
@@ -349,8 +342,7 @@ def open_columns(by: Iterable[str]) -> list[str]:
 def with_ends(
     by: Sequence[str], limit: int, ends: Mapping[str, Ends]
 ) -> tuple[tuple[str, ...], int]:
-    """Return a breakdown in which bins of equal width have their edges,
-    and how many of its values are shown.
+    """Return a breakdown whose bins have their edges, and how many of its values are shown.
 
     Bins of a single column are all shown, whatever the limit. `ends` has the least and the greatest
     number of each of `open_columns`.
@@ -365,18 +357,14 @@ def with_ends(
 
 
 def in_order(by: Sequence[str], values: Iterable[str]) -> list[str]:
-    """Return values of a breakdown as they are, those of bins from the lowest to the highest,
-    before any others.
-    """
+    """Return values of a breakdown: those of bins first, from the lowest to the highest."""
     bins = bins_of(by[0]) if len(by) == 1 else None
     labels = bins.labels if bins else []
     return sorted(values, key=lambda value: labels.index(value) if value in labels else len(labels))
 
 
 def split_columns(text: str) -> list[str]:
-    """Return the parts of a breakdown between commas,
-    of which edges of bins may have some themselves.
-    """
+    """Return the parts of a breakdown between commas; edges of bins may have commas too."""
     return [part.strip() for part in re.split(r",(?!\s*-?\d)", text) if part.strip()]
 
 
@@ -394,8 +382,7 @@ Preset = Mapping[str, Any]
 def with_preset(
     presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str
 ) -> dict[str, Any]:
-    """Return a definition with the values of its `preset`, the name of a tool,
-    for the keys that it does not set.
+    """Return a definition with the values of its `preset`, a tool's name, for missing keys.
 
     Errors name the `question`, as in "ClickHouse has no sessions".
 

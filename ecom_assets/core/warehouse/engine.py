@@ -1,5 +1,4 @@
-"""The `Engine` interface: what the platform needs from an engine,
-and the behaviour common to all engines.
+"""The `Engine` interface: what the platform needs from an engine, with common behaviour.
 
 Terms: docs/glossary.md#engine.
 """
@@ -51,8 +50,9 @@ BATCH_ROWS = 100_000
 
 
 class SliceHooks(Protocol):
-    """Hooks around the replacement of a slice;
-    they may rewrite other tables in the same transaction.
+    """Hooks around the replacement of a slice.
+
+    They may rewrite other tables in the same transaction.
     """
 
     def before(self) -> None:
@@ -111,8 +111,9 @@ class Engine(ABC):
         self.late = LateRows(self)
 
     def noting_writes(self) -> Self:
-        """Record from now on which days are written, if the engine can do so at little cost;
-        return the engine.
+        """Record from now on which days are written, and return the engine.
+
+        An engine that cannot do so at little cost records nothing.
         """
         return self
 
@@ -121,9 +122,7 @@ class Engine(ABC):
         return self
 
     def connect_through(self, service: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
-        """Connect through the Dagster resource that the engine's declaration names;
-        return the engine.
-        """
+        """Connect through the Dagster resource that the declaration names; return the engine."""
         return self
 
     def dataset_names(self) -> DatasetNames:
@@ -148,9 +147,7 @@ class Engine(ABC):
         return con
 
     def attached(self, _path: Path) -> AbstractContextManager[str] | None:
-        """Return what opens a DuckDB file for the engine's SQL and yields its name;
-        None if the engine cannot do so.
-        """
+        """Return what opens a DuckDB file for the engine's SQL and yields its name, or None."""
         return None
 
     @abstractmethod
@@ -213,8 +210,9 @@ class Engine(ABC):
         """Run a small query and return its rows by column name."""
 
     def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
-        """Return the rows of a small result; unlike Ibis by itself,
-        the engine notices a lost connection or damage.
+        """Return the rows of a small result, and notice a lost connection or damage.
+
+        Ibis by itself does not.
         """
         # Until Ibis has a public method that loads tables of this process, without running an
         # expression.
@@ -227,9 +225,7 @@ class Engine(ABC):
 
     @abstractmethod
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
-        """Insert rows from outside the engine, in the contract's columns and types;
-        return how many.
-        """
+        """Insert rows from outside the engine, in the contract's columns; return how many."""
 
     @abstractmethod
     def create_statements(self, contract: type[Table]) -> list[str]:
@@ -279,14 +275,16 @@ class Engine(ABC):
         return self.loaded.among(raw, days)
 
     def late_days(self, raw: type[Table], days: Days) -> Days:
-        """Return the other days that rows of a raw table which arrived on `days` count for,
-        if a run left them out.
+        """Return the other days that late rows of a raw table count for.
+
+        These are rows that arrived on `days`, and that a run left out.
         """
         return self.late.beside(raw, days)
 
     def readable(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table, lazily, for those who read all of it:
-        past the engine where its files allow that.
+        """Return the whole table, lazily, for those who read all of it.
+
+        Where the engine's files allow that, they are read past the engine.
         """
         return self.table(contract)
 
@@ -301,8 +299,9 @@ class Engine(ABC):
         return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table from its contract, or add the new columns of the contract,
-        and let be null what it lets be.
+        """Create the table from its contract, or add its new columns.
+
+        Columns that may be null by the contract may be null from now on.
 
         Raises:
             WarehouseError: The table differs in a way that adding columns does not fix.
@@ -345,8 +344,9 @@ class Engine(ABC):
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
     ) -> Written:
-        """Replace the slice of `days` (the whole table if None), and rows of visitors,
-        with `rows` in one transaction.
+        """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
+
+        With `also`, rows of visitors on other days are replaced in it too.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine
         reconnects and writes the slice again, which is safe because the operation is idempotent.
@@ -408,9 +408,7 @@ class Engine(ABC):
         return delete, f"{self._into(contract)}\n{sql}"
 
     def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
-        """Return the query whose rows are inserted,
-        sorted where this makes reading few days faster.
-        """
+        """Return the query whose rows are inserted, sorted where this makes reading days faster."""
         return sql
 
     def note_write(self, contract: type[Table], days: Days | None) -> None:
@@ -440,8 +438,9 @@ class Engine(ABC):
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
-        """Return the row count of each of some days (all days if None) that has rows,
-        including uncommitted changes.
+        """Return the row count of each of some days (None for all) that has rows.
+
+        Uncommitted changes are included.
         """
         day = self.quoted(str(contract.day_column))
         return {
@@ -461,9 +460,7 @@ class Engine(ABC):
     def rewrite(
         self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]
     ) -> None:
-        """Replace the rows of some days with the result of `make` on them;
-        call it within a transaction.
-        """
+        """Replace the rows of some days with the result of `make`; call it within a transaction."""
         self.begin_slice(contract)
         made = make(self.slice_rows(contract, days))
         self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
@@ -525,14 +522,16 @@ class Engine(ABC):
             self.note_write(contract, days)
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
-        """Remove the bytes of deleted rows from disk;
-        return a sentence about what a person still has to do.
+        """Remove the bytes of deleted rows from disk.
+
+        Returns a sentence about what a person still has to do.
         """
         return ""
 
     def left_over_files(self) -> list[Path]:
-        """Return the files beside the tables in which rows can be left, such as damaged ones;
-        `purge` removes them.
+        """Return the files beside the tables in which rows can be left, which `purge` removes.
+
+        Such files are damaged ones, for example.
         """
         return []
 
@@ -543,8 +542,9 @@ class Engine(ABC):
         self._forget_writes(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name and foreign keys,
-        in one transaction.
+        """Replace a table with another one of its layer, in one transaction.
+
+        The other one takes its name and foreign keys.
         """
         self._ensure_noted(fresh)
         with self.transaction():
