@@ -278,8 +278,10 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = N
 
 
 def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Table:
-    """Return the rows of ids that other rows have too, that look like the id of another event,
-    or are in `kept`.
+    """Return the rows of ids that may repeat.
+
+    These are ids that other rows have too, that look like the id of another event, or are in
+    `kept`.
 
     A few other rows may be among them: equal ids have equal hashes, but two ids may share one.
     """
@@ -428,8 +430,7 @@ def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
 
 
 def copy_order(rows: ir.Table) -> list[ir.Value]:
-    """Return the sort keys of copies: those that no public key sent, then by arrival,
-    then by the hash of the texts.
+    """Return the sort keys of copies: without a public key first, then by arrival and content.
 
     Rows that tie are equal in all that they say.
     """

@@ -117,8 +117,7 @@ class QuarantinedEvents(ReceivedEvent):
 
 
 class DuplicateEvents(Table):
-    """One row per day and event of whose id several rows arrived: surplus copies,
-    or events that disagree.
+    """One row per day and event whose id several rows have: copies, or different events.
 
     Rows of one id that agree in who, what and amount are copies of one event, of which one stays.
     The others are different events; then each has a row, with the hash of its content.
@@ -147,8 +146,9 @@ class DuplicateEvents(Table):
 
 
 class KeptEventIds(Table):
-    """One row per day and event that keeps the hash behind its id,
-    though no other event has the id any more.
+    """One row per day and event that keeps the hash behind its id.
+
+    No other event has the id any more.
 
     An erasure notes it of events whose id an erased event had, too: an event that tools know by one
     id is never sent again under another.
@@ -177,9 +177,7 @@ class EventAccountingDaily(RowCounts, Table):
 
 
 class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
-    """One row per day, reject reason and place among the first rows that were
-    quarantined for it, at most five.
-    """
+    """One row per day, reject reason and place among the first five rows quarantined for it."""
 
     layer = "mart"
     key = ("accounted_date", "reject_reason", "sample_number")
@@ -189,8 +187,9 @@ class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
 
 
 class CleanEvents(Table):
-    """One row per clean event: an id, a well-formed type, a readable time and a visitor,
-    each event once.
+    """One row per clean event, each event once.
+
+    It has an id, a well-formed type, a readable time and a visitor.
     """
 
     layer = "staging"

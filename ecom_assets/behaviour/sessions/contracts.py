@@ -18,9 +18,7 @@ SESSION_DEVICE = "The device, or source session in its place, on which; empty if
 
 
 class SessionEvents(Table):
-    """One row per clean event with its place in its visitor's day: which run of events,
-    and which number in it.
-    """
+    """One row per clean event, with its run of events and its number in that run."""
 
     layer = "mart"
     key = ("event_date", "event_id")
@@ -78,8 +76,9 @@ class _Behaviour(Table, abstract=True):
 
 
 class SessionDays(_Behaviour):
-    """One row per visit and day: sessions cut at midnight,
-    so that a day needs only its own events.
+    """One row per visit and day: sessions cut at midnight.
+
+    So a day needs only its own events.
     """
 
     key = ("visitor_id", "session_device_id", "started_at")
@@ -93,8 +92,7 @@ class SessionDays(_Behaviour):
 
 
 class Sessions(_Behaviour):
-    """One row per session: a run of a visitor's events on one device with no
-    gap over the idle timeout.
+    """One row per session: a visitor's events on one device without a gap over the idle timeout.
 
     It belongs to the day on which it started.
     """
@@ -116,9 +114,7 @@ class Sessions(_Behaviour):
 
 
 class EngagementDaily(SessionMeasures, Table):
-    """One row per day on which anybody came: visitors, sessions, engagement, time spent,
-    and stickiness.
-    """
+    """One row per day on which anybody came: visitors, sessions, engagement, stickiness."""
 
     layer = "mart"
     key = ("event_date",)

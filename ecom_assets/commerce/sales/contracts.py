@@ -171,8 +171,9 @@ class ProductSalesDaily(SalesMeasures, Table):
 
 
 class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
-    """One row per day, and per day and channel, city, category, and sales channel:
-    `(all)` in what is summed.
+    """One row per day, and per day and channel, city, category, and sales channel.
+
+    What is summed has `(all)`.
     """
 
     layer = "mart"
@@ -190,8 +191,9 @@ class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
 
 
 class PurchaseRevenueDaily(SalesMeasures, Table):
-    """One row per day and category, per day and place, and per day of purchase events:
-    `(all)` in what is summed.
+    """One row per day, and per day and category or place, of purchase events.
+
+    What is summed has `(all)`.
 
     For shops without order lines; where there are some, `mart.revenue_daily` has their sales.
     Amounts are null where no event has one.
@@ -216,7 +218,8 @@ class PurchaseRevenueDaily(SalesMeasures, Table):
 
 
 class CustomerRetention(Table):
-    """One row per ISO week, category (or item, where lines have none) and city;
+    """One row per ISO week, category (or item, where lines have none) and city.
+
     `(all)` holds the totals of either.
     """
 

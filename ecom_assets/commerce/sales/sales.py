@@ -65,7 +65,8 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def added_up(sold: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
-    """Return the measures of rows of `Sales` per unit;
+    """Return the measures of rows of `Sales` per unit.
+
     `order_key` defines which lines are one order.
     """
     return _measured(

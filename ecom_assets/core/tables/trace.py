@@ -63,7 +63,10 @@ class TraceContext:
         return rows.filter(reduce(and_, conditions)) if conditions else rows
 
     def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
-        """Return the rows of a table of some days, both included, by its day column or `column`."""
+        """Return the rows of a table of some days, both included.
+
+        Without `day`, they are those of its own day column.
+        """
         rows = self.table(contract)
         return rows.filter(
             Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)])

@@ -131,9 +131,7 @@ class Engine(ABC):
         return DatasetNames(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
 
     def server(self) -> dict[str, Any] | None:
-        """Return the server of the tables as data contracts describe it;
-        None for an engine that the standard lacks.
-        """
+        """Return the server of the tables for data contracts; None if the standard lacks it."""
         return None
 
     def is_same_database(self, _other: "Engine") -> bool:
@@ -167,9 +165,7 @@ class Engine(ABC):
     """Whether only one process can write at a time, so that runs take turns."""
 
     def row_hash(self, _contract: type[Table]) -> str | None:
-        """Return the SQL that hashes a row without converting it to text;
-        None if the engine has no such hash.
-        """
+        """Return the SQL that hashes a row without a conversion to text; None if there is none."""
         return None
 
     def exists(self) -> bool:
@@ -182,9 +178,7 @@ class Engine(ABC):
         return ""
 
     def mark_damaged(self, _failures: Iterable[str]) -> bool:
-        """Take the errors of failed steps;
-        return whether opening the warehouse again fixes them.
-        """
+        """Take the errors of failed steps; return whether opening it again fixes them."""
         return False
 
     @contextmanager
@@ -412,9 +406,7 @@ class Engine(ABC):
         return sql
 
     def note_write(self, contract: type[Table], days: Days | None) -> None:
-        """Record, within a transaction, that it writes some days of an asset's table,
-        or the whole table if None.
-        """
+        """Record, within a transaction, that it writes days of an asset's table (None for all)."""
         if self.notes_writes and contract.written_by == "asset":
             note_write(self, contract, days)
 
@@ -473,9 +465,7 @@ class Engine(ABC):
         return all(getattr(source, "source", None) is self.con for source in sources)
 
     def begin_slice(self, _contract: type[Table]) -> None:
-        """Lock out other writers of the table until the transaction ends,
-        if the engine does not do so by itself.
-        """
+        """Lock out other writers until the transaction ends, where the engine does not do so."""
         return
 
     def end_slice(self, _contract: type[Table]) -> None:
@@ -562,9 +552,7 @@ class Engine(ABC):
         """Create the foreign keys that refer to a replaced table, where the engine has some."""
 
     def restore_views(self) -> None:  # noqa: B027 (only some engines have views of others)
-        """Make the views of others again that were dropped with a replaced table,
-        where the engine drops some.
-        """
+        """Make the views again that were dropped with a replaced table, where some are."""
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""
