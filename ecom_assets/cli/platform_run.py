@@ -3,10 +3,6 @@ with its events in the instance.
 """
 
 import logging
-import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -352,7 +348,6 @@ class PlatformRun:
             dg.DagsterInstance.get() as instance,
             reported_run(self.settings, instance, run_id, self.progress.warn),
             self.progress,
-            repeated_interrupts(),
         ):
             try:
                 result = execute_in_location(
@@ -505,26 +500,6 @@ def _report_skipped(settings: Settings, progress: RunProgress) -> None:
         )
     for tool in sorted(SETTING_OF.keys() - set_tools(settings)):
         progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")
-
-
-@contextmanager
-def repeated_interrupts() -> Iterator[None]:
-    """Interrupt once more where Ctrl-C came within a destructor,
-    of which Python ignores all errors.
-    """
-    before = sys.unraisablehook
-
-    def interrupt_again(lost: Any) -> None:  # noqa: ANN401 (Python's type of it has no public name)
-        if isinstance(lost.exc_value, dg.DagsterExecutionInterruptedError | KeyboardInterrupt):
-            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
-        else:
-            before(lost)
-
-    sys.unraisablehook = interrupt_again
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 QUERY_INTERRUPTED = "RuntimeError: Query interrupted"

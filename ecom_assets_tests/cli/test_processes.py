@@ -6,12 +6,10 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.platform_run import repeated_interrupts
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import (
     ECOM,
@@ -127,19 +125,6 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
     small_shop(whole, days=2, visitors=150)
     ecom("run", *FEW_TABLES, home=whole)
     assert contents(home / "warehouse.duckdb") == contents(whole / "warehouse.duckdb")
-
-
-def test_ctrl_c_within_a_destructor_is_not_lost() -> None:
-    class Dropped:
-        def __del__(self) -> None:
-            raise KeyboardInterrupt
-
-    def run() -> None:
-        Dropped()
-        time.sleep(10)
-
-    with pytest.raises(KeyboardInterrupt), repeated_interrupts():
-        run()
 
 
 def test_a_port_that_is_taken_is_named(home: Path) -> None:

@@ -5,14 +5,17 @@ With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers`
 one mechanism serves all routes, so new routes have it too.
 """
 
+import csv
 import hashlib
+import io
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
@@ -424,6 +427,8 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
+LISTS: Final = "ecom.lists"
+"""The key of a request's scope with the names of its answer's lists; see `declared_lists`."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
 """Lists that an answer has instead of its first one, if they have rows."""
 COUNTED: Final = ("cohorts", "breakdown")
@@ -441,7 +446,7 @@ _OK: Final = 200
 Row = dict[str, Any]
 
 
-Rewrite = Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]
+Rewrite = Callable[[bytes, Scope], tuple[bytes, dict[bytes, bytes]]]
 """Returns the body of a response in another form, with the headers that change."""
 
 
@@ -497,14 +502,14 @@ class RewrittenAnswers:
         whole = WholeResponse()
         await self.app(scope, receive, whole.send)
         if whole.is_answer:
-            whole.body, changed = self.rewrite(whole.body)
+            whole.body, changed = self.rewrite(whole.body, scope)
             changed[b"content-length"] = str(len(whole.body)).encode()
             unchanged = [header for header in whole.headers if header[0] not in changed]
             whole.headers = [*unchanged, *changed.items()]
         await whole.response()(scope, receive, send)
 
 
-def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+def numbers_alone(body: bytes, _scope: Scope) -> tuple[bytes, dict[bytes, bytes]]:
     """Return an answer without the fields that say what its numbers are."""
     answer = {
         name: value for name, value in json.loads(body).items() if name not in ABOUT_THE_NUMBERS
@@ -512,19 +517,43 @@ def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(), {}
 
 
-def as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+def declared_lists(model: object) -> tuple[str, ...]:
+    """Return the fields of an answer that are lists of objects, those of `PREFERRED` first."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return ()
+    names = [
+        name
+        for name, declared in model.model_fields.items()
+        if name not in NOT_THE_LIST and _is_list_of_objects(declared.annotation)
+    ]
+    return tuple(sorted(names, key=lambda name: name not in PREFERRED))
+
+
+def _is_list_of_objects(annotation: Any) -> bool:  # noqa: ANN401 (any type)
+    if get_origin(annotation) in {Union, UnionType}:
+        return any(map(_is_list_of_objects, get_args(annotation)))
+    if get_origin(annotation) is not list:
+        return False
+    (item,) = get_args(annotation)
+    item = get_origin(item) or item
+    return isinstance(item, type) and issubclass(item, BaseModel | dict)
+
+
+def as_csv(body: bytes, scope: Scope) -> tuple[bytes, dict[bytes, bytes]]:
     """Return the list of an answer as CSV, and how many rows there are in a header."""
-    answer = json.loads(body, parse_float=str)
-    count = _total_of(answer)
+    answer = json.loads(body, parse_float=str)  # floats stay as they are written
+    declared = getattr(scope.get("route"), "response_model", None)
+    lists = scope.get(LISTS) or declared_lists(declared)
+    count = _total_of(answer, lists)
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
-    return csv_of(answer).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
+    return csv_of(answer, lists).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
 
 
-def _total_of(answer: Row) -> int | None:
+def _total_of(answer: Row, lists: Sequence[str]) -> int | None:
     """Return how many rows the list that CSV has is of as a whole; None without a list,
     and where it is not known.
     """
-    name = _name_of_list(answer)
+    name = _name_of_list(answer, lists)
     if name is None:
         return None
     counted = next((other for other in COUNTED if isinstance(answer.get(other), list)), name)
@@ -535,51 +564,43 @@ def _total_of(answer: Row) -> int | None:
     return total
 
 
-def csv_of(answer: Row) -> str:
-    """Return the list of an answer as CSV with a header line;
+def csv_of(answer: Row, lists: Sequence[str]) -> str:
+    """Return the list of an answer as CSV (RFC 4180) with a header line;
     an answer without a list becomes one row.
+
+    Args:
+        answer: The answer as JSON has it.
+        lists: The names of its lists. The first one with rows comes if it is of `PREFERRED`, else
+            the first one of the others.
     """
     rows = [
         dict(_cells(row))
-        for whole in _list_of(answer)
+        for whole in _list_of(answer, lists)
         for row in _spread(whole, answer.get("periods", ()))
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
-    import pandas as pd  # noqa: PLC0415 (loaded for the first CSV response; most servers send none)
-
-    cells = [[_text(row.get(name)) for name in columns] for row in rows]
-    # As in RFC 4180, quotes are doubled, and lines end with CR LF.
-    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(
-        index=False, lineterminator="\r\n"
-    )
-    return text
+    file = io.StringIO(newline="")
+    lines = csv.writer(file)
+    lines.writerow(columns)
+    lines.writerows([_text(row.get(name)) for name in columns] for row in rows)
+    return file.getvalue()
 
 
-def _list_of(answer: Row) -> list[Row]:
+def _list_of(answer: Row, lists: Sequence[str]) -> list[Row]:
     """Return the list of an answer; without one, its numbers as the only row."""
-    name = _name_of_list(answer)
+    name = _name_of_list(answer, lists)
     if name is None:
-        return [
-            {name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}
-        ]
+        return [{name: value for name, value in answer.items() if name not in NOT_THE_LIST}]
     rows: list[Row] = answer[name]
     return rows
 
 
-def _name_of_list(answer: Row) -> str | None:
-    """Return the list of an answer: one of `PREFERRED` if it has rows,
-    else its first list of objects, if any.
-    """
-    lists = {
-        name: value
-        for name, value in answer.items()
-        if isinstance(value, list)
-        and name not in NOT_THE_LIST
-        and all(isinstance(item, dict) for item in value)
-    }
-    return next((name for name in PREFERRED if lists.get(name)), next(iter(lists), None))
+def _name_of_list(answer: Row, lists: Sequence[str]) -> str | None:
+    there = [name for name in lists if isinstance(answer.get(name), list)]
+    is_shown = (name for name in there if answer[name] or name not in PREFERRED)
+    return next(is_shown, next(iter(there), None))
 
 
 def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:

@@ -494,7 +494,7 @@ def definition(builder: Builder) -> Callable[[View], Block]:
             " ".join([f"ecom {builder.kind.name}", *_identity_options(outcome.question)]),
             list(dict.fromkeys(answer["explain"]["sql"])),
             data_address("application/json", json.dumps(jsonable_encoder(answer), indent=1)),
-            csv_address(answer),
+            csv_address(answer, builder.kind.answer),
         )
 
     return build

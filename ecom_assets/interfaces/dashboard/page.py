@@ -20,7 +20,12 @@ from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope, may, name_of_caller
 from ecom_assets.core.tables.queries import Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
-from ecom_assets.interfaces.api.parameters import DaysParameters, RequestContext, csv_of
+from ecom_assets.interfaces.api.parameters import (
+    DaysParameters,
+    RequestContext,
+    csv_of,
+    declared_lists,
+)
 from ecom_assets.interfaces.api.routes.boards import store_of
 from ecom_assets.interfaces.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.interfaces.boards.model import Annotation
@@ -396,11 +401,11 @@ def all_pages() -> tuple[DashboardPage, ...]:
     )
 
 
-def csv_address(answer: dict[str, Any]) -> str:
+def csv_address(answer: dict[str, Any], model: type[BaseModel]) -> str:
     """Return the list of an answer as the address of a CSV file,
     which a browser saves without another request.
     """
-    return data_address("text/csv", csv_of(jsonable_encoder(answer)))
+    return data_address("text/csv", csv_of(jsonable_encoder(answer), declared_lists(model)))
 
 
 def data_address(kind: str, text: str) -> str:

@@ -20,7 +20,14 @@ from ecom_assets.behaviour.retention.counting import CellList
 from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.auth.callers import require_personal
-from ecom_assets.interfaces.api.parameters import Context, JustSliced, RequestContext, Sliced
+from ecom_assets.interfaces.api.parameters import (
+    LISTS,
+    Context,
+    JustSliced,
+    RequestContext,
+    Sliced,
+    declared_lists,
+)
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.question_source import TableSource
 
@@ -35,6 +42,7 @@ def ask(
     Raises:
         EcomError: The question is refused, or nothing is published.
     """
+    context.request.scope[LISTS] = declared_lists(kind.answer)
     explained = context.explained if parameters.explain else None
     source = TableSource(context.request, context.reading, context.settings, explained)
     result: QuestionAnswer = answer(

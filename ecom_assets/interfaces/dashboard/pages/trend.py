@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors
+from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors, TrendAnswer
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEASURE
 from ecom_assets.behaviour.trends.trend import STATES
 from ecom_assets.core.tables.days import next_start
@@ -79,7 +79,7 @@ def _values(view: View, answer: Answer) -> Block:
         rows,
         columns,
         "A line per series over time.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, TrendAnswer),
         height=340,
         note=" ".join(notes),
         links=_next_questions(answer),
@@ -228,7 +228,7 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         rows,
         columns,
         "Bars: visitors by the number of periods in which they did it.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, TrendAnswer),
     )
 
 
@@ -254,7 +254,7 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
         rows,
         (PERIOD, *columns),
         "Bars: visitors by state and period; those who left are below zero.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, TrendAnswer),
         height=340,
     )
 
