@@ -20,7 +20,13 @@ from ecom_assets.core.operations.requests import OperationsStore
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.home import damage_of, open_to_others
-from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, written_paths
+from ecom_assets.core.settings.settings import (
+    PREFIX,
+    Settings,
+    load_settings,
+    setting_names,
+    written_paths,
+)
 from ecom_assets.core.state.ledger_store import ledger_address
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.raw_losses import (
@@ -141,7 +147,7 @@ def _settings(settings: Settings) -> str | Problem:
         require_rules(_with_remembered(settings))
     except EcomError as error:
         return Problem(str(error), LOST_PATH)
-    return f"{len(Settings.model_fields)} known, all well"
+    return f"{len(setting_names())} known, all well"
 
 
 def _with_remembered(settings: Settings) -> Settings:

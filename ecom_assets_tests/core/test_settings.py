@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.core.errors import SettingError
+from ecom_assets.core.settings import settings as settings_module
+from ecom_assets.core.settings.constants import REMOVED
 from ecom_assets.core.settings.serving import ServingSettings
-from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, prepare_dagster_home
+from ecom_assets.core.settings.settings import (
+    PREFIX,
+    Settings,
+    load_settings,
+    prepare_dagster_home,
+    setting_names,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +185,32 @@ def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(
 
 
 def test_every_setting_called_api_is_the_server_s() -> None:
-    assert {name for name in Settings.model_fields if name.startswith("api_")} <= set(
+    assert {name for name in setting_names() if name.startswith("api_")} <= set(
         ServingSettings.model_fields
     )
+
+
+@pytest.mark.parametrize("where", ["environment", ".env", "ecom.toml"])
+def test_a_removed_setting_is_ignored_with_a_sentence(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A home of an earlier release sets 3 seconds; 120 hold, and the start goes on."""
+    settings_module._is_removed.cache_clear()  # noqa: SLF001 (each process warns once)
+    monkeypatch.chdir(tmp_path)
+    if where == "environment":
+        monkeypatch.setenv("ECOM_LEDGER_LEASE_S", "3")
+    elif where == ".env":
+        (tmp_path / where).write_text("ECOM_LEDGER_LEASE_S=3\n")
+    else:
+        (tmp_path / where).write_text("ledger_lease_s = 3\n")
+    assert [load_settings().ledger_lease_s, load_settings().ledger_lease_s] == [120, 120]
+    (sentence,) = caplog.messages
+    assert sentence == (
+        "ECOM_LEDGER_LEASE_S is no setting since 0.2.0 and is ignored: a delivery without "
+        "activity for 120 seconds is replaced by another one; remove it."
+    )
+
+
+def test_no_removed_name_is_a_setting_and_tests_pass_constants() -> None:
+    assert not {*REMOVED} & {*setting_names()}
+    assert Settings(ledger_lease_s=2.0).ledger_lease_s == 2.0

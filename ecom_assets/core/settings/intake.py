@@ -49,29 +49,10 @@ class StreamSettings(BaseSettings):
             "Address of the schema registry; messages are then Avro or JSON with a schema id"
         ),
     )
-    stream_unknown_schema_s: float = Field(
-        60.0,
-        ge=0,
-        description=(
-            "Seconds after which messages of a schema that the registry lacks are dead letters"
-        ),
-    )
     stream_file_s: float = Field(
         0.5,
         gt=0,
         description="Seconds after which the messages of a partition become a landing file",
-    )
-    stream_file_mb: float = Field(
-        32.0,
-        gt=0,
-        description=(
-            "Size in MB of messages of a partition that become a landing file before that time"
-        ),
-    )
-    stream_waiting_mb: float = Field(
-        256.0,
-        gt=0,
-        description="Size in MB of messages that may wait for the disk; beyond it reading pauses",
     )
     stream_host: str = Field(
         "127.0.0.1", description="Address of /health and /metrics of `ecom stream`"
@@ -130,27 +111,10 @@ class CollectSettings(BaseSettings):
             "collector; further ones get 503; trusted proxies have no such limit"
         ),
     )
-    collect_client_timeout_s: float = Field(
-        10.0,
-        gt=0,
-        description="Seconds that a client may take to send its request to the collector",
-    )
     collect_seal_s: float = Field(
         0.5,
         gt=0,
         description="Seconds after which the collector's events are sealed into a landing file",
-    )
-    collect_waiting_mb: int = Field(
-        64,
-        ge=1,
-        description=(
-            "Size in MB of events that may wait for the disk; beyond it the collector answers 503"
-        ),
-    )
-    collect_unsealed_mb: int = Field(
-        1_000,
-        ge=1,
-        description="Size in MB of durable events that no landing file has yet; beyond it: 503",
     )
     collect_rate_key: Rate = Field(
         NO_LIMIT,

@@ -32,14 +32,6 @@ class AnswerSettings(BaseSettings):
             "process of its own; from 2 on one caller runs at most one fewer"
         ),
     )
-    adhoc_per_caller: int = Field(
-        8,
-        ge=1,
-        description=(
-            "Maximum number of ad-hoc questions of one key, or address without keys, that "
-            "run or wait; further ones get 429"
-        ),
-    )
 
 
 SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -106,9 +98,6 @@ class ServingSettings(BaseSettings):
     api_max_body_bytes: int = Field(
         1_000_000, ge=1_000, description="Maximum size of a request body in bytes"
     )
-    api_client_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds that a client may take to send its request"
-    )
     api_timeout_s: float = Field(30.0, gt=0, description="Seconds that the API may take to respond")
     api_stop_s: float = Field(
         10.0, gt=0, description="Seconds that open requests may take when the API stops"
@@ -145,9 +134,6 @@ class ServingSettings(BaseSettings):
         description=(
             "Redis that caches responses for several API processes: redis://:password@host:6379/0"
         ),
-    )
-    redis_timeout_s: float = Field(
-        0.05, gt=0, le=5, description="Seconds to wait for Redis before continuing without it"
     )
     rate_limit_key: Rate = Field(
         "1200/minute", description="Rate limit per API key or token; `none` for no limit"

@@ -1,5 +1,6 @@
 """The platform's settings: one typed class, and the only place that reads the environment."""
 
+import logging
 import os
 import re
 import tomllib
@@ -7,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,6 +27,7 @@ from ecom_assets.core.clock import is_zone, today_in
 from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
 from ecom_assets.core.settings import subjects
+from ecom_assets.core.settings.constants import Constants, removal_of
 from ecom_assets.core.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.core.settings.intake import (
     STREAM,
@@ -36,6 +40,7 @@ from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.core.settings.stated_currency import stated_currency
 from ecom_assets.core.tables.currencies import largest_amount
 
+_logger = logging.getLogger(__name__)
 PREFIX = "ECOM_"
 SHOP_FILE: Final = "ecom.toml"
 """The file in the working folder with what `ecom init` has asked: settings by name,
@@ -55,6 +60,36 @@ else:
     AllPackageSettings = subjects.all_package_settings()
 
 
+class WithoutConstants(PydanticBaseSettingsSource):
+    """A source of settings that sets no constant."""
+
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        """Take a source, such as the environment."""
+        super().__init__(source.settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the value of a field in the source."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of the source by name."""
+        return settings_among(self._source())
+
+
+class ShopFile(TomlConfigSettingsSource):
+    """The shop's file, which sets no constant either."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of the file by name."""
+        return settings_among(super().__call__())
+
+
+def settings_among(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are no constants."""
+    return {name: value for name, value in values.items() if name not in Constants.model_fields}
+
+
 class Settings(
     subjects.SourceSettings,
     AnswerSettings,
@@ -71,6 +106,7 @@ class Settings(
     subjects.LandingSettings,
     CollectSettings,
     StreamSettings,
+    Constants,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 
@@ -91,8 +127,9 @@ class Settings(
         *sources: PydanticBaseSettingsSource,
         **named_sources: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the shop's file, which everything else goes before."""
-        return (*sources, *named_sources.values(), TomlConfigSettingsSource(settings_cls))
+        """Add the shop's file, which everything else goes before; none of them sets constants."""
+        parameters, *others = (*sources, *named_sources.values())
+        return (parameters, *map(WithoutConstants, others), ShopFile(settings_cls))
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field(
@@ -264,19 +301,10 @@ class Settings(
     identity_device_users: int = Field(
         20, ge=2, description="A device with so many users joins nobody"
     )
-    identity_session_users: int = Field(
-        5, ge=2, description="A source session without a device, with so many users, joins nobody"
-    )
     identity_user_devices: int = Field(
         50,
         ge=2,
-        description="A user on so many devices within ECOM_IDENTITY_USER_DEVICES_DAYS joins nobody",
-    )
-    identity_user_devices_days: int = Field(
-        30, ge=1, le=366, description="Days within which the devices of a user are counted for that"
-    )
-    identity_group_users: int = Field(
-        1000, ge=2, description="More users than this that aliases would join stay separate"
+        description="A user on so many devices within 30 days joins nobody",
     )
     funnels: Path | None = Field(
         None, description="YAML or JSON file that declares the daily funnels by name"
@@ -576,18 +604,34 @@ def in_dotenv() -> dict[str, str | None]:
 
 
 def _refuse_unknown_names() -> None:
-    names = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = setting_names()
+    names = {PREFIX + name.upper() for name in known}
     for name in [*os.environ, *in_dotenv()]:
         if name.upper().startswith(PREFIX) and name.upper() not in names:
+            if _is_removed(name.upper().removeprefix(PREFIX).lower()):
+                continue
             near = nearest(name, names)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
             raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
     for name in in_shop_file():
-        if name not in Settings.model_fields:
+        if name not in known and not _is_removed(name):
             raise SettingError(
                 f"{name} in {Path(SHOP_FILE).absolute()} is not a setting; "
-                f"{did_you_mean(name, Settings.model_fields)}."
+                f"{did_you_mean(name, known)}."
             )
+
+
+def setting_names() -> list[str]:
+    """Return the names of all settings, without `ECOM_`."""
+    return [name for name in Settings.model_fields if name not in Constants.model_fields]
+
+
+@cache
+def _is_removed(name: str) -> bool:
+    """Return whether a setting was removed, and warn once of one that was."""
+    if sentence := removal_of(name):
+        _logger.warning(sentence)
+    return sentence is not None
 
 
 def variable(name: str) -> str | None:

@@ -190,7 +190,6 @@ class SourceSettings(BaseSettings):
     )
     order_api_patience_s: float = Field(600.0, gt=0, description="Seconds to wait for a report")
     source_concurrency: int = Field(8, ge=1, le=64, description="Concurrent requests to an API")
-    source_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
     source_read_timeout_s: float = Field(
         30.0, gt=0, description="Seconds to wait for data from an API"
     )
@@ -236,9 +235,6 @@ class LandingSettings(BaseSettings):
             "Seconds that files stay after they were merged; more than a run takes to read "
             "what it has listed"
         ),
-    )
-    compact_target_mb: int = Field(
-        256, ge=1, description="Size in MB beyond which merged files are merged no further"
     )
     extracts: ByCommas = Field(
         (),
@@ -376,27 +372,8 @@ class DestinationSettings(BaseSettings):
         "whole", description="Whether page addresses are sent to tools with their query string"
     )
     delivery_senders: int = Field(8, ge=1, le=64, description="Concurrent requests to a tool")
-    delivery_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach a tool")
-    delivery_read_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds to wait for a tool's response"
-    )
     delivery_retries: int = Field(
         5, ge=0, le=20, description="Maximum number of retries of a request"
-    )
-    delivery_retry_base_s: float | None = Field(
-        None,
-        gt=0,
-        description=(
-            "Seconds before the first retry; each further one waits twice as long; default 1, "
-            "for Mixpanel 2"
-        ),
-    )
-    delivery_pause_s: float | None = Field(
-        None,
-        gt=0,
-        description=(
-            "Seconds of pause after 429 without Retry-After; default what the tool documents"
-        ),
     )
     delivery_max_wait_s: float = Field(
         300.0,
@@ -440,16 +417,6 @@ class LedgerSettings(BaseSettings):
             "the Postgres of ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else "
             "<home>/ledger.sqlite"
         ),
-    )
-    ledger_lease_s: float = Field(
-        120.0,
-        gt=0,
-        description="Seconds without activity after which a delivery is replaced by another one",
-    )
-    ledger_patience_s: float = Field(
-        300.0,
-        ge=0,
-        description="Seconds that a delivery waits for another one to the same destination to end",
     )
     customers_json: Path | None = Field(
         None,

@@ -30,7 +30,7 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.queries import EVENTS, LENGTHS, Reading
 from ecom_assets.ingestion.sources.visitor_segments import read_visitor_segments
-from ecom_assets.interfaces.api.parameters import Sliced
+from ecom_assets.interfaces.api.parameters import Sliced, declared_lists
 from ecom_assets.interfaces.api.routes.ad_hoc import ask
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Heading, Notice, Several
 from ecom_assets.interfaces.dashboard.form_inputs import (
@@ -494,7 +494,7 @@ def definition(builder: Builder) -> Callable[[View], Block]:
             " ".join([f"ecom {builder.kind.name}", *_identity_options(outcome.question)]),
             list(dict.fromkeys(answer["explain"]["sql"])),
             data_address("application/json", json.dumps(jsonable_encoder(answer), indent=1)),
-            csv_address(answer, builder.kind.answer),
+            csv_address(answer, *declared_lists(builder.kind.answer)),
         )
 
     return build

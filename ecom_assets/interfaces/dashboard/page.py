@@ -24,7 +24,6 @@ from ecom_assets.interfaces.api.parameters import (
     DaysParameters,
     RequestContext,
     csv_of,
-    declared_lists,
 )
 from ecom_assets.interfaces.api.routes.boards import store_of
 from ecom_assets.interfaces.api.store.store import IN_SCOPE, PublishedStore
@@ -401,11 +400,11 @@ def all_pages() -> tuple[DashboardPage, ...]:
     )
 
 
-def csv_address(answer: dict[str, Any], model: type[BaseModel]) -> str:
+def csv_address(answer: dict[str, Any], *lists: str) -> str:
     """Return the list of an answer as the address of a CSV file,
-    which a browser saves without another request.
+    which a browser saves without another request; for the names of its lists see `csv_of`.
     """
-    return data_address("text/csv", csv_of(jsonable_encoder(answer), declared_lists(model)))
+    return data_address("text/csv", csv_of(jsonable_encoder(answer), lists))
 
 
 def data_address(kind: str, text: str) -> str:

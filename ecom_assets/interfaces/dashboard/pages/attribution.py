@@ -60,7 +60,7 @@ def side_by_side(view: View) -> Block:
         rows,
         (CHANNEL, TableColumn("model", "Model"), REVENUE),
         "Revenue of each channel under each model, a dot per model.",
-        csv=csv_address({"channels": rows}),
+        csv=csv_address({"channels": rows}, "channels"),
         height=max(160, 34 * len(order)),
         note="Dots far apart: the models disagree about this channel.",
         why=Why(ChannelAttribution, "revenue_amount"),
@@ -79,7 +79,7 @@ def compared(view: View) -> Block:
             channels[row["channel"]][model] = row["revenue_amount"]
     columns = [CHANNEL, *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
     rows = list(channels.values())
-    csv = csv_address({"channels": rows})
+    csv = csv_address({"channels": rows}, "channels")
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")
 
 
@@ -127,7 +127,7 @@ def credited(answer: Answer) -> Block:
         [{**row, "credit_before": before.get(row["channel"], 0)} for row in answer["channels"]],
         (*TableColumn.from_fields(CreditedChannel, "channel", "credit", "revenue"), *compared),
         "Bars: the purchases that each channel is credited with.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "channels"),
         height=max(120, 28 * len(answer["channels"])),
         note=" ".join([counted, *answer["notes"]]),
         empty=" ".join(answer["notes"]),

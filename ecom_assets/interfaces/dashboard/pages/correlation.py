@@ -42,7 +42,7 @@ def ratios(answer: Answer) -> Block:
         rows,
         COLUMNS,
         "A point per event type or value: its odds ratio, with the interval as a line.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "correlations"),
         height=max(160, 26 * len(rows)),
         note=(
             f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference."

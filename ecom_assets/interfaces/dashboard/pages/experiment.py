@@ -84,7 +84,7 @@ def compared_variants(answer: Answer) -> Block:
         [_row(variant) for variant in answer["variants"]],
         COLUMNS,
         "A point per variant: its conversion, with the Bayesian interval as a line.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "variants"),
         height=max(120, 44 * len(answer["variants"])),
         note=f"{answer['mixed_count']:,} visitors saw several variants.",
         empty="No event has a variant.",

@@ -127,7 +127,7 @@ def steps(view: View, answer: Answer) -> Block:
         rows,
         STEPS,
         "A bar per step of the funnel.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "breakdown", "steps"),
         height=max(120, 56 * len(rows)),
         definition=MEANING,
         links=_next_questions(view),
@@ -280,7 +280,7 @@ def over_time(view: View, answer: Answer) -> Block:
         rows,
         columns,
         "Conversion by period of entry, as a line.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "breakdown", "steps"),
         note=note,
     )
 
@@ -306,13 +306,15 @@ def breakdown(view: View, answer: Answer) -> Block:
     shown = TableColumn("conversion", "Conversion", "rate", bar="conversion")
     if not (view.filters.saved and view.may(Scope.WRITE)):
         return DataTable(
-            rows, [TableColumn("value", "Value"), *ends, shown], csv=csv_address(answer)
+            rows,
+            [TableColumn("value", "Value"), *ends, shown],
+            csv=csv_address(answer, "breakdown", "steps"),
         )
     for row in rows:
         asked = {"question": view.filters.saved, "value": row["value"]}
         row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
     columns = [TableColumn("value", "Value"), *ends, replace(shown, bar=""), WATCH]
-    return DataTable(rows, columns, csv=csv_address(answer))
+    return DataTable(rows, columns, csv=csv_address(answer, "breakdown", "steps"))
 
 
 def times(answer: Answer) -> Block:
@@ -331,7 +333,7 @@ def times(answer: Answer) -> Block:
         columns,
         f"Bars of how many took how long between {between}.",
         height=max(120, 24 * len(rows)),
-        csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]})
+        csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]}, "bins")
         if rows
         else "",
         note=f"Between {between}; other steps under “Time to convert”.",
@@ -375,7 +377,7 @@ def who(view: View) -> Block:
     return DataTable(
         people(view, answer["who"]),
         columns,
-        csv=csv_address(answer),
+        csv=csv_address(answer, "who"),
         note=shown,
         empty="Nobody is there.",
     )

@@ -226,7 +226,7 @@ def transitions(answer: Answer) -> Block:
     """Return which step led to which, most frequent first."""
     rows, count = answer["transitions"][:MOST_SHOWN], len(answer["transitions"])
     note = f"The first {len(rows):,} of {count:,}; the CSV has all." if count > len(rows) else ""
-    return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
+    return DataTable(rows, TRANSITIONS, csv=csv_address(answer, "transitions"), note=note)
 
 
 BUILDER: Final = Builder(JOURNEYS, {"to_step": "purchase"})

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.interfaces.all_questions import all_questions
+from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn, Tiles, format_of
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
@@ -20,7 +21,9 @@ def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
         return Tiles.from_fields(kind.answer, answer, names)
 
     def rows(answer: Answer) -> Block:
-        return DataTable(answer[kind.lists[0]], columns, csv=csv_address(answer))
+        return DataTable(
+            answer[kind.lists[0]], columns, csv=csv_address(answer, *declared_lists(kind.answer))
+        )
 
     builder, names, columns = Builder(kind), _numbers(kind), _columns(kind)
     sections = [Section("Totals", answered(builder, totals), is_titled=False)] if names else []

@@ -111,7 +111,7 @@ def cohort_table(view: View, answer: Answer) -> Block:
         rows,
         CELLS,
         "A row per cohort, a column per period, and the share of the cohort that came back.",
-        csv=csv_address(answer),
+        csv=csv_address(answer, "breakdown", "cohorts"),
         height=110 + 24 * len(shown),
         note=" ".join(filter(None, [PALE, cut])),
         definition=(
@@ -258,7 +258,7 @@ def who(view: View) -> Block:
     return DataTable(
         people(view, answer["who"]),
         columns,
-        csv=csv_address(answer),
+        csv=csv_address(answer, "who"),
         note=shown,
         empty="Nobody is there.",
     )

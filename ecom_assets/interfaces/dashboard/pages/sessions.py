@@ -97,7 +97,7 @@ def _of_days(view: View, name: str, description: str) -> Block:
         rows,
         DAYS,
         description,
-        csv=csv_address({"days": answer["days"]}, behaviour.EngagementAnswer),
+        csv=csv_address({"days": answer["days"]}, "days"),
     )
 
 

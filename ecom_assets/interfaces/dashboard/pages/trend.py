@@ -11,6 +11,7 @@ from ecom_assets.behaviour.trends.answer import TREND, StickyVisitors, TrendAnsw
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, MEASURE
 from ecom_assets.behaviour.trends.trend import STATES
 from ecom_assets.core.tables.days import next_start
+from ecom_assets.interfaces.api.parameters import declared_lists
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.interfaces.dashboard.formats import Kind, formatted, in_words
@@ -79,7 +80,7 @@ def _values(view: View, answer: Answer) -> Block:
         rows,
         columns,
         "A line per series over time.",
-        csv=csv_address(answer, TrendAnswer),
+        csv=csv_address(answer, *declared_lists(TrendAnswer)),
         height=340,
         note=" ".join(notes),
         links=_next_questions(answer),
@@ -228,7 +229,7 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         rows,
         columns,
         "Bars: visitors by the number of periods in which they did it.",
-        csv=csv_address(answer, TrendAnswer),
+        csv=csv_address(answer, *declared_lists(TrendAnswer)),
     )
 
 
@@ -254,7 +255,7 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
         rows,
         (PERIOD, *columns),
         "Bars: visitors by state and period; those who left are below zero.",
-        csv=csv_address(answer, TrendAnswer),
+        csv=csv_address(answer, *declared_lists(TrendAnswer)),
         height=340,
     )
 
