@@ -32,7 +32,7 @@ run: setup ## the whole platform over the sandbox shop, then a summary
 ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000, the HTTP API at http://127.0.0.1:8000
 	@$(BIN)/ecom ui
 
-test: setup-dev snowflake-stand-in browser redis ## lint, types and every test but the slow ones
+test: setup-dev snowflake-stand-in browser redis ## lint, types, and the tests that are short or about what you changed
 	@$(MAKE) --no-print-directory -j 2 check normal-tests
 
 # Three processes on two cores: some tests wait for processes that they start. Lint and types run beside them.

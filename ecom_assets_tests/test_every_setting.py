@@ -167,7 +167,7 @@ def load(
     return settings
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_the_code_location_loads_with_each_setting(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -176,7 +176,7 @@ def test_the_code_location_loads_with_each_setting(
     assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("choice", [0, 1])
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
 def test_the_code_location_loads_with_all_settings_together(

@@ -116,6 +116,7 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> 
     assert not [secret for secret in SECRETS if secret in answer]
 
 
+@pytest.mark.when_changed
 @DAGSTER_S_OWN
 def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> None:
     shown = shown_by_dagster(tmp_path, {})

@@ -237,7 +237,7 @@ def test_keys_of_every_scope_ask() -> None:
     assert Caller("", RIGHTS["everything"]).may(Scope.ADMIN)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("request_", ASKED, ids=str)
 def test_a_warm_answer_is_the_cold_one_of_the_same_key(pages: Servers, request_: Asked) -> None:
     compare(pages, request_)
@@ -277,7 +277,7 @@ def expected_codes(request_: Asked, key: str, whole: int) -> set[int]:
     return {whole} if may_see(key) else {whole, 403}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("page", OF_PAGES, ids=str)
 def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page: Asked) -> None:
     codes = {}
@@ -328,7 +328,7 @@ READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}
 """The keys that may call tools at all."""
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
 def test_a_tool_answers_a_key_the_same_after_any_other(
     tools: Servers, name: str, arguments: Row

@@ -73,7 +73,7 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")]
 )

@@ -107,6 +107,7 @@ def leave_a_foreign_log(path: Path) -> None:
     other.unlink()
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "damage",
     [
@@ -207,6 +208,7 @@ def test_a_file_that_is_gone_is_recreated_whatever_log_it_left(home: Path, finis
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
+@pytest.mark.when_changed
 def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     warehouse(home).unlink()
     warehouse(home).mkdir()
@@ -218,6 +220,7 @@ def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     assert warehouse(home).is_dir()
 
 
+@pytest.mark.when_changed
 def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
     result = ecom("run", home=home, env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"})
     assert result.exit_code == 1
@@ -275,6 +278,7 @@ def test_a_full_disk_is_reported_and_changes_nothing(
     assert not list(file.parent.glob("*.damaged-*"))
 
 
+@pytest.mark.when_changed
 def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(home: Path, tiny_disk: Path) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home"))
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)

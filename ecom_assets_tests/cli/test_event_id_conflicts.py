@@ -16,6 +16,7 @@ from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.interfaces.dashboard.html import read
 
+pytestmark = pytest.mark.xdist_group("cli_event_id_conflicts")
 DAY = "2026-01-10"
 LINES = (
     "o-5001,eve,purchase,2026-01-10T08:00:00Z,p1,shoes,s1,,,0.01",
@@ -54,6 +55,7 @@ def test_a_run_shows_both_events_and_names_nobody(ran: tuple[Path, CommandResult
     assert not any(name in line for name in ("anna", "eve") for line in of_two)
 
 
+@pytest.mark.when_changed
 def test_doctor_shows_both_events_with_who_what_and_amount(ran: tuple[Path, CommandResult]) -> None:
     finding, text = found_by_doctor(ran[0]), str(found_by_doctor(ran[0])["found"])
     assert finding["ok"] is True, "both count, so nothing is broken"

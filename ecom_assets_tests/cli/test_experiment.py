@@ -108,6 +108,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     assert actual["rows"] == {"read": 10, "counted": 9, "rejected": {"missing_identity": 1}}
 
 
+@pytest.mark.when_changed
 def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
     result = ask(home, *QUESTION)
     assert result.out.splitlines() == [
@@ -165,6 +166,7 @@ def test_conditions_shares_and_days_go_together(home: Path) -> None:
     )
 
 
+@pytest.mark.when_changed
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "checkout.yaml"
     file.write_text(
@@ -181,6 +183,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

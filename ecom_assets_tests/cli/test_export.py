@@ -118,6 +118,7 @@ def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> N
     assert dry.json["dry_run"]["heap_events"]["would_send"] == 1
 
 
+@pytest.mark.when_changed
 def test_an_export_of_which_all_is_refused_says_why_and_ends_with_1(tmp_path: Path) -> None:
     home, events = tmp_path / "home", tmp_path / "events.csv"
     visits = [f"e{n},u{n},page_view,2026-01-0{n}T10:00:00Z,,,,,," for n in (1, 2)]

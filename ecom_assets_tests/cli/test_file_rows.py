@@ -97,7 +97,7 @@ def ask(home: Path, command: str, kind: str, *arguments: str) -> CommandResult:
     return result
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
@@ -118,7 +118,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
     assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     arguments = OF_EVENTS[command]
@@ -169,7 +169,7 @@ def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> Non
     )
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")]
 )
@@ -181,7 +181,7 @@ def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(
     assert [step["count"] for step in actual["steps"]] == [1, 1]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "ndjson"])
 def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str) -> None:
     landed = tmp_path / "received_date=2026-01-01"
@@ -303,6 +303,7 @@ LINES = st.lists(
 )
 
 
+@pytest.mark.when_changed
 @given(LINES)
 @examples(20)
 def test_the_same_holds_of_order_lines(lines: list[tuple[str, str]]) -> None:

@@ -4,6 +4,7 @@ and how many rows of a file one of them reads cleanly.
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, shipped
@@ -46,6 +47,7 @@ def test_a_name_that_is_not_shipped_is_refused_with_the_nearest(home: Path) -> N
     assert "did you mean 'rees46'?" in result.sentence
 
 
+@pytest.mark.when_changed
 def test_a_file_is_read_and_what_is_not_clean_is_explained(home: Path, tmp_path: Path) -> None:
     clicks, mapping = tmp_path / "clicks.csv", tmp_path / "shop.yaml"
     clicks.write_text(CLICKS)

@@ -70,6 +70,7 @@ def test_doctor_warns_of_nothing(home: Path) -> None:
     assert ecom_process("doctor", home=home).err == ""
 
 
+@pytest.mark.when_changed
 def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
     script = (
         "import sys; from ecom_assets.cli.app import app;app(['funnel', '--events', "

@@ -310,7 +310,7 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     assert actual["definition"]["returning_where"] == {"all_of": [returning]}
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "options",
     [

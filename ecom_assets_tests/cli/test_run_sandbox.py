@@ -376,6 +376,7 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}
 
 
+@pytest.mark.when_changed
 def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> None:
     values = (
         "explain",

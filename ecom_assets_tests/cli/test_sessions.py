@@ -44,6 +44,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
     assert shape(result.json["median_duration_s"]) is float
 
 
+@pytest.mark.when_changed
 def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     assert (
         ecom("sessions", "--events", events, "--json", "--idle", "29m", home=home).json["sessions"]
@@ -55,7 +56,7 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     )
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"]
 )
@@ -70,6 +71,7 @@ def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     )
 
 
+@pytest.mark.when_changed
 def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(
     home: Path, events: Path
 ) -> None:
@@ -215,7 +217,7 @@ def ask(home: Path, command: str, *arguments: str) -> Any:
     return result.json
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("rule", "sessions", "funnel"),
     [

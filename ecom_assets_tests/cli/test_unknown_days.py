@@ -38,6 +38,7 @@ def given(shop: Path) -> tuple[str | Path, ...]:
     return ("run", "--events", shop / "events.csv", "--orders", shop / "orders.csv")
 
 
+@pytest.mark.when_changed
 def test_days_without_data_are_not_known(shop: Path) -> None:
     home = shop / "home"
     first = ecom(*given(shop), "--select", TABLES, "--json", home=home)
@@ -69,6 +70,7 @@ def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     assert "Orders: not known." in result.out
 
 
+@pytest.mark.when_changed
 def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_runs(
     shop: Path,
 ) -> None:
@@ -80,6 +82,7 @@ def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_r
     assert "have 1 customer, and 3 or fewer are too few" in result.err
 
 
+@pytest.mark.when_changed
 def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path) -> None:
     """The rows are accounted for, so that the number of refused ones is known,
     and no number of sessions is.
@@ -92,6 +95,7 @@ def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path
     assert "clean events" not in result.out
 
 
+@pytest.mark.when_changed
 def test_one_of_each_is_said_as_one(shop: Path, tmp_path: Path) -> None:
     """One visit of one visitor, in which one item is bought."""
     only = tmp_path / "one.csv"
@@ -101,6 +105,7 @@ def test_one_of_each_is_said_as_one(shop: Path, tmp_path: Path) -> None:
     assert "  1 order of 1 customer, 1 item sold\n" in result.out
 
 
+@pytest.mark.when_changed
 def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     arguments = (*given(shop), "--from", "2025-12-31", "--select", "raw/events")
     said = "--from 2025-12-31 is in another year than the data, which begin on 2026-03-01"
@@ -110,6 +115,7 @@ def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     assert "another year" not in quiet.out + quiet.err
 
 
+@pytest.mark.when_changed
 def test_the_mean_of_sales_before_a_stock_is_over_the_days_that_are_known(tmp_path: Path) -> None:
     # Of 28 days up to 28 March, four have no line: 24 lines of 1 are 1 a day, not 24/28.
     lines = [

@@ -42,6 +42,7 @@ def cdnow_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.when_changed
 def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(
     home: Path, cdnow_file: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(
     }
 
 
+@pytest.mark.when_changed
 def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(
     home: Path, tmp_path: Path, cdnow_file: Path
 ) -> None:
@@ -233,6 +235,7 @@ def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("command", COMMANDS)
 def test_days_are_one_day_only_which_a_definition_may_not_have(
     home: Path, tmp_path: Path, command: str

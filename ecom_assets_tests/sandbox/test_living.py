@@ -91,6 +91,7 @@ def test_a_new_shop_opens_on_the_first_of_a_month_at_least_sixty_days_before(mar
     ]
 
 
+@pytest.mark.when_changed
 def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(
     march: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
         assert lines == (orders["order_lines"] + orders["refund_lines"], Decimal(orders["revenue"]))
 
 
+@pytest.mark.when_changed
 def test_the_catalogue_has_the_prices_of_the_last_day(march: Path, tmp_path: Path) -> None:
     months = json.loads((march / "truth.json").read_text())["months"]
     changes = [change for truth in months.values() for change in truth["price_changes"]]

@@ -41,6 +41,7 @@ def test_the_default_shop_is_big_enough_to_look_at_and_made_in_seconds(tmp_path:
     assert 90_000 < truth["events"]["rows"] < 300_000
 
 
+@pytest.mark.when_changed
 def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(
     tmp_path: Path,
 ) -> None:

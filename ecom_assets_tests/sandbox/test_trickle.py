@@ -92,6 +92,7 @@ def _readable_time(text: str) -> datetime | None:
         return None
 
 
+@pytest.mark.when_changed
 def test_real_time_lives(settings: Settings) -> None:
     Today(settings).arrive(MIDNIGHT + timedelta(hours=20))
     rows = landed(settings, TODAY).to_pylist()

@@ -84,6 +84,7 @@ def events_in(shop: Platform) -> list[Any]:
     return shown([(row["event_id"], row["event_date"], row) for row in rows])
 
 
+@pytest.mark.when_changed
 @examples(60)
 @given(rows=rows_of_few_ids(), seed=st.integers(0, 1_000))
 def test_days_in_any_order_give_the_events_of_the_reference(

@@ -12,7 +12,7 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("event_type", "expected"),
     [

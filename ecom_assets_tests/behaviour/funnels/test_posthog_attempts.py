@@ -94,6 +94,7 @@ def test_sequential_funnels_count_posthog_s_attempts(
     } == expected
 
 
+@pytest.mark.when_changed
 @examples(60)
 @given(
     order=st.sampled_from(["strict", "any"]), barred=barred, within_s=st.integers(2, 14), seed=drawn

@@ -42,6 +42,7 @@ def found(
     return {row["event_id"]: row for row in rows}, {row["event_id"]: row for row in signed}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("rule", "deciding"),
     [
@@ -61,6 +62,7 @@ def test_the_sign_ins_that_decided_about_the_seven_events(
     assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == deciding
 
 
+@pytest.mark.when_changed
 def test_of_the_only_user_the_sign_in_before_the_event_is_named_else_the_one_after_it() -> None:
     start = at("12:00")
     days = ((0, None), (100, "A"), (101, "A"), (200, None), (600, None), (700, "A"))

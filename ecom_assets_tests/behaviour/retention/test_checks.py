@@ -116,7 +116,7 @@ def result(shop: Platform, table_check: TableCheck, days: Days | None) -> CheckR
     return table_check.evaluate(days, *(shop.table(table) for table in table_check.tables))
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
 def test_a_check_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:

@@ -80,6 +80,7 @@ def test_an_error_about_a_column_knows_those_of_sessions() -> None:
     assert "did you mean 'channel'?" in str(unknown_column("chanel", ["event_id"]))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("values", "names", "warnings"),
     [
@@ -100,6 +101,7 @@ def test_where_all_came_directly_a_question_about_channels_says_so(
     assert direct_warnings(con, rows, names) == warnings
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("values", "names", "warnings"),
     [

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+import pytest
+
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
@@ -57,6 +59,7 @@ def counted(platform: Platform, rows: list[Row]) -> dict[tuple[str, str, str], d
     return dict(actual)
 
 
+@pytest.mark.when_changed
 def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
     sessions, expected = section("docs/metrics", "By device, channel and category").tables
     rows: list[Row] = []
@@ -105,6 +108,7 @@ def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None
     assert answer == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
 
 
+@pytest.mark.when_changed
 def test_a_session_has_the_device_of_its_first_event(platform: Platform) -> None:
     first, second = visit("ann", AGENTS["iPhone"], HOME, "page_view", "page_view")
     second["user_agent"] = AGENTS["Windows"]

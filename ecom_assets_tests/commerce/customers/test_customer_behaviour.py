@@ -99,6 +99,7 @@ def test_active_is_who_was_seen_within_thirty_days(
     assert one_of(shop, last_login_at=last_login_at)["activity_status"] == status
 
 
+@pytest.mark.when_changed
 def test_an_event_is_a_sight_of_the_customer_too_and_one_of_tomorrow_is_not(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}), (at("09:00", date(2026, 3, 11)), {}))
     row = one_of(shop, last_login_at=None)
@@ -106,6 +107,7 @@ def test_an_event_is_a_sight_of_the_customer_too_and_one_of_tomorrow_is_not(shop
     assert row["recent_session_count"] == 1
 
 
+@pytest.mark.when_changed
 def test_a_visit_that_goes_on_after_midnight_was_seen_at_midnight(shop: Platform) -> None:
     visits(shop, (at("23:50", date(2026, 3, 10)), {}), (at("00:10", date(2026, 3, 11)), {}))
     assert one_of(shop)["seen_at"] == at("00:00", date(2026, 3, 11))
@@ -156,7 +158,7 @@ def test_where_there_are_sessions_they_give_the_level_whatever_the_api_says(shop
     assert (row["engagement_level"], row["engagement_source"]) == ("low", "sessions")
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("score", [None, 101, -1, True])
 def test_without_either_the_level_is_low_and_no_source_is_named(
     shop: Platform, score: object
@@ -227,6 +229,7 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
 
 
+@pytest.mark.when_changed
 def test_a_purchase_without_an_amount_leaves_open_what_was_spent(shop: Platform) -> None:
     visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}))
     row = one_of(shop)
@@ -394,6 +397,7 @@ def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     )
 
 
+@pytest.mark.when_changed
 def test_with_events_only_who_did_nothing_is_low_and_basic() -> None:
     with shop_with(events="events.csv") as shop:
         row = one_of(shop)

@@ -17,6 +17,7 @@ PLACED = datetime(2026, 3, 9, 10)  # noqa: DTZ001 (UTC, as tables have it)
 TEXTS = [name for name, column in RawUserOrderLog.columns.items() if column.type == "string"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", [name for name in TEXTS if name not in {"uniq_id", "record_id"}])
 def test_copies_that_differ_in_one_text_are_decided_the_same_whatever_their_order(
     name: str,

@@ -263,6 +263,7 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
         )
 
 
+@pytest.mark.when_changed
 def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for(
     shop: ReconciledShop,
 ) -> None:

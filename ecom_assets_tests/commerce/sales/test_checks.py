@@ -150,7 +150,7 @@ def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) 
     return check.evaluate(days, *(shop.table(table) for table in check.tables))
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
 def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
     for check in CHECKS:
@@ -159,7 +159,7 @@ def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) 
         assert result.looked_at_count > 0, check.name
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
     shop: OrderPlatform, damage: str
@@ -179,7 +179,7 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     assert "anna" not in shown
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
 def test_a_report_needs_more_customers_than_the_limit(
     own_shop: OrderPlatform, customers: int, *, passes: bool
@@ -190,6 +190,7 @@ def test_a_report_needs_more_customers_than_the_limit(
     assert (result.observed, result.limit) == (customers, 3)
 
 
+@pytest.mark.when_changed
 def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
     assert evaluated(own_shop, ORDER_CHECKS[0]).broken_count == 0
     own_shop.receive([], DAYS)

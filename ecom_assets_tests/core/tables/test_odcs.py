@@ -41,6 +41,7 @@ def assert_valid(document: dict[str, Any]) -> None:
     OpenDataContractStandard.model_validate(document)
 
 
+@pytest.mark.when_changed
 def test_all_tables_are_valid_together() -> None:
     assert_valid(one_document(ALL, "1.0.0", CHECKS))
 

@@ -197,6 +197,7 @@ def nested(value: Any, levels: int) -> str:
     )
 
 
+@pytest.mark.when_changed
 @examples(100)
 @given(
     values=st.lists(_JSON, max_size=4),

@@ -254,6 +254,7 @@ def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: str) -> None:
     own = paid_files(tmp_path, suffix=suffix)
@@ -268,7 +269,7 @@ def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: s
     assert events.cart_amount.sum().to_pyarrow().as_py() == Decimal("52.00"), "10 + 18 + 24"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_exports_of_tools_say_their_currency(tmp_path: Path, layout: str) -> None:
     """Somebody buys for 19.90, or 24.80 with shipping, in euros, and a euro is worth 2 dollars."""

@@ -39,6 +39,7 @@ def answered(
     return sorted(rows, key=str), files.rows.as_json(), files.checked is not None
 
 
+@pytest.mark.when_changed
 @given(files=FILES, is_named=st.booleans())
 @examples(100)
 def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:

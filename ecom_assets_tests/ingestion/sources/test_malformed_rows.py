@@ -236,6 +236,7 @@ def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path)
         assert con.execute("SELECT max(x) FROM mine").fetchone() == (2,)
 
 
+@pytest.mark.when_changed
 def test_what_is_malformed_is_said_in_bytes_with_its_file(tmp_path: Path) -> None:
     """Two lines of one file cannot be read, of 21 and 40,000,000 bytes; the other file is sound."""
     damaged = b"cut off, in the midst" + b"\n" + b"x" * 40_000_000 + b"\n"

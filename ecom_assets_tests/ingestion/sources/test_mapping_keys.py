@@ -61,6 +61,7 @@ def test_a_number_is_read_as_the_mapping_says_or_not_at_all(
     assert row["payment_amount"] == (Decimal(amount) if amount else None)
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "written",
     [

@@ -147,6 +147,7 @@ def by_init(
     return money, sum((row["quantity"] or Decimal(0) for row in counted), Decimal(0))
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("shape", SHAPES)
 @examples(40)
 @given(orders=ORDERS)
@@ -161,6 +162,7 @@ def test_what_a_row_is_is_found_or_asked(
     assert result is None or result == sold
 
 
+@pytest.mark.when_changed
 @examples(40)
 @given(orders=ORDERS, discounts=st.lists(st.integers(0, 3), min_size=20, max_size=20))
 def test_a_discount_below_zero_is_no_return(

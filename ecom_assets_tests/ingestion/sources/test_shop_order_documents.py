@@ -93,6 +93,7 @@ SHOPIFY_ORDER = {
 }
 
 
+@pytest.mark.when_changed
 def test_shopify_s_orders_and_returns_are_dated_by_their_own_days(tmp_path: Path) -> None:
     rows = rows_in(
         tmp_path,
@@ -127,6 +128,7 @@ def test_shopify_s_orders_and_returns_are_dated_by_their_own_days(tmp_path: Path
     }
 
 
+@pytest.mark.when_changed
 def test_shopify_s_prices_with_taxes_are_net_without_them(tmp_path: Path) -> None:
     line = {
         "id": 1,
@@ -500,6 +502,7 @@ def test_stripe_s_balance_has_the_days_of_refunds(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.when_changed
 def test_a_document_may_be_a_list_a_page_or_a_line(tmp_path: Path) -> None:
     for number, text in enumerate(
         (

@@ -78,6 +78,7 @@ def api(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Api]:
         yield answer
 
 
+@pytest.mark.when_changed
 def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
     answer = api.json("/analytics/engagement", time_range="week")
     numbers = answer["engagement"]
@@ -90,6 +91,7 @@ def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
         assert day["daily_visitor_count"] > 0
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("definition", [{}, {"idle": "10m"}], ids=["stored sessions", "others"])
 def test_a_question_about_sessions_says_what_is_not_known(
     api: Api, definition: dict[str, str]
@@ -112,6 +114,7 @@ def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -
     assert sum(revenue.values()) == Decimal(total)
 
 
+@pytest.mark.when_changed
 def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) -> None:
     answer = api.post("/analytics/attribution", {}).json()
     assert answer["notes"][-1].endswith(
@@ -120,6 +123,7 @@ def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) ->
     assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
 
 
+@pytest.mark.when_changed
 def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
     one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
     for where in (one, several):

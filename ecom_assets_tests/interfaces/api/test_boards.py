@@ -137,6 +137,7 @@ def test_a_key_that_only_reads_writes_nothing(keyed: Running) -> None:
     assert elsewhere.status_code == 403
 
 
+@pytest.mark.when_changed
 def test_a_saved_question_is_answered_as_its_route_answers_it(keyed: Running) -> None:
     send(keyed, "POST", "/saved/questions", QUESTION)
     expected_answer = send(keyed, "POST", "/analytics/funnel", FUNNEL).json()
@@ -150,6 +151,7 @@ def test_a_saved_question_is_answered_as_its_route_answers_it(keyed: Running) ->
     assert 0 < expected[0]["count"] < expected_answer["steps"][0]["count"]
 
 
+@pytest.mark.when_changed
 def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Running) -> None:
     personal = "read+write+personal"
     assert send(keyed, "POST", "/saved/questions", OF_ONE, personal).json()["content"]["definition"]

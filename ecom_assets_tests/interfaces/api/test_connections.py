@@ -367,6 +367,7 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENDLESS)
 def test_no_connection_lasts_by_sending_a_little(served: Running, name: str) -> None:
     """Each is closed within twice the 0.3 s for clients, and uvicorn's 5 s of

@@ -158,6 +158,7 @@ def test_a_header_counts_the_list_that_the_rows_are_of(api: Api) -> None:
     ]
 
 
+@pytest.mark.when_changed
 def test_who_was_counted_says_how_many_the_whole_list_has(api: Api) -> None:
     funnel, retention = {"steps": ["product_view", "add_to_cart"]}, {"period": "week"}
     cohort = api.post("/analytics/retention", retention).json()["cohorts"][0]

@@ -157,6 +157,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         writer.writerows(rows)
 
 
+@pytest.mark.when_changed
 def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(
     folder: Path, without_amounts: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(
         assert (page.status_code, ">0.00<" in page.text) == (200, False)
 
 
+@pytest.mark.when_changed
 def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(
     folder: Path, without_amounts: Path
 ) -> None:
@@ -217,6 +219,7 @@ def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(
         assert {row["revenue_amount"] for row in segments} == {None}
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("command", "rows", "name"),
     [("attribution", "channels", "revenue"), ("segments", "segments", "revenue_amount")],

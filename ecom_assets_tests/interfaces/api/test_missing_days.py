@@ -107,6 +107,7 @@ def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api:
     assert (week["data"], week["revenue_amount"]) == ("part", "60.00")
 
 
+@pytest.mark.when_changed
 @pytest.mark.xdist_group("missing_days")
 @pytest.mark.parametrize(
     "zone", ["UTC", "Europe/Berlin"]
@@ -174,6 +175,7 @@ def test_the_setting_says_what_days_without_a_row_mean(
         )
 
 
+@pytest.mark.when_changed
 def test_a_trend_over_files_has_a_gap_too_unless_the_setting_says_otherwise(
     files: Path, home: Path
 ) -> None:

@@ -60,6 +60,7 @@ and one on a Sunday before midnight.
 """
 
 
+@pytest.mark.when_changed
 def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     settings: Settings, api: Api, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_answers_do_not_stay_for_ever(
         assert 86_000 < kept.ttl(kept.keys()[0]) <= 86_400
 
 
+@pytest.mark.when_changed
 def test_a_redis_that_dies_midway_costs_no_answer(
     server: RedisServer, kept: redis.Redis, tmp_path: Path
 ) -> None:

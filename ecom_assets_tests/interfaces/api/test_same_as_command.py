@@ -139,7 +139,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """The path of the route, its body, and the options of the command."""
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_route_and_command_are_equal(
@@ -165,7 +165,7 @@ def test_route_and_command_are_equal(
     assert answer.json()["range"]["timezone"] == timezone
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
 def test_a_definition_file_is_what_a_route_takes(
     api: Api, settings: Settings, tmp_path: Path, path: str

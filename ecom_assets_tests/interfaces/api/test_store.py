@@ -269,6 +269,7 @@ def test_what_an_older_version_published_is_not_called_damaged(shop: Shop) -> No
             Snapshot.read(shop.folder)
 
 
+@pytest.mark.when_changed
 def test_a_table_without_a_column_of_today_is_of_an_older_version(
     tmp_path: Path, shop: Shop
 ) -> None:

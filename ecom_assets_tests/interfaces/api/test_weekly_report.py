@@ -272,6 +272,7 @@ def test_the_page_fits_a_phone_and_is_printed(reports: dict[str, Any], tmp_path:
     assert print_pdf(file.read_text(encoding="utf-8")).startswith(b"%PDF-")
 
 
+@pytest.mark.when_changed
 def test_the_command_prints_writes_and_gives_json(
     settings: Settings, reports: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -104,7 +104,7 @@ def in_shares(count: int) -> list[Any]:
     ]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(
     visits: Visits, page: DashboardPage

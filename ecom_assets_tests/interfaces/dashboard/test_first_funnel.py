@@ -50,6 +50,7 @@ def test_it_begins_with_the_steps_that_there_are(shop: Platform) -> None:
     assert asked.begun(reading, {"step1", "step2"}) == asked
 
 
+@pytest.mark.when_changed
 def test_it_begins_with_its_own_steps_where_the_funnel_is_the_shipped_one(shop: Platform) -> None:
     reading = reading_of(shop, *FIVE_STEPS)
     assert steps_of_data(reading) == {}

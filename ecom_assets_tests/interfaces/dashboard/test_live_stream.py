@@ -16,6 +16,7 @@ from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 pytestmark = [pytest.mark.browser]
 
 
+@pytest.mark.when_changed
 def test_what_arrives_is_on_the_page_within_seconds(settings: Settings, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     land(landing / "a.csv", [("1", "anna", "page_view", 1, "", "")], now=now_utc())

@@ -84,6 +84,7 @@ def yaml_of(page: requests.Response) -> str:
     return unquote(address)
 
 
+@pytest.mark.when_changed
 def test_a_file_becomes_a_mapping_by_one_answer_and_is_removed(
     client: Client, tmp_path: Path
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_small_file_that_is_large_inside_is_refused_before_it_is_read(
     assert not (tmp_path / "samples").exists()
 
 
+@pytest.mark.when_changed
 def test_what_is_at_the_bounds_is_read(tmp_path: Path) -> None:
     mine = Samples(tmp_path, "me")
     event = {

@@ -52,7 +52,7 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 """What the address of a file begins with that a page has in itself."""
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     client: Client, page: DashboardPage
@@ -84,7 +84,7 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(
     assert "style=" not in response.text, "the policy allows no style in an element"
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "page", [page for page in all_pages() if page.path != "live"], ids=lambda page: page.path
 )
@@ -116,13 +116,14 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
     ] == in_chart
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
     text = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main").text
     assert not re.search(r"[$€]\d|USD", text)
 
 
+@pytest.mark.when_changed
 def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
     euro_settings = settings.model_copy(update={"currency": "EUR"})
     with served(build_dashboard_app(euro_settings)) as answer:
@@ -130,6 +131,7 @@ def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
     assert tile.startswith("€")
 
 
+@pytest.mark.when_changed
 def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:
     result = {
         path: "against" in shown(client, path).one("p", class_="covered").text
@@ -144,6 +146,7 @@ def test_the_table_of_a_long_chart_ends_where_its_csv_goes_on() -> None:
     assert len(Chart({}, rows, (), "").shown_rows) == 1_000, "nowhere else are the others"
 
 
+@pytest.mark.when_changed
 def test_sales_shows_what_the_api_answers(client: Client) -> None:
     page = shown(client, "sales?time_range=week&granularity=week&level=city")
     sold = client.get("/analytics/sales?time_range=week").json()["sales"]
@@ -251,6 +254,7 @@ def test_a_product_leads_to_its_page(client: Client) -> None:
     assert (lost.status_code, "No event and no order has the product" in lost.text) == (404, True)
 
 
+@pytest.mark.when_changed
 def test_live_says_how_old_the_newest_event_is(client: Client) -> None:
     answer = client.get("/analytics/realtime").json()
     shown_numbers = list(tiles_of(shown(client, "live")).values())
@@ -283,6 +287,7 @@ def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> Non
     assert made == "run <code>ecom run</code>, &lt;b&gt; &amp; <code>x&lt;y</code>"
 
 
+@pytest.mark.when_changed
 def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client) -> None:
     everything = client.get("/analytics/products/top?time_range=year&limit=1000").json()["products"]
     named = [

@@ -68,6 +68,7 @@ def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) 
     return explain(question, reader_of(shop.engine, shop.settings))
 
 
+@pytest.mark.when_changed
 def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> None:
     shown = "\n".join(lines_of(why(shop, "raw.events", "", "event_id = nobody"), with_sql=False))
     assert "There are no such rows, so no run wrote them.\n" in shown
@@ -90,6 +91,7 @@ def down(actual: Row) -> list[tuple[str, int, Any]]:
     return [(level["table"], level["row_count"], level["gives"]) for level in part["levels"]]
 
 
+@pytest.mark.when_changed
 def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Platform) -> None:
     actual = why(shop, "mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
     assert actual["number"]["value"] == 2
@@ -102,6 +104,7 @@ def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Pl
     assert counted["anna-0"] == counted["anna-1"] != counted["ben-0"] == counted["late"]
 
 
+@pytest.mark.when_changed
 def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     where = (f"event_date = {DAY_ONE}", "product_category = (all)", "country = (all)")
     actual = why(shop, "purchase_revenue_daily", "shipped_amount", *where)
@@ -112,6 +115,7 @@ def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     assert shop.engine.row_count(RawEvents) == 7
 
 
+@pytest.mark.when_changed
 def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -> None:
     reader = reader_of(shop.engine, shop.settings)
     context = TraceContext({}, reader.table, reader.rules, reader.ask, reader.keep)
@@ -129,6 +133,7 @@ def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -
     )
 
 
+@pytest.mark.when_changed
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:
     actual = why(
         shop,
@@ -156,6 +161,7 @@ def test_rates_of_several_days_do_not_add_up(shop: Platform) -> None:
     )
 
 
+@pytest.mark.when_changed
 def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
     values = ("mart.engagement_daily", "engaged_session_count", f"event_date = {DAY_ONE}")
     hidden = why(shop, *values)["number"]["down"][0]["received"]["rows"]
@@ -167,6 +173,7 @@ def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
     assert "?mail=a" in str(shown)
 
 
+@pytest.mark.when_changed
 def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None:
     values = ("mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
     pages = [why(shop, *values, limit=3, offset=n)["number"]["down"][0]["received"] for n in (0, 3)]
@@ -175,7 +182,7 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
     assert ids == {"anna-0", "anna-1", "ben-0", "late"}
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.when_changed
 @pytest.mark.parametrize("lost", ["anna-0", "late"])
 def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(
     shop: Platform, lost: str

@@ -67,6 +67,7 @@ def html_of(message: EmailMessage) -> str:
     return content
 
 
+@pytest.mark.when_changed
 def test_an_incident_is_one_message_however_often_one_looks(own: Settings) -> None:
     with mail_server() as mailbox:
         settings = mailed(own, mailbox)
@@ -121,6 +122,7 @@ def test_a_mail_server_that_is_down_gets_the_message_later(own: Settings) -> Non
         assert not has_unsent(settings)
 
 
+@pytest.mark.when_changed
 def test_what_happens_in_quiet_hours_is_sent_when_they_are_over(own: Settings) -> None:
     with mail_server() as mailbox:
         settings = mailed(own, mailbox)
@@ -261,6 +263,7 @@ def test_any_saved_question_can_be_watched(
     assert len(test.incidents) == 1  # every day is above -1
 
 
+@pytest.mark.when_changed
 def test_the_causes_of_a_falling_sum_are_the_categories_that_lost_most(own: Settings) -> None:
     """A trend of purchases: its causes are differences of counts, the largest in the
     direction of the change first.

@@ -223,6 +223,7 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("address", "namespace", "name"),
     [

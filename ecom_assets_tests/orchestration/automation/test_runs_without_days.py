@@ -67,6 +67,17 @@ def sentences(result: Any) -> list[str]:
     return [str((error.cause or error).message) for error in (failed or run)]
 
 
+def test_a_job_is_refused_in_an_empty_home_too(home: Path) -> None:
+    job = build_definitions(Settings(home=home)).resolve_job_def("events")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.get_asset_materialization_events()
+    said = sentences(result)
+    assert said
+    assert all("Nothing was written: these tables are cut by day" in sentence for sentence in said)
+
+
+@pytest.mark.when_changed
 @pytest.mark.parametrize("name", ["events", "orders", "customers", "stock", "everything"])
 def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -> None:
     before = row_counts(shop)
@@ -84,6 +95,7 @@ def test_each_job_is_refused_before_anything_is_written(name: str, shop: Path) -
     assert row_counts(shop) == before
 
 
+@pytest.mark.when_changed
 def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
     before = row_counts(shop)
     definitions = build_definitions(Settings(home=shop))
@@ -102,6 +114,7 @@ def test_each_table_that_is_cut_by_day_is_refused_by_itself(shop: Path) -> None:
     assert row_counts(shop) == before
 
 
+@pytest.mark.when_changed
 def test_execute_in_process_raises_it(shop: Path) -> None:
     job = build_definitions(Settings(home=shop)).resolve_job_def("events")
     with (

@@ -63,6 +63,7 @@ def names(platform: Platform) -> dict[str, str]:
     return {row["user_id"]: row["event_id"] for row in platform.rows(CleanEvents)}
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("order", [*permutations(PEOPLE)], ids="-".join)
 def test_whoever_is_erased_the_others_keep_their_ids(
     opened: Platform, order: tuple[str, ...]

@@ -92,6 +92,7 @@ def test_robots_are_not_due(shop: DeliveredShop) -> None:
     assert set(outcomes(shop)) == {"m3", "m4", "t1", "t2"}
 
 
+@pytest.mark.when_changed
 def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop) -> None:
     shop.tool.answers = {"m2": UNLIKED}
     shop.deliver(BOTH)

@@ -168,7 +168,7 @@ def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
     assert params["transaction_id"] == "e1"  # without an order id the event's own
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("event_type", "titled", "ga4"),
     [

@@ -68,6 +68,7 @@ def test_a_device_that_was_never_sent_with_its_users_is_not_counted(shop: Delive
     )
 
 
+@pytest.mark.when_changed
 def test_events_that_went_out_and_are_gone_with_their_file_are_counted(shop: DeliveredShop) -> None:
     assert after_delivery(shop, signed_in("ben"), signed_in("anna")) == (0, "")
     count, sentence = after_delivery(shop, signed_in("ben"))

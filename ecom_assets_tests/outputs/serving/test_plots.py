@@ -110,6 +110,7 @@ def test_the_funnel_shows_each_step_with_its_share_of_the_one_before(shop: ShopP
     ]
 
 
+@pytest.mark.when_changed
 def test_retention_shows_the_share_of_each_week_s_new_visitors_who_came_back(
     shop: ShopPlatform,
 ) -> None:

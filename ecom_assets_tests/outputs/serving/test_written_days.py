@@ -96,7 +96,7 @@ COMES_AND_GOES = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(("before", "after", "written"), COMES_AND_GOES)
 def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
     before: list[str],
@@ -120,7 +120,7 @@ def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
         assert stored(copy) == sorted([*((ONE, name) for name in after), (TWO, "eva")])
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("noted", "passes"),
     [(["ann", "kim"], 1), (["bob"], 2), ([], 2)],

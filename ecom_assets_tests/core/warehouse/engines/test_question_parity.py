@@ -330,6 +330,7 @@ def _nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ir.Table, "cache", uncached)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.usefixtures("_nothing_cached")
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_every_engine_gives_the_same_answer(
