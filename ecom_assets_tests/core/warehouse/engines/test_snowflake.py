@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from ecom_assets.behaviour.events.robots import is_robot, is_robot_text
 from ecom_assets.core.errors import ConnectionLostError, SettingError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table, amount, count, day, flag, instant, seconds, text
@@ -167,6 +168,25 @@ def test_json_text_is_beside_its_table_as_a_variant(engine: SnowflakeEngine) -> 
 def test_a_quotient_has_all_its_digits_as_on_other_engines(engine: SnowflakeEngine) -> None:
     third = ibis.literal(1, "int64") / ibis.literal(3, "int64")
     assert engine.compile(third.name("third").as_table()).count("CAST(1 AS DOUBLE) / 3") == 1
+
+
+def test_a_pattern_of_alternatives_is_found_anywhere_in_a_text(engine: SnowflakeEngine) -> None:
+    """REGEXP_LIKE takes whole texts: what stands around a pattern must be around
+    each of its alternatives.
+    """
+    agents = [
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "A6-Indexer",
+        "the spider of somebody",
+        "two lines\nwith a crawler in the second",
+        "CUBOT phone",
+        "Opera",
+    ]
+    engine.replace(Visits, visits(*(visit(ONE, agent) for agent in agents)), Days((ONE,)))
+    rows = engine.table(Visits)
+    found = rows.filter(is_robot(rows.visitor_id)).visitor_id.to_pyarrow().to_pylist()
+    assert sorted(found) == sorted(filter(is_robot_text, agents))
+    assert len(found) == 4
 
 
 def test_a_column_that_the_contract_gained_is_added(

@@ -90,6 +90,13 @@ class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore
         is_parsed = to.is_json() and op.arg.dtype.is_string()
         return self.f.try_parse_json(arg) if is_parsed else super().visit_Cast(op, arg=arg, to=to)
 
+    def visit_RegexSearch(self, _op: ops.Value, *, arg: Any, pattern: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Search for a pattern: REGEXP_LIKE takes whole texts, and what Ibis puts around
+        the pattern would belong to its first and its last alternative only.
+        """
+        anywhere = self.f.concat(".*(", pattern, ").*")
+        return sge.RegexpLike(this=arg, expression=anywhere, flag=sge.convert("cs"))
+
     visit_DateAdd, visit_DateSub = visit_TimestampAdd, visit_TimestampSub  # noqa: N815 (as Ibis has it)
 
 
