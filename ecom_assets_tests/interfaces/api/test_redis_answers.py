@@ -11,13 +11,7 @@ import redis
 from ecom_assets.core.errors import SettingError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_stack
-from ecom_assets.interfaces.api.cache.answers import (
-    FAILURES_IN_A_ROW,
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
-    CachedAnswer,
-    CircuitBreaker,
-)
+from ecom_assets.interfaces.api.cache.answers import CachedAnswer
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.interfaces.api.served import Shop, running, small_app, wait_until
 from ecom_assets_tests.redis_server import RedisServer, running_redis
@@ -93,13 +87,12 @@ def test_a_redis_that_dies_midway_costs_no_answer(
         begun = time.monotonic()
         assert [served.get(f"{SALES}?n={n}").status_code for n in range(1, 40)] == [200] * 39
         assert time.monotonic() - begun < 3.0
-        assert "redis_left_alone" in served.log.getvalue()
+        assert served.log.getvalue().count("redis_does_not_answer") == 1
         server.start()
-        time.sleep(FIRST_PAUSE_S)
         wait_until(lambda: served.get(f"{SALES}?n={time.monotonic()}").ok and kept.dbsize() > 0, 5)
 
 
-def test_a_redis_that_hangs_is_waited_for_a_few_times(
+def test_a_redis_that_hangs_is_waited_for_so_long_by_each_answer(
     server: RedisServer, kept: redis.Redis, tmp_path: Path
 ) -> None:
     assert kept.dbsize() == 0
@@ -109,9 +102,8 @@ def test_a_redis_that_hangs_is_waited_for_a_few_times(
         try:
             begun = time.monotonic()
             assert [served.get(f"{SALES}?n={n}").status_code for n in range(1, 31)] == [200] * 30
-            # Each wait is bounded, and after three in a row there is none for a second; the next
-            # doubles the pause.
-            assert time.monotonic() - begun < (FAILURES_IN_A_ROW + 2) * TIMEOUT_S + 1.5
+            # Each waits for the read, and then for the write of the one before.
+            assert time.monotonic() - begun < 30 * 2 * TIMEOUT_S + 2
         finally:
             server.thaw()
 
@@ -155,22 +147,6 @@ def test_an_answer_is_the_same_after_it_was_bytes() -> None:
         [(b"etag", b'"\xe4"'), (b"content-length", b"256")], body, b'"\xe4"', "/analytics/{id}"
     )
     assert CachedAnswer.from_bytes(answer.to_bytes()) == answer
-
-
-def test_pauses_grow_and_end_with_the_first_success() -> None:
-    now = 0.0
-    breaker = CircuitBreaker(lambda: now)
-    assert [breaker.failed() for _ in range(FAILURES_IN_A_ROW)] == [False, False, True]
-    pauses = []
-    for _ in range(8):
-        begun = now
-        while breaker.is_closed_to_us:
-            now += 0.25
-        pauses.append(now - begun)
-        assert breaker.failed(), "one more failure begins the next pause"
-    assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
-    breaker.worked()
-    assert breaker.failed() is False
 
 
 def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path) -> None:

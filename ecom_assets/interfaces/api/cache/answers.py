@@ -7,12 +7,11 @@ the question, and the encoding.
 import asyncio
 import hashlib
 import json
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -122,46 +121,11 @@ class AnswersInMemory:
 PREFIX = "ecom:answer:"
 LIFETIME_S = 86_400
 """Redis deletes answers after this many seconds, because nobody requests answers from old data."""
-FAILURES_IN_A_ROW = 3
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-MOST_WRITES_UNDER_WAY = 100
 _log = structlog.get_logger("ecom_assets.api")
 
 
-@dataclass
-class CircuitBreaker:
-    """Pauses calls to a service after several failures in a row;
-    each pause is longer, up to a limit.
-    """
-
-    now: Callable[[], float] = time.monotonic
-    """The clock, in seconds."""
-    _failures: int = 0
-    _pause_s: float = FIRST_PAUSE_S
-    _closed_until: float = -float("inf")
-
-    @property
-    def is_closed_to_us(self) -> bool:
-        """Return whether calls are paused now."""
-        return self.now() < self._closed_until
-
-    def failed(self) -> bool:
-        """Record a failure; return whether it starts a pause."""
-        self._failures += 1
-        if self._failures < FAILURES_IN_A_ROW:
-            return False
-        self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure starts the next
-        self._closed_until = self.now() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        return True
-
-    def worked(self) -> None:
-        """Record a success."""
-        self._failures, self._pause_s = 0, FIRST_PAUSE_S
-
-
 class RedisAnswers:
-    """Reads and writes answers within a time limit; a failed read counts as a missing answer."""
+    """Answers in Redis. A read that fails, or takes too long, counts as a missing answer."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         """Set the URL, without connecting yet.
@@ -180,52 +144,33 @@ class RedisAnswers:
                 "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, "
                 "or rediss:// for TLS."
             ) from error
-        self._timeout_s = timeout_s
-        self._breaker = CircuitBreaker()
-        self._writes: set[asyncio.Task[None]] = set()
-        self.failures = 0
+        self._has_failed = False
 
     async def get(self, key: str) -> CachedAnswer | None:
         """Return an answer; None if there is none, or if Redis does not respond in time."""
-        if self._breaker.is_closed_to_us:
-            return None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                stored = await self._redis.get(_name(key))
-        except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
-            self._failed(error)
-            return None
-        self._breaker.worked()
+        stored = await self._tried(self._redis.get(_name(key)))
         return CachedAnswer.from_bytes(stored) if isinstance(stored, bytes) else None
 
-    def put(self, key: str, answer: CachedAnswer) -> None:
-        """Store an answer in the background."""
-        if self._breaker.is_closed_to_us or len(self._writes) >= MOST_WRITES_UNDER_WAY:
-            return
-        writing = asyncio.create_task(self._put(_name(key), answer.to_bytes()))
-        self._writes.add(writing)
-        writing.add_done_callback(self._writes.discard)
+    async def put(self, key: str, answer: CachedAnswer) -> None:
+        """Store an answer."""
+        await self._tried(self._redis.set(_name(key), answer.to_bytes(), ex=LIFETIME_S))
 
     async def close(self) -> None:
-        """Wait for the writes in progress, and close the connection."""
-        await asyncio.gather(*self._writes)
-        try:
-            await self._redis.aclose()
-        except Exception as error:  # noqa: BLE001 (the cache is closed in any case)
-            self._failed(error)
+        """Close the connection."""
+        await self._tried(self._redis.aclose())
 
-    async def _put(self, name: str, serialized: bytes) -> None:
+    async def _tried(self, call: Awaitable[Any]) -> Any:  # noqa: ANN401 (whatever Redis returns)
+        """Return the result of a call, or None if it fails; the first failure is logged."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._redis.set(name, serialized, ex=LIFETIME_S)
-        except Exception as error:  # noqa: BLE001 (as above)
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        self.failures += 1
-        if self._breaker.failed():
-            # The text of the error may contain the URL with its password.
-            _log.warning("redis_left_alone", error=type(error).__name__)
+            result = await call
+        except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
+            if not self._has_failed:
+                # The text of the error may contain the URL with its password.
+                _log.warning("redis_does_not_answer", error=type(error).__name__)
+            self._has_failed = True
+            return None
+        self._has_failed = False
+        return result
 
 
 def redis_trouble(url: str) -> str:
@@ -326,8 +271,8 @@ class AnswerCache:
         if answer is not None:
             scope[CACHE] = "miss"
             self.memory.put(key, answer)
-            if self.redis:
-                self.redis.put(key, answer)
+            if self.redis:  # the client has its answer already
+                await self.redis.put(key, answer)
 
 
 @dataclass
