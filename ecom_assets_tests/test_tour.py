@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import requests
 
-from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import served
@@ -60,8 +60,7 @@ def test_the_run_of_the_tour_makes_the_rows_and_the_tiles(tmp_path: Path) -> Non
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     home = tmp_path / "home"
     arguments = shlex.split(commands.splitlines()[-1])[1:]
-    least = str(Settings.model_fields["order_customers_over"].default)
-    result = ecom(*arguments, home=home, cwd=tmp_path, env={"ECOM_ORDER_CUSTOMERS_OVER": least})
+    result = ecom(*arguments, home=home, cwd=tmp_path)
     assert result.exit_code == 0, result.err
 
     rows = shown_rows()

@@ -93,9 +93,7 @@ def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[st
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
-    """No type beyond the platform's own appears for the first time in the run's days,
-    where there are earlier days.
-    """
+    """No type beyond the platform's own appears for the first time in the run's days."""
     events = of_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     earlier = clean.filter(clean.event_date < min(days.dates) if days else NO)
@@ -113,9 +111,7 @@ def standard_type(event_type: str) -> str | None:
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckResult:
-    """No event type differs from a standard one by its case, blanks or hyphens only,
-    such as `Purchase`.
-    """
+    """No event type differs from a standard one by case, blanks or hyphens only, as `Purchase`."""
     events = of_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     rows = rows_of(types.order_by(types.event_count.desc(), "event_type"))
@@ -145,9 +141,7 @@ def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckRe
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
-    """Some purchases have an amount. If none has, there is no revenue:
-    map the column of the amount to `cart_value`.
-    """
+    """Some purchases have an amount; if none has, map its column to `cart_value`."""
     purchases = of_days(clean, "event_date", days).filter(
         lambda event: event.event_type == "purchase"
     )
@@ -159,9 +153,7 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
 
 @check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
 def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
-    """Rows of one event id agree in who, what and amount; others are different events,
-    which all count.
-    """
+    """Rows of one event id agree in who, what and amount; others are different events."""
     looked_at = count_of(of_days(duplicates, "event_date", days))
     events = of_days(shared_ids(duplicates), "event_date", days)
     (counts,) = rows_of(
@@ -197,9 +189,7 @@ def _unrated_text(row: Mapping[str, Any]) -> str:
 
 @check(RawEvents, reads=(RawEvents,), warns=True)
 def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
-    """Amounts of events are in the shop's currency or in one with a rate;
-    others count as not known.
-    """
+    """Amounts are in the shop's currency or in one with a rate; others are not known."""
     rows = of_days(raw, "received_date", days)
     unrated = rows.filter(rows.unrated_currency.notnull())
     is_sale = (unrated.event_type == "purchase") & unrated.cart_value.re_search(PLAIN_NUMBER)

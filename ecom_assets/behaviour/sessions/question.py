@@ -58,9 +58,7 @@ def known_session_rule(named: str | None, source: EventSource) -> str:
 
 
 class SessionQuestion(Question):
-    """Sessions by any rule; see docs/metrics/sessions.md. The days are
-    those on which sessions start.
-    """
+    """Sessions by any rule, on the days on which they start; see docs/metrics/sessions.md."""
 
     CALLED: ClassVar[str] = "a session definition"
     ABOUT: ClassVar[str] = "sessions"

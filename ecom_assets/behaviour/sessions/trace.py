@@ -111,9 +111,7 @@ def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
 
 
 def counted_sessions(of: Aggregate) -> Count:
-    """Return how a measure that counts sessions is traced;
-    one that adds up a column is not traced so.
-    """
+    """Return how a measure that counts sessions is traced; others are not traced so."""
     traced_column(of, {})
     return _sessions(**of.where)
 

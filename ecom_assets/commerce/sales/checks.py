@@ -50,9 +50,7 @@ def dimensions_are_there(
 
 @check(ItemPrices, reads=(ItemPrices,))
 def prices_follow_each_other(_days: Days | None, prices: ir.Table) -> BrokenRows:
-    """Of each item, each price ends on the day on which the next one begins,
-    and only the newest has no end.
-    """
+    """Each price of an item ends when the next one begins, and only the newest has no end."""
     in_order = ibis.window(group_by="item_id", order_by="valid_from_date")
     ordered = prices.mutate(next_from=prices.valid_from_date.lead().over(in_order))
     return BrokenRows(

@@ -142,7 +142,5 @@ def sales_of_events(events: ir.Table) -> ir.Table:
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
-    """Return a text from the properties, found by a pattern,
-    because engines parse JSON differently.
-    """
+    """Return a text from the properties, found by a pattern: engines parse JSON differently."""
     return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("")

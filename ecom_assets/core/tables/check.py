@@ -170,9 +170,7 @@ class TableCheck:
         )
 
     def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
-        """Return an example without personal data:
-        Dagster keeps it longer than the warehouse keeps the row.
-        """
+        """Return an example without personal data, which Dagster would keep for longer."""
         personal = {
             name for table in self.tables for name, column in table.columns.items() if column.pii
         }
@@ -325,8 +323,7 @@ def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
 
 
 def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Table]:
-    """Split rows by day if the day is part of the key,
-    so that memory does not grow with the number of days.
+    """Split rows by day if the day is part of the key, so that memory does not grow with days.
 
     Only in DuckDB, which has the memory of this process and knows the size of a table without
     reading it.
@@ -403,9 +400,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 def _finished(
     begun: Mapping[TableCheck, CheckResult | BrokenRows], errors: list[Exception]
 ) -> dict[TableCheck, CheckResult]:
-    """Return the results of checks;
-    one that cannot be evaluated keeps none of the others from it.
-    """
+    """Return the results of checks, also if one of them cannot be evaluated."""
     results = {
         check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)
     }

@@ -74,15 +74,15 @@ def _code(code: CodeType, docs: set[str | None], names: set[str]) -> Iterator[st
 
 
 def _unmoved(name: str) -> str:
-    """Return a name that a function looks up; of each module of this package,
-    which may move, the same.
+    """Return a name that a function looks up.
+
+    It is the same for each module of this package, as modules may move.
     """
     return PACKAGE if name.startswith(f"{PACKAGE}.") else name
 
 
 def _globals(known: Mapping[str, Any], names: set[str]) -> Iterator[Any]:
-    """Yield the globals of some names,
-    and of modules of this package their attributes of such names.
+    """Yield the globals of some names, and attributes of such names of this package's modules.
 
     Names such as `__name__` are left out: they say which module it is, and are attributes of
     classes in most functions.
@@ -125,8 +125,9 @@ def _is_filled(cell: Any) -> bool:  # noqa: ANN401 (types.CellType, whose conten
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (a rule, or a part of one)
-    """Return a value in one spelling in every process; of what has none,
-    such as a function, its type.
+    """Return a value in one spelling in every process; the type of what has none.
+
+    A function has none, for example.
     """
     if isinstance(value, PLAIN):
         return repr(value)

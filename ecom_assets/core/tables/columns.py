@@ -401,8 +401,6 @@ OCCURRENCES: Final = {
     FIRST_TIME: "A visitor's first that meets the conditions",
     FIRST_EVER: "A visitor's first ever, if it meets them",
 }
-"""Each; the first that meets the conditions; or the first of its type,
-if that one meets the conditions.
-"""
+"""Which events count: each; the first that meets the conditions; or the first, if it does."""
 MAX_TIMES: Final = 1_000
 """How often something can be demanded to happen in a period."""

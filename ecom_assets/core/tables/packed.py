@@ -135,8 +135,9 @@ def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
 
 
 def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """Yield the parts of events that do not fit in 64 bits: in seconds or milliseconds,
-    or half of the units each.
+    """Yield the parts of events that do not fit in 64 bits.
+
+    They are in seconds or milliseconds, or of half of the units each.
     """
     plan, unit_count = part.plan, part.unit_count
     times = packed >> plan.scale_bits
