@@ -44,7 +44,7 @@ SELECT DATE '{first}' + (i // {day_rows})::INT AS event_date, 'v' || (i * 7919 %
   'p' || (i % 700) AS product_id, 'shoes' AS product_category, NULL::TEXT AS search_term,
   'https://shop.example/p/' || i AS page_url,
   (i % 1000 / 100.0)::DECIMAL(18, 2) AS cart_amount, (i % 77) / 3.0 + {shift} AS until_next_s,
-    i % 99 = 0 AS is_bot
+    i % 99 = 0 AS is_bot, '' AS session_device_id
 FROM range({begin}, {end}) AS t(i)
 """
 
