@@ -3,10 +3,9 @@ and its help is theirs.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -47,11 +46,10 @@ from ecom_assets.ingestion.sources.files.question_source import (
     write_rows,
 )
 from ecom_assets.ingestion.sources.files.records import refused_warning
-from ecom_assets.interfaces.all_questions import QUESTIONS, question_named
+from ecom_assets.interfaces.all_questions import QUESTIONS
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
-LAST: Final = {"definition": shared.Definition, "strict": shared.Strict, "as_json": shared.Json}
 DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
 
@@ -89,47 +87,60 @@ class FileCommand:
 
     def option_of(self, field: QuestionField) -> str:
         """Return the option of a field; empty for none."""
-        if field.name in DAYS and not set(DAYS.values()) & {
-            f"--{name}" for name in self.kind.question.names()
-        }:
-            return DAYS[field.name]
-        return "" if field.name in DAYS else field.option
-
-    def option(self, field: QuestionField) -> Any:  # noqa: ANN401 (a type for typer)
-        """Return the type of an option: what it takes, its names, and its help with the default."""
-        kind = field.kind
-        is_repeated = kind is list and not field.input.is_one_option
-        value_type = list[str] if is_repeated else str if kind is list else kind
-        names = filter(None, [self.option_of(field), field.input.also])
-        default = self.kind.question.OF_COMMAND.get(field.name, field.default)
-        option = typer.Option(*names, help=_help(field, default, is_repeated=is_repeated))
-        return Annotated[value_type if value_type is bool else value_type | None, option]
+        if field.name not in DAYS:
+            return field.option
+        own_options = {f"--{name}" for name in self.kind.question.names()}
+        return "" if own_options & set(DAYS.values()) else DAYS[field.name]
 
     def function(self) -> Callable[..., None]:
-        """Return the function of the command, with its options in its signature, for typer."""
+        """Return the function of the command.
 
-        def run(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
+        Typer reads the options of a command from the signature of its function; the options here
+        are the fields of a question, so the signature is made from them.
+        """
+
+        def ask(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
             self.run(options)
 
+        parameters = self._parameters()
+        ask.__doc__ = QUESTIONS[self.kind.name].summary
+        ask.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+        ask.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return ask
+
+    def _parameters(self) -> list[Parameter]:
+        """Return the parameters of the function, in the order of its help."""
         parameters = [_parameter("context", typer.Context, Parameter.empty)]
-        parameters += [_parameter(name, kind, None) for name, kind in self.files.items()]
-        parameters += [
-            _parameter(name, self.option(field), False if field.kind is bool else None)
-            for name, field in self.fields.items()
-        ]
+        for name, option_type in self.files.items():
+            parameters.append(_parameter(name, option_type, None))
+        for name, field in self.fields.items():
+            default = False if field.kind is bool else None
+            parameters.append(_parameter(name, self._option_type(field), default))
         if self.kind.writes:
             option, text = self.kind.writes
-            parameters.append(
-                _parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None)
-            )
-        parameters += [
-            _parameter(name, kind, None if name == "definition" else False)
-            for name, kind in LAST.items()
+            rows_file = Annotated[Path | None, typer.Option(option, help=text)]
+            parameters.append(_parameter("out", rows_file, None))
+        return [
+            *parameters,
+            _parameter("definition", shared.Definition, None),
+            _parameter("strict", shared.Strict, default=False),
+            _parameter("as_json", shared.Json, default=False),
         ]
-        run.__doc__ = QUESTIONS[self.kind.name].summary
-        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return run
+
+    def _option_type(self, field: QuestionField) -> Any:  # noqa: ANN401 (a type for Typer)
+        """Return the type of an option: what it takes, its names, and its help with the default."""
+        is_repeated = field.kind is list and not field.input.is_one_option
+        names = [self.option_of(field)]
+        if field.input.also:
+            names.append(field.input.also)
+        default = self.kind.question.OF_COMMAND.get(field.name, field.default)
+        option = typer.Option(*names, help=_help(field, default, is_repeated=is_repeated))
+        if field.kind is bool:
+            return Annotated[bool, option]
+        if is_repeated:
+            return Annotated[list[str] | None, option]
+        value_type = str if field.kind is list else field.kind
+        return Annotated[value_type | None, option]
 
     def run(self, options: dict[str, Any]) -> None:
         """Ask the question of the options, and print the answer.
@@ -148,19 +159,19 @@ class FileCommand:
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
         source = self.source(options, question.timezone)
-        if options["strict"] and (refused := refused_warning(source.files.rows.as_json())):
+        refused = refused_warning(source.files.rows.as_json())
+        if options["strict"] and refused:
             raise SourceError(f"{refused} Mend the file or its mapping, or leave out --strict.")
         keep = partial(_written, source.files.con, out) if out else None
         result = answer(self.kind, question, source, keep=keep)
         document = result.model_dump(mode="json", by_alias=True)
-        text = import_module(f"{self.kind.question.__module__.rpartition('.')[0]}.text")
-        written = [f"Written to {out}."] if out else []
-        provisional = provisional_lines(document["range"]["provisional_from"])
-        print_answer(
-            document,
-            lambda: [*_compared_lines(_lines_of(text.lines), document), *provisional, *written],
-            as_json=options["as_json"],
-        )
+
+        def lines() -> list[str]:
+            provisional = provisional_lines(document["range"]["provisional_from"])
+            written = [f"Written to {out}."] if out else []
+            return [*_lines(self.kind, document), *provisional, *written]
+
+        print_answer(document, lines, as_json=options["as_json"])
 
     def source(
         self, options: Mapping[str, Any], timezone: str | None
@@ -198,85 +209,101 @@ class FileCommand:
         """Return the question of options,
         or of a definition file with the days and visitors of the options.
 
+        Args:
+            values: The value of each option that is typed, by the name of its field.
+            definition: The definition file, if there is one.
+
         Raises:
             UsageError: A file and an option say the same, or what must be given is missing.
         """
         kind = self.kind.question
         fields = {field.name: field for field in self.fields.values()}
         options = {name: self.option_of(field) for name, field in fields.items()}
-        texts = {option: values.get(name) for name, option in options.items()}
-        read_days(texts.get("--from"), texts.get("--to"), texts.get("--last"))
+        by_option = {options[name]: value for name, value in values.items()}
+        read_days(by_option.get("--from"), by_option.get("--to"), by_option.get("--last"))
         values = {
             name: day_of(value, options[name]) if fields[name].input.is_date else value
             for name, value in values.items()
         }
         raw = definition_of(kind, values)
-        if definition is None:
-            self._check_needed(values, options)
-            of_options: Question = kind.from_command(kind.folded(raw), {})
-            return of_options
-        if own := [options[name] for name in values if name not in kind.scope()]:
+        if definition is not None:
+            in_both = [options[name] for name in values if name not in kind.scope()]
+            return self._question_of_file(definition, raw, in_both)
+        self._check_needed(values, options)
+        question: Question = kind.from_command(kind.folded(raw), {})
+        return question
+
+    def _question_of_file(
+        self, path: Path, raw: Mapping[str, Any], in_both: Sequence[str]
+    ) -> Question:
+        """Return the question of a definition file.
+
+        Args:
+            path: The file.
+            raw: What the options say of days and visitors, as a definition.
+            in_both: The options that say what the file says.
+
+        Raises:
+            UsageError: There are such options, or the file has a wrong time zone.
+        """
+        kind = self.kind.question
+        if in_both:
             raise UsageError(
-                f"--definition says what {', '.join(own)} would; leave one of them out."
+                f"--definition says what {', '.join(in_both)} would; leave one of them out."
             )
-        needed_first = next(field.path[0] for field in self.fields.values())
+        first_field = next(iter(self.fields.values()))
         analysis = re.sub(r"^(an?|the) | definition$", "", kind.CALLED)
-        read = read_definition(definition, analysis, needed_first)
-        of_file: Question = kind.from_command(raw, read)
-        if "timezone" not in raw and of_file.timezone is not None and not is_zone(of_file.timezone):
+        in_file = read_definition(path, analysis, first_field.path[0])
+        question: Question = kind.from_command(raw, in_file)
+        zone = question.timezone
+        if "timezone" not in raw and zone is not None and not is_zone(zone):
             raise UsageError(
-                f"`timezone` in {definition} is {of_file.timezone!r}, which is not an IANA time "
-                "zone; write one such as Europe/Berlin."
+                f"`timezone` in {path} is {zone!r}, which is not an IANA time zone; write one such "
+                "as Europe/Berlin."
             )
-        return of_file
+        return question
 
     def _check_needed(self, values: Mapping[str, Any], options: Mapping[str, str]) -> None:
         """Refuse options without one that must be given, or without which they have no effect."""
         for field in self.fields.values():
+            option = options[field.name]
             if field.info.is_required() and field.name not in values:
                 called = self.kind.question.CALLED.removesuffix(" definition").capitalize()
                 raise UsageError(
-                    f"{called} needs either {options[field.name]} or --definition FILE; give one "
-                    "of them."
+                    f"{called} needs either {option} or --definition FILE; give one of them."
                 )
-            if field.name in values and field.input.needs and not values.get(field.input.needs[0]):
-                needed, why = options[field.input.needs[0]], field.input.needs[1]
-                raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
+            if field.name in values and field.input.needs:
+                needed, why = field.input.needs
+                if not values.get(needed):
+                    raise UsageError(f"{option} {why}; give {options[needed]}, or leave it out.")
 
 
-def _lines_of(
-    lines: Callable[[dict[str, Any]], list[str]],
-) -> Callable[[dict[str, Any]], list[str]]:
-    """Return a function for the lines of an answer:
-    only a sentence where nothing is known of its days.
-    """
-    return lambda document: (
-        [sentence] if (sentence := in_place_of_numbers(document)) else lines(document)
-    )
-
-
-def _compared_lines(
-    lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]
-) -> list[str]:
-    """Return the lines of an answer, and of the answers that it is compared with."""
-    other, before = document["compared"], document["before"]
-    if before is not None:
+def _lines(kind: Kind[Any, Any], document: dict[str, Any]) -> list[str]:
+    """Return the lines of an answer, and of the answer that it is compared with."""
+    other_identity, days_before = document["compared"], document["before"]
+    if days_before is not None:
         return [
             f"{_days_of(document)}:",
-            *lines(document),
+            *_number_lines(kind, document),
             "",
-            f"{_days_of(before)}:",
-            *lines(before),
+            f"{_days_of(days_before)}:",
+            *_number_lines(kind, days_before),
         ]
-    if other is None:
-        return lines(document)
-    return [
-        f"{visitors_by(document)}:",
-        *lines(document),
-        "",
-        f"{visitors_by(other)}:",
-        *lines(other),
-    ]
+    if other_identity is not None:
+        return [
+            f"{visitors_by(document)}:",
+            *_number_lines(kind, document),
+            "",
+            f"{visitors_by(other_identity)}:",
+            *_number_lines(kind, other_identity),
+        ]
+    return _number_lines(kind, document)
+
+
+def _number_lines(kind: Kind[Any, Any], document: dict[str, Any]) -> list[str]:
+    """Return the lines of one answer: only a sentence where nothing is known of its days."""
+    sentence = in_place_of_numbers(document)
+    return [sentence] if sentence else kind.lines(document)
 
 
 def _days_of(document: dict[str, Any]) -> str:
@@ -295,18 +322,11 @@ def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401
 
 
 def _help(field: QuestionField, default: object, *, is_repeated: bool) -> str:
-    choices = field.choices
-    parts = [HELP.get(field.name, field.help).replace(DURATIONS, UNITS)]
-    if choices:
-        parts.append(f": {', '.join(choices.labels)}")
+    help_text = HELP.get(field.name, field.help).replace(DURATIONS, UNITS)
+    if field.choices:
+        help_text += f": {', '.join(field.choices.labels)}"
     if is_repeated:
-        parts.append("; give it once for each")
-    is_shown = default not in (None, "", False) and not isinstance(default, list | tuple)
-    return "".join([*parts, f"; {default} if not given" if is_shown else "", "."])
-
-
-def __getattr__(name: str) -> Callable[..., None]:
-    """Return the function of the command of a question, which is made when it is called."""
-    if name not in QUESTIONS:
-        raise AttributeError(name)
-    return FileCommand(question_named(name)).function()
+        help_text += "; give it once for each"
+    if default not in (None, "", False) and not isinstance(default, list | tuple):
+        help_text += f"; {default} if not given"
+    return f"{help_text}."

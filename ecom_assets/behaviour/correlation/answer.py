@@ -17,6 +17,7 @@ from ecom_assets.behaviour.correlation.correlation import (
     property_counts,
 )
 from ecom_assets.behaviour.correlation.question import CorrelationQuestion
+from ecom_assets.behaviour.correlation.text import lines
 from ecom_assets.behaviour.events.missing import missing_type_warnings
 from ecom_assets.behaviour.funnels.answer import check_size, funnel_events
 from ecom_assets.behaviour.funnels.definition import Funnel
@@ -163,4 +164,5 @@ CORRELATION: Final = Kind(
     "Find which event types and properties go with the conversion of a funnel",
     lists=("correlations",),
     without="nobody entered",
+    lines=lines,
 )

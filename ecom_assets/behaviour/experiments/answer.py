@@ -33,6 +33,7 @@ from ecom_assets.behaviour.experiments.comparison import (
 )
 from ecom_assets.behaviour.experiments.experiment import square_sum, variant_counts
 from ecom_assets.behaviour.experiments.question import MAX_VARIANTS, ExperimentQuestion
+from ecom_assets.behaviour.experiments.text import lines
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.trends.range import TrendRange
@@ -421,4 +422,5 @@ EXPERIMENT: Final = Kind(
     ),
     lists=("variants",),
     without="nobody saw a variant",
+    lines=lines,
 )

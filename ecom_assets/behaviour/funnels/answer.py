@@ -36,6 +36,7 @@ from ecom_assets.behaviour.funnels.kernel.counts import can_count, funnel_times,
 from ecom_assets.behaviour.funnels.kernel.passes import StepTimes
 from ecom_assets.behaviour.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
+from ecom_assets.behaviour.funnels.text import lines
 from ecom_assets.behaviour.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import EventSource, QuestionData, QuestionTooLargeError
 from ecom_assets.behaviour.sessions.question import known_session_rule
@@ -561,6 +562,7 @@ FUNNEL: Final = Kind(
     "A custom funnel",
     lists=("cohorts", "breakdown"),
     writes=("--who", "Write who is at each step to this .parquet or .csv file."),
+    lines=lines,
 )
 
 

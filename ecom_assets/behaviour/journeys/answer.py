@@ -23,6 +23,7 @@ from ecom_assets.behaviour.journeys.journeys import (
 from ecom_assets.behaviour.journeys.kernel import journey_counts
 from ecom_assets.behaviour.journeys.queries import path_row, path_rows
 from ecom_assets.behaviour.journeys.question import JourneyQuestion
+from ecom_assets.behaviour.journeys.text import lines
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.sessions.kernel import can_count
@@ -266,4 +267,5 @@ JOURNEYS: Final = Kind(
     "Which paths sessions take from or to a step, and how often they end in a purchase",
     tool="custom_journeys",
     lists=("transitions",),
+    lines=lines,
 )

@@ -350,6 +350,11 @@ A = TypeVar("A", bound=QuestionAnswer)
 M = TypeVar("M", bound=BaseModel)
 
 
+def no_lines(_answer: dict[str, Any]) -> list[str]:
+    """Return nothing, as a question without a command prints."""
+    return []
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Q, A]):
     """A kind of question, as each subject that answers one declares it.
@@ -360,6 +365,8 @@ class Kind(Generic[Q, A]):
         answer: The model of the answer.
         compute: Returns the fields of the answer from a question and its events.
         summary: What it is, in a few words.
+        lines: Returns what the command prints of an answer as JSON; nothing for a question without
+            a command.
         tool: The name of the tool for assistants, if it is not `name`.
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
         without: What is missing where there is no event at all, as an end of a sentence; empty if
@@ -380,6 +387,7 @@ class Kind(Generic[Q, A]):
     summary: str
     tool: str = ""
     lists: Sequence[str] = ()
+    lines: Callable[[dict[str, Any]], list[str]] = no_lines
     without: str = ""
     of_orders: bool = False
     takes_empty: bool = False

@@ -12,6 +12,7 @@ from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.retention import counting
 from ecom_assets.behaviour.retention.activity import activity, event_activity
 from ecom_assets.behaviour.retention.question import RetentionQuestion
+from ecom_assets.behaviour.retention.text import lines
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.days import ONE_DAY
 
@@ -153,6 +154,7 @@ RETENTION: Final = Kind(
     lists=("cohorts", "breakdown"),
     of_orders=True,
     writes=("--who", "Write who counts in which cell to this .parquet or .csv file."),
+    lines=lines,
 )
 
 

@@ -18,6 +18,7 @@ from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.behaviour.sessions.queries import TOTALS_OF_VIEWS, session_totals, totals_of
 from ecom_assets.behaviour.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.behaviour.sessions.sessions import whole_sessions
+from ecom_assets.behaviour.sessions.text import lines
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.days import Ends, days_definition, rows_between
@@ -129,4 +130,5 @@ SESSIONS: Final = Kind(
     "How many sessions, how long and how engaged, by the rule of any tool",
     tool="custom_sessions",
     writes=("--out", "Write the sessions to this .parquet or .csv file."),
+    lines=lines,
 )

@@ -12,6 +12,7 @@ from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.trends.queries import trend_answer
 from ecom_assets.behaviour.trends.question import TrendQuestion
 from ecom_assets.behaviour.trends.range import TrendRange
+from ecom_assets.behaviour.trends.text import lines
 from ecom_assets.behaviour.trends.trend import STATES
 
 
@@ -143,4 +144,5 @@ TREND: Final = Kind(
     lists=("series", "stickiness", "lifecycle"),
     without="there is no trend",
     compares_itself=True,
+    lines=lines,
 )

@@ -27,6 +27,7 @@ from ecom_assets.commerce.attribution.markov import (
 )
 from ecom_assets.commerce.attribution.question import AttributionQuestion
 from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES, NO_CHANNELS
+from ecom_assets.commerce.attribution.text import lines
 from ecom_assets.commerce.attribution.touches import (
     DIRECT,
     NO_MEDIUM,
@@ -86,6 +87,7 @@ def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, Attribu
         partial(compute, channels_of=channels_of),
         "Which channels purchase events are credited to, by a model and with choices of your own",
         lists=("channels",),
+        lines=lines,
     )
 
 

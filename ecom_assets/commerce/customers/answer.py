@@ -21,6 +21,7 @@ from ecom_assets.commerce.customers.question import (
     ValueQuestion,
 )
 from ecom_assets.commerce.customers.segments import customer_segments
+from ecom_assets.commerce.customers.text import lines
 from ecom_assets.commerce.customers.value import (
     ValueModels,
     ValueRule,
@@ -197,6 +198,7 @@ SEGMENTS: Final = Kind(
     takes_empty=True,
     has_route=False,
     writes=WRITES,
+    lines=lines,
 )
 VALUE: Final = Kind(
     "value",
@@ -208,4 +210,5 @@ VALUE: Final = Kind(
     takes_empty=True,
     has_route=False,
     writes=WRITES,
+    lines=lines,
 )

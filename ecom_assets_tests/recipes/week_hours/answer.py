@@ -11,6 +11,7 @@ from ecom_assets.core.tables.days import days_definition
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets_tests.recipes.week_hours.question import WeekHoursQuestion
+from ecom_assets_tests.recipes.week_hours.text import lines
 
 
 class WeekHour(BaseModel):
@@ -50,6 +51,7 @@ WEEK_HOURS: Final = Kind(
     WeekHoursAnswer,
     compute,
     "Events by hour of the week",
-    "week_hours",
-    ("hours",),
+    tool="week_hours",
+    lists=("hours",),
+    lines=lines,
 )
