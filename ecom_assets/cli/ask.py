@@ -129,10 +129,10 @@ class FileCommand:
 
     def _option_type(self, field: QuestionField) -> Any:  # noqa: ANN401 (a type for Typer)
         """Return the type of an option: what it takes, its names, and its help with the default."""
-        is_repeated = field.kind is list and not field.input.is_one_option
+        is_repeated = field.kind is list and not field.input.option.is_one
         names = [self.option_of(field)]
-        if field.input.also:
-            names.append(field.input.also)
+        if field.input.option.also:
+            names.append(field.input.option.also)
         default = self.kind.question.OF_COMMAND.get(field.name, field.default)
         option = typer.Option(*names, help=_help(field, default, is_repeated=is_repeated))
         if field.kind is bool:
@@ -272,8 +272,8 @@ class FileCommand:
                 raise UsageError(
                     f"{called} needs either {option} or --definition FILE; give one of them."
                 )
-            if field.name in values and field.input.needs:
-                needed, why = field.input.needs
+            if field.name in values and field.input.option.needs:
+                needed, why = field.input.option.needs
                 if not values.get(needed):
                     raise UsageError(f"{option} {why}; give {options[needed]}, or leave it out.")
 

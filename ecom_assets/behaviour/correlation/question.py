@@ -6,7 +6,9 @@ from pydantic import ConfigDict, model_validator
 
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.questions.fields import (
+    CommandOption,
     Count,
+    FormField,
     Name,
     Share,
     column,
@@ -51,15 +53,17 @@ class CorrelationQuestion(Question):
         "Compare values of",
         "Columns or properties.key of the event of the first step whose values are compared",
         max_length=MAX_PROPERTIES,
-        option="--property",
-        hint="product_category, properties.key",
-        width=2,
         parts=commas,
-        group="by",
-        suggests="columns",
+        form=FormField("by", hint="product_category, properties.key", suggests="columns", width=2),
+        option=CommandOption("--property"),
     )
     limit: Count = field(
-        20, "Show at most", "How many event types and values to show", ge=1, le=1_000, hint="20"
+        20,
+        "Show at most",
+        "How many event types and values to show",
+        ge=1,
+        le=1_000,
+        form=FormField(hint="20"),
     )
     confidence: Share = confidence_field()
 

@@ -9,9 +9,11 @@ from ecom_assets.behaviour.questions.fields import (
     DURATIONS,
     EVENT_TYPE,
     Choices,
+    CommandOption,
     Conditions,
     Count,
     Duration,
+    FormField,
     Name,
     Share,
     column,
@@ -78,9 +80,7 @@ class Goal(Events):
         "Goal",
         "Event type that counts as success, such as purchase; default anything",
         examples=["purchase"],
-        group="what",
-        hint="purchase",
-        suggests="types",
+        form=FormField("what", hint="purchase", suggests="types"),
     )
     where: Conditions = where_field(
         "Goals where",
@@ -99,9 +99,7 @@ class Exposure(Events):
         "Exposed by",
         "Event type that names the variant; any event that has one if not given",
         examples=["page_view"],
-        group="what",
-        hint="any event that has one",
-        suggests="types",
+        form=FormField("what", hint="any event that has one", suggests="types"),
     )
     where: Conditions = where_field(
         "Exposures where",
@@ -158,9 +156,7 @@ class ExperimentQuestion(Question):
         "Variant in",
         "Column or properties.key that names the variant, such as properties.variant",
         examples=["properties.variant"],
-        group="what",
-        hint="properties.variant",
-        suggests="columns",
+        form=FormField("what", hint="properties.variant", suggests="columns"),
     )
     goal: Goal = field(
         ...,
@@ -179,42 +175,36 @@ class ExperimentQuestion(Question):
         "control",
         "Control",
         "Variant with which the others are compared",
-        group="what",
-        hint="control",
+        form=FormField("what", hint="control"),
     )
     within: Duration | None = field(
         None,
         "Within",
         f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
         examples=["7d"],
-        group="what",
-        hint="to the last day",
-        suggests="durations",
+        form=FormField("what", hint="to the last day", suggests="durations"),
     )
     amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
         None,
         "Also compare mean of",
         "Number column of goals whose mean per unit is compared too",
         examples=["cart_amount"],
-        group="what",
-        hint="cart_amount",
-        suggests="numbers",
+        form=FormField("what", hint="cart_amount", suggests="numbers"),
     )
     shares: Shares | None = field(
         None,
         "Planned shares",
         "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
-        option="--share",
-        group="counting",
-        hint="control=50, test=50",
         parts=commas,
         examples=[{"control": 50, "test": 50}],
+        form=FormField("counting", hint="control=50, test=50"),
+        option=CommandOption("--share"),
     )
     multiple: Annotated[str, SEVERAL] = field(
         "exclude",
         "Who saw several",
         "Whether units that saw several variants are left out, or count for the first",
-        group="counting",
+        form=FormField("counting"),
     )
     where: Conditions = where_field()
     confidence: Share = confidence_field()
@@ -224,8 +214,7 @@ class ExperimentQuestion(Question):
         "Units at which the sequential interval is narrowest",
         ge=1,
         le=1_000_000_000,
-        hint="5000",
-        group="counting",
+        form=FormField("counting", hint="5000"),
     )
 
     @model_validator(mode="after")

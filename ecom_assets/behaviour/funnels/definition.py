@@ -26,9 +26,12 @@ from ecom_assets.behaviour.questions.fields import (
     DURATIONS,
     WEEKDAYS,
     Choices,
+    CommandOption,
     Conditions,
     Count,
     Duration,
+    FormField,
+    FormLines,
     Name,
     breakdown,
     commas,
@@ -148,60 +151,61 @@ class Funnel(Definition):
         STEPS_HELP,
         min_length=1,
         max_length=MAX_STEPS,
-        group="what",
-        suggests="types",
         line=FunnelStep.from_text,
         parts=step_names,
-        is_one_option=True,
-        row="Step",
+        form=FormField("what", suggests="types", lines=FormLines("Step")),
+        option=CommandOption(is_one=True),
     )
     within: Duration = field(
         "7d",
         "Window",
         f"Time from the first step to the last, {DURATIONS}",
-        hint="7d",
-        about=("within", "duration"),
-        suggests="durations",
+        form=FormField(hint="7d", suggests="durations", about=("within", "duration")),
     )
     order: Annotated[str, ORDER] = field(
-        "ordered", "Order", "What may lie between steps: docs/metrics/funnels.md", width=2
+        "ordered",
+        "Order",
+        "What may lie between steps: docs/metrics/funnels.md",
+        form=FormField(width=2),
     )
     per: Name = field(
         "user",
         "Count",
         "What is counted: user, session, totals, or the values of a properties.key",
-        hint="properties.company",
-        suggests="columns",
-        options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
+        form=FormField(
+            hint="properties.company",
+            suggests="columns",
+            options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
+        ),
     )
     by: breakdown("`by`") = field(  # type: ignore[valid-type]  # a type of a function
         None,
         "Break down by",
         "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these",
-        hint="product_category, cart_amount:bins=5",
-        suggests="columns",
         parts=split_columns,
-        about=("by", "breakdown"),
-        group="by",
-        width=2,
+        form=FormField(
+            "by",
+            hint="product_category, cart_amount:bins=5",
+            suggests="columns",
+            width=2,
+            about=("by", "breakdown"),
+        ),
     )
     over: Annotated[str | None, OVER] = field(
         None,
         "Over time, by",
         "Length of periods of entry, each of which is a cohort with a funnel of its own",
-        options={"": "No"},
+        form=FormField(options={"": "No"}),
     )
     exclude: tuple[Exclusion, ...] = field(
         [],
         "Does not count if in between",
         "Events that may not come between the steps; `a:2:3` only between steps 2 and 3",
         max_length=20,
-        hint="remove_from_cart",
-        suggests="types",
         line=exclusion_from_text,
         parts=commas,
-        group="counting",
+        form=FormField("counting", hint="remove_from_cart", suggests="types"),
     )
     where: Conditions = where_field()
     hold: tuple[Name, ...] = field(
@@ -209,34 +213,34 @@ class Funnel(Definition):
         "Same value at every step",
         "Columns that keep one value throughout",
         max_length=10,
-        hint="product_id",
-        suggests="columns",
         parts=commas,
-        is_one_option=True,
-        group="counting",
+        form=FormField("counting", hint="product_id", suggests="columns"),
+        option=CommandOption(is_one=True),
     )
     exclusion_rule: Annotated[str, EXCLUSION_RULE] = field(
         "mixpanel",
         "What is in between",
         "What an excluded event does: mixpanel keeps the steps before it, "
         "posthog drops the attempt",
-        group="counting",
-        needs=("exclude", "says what an excluded event does"),
+        form=FormField("counting"),
+        option=CommandOption(needs=("exclude", "says what an excluded event does")),
     )
     by_attribution: str = field(
         "first",
         "Breakdown's value from",
         "Whose value of `by` counts: first, last, all, step_2 and the like",
         max_length=10,
-        hint="first, last, all, step_2",
-        group="breakdown",
-        options={
-            "": "The first step that has one",
-            "last": "The last step that has one",
-            "all": "Every step has it",
-            **{f"step_{number}": f"Step {number}" for number in range(1, 6)},
-        },
-        needs=("by", "says whose value of --by counts"),
+        form=FormField(
+            "breakdown",
+            hint="first, last, all, step_2",
+            options={
+                "": "The first step that has one",
+                "last": "The last step that has one",
+                "all": "Every step has it",
+                **{f"step_{number}": f"Step {number}" for number in range(1, 6)},
+            },
+        ),
+        option=CommandOption(needs=("by", "says whose value of --by counts")),
     )
     limit: Count = field(
         25,
@@ -244,21 +248,17 @@ class Funnel(Definition):
         "How many values of `by` to show; the others are Other",
         ge=1,
         le=GREATEST_LIMIT,
-        hint="25",
-        group="breakdown",
-        needs=("by", "sets how many values of --by are shown"),
+        form=FormField("breakdown", hint="25"),
+        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
     )
     week_start: Annotated[str, WEEK_START] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
     )
     time_to_convert: TimeToConvert | None = field(
         None,
         "Between steps",
         "Two steps, the time between which is counted in bins, such as 1:3",
-        hint="1:3",
-        group="times",
-        about=("time_to_convert",),
-        address="times",
+        form=FormField("times", hint="1:3", about=("time_to_convert",), address="times"),
     )
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 

@@ -9,7 +9,14 @@ from pydantic.fields import FieldInfo
 
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.steps import TimeToConvert
-from ecom_assets.behaviour.questions.fields import Day, commas, field, lines_of
+from ecom_assets.behaviour.questions.fields import (
+    CommandOption,
+    Day,
+    FormField,
+    commas,
+    field,
+    lines_of,
+)
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.behaviour.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.core.errors import DefinitionError, UsageError
@@ -20,30 +27,29 @@ TEXT_OPTIONS: Final[Mapping[str, FieldInfo]] = {
     "step_where": field(
         [],
         "",
-        (
-            "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several "
-            "must all hold"
-        ),
-        group="",
+        "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several "
+        "must all hold",
         parts=lines_of,
+        form=FormField(""),
     ),
     "occurrence": field(
         [],
         "Step 1 counts",
         "first_ever or first_time: step 1 is the visitor's first event of its type in all data, "
         "or the first that meets the conditions. '2: first_time' is of step 2",
-        group="counting",
         parts=lines_of,
-        options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
+        form=FormField(
+            "counting",
+            options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
+        ),
     ),
     "bins": field(
         None,
         "Bins",
         "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
         "chosen if not given",
-        group="times",
-        hint="12, 1h, or 1m, 10m, 1h",
-        needs=("time_to_convert", "are those of --time-to-convert"),
+        form=FormField("times", hint="12, 1h, or 1m, 10m, 1h"),
+        option=CommandOption(needs=("time_to_convert", "are those of --time-to-convert")),
     ),
 }
 """What the command and the form say of a step, or of the time to convert, apart from it."""
@@ -99,9 +105,7 @@ class FunnelQuestion(Funnel, Question):
         "First day of entry, YYYY-MM-DD; later steps may follow any time",
         alias="from",
         is_date=True,
-        group="days",
-        about=("from", "first"),
-        address="start_date",
+        form=FormField("days", about=("from", "first"), address="start_date"),
     )
     last_day: Day | None = field(
         None,
@@ -109,9 +113,7 @@ class FunnelQuestion(Funnel, Question):
         "Last day of entry, YYYY-MM-DD, included",
         alias="to",
         is_date=True,
-        group="days",
-        about=("to",),
-        address="end_date",
+        form=FormField("days", about=("to",), address="end_date"),
     )
 
     @classmethod

@@ -38,10 +38,8 @@ class FunnelEvent(QuestionPart):
     where: Conditions = field(
         [],
         "where",
-        (
-            "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, "
-            "operator, value}; `properties.key` names a value inside the JSON column"
-        ),
+        "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, "
+        "operator, value}; `properties.key` names a value inside the JSON column",
         examples=[{"product_category": "shoes"}],
     )
 
@@ -101,10 +99,8 @@ class FunnelStep(FunnelEvent):
     occurrence: Annotated[str, OCCURRENCE] = field(
         EVERY,
         "counts",
-        (
-            "first_time: only the first that meets the conditions, in all data; first_ever: of its "
-            "type"
-        ),
+        "first_time: only the first that meets the conditions, in all data; first_ever: of its "
+        "type",
     )
     optional: bool = field(
         default=False,

@@ -12,6 +12,7 @@ from ecom_assets.behaviour.questions.fields import (
     Choices,
     Conditions,
     Count,
+    FormField,
     Name,
     commas,
     field,
@@ -61,33 +62,29 @@ class JourneyQuestion(Question):
         None,
         "From step",
         "Step at whose first occurrence paths begin; sessions without it are left out",
-        hint="the beginning",
-        suggests="types",
+        form=FormField(hint="the beginning", suggests="types"),
     )
     to_step: Name | None = field(
         None,
         "To step",
         "Step at whose first occurrence paths end; sessions without it are left out",
-        hint="the end",
-        suggests="types",
+        form=FormField(hint="the end", suggests="types"),
     )
     exclude: Annotated[tuple[Name, ...], EVENT_TYPE] = field(
         [],
         "Without",
         "Event types that are not steps",
         max_length=100,
-        hint="search",
-        suggests="types",
         parts=commas,
+        form=FormField(hint="search", suggests="types"),
     )
     group: tuple[Name, ...] = field(
         [],
         "Pages as one step",
         "Pages that are one step, such as '/product/*'; by page",
         max_length=MAX_PATTERNS,
-        hint="/product/*",
-        width=2,
         parts=commas,
+        form=FormField(hint="/product/*", width=2),
     )
     min_count: Count = field(
         1,
@@ -95,8 +92,7 @@ class JourneyQuestion(Question):
         "Show transitions taken at least so many times",
         ge=1,
         le=MAX_COUNT,
-        hint="1",
-        group="counting",
+        form=FormField("counting", hint="1"),
     )
     top: Count = field(
         10,
@@ -104,15 +100,13 @@ class JourneyQuestion(Question):
         "How many of the most frequent paths to show: of all sessions, with a purchase and without",
         ge=1,
         le=1_000,
-        hint="10",
-        group="counting",
+        form=FormField("counting", hint="10"),
     )
     most_steps: Count = field(
         JourneyRule.most_steps,
         "Most steps of a path",
         "How many steps of a path are kept",
-        hint="20",
-        group="counting",
+        form=FormField("counting", hint="20"),
     )
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()

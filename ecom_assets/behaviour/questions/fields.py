@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypedDict, Unpack
 
 from pydantic import (
     BeforeValidator,
@@ -67,55 +67,93 @@ UNITS: Final = (
 
 
 @dataclass(frozen=True)
-class FieldInput:
-    """How people give a field of a question.
+class FormLines:
+    """The lines of the form for a list that grows line by line, such as steps.
 
     Attributes:
-        label: What the form calls it.
+        name: What the form calls a line.
+        parts: Fields of a line's part that the form has beside its text, such as the measure of a
+            series.
+        has_letters: Whether lines are called A, B, C and so on, not 1, 2, 3.
+    """
+
+    name: str
+    parts: tuple[str, ...] = ()
+    has_letters: bool = False
+
+
+@dataclass(frozen=True)
+class FormField:
+    """What the form draws for a field of a question.
+
+    Attributes:
         group: The part of the form that shows it.
         hint: An example of what to write.
         suggests: What the form offers to choose from: event types, columns, the columns of numbers,
             declared visitor segments, usual durations, time zones; `conditions` are rows of a
             column, a comparison and a value.
-        option: The option of the command, if it is not called as the field; empty for none.
-        also: Another name of the option.
-        line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
-        parts: Parts the values of a list in one text, as a form has them.
-        is_one_option: Whether the command has them in one text too, instead of an option for each.
         options: What the form offers besides free text, with labels; that of "" is no choice.
-        row_parts: Fields of one line's part that the form has beside its text, such as the measure
-            of a series.
-        row: What the form calls one line of a list that grows line by line; empty for lists in one
-            text.
-        has_letters: Whether such lines are called A, B, C and so on, not 1, 2, 3.
-        address: Its name in the address of the form, if that is not the field's.
-        only: Of a part with fields of its own, those that people give.
         width: How many columns of the form it takes.
-        is_date: Whether it is a day.
         about: Words by which a refusal names it.
+        address: Its name in the address of the form, if that is not the field's.
+        lines: The lines of a list that grows; None for a field with one text.
+    """
+
+    group: FormGroup = "how"
+    hint: str = ""
+    suggests: Suggestions = ""
+    options: Mapping[str, str] | None = None
+    width: int = 1
+    about: tuple[str, ...] = ()
+    address: str = ""
+    lines: FormLines | None = None
+
+
+@dataclass(frozen=True)
+class CommandOption:
+    """What the command shows of a field of a question.
+
+    Attributes:
+        name: The option, if it is not called as the field; empty for none.
+        also: Another name of it.
+        is_one: Whether the values of a list are in one option, instead of one for each.
         needs: The field without which it has no effect, and what it does to that: the command
             refuses it alone.
     """
 
-    label: str
-    group: FormGroup = "how"
-    hint: str = ""
-    suggests: Suggestions = ""
-    option: str | None = None
+    name: str | None = None
     also: str = ""
-    line: Callable[[str], Any] = str
-    parts: Callable[[str], list[str]] | None = None
-    is_one_option: bool = False
-    options: Mapping[str, str] | None = None
-    only: tuple[str, ...] = ()
-    row: str = ""
-    row_parts: tuple[str, ...] = ()
-    has_letters: bool = False
-    address: str = ""
-    width: int = 1
-    is_date: bool = False
-    about: tuple[str, ...] = ()
+    is_one: bool = False
     needs: tuple[str, str] | None = None
+
+
+PLAIN_TEXT: Final = FormField()
+"""A text among the options of the form."""
+SAME_OPTION: Final = CommandOption()
+"""An option that is called as the field."""
+
+
+@dataclass(frozen=True)
+class FieldInput:
+    """How people give a field of a question, in a form and in a command.
+
+    Attributes:
+        label: What the form calls it.
+        form: What the form draws for it.
+        option: What the command shows of it.
+        line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
+        parts: Parts the values of a list in one text, as a form has them.
+        is_date: Whether it is a day.
+        only: Of a part with fields of its own, those that people give.
+    """
+
+    label: str
+    form: FormField
+    option: CommandOption
+    line: Callable[[str], Any]
+    parts: Callable[[str], list[str]] | None
+    is_date: bool
+    only: tuple[str, ...]
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -135,15 +173,29 @@ class FieldInput:
         }
 
 
+class Bounds(TypedDict, total=False):
+    """The bounds of a field, as of pydantic's `Field`."""
+
+    ge: float
+    le: float
+    min_length: int
+    max_length: int
+
+
 def field(  # noqa: PLR0913 (each is a part of the declaration)
     default: Any,  # noqa: ANN401 (any type of field)
     label: str,
     help: str,  # noqa: A002 (as argparse and typer call it)
     *,
+    form: FormField = PLAIN_TEXT,
+    option: CommandOption = SAME_OPTION,
+    line: Callable[[str], Any] = str,
+    parts: Callable[[str], list[str]] | None = None,
+    is_date: bool = False,
+    only: tuple[str, ...] = (),
     alias: str | None = None,
     examples: Sequence[Any] = (),
-    group: FormGroup = "how",
-    **shown: Any,  # noqa: ANN401 (as `FieldInput`)
+    **bounds: Unpack[Bounds],
 ) -> Any:  # noqa: ANN401 (as pydantic's `Field`)
     """Declare a field of a question.
 
@@ -151,13 +203,16 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         default: Its value if it is not given; `...` if it must be given.
         label: What the form calls it.
         help: What it says, for the API's documentation and the command's help.
+        form: What the form draws for it.
+        option: What the command shows of it.
+        line: As of `FieldInput`.
+        parts: As of `FieldInput`.
+        is_date: Whether it is a day.
+        only: As of `FieldInput`.
         alias: Its name in definitions, if that is not the attribute's.
         examples: Values as definitions have them.
-        group: The part of the form that shows it.
-        shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of
-            pydantic's `Field`.
+        bounds: What its value, or the length of its text or list, is at least and at most.
     """
-    bounds = {name: shown.pop(name) for name in SAID_AS if name in shown}
     field: FieldInfo = Field(
         default,
         alias=alias,
@@ -167,7 +222,7 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         examples=list(examples) or None,
         **bounds,
     )
-    field.metadata.append(FieldInput(label, group, **shown))
+    field.metadata.append(FieldInput(label, form, option, line, parts, is_date, only))
     return field
 
 
@@ -449,17 +504,16 @@ def confidence_field() -> Any:  # noqa: ANN401 (as `field`)
         "Confidence level of the intervals",
         ge=0.5,
         le=0.9999,
-        hint="0.95",
-        group="counting",
+        form=FormField("counting", hint="0.95"),
     )
 
 
-def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
+def where_field(
+    label: str = "Only events where",
+    help: str = WHERE_HELP,  # noqa: A002 (as argparse and typer call it)
+    *,
+    hint: str = "product_category = Shoes",
+) -> Any:  # noqa: ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
-    usual: dict[str, Any] = {
-        "group": "filter",
-        "hint": "product_category = Shoes",
-        "width": 2,
-        "parts": lines_of,
-    }
-    return field([], label, help, suggests="conditions", **usual | shown)
+    form = FormField("filter", hint, "conditions", width=2)
+    return field([], label, help, form=form, parts=lines_of)

@@ -31,6 +31,7 @@ from ecom_assets.behaviour.questions.fields import (
     Compare,
     Day,
     FieldInput,
+    FormField,
     FormGroup,
     Name,
     field,
@@ -304,7 +305,7 @@ def preset_field() -> Any:  # noqa: ANN401 (as `field`)
         None,
         "Preset of another tool",
         "What this tool would do where nothing is said",
-        group="tool",
+        form=FormField("tool"),
     )
 
 
@@ -320,63 +321,57 @@ class Question(Definition):
         None,
         "Days",
         "So many days up to the last one, such as 30d or 4w, instead of the first",
-        hint="30d",
         max_length=20,
-        group="days",
-        options=LAST_DAYS,
+        form=FormField("days", hint="30d", options=LAST_DAYS),
     )
     compare: Compare = field(
         None,
         "Compare with",
         "Other days beside these: as many before them, or the same weekdays a year before",
-        group="days",
+        form=FormField("days"),
     )
     start_date: Day | None = field(
         None,
         "From",
         "First day, YYYY-MM-DD; the first of the data if not given",
         is_date=True,
-        group="days",
+        form=FormField("days"),
     )
     end_date: Day | None = field(
         None,
         "To",
         "Last day, YYYY-MM-DD, included; the newest of the data if not given",
         is_date=True,
-        group="days",
+        form=FormField("days"),
     )
     timezone: str | None = field(
         None,
         "Days begin in",
         "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
-        hint="Europe/Berlin",
         max_length=60,
-        about=("timezone", "time zone"),
-        group="calendar",
-        suggests="zones",
+        form=FormField(
+            "calendar", hint="Europe/Berlin", suggests="zones", about=("timezone", "time zone")
+        ),
     )
     segment: Name | dict[str, Any] | list[Any] | None = field(
         None,
         "Visitor segment",
         "Only visitors of this segment as of the last day: a declared name, or a definition",
-        hint="all visitors",
-        group="filter",
-        suggests="segments",
         examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+        form=FormField("filter", hint="all visitors", suggests="segments"),
     )
 
     identity: IdentityName = field(
         None,
         "A visitor is recognised by",
         "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
-        group="people",
-        options={"": "The shop's rule"},
+        form=FormField("people", options={"": "The shop's rule"}),
     )
     compare_identity: IdentityName = field(
         None,
         "And beside it by",
         "Another identity rule, for the same numbers by both",
-        group="people",
+        form=FormField("people"),
     )
 
     @classmethod
@@ -469,20 +464,21 @@ class QuestionField:
     @property
     def option(self) -> str:
         """The option of the command; empty for none."""
-        return (
-            f"--{self.name.replace('_', '-')}" if self.input.option is None else self.input.option
-        )
+        own_name = self.input.option.name
+        return f"--{self.name.replace('_', '-')}" if own_name is None else own_name
 
     @property
     def address(self) -> str:
         """Its name in the address of the form."""
-        return self.input.address or self.name
+        return self.input.form.address or self.name
 
     @property
     def rows(self) -> int:
         """How many lines the form has for it; 0 for a field that does not grow line by line."""
+        if self.input.form.lines is None:
+            return 0
         bounds = (getattr(data, "max_length", None) for data in self.info.metadata)
-        return next((bound for bound in bounds if bound), 0) if self.input.row else 0
+        return next((bound for bound in bounds if bound), 0)
 
     @property
     def choices(self) -> Choices | None:
@@ -512,14 +508,13 @@ class QuestionField:
         """
         if self.kind is not list:
             return value
-        texts = (
-            value
-            if not isinstance(value, str)
-            else self.input.parts(value)
-            if self.input.parts
-            else [value]
-        )
-        return [self.input.line(text) if isinstance(text, str) else text for text in texts]
+        if not isinstance(value, str):
+            items = value
+        elif self.input.parts:
+            items = self.input.parts(value)
+        else:
+            items = [value]
+        return [self.input.line(item) if isinstance(item, str) else item for item in items]
 
 
 def _kind_of(info: FieldInfo) -> type:

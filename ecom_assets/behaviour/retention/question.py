@@ -15,10 +15,12 @@ from ecom_assets.behaviour.questions.fields import (
     EVENT_TYPE,
     WEEKDAYS,
     Choices,
+    CommandOption,
     Conditions,
     Count,
     CountOrNone,
     Day,
+    FormField,
     Name,
     breakdown,
     column,
@@ -173,115 +175,99 @@ class RetentionQuestion(Question):
         None,
         "Started with",
         "Event type that puts a visitor into a cohort; any if not given",
-        group="what",
-        hint="anything",
-        suggests="types",
+        form=FormField("what", hint="anything", suggests="types"),
     )
     returning: OptionalEventType = field(
         None,
         "Came back with",
         "Event type that counts as coming back; any if not given",
-        group="what",
-        option="--return",
-        hint="anything",
-        suggests="types",
+        form=FormField("what", hint="anything", suggests="types"),
+        option=CommandOption("--return"),
     )
-    period: Annotated[str, PERIOD] = field("week", "Periods", "Length of a period", group="what")
+    period: Annotated[str, PERIOD] = field(
+        "week", "Periods", "Length of a period", form=FormField("what")
+    )
     last_period: CountOrNone = field(
         None,
         "Up to period",
         "Periods after this one are left out; all are shown if not given",
         ge=0,
         le=MAX_PERIOD,
-        group="what",
-        option="--periods",
-        hint="12",
+        form=FormField("what", hint="12"),
+        option=CommandOption("--periods"),
     )
     mode: Annotated[str, MODE] = field(
-        "on", "Came back", "What counts as coming back in a period", group="what"
+        "on", "Came back", "What counts as coming back in a period", form=FormField("what")
     )
     by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
         None,
         "Break down by",
         "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these",
-        group="by",
-        hint="product_category, cart_amount:bins=5",
-        suggests="columns",
         parts=split_columns,
-        width=2,
+        form=FormField(
+            "by", hint="product_category, cart_amount:bins=5", suggests="columns", width=2
+        ),
     )
     range_of: Annotated[str, RANGE] = field(
         EVENTS,
         "These days limit",
         "What the days limit: the starts, so that earlier starts and later returns count; "
         "or all events",
-        group="counting",
+        form=FormField("counting"),
     )
     clock: Annotated[str, CLOCK] = field(
         "calendar",
         "Periods of",
         "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
-        group="counting",
+        form=FormField("counting"),
     )
     starting: Annotated[str, STARTING] = field(
         "first_time",
         "Cohort of",
         "The cohort of the first start that meets the conditions, of the first "
         "event of its type if it meets them, or of each",
-        group="counting",
+        form=FormField("counting"),
     )
     brackets: Brackets = field(
         ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)),
         "Brackets",
         "Periods counted as one, such as 0,1-3,4-7, for the mode bracket",
-        group="counting",
-        hint="0-0, 1-2, 3-6",
-        about=("brackets", "bracket"),
         min_length=1,
         max_length=100,
+        form=FormField("counting", hint="0-0, 1-2, 3-6", about=("brackets", "bracket")),
     )
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
     )
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = field(
         None,
         "Add up",
         "Number column or properties.key of returns to add up",
-        group="how",
-        option="--sum",
-        hint="cart_amount",
-        suggests="numbers",
+        form=FormField("how", hint="cart_amount", suggests="numbers"),
+        option=CommandOption("--sum"),
     )
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of retention", check_unit)] = field(
         "user",
         "Count",
         "user, or properties.key: its values take the place of visitors",
-        group="counting",
-        hint="visitors, or properties.company",
-        suggests="columns",
+        form=FormField("counting", hint="visitors, or properties.company", suggests="columns"),
     )
     start_where: Conditions = field(
         [],
         "Starts where",
         "What must hold of a start, as for `where`",
-        group="filter",
-        hint="cart_amount > 20",
         parts=lines_of,
-        suggests="conditions",
-        width=2,
+        form=FormField("filter", hint="cart_amount > 20", suggests="conditions", width=2),
     )
     returning_where: Conditions = field(
         [],
         "Returns where",
         "What must hold of a return, as for `where`",
-        group="filter",
-        option="--return-where",
-        hint="cart_amount > 20",
         parts=lines_of,
-        suggests="conditions",
-        width=2,
+        form=FormField("filter", hint="cart_amount > 20", suggests="conditions", width=2),
+        option=CommandOption("--return-where"),
     )
     at_least: Count = field(
         1,
@@ -289,8 +275,7 @@ class RetentionQuestion(Question):
         "How many returns a period or bracket needs",
         ge=1,
         le=MAX_TIMES,
-        group="counting",
-        hint="1",
+        form=FormField("counting", hint="1"),
     )
     limit: Count = field(
         10,
@@ -298,16 +283,15 @@ class RetentionQuestion(Question):
         "How many values of `by` to show; the others are (other)",
         ge=1,
         le=1_000,
-        group="breakdown",
-        hint="10",
-        needs=("by", "sets how many values of --by are shown"),
+        form=FormField("breakdown", hint="10"),
+        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
     )
     whole_until: Day | None = field(
         None,
         "Data are whole until",
         "Last day of which the data are whole; the day before the newest if not given",
-        group="calendar",
         is_date=True,
+        form=FormField("calendar"),
     )
     preset: Annotated[str | None, PRESET] = preset_field()
 

@@ -7,9 +7,13 @@ from pydantic import ConfigDict, model_validator
 
 from ecom_assets.behaviour.questions.fields import (
     DURATIONS,
+    SAME_OPTION,
     Choices,
+    CommandOption,
     Conditions,
     Duration,
+    FormField,
+    FormGroup,
     field,
     where_field,
 )
@@ -33,14 +37,15 @@ SessionRuleName = Annotated[str | None, SESSION_RULE]
 PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
 
 
-def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
+def session_rule_field(
+    help: str = "When a session ends; default as set",  # noqa: A002 (as argparse and typer call it)
+    *,
+    group: FormGroup = "calendar",
+    option: CommandOption = SAME_OPTION,
+) -> Any:  # noqa: ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
-    usual = {
-        "group": "calendar",
-        "about": ("session_rule", "session rule"),
-        "options": {"": "The shop's rule"},
-    }
-    return field(None, "Session rule", help, **usual | shown)
+    form = FormField(group, options={"": "The shop's rule"}, about=("session_rule", "session rule"))
+    return field(None, "Session rule", help, form=form, option=option)
 
 
 def known_session_rule(named: str | None, source: EventSource) -> str:
@@ -70,14 +75,14 @@ class SessionQuestion(Question):
         json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]}
     )
 
-    session_rule: SessionRuleName = session_rule_field(group="how", also="--rule")
+    session_rule: SessionRuleName = session_rule_field(
+        group="how", option=CommandOption(also="--rule")
+    )
     idle: Duration | None = field(
         None,
         "Ends after silence of",
         f"Silence that ends a session, {DURATIONS}",
-        hint="30m",
-        about=("idle", "duration"),
-        suggests="durations",
+        form=FormField(hint="30m", suggests="durations", about=("idle", "duration")),
     )
     where: Conditions = where_field()
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()

@@ -13,9 +13,12 @@ from pydantic import ConfigDict, model_validator
 from ecom_assets.behaviour.questions.fields import (
     WEEKDAYS,
     Choices,
+    CommandOption,
     Conditions,
     Count,
     EventType,
+    FormField,
+    FormLines,
     Name,
     breakdown,
     column,
@@ -138,8 +141,7 @@ class TrendSeries(QuestionPart):
         "Of",
         "Number column, for distinct any column; not for count and visitors",
         examples=["cart_amount"],
-        suggests="columns",
-        hint="nothing",
+        form=FormField(hint="nothing", suggests="columns"),
     )
     each: Annotated[str | None, OF_EACH] = field(
         None,
@@ -241,13 +243,13 @@ class TrendQuestion(Question):
         SERIES_HELP,
         min_length=1,
         max_length=MAX_SERIES,
-        group="what",
-        suggests="types",
-        hint="any event",
         line=TrendSeries.from_text,
-        row="Series",
-        has_letters=True,
-        row_parts=("measure", "of"),
+        form=FormField(
+            "what",
+            hint="any event",
+            suggests="types",
+            lines=FormLines("Series", parts=("measure", "of"), has_letters=True),
+        ),
     )
     period: Annotated[str, periods("period of a trend", by_minute=True)] = field(
         "day", "Periods", "Length of a period"
@@ -263,12 +265,14 @@ class TrendQuestion(Question):
         "Break down by",
         "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these",
-        hint="product_category, cart_amount:bins=5",
-        suggests="columns",
         parts=split_columns,
-        about=("by", "breakdown"),
-        group="by",
-        width=2,
+        form=FormField(
+            "by",
+            hint="product_category, cart_amount:bins=5",
+            suggests="columns",
+            width=2,
+            about=("by", "breakdown"),
+        ),
     )
     limit: Count = field(
         10,
@@ -276,18 +280,15 @@ class TrendQuestion(Question):
         "How many values of `by` to show; the others are (other)",
         ge=1,
         le=MAX_TIMES,
-        hint="10",
-        group="breakdown",
-        needs=("by", "sets how many values of --by are shown"),
+        form=FormField("breakdown", hint="10"),
+        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
     )
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
         "user",
         "Count",
         "user, or properties.key: its values, such as companies, take the place of visitors",
-        hint="visitors, or properties.company",
-        suggests="columns",
-        group="counting",
+        form=FormField("counting", hint="visitors, or properties.company", suggests="columns"),
     )
     at_least: Count = field(
         1,
@@ -295,17 +296,16 @@ class TrendQuestion(Question):
         "How many events of a visitor a period of stickiness needs",
         ge=1,
         le=MAX_TIMES,
-        hint="1",
-        group="counting",
+        form=FormField("counting", hint="1"),
     )
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
     )
     cumulative: bool = field(
         default=False,
         label="Added up",
         help="Whether a period has all that came since the first",
-        group="counting",
+        form=FormField("counting"),
     )
     moving_average: Count = field(
         1,
@@ -313,15 +313,14 @@ class TrendQuestion(Question):
         "Mean of so many periods up to each",
         ge=1,
         le=MAX_TIMES,
-        hint="7",
-        group="counting",
+        form=FormField("counting", hint="7"),
     )
     formula: str | None = field(
         None,
         "Formula",
         "Arithmetic over the series A, B and so on, such as A / B",
         max_length=MAX_LENGTH,
-        hint="A / B",
+        form=FormField(hint="A / B"),
     )
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 

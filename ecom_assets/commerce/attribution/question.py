@@ -11,6 +11,7 @@ from ecom_assets.behaviour.questions.fields import (
     Choices,
     Conditions,
     Duration,
+    FormField,
     field,
     where_field,
 )
@@ -90,18 +91,13 @@ class AttributionQuestion(Question):
         duration_text(AttributionRule.lookback_s),
         "Visits count for",
         f"How long before a purchase a visit counts, {DURATIONS}",
-        hint="30d",
-        about=("look-back", "duration"),
-        suggests="durations",
+        form=FormField(hint="30d", suggests="durations", about=("look-back", "duration")),
     )
     half_life: Duration = field(
         duration_text(AttributionRule.half_life_s),
         "Weight halves in",
         f"In which a visit's weight halves, with time_decay, {DURATIONS}",
-        hint="7d",
-        about=("half-life",),
-        group="counting",
-        suggests="durations",
+        form=FormField("counting", hint="7d", suggests="durations", about=("half-life",)),
     )
     two_touches: Annotated[str, TWO] = field(
         AttributionRule.two_touches,
@@ -110,7 +106,7 @@ class AttributionQuestion(Question):
             "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the "
             "middle"
         ),
-        group="counting",
+        form=FormField("counting"),
     )
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()

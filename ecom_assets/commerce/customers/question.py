@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import model_validator
 
-from ecom_assets.behaviour.questions.fields import Choices, Day, field
+from ecom_assets.behaviour.questions.fields import Choices, CommandOption, Day, FormField, field
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.behaviour.sessions.question import SESSION_RULE
 from ecom_assets.commerce.customers.segments import SCORES
@@ -30,7 +30,7 @@ class CustomerQuestion(Question):
             "How events are cut into sessions; a purchase counts on the day on which its session "
             "started"
         ),
-        group="calendar",
+        form=FormField("calendar"),
     )
     end_date: Day | None = field(
         None,
@@ -62,7 +62,7 @@ class ValueQuestion(CustomerQuestion):
         None,
         "Months",
         "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
-        option="--months",
+        option=CommandOption("--months"),
     )
     discount_rate: float | None = field(
         None,

@@ -10,7 +10,14 @@ from typing import Any, Final, get_args
 from zoneinfo import available_timezones
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.behaviour.questions.fields import RARE, Choices, FormGroup, input_of, lines_of
+from ecom_assets.behaviour.questions.fields import (
+    RARE,
+    Choices,
+    FormGroup,
+    FormLines,
+    input_of,
+    lines_of,
+)
 from ecom_assets.behaviour.questions.model import Question, QuestionField, QuestionPart, in_order
 from ecom_assets.commerce.attribution.contracts import SessionColumns
 from ecom_assets.commerce.attribution.session_columns import READS
@@ -87,7 +94,7 @@ class FormInput:
     Attributes:
         hint: What may be given, in a few words.
         options: Pairs of value and label of a select; without them it is a text.
-        suggests: What it offers to choose from, as of `FieldInput`.
+        suggests: What it offers to choose from, as of `FormField`.
         about: Names by which a refusal may be about this field, of the body or in its sentence; by
             default `name`.
         width: How many columns of the form it takes.
@@ -159,17 +166,17 @@ def parts_of(
 def _part_of(
     group: FormGroup, title: str, fields: Sequence[QuestionField], extra: tuple[FormInput, ...]
 ) -> FormPart:
-    group_fields = [declared for declared in fields if declared.input.group == group]
+    group_fields = [declared for declared in fields if declared.input.form.group == group]
     if group == "days":
         group_fields.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
-    listed = next((declared.input for declared in group_fields if declared.rows), None)
     inputs = [shown for declared in group_fields for shown in inputs_of(declared)]
+    lines = next((declared.input.form.lines for declared in group_fields if declared.rows), None)
     return FormPart(
         title,
         (*inputs, *extra),
         group in RARE,
-        listed.row if listed else "",
-        listed.has_letters if listed else False,
+        lines.name if lines else "",
+        lines.has_letters if lines else False,
     )
 
 
@@ -177,25 +184,28 @@ def inputs_of(field: QuestionField) -> list[FormInput]:
     """Return the fields of the form for a field of a question:
     several for a list that grows line by line.
     """
-    return (
-        [shown for n in range(1, field.rows + 1) for shown in _line_of(field, n)]
-        if field.rows
-        else [_input_of(field)]
-    )
+    lines = field.input.form.lines
+    if lines is None:
+        return [_input_of(field)]
+    return [
+        line_input
+        for number in range(1, field.rows + 1)
+        for line_input in _line_of(field, lines, number)
+    ]
 
 
-def _line_of(field: QuestionField, n: int) -> Iterator[FormInput]:
+def _line_of(field: QuestionField, lines: FormLines, n: int) -> Iterator[FormInput]:
     """Yield the fields of a line of a list."""
-    shown = field.input
-    called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
+    form = field.input.form
+    called = f"{lines.name} {chr(ord('A') + n - 1) if lines.has_letters else n}"
     yield FormInput(
         f"{row_name(field)}{n}",
         called,
-        shown.hint or "event type",
-        suggests=shown.suggests,
+        form.hint or "event type",
+        suggests=form.suggests,
         number=n,
     )
-    for name in shown.row_parts:
+    for name in lines.parts:
         yield _part_of_line(field, name, n)
     if has_where(field):
         yield FormInput(
@@ -212,53 +222,57 @@ def _part_of_line(field: QuestionField, name: str, n: int) -> FormInput:
     declared = input_of(info)
     label = declared.label if declared else in_words(name)
     choices = next((data for data in info.metadata if isinstance(data, Choices)), None)
-    options = (
-        tuple(
-            (value if value != info.default else "", text) for value, text in choices.labels.items()
-        )
-        if choices
-        else ()
+    labels = choices.labels if choices else {}
+    options = tuple(
+        ("" if value == info.default else value, text) for value, text in labels.items()
     )
     return FormInput(
         f"{name}{n}",
         label,
         options=options,
-        suggests=declared.suggests if declared else "",
+        suggests=declared.form.suggests if declared else "",
         number=n,
     )
 
 
 def _input_of(field: QuestionField) -> FormInput:
-    shown, choices = field.input, field.choices
-    options, usual = tuple((shown.options or {}).items()), ("", "")
+    form, choices = field.input.form, field.choices
+    own_options = form.options or {}
+    options, default = tuple(own_options.items()), ("", "")
     if choices:
-        default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
-        usual = (str(field.default), default)
-        options = (
-            ("", default),
-            *((name, label) for name, label in choices.labels.items() if name != field.default),
-        )
+        default_label = choices.labels.get(str(field.default), own_options.get("", "None"))
+        default = (str(field.default), default_label)
+        other_labels = [
+            (name, label) for name, label in choices.labels.items() if name != field.default
+        ]
+        options = (("", default_label), *other_labels)
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
-    kind = "date" if shown.is_date else "number" if field.kind is int else "text"
-    is_many = shown.parts is not None and shown.suggests in {"types", "columns"}
+    kind = "number" if field.kind is int else "text"
     return FormInput(
         field.address,
-        shown.label,
-        shown.hint,
+        field.input.label,
+        form.hint,
         options,
-        kind,
-        shown.suggests,
-        shown.about,
-        shown.width,
-        default=usual,
-        is_many=is_many,
+        "date" if field.input.is_date else kind,
+        form.suggests,
+        form.about,
+        form.width,
+        default=default,
+        is_many=field.input.parts is not None and form.suggests in {"types", "columns"},
     )
 
 
 def row_name(field: QuestionField) -> str:
     """Return the name of the fields of a list that grows, without their number."""
-    return field.input.row.lower()
+    lines = field.input.form.lines
+    return lines.name.lower() if lines else ""
+
+
+def line_parts(field: QuestionField) -> tuple[str, ...]:
+    """Return the parts that a line of a list has in fields of their own."""
+    lines = field.input.form.lines
+    return lines.parts if lines else ()
 
 
 def item_of(field: QuestionField) -> type[QuestionPart]:

@@ -43,6 +43,7 @@ from ecom_assets.interfaces.dashboard.form_inputs import (
     has_where,
     inputs_of,
     item_of,
+    line_parts,
     lists_offered,
     parts_of,
     row_name,
@@ -88,12 +89,14 @@ class FormParameters(PageParameters):
         """Return the days that were chosen, as other pages take them: two dates,
         or the last days by their name.
         """
-        chosen = {name: text for name in DATES if (text := getattr(self, name, ""))}
-        if len(chosen) == len(DATES):
-            return chosen
+        dates = {name: getattr(self, name, "") for name in DATES}
+        if all(dates.values()):
+            return dates
         last = getattr(self, "last", "")
-        named = next((name for name, count in LENGTHS.items() if last == f"{count}d"), "")
-        return {"time_range": named} if named and last != self.FIRST.get("last") else {}
+        if last == self.FIRST.get("last"):
+            return {}
+        range_names = {f"{count}d": name for name, count in LENGTHS.items()}
+        return {"time_range": range_names[last]} if last in range_names else {}
 
     @model_validator(mode="before")
     @classmethod
@@ -103,9 +106,9 @@ class FormParameters(PageParameters):
         """
         if values.keys() - set(DATES):
             return values
-        first = {
-            name: value for name, value in cls.FIRST.items() if not (name == "last" and values)
-        }
+        first = dict(cls.FIRST)
+        if values:  # the days are chosen
+            first.pop("last", None)
         return {**first, **values}
 
 
@@ -117,6 +120,8 @@ def choices_of(
     `first` is the question without any, and `of_data` returns what of it the data decide.
     """
     fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
+    # FastAPI reads the parameters of an address from a model, and those of a builder are the fields
+    # of its question: the model is made from them, so that each is declared once.
     made: type[FormParameters] = create_model(
         name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields
     )
@@ -153,7 +158,7 @@ class Builder:
     @property
     def inputs(self) -> list[FormInput]:
         """The fields of the form."""
-        return [shown for group in self.groups for shown in group.inputs]
+        return [form_input for group in self.groups for form_input in group.inputs]
 
     def question(self, filled_in: Any) -> Any:  # noqa: ANN401 (the choices are made from the groups, the question by its model)
         """Return the question of a form.
@@ -161,18 +166,21 @@ class Builder:
         Raises:
             DefinitionError: It cannot be asked.
         """
-        fields = fields_of(self.kind.question)
-        texts = {
-            declared.name: text
-            for declared in fields
-            if not declared.rows and (text := _text_of(filled_in, declared))
-        }
-        definition = definition_of(self.kind.question, texts)
-        for declared in fields:
-            if declared.rows and (rows := _rows_of(filled_in, declared)):
-                put_value(definition, declared.path, rows)
-        complete = self.make(definition, filled_in) if self.make else definition
-        return self.kind.question.from_mapping(self.kind.question.folded(complete))
+        kind = self.kind.question
+        texts: dict[str, str] = {}
+        lists: list[tuple[QuestionField, list[Any]]] = []
+        for question_field in fields_of(kind):
+            if question_field.rows:
+                lists.append((question_field, _items_of(filled_in, question_field)))
+            elif text := _text_of(filled_in, question_field):
+                texts[question_field.name] = text
+        definition = definition_of(kind, texts)
+        for question_field, items in lists:
+            if items:
+                put_value(definition, question_field.path, items)
+        if self.make:
+            definition = self.make(definition, filled_in)
+        return kind.from_mapping(kind.folded(definition))
 
 
 def texts_of(builder: Builder, question: Question) -> dict[str, str]:
@@ -180,91 +188,127 @@ def texts_of(builder: Builder, question: Question) -> dict[str, str]:
     as far as its fields can hold it.
     """
     definition = question.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    result: dict[str, str] = {}
-    for declared in fields_of(builder.kind.question):
-        value: Any = definition
-        for name in declared.path:
-            value = (value or {}).get(name)
-        if value is not None and not declared.rows:
-            result[declared.address] = _as_text(value)
-        for number, item in enumerate(value or () if declared.rows else (), start=1):
-            result |= _texts_of_row(declared, number, item)
-    return result
+    texts: dict[str, str] = {}
+    for question_field in fields_of(builder.kind.question):
+        value = _value_at(definition, question_field.path)
+        if value is None:
+            continue
+        if not question_field.rows:
+            texts[question_field.address] = _as_text(value)
+            continue
+        for number, item in enumerate(value, start=1):
+            texts |= _texts_of_item(question_field, number, item)
+    return texts
 
 
-def _texts_of_row(field: QuestionField, number: int, item: Any) -> dict[str, str]:  # noqa: ANN401 (an item of a definition)
-    parts = dict(item) if isinstance(item, dict) else {"": item}
+def _value_at(definition: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 (any value of a definition)
+    """Return the value under these names, from the outside in; None if there is none."""
+    value = definition
+    for name in path:
+        value = (value or {}).get(name)
+    return value
+
+
+def _texts_of_item(field: QuestionField, number: int, item: Any) -> dict[str, str]:  # noqa: ANN401 (an item of a definition)
+    """Return the texts of a line: its own, those of its parts, and its conditions."""
+    line = f"{row_name(field)}{number}"
+    if not isinstance(item, dict):
+        return {line: _as_text(item)}
+    parts = dict(item)
     where = parts.pop("where", None)
-    first = parts.pop(next(iter(item_of(field).model_fields)), parts.pop("", "*"))
-    texts = {f"{row_name(field)}{number}": _as_text(first)}
-    texts |= {
-        f"{name}{number}": _as_text(value) for name, value in parts.items() if value is not None
-    }
-    return texts | ({f"where_{row_name(field)}{number}": _as_text(where)} if where else {})
+    texts = {line: _as_text(parts.pop(_first_field(field), "*"))}
+    for name, value in parts.items():
+        if value is not None:
+            texts[f"{name}{number}"] = _as_text(value)
+    if where:
+        texts[f"where_{line}"] = _as_text(where)
+    return texts
+
+
+def _first_field(field: QuestionField) -> str:
+    """Return the field that the text of a line is, such as the event type of a step."""
+    return next(iter(item_of(field).model_fields))
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401 (a value of a definition)
     """Return a value as a form takes it: lists of names with commas, conditions as JSON."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
-        return json.dumps(value["all_of"] if value.keys() == {"all_of"} else [value])
+        conditions = value["all_of"] if value.keys() == {"all_of"} else [value]
+        return json.dumps(conditions)
     if isinstance(value, list):
-        return (
-            ", ".join(value) if all(isinstance(part, str) for part in value) else json.dumps(value)
-        )
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+        are_names = all(isinstance(part, str) for part in value)
+        return ", ".join(value) if are_names else json.dumps(value)
+    return str(value)
 
 
 def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)
-    names = (
-        [f"{row_name(field)}{n}" for n in range(1, field.rows + 1)]
-        if field.rows
-        else [field.address]
-    )
-    return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))
+    """Return the text of a field; of a list that grows, its lines."""
+    names = [field.address]
+    if field.rows:
+        names = [f"{row_name(field)}{number}" for number in range(1, field.rows + 1)]
+    texts = (str(getattr(filled_in, name, "")).strip() for name in names)
+    return "\n".join(filter(None, texts))
 
 
-def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401 (as above)
-    """Return the values of a list that grows line by line,
+def _items_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401 (as above)
+    """Return the items of a list that grows line by line,
     with the conditions and parts of each.
     """
-    name, result = row_name(field), []
-    for n in range(1, field.rows + 1):
-        if text := str(getattr(filled_in, f"{name}{n}")).strip():
-            value = field.input.line(text)
-            beside = {
-                part: own
-                for part in field.input.row_parts
-                if (own := getattr(filled_in, f"{part}{n}").strip())
-            }
-            where = lines_of(getattr(filled_in, f"where_{name}{n}")) if has_where(field) else []
-            more = beside | ({"where": where} if where else {})
-            result.append({**value, **more} if more else value)
-    return result
+    items = []
+    for number in range(1, field.rows + 1):
+        line = f"{row_name(field)}{number}"
+        text = str(getattr(filled_in, line)).strip()
+        if not text:
+            continue
+        item = field.input.line(text)
+        more: dict[str, Any] = {}
+        for part in line_parts(field):
+            part_text = getattr(filled_in, f"{part}{number}").strip()
+            if part_text:
+                more[part] = part_text
+        where = lines_of(getattr(filled_in, f"where_{line}")) if has_where(field) else []
+        if where:
+            more["where"] = where
+        items.append({**item, **more} if more else item)
+    return items
 
 
-def _shown_values(builder: "Builder", view: View) -> dict[str, str]:
+def _texts_shown(builder: "Builder", view: View) -> dict[str, str]:
     """Return the text of each field;
     a line such as `purchase:sum(cart_amount)` stands in the fields of its parts.
     """
-    values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
-    for declared in fields_of(builder.kind.question):
-        if declared.input.row_parts:
-            _part_lines(values, declared)
-    return values
+    texts = {form_input.name: _value(view, form_input.name) for form_input in builder.inputs}
+    for question_field in fields_of(builder.kind.question):
+        if line_parts(question_field):
+            _part_lines(texts, question_field)
+    return texts
 
 
-def _part_lines(values: dict[str, str], field: QuestionField) -> None:
-    first = next(iter(item_of(field).model_fields))
-    for n in range(1, field.rows + 1):
-        text = values[f"{row_name(field)}{n}"]
-        try:
-            parts = field.input.line(text) if text and not text.startswith('"') else {}
-        except EcomError:
+def _part_lines(texts: dict[str, str], field: QuestionField) -> None:
+    """Put the parts of each line into their own fields, if it has no others."""
+    first, part_names = _first_field(field), line_parts(field)
+    for number in range(1, field.rows + 1):
+        line = f"{row_name(field)}{number}"
+        parts = _parts_of_line(field, texts[line])
+        if len(parts) < 2 or parts.keys() - {first, *part_names}:  # noqa: PLR2004 (the text and a part)
             continue
-        if parts.keys() <= {first, *field.input.row_parts} and len(parts) > 1:
-            values[f"{row_name(field)}{n}"] = parts[first]
-            own = {f"{part}{n}": str(parts.get(part, "")) for part in field.input.row_parts}
-            values.update({name: values[name] or text for name, text in own.items()})
+        texts[line] = parts[first]
+        for part in part_names:
+            name = f"{part}{number}"
+            texts[name] = texts[name] or str(parts.get(part, ""))
+
+
+def _parts_of_line(field: QuestionField, text: str) -> Mapping[str, Any]:
+    """Return what a line is read as; nothing of one that is empty, quoted or wrong."""
+    if not text or text.startswith('"'):
+        return {}
+    try:
+        parts: Mapping[str, Any] = field.input.line(text)
+    except EcomError:
+        return {}
+    return parts
 
 
 @dataclass(frozen=True)
@@ -302,14 +346,15 @@ def context(view: View, builder: Builder) -> FormOutcome:
 
 def _answer(view: View, builder: Builder) -> FormOutcome:
     missing = [
-        declared
-        for declared in fields_of(builder.kind.question)
-        if declared.info.is_required() and not _text_of(view.filters, declared)
+        question_field
+        for question_field in fields_of(builder.kind.question)
+        if question_field.info.is_required() and not _text_of(view.filters, question_field)
     ]
-    if listed := next((declared for declared in missing if declared.rows), None):
-        return FormOutcome(
-            sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name
-        )
+    for question_field in missing:
+        if question_field.rows:
+            return FormOutcome(
+                sentence="Fill this in: it has no default.", about=inputs_of(question_field)[0].name
+            )
     if missing:
         return FormOutcome()
     try:
@@ -327,49 +372,44 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
         EcomError: It is refused.
     """
     answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
-    compared = (
-        builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True)
-        if answer.compared
-        else {}
-    )
+    compared = {}
+    if answer.compared:
+        compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True)
     document = answer.model_dump(by_alias=True)
     return FormOutcome(document, compared, question, _days_of(builder, question, document))
 
 
 def _days_of(builder: Builder, question: Question, answer: Answer) -> dict[str, Any]:
-    period, is_compared = (
-        period_of(answer),
-        answer["before"] or (builder.kind.compares_itself and question.compare),
-    )
-    days, known_days = (period.start_date, period.end_date), period.known_days
-    other = question.compared_days(*days) if is_compared else (None, None)
-    names = (
-        *DATES,
-        "previous_start_date",
-        "previous_end_date",
-        "data",
-        "known_from",
-        "known_to",
-        "missing_days",
-    )
-    known = (period.data, known_days.first, known_days.last, known_days.missing)
-    return dict(zip(names, (*days, *other, *known), strict=True))
+    """Return the days of an answer, those that it is compared with, and which are known."""
+    period = period_of(answer)
+    previous_start_date, previous_end_date = None, None
+    if answer["before"] or (builder.kind.compares_itself and question.compare):
+        previous_start_date, previous_end_date = question.compared_days(
+            period.start_date, period.end_date
+        )
+    return {
+        "start_date": period.start_date,
+        "end_date": period.end_date,
+        "previous_start_date": previous_start_date,
+        "previous_end_date": previous_end_date,
+        "data": period.data,
+        "known_from": period.known_days.first,
+        "known_to": period.known_days.last,
+        "missing_days": period.known_days.missing,
+    }
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
-    quoting = (
-        shown.name
-        for shown in builder.inputs
-        if (text := _value(view, shown.name)) and f"'{text}'" in sentence
-    )
-    in_sentence = f"{sentence} ".replace("`", " ")
-    naming = (
-        shown.name
-        for shown in builder.inputs
-        if any(f"{word} " in in_sentence for word in shown.refused_as)
-    )
-    return next(quoting, "") or next(naming, "")
+    for form_input in builder.inputs:
+        value = _value(view, form_input.name)
+        if value and f"'{value}'" in sentence:
+            return form_input.name
+    words = f"{sentence} ".replace("`", " ")
+    for form_input in builder.inputs:
+        if any(f"{word} " in words for word in form_input.refused_as):
+            return form_input.name
+    return ""
 
 
 def _value(view: View, name: str) -> str:
@@ -399,33 +439,28 @@ class BuilderForm(Block):
     @property
     def chosen(self) -> str:
         """What the question is about, in a few words."""
-        listed = [part for part in self.groups if part.rows]
-        named = [
-            self.values[line[0].name]
-            for part in listed
-            for line in part.rows
-            if self.values[line[0].name]
-        ]
-        has_order = any(not part.has_letters for part in listed)
-        return (
-            " → ".join(named) if has_order else ", ".join(dict.fromkeys(named))
-        ) or "The question"
+        lists = [part for part in self.groups if part.rows]
+        first_inputs = [line[0] for part in lists for line in part.rows]
+        texts = [self.values[first.name] for first in first_inputs if self.values[first.name]]
+        if not texts:
+            return "The question"
+        has_order = any(not part.has_letters for part in lists)
+        return " → ".join(texts) if has_order else ", ".join(dict.fromkeys(texts))
 
-    def options_of(self, shown: FormInput) -> Options:
+    def options_of(self, form_input: FormInput) -> Options:
         """Return the options of a select, with the value that the address has if it is another."""
-        value = self.values[shown.name]
-        options = shown.options
-        if shown.name == "last" and (self.values["start_date"] or self.values["end_date"]):
+        value = self.values[form_input.name]
+        options = form_input.options
+        if form_input.name == "last" and (self.values["start_date"] or self.values["end_date"]):
             options = (("", "Chosen days"), *options[1:])
-        return (
-            options
-            if value in dict(options)
-            else (*options, (value, dict([shown.default]).get(value, value)))
-        )
+        if value in dict(options):
+            return options
+        default, default_label = form_input.default
+        return (*options, (value, default_label if value == default else value))
 
-    def rows_of_conditions(self, shown: FormInput) -> list[dict[str, Any]] | None:
+    def rows_of_conditions(self, form_input: FormInput) -> list[dict[str, Any]] | None:
         """Return the conditions of a field as rows; None if rows cannot show them."""
-        return conditions_of(self.values[shown.name])
+        return conditions_of(self.values[form_input.name])
 
     @property
     def comparisons(self) -> list[dict[str, str]]:
@@ -438,19 +473,18 @@ def form(builder: Builder) -> Callable[[View], Block]:
 
     def build(view: View) -> Block:
         outcome = context(view, builder)
-        values = _shown_values(builder, view)
-        filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        shown_form = BuilderForm(
-            builder.groups, values, outcome, offered_by(view), max([1, *filled])
+        texts = _texts_shown(builder, view)
+        filled_lines = [
+            form_input.number
+            for form_input in builder.inputs
+            if form_input.number and texts[form_input.name]
+        ]
+        builder_form = BuilderForm(
+            builder.groups, texts, outcome, offered_by(view), max([1, *filled_lines])
         )
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
-        return Several(
-            [
-                shown_form,
-                *(Notice(text, "bad") for text in warnings),
-                *saving(view, builder.kind.name),
-            ]
-        )
+        notices = [Notice(text, "bad") for text in warnings]
+        return Several([builder_form, *notices, *saving(view, builder.kind.name)])
 
     return build
 
@@ -502,11 +536,11 @@ def definition(builder: Builder) -> Callable[[View], Block]:
 
 def _identity_options(question: Question) -> Iterator[str]:
     """Yield the options that say who visitors are, which a definition file does not."""
-    for declared in fields_of(type(question)):
-        if declared.name in {"identity", "compare_identity", "compare"} and (
-            rule := getattr(question, declared.name)
-        ):
-            yield f"{declared.option} {rule}"
+    for question_field in fields_of(type(question)):
+        if question_field.name in {"identity", "compare_identity", "compare"}:
+            rule = getattr(question, question_field.name)
+            if rule:
+                yield f"{question_field.option} {rule}"
 
 
 KEYS_LOOKED_AT: Final = 1_000
@@ -533,9 +567,10 @@ def break_down_by(view: View) -> Block:
     """Return links that break the answer down by channels, by categories,
     and by keys of `properties`.
     """
-    channel = [] if set(READS) & set(view.context.reading.lacking) else ["channel"]
-    names = [*channel, "product_category", *keys_of_events(view)][:MOST_OFFERED]
-    links = [{"label": readable(name), "href": view.here(by=name)} for name in names]
+    names = ["product_category", *keys_of_events(view)]
+    if not set(READS) & set(view.context.reading.lacking):
+        names = ["channel", *names]
+    links = [{"label": readable(name), "href": view.here(by=name)} for name in names[:MOST_OFFERED]]
     return Custom("links.html", {"words": "Compare by what events have:", "links": links})
 
 
@@ -560,7 +595,11 @@ def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[Vi
     """Return a section that `build` makes from the answer, once for each identity rule,
     or a notice without one.
     """
-    return answered_in(builder, lambda _view, answer: build(answer))
+
+    def of_answer(_view: View, answer: Answer) -> Block:
+        return build(answer)
+
+    return answered_in(builder, of_answer)
 
 
 def answered_in(
@@ -575,8 +614,10 @@ def answered_in(
             return correct_first()
         if len(blocks) == 1 or (isinstance(blocks[0], Notice) and blocks[0] == blocks[1]):
             return blocks[0]
-        headings = [Heading(visitors_by(answer)) for answer in answers]
-        return Several([part for pair in zip(headings, blocks, strict=True) for part in pair])
+        titled: list[Block] = []
+        for answer, block in zip(answers, blocks, strict=True):
+            titled += [Heading(visitors_by(answer)), block]
+        return Several(titled)
 
     return section
 

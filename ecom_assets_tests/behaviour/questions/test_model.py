@@ -8,10 +8,12 @@ from ecom_assets.behaviour.questions.answer import answer
 from ecom_assets.behaviour.questions.fields import (
     NEEDS_FIRST_DAY,
     Choices,
+    CommandOption,
     Conditions,
     Count,
     Duration,
     EventType,
+    FormField,
     commas,
     field,
     where_field,
@@ -58,10 +60,10 @@ class Walk(Definition):
         "In order",
         min_length=1,
         parts=commas,
-        is_one_option=True,
         line=lambda text: {"event_type": text},
+        option=CommandOption(is_one=True),
     )
-    within: Duration = field("7d", "Window", "How long", hint="7d")
+    within: Duration = field("7d", "Window", "How long", form=FormField(hint="7d"))
     pace: Annotated[
         str, Choices("pace of a walk", {"slow": "Slowly", "fast": "Quickly"}, {"rapid": "fast"})
     ] = field("slow", "Pace", "How fast")
@@ -80,7 +82,7 @@ class Pair(Question):
 
     walk: Walk = field(..., "Walk", "The walk", only=("steps", "pace"))
     properties: tuple[str, ...] = field(
-        [], "Properties", "Which", option="--property", parts=commas
+        [], "Properties", "Which", parts=commas, option=CommandOption("--property")
     )
 
 

@@ -2,7 +2,13 @@
 
 from typing import ClassVar
 
-from ecom_assets.behaviour.questions.fields import Conditions, EventType, field, where_field
+from ecom_assets.behaviour.questions.fields import (
+    Conditions,
+    EventType,
+    FormField,
+    field,
+    where_field,
+)
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.core.tables.conditions import columns_of
 
@@ -13,7 +19,7 @@ class WeekHoursQuestion(Question):
     CALLED: ClassVar[str] = "a question about hours of the week"
 
     event_type: EventType = field(
-        "*", "Event type", "What happens; * is anything", group="what", suggests="types"
+        "*", "Event type", "What happens; * is anything", form=FormField("what", suggests="types")
     )
     where: Conditions = where_field()
 
