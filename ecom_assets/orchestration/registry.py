@@ -37,6 +37,7 @@ SUBJECTS: Final = (
 
 def _contracts() -> Iterator[type[Table]]:
     for subject in SUBJECTS:
+        # By name, since other files derive other modules of a subject from the same list.
         module = import_module(f"{subject}.contracts")
         for value in vars(module).values():
             if (

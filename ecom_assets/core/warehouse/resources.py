@@ -90,6 +90,8 @@ def _with_engine_settings() -> type[_Warehouse]:
     owners = (settings_of(kind.package) for kind in engine_kinds() if not kind.service)
     names = [name for owner in owners if owner for name in owner.model_fields]
     fields: dict[str, Any] = {name: (kind_in_dagster(name), setting(name)) for name in names}
+    # The list of engines is their packages, and Dagster reads the fields of a resource from its
+    # class: a new engine has its settings here without a line.
     return create_model(
         "Warehouse", __base__=_Warehouse, __module__=__name__, __doc__=_Warehouse.__doc__, **fields
     )

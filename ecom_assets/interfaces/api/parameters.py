@@ -376,12 +376,12 @@ def row_of(
     fields: dict[str, Any] = {}
     for name in only or columns:
         column = columns[name]
-        shown = {"money": Money, "quantity": Quantity}.get(column.shown_as)
-        kind: Any = shown or TYPES[column.type.partition("(")[0]]
-        fields[name] = (
-            kind if are_known and not column.nullable else kind | None,
-            field_of(column),
-        )
+        exact_type = {"money": Money, "quantity": Quantity}.get(column.shown_as)
+        value_type: Any = exact_type or TYPES[column.type.partition("(")[0]]
+        if column.nullable or not are_known:
+            value_type |= None
+        fields[name] = (value_type, field_of(column))
+    # A contract declares its columns once: the documentation of a list follows it.
     return create_model(
         "Row", **{name: field for name, field in fields.items() if name not in without}
     )
@@ -404,6 +404,7 @@ def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[Ba
         "The relative change of each number; null after a zero, or if not all days of both "
         "periods are known."
     )
+    # The model of the numbers declares them once: that of their changes follows it.
     return create_model(name, __doc__=meaning, **fields)
 
 

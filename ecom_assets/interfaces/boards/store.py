@@ -171,23 +171,15 @@ class BoardStore(BoardsDatabase):
 
     def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
         """Return the newest version of each id that is not deleted, in the order of ids."""
-        saved = {
-            version.slug: version
-            for version in self._select(
-                kind,
-                "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
-                "v.kind AND n.slug = v.slug)",
-            )
-        }
-        shipped = {
-            slug: version
-            for slug in SHIPPED.get(kind.KIND, {})
-            if (version := _shipped(kind, slug))
-        }
-        return sorted(
-            (version for version in {**shipped, **saved}.values() if not version.is_deleted),
-            key=lambda version: version.slug,
+        shipped = [_shipped(kind, slug) for slug in SHIPPED.get(kind.KIND, {})]
+        saved = self._select(
+            kind,
+            "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
+            "v.kind AND n.slug = v.slug)",
         )
+        # What is saved under a shipped id replaces it.
+        newest = {version.slug: version for version in [*filter(None, shipped), *saved]}
+        return [newest[slug] for slug in sorted(newest) if not newest[slug].is_deleted]
 
     def get(self, kind: type[K], slug: str, number: int | None = None) -> KeptVersion[K]:
         """Return a version, by default the newest.
@@ -197,8 +189,9 @@ class BoardStore(BoardsDatabase):
         """
         versions = self.versions(kind, slug)
         if number is not None:
-            if version := next((version for version in versions if version.number == number), None):
-                return version
+            for version in versions:
+                if version.number == number:
+                    return version
             raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version {number}.")
         if not versions or versions[0].is_deleted:
             slugs = [version.slug for version in self.newest(kind)]
@@ -207,14 +200,14 @@ class BoardStore(BoardsDatabase):
 
     def find(self, kind: type[K], slug: str) -> KeptVersion[K] | None:
         """Return the newest version; None if there is none, or it is deleted."""
-        return next(
-            (version for version in self.versions(kind, slug)[:1] if not version.is_deleted), None
-        )
+        versions = self.versions(kind, slug)
+        return versions[0] if versions and not versions[0].is_deleted else None
 
     def versions(self, kind: type[K], slug: str) -> list[KeptVersion[K]]:
         """Return all versions of an id, the newest first; what is shipped is the last of them."""
+        versions = self._select(kind, "AND slug = ?", (slug,))
         shipped = _shipped(kind, slug)
-        return [*self._select(kind, "AND slug = ?", (slug,)), *([shipped] if shipped else [])]
+        return [*versions, shipped] if shipped else versions
 
     def changes(self, limit: int = 100) -> list[KeptVersion[Any]]:
         """Return the newest changes of anything, the newest first: the audit log."""
@@ -308,38 +301,20 @@ class BoardStore(BoardsDatabase):
             contents = {
                 (kind, slug, number): json.loads(content) for kind, slug, number, content in rows
             }
-            # An id is made from a name, so a person in the name is in the id, and in the tiles that
-            # show it.
-            titles = (
-                (slug, content.get(name))
-                for (_, slug, _), content in contents.items()
-                for name in ("name", "text")
-            )
-            replaced = {slug for slug, title in titles if title and change(title) != title}
-            named = {slug: f"erased-{uuid4().hex[:12]}" for slug in replaced}
-            rewritten = {
-                key: (named.get(key[1], key[1]), fresh)
-                for key, content in contents.items()
-                if (fresh := _replaced(content, lambda text: named.get(text) or change(text)))
-                != content
-                or key[1] in named
-            }
-            if rewritten and is_written:
+            changes = _changed_contents(contents, change)
+            if changes and is_written:
                 with database.transaction():
-                    update = (
-                        "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? "
-                        "AND version = ?"
-                    )
-                    fresh = [
-                        (slug, json.dumps(content, ensure_ascii=False))
-                        for slug, content in rewritten.values()
-                    ]
                     database.many(
-                        update,
-                        [(*values, *key) for values, key in zip(fresh, rewritten, strict=True)],
+                        "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? "
+                        "AND version = ?",
+                        [
+                            (new_slug, json.dumps(content, ensure_ascii=False), *key)
+                            for key, (new_slug, content) in changes.items()
+                        ],
                     )
                 database.purge()
-        return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in rewritten))
+        changed_ids = (f"{kind}/{changes[kind, slug, number][0]}" for kind, slug, number in changes)
+        return list(dict.fromkeys(changed_ids))
 
     def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
         self,
@@ -350,19 +325,16 @@ class BoardStore(BoardsDatabase):
         saved_by: str,
         change: Change,
     ) -> KeptVersion[K]:
-        newest = next(iter(self.versions(kind, slug)), None)
-        if newest is None or newest.is_deleted:
-            change = "created" if change == "changed" else change
-        is_behind = changed != (newest.number if newest else 0)
+        versions = self.versions(kind, slug)
+        newest = versions[0] if versions else None
+        newest_number = newest.number if newest else 0
+        if change == "changed" and (newest is None or newest.is_deleted):
+            change = "created"
         # A deletion meanwhile refuses as well; saving what is there already does not.
-        is_same = (
-            newest is not None
-            and newest.content == content
-            and newest.is_deleted == (change == "deleted")
-        )
-        if is_same and newest is not None:
+        if newest and newest.content == content and newest.is_deleted == (change == "deleted"):
             return newest
-        number = (newest.number if newest else 0) + 1
+        is_behind = changed != newest_number
+        number = newest_number + 1
         at = self._now().astimezone(UTC)
         row = (
             kind.KIND,
@@ -389,7 +361,8 @@ class BoardStore(BoardsDatabase):
                 f"There is no {_noun(kind)} {slug!r} to change; save it as a new one.", None
             )
         newest = versions[0]
-        base = next((version.content for version in versions if version.number == changed), {})
+        contents = {version.number: version.content for version in versions}
+        base = contents.get(changed, {})
         when = f"{newest.saved_by} {newest.change} it at {newest.saved_at:%Y-%m-%d %H:%M} UTC"
         their_fields, your_fields = differing(base, newest.content), differing(base, content)
         message = (
@@ -430,6 +403,36 @@ def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
 
+VersionKey = tuple[str, str, int]
+"""The kind, the id and the number of a version."""
+
+
+def _changed_contents(
+    contents: Mapping[VersionKey, dict[str, Any]], change: Callable[[str], str]
+) -> dict[VersionKey, tuple[str, dict[str, Any]]]:
+    """Return the new id and content of each version that has a text to replace.
+
+    An id is made from a name, so a person in the name is in the id too, and in the tiles that show
+    it: such an id gets another one everywhere.
+    """
+    new_slugs: dict[str, str] = {}
+    for (_, slug, _), content in contents.items():
+        titles = [content.get("name"), content.get("text")]
+        if slug not in new_slugs and any(title and change(title) != title for title in titles):
+            new_slugs[slug] = f"erased-{uuid4().hex[:12]}"
+
+    def change_text(text: str) -> str:
+        return new_slugs.get(text) or change(text)
+
+    changes: dict[VersionKey, tuple[str, dict[str, Any]]] = {}
+    for key, content in contents.items():
+        _, slug, _ = key
+        new_content = _replaced(content, change_text)
+        if new_content != content or slug in new_slugs:
+            changes[key] = (new_slugs.get(slug, slug), new_content)
+    return changes
+
+
 def _replaced(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 (any JSON value)
     """Return a value with its texts changed; a number that is such a text becomes one."""
     if isinstance(value, dict):
@@ -438,8 +441,10 @@ def _replaced(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 
         return [_replaced(inner, change) for inner in value]
     if isinstance(value, str):
         return change(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return change(str(value)) if is_number and change(str(value)) != str(value) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        text = str(value)
+        return change(text) if change(text) != text else value
+    return value
 
 
 def _noun(kind: type[Kept]) -> str:
@@ -461,6 +466,6 @@ def _version(kind: type[K], row: Sequence[Any]) -> KeptVersion[K]:
 
 def _shipped(kind: type[K], slug: str) -> KeptVersion[K] | None:
     content = SHIPPED.get(kind.KIND, {}).get(slug)
-    return (
-        KeptVersion(kind, slug, 0, content, "created", SHIPPED_BY, SHIPPED_AT) if content else None
-    )
+    if content is None:
+        return None
+    return KeptVersion(kind, slug, 0, content, "created", SHIPPED_BY, SHIPPED_AT)

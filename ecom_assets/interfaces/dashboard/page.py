@@ -386,18 +386,16 @@ def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one,
     or several as `PAGES`.
     """
-    modules = [
-        import_module(f"{pages.__name__}.{info.name}")
-        for info in pkgutil.iter_modules(pages.__path__)
-    ]
-    matches: list[DashboardPage] = [
-        page
-        for module in modules
-        for page in vars(module).get("PAGES", (vars(module).get("PAGE"),))
-    ]
-    return tuple(
-        sorted(matches, key=lambda page: (GROUPS.index(page.group), page.position, page.path))
-    )
+    every: list[DashboardPage] = []
+    for info in pkgutil.iter_modules(pages.__path__):
+        # Found by the folder, so that a page is one file and nothing else.
+        module = import_module(f"{pages.__name__}.{info.name}")
+        every += module.PAGES if hasattr(module, "PAGES") else [module.PAGE]
+
+    def position(page: DashboardPage) -> tuple[int, int, str]:
+        return GROUPS.index(page.group), page.position, page.path
+
+    return tuple(sorted(every, key=position))
 
 
 def csv_address(answer: dict[str, Any], *lists: str) -> str:

@@ -23,8 +23,9 @@ from ecom_assets.core.tables.trace import TableTrace, UpstreamRows
 from ecom_assets.core.tables.values import Scalar
 from ecom_assets.orchestration.registry import ALL, SUBJECTS
 
-_SUBJECTS: Final = [f"{subject}.trace" for subject in SUBJECTS]
-_MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
+# Subjects are listed in one file, the registry: a `trace.py` there is read without a line here.
+_TRACE_NAMES: Final = [f"{subject}.trace" for subject in SUBJECTS]
+_MODULES: Final = [import_module(name) for name in _TRACE_NAMES if find_spec(name)]
 TRACES: Final[dict[type[Table], TableTrace]] = {
     trace.contract: trace for module in _MODULES for trace in module.TRACES
 }

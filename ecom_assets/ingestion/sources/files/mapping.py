@@ -303,6 +303,7 @@ def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type
         name for name in (*kind.fields, "received_at", *of_versions) if name not in kind.required
     ]
     entries |= {name: (_model_of(kind, name) | None, None) for name in optional_names}
+    # The kind of a record lists its fields, which SQL and checks read too: the model follows it.
     return create_model(base.__name__, __base__=base, **entries)
 
 

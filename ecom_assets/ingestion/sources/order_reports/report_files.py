@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis
 from ibis.backends.duckdb import Backend
-from pydantic import create_model
 
 from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.orders.contracts import (
@@ -84,10 +83,18 @@ RESEARCH_KIND = RecordKind(
 )
 
 
-def _mapping(name: str, kind: RecordKind, fields: dict[str, Any]) -> RecordMapping:
-    model = create_model(name, __base__=RecordMapping, fields=(fields_of(kind), ...))
-    model.kind = kind
-    return model.model_validate({"name": name, "other_columns": "ignore", "fields": fields})
+class ActivityMapping(RecordMapping):
+    """The mapping of a file of activities."""
+
+    kind: ClassVar[RecordKind] = ACTIVITY_KIND
+    fields: fields_of(ACTIVITY_KIND)  # type: ignore[valid-type]  # made from the kind
+
+
+class ResearchMapping(RecordMapping):
+    """The mapping of a file of market research."""
+
+    kind: ClassVar[RecordKind] = RESEARCH_KIND
+    fields: fields_of(RESEARCH_KIND)  # type: ignore[valid-type]  # made from the kind
 
 
 def has_report(settings: Settings) -> bool:
@@ -103,26 +110,29 @@ def activity_mapping(path: Path) -> RecordMapping:
     """
     names = _header(path)
     day = "date_time" if "date_time" in names else "date_id"
-    content = (day, "action_id", "customer_id", *(["quantity"] if "quantity" in names else []))
-    of_id = (
-        {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
-    )
+    line_id: dict[str, Any] = {"column": "uniq_id"}
+    if "uniq_id" not in names:
+        content = [day, "action_id", "customer_id"]
+        if "quantity" in names:
+            content.append("quantity")
+        line_id = {"hash_of": content, "equal_rows": "keep"}
     same = {name: name for name in ("id", "action_id", "customer_id", "quantity")}
-    fields = {**same, "date_time": day, "uniq_id": of_id}
-    return _mapping(ACTIVITIES, ACTIVITY_KIND, fields)
+    fields = {**same, "date_time": day, "uniq_id": line_id}
+    return ActivityMapping.model_validate(
+        {"name": ACTIVITIES, "other_columns": "ignore", "fields": fields}
+    )
 
 
 def research_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of market research; its day is `date_id` or `date_time`."""
-    day = (
-        "date_time"
-        if "date_id" not in _header(path) and "date_time" in _header(path)
-        else "date_id"
-    )
+    columns = _header(path)
+    day = "date_time" if "date_time" in columns and "date_id" not in columns else "date_id"
     numbers = ("category_id", "geo_id", "sales_qty", "sales_amt")
     of_id = {"hash_of": (day, *numbers), "equal_rows": "merge"}
     fields = {"id": "id", "date_id": day, "research_id": of_id} | {name: name for name in numbers}
-    return _mapping(RESEARCH, RESEARCH_KIND, fields)
+    return ResearchMapping.model_validate(
+        {"name": RESEARCH, "other_columns": "ignore", "fields": fields}
+    )
 
 
 @dataclass(frozen=True)

@@ -55,27 +55,30 @@ class ApiQuestion:
         Raises:
             ValueError: An argument is missing or unknown.
         """
-        properties = self.input_schema["properties"]
-        if unknown := next((name for name in arguments if name not in properties), None):
-            raise ValueError(
-                f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, properties)}."
-            )
-        if missing := next(
-            (name for name in self.input_schema["required"] if name not in arguments), None
-        ):
-            raise ValueError(f"{self.name} needs the argument {missing!r}; add it.")
-        path = IN_PATH.sub(lambda name: quote(str(arguments[name[1]]), safe=""), self.path)
+        self._check_names(arguments)
+        in_path = IN_PATH.findall(self.path)
+        path = self.path
+        for name in in_path:
+            path = path.replace(f"{{{name}}}", quote(str(arguments[name]), safe=""))
         query = {
             name: _text(arguments[argument])
             for argument, name in self.in_query.items()
             if arguments.get(argument) is not None
         }
-        elsewhere = {*self.in_query, *IN_PATH.findall(self.path)}
-        return (
-            path,
-            query,
-            {name: value for name, value in arguments.items() if name not in elsewhere},
-        )
+        elsewhere = {*self.in_query, *in_path}
+        body = {name: value for name, value in arguments.items() if name not in elsewhere}
+        return path, query, body
+
+    def _check_names(self, arguments: Mapping[str, Any]) -> None:
+        properties = self.input_schema["properties"]
+        for name in arguments:
+            if name not in properties:
+                raise ValueError(
+                    f"{self.name} has no argument {name!r}; {did_you_mean(name, properties)}."
+                )
+        for name in self.input_schema["required"]:
+            if name not in arguments:
+                raise ValueError(f"{self.name} needs the argument {name!r}; add it.")
 
 
 def _text(value: object) -> str:
@@ -88,19 +91,19 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
     Raises:
         ValueError: Two questions have one name.
     """
-    values: dict[str, ApiQuestion] = {}
+    questions: dict[str, ApiQuestion] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if not _is_question(path, method, operation):
                 continue
             question = _question(document, path, method, operation)
-            if question.name in values:
+            if question.name in questions:
                 raise ValueError(
-                    f"{path} and {values[question.name].path} would both be the tool "
+                    f"{path} and {questions[question.name].path} would both be the tool "
                     f"{question.name!r}"
                 )
-            values[question.name] = question
-    return values
+            questions[question.name] = question
+    return questions
 
 
 def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
@@ -117,35 +120,27 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
 def _question(
     document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]
 ) -> ApiQuestion:
-    parameters = [field for field in operation.get("parameters", ()) if _is_for_tools(field)]
-    body = (
-        operation.get("requestBody", {})
-        .get("content", {})
-        .get("application/json", {})
-        .get("schema", {})
-    )
-    body = document["components"]["schemas"].get(
-        body.get("$ref", "").removeprefix(IN_DOCUMENT), body
-    )
-    of_body = {
-        name: field
-        for name, field in body.get("properties", {}).items()
+    body = _body_schema(document, operation)
+    body_fields = {
+        name: schema
+        for name, schema in body.get("properties", {}).items()
         if name not in NOT_FOR_TOOLS
     }
-    names = {
-        field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"]
-        for field in parameters
-    }
+    properties: Schema = {}
+    required: list[str] = []
+    in_query: dict[str, str] = {}
+    for parameter in filter(_is_for_tools, operation.get("parameters", ())):
+        name = parameter["name"]
+        argument = f"{OF_ANSWER}{name}" if name in body_fields else name
+        properties[argument] = _described(parameter)
+        if parameter.get("required"):
+            required.append(argument)
+        if parameter["in"] == "query":
+            in_query[argument] = name
     schema = {
         "type": "object",
-        "properties": {
-            **{names[field["name"]]: _described(field) for field in parameters},
-            **of_body,
-        },
-        "required": [
-            *(names[field["name"]] for field in parameters if field.get("required")),
-            *body.get("required", ()),
-        ],
+        "properties": {**properties, **body_fields},
+        "required": [*required, *body.get("required", ())],
     }
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return ApiQuestion(
@@ -156,10 +151,17 @@ def _question(
         description=operation.get("description", ""),
         input_schema={**_self_contained(document, schema), "additionalProperties": False},
         answer_schema=_self_contained(document, answer),
-        in_query={
-            names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"
-        },
+        in_query=in_query,
     )
+
+
+def _body_schema(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Schema:
+    """Return the schema of the body of an operation; empty without a body."""
+    content = operation.get("requestBody", {}).get("content", {})
+    schema: Schema = content.get("application/json", {}).get("schema", {})
+    reference = schema.get("$ref", "").removeprefix(IN_DOCUMENT)
+    definition: Schema = document["components"]["schemas"].get(reference, schema)
+    return definition
 
 
 def _is_for_tools(parameter: Mapping[str, Any]) -> bool:
@@ -219,12 +221,13 @@ def _short(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         return [_short(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    result: Schema = {
-        name: _short(inner)
-        for name, inner in value.items()
-        if not (name in NEEDLESS and not isinstance(inner, dict))
-        and not (name == "default" and not inner)
-    }
+    result: Schema = {}
+    for name, inner in value.items():
+        # A field may be called as a key of schemas, such as `title`; then it has a schema.
+        is_needless = name in NEEDLESS and not isinstance(inner, dict)
+        is_empty_default = name == "default" and not inner
+        if not (is_needless or is_empty_default):
+            result[name] = _short(inner)
     if result.get("propertyNames") == {}:
         del result["propertyNames"]
     choices: list[Schema] = [
@@ -232,9 +235,8 @@ def _short(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     ]
     if len(choices) == 1:
         return {**choices[0], **result}
-    if choices and all(
-        choice.keys() <= {"type", "items"} for choice in choices
-    ):  # in half of the characters
+    if choices and all(choice.keys() <= {"type", "items"} for choice in choices):
+        # A list of types says the same in half of the characters.
         items = next((choice for choice in choices if "items" in choice), {})
         return {**items, **result, "type": [choice["type"] for choice in choices]}
     return {**result, "anyOf": choices} if choices else result
@@ -269,10 +271,10 @@ ENDINGS: Final = (
 
 
 def _numbers(schema: Schema) -> dict[str, str]:
-    models = [schema, *schema.get("$defs", {}).values()]
-    return {
-        name: field["description"]
-        for model in models
-        for name, field in model.get("properties", {}).items()
-        if name.endswith(ENDINGS) and field.get("description")
-    }
+    """Return the meaning of each number of an answer, by its name."""
+    meanings: dict[str, str] = {}
+    for model in [schema, *schema.get("$defs", {}).values()]:
+        for name, number in model.get("properties", {}).items():
+            if name.endswith(ENDINGS) and number.get("description"):
+                meanings[name] = number["description"]
+    return meanings

@@ -84,6 +84,7 @@ EVENT_TYPES: Final = (
 )
 
 _ANSWERS: Any = {key: (str | None, Field(None, max_length=200)) for key in KEYS}
+# The proposal lists the keys of its questions: the address of the page has a parameter for each.
 MappingParameters = create_model(
     "MappingParameters",
     __base__=PageParameters,
@@ -95,7 +96,7 @@ MappingParameters = create_model(
 
 
 @dataclass(frozen=True)
-class FormField:
+class MappingFormField:
     """A question as a field of the form; without options its value is typed,
     and time zones are suggested.
     """
@@ -170,7 +171,7 @@ def _look_lines(search: MappingSearch, path: Path) -> list[tuple[str, str]]:
     return [*lines, *([("Lists in records", ", ".join(map(shown, lists)))] if lists else [])]
 
 
-def _mapping_field(search: MappingSearch, chosen: str) -> FormField:
+def _mapping_field(search: MappingSearch, chosen: str) -> MappingFormField:
     fits = [
         (fit.name, f"{fit.name}: {fit.clean_count:,} of {fit.row_count:,} rows are clean")
         for fit in search.fits
@@ -178,7 +179,7 @@ def _mapping_field(search: MappingSearch, chosen: str) -> FormField:
     first = fits[0][0] if fits else OWN
     options = (*fits, (OWN, "By the names and values of the columns"))
     value = chosen if chosen in dict(options) else first
-    return FormField(
+    return MappingFormField(
         "mapping",
         "Mapping",
         "Which of the shipped mappings reads the file, the best first",
@@ -187,14 +188,14 @@ def _mapping_field(search: MappingSearch, chosen: str) -> FormField:
     )
 
 
-def _rows_field(kind: MappingKind) -> FormField:
+def _rows_field(kind: MappingKind) -> MappingFormField:
     options = tuple((option.value, in_words(option.value)) for option in MappingKind)
-    return FormField(ROWS, LABELS[ROWS], "Events, order lines or customers", kind, options)
+    return MappingFormField(ROWS, LABELS[ROWS], "Events, order lines or customers", kind, options)
 
 
 def _field(
     question: OpenQuestion, answers: Mapping[str, str], problems: Mapping[str, str]
-) -> FormField:
+) -> MappingFormField:
     options = tuple((choice, shown(choice)) for choice in question.choices)
     sentence = f"{question.sentence[:1].upper()}{question.sentence[1:]}"
     value, problem = answers.get(question.key, ""), problems.get(question.key, "")
@@ -202,7 +203,7 @@ def _field(
         f"As a run reads it: {shown(question.guess)}" if question.is_optional else "Please choose"
     )
     open_option = (("", first),) if options else ()
-    return FormField(
+    return MappingFormField(
         question.key, question.label, sentence, value, (*open_option, *options), problem
     )
 

@@ -56,14 +56,14 @@ def _columns(kind: Kind[Any, Any]) -> list[TableColumn]:
 
 
 def _pages() -> tuple[DashboardPage, ...]:
-    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    names = [module.name for module in modules if module.name != Path(__file__).stem]
-    page_modules = [import_module(f"{__package__}.{name}") for name in names]
-    drawn = {
-        module.BUILDER.kind.name
-        for module in page_modules
-        if isinstance(getattr(module, "BUILDER", None), Builder)
-    }
+    """Return a page for each question that no other file here draws."""
+    drawn: set[str] = set()
+    for info in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if info.name == Path(__file__).stem:
+            continue
+        builder = getattr(import_module(f"{__package__}.{info.name}"), "BUILDER", None)
+        if isinstance(builder, Builder):
+            drawn.add(builder.kind.name)
     return tuple(
         _page_of(kind) for kind in all_questions() if kind.has_route and kind.name not in drawn
     )

@@ -107,6 +107,7 @@ def tool_resource(name: str) -> type[ToolResource]:
         for field in tool.settings.model_fields
     }
     _require_free(name, fields)
+    # A tool is a package, found by its folder: its resource has the settings that it declares.
     made = create_model(name.title(), __base__=ToolResource, __module__=__name__, **fields)
     needed = " and ".join(variable(field) for field in tool.needed)
     made.__doc__ = (
