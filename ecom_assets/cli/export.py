@@ -167,11 +167,12 @@ def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
     refusing = {
         check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED
     }
-    if waiting := sum(
+    waiting = sum(
         delivery["pending"]
         for name, delivery in totals["deliveries"].items()
         if name not in refusing
-    ):
+    )
+    if waiting:
         typer.echo(
             f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again "
             "later.",

@@ -230,9 +230,11 @@ def init(
 
 def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
     """Return the answers of the person at the terminal; elsewhere those that are there."""
-    while still_open := [
-        question for question in search.proposal(answers).questions if question.key not in answers
-    ]:
+    while True:
+        questions = search.proposal(answers).questions
+        still_open = [question for question in questions if question.key not in answers]
+        if not still_open:
+            break
         if not sys.stdin.isatty():
             # What is asked only where somebody can answer stays as the file would be read without.
             if any(question.key == ROWS for question in still_open):

@@ -453,7 +453,9 @@ def settings_of(own: OwnData) -> Settings:
     Files of orders stand in for the API in this run: what each of them brought stays beside the
     other.
     """
-    orders = None if not own.orders else "" if own.is_first_load else join_paths(own.orders)
+    orders = None
+    if own.orders:
+        orders = "" if own.is_first_load else join_paths(own.orders)
     return load_settings(
         events=join_paths(own.events) or None,
         events_mapping=own.events_mapping,

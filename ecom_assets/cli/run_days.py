@@ -210,8 +210,9 @@ class DaysOfRun:
         if not opened or any(files.has_believed_days() for files in opened):
             return
         result = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
-        if early := [row[0] for row in result if row and row[0]]:
-            raise self._too_early(min(early))
+        early_days = [row[0] for row in result if row and row[0]]
+        if early_days:
+            raise self._too_early(min(early_days))
 
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
         """Return the first arrival day of rows from `start` on,

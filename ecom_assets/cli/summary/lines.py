@@ -228,11 +228,10 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
     without, count = week["lines_without_category"], week["lines"]
     if not without:
         return []
-    problem = (
-        "no order line has a category"
-        if without == count
-        else f"{without:,} of {count:,} order lines {'has' if without == 1 else 'have'} no category"
-    )
+    verb = "has" if without == 1 else "have"
+    problem = f"{without:,} of {count:,} order lines {verb} no category"
+    if without == count:
+        problem = "no order line has a category"
     advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
     return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
 

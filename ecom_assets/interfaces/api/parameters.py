@@ -292,8 +292,9 @@ def refuse_repeated(request: Request) -> None:
         DefinitionError: It names the first of them.
     """
     counts = Counter(name for name, _ in request.query_params.multi_items())
-    if twice := [name for name, count in counts.items() if count > 1]:
-        raise DefinitionError(f"{twice[0]} is given {counts[twice[0]]} times; give it once.")
+    for name, count in counts.items():
+        if count > 1:
+            raise DefinitionError(f"{name} is given {count} times; give it once.")
 
 
 def request_context(request: Request, response: Response) -> Iterator[RequestContext]:

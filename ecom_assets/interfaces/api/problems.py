@@ -239,10 +239,9 @@ def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, ScopeNeededError):
         request.scope[REFUSED] = WRONG_SCOPE
         return problem(request, 403, str(error), headers=scope_challenge(error.scope))
-    if (
-        status := next((code for kinds, code in STATUSES if isinstance(error, kinds)), None)
-    ) is not None:
-        return problem(request, status, str(error))
+    for kinds, status in STATUSES:
+        if isinstance(error, kinds):
+            return problem(request, status, str(error))
     if isinstance(error, UsageError) and not isinstance(
         error, SettingError | MappingError
     ):  # errors of the server

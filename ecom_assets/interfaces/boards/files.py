@@ -156,9 +156,8 @@ def differences(
         fields = tuple(differing(stored_content, file.content))
         name = f"{file.kind.KIND}/{file.slug}"
         if file.version == (newest.number if newest else 0):
-            yield Difference(
-                name, "change" if stored_content else "restore" if newest else "create", fields
-            )
+            restore_or_create = "restore" if newest else "create"
+            yield Difference(name, "change" if stored_content else restore_or_create, fields)
         else:
             yield Difference(name, "refuse", fields, _refusal(file.version, newest))
     for kind in KINDS:
@@ -176,7 +175,8 @@ def push(
         UsageError: Somebody saved a newer version than a file has; nothing is saved then.
     """
     changes = list(differences(store, files, is_deleting=is_deleting))
-    if refused := [f"{change.name}: {change.why}" for change in changes if change.does == "refuse"]:
+    refused = [f"{change.name}: {change.why}" for change in changes if change.does == "refuse"]
+    if refused:
         raise UsageError(
             "\n".join([*refused, "Nothing was saved: pull into another folder, and merge the two."])
         )

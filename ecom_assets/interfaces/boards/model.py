@@ -469,11 +469,11 @@ class NumberAlert(NamedKept):
             raise DefinitionError(
                 f"`limit` of an alert is above 0 where it is {self.when}, not {self.limit:g}."
             )
-        if personal := [name for name in self.by if name in PERSONAL]:
-            raise DefinitionError(
-                f"`by` of an alert names {personal[0]!r}, which is personal data; name other "
-                "columns."
-            )
+        for name in self.by:
+            if name in PERSONAL:
+                raise DefinitionError(
+                    f"`by` of an alert names {name!r}, which is personal data; name other columns."
+                )
         return self
 
 

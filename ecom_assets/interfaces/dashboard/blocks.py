@@ -105,7 +105,9 @@ class Tile:
         """Return whether the change is up, down or flat; empty without one."""
         if self.change is None:
             return ""
-        return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
+        if self.change == 0:
+            return "flat"
+        return "up" if self.change > 0 else "down"
 
     @property
     def feeling(self) -> str:

@@ -114,9 +114,11 @@ def question_tile(
 
 def _first(view: View, sections: Sequence[Section], kind: type[Block]) -> Block | None:
     """Return the first section that is a block of a kind, such as a chart."""
-    return next(
-        (block for section in sections if isinstance(block := section.build(view), kind)), None
-    )
+    for section in sections:
+        block = section.build(view)
+        if isinstance(block, kind):
+            return block
+    return None
 
 
 def _as_table(block: Block) -> Block:
@@ -154,7 +156,9 @@ def _series_tile(answer: Answer, line: Mapping[str, Any]) -> Tile:
         for value, over in zip(line["values"], answer["complete"], strict=True)
         if over and value is not None
     ]
-    number = (sum(values) if is_sum else (whole or values)[-1]) if values else None
+    number = None
+    if values:
+        number = sum(values) if is_sum else (whole or values)[-1]
     note = "Added up over the days." if is_sum else "Of the newest period that is over."
     breakdown = f", {line['breakdown']}" if line["breakdown"] is not None else ""
     label = f"{line['event_type'] or 'anything'} ({line['measure']}){breakdown}"

@@ -411,7 +411,8 @@ def marks_of(
     axis = _axis(spec)
     if axis is None or not noted:
         return []
-    days = [day for row in rows if (day := _day(row.get(axis["field"]))) is not None]
+    starts = [_day(row.get(axis["field"])) for row in rows]
+    days = [day for day in starts if day is not None]
     if not days:
         return []
     first, last = min(days), max(days)

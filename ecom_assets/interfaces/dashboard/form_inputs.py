@@ -5,7 +5,6 @@ and what they offer to choose from.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from typing import Any, Final, get_args
 from zoneinfo import available_timezones
 
@@ -23,6 +22,7 @@ from ecom_assets.commerce.attribution.contracts import SessionColumns
 from ecom_assets.commerce.attribution.session_columns import READS
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.tables.conditions import SYMBOLS, Condition, where_from
+from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.values import JSON_COLUMN
 from ecom_assets.interfaces.dashboard.formats import in_words
 
@@ -142,13 +142,16 @@ class FormPart:
     @property
     def alone(self) -> list[FormInput]:
         """The fields outside the lines of its list."""
-        return [shown for shown in self.inputs if not shown.number]
+        return [form_input for form_input in self.inputs if not form_input.number]
 
     @property
     def rows(self) -> list[list[FormInput]]:
         """The fields of each line of its list."""
-        numbered = (shown for shown in self.inputs if shown.number)
-        return [list(line) for _, line in groupby(numbered, key=lambda shown: shown.number)]
+        lines: dict[int, list[FormInput]] = {}
+        for form_input in self.inputs:
+            if form_input.number:
+                lines.setdefault(form_input.number, []).append(form_input)
+        return list(lines.values())
 
 
 def parts_of(
@@ -156,11 +159,11 @@ def parts_of(
 ) -> tuple[FormPart, ...]:
     """Return the parts of the form of a question, with fields of its page's own."""
     fields = in_order(question)
-    return tuple(
-        part
-        for group, title in {**PARTS, **question.TITLES}.items()
-        if (part := _part_of(group, title, fields, extra.get(group, ()))).inputs
-    )
+    titles = {**PARTS, **question.TITLES}
+    parts = [
+        _part_of(group, title, fields, extra.get(group, ())) for group, title in titles.items()
+    ]
+    return tuple(part for part in parts if part.inputs)
 
 
 def _part_of(
@@ -169,7 +172,7 @@ def _part_of(
     group_fields = [declared for declared in fields if declared.input.form.group == group]
     if group == "days":
         group_fields.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
-    inputs = [shown for declared in group_fields for shown in inputs_of(declared)]
+    inputs = [form_input for declared in group_fields for form_input in inputs_of(declared)]
     lines = next((declared.input.form.lines for declared in group_fields if declared.rows), None)
     return FormPart(
         title,
@@ -344,6 +347,12 @@ def time_zones() -> tuple[str, ...]:
     )
 
 
+def _kind_of(column: Column) -> str:
+    if column.type.startswith(NUMBERS):
+        return "number"
+    return "boolean" if column.type == "boolean" else "text"
+
+
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
     """Return the columns of events that forms offer, with what they are called;
     those about people last, if at all.
@@ -357,11 +366,7 @@ def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[s
             "label": column.label or in_words(name),
             "note": name,
             "about": "people" if column.pii else "events",
-            "kind": "number"
-            if column.type.startswith(NUMBERS)
-            else "boolean"
-            if column.type == "boolean"
-            else "text",
+            "kind": _kind_of(column),
         }
         for name, column in columns
         if name not in NOT_CHOSEN and name not in lacking and (with_people or not column.pii)

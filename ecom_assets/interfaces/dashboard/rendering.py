@@ -199,11 +199,8 @@ def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, 
         for page in all_pages()
         if page.is_listed
     ]
-    return [
-        (group, matches)
-        for group in GROUPS
-        if (matches := [entry for entry in listed if entry[0].group == group])
-    ]
+    by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
+    return [(group, entries) for group, entries in by_group if entries]
 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:

@@ -418,19 +418,21 @@ def _mix_and_rate(
 ) -> list[Row]:
     effects = mix_and_rate(now, before)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
-    result = iter(rounded(exact, change, quantum))
-    shares = [
+    # Rounded together, so that the parts add up to the change: mix and rate of each by turns.
+    rounded_parts = rounded(exact, change, quantum)
+    mixes, rates = rounded_parts[::2], rounded_parts[1::2]
+    totals = [
         sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (now, before)
     ]
     rows = [
         {
             "value": name,
-            **_before_and_after(now.get(name, PartRatio()), before.get(name, PartRatio()), shares),
-            "mix_effect": (mix := next(result)),
-            "rate_effect": (rate := next(result)),
+            **_before_and_after(now.get(name, PartRatio()), before.get(name, PartRatio()), totals),
+            "mix_effect": mix,
+            "rate_effect": rate,
             "contribution": mix + rate,
         }
-        for name in effects
+        for name, mix, rate in zip(effects, mixes, rates, strict=True)
     ]
     return sorted(rows, key=lambda row: (-abs(row["contribution"]), row["value"]))
 

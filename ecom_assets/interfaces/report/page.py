@@ -125,7 +125,8 @@ class DailyChart:
 def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
     """Return the chart of revenue by day."""
     names = ("previous_revenue_amount", "revenue_amount")
-    amounts = [float(day[name]) for day in days for name in names if day[name] is not None]
+    values = [day[name] for day in days for name in names]
+    amounts = [float(value) for value in values if value is not None]
     lines = _scale(min(0.0, *amounts, 0.0), max(0.0, *amounts, 0.0))
     low, high = lines[0], lines[-1]
 

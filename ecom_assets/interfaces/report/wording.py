@@ -78,13 +78,9 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
     shown_as = MEASURES[name].shown_as
     if shown_as == "quantity":
         return formats.quantity(value)
-    return (
-        rate(value)
-        if shown_as == "rate"
-        else money(value, currency)
-        if shown_as == "money"
-        else f"{value:,}"
-    )
+    if shown_as == "rate":
+        return rate(value)
+    return money(value, currency) if shown_as == "money" else f"{value:,}"
 
 
 def amount(value: Decimal | None, currency: str | None) -> str:

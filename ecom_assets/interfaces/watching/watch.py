@@ -134,12 +134,13 @@ def alerts_on(settings: Settings) -> list[KeptVersion[NumberAlert]]:
 def has_unsent(settings: Settings, now: Clock = now_utc) -> bool:
     """Return whether a message is owed that may be sent now."""
     log = IncidentLog(settings, now)
-    return any(
-        log.unsent(incident, _channels(settings, kept.item))
-        for kept in alerts_on(settings)
-        if not is_quiet(kept.item.quiet, _local_time(settings, now))
-        for incident in log.incidents(kept.slug)
-    )
+    for kept in alerts_on(settings):
+        if is_quiet(kept.item.quiet, _local_time(settings, now)):
+            continue
+        channels = _channels(settings, kept.item)
+        if any(log.unsent(incident, channels) for incident in log.incidents(kept.slug)):
+            return True
+    return False
 
 
 def is_quiet(hours: str | None, at: time) -> bool:

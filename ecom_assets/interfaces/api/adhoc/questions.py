@@ -295,11 +295,12 @@ class AdHoc:
 
 def question_paths(*routers: APIRouter) -> Iterator[str]:
     """Yield the method and path of each route of the API, with and without its version."""
-    for route in (
-        route for router in routers for route in router.routes if isinstance(route, APIRoute)
-    ):
-        for method in route.methods or ():
-            yield from (f"{method} {route.path}", f"{method} {VERSION_PREFIX}{route.path}")
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                for method in route.methods or ():
+                    yield f"{method} {route.path}"
+                    yield f"{method} {VERSION_PREFIX}{route.path}"
 
 
 class AdHocQuestions:

@@ -128,11 +128,12 @@ class TableSource:
         require(self.reading, EVENTS)
         of_sessions = named_of(columns or ())
         read = [*(columns or ()), *(READS if of_sessions else ())]
-        if lacks := next((name for name in self.lacking if name in read), None):
-            raise DefinitionError(
-                f"The question needs {lacks}, which the events published in Postgres do not have; "
-                "ask the `ecom` command, or an API over the snapshot."
-            )
+        for name in self.lacking:
+            if name in read:
+                raise DefinitionError(
+                    f"The question needs {name}, which the events published in Postgres do not "
+                    "have; ask the `ecom` command, or an API over the snapshot."
+                )
         if identity is not None and "user_id" in self.lacking:
             raise DefinitionError(
                 "The events published in Postgres have no users and devices, so that their "

@@ -216,6 +216,15 @@ def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _state(state: object, *, is_on: bool, is_open: bool) -> str:
+    """Return in a few words how an alert stands; `state` is None until it was looked at."""
+    if not is_on:
+        return "Off"
+    if is_open:
+        return "Incident"
+    return "As expected" if state else "Not looked at yet"
+
+
 def _row(
     version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -227,9 +236,7 @@ def _row(
         "href": alert_address(version.slug),
         "number": _number_name(alert, saved),
         "words": in_words(alert),
-        "state": ("Incident" if is_open else "As expected" if state else "Not looked at yet")
-        if alert.is_on
-        else "Off",
+        "state": _state(state, is_on=alert.is_on, is_open=is_open),
         "is_open": is_open and alert.is_on,
         "sentence": state.sentence if state else "",
     }
@@ -292,11 +299,8 @@ def tested(view: View) -> Block:
             "info",
         )
     count = len(test.incidents)
-    summary = (
-        f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods"
-        if count
-        else (f"No incident in {len(test.found)} periods")
-    )
+    incidents = {0: "No incident", 1: "1 incident"}.get(count, f"{count} incidents")
+    summary = f"{incidents} in {len(test.found)} periods"
     kind = _kind_of(test.shown)
     rows = [_drawn(finding) for finding in test.found]
     columns = (
@@ -317,10 +321,12 @@ def tested(view: View) -> Block:
     return Several((chart, DataTable(history, HISTORY))) if history else chart
 
 
-def _kind_of(shown: ValueFormat) -> Format:
-    if shown.is_rate:
+def _kind_of(value_format: ValueFormat) -> Format:
+    if value_format.is_rate:
         return "rate"
-    return "money" if shown.currency else "count" if shown.is_count else "decimal"
+    if value_format.currency:
+        return "money"
+    return "count" if value_format.is_count else "decimal"
 
 
 def _drawn(finding: AlertFinding) -> dict[str, Any]:
@@ -379,7 +385,8 @@ def form(view: View) -> Block:
     """Return the form that changes the alert."""
     version = opened(view)
     alert = version.item
-    fields = {name: "" if (value := getattr(alert, name)) is None else value for name in FIELDS}
+    values = {name: getattr(alert, name) for name in FIELDS}
+    fields = {name: "" if value is None else value for name, value in values.items()}
     fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {
         "webhooks": alert.webhooks
     }
@@ -391,9 +398,8 @@ def save(request: ActionRequest) -> ActionResult:
     """Save an alert as its form says; a new one is off until its back-test was seen."""
     sent, store = request.form, request.board_store
     kind, _, name = sent.get("of", "").partition(":")
-    fields: dict[str, Any] = {
-        field: value for field in FIELDS if (value := sent.get(field, "").strip())
-    }
+    texts = {field: sent.get(field, "").strip() for field in FIELDS}
+    fields: dict[str, Any] = {field: text for field, text in texts.items() if text}
     fields |= {field: commas(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
     fields["webhooks"] = sorted(
         field.removeprefix(HOOK) for field in sent if field.startswith(HOOK)

@@ -180,11 +180,8 @@ def _state(request: dict[str, Any]) -> str:
 def retry(sent: ActionRequest) -> str:
     """Record the request to send rejected records again; return a sentence on what happens next."""
     with sent.request_context() as request_context:
-        fields = {
-            name: text
-            for name in ("destination", "start_date", "end_date")
-            if (text := sent.form.get(name))
-        }
+        texts = {name: sent.form.get(name) for name in ("destination", "start_date", "end_date")}
+        fields = {name: text for name, text in texts.items() if text}
         body = operation.RetryBody.model_validate(fields)
         made = operation.request_retry(request_context, body, sent.caller)
     return (

@@ -208,17 +208,13 @@ def paths(answer: Answer) -> Block:
     """Return the most frequent paths: of all sessions, of those with a purchase,
     and of the others.
     """
-    rows = [
-        {
-            **path,
-            "of": title,
-            "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)",
-        }
-        for name, title in LISTS
-        if name == "top_paths"
-        or answer[name] != answer["top_paths"]  # to a purchase, they are the same
-        for path in answer[name]
-    ]
+    rows = []
+    for name, title in LISTS:
+        if name != "top_paths" and answer[name] == answer["top_paths"]:
+            continue  # of paths to a purchase, all lists are the same
+        for path in answer[name]:
+            steps = [*path["path"], "…"] if path["is_cut"] else path["path"]
+            rows.append({**path, "of": title, "steps": " → ".join(steps) or "(no step)"})
     return DataTable(rows, PATHS, empty="No session has such a path.")
 
 

@@ -128,7 +128,8 @@ def samples_of(request: Any) -> Samples:  # noqa: ANN401 (of Starlette)
 
 
 def _blocks(view: View, path: Path) -> Sequence[Block]:
-    answers = {key: value for key in KEYS if (value := (getattr(view.filters, key) or "").strip())}
+    texts = {key: (getattr(view.filters, key) or "").strip() for key in KEYS}
+    answers = {key: text for key, text in texts.items() if text}
     kind = MappingKind(answers[ROWS]) if answers.get(ROWS) in set(MappingKind) else None
     search = MappingSearch([str(path)], view.request.app.state.settings, kind)
     mapping = view.filters.mapping or ""
@@ -260,11 +261,9 @@ def _shown(reading: Reading) -> list[Block]:
             for source_type, event_type, count in reading.event_types
         ]
         blocks += [Heading("What happens"), DataTable(types[:100], EVENT_TYPES)]
-    names = list(
-        dict.fromkeys(
-            name for row in reading.preview for name, value in row.items() if value is not None
-        )
-    )
+    names: list[str] = []
+    for row in reading.preview:
+        names += [name for name, value in row.items() if value is not None and name not in names]
     columns = tuple(TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names)
     preview = [{name: _cell(row.get(name)) for name in names} for row in reading.preview]
     return [

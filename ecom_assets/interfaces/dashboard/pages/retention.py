@@ -132,23 +132,15 @@ def _map(names: Sequence[str]) -> charts.Spec:
 
 def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> list[dict[str, Any]]:
     """Return the cells of a cohort, each with the address that lists who is in it."""
-    return [
-        {
-            **_cell(
-                returned / cohort["size"] if cohort["size"] else None,
-                returned,
-                is_over=cohort["complete"][index],
-            ),
-            "period": (name := names[index] if index < len(names) else str(index)),
-            "href": (
-                f"{address}&{urlencode({'who_cohort': cohort['cohort'], 'who_period': name})}"
-                f"{WHO_SECTION}"
-                if address
-                else ""
-            ),
-        }
-        for index, returned in enumerate(cohort["returned"])
-    ]
+    cells = []
+    for index, returned in enumerate(cohort["returned"]):
+        rate = returned / cohort["size"] if cohort["size"] else None
+        cell = _cell(rate, returned, is_over=cohort["complete"][index])
+        period = names[index] if index < len(names) else str(index)
+        who = urlencode({"who_cohort": cohort["cohort"], "who_period": period})
+        href = f"{address}&{who}{WHO_SECTION}" if address else ""
+        cells.append({**cell, "period": period, "href": href})
+    return cells
 
 
 def _cell(rate: float | None, returned: int | None, *, is_over: bool) -> dict[str, Any]:
@@ -237,9 +229,8 @@ def who(view: View) -> Block:
     result = context(view, BUILDER)
     if not result.answer:
         return correct_first()
-    fields = {
-        name: text for name in WHO_FIELDS if (text := getattr(view.filters, f"who_{name}").strip())
-    }
+    texts = {name: getattr(view.filters, f"who_{name}").strip() for name in WHO_FIELDS}
+    fields = {name: text for name, text in texts.items() if text}
     if "cohort" not in fields:
         return Notice(
             "Choose a cell of the table, or a cohort under “List the visitors”; it needs the "

@@ -67,16 +67,17 @@ def _values(view: View, answer: Answer) -> Block:
     is_open = any(row["state"] != "whole" for row in rows)
     notes = ["Dashed: periods that are not over, or not whole in these days."] if is_open else []
     notes += ["Dotted: the days that they are compared with."] if has_before else []
-    many = charts.lines("start", "value", "series", kind=kind, has_points=has_points)
-    return Chart(
-        many
-        if len(named) > COLOURS
-        else charts.period_lines(
-            has_time=isinstance(rows[0]["start"], datetime) if rows else False,
+    if len(named) > COLOURS:
+        spec = charts.lines("start", "value", "series", kind=kind, has_points=has_points)
+    else:
+        spec = charts.period_lines(
+            has_time=bool(rows) and isinstance(rows[0]["start"], datetime),
             kind=kind,
             has_points=has_points,
             has_before=has_before,
-        ),
+        )
+    return Chart(
+        spec,
         rows,
         columns,
         "A line per series over time.",
@@ -177,7 +178,9 @@ def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
         measured = f" of {in_words(line['of']).lower()}" if line.get("of") else ""
         measure = MEASURE.labels[line["measure"]].lower()
         label = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{measured})"
-    return label if values is None else str(values) if is_only else f"{label}, {values}"
+    if values is None:
+        return label
+    return str(values) if is_only else f"{label}, {values}"
 
 
 def _narrower(view: View, start: Any) -> str:  # noqa: ANN401 (a day, or the start of an hour)

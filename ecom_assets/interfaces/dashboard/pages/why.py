@@ -247,7 +247,9 @@ def own_rows(view: View) -> Block:
         }
         for row in answer["rows"]
     ]
-    names = [*keys, column] if column else list(answer["rows"][0]) if answer["rows"] else []
+    names = list(answer["rows"][0]) if answer["rows"] else []
+    if column:
+        names = [*keys, column]
     kinds = {column: _kind_of(answer["number"])} if column else {}
     columns = [
         TableColumn(
