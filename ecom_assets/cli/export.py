@@ -128,7 +128,7 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
     unset = SETTING_OF.keys() - set_tools(settings)
     fill = {name: value for tool in unset for name, value in TOOLS[tool].placeholders.items()}
     folder = settings.home.absolute() / "dry_run"
-    shown: dict[str, Any] = {}
+    dry_runs: dict[str, Any] = {}
     with (
         closing(delivery_context_of(settings.model_copy(update=fill))) as delivery_context,
         closing(new_engine(settings).open()) as engine,
@@ -144,13 +144,13 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
                 {"reason": reason, "words": words, "n": count}
                 for (reason, words), count in result.refused.most_common()
             ]
-            shown[name] = {**vars(result), "folder": str(result.folder), "refused": reasons}
-    return {"dry_run": shown}
+            dry_runs[name] = {**vars(result), "folder": str(result.folder), "refused": reasons}
+    return {"dry_run": dry_runs}
 
 
-def _dry_lines(shown: dict[str, Any]) -> list[str]:
+def _dry_lines(document: dict[str, Any]) -> list[str]:
     lines = ["Nothing was sent. What would be:"]
-    for name, dry_run in shown["dry_run"].items():
+    for name, dry_run in document["dry_run"].items():
         counts = (
             f"{dry_run['would_send']:,} of {dry_run['due']:,} due, "
             f"{dry_run['would_refuse']:,} cannot go, {dry_run['known']:,} known"
@@ -212,20 +212,20 @@ def export(
     )
     settings, days = _prepared(request)
     if dry_run:
-        shown = _dry(settings, request, days)
-        typer.echo(json_text(shown) if as_json else "\n".join(_dry_lines(shown)))
+        document = _dry(settings, request, days)
+        typer.echo(json_text(document) if as_json else "\n".join(_dry_lines(document)))
         return
     outcome = _delivered(settings, request, days, quiet=as_json)
     totals = delivery_totals(outcome)
     refused = refusals(settings, totals["deliveries"])
     failures = [*outcome.failures, *refused]
-    shown = {
+    document = {
         "run_id": outcome.run_id,
         "success": outcome.is_well and not refused,
         "failures": failures,
         **totals,
     }
-    typer.echo(json_text(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
+    typer.echo(json_text(document, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
     for sentence in refused:
         typer.echo(f"ecom: {sentence}", err=True)

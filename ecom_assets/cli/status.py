@@ -189,8 +189,8 @@ def _failing_checks(
     for check in newest_results(
         instance, definitions.resolve_asset_graph().asset_check_keys
     ).failing:
-        shown = f"{check.name} (warning)" if check.is_warning else check.name
-        failing.setdefault(check.table.replace("/", "."), []).append(shown)
+        label = f"{check.name} (warning)" if check.is_warning else check.name
+        failing.setdefault(check.table.replace("/", "."), []).append(label)
     return failing
 
 

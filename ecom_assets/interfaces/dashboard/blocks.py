@@ -139,8 +139,8 @@ class Tiles(Block):
 
 def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
     """Return how a number of an answer is shown; None for what is no number."""
-    shown = field.json_schema_extra
-    return shown.get("format") if isinstance(shown, dict) else None
+    declared = field.json_schema_extra
+    return declared.get("format") if isinstance(declared, dict) else None
 
 
 @dataclass(frozen=True)

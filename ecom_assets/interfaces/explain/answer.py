@@ -112,19 +112,19 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
     if question.column:
         rows = _totals(question, rows, reader)
     (total,) = reader.ask(rows.agg(n=rows.count()))
-    shown = reader.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
+    sample = reader.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
     answer: Row = {
         "table": _table(contract),
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
         "rows": [
-            json_row(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]
+            json_row(row, contract, is_personal=question.is_personal) for row in sample[:SHOWN_ROWS]
         ],
         "numbers": [_described(contract, name) for name in contract.numbers()],
-        "made_of": _made_of(contract, shown, reader),
+        "made_of": _made_of(contract, sample, reader),
     }
     if question.column:
-        answer["number"] = _number(question, rows, shown, int(total["n"]), reader)
+        answer["number"] = _number(question, rows, sample, int(total["n"]), reader)
     return answer
 
 
@@ -213,7 +213,7 @@ def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> R
 
 
 def _number(
-    question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, reader: ExplainReader
+    question: RowsQuestion, rows: ir.Table, sample: list[Row], count: int, reader: ExplainReader
 ) -> Row:
     contract, name = question.contract, question.column
     if count == 0:
@@ -222,7 +222,7 @@ def _number(
         )
     context = [
         TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key)
-        for row in shown
+        for row in sample
     ]
     derivation = _chosen(contract, name, context[0])
     adds_up = derivation is not None and not isinstance(derivation, Computed)
@@ -232,7 +232,7 @@ def _number(
         else _why_not(contract, count, adds_up=adds_up)
     )
     if count == 1:
-        value = shown[0][name]
+        value = sample[0][name]
     else:
         has_all = needs_all(contract.columns[name])
         total = sum_of(rows, name, contract.columns[name]) if has_all else rows[name].sum()
@@ -256,7 +256,7 @@ def _number(
             }
             for part in down
         ],
-        "restatements": _restatements(question, shown, reader),
+        "restatements": _restatements(question, sample, reader),
     }
 
 
@@ -311,15 +311,15 @@ def _down(
             last = level
     except NotHereError as error:
         return {"of": counted, "levels": levels, "ends": str(error), "received": None}
-    shown = last.page(question.limit, question.offset) if last else None
-    page = [] if shown is None else reader.ask(shown)
+    page_rows = last.page(question.limit, question.offset) if last else None
+    page = [] if page_rows is None else reader.ask(page_rows)
     received = {
         "table": levels[-1]["table"],
         "row_count": levels[-1]["row_count"],
         "limit": question.limit,
         "offset": question.offset,
         "rows": _received(page, last, question) if last else [],
-        "sign_ins": [] if shown is None else _sign_ins(shown, page, question, reader),
+        "sign_ins": [] if page_rows is None else _sign_ins(page_rows, page, question, reader),
     }
     return {"of": counted, "levels": levels, "ends": None, "received": received}
 
@@ -329,27 +329,27 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     which is not an id of a person.
     """
     numbers: dict[str, int] = {}
-    shown = []
+    json_rows = []
     for row in page:
         if COUNTED_AS in row:
             row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
-        shown.append(json_row(row, level.contract, is_personal=question.is_personal))
-    return shown
+        json_rows.append(json_row(row, level.contract, is_personal=question.is_personal))
+    return json_rows
 
 
 def _sign_ins(
-    shown: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader
+    page_rows: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader
 ) -> list[Row]:
     """Return the events that decided to whom those of the received events belong that
     do not say it themselves.
     """
-    is_of_events = {"event_id", "event_date"} <= set(shown.columns)
+    is_of_events = {"event_id", "event_date"} <= set(page_rows.columns)
     if not (page and is_of_events and reader.has(CleanEvents) and reader.has(SharedIds)):
         return []
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
     events = reader.table(CleanEvents)
     found = events.filter(days.contain(events.event_date)).semi_join(
-        shown, ["event_date", "event_id"]
+        page_rows, ["event_date", "event_id"]
     )
     found = reader.keep(found)
     decided: list[Row] = []

@@ -152,8 +152,8 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
     labels = [
         (x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)
     ]
-    shown = [(y_of(line), f"{line:,.0f}") for line in lines]
-    return DailyChart(bars[names[1]], bars[names[0]], shown, labels, y_of(0.0))
+    ticks = [(y_of(line), f"{line:,.0f}") for line in lines]
+    return DailyChart(bars[names[1]], bars[names[0]], ticks, labels, y_of(0.0))
 
 
 def _scale(low: float, high: float) -> list[float]:

@@ -228,9 +228,9 @@ def _conversion(reading: Reading, period: Period) -> Numbers:
     before = result["previous"] or {}
     now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
     then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
-    shown = if_known({name: now[name] for name in CONVERSION}, known_period)
+    numbers = if_known({name: now[name] for name in CONVERSION}, known_period)
     return {
-        name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION
+        name: _number(numbers[name], then.get(name), result["change"][name]) for name in CONVERSION
     }
 
 

@@ -34,8 +34,8 @@ def finding_of(
     watched: Watched, finding: AlertFinding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
 ) -> dict[str, Any]:
     """Return what an incident keeps of what was found in its first period, as JSON can hold it."""
-    shown, every = watched.shown, watched.alert.every
-    value = shown(finding.point.value or 0.0)
+    value_text, every = watched.shown, watched.alert.every
+    value = value_text(finding.point.value or 0.0)
     return {
         "title": watched.title,
         "value": value,
@@ -56,9 +56,9 @@ def finding_of(
             {
                 "by": cause.by.removeprefix("properties.").replace("_", " "),
                 "value": cause.value,
-                "now": shown(cause.now),
-                "before": shown(cause.before),
-                "change": f"{'+' if cause.change > 0 else '-'}{shown(abs(cause.change))}",
+                "now": value_text(cause.now),
+                "before": value_text(cause.before),
+                "change": f"{'+' if cause.change > 0 else '-'}{value_text(abs(cause.change))}",
             }
             for cause in causes
         ],
@@ -273,8 +273,8 @@ def one_line(text: str) -> str:
     """Return a text as one line of a message,
     so that a value with line breaks adds no lines of its own.
     """
-    shown = "".join(" " if category(character) in _NO_LINE else character for character in text)
-    return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}…"
+    line = "".join(" " if category(character) in _NO_LINE else character for character in text)
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 
 _NO_LINE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})

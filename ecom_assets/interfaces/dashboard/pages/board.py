@@ -90,12 +90,12 @@ class BoardGrid(Block):
     @property
     def blocks(self) -> list[Block]:
         """Return the blocks that are there already."""
-        return [shown.block for shown in self.tiles if shown.block]
+        return [tile.block for tile in self.tiles if tile.block]
 
     @property
     def later(self) -> list[str]:
         """Return the templates of tiles that are still to come."""
-        return ["chart.html"] if any(shown.later for shown in self.tiles) else []
+        return ["chart.html"] if any(tile.later for tile in self.tiles) else []
 
 
 @dataclass(frozen=True)

@@ -303,17 +303,17 @@ def breakdown(view: View, answer: Answer) -> Block:
         for part in answer["breakdown"]
     ]
     ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
-    shown = TableColumn("conversion", "Conversion", "rate", bar="conversion")
+    conversion = TableColumn("conversion", "Conversion", "rate", bar="conversion")
     if not (view.filters.saved and view.may(Scope.WRITE)):
         return DataTable(
             rows,
-            [TableColumn("value", "Value"), *ends, shown],
+            [TableColumn("value", "Value"), *ends, conversion],
             csv=csv_address(answer, "breakdown", "steps"),
         )
     for row in rows:
         asked = {"question": view.filters.saved, "value": row["value"]}
         row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
-    columns = [TableColumn("value", "Value"), *ends, replace(shown, bar=""), WATCH]
+    columns = [TableColumn("value", "Value"), *ends, replace(conversion, bar=""), WATCH]
     return DataTable(rows, columns, csv=csv_address(answer, "breakdown", "steps"))
 
 
@@ -370,7 +370,7 @@ def who(view: View) -> Block:
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = columns_of_people(AtStep, "event_at", "event_id")
-    shown = (
+    note = (
         f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by "
         "visitor."
     )
@@ -378,7 +378,7 @@ def who(view: View) -> Block:
         people(view, answer["who"]),
         columns,
         csv=csv_address(answer, "who"),
-        note=shown,
+        note=note,
         empty="Nobody is there.",
     )
 

@@ -67,11 +67,11 @@ def flow(view: View) -> Block:
     flows, columns = (
         _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
     )
-    shown = _without_small(flows, view.filters.least)
-    if not shown:
+    large_flows = _without_small(flows, view.filters.least)
+    if not large_flows:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
-    rows, nodes = sankey.rows_of(shown, columns)
-    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in shown)
+    rows, nodes = sankey.rows_of(large_flows, columns)
+    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in large_flows)
     return Chart(
         sankey.spec_of(nodes),
         rows,

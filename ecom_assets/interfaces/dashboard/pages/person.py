@@ -115,7 +115,7 @@ def _numbers(numbers: dict[str, Any]) -> Block:
 
 
 def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
-    shown = [
+    rows_shown = [
         {
             **dict.fromkeys(SHOWN),
             **row,
@@ -132,7 +132,7 @@ def _events(view: View, rows: list[dict[str, Any]], count: int) -> list[Block]:
         else "There are no earlier ones."
     )
     columns = tuple(column for column in EVENT if column.name not in view.context.reading.lacking)
-    pages: list[Block] = [DataTable(shown, columns, note=note)]
+    pages: list[Block] = [DataTable(rows_shown, columns, note=note)]
     if until < count:
         pages.append(
             DataTable([{"name": "Earlier events", "href": view.here(offset=until)}], EARLIER)

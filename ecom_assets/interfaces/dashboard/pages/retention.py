@@ -80,7 +80,7 @@ def cohort_table(view: View, answer: Answer) -> Block:
     below the average of all cohorts that are complete in the period.
     """
     names = [total["period"] for total in answer["totals"]]
-    shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
+    cohorts, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
     cut = (
         f"The newest {MOST_COHORTS} of {count:,} cohorts are shown; the CSV has all."
         if count > MOST_COHORTS
@@ -93,7 +93,7 @@ def cohort_table(view: View, answer: Answer) -> Block:
             "size": cohort["size"],
             "cells": _cells(cohort, names, address),
         }
-        for cohort in shown
+        for cohort in cohorts
     ]
     average = [_cell(total["rate"], total["returned"], is_over=True) for total in answer["totals"]]
     rows = [
@@ -112,7 +112,7 @@ def cohort_table(view: View, answer: Answer) -> Block:
         CELLS,
         "A row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer, "breakdown", "cohorts"),
-        height=110 + 24 * len(shown),
+        height=110 + 24 * len(cohorts),
         note=" ".join(filter(None, [PALE, cut])),
         definition=(
             "Visitors by the period in which they started, and the share of them that came "
@@ -244,13 +244,13 @@ def who(view: View) -> Block:
         if answer["period"] is None
         else f"{answer['cohort']}, period {answer['period']}"
     )
-    shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
+    note = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     columns = columns_of_people(InCell)
     return DataTable(
         people(view, answer["who"]),
         columns,
         csv=csv_address(answer, "who"),
-        note=shown,
+        note=note,
         empty="Nobody is there.",
     )
 

@@ -327,9 +327,9 @@ def _table_of(rows: list[Row], note: str) -> DataTable:
     names = [
         name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)
     ]
-    shown = [{name: _cut(row[name]) for name in names} for row in rows]
+    cut_rows = [{name: _cut(row[name]) for name in names} for row in rows]
     columns = [TableColumn(name, name, is_on_one_line=True) for name in names]
-    return DataTable(shown, columns, note=note, empty="No received row is behind it.")
+    return DataTable(cut_rows, columns, note=note, empty="No received row is behind it.")
 
 
 def _cut(value: object) -> object:
