@@ -28,12 +28,13 @@ from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import ROUTERS, build_app
 from ecom_assets.interfaces.api.mcp.server import (
+    INSTRUCTIONS,
     LIST_METRICS,
     answer_from,
     build_http,
     build_server,
 )
-from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, questions_of
+from ecom_assets.interfaces.api.mcp.tools import SAID_ONCE, ApiQuestion, questions_of
 from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.served import wait_until
@@ -106,7 +107,19 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
         tool.annotations.read_only_hint and tool.description and tool.title for tool in tools
     )
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    assert len(json.dumps(sent)) < 80_000, "more than an assistant should carry"
+    assert len(json.dumps(sent)) < 67_000, "more than an assistant should carry"
+
+
+def test_what_the_instructions_say_stands_in_the_api_and_in_no_tool(
+    app: FastAPI, questions: dict[str, ApiQuestion]
+) -> None:
+    document = json.dumps(app.openapi())
+    tools = json.dumps([question.input_schema for question in questions.values()])
+    for text in SAID_ONCE:
+        assert f'"description": {json.dumps(text)}' in document
+        assert f'"description": {json.dumps(text)}' not in tools
+    for name in ("explain", "time_range", "start_date", "limit", "offset", "timezone", "identity"):
+        assert f"`{name}" in INSTRUCTIONS
 
 
 @pytest.mark.slow
@@ -132,7 +145,7 @@ def test_tools_answer_what_the_api_answers(
     plain = [
         question
         for question in questions.values()
-        if question.method == "GET" and not question.input_schema["required"]
+        if question.method == "GET" and "required" not in question.input_schema
     ]
     compared = 0
     server = build_server(questions, partial(answer_from, app))

@@ -41,8 +41,13 @@ INSTRUCTIONS: Final = (
     "and how many of them the data hold (`range`), and the newest day in the data (`data_as_of`): "
     "a named range such as `week` ends there, not today. Days from `range.provisional_from` on "
     "were not over: say that their numbers are provisional. Null means not known; it is not zero. "
-    "Money is a decimal string in `currency`. With `explain=true` an answer has its SQL, tables "
-    "and runs."
+    "Money is a decimal string in `currency`. With `explain=true` an answer has its SQL, runs and "
+    "versions. `time_range` is days to the newest: today 1, week 7, month 30, quarter 90, year "
+    "365, or custom: `start_date` to `end_date`, both included (YYYY-MM-DD). Without one, tools "
+    "that take `timezone` or `identity` look at all days, others at a month. `timezone` is where "
+    "days begin, such as Europe/Berlin, and `identity` the rule of who a visitor is; both are set, "
+    "so name another one only if asked to. `limit` is the most rows to return, without a default "
+    "all; `offset` is how many to leave out at the start."
 )
 HANDED_ON: Final = ("authorization", "x-api-key")
 READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True)

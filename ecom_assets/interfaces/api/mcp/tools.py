@@ -30,6 +30,24 @@ OF_ANSWER: Final = "answer_"
 """Leads the name of a parameter of the query where the body has one of that name:
 `limit` is `answer_limit` then.
 """
+SAID_ONCE: Final = frozenset(
+    {
+        "Add the SQL, runs and versions",
+        "Days whose events are looked at, up to the newest one; default all",
+        "Days to the newest: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
+        "First day",
+        "First day, YYYY-MM-DD; the first of the data if not given",
+        "First day whose events are looked at; default all",
+        "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
+        "Last day, included",
+        "Last day, YYYY-MM-DD, included; the newest of the data if not given",
+        "Most rows to return",
+        "Most rows to return; default all",
+        "Rows to leave out at the start",
+        "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
+    }
+)
+"""What parameters mean in most of forty tools: the instructions of the server say it once."""
 IN_PATH: Final = re.compile(r"{(\w+)}")
 IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"
 Schema = dict[str, Any]
@@ -76,7 +94,7 @@ class ApiQuestion:
                 raise ValueError(
                     f"{self.name} has no argument {name!r}; {did_you_mean(name, properties)}."
                 )
-        for name in self.input_schema["required"]:
+        for name in self.input_schema.get("required", ()):
             if name not in arguments:
                 raise ValueError(f"{self.name} needs the argument {name!r}; add it.")
 
@@ -137,11 +155,10 @@ def _question(
             required.append(argument)
         if parameter["in"] == "query":
             in_query[argument] = name
-    schema = {
-        "type": "object",
-        "properties": {**properties, **body_fields},
-        "required": [*required, *body.get("required", ())],
-    }
+    schema: Schema = {"type": "object", "properties": {**properties, **body_fields}}
+    required += body.get("required", ())
+    if required:
+        schema["required"] = required
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return ApiQuestion(
         name=_name(operation["operationId"], path, method),
@@ -149,7 +166,7 @@ def _question(
         path=path,
         summary=operation.get("summary", ""),
         description=operation.get("description", ""),
-        input_schema={**_self_contained(document, schema), "additionalProperties": False},
+        input_schema=_self_contained(document, schema),
         answer_schema=_self_contained(document, answer),
         in_query=in_query,
     )
@@ -226,7 +243,8 @@ def _short(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         # A field may be called as a key of schemas, such as `title`; then it has a schema.
         is_needless = name in NEEDLESS and not isinstance(inner, dict)
         is_empty_default = name == "default" and not inner
-        if not (is_needless or is_empty_default):
+        is_said_once = name == "description" and isinstance(inner, str) and inner in SAID_ONCE
+        if not (is_needless or is_empty_default or is_said_once):
             result[name] = _short(inner)
     if result.get("propertyNames") == {}:
         del result["propertyNames"]
