@@ -25,7 +25,7 @@ from ecom_assets.behaviour.funnels.kernel.passes import (
     Overlap,
     StepTimes,
     concatenated,
-    entries_of,
+    entry_times,
     step_times,
     times_by_period,
 )
@@ -97,7 +97,7 @@ def store_entries(
     """
     with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
         firsts, rows = 0, []
-        for unit_count, units, began, ended in batched(con, packed, plan, entries_of):
+        for unit_count, units, began, ended in batched(con, packed, plan, entry_times):
             rows.append((units + firsts, began, ended))
             firsts += unit_count
         names = ("place", "began", "ended")

@@ -7,6 +7,7 @@ How events are packed and sorted is in `tables/packed.py`. The arrays come from
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +112,7 @@ def times_by_period(
     return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
-def entries_of(
+def entry_times(
     packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan
 ) -> tuple[int, Ints, Ints, Ints]:
     """Return the number of units, those that took step 1,
@@ -121,7 +122,7 @@ def entries_of(
     errors are those of `step_times`.
     """
     rows = [
-        _entries_of_part(part)
+        _entry_times_of_part(part)
         for part in sorted_parts(packed, units, unit_count, plan)
         if len(part.keys)
     ]
@@ -131,57 +132,91 @@ def entries_of(
     return unit_count, entered, began, ended
 
 
-def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
-    step_attempts = attempts_of(part)
+def _entry_times_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
+    """Return the units of a part that took step 1, and when the longest attempt of each began
+    and ended.
+    """
+    step_attempts = longest_attempts(part)
     (attempts, began), (converted, ended) = step_attempts[0], step_attempts[-1]
-    last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
-    last[converted] = part.times_us(ended)
-    return (began >> part.time_bits) + part.first_unit, part.times_us(began), last[attempts]
+    ended_by_attempt = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
+    ended_by_attempt[converted] = part.times_us(ended)
+    units = (began >> part.time_bits) + part.first_unit
+    return units, part.times_us(began), ended_by_attempt[attempts]
 
 
 def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
-    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
-    starts = times[codes == order_of(part.plan)[0]]
+    """Return what `times_by_period` does, of the units of a part."""
+    codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    starts, periods = _starts_in_periods(codes, times, part, bounds)
+    units = starts >> part.time_bits
+    step_attempts = _followed(starts, codes, times, part.plan)
+    longest_in_range = _longest_by_unit(step_attempts, units)
+    # Each unit in each period counts as a unit of its own: one number, rising with the starts.
+    longest_in_periods = _longest_by_unit(step_attempts, units * len(bounds) + periods)
+    periods_by_step = [periods[attempts] for attempts, _ in longest_in_periods]
+    return [
+        _step_times(longest_in_range, part.resolution),
+        *_split_by_period(
+            _step_times(longest_in_periods, part.resolution), periods_by_step, len(bounds) - 1
+        ),
+    ]
+
+
+def _starts_in_periods(
+    codes: npt.NDArray[np.int8], times: Ints, part: Part, bounds: Sequence[int]
+) -> tuple[Ints, Ints]:
+    """Return the starts of attempts that begin in a period, and the number of each one's period."""
+    starts = times[codes == step_codes(part.plan)[0]]
     periods = np.searchsorted(np.array(bounds), part.times_us(starts), side="right") - 1
     is_inside = (periods >= 0) & (periods < len(bounds) - 1)
-    starts, periods = starts[is_inside], periods[is_inside]
-    step_attempts, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
-    longest = _of_longest(step_attempts, units * len(bounds) + periods)
-    each = _step_times(longest, part.resolution)
-    whole = _step_times(_of_longest(step_attempts, units), part.resolution)
-    return [
-        whole,
-        *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1),
-    ]
+    return starts[is_inside], periods[is_inside]
 
 
-def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
-    """Return the times of each period; `periods` has, per step,
-    the periods in which its attempts began.
+class _Cut(NamedTuple):
+    """How the values of a step's attempts are cut into periods.
+
+    `order` has the positions of the values in the order of their periods, `ends` where in that
+    order each period but the last ends.
     """
-    orders = [np.argsort(step_periods, kind="stable") for step_periods in periods]
-    ends = [
-        np.bincount(step_periods, minlength=period_count).cumsum()[:-1] for step_periods in periods
-    ]
 
-    def cut(values: Sequence[Ints]) -> Iterator[tuple[Ints, ...]]:
-        by_step = [
-            np.split(step_values[order], end)
-            for step_values, order, end in zip(values, orders, ends, strict=True)
-        ]
-        return zip(*by_step, strict=True)
+    order: Ints
+    ends: Ints
 
-    return [
-        StepTimes(*period_times)
-        for period_times in zip(cut(times.from_previous), cut(times.from_start), strict=True)
+    @classmethod
+    def by(cls, periods: Ints, period_count: int) -> "_Cut":
+        """Return the cut by the period in which each attempt began."""
+        ends = np.bincount(periods, minlength=period_count).cumsum()[:-1]
+        return cls(np.argsort(periods, kind="stable"), ends)
+
+
+def _split_by_period(
+    times: StepTimes, periods_by_step: Sequence[Ints], period_count: int
+) -> list[StepTimes]:
+    """Return the times of each period; `periods_by_step` has, per step,
+    the period in which each of its attempts began.
+    """
+    cuts = [_Cut.by(periods, period_count) for periods in periods_by_step]
+    from_previous = _values_by_period(times.from_previous, cuts)
+    from_start = _values_by_period(times.from_start, cuts)
+    return [StepTimes(*values) for values in zip(from_previous, from_start, strict=True)]
+
+
+def _values_by_period(
+    values_by_step: Sequence[Ints], cuts: Sequence[_Cut]
+) -> Iterator[tuple[Ints, ...]]:
+    """Yield, per period, the values of each step."""
+    periods_by_step = [
+        np.split(values[cut.order], cut.ends)
+        for values, cut in zip(values_by_step, cuts, strict=True)
     ]
+    return zip(*periods_by_step, strict=True)
 
 
 def _times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
         return concatenated([], part.plan.steps)
-    return _step_times(attempts_of(part), part.resolution)
+    return _step_times(longest_attempts(part), part.resolution)
 
 
 def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
@@ -199,7 +234,7 @@ def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-def attempts_of(part: Part) -> StepAttempts:
+def longest_attempts(part: Part) -> StepAttempts:
     """Return the longest attempt of each unit."""
     return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
 
@@ -208,7 +243,7 @@ def _attempts_by_event(part: Part) -> StepAttempts:
     """Follow only the attempts that are counted:
     their starts are known from where the longest chains end first.
     """
-    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
     return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
@@ -218,7 +253,7 @@ def _followed(
     """Return which attempts take each step, and when:
     at the first event of the step after the previous one.
     """
-    _, *later_codes = order_of(plan)
+    _, *later_codes = step_codes(plan)
     attempts, at = np.arange(len(starts)), starts
     step_attempts = [(attempts, at)]
     for code in later_codes:
@@ -242,7 +277,7 @@ def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Int
         first_ends[backwards >> part.time_bits] = (
             backwards  # of several, the last one written stays
         )
-    starts = times[codes == order_of(part.plan)[0]]
+    starts = times[codes == step_codes(part.plan)[0]]
     starts_counted: Ints = starts[
         np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)
     ]
@@ -256,7 +291,7 @@ def _attempts_by_moment(part: Part) -> StepAttempts:
     `funnels/chains.py` has the definition.
     """
     plan = part.plan
-    moments, counts = moments_of(part.keys, plan)
+    moments, counts = count_by_moment(part.keys, plan)
     starts = at = moments[counts[plan.owns[0]] > 0]
     attempts = np.arange(len(starts))
     served = np.zeros(len(starts), np.int64)
@@ -274,7 +309,7 @@ def _attempts_by_moment(part: Part) -> StepAttempts:
         )
         attempts, at, served = attempts[kept], now, served[kept]
         step_attempts.append((attempts, at))
-    return _of_longest(step_attempts, starts >> part.time_bits)
+    return _longest_by_unit(step_attempts, starts >> part.time_bits)
 
 
 def _needed(counts: Ints, overlap: Overlap) -> Ints:
@@ -285,7 +320,7 @@ def _needed(counts: Ints, overlap: Overlap) -> Ints:
     return latest_first[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
-def _of_longest(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
+def _longest_by_unit(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
     """Return the first of each unit's longest attempts;
     attempts are sorted by their `units` and starts.
     """
@@ -334,7 +369,7 @@ def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> It
     candidate finds it.
     """
     never = np.array([-plan.window - 1], dtype=np.int64)
-    first, *later_codes = order_of(plan)
+    first, *later_codes = step_codes(plan)
     is_chain = codes == first
     ends = starts = times[is_chain]
     yield ends
@@ -350,17 +385,17 @@ def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> It
         yield ends
 
 
-def codes_of(keys: Ints, plan: FunnelPlan) -> npt.NDArray[np.int8]:
+def event_codes(keys: Ints, plan: FunnelPlan) -> npt.NDArray[np.int8]:
     """Return the code of each event."""
     return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
 
 
-def order_of(plan: FunnelPlan) -> range:
+def step_codes(plan: FunnelPlan) -> range:
     """Return the codes of the steps, in order of the steps."""
     return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
-def moments_of(keys: Ints, plan: FunnelPlan) -> tuple[Ints, list[Ints]]:
+def count_by_moment(keys: Ints, plan: FunnelPlan) -> tuple[Ints, list[Ints]]:
     """Return the distinct times,
     and per set of overlapping conditions the number of events that match one of them.
     """
