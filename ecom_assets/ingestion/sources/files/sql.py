@@ -424,44 +424,47 @@ def records_sql(
     """Return the SELECT of the fields of each row of files of a layout;
     with a currency in `CURRENCY`, if asked.
     """
-    own_id, kind = mapping.id_field, mapping.kind
-    fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
-    fields += [
+    columns = [*_record_columns(mapping, layout), "__file", "__malformed"]
+    if with_currency:
+        currency = f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}"
+        columns.insert(-2, currency)
+    hashed_columns = mapping.id_field.hash_of
+    records = select(columns, _hashed(hashed_columns, rows) if hashed_columns else rows)
+    return _with_keys_of_shops(records, mapping.kind) if mapping.kind.whole else records
+
+
+def _record_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
+    """Return the columns of a record: its id, fields, version, times, and why it is left out."""
+    kind = mapping.kind
+    columns = [f"{_id_sql(mapping.id_field, layout.needed)} AS {kind.id}"]
+    columns += [
         f"{field_sql(mapping, name, layout.exact())} AS {name}"
         for name in kind.fields
         if name != kind.id
     ]
-    fields += _version_columns(mapping, layout) if kind.whole else []
-    fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
-    fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
-    fields.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
-    if with_currency:
-        fields.append(f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}")
-    source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
-    rows = select([*fields, "__file", "__malformed"], source)
-    return (
-        select("* EXCLUDE (__shop) REPLACE (" + _keys_of_shops(kind) + ")", f"({rows})")
-        if kind.whole
-        else rows
-    )
+    if kind.whole:
+        columns += _version_columns(mapping, layout)
+    columns.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
+    if kind.is_filtered:
+        columns.append(f"{left_out_sql(mapping)} AS {LEFT_OUT}")
+    columns.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
+    return columns
 
 
 def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
     """Return the columns that say which rows are a version of one record, and the shop."""
     fields = mapping.fields
-    own = field_sql(mapping, mapping.kind.whole) if mapping.is_of_orders else None
-    line = _id_sql(mapping.id_field, layout.needed)
-    record = ", ".join(value for value in (field_sql(mapping, "record_id"), own, line) if value)
+    record_ids = [field_sql(mapping, "record_id")]
+    if mapping.is_of_orders:
+        record_ids.append(field_sql(mapping, mapping.kind.whole))
+    record_ids.append(_id_sql(mapping.id_field, layout.needed))
+    record_id = f"coalesce({', '.join(filter(None, record_ids))})"
     number = f"TRY_CAST({_record_number(mapping, layout)} AS BIGINT)"
-    placed, changed = (
-        _instant_of(each, layout) for each in (mapping.placed_field, fields.changed_at)
-    )
-    is_sound = "__malformed IS NULL"
     return [
-        f"CASE WHEN {is_sound} THEN coalesce({record}) END AS record_id",
-        f"{placed} AS placed_at",
-        f"{changed} AS changed_at",
-        f"CASE WHEN {is_sound} THEN {number} END AS record_number",
+        f"CASE WHEN __malformed IS NULL THEN {record_id} END AS record_id",
+        f"{_instant_of(mapping.placed_field, layout)} AS placed_at",
+        f"{_instant_of(fields.changed_at, layout)} AS changed_at",
+        f"CASE WHEN __malformed IS NULL THEN {number} END AS record_number",
         f"{field_sql(mapping, 'shop')} AS __shop",
     ]
 
@@ -479,13 +482,13 @@ def _record_number(mapping: RecordMapping, layout: Layout) -> str:
     return f"coalesce({landed}, {ROW})" if layout.is_numbered else landed
 
 
-def _keys_of_shops(kind: RecordKind) -> str:
-    """Return the REPLACE of the ids that only one shop has; without a shop they stay."""
-    keys = (kind.id, kind.whole, "record_id")
-    return ", ".join(
+def _with_keys_of_shops(records: str, kind: RecordKind) -> str:
+    """Return the SELECT of records whose ids begin with their shop; without a shop they stay."""
+    keys = ", ".join(
         f"CASE WHEN __shop IS NULL THEN {key} ELSE __shop || '/' || {key} END AS {key}"
-        for key in keys
+        for key in (kind.id, kind.whole, "record_id")
     )
+    return select(f"* EXCLUDE (__shop) REPLACE ({keys})", f"({records})")
 
 
 def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
@@ -516,18 +519,18 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
-        at = f"e.{kind.at}"
-        arrives_in_time = (
-            f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
-        )
-        arrival = (
-            f"e.received_at IS NULL OR ({arrives_in_time} AND e.received_at < "
-            f"{file['known_until']})"
-        )
-        is_timely = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival})"
-        columns.append(f"coalesce({is_timely}, false) AS is_sure")
+        columns.append(f"coalesce({_is_sure(kind, file, sure_late_days)}, false) AS is_sure")
     columns += [f"e.{CURRENCY}"] if with_currency else []
     return select(columns, source)
+
+
+def _is_sure(kind: RecordKind, file: Mapping[str, str], late_days: int) -> str:
+    """Return the SQL that says whether an event breaks no rule about time; see `sure_of`."""
+    at = f"e.{kind.at}"
+    is_in_bounds = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']}"
+    arrives_in_time = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {late_days} DAY"
+    is_known = f"e.received_at < {file['known_until']}"
+    return f"{is_in_bounds} AND (e.received_at IS NULL OR ({arrives_in_time} AND {is_known}))"
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
@@ -535,11 +538,13 @@ def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone
     per file and arrival day.
     """
     file, source = _with_files(records, files)
-    usable = f"{_own_date(kind, zone, file)} AS usable"
-    stated = select(
-        f"{file['path']} AS path, {_stated_date(kind, zone, file)} AS stated_date, {usable}", source
-    )
-    return select("path, stated_date, count(*), max(usable)", stated, group_by="path, stated_date")
+    columns = [
+        f"{file['path']} AS path",
+        f"{_stated_date(kind, zone, file)} AS stated_date",
+        f"{_own_date(kind, zone, file)} AS usable",
+    ]
+    rows = select(columns, source)
+    return select("path, stated_date, count(*), max(usable)", rows, group_by="path, stated_date")
 
 
 def _stated_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
@@ -550,42 +555,53 @@ def _stated_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
     computed.
     """
     received = day_in_zone("e.received_at", zone)
-    believed = (
-        f"CASE WHEN {received} BETWEEN {file['earliest_date']} AND {file['latest_date']} THEN "
-        f"{received} END"
-    )
-    return f"coalesce({believed}, {_own_date(kind, zone, file)})"
+    plausible = _between_or_null(received, file["earliest_date"], file["latest_date"])
+    return f"coalesce({plausible}, {_own_date(kind, zone, file)})"
 
 
 def _own_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
+    """Return the SQL of the row's own day; NULL if it is implausible."""
     own = day_in_zone(f"e.{kind.at}", zone)
-    return (
-        f"CASE WHEN {own} BETWEEN {file['earliest_date']} AND {file['modified_date']} THEN {own} "
-        "END"
-    )
+    return _between_or_null(own, file["earliest_date"], file["modified_date"])
+
+
+def _between_or_null(day: str, first: str, last: str) -> str:
+    return f"CASE WHEN {day} BETWEEN {first} AND {last} THEN {day} END"
 
 
 def _with_files(
     records: str, files: Sequence[FileDays], late_days: int = 0
 ) -> tuple[dict[str, str], str]:
     """Return the properties of a row's file, as SQL by name, and the rows `e` to select from."""
-    values = [_values(file, late_days) for file in files]
+    properties = [_properties(file, late_days) for file in files]
+    names = properties[0]
     # A join would read the path of each row, and keep the engine from answering by footers.
     if len(files) == 1:
-        return values[0], f"({records}) AS e"
-    rows = ", ".join(f"({', '.join(row.values())})" for row in values)
-    join = (
-        f"({records}) AS e JOIN (VALUES {rows}) AS f({', '.join(values[0])}) ON e.__file = f.path"
+        return properties[0], f"({records}) AS e"
+    file_rows = ", ".join(f"({', '.join(row.values())})" for row in properties)
+    source = (
+        f"({records}) AS e JOIN (VALUES {file_rows}) AS f({', '.join(names)}) ON e.__file = f.path"
     )
-    return {name: f"f.{name}" for name in values[0]}, join
+    return {name: f"f.{name}" for name in names}, source
 
 
-def _values(file: FileDays, late_days: int) -> dict[str, str]:
-    names = ("received_date", "modified_date", "fallback_date", "earliest_date", "latest_date")
-    days = {name: date_literal(getattr(file, name)) for name in names}
-    bounds = zip(("sure_from", "sure_until", "known_until"), file.sure_of(late_days), strict=True)
-    sure = {name: f"{date_literal(bound)}::TIMESTAMP" for name, bound in bounds}
-    return {"path": text(file.path), "relative": text(file.relative), **days, **sure}
+def _properties(file: FileDays, late_days: int) -> dict[str, str]:
+    """Return the paths, days and bounds of a file as SQL literals, by name."""
+    sure_from, sure_until, known_until = (
+        f"{date_literal(bound)}::TIMESTAMP" for bound in file.sure_of(late_days)
+    )
+    return {
+        "path": text(file.path),
+        "relative": text(file.relative),
+        "received_date": date_literal(file.received_date),
+        "modified_date": date_literal(file.modified_date),
+        "fallback_date": date_literal(file.fallback_date),
+        "earliest_date": date_literal(file.earliest_date),
+        "latest_date": date_literal(file.latest_date),
+        "sure_from": sure_from,
+        "sure_until": sure_until,
+        "known_until": known_until,
+    }
 
 
 def field_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
