@@ -320,15 +320,26 @@ class TableAsset:
         parameters = {
             name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()
         }
-        if self.late and self.contract.day_column:
-            run = Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
+        run = self._with_late_days(run, warehouse)
         parameters = {**parameters, "run_days": run, "only_visitors": None}
+        wider = self._with_days_changed_upstream(run, parameters, warehouse)
+        if wider != run and self.only_visitors is not None and warehouse.replaces_visitors:
+            return self._with_visitors(run, wider, parameters, warehouse)
+        return self._of_days(wider, parameters, warehouse)
+
+    def _with_late_days(self, run: Days, warehouse: Tables) -> Days:
+        """Return the days of a run, and those that its late rows count for."""
+        if self.late is None or self.contract.day_column is None:
+            return run
+        return Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
+
+    def _with_days_changed_upstream(
+        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> Days:
+        """Return the days of a run, and those on which it changes tables that this one is from."""
         if self.widened_by is None or self.contract.day_column is None:
-            return self._of_days(run, parameters, warehouse)
-        wider = self.widened_by.days(run, parameters, warehouse)
-        if wider == run or self.only_visitors is None or not warehouse.replaces_visitors:
-            return self._of_days(wider, parameters, warehouse)
-        return self._with_visitors(run, wider, parameters, warehouse)
+            return run
+        return self.widened_by.days(run, parameters, warehouse)
 
     def _with_visitors(
         self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables
