@@ -2,13 +2,13 @@
 longer than running them.
 
 Warehouses of tests are alike, so that one's statement is another's.
-`ecom_assets/core/warehouse/sql_text.py` says why no kept statement can be wrong.
+`ecom_assets/core/warehouse/statements.py` says why no kept statement can be wrong.
 """
 
 import shutil
 from pathlib import Path
 
-from ecom_assets.core.warehouse.sql_text import STATEMENTS
+from ecom_assets.core.warehouse.statements import STATEMENTS
 
 _SHARED: list[Path] = []
 

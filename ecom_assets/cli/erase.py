@@ -25,7 +25,7 @@ from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
-from ecom_assets.core.warehouse.sql_text import STATEMENTS
+from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.definitions import without_source
 from ecom_assets.ingestion.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.ingestion.sources.day_spans import parts_of

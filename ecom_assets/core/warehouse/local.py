@@ -27,7 +27,8 @@ from ibis.formats.pyarrow import PyArrowData
 from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, schema_of
-from ecom_assets.core.warehouse.sql_text import STATEMENTS, ident, pattern_of, text
+from ecom_assets.core.warehouse.sql_text import ident, pattern_of, text
+from ecom_assets.core.warehouse.statements import STATEMENTS, WritesDateSlots
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -92,7 +93,7 @@ class CopiedParts:
         return super().to_sqlglot(expr, **options).copy()  # type: ignore[misc]  # of Ibis' compiler
 
 
-class PortableDuckDBCompiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableDuckDBCompiler(WritesDateSlots, WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole,
     and the same statement in every process.
     """

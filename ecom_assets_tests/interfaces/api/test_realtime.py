@@ -18,7 +18,7 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.warehouse.sql_text import STATEMENTS
+from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.erased_people import ErasedPeople, add
 from ecom_assets.ingestion.sources.files.formats import newest_files
 from ecom_assets.ingestion.sources.files.records import RecordFiles

@@ -29,7 +29,8 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import fetched, stored, union_all
 from ecom_assets.core.warehouse.local import adopted, plain_connection, temporary
-from ecom_assets.core.warehouse.sql_text import STATEMENTS, day_in_zone, select
+from ecom_assets.core.warehouse.sql_text import day_in_zone, select
+from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles

@@ -42,7 +42,8 @@ from ecom_assets.core.tables.placeholders import NOBODY, known
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.local import PortableDuckDBCompiler
-from ecom_assets.core.warehouse.sql_text import STATEMENTS, key_of, select
+from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.core.warehouse.statements import STATEMENTS, key_of
 from ecom_assets.ingestion.sources.files import footers
 from ecom_assets.ingestion.sources.files.footers import IN_TIME, KNOWN_AMOUNTS, PLAIN_USERS
 from ecom_assets.ingestion.sources.files.formats import InputFile

@@ -31,7 +31,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.queries import EVENTS, KnownDays, Period, Row
 from ecom_assets.core.warehouse.local import connect, keep_within
-from ecom_assets.core.warehouse.sql_text import STATEMENTS
+from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.interfaces.explain.notes import Notes, stored_notes
 from ecom_assets.outputs.serving.places import serving_folder
 from ecom_assets.outputs.serving.reading import PUBLISHED_DAYS_OF

@@ -31,7 +31,8 @@ from ecom_assets.core.tables.portable import columns_to_add, schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
 from ecom_assets.core.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
-from ecom_assets.core.warehouse.sql_text import STATEMENTS, text
+from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.core.warehouse.statements import STATEMENTS
 
 _PID = re.compile(r"\(PID (\d+)\)")
 _SHOWN = 80

@@ -31,6 +31,7 @@ from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contr
 from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
 from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.core.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
+from ecom_assets.core.warehouse.statements import WritesDateSlots
 
 MOST_INT64 = 2**63 - 1
 WHOLE = r"^-?\d{1,19}$"
@@ -45,7 +46,7 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
 
-class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortablePostgresCompiler(WritesDateSlots, CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
