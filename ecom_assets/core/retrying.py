@@ -30,11 +30,13 @@ def retrying(
         if state.attempt_number > 1:
             before_retry()
 
+    def pause_s(state: RetryCallState) -> float:
+        """Return the pause after an attempt; it is also called after the last one."""
+        return [*pauses_s, 0.0][state.attempt_number - 1]
+
     return Retrying(
         stop=stop_after_attempt(len(pauses_s) + 1),
-        wait=lambda state: [*pauses_s, 0.0][
-            state.attempt_number - 1
-        ],  # also called after the last attempt
+        wait=pause_s,
         retry=retry_if_exception(may_succeed),
         before=before,
         reraise=True,
@@ -51,6 +53,8 @@ def reconnecting(*reconnects: Callable[[], None]) -> Retrying:
             for reconnect in reconnects:
                 reconnect()
 
-    return retrying(
-        CONNECTION_PAUSES_S, lambda error: isinstance(error, ConnectionLostError), reconnect_all
-    )
+    return retrying(CONNECTION_PAUSES_S, _is_connection_lost, reconnect_all)
+
+
+def _is_connection_lost(error: BaseException) -> bool:
+    return isinstance(error, ConnectionLostError)

@@ -171,11 +171,15 @@ def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 
         result = np.exp(xlogy(a - 1, inside) + xlog1py(b - 1, -inside) - betaln(a, b))
         return np.where(inside == at, result, 0.0)
 
-    return Posterior(
-        density,
-        lambda at: betainc(a, b, np.clip(at, 0, 1)),
-        lambda shares: betaincinv(a, b, shares),
-    )
+    def cdf(at: Floats) -> Floats:
+        result: Floats = betainc(a, b, np.clip(at, 0, 1))
+        return result
+
+    def quantiles(shares: Floats) -> Floats:
+        result: Floats = betaincinv(a, b, shares)
+        return result
+
+    return Posterior(density, cdf, quantiles)
 
 
 def normal_posterior(mean: float, deviation: float) -> Posterior:
@@ -185,11 +189,15 @@ def normal_posterior(mean: float, deviation: float) -> Posterior:
         scaled: Floats = np.exp(-(((at - mean) / deviation) ** 2) / 2)
         return scaled / (deviation * math.sqrt(math.tau))
 
-    return Posterior(
-        density,
-        lambda at: ndtr((at - mean) / deviation),
-        lambda shares: mean + deviation * ndtri(shares),
-    )
+    def cdf(at: Floats) -> Floats:
+        result: Floats = ndtr((at - mean) / deviation)
+        return result
+
+    def quantiles(shares: Floats) -> Floats:
+        result: Floats = mean + deviation * ndtri(shares)
+        return result
+
+    return Posterior(density, cdf, quantiles)
 
 
 def posterior_of_mean(sample: Sample) -> Posterior | None:
@@ -202,16 +210,11 @@ def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     """Return for each posterior the probability that it is the greatest of all."""
     at, weight = _grid([_edges(posterior) for posterior in posteriors])
     cdfs = [posterior.cdf(at) for posterior in posteriors]
-    return [
-        float(
-            np.sum(
-                weight
-                * posterior.density(at)
-                * np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)
-            )
-        )
-        for position, posterior in enumerate(posteriors)
-    ]
+    probabilities = []
+    for position, posterior in enumerate(posteriors):
+        others_are_less = np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)
+        probabilities.append(float(np.sum(weight * posterior.density(at) * others_are_less)))
+    return probabilities
 
 
 def credible_interval(posterior: Posterior, confidence: float) -> Interval:
@@ -225,16 +228,14 @@ def credible_difference(control: Posterior, other: Posterior, confidence: float)
     own, base = _edges(other), _edges(control)
     least, most = float(own[0] - base[-1]), float(own[-1] - base[0])
 
-    def at(share: float) -> float:
-        value: float = brentq(
-            lambda difference: _difference_below(control, other, difference) - share,
-            least,
-            most,
-            xtol=1e-15,
-        )
-        return value
+    def quantile(share: float) -> float:
+        def excess(difference: float) -> float:
+            return _difference_below(control, other, difference) - share
 
-    return Interval(at((1 - confidence) / 2), at((1 + confidence) / 2))
+        root: float = brentq(excess, least, most, xtol=1e-15)
+        return root
+
+    return Interval(quantile((1 - confidence) / 2), quantile((1 + confidence) / 2))
 
 
 def _difference_below(control: Posterior, other: Posterior, difference: float) -> float:

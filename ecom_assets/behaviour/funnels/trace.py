@@ -81,7 +81,10 @@ def _visitors_of_funnel(context: TraceContext) -> ir.Table:
 
 
 def _by_unit(sessions: Derivation, visitors: Derivation) -> ByRow:
-    return ByRow(lambda context: sessions if context.row["unit"] == "session" else visitors)
+    def derivation(context: TraceContext) -> Derivation:
+        return sessions if context.row["unit"] == "session" else visitors
+
+    return ByRow(derivation)
 
 
 def _of_entry(context: TraceContext) -> ir.Table:
@@ -139,12 +142,13 @@ def _carts(kind: str, met: Met) -> ByRow:
         return ((terms.is_cart if kind == CART else terms.is_checkout) == 1) & met(terms)
 
     def events(context: TraceContext) -> ir.Table:
-        return _events(context, is_kind).filter(lambda rows: rows.event_type == kind)
+        rows = _events(context, is_kind)
+        return rows.filter(rows.event_type == kind)
 
-    return _by_unit(
-        Count(Sessions, lambda context: _sessions(context, is_kind)),
-        Count(CleanEvents, events, unit="visitor_id"),
-    )
+    def sessions(context: TraceContext) -> ir.Table:
+        return _sessions(context, is_kind)
+
+    return _by_unit(Count(Sessions, sessions), Count(CleanEvents, events, unit="visitor_id"))
 
 
 def _valued(context: TraceContext, met: Met) -> ir.Table:
@@ -174,31 +178,46 @@ def _worth(met: Met) -> ByRow:
     floor = Computed(
         "the amounts of the carts' items added up, a cart that comes to less than nothing as zero"
     )
-    return ByRow(
-        lambda context: (
-            floor
-            if context.rules["cart_rule"].cart_value == "item"
-            else Sum(CleanEvents, rows, "cart_amount")
-        )
-    )
+
+    def derivation(context: TraceContext) -> Derivation:
+        is_by_item = context.rules["cart_rule"].cart_value == "item"
+        return floor if is_by_item else Sum(CleanEvents, rows, "cart_amount")
+
+    return ByRow(derivation)
 
 
 def _all(terms: ir.Table) -> ir.BooleanValue:
     return terms.is_converted >= 0
 
 
+def _converted(terms: ir.Table) -> ir.BooleanValue:
+    return terms.is_converted == 1
+
+
+def _abandoned(terms: ir.Table) -> ir.BooleanValue:
+    return terms.is_converted == 0
+
+
+def _recovered(terms: ir.Table) -> ir.BooleanValue:
+    return terms.is_recovered == 1
+
+
+def _all_valued(context: TraceContext) -> ir.Table:
+    return _valued(context, _all)
+
+
 CARTS: Final[Mapping[str, Derivation]] = {
     "cart_count": _carts(CART, _all),
-    "converted_cart_count": _carts(CART, lambda terms: terms.is_converted == 1),
-    "abandoned_cart_count": _carts(CART, lambda terms: terms.is_converted == 0),
-    "recovered_cart_count": _carts(CART, lambda terms: terms.is_recovered == 1),
+    "converted_cart_count": _carts(CART, _converted),
+    "abandoned_cart_count": _carts(CART, _abandoned),
+    "recovered_cart_count": _carts(CART, _recovered),
     "checkout_count": _carts(CHECKOUT, _all),
-    "abandoned_checkout_count": _carts(CHECKOUT, lambda terms: terms.is_converted == 0),
+    "abandoned_checkout_count": _carts(CHECKOUT, _abandoned),
     **ratios_of(CartMeasures),
-    "valued_cart_count": Count(CleanEvents, lambda context: _valued(context, _all)),
+    "valued_cart_count": Count(CleanEvents, _all_valued),
     "cart_amount": _worth(_all),
-    "abandoned_cart_amount": _worth(lambda terms: terms.is_converted == 0),
-    "recovered_cart_amount": _worth(lambda terms: terms.is_recovered == 1),
+    "abandoned_cart_amount": _worth(_abandoned),
+    "recovered_cart_amount": _worth(_recovered),
 }
 SHARES: Final = {
     "conversion_from_start_rate": "step 1",

@@ -38,9 +38,8 @@ def _lines(context: TraceContext) -> ir.Table:
 
 
 def _this_purchase(context: TraceContext) -> ir.Table:
-    return _purchases(context).filter(
-        lambda events: events.event_id == context.row["conversion_id"]
-    )
+    events = _purchases(context)
+    return events.filter(events.event_id == context.row["conversion_id"])
 
 
 def _this_order(context: TraceContext) -> ir.Table:
@@ -53,7 +52,10 @@ def _this_order(context: TraceContext) -> ir.Table:
 
 
 def _by_unit(of_purchases: Derivation, of_orders: Derivation) -> ByRow:
-    return ByRow(lambda context: of_purchases if context.row["unit"] == "purchase" else of_orders)
+    def derivation(context: TraceContext) -> Derivation:
+        return of_purchases if context.row["unit"] == "purchase" else of_orders
+
+    return ByRow(derivation)
 
 
 def _shared(how: str) -> ByRow:

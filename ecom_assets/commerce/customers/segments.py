@@ -121,16 +121,25 @@ def _by_percent_rank(value: ir.Column) -> ir.IntegerValue:
     lower_count = ibis.rank().over(ibis.window(order_by=value))
     other_count = value.count().over(ibis.window()) - 1
     # A single customer has no others, and without `lower_count > 0` would reach every step.
-    return _steps(lambda step: (QUINTILES * lower_count >= step * other_count) & (lower_count > 0))
+
+    def is_reached(step: int) -> ir.BooleanValue:
+        return (QUINTILES * lower_count >= step * other_count) & (lower_count > 0)
+
+    return _score(is_reached)
 
 
 def _by_cume_dist(value: ir.Column) -> ir.IntegerValue:
-    above = ibis.rank().over(ibis.window(order_by=ibis.desc(value)))
-    all_of_them = value.count().over(ibis.window())
-    return _steps(lambda step: QUINTILES * (all_of_them - above) > step * all_of_them)
+    higher_count = ibis.rank().over(ibis.window(order_by=ibis.desc(value)))
+    customer_count = value.count().over(ibis.window())
+
+    def is_reached(step: int) -> ir.BooleanValue:
+        return QUINTILES * (customer_count - higher_count) > step * customer_count
+
+    return _score(is_reached)
 
 
-def _steps(is_reached: Callable[[int], ir.BooleanValue]) -> ir.IntegerValue:
+def _score(is_reached: Callable[[int], ir.BooleanValue]) -> ir.IntegerValue:
+    """Return 1, and 1 more for each of the four steps that is reached."""
     score = ibis.literal(1, "int64")
     for step in range(1, QUINTILES):
         score = score + is_reached(step).ifelse(1, 0)

@@ -38,12 +38,8 @@ def _later_shipped(context: TraceContext) -> ir.Table:
 
 
 def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
-    first = rows.agg(first_date=rows[day].min())
-    return (
-        rows.cross_join(first)
-        .filter(lambda joined: joined[day] > joined.first_date)
-        .drop("first_date")
-    )
+    rows = rows.cross_join(rows.agg(first_date=rows[day].min()))
+    return rows.filter(rows[day] > rows.first_date).drop("first_date")
 
 
 def _bought_in(context: TraceContext) -> ir.Table:
@@ -78,11 +74,12 @@ def _by_shop(lines: Derivation, events: Derivation) -> ByRow:
     """Return how a number is traced: to order lines,
     or to purchases for a shop without a single line.
     """
-    return ByRow(
-        lambda context: (
-            lines if context.ask(context.table(Sales).select("uniq_id").limit(1)) else events
-        )
-    )
+
+    def derivation(context: TraceContext) -> Derivation:
+        has_lines = context.ask(context.table(Sales).select("uniq_id").limit(1))
+        return lines if has_lines else events
+
+    return ByRow(derivation)
 
 
 ORDERS: Final = _by_shop(Count(Sales, of_orders(SHIPPED)), Count(CleanEvents, _purchase_events))

@@ -46,21 +46,23 @@ def _carts_of_viewers(context: TraceContext) -> ir.Table:
     return _events("add_to_cart")(context).semi_join(_events("product_view")(context), "visitor_id")
 
 
-OF_ORDERS: Final = sales_derivations(
-    Sales,
-    lambda context: context.where(
-        Sales, order_date=context.row["event_date"], item_id=context.row["product_id"]
-    ),
-)
+def _sales_of_product(context: TraceContext) -> ir.Table:
+    row = context.row
+    return context.where(Sales, order_date=row["event_date"], item_id=row["product_id"])
+
+
+OF_ORDERS: Final = sales_derivations(Sales, _sales_of_product)
 
 
 def _by_source(name: str, of_events: Derivation) -> ByRow:
     """Return how a number of sales is traced: to order lines,
     or to events for a shop without orders.
     """
-    return ByRow(
-        lambda context: OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events
-    )
+
+    def derivation(context: TraceContext) -> Derivation:
+        return OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events
+
+    return ByRow(derivation)
 
 
 PERFORMANCE: Final[Mapping[str, Derivation]] = {
@@ -107,13 +109,15 @@ def _sales_days(context: TraceContext) -> tuple[date, date]:
     return last - timedelta(days=context.rules["inventory_rule"].sales_days - 1), last
 
 
-SOLD: Final = ByRow(
-    lambda context: (
-        Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
-        if context.ask(source_of_sales(context.table(Sales)))[0]["sales_source"] == ORDERS
-        else Count(CleanEvents, _bought_lately)
-    )
-)
+def _sold_items(context: TraceContext) -> Derivation:
+    """Return how sold items are traced: to sales, or to events for a shop without orders."""
+    (source,) = context.ask(source_of_sales(context.table(Sales)))
+    if source["sales_source"] == ORDERS:
+        return Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
+    return Count(CleanEvents, _bought_lately)
+
+
+SOLD: Final = ByRow(_sold_items)
 STOCK: Final[Mapping[str, Derivation]] = {
     **{
         name: Sum(RawStock, _stock_line, name)

@@ -57,9 +57,12 @@ def _differences(context: TraceContext, cause: str, side: str) -> ir.Table:
 
 def _orders_of(cause: str) -> RowsOf:
     """Return the lines of the orders of the day that differ for a cause."""
-    return lambda context: _lines(context).semi_join(
-        _differences(context, cause, "order"), ["kind", "order_id"]
-    )
+
+    def rows(context: TraceContext) -> ir.Table:
+        differences = _differences(context, cause, "order")
+        return _lines(context).semi_join(differences, ["kind", "order_id"])
+
+    return rows
 
 
 def _events_of(cause: str) -> RowsOf:
@@ -89,7 +92,17 @@ def _named_by_orders(cause: str, sign: int) -> RowsOf:
 
 def _without_counted_as(rows: RowsOf) -> RowsOf:
     """Return the rows without what they count as, to be added up."""
-    return lambda context: rows(context).drop("counted_as")
+
+    def rows_to_sum(context: TraceContext) -> ir.Table:
+        return rows(context).drop("counted_as")
+
+    return rows_to_sum
+
+
+def _matched_lines(context: TraceContext) -> ir.Table:
+    """Return the lines of the orders of the day that do not differ."""
+    differences = _differences(context, "", "order")
+    return _lines(context).anti_join(differences, ["kind", "order_id"])
 
 
 def _orders(cause: str) -> Count:
@@ -113,12 +126,7 @@ ORDER_TOTAL: Final = Sum(UserOrderLog, _without_counted_as(_lines), "payment_amo
 DAILY: Final[Mapping[str, Derivation]] = {
     "order_count": Count(UserOrderLog, _lines),
     "event_count": Count(CleanEvents, _events),
-    "matched_count": Count(
-        UserOrderLog,
-        lambda context: _lines(context).anti_join(
-            _differences(context, "", "order"), ["kind", "order_id"]
-        ),
-    ),
+    "matched_count": Count(UserOrderLog, _matched_lines),
     "order_amount": ORDER_TOTAL,
     "event_amount": Sum(CleanEvents, _events, "cart_amount"),
     "difference_amount": Computed(
@@ -161,19 +169,20 @@ def _event(context: TraceContext) -> ir.Table:
 
 NO_ORDER: Final = Computed("there is no order, so that it is unknown")
 NO_EVENT: Final = Computed("there is no event, so that it is unknown")
+
+
+def _order_amount(context: TraceContext) -> Derivation:
+    has_order = context.row["order_id"]
+    return Sum(UserOrderLog, _order_lines, "payment_amount") if has_order else NO_ORDER
+
+
+def _event_amount(context: TraceContext) -> Derivation:
+    return Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
+
+
 DIFFERENCE: Final[Mapping[str, Derivation]] = {
-    "order_amount": ByRow(
-        lambda context: (
-            Sum(UserOrderLog, _order_lines, "payment_amount")
-            if context.row["order_id"]
-            else NO_ORDER
-        )
-    ),
-    "event_amount": ByRow(
-        lambda context: (
-            Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
-        )
-    ),
+    "order_amount": ByRow(_order_amount),
+    "event_amount": ByRow(_event_amount),
     "difference_amount": Computed(
         "what the order says less what the event says, as far as each is of this day, refunds "
         "negative",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import and_, eq, ge, gt, le, lt, or_
 from typing import Any, Final, cast
 
 import ibis
@@ -296,18 +296,24 @@ def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
     return reduce(or_, (text.contains(f'"{value}"') for value in values), text.contains("\\"))
 
 
+COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "equals": eq,
+    "greater": gt,
+    "greater_or_equal": ge,
+    "less": lt,
+    "less_or_equal": le,
+}
+"""How a column is compared with a value, by the name of the operator."""
+
+
 def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)
     first, last = where.values[0], where.values[-1]
-    tests = {
-        "equals": lambda: value == first,
-        "greater": lambda: value > first,
-        "greater_or_equal": lambda: value >= first,
-        "less": lambda: value < first,
-        "less_or_equal": lambda: value <= first,
-        "between": lambda: (value >= first) & (value <= last),
-    }
-    test: ir.BooleanValue = tests[where.operator]()
-    return test
+    result: ir.BooleanValue = (
+        (value >= first) & (value <= last)
+        if where.operator == "between"
+        else COMPARISONS[where.operator](value, first)
+    )
+    return result
 
 
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:
@@ -315,7 +321,10 @@ def _json(rows: ir.Table, column: str) -> ir.JSONValue:
 
 
 def _inside(document: ir.Value, keys: Sequence[str]) -> ir.JSONValue:
-    return reduce(lambda value, key: value[key], keys, document.cast("json"))
+    value: ir.JSONValue = document.cast("json")
+    for key in keys:
+        value = value[key]
+    return value
 
 
 KEYS = ("event_type", "where")

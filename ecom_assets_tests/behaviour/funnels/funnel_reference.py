@@ -114,7 +114,7 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.FunnelPla
     levels = [np.zeros(0, np.int64)]
     for part in sorted_parts(packed, units, unit_count, plan):
         levels.append(np.zeros(part.unit_count, np.int64))
-        taken = passes.attempts_of(part) if len(part.keys) else []
+        taken = passes.longest_attempts(part) if len(part.keys) else []
         for step, (attempts, _) in enumerate(taken, start=1):
             unit_of = dict(
                 zip(taken[0][0].tolist(), (taken[0][1] >> part.time_bits).tolist(), strict=True)
