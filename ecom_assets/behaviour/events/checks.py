@@ -27,7 +27,7 @@ from ecom_assets.core.tables.check import (
     CheckResult,
     TableCheck,
     check,
-    of_days,
+    rows_on_days,
     unread_values,
 )
 from ecom_assets.core.tables.contract import AMOUNT
@@ -75,7 +75,7 @@ def amounts_check(rule: CleaningRule) -> TableCheck:
 
 
 def _unread_amounts(rule: CleaningRule, days: Days | None, raw: ir.Table) -> CheckResult:
-    rows = of_days(raw, "received_date", days)
+    rows = rows_on_days(raw, "received_date", days)
     unread = {"cart_value": has_unread_amount(rows, rule)}
     return unread_values(
         rows, unread, ("source_file", "event_type", "cart_value"), _unread_sentence
@@ -94,7 +94,7 @@ def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[st
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
     """No type beyond the platform's own appears for the first time in the run's days."""
-    events = of_days(clean, "event_date", days)
+    events = rows_on_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     earlier = clean.filter(clean.event_date < min(days.dates) if days else NO)
     if not earlier.limit(1).count().to_pyarrow().as_py():
@@ -112,7 +112,7 @@ def standard_type(event_type: str) -> str | None:
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckResult:
     """No event type differs from a standard one by case, blanks or hyphens only, as `Purchase`."""
-    events = of_days(clean, "event_date", days)
+    events = rows_on_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
     rows = rows_of(types.order_by(types.event_count.desc(), "event_type"))
     spelled = {
@@ -142,7 +142,7 @@ def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckRe
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
     """Some purchases have an amount; if none has, map its column to `cart_value`."""
-    purchases = of_days(clean, "event_date", days).filter(
+    purchases = rows_on_days(clean, "event_date", days).filter(
         lambda event: event.event_type == "purchase"
     )
     counts = purchases.group_by("event_type").agg(
@@ -154,8 +154,8 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
 @check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
 def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
     """Rows of one event id agree in who, what and amount; others are different events."""
-    looked_at = count_of(of_days(duplicates, "event_date", days))
-    events = of_days(shared_ids(duplicates), "event_date", days)
+    looked_at = count_of(rows_on_days(duplicates, "event_date", days))
+    events = rows_on_days(shared_ids(duplicates), "event_date", days)
     (counts,) = rows_of(
         events.agg(event_count=events.count(), id_count=events.source_event_id.nunique())
     )
@@ -163,7 +163,7 @@ def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table
         return CheckResult(0, looked_at)
     order = ["event_date", "source_event_id", "event_id"]
     shown = conflict_rows(
-        of_days(clean, "event_date", days), events.order_by(order).limit(EXAMPLES)
+        rows_on_days(clean, "event_date", days), events.order_by(order).limit(EXAMPLES)
     )
     # Without who they are of: examples are in logs and in messages.
     examples = rows_of(shown.select(*order, "event_type", "cart_amount", "sent_by").order_by(order))
@@ -190,7 +190,7 @@ def _unrated_text(row: Mapping[str, Any]) -> str:
 @check(RawEvents, reads=(RawEvents,), warns=True)
 def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
     """Amounts are in the shop's currency or in one with a rate; others are not known."""
-    rows = of_days(raw, "received_date", days)
+    rows = rows_on_days(raw, "received_date", days)
     unrated = rows.filter(rows.unrated_currency.notnull())
     is_sale = (unrated.event_type == "purchase") & unrated.cart_value.re_search(PLAIN_NUMBER)
     sold = is_sale.fill_null(NO).ifelse(unrated.cart_value, ibis.null("string")).cast(AMOUNT)

@@ -24,7 +24,7 @@ from ecom_assets.core.tables.trace import (
     TraceContext,
     UpstreamRows,
     keeping,
-    of_refused_money,
+    refused_money_derivations,
 )
 
 EVENT: Final = ("event_id", "event_date", "received_date")
@@ -165,7 +165,7 @@ TRACES: Final = (
         {
             "cart_amount": OF_SAMPLE,
             "row_count": Count(RawEvents, _quarantined),
-            **of_refused_money(Count(RawEvents, _quarantined)),
+            **refused_money_derivations(Count(RawEvents, _quarantined)),
         },
     ),
 )

@@ -268,10 +268,14 @@ def funnel_chains(
 def _with_value(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the events that take part, with the value of the breakdown if there is one."""
     events = counted_events(events, funnel, units)
-    return events.mutate(**{VALUE: value_of(events, funnel.by_columns)}) if funnel.by else events
+    return (
+        events.mutate(**{VALUE: breakdown_value(events, funnel.by_columns)})
+        if funnel.by
+        else events
+    )
 
 
-def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
+def breakdown_value(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
     """Return the value of a breakdown as text, those of several columns with a separator;
     null if all are missing.
     """

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import ALL_CATEGORIES
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 
@@ -14,7 +14,7 @@ from ecom_assets.core.tables.portable import union_all
 @check(ConversionFunnel, reads=(ConversionFunnel,), blocking=True)
 def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """No step of a funnel has more units than the step before it."""
-    funnel = of_days(funnel, "cohort_date", days)
+    funnel = rows_on_days(funnel, "cohort_date", days)
     in_order = ibis.window(
         group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step"
     )
@@ -25,7 +25,7 @@ def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
 @check(ConversionFunnel, reads=(ConversionFunnel,), blocking=True)
 def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """Per funnel, day, unit and step, the categories add up to the total."""
-    funnel = of_days(funnel, "cohort_date", days)
+    funnel = rows_on_days(funnel, "cohort_date", days)
     is_total = funnel.product_category == ALL_CATEGORIES
     sums = funnel.group_by("funnel_name", "cohort_date", "unit", "step").agg(
         total_count=funnel.unit_count.sum(where=is_total).fill_null(0),
@@ -37,7 +37,10 @@ def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> BrokenRow
 @check(CartAbandonment, reads=(Sessions, CartAbandonment))
 def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> BrokenRows:
     """Session carts are sessions with one; longer horizons leave fewer; recovered were bought."""
-    carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
+    carts, sessions = (
+        rows_on_days(carts, "cart_date", days),
+        rows_on_days(sessions, "started_date", days),
+    )
     in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
     rows = carts.mutate(shorter_count=carts.abandoned_cart_count.lag().over(in_order))
     wrong = (rows.abandoned_cart_count > rows.shorter_count) | (

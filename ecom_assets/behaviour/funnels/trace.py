@@ -28,7 +28,7 @@ from ecom_assets.behaviour.journeys.trace import events_in_sessions
 from ecom_assets.behaviour.sessions.contracts import SessionDays, Sessions
 from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT, with_search_terms
 from ecom_assets.behaviour.sessions.trace import sessions_of_day
-from ecom_assets.core.tables.rule_of_data import value_of
+from ecom_assets.core.tables.rule_of_data import resolved_rule
 from ecom_assets.core.tables.trace import (
     ByRow,
     Computed,
@@ -42,7 +42,7 @@ from ecom_assets.core.tables.trace import (
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
-    funnels = value_of(context.rules["funnels"], context.table, context.ask)
+    funnels = resolved_rule(context.rules["funnels"], context.table, context.ask)
     by_name: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in funnels}
     return by_name[context.row["funnel_name"]]
 

@@ -361,7 +361,7 @@ def groups_of(
     if not rule.joins_aliases:
         return {}, []
     rows = warehouse.rows_of(linking.aliases_in_order(aliases))
-    pairs = linking.of_persons(((row["user_id"], row["previous_id"]) for row in rows), shared)
+    pairs = linking.aliases_of_users(((row["user_id"], row["previous_id"]) for row in rows), shared)
     return linking.merged_users(pairs, rule.group_users)
 
 

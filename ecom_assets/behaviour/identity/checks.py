@@ -18,7 +18,7 @@ from ecom_assets.core.tables.check import (
     CheckResult,
     TableCheck,
     check,
-    of_days,
+    rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of
@@ -53,7 +53,7 @@ def visitors_have_devices(days: Days | None, clean: ir.Table) -> CheckResult:
     """Most sessions without a signed-in user have a device id,
     by which a visitor who returns is known again.
     """
-    events = of_days(clean, "event_date", days)
+    events = rows_on_days(clean, "event_date", days)
     (row,) = rows_of(
         events.agg(visitor_count=events.visitor_id.nunique(), **userless_sessions(events))
     )
@@ -92,7 +92,7 @@ def _users_stay_themselves(
     clean: ir.Table,
     merged: ir.Table,
 ) -> BrokenRows:
-    of_users = of_days(clean, "event_date", days)
+    of_users = rows_on_days(clean, "event_date", days)
     users = of_users.filter(of_users.user_id.notnull()).select("visitor_id", "user_id").distinct()
     person = users.user_id
     if joins_aliases:

@@ -430,7 +430,7 @@ def joining(aliases: ir.Table, users: ir.Table) -> ir.Table:
     return aliases.semi_join(users, "user_id").semi_join(previous, "previous_id")
 
 
-def of_persons(aliases: Iterable[Alias], shared: Set[str]) -> list[Alias]:
+def aliases_of_users(aliases: Iterable[Alias], shared: Set[str]) -> list[Alias]:
     """Return the aliases that join users; none of those who join nobody, by `SharedIds`."""
     return [alias for alias in aliases if shared.isdisjoint(alias)]
 

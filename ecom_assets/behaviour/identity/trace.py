@@ -18,11 +18,11 @@ from ecom_assets.behaviour.identity.contracts import (
 )
 from ecom_assets.behaviour.identity.links import (
     aliases_in_order,
+    aliases_of_users,
     device_of,
     devices_within_days,
     joining,
     merged_users,
-    of_persons,
 )
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import is_from, is_until
@@ -145,7 +145,7 @@ def _aliases_of_large_group(context: TraceContext) -> ir.Table:
     rows = context.ask(aliases_in_order(aliases))
     shared = context.where(SharedIds, id_kind="user")
     others = context.ask(shared.filter(shared.reason != "group_users").select("id_value"))
-    pairs = of_persons(
+    pairs = aliases_of_users(
         ((row["user_id"], row["previous_id"]) for row in rows),
         {other["id_value"] for other in others},
     )

@@ -14,7 +14,7 @@ from ecom_assets.behaviour.journeys.contracts import (
 )
 from ecom_assets.behaviour.journeys.journeys import EXIT, START
 from ecom_assets.behaviour.sessions.contracts import Sessions
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.received import side_by_side
@@ -95,7 +95,7 @@ def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
     a day missing on one side differs, too.
     """
     return side_by_side(
-        ["started_date", "dimension"], *(of_days(side, "started_date", days) for side in sides)
+        ["started_date", "dimension"], *(rows_on_days(side, "started_date", days) for side in sides)
     )
 
 

@@ -18,8 +18,8 @@ from ecom_assets.core.tables.queries import (
     Reading,
     Row,
     in_period,
-    of_period,
     page_of,
+    rows_in_period,
     share,
 )
 
@@ -65,7 +65,7 @@ def _transition(row: Row) -> Row:
 
 def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the terms searched in sessions that started in a period, and the number of terms."""
-    rows = of_period(reading, SearchPerformance)
+    rows = rows_in_period(reading, SearchPerformance)
     terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
     order = [terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
@@ -79,7 +79,7 @@ def search_totals(reading: Reading, period: Period) -> Row:
     """Return the searches of a period, those followed by a product view, and their share;
     null without a search.
     """
-    rows = of_period(reading, SearchPerformance)
+    rows = rows_in_period(reading, SearchPerformance)
     sums = rows.agg(
         search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum()
     )

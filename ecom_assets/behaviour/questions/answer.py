@@ -157,7 +157,7 @@ def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pyda
     return field
 
 
-def column_of(field: FieldInfo) -> Column | None:
+def answer_column(field: FieldInfo) -> Column | None:
     """Return the measure or column that a field is declared by; None without one."""
     return next((data for data in field.metadata if isinstance(data, Column)), None)
 
@@ -166,7 +166,7 @@ def meaning_of(field: FieldInfo) -> str:
     """Return what a field means: what the measure or column means that it is declared by,
     if there is one.
     """
-    return str((column_of(field) or field).description)
+    return str((answer_column(field) or field).description)
 
 
 def definition_of(answer: type[BaseModel], *names: str) -> dict[str, str]:

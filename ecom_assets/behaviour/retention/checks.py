@@ -11,7 +11,7 @@ from ecom_assets.behaviour.retention.contracts import (
     ReturningVisitorsDaily,
 )
 from ecom_assets.behaviour.sessions.contracts import SessionDays
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, union_all
 from ecom_assets.core.tables.received import side_by_side
@@ -23,7 +23,7 @@ def visitors_and_purchases_agree(
 ) -> BrokenRows:
     """Per day, visitors and revenue are those of the sessions' fragments; first is before last."""
     fragments, returning_visitors = (
-        of_days(rows, "event_date", days) for rows in (fragments, returning_visitors)
+        rows_on_days(rows, "event_date", days) for rows in (fragments, returning_visitors)
     )
     everybody = returning_visitors.filter(returning_visitors.cohort_by == "first_activity")
     result = everybody.group_by("event_date").agg(

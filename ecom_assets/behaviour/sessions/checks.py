@@ -11,7 +11,7 @@ from ecom_assets.behaviour.sessions.contracts import (
     Sessions,
 )
 from ecom_assets.behaviour.sessions.sessions import UNIT
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.received import side_by_side
@@ -53,7 +53,7 @@ def every_fragment_is_in_one_session(
         .agg(event_count=lambda rows: rows.fragment_event_count.sum())
     )
     sums = sessions.left_join(sums, "session_id")
-    own = of_days(fragments, "event_date", days)
+    own = rows_on_days(fragments, "event_date", days)
     homes = own.left_join(_fragments_in_sessions(sessions, own), [*UNIT, "started_at"])
     homes = homes.group_by(*UNIT, "started_at", "event_date").agg(
         home_count=homes.session_id.count()
@@ -108,7 +108,7 @@ def sessions_agree(
     started = sessions.rename(event_date="started_date")
     per_day = side_by_side(
         ["event_date"],
-        of_days(engaged, "event_date", days),
+        rows_on_days(engaged, "event_date", days),
         _per_day(started, days, "started_count", started.count()),
         _per_day(fragments, days, "came_count", fragments.visitor_id.nunique()),
     )
@@ -119,7 +119,7 @@ def sessions_agree(
 
 
 def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerScalar) -> ir.Table:
-    return of_days(rows.group_by("event_date").agg(**{name: number}), "event_date", days)
+    return rows_on_days(rows.group_by("event_date").agg(**{name: number}), "event_date", days)
 
 
 SESSION_CHECKS = [events_add_up_to_clean_events, every_fragment_is_in_one_session, sessions_agree]

@@ -19,7 +19,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import UNIT
 from ecom_assets.core.tables.days import Ends
-from ecom_assets.core.tables.packed import Ints, Keying, Packing, Sorted, parts_of
+from ecom_assets.core.tables.packed import Ints, Keying, Packing, Sorted, unit_parts
 
 UNITS: Final = "numbered_units"
 UNIT_SQL: Final = ", ".join(UNIT)
@@ -132,7 +132,7 @@ def _parts(con: Backend, rows: str, span: Span, plan: Packing) -> Iterator[Part]
         return
     plan = replace(plan, window=plan.window // span.resolution)
     whole = Sorted(keys, 0, span.unit_count, plan, span.resolution, span.first_us)
-    yield from parts_of(keys, np.asarray(result.pop("number"), np.int64), whole)
+    yield from unit_parts(keys, np.asarray(result.pop("number"), np.int64), whole)
 
 
 def _started(part: Part, span: Span) -> Part:

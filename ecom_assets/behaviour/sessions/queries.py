@@ -17,8 +17,8 @@ from ecom_assets.core.tables.queries import (
     Row,
     compared,
     if_known,
-    of_period,
     page_of,
+    rows_in_period,
     with_previous,
 )
 
@@ -34,7 +34,7 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     )
     result = {row["is_current"]: row for row in rows}
     now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
-    period_rows = of_period(reading, EngagementDaily).select(*COLUMNS)
+    period_rows = rows_in_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
     return {
@@ -47,7 +47,7 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the totals of the sessions that started in a period."""
-    return session_totals(of_period(reading, Sessions), partial(reading.rows, period=period))
+    return session_totals(rows_in_period(reading, Sessions), partial(reading.rows, period=period))
 
 
 def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:

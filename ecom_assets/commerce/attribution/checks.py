@@ -15,7 +15,7 @@ from ecom_assets.commerce.attribution.contracts import (
 )
 from ecom_assets.commerce.attribution.credit import CREDIT, SHARING
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
@@ -27,7 +27,7 @@ PART = ["day", "unit", "model"]
 def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> BrokenRows:
     """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
-    visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
+    visits, touches = (rows_on_days(rows, "started_date", days) for rows in (visits, touches))
     sides = union_all(
         visits.select("started_date", side=1), touches.select("started_date", side=-1)
     )
@@ -57,7 +57,7 @@ def conversions_are_purchases_and_orders(
             conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount
         ),
     )
-    rows = of_days(union_all(*sides), "day", days)
+    rows = rows_on_days(union_all(*sides), "day", days)
     sums = rows.group_by("day", "unit").agg(residue=rows.money.sum().cast(MONEY))
     return BrokenRows(sums.filter(sums.residue != 0), sums)
 
@@ -75,7 +75,7 @@ def credit_adds_up_to_conversions(
 ) -> BrokenRows:
     """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
     models = union_all(*(ibis.literal(model).name("model").as_table() for model in MODELS))
-    due = of_days(conversions, "converted_date", days).cross_join(models)
+    due = rows_on_days(conversions, "converted_date", days).cross_join(models)
     due = due.select(
         "unit",
         "model",
@@ -83,7 +83,7 @@ def credit_adds_up_to_conversions(
         credit=due.is_refund.ifelse(0, -1).cast(CREDIT),
         money=(-due.revenue_amount).cast(MONEY),
     )
-    credit = of_days(credited, "converted_date", days)
+    credit = rows_on_days(credited, "converted_date", days)
     credit = credit.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
     sides = union_all(due.select(*PART, "credit", "money"), credit.select(*PART, "credit", "money"))
     sums = sides.group_by(*PART).agg(
@@ -100,8 +100,8 @@ def channels_add_up_to_the_conversion(
     the parts of all channels add up to the conversion and its revenue, exactly.
     """
     bought, parts = (
-        of_days(conversions, "converted_date", days),
-        of_days(credited, "converted_date", days),
+        rows_on_days(conversions, "converted_date", days),
+        rows_on_days(credited, "converted_date", days),
     )
     names = [f"{model}_{part}" for model in SHARING for part in ("credit", "revenue_amount")]
     sums = parts.group_by(*Conversions.key).agg(**{name: parts[name].sum() for name in names})

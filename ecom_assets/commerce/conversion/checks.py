@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.funnels.contracts import CARTS, CartAbandonment, ConversionFunnel
 from ecom_assets.behaviour.funnels.daily import ALL_CATEGORIES
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
 
@@ -20,11 +20,11 @@ def dimensions_add_up_to_the_totals(
     """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts,
     of all sessions.
     """
-    parts = of_days(parts, "cohort_date", days)
+    parts = rows_on_days(parts, "cohort_date", days)
     summed = parts.group_by(*STEP_KEY, "dimension").agg(
         summed_count=parts.unit_count.sum().cast("int64")
     )
-    totals = of_days(_totals(funnels, carts), "cohort_date", days)
+    totals = rows_on_days(_totals(funnels, carts), "cohort_date", days)
     joined = summed.join(
         totals,
         [summed[name] == totals[name] for name in STEP_KEY],

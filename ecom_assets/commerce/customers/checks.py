@@ -17,7 +17,7 @@ from ecom_assets.commerce.customers.contracts import (
 )
 from ecom_assets.commerce.customers.customers import latest_copies
 from ecom_assets.commerce.sales.contracts import Customer
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, union_all
 from ecom_assets.core.tables.received import balance
@@ -87,7 +87,7 @@ def accounting(
     A customer counts if a version covers the day.
     """
     raw, quarantined, surplus = (
-        of_days(rows, "received_date", days) for rows in (raw, quarantined, surplus)
+        rows_on_days(rows, "received_date", days) for rows in (raw, quarantined, surplus)
     )
     copies = latest_copies(raw).select("received_date", "customer_id")
     spans = versions.select("customer_id", "valid_from", "valid_to")

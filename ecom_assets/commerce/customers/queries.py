@@ -50,8 +50,8 @@ from ecom_assets.core.tables.queries import (
     compared,
     if_known,
     mean,
-    of_period,
     rejected_rows,
+    rows_in_period,
     share,
 )
 
@@ -345,7 +345,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])
     (row,) = reading.state(current.agg(as_of_date=current.as_of_date.max()))
-    raw = of_period(reading, RawCustomers)
+    raw = rows_in_period(reading, RawCustomers)
     (received,) = reading.rows(raw.agg(n=raw.count()), period)
     return {
         **row,

@@ -13,7 +13,7 @@ from ecom_assets.commerce.customers.contracts import (
     LifetimeValue,
 )
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.commerce.sales.trace import of_orders, signed, with_status
+from ecom_assets.commerce.sales.trace import counted_as_orders, signed, with_status
 from ecom_assets.core.tables.trace import (
     ByRow,
     Computed,
@@ -82,7 +82,9 @@ def _by_shop(lines: Derivation, events: Derivation) -> ByRow:
     return ByRow(derivation)
 
 
-ORDERS: Final = _by_shop(Count(Sales, of_orders(SHIPPED)), Count(CleanEvents, _purchase_events))
+ORDERS: Final = _by_shop(
+    Count(Sales, counted_as_orders(SHIPPED)), Count(CleanEvents, _purchase_events)
+)
 REPEATS: Final = _by_shop(
     Count(Sales, _later_shipped, unit="order_date"),
     Count(Sessions, _later_bought_in, unit="started_date"),

@@ -39,7 +39,7 @@ from ecom_assets.core.tables.check import (
     CheckResult,
     TableCheck,
     check,
-    of_days,
+    rows_on_days,
     unread_values,
 )
 from ecom_assets.core.tables.contract import Table
@@ -151,7 +151,9 @@ def received_lines_are_accounted_for(
         # A version that arrives replaces one that arrived on another day, so that day changes too.
         rows = with_record(raw)
         copies = (
-            linked(rows, of_days(rows, "received_date", days)).select("received_date").distinct()
+            linked(rows, rows_on_days(rows, "received_date", days))
+            .select("received_date")
+            .distinct()
         )
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *outcomes)
@@ -176,7 +178,7 @@ def attributes_check(rule: OrderRule) -> TableCheck:
 
 
 def _unread_attributes(rule: OrderRule, days: Days | None, raw: ir.Table) -> CheckResult:
-    lines = clean_lines(of_days(raw, "received_date", days), rule)
+    lines = clean_lines(rows_on_days(raw, "received_date", days), rule)
     shown = ("source_file", "received_quantity", *(f"received_{name}" for name in CHARGES))
     return unread_values(lines, unread_attributes(lines, rule), shown, _unread_sentence)
 
@@ -214,7 +216,7 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
     of_run = (
         shared
         if days is None
-        else shared.semi_join(of_days(shared, "order_date", days), "shared_order_id")
+        else shared.semi_join(rows_on_days(shared, "order_date", days), "shared_order_id")
     )
     orders = of_run.group_by("shared_order_id", "order_id").agg(
         ordered_at=of_run.ordered_at.min(),
@@ -224,7 +226,7 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
     )
     listed = orders.order_by("shared_order_id", "order_id").to_pyarrow().to_pylist()
     numbers = {row["shared_order_id"] for row in listed}
-    looked_at = of_days(lines, "order_date", days).order_id.nunique().to_pyarrow().as_py()
+    looked_at = rows_on_days(lines, "order_date", days).order_id.nunique().to_pyarrow().as_py()
     examples = [{**row, "ordered_at": str(row["ordered_at"])} for row in listed[:EXAMPLES]]
     return CheckResult(
         len(numbers), looked_at, examples, metadata=_shared_sentence(listed, len(numbers))
@@ -255,7 +257,9 @@ def orders_have_one_customer(days: Days | None, lines: ir.Table) -> CheckResult:
     or of something else.
     """
     of_run = (
-        lines if days is None else lines.semi_join(of_days(lines, "order_date", days), "order_id")
+        lines
+        if days is None
+        else lines.semi_join(rows_on_days(lines, "order_date", days), "order_id")
     )
     orders = of_run.group_by("order_id").agg(
         customer_count=of_run.customer_id.nunique(),
@@ -293,7 +297,7 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     """No money was paid back for an order that the mapping leaves out as no sale:
     it lowers revenue twice.
     """
-    of_run = of_days(lines, "order_date", days)
+    of_run = rows_on_days(lines, "order_date", days)
     refunds = of_run.filter(of_run.status == "refunded")
     left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
     sold = lines.filter(lines.status != "refunded")
@@ -360,7 +364,7 @@ def _mostly_clean(
     days: Days | None,
     raw: ir.Table,
 ) -> CheckResult:
-    lines = classify(of_days(raw, "received_date", days))
+    lines = classify(rows_on_days(raw, "received_date", days))
     counts = lines.group_by("reject_reason").agg(line_count=lines.count()).to_pyarrow().to_pylist()
     total = sum(row["line_count"] for row in counts)
     refused = {row["reject_reason"]: row["line_count"] for row in counts if row["reject_reason"]}
@@ -382,7 +386,7 @@ def _mostly_clean(
 
 
 def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
-    result = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
+    result = int(rows_on_days(raw, "received_date", days).count().to_pyarrow().as_py())
     if result:
         return CheckResult(0, result, observed=result, limit=1)
     sentence = (
@@ -394,7 +398,7 @@ def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
 
 
 def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
-    lines = of_days(raw, "received_date", days)
+    lines = rows_on_days(raw, "received_date", days)
     counts = lines.agg(customer_count=lines.customer_id.nunique(), line_count=lines.count())
     ((customers, line_count),) = (row.values() for row in rows_of(counts))
     if customers > over:

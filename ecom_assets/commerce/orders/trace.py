@@ -31,7 +31,7 @@ from ecom_assets.core.tables.trace import (
     TraceContext,
     UpstreamRows,
     carried,
-    of_refused_money,
+    refused_money_derivations,
 )
 
 
@@ -128,7 +128,7 @@ TRACES: Final = (
         "clean-order-lines-and-reject-reasons",
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
-            **of_refused_money(Count(RawUserOrderLog, _quarantined)),
+            **refused_money_derivations(Count(RawUserOrderLog, _quarantined)),
             **dict.fromkeys(
                 ("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE
             ),

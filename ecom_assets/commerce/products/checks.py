@@ -7,7 +7,7 @@ from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerf
 from ecom_assets.commerce.products.performance import ORDERS
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.core.tables.check import BrokenRows, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import union_all
@@ -25,7 +25,7 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
             money=(-from_orders.revenue_amount).cast(MONEY),
         ),
     )
-    sides = of_days(sides, "day", days)
+    sides = rows_on_days(sides, "day", days)
     sums = sides.group_by("day").agg(
         items_residue=sides["items"].sum(), money_residue=sides.money.sum().cast(MONEY)
     )

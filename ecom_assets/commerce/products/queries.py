@@ -28,7 +28,7 @@ from ecom_assets.commerce.sales.contracts import Item, Sales
 from ecom_assets.commerce.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
-from ecom_assets.core.tables.measures import completed, parts_of, summable, summed, sums
+from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
 from ecom_assets.core.tables.portable import can_be_null, ratio
 from ecom_assets.core.tables.queries import (
     EVENTS,
@@ -39,8 +39,8 @@ from ecom_assets.core.tables.queries import (
     by_revenue,
     changes,
     if_known,
-    of_period,
     require,
+    rows_in_period,
     share,
     with_previous,
 )
@@ -71,7 +71,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
 
     With `search`, only those whose name or id contains it, in upper or lower case.
     """
-    rows, sold = of_period(reading, ProductPerformance), _Sold.from_reading(reading)
+    rows, sold = rows_in_period(reading, ProductPerformance), _Sold.from_reading(reading)
     ranked = _ranked(reading, rows, sort_by, category, search)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
@@ -273,7 +273,8 @@ class _Sold:
             for name in summable(measures)
         }
         parts = {
-            name: parts_of(name, measure) for name, measure in summable(ProductMeasures).items()
+            name: measures_added(name, measure)
+            for name, measure in summable(ProductMeasures).items()
         }
         return changes(current, previous, current) | {
             name: None for name in current if parts[name] & unknown
@@ -289,7 +290,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """
     source = find_sales_source(reading)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
-    rows = of_period(reading, CategoryPerformance)
+    rows = rows_in_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [

@@ -18,8 +18,8 @@ from ecom_assets.core.tables.queries import (
     Reading,
     Row,
     if_known,
-    of_period,
     page_of,
+    rows_in_period,
 )
 
 RowSource = Literal["events", "orders"]
@@ -85,7 +85,7 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
 
 def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = of_period(reading, tables.daily)
+    rows = rows_in_period(reading, tables.daily)
     names = [name for name in COUNTS if name in tables.daily.columns]
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
     return [
@@ -106,7 +106,7 @@ def _with_residue(row: Row) -> Row:
 
 def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = of_period(reading, tables.samples)
+    rows = rows_in_period(reading, tables.samples)
     first = rows.filter(rows.sample_number == 1)
     day = first[tables.day]
     grouped = first.group_by("reject_reason").agg(
@@ -139,7 +139,7 @@ def quarantined_samples(
     Personal data are replaced unless they may be seen.
     """
     tables = SOURCES[wanted.source]
-    rows = of_period(reading, tables.samples)
+    rows = rows_in_period(reading, tables.samples)
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]

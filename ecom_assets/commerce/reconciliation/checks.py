@@ -14,7 +14,7 @@ from ecom_assets.commerce.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, of_days
+from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
@@ -51,7 +51,7 @@ def causes_add_up_to_the_difference(
         _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
     )
     sums = (
-        of_days(terms, "day", days)
+        rows_on_days(terms, "day", days)
         .group_by("day", "term")
         .agg(residue=lambda t: t.money.sum().cast(MONEY))
     )
@@ -61,7 +61,7 @@ def causes_add_up_to_the_difference(
 @check(Restatements, reads=(Restatements,))
 def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> BrokenRows:
     """What a number was before a restatement is what the restatement before it left."""
-    logged = of_days(logged, "restated_date", days)
+    logged = rows_on_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
     in_order = ibis.window(group_by=number, order_by="restatement_number")
     # A null value means that there was no number, so only `is_first` shows that there is no earlier
@@ -92,11 +92,11 @@ def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table)
     """Some customers of the orders are users of the events: if hardly any is,
     the two spell ids differently.
     """
-    lines = of_days(lines, "order_date", days)
+    lines = rows_on_days(lines, "order_date", days)
     customers = (
         lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
     )
-    users = of_days(events, "event_date", days)
+    users = rows_on_days(events, "event_date", days)
     users = _buyers_or_users(users.filter(~users.is_bot))
     visitors = events.select(id="visitor_id").distinct()
     return _meeting(
@@ -116,7 +116,7 @@ def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table)
     """Some orders have their purchase event: if hardly any has,
     the two spell the ids of orders differently.
     """
-    daily = of_days(daily, "reconciled_date", days)
+    daily = rows_on_days(daily, "reconciled_date", days)
     (sums,) = rows_of(
         daily.agg(
             orders=daily.order_count.sum(),
@@ -125,7 +125,7 @@ def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table)
         )
     )
     orders, named, without = (int(sums[name] or 0) for name in ("orders", "events", "without"))
-    rows = of_days(rows, "reconciled_date", days)
+    rows = rows_on_days(rows, "reconciled_date", days)
     left, right = (
         rows.filter(rows.cause == "missing_event"),
         rows.filter(rows.cause == "missing_order"),

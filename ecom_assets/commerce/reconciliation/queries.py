@@ -24,8 +24,8 @@ from ecom_assets.core.tables.queries import (
     Reading,
     Row,
     if_known,
-    of_period,
     page_of,
+    rows_in_period,
 )
 
 COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
@@ -40,7 +40,7 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
             from the orders.
     """
     require_orders(reading)
-    period_rows = of_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
+    period_rows = rows_in_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
     kinds: dict[str, tuple[Any, Any]] = {
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
@@ -70,9 +70,9 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
 
     A time zone shift has rows on two days and counts once, on the day of the order.
     """
-    daily = of_period(reading, OrderEventReconciliationDaily)
+    daily = rows_in_period(reading, OrderEventReconciliationDaily)
     (sums,) = reading.rows(daily.agg(**{name: daily[name].sum() for name in SUMMED}), period)
-    rows = of_period(reading, OrderEventReconciliation)
+    rows = rows_in_period(reading, OrderEventReconciliation)
     is_first = (rows.cause != "time_zone_shift") | (rows.side == "order")
     causes = rows.group_by("cause").agg(
         count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum()

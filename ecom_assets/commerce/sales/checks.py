@@ -16,7 +16,7 @@ from ecom_assets.commerce.sales.contracts import (
     Sales,
 )
 from ecom_assets.commerce.sales.sales import DIMENSIONS
-from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, counted, of_days
+from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, counted, rows_on_days
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.portable import union_all
@@ -38,7 +38,7 @@ def dimensions_are_there(
     days: Days | None, sold: ir.Table, city: ir.Table, item: ir.Table, customer: ir.Table
 ) -> BrokenRows:
     """Every sale's city, item and customer is in its dimension."""
-    sold = of_days(sold, "order_date", days)
+    sold = rows_on_days(sold, "order_date", days)
     homeless = union_all(
         *(
             sold.anti_join(dimension, key).select("uniq_id", missing=ibis.literal(key))
@@ -85,9 +85,9 @@ def new_and_returning_are_all(
         if days is None
         else Days.from_dates(day - day.weekday() * ONE_DAY for day in days.dates)
     )
-    sold = of_days(sold, "order_date", mondays and mondays.widened(after=6))
+    sold = rows_on_days(sold, "order_date", mondays and mondays.widened(after=6))
     sold = sold.mutate(order_date=start_of_week(sold.order_date))
-    retention = of_days(retention, "week_start_date", mondays)
+    retention = rows_on_days(retention, "week_start_date", mondays)
     cells = retention.filter(retention.item_category != ALL, retention.city_id != ALL)
     weekly_amounts = cells.select(
         order_date=cells.week_start_date,
@@ -136,7 +136,7 @@ def _both_amounts(sums: ir.Table) -> ir.Table:
 def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> BrokenRows:
     """Compare the rows and money of two tables, per day and part; a missing row counts as zero."""
     sides = union_all(left.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
-    sides = of_days(sides, "day", days)
+    sides = rows_on_days(sides, "day", days)
     sums = sides.group_by("day", "part").agg(
         row_residue=(sides.rows * sides.side).sum().cast("int64"),
         money_residue=(sides.side == 1).ifelse(sides.money, -sides.money).sum().cast(MONEY),

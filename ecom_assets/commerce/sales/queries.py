@@ -53,11 +53,11 @@ from ecom_assets.core.tables.queries import (
     compared,
     if_known,
     in_period,
-    of_period,
     page_of,
     require,
     revenue_compared,
     revenue_of,
+    rows_in_period,
     share,
     with_previous,
 )
@@ -230,7 +230,7 @@ def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
     source = sales_source(reading)
     columns = PLACE_COLUMNS[level]
     if source == ORDERS:
-        sold = of_period(reading, Sales).join(reading.table(City), "city_id")
+        sold = rows_in_period(reading, Sales).join(reading.table(City), "city_id")
         rows = reading.rows(added_up(sold, columns), period)
     else:
         purchases = _of_purchases(reading)
@@ -298,7 +298,7 @@ def newest_customer_week(reading: Reading, period: Period) -> Row | None:
 
 def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
     """Return how many order lines a period has, and how many of them have no category."""
-    sold = of_period(reading, Sales)
+    sold = rows_in_period(reading, Sales)
     without = (sold.item_category == NONE).ifelse(1, 0).sum().fill_null(0)
     (row,) = reading.rows(sold.agg(line_count=sold.count(), without_count=without), period)
     return int(row["line_count"]), int(row["without_count"])
@@ -307,7 +307,7 @@ def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
 def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     """Return the numbers of a source's sales in a period, with the number of customers."""
     is_of_orders = source == ORDERS
-    sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
+    sold = rows_in_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
     row = rows[0] if rows else None
     return completed(row, SalesMeasures) | {

@@ -102,11 +102,11 @@ def _derivation(
             column,
         )
     if column == "order_key":
-        return Count(to, of_orders(counted))
+        return Count(to, counted_as_orders(counted))
     return Count(to, counted, unit=column)
 
 
-def of_orders(rows: RowsOf) -> RowsOf:
+def counted_as_orders(rows: RowsOf) -> RowsOf:
     """Return order lines that count as the order that they are part of."""
     return lambda context: rows(context).mutate(counted_as=order_key)
 
@@ -193,13 +193,13 @@ WEEKS: Final[Mapping[str, Derivation]] = {
     "refunded_customers_count": _customers(_in_week(status="refunded", is_known=True)),
     "one_order_customers_count": _customers(_with_orders(several=False)),
     "several_orders_customers_count": _customers(_with_orders(several=True)),
-    "new_orders_count": Count(Sales, of_orders(NEW)),
-    "returning_orders_count": Count(Sales, of_orders(RETURNING)),
-    "refunded_orders_count": Count(Sales, of_orders(_in_week(status="refunded"))),
+    "new_orders_count": Count(Sales, counted_as_orders(NEW)),
+    "returning_orders_count": Count(Sales, counted_as_orders(RETURNING)),
+    "refunded_orders_count": Count(Sales, counted_as_orders(_in_week(status="refunded"))),
     "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
     "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),
-    "unknown_customer_orders_count": Count(Sales, of_orders(OF_UNKNOWN)),
+    "unknown_customer_orders_count": Count(Sales, counted_as_orders(OF_UNKNOWN)),
     "unknown_customer_revenue_amount": Sum(Sales, OF_UNKNOWN, "payment_amount"),
 }
 OF_CUSTOMER: Final = sales_derivations(

@@ -114,7 +114,7 @@ def by_commas(value: object) -> object:
     )
 
 
-def parts_of(value: object) -> object:
+def read_texts(value: object) -> object:
     """Read `a, b` or `["a", "b"]`; what is not text stays as it is.
 
     Raises:
@@ -151,7 +151,7 @@ def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
 
 ByCommas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(by_commas)]
 """A list of texts, written with commas."""
-Parts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parts_of)]
+Parts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_texts)]
 """A list of texts, written with commas or as JSON."""
 EventTypes = Annotated[Parts, AfterValidator(event_types)]
 """A list of event types."""

@@ -23,7 +23,7 @@ from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.received import SliceOutput, VisitorRows
-from ecom_assets.core.tables.rule_of_data import value_of
+from ecom_assets.core.tables.rule_of_data import resolved_rule
 
 
 def asset_key(contract: type[Table]) -> dg.AssetKey:
@@ -318,7 +318,8 @@ class TableAsset:
         `days`.
         """
         parameters = {
-            name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()
+            name: resolved_rule(rule, warehouse.readable, rows_of)
+            for name, rule in parameters.items()
         }
         run = self._with_late_days(run, warehouse)
         parameters = {**parameters, "run_days": run, "only_visitors": None}

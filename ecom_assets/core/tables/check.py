@@ -209,7 +209,7 @@ def check(
     )
 
 
-def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+def rows_on_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
     """Return the rows of some days; all rows if `days` is None or the table has no days."""
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
 
@@ -279,7 +279,7 @@ def contract_check(contract: type[Table]) -> TableCheck:
 
 
 def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
-    rows = of_days(table, contract.day_column, days)
+    rows = rows_on_days(table, contract.day_column, days)
     broken = {
         f"{name}: {violation}": (condition.ifelse(1, 0)).sum().fill_null(0)
         for name, column in contract.columns.items()

@@ -41,11 +41,11 @@ def summable(declared: type) -> Mapping[str, Column]:
     return {
         name: measure
         for name, measure in measures_of(declared).items()
-        if parts_of(name, measure) <= added
+        if measures_added(name, measure) <= added
     }
 
 
-def parts_of(name: str, measure: Column) -> set[str]:
+def measures_added(name: str, measure: Column) -> set[str]:
     """Return the names of the measures that one is the ratio of, or its own."""
     ratio = measure.counted_as
     return {ratio.part, ratio.whole} if isinstance(ratio, Ratio) else {name}

@@ -111,10 +111,10 @@ def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterato
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a
             century.
     """
-    return parts_of(packed, units, Sorted(packed, 0, unit_count, plan, 1))
+    return unit_parts(packed, units, Sorted(packed, 0, unit_count, plan, 1))
 
 
-def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
+def unit_parts(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
     """Yield the events as `sorted_parts` does, with the origin and resolution of `part`."""
     plan = part.plan
     if len(packed) == 0:
@@ -146,7 +146,7 @@ def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> It
             codes = packed & ((1 << plan.scale_bits) - 1)
             packed = ((times // coarser) << plan.scale_bits) + codes
             plan = replace(plan, window=plan.window // coarser)
-            yield from parts_of(
+            yield from unit_parts(
                 packed, units, replace(part, plan=plan, resolution=part.resolution * coarser)
             )
             return
@@ -154,6 +154,6 @@ def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> It
         raise WorkError("The events of one unit span over a century; check the values of event_at.")
     half = unit_count // 2
     is_low = units < half
-    yield from parts_of(packed[is_low], units[is_low], replace(part, unit_count=half))
+    yield from unit_parts(packed[is_low], units[is_low], replace(part, unit_count=half))
     high = replace(part, unit_count=unit_count - half, first_unit=part.first_unit + half)
-    yield from parts_of(packed[~is_low], units[~is_low] - half, high)
+    yield from unit_parts(packed[~is_low], units[~is_low] - half, high)

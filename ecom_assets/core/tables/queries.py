@@ -538,7 +538,7 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
-def of_period(reading: Reading, contract: type[Table]) -> ir.Table:
+def rows_in_period(reading: Reading, contract: type[Table]) -> ir.Table:
     """Return the rows of a table on the days of the requested range."""
     rows = reading.table(contract)
     return rows.filter(in_period(rows[str(contract.day_column)]))
@@ -551,7 +551,7 @@ def rejected_rows(
 
     The first table has a column `reject_reason`, the second one `surplus_count`.
     """
-    rejected, surplus = of_period(reading, quarantined), of_period(reading, duplicates)
+    rejected, surplus = rows_in_period(reading, quarantined), rows_in_period(reading, duplicates)
     reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
     (copies,) = reading.rows(surplus.agg(n=surplus.surplus_count.sum()), period)
     ordered = sorted(reasons, key=lambda row: (-row["n"], row["reject_reason"]))

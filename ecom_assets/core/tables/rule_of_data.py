@@ -22,6 +22,6 @@ class RuleOfData(ABC):
         """Return the rule that the stored rows decide."""
 
 
-def value_of(rule: Any, table: TableOf, rows: RowsOf) -> Any:  # noqa: ANN401 (rules are of any type)
+def resolved_rule(rule: Any, table: TableOf, rows: RowsOf) -> Any:  # noqa: ANN401 (rules are of any type)
     """Return the value of a rule; one that does not depend on stored rows is its own value."""
     return rule.value(table, rows) if isinstance(rule, RuleOfData) else rule

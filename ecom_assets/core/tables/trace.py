@@ -170,7 +170,7 @@ def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
     return columns.get(of.column, "")
 
 
-def of_refused_money(quarantined: Count) -> dict[str, "Derivation"]:
+def refused_money_derivations(quarantined: Count) -> dict[str, "Derivation"]:
     """Return how the columns of `RefusedMoney` come from the quarantined rows."""
     return {
         "refused_amount": Computed(

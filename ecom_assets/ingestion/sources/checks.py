@@ -23,7 +23,7 @@ from ecom_assets.commerce.orders.contracts import QuarantinedOrders, RawUserOrde
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.quality.reasons import sentence_of
 from ecom_assets.core.tables import formats
-from ecom_assets.core.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
+from ecom_assets.core.tables.check import EXAMPLES, CheckResult, TableCheck, rows_on_days
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import Days
@@ -137,7 +137,7 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
 
 def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
     counts = (
-        of_days(rows, "received_date", days)
+        rows_on_days(rows, "received_date", days)
         .group_by("source_file", "received_date")
         .agg(number=number)
     )
@@ -457,7 +457,7 @@ class _SourceChecks:
         )
 
     def _absent_of(self, absent: ir.Table, days: Days | None) -> ir.Table:
-        return of_days(
+        return rows_on_days(
             absent.filter(absent.source_table == self.source.raw.qualified_name()),
             "received_date",
             days,
@@ -610,7 +610,7 @@ class _SourceChecks:
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
         if not warns:
             raw, refused = _not_public(raw), _not_public(refused)
-        count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
+        count = int(rows_on_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
         exceeds = self._is_large if warns else self.gate.is_refused
@@ -649,7 +649,7 @@ class _SourceChecks:
             return None
         of_senders = refused.filter(refused.sent_by.notnull())
         counts = self._sender_counts(
-            of_days(of_senders, (self.source.quarantine or self.source.raw).day_column, days)
+            rows_on_days(of_senders, (self.source.quarantine or self.source.raw).day_column, days)
         )
         if not counts:
             return None
@@ -675,7 +675,7 @@ class _SourceChecks:
     ) -> CheckResult:
         """Compare the money of refused rows with that of all received ones, day by day."""
         source = self.source
-        refused = of_days(refused, (source.quarantine or source.raw).day_column, days)
+        refused = rows_on_days(refused, (source.quarantine or source.raw).day_column, days)
         refused = self._with_money(refused.filter(refused.reject_reason.notin(NO_FAULT)))
         reasons = refused.group_by("reject_reason").agg(
             row_count=refused.count(),
@@ -724,7 +724,7 @@ class _SourceChecks:
         """Return the money of the received rows by the day that they count for."""
         rows = raw
         if self.source.quarantine is QuarantinedEvents:
-            rows = of_days(
+            rows = rows_on_days(
                 raw,
                 RawEvents.day_column,
                 days.widened(before=1, after=self.late_days) if days else None,
@@ -732,7 +732,7 @@ class _SourceChecks:
             rows = rows.mutate(received_day=accounted_date(rows, self.late_days))
         else:
             rows = rows.mutate(received_day=rows[str(self.source.raw.day_column)])
-        rows = of_days(rows, "received_day", days)
+        rows = rows_on_days(rows, "received_day", days)
         if "left_out" in rows.columns:
             rows = rows.filter(rows.left_out.isnull())
         rows = self._with_money(rows)
@@ -799,13 +799,13 @@ class _SourceChecks:
     def _accounted_rows(self, raw: ir.Table, days: Days | None) -> ir.Table:
         """Return the rows that the days account for."""
         if self.source.quarantine is not QuarantinedEvents:
-            return of_days(raw, self.source.raw.day_column, days)
+            return rows_on_days(raw, self.source.raw.day_column, days)
         near = None if days is None else days.widened(before=1, after=self.late_days)
-        raw = of_days(raw, RawEvents.day_column, near)
-        return of_days(raw.mutate(day=accounted_date(raw, self.late_days)), "day", days)
+        raw = rows_on_days(raw, RawEvents.day_column, near)
+        return rows_on_days(raw.mutate(day=accounted_date(raw, self.late_days)), "day", days)
 
     def _reasons(self, refused: ir.Table, days: Days | None) -> dict[str, int]:
-        rows = of_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
+        rows = rows_on_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
         counted = rows.group_by("reject_reason").agg(number=rows.count()).to_pyarrow().to_pylist()
         return {row["reject_reason"]: int(row["number"]) for row in counted}
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ecom_assets.behaviour.questions.answer import column_of, meaning_of
+from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
 
@@ -93,7 +93,7 @@ class Tile:
     ) -> "Tile":
         """Return the tile of a number of an answer, as its model declares it."""
         field = model.model_fields[name]
-        column = column_of(field)
+        column = answer_column(field)
         definition = definition or meaning_of(field).partition(";")[0] + "."
         better = column.better if column else "up"
         return cls(

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.identity.visitors import ANONYMOUS
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.check import CheckResult, TableCheck, of_days
+from ecom_assets.core.tables.check import CheckResult, TableCheck, rows_on_days
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.ingestion.sources.erased_people import (
@@ -51,7 +51,7 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
 def _look(
     settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table
 ) -> CheckResult:
-    rows = of_days(rows, contract.day_column, days)
+    rows = rows_on_days(rows, contract.day_column, days)
     looked_at = int(rows.count().to_pyarrow().as_py())
     erased = ErasedIds(settings)
     if erased.is_empty:

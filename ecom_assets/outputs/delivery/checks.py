@@ -21,7 +21,7 @@ from ecom_assets.core.tables.check import (
     CheckResult,
     TableCheck,
     check,
-    of_days,
+    rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, rows_of, union_all
@@ -56,7 +56,7 @@ def due_is_what_became_of_it(days: Days | None, daily: ir.Table) -> BrokenRows:
     """Per day and destination, due = accepted + unacknowledged + rejected +
     refused + in doubt + pending.
     """
-    daily = of_days(daily, "reconciled_date", days)
+    daily = rows_on_days(daily, "reconciled_date", days)
     left = daily.due_count - sum((daily[name] for name in OF_DUE), ibis.literal(0, "int64"))
     return BrokenRows(daily.filter(left != 0), daily)
 
@@ -70,7 +70,7 @@ def what_was_accepted_is_among_the_deliveries(
 
     Properties of a user that are those of an earlier day were delivered on that one.
     """
-    daily = of_days(daily, "reconciled_date", days)
+    daily = rows_on_days(daily, "reconciled_date", days)
     delivered = (
         sent.filter(sent.outcome == "delivered").group_by(*KEY).agg(found_count=ibis._.count())
     )
@@ -93,8 +93,8 @@ def dead_letters_are_those_of_the_deliveries(
     days: Days | None, sent: ir.Table, dead: ir.Table
 ) -> BrokenRows:
     """Each record that was rejected or refused is a dead letter, and no other is."""
-    sent = of_days(sent.filter(sent.outcome.isin(DEAD)), "record_date", days)
-    dead = of_days(dead, "record_date", days)
+    sent = rows_on_days(sent.filter(sent.outcome.isin(DEAD)), "record_date", days)
+    dead = rows_on_days(dead, "record_date", days)
     names = [*KEY, "record_id"]
     signed_records = union_all(
         sent.select(*names, sign=ibis.literal(1, "int64")),
@@ -139,8 +139,8 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
     aliases: ir.Table,
     shared: ir.Table,
 ) -> CheckResult:
-    sent_of_days = of_days(sent, "record_date", days)
-    near = of_days(events, "event_date", days.widened(before=1, after=1) if days else None)
+    sent_of_days = rows_on_days(sent, "record_date", days)
+    near = rows_on_days(events, "event_date", days.widened(before=1, after=1) if days else None)
     kinds = [("events that are gone since", sent_events_that_are_gone(near, sent_of_days))]
     if rows_of(shared.limit(1)):
         pairs = pairs_of_shared_ids(shared, links)

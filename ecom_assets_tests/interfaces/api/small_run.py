@@ -19,7 +19,7 @@ from ecom_assets.core.tables.asset import TableAsset
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
-from ecom_assets.core.tables.rule_of_data import value_of
+from ecom_assets.core.tables.rule_of_data import resolved_rule
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.core.warehouse.factory import new_engine
@@ -112,7 +112,7 @@ def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, A
     }
     names = inspect.signature(asset.function).parameters
     actual = asset(
-        **{name: value_of(all_dependencies[name], engine.table, _rows) for name in names}
+        **{name: resolved_rule(all_dependencies[name], engine.table, _rows) for name in names}
     )
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)

@@ -348,7 +348,7 @@ class FileEvents:
             if self._may_hold_erased:
                 aliases = links.without_erased(aliases, self._erased_users)
             pairs = [(user, previous) for *_, user, previous in aliases]
-            pairs = links.of_persons(pairs, self._shared_users(events, pairs))
+            pairs = links.aliases_of_users(pairs, self._shared_users(events, pairs))
         groups, _ = links.merged_users(pairs, self.identity.group_users)
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
         return self._filled(MERGED, columns, list(links.merged_rows(groups)))
