@@ -180,7 +180,7 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
 
 FAR = ibis.date("8999-01-01")
 """A day after all others; later years stand for dates in statements that are kept
-(`warehouse/sql_text.py`).
+(`warehouse/statements.py`).
 """
 
 
