@@ -240,16 +240,14 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     fast = _times_by_entry(counts, entries, cohorts) if entries else None
     entered = replace(counts, events=with_entries(counts.events, entries)) if entries else counts
     numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
+    if entries:
+        parts["entries"] = entries.as_json(funnel)
+    if funnel.over:
+        parts["cohorts"] = _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": report.step_answers(funnel, numbers),
         **parts,
-        **({"entries": entries.as_json(funnel)} if entries else {}),
-        **(
-            {"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []}
-            if funnel.over
-            else {}
-        ),
         "warnings": _missing(counts, funnel, numbers, source_names),
     }
 

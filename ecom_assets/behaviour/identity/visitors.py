@@ -645,16 +645,16 @@ def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:
         of_day_before=seen.user_id.min(where=is_punctual),
     )
     nothing = ibis.null("string")
-    nearby = union_all(
-        *(
-            users.select(
-                "source_session_id",
-                event_date=(users.event_date + ibis.interval(days=shift)).cast("date"),
-                **{name: users[name] if name == chosen else nothing for name in CANDIDATES},
-            )
-            for shift, chosen in zip((0, -1, 1), CANDIDATES, strict=True)
+
+    def candidates_on(shift_days: int, chosen: str) -> ir.Table:
+        """Return the users of one column of `CANDIDATES` as those of the day before or after."""
+        return users.select(
+            "source_session_id",
+            event_date=(users.event_date + ibis.interval(days=shift_days)).cast("date"),
+            **{name: users[name] if name == chosen else nothing for name in CANDIDATES},
         )
-    )
+
+    nearby = union_all(*map(candidates_on, (0, -1, 1), CANDIDATES))
     return nearby.group_by("source_session_id", "event_date").agg(
         session_user_id=ibis.coalesce(*(nearby[name].min() for name in CANDIDATES))
     )

@@ -105,9 +105,11 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
     """Return how a number of sessions that did something with a category is traced."""
 
     def rows(context: TraceContext) -> ir.Table:
-        sessions, each = sessions_of_day(context, STARTED), category_sessions(_members(context))
-        each = each.filter(each.product_category == context.row["product_category"], met(each))
-        session_keys = each.select(*SESSION).rename(started_at="session_started_at")
+        visits = category_sessions(_members(context))
+        is_of_category = visits.product_category == context.row["product_category"]
+        visits = visits.filter(is_of_category, met(visits))
+        session_keys = visits.select(*SESSION).rename(started_at="session_started_at")
+        sessions = sessions_of_day(context, STARTED)
         return sessions.semi_join(session_keys, [*UNIT, "started_at"])
 
     return Count(Sessions, rows)
@@ -123,22 +125,58 @@ def _category_events(kind: str) -> Count:
     return Count(CleanEvents, rows)
 
 
+# Conditions on rows of `searches_of`: one per search.
+
+
+def _is_search(searches: ir.Table) -> ir.BooleanValue:
+    return searches.search_number > 0
+
+
+def _is_clicked(searches: ir.Table) -> ir.BooleanValue:
+    return searches.is_clicked == 1
+
+
+def _is_unclicked(searches: ir.Table) -> ir.BooleanValue:
+    return searches.is_clicked == 0
+
+
+def _is_in_cart(searches: ir.Table) -> ir.BooleanValue:
+    return searches.is_in_cart == 1
+
+
+# Conditions on rows of `category_sessions`: one per session and category.
+
+
+def _is_viewed(visits: ir.Table) -> ir.BooleanValue:
+    return visits.first_view.notnull()
+
+
+def _own_cart_after_view(visits: ir.Table) -> ir.BooleanValue:
+    return visits.last_own_cart > visits.first_view
+
+
+def _cart_after_view(visits: ir.Table) -> ir.BooleanValue:
+    return visits.last_cart > visits.first_view
+
+
+def _purchase_after_view(visits: ir.Table) -> ir.BooleanValue:
+    return visits.last_purchase > visits.first_view
+
+
 SEARCHES: Final[Mapping[str, Derivation]] = {
-    "search_count": Count(Sessions, _searches(lambda searches: searches.search_number > 0)),
-    "session_count": Count(
-        Sessions, _searches(lambda searches: searches.search_number > 0), unit="session_id"
-    ),
-    "clicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 1)),
-    "unclicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 0)),
-    "cart_search_count": Count(Sessions, _searches(lambda searches: searches.is_in_cart == 1)),
+    "search_count": Count(Sessions, _searches(_is_search)),
+    "session_count": Count(Sessions, _searches(_is_search), unit="session_id"),
+    "clicked_search_count": Count(Sessions, _searches(_is_clicked)),
+    "unclicked_search_count": Count(Sessions, _searches(_is_unclicked)),
+    "cart_search_count": Count(Sessions, _searches(_is_in_cart)),
     **ratios_of(SearchMeasures),
 }
 CATEGORIES: Final[Mapping[str, Derivation]] = {
     **{f"{kind}_count": _category_events(kind) for kind in COUNTED_TYPES},
-    "viewing_session_count": _category_sessions(lambda each: each.first_view.notnull()),
-    "cart_session_count": _category_sessions(lambda each: each.last_own_cart > each.first_view),
-    "any_cart_session_count": _category_sessions(lambda each: each.last_cart > each.first_view),
-    "purchase_session_count": _category_sessions(lambda each: each.last_purchase > each.first_view),
+    "viewing_session_count": _category_sessions(_is_viewed),
+    "cart_session_count": _category_sessions(_own_cart_after_view),
+    "any_cart_session_count": _category_sessions(_cart_after_view),
+    "purchase_session_count": _category_sessions(_purchase_after_view),
     **ratios_of(CategoryMeasures),
 }
 TRACES: Final = (

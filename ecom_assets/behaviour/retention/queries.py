@@ -31,14 +31,15 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
         "cohort_by": cohort_by,
         "period": period,
         "total_count": total,
-        "cohorts": [
-            {
-                name: round(value, DECIMALS) if isinstance(value, float) else value
-                for name, value in row.items()
-            }
-            | unknown
-            for row in result
-        ],
+        "cohorts": [_rounded(row) | unknown for row in result],
+    }
+
+
+def _rounded(row: Row) -> Row:
+    """Return a row with its rates in so many digits."""
+    return {
+        name: round(value, DECIMALS) if isinstance(value, float) else value
+        for name, value in row.items()
     }
 
 

@@ -429,9 +429,10 @@ def smoothed(line: Line, length: int) -> Line:
     if length == 1:
         return line
     windows = [line[max(0, end - length) : end] for end in range(1, len(line) + 1)]
-    return [
-        sum(value for value in window if value is not None) / length
-        if len(window) == length and None not in window
-        else None
-        for window in windows
-    ]
+    return [_mean_of_whole(window, length) for window in windows]
+
+
+def _mean_of_whole(window: Line, length: int) -> float | None:
+    """Return the mean of a window; None if one of so many values is unknown or missing."""
+    values = [value for value in window if value is not None]
+    return sum(values) / length if len(values) == length else None

@@ -220,6 +220,15 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
 
 
+NO_CUSTOMERS: Final = {
+    "customer_count": 0,
+    "order_count": 0,
+    "revenue_amount": ZERO,
+    "recency_days_sum": 0,
+}
+"""The numbers of an empty segment."""
+
+
 def segment_totals(
     segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True, currency: str = ""
 ) -> dict[str, Any]:
@@ -231,24 +240,21 @@ def segment_totals(
     """
     result = _by_segment(segmented, fetch)
     customers = sum(row["customer_count"] for row in result.values())
-    return {
-        "customers": customers,
-        "segments": [
-            {
-                "segment": name,
-                "customers": int(row.get("customer_count", 0)),
-                "share": row["customer_count"] / customers if row else (0.0 if customers else None),
-                "orders": int(row.get("order_count", 0)),
-                "revenue_amount": str(rounded(row.get("revenue_amount", ZERO), currency))
-                if has_money
-                else None,
-                "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"]
-                if row
-                else None,
-            }
-            for name, row in ((name, result.get(name, {})) for name in SEGMENTS)
-        ],
-    }
+
+    def segment_numbers(name: str) -> dict[str, Any]:
+        row = result.get(name, NO_CUSTOMERS)
+        count = int(row["customer_count"])
+        revenue = str(rounded(row["revenue_amount"], currency)) if has_money else None
+        return {
+            "segment": name,
+            "customers": count,
+            "share": count / customers if customers else None,
+            "orders": int(row["order_count"]),
+            "revenue_amount": revenue,
+            "mean_recency_days": int(row["recency_days_sum"]) / count if count else None,
+        }
+
+    return {"customers": customers, "segments": [segment_numbers(name) for name in SEGMENTS]}
 
 
 def value_totals(rows: pa.Table, currency: str) -> dict[str, Any]:
@@ -303,16 +309,12 @@ def customer_counts(
     total = sum(row["n"] for row in rows)
     flaws: Counter[str] = Counter()
     for row in rows:
-        flaws.update(
-            dict.fromkeys(
-                (row["flawed_fields"] or "").split(",") if row["flawed_fields"] else (), row["n"]
-            )
-        )
+        fields = row["flawed_fields"].split(",") if row["flawed_fields"] else ()
+        flaws.update(dict.fromkeys(fields, row["n"]))
+    points = sum(int(row["points"]) for row in rows)
     return {
         "total_customers": total,
-        "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2)
-        if total
-        else None,
+        "mean_data_quality_score": round(points / total, 2) if total else None,
         "flawed_fields": dict(sorted(flaws.items(), key=lambda pair: (-pair[1], pair[0]))),
         **{
             name: _by_value(rows, name, segments if name == "market_segment" else values)

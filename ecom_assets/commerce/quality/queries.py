@@ -2,7 +2,7 @@
 quarantined rows by reason, and held days.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
@@ -149,14 +149,15 @@ def quarantined_samples(
         if may_see_people
         else {name for name, column in tables.samples.columns.items() if column.pii}
     )
-    shown = [
-        {
-            name: HIDDEN if name in personal and value is not None else value
-            for name, value in row.items()
-        }
-        for row in samples
-    ]
-    return {"total_count": total, "samples": shown}
+    return {"total_count": total, "samples": [_hidden(row, personal) for row in samples]}
+
+
+def _hidden(row: Row, personal: Set[str]) -> Row:
+    """Return a row with some columns hidden; null stays null."""
+    return {
+        name: HIDDEN if name in personal and value is not None else value
+        for name, value in row.items()
+    }
 
 
 def held(reading: Reading) -> list[Row]:

@@ -203,10 +203,22 @@ def _ordered_once(sold: ir.Table) -> ir.Table:
     return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
 
 
+def _same_day(day: date) -> date:
+    return day
+
+
+def _monday(day: date) -> date:
+    return day - day.weekday() * ONE_DAY
+
+
+def _first_of_month(day: date) -> date:
+    return day.replace(day=1)
+
+
 STARTS: Final[dict[str, Callable[[date], date]]] = {
-    "day": lambda day: day,
-    "week": lambda day: day - day.weekday() * ONE_DAY,
-    "month": lambda day: day.replace(day=1),
+    "day": _same_day,
+    "week": _monday,
+    "month": _first_of_month,
 }
 """For each granularity, a function that returns the first day of the part that a day is in."""
 Level = Literal["country", "region", "city"]
@@ -246,9 +258,11 @@ def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
         }
         for row in rows
     ]
-    places.sort(
-        key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level]))
-    )
+
+    def by_revenue_and_name(place: Row) -> tuple[Any, ...]:
+        return by_revenue(place), *(str(place[name]) for name in columns)
+
+    places.sort(key=by_revenue_and_name)
     return {"source": source, "level": level, "places": places}
 
 

@@ -496,14 +496,15 @@ def page_of(
     """
     counted = rows.mutate(total_count=rows.count().over(ibis.window()))
     result = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
-    total = (
-        result[0]["total_count"]
-        if result
-        else reading.rows(rows.agg(n=rows.count()), period)[0]["n"]
-    )
-    return [
-        {name: value for name, value in row.items() if name != "total_count"} for row in result
-    ], int(total)
+    if result:
+        total = result[0]["total_count"]
+    else:
+        total = reading.rows(rows.agg(total_count=rows.count()), period)[0]["total_count"]
+    return [_without_total(row) for row in result], int(total)
+
+
+def _without_total(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "total_count"}
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:

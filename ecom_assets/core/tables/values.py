@@ -360,7 +360,11 @@ def in_order(by: Sequence[str], values: Iterable[str]) -> list[str]:
     """Return values of a breakdown: those of bins first, from the lowest to the highest."""
     bins = bins_of(by[0]) if len(by) == 1 else None
     labels = bins.labels if bins else []
-    return sorted(values, key=lambda value: labels.index(value) if value in labels else len(labels))
+
+    def position(value: str) -> int:
+        return labels.index(value) if value in labels else len(labels)
+
+    return sorted(values, key=position)
 
 
 def split_columns(text: str) -> list[str]:

@@ -222,16 +222,11 @@ def _times_of_part(part: Part) -> StepTimes:
 def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     """Concatenate the times of several sets of units."""
     none = np.zeros(0, np.int64)
-    return StepTimes(
-        tuple(
-            np.concatenate([none, *(part.from_previous[step] for part in parts)])
-            for step in range(steps)
-        ),
-        tuple(
-            np.concatenate([none, *(part.from_start[step] for part in parts)])
-            for step in range(steps)
-        ),
-    )
+    from_previous, from_start = [], []
+    for step in range(steps):
+        from_previous.append(np.concatenate([none, *(part.from_previous[step] for part in parts)]))
+        from_start.append(np.concatenate([none, *(part.from_start[step] for part in parts)]))
+    return StepTimes(tuple(from_previous), tuple(from_start))
 
 
 def longest_attempts(part: Part) -> StepAttempts:
