@@ -139,7 +139,8 @@ class _Shape:
                 f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} "
                 f"{' '.join(arguments)}"
             )
-        if isinstance(node, NEVER):
+        # The template of an expression with open dates is kept by the caller who left them open.
+        if isinstance(node, (*NEVER, DateSlot)):
             raise _NotKept
         # The number of a reference only distinguishes it from others, as its line does, and differs
         # in each process.

@@ -257,6 +257,18 @@ def test_one_statement_is_written_for_all_days_of_the_parameters(
     )
 
 
+def test_a_connection_that_keeps_statements_itself_writes_those_with_open_dates() -> None:
+    """As the API asks: `compile` of DuckDB is called for the template of a question with days."""
+    statements, question, con = Statements(), with_previous(VISITS, "day"), connect()
+    for period in WEEKS:
+        sql = statements.sql(
+            question, "api", lambda rows: str(con.compile(rows)), period.parameters
+        )
+        expected = ibis.to_sql(question, dialect="duckdb", params=period.parameters, pretty=False)
+        assert "{date" not in sql
+        assert sql == str(expected)
+
+
 def test_no_more_statements_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 3)
     statements = Statements()
