@@ -24,9 +24,10 @@ from ecom_assets.behaviour.events.contracts import (
 )
 from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.core.tables.contract import AMOUNT
+from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, counted_copies, numbered_copies
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
 from ecom_assets.core.tables.placeholders import MARKS, NO_CONSENT, NOBODY, is_placeholder, known
-from ecom_assets.core.tables.portable import NO, first_of_each, text_digest, union_all
+from ecom_assets.core.tables.portable import NO, text_digest, union_all
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import (
     FIRST_PLAUSIBLE,
@@ -366,7 +367,7 @@ def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     span = rule.late_days + 1
     copies = copies.mutate(is_public=is_public(copies).ifelse(1, 0))
     content = ["event_id", "content_hash"]
-    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=copy_order(copies))
+    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=copies.received_date)
     own_date = ibis.cases((copies.is_public == 0, copies.received_date), else_=ibis.null("date"))
     by_day = [copies.received_date, copies.is_public]
     until = ibis.window(group_by=content, order_by=by_day, rows=(None, 0))
@@ -429,7 +430,7 @@ def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     return placed.select(*unit, first_hash="content_hash")
 
 
-def copy_order(rows: ir.Table) -> list[ir.Value]:
+def _copy_order(rows: ir.Table) -> list[ir.Value]:
     """Return the sort keys of copies: without a public key first, then by arrival and content.
 
     Rows that tie are equal in all that they say.
@@ -441,26 +442,30 @@ def copy_order(rows: ir.Table) -> list[ir.Value]:
         rows.received_at.fill_null(END_OF_DAY),  # engines sort nulls differently
         text_digest(ibis.literal("\x1f").join(texts)),
         rows.source_file.fill_null(""),
+        *([rows.sent_by.fill_null("")] if "sent_by" in rows.columns else []),
     ]
 
 
-def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
+EVENT_COPIES: Final = CopyRule(("event_date", "clean_event_id"), _copy_order)
+"""Which of the rows of `with_event_ids` counts."""
+
+
+def unique_copies(
+    copies: ir.Table, duplicates: ir.Table, repeated: ir.Table | None = None
+) -> ir.Table:
     """Return clean rows without surplus copies, each under the id of its event.
 
     Args:
         copies: Clean rows of some days.
         duplicates: The rows of `DuplicateEvents` for the same days.
+        repeated: Those of `copies` that are in `duplicates`, with the columns of `COPY_COLUMNS`;
+            None if `copies` have these columns.
     """
     ordinary = copies.anti_join(received_ids(duplicates), ["event_date", "event_id"])
-    return union_all(ordinary, first_of_copies(copies, duplicates))
-
-
-def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return, of each event in `DuplicateEvents`, the copy that stays; as `unique_copies`."""
-    repeated = with_event_ids(copies, duplicates)
-    repeated = repeated.filter(repeated.has_kept_copy)
-    first = first_of_each(repeated, ["event_date", "clean_event_id"], copy_order(repeated))
-    return first.mutate(event_id=first.clean_event_id).select(*copies.columns)
+    named = with_event_ids(copies if repeated is None else repeated, duplicates)
+    counted = counted_copies(named.filter(named.has_kept_copy), EVENT_COPIES)
+    counted = counted.mutate(event_id=counted.clean_event_id).select(*copies.columns)
+    return union_all(ordinary, counted)
 
 
 def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
@@ -490,10 +495,8 @@ def surplus_rows(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
     The arguments are those of `unique_copies`.
     """
-    rows = with_event_ids(copies, duplicates)
-    in_order = ibis.window(group_by=["event_date", "clean_event_id"], order_by=copy_order(rows))
-    rows = rows.mutate(place=ibis.row_number().over(in_order))
-    rows = rows.filter((rows.place > 0) | ~rows.has_kept_copy)
+    rows = numbered_copies(with_event_ids(copies, duplicates), EVENT_COPIES)
+    rows = rows.filter((rows[COPY_NUMBER] > 0) | ~rows.has_kept_copy)
     return rows.mutate(event_id=rows.clean_event_id).select(*copies.columns)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
 from operator import add, or_
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -28,9 +29,10 @@ from ecom_assets.commerce.customers.contracts import (
 )
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.days import Days, day_start
 from ecom_assets.core.tables.places import FOUND, Places
-from ecom_assets.core.tables.portable import NO, first_of_each, union_all
+from ecom_assets.core.tables.portable import NO, union_all
 
 OTHER = "other"
 
@@ -328,14 +330,18 @@ def customer_versions(raw: ir.Table) -> ir.Table:
     )
 
 
-def newest_copies(raw: ir.Table) -> ir.Table:
-    """Return the record of each customer that is newest in its fetch, valid or not.
+def _newest_first(rows: ir.Table) -> list[ir.Value]:
+    return [ibis.desc(rows.updated_at.fill_null(LONG_AGO)), ibis.desc(rows.record_number)]
 
-    It is the one that was changed last, of equal times the later record.
-    """
-    named = raw.filter(raw.customer_id.notnull())
-    newest_first = [ibis.desc(named.updated_at.fill_null(LONG_AGO)), ibis.desc(named.record_number)]
-    return first_of_each(named, ["received_date", "customer_id"], newest_first)
+
+CUSTOMER_COPIES: Final = CopyRule(("received_date", "customer_id"), _newest_first)
+"""Of the records of a customer in one fetch, that which was changed last counts, of equal times the
+later one."""
+
+
+def newest_copies(raw: ir.Table) -> ir.Table:
+    """Return the record of each customer that counts in its fetch, valid or not."""
+    return counted_copies(raw.filter(raw.customer_id.notnull()), CUSTOMER_COPIES)
 
 
 def latest_copies(raw: ir.Table) -> ir.Table:

@@ -8,6 +8,7 @@ On its arrival day, every received line is counted as clean, quarantined, surplu
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -21,6 +22,7 @@ from ecom_assets.commerce.orders.contracts import (
 )
 from ecom_assets.commerce.orders.versions import claimed_key, decided, linked, with_record
 from ecom_assets.core.tables.contract import AMOUNT, QUANTITY
+from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.core.tables.days import Days, is_implausible
 from ecom_assets.core.tables.placeholders import (
@@ -382,6 +384,22 @@ def classified_research(raw: ir.Table) -> ir.Table:
     return raw.mutate(reject_reason=reason)
 
 
+def _activity_order(rows: ir.Table) -> list[ir.Value]:
+    return [rows.activity_at, rows.action_id, rows.customer_id, rows.quantity]
+
+
+ACTIVITY_COPIES: Final = CopyRule(("activity_date", "uniq_id"), _activity_order)
+"""Of activities that differ under one id, the first by what they say counts."""
+
+
+def _last_line(rows: ir.Table) -> list[ir.Value]:
+    return [rows.record_number.desc()]
+
+
+PRICE_COPIES: Final = CopyRule(("received_date", "item_name"), _last_line)
+"""Of the prices of an item on one day, that of the last line counts."""
+
+
 def user_activity_log(raw: ir.Table) -> ir.Table:
     """Return each clean activity once; of copies that differ, the first by what they say."""
     clean = _clean(classified_activities(raw))
@@ -390,11 +408,7 @@ def user_activity_log(raw: ir.Table) -> ir.Table:
         .select(*UserActivityLog.columns)
         .distinct()
     )
-    order = [clean.activity_at, clean.action_id, clean.customer_id, clean.quantity]
-    keyed = clean.mutate(
-        place=ibis.row_number().over(group_by=["activity_date", "uniq_id"], order_by=order)
-    )
-    return keyed.filter(keyed.place == 0).drop("place")
+    return counted_copies(clean, ACTIVITY_COPIES)
 
 
 def customer_research(raw: ir.Table) -> ir.Table:
@@ -404,12 +418,7 @@ def customer_research(raw: ir.Table) -> ir.Table:
 
 def price_log(raw: ir.Table) -> ir.Table:
     """Return the price in the last line of each item and day."""
-    clean = _clean(raw)
-    order = [clean.record_number.desc()]
-    keyed = clean.mutate(
-        place=ibis.row_number().over(group_by=["received_date", "item_name"], order_by=order)
-    )
-    return keyed.filter(keyed.place == 0).select(*PriceLog.columns)
+    return counted_copies(_clean(raw), PRICE_COPIES).select(*PriceLog.columns)
 
 
 def _clean(classified: ir.Table) -> ir.Table:

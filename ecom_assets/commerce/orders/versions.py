@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, numbered_copies
 from ecom_assets.core.tables.portable import union_all
 
 LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
@@ -165,10 +166,9 @@ def _numbered(rows: ir.Table) -> ir.Table:
     )
     claims = (rows.is_newest & (rows.has_clean == 1)).ifelse(rows.claim, 1)
     rows = rows.mutate(claim_count=claims.max().over(ibis.window(group_by="record")).cast("int64"))
-    latest = [ibis.desc(rows.is_newest.ifelse(1, 0)), *(key.desc() for key in _arrival_keys(rows))]
-    of_line = ibis.window(group_by=["uniq_id", "claim"], order_by=latest)
-    place = ibis.row_number().over(of_line)
-    return rows.mutate(is_counted=rows.is_newest & rows.is_clean & (place == 0))
+    rows = numbered_copies(rows, LINE_COPIES)
+    is_counted = rows.is_newest & rows.is_clean & (rows[COPY_NUMBER] == 0)
+    return rows.mutate(is_counted=is_counted).drop(COPY_NUMBER)
 
 
 def _with_kept(rows: ir.Table) -> ir.Table:
@@ -180,6 +180,16 @@ def _with_kept(rows: ir.Table) -> ir.Table:
         kept_received_date=ibis.coalesce(of_line, of_record),
         kept_order_date=rows.is_counted.ifelse(rows.order_date, no_day).max().over(line),
     )
+
+
+def _copy_order(rows: ir.Table) -> list[ir.Value]:
+    """Return the sort keys of copies: those of the newest version, then the last to arrive."""
+    is_newest = ibis.desc(rows.is_newest.ifelse(1, 0))
+    return [is_newest, *(key.desc() for key in _arrival_keys(rows))]
+
+
+LINE_COPIES: Final = CopyRule(("uniq_id", "claim"), _copy_order)
+"""Which of the rows of `_numbered` counts of an order line."""
 
 
 def _arrival_keys(copies: ir.Table) -> list[ir.Value]:

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.products.contracts import InventoryAlerts
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.portable import NO, first_of_each, ratio
+from ecom_assets.core.tables.portable import NO, ratio
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class InventoryRule:
                 )
 
 
+def _last_line(rows: ir.Table) -> list[ir.Value]:
+    return [rows.record_number.desc()]
+
+
+STOCK_COPIES: Final = CopyRule(("product_id",), _last_line)
+"""Of the lines of a product on the newest day, the last one counts."""
+
+
 def newest_stock(raw: ir.Table) -> ir.Table:
     """Return the stock of the newest day in `RawStock`, one row per product: its last line.
 
@@ -45,7 +55,7 @@ def newest_stock(raw: ir.Table) -> ir.Table:
     """
     newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
     named = newest.filter(newest.received_date == newest.newest_date, newest.product_id.notnull())
-    last = first_of_each(named, "product_id", [named.record_number.desc()])
+    last = counted_copies(named, STOCK_COPIES)
     return last.filter(last.reject_reason.isnull())
 
 

@@ -253,11 +253,7 @@ class FileEvents:
         copies = self._copies
         if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
             return copies
-        ordinary = copies.anti_join(
-            clean.received_ids(self._duplicates), ["event_date", "event_id"]
-        )
-        first = clean.first_of_copies(self._repeated, self._duplicates)
-        return union_all(ordinary, first.select(*copies.columns))
+        return clean.unique_copies(copies, self._duplicates, self._repeated)
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
         """Return columns of clean events with their visitors; without links if each has a user."""
