@@ -75,6 +75,8 @@ class FileCommand:
     @property
     def files(self) -> Mapping[str, Any]:
         """The options of the files."""
+        if self.kind.only_orders:
+            return {"more": shared.MorePaths, **ORDERS}
         return FILES | (ORDERS if self.kind.of_orders else {})
 
     @cached_property
@@ -181,8 +183,13 @@ class FileCommand:
         Raises:
             UsageError: None are given, or both events and orders.
         """
-        mappings = (options["mapping"], options.get("orders_mapping"))
-        own = OwnData.read(options["events"], options.get("orders"), options["more"], mappings)
+        if self.kind.only_orders and not options["orders"]:
+            raise UsageError(
+                f"{self.kind.name.capitalize()} is asked of orders; give them with --orders PATH."
+            )
+        mappings = (options.get("mapping"), options.get("orders_mapping"))
+        events, orders = options.get("events"), options.get("orders")
+        own = OwnData.read(events, orders, options["more"], mappings)
         if self.kind.of_orders and bool(own.events) == bool(own.orders):
             called = self.kind.name.capitalize()
             raise UsageError(

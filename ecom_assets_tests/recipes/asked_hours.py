@@ -1,8 +1,8 @@
-"""Ask CONTRIBUTING's question by command, route and page, in a process whose list of
-questions has a line more.
+"""Ask CONTRIBUTING's questions by command, route and page, in a process whose list of
+questions has two lines more.
 
-The arguments are a file of events, and a home with published tables; `test_recipe.py` reads what is
-written.
+The arguments are a file of events, one of orders, and a home with published tables;
+`test_recipe.py` reads what is written.
 """
 
 import json
@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.all_questions import QUESTIONS, QuestionEntry
+from ecom_assets_tests.recipes.basket_sizes import answer as basket_sizes
 from ecom_assets_tests.recipes.week_hours import answer
 
-LINE = {
+LINES = {
     "week-hours": QuestionEntry(
         "ecom_assets.week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week."
-    )
+    ),
+    "basket-sizes": QuestionEntry(
+        "ecom_assets.basket_sizes.answer.BASKET_SIZES", "Count orders by their number of lines."
+    ),
 }
 
 
@@ -42,8 +47,17 @@ def by_command(events: str) -> dict[str, str]:
     }
 
 
+def of_orders_by_command(orders: str) -> dict[str, str]:
+    """Return what the command prints about a file of orders, and that it needs one."""
+    try:
+        without = ecom("basket-sizes")
+    except UsageError as error:
+        without = str(error)
+    return {"sizes": ecom("basket-sizes", "--orders", orders), "without orders": without}
+
+
 def by_http(home: str) -> dict[str, Any]:
-    """Return what the route and the page answer about published tables."""
+    """Return what the routes and the pages answer about published tables."""
     app = import_module("ecom_assets.interfaces.dashboard.app").build_dashboard_app(
         Settings(home=Path(home))
     )
@@ -54,10 +68,16 @@ def by_http(home: str) -> dict[str, Any]:
             "csv": api.post(path, {}, format="csv").text,
             "refused": api.post(path, {"event_tipe": "purchase"}).json()["detail"],
             "page": api.get("/dashboard/week-hours", event_type="purchase").text,
+            "basket sizes": api.post("/v1/analytics/basket-sizes", {}).json(),
+            "of a segment": api.post("/v1/analytics/basket-sizes", {"segment": "any"}).json(),
+            "page of sizes": api.get("/dashboard/basket-sizes").text,
         }
 
 
 if __name__ == "__main__":
     sys.modules["ecom_assets.week_hours.answer"] = answer
-    with patch.dict(QUESTIONS, LINE):
-        sys.stdout.write(json.dumps(by_command(sys.argv[1]) | by_http(sys.argv[2])))
+    sys.modules["ecom_assets.basket_sizes.answer"] = basket_sizes
+    events, orders, home = sys.argv[1:]
+    with patch.dict(QUESTIONS, LINES):
+        result = by_command(events) | of_orders_by_command(orders) | by_http(home)
+    sys.stdout.write(json.dumps(result))

@@ -373,6 +373,7 @@ class Kind(Generic[Q, A]):
             all numbers are 0 then. They are null where there are events, but none of the days is
             known.
         of_orders: Whether the command takes order lines too, in place of events.
+        only_orders: Whether it is asked of order lines, by the command, the route and the page.
         takes_empty: Whether files of orders without a line are answered too, with 0 everywhere.
         has_route: Whether the API and the dashboard have it too, not only the command.
         writes: The option of the command with a file for the rows behind the answer, and its help.
@@ -390,6 +391,7 @@ class Kind(Generic[Q, A]):
     lines: Callable[[dict[str, Any]], list[str]] = no_lines
     without: str = ""
     of_orders: bool = False
+    only_orders: bool = False
     takes_empty: bool = False
     has_route: bool = True
     writes: tuple[str, str] | None = None

@@ -137,7 +137,7 @@ def segments(reading: Reading) -> list[Row]:
     is_known = _knows_purchases(reading)
     rows = _by_segment(reading.table(CustomerSegments), reading.rows)
     customers_of_all = sum(row["customer_count"] for row in rows.values())
-    revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
+    revenue_of_all = sum((row["revenue_amount"] or ZERO for row in rows.values()), ZERO)
     unknown = {} if is_known else dict.fromkeys(("revenue_amount", "revenue_share"))
     return [
         _segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown
@@ -171,11 +171,16 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
         "segment": name,
         "customer_count": count,
         "customer_share": share(count, customers_of_all),
-        "order_count": int(row["order_count"]) if row else 0,
+        "order_count": _whole(row["order_count"]) if row else 0,
         "revenue_amount": revenue,
         "revenue_share": share(revenue, revenue_of_all),
-        "mean_recency_days": share(int(row["recency_days_sum"]), count) if row else None,
+        "mean_recency_days": share(row["recency_days_sum"], count) if row else None,
     }
+
+
+def _whole(value: Any) -> int | None:  # noqa: ANN401 (a sum, as an engine returns it)
+    """Return a sum of whole numbers; None if it is not known."""
+    return None if value is None else int(value)
 
 
 def _counted(reading: Reading) -> ir.Table:

@@ -21,7 +21,7 @@ from ecom_assets.commerce.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.commerce.orders.versions import claimed_key, decided, linked, with_record
-from ecom_assets.core.tables.contract import AMOUNT, QUANTITY
+from ecom_assets.core.tables.contract import AMOUNT, MONEY, QUANTITY
 from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.core.tables.days import Days, is_implausible
@@ -201,6 +201,23 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),
     )
     return lines.select(*UserOrderLog.columns)
+
+
+def lines_as_events(lines: ir.Table) -> ir.Table:
+    """Return rows of `UserOrderLog` with the columns that say who did what when,
+    and the `amount` paid.
+
+    Each is a `purchase`, or a `refund` with a negative amount.
+    """
+    is_refund = lines.status == "refunded"
+    return lines.mutate(
+        event_type=is_refund.ifelse("refund", "purchase"),
+        visitor_id=lines.customer_id,
+        event_id=lines.uniq_id,
+        event_date=lines.order_date,
+        event_at=lines.ordered_at,
+        amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
+    )
 
 
 def duplicate_orders(

@@ -107,6 +107,13 @@ class Column:
     name: str = field(default="", compare=False)
 
     @property
+    def may_be_unknown(self) -> bool:
+        """Return whether null can stand for a value: in a nullable column, and in answers,
+        in any measure.
+        """
+        return self.nullable or self.counted_as is not None
+
+    @property
     def shown_as(self) -> Format:
         """Return how a value is written for people."""
         return (

@@ -160,6 +160,25 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.select(**columns)
 
 
+def missing_columns(table: ir.Table, contract: type[Table]) -> list[str]:
+    """Return the columns of a contract that a stored table lacks."""
+    return [name for name in contract.columns if name not in table.columns]
+
+
+def with_newer_columns(table: ir.Table, contract: type[Table]) -> ir.Table:
+    """Return a stored table with null in those columns of its contract that it lacks,
+    as they are newer, and that may be unknown.
+    """
+    columns = {name: contract.columns[name] for name in missing_columns(table, contract)}
+    return table.mutate(
+        **{
+            name: ibis.null(column.type)
+            for name, column in columns.items()
+            if column.may_be_unknown
+        }
+    )
+
+
 @contextmanager
 def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]:
     """Yield rows in batches of `row_count` rows, in the types that their expression declares.

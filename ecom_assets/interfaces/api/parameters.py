@@ -373,13 +373,15 @@ def row_of(
 ) -> type[BaseModel]:
     """Return a model with columns as fields, by default all; unless they are known,
     each may be null.
+
+    Measures may be null in any case, as one may be newer than what is published.
     """
     fields: dict[str, Any] = {}
     for name in only or columns:
         column = columns[name]
         exact_type = {"money": Money, "quantity": Quantity}.get(column.shown_as)
         value_type: Any = exact_type or TYPES[column.type.partition("(")[0]]
-        if column.nullable or not are_known:
+        if column.nullable or column.may_be_unknown or not are_known:
             value_type |= None
         fields[name] = (value_type, field_of(column))
     # A contract declares its columns once: the documentation of a list follows it.

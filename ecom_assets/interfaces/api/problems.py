@@ -43,6 +43,7 @@ from ecom_assets.interfaces.api.store.store import (
 )
 from ecom_assets.interfaces.boards.store import ChangedMeanwhileError, NotKeptError
 from ecom_assets.outputs.delivery.queries import NoLedgerError
+from ecom_assets.outputs.serving.snapshot import OlderPublicationError
 
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
@@ -235,6 +236,10 @@ STATUSES: Final = (
 """The statuses of errors that callers can do something about, besides 422."""
 
 
+UNTIL_PUBLISHED: Final = NothingPublishedError | OlderPublicationError | UnreadableError
+"""What the next publication, or the next attempt, mends."""
+
+
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, ScopeNeededError):
         request.scope[REFUSED] = WRONG_SCOPE
@@ -250,7 +255,7 @@ def _failed(request: Request, error: Exception) -> Response:
     structlog.get_logger("ecom_assets.api").warning(
         "answer_failed", path=request.url.path, reason=reason
     )
-    if isinstance(error, NothingPublishedError | UnreadableError | UsageError | WorkError):
+    if isinstance(error, UNTIL_PUBLISHED | UsageError | WorkError):
         return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, FAILED)
 

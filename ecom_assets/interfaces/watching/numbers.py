@@ -26,7 +26,7 @@ from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
-from ecom_assets.interfaces.api.store.question_source import TableSource
+from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.boards.model import Every, NumberAlert, SavedQuestion, shop_numbers
 from ecom_assets.interfaces.watching.rule import ValueFormat, WatchedPoint
@@ -143,8 +143,9 @@ class Watched:
         question: Question = self.saved.question.changed(
             start_date=first, end_date=last, time_range=None, last=None, **changed
         )
-        source = TableSource(self.request, self.reading, self.settings)
-        result = answer(self.saved.declared, question, source)
+        kind = self.saved.declared
+        source = published_source(kind, self.request, self.reading, self.settings)
+        result = answer(kind, question, source)
         document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
         return document
 

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections import Counter
+from contextlib import closing
+from typing import Any
 
 import pytest
 
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import HEADER
@@ -60,21 +64,25 @@ and one on a Sunday before midnight.
 """
 
 
-@pytest.mark.when_changed
-def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
-    settings: Settings, api: Api, tmp_path: Path
-) -> None:
-    files = {
-        path.stem
-        for path in (ROOT / "ecom_assets_tests" / "recipes" / "week_hours").glob("[!_]*.py")
-    }
-    assert files == {"question", "answer", "text"}, (
-        "beside these it has a line in the list of questions"
-    )
-    events = tmp_path / "events.csv"
+ORDERS = """\
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30
+2,l2,2026-01-05T10:00:00,1,Berlin,ann,,,8,Scarf,1,10
+3,l3,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10
+"""
+"""An order of two lines, and one of one."""
+
+
+@pytest.fixture(scope="module")
+def asked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What both questions of recipes are answered."""
+    folder = tmp_path_factory.mktemp("asked")
+    events, orders = folder / "events.csv", folder / "orders.csv"
     events.write_text(f"{HEADER}\n{FOUR}")
-    arguments = ["-m", "ecom_assets_tests.recipes.asked_hours", str(events), str(settings.home)]
-    home = {"ECOM_HOME": str(tmp_path / "home")}
+    orders.write_text(ORDERS)
+    paths = [str(path) for path in (events, orders, settings.home)]
+    arguments = ["-m", "ecom_assets_tests.recipes.asked_hours", *paths]
+    home = {"ECOM_HOME": str(folder / "home")}
     result = subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -84,7 +92,49 @@ def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
         cwd=ROOT,
         env=os.environ | home,
     )
-    actual = json.loads(result.stdout.splitlines()[-1])
+    answers: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return answers
+
+
+@pytest.mark.parametrize("name", ["week_hours", "basket_sizes"])
+def test_a_question_is_three_files_beside_its_line_in_the_list_of_questions(name: str) -> None:
+    folder = ROOT / "ecom_assets_tests" / "recipes" / name
+    assert {path.stem for path in folder.glob("[!_]*.py")} == {"question", "answer", "text"}
+
+
+@pytest.mark.when_changed
+def test_a_question_over_orders_has_published_lines_as_files_have_them(
+    settings: Settings, asked: dict[str, Any]
+) -> None:
+    assert asked["sizes"].splitlines() == [
+        "   1 lines      1",
+        "   2 lines      1",
+        "Rows: 3 read, all counted",
+    ]
+    assert "Basket-sizes is asked of orders; give them with --orders PATH." in " ".join(
+        asked["without orders"].split()
+    )
+    sizes = asked["basket sizes"]["sizes"]
+    with closing(new_engine(settings, read_only=True).open()) as engine:
+        lines = engine.some_rows(UserOrderLog, None, 100_000)
+    sold = Counter(
+        (line["order_date"], line["order_id"]) for line in lines if line["status"] == "shipped"
+    )
+    expected = sorted(Counter(sold.values()).items())
+    assert [(size["line_count"], size["order_count"]) for size in sizes] == expected
+    assert expected
+    assert asked["of a segment"]["detail"] == (
+        "`segment` is about what visitors did, which orders do not have; leave it out."
+    )
+    page = " ".join(asked["page of sizes"].split())
+    assert [size for size in sizes if f">{size['order_count']:,}<" not in page] == []
+
+
+@pytest.mark.when_changed
+def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
+    api: Api, asked: dict[str, Any]
+) -> None:
+    actual = asked
     assert actual["text"].splitlines() == [
         f"monday    09:00      3 {'█' * 30}",
         f"sunday    23:00      1 {'█' * 10}",

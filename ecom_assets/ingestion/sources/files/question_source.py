@@ -24,6 +24,7 @@ from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.orders.orders import (
     OrderRule,
     classify,
+    lines_as_events,
     unread_attributes,
     user_order_log,
 )
@@ -31,7 +32,6 @@ from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.core.warehouse.local import connect, keep_within, temporary
@@ -156,23 +156,6 @@ class FileOrders:
         # All of it, because what is left unread would keep the connection busy.
         ((first,),) = self.con.con.execute(query).fetchall()
         return Days.between(first, last + ONE_DAY) if first else Days(())
-
-
-def lines_as_events(lines: ir.Table) -> ir.Table:
-    """Return rows of `UserOrderLog` with the columns that say who did what when,
-    and the `amount` paid.
-
-    Each is a `purchase`, or a `refund` with a negative amount.
-    """
-    is_refund = lines.status == "refunded"
-    return lines.mutate(
-        event_type=is_refund.ifelse("refund", "purchase"),
-        visitor_id=lines.customer_id,
-        event_id=lines.uniq_id,
-        event_date=lines.order_date,
-        event_at=lines.ordered_at,
-        amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
-    )
 
 
 Files = FileEvents | FileOrders

@@ -1,12 +1,13 @@
 """Which scope each path of the API needs, and which questions are about single people."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import Scope as Request
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import (
     HEALTH_PATHS,
     Scope,
@@ -78,18 +79,31 @@ OTHER_NAMES: Final = {"session_id": "source_session_id"}
 """Other names that a definition may use for a column of the contract."""
 
 
-def are_personal(columns: Iterable[str]) -> bool:
-    """Return whether any of some columns of events has personal data."""
-    return any(OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS for name in columns)
+PERSONAL_COLUMNS_OF_ORDERS: Final = frozenset(
+    ("visitor_id", *(name for name, column in UserOrderLog.columns.items() if column.pii))
+)
+"""The same of order lines, whose visitor is the customer."""
 
 
-def require_personal(request: Request, columns: Iterable[str]) -> None:
+def are_personal(columns: Iterable[str], marked: Container[str] = PERSONAL_COLUMNS) -> bool:
+    """Return whether any of some columns, of events by default, has personal data."""
+    return any(OTHER_NAMES.get(name, name) in marked for name in columns)
+
+
+def require_personal(
+    request: Request, columns: Iterable[str], marked: Container[str] = PERSONAL_COLUMNS
+) -> None:
     """Raise if a query names columns with personal data, and the key lacks the scope `personal`.
+
+    Args:
+        request: Whose key it is.
+        columns: The columns that the query names.
+        marked: Those with personal data, by default of events.
 
     Raises:
         ScopeNeededError: The message names the first such column.
     """
-    personal = [name for name in columns if are_personal([name])]
+    personal = [name for name in columns if are_personal([name], marked)]
     if personal and not may_see_people(request):
         raise ScopeNeededError(
             f"{personal[0]!r} is personal data, which a key without the scope "

@@ -29,7 +29,7 @@ from ecom_assets.interfaces.api.parameters import (
     declared_lists,
 )
 from ecom_assets.interfaces.api.problems import documented
-from ecom_assets.interfaces.api.store.question_source import TableSource
+from ecom_assets.interfaces.api.store.question_source import published_source
 
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
@@ -44,7 +44,7 @@ def ask(
     """
     context.request.scope[LISTS] = declared_lists(kind.answer)
     explained = context.explained if parameters.explain else None
-    source = TableSource(context.request, context.reading, context.settings, explained)
+    source = published_source(kind, context.request, context.reading, context.settings, explained)
     result: QuestionAnswer = answer(
         kind, question, source, page=(parameters.limit, parameters.offset)
     )
@@ -66,7 +66,7 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
         ]
     )
     route.__name__ = kind.tool or kind.name
-    route.__doc__ = f"{kind.summary}, over clean events."
+    route.__doc__ = f"{kind.summary}, over clean {'order lines' if kind.only_orders else 'events'}."
     return route
 
 

@@ -76,7 +76,7 @@ class Segment(BaseModel):
         ),
         examples=["Champions"],
     )
-    order_count: int = field_of(CustomerSegments.order_count)
+    order_count: int | None = field_of(CustomerSegments.order_count)
     revenue_amount: Money | None = field_of(
         CustomerSegments.revenue_amount, null_where="no purchase of the data has an amount"
     )

@@ -10,7 +10,7 @@ from ecom_assets.behaviour.questions.values import MOST_DOCUMENTS, ValuesQuestio
 from ecom_assets.core.tables.values import check_column
 from ecom_assets.interfaces.api.parameters import Context, PagedDaysParameters, total_of
 from ecom_assets.interfaces.api.problems import documented
-from ecom_assets.interfaces.api.store.question_source import TableSource
+from ecom_assets.interfaces.api.store.question_source import published_source
 
 router = APIRouter(tags=["ad hoc"], responses=documented(409, 413))
 
@@ -81,7 +81,7 @@ def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -
     question = ValuesQuestion(
         parameters.column, parameters.event_type, parameters.search, parameters.page
     )
-    source = TableSource(context.request, context.reading, context.settings)
+    source = published_source(None, context.request, context.reading, context.settings)
     rows, count = column_values(source, period, question)
     numbers = {
         "column": parameters.column,

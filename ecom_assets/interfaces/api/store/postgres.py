@@ -32,6 +32,7 @@ from ecom_assets.interfaces.api.store.store import (
     Tables,
     published_days,
     statement_of,
+    with_columns_of_today,
 )
 from ecom_assets.outputs.serving.places import newest_publication, publication_target
 
@@ -63,13 +64,16 @@ class PublishedPostgresStore:
         """Set up the store; no connection is opened yet."""
         self.settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
-        self.tables: dict[str, ir.Table] = {}
+        self.tables: dict[tuple[str, str], ir.Table] = {}
+        """The tables of the newest publication, by its version and their name."""
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["PostgresReading"]:
         """Open the newest publication; see `PublishedStore`."""
         cancellation = cancellation or Cancellation()
         engine, published = self._begun()
+        for key in [key for key in self.tables if key[0] != published.data_version]:
+            self.tables.pop(key, None)
         try:
             yield PostgresReading(engine, published, self, cancellation)
         finally:
@@ -166,9 +170,10 @@ class PostgresReading(StoreReading):
             raise NothingPublishedError(
                 f"{name} is not published yet; run `ecom run --select serving/postgres_marts`."
             )
-        if name not in self._tables:
-            self._tables[name] = self._engine.stored_table(contract)
-        return self._tables[name]
+        key = (self.published.data_version, name)
+        if key not in self._tables:
+            self._tables[key] = with_columns_of_today(self._engine.stored_table(contract), contract)
+        return self._tables[key]
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
@@ -183,7 +188,8 @@ class PostgresReading(StoreReading):
 
     def events_in(self, con: SQLBackend) -> ir.Table:
         """Return the same events on another connection."""
-        return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
+        events = con.table(SessionEvents.name, database=SessionEvents.layer)
+        return _as_clean(with_columns_of_today(events, SessionEvents))
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:

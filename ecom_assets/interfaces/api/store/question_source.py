@@ -1,11 +1,11 @@
-"""Published tables as the source of the events of a question."""
+"""Published tables as the source of the events, or of the order lines, of a question."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -15,6 +15,7 @@ from ecom_assets.behaviour.events.clean import OF_IDENTITY
 from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, SharedIds
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
+from ecom_assets.behaviour.questions.answer import ORDERS, Kind
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
@@ -25,6 +26,9 @@ from ecom_assets.commerce.attribution.session_columns import (
     named_of,
     with_stored_columns,
 )
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import lines_as_events
+from ecom_assets.commerce.sales.coverage import require_orders
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
@@ -42,7 +46,11 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.ingestion.sources.activities import has_views
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
-from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
+from ecom_assets.interfaces.api.auth.callers import (
+    OTHER_NAMES,
+    PERSONAL_COLUMNS_OF_ORDERS,
+    require_personal,
+)
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
 SELDOM_READ = frozenset(
@@ -126,6 +134,7 @@ class TableSource:
         Of the columns that a question names, only those of sessions matter: the others are there.
         """
         require(self.reading, EVENTS)
+        zone = check_zone(timezone or self.reading.timezone)
         of_sessions = named_of(columns or ())
         read = [*(columns or ()), *(READS if of_sessions else ())]
         for name in self.lacking:
@@ -141,7 +150,6 @@ class TableSource:
                 "command."
             )
         with self.reading.adhoc() as con:
-            zone = check_zone(timezone or self.reading.timezone)
             yield PublishedEvents(self, con, zone, identity, tuple(read) if of_sessions else ())
 
     def nothing(self) -> str:
@@ -161,6 +169,85 @@ class TableSource:
 
 
 @dataclass(frozen=True)
+class OrderTableSource(TableSource):
+    """The clean order lines of one published state, as purchases and refunds."""
+
+    of_orders: bool = True
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events: orders have none."""
+        return False
+
+    @property
+    def lacking(self) -> Sequence[str]:
+        """The columns that are not published: none of a line, if lines are published at all."""
+        return ()
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse columns that the caller may not see.
+
+        Raises:
+            ScopeNeededError: The caller may not see a column.
+        """
+        require_personal(self.request.scope, columns, PERSONAL_COLUMNS_OF_ORDERS)
+
+    def segment(self, named: Any) -> NoReturn:  # noqa: ANN401, ARG002 (as of events)
+        """Refuse visitor segments.
+
+        Raises:
+            DefinitionError: Orders do not say what visitors did.
+        """
+        raise DefinitionError(
+            "`segment` is about what visitors did, which orders do not have; leave it out."
+        )
+
+    @contextmanager
+    def open(
+        self,
+        columns: Sequence[str] | None,  # noqa: ARG002 (all columns of a line are there)
+        timezone: str | None,
+        identity: IdentityRule | None = None,
+    ) -> Iterator["PublishedOrders"]:
+        """Open the order lines on a connection of their own.
+
+        Raises:
+            DefinitionError: An identity rule is asked for; orders have customers, and no devices.
+            NoOrdersError: There are no order lines.
+        """
+        if identity is not None:
+            raise DefinitionError(
+                "`identity` is about devices, which orders do not have; leave it out."
+            )
+        require_orders(self.reading)
+        zone = check_zone(timezone or self.reading.timezone)
+        with self.reading.adhoc() as con:
+            yield PublishedOrders(self, con, zone)
+
+
+def published_source(
+    kind: Kind[Any, Any] | None,
+    request: Request,
+    reading: StoreReading,
+    settings: Settings,
+    explained: Callable[[], dict[str, Any]] | None = None,
+) -> TableSource:
+    """Return what a question is asked of: published events, or order lines if it is of orders only.
+
+    Routes, pages, alerts and tools for assistants get their source here.
+
+    Args:
+        kind: What is asked; None for events as such.
+        request: Who asks.
+        reading: The published state.
+        settings: The settings.
+        explained: Returns where the numbers come from, if that is asked.
+    """
+    source = OrderTableSource if kind is not None and kind.only_orders else TableSource
+    return source(request, reading, settings, explained)
+
+
+@dataclass(frozen=True)
 class PublishedEvents:
     """Published events on a connection, with their days in a time zone; see `OpenEvents`."""
 
@@ -171,13 +258,23 @@ class PublishedEvents:
     read: tuple[str, ...] = ()
     """The columns that a question reads, with those of sessions; empty if it names none of these.
     """
+    days_of: ClassVar[str] = EVENTS
+    """The source whose known days are those of the rows."""
+
+    def _published(self) -> ir.Table:
+        """Return the rows of all days, for queries whose results are kept."""
+        return self.source.reading.events()
+
+    def _on_connection(self) -> ir.Table:
+        """Return the same rows for queries on the connection."""
+        return self.source.reading.events_in(self.con)
 
     @cached_property
     def known(self) -> KnownDays:
         """The known days of events."""
         known_days = self._reported
         if self._is_elsewhere and known_days.first is not None:
-            events = self._in_zone(self.source.reading.events())
+            events = self._in_zone(self._published())
             days = events.event_date
             (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
             # Nobody knows which days of this zone the missing days of the reporting zone leave
@@ -188,7 +285,7 @@ class PublishedEvents:
     @cached_property
     def newest_at(self) -> datetime | None:
         """The time of the newest event, in UTC; None without events."""
-        events = self.source.reading.events()
+        events = self._published()
         (row,) = self.source.reading.state(events.agg(newest_at=events.event_at.max()))
         newest: datetime | None = row["newest_at"]
         return newest
@@ -214,7 +311,7 @@ class PublishedEvents:
 
     @cached_property
     def _identified(self) -> ir.Table:
-        events = self._in_zone(self.source.reading.events_in(self.con))
+        events = self._in_zone(self._on_connection())
         if self.identity is None:
             return events
         tables, rule = PublishedTables(self.source.reading, self.con), self.identity
@@ -236,7 +333,7 @@ class PublishedEvents:
         """
         reading = self.source.reading
         result = Extent.from_events(
-            reading, events_in_period(self._in_zone(reading.events()), period)
+            reading, events_in_period(self._in_zone(self._published()), period)
         )
         most = self.source.settings.adhoc_most_events
         if result.event_count > most:
@@ -272,7 +369,7 @@ class PublishedEvents:
 
     @property
     def _reported(self) -> KnownDays:
-        return self.source.reading.known.get(EVENTS, NOTHING)
+        return self.source.reading.known.get(self.days_of, NOTHING)
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -286,6 +383,30 @@ class PublishedEvents:
         # Two zones are up to 26 hours apart.
         days = Days.between(own.first - 2 * ONE_DAY, own.last + 3 * ONE_DAY)
         return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
+
+
+@dataclass(frozen=True)
+class PublishedOrders(PublishedEvents):
+    """Published order lines as purchases and refunds, with their days in a time zone."""
+
+    days_of: ClassVar[str] = ORDERS
+
+    def _published(self) -> ir.Table:
+        return lines_as_events(self.source.reading.table(UserOrderLog))
+
+    def _on_connection(self) -> ir.Table:
+        return lines_as_events(PublishedTables(self.source.reading, self.con).table(UserOrderLog))
+
+    def events(self) -> ir.Table:
+        """Return the order lines of all days."""
+        return self._in_zone(self._on_connection())
+
+    def warnings(self) -> list[str]:
+        """Return nothing: lines say nothing of sessions."""
+        return []
+
+    def stored(self, session_rule: str) -> None:
+        """Return nothing: lines are no sessions."""
 
 
 def check_zone(timezone: str) -> str:

@@ -17,6 +17,7 @@ from ecom_assets.interfaces.api.store.store import (
     PublishedState,
     PublishedStore,
     SnapshotStore,
+    lacks_columns,
     public_sentence,
     stamp_of,
 )
@@ -113,7 +114,7 @@ def open_store(settings: Settings) -> PublishedStore:
 
 
 def require_current(settings: Settings, contracts: Iterable[type[Table]]) -> None:
-    """Raise if this version cannot read the snapshot of tables; nothing published yet is no fault.
+    """Raise if the snapshot lacks columns that this version has; nothing published yet is no fault.
 
     Raises:
         OlderPublicationError: An older version has published it.
@@ -125,7 +126,7 @@ def require_current(settings: Settings, contracts: Iterable[type[Table]]) -> Non
     try:
         with suppress(NothingPublishedError), store.reading() as reading:
             for contract in contracts:
-                with suppress(NothingPublishedError):
-                    reading.table(contract)
+                if missing := reading.missing_columns(contract):
+                    raise lacks_columns(contract, missing)
     finally:
         store.close()

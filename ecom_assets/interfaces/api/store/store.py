@@ -29,6 +29,7 @@ from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.errors import EcomError, WarehouseError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.portable import missing_columns, with_newer_columns
 from ecom_assets.core.tables.queries import EVENTS, KnownDays, Period, Row
 from ecom_assets.core.warehouse.local import connect, keep_within
 from ecom_assets.core.warehouse.statements import STATEMENTS
@@ -151,6 +152,26 @@ class PublishedState:
         return cls(data_version, published_at, newest, days_by_source, tables)
 
 
+def with_columns_of_today(table: ir.Table, contract: type[Table]) -> ir.Table:
+    """Return a published table with all columns of its contract:
+    what is newer than the publication is null until the next one.
+
+    Raises:
+        OlderPublicationError: The table lacks a column that is never null, such as one of its key.
+    """
+    table = with_newer_columns(table, contract)
+    if missing := missing_columns(table, contract):
+        raise lacks_columns(contract, missing)
+    return table
+
+
+def lacks_columns(contract: type[Table], missing: Sequence[str]) -> OlderPublicationError:
+    """Return the error that a published table lacks columns of its contract."""
+    return OlderPublicationError(
+        f"{contract.qualified_name()} lacks {', '.join(missing)}, since it was"
+    )
+
+
 def published_days(
     tables: Tables,
     days_of: Callable[[type[Table], str], KnownDays],
@@ -232,7 +253,8 @@ class StoreReading(ABC):
 
     def events_in(self, con: SQLBackend) -> ir.Table:
         """Return the same events for a query on a connection of `adhoc`."""
-        return con.table(CleanEvents.name, database=CleanEvents.layer)
+        events = con.table(CleanEvents.name, database=CleanEvents.layer)
+        return with_columns_of_today(events, CleanEvents)
 
     @abstractmethod
     def adhoc(self) -> AbstractContextManager[SQLBackend]:
@@ -279,7 +301,8 @@ class PublishedTables:
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
-        return self.con.table(contract.name, database=contract.layer)
+        table = self.con.table(contract.name, database=contract.layer)
+        return with_columns_of_today(table, contract)
 
     def rows(self, question: ir.Table) -> list[Row]:
         """Return the rows of a small result."""
@@ -409,10 +432,14 @@ class SnapshotReading(StoreReading):
             raise NothingPublishedError(
                 f"{name} is not published yet; run `ecom run --select serving/marts`."
             )
-        table = self._opened.tables[name]
-        if lacking := [column for column in contract.columns if column not in table.columns]:
-            raise OlderPublicationError(f"{name} lacks {', '.join(lacking)}, since it was")
-        return table
+        return with_columns_of_today(self._opened.tables[name], contract)
+
+    def missing_columns(self, contract: type[Table]) -> list[str]:
+        """Return the columns that a table lacks, as they are newer than the snapshot;
+        none of a table that is not published.
+        """
+        table = self._opened.tables.get(contract.qualified_name())
+        return [] if table is None else missing_columns(table, contract)
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
