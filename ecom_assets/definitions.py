@@ -286,7 +286,10 @@ def event_assets(settings: Settings) -> list[TableAsset]:
         *accounting_assets(late_days),
     ]
     computed = widened_by_identity([*staging, *behaviour, *built_on])
-    return [raw, *(replace(asset, raw=raw.contract, late=raw.contract) for asset in computed)]
+    return [
+        raw,
+        *(replace(asset, loaded_from=raw.contract, late=raw.contract) for asset in computed),
+    ]
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
@@ -528,7 +531,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *absence_checks(settings, ALL),
         *file_row_checks(),
         amounts_have_a_rate,
-        *(replace(check, raw=raw_events.contract) for check in of_events),
+        *(replace(check, loaded_from=raw_events.contract) for check in of_events),
         *order_checks(order_rule(settings), customers_over(settings), by_day=order_days),
         *report_checks(settings.gate_refused_share),
         *source_checks(

@@ -18,7 +18,7 @@ from ecom_assets.behaviour.sessions.contracts import SessionDays, SessionEvents,
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days, day_table
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_distinct
 
 
 @invalidation(session_days=SessionDays)
@@ -41,7 +41,7 @@ def _reaching(
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(
         day="event_date"
     )
-    return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
+    return union_distinct(days_of_changed_sessions(session_days, session_rule, days), opened)
 
 
 cart_abandonment = table_asset(
@@ -74,7 +74,7 @@ def days_of_changed_entries(
         for funnel in funnels
         if funnel.is_of_data
     ]
-    return union_all(changed, *(_all_days_if(session_days, rows) for rows in wrong)).distinct()
+    return union_distinct(changed, *(_all_days_if(session_days, rows) for rows in wrong))
 
 
 @invalidation(session_days=SessionDays, conversion_funnel=ConversionFunnel)
@@ -89,9 +89,7 @@ def days_of_changed_counts(
     and all days where other steps are stored than the events have.
     """
     changed = _reaching(session_days, session_rule, days, window_days(funnels))
-    return union_all(
-        changed, *days_of_other_steps(session_days, conversion_funnel, funnels)
-    ).distinct()
+    return union_distinct(changed, *days_of_other_steps(session_days, conversion_funnel, funnels))
 
 
 def days_of_other_steps(

@@ -36,7 +36,7 @@ from ecom_assets.behaviour.identity.links import device_of, identity_links
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import can_be_null, conform, union_all
+from ecom_assets.core.tables.portable import can_be_null, conform, union_all, union_distinct
 
 EVENT_COLUMNS = (
     "event_date",
@@ -231,7 +231,7 @@ def _affected_devices(
     if not (users or devices):
         return relinked
     links = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
-    return union_all(relinked, links.select("device_id")).distinct()
+    return union_distinct(relinked, links.select("device_id"))
 
 
 def _relinked_devices(

@@ -22,7 +22,7 @@ from ecom_assets.behaviour.sessions.text import lines
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.days import Ends, days_definition, rows_between
-from ecom_assets.core.tables.portable import count_of, has_kernels, union_all
+from ecom_assets.core.tables.portable import count_of, has_kernels, union_distinct
 
 NO_VIEWS: Final = (
     "Events are the order report's activities, none of which are views, so bounces and pages are "
@@ -117,9 +117,7 @@ def _visitor_count(events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
     of_source = by_source.semi_join(
         rows_between(started, "started_date", ends), "source_session_id"
     )
-    return count_of(
-        union_all(of_source.select("visitor_id"), sessions.select("visitor_id")).distinct()
-    )
+    return count_of(union_distinct(of_source.select("visitor_id"), sessions.select("visitor_id")))
 
 
 SESSIONS: Final = Kind(

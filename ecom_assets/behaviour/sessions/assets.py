@@ -18,7 +18,7 @@ from ecom_assets.behaviour.sessions.contracts import (
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_distinct
 
 ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 
@@ -59,7 +59,7 @@ def days_of_changed_engagement(
     """Return the days whose sessions changed, and those whose last 30 days include such a day."""
     counted = days.widened(after=engagement.MONTH_DAYS - 1)
     later = session_days.filter(counted.contain(session_days.event_date)).select(day="event_date")
-    return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
+    return union_distinct(days_of_changed_sessions(session_days, session_rule, days), later)
 
 
 engagement_daily = table_asset(

@@ -19,7 +19,7 @@ from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days, day_start
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_all, union_distinct
 
 SUMS = (
     "event_count",
@@ -127,7 +127,7 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
     )
     stitched = _with_start_day(stitch(fragments, reaching, rule))
     stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
-    return union_all(after, stitched.select(day="started_date")).distinct()
+    return union_distinct(after, stitched.select(day="started_date"))
 
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:

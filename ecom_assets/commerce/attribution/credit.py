@@ -45,7 +45,7 @@ from ecom_assets.commerce.attribution.contracts import (
 )
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days, day_table
-from ecom_assets.core.tables.portable import NO, first_of_each, union_all
+from ecom_assets.core.tables.portable import NO, first_of_each, union_all, union_distinct
 from ecom_assets.core.tables.values import DAY_S, hash_of
 
 SHAPES = {"position": (40, 40), "j": (20, 60)}
@@ -556,10 +556,10 @@ def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         rule: How far conversions look back.
         days: Days of events, or arrival days of orders.
     """
-    moved = union_all(
+    moved = union_distinct(
         day_table(days), changed_start_days(fragments, session_rule, days), changed_orders
-    ).distinct()
+    )
     seen = converted.select(converted_date="day").distinct()
     last = (moved.day + ibis.interval(days=rule.reach_days)).cast("date")
     reached = seen.join(moved, [seen.converted_date >= moved.day, seen.converted_date <= last])
-    return union_all(moved, reached.select(day=reached.converted_date)).distinct()
+    return union_distinct(moved, reached.select(day=reached.converted_date))

@@ -16,7 +16,7 @@ from ecom_assets.commerce.conversion import conversion as compute
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_distinct
 
 
 @invalidation(session_days=SessionDays, conversion_by_dimension=ConversionByDimension)
@@ -32,7 +32,7 @@ def days_of_changed_dimensions(
     """
     changed = days_of_changed_sessions(session_days, session_rule, days)
     other_steps = days_of_other_steps(session_days, conversion_by_dimension, funnels)
-    return union_all(changed, *other_steps).distinct()
+    return union_distinct(changed, *other_steps)
 
 
 @table_asset(

@@ -32,7 +32,7 @@ from ecom_assets.core.tables.placeholders import (
     is_placeholder,
     known,
 )
-from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.portable import NO, union_distinct
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 
@@ -297,11 +297,11 @@ def _changed_records(rows: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
     waited = rows.join(ended, ["received_date", "order_date"]).select(
         "record", "uniq_id", run_date="waits_for_date"
     )
-    changed = union_all(arrived, waited).distinct()
+    changed = union_distinct(arrived, waited)
     of_lines = changed.drop("record").join(rows.select("uniq_id", "record").distinct(), "uniq_id")
-    return union_all(
+    return union_distinct(
         changed.select("record", "run_date"), of_lines.select("record", "run_date")
-    ).distinct()
+    )
 
 
 def changed_days(changed: ir.Table, days: Days) -> ir.Table:

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, numbered_copies
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_distinct
 
 LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
 NO_DAY: Final = ibis.date("1970-01-01")
@@ -51,9 +51,9 @@ def linked(rows: ir.Table, touched: ir.Table) -> ir.Table:
         rows: All rows, of `with_record`.
         touched: Some of them.
     """
-    records = union_all(
+    records = union_distinct(
         rows.semi_join(touched, "uniq_id").select("record"), touched.select("record")
-    ).distinct()
+    )
     return rows.semi_join(records, "record")
 
 

@@ -21,7 +21,7 @@ from ecom_assets.commerce.sales.source_days import (
 )
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_distinct
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engine import Engine
 
@@ -43,9 +43,9 @@ def days_of_changed_sales(
     and every day if the source of sales has changed.
     """
     changed = orders.changed_days(changed_order_days, days).select("day")
-    return union_all(
+    return union_distinct(
         changed, performance.days_of_other_source(product_performance, session_events, sales)
-    ).distinct()
+    )
 
 
 product_performance = table_asset(

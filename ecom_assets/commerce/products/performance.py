@@ -16,7 +16,7 @@ from ecom_assets.commerce.sales.sales import added_up, sales_of_events
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import aggregates, measures_of, with_ratios
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_all, union_distinct
 
 ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
@@ -50,9 +50,7 @@ def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table
     is_other = performance.sales_source != source.sales_source
     other = performance.join(source, is_other).select("event_date").limit(1)
     moved = other.agg(row_count=other.count()).filter(lambda counted: counted.row_count > 0)
-    every = union_all(
-        performance.select(day="event_date"), events.select(day="event_date")
-    ).distinct()
+    every = union_distinct(performance.select(day="event_date"), events.select(day="event_date"))
     return every.cross_join(moved).select("day")
 
 

@@ -18,7 +18,7 @@ from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDa
 from ecom_assets.core.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engine import Engine
 
@@ -51,9 +51,9 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     sold = union_all(
         revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date")
     )
-    return union_all(
+    return union_distinct(
         near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)
-    ).distinct()
+    )
 
 
 order_event_reconciliation = table_asset(

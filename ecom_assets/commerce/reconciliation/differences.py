@@ -17,7 +17,7 @@ from ecom_assets.commerce.reconciliation.contracts import (
 )
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_all, union_distinct
 from ecom_assets.core.tables.received import side_by_side
 from ecom_assets.core.tables.spellings import order_name
 
@@ -120,9 +120,9 @@ class Pairing:
         )
         joined = alone.join(counted, ["kind", "visitor_id", "event_amount"])
         again = joined.filter(_apart_s(joined.event_at, joined.counted_at) <= self.rule.repeat_s)
-        return union_all(
+        return union_distinct(
             self._named.anti_join(self._by_id, EVENT).select(*EVENT), again.select(*EVENT)
-        ).distinct()
+        )
 
     @cached_property
     def _named(self) -> ir.Table:
@@ -311,11 +311,11 @@ def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: 
         moved.select(day=(midnight + ibis.interval(days=n)).date())
         for n in range(-REACH_DAYS, REACH_DAYS + 1)
     ]
-    return union_all(
+    return union_distinct(
         *around,
         events.filter(near.contain(events.event_date)).select(day="event_date").distinct(),
         lines.filter(near.contain(lines.order_date)).select(day="order_date").distinct(),
-    ).distinct()
+    )
 
 
 def _without_event(pairing: Pairing) -> ir.Table:

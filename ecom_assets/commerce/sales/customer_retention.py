@@ -16,7 +16,7 @@ from ecom_assets.core.tables.days import (
     start_of_week,
 )
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.portable import union_all, union_distinct
 
 CELL = ["week_start_date", "item_category", "city_id"]
 DAYS_AFTER_MONDAY = 6
@@ -63,7 +63,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     touched = touched.select(day=start_of_week(touched.day)).distinct()
     first = touched.agg(first_date=touched.day.min())
     later = sold.cross_join(first).filter(lambda joined: joined.order_date >= joined.first_date)
-    return union_all(touched, later.select(day=start_of_week(later.order_date))).distinct()
+    return union_distinct(touched, later.select(day=start_of_week(later.order_date)))
 
 
 def _per_customer(sold: ir.Table) -> ir.Table:

@@ -231,7 +231,7 @@ class TableAsset:
     """
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
-    raw: type[Table] | None = None
+    loaded_from: type[Table] | None = None
     """The raw table from which a day's rows come.
 
     Days that no run has loaded into it are not computed: those of their rows that arrived on other
@@ -348,32 +348,56 @@ class TableAsset:
         """Return the table on the days of a run,
         and the rows of the visitors concerned on the others.
         """
-        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        days = (
-            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
-        )
-        days = warehouse.loaded_days(self.raw, days) if self.raw else days
-        if self.outdated_by and days.dates:
-            outdated = (
-                self.outdated_by.rows(days, parameters, warehouse).day.to_pyarrow().to_pylist()
-            )
-            run = Days.from_dates([*run.dates, *outdated])
-        own = self._of_days(run, parameters, warehouse)
-        output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
-        changed = Days.from_dates(set(days.dates) - set(output.days.dates))
-        if not changed.dates:
+        changed = self._changed_days(wider, parameters, warehouse)
+        whole = self._days_as_a_whole(run, changed, parameters, warehouse)
+        computed = self._of_days(whole, parameters, warehouse)
+        output = computed if isinstance(computed, SliceOutput) else SliceOutput(computed, whole)
+        in_part = Days.from_dates(set(changed.dates) - set(output.days.dates))
+        if not in_part.dates:
             return output
         # A range of days, of which those between come out as they were: one statement serves any
         # set of days.
-        span = Days.from_dates(
-            set(Days.between(changed.first, changed.end).dates) - set(output.days.dates)
+        span = Days.between(in_part.first, in_part.end)
+        span = Days.from_dates(set(span.dates) - set(output.days.dates))
+        visitors = self._visitors_concerned(whole, parameters, warehouse)
+        rows = self._rows_of_visitors(visitors, span, parameters)
+        return replace(output, also=VisitorRows(rows, visitors, span, in_part))
+
+    def _changed_days(self, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
+        """Return the days of this table on which anything changes, as far as they are loaded."""
+        days = (
+            self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
         )
-        visitors = self.only_visitors.rows(run, parameters, warehouse)
-        tables = {name: _of_visitors(parameters[name], visitors) for name in self.reads}
-        tables = {name: reads.select(tables[name], span) for name, reads in self.reads.items()}
-        inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
-        rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
-        return replace(output, also=VisitorRows(rows, visitors, span, changed))
+        return warehouse.loaded_days(self.loaded_from, days) if self.loaded_from else days
+
+    def _days_as_a_whole(
+        self, run: Days, changed: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> Days:
+        """Return the days that are computed with all visitors:
+        those of the run, and those that have no rows by the definition of now.
+        """
+        if self.outdated_by is None or not changed.dates:
+            return run
+        outdated = self.outdated_by.rows(changed, parameters, warehouse)
+        return Days.from_dates([*run.dates, *outdated.day.to_pyarrow().to_pylist()])
+
+    def _visitors_concerned(
+        self, run: Days, parameters: Mapping[str, Any], warehouse: Tables
+    ) -> ir.Table:
+        """Return, in `visitor_id`, whose rows a run changes on days that it does not compute."""
+        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
+        return self.only_visitors.rows(run, parameters, warehouse)
+
+    def _rows_of_visitors(
+        self, visitors: ir.Table, days: Days, parameters: Mapping[str, Any]
+    ) -> ir.Table:
+        """Return the table's rows of some visitors on some days."""
+        tables = {
+            name: reads.select(_of_visitors(parameters[name], visitors), days)
+            for name, reads in self.reads.items()
+        }
+        inputs = {**parameters, **tables, "days": days, "only_visitors": visitors}
+        return _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
 
     def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if self.is_widened:
@@ -383,11 +407,15 @@ class TableAsset:
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
         whole = (
-            warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
+            warehouse.loaded_days(self.loaded_from, days)
+            if self.loaded_from and self.contract.day_column
+            else days
         )
         if days.dates and not whole.dates:
             return SliceOutput(
-                warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days)
+                warehouse.table(self.contract).limit(0),
+                whole,
+                warning=_not_loaded(self.loaded_from, days),
             )
         rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
         if isinstance(rows, SliceOutput):  # it says itself which days it has
@@ -395,7 +423,7 @@ class TableAsset:
         if whole != days:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))
-            return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
+            return SliceOutput(rows, whole, warning=_not_loaded(self.loaded_from, missing))
         return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
 
     def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:

@@ -93,9 +93,10 @@ class TableCheck:
     """A check of a contract's table.
 
     `function` takes the run's days, the `tables`, and the resource `source` if there is one. A
-    check that `warns` does not fail the run. With `raw`, it looks only at days that a run has
-    loaded into that table: the others were not computed, see `TableAsset.raw`. If it `sees_parts`,
-    the function also takes `parts`: the days of all parts of a run that is split, else None.
+    check that `warns` does not fail the run. With `loaded_from`, it looks only at days that a run
+    has loaded into that table: the others were not computed, see `TableAsset.loaded_from`. If it
+    `sees_parts`, the function also takes `parts`: the days of all parts of a run that is split,
+    else None.
     """
 
     contract: type[Table]
@@ -106,7 +107,7 @@ class TableCheck:
     blocking: bool = False
     warns: bool = False
     source: str = ""
-    raw: type[Table] | None = None
+    loaded_from: type[Table] | None = None
     sees_parts: bool = False
 
     @property
@@ -140,8 +141,8 @@ class TableCheck:
         days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
-        if self.raw:
-            days = resources.warehouse.loaded_days(self.raw, days)
+        if self.loaded_from:
+            days = resources.warehouse.loaded_days(self.loaded_from, days)
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
         return (
             CheckResult(0, 0)

@@ -91,6 +91,11 @@ def union_all(*tables: ir.Table) -> ir.Table:
     )
 
 
+def union_distinct(*tables: ir.Table) -> ir.Table:
+    """Return each row that any of the tables has, once; columns as in `union_all`."""
+    return union_all(*tables).distinct()
+
+
 def first_of_each(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
     """Return the first row of each unit, by an order without ties."""
     numbered = rows.mutate(

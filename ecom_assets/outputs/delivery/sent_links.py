@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 from ecom_assets.outputs.delivery.ledger.sent_ids import ODD
 from ecom_assets.outputs.delivery.payloads import SIGN_IN
 from ecom_assets.outputs.delivery.tools.all import TOOLS
@@ -88,9 +88,7 @@ def sent_shared_ids(
         ]
         return destination_records.join(pairs, is_sent_before).select("destination", "id_value")
 
-    return union_all(
-        *(joined(destination, start) for destination, start in joining.items())
-    ).distinct()
+    return union_distinct(*(joined(destination, start) for destination, start in joining.items()))
 
 
 def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:

@@ -15,7 +15,7 @@ import pytest
 from ecom_assets.behaviour.events import clean
 from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.copies import CopyRule
+from ecom_assets.core.tables.copies import CopyRule, counted_copies
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.files.events import FileEvents
@@ -97,7 +97,7 @@ def test_copies_that_differ_in_one_column_are_decided_whatever_their_order(name:
         con = connect()
         con.con.register("copies", as_table(rows, RawEvents))
         copies = con.table("copies").mutate(clean_event_id=ibis.literal("e"))
-        result = clean.counted_copies(copies, clean.EVENT_COPIES)
+        result = counted_copies(copies, clean.EVENT_COPIES)
         kept.append(con.to_pyarrow(result.select(name)).to_pylist())
     assert len(kept[0]) == 1
     assert kept[0] == kept[1]
