@@ -41,6 +41,7 @@ from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import l
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
+from ecom_assets_tests.recipes.order_columns import LINES, NEW, AddedLines
 from ecom_assets_tests.recipes.source import OneOrderADay
 
 FIRST = date(2026, 1, 1)
@@ -56,15 +57,33 @@ def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")
 
 
-def test_the_question_is_shown_as_it_runs() -> None:
-    written = "".join(
-        file.read_text(encoding="utf-8") for file in (RECIPES / "week_hours").glob("*.py")
-    )
-    assert [
-        block
-        for block in section("CONTRIBUTING.md", "Add a question").code[:3]
-        if block not in written
-    ] == []
+@pytest.mark.parametrize(
+    ("heading", "folder", "count"),
+    [("Add a question", "week_hours", 3), ("Ask orders", "basket_sizes", 1)],
+)
+def test_a_question_is_shown_as_it_runs(heading: str, folder: str, count: int) -> None:
+    written = "".join(file.read_text(encoding="utf-8") for file in (RECIPES / folder).glob("*.py"))
+    shown = section("CONTRIBUTING.md", heading).code[:count]
+    assert len(shown) == count
+    assert [block for block in shown if block not in written] == []
+
+
+def test_the_files_of_columns_of_orders_are_those_of_their_recipe() -> None:
+    page = section("CONTRIBUTING.md", "Add columns of order lines")
+    assert [row["file in `ecom_assets/`"].strip("`") for row in page.tables[0]] == [
+        *(added.file for added in LINES),
+        *NEW.values(),
+    ]
+
+
+def test_the_changes_touch_as_few_files_as_the_page_says() -> None:
+    (rows,) = section("CONTRIBUTING.md", "Five changes and their files").tables
+    said = [int(row["files of the package"].partition(":")[0]) for row in rows]
+    tool = len([*(RECIPES.parent / "outputs" / "delivery" / "toy").glob("*.py")])
+    question = len([*(RECIPES / "basket_sizes").glob("*.py")]) + 1  # and the list of questions
+    columns = len({added.file for added in LINES} | {*NEW.values()})
+    assert said == [4, columns, tool, question, 1]
+    assert all(n <= most for n, most in zip(said, (6, 8, 4, 5, 3), strict=True))
 
 
 def holding(path: Path, *times: str) -> DuckDBEngine:
@@ -98,12 +117,12 @@ def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     "ignore::dagster_shared.utils.warnings.BetaWarning"
 )  # as `definitions.py` does
 def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
-    engine = holding(tmp_path, "09:15", "09:50", "23:59")
+    engine = holding(tmp_path, "09:15", "09:50", "22:59")
     result = materialize(engine)
     assert result.success
     assert engine.table(OrderHours).order_by("order_hour").to_pyarrow().to_pylist() == [
-        {"order_hour": 0, "line_count": 1},  # 23:59 in UTC
-        {"order_hour": 10, "line_count": 2},
+        {"weekday_number": 4, "order_hour": 10, "line_count": 2},
+        {"weekday_number": 4, "order_hour": 23, "line_count": 1},  # 22:59 in UTC, on a Thursday
     ]
     passed = {
         evaluation.check_name: evaluation.passed
@@ -120,7 +139,10 @@ def test_the_check_goes_red_for_what_it_is_about(tmp_path: Path) -> None:
     materialize(engine)
     engine.execute("UPDATE mart.order_hours SET order_hour = 24")
     result = hours_are_of_one_day.evaluate(None, engine.table(OrderHours))
-    assert (result.broken_count, result.examples) == (1, [{"order_hour": 24, "line_count": 1}])
+    assert (result.broken_count, result.examples) == (
+        1,
+        [{"weekday_number": 4, "order_hour": 24, "line_count": 1}],
+    )
 
 
 def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
@@ -210,6 +232,69 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
         ("staging.user_order_log", 2),
         ("raw.user_order_log", 2),
     ]
+
+
+ORDERS_WITH_COUPONS = """\
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,payment_method
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,card
+2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,cash
+3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,card
+"""
+ASKED_COUPONS = """
+import json
+from fastapi.testclient import TestClient
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.core.settings.settings import Settings
+days = "start_date=2026-01-05&end_date=2026-01-05"
+with TestClient(build_dashboard_app(Settings()), base_url="http://127.0.0.1") as client:
+    answer = client.get(f"/v1/analytics/sales/coupons?{days}").json()
+    page = client.get(f"/dashboard/coupons?{days}").text
+names = ("coupon_code", "payment_method", "order_count", "revenue_amount")
+print(json.dumps([[row[name] for name in names] for row in answer["coupons"]]))
+print(">SPRING<" in page, ">cash<" in page, "Coupon" in page)
+"""
+
+
+def with_lines(text: str, added: AddedLines) -> str:
+    """Return a file with lines below each line of it that is as `after`, indented as it."""
+    result: list[str] = []
+    for line_of_file in text.splitlines():
+        result.append(line_of_file)
+        if line_of_file.strip() == added.after:
+            indent = line_of_file[: -len(added.after)]
+            result += [indent + new for new in added.lines]
+    assert len(result) > len(text.splitlines()), f"{added.file} has no line {added.after}"
+    return "\n".join([*result, ""])
+
+
+@pytest.mark.slow
+def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_path: Path) -> None:
+    package = tmp_path / "changed" / "ecom_assets"
+    shutil.copytree(Path(ecom_assets.__file__).parent, package)
+    touched = {added.file for added in LINES} | {*NEW.values()}
+    assert len(touched) == 7
+    for added in LINES:
+        file = package / added.file
+        file.write_text(with_lines(file.read_text(encoding="utf-8"), added), encoding="utf-8")
+    for name, target in NEW.items():
+        with (package / target).open("a", encoding="utf-8") as end:
+            end.write((RECIPES / "order_columns" / name).read_text(encoding="utf-8"))
+    orders = tmp_path / "orders.csv"
+    orders.write_text(ORDERS_WITH_COUPONS, encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    env = environment(tmp_path / "home", {"PYTHONPATH": str(package.parent)})
+    chosen = f'+key:"mart/revenue_daily" or key:"{SNAPSHOT.to_user_string()}"'
+    run = [*ECOM, "run", "--orders", str(orders), "--select", chosen]
+    outputs = [
+        subprocess.run(
+            command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300
+        )
+        for command in (run, [sys.executable, "-c", ASKED_COUPONS])
+    ]
+    assert [output.returncode for output in outputs] == [0, 0], outputs[-1].stderr
+    rows, page = outputs[-1].stdout.splitlines()
+    assert json.loads(rows) == [["SPRING", "card", 2, "45.00"], [None, "cash", 1, "10.00"]]
+    assert page == "True True True"
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""Two columns more of order lines, from files to a page: CONTRIBUTING's recipe.
+
+`LINES` are the lines that files of the package get, and `NEW` names the file that each text here is
+added to the end of.
+"""
+
+from typing import Final, NamedTuple
+
+
+class AddedLines(NamedTuple):
+    """Lines that a file of the package gets below each line like `after`."""
+
+    file: str
+    after: str
+    lines: tuple[str, ...]
+
+
+LINES: Final = (
+    AddedLines(
+        "ingestion/sources/files/mapping.py",
+        '"sales_channel",',
+        ('"coupon_code",', '"payment_method",'),
+    ),
+    AddedLines(
+        "ingestion/sources/order_mappings/user_order_log.yaml",
+        "sales_channel: sales_channel",
+        ("coupon_code: coupon_code", "payment_method: payment_method"),
+    ),
+    AddedLines(
+        "commerce/orders/contracts.py",
+        'city_name = text("The city\'s name", nullable=True)',
+        (
+            'coupon_code = text("The coupon, as received", "Coupon", nullable=True)',
+            'payment_method = text("How it was paid, as received", "Payment", nullable=True)',
+        ),
+    ),
+    AddedLines(
+        "commerce/sales/contracts.py",
+        'status = text("Whether it was shipped, or paid back", one_of=STATUSES)',
+        (
+            "coupon_code = UserOrderLog.coupon_code",
+            "payment_method = UserOrderLog.payment_method",
+        ),
+    ),
+)
+NEW: Final = {
+    "query.txt": "commerce/sales/queries.py",
+    "route.txt": "interfaces/api/routes/sales.py",
+    "page.txt": "interfaces/dashboard/pages/coupons.py",
+}
+"""The file of the package that each file here is added to."""
