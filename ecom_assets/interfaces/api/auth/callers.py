@@ -1,6 +1,6 @@
 """Which scope each path of the API needs, and which questions are about single people."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -72,38 +72,28 @@ def may_see_people(request: Request) -> bool:
 
 
 PERSONAL_COLUMNS: Final = frozenset(
-    name for name, column in CleanEvents.columns.items() if column.pii
+    name
+    for contract in (CleanEvents, UserOrderLog)
+    for name, column in contract.columns.items()
+    if column.pii
 )
-"""The columns of events that the contract marks as personal data."""
+"""The columns of events and of order lines that their contracts mark as personal data."""
 OTHER_NAMES: Final = {"session_id": "source_session_id"}
 """Other names that a definition may use for a column of the contract."""
 
 
-PERSONAL_COLUMNS_OF_ORDERS: Final = frozenset(
-    ("visitor_id", *(name for name, column in UserOrderLog.columns.items() if column.pii))
-)
-"""The same of order lines, whose visitor is the customer."""
+def are_personal(columns: Iterable[str]) -> bool:
+    """Return whether any of some columns of events or order lines has personal data."""
+    return any(OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS for name in columns)
 
 
-def are_personal(columns: Iterable[str], marked: Container[str] = PERSONAL_COLUMNS) -> bool:
-    """Return whether any of some columns, of events by default, has personal data."""
-    return any(OTHER_NAMES.get(name, name) in marked for name in columns)
-
-
-def require_personal(
-    request: Request, columns: Iterable[str], marked: Container[str] = PERSONAL_COLUMNS
-) -> None:
+def require_personal(request: Request, columns: Iterable[str]) -> None:
     """Raise if a query names columns with personal data, and the key lacks the scope `personal`.
-
-    Args:
-        request: Whose key it is.
-        columns: The columns that the query names.
-        marked: Those with personal data, by default of events.
 
     Raises:
         ScopeNeededError: The message names the first such column.
     """
-    personal = [name for name in columns if are_personal([name], marked)]
+    personal = [name for name in columns if are_personal([name])]
     if personal and not may_see_people(request):
         raise ScopeNeededError(
             f"{personal[0]!r} is personal data, which a key without the scope "

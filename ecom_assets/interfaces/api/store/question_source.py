@@ -46,11 +46,7 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.ingestion.sources.activities import has_views
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
-from ecom_assets.interfaces.api.auth.callers import (
-    OTHER_NAMES,
-    PERSONAL_COLUMNS_OF_ORDERS,
-    require_personal,
-)
+from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
 SELDOM_READ = frozenset(
@@ -190,7 +186,7 @@ class OrderTableSource(TableSource):
         Raises:
             ScopeNeededError: The caller may not see a column.
         """
-        require_personal(self.request.scope, columns, PERSONAL_COLUMNS_OF_ORDERS)
+        require_personal(self.request.scope, columns)
 
     def segment(self, named: Any) -> NoReturn:  # noqa: ANN401, ARG002 (as of events)
         """Refuse visitor segments.
