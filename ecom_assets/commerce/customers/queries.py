@@ -117,7 +117,7 @@ def value(reading: Reading) -> Row:
     )
     return {
         "customer_count": count,
-        "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"]))
+        "revenue_per_customer_amount": mean(past["revenue"], int(past["customers"]))
         if _knows_purchases(reading)
         else None,
         "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),

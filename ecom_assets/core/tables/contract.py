@@ -108,10 +108,11 @@ class Column:
 
     @property
     def may_be_unknown(self) -> bool:
-        """Return whether null can stand for a value: in a nullable column, and in answers,
-        in any measure.
+        """Return whether answers know what null in the column means: in any measure,
+        and in nullable columns but days, instants and flags, by which rows are chosen.
         """
-        return self.nullable or self.counted_as is not None
+        chooses_rows = self.type in {"date", "boolean"} or self.type.startswith("timestamp")
+        return self.counted_as is not None or (self.nullable and not chooses_rows)
 
     @property
     def shown_as(self) -> Format:
