@@ -10,6 +10,7 @@ from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.days import days_definition
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets_tests.recipes.basket_sizes.question import BasketSizesQuestion
+from ecom_assets_tests.recipes.basket_sizes.text import lines
 
 
 class BasketSize(BaseModel):
@@ -27,8 +28,8 @@ class BasketSizesAnswer(QuestionAnswer):
 
 def compute(question: BasketSizesQuestion, data: QuestionData) -> dict[str, Any]:
     """Return how many orders have how many lines."""
-    lines = data.events.filter(holds(data.events, question.where))
-    sold = lines.filter(lines.event_type == "purchase")
+    asked = data.events.filter(holds(data.events, question.where))
+    sold = asked.filter(asked.event_type == "purchase")
     orders = sold.group_by("order_date", "order_id").agg(line_count=sold.count())
     sizes = orders.group_by("line_count").agg(order_count=orders.count()).order_by("line_count")
     return {
@@ -43,7 +44,8 @@ BASKET_SIZES: Final = Kind(
     BasketSizesAnswer,
     compute,
     "Orders by their number of lines",
-    "basket_sizes",
-    ("sizes",),
+    tool="basket_sizes",
+    lists=("sizes",),
     only_orders=True,
+    lines=lines,
 )
