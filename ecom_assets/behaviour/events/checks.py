@@ -32,7 +32,7 @@ from ecom_assets.core.tables.check import (
 )
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.formats import amount
+from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of
 
 
@@ -151,8 +151,8 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
     return BrokenRows(counts.filter(counts.amount_count == 0), counts)
 
 
-@check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
-def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
+@check(CleanEvents, reads=(DuplicateEvents, CleanEvents), warns=True)
+def rows_of_an_id_agree(days: Days | None, duplicates: ir.Table, clean: ir.Table) -> CheckResult:
     """Rows of one event id agree in who, what and amount; others are different events."""
     looked_at = count_of(rows_on_days(duplicates, "event_date", days))
     events = rows_on_days(shared_ids(duplicates), "event_date", days)
@@ -169,10 +169,10 @@ def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table
     examples = rows_of(shown.select(*order, "event_type", "cart_amount", "sent_by").order_by(order))
     same_id = [row for row in examples if row["source_event_id"] == examples[0]["source_event_id"]]
     sentence = (
-        f"{counts['event_count']:,} events share {counts['id_count']:,} ids and disagree in who, "
-        f"what or amount, such as {'; '.join(map(event_text, same_id))}. All of them count, the "
-        "later ones under their id, ~ and a hash. If one is not yours, look at who sent it; else "
-        "give each event an id of its own."
+        f"{counts['event_count']:,} events share {counted(counts['id_count'], 'id')} and disagree "
+        f"in who, what or amount, such as {'; '.join(map(event_text, same_id))}. All of them "
+        "count, the later ones under their id, ~ and a hash. If one is not yours, look at who sent "
+        "it; else give each event an id of its own."
     )
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
 

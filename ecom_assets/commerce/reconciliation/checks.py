@@ -109,10 +109,10 @@ def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table)
 
 @check(
     OrderEventReconciliationDaily,
-    reads=(OrderEventReconciliation, OrderEventReconciliationDaily),
+    reads=(OrderEventReconciliationDaily, OrderEventReconciliation),
     warns=True,
 )
-def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table) -> CheckResult:
+def orders_have_their_events(days: Days | None, daily: ir.Table, rows: ir.Table) -> CheckResult:
     """Some orders have their purchase event: if hardly any has,
     the two spell the ids of orders differently.
     """

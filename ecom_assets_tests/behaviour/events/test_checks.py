@@ -17,7 +17,7 @@ from ecom_assets.behaviour.events.checks import (
     standard_type,
     standard_types_are_spelled_so,
 )
-from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents
+from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, at, journeys, received
 from ecom_assets_tests.platform import Platform
@@ -163,12 +163,12 @@ def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -
     ]
     platform.receive(rows, ALL_DAYS)
     platform.run(ALL_DAYS, only=("duplicate_events", "events"))
-    tables = [platform.table(contract) for contract in (CleanEvents, DuplicateEvents)]
+    tables = [platform.table(contract) for contract in rows_of_an_id_agree.tables]
     result = rows_of_an_id_agree.evaluate(ALL_DAYS, *tables)
     (shop_id,) = (row["event_id"] for row in platform.rows(CleanEvents) if row["user_id"] == "anna")
     assert (result.broken_count, rows_of_an_id_agree.warns) == (2, True)
     assert result.metadata["sentence"].startswith(
-        "2 events share 1 ids and disagree in who, what or amount, such as 'o-5001' (purchase of "
+        "2 events share 1 id and disagree in who, what or amount, such as 'o-5001' (purchase of "
         f"0.01 on {DAY_ONE}, sent by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on "
         f"{DAY_ONE}, sent by key:5e6f7a8b). All of "
     )

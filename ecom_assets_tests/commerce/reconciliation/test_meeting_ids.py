@@ -132,8 +132,8 @@ def orders_meet(orders: int, events: int, matched: int) -> CheckResult:
         for n in range(events - matched)
     ]
     tables: list[Any] = [
-        ibis.memtable(as_table(rows, OrderEventReconciliation)),
         ibis.memtable(as_table([daily], OrderEventReconciliationDaily)),
+        ibis.memtable(as_table(rows, OrderEventReconciliation)),
     ]
     result: CheckResult = orders_have_their_events.evaluate(None, *tables)
     return result

@@ -25,7 +25,7 @@ ROWS = (
     order_line("a", MONDAY, "anna", received_date=MONDAY + timedelta(days=3)),
     order_line("b", MONDAY + timedelta(days=1), "ben", item_category="shoes", payment_amount=5),
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
-    order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
+    order_line("d", MONDAY + timedelta(days=6), "dora", payment_amount=-1),
 )
 PRICES = [
     {"item_name": "Hat", "received_date": MONDAY + timedelta(days=day), "price_amount": price}
@@ -244,9 +244,9 @@ def test_no_lower_limit_is_suggested_where_there_is_none() -> None:
 
 @pytest.mark.slow
 def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatform) -> None:
-    [held, _, _, accounted] = order_checks(OrderRule(), 1, by_day=True)
+    [held, *_, accounted] = order_checks(OrderRule(), 1, by_day=True)
     assert not held.blocking
-    few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
+    few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", payment_amount=-1)]
     many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]
     own_shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
     own_shop.receive([*few, *many], DAYS)
