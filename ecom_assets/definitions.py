@@ -55,6 +55,7 @@ from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS, re
 from ecom_assets.commerce.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.commerce.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
 from ecom_assets.commerce.sales.checks import SALES_CHECKS
+from ecom_assets.core.clock import today_in
 from ecom_assets.core.gc_tuning import collect_rarely
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.home import keep_private
@@ -115,6 +116,7 @@ from ecom_assets.orchestration.automation.jobs import (
     ManualJobs,
     customers_schedule,
     everything_job,
+    explain_missing_partition,
     nightly_schedule,
     source_job,
 )
@@ -217,6 +219,7 @@ def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     collect_rarely()
     hand_on(paths_of_last_run(load_settings()))
     settings = with_first_partition(load_settings())
+    explain_missing_partition(today_in(settings.timezone))
     remember_address_of_dev(settings)
     return build_definitions(settings, resources=resources)
 

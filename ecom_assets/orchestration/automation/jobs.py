@@ -5,9 +5,11 @@ Each of the latter starts a run of the job `everything` over some assets and day
 process, and ends as that run ends; its config says which days.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import TracebackType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +24,7 @@ from ecom_assets.core.tables.asset import (
     RANGE_END,
     RANGE_START,
     SNAPSHOT,
+    name_the_days,
 )
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
@@ -174,6 +177,28 @@ def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
 def day_of(instant: datetime, settings: Settings) -> date:
     """Return the day of an instant in the reporting time zone."""
     return instant.astimezone(ZoneInfo(settings.timezone)).date()
+
+
+MISSING: Final = "no '--partition' option was provided"
+"""What Dagster's error says."""
+
+
+def explain_missing_partition(today: date) -> None:
+    """Let this process end with a sentence that shows the options,
+    where Dagster's command misses one.
+
+    Dagster raises before it asks anything of a code location but to load; so this is done where
+    that is loaded. Without it, the command ends in a traceback of 40 lines.
+    """
+    before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if MISSING not in str(error):
+            before(kind, error, trace)
+            return
+        sys.stderr.write(f"dagster: {name_the_days(today)}\n")
+
+    sys.excepthook = show
 
 
 YESTERDAY, BACKFILL, EXPORT, PUBLISH = "yesterday", "backfill", "export", "publish"
