@@ -157,6 +157,43 @@ def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(
     assert stored(engine) == [(ONE, "ann")]
 
 
+class ReadingHooks:
+    """Note who is in the table before and after its slice is replaced; then fail, if `fails`."""
+
+    def __init__(self, engine: Engine, *, fails: bool) -> None:
+        self.engine, self.fails = engine, fails
+        self.seen: list[list[str]] = []
+
+    def before(self) -> None:
+        """Look at the old rows."""
+        self._look()
+
+    def after(self) -> None:
+        """Look at the new rows."""
+        self._look()
+        if self.fails:
+            raise KeyboardInterrupt
+
+    def _look(self) -> None:
+        rows = self.engine.rows_of(self.engine.table(Visits).select("visitor_id"))
+        self.seen.append(sorted(row["visitor_id"] for row in rows))
+
+
+@pytest.mark.brief
+def test_hooks_read_the_new_rows_after_the_slice_and_nobody_does_if_they_fail(
+    engine: Engine,
+) -> None:
+    """What late rows change is found by reading the table before and after."""
+    engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "eva")), Days((ONE, TWO)))
+    reading, failing = ReadingHooks(engine, fails=False), ReadingHooks(engine, fails=True)
+    engine.replace(Visits, from_outside((ONE, "bob")), Days((ONE,)), reading)
+    assert reading.seen == [["ann", "eva"], ["bob", "eva"]]
+    with pytest.raises(KeyboardInterrupt):
+        engine.replace(Visits, from_outside((ONE, "mia")), Days((ONE,)), failing)
+    assert failing.seen == [["bob", "eva"], ["eva", "mia"]]
+    assert stored(engine) == [(ONE, "bob"), (TWO, "eva")]
+
+
 def test_steps_are_announced_in_order(engine: Engine) -> None:
     engine.ensure(Visits)
     steps: list[str] = []

@@ -59,7 +59,7 @@ class SparkFiles(SparkEngine):
         self._root = self.where_spark_is.folder
         self._commits = Commits(self._root)
         self._logs: dict[str, TableLog] = {}
-        self._shown: dict[str, int] = {}
+        self._shown: dict[str, TableSnapshot] = {}
         self._staged: dict[str, TableChange] | None = None
         self._duckdb: DuckDB | None = None
         self._seen_by_duckdb: dict[str, int] = {}
@@ -283,16 +283,24 @@ class SparkFiles(SparkEngine):
         }
 
     def _slices(self, contract: type[Table], days: Days | None) -> Slices:
-        snapshot = self.snapshot(contract)
-        staged = (self._staged or {}).get(str(self.log(contract.layer, contract.name).folder))
-        slices = (staged.onto(snapshot) if staged else snapshot).slices
+        slices = self._with_staged(contract.layer, contract.name, self.snapshot(contract)).slices
         wanted = slices if days is None else map(str, days.dates)
         return {day: slices[day] for day in wanted if day in slices}
 
+    def _with_staged(self, layer: str, name: str, snapshot: TableSnapshot) -> TableSnapshot:
+        """Return a snapshot with what an open transaction of this engine has written."""
+        staged = (self._staged or {}).get(str(self.log(layer, name).folder))
+        return staged.onto(snapshot) if staged else snapshot
+
     def refresh(self, layer: str, name: str) -> None:
-        """Point the session's view at the newest snapshot of a table, if there is one."""
-        view, snapshot = view_name(layer, name), self._current(layer, name)
-        if snapshot is None or self._shown.get(view) == snapshot.version:
+        """Point the session's view at the newest snapshot of a table, if there is one;
+        in a transaction, with what it has written.
+        """
+        view, committed = view_name(layer, name), self._current(layer, name)
+        if committed is None:
+            return
+        snapshot = self._with_staged(layer, name, committed)
+        if self._shown.get(view) == snapshot:
             return
         types = {column: SparkTypes.to_string(kind) for column, kind in snapshot.columns.items()}
         if snapshot.row_count:
@@ -308,7 +316,7 @@ class SparkFiles(SparkEngine):
             )
             rows = self.con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
         rows.createOrReplaceTempView(f"`{view}`")
-        self._shown[view] = snapshot.version
+        self._shown[view] = snapshot
 
     def refresh_all(self) -> None:
         """Point the session's views at the newest snapshot of every table."""
