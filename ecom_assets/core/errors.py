@@ -6,13 +6,14 @@
     │   ├── MappingError      a mapping file is wrong, or does not match the file it is used on
     │   └── DefinitionError   a funnel or session rule that cannot be computed
     └── WorkError             the request was right, but the work failed (exit code 1)
-        ├── SourceError       input is missing, empty or unreadable │   ├── MissingFileError      a
-        file that was named is not there (exit code 2) │   └── UnavailableError      an API does not
-        answer now; the same request may succeed later ├── WarehouseError    the warehouse is
-        locked, damaged, full or refuses a change │   └── ConnectionLostError   the connection
-        broke; the same may succeed on a new one ├── DeliveryError     the ledger of deliveries
-        cannot be used, or another delivery has taken over ├── MailError         an alert could not
-        be sent └── ContractError     data break the contract of their table
+        ├── SourceError       input is missing, empty or unreadable
+        │   ├── MissingFileError      a file that was named is not there (exit code 2)
+        │   └── UnavailableError      an API does not answer now; later it may
+        ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
+        │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
+        ├── DeliveryError     the ledger of deliveries cannot be used, or is another delivery's now
+        ├── MailError         an alert could not be sent
+        └── ContractError     data break the contract of their table
 
 A message is one sentence: what was wrong, where, and what to do.
 """

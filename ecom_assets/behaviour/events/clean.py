@@ -88,11 +88,12 @@ END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
 class CleaningRule:
     """The conditions that make a received row a clean event.
 
-    `event_types`: the accepted types; None accepts every well-formed type. `late_days` (days): an
-    event that arrives more than this many days after its own day is too late. `skew_s` (seconds):
-    how far a clock may run ahead; METRICS defines one hour. `max_amount` (money): the highest
-    amount of one event, so that no visitor can distort a total. `first_day`: the first plausible
-    day of arrival.
+    `event_types`: the accepted types; None accepts every well-formed type.
+    `late_days` (days): an event that arrives more than this many days after its own day is too
+    late.
+    `skew_s` (seconds): how far a clock may run ahead; METRICS defines one hour.
+    `max_amount` (money): the highest amount of one event, so that no visitor can distort a total.
+    `first_day`: the first plausible day of arrival.
     """
 
     event_types: tuple[str, ...] | None = None

@@ -35,25 +35,30 @@ class IdentityRule:
         `stitched`: the user who last signed in before it within the visit, else the next within the
         visit, else the last before it within `days_back`, else the first after it within
         `days_ahead`, else the only user of the device within `one_user_days` before and after it,
-        else the device. `device`: the device, even if the event has a user. `user_or_device`: the
-        device. `last_or_next_user`: the last user before it, else the first after it, however long
-        ago, else the device. `first_user`: the first user of the device at any time, else the
-        device. `last_user`: the last user of the device at any time, even if the event has another
-        user. `source_session`: the user of the same source session on that day, the next, or the
-        day before, else itself.
+        else the device.
+        `device`: the device, even if the event has a user.
+        `user_or_device`: the device.
+        `last_or_next_user`: the last user before it, else the first after it, however long ago,
+        else the device.
+        `first_user`: the first user of the device at any time, else the device.
+        `last_user`: the last user of the device at any time, even if the event has another user.
+        `source_session`: the user of the same source session on that day, the next, or the day
+        before, else itself.
     `days_back`, `days_ahead` (days): how far away a sign-in of another visit can be.
     `one_user_days` (days): how far away it can be if nobody else signs in on the device within so
-    many days; 0 for no
-        further than `days_back` and `days_ahead`.
+        many days; 0 for no further than `days_back` and `days_ahead`.
     `looks_ahead_first`: whether, within a visit, the next user comes before the last.
     `guesses_if_shared`: whether events on a device with several users within the look-back are
-    given to any of them. `joins_aliases`: whether an event of type `alias` makes two users one
-    visitor. `links_by_identify`: whether only events of type `identify` link a device to a user.
+    given to any of them.
+    `joins_aliases`: whether an event of type `alias` makes two users one visitor.
+    `links_by_identify`: whether only events of type `identify` link a device to a user.
     `device_users`, `session_users`: a device, or a source session in its place, with so many users
-    joins nobody. `user_devices`, `user_devices_days`: a user on so many devices within so many days
-    joins nobody. `consent`: a key of `properties` that must be true for an event to link its device
-    to its user; empty for none. `group_users`: more users than this that aliases would join stay
-    separate. `late_days`: as in `CleaningRule`, for `source_session`.
+    joins nobody.
+    `user_devices`, `user_devices_days`: a user on so many devices within so many days joins nobody.
+    `consent`: a key of `properties` that must be true for an event to link its device to its user;
+    empty for none.
+    `group_users`: more users than this that aliases would join stay separate.
+    `late_days`: as in `CleaningRule`, for `source_session`.
     """
 
     owner: Owner = "stitched"

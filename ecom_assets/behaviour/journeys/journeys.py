@@ -42,8 +42,9 @@ class JourneyRule:
     `category` takes the product category of the events that have one, and skips the others; `page`
     takes the column `page`, which queries add. `most_steps` (steps, 20): a longer path keeps this
     many steps and ends in an ellipsis; its length, and the counts of transitions, include all
-    steps. `most_places` (steps, 10): transitions are counted by their place in the session up to
-    this one, which includes all later ones.
+    steps.
+    `most_places` (steps, 10): transitions are counted by their place in the session up to this one,
+    which includes all later ones.
     """
 
     dimensions: tuple[str, ...] = DIMENSIONS

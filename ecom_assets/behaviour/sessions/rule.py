@@ -15,14 +15,17 @@ class SessionRule:
     """When a session ends and the next one begins.
 
     `idle_timeout_s`: a longer gap between events ends a session; a gap of exactly this length does
-    not. `midnight_split`: a session ends at midnight in the reporting time zone. `campaign_split`:
-    a new campaign in the UTM parameters of the page begins a session. `max_length_s`: a session is
-    split after every so many seconds from its start; None never splits it.
+    not.
+    `midnight_split`: a session ends at midnight in the reporting time zone.
+    `campaign_split`: a new campaign in the UTM parameters of the page begins a session.
+    `max_length_s`: a session is split after every so many seconds from its start; None never splits
+    it.
     `trust_source_session_id`: events with the same source session id form one session, regardless
-    of gaps. `source_session_alone`: in addition, a source session id that several visitors share is
-    one session, which belongs to the visitor of its first event. `engaged_after_s`,
-    `key_event_types`, `view_types`: a session is engaged, as in GA4, if it is longer than the
-    first, or has one event of the second, or two of the third.
+    of gaps.
+    `source_session_alone`: in addition, a source session id that several visitors share is one
+    session, which belongs to the visitor of its first event.
+    `engaged_after_s`, `key_event_types`, `view_types`: a session is engaged, as in GA4, if it is
+    longer than the first, or has one event of the second, or two of the third.
     """
 
     idle_timeout_s: int = 1800

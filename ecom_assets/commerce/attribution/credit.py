@@ -57,15 +57,16 @@ class AttributionRule:
     """Which touches count for a conversion, and how some models share its credit.
 
     `lookback_s` (seconds): a touch counts if its session started at most this long before the
-    conversion, and not after it; both bounds are included. 30 days, as in Mixpanel. `half_life_s`
-    (seconds): `time_decay` halves the weight of a touch for each half-life before the conversion.
-    The age of a touch is in whole seconds. 7 days, as in Mixpanel. `two_touches`: what `position`
-    and `j` do with two touches: `normalised` keeps the proportion of first to last (Mixpanel: 50/50
-    and 25/75), `split` divides the share of the middle touches equally (Amplitude: 50/50 and
-    30/70). `refund_days` (days): a refund reverses the last purchase of the visitor within this
-    many days before it. Without one, its channel is `(none)`. 90 days are more than shops allow for
-    returns. `period_days` (days): the Markov chain of a day uses the paths of this many days, the
-    last of which is the day.
+    conversion, and not after it; both bounds are included. 30 days, as in Mixpanel.
+    `half_life_s` (seconds): `time_decay` halves the weight of a touch for each half-life before the
+    conversion. The age of a touch is in whole seconds. 7 days, as in Mixpanel.
+    `two_touches`: what `position` and `j` do with two touches: `normalised` keeps the proportion of
+    first to last (Mixpanel: 50/50 and 25/75), `split` divides the share of the middle touches
+    equally (Amplitude: 50/50 and 30/70).
+    `refund_days` (days): a refund reverses the last purchase of the visitor within this many days
+    before it. Without one, its channel is `(none)`. 90 days are more than shops allow for returns.
+    `period_days` (days): the Markov chain of a day uses the paths of this many days, the last of
+    which is the day.
     """
 
     lookback_s: int = 30 * DAY_S

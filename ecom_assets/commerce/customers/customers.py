@@ -161,11 +161,13 @@ class CustomerRule:
     """Thresholds, all inclusive.
 
     `medium_…`, `high_…`: an engagement level needs this many sessions **and** engaged seconds in
-    the last 30 days. `medium_score`, `high_score` (points of 100): for customers without sessions,
-    thresholds of the API's score. `premium_amount`, `enterprise_amount`: thresholds of the revenue
-    in the last 365 days. `expected_fields`: the fields that the API has; each that is missing or
-    invalid lowers the quality score. `active_days` (days of 24 h): customers seen within this time
-    are active.
+    the last 30 days.
+    `medium_score`, `high_score` (points of 100): for customers without sessions, thresholds of the
+    API's score.
+    `premium_amount`, `enterprise_amount`: thresholds of the revenue in the last 365 days.
+    `expected_fields`: the fields that the API has; each that is missing or invalid lowers the
+    quality score.
+    `active_days` (days of 24 h): customers seen within this time are active.
     """
 
     active_days: int = 30

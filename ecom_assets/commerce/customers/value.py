@@ -40,10 +40,10 @@ class ValueRule:
     """How far to look ahead, and the discount rate.
 
     `horizon_days` (days): the span of `expected_order_count`; a quarter by default, because shops
-    plan by quarters. `value_months` (months of 30 days): the span of `lifetime_value_amount`; a
-    year by default, because a fit to one or two years says little about more. `discount_rate`
-    (share per year): how much less money is worth a year later; the default of 10 % is common in
-    textbooks.
+    plan by quarters.
+    `value_months` (months of 30 days): the span of `lifetime_value_amount`; a year by default,
+    because a fit to one or two years says little about more. `discount_rate` (share per year): how
+    much less money is worth a year later; the default of 10 % is common in textbooks.
     """
 
     horizon_days: int = 90

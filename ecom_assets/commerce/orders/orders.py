@@ -49,8 +49,9 @@ class OrderRule:
 
     `max_amount` (money): the maximum of one line. A typing error beyond it would outweigh all other
     lines of the day; None for the maximum of the line's currency, or of `currency` where the line
-    does not say one. `max_quantity` (items): a quantity beyond it is not known. `first_day`: the
-    first plausible order day.
+    does not say one.
+    `max_quantity` (items): a quantity beyond it is not known. `first_day`: the first plausible
+    order day.
     """
 
     max_amount: Decimal | None = None

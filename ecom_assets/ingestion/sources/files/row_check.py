@@ -143,8 +143,9 @@ class CheckedRows:
 
     `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean
     rows repeat, which the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users
-    are not called as these. `changed_amounts`: rows whose amount is another than what was read;
-    `unread_amounts`: those that came with an amount that is not known.
+    are not called as these.
+    `changed_amounts`: rows whose amount is another than what was read; `unread_amounts`: those that
+    came with an amount that is not known.
     """
 
     read: int
