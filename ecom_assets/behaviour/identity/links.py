@@ -383,7 +383,7 @@ def _devices_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) ->
     """Return the devices on which a user, whom only public keys name,
     was first seen after too many others.
 
-    Whoever knows the id of a user can name as many devices as they like. Those before the bound
+    Anyone who knows the id of a user can name any number of devices. Those before the bound
     still join the user, and those beyond it join nobody: a flood takes no device from anybody.
     """
     on_devices = seen.filter(seen.is_device).semi_join(many.filter(many.has_own == 0), "user_id")

@@ -48,7 +48,7 @@ def device_warning(session_count: int, without_device_count: int) -> str:
 
 def device_warnings(events: ir.Table, event_count: int) -> Sequence[str]:
     """Return the warning for clean events; none if it does not apply,
-    or if they lack the columns to tell.
+    or if they lack the columns that say it.
 
     Of many events those of every so many seconds are looked at, which are at most about
     `MOST_EVENTS`.

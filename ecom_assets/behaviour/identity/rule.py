@@ -114,7 +114,7 @@ class IdentityRule:
     @property
     def days_of_next_sign_in(self) -> tuple[int, int]:
         """The days before and after an event whose sign-ins decide about it,
-        whoever else signs in on the device.
+        no matter who else signs in on the device.
         """
         # One more, since days with clock changes are shorter than others.
         return max(self.days_back, LONGEST_VISIT.days) + 1, max(

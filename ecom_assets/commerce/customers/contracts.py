@@ -115,7 +115,7 @@ class LifetimeValue(Table):
 
 
 UNKNOWN = "unknown"
-"""The value of a category that the data do not tell; numbers, names and times are null then."""
+"""The value of a category that the data do not say; numbers, names and times are null then."""
 ENGAGEMENT_LEVELS = ("high", "medium", "low")
 ACTIVITY_STATUSES = ("active", "inactive", UNKNOWN)
 ENGAGEMENT_SOURCES = ("sessions", "api")

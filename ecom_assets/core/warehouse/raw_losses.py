@@ -1,8 +1,8 @@
 """Rows of raw tables that are gone: how many there must be, which losses are declared,
 and what else is a loss.
 
-Each write of a raw table notes in its transaction how many rows it left of each day. Whoever takes
-rows away on purpose declares it here: `declared_loss` around the removal, or
+Each write of a raw table notes in its transaction how many rows it left of each day. Code that
+takes rows away on purpose declares it here: `declared_loss` around the removal, or
 `SliceOutput.supersedes` for rows that newer versions replace. Any other day with fewer rows than
 noted has lost some, and nothing is computed from it.
 """

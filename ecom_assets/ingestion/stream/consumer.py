@@ -203,7 +203,7 @@ class TopicStream:
         return True
 
     def _commit(self, batch: Batch) -> None:
-        """Tell the brokers how far the group is, for tools that show its lag;
+        """Report to the brokers how far the group is, for tools that show its lag;
         nothing here reads it.
         """
         position = TopicPartition(batch.partition.topic, batch.partition.number, batch.end)

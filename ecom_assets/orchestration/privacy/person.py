@@ -118,7 +118,7 @@ class Person:
 
         These are each spelling of their user ids, the sessions and devices of their events, and the
         events that the identity rule gives them where they shared a device. Users whom aliases join
-        with theirs may be other people, since whoever can send an alias can name anybody.
+        with theirs may be other people, since anyone who can send an alias can name anybody.
         """
         users = tuple(dict.fromkeys([*self.users, *_padded(engine, self.users)]))
         joined, joined_visitors = _joined_users(engine, users)

@@ -349,7 +349,7 @@ class SnapshotWriter:
         """Copy what changed of some days, what is likely first; return how many rows,
         and which days are left.
 
-        What is left are days with equal rows, which a hash cannot tell apart.
+        What is left are days with equal rows, which a hash does not distinguish.
         """
         written, name = 0, f"{file}.{self.source.name_of(table)}"
         for condition in self._likely_changes(file, table):
