@@ -28,6 +28,7 @@ from ecom_assets.core.settings.settings import (
     written_paths,
 )
 from ecom_assets.core.state.ledger_store import ledger_address
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.raw_losses import (
     loss_sentence,
@@ -277,7 +278,7 @@ def _event_ids(settings: Settings) -> str | Advice:
         return "not known, as the warehouse cannot be read"
     if not rows:
         return "no two events share one and disagree"
-    ids = "1 is" if counts["id_count"] == 1 else f"{counts['id_count']:,} are"
+    ids = counted(counts["id_count"], "is", "are")
     named = "; ".join(event_text(row, with_person=True) for row in rows)
     return Advice(
         f"{ids} shared by {counts['event_count']:,} events that disagree in who, what or amount, "

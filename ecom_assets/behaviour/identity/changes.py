@@ -36,6 +36,7 @@ from ecom_assets.behaviour.identity.links import device_of, identity_links
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import can_be_null, conform, union_all, union_distinct
 
 EVENT_COLUMNS = (
@@ -99,7 +100,7 @@ class ChangedIds:
             return ""
         first, last = min(changed), max(changed)
         where = f"on {first}" if first == last else f"on {len(changed):,} days, {first} to {last}"
-        events = _counted(sum(changed.values()), "event has", "events have")
+        events = counted(sum(changed.values()), "event has", "events have")
         return (
             f"{events} another visitor {where}, since {' and '.join(self._reasons())}; these days "
             "are computed again, and mart.restatements lists each published number that changes."
@@ -107,15 +108,11 @@ class ChangedIds:
 
     def _reasons(self) -> Iterator[str]:
         if self.merged_users:
-            users = _counted(len(self.merged_users), "user", "users")
+            users = counted(len(self.merged_users), "user", "users")
             yield f"aliases join {users}, or no longer do"
         if self.shared_ids:
-            ids = _counted(len(self.shared_ids), "id joins", "ids join")
+            ids = counted(len(self.shared_ids), "id joins", "ids join")
             yield f"{ids} nobody any more, or somebody again"
-
-
-def _counted(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def changed_ids(before: KnownIds, now: KnownIds, fetch: Fetch) -> ChangedIds:

@@ -21,6 +21,7 @@ from ecom_assets.core.tables.check import (
     rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import rows_of
 
 
@@ -39,9 +40,10 @@ def ids_are_not_shared(_days: Days | None, shared: ir.Table) -> CheckResult:
     columns = ("id_kind", "id_value", "reason", "reached_count")
     first = shared.order_by([shared.reached_count.desc(), *SharedIds.key]).select(*columns)
     reasons = ", ".join(f"{row['id_count']:,} by {row['reason']}" for row in counts)
-    counted = "1 id joins nobody" if total == 1 else f"{total:,} ids join nobody"
+    ids = counted(total, "id joins", "ids join")
     sentence = (
-        f"{counted}: {reasons}; see mart.shared_ids, and docs/metrics/identity.md for the bounds."
+        f"{ids} nobody: {reasons}; see mart.shared_ids, and docs/metrics/identity.md for the "
+        "bounds."
     )
     return CheckResult(
         total, total, rows_of(first.limit(EXAMPLES)), metadata={"sentence": sentence}

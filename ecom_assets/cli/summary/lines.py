@@ -455,7 +455,7 @@ def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
     """
     if not conflicts["ids"]:
         return []
-    ids = "1 id is" if conflicts["ids"] == 1 else f"{conflicts['ids']:,} ids are"
+    ids = counted(conflicts["ids"], "id is", "ids are")
     same = [
         row
         for row in conflicts["examples"]

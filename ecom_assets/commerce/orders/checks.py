@@ -44,7 +44,7 @@ from ecom_assets.core.tables.check import (
 )
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, listed_days
-from ecom_assets.core.tables.formats import amount
+from ecom_assets.core.tables.formats import amount, counted
 from ecom_assets.core.tables.portable import rows_of
 
 ACCOUNTED = (
@@ -123,8 +123,7 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
 
 def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
     first, *later = held
-    days = "day" if len(later) == 1 else "days"
-    more = f" (and {len(later):,} more {days}, which `ecom status` lists)" if later else ""
+    more = f" (and {counted(len(later), 'more day')}, which `ecom status` lists)" if later else ""
     better = "its report" if first["reason"] == "report_missing" else "a report of more customers"
     remedy = f"load {better}, or let the day in with `ecom release orders {first['held_date']}`"
     if first["reason"] != "report_missing" and first["limit_count"]:
@@ -242,7 +241,7 @@ def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> 
         f"{row['file']}"
         for row in claims
     )
-    numbers = "1 order number is" if number_count == 1 else f"{number_count:,} order numbers are"
+    numbers = counted(number_count, "order number is", "order numbers are")
     sentence = (
         f"{numbers} claimed by several orders, for example {listed[0]['shared_order_id']}: "
         f"{each}; all of them count. If they come from several shops, say which with `shop` in "
@@ -410,8 +409,8 @@ def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
     if over:
         remedy += f"; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower than {customers:,}"
     sentence = (
-        f"The {line_count:,} order lines{_on(days)} have {customers:,} "
-        f"customer{'' if customers == 1 else 's'}, and {over:,} or fewer are too few, so that "
+        f"The {line_count:,} order lines{_on(days)} have "
+        f"{counted(customers, 'customer')}, and {over:,} or fewer are too few, so that "
         f"nothing is built on orders; {remedy}."
     )
     metadata: dict[str, object] = {"sentence": sentence}

@@ -24,6 +24,7 @@ from ecom_assets.commerce.orders.versions import claimed_key
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.operations.requests import RELEASE, Requests
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import schema_of, union_all
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.local import in_memory
@@ -211,7 +212,7 @@ def hold_reason(day: Mapping[str, Any]) -> str:
     """Return why a day is held back, as a part of a sentence about it."""
     if day["reason"] == "report_missing":
         return "no order report came"
-    customers = f"{day['observed_count']:,} customer{'' if day['observed_count'] == 1 else 's'}"
+    customers = counted(day["observed_count"], "customer")
     return f"its order report has {customers}, and {day['limit_count']:,} or fewer are too few"
 
 

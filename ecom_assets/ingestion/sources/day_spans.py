@@ -19,6 +19,7 @@ from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
@@ -115,10 +116,10 @@ def _stray(result: Collection[DayOfFile]) -> str:
         sum(each.row_count for each in stray),
         min(stray, key=lambda each: (each.received, each.file)),
     )
-    rows = "1 row" if number == 1 else f"{number:,} rows"
+    are = "is" if number == 1 else "are"
     return (
-        f": {rows} of {nearest.file} of {nearest.received} {'is' if number == 1 else 'are'} far "
-        "from all others"
+        f": {counted(number, 'row')} of {nearest.file} of {nearest.received} {are} far from all "
+        "others"
     )
 
 

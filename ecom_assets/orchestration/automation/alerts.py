@@ -21,6 +21,7 @@ from ecom_assets.core.operations.run_notes import error_sentence, message_line
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.orchestration.automation.mail import MailServer, new_message
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
@@ -256,9 +257,7 @@ class Alerts:
         sent_today = dg.RunsFilter(tags={HELD_TAG: today.isoformat()})
         if not report.held_days or instance.get_run_records(sent_today, limit=1):
             return ""
-        headline = (
-            f"{len(report.held_days)} day{'s' if len(report.held_days) > 1 else ''} held back"
-        )
+        headline = f"{counted(len(report.held_days), 'day')} held back"
         lines = [f"{headline}.", ABOUT_HELD, "", *(f"  {line}" for line in report.held_days), ""]
         text = "\n".join([*lines, f"Run: {self._link(report)}", ""])
         refused = self.server.send(self._written(headline, f"{today}.held", text))
@@ -318,10 +317,7 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
                 lines.append(alerts.report_run(context.instance, run))
             except MailError as error:
                 later = _note_unsent(context.instance, [*owed, *fresh][number:])
-                lines.append(
-                    f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next "
-                    "look."
-                )
+                lines.append(f"{error} {counted(later, 'message')} to be sent at the next look.")
                 break
         line = " ".join(filter(None, lines)) or "Nothing failed."
         return dg.SensorResult(skip_reason=line, cursor=until.isoformat())
@@ -366,7 +362,7 @@ def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int
 
 def _headline(report: RunReport) -> str:
     count = len(report.failed_checks)
-    checks = f"{count} check{'s' if count > 1 else ''} failed"
+    checks = f"{counted(count, 'check')} failed"
     problems = " and ".join(
         [*(["run failed"] if report.has_failed else []), *([checks] if count else [])]
     )
@@ -387,9 +383,7 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
         yield from ("", "Failed checks")
     for check in report.failed_checks:
         yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
-        shown = (
-            f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
-        )
+        shown = f"; {counted(check.example_count, 'example')} in the run"
         yield (
             f"    observed {check.observed}, limit "
             f"{check.limit}{shown if check.example_count else ''}"
