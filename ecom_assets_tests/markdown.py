@@ -35,6 +35,17 @@ def section(page: str, heading: str) -> Section:
     return Section(actual[heading])
 
 
+def definition(heading: str) -> Section:
+    """Return what the pages of metrics say under a heading, and then the examples of it that are
+    kept in `examples.txt` beside the tests of its subject.
+    """
+    examples = sorted((ROOT / "ecom_assets_tests").rglob("examples.txt"))
+    pages = ["docs/metrics", *(str(path.relative_to(ROOT)) for path in examples)]
+    parts = [text for page in pages for name, text in sections(page) if name == heading]
+    assert parts, f"neither docs/metrics nor an examples.txt has the heading {heading!r}"
+    return Section("\n".join(parts))
+
+
 def sections(page: str) -> Iterator[tuple[str, str]]:
     """Give each heading of a page, or of all pages of a folder, with what stands under it."""
     pages = sorted((ROOT / page).glob("*.md")) or [ROOT / page]

@@ -1,6 +1,7 @@
 """`docs/metrics/` recomputed: its own input through the package's functions gives its own results.
 
-The tables are read from the page, so a definition and its description cannot drift apart.
+The tables are read from the page, and from `examples.txt` beside the tests of its subject, so a
+definition and its description cannot drift apart.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets_tests.behaviour.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.builders import Row, clean_events, received
-from ecom_assets_tests.markdown import Line, event_lines, section
+from ecom_assets_tests.markdown import Line, definition, event_lines, section
 from ecom_assets_tests.platform import Platform
 
 PAGE = "docs/metrics"
@@ -63,7 +64,7 @@ def platform(opened: Platform) -> Platform:
 
 
 def tables(heading: str) -> list[list[Line]]:
-    return section(PAGE, heading).tables
+    return definition(heading).tables
 
 
 def funnel_of(*steps: str, within: str, order: str = "ordered") -> Funnel:
@@ -141,7 +142,7 @@ def test_every_event_type_of_the_platform_is_named() -> None:
 def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_page_gives(
     tmp_path: Path,
 ) -> None:
-    (text,) = section(PAGE, "Clean events and reject reasons").code
+    (text,) = definition("Clean events and reject reasons").code
     _, expected = tables("Clean events and reject reasons")
     folder = tmp_path / "received_date=2026-03-10"
     folder.mkdir()
@@ -343,7 +344,7 @@ def test_each_way_of_counting_gives_the_levels_of_the_example(
 
 def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     _, lines = tables("Orders of a funnel")
-    (expected,) = tables("Funnel")
+    (expected,) = section(PAGE, "Funnel").tables
     con = connect().con
     con.register("page_events", clean_events(rows_of(event_lines(lines, "product_id"))))
     counts = funnel_times(

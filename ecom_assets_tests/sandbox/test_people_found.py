@@ -5,7 +5,7 @@ docs/metrics/identity.md has the figures.
 import pytest
 
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.markdown import Line, definition
 from ecom_assets_tests.sandbox.people_found import VARIANTS, Found, found_by
 from ecom_assets_tests.sandbox.shop_recount import Recount
 
@@ -57,5 +57,5 @@ def test_the_rule_is_the_best_of_those_that_could_be_instead(month: Recount) -> 
 
 @pytest.mark.slow
 def test_every_rule_finds_what_the_page_says(month: Recount) -> None:
-    (expected,) = section("docs/metrics", "How well people are found").tables
+    (expected,) = definition("How well people are found").tables
     assert expected == [as_shown(name, found_by(month, rule)) for name, rule in VARIANTS.items()]

@@ -14,8 +14,8 @@ from ecom_assets.behaviour.experiments.comparison import (
 from ecom_assets.behaviour.experiments.question import ExperimentQuestion
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.experiments.experiment_reference import Act, as_events
-from ecom_assets_tests.markdown import section
-from ecom_assets_tests.test_metrics_doc import PAGE, tables
+from ecom_assets_tests.markdown import definition
+from ecom_assets_tests.test_metrics_doc import tables
 
 
 def test_the_example_is_what_the_page_says() -> None:
@@ -74,6 +74,6 @@ def test_the_comparison_is_what_the_page_says() -> None:
         )
     ]
     assert answer == expected
-    text = section(PAGE, "Experiment").text
+    text = definition("Experiment").text
     assert f"The p-value is {looked.p_value:.6f}, and" in text
     assert f"that it is better {probability_best([control, other])[1]:.6f}" in text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets_tests.command import HEADER
-from ecom_assets_tests.markdown import section
+from ecom_assets_tests.markdown import definition
 from ecom_assets_tests.outputs.serving.conftest import real_time
 from ecom_assets_tests.test_metrics_doc import as_shown
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
 def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None:
-    page = section("docs/metrics", "Real time")
+    page = definition("Real time")
     events, windows = page.tables
     names = HEADER.split(",")
     landed = tmp_path / "landing.csv"
