@@ -1,7 +1,8 @@
 """The data dictionary: every table with its columns, from the contracts.
 
-It describes a column only where the description says more than the names do and no earlier table
-has said it. All descriptions are in Dagster's catalogue and in `ecom explain`.
+It describes a column only where the description says more than the names do and neither an earlier
+table nor a page of metrics has said it. All descriptions are in Dagster's catalogue and in
+`ecom explain`.
 """
 
 import re
@@ -29,10 +30,10 @@ with its unit in brackets, unless the name says it:
 | `is_…`, `has_…` | boolean |
 | any other | string |
 
-What a name already says, or an earlier table in the same words, and when a column is null, is left
-out here. Every column's description, unit and limits are in Dagster's catalogue (*Assets*, a table,
-*Columns*), and `ecom explain mart.sessions` prints them. What the numbers mean is in
-[metrics](metrics/README.md).
+Left out here is what a name or an earlier table says, what the columns of `raw` tables mean (they
+are as received), and when a column is null. What the numbers mean is in
+[metrics](metrics/README.md). Every column's description, unit and limits are in Dagster's catalogue
+(*Assets*, a table, *Columns*), and `ecom explain mart.sessions` prints them.
 """
 TYPES_BY_NAME: Final = (
     (r".*_at", "timestamp(6)", "UTC"),
@@ -46,7 +47,7 @@ TYPES_BY_NAME: Final = (
 """Types and units that a name says, as the opening lists them; the first that matches."""
 FEWEST_SHARED: Final = 6
 """From how many columns on a table refers to another one that has them, too."""
-MOST_NEW_WORDS: Final = 3
+MOST_NEW_WORDS: Final = 5
 """How many words a description may have that are not in the names, and still say nothing more."""
 MOST_REPEATED_VALUES: Final = 5
 """How many values of a column are listed again in each table that has it."""
@@ -116,14 +117,16 @@ def _head(column: Column) -> str:
         (kind, unit) for pattern, kind, unit in TYPES_BY_NAME if re.fullmatch(pattern, column.name)
     )
     shown = "" if column.type == kind else f" {column.type.replace(', ', ',')}"
-    is_said = column.unit in (None, unit) or _stem(column.unit) in _stems(column.name)
+    is_count = kind == "int64" and column.name.endswith("_count")
+    is_said = is_count or column.unit in (None, unit) or _stem(column.unit) in _stems(column.name)
     return f"`{column.name}`{marks}{shown}" + ("" if is_said else f" ({column.unit})")
 
 
 def _meaning(contract: type[Table], column: Column, said: Said) -> str:
     """Return what a reader cannot guess from the names: the description, or the values."""
     described = re.sub(WHEN_NULL, "", column.description).replace("*", r"\*")
-    if (column.name, described) in said or _is_obvious(contract, column, described):
+    is_elsewhere = contract.layer == "raw" or bool(column.label) or (column.name, described) in said
+    if is_elsewhere or _is_obvious(contract, column, described):
         described = ""
     said.add((column.name, described))
     return "; ".join(part for part in (described, _values(contract, column)) if part)
