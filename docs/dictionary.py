@@ -30,10 +30,12 @@ with its unit in brackets, unless the name says it:
 | `is_…`, `has_…` | boolean |
 | any other | string |
 
-Left out here is what a name or an earlier table says, what the columns of `raw` tables mean (they
-are as received), and when a column is null. What the numbers mean is in
-[metrics](metrics/README.md). Every column's description, unit and limits are in Dagster's catalogue
-(*Assets*, a table, *Columns*), and `ecom explain mart.sessions` prints them.
+Described are columns of `mart` and `export` tables, as far as neither the name nor an earlier
+table says it. Every column's description, unit and limits, and when it is null, are in Dagster's
+catalogue (*Assets*, a table, *Columns*), and `ecom explain mart.sessions` prints them. What numbers
+mean is in [metrics](metrics/README.md), also how [events](metrics/events.md),
+[visitors](metrics/identity.md), [order lines](metrics/orders.md) and
+[customers](metrics/customers.md) in `staging` are made.
 """
 TYPES_BY_NAME: Final = (
     (r".*_at", "timestamp(6)", "UTC"),
@@ -53,6 +55,8 @@ MOST_REPEATED_VALUES: Final = 5
 """How many values of a column are listed again in each table that has it."""
 SHORT: Final = 3
 """Words of at most so many letters say nothing about a column."""
+DESCRIBED: Final = ("mart", "export")
+"""Layers whose columns are described: those that people read."""
 WHEN_NULL: Final = r"; (null|not known|unknown|empty)\b[^;]*"
 """The part of a description that says when a column is null."""
 Said = set[tuple[str, str]]
@@ -125,7 +129,8 @@ def _head(column: Column) -> str:
 def _meaning(contract: type[Table], column: Column, said: Said) -> str:
     """Return what a reader cannot guess from the names: the description, or the values."""
     described = re.sub(WHEN_NULL, "", column.description).replace("*", r"\*")
-    is_elsewhere = contract.layer == "raw" or bool(column.label) or (column.name, described) in said
+    is_elsewhere = bool(column.label) or (column.name, described) in said
+    is_elsewhere |= contract.layer not in DESCRIBED
     if is_elsewhere or _is_obvious(contract, column, described):
         described = ""
     said.add((column.name, described))

@@ -18,9 +18,7 @@ PROOF = FOLDER.parents[1] / "docs" / "proof.md"
 
 
 def lines() -> list[list[str]]:
-    """Return the cells of each line of the table: case, kind, source, right value,
-    and test as `file::name`.
-    """
+    """Return the cells of each line of the table: case, right value, and test as `file::name`."""
     rows = [
         line
         for line in PROOF.read_text(encoding="utf-8").splitlines()
