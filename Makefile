@@ -86,7 +86,7 @@ screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over th
 docs: setup-dev ## write the generated parts of the documents
 	@$(BIN)/python docs/make_docs.py
 
-first-run: setup-dev ## the same, and the summary in docs/first_run.md by a run over the sandbox shop
+first-run: setup-dev ## the same, and the summary in docs/first_run.txt by a run over the sandbox shop
 	@$(BIN)/python docs/make_docs.py --first-run
 
 setup: $(VENV)/core.done

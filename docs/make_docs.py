@@ -3,8 +3,7 @@
 The picture of the asset graph, the data dictionary, the tables of measures, the statements that
 create tables, the page of settings, the API's table of paths, what presets set, and the conditions
 of cleaning as SQL. Tests compare what lies here with what this would write. `make first-run` also
-runs the sandbox shop, for the summary that docs/first_run.md shows. Not here: documents that people
-write.
+runs the sandbox shop, for the summary in docs/first_run.txt. Not here: documents that people write.
 """
 
 import os
@@ -56,7 +55,7 @@ GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
 METRICS = ROOT / "docs" / "metrics"
 SETTINGS = ROOT / "docs" / "settings.md"
-FIRST_RUN = ROOT / "docs" / "first_run.md"
+FIRST_RUN = ROOT / "docs" / "first_run.txt"
 SUMMARY = ROOT / "docs" / "summary.svg"
 SNOWFLAKE_TABLES = ROOT / "deploy" / "snowflake" / "tables.sql"
 POSTGRES_TABLES = ROOT / "deploy" / "postgres" / "tables.sql"
@@ -118,7 +117,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
 HOME_IN_DOCS = "/your/folder/.ecom"
 RUN_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 SHOP = {"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"}
-"""The settings of the run that docs/first_run.md shows."""
+"""The settings of the run that docs/first_run.txt shows."""
 
 
 def main() -> None:
@@ -141,9 +140,7 @@ def main() -> None:
 
 
 def first_run() -> str:
-    """Return the page of the first run with the summary that a run over
-    the sandbox shop prints now.
-    """
+    """Return the summary that a run over the sandbox shop prints now."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -160,9 +157,7 @@ def first_run() -> str:
             text=True,
             check=True,
         )
-    before, rest = FIRST_RUN.read_text(encoding="utf-8").split("```text\n", 1)
-    _, after = rest.split("```", 1)
-    return f"{before}```text\n{as_shown(run.stdout, home).strip()}\n```{after}"
+    return f"{as_shown(run.stdout, home).strip()}\n"
 
 
 def as_shown(summary: str, home: str) -> str:
@@ -174,8 +169,7 @@ def as_shown(summary: str, home: str) -> str:
 
 def summary_picture() -> str:
     """Return the first run's summary down to its sales as a picture of a terminal."""
-    _, summary, _ = FIRST_RUN.read_text(encoding="utf-8").split("```", 2)
-    visits, _, _ = summary.removeprefix("text\n").partition("\nSales\n")
+    visits, _, _ = FIRST_RUN.read_text(encoding="utf-8").partition("\nSales\n")
     console = Console(record=True, width=100, file=StringIO())
     console.print(Text(visits.rstrip()))
     picture = console.export_svg(title="make run", unique_id="summary")

@@ -1,9 +1,12 @@
 """The measures of each subject as a list, for its page in `docs/metrics/`."""
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+
+from dictionary import WHEN_NULL
 
 from ecom_assets.core.tables.contract import Aggregate, Column
 from ecom_assets.core.tables.measures import measures_of
@@ -45,7 +48,8 @@ def _lines(module: ModuleType) -> Iterator[str]:
                 shown = tables
             for name, measure in declared.items():
                 counted = _counted(measures, measure)
-                yield f"- **{measure.label}** (`{name}`): {measure.description}" + (
+                described = re.sub(WHEN_NULL, "", measure.description)
+                yield f"- **{measure.label}** (`{name}`): {described}" + (
                     f"; {counted}" if counted else ""
                 )
 

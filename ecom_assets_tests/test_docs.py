@@ -228,14 +228,16 @@ def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints
     home = tmp_path / "home"
     result = ecom("run", home=home, env=make_docs.SHOP)
     assert result.exit_code == 0
-    (shown,) = section("docs/first_run.md", "The first run").code
+    shown = make_docs.FIRST_RUN.read_text(encoding="utf-8")
     assert _comparable(make_docs.as_shown(result.out, str(home))) == _comparable(shown), (
         "run `make first-run`"
     )
 
 
-def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run() -> None:
-    (whole,) = section("docs/first_run.md", "The first run").code
+def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run(
+    make_docs: ModuleType,
+) -> None:
+    whole = make_docs.FIRST_RUN.read_text(encoding="utf-8")
     rest = iter(whole.splitlines())
     part = [
         line for line in section("README.md", "Two commands").code[1].splitlines() if line != "…"

@@ -29,7 +29,7 @@ def platform() -> Iterator[ShopPlatform]:
 
 
 def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:
-    (lines,) = tables("Source and medium")
+    lines = [line for table in tables("Source and medium") for line in table]
     visits = [
         {"visitor": f"v{n:02}", "event_at": "2026-03-08 09:00", "event_type": "page_view"}
         | {name: line[name] for name in ("page_url", "referrer_url")}

@@ -8,7 +8,7 @@ import pytest
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
-from ecom_assets_tests.markdown import section
+from ecom_assets_tests.markdown import definition
 from ecom_assets_tests.platform import Platform
 
 HOME = "https://shop.example/"
@@ -61,7 +61,7 @@ def counted(platform: Platform, rows: list[Row]) -> dict[tuple[str, str, str], d
 
 @pytest.mark.when_changed
 def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
-    sessions, expected = section("docs/metrics", "By device, channel and category").tables
+    sessions, expected = definition("By device, channel and category").tables
     rows: list[Row] = []
     for line in sessions:
         kinds = line["does"].split(", ")
