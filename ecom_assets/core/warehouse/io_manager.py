@@ -519,7 +519,7 @@ def _no_table(context: dg.OutputContext) -> str:
     """Return what is wrong where an asset of others returns a table of the warehouse."""
     return (
         f"the asset {context.asset_key.to_user_string()} returned an Ibis table, which is stored "
-        "for tables with a contract only; return its rows, such as `.to_pyarrow()`,, or name an "
+        "for tables with a contract only; return its rows, such as `.to_pyarrow()`, or name an "
         "IO manager of your own by io_manager_key."
     )
 
