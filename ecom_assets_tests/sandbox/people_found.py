@@ -23,7 +23,7 @@ VARIANTS: Mapping[str, IdentityRule] = {
     "stitched": IdentityRule(),
     "... that looks ahead first within a visit": IdentityRule(looks_ahead_first=True),
     "... that does not guess between two users": IdentityRule(guesses_if_shared=False),
-    "... within the visit only": IdentityRule(days_back=0, days_ahead=0),
+    "... within the visit only": IdentityRule(days_back=0, days_ahead=0, one_user_days=0),
     **{
         name: IdentityRule.preset(name)
         for name in ("amplitude", "mixpanel_simplified", "segment_dbt", "user")

@@ -195,7 +195,9 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     """
     with _plain_errors(folder), _turn(folder):
         before = None if is_rewritten else _usable(folder)
-        writer = SnapshotWriter(source, folder, tuple(contracts), run_id, history, memory_limit)
+        writer = SnapshotWriter(
+            source, folder, tuple(contracts), run_id, history, memory_limit, is_rewritten
+        )
         days, held = source_days(source, empty_days), held_dates(source, order_rule)
         result = replace(
             writer.published(before, origins),
@@ -235,6 +237,7 @@ class SnapshotWriter:
     run_id: str
     history: "RunHistory | None"
     memory_limit: str
+    is_rewritten: bool = False
 
     def published(self, before: Snapshot | None, origins: Mapping[str, Origin]) -> Snapshot:
         """Write the snapshot's file, and return the content of its pointer."""
@@ -253,7 +256,9 @@ class SnapshotWriter:
             fresh.unlink(missing_ok=True)
             if before:
                 shutil.copyfile(self.folder / before.file, fresh)
-            written = self._bring(fresh, state)
+            else:
+                written = self._copied_file(fresh, state)
+            written += self._bring(fresh, state)
             sync_file(fresh)
             fresh.replace(self.folder / name)
         served = {
@@ -266,6 +271,26 @@ class SnapshotWriter:
         }
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Snapshot(name, version, now, self.run_id, served, written)
+
+    def _copied_file(self, fresh: Path, state: State) -> int:
+        """Start from a copy of the warehouse's file, if it has one; return how many rows came.
+
+        Tables with names of people are left out of it, and written by their rows. If the snapshot
+        is rewritten, all are: a copy would keep the bytes of deleted rows.
+        """
+        copied = [table for table in self.tables if not _names_of_people(table)]
+        if self.is_rewritten or not self.source.copied_file(fresh, copied):
+            fresh.unlink(missing_ok=True)
+            return 0
+        copied_state = {table.qualified_name(): state[table.qualified_name()] for table in copied}
+        self._note(fresh, copied_state)
+        return sum(rows.row_count for slices in copied_state.values() for rows in slices.values())
+
+    def _note(self, path: Path, state: State) -> None:
+        with self._opened(path) as target:
+            target.clear([PublishedSlices])
+            target.ensure(PublishedSlices)
+            target.take_in(PublishedSlices, notes_of(state).to_reader())
 
     def _bring(self, path: Path, state: State) -> int:
         """Write into the file at `path` the days in which it differs from `state`;
@@ -469,12 +494,15 @@ def _of_days(slices: Slices, days: Days | None) -> Slices:
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
     """Leave out columns with names of people that no response needs."""
-    names = {
-        name: column
+    return rows.mutate(**{name: ibis.null("string") for name in _names_of_people(contract)})
+
+
+def _names_of_people(contract: type[Table]) -> list[str]:
+    return [
+        name
         for name, column in contract.columns.items()
         if column.pii and column.nullable and name in NAMES
-    }
-    return rows.mutate(**{name: ibis.null("string") for name in names})
+    ]
 
 
 NAMES = ("first_name", "last_name")

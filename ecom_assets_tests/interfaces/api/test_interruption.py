@@ -22,7 +22,7 @@ from ecom_assets.interfaces.api.problems import handle_errors
 from ecom_assets.interfaces.api.store.store import Cancellation, PublishedStore, SnapshotStore
 from ecom_assets_tests.interfaces.api.served import Running, Shop, serving, shop_served, wait_until
 
-HASTY = {"api_timeout_s": 0.5}
+HASTY = {"api_timeout_s": 2.0}
 """The time of an answer, which is to end the question."""
 MINUTES_S = 120
 """What the endless question would take at least."""

@@ -30,6 +30,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import columns_to_add, schema_of
 from ecom_assets.core.warehouse.engine import Engine, broken_contract
 from ecom_assets.core.warehouse.engines.duckdb import ENGINE
+from ecom_assets.core.warehouse.engines.duckdb.file_copy import keep_tables
 from ecom_assets.core.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.core.warehouse.statements import STATEMENTS
@@ -296,6 +297,14 @@ class DuckDBEngine(Engine):
             yield ATTACHED
         finally:
             self.execute(f"DETACH {ATTACHED}")
+
+    def copied_file(self, fresh: Path, kept: Iterable[type[Table]]) -> bool:
+        """Copy the file's blocks to a new file with some of the tables; see `file_copy.py`."""
+        self.execute("CHECKPOINT")
+        shutil.copyfile(self.path, fresh)
+        names = {(contract.layer, contract.name) for contract in kept}
+        with contextlib.closing(type(self)(fresh, memory_limit=self._memory_limit).open()) as copy:
+            return keep_tables(copy.con.con, names)
 
     def left_over_files(self) -> list[Path]:
         """Return the damaged files that were set aside,
