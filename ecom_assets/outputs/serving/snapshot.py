@@ -23,7 +23,6 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.commerce.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
@@ -42,8 +41,6 @@ from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.outputs.serving.contracts import PublishedSlices
 from ecom_assets.outputs.serving.fingerprints import (
     WHOLE,
-    Fingerprint,
-    Slices,
     State,
     data_version,
     differing,
@@ -103,8 +100,8 @@ class Snapshot:
         published_at: When, in UTC.
         run_id: The Dagster run that published it.
         tables: By qualified name.
-        written_row_count: Rows that were written into the file: those that differed, or all of a
-            day with equal rows.
+        written_row_count: Rows that were written into the file: those of days that differed, or
+            all if it was begun as a copy of the warehouse's.
         source_days: The first, the last and the missing days of each source.
         held_days: The days whose rows are held back, by source, and how much of each is known.
         built_on: The days of arrival that the warehouse had, as runs by raw table (see
@@ -223,8 +220,8 @@ def _plain_errors(folder: Path) -> Iterator[None]:
 
 Slice = tuple[type[Table], Days | None]
 """A table, and the days of it that differ; None for all."""
-MANY_ROWS: Final = 20_000
-"""From so many rows on, those that are there already are looked for."""
+MANY_ROWS: Final = 1_000_000
+"""From so many rows of changed days on, the warehouse's blocks are copied, which is faster."""
 
 
 @dataclass(frozen=True)
@@ -254,10 +251,10 @@ class SnapshotWriter:
         else:
             fresh = self.folder / f"{name}{NEW}"
             fresh.unlink(missing_ok=True)
-            if before:
-                shutil.copyfile(self.folder / before.file, fresh)
-            else:
+            if not before or _changed_rows(state, earlier_state) >= MANY_ROWS:
                 written = self._copied_file(fresh, state)
+            if before and not written:
+                shutil.copyfile(self.folder / before.file, fresh)
             written += self._bring(fresh, state)
             sync_file(fresh)
             fresh.replace(self.folder / name)
@@ -300,7 +297,7 @@ class SnapshotWriter:
             target_state = noted(target)
             slices = list(self._differing(target, state, target_state))
         attached = self.source.attached(path)
-        written = self._copied(attached, slices, state) if attached else self._fetched(path, slices)
+        written = self._copied(attached, slices) if attached else self._fetched(path, slices)
         with self._opened(path) as target:
             target.clear([PublishedSlices])
             target.ensure(PublishedSlices)
@@ -345,9 +342,7 @@ class SnapshotWriter:
                 for table, days in slices
             )
 
-    def _copied(
-        self, attached: AbstractContextManager[str], slices: Iterable[Slice], state: State
-    ) -> int:
+    def _copied(self, attached: AbstractContextManager[str], slices: Iterable[Slice]) -> int:
         """Copy slices within the engine: in batches through Python,
         all rows of a table would be in memory at once.
         """
@@ -355,90 +350,10 @@ class SnapshotWriter:
         with attached as file:
             for table, days in slices:
                 name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
-                wanted = _of_days(state[table.qualified_name()], days)
-                if (
-                    days is not None
-                    and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS
-                ):
-                    count, days = self._with_changes(file, table, days, wanted)  # noqa: PLW2901 (what is left to copy)
-                    written += count
-                if days is None or days.dates:
-                    sql = source.compile(conform(self._rows(table, days), table))
-                    source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
-                    written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
+                sql = source.compile(conform(self._rows(table, days), table))
+                source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
+                written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
         return written
-
-    def _with_changes(
-        self, file: str, table: type[Table], days: Days, wanted: Slices
-    ) -> tuple[int, Days]:
-        """Copy what changed of some days, what is likely first; return how many rows,
-        and which days are left.
-
-        What is left are days with equal rows, which a hash does not distinguish.
-        """
-        written, name = 0, f"{file}.{self.source.name_of(table)}"
-        for condition in self._likely_changes(file, table):
-            written += self._copied_rows(table, name, days, condition)
-            days = self._unequal_days(table, name, days, wanted)
-            if not days.dates:
-                break
-        return written, days
-
-    def _likely_changes(self, file: str, table: type[Table]) -> list[str]:
-        """Return, as conditions, which rows of days with many are looked at:
-        of visitors of changed days, then all.
-
-        Of days on which few visitors changed, theirs are mostly all that differ.
-        """
-        if "visitor_id" not in table.columns or not self.source.has(ChangedVisitorDays):
-            return ["TRUE"]
-        changed, notes = self.source.name_of(ChangedVisitorDays), self.source.name_of(WrittenSlices)
-        of_changed = f"table_name = {text(ChangedVisitorDays.qualified_name())}"
-        of_changed_days = (
-            f"SELECT visitor_id FROM {changed} JOIN {notes} "  # noqa: S608 (names come from contracts)
-            "ON event_date >= first_date AND event_date < end_date "
-            f"WHERE {of_changed} "
-            f"AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
-        )
-        return [f"visitor_id IN ({of_changed_days})", "TRUE"]
-
-    def _copied_rows(self, table: type[Table], name: str, days: Days, condition: str) -> int:
-        """Copy the rows of some days that are not there yet, and delete those that are no more;
-        return how many came.
-
-        Only rows that meet the condition are looked at. They are compared by a hash, which takes a
-        quarter of the time of copying all rows.
-        """
-        source = self.source
-        columns, row = source.columns_of(table), source.row_hash(table)
-        sql = source.compile(conform(self._rows(table, days), table))
-        of_days = f"({source.where(table, days).removeprefix(' WHERE ')}) AND {condition}"
-        stored, fresh = (
-            f"SELECT {row} FROM {name} WHERE {of_days}",  # noqa: S608 (as above)
-            f"SELECT {row} FROM ({sql}) WHERE {condition}",  # noqa: S608 (as above)
-        )
-        source.execute(f"DELETE FROM {name} WHERE {of_days} AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
-        return source.insert(
-            f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) "  # noqa: S608 (as above)
-            f"WHERE {condition} AND {row} NOT IN ({stored})"
-        )
-
-    def _unequal_days(self, table: type[Table], name: str, days: Days, wanted: Slices) -> Days:
-        """Return the days whose copy is not as wanted,
-        such as one with a row twice that it should have once.
-        """
-        day, row = self.source.quoted(str(table.day_column)), self.source.row_hash(table)
-        counts = self.source.query(
-            f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
-            f"{self.source.where(table, days)} GROUP BY 1"
-        )
-        present = {
-            str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"])))
-            for each in counts
-        }
-        return Days.from_dates(
-            each for each in days.dates if present.get(str(each)) != wanted.get(str(each))
-        )
 
     def _copy_notes(self, target: DuckDBEngine) -> None:
         """Copy the records of writers: which runs wrote which days, and with which SQL."""
@@ -487,9 +402,14 @@ class SnapshotWriter:
                 )
 
 
-def _of_days(slices: Slices, days: Days | None) -> Slices:
-    """Return the slices of some days; none of all days, which are copied as they are."""
-    return {name: slices[name] for name in map(str, days.dates) if name in slices} if days else {}
+def _changed_rows(state: State, earlier: State) -> int:
+    """Return how many rows the slices have that are not as they were."""
+    return sum(
+        rows.row_count
+        for table, slices in state.items()
+        for name, rows in slices.items()
+        if earlier.get(table, {}).get(name) != rows
+    )
 
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:

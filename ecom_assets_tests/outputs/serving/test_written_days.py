@@ -5,18 +5,14 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.behaviour.identity.changes import ChangedVisitor
-from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
 from ecom_assets.core.errors import ContractError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table, text
+from ecom_assets.core.tables.contract import text
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.day_notes import Writes, WrittenSlices, writes_of
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -24,9 +20,8 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.core.warehouse.migration import migrate
-from ecom_assets.outputs.serving import snapshot as snapshot_module
 from ecom_assets.outputs.serving.fingerprints import Fingerprint, fingerprints
-from ecom_assets.outputs.serving.snapshot import Snapshot, SnapshotWriter, publish_snapshot
+from ecom_assets.outputs.serving.snapshot import Snapshot, publish_snapshot
 from ecom_assets_tests.core.warehouse.engines.visits_table import (
     ONE,
     THREE,
@@ -88,86 +83,26 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
 
 
-COMES_AND_GOES = [
-    (["ann", "bob"], ["ann", "eva", "kim"], 2),  # two come, one goes
-    (["ann"], ["ann", "ann"], 2),  # a hash cannot tell that one is there twice now: all are written
-    (["ann", "ann", "bob"], ["ann", "bob", "bob"], 3),
-    (["ann"], [], 0),
-]
-
-
-@pytest.mark.when_changed
-@pytest.mark.parametrize(("before", "after", "written"), COMES_AND_GOES)
-def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
-    before: list[str],
-    after: list[str],
-    written: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("many_rows", "written"), [(4, 3), (3, 6)])
+def test_where_many_rows_changed_the_snapshot_begins_as_a_copy_of_the_warehouse(
+    many_rows: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecom_assets.outputs.serving.snapshot.MANY_ROWS", 1)
+    """A day with three rows changes; there are six rows."""
+    monkeypatch.setattr("ecom_assets.outputs.serving.snapshot.MANY_ROWS", many_rows)
     with closing(
         new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()
     ) as source:
-        fill(source, {ONE: before, TWO: ["eva"]}, "Riga", "Rom")
+        fill(source, {ONE: ["ann"], TWO: ["eva"]}, "Riga", "Rom")
         snapshot(source, tmp_path / "serving")
-        fill(source, {ONE: after}, "Riga", "Rom")
+        fill(source, {ONE: ["ann", "bob", "kim"]}, "Riga", "Rom")
         published = snapshot(source, tmp_path / "serving")
+    with closing(
+        DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()
+    ) as copy:
+        visits = [(ONE, "ann"), (ONE, "bob"), (ONE, "kim"), (TWO, "eva")]
+        assert stored(copy) == visits
+        assert stored(copy, Cities) == [("Riga",), ("Rom",)]
     assert published.written_row_count == written
-    with closing(
-        DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()
-    ) as copy:
-        assert stored(copy) == sorted([*((ONE, name) for name in after), (TWO, "eva")])
-
-
-@pytest.mark.when_changed
-@pytest.mark.parametrize(
-    ("noted", "passes"),
-    [(["ann", "kim"], 1), (["bob"], 2), ([], 2)],
-    ids=["all who changed", "others", "nobody"],
-)
-def test_rows_of_visitors_of_changed_days_are_looked_at_first(
-    noted: list[str], passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_at: list[Days] = []
-    copied_rows = SnapshotWriter._copied_rows  # noqa: SLF001 (how much it looks at shows nowhere else)
-
-    def counting(
-        writer: SnapshotWriter, table: type[Table], name: str, days: Days, condition: str
-    ) -> int:
-        looked_at.append(days)
-        return copied_rows(writer, table, name, days, condition)
-
-    monkeypatch.setattr(SnapshotWriter, "_copied_rows", counting)
-    monkeypatch.setattr(snapshot_module, "MANY_ROWS", 1)
-    with closing(
-        new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()
-    ) as source:
-        note_changed(source, ONE, ["bob"])
-        fill(source, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
-        snapshot(source, tmp_path / "serving")
-        note_changed(source, TWO, noted)
-        fill(source, {ONE: ["bob", "kim"]}, "Riga", "Rom")
-        published = snapshot(source, tmp_path / "serving")
-    assert looked_at == [Days((ONE,))] * passes
-    assert published.written_row_count == 1
-    with closing(
-        DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()
-    ) as copy:
-        assert stored(copy) == [(ONE, "bob"), (ONE, "kim"), (TWO, "eva")]
-
-
-def note_changed(source: Engine, day: date, visitors: list[str]) -> None:
-    """Note that a day's sign-ins changed whose events of the first of March are."""
-    notes = [
-        ChangedVisitor(ONE, visitor, 1, is_regrouped=False)._asdict() | {"event_date": day}
-        for visitor in visitors
-    ]
-    con = connect()
-    con.con.register(
-        "notes", pa.Table.from_pylist(notes, schema=schema_of(ChangedVisitorDays).to_pyarrow())
-    )
-    source.replace(ChangedVisitorDays, con.table("notes"), Days.from_dates([day]))
 
 
 @pytest.mark.sampled(1)
