@@ -26,6 +26,7 @@ from ecom_assets.core.tables.asset import Reads, asset_key, table_asset
 from ecom_assets.core.tables.days import Days
 
 ALL_SESSIONS = Reads(Sessions, whole=True)
+ALL_JOURNEYS = Reads(Journeys, whole=True)
 of_sessions = partial(
     table_asset,
     session_events=Reads(SessionEvents, whole=True),
@@ -50,8 +51,9 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return compute.journeys(members, starts, journey_rule)
 
 
-@of_sessions(JourneyTransitions, follows="groups", deps=(journeys.key,), sessions=ALL_SESSIONS)
+@of_sessions(JourneyTransitions, follows="groups", journeys=ALL_JOURNEYS, sessions=ALL_SESSIONS)
 def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    journeys: ir.Table,
     session_events: ir.Table,
     session_days: ir.Table,
     sessions: ir.Table,
@@ -62,9 +64,8 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     """Count the transitions between steps."""
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return compute.journey_transitions(
-        compute.journey_steps(members, starts, journey_rule), starts, journey_rule
-    )
+    paths = journeys.filter(days.contain(journeys.started_date))
+    return compute.journey_transitions(paths, members, starts, journey_rule)
 
 
 @of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))

@@ -13,8 +13,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.journeys.contracts import DIMENSIONS, Journeys, JourneyTransitions
 from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT
-from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.days import Days, number_table
+from ecom_assets.core.tables.portable import part_of_text, union_all
 
 NODES = {"page_type": "event_type", "category": "product_category", "page": "page"}
 """The column of events that each dimension takes its steps from."""
@@ -106,26 +106,89 @@ def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place"
     return rows.mutate(path=path, is_cut=is_cut).drop(*later)
 
 
-def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Count the transitions of `journey_steps` by day and place,
-    for the result of `session_starts`.
+def journey_transitions(
+    journeys_table: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule
+) -> ir.Table:
+    """Count the transitions of sessions by day and place, from their paths and the steps that these
+    leave out.
+
+    Few paths differ, so that each is read once, with the number of its sessions. Only paths that
+    are cut have to be made of events again.
+
+    Args:
+        journeys_table: The rows of `Journeys` of some days.
+        events: The events of the sessions that started on these days.
+        sessions: The result of `session_starts` for these days.
+        rule: How many places are counted apart.
     """
-    rows = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
-    return rows.select(*JourneyTransitions.columns)
+    cut = journeys_table.filter(journeys_table.is_cut)
+    whole = _pairs_of_paths(journeys_table.filter(~journeys_table.is_cut), rule)
+    steps = _cut_steps(cut.select("session_id", "dimension"), events, sessions, rule)
+    pairs = union_all(whole, steps.select(**{name: steps[name] for name in whole.columns}))
+    rows = pairs.mutate(place=_counted_place(pairs.place, rule))
+    counted = rows.group_by("started_date", "dimension", "place", "from_step", "to_step").agg(
+        transition_count=rows.session_count.sum(),
+        converted_transition_count=rows.converted_session_count.sum(),
+    )
+    return counted.select(*JourneyTransitions.columns)
 
 
-def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Table:
-    """Count the transitions of `journey_steps` by place, per dimension and the columns of `unit`.
+def _pairs_of_paths(journeys_table: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the pairs of steps of whole paths, with the number of sessions."""
+    paths = journeys_table.group_by("started_date", "dimension", "path", "step_count").agg(
+        session_count=journeys_table.count(),
+        converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum(),
+    )
+    places = number_table(rule.most_steps + 1)
+    rows = paths.join(places, places.number <= paths.step_count)
+    is_first, is_last = rows.number == 0, rows.number == rows.step_count
+    before = part_of_text(rows.path, ARROW, ibis.greatest(rows.number, ibis.literal(1, "int64")))
+    return rows.select(
+        "started_date",
+        "dimension",
+        "session_count",
+        "converted_session_count",
+        place=rows.number,
+        from_step=is_first.ifelse(START, before),
+        to_step=is_last.ifelse(EXIT, part_of_text(rows.path, ARROW, rows.number + 1)),
+    )
+
+
+def _cut_steps(
+    cut: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule
+) -> ir.Table:
+    """Return the pairs of steps of sessions whose path is cut, each with one session.
+
+    `cut` has their `session_id`, and the `dimension` in which it is.
+    """
+    chosen = sessions.semi_join(cut, "session_id")
+    steps = journey_steps(events.semi_join(chosen, list(SESSION)), chosen, rule)
+    rows = steps.join(chosen, list(SESSION)).semi_join(cut, ["session_id", "dimension"])
+    return rows.mutate(
+        session_count=ibis.literal(1, "int64"),
+        converted_session_count=rows.is_converted.ifelse(1, 0),
+        from_step=rows.step,
+        to_step=rows.next_step,
+    )
+
+
+def counted_transitions(steps: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Count the transitions of `journey_steps` by place and dimension.
 
     The steps have the `is_converted` of their sessions.
     """
-    position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+    position = _counted_place(steps.place, rule)
     return steps.group_by(
-        *unit, "dimension", place=position, from_step=steps.step, to_step=steps.next_step
+        "dimension", place=position, from_step=steps.step, to_step=steps.next_step
     ).agg(
         transition_count=steps.count(),
         converted_transition_count=steps.is_converted.ifelse(1, 0).sum(),
     )
+
+
+def _counted_place(place: ir.IntegerValue, rule: JourneyRule) -> ir.IntegerValue:
+    """Return the place that a step is counted at: all later ones are the last."""
+    return ibis.least(place, ibis.literal(rule.most_places, "int64"))
 
 
 def _changes_of_step(
@@ -180,8 +243,10 @@ def _rows(
 def step_name(column: ir.StringValue) -> ir.StringValue:
     """Return the name of a step;
     a category that contains an arrow or is called `(start)` must not look like others.
+
+    No name has any arrow, also without spaces, so that a path can be split into its steps again.
     """
-    name = column.replace(ARROW, " > ").replace(CUT, "...")
+    name = column.replace(ARROW.strip(), ">").replace(CUT, "...")
     return name.isin((START, EXIT)).ifelse(ibis.literal("'").concat(name).concat("'"), name)
 
 

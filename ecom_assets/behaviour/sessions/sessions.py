@@ -332,18 +332,22 @@ def events_of_sessions(
     stitched = _with_start_day(stitch(fragments, candidates, rule))
     # Keeping other sessions of these units would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
-    stitched = stitched.filter(near).select(
+    # Any other fragment is the first of its session, so that few rows are looked up.
+    is_later = stitched.started_at != stitched.session_started_at
+    later = stitched.filter(near, is_later).select(
         "event_date", *SESSION, "started_date", fragment_started_at="started_at"
     )
     keys = ["event_date", *UNIT, "fragment_started_at"]
-    alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
-    alone = alone.mutate(
-        session_started_at=alone.fragment_started_at, started_date=alone.event_date
+    started = {"session_started_at": "fragment_started_at", "started_date": "event_date"}
+    own = events.filter(days.contain(events.event_date)).left_join(later, keys)
+    own = own.select(
+        *events.columns,
+        **{name: own[name].fill_null(own[at]) for name, at in started.items()},
     )
-    crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(
-        alone.columns
-    )
-    return union_all(alone, crossing)
+    reaching = later.filter(days.contain(later.started_date))
+    after = events.filter(~days.contain(events.event_date)).join(reaching, keys)
+    rows = union_all(own, after.select(*own.columns))
+    return rows.filter(days.contain(rows.started_date))
 
 
 def _with_start_day(stitched: ir.Table) -> ir.Table:

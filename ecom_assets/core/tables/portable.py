@@ -126,6 +126,25 @@ def text_digest(text: ir.Value) -> ir.StringValue:
     return result
 
 
+def _split_part(text: str, separator: str, number: int) -> str:
+    raise NotImplementedError(text, separator, number)  # the engine computes it
+
+
+_PART: Final = ibis.udf.scalar.builtin(
+    _split_part, name="split_part", signature=(("string", "string", "int32"), "string")
+)
+
+
+def part_of_text(text: ir.Value, separator: str, number: ir.Value) -> ir.StringValue:
+    """Return one of the parts of a text that a separator is between; the first is number 1.
+
+    Engines share no arrays, but this function. What they return for numbers below 1, and for those
+    of parts that a text does not have, differs.
+    """
+    result: ir.StringValue = _PART(text, separator, number.cast("int32"))
+    return result
+
+
 def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
     """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
     return dialect_of(con).has_kernels
