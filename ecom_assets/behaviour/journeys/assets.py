@@ -18,6 +18,7 @@ from ecom_assets.behaviour.journeys.contracts import (
     SearchPerformance,
 )
 from ecom_assets.behaviour.journeys.journeys import JourneyRule
+from ecom_assets.behaviour.journeys.lists import has_few_steps, listed_journeys
 from ecom_assets.behaviour.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
@@ -48,6 +49,8 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Put the steps of each session in order."""
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
+    if has_few_steps(session_events, journey_rule):
+        return listed_journeys(members, starts, session_events, journey_rule)
     return compute.journeys(members, starts, journey_rule)
 
 

@@ -20,8 +20,8 @@ NODES = {"page_type": "event_type", "category": "product_category", "page": "pag
 """The column of events that each dimension takes its steps from."""
 JOURNEY = ("dimension", *SESSION)
 FIRST_ID = ""
-EVENT_ORDER = ["is_event", "event_at", "event_id"]
-"""The order of a session's steps: its start comes before events at the same time."""
+EVENT_ORDER = ("event_at", "event_id")
+"""The order of a session's events."""
 
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
@@ -61,49 +61,58 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
     return event_steps(events, sessions, rule).drop("event_id")
 
 
-def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+def event_steps(
+    events: ir.Table,
+    sessions: ir.Table,
+    rule: JourneyRule,
+    order: Sequence[str] = EVENT_ORDER,
+) -> ir.Table:
     """Return the steps of sessions as `journey_steps` does,
     with the `event_id` of the first event of each.
     """
-    steps = _changes_of_step(events, sessions, rule)
+    parts = [_changes_of_step(events, dimension, order) for dimension in rule.dimensions]
+    starts = [_starts(sessions, dimension) for dimension in rule.dimensions]
+    steps = union_all(*parts, *starts)
     in_order = ibis.window(group_by=list(JOURNEY), order_by="nth")
     return steps.mutate(
         place=ibis.row_number().over(in_order).cast("int64"),
         next_step=steps.step.lead().over(in_order).fill_null(EXIT),
-    ).drop("is_event", "nth")
+    ).drop("nth")
 
 
 def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return one row per session and dimension from the events of sessions and the
     result of `session_starts`.
     """
-    steps = _changes_of_step(
-        events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot"
-    )
-    rows = paths_of(steps, rule, ("nth",))
+    steps = event_steps(events, sessions, rule, ("event_date", "event_number"))
+    rows = paths_of(steps, rule).join(sessions, list(SESSION))
     return rows.rename(started_at="session_started_at").select(*Journeys.columns)
 
 
-def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place",)) -> ir.Table:
-    """Return the start of each session and dimension with `path`, `step_count` and `is_cut`.
+def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return each session and dimension with `path`, `step_count` and `is_cut`.
 
     Engines share no way to concatenate the texts of rows in order, so each place of a path becomes
-    a column first. A window makes them, not an aggregate per place: DuckDB does not move texts that
-    are aggregated to disk.
+    a column first.
     """
-    in_order = ibis.window(group_by=list(JOURNEY), order_by=list(order))
-    later = {f"step_{n}": steps.step.lead(n).over(in_order) for n in range(1, rule.most_steps + 1)}
-    step_count = (steps.count().over(ibis.window(group_by=list(JOURNEY))) - 1).cast("int64")
-    rows = steps.mutate(step_count=step_count, **later)
-    rows = rows.filter(rows.step == START)
-    first, *later_steps = (rows[name].fill_null("") for name in later)
-    later_texts = [
-        (step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps
-    ]
+    names = {f"step_{n}": steps.step.max(where=steps.place == n) for n in _places(rule)}
+    rows = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **names)
+    first, *later = (rows[name] for name in names)
+    parts = (ibis.literal(ARROW).concat(step).fill_null("") for step in later)
+    path = reduce(lambda left, right: left.concat(right), parts, first)
+    return with_ending(rows.mutate(path=path), rule).drop(*names)
+
+
+def _places(rule: JourneyRule) -> range:
+    return range(1, rule.most_steps + 1)
+
+
+def with_ending(rows: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return paths of the steps that are kept with `is_cut`, and an ellipsis if they are."""
     is_cut = rows.step_count > rule.most_steps
-    ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
-    path = reduce(lambda left, right: left.concat(right), [first, *later_texts, ending]).nullif("")
-    return rows.mutate(path=path, is_cut=is_cut).drop(*later)
+    return rows.mutate(
+        is_cut=is_cut, path=is_cut.ifelse(rows.path.concat(f"{ARROW}{CUT}"), rows.path)
+    )
 
 
 def journey_transitions(
@@ -154,9 +163,7 @@ def _pairs_of_paths(journeys_table: ir.Table, rule: JourneyRule) -> ir.Table:
     )
 
 
-def _cut_steps(
-    cut: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule
-) -> ir.Table:
+def _cut_steps(cut: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return the pairs of steps of sessions whose path is cut, each with one session.
 
     `cut` has their `session_id`, and the `dimension` in which it is.
@@ -191,53 +198,34 @@ def _counted_place(place: ir.IntegerValue, rule: JourneyRule) -> ir.IntegerValue
     return ibis.least(place, ibis.literal(rule.most_places, "int64"))
 
 
-def _changes_of_step(
-    events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str
-) -> ir.Table:
-    """Return the start of each session, with some of its columns,
-    and its events without repeats in a row.
+def _changes_of_step(events: ir.Table, dimension: str, order: Sequence[str]) -> ir.Table:
+    """Return the events that are steps by a dimension, without repeats in a row.
 
     `nth` is their order, since an order by texts takes twice as long as one by numbers.
     """
-    rows = [
-        part
-        for dimension in rule.dimensions
-        for part in _rows(events, sessions, dimension, session_columns)
-    ]
-    steps = union_all(*rows)
-    in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
-    steps = steps.mutate(
-        previous=steps.step.lag().over(in_order), nth=ibis.row_number().over(in_order)
+    column = events[NODES[dimension]]
+    steps = events.filter(column.notnull()).mutate(step=step_name(column))
+    in_order = ibis.window(group_by=list(SESSION), order_by=list(order))
+    steps = steps.select(
+        *SESSION,
+        "event_id",
+        "step",
+        dimension=ibis.literal(dimension),
+        previous=steps.step.lag().over(in_order),
+        nth=ibis.row_number().over(in_order).cast("int64") + 1,
     )
     return steps.filter(steps.previous.isnull() | (steps.step != steps.previous)).drop("previous")
 
 
-def _rows(
-    events: ir.Table, sessions: ir.Table, dimension: str, session_columns: Sequence[str]
-) -> tuple[ir.Table, ir.Table]:
-    """Return the starts of all sessions, with some of their columns,
-    and the events that can be steps.
-    """
-    column = events[NODES[dimension]]
-    starts = sessions.select(
+def _starts(sessions: ir.Table, dimension: str) -> ir.Table:
+    """Return the starts of sessions, as the step before all others."""
+    return sessions.select(
         *SESSION,
-        dimension=ibis.literal(dimension),
-        is_event=ibis.literal(0, "int64"),
-        event_at="session_started_at",
         event_id=ibis.literal(FIRST_ID),
         step=ibis.literal(START),
-        **{name: sessions[name] for name in session_columns},
-    )
-    seen = events.filter(column.notnull()).select(
-        *SESSION,
         dimension=ibis.literal(dimension),
-        is_event=ibis.literal(1, "int64"),
-        event_at="event_at",
-        event_id="event_id",
-        step=step_name(column),
-        **{name: ibis.null(sessions[name].type().copy(nullable=True)) for name in session_columns},
+        nth=ibis.literal(0, "int64"),
     )
-    return starts, seen
 
 
 def step_name(column: ir.StringValue) -> ir.StringValue:

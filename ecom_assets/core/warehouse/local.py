@@ -111,6 +111,15 @@ class PortableDuckDBCompiler(WritesDateSlots, WholeKeys, DuckDBCompiler):  # typ
         )
         return select
 
+    # Until Ibis writes lambdas as DuckDB 2 takes them.
+    def visit_ArrayMap(self, op: ops.ArrayMap, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return what a function makes of the elements of a list."""
+        return _with_colons(super().visit_ArrayMap(op, **parts))
+
+    def visit_ArrayFilter(self, op: ops.ArrayFilter, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return the elements of a list that a condition holds for."""
+        return _with_colons(super().visit_ArrayFilter(op, **parts))
+
     def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return the value of a key; of text as it is,
         which DuckDB would parse once more to cast it, null if none.
@@ -129,6 +138,13 @@ class PortableDuckDBCompiler(WritesDateSlots, WholeKeys, DuckDBCompiler):  # typ
         return self.if_(
             is_whole, sge.TryCast(this=arg, to=sge.DataType.build("BIGINT")), sge.Null()
         )
+
+
+def _with_colons(call: sge.Expression) -> sge.Expression:
+    """Return a call whose functions are written `lambda x: …`, since DuckDB refuses `x -> …`."""
+    for function in call.find_all(sge.Lambda):
+        function.set("colon", True)  # noqa: FBT003 (as sqlglot has it)
+    return call
 
 
 class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types

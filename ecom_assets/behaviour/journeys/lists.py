@@ -1,0 +1,125 @@
+"""The fast form of the table of journeys on DuckDB: one list of numbers for each session.
+
+A number holds the day, the place in that day's run of events, and the step, so that sorting a list
+puts the steps in order: no window sorts all events. Steps are numbered by name, and only the lists
+that are left after repeats become texts. `journeys.py` has the portable form, which is the
+definition, and tests require that both give equal rows.
+"""
+
+from functools import partial
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.journeys.contracts import Journeys
+from ecom_assets.behaviour.journeys.journeys import (
+    ARROW,
+    NODES,
+    JourneyRule,
+    step_name,
+    with_ending,
+)
+from ecom_assets.behaviour.sessions.sessions import SESSION
+from ecom_assets.core.tables.portable import fetched, has_kernels, union_distinct
+
+STEP_BITS: Final = 12
+PLACE_BITS: Final = 36
+"""The bits of a number below 2^63 that hold the step and the place; the day has 15, 89 years."""
+MOST_STEPS: Final = 2**STEP_BITS
+"""The most steps with different names: all names are one list, which each row refers to."""
+
+
+def _list_select(values: list[str], places: list[int]) -> list[str]:
+    raise NotImplementedError(values, places)  # DuckDB computes it
+
+
+_SELECTED: Final = ibis.udf.scalar.builtin(
+    _list_select,
+    name="list_select",
+    signature=(("array<string>", "array<int64>"), "array<string>"),
+)
+
+
+def has_few_steps(events: ir.Table, rule: JourneyRule) -> bool:
+    """Return whether the rows of `SessionEvents` are in DuckDB, and have few different steps."""
+    try:
+        con = events.get_backend()
+    except ibis.IbisError:  # rows of no engine
+        return False
+    if not has_kernels(con):
+        return False
+    counts = {name: events[NODES[name]].nunique() for name in rule.dimensions}
+    [found] = fetched(con, events.aggregate(**counts))
+    return int(sum(found)) < MOST_STEPS
+
+
+def listed_journeys(
+    members: ir.Table, sessions: ir.Table, events: ir.Table, rule: JourneyRule
+) -> ir.Table:
+    """Return what `journeys` in `journeys.py` does.
+
+    Args:
+        members: The events of sessions.
+        sessions: The result of `session_starts`.
+        events: Rows of `SessionEvents` that have every step of `members`.
+        rule: What steps are, and how many of them are kept.
+    """
+    numbers = _step_numbers(events, rule)
+    names = numbers.select("number", "name").distinct()
+    names = names.agg(names=names.name.collect(order_by=names.number))
+    lists = _lists(members, numbers, rule)
+    rows = sessions.left_join(lists, list(SESSION)).select(
+        *sessions.columns, *(lists[dimension] for dimension in rule.dimensions)
+    )
+    rows = rows.cross_join(names)
+    chosen = [_SELECTED(rows.names, rows[name][: rule.most_steps]) for name in rule.dimensions]
+    counts = [rows[name].length().fill_null(0) for name in rule.dimensions]
+    result = rows.select(
+        *sessions.columns,
+        dimension=ibis.array(list(rule.dimensions)).unnest(),
+        path=ibis.array([steps.join(ARROW) for steps in chosen]).unnest(),
+        step_count=ibis.array(counts).unnest(),
+    )
+    result = with_ending(result, rule).rename(started_at="session_started_at")
+    return result.select(*Journeys.columns)
+
+
+def _step_numbers(events: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the number of each value that a step is named by, from 1, in the order of names."""
+    columns = [NODES[dimension] for dimension in rule.dimensions]
+    raw = union_distinct(*(events.select(raw=column).distinct() for column in columns))
+    named = raw.filter(raw.raw.notnull()).mutate(name=step_name(raw.raw))
+    return named.mutate(number=ibis.dense_rank().over(order_by=named.name) + 1)
+
+
+def _lists(members: ir.Table, numbers: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the steps of each session and dimension as a list of numbers, without repeats."""
+    day = members.event_date.delta(members.started_date, unit="day")
+    numbered = members.mutate(
+        at=day * 2 ** (STEP_BITS + PLACE_BITS) + members.event_number * 2**STEP_BITS
+    )
+    columns = {name: f"{name}_number" for name in rule.dimensions}
+    for dimension, column in columns.items():
+        of_it = numbers.select(numbers.raw, **{column: numbers.number})
+        joined = numbered.left_join(of_it, numbered[NODES[dimension]] == of_it.raw)
+        numbered = joined.drop("raw")
+    lists = numbered.group_by(*SESSION).agg(
+        **{name: (numbered["at"] + numbered[column]).collect() for name, column in columns.items()}
+    )
+    lists = lists.mutate(**{name: lists[name].sort().map(_number_of) for name in rule.dimensions})
+    return lists.mutate(
+        **{name: lists[name].filter(partial(_is_other, lists[name])) for name in rule.dimensions}
+    )
+
+
+def _number_of(key: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the step that a number holds."""
+    return key & (MOST_STEPS - 1)
+
+
+def _is_other(
+    steps: ir.ArrayValue, step: ir.IntegerValue, place: ir.IntegerValue
+) -> ir.BooleanValue:
+    """Return whether a step of a list is not the one before it."""
+    return (place == 0) | (step != steps[place - 1])
