@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.journeys import lists
+from ecom_assets.behaviour.journeys.contracts import Journeys
 from ecom_assets.behaviour.journeys.journeys import (
     JourneyRule,
     journey_transitions,
@@ -23,6 +25,7 @@ from ecom_assets.behaviour.journeys.journeys import (
     session_starts,
 )
 from ecom_assets.behaviour.journeys.lists import has_few_steps, listed_journeys
+from ecom_assets.behaviour.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import (
     events_of_sessions,
@@ -31,6 +34,7 @@ from ecom_assets.behaviour.sessions.sessions import (
     sessions,
     with_search_terms,
 )
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import stored
 from ecom_assets.core.warehouse.local import connect
@@ -39,6 +43,12 @@ from ecom_assets_tests.behaviour.journeys.journey_reference import (
     reference_transitions,
 )
 from ecom_assets_tests.builders import Row, as_table
+from ecom_assets_tests.core.warehouse.engines.warehouses import (
+    OTHERS,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
 from ecom_assets_tests.hypothesis_settings import examples
 
 BEGIN = datetime.fromisoformat("2026-03-10 23:00")
@@ -98,8 +108,8 @@ def with_names(rows: Sequence[Row]) -> list[Row]:
 
 
 @contextmanager
-def tables_of(rows: Sequence[Row], days: Days) -> Iterator[tuple[ir.Table, ir.Table, ir.Table]]:
-    """Yield the events of the sessions that started on `days`, these sessions, and all events."""
+def opened_with(rows: Sequence[Row]) -> Iterator[dict[type[Table], ir.Table]]:
+    """Yield the tables of sessions that are computed from clean events."""
     con = connect()
     con.con.register("clean_events", as_table(rows, CleanEvents))
     rule, every = SessionRule(), Days.between(FIRST, FIRST + timedelta(days=30))
@@ -107,8 +117,17 @@ def tables_of(rows: Sequence[Row], days: Days) -> Iterator[tuple[ir.Table, ir.Ta
     placed = stored(con, "session_events", placed)
     fragments = stored(con, "session_days", session_days(placed, rule, every, "UTC"))
     whole = stored(con, "sessions", sessions(fragments, rule, every))
-    yield events_of_sessions(placed, fragments, days, rule), session_starts(whole, days), placed
+    yield {SessionEvents: placed, SessionDays: fragments, Sessions: whole}
     con.disconnect()
+
+
+@contextmanager
+def tables_of(rows: Sequence[Row], days: Days) -> Iterator[tuple[ir.Table, ir.Table, ir.Table]]:
+    """Yield the events of the sessions that started on `days`, these sessions, and all events."""
+    with opened_with(rows) as tables:
+        placed, fragments, whole = tables.values()
+        members = events_of_sessions(placed, fragments, days, SessionRule())
+        yield members, session_starts(whole, days), placed
 
 
 def days_of(numbers: set[int]) -> Days:
@@ -172,10 +191,12 @@ def test_transitions_by_paths_are_those_of_plain_python(
     with tables_of(rows, days) as (members, starts, events):
         table = listed_journeys(members, starts, events, rule)
         counted = journey_transitions(table, members, starts, rule).to_pyarrow().to_pylist()
-    reference = reference_transitions(with_names(rows), rule.most_places)
-    assert transitions(counted) == {
-        key: count for key, count in reference.items() if key[0] in days.dates
-    }
+    assert transitions(counted) == expected_transitions(rows, days, rule)
+
+
+def expected_transitions(rows: Sequence[Row], days: Days, rule: JourneyRule) -> dict[Any, int]:
+    counts = reference_transitions(with_names(rows), rule.most_places)
+    return {key: count for key, count in counts.items() if key[0] in days.dates}
 
 
 def transitions(rows: Sequence[Mapping[str, Any]]) -> Counter[Any]:
@@ -188,6 +209,30 @@ def transitions(rows: Sequence[Mapping[str, Any]]) -> Counter[Any]:
         actual[*key, True] += converted
         actual[*key, False] += row["transition_count"] - converted
     return +actual
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", on_one_worker_each(OTHERS, slow=OTHERS))
+def test_other_engines_have_the_journeys_and_transitions_of_plain_python(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Sessions that began on the first day, of events whose names look like others."""
+    rows, days, rule = events_of(7), days_of({0, 1}), JourneyRule(most_steps=5)
+    every = days_of(set(range(5)))
+    engine = opened(settings_of(name, request, tmp_path))
+    with opened_with(rows) as tables:
+        for contract, table in tables.items():
+            engine.replace(contract, table.select(*contract.columns), every)
+    there = [engine.table(contract) for contract in (SessionEvents, SessionDays, Sessions)]
+    members = events_of_sessions(there[0], there[1], days, SessionRule())
+    starts = session_starts(there[2], days)
+    assert not has_few_steps(there[0], rule)
+    engine.replace(Journeys, journeys(members, starts, rule), days)
+    stored_journeys = engine.table(Journeys)
+    assert paths(stored_journeys) == expected_paths(rows, days, rule.most_steps)
+    counted = journey_transitions(stored_journeys, members, starts, rule).to_pyarrow().to_pylist()
+    assert transitions(counted) == expected_transitions(rows, days, rule)
+    engine.close()
 
 
 def test_steps_of_too_many_names_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
