@@ -49,8 +49,9 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Put the steps of each session in order."""
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    if has_few_steps(session_events, journey_rule):
-        return listed_journeys(members, starts, session_events, journey_rule)
+    read = session_events.filter(session_events.event_date >= days.first)
+    if has_few_steps(read, journey_rule):
+        return listed_journeys(members, starts, read, journey_rule)
     return compute.journeys(members, starts, journey_rule)
 
 

@@ -23,11 +23,11 @@ from ecom_assets.behaviour.journeys.journeys import (
 from ecom_assets.behaviour.sessions.sessions import SESSION
 from ecom_assets.core.tables.portable import fetched, has_kernels, union_distinct
 
-STEP_BITS: Final = 12
-PLACE_BITS: Final = 36
+STEP_BITS: Final = 16
+PLACE_BITS: Final = 32
 """The bits of a number below 2^63 that hold the step and the place; the day has 15, 89 years."""
 MOST_STEPS: Final = 2**STEP_BITS
-"""The most steps with different names: all names are one list, which each row refers to."""
+"""There are fewer different steps than this: all names are one list, in memory."""
 
 
 def _list_select(values: list[str], places: list[int]) -> list[str]:
@@ -65,24 +65,35 @@ def listed_journeys(
         events: Rows of `SessionEvents` that have every step of `members`.
         rule: What steps are, and how many of them are kept.
     """
-    numbers = _step_numbers(events, rule)
-    names = numbers.select("number", "name").distinct()
-    names = names.agg(names=names.name.collect(order_by=names.number))
-    lists = _lists(members, numbers, rule)
-    rows = sessions.left_join(lists, list(SESSION)).select(
-        *sessions.columns, *(lists[dimension] for dimension in rule.dimensions)
+    paths = _paths(members, _step_numbers(events, rule), rule)
+    rows = sessions.left_join(paths, list(SESSION)).select(
+        *sessions.columns, **{name: paths[name] for name in paths.columns if name not in SESSION}
     )
-    rows = rows.cross_join(names)
-    chosen = [_SELECTED(rows.names, rows[name][: rule.most_steps]) for name in rule.dimensions]
-    counts = [rows[name].length().fill_null(0) for name in rule.dimensions]
     result = rows.select(
         *sessions.columns,
         dimension=ibis.array(list(rule.dimensions)).unnest(),
-        path=ibis.array([steps.join(ARROW) for steps in chosen]).unnest(),
-        step_count=ibis.array(counts).unnest(),
+        path=ibis.array([rows[f"{name}_path"] for name in rule.dimensions]).unnest(),
+        step_count=ibis.array(
+            [rows[f"{name}_count"].fill_null(0) for name in rule.dimensions]
+        ).unnest(),
     )
     result = with_ending(result, rule).rename(started_at="session_started_at")
     return result.select(*Journeys.columns)
+
+
+def _paths(members: ir.Table, numbers: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the steps that are kept of each session as text, and how many it has, by dimension.
+
+    All names are put to the lists before anything is joined, since a join would copy them.
+    """
+    names = numbers.select("number", "name").distinct()
+    names = names.agg(names=names.name.collect(order_by=names.number))
+    rows = _lists(members, numbers, rule).cross_join(names)
+    paths, counts = {}, {}
+    for name in rule.dimensions:
+        paths[f"{name}_path"] = _SELECTED(rows.names, rows[name][: rule.most_steps]).join(ARROW)
+        counts[f"{name}_count"] = rows[name].length()
+    return rows.select(*SESSION, **paths, **counts)
 
 
 def _step_numbers(events: ir.Table, rule: JourneyRule) -> ir.Table:

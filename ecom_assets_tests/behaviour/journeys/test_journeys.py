@@ -24,6 +24,7 @@ from ecom_assets.behaviour.journeys.contracts import (
 )
 from ecom_assets.behaviour.journeys.journeys import JourneyRule, steps_of
 from ecom_assets.behaviour.journeys.journeys import journeys as compute_journeys
+from ecom_assets.behaviour.journeys.lists import listed_journeys
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.behaviour.journeys.journey_reference import (
@@ -87,20 +88,27 @@ def search(clock: str, term: str | None) -> Step:
 
 
 @pytest.mark.slow
-def test_paths_of_more_sessions_than_fit_into_memory_go_through_the_disk(tmp_path: Path) -> None:
-    with closing(DuckDBEngine(tmp_path / "shop.duckdb", memory_limit="110MB").open()) as engine:
+@pytest.mark.parametrize(("by_lists", "memory"), [(True, "110MB"), (False, "300MB")])
+def test_paths_of_more_sessions_than_fit_into_memory_go_through_the_disk(
+    tmp_path: Path, memory: str, *, by_lists: bool
+) -> None:
+    with closing(DuckDBEngine(tmp_path / "shop.duckdb", memory_limit=memory).open()) as engine:
         engine.execute("SET threads = 2")  # each takes memory of its own
         engine.execute(
             "CREATE TABLE visits AS SELECT 'user-' || n AS visitor_id, 'device-' || n AS "
             "session_device_id, 'session-of-' || n AS session_id, TIMESTAMP '2026-01-01' + "
             "to_seconds(n) AS session_started_at, DATE '2026-01-01' AS started_date, "
             "'product_view' AS event_type, 'category ' || n % 50 AS product_category, 'event-' || "
-            "n AS event_id, false AS is_converted, false AS is_bot FROM range(200000) AS r(n)"
+            "n AS event_id, 1::BIGINT AS event_number, false AS is_converted, false AS is_bot "
+            "FROM range(200000) AS r(n)"
         )
         visits = engine.con.table("visits")
-        sessions = visits.drop("event_type", "product_category", "event_id")
-        rows = compute_journeys(
-            visits.mutate(event_at=visits.session_started_at), sessions, JourneyRule()
+        sessions = visits.drop("event_type", "product_category", "event_id", "event_number")
+        events = visits.mutate(event_at=visits.session_started_at, event_date=visits.started_date)
+        rows = (
+            listed_journeys(events, sessions, events, JourneyRule())
+            if by_lists
+            else compute_journeys(events, sessions, JourneyRule())
         )
         engine.execute(
             f"CREATE TABLE paths AS SELECT * FROM ({engine.compile(rows)}) ORDER BY started_date"
