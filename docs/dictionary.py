@@ -51,6 +51,8 @@ FEWEST_SHARED: Final = 6
 """From how many columns on a table refers to another one that has them, too."""
 MOST_NEW_WORDS: Final = 5
 """How many words a description may have that are not in the names, and still say nothing more."""
+MOST_OTHER: Final = 1
+"""How many words may differ from the column described before, and still say nothing more."""
 MOST_REPEATED_VALUES: Final = 5
 """How many values of a column are listed again in each table that has it."""
 SHORT: Final = 3
@@ -101,11 +103,13 @@ def _base(contract: type[Table], earlier: Sequence[type[Table]]) -> type[Table] 
 def _column_lines(contract: type[Table], columns: Sequence[Column], said: Said) -> Iterator[str]:
     """Yield a line for each described column, and one for neighbours that need no words."""
     plain: list[str] = []
+    before = ""
     for column in columns:
-        meaning = _meaning(contract, column, said)
+        meaning = _meaning(contract, column, said, before)
         if not meaning:
             plain.append(_head(column))
             continue
+        before = f"{column.name} {meaning}"
         if plain:
             yield f"- {', '.join(plain)}"
             plain = []
@@ -126,12 +130,15 @@ def _head(column: Column) -> str:
     return f"`{column.name}`{marks}{shown}" + ("" if is_said else f" ({column.unit})")
 
 
-def _meaning(contract: type[Table], column: Column, said: Said) -> str:
-    """Return what a reader cannot guess from the names: the description, or the values."""
+def _meaning(contract: type[Table], column: Column, said: Said, before: str) -> str:
+    """Return what a reader cannot guess from the names, and from the column described before it:
+    the description, or the values.
+    """
     described = re.sub(WHEN_NULL, "", column.description).replace("*", r"\*")
     is_elsewhere = bool(column.label) or (column.name, described) in said
     is_elsewhere |= contract.layer not in DESCRIBED
-    if is_elsewhere or _is_obvious(contract, column, described):
+    is_alike = bool(before) and len(_new_words(described, f"{before} {column.name}")) <= MOST_OTHER
+    if is_elsewhere or is_alike or _is_obvious(contract, column, described):
         described = ""
     said.add((column.name, described))
     return "; ".join(part for part in (described, _values(contract, column)) if part)
@@ -154,15 +161,19 @@ def _has_values(contract: type[Table], column: Column) -> bool:
 
 def _is_obvious(contract: type[Table], column: Column, described: str) -> bool:
     """Return whether the names of table and column, and the unit, already say the description."""
-    names = _stems(f"{column.name} {contract.name} {column.unit or ''}")
-    words = {word for word in re.findall(r"[A-Za-z]+", described) if len(word) > SHORT}
-    new = sum(_stem(word) not in names for word in words)
+    new = _new_words(described, f"{column.name} {contract.name} {column.unit or ''}")
     is_exact = re.search(r"[`;0-9]", described) or len(column.name) == 1
-    return new <= MOST_NEW_WORDS and not is_exact
+    return len(new) <= MOST_NEW_WORDS and not is_exact
+
+
+def _new_words(text: str, known: str) -> set[str]:
+    """Return the longer words of a text that other texts do not have."""
+    words = {word for word in re.findall(r"[A-Za-z]+", text) if len(word) > SHORT}
+    return {word for word in words if _stem(word) not in _stems(known)}
 
 
 def _stems(text: str) -> set[str]:
-    return {_stem(word) for word in re.findall(r"[a-z]+", text)}
+    return {_stem(word) for word in re.findall(r"[a-z]+", text.lower())}
 
 
 def _stem(word: str) -> str:

@@ -231,4 +231,4 @@ def test_an_ibis_table_of_an_own_asset_is_refused_with_a_sentence(tmp_path: Path
         result = run(beside_the_platform(tmp_path, own), instance, "hello", fails=True)
     error = message(result, "hello")
     assert "the asset hello returned an Ibis table" in error
-    assert "`.to_pyarrow()`" in error
+    assert "return its rows, such as `.to_pyarrow()`, or name an IO manager of your own" in error
