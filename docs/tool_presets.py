@@ -34,7 +34,7 @@ def _questions() -> Iterator[tuple[str, Mapping[str, Values], Values]]:
 
 
 def preset_table(tool: str) -> str:
-    """Return the table of what the preset of a tool sets, and of what commands do without it."""
+    """Return the table of what the preset of a tool sets otherwise than commands do without it."""
     lines = [f"| command | option | `--preset {tool}` | without |", "| --- | --- | --- | --- |"]
     for question, presets, usual in _questions():
         values = presets.get(tool)
@@ -48,11 +48,12 @@ def preset_table(tool: str) -> str:
         elif not values:
             lines.append(f"| `ecom {question}` | | nothing: no default is known that differs | |")
         else:
+            differing = {name: value for name, value in values.items() if value != usual[name]}
             lines += [
                 f"| `ecom {question}` | `--{name.replace('_', '-')}` | `{value}` | "
                 f"`{usual[name]}` |"
-                for name, value in values.items()
-            ]
+                for name, value in differing.items()
+            ] or [f"| `ecom {question}` | | the same | |"]
     return "\n".join(lines) + "\n"
 
 

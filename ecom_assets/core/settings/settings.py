@@ -217,9 +217,8 @@ class Settings(
     currency: subjects.CurrencyCode = Field(
         "",
         description=(
-            "Currency of all amounts, ISO 4217, such as EUR, for pages, answers and "
-            "tools; without it, amounts of your own data are shown without one, and those "
-            "of the simulated shop in USD"
+            "Currency of all amounts, ISO 4217, such as EUR; without it, amounts of your own "
+            "data have none, and those of the simulated shop USD"
         ),
     )
     shop_name: str = Field(
@@ -228,9 +227,8 @@ class Settings(
     rates: Path | None = Field(
         None,
         description=(
-            "CSV file of date, currency and rate (the worth of one unit in "
-            "ECOM_CURRENCY), by which order lines of other currencies are converted; the "
-            "newest rate up to the order's day counts"
+            "CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by "
+            "which order lines are converted; the newest rate up to the order's day counts"
         ),
     )
     late_days: int = Field(

@@ -296,8 +296,8 @@ class GateSettings(BaseSettings):
         100,
         ge=1,
         description=(
-            "Number of rows below which these shares are not checked, because they may be "
-            "chance; a run of fewer rows is stopped only if all of them are quarantined"
+            "Rows below which these shares are not checked; a run of fewer rows is stopped only "
+            "if all of them are quarantined"
         ),
     )
     max_days: int = Field(
@@ -313,9 +313,9 @@ class GateSettings(BaseSettings):
         le=WIDEST_AMOUNT,
         decimal_places=4,
         description=(
-            "Maximum amount of an event or order line; lines with more are quarantined, "
-            "and of events with more the amount is not known; default 100,000,000, in "
-            "currencies of smaller units as much more, such as 1,000,000,000,000 VND"
+            "Maximum amount of an event, beyond which it is not known, or of an order line, "
+            "beyond which it is quarantined; default 100,000,000, in currencies of smaller "
+            "units as much more"
         ),
     )
     max_quantity: int = Field(
@@ -362,10 +362,8 @@ class DestinationSettings(BaseSettings):
     delivery_user_properties: UserProperties = Field(
         (),
         description=(
-            "Further user properties that are sent to tools, by commas: "
-            "last_session_channel (the channel of the newest session), funnel_step (the "
-            "last step that the newest attempt of the default funnel reached); default "
-            "none. With any, every known visitor is sent, with or without an order"
+            "Further user properties that are sent to tools, by commas: last_session_channel, "
+            "funnel_step; default none. With any, every known visitor is sent"
         ),
     )
     delivery_urls: Literal["whole", "without_query"] = Field(
@@ -562,9 +560,8 @@ class PrivacySettings(BaseSettings):
     erasure_key: SecretStr = Field(
         SecretStr(""),
         description=(
-            "Key of the hashes by which erased people are known again; default one that "
-            "is made in <home>/erasure.key. Set it where several machines share a "
-            "warehouse, and never change it"
+            "Key of the hashes of erased people; default <home>/erasure.key. Set it where "
+            "several machines share a warehouse, and never change it"
         ),
     )
 
@@ -572,9 +569,8 @@ class PrivacySettings(BaseSettings):
         None,
         ge=60,
         description=(
-            "Days that events are kept as received: `ecom retain` removes older ones from "
-            "landing folders and raw tables, and older days have no partition; default "
-            "for ever"
+            "Days that events are kept as received, for `ecom retain`; older days have no "
+            "partition; default for ever"
         ),
     )
 

@@ -88,7 +88,7 @@ def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> 
 
 @pytest.mark.when_changed
 def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: OrderPlatform) -> None:
-    _, _, lines, _ = tables("Clean order lines and reject reasons")
+    _, lines, _ = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
     columns = ("uniq_id", "order_date", "received_date", "payment_amount", "quantity")
     became = {
@@ -105,7 +105,7 @@ def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: Order
 
 @pytest.mark.when_changed
 def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform) -> None:
-    _, _, lines, expected = tables("Clean order lines and reject reasons")
+    _, lines, expected = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
     per_day = order_accounting(DAYS, *(shop.table(table) for table in ACCOUNTED)).order_by("day")
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
