@@ -27,7 +27,7 @@ from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, counted_copies, numbered_copies
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
 from ecom_assets.core.tables.placeholders import MARKS, NO_CONSENT, NOBODY, is_placeholder, known
-from ecom_assets.core.tables.portable import NO, text_digest, union_all
+from ecom_assets.core.tables.portable import NO, once_per_distinct, text_digest, union_all
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import (
     FIRST_PLAUSIBLE,
@@ -561,7 +561,9 @@ OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 """The columns of `CleanEvents` that the identity rule adds."""
 
 
-def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir.Table:
+def as_clean_events(
+    copies: ir.Table, robots: Sequence[str] | None = None, among: ir.Table | None = None
+) -> ir.Table:
     """Return unique copies in the columns of `CleanEvents`, without `OF_IDENTITY`.
 
     Columns that cannot be computed from those of `copies` are left out.
@@ -571,13 +573,26 @@ def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir
     Args:
         copies: Unique copies.
         robots: The user agents of robots among theirs, if they are known.
+        among: A table that has at least their user agents and costs less to read, such as the
+            received rows; None for none.
     """
     renamed = without_placeholders(
         copies.rename(source_session_id="session_id", device_id="anonymous_id")
     )
     if "user_agent" in renamed.columns:
-        renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent, robots))
+        renamed = _with_robots(renamed, robots, among)
     return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
+
+
+def _with_robots(
+    events: ir.Table, robots: Sequence[str] | None, among: ir.Table | None
+) -> ir.Table:
+    def marked(agents: ir.Table) -> ir.Table:
+        return agents.mutate(is_bot=is_robot(agents.user_agent, robots))
+
+    if among is None:
+        return marked(events)
+    return once_per_distinct(events, ("user_agent",), ("is_bot",), marked, among)
 
 
 def without_placeholders(events: ir.Table) -> ir.Table:
@@ -606,7 +621,8 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
         rule: The cleaning rule.
         days: The event days to compute.
     """
-    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates))
+    copies = unique_copies(clean_copies(raw, rule, days), duplicates)
+    return as_clean_events(copies, among=raw)
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

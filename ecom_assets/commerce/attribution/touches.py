@@ -9,7 +9,7 @@ character classes instead of escapes, plain groups, and lower case for ASCII let
 Terms: docs/glossary.md#touch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -29,7 +29,13 @@ from ecom_assets.commerce.attribution.contracts import (
 )
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import NO, first_of_each, union_all
+from ecom_assets.core.tables.portable import (
+    NO,
+    first_of_each,
+    first_of_stored,
+    once_per_distinct,
+    union_all,
+)
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
 NO_SOURCE = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
@@ -40,7 +46,13 @@ OF_UNKNOWN = dict.fromkeys(OF_DIRECT, UNKNOWN_CHANNEL)
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
 """Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks.
 """
+PARAMETERS = "[?&;]([Uu][Tt][Mm]_|[Gg][Cc][Ll][Ii][Dd]=|[GgWw][Bb][Rr][Aa][Ii][Dd]=)"
+"""What an address has, in any case, that has UTM parameters or `CLICK_IDS`."""
 TAGS = ("source", "medium", "campaign")
+ADDRESS = ("page_url", "referrer_url")
+"""The columns that say where a visit came from."""
+SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
+"""What they say."""
 HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
 """Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
 IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
@@ -96,37 +108,86 @@ class SourceLists:
 
 
 def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
-    """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
+    """Return the events that have a source, with `SOURCED`; `source`, `medium` and `campaign` are
+    in lower case.
 
     UTM parameters take precedence over Google click ids, and these over a referrer outside the
     shop. Visits from search engines of the lists are `organic`, not `referral`. The own domains of
     the rule are never a source, nor is the domain of the page.
     """
-    result = _clues(events.filter(_may_have_source(events)), rule.own_domains)
-    return _named(result.filter(result.has_source), rule.lists)
+    return _per_address(events.filter(_may_have_source(events)), SOURCED, source_of_each, rule)
 
 
-def with_source_or_direct(events: ir.Table, rule: "ChannelRule") -> ir.Table:
-    """Return all events, as `with_source` does; those without a source are `(direct)`,
-    `(none)`, `(not set)`.
+def _per_address(
+    rows: ir.Table,
+    added: Sequence[str],
+    compute: Callable[[ir.Table, "ChannelRule"], ir.Table],
+    rule: "ChannelRule",
+    *more: str,
+) -> ir.Table:
+    """Return rows with what `compute` adds, once per distinct address; `more` columns it reads."""
+    names = ("source_page", "referrer_url", *more)
+
+    def of_source_page(addresses: ir.Table) -> ir.Table:
+        return compute(addresses.mutate(page_url=addresses.source_page), rule)
+
+    rows = rows.mutate(source_page=_source_page(rows.page_url))
+    leaves_out = compute is source_of_each
+    touched = once_per_distinct(rows, names, added, of_source_page, leaves_out=leaves_out)
+    return touched.drop("source_page")
+
+
+def _source_page(page_url: ir.StringValue) -> ir.StringValue:
+    """Return what of a page can say a source: its site alone, without parameters of campaigns.
+
+    So that a shop whose every page is another, by an id of its own, has few addresses.
     """
-    result = _named(_clues(events, rule.own_domains), rule.lists)
-    return result.mutate(
-        **{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()}
+    site = ibis.coalesce(_origin(page_url).nullif(""), page_url)
+    return _has_parameters(page_url).fill_null(NO).ifelse(page_url, site)
+
+
+def _origin(page_url: ir.StringValue) -> ir.StringValue:
+    return page_url.re_extract("^([^/?#]*//[^/?#]+)", 1)
+
+
+def _has_parameters(page_url: ir.StringValue) -> ir.BooleanValue:
+    return page_url.contains("=") & page_url.re_search(PARAMETERS)
+
+
+def source_of_each(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
+    """Return the addresses that say a source, with `SOURCED`, each looked at by itself."""
+    clues = _clues(addresses, rule.own_domains)
+    return _with_channel(_named(clues.filter(clues.has_source), rule.lists), rule)
+
+
+def _source_or_direct(addresses: ir.Table, rule: "ChannelRule") -> ir.Table:
+    """Return all addresses with `SOURCED`; without a source, `(direct)`, `(none)`, `(not set)`."""
+    named = _named(_clues(addresses, rule.own_domains), rule.lists)
+    without = {
+        name: named.has_source.ifelse(named[name], value) for name, value in NO_SOURCE.items()
+    }
+    return _with_channel(named.mutate(**without), rule)
+
+
+def _with_channel(named: ir.Table, rule: "ChannelRule") -> ir.Table:
+    return named.mutate(
+        channel=rule.channel(named.source, named.medium, named.campaign),
+        source_lists_version=ibis.literal(rule.lists.version),
     )
 
 
 def _may_have_source(events: ir.Table) -> ir.BooleanValue:
-    """Return whether an event needs a closer look: most have no parameters,
-    and a referrer on the page's own site.
+    """Return whether an event needs a closer look, for a filter (null is no).
 
-    Of the expressions of `_clues`, some twenty per event, this needs one.
+    Most events have no parameters of campaigns, and a referrer on the page's own site. Of the
+    expressions of `_clues`, some twenty per event, this needs two.
     """
-    origin = events.page_url.re_extract("^([^/?#]*//[^/?#]+)", 1)
+    origin = _origin(events.page_url)
     is_inside = (origin != "") & (
         (events.referrer_url == origin) | events.referrer_url.startswith(origin.concat("/"))
     )
-    return events.page_url.contains("=").fill_null(NO) | (
+    # Not with `fill_null(NO)`: within it, DuckDB looks for the pattern in every page.
+    return _has_parameters(events.page_url) | (
         events.referrer_url.notnull() & ~is_inside.fill_null(NO)
     )
 
@@ -303,6 +364,10 @@ APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
 """User agents of app libraries and of the Android web view, in lower case."""
 
 
+TOUCHED = ("acquisition_channel", "default_channel_group", "source_lists_version")
+"""What addresses and a user agent say of a first touch."""
+
+
 def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event of each visitor and day, with its channels,
     from rows of `CleanEvents` of whole days.
@@ -310,17 +375,18 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it. Where
     events have no addresses, it is not known how a visitor came, and there is no row.
     """
-    first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
-    # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins
-    # them row by row.
-    sourced = with_source_or_direct(first, rule) if rule.has_addresses else with_source(first, rule)
-    return sourced.mutate(
-        acquisition_channel=acquisition_channel(
-            sourced.page_url, sourced.referrer_url, sourced.user_agent
-        ),
-        default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
-        source_lists_version=ibis.literal(rule.lists.version),
-    ).select(*FirstTouches.columns)
+    first = first_of_stored(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
+    touched = _per_address(first, TOUCHED, _of_touch, rule, "user_agent")
+    return touched.select(*FirstTouches.columns)
+
+
+def _of_touch(addresses: ir.Table, rule: ChannelRule) -> ir.Table:
+    """Return addresses and user agents with `TOUCHED`; only those with a source, if others say
+    nothing.
+    """
+    sourced = (_source_or_direct if rule.has_addresses else source_of_each)(addresses, rule)
+    channel = acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent)
+    return sourced.mutate(acquisition_channel=channel, default_channel_group=sourced.channel)
 
 
 def first_touch_ever(touches: ir.Table) -> ir.Table:
@@ -352,7 +418,6 @@ def acquisition_channel(
 
 
 FRAGMENT = ["event_date", *UNIT, "fragment_started_at"]
-SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 
 
 def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
@@ -361,25 +426,20 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
     The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
-    sourced = with_source(events.select("event_id", "event_date", "page_url", "referrer_url"), rule)
-    sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
+    sourced = with_source(events.select("event_id", "event_date", *ADDRESS), rule)
     placed = session_events.select("event_id", *FRAGMENT, "event_at", "event_number")
-    return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
+    return _first(placed.join(sourced, ["event_date", "event_id"]))
 
 
 def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each whole session;
     its `event_date` is the first day of the session.
     """
-    return _first(with_source(placed, rule), rule)
+    return _first(with_source(placed, rule))
 
 
-def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
-    first = first_of_each(sourced, FRAGMENT, ["event_number"])
-    return first.mutate(
-        channel=rule.channel(first.source, first.medium, first.campaign),
-        source_lists_version=ibis.literal(rule.lists.version),
-    ).select(*SessionSources.columns)
+def _first(sourced: ir.Table) -> ir.Table:
+    return first_of_each(sourced, FRAGMENT, ["event_number"]).select(*SessionSources.columns)
 
 
 def touches(

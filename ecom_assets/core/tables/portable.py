@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeGuard
@@ -30,6 +30,13 @@ class Dialect:
     """Whether there is `text_hash`."""
     has_kernels: ClassVar[bool] = False
     """Whether it is a DuckDB connection, whose SQL the fast kernels are written in."""
+    joins_cheaply: ClassVar[bool] = False
+    """Whether to read a few columns twice and join the results costs less than one pass over rows.
+
+    DuckDB reads columns apart and compressed, and a join in memory takes a tenth of a pattern.
+    Postgres reads whole rows each time, and expects few of them after a filter, so that it may join
+    many row by row. Each join adds tasks to a Spark query.
+    """
 
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return a hash of a text: 64 bits without a sign."""
@@ -102,6 +109,92 @@ def first_of_each(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any
         row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order))
     )
     return numbered.filter(numbered.row_place == 0).drop("row_place")
+
+
+def first_of_stored(rows: ir.Table, unit: Sequence[str], order: Sequence[str]) -> ir.Table:
+    """Return what `first_of_each` does, of rows that cost little to read twice.
+
+    Args:
+        rows: Rows of a stored table; filtered or not.
+        unit: The columns of a unit, never null.
+        order: Columns without ties; the first of them, of which few rows of a unit have the least
+            value, is never null.
+    """
+    if not dialect_of(rows.get_backend()).joins_cheaply:
+        return first_of_each(rows, unit, order)
+    return first_of_each(with_least(rows, unit, order[0]), unit, order[1:])
+
+
+def with_least(rows: ir.Table, unit: Sequence[str], name: str) -> ir.Table:
+    """Return the rows that have the least value of a column in their unit; neither is null."""
+    least = rows.group_by(*unit).agg(least=rows[name].min())
+    return rows.semi_join(
+        least, [*(rows[key] == least[key] for key in unit), rows[name] == least.least]
+    )
+
+
+def once_per_distinct(  # noqa: PLR0913 (each is a part of one step)
+    rows: ir.Table,
+    names: Sequence[str],
+    added: Sequence[str],
+    compute: Callable[[ir.Table], ir.Table],
+    among: ir.Table | None = None,
+    *,
+    leaves_out: bool = False,
+) -> ir.Table:
+    """Return rows with columns that follow from some text columns, computed once per combination.
+
+    Addresses and user agents repeat, and a pattern costs more than to look its result up. Where it
+    does not, `compute` takes the rows themselves: the result is the same.
+
+    Args:
+        rows: The rows.
+        names: The text columns that `compute` reads.
+        added: The columns that `compute` adds.
+        compute: Takes a table with `names`, and returns its rows, or some of them, with `added`;
+            from each row alone.
+        among: A table with at least the combinations of `rows`, if it costs less to read than
+            these.
+        leaves_out: Whether `compute` leaves many rows out.
+    """
+    if not dialect_of(rows.get_backend()).joins_cheaply:
+        return compute(rows).select(*rows.columns, *added)
+    return joined_per_distinct(rows, names, added, compute, among, leaves_out=leaves_out)
+
+
+def joined_per_distinct(  # noqa: PLR0913 (each is a part of one step)
+    rows: ir.Table,
+    names: Sequence[str],
+    added: Sequence[str],
+    compute: Callable[[ir.Table], ir.Table],
+    among: ir.Table | None = None,
+    *,
+    leaves_out: bool = False,
+) -> ir.Table:
+    """Return what `once_per_distinct` does, by a join on any engine."""
+    combinations = (rows if among is None else among).select(*names).distinct()
+    computed = compute(combinations).select(*names, *added)
+    if leaves_out:
+        # DuckDB expects as many combinations as rows. It would join all rows with other tables, and
+        # hold them in memory, before it looks up which of them stay.
+        rows = rows.semi_join(computed, _same_texts(rows, computed, names))
+        computed = computed.view()
+    joined = rows.join(computed, _same_texts(rows, computed, names))
+    return joined.select(rows, *(computed[name] for name in added))
+
+
+def _same_texts(left: ir.Table, right: ir.Table, names: Sequence[str]) -> list[ir.BooleanValue]:
+    return [part for name in names for part in _same_text(left[name], right[name])]
+
+
+def _same_text(left: ir.StringColumn, right: ir.StringColumn) -> list[ir.BooleanValue]:
+    """Return the conditions that two texts are equal, or both null.
+
+    Not `identical_to`: Postgres has no fast join by `IS NOT DISTINCT FROM`.
+    """
+    if not (left.type().nullable or right.type().nullable):
+        return [left == right]
+    return [left.fill_null("") == right.fill_null(""), left.isnull() == right.isnull()]
 
 
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:

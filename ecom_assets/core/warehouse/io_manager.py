@@ -73,7 +73,8 @@ def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
     if isinstance(op, ops.Set):
         left, right = _of_relation(op.left, traced), _of_relation(op.right, traced)
         return {name: left[name] | right[name] for name in op.schema.names}
-    values = getattr(op, "values", None)
+    # A table that stands a second time in a query is its parent, whatever its empty `values` say.
+    values = None if isinstance(op, ops.SelfReference) else getattr(op, "values", None)
     if isinstance(values, Mapping):
         return {name: _of_value(value, traced) for name, value in values.items()}
     parent = getattr(op, "parent", None)

@@ -326,7 +326,7 @@ class DuckDBDialect(Dialect):
     and reads tables of this process.
     """
 
-    joins_in_columns = has_text_hash = has_kernels = True
+    joins_in_columns = has_text_hash = has_kernels = joins_cheaply = True
 
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return DuckDB's own hash."""

@@ -1,6 +1,7 @@
 """GA4's channels by its own rules, from the addresses that events carry."""
 
 import csv
+import random
 from collections import Counter
 from functools import cache
 from importlib import resources
@@ -12,9 +13,15 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.attribution.contracts import CHANNELS, UNKNOWN_CHANNEL
-from ecom_assets.commerce.attribution.touches import ChannelRule, with_source
+from ecom_assets.commerce.attribution.touches import (
+    SOURCED,
+    ChannelRule,
+    source_of_each,
+    with_source,
+)
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
 
 SHOP = "https://www.shop.example/"
@@ -320,3 +327,55 @@ def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> 
         )
         actual[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
     assert actual == PLANTED
+
+
+PARTS_OF_ADDRESS = (
+    "https:",
+    "HTTPS:",
+    "//",
+    "/",
+    "www.",
+    "me@",
+    "shop.example",
+    "Shop.Example.",
+    "google.com",
+    ":80",
+    "hat",
+    "?",
+    "&",
+    ";",
+    "#",
+    "=",
+    "utm_source",
+    "UTM_Medium=email",
+    "utm_campaign=May",
+    "utm_id=7",
+    "gclid=1",
+    "WBRAID=2",
+    "q=hat",
+    " ",
+)
+
+
+@pytest.mark.parametrize("seed", seeds(range(40)))
+def test_addresses_are_looked_at_by_what_of_them_says_a_source(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 (addresses that can be repeated)
+
+    def address() -> str | None:
+        start = dice.choice(("", "", "https://shop.example/", "https://www.google.com/?"))
+        text = start + "".join(dice.choices(PARTS_OF_ADDRESS, k=dice.randrange(9)))
+        return dice.choice((text, text, text, text, None))
+
+    pages = [address() for _ in range(300)]
+    referrers = [address() for _ in range(300)]
+    con = connect()
+    columns = {"number": range(300), "page_url": pages, "referrer_url": referrers}
+    con.con.register("visits", pa.table({name: list(of) for name, of in columns.items()}))
+    visits, rule = con.table("visits"), ChannelRule(source_lists(), ("google.com",))
+    names = ("number", "page_url", "referrer_url", *SOURCED)
+    looked_up, one_by_one = (
+        sorted(tuple(row.values()) for row in rows.select(*names).to_pyarrow().to_pylist())
+        for rows in (with_source(visits, rule), source_of_each(visits, rule))
+    )
+    assert looked_up == one_by_one
+    assert 20 < len(looked_up) < 280

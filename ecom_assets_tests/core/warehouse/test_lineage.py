@@ -53,6 +53,11 @@ def joined() -> ir.Table:
     return left.left_join(right, "who").select("who", "page", spent=left.seconds + right.amount)
 
 
+def joined_twice() -> ir.Table:
+    left, right = visits(), orders().group_by("who").agg(amount=orders().amount.sum())
+    return left.semi_join(right, "who").join(right.view(), "who").select("page", "amount")
+
+
 def united() -> ir.Table:
     return union_all(
         visits().select(who="who", value="seconds"), orders().select(who="who", value="amount")
@@ -64,7 +69,9 @@ def windowed() -> ir.Table:
     return rows.mutate(before=rows.seconds.lag().over(ibis.window(group_by="who", order_by="page")))
 
 
-@pytest.mark.parametrize("expression", [renamed, computed, grouped, joined, united, windowed])
+@pytest.mark.parametrize(
+    "expression", [renamed, computed, grouped, joined, joined_twice, united, windowed]
+)
 def test_lineage_is_what_sqlglot_reads_from_the_sql(expression: Callable[[], ir.Table]) -> None:
     table = expression()
     assert column_lineage(table) == by_sqlglot(table)
