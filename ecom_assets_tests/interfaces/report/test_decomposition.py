@@ -20,7 +20,7 @@ from ecom_assets.interfaces.report.causes import (
 )
 from ecom_assets.interfaces.report.weekly import Week
 from ecom_assets.interfaces.report.wording import factor, money, signed_amount
-from ecom_assets_tests.markdown import Line, section
+from ecom_assets_tests.markdown import Line, definition
 
 CENT = Decimal("0.01")
 COUNTS = st.integers(0, 40)
@@ -34,7 +34,7 @@ def ratio(line: Line, week: str) -> PartRatio:
 
 
 def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
-    mixed, _ = section("docs/metrics", "Why a rate changed, and why revenue did").tables
+    mixed, _ = definition("Why a rate changed, and why revenue did").tables
     now, before = (
         {line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before")
     )
@@ -45,7 +45,7 @@ def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
 
 
 def test_the_factors_of_the_page_are_what_comes_out() -> None:
-    _, factors = section("docs/metrics", "Why a rate changed, and why revenue did").tables
+    _, factors = definition("Why a rate changed, and why revenue did").tables
     now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
     parts = factor_contributions(now, before)
     assert [str(amount) for amount in rounded(parts, Decimal("400.00"), CENT)] == [
