@@ -116,7 +116,11 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
 
 HOME_IN_DOCS = "/your/folder/.ecom"
 RUN_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-SHOP = {"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"}
+SHOP = {
+    "ECOM_SANDBOX_UNTIL": "2026-01-30",
+    "ECOM_ORDER_CUSTOMERS_OVER": "3",
+    "ECOM_MEMORY_LIMIT": "1500MB",  # whatever the machine that writes the page has
+}
 """The settings of the run that docs/first_run.txt shows."""
 
 

@@ -20,6 +20,7 @@ from ecom_assets.core.operations.requests import OperationsStore
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.redact_url import without_secrets
 from ecom_assets.core.settings.home import damage_of, open_to_others
+from ecom_assets.core.settings.memory import answer_sentence, run_sentence
 from ecom_assets.core.settings.settings import (
     PREFIX,
     Settings,
@@ -110,6 +111,7 @@ def diagnose() -> list[Finding]:
         "settings": _settings,
         "versions": _versions,
         "disk": _disk,
+        "memory": _memory,
         "privacy": _privacy,
         "warehouse": _warehouse,
         "events": _events,
@@ -185,6 +187,10 @@ def _disk(settings: Settings) -> str | Problem:
     text = f"{free / 1e9:.1f} GB free at {folder}"
     is_enough = free >= LEAST_FREE_BYTES
     return text if is_enough else Problem(text, "free some space, or set ECOM_HOME to another disk")
+
+
+def _memory(settings: Settings) -> str:
+    return f"{run_sentence(settings)}; {answer_sentence(settings)}"
 
 
 def _privacy(settings: Settings) -> str | Problem:

@@ -175,6 +175,7 @@ SUMMARY = {
     "deliveries": dict.fromkeys(NAMES, DELIVERY),
     "customers_json": {"path": str, "customers": int, "bytes": int},
     "warehouse": str,
+    "memory": str,
     "dagster_home": str,
     "missing": {},
 }

@@ -358,6 +358,7 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
         "settings",
         "versions",
         "disk",
+        "memory",
         "privacy",
         "warehouse",
         "events",

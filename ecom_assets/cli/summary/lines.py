@@ -532,6 +532,7 @@ def _where_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"Tables in {summary['warehouse']}: {rows or 'none written'}",
         *_published_lines(summary["published"]),
+        f"Memory: {summary['memory']}",
         f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
     ]
 

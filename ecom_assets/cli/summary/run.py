@@ -46,6 +46,7 @@ from ecom_assets.commerce.sales.queries import (
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import nearest
 from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.memory import run_sentence
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.check import EXAMPLES
 from ecom_assets.core.tables.contract import Table
@@ -252,6 +253,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "published": outcome.published,
         **delivery_totals(outcome),
         "warehouse": engine.address,
+        "memory": run_sentence(settings),
         "dagster_home": str(settings.dagster_home),
     }
     nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])

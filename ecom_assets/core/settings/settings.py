@@ -50,6 +50,8 @@ OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
 """With less, the engine cannot even sort a day of a small shop."""
+AUTO_MEMORY: Final = "auto"
+"""The memory limit that follows from what there is: `core/settings/memory.py`."""
 
 
 if TYPE_CHECKING:
@@ -139,7 +141,11 @@ class Settings(
         3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse"
     )
     memory_limit: str = Field(
-        "1500MB", description="Memory limit of the embedded engine; it spills to disk beyond it"
+        AUTO_MEMORY,
+        description=(
+            "Memory limit of a run and of each process of the API, which spill to disk beyond it, "
+            "such as 1500MB; auto: a quarter of the memory of machine or container"
+        ),
     )
     postgres_url: SecretStr = Field(
         SecretStr(""),
@@ -442,13 +448,16 @@ class Settings(
     @field_validator("memory_limit")
     @classmethod
     def _enough_memory(cls, value: str) -> str:
+        if value == AUTO_MEMORY:
+            return value
         size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
         if (
             size is None
             or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB
         ):
             raise ValueError(
-                f"is not a size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB"
+                f"is not a size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB, and not "
+                f"`{AUTO_MEMORY}`"
             )
         return value
 

@@ -23,6 +23,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.core.errors import ContractError, WarehouseError
 from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -141,7 +142,7 @@ class Engine(ABC):
     def file_reader(self, settings: Settings) -> Backend:
         """Return the DuckDB connection that reads files of events and orders."""
         con = connect()
-        keep_within(con, settings.memory_limit, settings.home.absolute() / "reading.tmp")
+        keep_within(con, limit_beside(settings), settings.home.absolute() / "reading.tmp")
         return con
 
     def attached(self, _path: Path) -> AbstractContextManager[str] | None:

@@ -20,6 +20,7 @@ import duckdb
 
 from ecom_assets.core.atomic_files import replacing, sync_folder
 from ecom_assets.core.errors import SourceError
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.core.warehouse.sql_text import select, text
@@ -213,7 +214,7 @@ class FolderCompaction:
     def _merge_group(self, group: Sequence[Path]) -> int:
         """Write one file from several, let it count in their place, and return its rows."""
         merged = self.folder / new_merged_name()
-        with plain_connection(self.settings.memory_limit) as con, replacing(merged) as fresh:
+        with plain_connection(limit_of_run(self.settings)) as con, replacing(merged) as fresh:
             rows = _copy(con, group, fresh)
             newest = max(path.stat().st_mtime_ns for path in group)
             os.utime(fresh, ns=(newest, newest))  # no reader may take a merge for an arrival

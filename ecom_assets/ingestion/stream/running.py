@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from ecom_assets.core.settings.intake import StreamKind
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.ingestion.sources.customer_api.records import load_customer_mapping
@@ -59,7 +60,7 @@ def opened_publisher(
         if registry
         else plain_lines
     )
-    con = plain_connection(settings.memory_limit)
+    con = plain_connection(limit_of_run(settings))
     try:
         mapper, mapped_by = _mapper_of(settings, kind, con)
         yield BatchPublisher(landing, mapper, decode, mapped_by)

@@ -15,6 +15,7 @@ from ecom_assets.behaviour.events.clean import CleaningRule
 from ecom_assets.commerce.orders.held_days import held_days
 from ecom_assets.core.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.core.errors import WorkError
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.database import Database
 from ecom_assets.core.state.ledger_store import ledger_address, open_store
@@ -235,7 +236,7 @@ class Erasure:
             return []
         with (
             changing_landing_files(self.settings.home),
-            closing(plain_connection(self.settings.memory_limit)) as con,
+            closing(plain_connection(limit_of_run(self.settings))) as con,
         ):
             remove_replaced(
                 self.settings
@@ -474,7 +475,7 @@ def _opened(settings: Settings) -> Engine:
 
 
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
-    with closing(plain_connection(settings.memory_limit)) as con:
+    with closing(plain_connection(limit_of_run(settings))) as con:
         records = [
             record
             for files in landing_files(con, settings)

@@ -18,6 +18,7 @@ from ecom_assets.behaviour.events.contracts import (
     RawEvents,
 )
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -108,7 +109,7 @@ def remove(engine: Engine, result: Expired) -> None:
 
 def _files(settings: Settings, before: date) -> Iterator[Path]:
     """Yield the files of landing folders of old days; other files have no reliable day."""
-    with closing(plain_connection(settings.memory_limit)) as con:
+    with closing(plain_connection(limit_of_run(settings))) as con:
         for files in landing_files(con, settings):
             for file in files.files():
                 if file.received_date and file.received_date < before:

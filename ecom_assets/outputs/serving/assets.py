@@ -65,6 +65,7 @@ from ecom_assets.commerce.sales.contracts import (
     RevenueDaily,
     Sales,
 )
+from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import (
     PUBLICATION,
@@ -207,7 +208,7 @@ def _publish(
         empty_days=settings.empty_days,
         history=RunHistory(context.instance),
         is_rewritten=context.run.tags.get(REWRITE) == "true",
-        memory_limit=settings.memory_limit,
+        memory_limit=limit_beside(settings),
     )
 
 

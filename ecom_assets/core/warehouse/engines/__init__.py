@@ -4,6 +4,7 @@ what a package declares is known without loading the packages that it needs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pkgutil import resolve_name
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ class EngineKind:
         path_is: What the path of an address names on this machine; empty: nothing.
         own_files: Patterns of what it writes into `ECOM_HOME`.
         has_event_tables: Whether ECOM_EVENTS can name a table in it (see `sources/event_table.py`).
+        own_memory: The part of a run's memory that it takes in the run's process; the rest is for
+            DuckDB beside it.
     """
 
     package: str
@@ -40,6 +43,7 @@ class EngineKind:
     path_is: Literal["", "file", "folder"] = ""
     own_files: tuple[str, ...] = ()
     has_event_tables: bool = False
+    own_memory: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
         """Let messages show paths of its files in full: an @ in them ends no password."""

@@ -24,6 +24,7 @@ from ecom_assets.behaviour.identity.visitors import (
 )
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
@@ -142,7 +143,7 @@ class FileEvents:
             raise UsageError(
                 "No events were given; name a file, folder or glob with --events PATH."
             )
-        con = adopted(plain_connection(settings.memory_limit))
+        con = adopted(plain_connection(limit_of_run(settings)))
         mapping = load_mapping(settings.events_mapping)
         if settings.home.is_dir():
             STATEMENTS.keep_in(settings.home / "statements.sqlite")

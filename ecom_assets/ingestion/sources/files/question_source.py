@@ -31,6 +31,7 @@ from ecom_assets.commerce.orders.orders import (
 from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
@@ -73,7 +74,7 @@ class FileOrders:
                 "No orders were given; name a file, folder or glob with --orders PATH."
             )
         con = connect()
-        keep_within(con, settings.memory_limit)
+        keep_within(con, limit_of_run(settings))
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)

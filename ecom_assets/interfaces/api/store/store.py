@@ -27,6 +27,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.errors import EcomError, WarehouseError
+from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import missing_columns, with_newer_columns
@@ -475,7 +476,7 @@ class SnapshotReading(StoreReading):
             yield con
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
-                f"The question takes more memory than {self._settings.memory_limit}; ask about "
+                f"The question takes more memory than {limit_of_answer(self._settings)}; ask about "
                 "fewer days, or use the `ecom` command."
             ) from error
         finally:
@@ -513,7 +514,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
                     "serving/marts`."
                 ) from error
             continue
-        keep_within(con, settings.memory_limit, spill_folder(settings, os.getpid()))
+        keep_within(con, limit_of_answer(settings), spill_folder(settings, os.getpid()))
         return _Opened(stamp, con, path, _published(con, snapshot, settings.timezone))
     raise NothingPublishedError(NOTHING)
 

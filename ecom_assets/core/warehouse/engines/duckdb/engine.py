@@ -24,6 +24,7 @@ from ecom_assets.core.atomic_files import sync_file, sync_folder
 from ecom_assets.core.errors import SettingError, WarehouseError, first_line
 from ecom_assets.core.file_lock import has_ended
 from ecom_assets.core.redact_url import scrubbed, without_secrets
+from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -167,7 +168,7 @@ class DuckDBEngine(Engine):
         STATEMENTS.keep_in(settings.home / "statements.sqlite")
         return cls(
             Path(f"/{path}"),
-            memory_limit=settings.memory_limit,
+            memory_limit=limit_of_run(settings),
             patience_s=settings.warehouse_patience_s,
         )
 

@@ -1,5 +1,7 @@
 """Spark as the warehouse."""
 
+from fractions import Fraction
+
 from ecom_assets.core.warehouse.engines import EngineKind
 
 ENGINE = EngineKind(
@@ -7,5 +9,6 @@ ENGINE = EngineKind(
     schemes=("spark",),
     creates="catalog:spark_engine",
     path_is="folder",
+    own_memory=Fraction(2, 3),  # its heap
     own_files=("spark",),
 )

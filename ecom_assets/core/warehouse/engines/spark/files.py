@@ -27,6 +27,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.core.atomic_files import sync_file
 from ecom_assets.core.errors import ContractError, WarehouseError, first_line
+from ecom_assets.core.settings.memory import limit_beside
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -256,7 +257,7 @@ class SparkFiles(SparkEngine):
     def _reader(self) -> DuckDB:
         if self._duckdb is None:
             self._duckdb = connect()
-            keep_within(self._duckdb, self._settings.memory_limit, self.con.scratch / "duckdb")
+            keep_within(self._duckdb, limit_beside(self._settings), self.con.scratch / "duckdb")
         return self._duckdb
 
     def _dataset(self, contract: type[Table], paths: Iterable[str]) -> ds.Dataset:

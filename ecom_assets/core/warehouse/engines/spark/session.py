@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 
 from ecom_assets.core.errors import SettingError, WarehouseError, first_line, system_reason
 from ecom_assets.core.file_lock import has_ended
+from ecom_assets.core.settings.memory import limit_of_heap
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.spark.settings import SparkSettings
 
@@ -206,7 +207,7 @@ SESSION_CONF = {
 
 def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
     scratch = _scratch(address)
-    memory = re.sub(r"i?B$", "", settings.memory_limit.replace(" ", "")).lower()
+    memory = re.sub(r"i?B$", "", limit_of_heap(settings).replace(" ", "")).lower()
     conf = {
         "spark.app.name": "ecom_assets",
         "spark.ui.enabled": "false",
