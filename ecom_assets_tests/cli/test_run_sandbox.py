@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.commerce.attribution.contracts import CHANNELS
 from ecom_assets.commerce.customers.contracts import SEGMENTS
+from ecom_assets.core.settings import memory
 from ecom_assets.core.settings.home import written
+from ecom_assets.core.settings.memory import AvailableMemory
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets_tests.behaviour.identity.reference import Seen, owners
@@ -375,6 +378,21 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     ]
     assert output.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}
+
+
+def test_doctor_and_the_summary_say_how_much_memory_a_run_may_take(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop.summary["memory"] == "1500MB for a run (ECOM_MEMORY_LIMIT)"
+    assert f"Memory: {shop.summary['memory']}" in summary_lines(shop.summary)
+    monkeypatch.setattr(memory, "memory_here", lambda: AvailableMemory(24_000))
+    findings = ecom("doctor", "--json", home=shop.home, env={"ECOM_MEMORY_LIMIT": "auto"}).json
+    (found,) = [finding for finding in findings if finding["subject"] == "memory"]
+    assert found["ok"] is True
+    assert found["found"] == (
+        "6,000 MB for a run (auto: a quarter of 24,000 MB); 2,000 MB for each process of the API "
+        "(auto: a quarter of 24,000 MB for 3 processes)"
+    )
 
 
 @pytest.mark.when_changed

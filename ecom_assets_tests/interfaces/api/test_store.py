@@ -10,10 +10,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.commerce.sales import queries as sales
 from ecom_assets.commerce.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.settings import memory
+from ecom_assets.core.settings.memory import AvailableMemory
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import NoOrdersError, Period
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -81,7 +84,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     made.engine.close()
 
 
-def store_of(tmp_path: Path, **more: float) -> SnapshotStore:
+def store_of(tmp_path: Path, **more: float | str) -> SnapshotStore:
     return SnapshotStore(Settings(home=tmp_path).model_copy(update=more))
 
 
@@ -102,6 +105,20 @@ def test_a_reader_sees_the_next_publication_by_itself(tmp_path: Path, shop: Shop
         assert revenue(store) == "35.0000"
         assert first.data_version != second.data_version
         assert second.written_row_count == 1, "a day that has not changed is not read again"
+
+
+def test_a_question_has_the_api_s_memory_and_says_how_much_that_is(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "memory_here", lambda: AvailableMemory(2_400))
+    shop.publish()
+    with (
+        closing(store_of(tmp_path, memory_limit="auto")) as store,  # a server and two questions
+        store.reading() as reading,
+        pytest.raises(QuestionTooLargeError, match="takes more memory than 400MB; ask about fewer"),
+        reading.adhoc() as con,
+    ):
+        con.raw_sql("SELECT len(list(range)) FROM range(200_000_000)")  # 1.6 GB, not on disk
 
 
 def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: Shop) -> None:
