@@ -27,7 +27,7 @@ from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.copies import COPY_NUMBER, CopyRule, counted_copies, numbered_copies
 from ecom_assets.core.tables.days import Days, day_start, is_implausible
 from ecom_assets.core.tables.placeholders import MARKS, NO_CONSENT, NOBODY, is_placeholder, known
-from ecom_assets.core.tables.portable import NO, once_per_distinct, text_digest, union_all
+from ecom_assets.core.tables.portable import NO, is_true_of, text_digest, union_all
 from ecom_assets.core.tables.received import balance
 from ecom_assets.core.tables.values import (
     FIRST_PLAUSIBLE,
@@ -580,19 +580,10 @@ def as_clean_events(
         copies.rename(source_session_id="session_id", device_id="anonymous_id")
     )
     if "user_agent" in renamed.columns:
-        renamed = _with_robots(renamed, robots, among)
+        agent = renamed.user_agent
+        is_bot = is_robot(agent, robots) if among is None else is_true_of(agent, is_robot, among)
+        renamed = renamed.mutate(is_bot=is_bot)
     return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
-
-
-def _with_robots(
-    events: ir.Table, robots: Sequence[str] | None, among: ir.Table | None
-) -> ir.Table:
-    def marked(agents: ir.Table) -> ir.Table:
-        return agents.mutate(is_bot=is_robot(agents.user_agent, robots))
-
-    if among is None:
-        return marked(events)
-    return once_per_distinct(events, ("user_agent",), ("is_bot",), marked, among)
 
 
 def without_placeholders(events: ir.Table) -> ir.Table:

@@ -133,12 +133,11 @@ def with_least(rows: ir.Table, unit: Sequence[str], name: str) -> ir.Table:
     )
 
 
-def once_per_distinct(  # noqa: PLR0913 (each is a part of one step)
+def once_per_distinct(
     rows: ir.Table,
     names: Sequence[str],
     added: Sequence[str],
     compute: Callable[[ir.Table], ir.Table],
-    among: ir.Table | None = None,
     *,
     leaves_out: bool = False,
 ) -> ir.Table:
@@ -153,26 +152,23 @@ def once_per_distinct(  # noqa: PLR0913 (each is a part of one step)
         added: The columns that `compute` adds.
         compute: Takes a table with `names`, and returns its rows, or some of them, with `added`;
             from each row alone.
-        among: A table with at least the combinations of `rows`, if it costs less to read than
-            these.
         leaves_out: Whether `compute` leaves many rows out.
     """
     if not dialect_of(rows.get_backend()).joins_cheaply:
         return compute(rows).select(*rows.columns, *added)
-    return joined_per_distinct(rows, names, added, compute, among, leaves_out=leaves_out)
+    return joined_per_distinct(rows, names, added, compute, leaves_out=leaves_out)
 
 
-def joined_per_distinct(  # noqa: PLR0913 (each is a part of one step)
+def joined_per_distinct(
     rows: ir.Table,
     names: Sequence[str],
     added: Sequence[str],
     compute: Callable[[ir.Table], ir.Table],
-    among: ir.Table | None = None,
     *,
     leaves_out: bool = False,
 ) -> ir.Table:
     """Return what `once_per_distinct` does, by a join on any engine."""
-    combinations = (rows if among is None else among).select(*names).distinct()
+    combinations = rows.select(*names).distinct()
     computed = compute(combinations).select(*names, *added)
     if leaves_out:
         # DuckDB expects as many combinations as rows. It would join all rows with other tables, and
@@ -181,6 +177,35 @@ def joined_per_distinct(  # noqa: PLR0913 (each is a part of one step)
         computed = computed.view()
     joined = rows.join(computed, _same_texts(rows, computed, names))
     return joined.select(rows, *(computed[name] for name in added))
+
+
+def is_true_of(
+    text: ir.StringColumn, condition: Callable[[ir.StringColumn], ir.BooleanValue], among: ir.Table
+) -> ir.BooleanValue:
+    """Return whether a condition is true of a text, which is looked up once per distinct text.
+
+    Args:
+        text: A column of texts.
+        condition: What to look up; false of null.
+        among: A table with a column of the same name that has at least these texts, and costs
+            little to read.
+    """
+    if not dialect_of(among.get_backend()).joins_cheaply:
+        return condition(text)
+    return is_among_those(text, condition, among)
+
+
+def is_among_those(
+    text: ir.StringColumn, condition: Callable[[ir.StringColumn], ir.BooleanValue], among: ir.Table
+) -> ir.BooleanValue:
+    """Return what `is_true_of` does, on any engine that takes `IN (SELECT …)` outside filters.
+
+    Not by a join: DuckDB expects few rows after filters, and would hold all of them in memory.
+    """
+    texts = among.select(text.get_name()).distinct()
+    those = texts.filter(condition(texts[text.get_name()]))
+    result: ir.BooleanValue = text.isin(those[text.get_name()])
+    return result.fill_null(NO)
 
 
 def _same_texts(left: ir.Table, right: ir.Table, names: Sequence[str]) -> list[ir.BooleanValue]:
