@@ -202,9 +202,11 @@ def is_among_those(
 
     Not by a join: DuckDB expects few rows after filters, and would hold all of them in memory.
     """
-    texts = among.select(text.get_name()).distinct()
-    those = texts.filter(condition(texts[text.get_name()]))
-    result: ir.BooleanValue = text.isin(those[text.get_name()])
+    name = text.get_name()
+    texts = among.group_by(name).agg(row_count=among.count())
+    # The count, which is never 0, keeps engines from looking at each row before they group them.
+    those = texts.filter((texts.row_count > 0).ifelse(condition(texts[name]), NO))
+    result: ir.BooleanValue = text.isin(those[name])
     return result.fill_null(NO)
 
 
