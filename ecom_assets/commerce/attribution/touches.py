@@ -11,7 +11,7 @@ Terms: docs/glossary.md#touch.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from string import ascii_lowercase, ascii_uppercase
 
@@ -121,20 +121,20 @@ def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
 def _per_address(
     rows: ir.Table,
     added: Sequence[str],
-    compute: Callable[[ir.Table, "ChannelRule"], ir.Table],
+    compute: Callable[..., ir.Table],
     rule: "ChannelRule",
     *more: str,
 ) -> ir.Table:
     """Return rows with what `compute` adds, once per distinct address; `more` columns it reads."""
-    names = ("source_page", "referrer_url", *more)
-
-    def of_source_page(addresses: ir.Table) -> ir.Table:
-        return compute(addresses.mutate(page_url=addresses.source_page), rule)
-
-    rows = rows.mutate(source_page=_source_page(rows.page_url))
-    leaves_out = compute is source_of_each
-    touched = once_per_distinct(rows, names, added, of_source_page, leaves_out=leaves_out)
-    return touched.drop("source_page")
+    rows = rows.mutate(whole_page=rows.page_url, page_url=_source_page(rows.page_url))
+    touched = once_per_distinct(
+        rows,
+        (*ADDRESS, *more),
+        added,
+        partial(compute, rule=rule),
+        leaves_out=compute is source_of_each,
+    )
+    return touched.mutate(page_url=touched.whole_page).drop("whole_page")
 
 
 def _source_page(page_url: ir.StringValue) -> ir.StringValue:

@@ -19,7 +19,7 @@ from ecom_assets.commerce.attribution.touches import (
     source_of_each,
     with_source,
 )
-from ecom_assets.core.warehouse.local import connect
+from ecom_assets.core.warehouse.local import DuckDBDialect, connect
 from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
@@ -357,8 +357,14 @@ PARTS_OF_ADDRESS = (
 )
 
 
+@pytest.mark.parametrize("joins", [True, False])
 @pytest.mark.parametrize("seed", seeds(range(40)))
-def test_addresses_are_looked_at_by_what_of_them_says_a_source(seed: int) -> None:
+def test_addresses_are_looked_at_by_what_of_them_says_a_source(
+    seed: int,
+    joins: bool,  # noqa: FBT001 (what engines differ in)
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(DuckDBDialect, "joins_cheaply", joins)
     dice = random.Random(seed)  # noqa: S311 (addresses that can be repeated)
 
     def address() -> str | None:
@@ -378,4 +384,5 @@ def test_addresses_are_looked_at_by_what_of_them_says_a_source(seed: int) -> Non
         for rows in (with_source(visits, rule), source_of_each(visits, rule))
     )
     assert looked_up == one_by_one
+    assert {row[1] for row in looked_up} <= set(pages)
     assert 20 < len(looked_up) < 280
