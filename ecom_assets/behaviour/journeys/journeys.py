@@ -22,6 +22,8 @@ JOURNEY = ("dimension", *SESSION)
 FIRST_ID = ""
 EVENT_ORDER = ("event_at", "event_id")
 """The order of a session's events."""
+NUMBERED_ORDER = ("event_date", "event_number")
+"""The same of rows of `SessionEvents`: a session has at most one run of events on a day."""
 
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
@@ -97,7 +99,7 @@ def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Tabl
     """Return one row per session and dimension from the events of sessions and the
     result of `session_starts`.
     """
-    steps = event_steps(events, sessions, rule, ("event_date", "event_number"))
+    steps = event_steps(events, sessions, rule, NUMBERED_ORDER)
     rows = paths_of(steps, rule).join(sessions, list(SESSION))
     return rows.rename(started_at="session_started_at").select(*Journeys.columns)
 
@@ -182,8 +184,8 @@ def _cut_steps(cut: ir.Table, events: ir.Table, sessions: ir.Table, rule: Journe
     `cut` has their `session_id`, and the `dimension` in which it is.
     """
     chosen = sessions.semi_join(cut, "session_id")
-    steps = journey_steps(events.semi_join(chosen, list(SESSION)), chosen, rule)
-    rows = steps.join(chosen, list(SESSION)).semi_join(cut, ["session_id", "dimension"])
+    steps = event_steps(events.semi_join(chosen, list(SESSION)), chosen, rule, NUMBERED_ORDER)
+    rows = steps.join(sessions.join(cut, "session_id"), list(JOURNEY))
     return rows.mutate(
         session_count=ibis.literal(1, "int64"),
         converted_session_count=rows.is_converted.ifelse(1, 0),
