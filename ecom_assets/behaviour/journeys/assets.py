@@ -18,7 +18,11 @@ from ecom_assets.behaviour.journeys.contracts import (
     SearchPerformance,
 )
 from ecom_assets.behaviour.journeys.journeys import JourneyRule
-from ecom_assets.behaviour.journeys.lists import has_few_steps, listed_journeys
+from ecom_assets.behaviour.journeys.lists import (
+    has_few_steps,
+    listed_cut_pairs,
+    listed_journeys,
+)
 from ecom_assets.behaviour.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
@@ -49,9 +53,9 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Put the steps of each session in order."""
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    read = session_events.filter(session_events.event_date >= days.first)
-    if has_few_steps(read, journey_rule):
-        return listed_journeys(members, starts, read, journey_rule)
+    possible = _from_first(session_events, days)
+    if has_few_steps(possible, journey_rule):
+        return listed_journeys(members, starts, possible, journey_rule)
     return compute.journeys(members, starts, journey_rule)
 
 
@@ -69,7 +73,18 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
     paths = journeys.filter(days.contain(journeys.started_date))
-    return compute.journey_transitions(paths, members, starts, journey_rule)
+    cut, possible = compute.cut_sessions(paths, starts), _from_first(session_events, days)
+    pairs = (
+        listed_cut_pairs(cut, members, possible, journey_rule)
+        if has_few_steps(possible, journey_rule)
+        else compute.cut_pairs(cut, members, journey_rule)
+    )
+    return compute.journey_transitions(paths, pairs, journey_rule)
+
+
+def _from_first(session_events: ir.Table, days: Days) -> ir.Table:
+    """Return all events that sessions which started on `days` can have."""
+    return session_events.filter(session_events.event_date >= days.first)
 
 
 @of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))

@@ -130,27 +130,27 @@ def with_ending(rows: ir.Table, rule: JourneyRule) -> ir.Table:
     )
 
 
+PAIR = ("started_date", "dimension", "place", "from_step", "to_step")
+PAIR_COUNTS = ("session_count", "converted_session_count")
+
+
 def journey_transitions(
-    journeys_table: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule
+    journeys_table: ir.Table, pairs_of_cut: ir.Table, rule: JourneyRule
 ) -> ir.Table:
     """Count the transitions of sessions by day and place, from their paths and the steps that these
     leave out.
 
-    Few paths differ, so that each is read once, with the number of its sessions. Only paths that
-    are cut have to be made of events again.
+    Few paths differ, so that each is read once, with the number of its sessions.
 
     Args:
         journeys_table: The rows of `Journeys` of some days.
-        events: The events of the sessions that started on these days.
-        sessions: The result of `session_starts` for these days.
+        pairs_of_cut: The pairs of steps of those that are cut, as `cut_pairs` returns them.
         rule: How many places are counted apart.
     """
-    cut = journeys_table.filter(journeys_table.is_cut)
     whole = _pairs_of_paths(journeys_table.filter(~journeys_table.is_cut), rule)
-    steps = _cut_steps(cut.select("session_id", "dimension"), events, sessions, rule)
-    pairs = union_all(whole, steps.select(**{name: steps[name] for name in whole.columns}))
-    rows = pairs.mutate(place=_counted_place(pairs.place, rule))
-    counted = rows.group_by("started_date", "dimension", "place", "from_step", "to_step").agg(
+    pairs = union_all(whole, pairs_of_cut)
+    rows = pairs.mutate(place=counted_place(pairs.place, rule))
+    counted = rows.group_by(*PAIR).agg(
         transition_count=rows.session_count.sum(),
         converted_transition_count=rows.converted_session_count.sum(),
     )
@@ -167,31 +167,33 @@ def _pairs_of_paths(journeys_table: ir.Table, rule: JourneyRule) -> ir.Table:
     rows = paths.join(places, places.number <= paths.step_count)
     is_first, is_last = rows.number == 0, rows.number == rows.step_count
     before = part_of_text(rows.path, ARROW, ibis.greatest(rows.number, ibis.literal(1, "int64")))
-    return rows.select(
-        "started_date",
-        "dimension",
-        "session_count",
-        "converted_session_count",
+    rows = rows.mutate(
         place=rows.number,
         from_step=is_first.ifelse(START, before),
         to_step=is_last.ifelse(EXIT, part_of_text(rows.path, ARROW, rows.number + 1)),
     )
+    return rows.select(*PAIR, *PAIR_COUNTS)
 
 
-def _cut_steps(cut: ir.Table, events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return the pairs of steps of sessions whose path is cut, each with one session.
+def cut_sessions(journeys_table: ir.Table, sessions: ir.Table) -> ir.Table:
+    """Return the results of `session_starts` whose path is cut, with the `dimension` in which."""
+    cut = journeys_table.filter(journeys_table.is_cut).select("session_id", "dimension")
+    return sessions.join(cut, "session_id")
 
-    `cut` has their `session_id`, and the `dimension` in which it is.
+
+def cut_pairs(cut: ir.Table, events: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the pairs of steps of the result of `cut_sessions`, with the number of sessions.
+
+    The events are those of all sessions.
     """
-    chosen = sessions.semi_join(cut, "session_id")
+    chosen = cut.select(*SESSION).distinct()
     steps = event_steps(events.semi_join(chosen, list(SESSION)), chosen, rule, NUMBERED_ORDER)
-    rows = steps.join(sessions.join(cut, "session_id"), list(JOURNEY))
-    return rows.mutate(
+    rows = steps.join(cut, list(JOURNEY)).rename(from_step="step", to_step="next_step")
+    rows = rows.mutate(
         session_count=ibis.literal(1, "int64"),
         converted_session_count=rows.is_converted.ifelse(1, 0),
-        from_step=rows.step,
-        to_step=rows.next_step,
     )
+    return rows.select(*PAIR, *PAIR_COUNTS)
 
 
 def counted_transitions(steps: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -199,7 +201,7 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule) -> ir.Table:
 
     The steps have the `is_converted` of their sessions.
     """
-    position = _counted_place(steps.place, rule)
+    position = counted_place(steps.place, rule)
     return steps.group_by(
         "dimension", place=position, from_step=steps.step, to_step=steps.next_step
     ).agg(
@@ -208,7 +210,7 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule) -> ir.Table:
     )
 
 
-def _counted_place(place: ir.IntegerValue, rule: JourneyRule) -> ir.IntegerValue:
+def counted_place(place: ir.IntegerValue, rule: JourneyRule) -> ir.IntegerValue:
     """Return the place that a step is counted at: all later ones are the last."""
     return ibis.least(place, ibis.literal(rule.most_places, "int64"))
 

@@ -1,4 +1,4 @@
-"""The fast form of the table of journeys on DuckDB: one list of numbers for each session.
+"""The fast form of journeys and their transitions on DuckDB: one list of numbers for each session.
 
 A number holds the day, the place in that day's run of events, and the step, so that sorting a list
 puts the steps in order: no window sorts all events. Steps are numbered by name, and only the lists
@@ -15,8 +15,13 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.journeys.contracts import Journeys
 from ecom_assets.behaviour.journeys.journeys import (
     ARROW,
+    EXIT,
     NODES,
+    PAIR,
+    PAIR_COUNTS,
+    START,
     JourneyRule,
+    counted_place,
     step_name,
     with_ending,
 )
@@ -79,6 +84,41 @@ def listed_journeys(
     )
     result = with_ending(result, rule).rename(started_at="session_started_at")
     return result.select(*Journeys.columns)
+
+
+def listed_cut_pairs(
+    cut: ir.Table, members: ir.Table, events: ir.Table, rule: JourneyRule
+) -> ir.Table:
+    """Return what `cut_pairs` in `journeys.py` does; `events` are as above."""
+    numbers = _step_numbers(events, rule)
+    chosen = members.semi_join(cut, list(SESSION))
+    lists = _lists(chosen, numbers, rule).join(cut, list(SESSION))
+    of_dimension = [(lists.dimension == name, lists[name]) for name in rule.dimensions]
+    steps, none = ibis.cases(*of_dimension), ibis.array([ibis.literal(0, "int64")])
+    pairs = lists.select(
+        "started_date",
+        "dimension",
+        "is_converted",
+        place=ibis.range(0, steps.length() + 1).unnest(),
+        from_number=none.concat(steps).unnest(),
+        to_number=steps.concat(none).unnest(),
+    )
+    counted = pairs.group_by(
+        "started_date",
+        "dimension",
+        "from_number",
+        "to_number",
+        place=counted_place(pairs.place, rule),
+    ).agg(
+        session_count=pairs.count(),
+        converted_session_count=pairs.is_converted.ifelse(1, 0).sum(),
+    )
+    names = numbers.select("number", "name").distinct()
+    for end, other in (("from", START), ("to", EXIT)):
+        named = names.select(**{f"{end}_number": names.number, f"{end}_step": names.name})
+        counted = counted.left_join(named, f"{end}_number").drop(f"{end}_number_right")
+        counted = counted.mutate(**{f"{end}_step": counted[f"{end}_step"].fill_null(other)})
+    return counted.select(*PAIR, *PAIR_COUNTS)
 
 
 def _paths(members: ir.Table, numbers: ir.Table, rule: JourneyRule) -> ir.Table:

@@ -20,11 +20,13 @@ from ecom_assets.behaviour.journeys import lists
 from ecom_assets.behaviour.journeys.contracts import Journeys
 from ecom_assets.behaviour.journeys.journeys import (
     JourneyRule,
+    cut_pairs,
+    cut_sessions,
     journey_transitions,
     journeys,
     session_starts,
 )
-from ecom_assets.behaviour.journeys.lists import has_few_steps, listed_journeys
+from ecom_assets.behaviour.journeys.lists import has_few_steps, listed_cut_pairs, listed_journeys
 from ecom_assets.behaviour.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import (
@@ -189,9 +191,12 @@ def test_transitions_by_paths_are_those_of_plain_python(
 ) -> None:
     rows, days = events_of(seed), days_of(numbers)
     with tables_of(rows, days) as (members, starts, events):
+        expected = expected_transitions(rows, days, rule)
         table = listed_journeys(members, starts, events, rule)
-        counted = journey_transitions(table, members, starts, rule).to_pyarrow().to_pylist()
-    assert transitions(counted) == expected_transitions(rows, days, rule)
+        cut = cut_sessions(table, starts)
+        for pairs in (cut_pairs(cut, members, rule), listed_cut_pairs(cut, members, events, rule)):
+            counted = journey_transitions(table, pairs, rule).to_pyarrow().to_pylist()
+            assert transitions(counted) == expected
 
 
 def expected_transitions(rows: Sequence[Row], days: Days, rule: JourneyRule) -> dict[Any, int]:
@@ -216,7 +221,7 @@ def transitions(rows: Sequence[Mapping[str, Any]]) -> Counter[Any]:
 def test_other_engines_have_the_journeys_and_transitions_of_plain_python(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """Sessions that began on the first day, of events whose names look like others."""
+    """Sessions that began on the first two days, of events whose names look like others."""
     rows, days, rule = events_of(7), days_of({0, 1}), JourneyRule(most_steps=5)
     every = days_of(set(range(5)))
     engine = opened(settings_of(name, request, tmp_path))
@@ -230,8 +235,9 @@ def test_other_engines_have_the_journeys_and_transitions_of_plain_python(
     engine.replace(Journeys, journeys(members, starts, rule), days)
     stored_journeys = engine.table(Journeys)
     assert paths(stored_journeys) == expected_paths(rows, days, rule.most_steps)
-    counted = journey_transitions(stored_journeys, members, starts, rule).to_pyarrow().to_pylist()
-    assert transitions(counted) == expected_transitions(rows, days, rule)
+    pairs = cut_pairs(cut_sessions(stored_journeys, starts), members, rule)
+    counted = journey_transitions(stored_journeys, pairs, rule)
+    assert transitions(counted.to_pyarrow().to_pylist()) == expected_transitions(rows, days, rule)
     engine.close()
 
 
