@@ -25,6 +25,7 @@ from typing import Final
 
 import duckdb
 import ibis
+import ibis.expr.datashape as ds
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
@@ -176,6 +177,8 @@ class _Shape:
 def _value_key(value: object) -> str:
     if value is None or isinstance(value, PLAIN):
         return repr(value)
+    if isinstance(value, ds.DataShape):  # of the arguments of functions over lists
+        return type(value).__name__
     if isinstance(value, ibis.Schema):
         return _schema_text(value)
     if isinstance(value, ibis.BaseBackend):

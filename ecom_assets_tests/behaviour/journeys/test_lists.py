@@ -192,7 +192,8 @@ def test_transitions_by_paths_are_those_of_plain_python(
     rows, days = events_of(seed), days_of(numbers)
     with tables_of(rows, days) as (members, starts, events):
         expected = expected_transitions(rows, days, rule)
-        table = listed_journeys(members, starts, events, rule)
+        rows_by_lists = listed_journeys(members, starts, events, rule)
+        table = stored(events.get_backend(), "journeys", rows_by_lists)
         cut = cut_sessions(table, starts)
         for pairs in (cut_pairs(cut, members, rule), listed_cut_pairs(cut, members, events, rule)):
             counted = journey_transitions(table, pairs, rule).to_pyarrow().to_pylist()

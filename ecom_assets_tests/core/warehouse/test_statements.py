@@ -130,6 +130,20 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
     assert count["written"] == len({"hash", "md5_number"})
 
 
+def test_functions_over_lists_are_kept_without_anything_of_this_process() -> None:
+    def later(number: ir.IntegerValue, place: ir.IntegerValue) -> ir.BooleanValue:
+        return (number > 1) & (place > 0)
+
+    def of_days(end: date) -> ir.Table:
+        return between(MONDAY, end).select(later=ibis.array([1, 2, 3]).filter(later))
+
+    statements, count = Statements(), Counter[str]()
+    for day in (TUESDAY, FRIDAY):
+        assert "LAMBDA" in written(statements, of_days(day), count)
+    assert count["written"] == 1
+    assert " at 0x" not in module._Shape(of_days(FRIDAY).op(), {}).text  # noqa: SLF001 (what is kept by)
+
+
 def test_functions_of_python_are_not_kept() -> None:
     rows = VISITS.mutate(
         key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor)
