@@ -52,6 +52,7 @@ def test_a_mistyped_address_keeps_its_password(address: str) -> None:
     assert SECRET not in str(WarehouseError(f"{without_secrets(address)} is none."))
 
 
+@examples(100)
 @given(st.text(alphabet="ab:/@?#&= %.", max_size=12), st.text(alphabet="ab:/@?#&= ", max_size=6))
 def test_whatever_stands_around_a_password_it_is_not_shown(before: str, within: str) -> None:
     assert SECRET not in without_secrets(f"postgres://{before}u:{within}{SECRET}@host/d")

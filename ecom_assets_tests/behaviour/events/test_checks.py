@@ -20,6 +20,7 @@ from ecom_assets.behaviour.events.checks import (
 from ecom_assets.behaviour.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, at, journeys, received
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
 ALL_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -131,6 +132,7 @@ def test_a_standard_type_in_other_letters_is_named_with_did_you_mean() -> None:
     assert standard_types_are_spelled_so.warns
 
 
+@examples(100)
 @given(st.sampled_from(EVENT_TYPES), st.data())
 def test_every_standard_type_is_known_in_any_case(event_type: str, data: st.DataObject) -> None:
     upper = data.draw(st.lists(st.booleans(), min_size=len(event_type), max_size=len(event_type)))

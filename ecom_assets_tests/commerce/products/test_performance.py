@@ -28,6 +28,7 @@ from ecom_assets.core.warehouse.local import connect
 from ecom_assets.definitions import event_assets
 from ecom_assets.ingestion.sources.stock import stock_rows
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, as_table, journeys, order_line
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
 ONE_DAY = timedelta(days=1)
@@ -428,6 +429,7 @@ def test_a_product_is_dead_after_90_known_days_without_a_sale() -> None:
     assert set(alerts(sold, *lines, unknown=(95,))) == {"90", "91", "ancient"}
 
 
+@examples(100)
 @given(
     known=st.sets(st.integers(-5, 150), max_size=150),
     last_sold=st.integers(0, 150) | st.none(),

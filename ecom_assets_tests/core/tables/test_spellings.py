@@ -14,6 +14,7 @@ from ecom_assets.core.tables.spellings import (
     spelled_sql,
     spelled_value,
 )
+from ecom_assets_tests.hypothesis_settings import examples
 
 KEYS: tuple[KeyKind | None, ...] = (None, "address", "number", "text", "order_name")
 IDS = st.text("019.#'@=+- \t\u00a0aAbBéÉ", max_size=8)
@@ -43,6 +44,7 @@ def test_what_is_no_part_of_a_key_is_left_out(
 
 
 @pytest.mark.when_changed
+@examples(100)
 @given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
 def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -> None:
     con = duckdb.connect()
@@ -54,6 +56,7 @@ def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -
     ]
 
 
+@examples(100)
 @given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
 def test_warehouses_spell_ids_as_python_does(values: list[str], key: KeyKind | None) -> None:
     rows = ibis.memtable(pa.table({"id": values}))

@@ -22,6 +22,7 @@ from ecom_assets.core.http_server.connections import (
     BoundedConnection,
     ConnectionBounds,
 )
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.interfaces.api.served import HELD, Running, running, wait_until
 from ecom_assets_tests.interfaces.api.test_bounds import all_of, answer_to, status_of
 
@@ -153,6 +154,7 @@ def test_waiting_bodies_are_limited_together(body_bytes: int) -> None:
     asyncio.run(story())
 
 
+@examples(100)
 @given(sizes=st.lists(st.integers(1, 60_000), min_size=1, max_size=8), cut=st.integers(1, 70_000))
 def test_a_head_is_refused_by_its_size_however_it_is_cut(sizes: list[int], cut: int) -> None:
     lines = [b"x-%d: %b\r\n" % (number, b"y" * size) for number, size in enumerate(sizes)]
@@ -203,6 +205,7 @@ ADDRESSES = st.sampled_from(
 )
 
 
+@examples(100)
 @given(
     most=st.integers(1, 5),
     per_address=st.integers(1, 3),

@@ -20,6 +20,7 @@ from ecom_assets.interfaces.report.causes import (
 )
 from ecom_assets.interfaces.report.weekly import Week
 from ecom_assets.interfaces.report.wording import factor, money, signed_amount
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import Line, definition
 
 CENT = Decimal("0.01")
@@ -73,6 +74,7 @@ def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
     assert sum(row.mix + row.rate for row in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
 
 
+@examples(100)
 @given(PARTS, PARTS)
 def test_mix_and_rate_add_up_to_the_change(
     now: dict[str, PartRatio], before: dict[str, PartRatio]
@@ -92,6 +94,7 @@ def test_mix_and_rate_add_up_to_the_change(
     assert sum(part.mix + part.rate for part in mix_and_rate(now, before).values()) == change
 
 
+@examples(100)
 @given(st.lists(st.tuples(st.fractions(-99, 99), st.fractions(-99, 99)), min_size=1, max_size=4))
 def test_factors_add_up_to_the_change_of_the_product(
     pairs: list[tuple[Fraction, Fraction]],
@@ -105,6 +108,7 @@ def test_factors_add_up_to_the_change_of_the_product(
     )
 
 
+@examples(100)
 @given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
 def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction]) -> None:
     total = Decimal(round(sum(parts) * 100)) / 100
