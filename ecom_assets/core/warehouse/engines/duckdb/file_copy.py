@@ -15,7 +15,8 @@ from ecom_assets.core.warehouse.sql_text import ident
 TABLES = (
     "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
 )
-BLOCKS = "SELECT total_blocks, free_blocks FROM pragma_database_size()"
+BLOCKS = "SELECT total_blocks FROM pragma_database_size()"
+METADATA_BLOCKS = "SELECT block_id FROM pragma_metadata_info()"
 FREE_METADATA = "SELECT block_id, unnest(free_list) FROM pragma_metadata_info()"
 ROWS_PER_BLOCK = 262_144 // 8
 """Whole numbers of eight bytes that fill a block if they are not compressed."""
@@ -37,6 +38,8 @@ def keep_tables(con: duckdb.DuckDBPyConnection, kept: Set[Name]) -> bool:
     """
     # Without it, parts of the metadata that tables share stay as long as one of these is unchanged.
     con.execute("SET experimental_metadata_reuse = false")
+    # A checkpoint of DuckDB's own would free blocks that are looked at.
+    con.execute("SET wal_autocheckpoint = '1TB'")
     tables = set(con.execute(TABLES).fetchall())
     if _blocks_of(con, tables - kept) & _blocks_of(con, tables & kept):
         return False
@@ -48,14 +51,15 @@ def keep_tables(con: duckdb.DuckDBPyConnection, kept: Set[Name]) -> bool:
     con.execute("CHECKPOINT")
     con.execute("DROP TABLE overwritten_0")
     con.execute("CHECKPOINT")
-    total, free = _blocks(con)
-    return free <= total * MOST_FREE and _overwrite(con, free)
+    (total,) = con.execute(BLOCKS).fetchall()[0]
+    free = set(range(total)) - _used_blocks(con)
+    return len(free) <= total * MOST_FREE and _overwrite(con, free)
 
 
-def _blocks(con: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """Return how many blocks the file has, and how many of these are free."""
-    ((total, free),) = con.execute(BLOCKS).fetchall()
-    return int(total), int(free)
+def _used_blocks(con: duckdb.DuckDBPyConnection) -> set[int]:
+    """Return the ids of the blocks that have rows or metadata."""
+    of_metadata = {block for (block,) in con.execute(METADATA_BLOCKS).fetchall()}
+    return of_metadata | _blocks_of(con, set(con.execute(TABLES).fetchall()))
 
 
 def _blocks_of(con: duckdb.DuckDBPyConnection, tables: Set[Name]) -> set[int]:
@@ -71,20 +75,19 @@ def _blocks_of(con: duckdb.DuckDBPyConnection, tables: Set[Name]) -> set[int]:
     return result - {None, -1}
 
 
-def _overwrite(con: duckdb.DuckDBPyConnection, free: int) -> bool:
-    """Fill what is free by tables, which are dropped again; return whether they filled it."""
-    free_before = _free_metadata(con)
+def _overwrite(con: duckdb.DuckDBPyConnection, free: Set[int]) -> bool:
+    """Fill free blocks, and what is free of those with metadata, by tables, which are dropped
+    again; return whether they filled all of it.
+    """
+    free_metadata, row_count = _free_metadata(con), len(free) * ROWS_PER_BLOCK
     con.execute("PRAGMA force_compression = 'uncompressed'")
-    con.execute(
-        f"CREATE TABLE overwritten AS SELECT range AS number FROM range({free * ROWS_PER_BLOCK})"  # noqa: S608 (a number)
-    )
-    wide = [f"overwritten_{number}" for number in range(len(free_before) // METADATA_OF_WIDE + 1)]
+    con.execute(f"CREATE TABLE overwritten AS SELECT range AS number FROM range({row_count})")  # noqa: S608 (a number)
+    wide = [f"overwritten_{number}" for number in range(len(free_metadata) // METADATA_OF_WIDE + 1)]
     for name in wide:
         con.execute(f"CREATE TABLE {name} ({WIDE})")
         con.execute(f"INSERT INTO {name} (overwritten_column_0) VALUES ('x')")  # noqa: S608 (above)
     con.execute("CHECKPOINT")
-    _, left = _blocks(con)
-    is_overwritten = left == 0 and not free_before & _free_metadata(con)
+    is_overwritten = free <= _used_blocks(con) and not free_metadata & _free_metadata(con)
     for name in ("overwritten", *wide):
         con.execute(f"DROP TABLE {name}")
     con.execute("CHECKPOINT")
