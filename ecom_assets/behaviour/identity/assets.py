@@ -130,7 +130,6 @@ def clean_events_asset(late_days: int) -> TableAsset:
     @table_asset(
         CleanEvents,
         follows="visitors",
-        batch_days=10,
         deps=(asset_key(QuarantinedEvents), asset_key(ChangedVisitorDays)),
         raw_events=Reads(RawEvents, days_before=2, days_after=late_days + 1),
         duplicate_events=Reads(DuplicateEvents, days_before=1, days_after=1),

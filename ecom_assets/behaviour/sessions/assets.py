@@ -23,7 +23,7 @@ from ecom_assets.core.tables.portable import union_distinct
 ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 
 
-@table_asset(SessionEvents, follows="visitors", batch_days=3, events=CleanEvents)
+@table_asset(SessionEvents, follows="visitors", events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
     return compute.with_search_terms(compute.session_events(events, session_rule)).select(

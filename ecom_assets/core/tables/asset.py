@@ -22,7 +22,7 @@ from ecom_assets.core.tables.code_version import code_version
 from ecom_assets.core.tables.contract import Table, group_of, owner_of
 from ecom_assets.core.tables.days import Days, listed_days
 from ecom_assets.core.tables.portable import rows_of
-from ecom_assets.core.tables.received import Batch, SliceOutput, VisitorRows
+from ecom_assets.core.tables.received import SliceOutput, VisitorRows
 from ecom_assets.core.tables.rule_of_data import resolved_rule
 
 
@@ -156,9 +156,6 @@ class Tables(Protocol):
         These are rows that arrived on `days`, and that a run left out.
         """
 
-    def wants_batches(self, contract: type[Table], days: Days) -> bool:
-        """Return whether what reads so many rows of a table is better computed in batches."""
-
     @property
     def replaces_visitors(self) -> bool:
         """Return whether a slice can replace rows of some visitors on other days, too."""
@@ -259,11 +256,6 @@ class TableAsset:
     """Returns which of these days have no rows by the current definition.
 
     They are computed as a whole: with the rows of some visitors, their counts would be too small.
-    """
-    batch_days: int = 0
-    """How many days a batch has where many rows are computed in batches; 0 for never.
-
-    A row depends on the days of its batch and on those around it that `reads` names only.
     """
 
     @property
@@ -428,31 +420,11 @@ class TableAsset:
         rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
         if isinstance(rows, SliceOutput):  # it says itself which days it has
             return rows
-        if whole == days and (batches := self._batches(days, parameters, warehouse)):
-            return SliceOutput(rows, days, batches=batches)
         if whole != days:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))
             return SliceOutput(rows, whole, warning=_not_loaded(self.loaded_from, missing))
         return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
-
-    def _batches(self, days: Days, parameters: Mapping[str, Any], warehouse: Tables) -> list[Batch]:
-        """Return the table in batches, if there are enough rows; nothing otherwise."""
-        is_of_run = set(days.dates) <= set(parameters["run_days"].dates)
-        first_read = next(iter(self.reads.values())).contract if self.reads else None
-        if not (self.batch_days and first_read and is_of_run):
-            return []
-        parts = days.batches(self.batch_days)
-        if len(parts) == 1 or not warehouse.wants_batches(first_read, days):
-            return []
-        return [Batch(self._of_part(part, parameters), part) for part in parts]
-
-    def _of_part(self, days: Days, parameters: Mapping[str, Any]) -> ir.Table:
-        """Return the table on some of the days of a run."""
-        tables = {name: reads.select(parameters[name], days) for name, reads in self.reads.items()}
-        inputs = {**parameters, **tables, "days": days}
-        rows: ir.Table = self.function(**_arguments(self.function, inputs))
-        return rows
 
     def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
@@ -560,7 +532,6 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     deps: tuple[dg.AssetKey, ...] = (),
     follows: Following = "days",
     outdated_by: Invalidation | None = None,
-    batch_days: int = 0,
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
@@ -580,7 +551,6 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
         automation,
         follows=follows,
         outdated_by=outdated_by,
-        batch_days=batch_days,
     )
 
 

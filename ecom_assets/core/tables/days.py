@@ -70,10 +70,6 @@ class Days:
                 runs.append((day, day + ONE_DAY))
         return runs
 
-    def batches(self, size: int) -> list[Days]:
-        """Return the days in order, at most so many at a time."""
-        return [Days(self.dates[at : at + size]) for at in range(0, len(self.dates), size)]
-
     def contain(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date column holds one of these days."""
         if not self.dates:

@@ -51,14 +51,6 @@ class VisitorRows:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The rows of a table for some of the days of a slice."""
-
-    rows: ir.Table
-    days: Days
-
-
-@dataclass(frozen=True)
 class SliceOutput:
     """Rows that replace the rows of `days`, which can differ from the run's days.
 
@@ -87,9 +79,6 @@ class SliceOutput:
 
     Fewer rows than before are no loss.
     """
-
-    batches: "Sequence[Batch]" = ()
-    """The same rows for a few days at a time, where the engine is faster so; none elsewhere."""
 
     @property
     def written_days(self) -> Days:

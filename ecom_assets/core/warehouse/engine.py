@@ -35,7 +35,7 @@ from ecom_assets.core.tables.portable import (
     kind_of,
     schema_of,
 )
-from ecom_assets.core.tables.received import Batch, VisitorRows
+from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.day_notes import (
     LateRows,
     LoadedDays,
@@ -276,10 +276,6 @@ class Engine(ABC):
         """
         return self.late.beside(raw, days)
 
-    def wants_batches(self, _contract: type[Table], _days: Days) -> bool:
-        """Return whether what reads these days of a table is faster in batches of few days."""
-        return False
-
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, for those who read all of it.
 
@@ -335,19 +331,17 @@ class Engine(ABC):
             f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL"
         )
 
-    def replace(  # noqa: PLR0913, PLR0917 (what a slice is made of)
+    def replace(
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None = None,
         also: VisitorRows | None = None,
-        batches: Sequence[Batch] = (),
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows` in one transaction.
 
-        With `also`, rows of visitors on other days are replaced in it too. `batches` are the same
-        rows for a few days at a time, which are inserted one after the other.
+        With `also`, rows of visitors on other days are replaced in it too.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine
         reconnects and writes the slice again, which is safe because the operation is idempotent.
@@ -357,18 +351,15 @@ class Engine(ABC):
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
             ConnectionLostError: The connection was lost, and every retry failed.
         """
-        return reconnecting(self.reconnect)(
-            self._replace, contract, rows, days, hooks, also, batches
-        )
+        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks, also)
 
-    def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
+    def _replace(
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
         also: VisitorRows | None,
-        batches: Sequence[Batch],
     ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
@@ -381,13 +372,11 @@ class Engine(ABC):
             if hooks:
                 hooks.before()
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
-            if is_own and batches:
-                count = sum(self._insert_batch(contract, batch) for batch in batches)
-            elif is_own:
+            if is_own:
                 count = self.insert(f"{self._into(contract)}\n{self.in_order(sql, contract, days)}")
             else:
-                with batches_of(rows, BATCH_ROWS) as fetched:
-                    count = self.take_in(contract, fetched)
+                with batches_of(rows, BATCH_ROWS) as batches:
+                    count = self.take_in(contract, batches)
             if visitor_statements:
                 self.execute(visitor_statements[0])
                 count += self.insert(visitor_statements[1])
@@ -401,11 +390,6 @@ class Engine(ABC):
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
-
-    def _insert_batch(self, contract: type[Table], batch: Batch) -> int:
-        """Insert the rows of a few days, unsorted: blocks have rows of these days only."""
-        sql = self.compile(conform(batch.rows, contract))
-        return self.insert(f"{self._into(contract)}\n{sql}")
 
     def _into(self, contract: type[Table]) -> str:
         return f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"

@@ -257,10 +257,7 @@ class WarehouseIOManager(dg.IOManager):
         else:
             also = obj.also if isinstance(obj, SliceOutput) else None
             hooks = self._hooks(context, contract, days)
-            batches = obj.batches if isinstance(obj, SliceOutput) else ()
-            written = self.engine.replace(
-                contract, rows, obj.days if also else days, hooks, also, batches
-            )
+            written = self.engine.replace(contract, rows, obj.days if also else days, hooks, also)
         took_s = time.monotonic() - started
         self.progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:

@@ -109,8 +109,6 @@ def _short(command: str) -> str:
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
 
 
-BATCHED_FROM_ROWS = 2_000_000
-"""From so many rows on, a table is computed for few days at a time, if it can be."""
 INCOMING, ATTACHED = "incoming_rows", "attached_file"
 LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
@@ -207,13 +205,6 @@ class DuckDBEngine(Engine):
         """Note from now on which days are written, unless nothing can be written."""
         self.notes_writes = not self._read_only
         return self
-
-    def wants_batches(self, contract: type[Table], days: Days) -> bool:
-        """Return whether there are so many rows that windows and sorts would spill to disk."""
-        (row,) = self.query(
-            f"SELECT count(*) AS n FROM {self.name_of(contract)}{self.where(contract, days)}"  # noqa: S608 (names come from contracts)
-        )
-        return int(row["n"]) >= BATCHED_FROM_ROWS
 
     def row_hash(self, contract: type[Table]) -> str:
         """Return the SQL of DuckDB's own hash,

@@ -28,7 +28,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import DIALECTS, Dialect, batches_of, conform
-from ecom_assets.core.tables.received import Batch, VisitorRows
+from ecom_assets.core.tables.received import VisitorRows
 from ecom_assets.core.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
 from ecom_assets.core.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.core.warehouse.engines.spark.settings import SparkSettings
@@ -142,18 +142,15 @@ class SparkEngine(Engine):
             )
         return schema
 
-    def _replace(  # noqa: PLR0913, PLR0917 (as `replace`)
+    def _replace(
         self,
         contract: type[Table],
         rows: ir.Table,
         days: Days | None,
         hooks: SliceHooks | None,
         also: VisitorRows | None,
-        batches: Sequence[Batch],
     ) -> Written:
-        # `replaces_visitors` and `wants_batches` say so.
-        assert also is None  # noqa: S101
-        assert not batches  # noqa: S101
+        assert also is None  # noqa: S101 (`replaces_visitors` says so)
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
@@ -170,8 +167,8 @@ class SparkEngine(Engine):
                         self.where_spark_is.scratch,
                     )
                 else:
-                    with batches_of(rows, BATCH_ROWS) as fetched:
-                        new.fill_from(fetched)
+                    with batches_of(rows, BATCH_ROWS) as batches:
+                        new.fill_from(batches)
                 if not hooks:
                     self.on_step("slice_written")
             count = new.row_count
