@@ -238,7 +238,7 @@ def test_bins_are_those_of_the_definition(
 
     def by_value(whole: Row) -> list[str]:
         parts = whole.get("series") or whole["breakdown"]
-        return sorted(json.dumps(part, sort_keys=True) for part in parts)
+        return sorted(json.dumps(part, sort_keys=True, default=str) for part in parts)
 
     assert by_value(actual) == by_value(expected)
 
