@@ -116,7 +116,7 @@ def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:
     yield from _made_lines(made, has_rows=answer["row_count"] > 0)
     number = answer.get("number")
     yield ""
-    yield (f"{counted(answer['row_count'], 'row meets', 'rows meet')} the conditions:")
+    yield f"{counted(answer['row_count'], 'row meets', 'rows meet')} the conditions:"
     yield from _grid(answer["rows"], None if number is None else [*table["key"], number["column"]])
     yield from _reasons(answer["rows"])
     if number is None:

@@ -115,25 +115,21 @@ def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     shop. Visits from search engines of the lists are `organic`, not `referral`. The own domains of
     the rule are never a source, nor is the domain of the page.
     """
-    return _per_address(events.filter(_may_have_source(events)), SOURCED, source_of_each, rule)
+    rows = events.filter(_may_have_source(events))
+    return _per_address(rows, ADDRESS, SOURCED, partial(source_of_each, rule=rule), leaves_out=True)
 
 
 def _per_address(
     rows: ir.Table,
+    names: Sequence[str],
     added: Sequence[str],
-    compute: Callable[..., ir.Table],
-    rule: "ChannelRule",
-    *more: str,
+    compute: Callable[[ir.Table], ir.Table],
+    *,
+    leaves_out: bool = False,
 ) -> ir.Table:
-    """Return rows with what `compute` adds, once per distinct address; `more` columns it reads."""
+    """Return what `once_per_distinct` does; of pages, `compute` sees what can say a source."""
     rows = rows.mutate(whole_page=rows.page_url, page_url=_source_page(rows.page_url))
-    touched = once_per_distinct(
-        rows,
-        (*ADDRESS, *more),
-        added,
-        partial(compute, rule=rule),
-        leaves_out=compute is source_of_each,
-    )
+    touched = once_per_distinct(rows, names, added, compute, leaves_out=leaves_out)
     return touched.mutate(page_url=touched.whole_page).drop("whole_page")
 
 
@@ -376,7 +372,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     events have no addresses, it is not known how a visitor came, and there is no row.
     """
     first = first_of_stored(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
-    touched = _per_address(first, TOUCHED, _of_touch, rule, "user_agent")
+    touched = _per_address(first, (*ADDRESS, "user_agent"), TOUCHED, partial(_of_touch, rule=rule))
     return touched.select(*FirstTouches.columns)
 
 

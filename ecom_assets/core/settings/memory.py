@@ -15,7 +15,7 @@ from ecom_assets.core.settings.settings import AUTO_MEMORY, Settings
 from ecom_assets.core.settings.subjects import engine_kinds
 
 LEAST_OF_RUN_MB: Final = 1500
-"""With so much, a run over 10 million events goes to disk for 2 GB at most."""
+"""The limit of before, with which runs were measured: `benchmarks/README.md`."""
 LEAST_OF_ANSWER_MB: Final = 500
 QUARTER: Final = Fraction(1, 4)
 ALONE: Final = Fraction(3, 4)

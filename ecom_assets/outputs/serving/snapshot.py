@@ -280,14 +280,9 @@ class SnapshotWriter:
             fresh.unlink(missing_ok=True)
             return 0
         copied_state = {table.qualified_name(): state[table.qualified_name()] for table in copied}
-        self._note(fresh, copied_state)
+        with self._opened(fresh) as target:
+            _note_state(target, copied_state)
         return sum(rows.row_count for slices in copied_state.values() for rows in slices.values())
-
-    def _note(self, path: Path, state: State) -> None:
-        with self._opened(path) as target:
-            target.clear([PublishedSlices])
-            target.ensure(PublishedSlices)
-            target.take_in(PublishedSlices, notes_of(state).to_reader())
 
     def _bring(self, path: Path, state: State) -> int:
         """Write into the file at `path` the days in which it differs from `state`;
@@ -299,9 +294,7 @@ class SnapshotWriter:
         attached = self.source.attached(path)
         written = self._copied(attached, slices) if attached else self._fetched(path, slices)
         with self._opened(path) as target:
-            target.clear([PublishedSlices])
-            target.ensure(PublishedSlices)
-            target.take_in(PublishedSlices, notes_of(state).to_reader())
+            _note_state(target, state)
             if self.history is None or self.source.has(WrittenSlices):
                 self._copy_notes(target)
             else:
@@ -400,6 +393,13 @@ class SnapshotWriter:
                     contract,
                     pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader(),
                 )
+
+
+def _note_state(target: DuckDBEngine, state: State) -> None:
+    """Write into a snapshot's file what its tables are equal to."""
+    target.clear([PublishedSlices])
+    target.ensure(PublishedSlices)
+    target.take_in(PublishedSlices, notes_of(state).to_reader())
 
 
 def _changed_rows(state: State, earlier: State) -> int:

@@ -458,7 +458,7 @@ LIST: Final = DashboardPage(
     ),
     position=17,
     summary=(
-        "Be told when a number changes: one message for each incident, with what contributed most."
+        "Get a message when a number changes: one for each incident, with what contributed most."
     ),
     asks=AlertsChoices,
     has_lists=True,
