@@ -59,8 +59,8 @@ fix: setup-dev ## fix what lint and format can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
-	$(BIN)/python -m benchmarks
+bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers, compared with those of the last commit (ONLY=funnel: one subject)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/interfaces/dashboard/vendored (needs npm)
 	cd ecom_assets/interfaces/dashboard/vendored && npm ci --silent && npm run --silent build

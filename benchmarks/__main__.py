@@ -1,8 +1,10 @@
-"""`python -m benchmarks`: every benchmark in a process of its own,
-and one table that says which targets are met.
+"""`python -m benchmarks`: every benchmark in a process of its own, a table that says which targets
+are met, and what became worse since the table of the last commit.
 
-A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine;
-the table says how loaded it was.
+Exit code 1 says that a benchmark failed, that the whole run became more than 10 % slower, or that a
+figure which met its target misses it now by more than its tolerance. The table in
+`benchmarks/figures.json` and the page that shows it are written again, for a commit, unless the
+machine does other work.
 """
 
 import argparse
@@ -17,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks import figures
+from benchmarks.figures import Figure
 from benchmarks.measuring import script
 
 FULL = {
@@ -48,6 +52,7 @@ FULL = {
     "questions": [["behaviour.questions"], ["behaviour.sessions_from_files"]],
     "scale": [["orchestration.scale"]],
     "snowflake_statements": [["core.snowflake_statements"]],
+    "whole_run": [["orchestration.whole_run"]],
 }
 QUICK = {
     "api": [["interfaces.api", "--size", "quick", "--rounds", "2"]],
@@ -72,7 +77,7 @@ QUICK = {
     "explain": [["interfaces.explain", "--events", "500000"]],
     "extraction": [["ingestion.extraction", "--events", "50000", "--repetitions", "1"]],
     "files_per_answer": [["interfaces.files_per_answer"]],
-    "first_numbers": [["orchestration.first_numbers"]],
+    "first_numbers": [["orchestration.first_numbers", "--without-spark"]],
     "funnel": [
         ["behaviour.funnel", "--events", "1000000", "--repetitions", "3"],
         ["behaviour.funnel_command", "--events", "1000000", "--repetitions", "3"],
@@ -106,6 +111,7 @@ QUICK = {
     ],
     "scale": [["orchestration.scale", "--size", "quick"]],
     "snowflake_statements": [["core.snowflake_statements"]],
+    "whole_run": [["orchestration.whole_run", "--size", "quick", "--repetitions", "1"]],
 }
 HUGE = {"pipeline_100m": [["orchestration.pipeline", "--size", "huge"]]}
 PACKAGES = ("duckdb", "ibis-framework", "dagster", "pandas", "pyarrow", "numpy", "chdb", "polars")
@@ -116,7 +122,7 @@ Row = dict[str, Any]
 
 
 def run_script(arguments: list[str]) -> Iterator[Row]:
-    """The results of one script; a script that fails is a result that misses."""
+    """The results of one script; one that fails is a row with nothing but its sentence."""
     with TemporaryDirectory() as folder:
         lines = Path(folder) / "lines.json"
         says_lines = arguments[0] == "behaviour.funnel"
@@ -133,6 +139,7 @@ def run_script(arguments: list[str]) -> Iterator[Row]:
                 "name": f"{arguments[0]} ended with code {done.returncode}",
                 "value": None,
                 "met": False,
+                "failed": True,
             }
         elif says_lines:
             yield from _funnel_rows(lines.read_text())
@@ -183,14 +190,44 @@ def conditions() -> Row:
     }
 
 
+def compared(rows: list[Row], subjects: list[str]) -> bool:
+    """Say what became of the figures since the table of the last commit; return whether the run
+    fails for it. Write the table again, unless the machine does other work.
+    """
+    measured = [figure_of(row) for row in rows if not row.get("failed")]
+    failed = {row["subject"] for row in rows if row.get("failed")}
+    finished = [subject for subject in subjects if subject not in failed]
+    before = figures.committed()
+    comparisons = figures.compare(measured, before, finished)
+    print("\n".join(["", *figures.differences(comparisons)]))
+    if is_busy(rows):
+        print("The machine was doing other work: the table stays as it is.")
+    else:
+        figures.write(figures.renewed(before, measured, finished))
+        print(f"{figures.FILE.name} and {figures.PAGE.name} are written.")
+    return any(comparison.fails for comparison in comparisons)
+
+
+def figure_of(row: Row) -> Figure:
+    """Return a result as it is kept."""
+    return Figure.of_row(row, machine=figures.machine(), commit=figures.commit())
+
+
+def is_busy(rows: list[Row]) -> bool:
+    """Whether the machine did other work before the first benchmark."""
+    return any(row["load_before"] > LOADED * (os.cpu_count() or 1) for row in rows)
+
+
 def main() -> None:
-    """Parse the command line, run and show."""
+    """Parse the command line, run, show and compare."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, to see that all works: not compared"
+    )
     parser.add_argument(
         "--huge", action="store_true", help="also 100 million events: an hour, and 80 GB of disk"
     )
@@ -203,19 +240,19 @@ def main() -> None:
     unknown = [name for name in arguments.only or [] if name not in chosen]
     if unknown:
         parser.error(f"{unknown[0]} takes --huge")
+    subjects = arguments.only or list(chosen)
     about = conditions()
     rows: list[Row] = []
-    for name in arguments.only or chosen:
+    for name in subjects:
         print(f"{name} …", file=sys.stderr)
         for command in chosen[name]:
-            rows += run_script(command)
+            rows += [{**about, "subject": name, **row} for row in run_script(command)]
     show(rows)
     print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}")
-    if about["load_before"] > LOADED * (os.cpu_count() or 1):
-        print("The machine was doing other work: read ratios of CPU time, not seconds.")
     if arguments.json:
-        arguments.json.write_text("".join(json.dumps({**about, **row}) + "\n" for row in rows))
-    sys.exit(any(row["met"] is False for row in rows))
+        arguments.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fails = not arguments.quick and compared(rows, subjects)
+    sys.exit(fails or any(row.get("failed") for row in rows))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.figures import TOLERANCE
+
 ECOM = str(Path(sys.executable).with_name("ecom"))
 
 
@@ -37,7 +39,10 @@ class Spent:
 
 @dataclass(frozen=True)
 class Result:
-    """One figure with its target; `at_most` says on which side of the target it has to be."""
+    """One figure with its target; `at_most` says on which side of the target it has to be.
+
+    `tolerance`, `is_gate` and `group` are those of `figures.Figure`.
+    """
 
     name: str
     value: float
@@ -45,6 +50,9 @@ class Result:
     target: float | None = None
     at_most: bool = True
     about: dict[str, object] = field(default_factory=dict)
+    tolerance: float = TOLERANCE
+    is_gate: bool = False
+    group: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -113,10 +121,15 @@ def costs(spent: Spent) -> dict[str, object]:
 
 
 def ratios(
-    name: str, pairs: Sequence[tuple[Spent, Spent]], target: float, other: str, **about: object
+    name: str,
+    pairs: Sequence[tuple[Spent, Spent]],
+    target: float,
+    other: str,
+    group: str = "",
+    **about: object,
 ) -> tuple[Result, Result]:
     """Return the medians of our costs ÷ the other's in the same round: by the clock,
-    with its target, and CPU time.
+    with its target and in its group, and CPU time.
     """
     wall = median(own_spent.wall_s / other_spent.wall_s for own_spent, other_spent in pairs)
     cpu = median(own_spent.cpu_s / other_spent.cpu_s for own_spent, other_spent in pairs)
@@ -125,7 +138,7 @@ def ratios(
         **costs(own_spent),
         **{f"{other}_{key}": value for key, value in costs(other_spent).items()},
     }
-    return Result(f"{name}, wall", wall, "x", target, about=about), Result(
+    return Result(f"{name}, wall", wall, "x", target, about=about, group=group), Result(
         f"{name}, CPU", cpu, "x", about=about
     )
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,6 +35,11 @@ ARGUMENTS = [
     "--disable-background-networking",
 ]
 FIRST_PAINT_S, PAGE_CHANGE_S, CODE_LOCATION_S = 1.5, 0.7, 4.0
+SERVED, FIRST_PAINT, PAGE_CHANGE = (
+    "a page of the dashboard over two years, once warm",
+    "its first paint in headless Chromium",
+    "its paint after a click in the navigation",
+)
 FILTERED = "time_range=year"
 LOADS_DEFINITIONS = (
     "import ecom_assets.definitions as d; d.defs().get_repository_def().load_all_definitions()"
@@ -108,9 +114,7 @@ def of_server(server: str) -> list[Result]:
             for key, value in about.items()
         }
         cpu_s = median(row["cpu_s"] for row in warm)
-        results.append(
-            Result(f"dashboard: server, {name}, CPU time", cpu_s, "s", PAGE_CHANGE_S, about=rounded)
-        )
+        results.append(Result(f"{SERVED}, {name}", cpu_s, "CPU s", about=rounded))
     return results
 
 
@@ -130,22 +134,20 @@ def of_browser(browser: Browser, server: str) -> list[Result]:
         changed = painted(page)
         context.close()
         results += [
-            Result(
-                f"dashboard: first paint, {name}",
-                first["paint_s"],
-                "s",
-                FIRST_PAINT_S,
-                about=rounded_of(first),
-            ),
-            Result(
-                f"dashboard: page change, {name}",
-                changed["paint_s"],
-                "s",
-                PAGE_CHANGE_S,
-                about=rounded_of(changed),
-            ),
+            Result(f"{FIRST_PAINT}, {name}", first["paint_s"], "s", about=rounded_of(first)),
+            Result(f"{PAGE_CHANGE}, {name}", changed["paint_s"], "s", about=rounded_of(changed)),
         ]
     return results
+
+
+def slowest(name: str, results: list[Result], target: float) -> Result:
+    """Return the slowest of the figures of this name, which is what has a target."""
+    worst = max(
+        (result for result in results if result.name.startswith(f"{name}, ")),
+        key=attrgetter("value"),
+    )
+    about: dict[str, object] = {"page": worst.name.removeprefix(f"{name}, ")}
+    return Result(f"{name}, the slowest page", worst.value, worst.unit, target, about=about)
 
 
 def painted(page: Page) -> dict[str, float]:
@@ -201,11 +203,17 @@ def main() -> None:
         code_location()  # so that every module is compiled
         report(code_location())
         server = serve()
-        report(*of_server(server))
+        answered = of_server(server)
+        report(*answered, slowest(SERVED, answered, PAGE_CHANGE_S))
         say("the pages have been asked for; now in a browser")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            report(*of_browser(browser, server))
+            shown = of_browser(browser, server)
+            report(
+                *shown,
+                slowest(FIRST_PAINT, shown, FIRST_PAINT_S),
+                slowest(PAGE_CHANGE, shown, PAGE_CHANGE_S),
+            )
             browser.close()
 
 

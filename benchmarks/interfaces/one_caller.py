@@ -30,6 +30,7 @@ UNTIL, DAYS = "2026-11-20", 9
 AT_ONCE, P99_S = 60, 0.5
 PAGE, QUESTION = "/dashboard/", "/analytics/funnel"
 KEYS = {"attacker": "a-key-of-the-attacker-0001", "others": "a-key-of-all-the-others-01"}
+GROUP = "the dashboard's p99 while one caller keeps 60 questions"
 ATTACKS = {
     "a huge pattern": ["a{0,1000}" * 50],
     "many allowed patterns": [f"(?:[a-z]?[a-z/:.]?){{{count}}}9z" for count in range(90, 130)],
@@ -154,7 +155,7 @@ def results(name: str, pages: Answers, questions: Answers, refused: Answers) -> 
     p99 = quantiles(took, n=100)[98] if len(took) > 1 else took[0]
     asking = median(seconds for _, seconds in questions)
     return [
-        Result(f"one caller, {name}: the dashboard's p99", p99, "s", P99_S, about=about),
+        Result(f"{GROUP}, {name}", p99, "s", P99_S, about=about, group=GROUP),
         Result(f"one caller, {name}: another's question, median", asking, "s"),
     ]
 
