@@ -74,7 +74,9 @@ class Figure:
         less, more = (other, self) if self.at_most else (self, other)
         if less.value == more.value:
             return 0.0
-        return more.value / less.value - 1 if less.value else float("inf")
+        if min(less.value, more.value) <= 0:  # a difference of two runs can be less than nothing
+            return float("inf") if more.value > less.value else float("-inf")
+        return more.value / less.value - 1
 
 
 class Change(StrEnum):

@@ -123,13 +123,13 @@ def costs(spent: Spent) -> dict[str, object]:
 def ratios(
     name: str,
     pairs: Sequence[tuple[Spent, Spent]],
-    target: float,
+    target: float | None,
     other: str,
     group: str = "",
     **about: object,
 ) -> tuple[Result, Result]:
     """Return the medians of our costs ÷ the other's in the same round: by the clock,
-    with its target and in its group, and CPU time.
+    with its target, if it has one, and in its group, and CPU time.
     """
     wall = median(own_spent.wall_s / other_spent.wall_s for own_spent, other_spent in pairs)
     cpu = median(own_spent.cpu_s / other_spent.cpu_s for own_spent, other_spent in pairs)

@@ -93,9 +93,10 @@ def test_of_another_machine_only_ratios_are_compared() -> None:
     assert slow["funnel / chDB"].fails
 
 
-def test_a_figure_of_zero_is_compared_too() -> None:
-    zero = replace(BEFORE[1], value=0.0)
-    assert zero.worse_than(BEFORE[1]) < BEFORE[1].worse_than(zero) == float("inf")
+def test_figures_of_zero_and_below_are_compared_too() -> None:
+    below, zero, above = (replace(BEFORE[1], value=value) for value in (-0.5, 0.0, 1.2))
+    for less, more in ((below, zero), (zero, above), (below, above)):
+        assert less.worse_than(more) < 0 < more.worse_than(less)
     assert zero.worse_than(zero) == 0
 
 

@@ -2,13 +2,16 @@
 down to the lines and events of its files.
 """
 
+import ast
 import json
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ecom_assets
 from ecom_assets.core.tables.trace import Count, Sum
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
 from ecom_assets.orchestration.registry import MARTS
@@ -78,3 +81,25 @@ def test_every_table_on_the_way_down_from_a_published_number_is_published() -> N
     for _ in MARTS:
         waiting |= {UPSTREAM[table].to for table in waiting if table in UPSTREAM}
     assert waiting <= set(IN_SNAPSHOT)
+
+
+PACKAGE = Path(ecom_assets.__file__).parent
+READERS = [
+    *PACKAGE.rglob("queries.py"),
+    *PACKAGE.rglob("trace.py"),
+    *(PACKAGE / "interfaces").rglob("*.py"),
+    PACKAGE / "outputs" / "serving" / "reading.py",
+]
+"""The modules that read what is published: numbers, ways down, routes, pages, and days."""
+
+
+def test_nothing_is_published_that_neither_a_number_nor_a_way_down_reads() -> None:
+    imported = {
+        alias.name
+        for reader in READERS
+        for node in ast.walk(ast.parse(reader.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "FunnelEntries" in {mart.__name__ for mart in MARTS} - imported, "only runs read it"
+    assert {table.__name__ for table in IN_SNAPSHOT} <= imported
