@@ -50,10 +50,11 @@ class Figure:
     commit: str = ""
 
     @classmethod
-    def of_row(cls, row: dict[str, Any], **more: str) -> Self:
+    def of_row(cls, row: dict[str, Any], *, machine: str, commit: str) -> Self:
         """Take what is kept out of what a benchmark printed, which has more fields."""
         names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in row.items() if name in names}, **more)
+        kept = {name: value for name, value in row.items() if name in names}
+        return cls(**kept | {"machine": machine, "commit": commit})
 
     @property
     def met(self) -> bool | None:

@@ -1,7 +1,7 @@
 """What `make bench` says of figures, by made-up ones: which are worse, better, new and missing."""
 
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def row(name: str, value: float, load: float = 0.1) -> dict[str, Any]:
     """A result as `python -m benchmarks` collects it: with fields that no table keeps."""
-    kept = figures.asdict(measured(name, value))
+    kept = asdict(measured(name, value))
     del kept["machine"], kept["commit"]
     return {**kept, "load_before": load, "events": 1_000, "met": None}
 
