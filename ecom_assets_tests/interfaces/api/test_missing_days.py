@@ -85,6 +85,7 @@ def known(answer: Mapping[str, Any]) -> tuple[Any, ...]:
     return days["data"], days["known_from"], days["known_to"], days["missing_days"]
 
 
+@pytest.mark.when_changed
 @pytest.mark.xdist_group("missing_days")
 def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api: Api) -> None:
     answer = api.json("/analytics/sales", **LAST_WEEK)
@@ -123,6 +124,7 @@ def test_a_breakdown_by_channel_says_that_no_event_came_from_elsewhere(api: Api,
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.xdist_group("missing_days")
 def test_a_missing_day_by_itself_has_no_numbers(api: Api) -> None:
     for path, name in (("sales", "sales"), ("engagement", "engagement")):

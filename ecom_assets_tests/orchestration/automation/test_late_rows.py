@@ -141,6 +141,7 @@ def test_tables_that_are_run_later_compute_the_days_of_late_rows(tmp_path: Path)
     assert visitors == (2,)
 
 
+@pytest.mark.when_changed
 def test_rows_that_stay_as_they_were_make_no_other_day_run(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.land(TENTH, *LATE["a visit of three days before"])
