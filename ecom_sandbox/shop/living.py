@@ -30,9 +30,11 @@ from ecom_assets.ingestion.sources.sandbox_shop import (
     opening_day,
     truth_of,
 )
+from ecom_sandbox.shop.catalogue import make_catalogue
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
-from ecom_sandbox.shop.orders import OrderLineBuilder
+from ecom_sandbox.shop.orders import OrderLineBuilder, write_costs
+from ecom_sandbox.shop.profit import Costs
 from ecom_sandbox.shop.rows import SECOND, Dice, Rows
 from ecom_sandbox.shop.shop import Cast, Shop
 from ecom_sandbox.shop.truth import GENERATOR
@@ -98,6 +100,9 @@ class LivingShop:
             begin = first if last is None else last + ONE_DAY
             for month in months_between(begin, self.until):
                 months[f"{month:%Y-%m}"] = self._write_month(month, begin, progress)
+            with replacing(self.folder / "costs.csv") as costs:
+                dice = Dice(self.seed)
+                write_costs(Costs.of_shop(dice, make_catalogue(dice)), first, self.until, costs)
             self._write_truth(first, months)
 
     def _write_month(

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import csv
 
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
 from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue, Stock
 from ecom_sandbox.shop.files import Columns, write_parquet
 from ecom_sandbox.shop.people import Schedule, known_customer_id
+from ecom_sandbox.shop.profit import Costs, OrderProfits
 from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, total_cents
 from ecom_sandbox.shop.visits import World, city_of
 
@@ -86,6 +88,15 @@ ORDER_LINES = pa.schema(
         "payment_amount": _MONEY,
         "status": pa.string(),
         "sales_channel": pa.string(),
+        "shipping_amount": _MONEY,
+        "gross_amount": _MONEY,
+        "discount_amount": _MONEY,
+        "discount_codes": pa.string(),
+        "unit_cost_amount": _MONEY,
+        "payment_method": pa.string(),
+        "payment_fee_amount": _MONEY,
+        "shipping_cost_amount": _MONEY,
+        "is_restocked": pa.bool_(),
     }
 )
 
@@ -115,6 +126,7 @@ class Refunds:
         wants &= ~np.isin(orders["visitor"], self._refunded)
         wants &= _is_first_of(orders["visitor"], wants)
         refunds = orders[wants]
+        refunds["placed"] = refunds["at"]
         refunds["at"], refunds["is_refund"] = at[wants], True
         self._refunded = np.concatenate([self._refunded, refunds["visitor"]])
         day = (refunds["at"] - self._world.first_us) // r.DAY
@@ -157,6 +169,7 @@ class OrderLineBuilder:
 
     def __init__(self, world: World, columns: Columns, rows_before: int = 0) -> None:
         self._world, self._columns, self.rows = world, columns, rows_before
+        self._costs = Costs.of_shop(world.dice, world.catalogue)
 
     def lines(self, orders: Rows) -> pa.Table:
         """Return the lines of orders and refunds, in the columns of `user_order_log`."""
@@ -173,6 +186,14 @@ class OrderLineBuilder:
             self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True
         )
         first, self.rows = self.rows + 1, self.rows + len(whole)
+        said = OrderProfits.of_orders(dice, orders)
+        is_first, is_refund = nth == 0, order["is_refund"]
+        discount = said.discounts(orders)[whole, nth]
+        has_code = said.percent[whole] > 0
+        # The cost of what comes back is that of the day on which it was sold.
+        cost = self._costs.on(product, order["placed"] // r.DAY)
+        methods = said.methods()
+        paid = orders["prices"][whole, nth] * quantity
         return pa.table(
             {
                 "id": first + np.arange(len(whole)),
@@ -190,9 +211,24 @@ class OrderLineBuilder:
                 "item_id": FIRST_PRODUCT_ID + product,
                 "item_name": [catalogue.names[i] for i in product],
                 "quantity": quantity,
-                "payment_amount": euros(orders["prices"][whole, nth] * quantity),
+                "payment_amount": euros(paid),
                 "status": np.where(order["is_refund"], "refunded", "shipped").tolist(),
                 "sales_channel": [r.SALES_CHANNELS[i] for i in order["channel"]],
+                "shipping_amount": euros(said.shipping[whole], is_first & ~is_refund),
+                "gross_amount": euros(paid + discount, ~is_refund),
+                "discount_amount": euros(discount, has_code),
+                "discount_codes": [
+                    said.codes[i] if is_off else None
+                    for i, is_off in zip(whole.tolist(), has_code.tolist(), strict=True)
+                ],
+                "unit_cost_amount": euros(cost, is_refund & self._costs.is_known[product]),
+                "payment_method": [
+                    None if is_back else methods[i]
+                    for i, is_back in zip(whole.tolist(), is_refund.tolist(), strict=True)
+                ],
+                "payment_fee_amount": euros(said.fee[whole], is_first & ~is_refund),
+                "shipping_cost_amount": euros(said.shipping_cost[whole], is_first),
+                "is_restocked": pa.array(said.is_restocked[whole], mask=~is_refund),
             },
             schema=ORDER_LINES,
         )
@@ -221,6 +257,13 @@ def write_catalogue(catalogue: Catalogue, stock: Stock, day: date, path: Path) -
     write_parquet(pa.table(columns), path)
 
 
-def euros(cents: Ints) -> pa.Array:
-    """Return cents as euros, in exact decimals."""
-    return pa.array([r.money_text(c) for c in cents.tolist()], pa.string()).cast(_MONEY)
+def write_costs(costs: Costs, first: date, last: date, path: Path) -> None:
+    """Write `costs.csv`, the costs of products that are known from a day to another."""
+    csv.write_csv(costs.table(first, last), path)
+
+
+def euros(cents: Ints, is_known: Flags | None = None) -> pa.Array:
+    """Return cents as euros, in exact decimals; null where they are not known."""
+    texts = [r.money_text(c) for c in cents.tolist()]
+    mask = None if is_known is None else ~is_known
+    return pa.array(texts, pa.string(), mask=mask).cast(_MONEY)

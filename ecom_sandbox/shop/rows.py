@@ -70,6 +70,7 @@ ORDER = np.dtype(
         ("number", np.int64),
         ("visitor", np.int64),
         ("at", np.int64),
+        ("placed", np.int64),  # of a refund: when its order was placed
         ("products", np.int64, (CART_LINES,)),
         ("quantities", np.int64, (CART_LINES,)),
         (

@@ -26,8 +26,10 @@ from ecom_sandbox.shop.orders import (
     Refunds,
     refund_events,
     write_catalogue,
+    write_costs,
 )
 from ecom_sandbox.shop.people import make_schedule
+from ecom_sandbox.shop.profit import Costs, ProfitTruth
 from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_sandbox.shop.traffic import Pages
 from ecom_sandbox.shop.truth import GENERATOR, EventTruth, LedgerTruth, price_truth
@@ -177,6 +179,8 @@ class Shop:
         )
         self._ledger = f.FaultInjector(dice, self.world.end_us)
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
+        self.costs = Costs.of_shop(dice, catalogue)
+        self._profit_truth = ProfitTruth(dice, self.costs, first_day=first_day, days=days)
         self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
 
@@ -188,6 +192,8 @@ class Shop:
     def write(self, folder: Path, progress: Callable[[int, int], None]) -> dict[str, object]:
         """Write every file except `truth.json`, and return the ground truth."""
         self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
+        last = self.cast.first_day + timedelta(days=self.until - 1)
+        write_costs(self.costs, self.cast.first_day, last, folder / "costs.csv")
         report = OrderLineBuilder(self.world, self.columns)
         with pq.ParquetWriter(
             folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False
@@ -253,7 +259,12 @@ class Shop:
         )
         counted = self._event_truth.truth(settings, is_whole=self.cast.known_before is None)
         changes = self.world.catalogue.price_changes(self.cast.first_day, self.until)
-        return {**counted, "price_changes": price_truth(changes), **differences}
+        return {
+            **counted,
+            "price_changes": price_truth(changes),
+            "profit": self._profit_truth.truth(),
+            **differences,
+        }
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
@@ -314,6 +325,7 @@ class Shop:
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
         self._event_truth.add_orders(orders)
+        self._profit_truth.add(orders)
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:

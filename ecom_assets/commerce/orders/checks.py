@@ -24,6 +24,8 @@ from ecom_assets.commerce.orders.contracts import (
 from ecom_assets.commerce.orders.held_days import held_day_entry, hold_reason
 from ecom_assets.commerce.orders.orders import (
     CHARGES,
+    FLAGS,
+    PROFIT_NUMBERS,
     OrderRule,
     classified_activities,
     classified_research,
@@ -178,7 +180,11 @@ def attributes_check(rule: OrderRule) -> TableCheck:
 
 def _unread_attributes(rule: OrderRule, days: Days | None, raw: ir.Table) -> CheckResult:
     lines = clean_lines(rows_on_days(raw, "received_date", days), rule)
-    shown = ("source_file", "received_quantity", *(f"received_{name}" for name in CHARGES))
+    shown = (
+        "source_file",
+        "received_quantity",
+        *(f"received_{name}" for name in (*CHARGES, *PROFIT_NUMBERS, *FLAGS)),
+    )
     return unread_values(lines, unread_attributes(lines, rule), shown, _unread_sentence)
 
 

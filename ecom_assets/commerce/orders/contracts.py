@@ -7,10 +7,13 @@ from ecom_assets.core.tables.contract import (
     Table,
     count,
     day,
+    flag,
     instant,
     item_quantity,
     received_amount,
+    tax_rate,
     text,
+    unit_cost,
 )
 from ecom_assets.core.tables.received import RefusedMoney, RowCounts
 
@@ -70,6 +73,16 @@ class ReceivedOrder(Table, abstract=True):
     received_shipping_amount = text("What was paid for shipping, as received", nullable=True)
     received_tax_amount = text("What was paid in taxes, as received", nullable=True)
     received_tip_amount = text("What was paid as a tip, as received", nullable=True)
+    received_gross_amount = text("The price before discounts, as received", nullable=True)
+    received_discount_amount = text("What discounts took off, as received", nullable=True)
+    received_discount_codes = text("The codes of discounts, as received", nullable=True, pii=True)
+    received_tax_rate = text("The rate of the tax, as received", nullable=True)
+    received_is_tax_included = text("Whether prices have the tax, as received", nullable=True)
+    received_unit_cost_amount = text("What one item cost the shop, as received", nullable=True)
+    payment_method = text("How it was paid, where the source says it", nullable=True)
+    received_payment_fee_amount = text("What the payment cost, as received", nullable=True)
+    received_shipping_cost_amount = text("What shipping cost the shop, as received", nullable=True)
+    received_is_restocked = text("Whether items went back on sale, as received", nullable=True)
     ordered_at = instant(
         "The instant in date_time; null if the text could not be read", nullable=True
     )
@@ -87,6 +100,21 @@ class ReceivedOrder(Table, abstract=True):
     shipping_amount = received_amount("The number in received_shipping_amount", nullable=True)
     tax_amount = received_amount("The number in received_tax_amount", nullable=True)
     tip_amount = received_amount("The number in received_tip_amount", nullable=True)
+    gross_amount = received_amount("The number in received_gross_amount", nullable=True)
+    discount_amount = received_amount("The number in received_discount_amount", nullable=True)
+    discount_codes = text(
+        "The codes in received_discount_codes in capitals, by name, with `, ` between them",
+        nullable=True,
+        pii=True,
+    )
+    tax_rate = tax_rate("The share in received_tax_rate; from 1 on, it is percent", nullable=True)
+    is_tax_included = flag("What received_is_tax_included says", nullable=True)
+    unit_cost_amount = unit_cost("The number in received_unit_cost_amount", nullable=True)
+    payment_fee_amount = received_amount("The number in received_payment_fee_amount", nullable=True)
+    shipping_cost_amount = received_amount(
+        "The number in received_shipping_cost_amount", nullable=True
+    )
+    is_restocked = flag("What received_is_restocked says", nullable=True)
     currency = text(
         "The currency of the amounts that were read: that in received_currency, or the one to "
         "which ECOM_RATES converts them",
@@ -246,7 +274,9 @@ class UserOrderLog(Table):
         at_least=0,
     )
     payment_amount = received_amount(
-        "What was paid for all of them; positive for refunds too", at_least=0
+        "What was paid for all of them; positive for refunds too; without the tax where the line "
+        "says that prices have it, and its rate",
+        at_least=0,
     )
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     currency = text("The currency of the amounts, where the source says it", nullable=True)
@@ -259,6 +289,39 @@ class UserOrderLog(Table):
         "What was paid in taxes beside payment_amount, in the same way", nullable=True
     )
     tip_amount = received_amount("What was paid as a tip, in the same way", nullable=True)
+    gross_amount = received_amount(
+        "The price charged for all of them before discounts, without tax as payment_amount; null "
+        "where the source does not say it",
+        nullable=True,
+    )
+    discount_amount = received_amount(
+        "What discounts of the line and its part of the order's took off, in the same way",
+        nullable=True,
+        at_least=0,
+    )
+    discount_codes = text(
+        "The codes of its discounts in capitals, by name, with `, ` between them",
+        nullable=True,
+        pii=True,
+    )
+    tax_rate = tax_rate("The rate of the tax as a share, where the source says it", nullable=True)
+    is_tax_included = flag(
+        "Whether the prices that were received have the tax, where the source says it",
+        nullable=True,
+    )
+    unit_cost_amount = unit_cost(
+        "What one item cost the shop when it was ordered, without tax", nullable=True, at_least=0
+    )
+    payment_method = text("How it was paid, where the source says it", nullable=True)
+    payment_fee_amount = received_amount(
+        "What the payment cost the shop, on one of the order's lines; below zero where a refund "
+        "brings it back",
+        nullable=True,
+    )
+    shipping_cost_amount = received_amount(
+        "What carrier, packing and return labels cost the shop, in the same way", nullable=True
+    )
+    is_restocked = flag("Whether items that came back are on sale again", nullable=True)
     shared_order_id = text(
         "The source's id of the order where other orders claim it, too; null where it is the "
         "order's own",

@@ -41,6 +41,23 @@ ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 """What an order costs beside its items."""
+PRICE_PARTS = ("gross_amount", "discount_amount")
+"""What the price of a line is made of; it goes back with a refund."""
+ORDER_COSTS = ("payment_fee_amount", "shipping_cost_amount")
+"""What an order costs the shop, of a sale or a refund, on one of its lines."""
+FLAGS = ("is_tax_included", "is_restocked")
+PROFIT_NUMBERS = (*PRICE_PARTS, "tax_rate", "unit_cost_amount", *ORDER_COSTS)
+PROFIT_FIELDS = (
+    *PRICE_PARTS,
+    "discount_codes",
+    "tax_rate",
+    "is_tax_included",
+    "unit_cost_amount",
+    "payment_method",
+    *ORDER_COSTS,
+    "is_restocked",
+)
+"""What a source may say of a line beside what was paid, from which its profit is computed."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,7 @@ def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanVal
     """
     unknown = {
         "quantity": known_quantity(raw, rule).isnull(),
-        **{name: raw[name].isnull() for name in CHARGES},
+        **{name: raw[name].isnull() for name in (*CHARGES, *PROFIT_NUMBERS, *FLAGS)},
     }
     received = {name: raw[f"received_{name}"] for name in unknown}
     return {

@@ -15,6 +15,7 @@ from ecom_assets.commerce.orders.contracts import (
 )
 from ecom_assets.commerce.orders.orders import (
     CHARGES,
+    PROFIT_NUMBERS,
     clean_lines,
     counted_rows,
     let_in,
@@ -130,7 +131,15 @@ TRACES: Final = (
             "row_count": Count(RawUserOrderLog, _quarantined),
             **refused_money_derivations(Count(RawUserOrderLog, _quarantined)),
             **dict.fromkeys(
-                ("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE
+                (
+                    "id_number",
+                    "record_number",
+                    "quantity",
+                    "payment_amount",
+                    *CHARGES,
+                    *PROFIT_NUMBERS,
+                ),
+                OF_SAMPLE,
             ),
         },
     ),

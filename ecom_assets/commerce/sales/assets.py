@@ -17,7 +17,7 @@ from ecom_assets.commerce.attribution.credit import AttributionRule, order_chann
 from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, PriceLog, UserOrderLog
-from ecom_assets.commerce.sales import contracts, dimensions
+from ecom_assets.commerce.sales import contracts, dimensions, discounts
 from ecom_assets.commerce.sales import sales as sold_lines
 from ecom_assets.commerce.sales.contracts import CustomerRetention, PurchaseRevenueDaily
 from ecom_assets.commerce.sales.customer_retention import changed_weeks
@@ -77,6 +77,10 @@ revenue_daily = table_asset(
     contracts.RevenueDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution
 )(sold_lines.revenue_daily)
 
+discount_performance = table_asset(
+    contracts.DiscountPerformance, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution
+)(discounts.discount_performance)
+
 
 @invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)
 def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
@@ -100,6 +104,7 @@ STAR_ASSETS = (
     sales,
     product_sales_daily,
     revenue_daily,
+    discount_performance,
     customer_retention,
 )
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)

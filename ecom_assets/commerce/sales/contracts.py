@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import STATUSES, UserOrderLog
-from ecom_assets.commerce.sales.measures import ChargeMeasures, SalesMeasures
+from ecom_assets.commerce.sales.measures import ChargeMeasures, DiscountMeasures, SalesMeasures
 from ecom_assets.core.tables.contract import (
     Column,
     Table,
@@ -155,6 +155,19 @@ class Sales(Table):
         "What was paid in taxes beside that, negative for refunds", nullable=True
     )
     tip_amount = received_amount("What was paid as a tip, negative for refunds", nullable=True)
+    gross_amount = received_amount(
+        "The price charged for all of them before discounts, without tax, negative for refunds",
+        nullable=True,
+    )
+    discount_amount = received_amount(
+        "What discounts took off, negative for refunds", nullable=True
+    )
+    discount_codes = UserOrderLog.discount_codes
+    unit_cost_amount = UserOrderLog.unit_cost_amount
+    payment_method = UserOrderLog.payment_method
+    payment_fee_amount = UserOrderLog.payment_fee_amount
+    shipping_cost_amount = UserOrderLog.shipping_cost_amount
+    is_restocked = UserOrderLog.is_restocked
 
 
 class ProductSalesDaily(SalesMeasures, Table):
@@ -188,6 +201,23 @@ class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
     city_id = text("See mart.city; `(all)` as for the channel")
     item_category = text("The category; `(all)` as for the channel")
     sales_channel = text("Where the orders were placed; `(all)` as for the channel")
+
+
+class DiscountPerformance(DiscountMeasures, Table):
+    """One row per day and code of discounts of shipped order lines.
+
+    `(none)` has discounts without a code, `(all)` every discounted line once.
+    """
+
+    layer = "mart"
+    key = ("order_date", "discount_code")
+    day_column = "order_date"
+    references = (("order_date", Calendar),)
+
+    order_date = day("The day of the orders")
+    discount_code = text(
+        "The code in capitals; `(none)` without one, `(all)` where it is summed", "Code", pii=True
+    )
 
 
 class PurchaseRevenueDaily(SalesMeasures, Table):

@@ -9,6 +9,7 @@ from ecom_assets.core.tables.contract import (
     count,
     item_quantity,
     per_unit,
+    rate,
 )
 
 SHIPPED: Final = {"status": "shipped"}
@@ -40,6 +41,55 @@ class ChargeMeasures:
         Aggregate("tip_amount", is_sum=True),
         nullable=True,
         example="0.00",
+    )
+
+
+class DiscountMeasures:
+    """What was sold with discounts, before refunds."""
+
+    order_count = count(
+        "How many orders have a line with the discount; one with two codes counts for each",
+        "Orders",
+        Aggregate("order_key", SHIPPED),
+        unit="orders",
+        example=41,
+    )
+    customer_count = count(
+        "How many customers used it",
+        "Customers",
+        Aggregate("customer_id", SHIPPED),
+        unit="customers",
+        is_additive=False,
+        example=38,
+    )
+    gross_sales_amount = amount(
+        "The prices of its lines before discounts",
+        "Gross sales",
+        Aggregate("gross_amount", SHIPPED, is_sum=True),
+        nullable=True,
+        example="4100.00",
+    )
+    discount_amount = amount(
+        "What discounts took off these lines, those of their other codes with it",
+        "Discounts",
+        Aggregate("discount_amount", SHIPPED, is_sum=True),
+        nullable=True,
+        better=None,
+        example="410.00",
+    )
+    shipped_amount = amount(
+        "What customers paid for these lines, before refunds",
+        "Gross revenue",
+        Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        example="3690.00",
+    )
+    discount_rate = rate(
+        "Discounts divided by gross sales",
+        "Discount rate",
+        Ratio("discount_amount", "gross_sales_amount"),
+        nullable=True,
+        better=None,
+        example=0.1,
     )
 
 

@@ -29,7 +29,8 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
     sales_source,
 )
-from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
+from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import (
     DIMENSIONS,
     PURCHASE,
@@ -40,8 +41,9 @@ from ecom_assets.commerce.sales.sales import (
 )
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
-from ecom_assets.core.tables.measures import completed, summable, summed, sums
+from ecom_assets.core.tables.measures import completed, measures_of, summable, summed, sums
 from ecom_assets.core.tables.places import UNKNOWN
+from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.queries import (
     ZERO,
     NoSourceError,
@@ -401,6 +403,42 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
     return {**answer, "channel_data": coverage(result.items()), "channels": channels}
+
+
+MOST_HIDDEN: Final = 4
+"""Codes of at most so many customers may name a person."""
+OF_FEW: Final = "(codes of fewer than five customers)"
+
+
+def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict[str, Any]:
+    """Return what was sold with discounts in a period, in total and by code, most discounted first.
+
+    Args:
+        reading: What is published.
+        period: The days.
+        may_see_people: Whether codes of few customers are named; else they are one row.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+    """
+    require_orders(reading)
+    lines = discounted(reading.table(Sales))
+    coded = by_code(lines)
+    if not may_see_people:
+        coded = hidden(coded, MOST_HIDDEN + 1, OF_FEW)
+    total = lines.mutate(discount_code=ibis.literal(ALL))
+    rows = union_all(total, coded)
+    rows = rows.filter(in_period(rows.order_date))
+    by_name = {
+        row["discount_code"]: row
+        for row in reading.rows(added_up(rows, ["discount_code"], DiscountMeasures), period)
+    }
+    nothing = {**dict.fromkeys(measures_of(DiscountMeasures)), **completed(None, DiscountMeasures)}
+    whole = by_name.pop(ALL, nothing)
+    each = sorted(
+        by_name.values(), key=lambda row: (-(row["discount_amount"] or 0), row["discount_code"])
+    )
+    return {"source": ORDERS, "total": whole, "discounts": each}
 
 
 def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, order_key
+from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, PRICE_PARTS, order_key
 from ecom_assets.commerce.sales.contracts import (
     ProductSalesDaily,
     PurchaseRevenueDaily,
@@ -40,7 +40,22 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
         **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},
+        **price_parts(lines),
     ).select(*Sales.columns)
+
+
+def price_parts(lines: ir.Table) -> dict[str, ir.DecimalValue]:
+    """Return `gross_amount` and `discount_amount` of order lines, negative for refunds, which
+    differ by what was paid: the discount is that of the line, else what was paid less than a price
+    before discounts. Null where the line says neither.
+    """
+    is_refund, paid = lines.status == "refunded", lines.payment_amount
+    missing = (lines.gross_amount >= paid).ifelse(lines.gross_amount - paid, ibis.null(AMOUNT))
+    discount = ibis.coalesce(lines.discount_amount, missing)
+    return {
+        name: is_refund.ifelse(-part, part).cast(AMOUNT)
+        for name, part in zip(PRICE_PARTS, (paid + discount, discount), strict=True)
+    }
 
 
 def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:

@@ -9,11 +9,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.orders.orders import CHARGES, order_key
+from ecom_assets.commerce.orders.orders import ALL, CHARGES, ORDER_COSTS, PRICE_PARTS, order_key
 from ecom_assets.commerce.sales.contracts import (
     Calendar,
     Customer,
     CustomerRetention,
+    DiscountPerformance,
     Item,
     ItemPrices,
     ProductSalesDaily,
@@ -22,7 +23,8 @@ from ecom_assets.commerce.sales.contracts import (
     Sales,
 )
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
-from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.discounts import by_code, discounted
+from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import purchases_and_refunds
 from ecom_assets.core.tables.contract import Aggregate, Table
 from ecom_assets.core.tables.days import start_of_week
@@ -56,7 +58,7 @@ PARTS: Final = ("order_key", "customer_id", "quantity", "revenue_amount")
 """The columns of sales that measures are counted from."""
 LINE_COLUMNS: Final = {
     **dict(zip(PARTS, ("order_key", "customer_id", "quantity", "payment_amount"), strict=True)),
-    **{name: name for name in CHARGES},
+    **{name: name for name in (*CHARGES, *PRICE_PARTS)},
 }
 """Their names in order lines."""
 EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
@@ -113,6 +115,16 @@ def counted_as_orders(rows: RowsOf) -> RowsOf:
 
 def _of_key(*names: str) -> RowsOf:
     return lambda context: context.where(Sales, **{name: context.row[name] for name in names})
+
+
+def _of_code(context: TraceContext) -> ir.Table:
+    """Return the discounted sales of a row's day and code."""
+    lines = discounted(context.where(Sales, order_date=context.row["order_date"]))
+    code = context.row["discount_code"]
+    if code == ALL:
+        return lines
+    of_code = by_code(lines)
+    return lines.semi_join(of_code.filter(of_code.discount_code == code), "uniq_id")
 
 
 def _this_line(context: TraceContext) -> ir.Table:
@@ -206,6 +218,10 @@ OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog,
     lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"]),
 )
+OF_PRICE: Final = Computed(
+    "what was paid for the order line, its price before discounts and its discount",
+    ("uniq_id", "order_date"),
+)
 TRACES: Final = (
     TableTrace(
         Customer,
@@ -249,6 +265,11 @@ TRACES: Final = (
             "quantity": Sum(UserOrderLog, signed(_this_line), "quantity"),
             "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
             **{name: Sum(UserOrderLog, signed(_this_line), name) for name in CHARGES},
+            **dict.fromkeys(PRICE_PARTS, OF_PRICE),
+            **{
+                name: Sum(UserOrderLog, _this_line, name)
+                for name in ("unit_cost_amount", *ORDER_COSTS)
+            },
         },
     ),
     *(
@@ -256,6 +277,18 @@ TRACES: Final = (
             contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract)
         )
         for contract in (ProductSalesDaily, RevenueDaily)
+    ),
+    TableTrace(
+        DiscountPerformance,
+        "discounts",
+        ratios_of(DiscountMeasures)
+        | {
+            name: derivation
+            for name, derivation in sales_derivations(
+                Sales, _of_code, declared=DiscountPerformance
+            ).items()
+            if name in DiscountPerformance.columns
+        },
     ),
     TableTrace(
         PurchaseRevenueDaily,

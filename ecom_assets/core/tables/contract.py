@@ -24,6 +24,10 @@ MONEY = "decimal(38, 4)"
 No number of clean rows overflows it. Sums are rounded to the currency's digits once, where they are
 shown.
 """
+UNIT_COST = "decimal(18, 6)"
+"""The type of what one item costs: a screw of a box of thousand has more digits than money."""
+TAX_RATE = "decimal(9, 6)"
+"""The type of a rate of tax as a share, such as 0.19, exact."""
 QUANTITY = "decimal(18, 4)"
 """The type of how much of an item there is: pieces, metres or kilograms."""
 
@@ -326,6 +330,17 @@ def per_unit(
 def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of the money in one received row, exact to a ten-thousandth."""
     return Column(AMOUNT, description, "money", label=label, **more)
+
+
+def unit_cost(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of what one item costs, exact to a millionth; never added up as it is."""
+    return Column(UNIT_COST, description, "money", label=label, is_additive=False, **more)
+
+
+def tax_rate(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of rates of tax from 0 to 1, exact to a millionth."""
+    options = {"is_additive": False, "at_least": 0, "at_most": 1} | more
+    return Column(TAX_RATE, description, "share", label=label, **options)
 
 
 def amount(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

@@ -30,6 +30,13 @@ at all.
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+YES: Final = frozenset(
+    {"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"}
+)
+NO: Final = frozenset(
+    {"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"}
+)
+"""What files write for yes and no, in lower case."""
 MAX_EXACT_DOUBLE: Final = 2**53
 """The greatest size of whole numbers that engines do not round in a double."""
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.partitions.snap import PartitionsSnap
 
-from ecom_assets.commerce.orders.orders import CHARGES
+from ecom_assets.commerce.orders.orders import CHARGES, ORDER_COSTS, PRICE_PARTS
 from ecom_assets.core.tables.asset import ListedDays
 from ecom_assets.core.tables.contract import AMOUNT, Column, Table
 from ecom_assets.core.tables.portable import batches_of, in_their_types
@@ -35,7 +35,7 @@ RECEIVED = {
     "mart.quarantined_event_samples.cart_amount",
     "mart.quarantined_order_samples.payment_amount",
     "mart.sales.revenue_amount",
-    *(f"{table}.{name}" for table in OF_LINES for name in CHARGES),
+    *(f"{table}.{name}" for table in OF_LINES for name in (*CHARGES, *PRICE_PARTS, *ORDER_COSTS)),
     "raw.customer_research.sales_amount",
     "staging.customer_research.sales_amount",
     "raw.price_log.price_amount",

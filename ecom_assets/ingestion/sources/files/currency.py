@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-from ecom_assets.commerce.orders.orders import CHARGES
+from ecom_assets.commerce.orders.orders import CHARGES, ORDER_COSTS, PRICE_PARTS
 from ecom_assets.core.errors import SourceError, first_line
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import formats
@@ -22,7 +22,11 @@ from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import CURRENCY
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 
-AMOUNTS = ("payment_amount", *CHARGES)
+AMOUNTS: Final = {
+    **dict.fromkeys(("payment_amount", *CHARGES, *PRICE_PARTS, *ORDER_COSTS), 4),
+    "unit_cost_amount": 6,
+}
+"""The amounts of an order line, each with its digits behind the point."""
 Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
 _BY_RATES = (
@@ -94,7 +98,8 @@ class Currencies:
             or None in {currency for currency, _, _ in amounts}
         ):
             raise SourceError(self._refusal(amounts, "orders", "line"))
-        return InOneCurrency(self._converted(con, self.rates, rows), frozenset({self.target}))
+        converted = self._converted(con, self.rates, rows, files.timezone)
+        return InOneCurrency(converted, frozenset({self.target}))
 
     def of_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
         """Return files of events whose amounts are in one currency, converted where that is needed.
@@ -229,12 +234,12 @@ class Currencies:
         )
 
     def _require_rates(
-        self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str
+        self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str, day: str
     ) -> None:
-        """Raise SourceError unless there is a rate for each row,
+        """Raise SourceError unless there is a rate on the `day` of each row,
         which has a `currency` and an `order_date`.
         """
-        joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
+        joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
         is_lacking = f"l.currency <> {text(self.target)} AND r.rate IS NULL"
         lacking = select(
             "l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency"
@@ -264,16 +269,17 @@ class Currencies:
         replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
         return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
 
-    def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str) -> str:
-        self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
-        joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
+    def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, zone: str) -> str:
+        # What goes back is worth what it was when it was sold, or margins would move by rates.
+        placed = f"CASE WHEN l.status = 'refunded' THEN {day_in_zone('l.placed_at', zone)} END"
+        day = f"coalesce({placed}, l.order_date)"
+        self._require_rates(con, path, select("*", rows, _COUNTS), "lines", day)
+        joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
         is_foreign = f"l.currency <> {text(self.target)}"
-        amounts = [
-            f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 4) ELSE l.{name} END"
-            for name in AMOUNTS
-        ]
         replaced = [
-            f"({sql})::DECIMAL(18, 4) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)
+            f"(CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, {digits}) ELSE l.{name} END)"
+            f"::DECIMAL(18, {digits}) AS {name}"
+            for name, digits in AMOUNTS.items()
         ]
         replaced.append(
             f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency"

@@ -22,9 +22,17 @@ from pydantic import (
 )
 
 from ecom_assets.behaviour.events.contracts import VIEW_TYPES
-from ecom_assets.commerce.orders.orders import CHARGES
+from ecom_assets.commerce.orders.orders import (
+    CHARGES,
+    FLAGS,
+    ORDER_COSTS,
+    PROFIT_FIELDS,
+    PROFIT_NUMBERS,
+)
 from ecom_assets.core.clock import is_zone
-from ecom_assets.core.warehouse.sql_text import amount
+from ecom_assets.core.tables.placeholders import MARKS
+from ecom_assets.core.tables.values import NO, YES
+from ecom_assets.core.warehouse.sql_text import amount, texts
 from ecom_assets.ingestion.sources.files.mapping_content import (
     completed,
     with_currency_of_amount,
@@ -104,6 +112,7 @@ class RecordKind:
     numbers: frozenset[str]
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()  # fields that say yes or no
     is_filtered: bool = (
         False  # whether a mapping may leave rows out, which then say why in a column `left_out`
     )
@@ -679,6 +688,7 @@ ORDER_FIELDS = (
     "status",
     "currency",
     *CHARGES,
+    *PROFIT_FIELDS,
 )
 
 
@@ -693,6 +703,55 @@ def whole_number(column: str) -> str:
     )
     whole = f"CASE WHEN {number} = trunc({number}) THEN TRY_CAST({number} AS BIGINT) END"
     return f"COALESCE({whole}, {cut})"
+
+
+def share(column: str) -> str:
+    """Return the SQL that parses text as a share from 0 to below 1: `0.19`,
+    or `19` or `19 %` for percent; NULL for any other text.
+    """
+    number = f"TRY_CAST(rtrim({column}, ' %') AS DECIMAL(18, 8))"
+    is_percent = f"({number} >= 1 OR contains({column}, '%'))"
+    scaled = f"CASE WHEN {is_percent} THEN {number} / 100 ELSE {number} END"
+    return f"CASE WHEN {scaled} >= 0 AND {scaled} < 1 THEN ({scaled})::DECIMAL(9, 6) END"
+
+
+def from_zero(column: str, kind: str) -> str:
+    """Return the SQL that parses text as an amount of a type; NULL for one below zero."""
+    number = amount(column, kind)
+    return f"CASE WHEN {number} >= 0 THEN {number} END"
+
+
+def without_tax(price: str) -> str:
+    """Return the SQL of a price of a line without the tax that it says to be in its prices."""
+    rate, is_included = share("e.tax_rate"), flag("e.is_tax_included")
+    net = f"round({price} / (1 + {rate}), 4)::DECIMAL(18, 4)"
+    return f"CASE WHEN {is_included} AND {rate} > 0 THEN {net} ELSE {price} END"
+
+
+def included_tax(price: str) -> str:
+    """Return the SQL of the tax in a price; NULL where a line does not say that its prices have
+    it, and its rate.
+    """
+    has_tax = f"{flag('e.is_tax_included')} AND {share('e.tax_rate')} IS NOT NULL"
+    return f"CASE WHEN {has_tax} THEN {price} - {without_tax(price)} END"
+
+
+def flag(column: str) -> str:
+    """Return the SQL that parses yes or no; NULL for any other text."""
+    word = f"lower(trim({column}))"
+    yes, no = texts(sorted(YES)), texts(sorted(NO))
+    return f"CASE WHEN {word} IN {yes} THEN true WHEN {word} IN {no} THEN false END"
+
+
+def codes(column: str) -> str:
+    """Return the SQL of the codes in a text or a JSON list, in capitals and by name; NULL without
+    one.
+    """
+    each = f"string_split_regex(regexp_replace({column}, '[\\[\\]\"]', '', 'g'), '[,;|]')"
+    each = f"list_transform({each}, lambda code: upper(trim(code)))"
+    is_code = f"code <> '' AND lower(code) NOT IN {texts(MARKS)}"
+    each = f"list_sort(list_distinct(list_filter({each}, lambda code: {is_code})))"
+    return f"nullif(array_to_string({each}, ', '), '')"
 
 
 ORDER = RecordKind(
@@ -714,20 +773,46 @@ ORDER = RecordKind(
             "id",
             "currency",
             *CHARGES,
+            *PROFIT_FIELDS,
         }
     ),
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
-    numbers=frozenset({"quantity", "payment_amount", *CHARGES}),
+    numbers=frozenset({"quantity", "payment_amount", *CHARGES, *PROFIT_NUMBERS}),
+    flags=frozenset(FLAGS),
     renamed={
-        name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)
+        name: f"received_{name}"
+        for name in (
+            "quantity",
+            "payment_amount",
+            "currency",
+            "discount_codes",
+            *CHARGES,
+            *PROFIT_NUMBERS,
+            *FLAGS,
+        )
     },
     is_filtered=True,
     whole="order_id",
     read={
         "id_number": ("BIGINT", whole_number("e.id")),
         "quantity": ("DECIMAL(18, 4)", amount("e.quantity")),
-        **{name: ("DECIMAL(18, 4)", amount(f"e.{name}")) for name in ("payment_amount", *CHARGES)},
+        "payment_amount": ("DECIMAL(18, 4)", without_tax(amount("e.payment_amount"))),
+        **{name: ("DECIMAL(18, 4)", amount(f"e.{name}")) for name in (*CHARGES, *ORDER_COSTS)},
+        "tax_amount": (
+            "DECIMAL(18, 4)",
+            f"coalesce({amount('e.tax_amount')}, {included_tax(amount('e.payment_amount'))})",
+        ),
+        "gross_amount": ("DECIMAL(18, 4)", without_tax(amount("e.gross_amount"))),
+        # Sources write discounts with either sign.
+        "discount_amount": (
+            "DECIMAL(18, 4)",
+            without_tax(f"abs({amount('e.discount_amount')})"),
+        ),
+        "discount_codes": ("VARCHAR", codes("e.discount_codes")),
+        "tax_rate": ("DECIMAL(9, 6)", share("e.tax_rate")),
+        "unit_cost_amount": ("DECIMAL(18, 6)", from_zero("e.unit_cost_amount", "DECIMAL(18, 6)")),
+        **{name: ("BOOLEAN", flag(f"e.{name}")) for name in FLAGS},
         "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
 )

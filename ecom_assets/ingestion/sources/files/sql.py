@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from ecom_assets.commerce.orders.orders import CHARGES
+from ecom_assets.commerce.orders.orders import CHARGES, PRICE_PARTS
 from ecom_assets.core.tables.spellings import SPELLED, spelled_sql
 from ecom_assets.core.tables.values import LAST_PLAUSIBLE
 from ecom_assets.core.warehouse.sql_text import (
@@ -713,7 +713,7 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
 _OF_ORDER = f"__file, {ident(GROUP)}, {ident(KIND)}"
 """The rows of one order within a file."""
 _BELOW_ZERO = {
-    **dict.fromkeys(("quantity", *CHARGES), _without_sign),
+    **dict.fromkeys(("quantity", *CHARGES, *PRICE_PARTS), _without_sign),
     "payment_amount": _amount_below_zero,
     "status": _status_below_zero,
 }

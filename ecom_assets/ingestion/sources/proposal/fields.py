@@ -9,12 +9,11 @@ from typing import Final
 
 import yaml
 
+from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
 from ecom_assets.ingestion.sources.proposal.state_words import (
     LOOKS_LIKE,
-    NO,
-    YES,
     Meaning,
     flag_meaning,
     is_state_word,

@@ -342,12 +342,6 @@ _FILLERS: Final = frozenset(
         "замовлення",
     ]
 )
-YES: Final = frozenset(
-    {"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"}
-)
-NO: Final = frozenset(
-    {"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"}
-)
 _KINDS: Final = {Meaning.SALE: _SALE, Meaning.NO_SALE: _NO_SALE, Meaning.REFUND: _REFUND}
 _LEAST: Final = 4
 """Letters of a part of a word that may be found within a longer word: `ausgeliefert`,

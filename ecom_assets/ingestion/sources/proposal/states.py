@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.fields import REFUNDED_AMOUNT, Found
@@ -19,8 +20,6 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.state_words import (
     MEANINGS,
-    NO,
-    YES,
     Meaning,
     flag_meaning,
     guessed_meaning,

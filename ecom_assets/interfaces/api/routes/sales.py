@@ -12,10 +12,11 @@ from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.commerce.sales import queries as sales_queries
 from ecom_assets.commerce.sales.contracts import City
 from ecom_assets.commerce.sales.coverage import sales_source
-from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.queries import Granularity, Level
-from ecom_assets.core.tables.measures import summable
+from ecom_assets.core.tables.measures import measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage
+from ecom_assets.interfaces.api.auth.callers import may_see_people
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     Context,
@@ -188,6 +189,33 @@ class PlacesAnswer(SoldAnswer):
     places: list[SalesPlace] = Field(description="Most revenue first")
 
 
+class DiscountNumbers(row_of(measures_of(DiscountMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
+    """What was sold with discounts; null if unknown."""
+
+
+class Discount(DiscountNumbers):
+    """What was sold with a code."""
+
+    discount_code: str = Field(
+        title="Code",
+        description=(
+            "The code in capitals; `(none)` for discounts without one. Without the scope "
+            "`personal`, codes of fewer than five customers are one row"
+        ),
+        examples=["WELCOME10"],
+    )
+
+
+class DiscountsAnswer(SoldAnswer):
+    """The discounts of a period."""
+
+    total: DiscountNumbers = Field(description="All discounted lines, each once")
+    total_count: int | None = total_of("codes", 7)
+    discounts: list[Discount] = Field(
+        description="Most discounted first; a line with two codes counts for both"
+    )
+
+
 DEFINITION: Final = definition_of(SalesAnswer, *SalesNumbers.model_fields, "change", "source")
 
 
@@ -249,6 +277,22 @@ def revenue_by_channel(
         period = context.period(parameters, "sales", "events")
         result = sales_queries.by_channel(context.reading, period, parameters.model)
     return context.answer(parameters, definition, parameters.cut(result, "channels"), period)
+
+
+@router.get(
+    "/analytics/discounts", response_model=DiscountsAnswer, summary="Sales by discount code"
+)
+def discounts(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
+    """Return what was sold with discounts, by code; codes of few customers need the scope
+    `personal`.
+    """
+    context.do_not_keep()  # what one caller may see, another may not
+    period = context.period(parameters, "sales")
+    result = sales_queries.discounts(
+        context.reading, period, may_see_people=may_see_people(context.request.scope)
+    )
+    definition = definition_of(DiscountsAnswer, *DiscountNumbers.model_fields, "source")
+    return context.answer(parameters, definition, parameters.cut(result, "discounts"), period)
 
 
 @router.get(
