@@ -132,7 +132,7 @@ class OrderProfits:
         return [_METHODS[i] for i in self.method.tolist()]
 
 
-_OF_LINES = ("gross", "discount", "returns", "cost", "revenue_with_cost")
+_OF_LINES = ("gross", "discount", "returns", "cost", "revenue_with_cost", "known_lines")
 _OF_ORDERS = ("shipping", "payment_fee", "shipping_cost")
 
 
@@ -171,6 +171,7 @@ class ProfitTruth:
             "returns": np.where(is_refund, paid, 0),
             "cost": np.where(is_known, cost, 0),
             "revenue_with_cost": np.where(is_known, np.where(is_refund, -paid, paid), 0),
+            "known_lines": is_known.astype(np.int64),
         }
         for name, cents in sums.items():
             np.add.at(self._by_day[name], day[whole], cents)
@@ -192,11 +193,13 @@ class ProfitTruth:
         }
 
 
-def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str]:
-    """Return the sums of a day, product or category, and what follows from them."""
+def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str | None]:
+    """Return the sums of a day, product or category, and what follows from them; cost and profit
+    are null where the cost of no line is known.
+    """
     of = {name: int(sums[i]) for name, sums in cents.items()}
     revenue = of["gross"] - of["discount"] - of["returns"]
-    named = {
+    named: dict[str, int | None] = {
         "gross_sales_amount": of["gross"],
         "discount_amount": of["discount"],
         "returns_amount": of["returns"],
@@ -205,5 +208,7 @@ def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str]:
         "revenue_with_cost_amount": of["revenue_with_cost"],
         "gross_profit_amount": of["revenue_with_cost"] - of["cost"],
     }
+    if not of["known_lines"]:
+        named |= {"cost_amount": None, "gross_profit_amount": None}
     named |= {f"{name}_amount": of[name] for name in _OF_ORDERS if name in of}
-    return {name: r.money_text(value) for name, value in named.items()}
+    return {name: None if value is None else r.money_text(value) for name, value in named.items()}

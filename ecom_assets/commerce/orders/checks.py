@@ -33,6 +33,7 @@ from ecom_assets.commerce.orders.orders import (
     order_accounting,
     unread_attributes,
 )
+from ecom_assets.commerce.orders.profit_checks import PROFIT_CHECKS
 from ecom_assets.commerce.orders.versions import linked, with_record
 from ecom_assets.core.tables.check import (
     EXAMPLES,
@@ -82,6 +83,7 @@ def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -
         order_numbers_are_unique,
         orders_have_one_customer,
         refunds_are_of_sales,
+        *PROFIT_CHECKS,
     ]
     return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
