@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ecom_assets.core.tables.contract import MONEY, Column, Table
+from ecom_assets.core.tables.contract import AMOUNT, MONEY, Column, Table
 from ecom_assets.orchestration.registry import ALL
 
 OPENING = """\
@@ -25,10 +25,13 @@ with its unit in brackets, unless the name says it:
 | `…_at` | timestamp(6), UTC |
 | `…_date` | date, a day of `ECOM_TIMEZONE` |
 | `…_count`, `…_number` | int64; numbers begin with 1 |
-| `…_amount` | decimal(38,4), money, exact |
+| `…_amount` | decimal(38,4), money, exact; decimal(18,4) where a row is one of the source |
 | `…_rate` | float64, from 0 to 1 |
 | `is_…`, `has_…` | boolean |
 | any other | string |
+
+Rows of a table without a key can repeat. A table is cut by the first `…_date` of its key, if
+nothing else stands there.
 
 Described are columns of `mart` and `export` tables, as far as neither the name nor an earlier
 table says it. Every column's description, unit and limits, and when it is null, are in Dagster's
@@ -41,6 +44,7 @@ TYPES_BY_NAME: Final = (
     (r".*_at", "timestamp(6)", "UTC"),
     (r".*_date", "date", None),
     (r".*_(count|number)", "int64", None),
+    (r"received_.*", "string", None),
     (r".*_amount", MONEY, "money"),
     (r".*_rate", "float64", "share"),
     (r"(is|has)_.*", "boolean", None),
@@ -79,8 +83,11 @@ def data_dictionary() -> str:
 def _table(contract: type[Table], earlier: Sequence[type[Table]], said: Said) -> Iterator[str]:
     yield f"## {contract.qualified_name()}\n"
     yield f"{contract.description()}\n"
-    key = f"Key: {_names(contract.key)}." if contract.key else "No key: rows can repeat."
-    yield f"{key} Cut by `{contract.day_column}`.\n" if contract.day_column else f"{key}\n"
+    key = [_head(contract.columns[name]) for name in contract.key]
+    named = f"Key: {', '.join(key)}." if key else "No key."
+    is_said = contract.day_column == _first_day(contract)
+    cut = f"Cut by `{contract.day_column}`." if contract.day_column else "Not cut by days."
+    yield f"{named}\n" if is_said else f"{named} {cut}\n"
     base = _base(contract, earlier)
     shared = base.columns if base else {}
     if base:
@@ -88,6 +95,11 @@ def _table(contract: type[Table], earlier: Sequence[type[Table]], said: Said) ->
     columns = [column for name, column in contract.columns.items() if name not in shared]
     yield from _column_lines(contract, columns, said)
     yield ""
+
+
+def _first_day(contract: type[Table]) -> str | None:
+    """Return the first day among the columns of the key, as the opening says."""
+    return next((name for name in contract.key if name.endswith("_date")), None)
 
 
 def _base(contract: type[Table], earlier: Sequence[type[Table]]) -> type[Table] | None:
@@ -107,7 +119,8 @@ def _column_lines(contract: type[Table], columns: Sequence[Column], said: Said) 
     for column in columns:
         meaning = _meaning(contract, column, said, before)
         if not meaning:
-            plain.append(_head(column))
+            # Columns of the key stand there already.
+            plain += [] if column.name in contract.key else [_head(column)]
             continue
         before = f"{column.name} {meaning}"
         if plain:
@@ -124,6 +137,7 @@ def _head(column: Column) -> str:
     kind, unit = next(
         (kind, unit) for pattern, kind, unit in TYPES_BY_NAME if re.fullmatch(pattern, column.name)
     )
+    kind = AMOUNT if kind == MONEY and column.type == AMOUNT else kind
     shown = "" if column.type == kind else f" {column.type.replace(', ', ',')}"
     is_count = kind == "int64" and column.name.endswith("_count")
     is_said = is_count or column.unit in (None, unit) or _stem(column.unit) in _stems(column.name)

@@ -25,6 +25,8 @@ _KINDS = {
     "date": pa.date32(),
     "decimal(18, 4)": pa.decimal128(18, 4),
     "decimal(38, 4)": pa.decimal128(38, 4),
+    "decimal(9, 6)": pa.decimal128(9, 6),
+    "decimal(18, 6)": pa.decimal128(18, 6),
     "decimal(18, 9)": pa.decimal128(18, 9),
     "int64": pa.int64(),
     "float64": pa.float64(),

@@ -27,7 +27,7 @@ _FEE_PER_MILLE = np.array([15, 25, 0, 0, 120], np.int64)
 _FEE_CENTS = np.array([25, 35, 0, 0, 0], np.int64)
 FREE_SHIPPING_FROM = 5_000
 SHIPPING_CENTS, PARCEL_CENTS, ITEM_CENTS, LABEL_CENTS = 490, 420, 60, 390
-RESTOCKED_RATE = 0.75
+RESTOCKED_RATE = 0.7
 UNKNOWN_COST_RATE = 0.08
 _COST_STEPS = np.array([0, 0, 0, 5, 8, -4], np.int64)
 """By how many percent of its first cost the cost of a product changes, twice, before it is as it
@@ -118,7 +118,7 @@ class OrderProfits:
             shipping,
             np.where(is_refund, 0, fee),
             np.where(is_sent, np.where(is_refund, LABEL_CENTS, parcel), 0),
-            dice.chance(RESTOCKED_RATE, "restocked", number),
+            dice.chance(RESTOCKED_RATE, "back on sale", number),
         )
 
     def discounts(self, orders: Rows) -> Ints:

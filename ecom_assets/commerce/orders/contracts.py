@@ -300,7 +300,7 @@ class UserOrderLog(Table):
         at_least=0,
     )
     discount_codes = text(
-        "The codes of its discounts in capitals, by name, with `, ` between them",
+        "The codes of its discounts, by name, as `A, B`",
         nullable=True,
         pii=True,
     )
@@ -309,19 +309,16 @@ class UserOrderLog(Table):
         "Whether the prices that were received have the tax, where the source says it",
         nullable=True,
     )
-    unit_cost_amount = unit_cost(
-        "What one item cost the shop when it was ordered, without tax", nullable=True, at_least=0
-    )
+    unit_cost_amount = unit_cost("What one item cost the shop", nullable=True, at_least=0)
     payment_method = text("How it was paid, where the source says it", nullable=True)
     payment_fee_amount = received_amount(
-        "What the payment cost the shop, on one of the order's lines; below zero where a refund "
-        "brings it back",
+        "What the payment cost the shop, on one of the order's lines",
         nullable=True,
     )
     shipping_cost_amount = received_amount(
-        "What carrier, packing and return labels cost the shop, in the same way", nullable=True
+        "What the shop paid for shipping and labels, in the same way", nullable=True
     )
-    is_restocked = flag("Whether items that came back are on sale again", nullable=True)
+    is_restocked = flag("Whether what came back is on sale again", nullable=True)
     shared_order_id = text(
         "The source's id of the order where other orders claim it, too; null where it is the "
         "order's own",

@@ -25,7 +25,9 @@ def _shipped(days: Days | None, lines: ir.Table) -> ir.Table:
 
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def discounts_are_within_prices(days: Days | None, lines: ir.Table) -> BrokenRows:
-    """No discount is above the price before discounts, as of the mapping's mistaken column."""
+    """No line's discount is above its price before discounts; else one of the two is another
+    column.
+    """
     shipped = _shipped(days, lines)
     stated = shipped.filter(shipped.discount_amount.notnull(), shipped.gross_amount.notnull())
     wrong = stated.filter(stated.discount_amount > stated.gross_amount)
@@ -39,8 +41,8 @@ def discounts_are_within_prices(days: Days | None, lines: ir.Table) -> BrokenRow
 
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def discounts_add_up_to_orders(days: Days | None, lines: ir.Table) -> BrokenRows:
-    """The discounts of an order's lines explain what its prices are above what was paid; else a
-    discount of the order is on no line.
+    """The discounts of an order's lines add up to what was paid less than its prices; else a
+    discount of the whole order is on no line.
     """
     shipped = _shipped(days, lines)
     has_both = (shipped.discount_amount.notnull() & shipped.gross_amount.notnull()).fill_null(NO)
@@ -61,7 +63,7 @@ def discounts_add_up_to_orders(days: Days | None, lines: ir.Table) -> BrokenRows
 
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def fees_are_small(days: Days | None, lines: ir.Table) -> BrokenRows:
-    """No order's payment costs more than 20 % of what was paid, as of a fee in cents."""
+    """No order's payment costs more than 20 % of what was paid; else fees are in another unit."""
     shipped = _shipped(days, lines)
     orders = shipped.group_by("order_date", "order_id").agg(
         payment_fee_amount=shipped.payment_fee_amount.sum().cast(MONEY),

@@ -156,7 +156,7 @@ class Sales(Table):
     )
     tip_amount = received_amount("What was paid as a tip, negative for refunds", nullable=True)
     gross_amount = received_amount(
-        "The price charged for all of them before discounts, without tax, negative for refunds",
+        "Their price before discounts, negative for refunds",
         nullable=True,
     )
     discount_amount = received_amount(

@@ -48,39 +48,39 @@ class DiscountMeasures:
     """What was sold with discounts, before refunds."""
 
     order_count = count(
-        "How many orders have a line with the discount; one with two codes counts for each",
+        "Orders with the discount; one with two codes counts for each",
         "Orders",
-        Aggregate("order_key", SHIPPED),
+        Aggregate("order_key"),
         unit="orders",
         example=41,
     )
     customer_count = count(
-        "How many customers used it",
+        "Customers who used it",
         "Customers",
-        Aggregate("customer_id", SHIPPED),
+        Aggregate("customer_id"),
         unit="customers",
         is_additive=False,
         example=38,
     )
     gross_sales_amount = amount(
-        "The prices of its lines before discounts",
+        "Their prices before discounts",
         "Gross sales",
-        Aggregate("gross_amount", SHIPPED, is_sum=True),
+        Aggregate("gross_amount", is_sum=True),
         nullable=True,
         example="4100.00",
     )
     discount_amount = amount(
-        "What discounts took off these lines, those of their other codes with it",
+        "What all discounts of these lines took off",
         "Discounts",
-        Aggregate("discount_amount", SHIPPED, is_sum=True),
+        Aggregate("discount_amount", is_sum=True),
         nullable=True,
         better=None,
         example="410.00",
     )
     shipped_amount = amount(
-        "What customers paid for these lines, before refunds",
+        "What was paid for these lines, before refunds",
         "Gross revenue",
-        Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        Aggregate("revenue_amount", is_sum=True),
         example="3690.00",
     )
     discount_rate = rate(

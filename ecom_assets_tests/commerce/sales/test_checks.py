@@ -20,9 +20,10 @@ from ecom_assets_tests.platform import NO_GATE, OrderPlatform
 
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=7))
+SAID = {"gross_amount": 22, "discount_amount": 2, "payment_fee_amount": 1}
 ROWS = (
-    order_line("a", MONDAY, "anna"),
-    order_line("a", MONDAY, "anna", received_date=MONDAY + timedelta(days=3)),
+    order_line("a", MONDAY, "anna", **SAID),
+    order_line("a", MONDAY, "anna", received_date=MONDAY + timedelta(days=3), **SAID),
     order_line("b", MONDAY + timedelta(days=1), "ben", item_category="shoes", payment_amount=5),
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", payment_amount=-1),

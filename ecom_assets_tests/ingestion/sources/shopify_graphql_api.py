@@ -36,7 +36,7 @@ _AGREEMENT = (
 )
 _SALE = (
     "id: ID! actionType: SaleActionType! lineType: SaleLineType! quantity: Int totalAmount: "
-    "MoneyBag! totalTaxAmount: MoneyBag!"
+    "MoneyBag! totalTaxAmount: MoneyBag! totalDiscountAmountBeforeTaxes: MoneyBag!"
 )
 _SCHEMA = f"""
 type Query {{
@@ -54,6 +54,7 @@ type Order {{
   id: ID! legacyResourceId: UnsignedInt64! name: String! processedAt: DateTime!
   updatedAt: DateTime! test: Boolean! currencyCode: CurrencyCode!
   sourceName: String email: String phone: String customer: Customer
+  discountCodes: [String!]! paymentGatewayNames: [String!]!
   shippingAddress: MailingAddress agreements(first: Int, after: String): SalesAgreementConnection!
 }}
 type Customer {{ legacyResourceId: UnsignedInt64! firstName: String lastName: String }}

@@ -10,6 +10,7 @@ import pytest
 
 from ecom_assets.commerce.orders.orders import PROFIT_FIELDS
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.ingestion.sources import test_shop_order_documents as documents
 from ecom_assets_tests.ingestion.sources.test_order_files import HEADER, read
 
 COLUMNS = f"{HEADER},status,currency,{','.join(PROFIT_FIELDS)}"
@@ -111,3 +112,165 @@ def test_a_file_without_any_of_them_reads_as_before(tmp_path: Path) -> None:
     [row] = read(file)
     assert row["payment_amount"] == 20
     assert {row[name] for name in PROFIT_FIELDS} == {None}
+
+
+SHOPIFY_CSV = """\
+Name,Email,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Code,Discount Amount,\
+Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Lineitem discount,\
+Payment Method,Cancelled at,Refunded Amount
+#1,ann@example.com,partially_refunded,EUR,90.00,10.00,0.00,100.00,FALL,10.00,\
+2026-07-01 10:00:00 +0000,2,Fern,25.00,FERN,0.00,Shopify Payments,,50.00
+#1,ann@example.com,,,,,,,,,,1,Tote,50.00,TOTE,0.00,,,
+#2,bob@example.com,refunded,EUR,119.00,0.00,19.00,119.00,,,\
+2026-07-02 10:00:00 +0000,1,Mug,119.00,MUG,0.00,PayPal,,119.00
+"""
+
+
+def test_shopify_s_csv_has_codes_and_shares_refunds(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(SHOPIFY_CSV)
+    rows = {row["uniq_id"]: row for row in read(file, "shopify")}
+    # 100.00 less 10.00; half of the order was paid back, so half of 45.00 each, and of shipping.
+    fern, tote = rows["#1/sale1"], rows["#1/sale2"]
+    assert [(row["gross_amount"], row["payment_amount"]) for row in (fern, tote)] == [
+        (50, 45),
+        (50, 45),
+    ]
+    assert {(row["discount_codes"], row["payment_method"]) for row in (fern, tote)} == {
+        ("FALL", "Shopify Payments")
+    }
+    back = [rows["#1/refund1"], rows["#1/refund2"]]
+    assert [
+        (row["item_id"], row["payment_amount"], row["quantity"], row["shipping_amount"])
+        for row in back
+    ] == [("FERN", Decimal("22.50"), 0, 5), ("TOTE", Decimal("22.50"), 0, None)]
+    # 19 % in the price, all of which goes back with the piece.
+    assert (rows["#2/sale1"]["gross_amount"], rows["#2/sale1"]["payment_amount"]) == (100, 100)
+    assert (rows["#2/refund1"]["payment_amount"], rows["#2/refund1"]["quantity"]) == (100, 1)
+
+
+def said(rows: list[Row], uniq_id: str, *names: str) -> list[Any]:
+    [row] = [row for row in rows if row["uniq_id"] == uniq_id]
+    return [row[name] for name in names]
+
+
+PRICE = ("payment_amount", "gross_amount", "discount_amount")
+
+
+def test_shopify_s_discounts_are_those_allocated_to_the_line(tmp_path: Path) -> None:
+    """Two for 119.00 with 19 % tax in it, of which 10 % by a code of the order are 23.80."""
+    line_item = {
+        "id": 1,
+        "sku": "A",
+        "title": "A",
+        "quantity": 2,
+        "price": "119.00",
+        "total_discount": "23.80",
+        "discount_allocations": [{"amount": "23.80", "discount_application_index": 1}],
+        "tax_lines": [{"price": "34.20", "rate": 0.19}],
+    }
+    free = {
+        **line_item,
+        "id": 2,
+        "quantity": 1,
+        "discount_allocations": [{"amount": "119.00", "discount_application_index": 0}],
+        "tax_lines": [{"price": "0.00", "rate": 0.19}],
+    }
+    order = {
+        **documents.SHOPIFY_ORDER,
+        "taxes_included": True,
+        "payment_gateway_names": ["shopify_payments", "gift_card"],
+        "discount_applications": [{"title": "Free gift"}, {"code": "Fall10"}],
+        "discount_codes": [{"code": "Fall10", "amount": "23.80", "type": "percentage"}],
+        "line_items": [line_item, free],
+    }
+    back = {"id": 31, "quantity": 1, "subtotal": "107.10", "total_tax": "17.10"}
+    back |= {"restock_type": "no_restock", "line_item": {"sku": "A"}}
+    order["refunds"] = [
+        {"id": 21, "created_at": "2026-07-05T09:00:00Z", "refund_line_items": [back]}
+    ]
+    rows = documents.rows_in(tmp_path, "shopify_admin", [order])
+    assert said(rows, "sale-1", *PRICE) == [180, 200, 20]
+    assert said(rows, "sale-1", "discount_codes", "payment_method", "tax_rate") == [
+        "FALL10",
+        "shopify_payments, gift_card",
+        Decimal("0.19"),
+    ]
+    assert said(rows, "sale-2", *PRICE) == [0, 100, 100], "what is free has its tax's rate"
+    assert said(rows, "refund-31", "payment_amount", "is_restocked") == [90, False]
+
+
+def test_woocommerce_s_lines_have_their_subtotal_coupons_and_costs(tmp_path: Path) -> None:
+    shirt, cap = documents.WOO_ORDER["line_items"]
+    order = {
+        **documents.WOO_ORDER,
+        "payment_method": "woocommerce_payments",
+        "coupon_lines": [{"code": "spring"}, {"code": "vip"}],
+        "meta_data": [{"key": "_wcpay_transaction_fee", "value": "1.06"}],
+        "line_items": [
+            {**shirt, "cost_of_goods_sold": {"total_value": 13}},
+            {**cap, "meta_data": [{"key": "_wc_cog_item_total_cost", "value": "0"}]},
+        ],
+    }
+    rows = documents.rows_in(tmp_path, "woocommerce", [order])
+    names = ("gross_amount", "discount_amount", "discount_codes", "unit_cost_amount")
+    assert said(rows, "sale-727-1", *names) == [26, 2, "SPRING, VIP", Decimal("6.5")]
+    assert said(rows, "sale-727-2", *names) == [12, 0, None, None], "a cost of 0 stands for none"
+    of_order = ("payment_method", "payment_fee_amount")
+    assert said(rows, "sale-727-1", *of_order) == ["woocommerce_payments", Decimal("1.06")]
+    assert said(rows, "sale-727-2", *of_order) == ["woocommerce_payments", None]
+
+
+def test_magento_s_items_have_costs_and_discounts_without_tax(tmp_path: Path) -> None:
+    shirt, child, mug = documents.MAGENTO_ORDER["items"]
+    tax = {"base_discount_tax_compensation_amount": 1.5, "tax_percent": 19}
+    order = {
+        **documents.MAGENTO_ORDER,
+        "coupon_code": "fall",
+        "payment": {"method": "paypal_express"},
+        "items": [{**shirt, **tax, "base_cost": 12.3456}, child, {**mug, "base_cost": 0}],
+    }
+    rows = documents.rows_in(tmp_path, "magento", {"items": [order]})
+    assert said(rows, "sale-7", *PRICE) == [Decimal("71.5"), 80, Decimal("8.5")]
+    names = ("discount_codes", "tax_rate", "unit_cost_amount", "payment_method")
+    assert said(rows, "sale-7", *names) == [
+        "FALL",
+        Decimal("0.19"),
+        Decimal("12.3456"),
+        "paypal_express",
+    ]
+    assert said(rows, "sale-9", *names) == [None, None, None, "paypal_express"]
+
+
+def test_prestashop_s_prices_are_in_the_shop_s_currency(tmp_path: Path) -> None:
+    rows_of_order = documents.PRESTA_ORDER["associations"]["order_rows"]
+    costs = {"purchase_supplier_price": "0.000000", "original_wholesale_price": "4.250000"}
+    order = {
+        **documents.PRESTA_ORDER,
+        "module": "ps_wirepayment",
+        "associations": {"order_rows": [{**rows_of_order[0], **costs}, rows_of_order[1]]},
+    }
+    rows = documents.rows_in(tmp_path, "prestashop", {"orders": [order]})
+    # 2 for 18.00 at a rate of 2 to the shop's currency; what was paid is less by the discount.
+    assert said(rows, "sale-5", "gross_amount", "payment_amount") == [18, 16]
+    assert said(rows, "sale-5", "unit_cost_amount", "payment_method") == [
+        Decimal("4.25"),
+        "ps_wirepayment",
+    ]
+
+
+def test_stripe_s_fees_are_in_units_of_their_currency(tmp_path: Path) -> None:
+    charge = {
+        **documents.CHARGE,
+        "payment_method_details": {"type": "card"},
+        "balance_transaction": {"fee": 88, "currency": "eur"},
+    }
+    abroad = {**charge, "id": "ch_5", "balance_transaction": {"fee": 88, "currency": "usd"}}
+    rows = documents.rows_in(tmp_path, "stripe", {"data": [charge, abroad]})
+    names = ("payment_method", "payment_fee_amount")
+    assert said(rows, "ch_1", *names) == ["card", Decimal("0.88")]
+    assert said(rows, "ch_5", *names) == ["card", None], "in another currency"
+    back = {**documents.BACK, "fee": -12}
+    balance = documents.rows_in(tmp_path, "stripe_balance", {"data": [documents.TXN, back]})
+    assert said(balance, "txn_1", "payment_fee_amount") == [Decimal("0.88")]
+    assert said(balance, "txn_2", "payment_fee_amount") == [Decimal("-0.12")]

@@ -46,6 +46,8 @@ TYPES = {
     dt.Decimal(38, 2): "NUMBER(38, 2)",
     dt.Decimal(18, 4): "NUMBER(18, 4)",
     dt.Decimal(38, 4): "NUMBER(38, 4)",
+    dt.Decimal(9, 6): "NUMBER(9, 6)",
+    dt.Decimal(18, 6): "NUMBER(18, 6)",
     dt.Decimal(18, 9): "NUMBER(18, 9)",
     dt.int64: "NUMBER(19, 0)",
     dt.float64: "FLOAT",
