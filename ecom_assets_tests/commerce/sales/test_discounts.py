@@ -18,6 +18,7 @@ from ecom_assets.commerce.sales.contracts import DiscountPerformance, Sales
 from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import OrderPlatform
 
 MONDAY = date(2026, 3, 9)
@@ -99,8 +100,9 @@ def test_codes_of_few_customers_are_one_row(shop: OrderPlatform) -> None:
     assert len(rows) == 8, "a line with two such codes is there once"
 
 
+@examples(40)
 @given(
-    st.lists(
+    lines=st.lists(
         st.tuples(
             st.integers(0, 3),
             st.integers(1, 900),
