@@ -14,6 +14,9 @@ from ecom_assets_tests.ingestion.sources import test_shop_order_documents as doc
 from ecom_assets_tests.ingestion.sources.test_order_files import HEADER, read
 
 COLUMNS = f"{HEADER},status,currency,{','.join(PROFIT_FIELDS)}"
+WOO: Row = documents.WOO_ORDER
+MAGENTO: Row = documents.MAGENTO_ORDER
+PRESTA: Row = documents.PRESTA_ORDER
 PARSED = ("payment_amount", "tax_amount", *PROFIT_FIELDS)
 
 
@@ -201,9 +204,9 @@ def test_shopify_s_discounts_are_those_allocated_to_the_line(tmp_path: Path) -> 
 
 
 def test_woocommerce_s_lines_have_their_subtotal_coupons_and_costs(tmp_path: Path) -> None:
-    shirt, cap = documents.WOO_ORDER["line_items"]
+    shirt, cap = WOO["line_items"]
     order = {
-        **documents.WOO_ORDER,
+        **WOO,
         "payment_method": "woocommerce_payments",
         "coupon_lines": [{"code": "spring"}, {"code": "vip"}],
         "meta_data": [{"key": "_wcpay_transaction_fee", "value": "1.06"}],
@@ -222,10 +225,10 @@ def test_woocommerce_s_lines_have_their_subtotal_coupons_and_costs(tmp_path: Pat
 
 
 def test_magento_s_items_have_costs_and_discounts_without_tax(tmp_path: Path) -> None:
-    shirt, child, mug = documents.MAGENTO_ORDER["items"]
+    shirt, child, mug = MAGENTO["items"]
     tax = {"base_discount_tax_compensation_amount": 1.5, "tax_percent": 19}
     order = {
-        **documents.MAGENTO_ORDER,
+        **MAGENTO,
         "coupon_code": "fall",
         "payment": {"method": "paypal_express"},
         "items": [{**shirt, **tax, "base_cost": 12.3456}, child, {**mug, "base_cost": 0}],
@@ -243,10 +246,10 @@ def test_magento_s_items_have_costs_and_discounts_without_tax(tmp_path: Path) ->
 
 
 def test_prestashop_s_prices_are_in_the_shop_s_currency(tmp_path: Path) -> None:
-    rows_of_order = documents.PRESTA_ORDER["associations"]["order_rows"]
+    rows_of_order = PRESTA["associations"]["order_rows"]
     costs = {"purchase_supplier_price": "0.000000", "original_wholesale_price": "4.250000"}
     order = {
-        **documents.PRESTA_ORDER,
+        **PRESTA,
         "module": "ps_wirepayment",
         "associations": {"order_rows": [{**rows_of_order[0], **costs}, rows_of_order[1]]},
     }
