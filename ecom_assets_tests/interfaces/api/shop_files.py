@@ -41,6 +41,8 @@ ORDER_COLUMNS: Final = (
     "quantity",
     "payment_amount",
     "status",
+    "discount_amount",
+    "discount_codes",
 )
 PRODUCTS: Final = {f"p{n}": ("Shoes", "Hats", "Bags")[n % 3] for n in range(12)}
 PRICES: Final = {f"p{n}": 5 + 7 * n for n in range(12)}
@@ -199,6 +201,12 @@ def _event(  # noqa: PLR0913, PLR0917 (each is a column)
     }
 
 
+def _discount(person: int) -> Row:
+    """The discount of a line: by a code of many, of one person, by both, or by none."""
+    codes = [*(["FALL"] if person % 2 else []), *([f"FOR-{person}"] if person % 5 == 0 else [])]
+    return {"discount_amount": "1.00", "discount_codes": ",".join(codes)} if person % 3 else {}
+
+
 def _orders(dice: random.Random, visit: list[Row]) -> list[Row]:
     """The lines of the order that a purchase leads to, and of what is paid back a day later."""
     if visit[-1]["event_type"] != "purchase":
@@ -220,6 +228,7 @@ def _orders(dice: random.Random, visit: list[Row]) -> list[Row]:
             "quantity": (count := dice.randint(1, 3)),
             "payment_amount": f"{count * PRICES[product]}.{dice.randint(10, 99)}",
             "status": "shipped",
+            **_discount(int(who[1:])),
         }
         for product in carted
     ]

@@ -1,7 +1,9 @@
 """Who may ask about single people: the scope `personal`, from the contract of events."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS
 from ecom_assets.interfaces.api.auth.guard import FILE_NAME
+from ecom_assets_tests.interfaces.api.plain_shop import PlainShop
 from ecom_assets_tests.interfaces.api.served import Running, serving
 from ecom_assets_tests.interfaces.api.test_questions import BOUGHT, EXPERIMENT
 
@@ -61,6 +64,41 @@ def ask(
     )
 
 
+def test_codes_of_few_customers_are_one_row_without_the_scope(
+    keyed: Running, shop: PlainShop
+) -> None:
+    lines = [
+        (line, code)
+        for line in shop.lines
+        if line["status"] == "shipped" and line["discount_amount"]
+        for code in (line["discount_codes"] or "(none)").split(",")
+    ]
+    customers: dict[str, set[str]] = defaultdict(set)
+    for line, code in lines:
+        customers[code].add(line["customer_id"])
+    few = {code for code, people in customers.items() if len(people) < 5} - {"(none)"}
+    assert few
+    assert {*customers} - few >= {"FALL"}
+    days = {"start_date": min(line["day"] for line, _ in lines), "limit": 1000}
+    days["end_date"] = max(line["day"] for line, _ in lines)
+    for scope, is_hidden in (("read", True), ("read+personal", False)):
+        answer = requests.get(
+            f"{keyed.address}/analytics/discounts",
+            {name: str(value) for name, value in days.items()},
+            headers={"X-API-Key": KEYS[scope]},
+            timeout=60,
+        ).json()
+        sums: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for line, code in lines:
+            label = "(codes of fewer than five customers)" if is_hidden and code in few else code
+            sums[label].add((line["uniq_id"], line["discount_amount"]))
+        expected = {code: sum(Decimal(text) for _, text in of) for code, of in sums.items()}
+        assert {
+            row["discount_code"]: Decimal(row["discount_amount"]) for row in answer["discounts"]
+        } == expected
+        assert Decimal(answer["total"]["discount_amount"]) == len({id(line) for line, _ in lines})
+
+
 def test_the_list_is_that_of_the_contracts() -> None:
     of_events = {
         "visitor_id",
@@ -71,6 +109,7 @@ def test_the_list_is_that_of_the_contracts() -> None:
         "user_agent",
     }
     of_order_lines = {"order_id", "shared_order_id", "customer_id", "first_name", "last_name"}
+    of_order_lines |= {"discount_codes"}
     assert of_events | of_order_lines == PERSONAL_COLUMNS
 
 
