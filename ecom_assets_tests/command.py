@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ecom_assets.cli import command
+from ecom_assets_tests.fixed_settings import FIXED
 from ecom_assets_tests.known_sql import share_sql
-from ecom_assets_tests.memory_limit import MEMORY
 from ecom_sandbox.shop.shop import generate
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
@@ -27,7 +27,7 @@ HEADER = (
     "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
     "cart_value"
 )
-SMALL = {"ECOM_ORDER_CUSTOMERS_OVER": "0", **MEMORY}
+SMALL = {"ECOM_ORDER_CUSTOMERS_OVER": "0", **FIXED}
 """The shops of tests have few customers a day."""
 FEW_TABLES = ("--select", '+key:"mart/sessions" or +key:"mart/engagement_daily"')
 """Words by which a run makes some tables of events only, for tests of what

@@ -17,7 +17,7 @@ import pytest
 from ecom_assets.core.gc_tuning import collect_rarely
 from ecom_assets_tests import sampling
 from ecom_assets_tests.core.warehouse.engines import snowflake_server
-from ecom_assets_tests.memory_limit import MEMORY
+from ecom_assets_tests.fixed_settings import FIXED
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def forget_settings() -> None:
     """Remove the settings that the shell has for a platform of its user: they would change what
-    tests compute. The memory limit does not depend on the machine either.
+    tests compute. Nothing depends on the machine either.
     """
     for name in [*os.environ]:
         if name.startswith("ECOM_") and name != snowflake_server.LIVE:
             del os.environ[name]
-    os.environ.update(MEMORY)
+    os.environ.update(FIXED)
 
 
 def memory_folder() -> Path | None:

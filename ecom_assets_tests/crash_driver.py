@@ -24,8 +24,8 @@ import ecom_assets.cli.platform_run
 import ecom_assets.cli.summary.run
 from ecom_assets.cli import main
 from ecom_assets.core.warehouse import engine
+from ecom_assets_tests.fixed_settings import FIXED
 from ecom_assets_tests.known_history import remember_history, template
-from ecom_assets_tests.memory_limit import MEMORY
 
 LOADED_ONCE = (
     alembic.command,
@@ -81,7 +81,7 @@ def serve() -> None:
 def _run(attempt: Attempt) -> None:
     for name in [name for name in os.environ if name.startswith(("ECOM_", "DAGSTER_"))]:
         del os.environ[name]
-    os.environ.update(MEMORY)
+    os.environ.update(FIXED)
     os.environ["ECOM_HOME"] = attempt.home
     os.environ["ECOM_ORDER_CUSTOMERS_OVER"] = "0"  # the shops of tests have few customers a day
     os.chdir(Path(attempt.home).parent)

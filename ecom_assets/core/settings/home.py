@@ -36,6 +36,7 @@ WRITTEN = (
     "own_data.json",
     "reading.tmp",
     "realtime.tmp",
+    "row_checks.sqlite*",
     "samples",
     "sandbox*",
     "serving",

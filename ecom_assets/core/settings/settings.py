@@ -147,6 +147,9 @@ class Settings(
             "such as 1500MB; auto: a quarter of the memory of machine or container"
         ),
     )
+    cache: Literal["on", "off"] = Field(
+        "on", description="Whether counts of checked Parquet files are kept: on or off"
+    )
     postgres_url: SecretStr = Field(
         SecretStr(""),
         description=(

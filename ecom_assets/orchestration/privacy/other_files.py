@@ -26,6 +26,7 @@ from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.warehouse.sql_text import ident
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import LANDING_DAY
+from ecom_assets.ingestion.sources.files.kept_checks import forget_user_checks
 from ecom_assets.ingestion.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.ingestion.sources.report_paths import FOLDER as ORDER_REPORTS
 from ecom_assets.ingestion.sources.written_forms import (
@@ -52,6 +53,7 @@ CACHES = (
     "dry_run",
     "reading.tmp",
     "realtime.tmp",
+    "row_checks.sqlite*",
     "serving/reading*.tmp",
     "statements.sqlite*",
 )
@@ -157,6 +159,7 @@ def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
     changed = _caches(settings)
     for path in changed:
         path.unlink(missing_ok=True)
+    changed += forget_user_checks()
     if pattern is None:
         return sorted(map(str, changed))
     samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)

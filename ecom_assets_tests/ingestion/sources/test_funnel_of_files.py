@@ -2,7 +2,7 @@
 cleaning says of any rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import chain
@@ -127,6 +127,15 @@ KEPT_AT_ONCE = patch.object(row_check, "TICK", timedelta(-1))
 """As if files had been written a while ago."""
 KEPT_LATER = patch.object(row_check, "TICK", timedelta(hours=1))
 """As if files had been written just now, however slow the machine is."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of these tests, in which checks are kept."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ECOM_CACHE", "on")
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @cache

@@ -33,6 +33,7 @@ from ecom_assets.core.warehouse.local import adopted, plain_connection, temporar
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
 from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies
+from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.ingestion.sources.files.row_check import (
@@ -173,7 +174,8 @@ class FileEvents:
             return None
         if self._may_hold_erased or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
-        return RowCheck(self.con.con, self.files, self.settings.late_days, identity)
+        kept = KeptChecks.from_settings(self.settings)
+        return RowCheck(self.con.con, self.files, self.settings.late_days, identity, kept)
 
     @property
     def currency(self) -> str:

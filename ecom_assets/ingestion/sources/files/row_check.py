@@ -43,10 +43,11 @@ from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.local import PortableDuckDBCompiler
 from ecom_assets.core.warehouse.sql_text import select
-from ecom_assets.core.warehouse.statements import STATEMENTS, key_of
+from ecom_assets.core.warehouse.statements import key_of
 from ecom_assets.ingestion.sources.files import footers
 from ecom_assets.ingestion.sources.files.footers import IN_TIME, KNOWN_AMOUNTS, PLAIN_USERS
 from ecom_assets.ingestion.sources.files.formats import InputFile
+from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 
 MOST_ROWS: Final = 30_000_000
@@ -165,26 +166,28 @@ class CheckedRows:
 
 @dataclass(frozen=True)
 class KeptCheck:
-    """Where the check of files is kept: by the files,
-    and by all that decides what it says of them.
+    """The check of files that is kept: under a key of the files,
+    and of all that decides what it says of them.
     """
 
+    checks: KeptChecks
     key: bytes
     placed_at: datetime
 
     @classmethod
-    def of_files(cls, files: list[InputFile], *read_by: object) -> "KeptCheck":
+    def of_files(cls, checks: KeptChecks, files: list[InputFile], *read_by: object) -> "KeptCheck":
         """Return that of files as they are now;
         `repr` of `read_by` says how they are read and checked.
         """
         found = [(file.path, file.size, file.modified_at, file.placed_at) for file in files]
-        return cls(key_of(_source_digest(), found, *read_by), max(file.placed_at for file in files))
+        placed_at = max(file.placed_at for file in files)
+        return cls(checks, key_of(_source_digest(), found, *read_by), placed_at)
 
     def read(self) -> CheckedRows | None:
         """Return what an earlier check said; None if there was none,
         or a file has changed since.
         """
-        kept = STATEMENTS.read(self.key)
+        kept = self.checks.read(self.key)
         return CheckedRows(**json.loads(kept)) if kept else None
 
     def keep(self, checked: CheckedRows | None) -> None:
@@ -192,7 +195,7 @@ class KeptCheck:
         # The table of repeated hashes must be made again; and a file may be written twice within a
         # tick.
         if checked and not checked.has_repeated and self.placed_at < now_utc() - TICK:
-            STATEMENTS.keep(self.key, json_text(asdict(checked)))
+            self.checks.keep(self.key, json_text(asdict(checked)))
 
 
 @cache
@@ -234,6 +237,8 @@ class RowCheck:
     files: RecordFiles
     late_days: int
     identity: IdentityRule
+    kept: KeptChecks | None = None
+    """Where what it says is kept; nowhere if None."""
 
     def _is_plain(self) -> bool:
         """Return whether each event with a user belongs to that user,
@@ -262,12 +267,14 @@ class RowCheck:
         None if too many of them have no user.
         """
         rows = self.files.sure_sql(self.late_days, is_dated=False)
-        kept = KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
-        if known := kept.read():
-            return known
+        read_by = (rows, self.late_days, self.identity)
+        kept = self.kept and KeptCheck.of_files(self.kept, self.files.files(), *read_by)
+        if kept and (earlier := kept.read()):
+            return earlier
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, rows)}")
         checked = self._check()
-        kept.keep(checked)
+        if kept:
+            kept.keep(checked)
         return checked
 
     def _check(self) -> CheckedRows | None:
