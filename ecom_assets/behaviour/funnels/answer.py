@@ -20,6 +20,7 @@ from ecom_assets.behaviour.events.missing import (
     missing_type_warnings,
 )
 from ecom_assets.behaviour.funnels import report
+from ecom_assets.behaviour.funnels.breakdown import fast_breakdown
 from ecom_assets.behaviour.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.behaviour.funnels.definition import UNIT, Funnel
 from ecom_assets.behaviour.funnels.entries import (
@@ -32,17 +33,28 @@ from ecom_assets.behaviour.funnels.entries import (
     key_of,
     with_entries,
 )
-from ecom_assets.behaviour.funnels.kernel.counts import can_count, funnel_times, times_of_periods
+from ecom_assets.behaviour.funnels.kernel.counts import (
+    can_count,
+    can_count_sets,
+    funnel_times,
+    times_of_periods,
+)
 from ecom_assets.behaviour.funnels.kernel.passes import StepTimes
-from ecom_assets.behaviour.funnels.matching import with_bins, with_firsts, with_flags
+from ecom_assets.behaviour.funnels.matching import ENTRY, with_bins, with_firsts, with_flags
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.funnels.text import lines
 from ecom_assets.behaviour.questions.answer import InUtc, Kind, QuestionAnswer, number
-from ecom_assets.behaviour.questions.source import EventSource, QuestionData, QuestionTooLargeError
+from ecom_assets.behaviour.questions.source import (
+    Describe,
+    Described,
+    EventSource,
+    QuestionData,
+    QuestionTooLargeError,
+)
 from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.behaviour.sessions.sessions import SESSION, session_events
-from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.errors import DefinitionError, WorkError
 from ecom_assets.core.tables.columns import text_of
 from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of
 from ecom_assets.core.tables.queries import Row
@@ -172,7 +184,10 @@ def fast_times(
     """Return the kernel's times; None if it cannot count this funnel,
     or cannot run in this engine.
     """
-    if not has_kernels(con) or not can_count(funnel):
+    # In any order an attempt may begin with each step, so that a condition on one of them does not
+    # say which attempts count.
+    is_counted = can_count(funnel) or (can_count_sets(funnel) and ENTRY not in events.columns)
+    if not has_kernels(con) or not is_counted:
         return None
     flagged, plain = with_flags(events, funnel)
     return funnel_times(con.con, str(con.compile(flagged)), plain, unit)
@@ -218,6 +233,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     keep: Keep | None = None,
     source_names: SourceNames | None = None,
     limits: EntryLimits = ALL_DAYS,
+    without_sessions: Described | None = None,
 ) -> dict[str, Any]:
     """Return the definition, the number of units and their times at each step,
     what else is asked for, and warnings.
@@ -230,16 +246,25 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         keep: Called with the list of who is at each step: a row per unit and step, in order.
         source_names: The source's own names of event types, for the warnings.
         limits: The days of entry, and the time zone of days; by default all days, in UTC.
+        without_sessions: The same events without the columns of their sessions that only `by`
+            names, and what adds these, where that is less work.
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
+    describe: Describe | None = None
+    if _is_fast_breakdown(con, funnel, keep):
+        events, describe = without_sessions or (events, _as_they_are)
     entries = _entries(events, limits) if limits.is_given or funnel.over else None
     counts = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), entries)
     cohorts = cohorts_of(funnel, entries) if entries and funnel.over else []
     fast = _times_by_entry(counts, entries, cohorts) if entries else None
     entered = replace(counts, events=with_entries(counts.events, entries)) if entries else counts
-    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
+    numbers, parts = (
+        _numbers_by_value(entered, describe)
+        if describe
+        else _numbers(entered, keep, fast[0] if fast else None)
+    )
     if entries:
         parts["entries"] = entries.as_json(funnel)
     if funnel.over:
@@ -250,6 +275,18 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         **parts,
         "warnings": _missing(counts, funnel, numbers, source_names),
     }
+
+
+def _is_fast_breakdown(con: SQLBackend, funnel: Funnel, keep: Keep | None) -> bool:
+    """Return whether the kernel counts a funnel by the values of a column."""
+    times = funnel.time_to_convert
+    has_times = times is None or report.keeps_times_between(times)
+    is_asked = funnel.by is not None and funnel.over is None and keep is None
+    return is_asked and has_times and has_kernels(con) and can_count(funnel)
+
+
+def _as_they_are(events: ir.Table) -> ir.Table:
+    return events
 
 
 def _missing(
@@ -392,6 +429,18 @@ def _numbers(
         return rows_of(report.step_numbers(result, (), funnel.optional_steps)), parts
 
 
+def _numbers_by_value(counted: _Counted, describe: Describe) -> tuple[Rows, dict[str, Any]]:
+    """Return what `_numbers` does, of a funnel with a breakdown that the kernel counts."""
+    con, funnel = counted.con, counted.funnel
+    if not has_kernels(con):
+        raise WorkError("The kernel counts on DuckDB only; count by the expression.")
+    result = fast_breakdown(con, counted.events, funnel, counted.unit, describe)
+    parts: dict[str, Any] = {"breakdown": _breakdown(funnel, result.rows)}
+    if funnel.time_to_convert:
+        parts["time_to_convert"] = report.counted_times(result.times, funnel.time_to_convert)
+    return report.step_rows(result.times), parts
+
+
 def funnel_events(
     events: ir.Table, funnel: Funnel, rule: SessionRule
 ) -> tuple[ir.Table, list[str]]:
@@ -528,6 +577,7 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
         keep=keep,
         source_names=data.source.source_names,
         limits=limits,
+        without_sessions=data.without_sessions(question.condition_columns) if question.by else None,
     )
     entries = result.get("entries") or _entries_of_nobody(question, data, limits)
     return result | {"entries": entries, "session_rule": rule}

@@ -454,13 +454,17 @@ class Funnel(Definition):
         """The columns and keys that the definition names, apart from those of the unit;
         with repetitions.
         """
+        return [*self.condition_columns, *named_columns(self.by_columns)]
+
+    @property
+    def condition_columns(self) -> list[str]:
+        """Those of `columns` by which events and units are chosen."""
         compared = [column for event in self.events for column in event.columns]
         own = [] if self.per in UNIT_COLUMNS else [self.per]
         return [
             *compared,
             *columns_of(self.where),
             *self.hold,
-            *named_columns(self.by_columns),
             *own,
         ]
 

@@ -166,21 +166,27 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
         chains: The result of `funnel_chains` for a funnel with a breakdown.
         funnel: The definition.
     """
-    keys = key_columns(chains)
     # Who took an optional step counts for the value that they count for without it.
     required = (
         chains.filter(chains.step.notin(sorted(funnel.optional_steps)))
         if funnel.optional_steps
         else chains
     )
-    valued = required.group_by(keys).agg(label=_attributed(required, funnel).fill_null(NO_VALUE))
+    return chains.join(labels_of(required, funnel), key_columns(chains))
+
+
+def labels_of(chains: ir.Table, funnel: Funnel) -> ir.Table:
+    """Return the `label` of each unit by the values of its steps: the columns that identify it,
+    `step` and `by_value`.
+    """
+    keys = key_columns(chains)
+    valued = chains.group_by(keys).agg(label=_attributed(chains, funnel).fill_null(NO_VALUE))
     sizes = valued.group_by("label").agg(units=valued.count())
     ranks = sizes.mutate(
         rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label]))
     )
     label = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
-    shown = valued.join(ranks.select("label", shown=label), "label").select(*keys, label="shown")
-    return chains.join(shown, keys)
+    return valued.join(ranks.select("label", shown=label), "label").select(*keys, label="shown")
 
 
 def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
@@ -342,6 +348,11 @@ def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, A
     return _answer(row, definition, counted)
 
 
+def keeps_times_between(definition: TimeToConvert) -> bool:
+    """Return whether the kernel keeps the times between these two steps of each unit together."""
+    return definition.first in {1, definition.last - 1}
+
+
 def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any] | None:
     """Return the same from the kernel's times;
     None for steps whose times it does not keep together.
@@ -349,7 +360,7 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
     Raises:
         DefinitionError: As `conversion_times`.
     """
-    if 1 < definition.first < definition.last - 1:
+    if not keeps_times_between(definition):
         return None
     values = np.sort(
         times.from_start[definition.last - 1]

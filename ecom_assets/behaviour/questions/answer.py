@@ -13,6 +13,7 @@ from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
+import ibis.expr.types as ir
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -637,19 +638,25 @@ def _data_of(
     days = question.ends(newest)
     period = None if question.reads_all or days == (None, None) else _period(days, opened)
     extent = opened.extent(period)
-    everything = opened.events()
-    if segment is not None:
-        everything = in_segment(everything, segment, question.as_of(newest))
+
+    def of_visitors(events: ir.Table) -> ir.Table:
+        return in_segment(events, segment, question.as_of(newest)) if segment else events
+
+    def narrowed(events: ir.Table) -> ir.Table:
+        return events_in_period(of_visitors(events), period)
+
+    events = opened.events()
     return QuestionData(
         opened.con,
-        events_in_period(everything, period),
-        everything,
+        narrowed(events),
+        of_visitors(events),
         days,
         extent,
         source,
         opened,
         segment,
         keep,
+        narrowed,
     )
 
 

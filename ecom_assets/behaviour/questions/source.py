@@ -15,7 +15,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.behaviour.events.missing import SourceNames
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment, columns_named
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.settings.settings import Settings, about_setting
 from ecom_assets.core.tables.contract import Table
@@ -62,6 +62,12 @@ and returns the same from where they are kept.
 """
 
 
+Describe = Callable[[ir.Table], ir.Table]
+"""A function that adds columns of their sessions to some of the events."""
+Described = tuple[ir.Table, Describe]
+"""Events without these columns, and that function."""
+
+
 class StoredTables(Protocol):
     """Tables that were computed before from the same events."""
 
@@ -93,6 +99,16 @@ class OpenEvents(Protocol):
 
     def events(self) -> ir.Table:
         """Return clean events of all days."""
+
+    def without_sessions(self, used: Iterable[str]) -> Described | None:
+        """Return the events without the columns of their sessions, and what adds these to some.
+
+        Args:
+            used: Columns that conditions name.
+
+        Returns:
+            None where one of them is of a session, or it is no less work.
+        """
 
     def extent(self, period: Period | None) -> Extent:
         """Return how many events of all visitors a period has, or all days.
@@ -221,6 +237,14 @@ class QuestionData:
     opened: OpenEvents
     segment: VisitorSegment | None
     keep: Keep | None
+    narrowed: Callable[[ir.Table], ir.Table]
+    """Keeps, of the events of all days, those that are asked about."""
+
+    def without_sessions(self, used: Iterable[str]) -> Described | None:
+        """Return `events` without the columns of their sessions, as `OpenEvents` does."""
+        of_segment = columns_named(self.segment) if self.segment else []
+        result = self.opened.without_sessions([*used, *of_segment])
+        return result and (self.narrowed(result[0]), result[1])
 
     @property
     def event_days(self) -> tuple[date, date]:

@@ -101,6 +101,9 @@ class EventsInEngine:
         """Return nothing: all columns are there."""
         return []
 
+    def without_sessions(self, used: Iterable[str]) -> None:
+        """Return nothing: what they have of their sessions is not joined."""
+
     def stored(self, session_rule: str) -> None:
         """Return nothing: there are no tables."""
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Final, TypeVar
@@ -20,6 +20,7 @@ import duckdb
 import numpy as np
 
 from ecom_assets.behaviour.funnels.definition import EARLIEST, Funnel
+from ecom_assets.behaviour.funnels.kernel import passes
 from ecom_assets.behaviour.funnels.kernel.passes import (
     FunnelPlan,
     Overlap,
@@ -118,6 +119,65 @@ def store_entries(
         con.unregister("given_entries")
 
 
+@dataclass(frozen=True)
+class TakenSteps:
+    """Which units took each step, and when, as `taken_steps` of the passes returns it.
+
+    Attributes:
+        con: The connection.
+        packed: The table of units, in whose order they are numbered from 0.
+        units: The columns that identify a unit.
+        unit_count: The number of units.
+        steps: Per step, the numbers of the units that took it, rising, and when, in microseconds.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    packed: str
+    units: list[str]
+    unit_count: int
+    steps: list[tuple[Ints, Ints]]
+
+    def times(self) -> StepTimes:
+        """Return how long units took, in the order of their numbers."""
+        began = np.zeros(self.unit_count, np.int64)
+        numbers, started = self.steps[0]
+        began[numbers] = started
+        at, from_previous, from_start = began.copy(), [], []
+        for numbers, now in self.steps:
+            from_previous.append(now - at[numbers])
+            from_start.append(now - began[numbers])
+            at[numbers] = now
+        return StepTimes(tuple(from_previous), tuple(from_start))
+
+    def store(self, numbers: Ints, at: Ints, table: str) -> None:
+        """Store when units took a step in a temporary table: `number`, the columns of the unit,
+        and `event_at`.
+        """
+        names = ", ".join(ident(column) for column in self.units)
+        self.con.register("given_steps", {"number": numbers, "at_us": at})
+        self.con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {table} AS
+            SELECT number, {names}, make_timestamp(at_us) AS event_at
+            FROM given_steps JOIN {self.packed} AS known ON number = known.rowid
+        """)  # noqa: S608  # names are quoted
+        self.con.unregister("given_steps")
+
+
+@contextmanager
+def taken_steps(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: Sequence[str]
+) -> Iterator[TakenSteps]:
+    """Provide which units took each step; arguments and errors are those of `funnel_times`."""
+    with gathered(con, events_sql, funnel, unit) as (table, plan, units):
+        parts: list[list[tuple[Ints, Ints]]] = [[] for _ in funnel.steps]
+        first = 0
+        for unit_count, taken in batched(con, table, plan, passes.taken_steps):
+            for step, (numbers, at) in enumerate(taken):
+                parts[step].append((numbers + first, at))
+            first += unit_count
+        yield TakenSteps(con, table, units, first, [passes.joined(step) for step in parts])
+
+
 def times_of_periods(
     con: duckdb.DuckDBPyConnection,
     events_sql: str,
@@ -143,14 +203,22 @@ def can_count(funnel: Funnel) -> bool:
     """Return whether the kernel can count this funnel;
     the portable expression can count all funnels.
     """
-    is_plain = (
+    # Steps that any event can be are conditions on one event type, all of which may overlap.
+    is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
+    return funnel.order in EARLIEST and _is_plain(funnel) and is_few and not funnel.optional_steps
+
+
+def can_count_sets(funnel: Funnel) -> bool:
+    """Return whether the kernel can count this funnel, whose steps count in any order."""
+    return funnel.order == "any" and _is_plain(funnel) and Matching.from_funnel(funnel).is_disjoint
+
+
+def _is_plain(funnel: Funnel) -> bool:
+    return (
         not funnel.exclude
         and funnel.per != "totals"
         and not any(json_path(column) for column in funnel.hold)
     )
-    # Steps that any event can be are conditions on one event type, all of which may overlap.
-    is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
-    return funnel.order in EARLIEST and is_plain and is_few and not funnel.optional_steps
 
 
 @contextmanager
@@ -269,6 +337,7 @@ def _plan(
         window=funnel.within * 1_000_000,
         scale_bits=len(codes).bit_length(),
         is_descending=funnel.order == "strict_increase",
+        is_in_any_order=funnel.order == "any",
     )
     if not is_counted:
         return size

@@ -60,6 +60,8 @@ class FunnelPlan(Packing):
         steps: Number of steps.
         is_descending: Whether code 1 is the last step instead of the first, so that at one instant
             an event comes before those it could follow: times must increase.
+        is_in_any_order: Whether steps count in whichever order they come; each event then matches
+            one step only.
         weights: Per set of overlapping conditions, 1 for each code that matches one of them and 0
             for the others (code 0 included); empty if each event matches one step only and its code
             is that step.
@@ -69,6 +71,7 @@ class FunnelPlan(Packing):
 
     steps: int
     is_descending: bool = False
+    is_in_any_order: bool = False
     weights: tuple[Flags, ...] = ()
     owns: tuple[int, ...] = ()
     overlaps_of: tuple[tuple[Overlap, ...], ...] = ()
@@ -110,6 +113,28 @@ def times_by_period(
         _times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)
     ]
     return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
+
+
+def taken_steps(
+    packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan
+) -> tuple[int, list[tuple[Ints, Ints]]]:
+    """Return the number of units, and per step those that took it, rising, with the time at which
+    their longest attempt did, in microseconds.
+
+    Arguments and errors are those of `step_times`.
+    """
+    taken: list[list[tuple[Ints, Ints]]] = [[] for _ in range(plan.steps)]
+    for part in sorted_parts(packed, units, unit_count, plan):
+        for step, (_, at) in enumerate(longest_attempts(part) if len(part.keys) else ()):
+            taken[step].append(((at >> part.time_bits) + part.first_unit, part.times_us(at)))
+    return unit_count, [joined(parts) for parts in taken]
+
+
+def joined(parts: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+    """Concatenate pairs of arrays."""
+    none = np.zeros(0, np.int64)
+    first, second = ([none, *(part[n] for part in parts)] for n in (0, 1))
+    return np.concatenate(first), np.concatenate(second)
 
 
 def entry_times(
@@ -156,7 +181,7 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     periods_by_step = [periods[attempts] for attempts, _ in longest_in_periods]
     return [
         _step_times(longest_in_range, part.resolution),
-        *_split_by_period(
+        *times_by_group(
             _step_times(longest_in_periods, part.resolution), periods_by_step, len(bounds) - 1
         ),
     ]
@@ -173,43 +198,43 @@ def _starts_in_periods(
 
 
 class _Cut(NamedTuple):
-    """How the values of a step's attempts are cut into periods.
+    """How the values of a step's attempts are cut into groups.
 
-    `order` has the positions of the values in the order of their periods, `ends` where in that
-    order each period but the last ends.
+    `order` has the positions of the values in the order of their groups, `ends` where in that order
+    each group but the last ends.
     """
 
     order: Ints
     ends: Ints
 
     @classmethod
-    def by(cls, periods: Ints, period_count: int) -> "_Cut":
-        """Return the cut by the period in which each attempt began."""
-        ends = np.bincount(periods, minlength=period_count).cumsum()[:-1]
-        return cls(np.argsort(periods, kind="stable"), ends)
+    def by(cls, groups: Ints, group_count: int) -> "_Cut":
+        """Return the cut by the group of each attempt."""
+        ends = np.bincount(groups, minlength=group_count).cumsum()[:-1]
+        return cls(np.argsort(groups, kind="stable"), ends)
 
 
-def _split_by_period(
-    times: StepTimes, periods_by_step: Sequence[Ints], period_count: int
+def times_by_group(
+    times: StepTimes, groups_by_step: Sequence[Ints], group_count: int
 ) -> list[StepTimes]:
-    """Return the times of each period; `periods_by_step` has, per step,
-    the period in which each of its attempts began.
+    """Return the times of each group; `groups_by_step` has, per step, the number of the group of
+    each of its attempts, such as the period in which it began.
     """
-    cuts = [_Cut.by(periods, period_count) for periods in periods_by_step]
-    from_previous = _values_by_period(times.from_previous, cuts)
-    from_start = _values_by_period(times.from_start, cuts)
+    cuts = [_Cut.by(groups, group_count) for groups in groups_by_step]
+    from_previous = _values_by_group(times.from_previous, cuts)
+    from_start = _values_by_group(times.from_start, cuts)
     return [StepTimes(*values) for values in zip(from_previous, from_start, strict=True)]
 
 
-def _values_by_period(
+def _values_by_group(
     values_by_step: Sequence[Ints], cuts: Sequence[_Cut]
 ) -> Iterator[tuple[Ints, ...]]:
-    """Yield, per period, the values of each step."""
-    periods_by_step = [
+    """Yield, per group, the values of each step."""
+    groups_by_step = [
         np.split(values[cut.order], cut.ends)
         for values, cut in zip(values_by_step, cuts, strict=True)
     ]
-    return zip(*periods_by_step, strict=True)
+    return zip(*groups_by_step, strict=True)
 
 
 def _times_of_part(part: Part) -> StepTimes:
@@ -231,7 +256,46 @@ def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
 
 def longest_attempts(part: Part) -> StepAttempts:
     """Return the longest attempt of each unit."""
+    if part.plan.is_in_any_order:
+        return _sets_of_steps(part)
     return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
+
+
+def _sets_of_steps(part: Part) -> StepAttempts:
+    """Find the window in which each unit took the most steps, the earliest such window; its steps
+    are numbered in the order in which they were first taken.
+
+    A window ends at an event. Units lie further apart than a window, so that the latest event of a
+    step up to then is either inside of it or of no concern.
+    """
+    codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    last_of_instant = np.flatnonzero(np.diff(times, append=np.iinfo(np.int64).max))
+    instants = times[last_of_instant]
+    level = np.zeros(len(instants), np.int64)
+    never = -part.plan.window - 1
+    for code in step_codes(part.plan):
+        latest = np.maximum.accumulate(np.where(codes == code, times, never))[last_of_instant]
+        level += instants - latest <= part.plan.window
+    firsts = np.flatnonzero(np.diff(instants >> part.time_bits, prepend=-1))
+    best = np.repeat(np.maximum.reduceat(level, firsts), np.diff(firsts, append=len(level)))
+    is_best = np.flatnonzero(level == best)
+    ended = is_best[np.flatnonzero(np.diff(instants[is_best] >> part.time_bits, prepend=-1))]
+    return _first_times_within(instants[ended], codes, times, part.plan)
+
+
+def _first_times_within(
+    ended: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan
+) -> StepAttempts:
+    """Return the first event of each step in the window before each end, in order of time."""
+    taken = np.empty((len(ended), plan.steps), np.int64)
+    for step, code in enumerate(step_codes(plan)):
+        candidates = times[codes == code]
+        first = _at_or_never(candidates, np.searchsorted(candidates, ended - plan.window))
+        taken[:, step] = np.where(first <= ended, first, np.iinfo(np.int64).max)
+    taken.sort(axis=1)
+    is_taken = taken <= ended[:, np.newaxis]
+    attempts = (np.flatnonzero(is_taken[:, step]) for step in range(plan.steps))
+    return [(rows, taken[rows, step]) for step, rows in enumerate(attempts)]
 
 
 def _attempts_by_event(part: Part) -> StepAttempts:

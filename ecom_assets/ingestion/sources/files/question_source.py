@@ -438,6 +438,9 @@ class OpenFileEvents:
         """
         return self.source.warnings(self._clean)
 
+    def without_sessions(self, used: Iterable[str]) -> None:
+        """Return nothing: what they have of their sessions is not joined."""
+
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, NoReturn
 
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, Shared
 from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
 from ecom_assets.behaviour.questions.answer import ORDERS, Kind
-from ecom_assets.behaviour.questions.source import QuestionTooLargeError
+from ecom_assets.behaviour.questions.source import Described, QuestionTooLargeError
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.contracts import Touches
@@ -304,6 +304,15 @@ class PublishedEvents:
             *(name for name in events.columns if name in read or name not in SELDOM_READ)
         )
         return with_channels(self.con, events, names, self.source)
+
+    def without_sessions(self, used: Iterable[str]) -> Described | None:
+        """Return the events without the columns of their sessions, and what adds these to some;
+        None where a condition names one, or their sessions are not stored.
+        """
+        names, stored = named_of(self.read), self.stored(self.source.settings.session_rule)
+        if not names or named_of(used) or stored is None:
+            return None
+        return self._identified, partial(with_stored_columns, stored=stored, names=names)
 
     @cached_property
     def _identified(self) -> ir.Table:

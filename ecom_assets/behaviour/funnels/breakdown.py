@@ -1,0 +1,167 @@
+"""The breakdown of a funnel that the kernel counts: the same numbers as of `funnel_chains`.
+
+The kernel says which units took each step, and when. Only the events by which they did are looked
+up, so that a column that has to be joined, such as where a session came from, is joined to these.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.behaviour.funnels import report
+from ecom_assets.behaviour.funnels.chains import VALUE, breakdown_value
+from ecom_assets.behaviour.funnels.definition import Funnel
+from ecom_assets.behaviour.funnels.kernel.counts import TakenSteps, taken_steps
+from ecom_assets.behaviour.funnels.kernel.passes import StepTimes, times_by_group
+from ecom_assets.behaviour.funnels.matching import (
+    check_columns,
+    counted_events,
+    matches,
+    with_flags,
+)
+from ecom_assets.behaviour.questions.source import Describe
+from ecom_assets.core.tables.packed import Ints
+from ecom_assets.core.tables.portable import first_of_each
+from ecom_assets.core.tables.queries import Row
+
+STEPS: Final = "breakdown_steps"
+"""The temporary table of who took a step, and when."""
+VALUES: Final = "breakdown_values"
+"""That of the values which decide what a unit counts for: `number` of the unit, `step`, `by_value`.
+"""
+LABELS: Final = "breakdown_labels"
+"""That of what units count for: `number`, `label`."""
+TEMPORARY: Final = ("temp", "main")
+
+
+@dataclass(frozen=True)
+class FastBreakdown:
+    """The times of all units, and the rows of `step_numbers` of each label."""
+
+    times: StepTimes
+    rows: list[Row]
+
+
+def fast_breakdown(
+    con: Backend, events: ir.Table, funnel: Funnel, unit: Sequence[str], describe: Describe
+) -> FastBreakdown:
+    """Count a funnel and its breakdown by the kernel.
+
+    Args:
+        con: The engine, which has the kernels.
+        events: Rows as `funnel_events` returns them, without the columns that `describe` adds.
+        funnel: A funnel that the kernel can count, in an order other than `any`, in which the time
+            of a step does not say by which event it was taken.
+        unit: The columns of the unit.
+        describe: Adds columns of `by`.
+
+    Raises:
+        DefinitionError: As `funnel_chains`.
+    """
+    check_columns(describe(events), funnel, [*unit, "event_id"])
+    flagged, plain = with_flags(events, funnel)
+    with taken_steps(con.con, str(con.compile(flagged)), plain, unit) as taken:
+        try:
+            _Values(con, events, funnel, describe, taken).store()
+            labels, label_of = _labels(con, funnel, taken.unit_count)
+        finally:
+            for table in (STEPS, VALUES, LABELS):
+                con.con.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        times = taken.times()
+        if not labels:
+            return FastBreakdown(times, [])
+        labels_by_step = [label_of[numbers] for numbers, _ in taken.steps]
+        parts = zip(labels, times_by_group(times, labels_by_step, len(labels)), strict=True)
+        rows = [{**row, "label": label} for label, part in parts for row in report.step_rows(part)]
+        return FastBreakdown(times, rows)
+
+
+def _labels(con: Backend, funnel: Funnel, unit_count: int) -> tuple[list[str], Ints]:
+    """Return the labels, and for each unit the position of its own, -1 for a unit without one."""
+    shown = report.labels_of(con.table(VALUES, database=TEMPORARY), funnel)
+    con.create_table(LABELS, shown, temp=True, overwrite=True)
+    rows = con.con.execute(f"SELECT DISTINCT label FROM {LABELS} ORDER BY label").fetchall()  # noqa: S608  # a name of this module
+    labels = [label for (label,) in rows]
+    texts = "$labels::VARCHAR[]"
+    positions = f"SELECT unnest({texts}) AS label, unnest(range(len({texts}))) AS position"
+    result = con.con.execute(
+        f"SELECT number, position FROM {LABELS} JOIN ({positions}) USING (label)",  # noqa: S608
+        {"labels": labels},
+    ).fetchnumpy()
+    label_of = np.full(unit_count, -1, np.int64)
+    label_of[np.asarray(result["number"], np.int64)] = np.asarray(result["position"], np.int64)
+    return labels, label_of
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The values by which units are attributed."""
+
+    con: Backend
+    events: ir.Table
+    funnel: Funnel
+    describe: Describe
+    taken: TakenSteps
+
+    def store(self) -> None:
+        """Store at least the values that decide what each unit counts for."""
+        self.con.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {VALUES} (number BIGINT, step BIGINT, {VALUE} VARCHAR)"
+        )
+        for step, numbers, at in self._asked():
+            self.taken.store(numbers, at, STEPS)
+            statement = self.con.compile(self._of_step(step))
+            self.con.con.execute(f"INSERT INTO {VALUES} {statement}")
+        self._fill_up()
+
+    def _asked(self) -> Iterator[tuple[int, Ints, Ints]]:
+        """Yield the steps whose values matter, with the units of which they do, and when these took
+        the step. What was yielded before is stored when the next one is asked for.
+        """
+        attribution, steps = self.funnel.by_attribution, [*enumerate(self.taken.steps, start=1)]
+        if attribution == "all":
+            yield from ((step, *taken) for step, taken in steps)
+        elif attribution in {"first", "last"}:
+            yield from self._up_to_a_value(steps if attribution == "first" else steps[::-1])
+        else:
+            step = int(attribution.removeprefix("step_"))
+            yield (step, *self.taken.steps[step - 1])
+
+    def _up_to_a_value(
+        self, steps: Sequence[tuple[int, tuple[Ints, Ints]]]
+    ) -> Iterator[tuple[int, Ints, Ints]]:
+        """Yield each step with the units of which no step before it in `steps` has a value."""
+        lacks_value = np.ones(self.taken.unit_count, bool)
+        for step, (numbers, at) in steps:
+            is_asked = lacks_value[numbers]
+            if is_asked.any():
+                yield step, numbers[is_asked], at[is_asked]
+                having = f"SELECT number FROM {VALUES} WHERE step = {step} AND {VALUE} IS NOT NULL"  # noqa: S608  # a number
+                valued = self.con.con.execute(having).fetchnumpy()["number"]
+                lacks_value[np.asarray(valued, np.int64)] = False
+
+    def _of_step(self, step: int) -> ir.Table:
+        """Return the values of the events by which the units in `STEPS` took a step."""
+        events = counted_events(self.events, self.funnel, self.taken.units)
+        hits = events.filter(matches(events, self.funnel.steps[step - 1]))
+        taken = self.con.table(STEPS, database=TEMPORARY)
+        described = self.describe(hits.join(taken, [*self.taken.units, "event_at"]))
+        value = breakdown_value(described, self.funnel.by_columns)
+        rows = described.select("number", "event_id", **{VALUE: value})
+        first = first_of_each(rows, "number", ["event_id", VALUE])
+        return first.select("number", step=ibis.literal(step, "int64"), **{VALUE: first[VALUE]})
+
+    def _fill_up(self) -> None:
+        """Store no value of units of which none was looked up."""
+        units, _ = self.taken.steps[0]
+        self.con.con.register("given_units", {"number": units})
+        self.con.con.execute(
+            f"INSERT INTO {VALUES} SELECT number, 0, NULL FROM given_units "  # noqa: S608  # names of this module
+            f"ANTI JOIN {VALUES} USING (number)"
+        )
+        self.con.con.unregister("given_units")
