@@ -219,6 +219,23 @@ def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str =
         )
 
 
+MOST_BROKEN_DOWN: Final = 50_000_000
+"""Events of a funnel with a breakdown: which of their units took each step is held in memory."""
+
+
+def check_breakdown(funnel: Funnel, source: EventSource, event_count: int) -> None:
+    """Refuse a breakdown of so many events that it could take more than its process may.
+
+    Raises:
+        QuestionTooLargeError: They are more than `MOST_BROKEN_DOWN`, of a source that others ask.
+    """
+    if source.is_bounded and funnel.by is not None and event_count > MOST_BROKEN_DOWN:
+        raise QuestionTooLargeError(
+            f"A funnel with a breakdown is of at most {MOST_BROKEN_DOWN:,} events here, not "
+            f"{event_count:,}; ask about fewer days, leave `by` out, or use `ecom funnel`."
+        )
+
+
 Keep = Callable[[ir.Table], object]
 Rows = list[Row]
 ALL_DAYS: Final = EntryLimits()
@@ -550,9 +567,10 @@ def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
-        QuestionTooLargeError: It has too many steps.
+        QuestionTooLargeError: It has too many steps, or is of too many events.
     """
     check_size(question, data.source, "ask for fewer, or use `ecom funnel`")
+    check_breakdown(question, data.source, data.extent.event_count)
     return _answer(question, data, data.keep)
 
 

@@ -4,6 +4,7 @@ and what plain Python finds.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import ibis.expr.types as ir
@@ -12,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.behaviour.funnels.answer import fast_times
+from ecom_assets.behaviour.funnels.answer import MOST_BROKEN_DOWN, check_breakdown, fast_times
 from ecom_assets.behaviour.funnels.breakdown import fast_breakdown
 from ecom_assets.behaviour.funnels.chains import funnel_chains
 from ecom_assets.behaviour.funnels.definition import EARLIEST, Funnel
 from ecom_assets.behaviour.funnels.matching import ENTRY
 from ecom_assets.behaviour.funnels.report import labelled, step_answers, step_numbers, step_rows
 from ecom_assets.behaviour.funnels.steps import FunnelStep
+from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.behaviour.funnels.funnel_reference import (
@@ -31,6 +33,7 @@ from ecom_assets_tests.behaviour.funnels.funnel_reference import (
 )
 from ecom_assets_tests.behaviour.funnels.test_funnel_orders import DISJOINT, drawn, step_lists
 from ecom_assets_tests.behaviour.funnels.test_funnel_references import random_streams
+from ecom_assets_tests.behaviour.questions.events_in_engine import EventsInEngine
 from ecom_assets_tests.hypothesis_settings import examples
 
 Rows = list[dict[str, Any]]
@@ -222,3 +225,26 @@ def test_in_any_order_the_kernel_leaves_days_of_entry_and_steps_that_share_event
     assert fast_times(con, entered, funnel_of(DISJOINT, order="any"), UNIT) is None
     twice = funnel_of((step_of("view"), step_of("view")), order="any")
     assert fast_times(con, table, twice, UNIT) is None
+
+
+@pytest.mark.parametrize(
+    ("event_count", "by", "is_bounded", "is_refused"),
+    [
+        (MOST_BROKEN_DOWN + 1, "category", True, True),
+        (MOST_BROKEN_DOWN, "category", True, False),
+        (MOST_BROKEN_DOWN + 1, None, True, False),
+        (MOST_BROKEN_DOWN + 1, "category", False, False),
+    ],
+)
+def test_a_breakdown_of_too_many_events_is_refused_before_it_begins(
+    event_count: int, by: str | None, *, is_bounded: bool, is_refused: bool
+) -> None:
+    con, table = stored([])
+    source = EventsInEngine(con, table, is_bounded=is_bounded)
+    funnel = funnel_of(DISJOINT, **({"by": by} if by else {}))
+    with (
+        pytest.raises(QuestionTooLargeError, match="at most 50,000,000 events here, not 50,000,001")
+        if is_refused
+        else nullcontext()
+    ):
+        check_breakdown(funnel, source, event_count)
