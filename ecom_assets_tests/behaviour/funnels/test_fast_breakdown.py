@@ -241,7 +241,7 @@ def test_a_breakdown_of_too_many_events_is_refused_before_it_begins(
 ) -> None:
     con, table = stored([])
     source = EventsInEngine(con, table, is_bounded=is_bounded)
-    funnel = funnel_of(DISJOINT, **({"by": by} if by else {}))
+    funnel = funnel_of(DISJOINT, by=by) if by else funnel_of(DISJOINT)
     with (
         pytest.raises(QuestionTooLargeError, match="at most 50,000,000 events here, not 50,000,001")
         if is_refused

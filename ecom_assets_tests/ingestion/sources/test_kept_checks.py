@@ -104,7 +104,7 @@ def test_a_home_has_a_file_of_its_own_and_a_setting_switches_both_off(
 ) -> None:
     def file_of(home: Path, cache: str) -> Path | None:
         kept = KeptChecks.from_settings(Settings(home=home, cache=cache))
-        return kept and kept.path
+        return kept.path if kept else None
 
     there, missing = tmp_path, tmp_path / "missing"
     assert file_of(there, "on") == there / FILE
