@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.core.tables.contract import AMOUNT, MONEY, Column, Table
 from ecom_assets.orchestration.registry import ALL
 
@@ -25,7 +26,7 @@ with its unit in brackets, unless the name says it:
 | `…_at` | timestamp(6), UTC |
 | `…_date` | date, a day of `ECOM_TIMEZONE` |
 | `…_count`, `…_number` | int64; numbers begin with 1 |
-| `…_amount` | decimal(38,4), money, exact; decimal(18,4) where a row is one of the source |
+| `…_amount` | decimal(38,4), money, exact; (18,4) in rows of a source, (38,6) of profit |
 | `…_rate` | float64, from 0 to 1 |
 | `is_…`, `has_…` | boolean |
 | any other | string |
@@ -137,7 +138,7 @@ def _head(column: Column) -> str:
     kind, unit = next(
         (kind, unit) for pattern, kind, unit in TYPES_BY_NAME if re.fullmatch(pattern, column.name)
     )
-    kind = AMOUNT if kind == MONEY and column.type == AMOUNT else kind
+    kind = column.type if kind == MONEY and column.type in {AMOUNT, PROFIT} else kind
     shown = "" if column.type == kind else f" {column.type.replace(', ', ',')}"
     is_count = kind == "int64" and column.name.endswith("_count")
     is_said = is_count or column.unit in (None, unit) or _stem(column.unit) in _stems(column.name)

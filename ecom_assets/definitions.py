@@ -45,6 +45,8 @@ from ecom_assets.commerce.attribution.assets import (
 from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
+from ecom_assets.commerce.costs.assets import COST_ASSETS, raw_costs
+from ecom_assets.commerce.costs.checks import COST_CHECKS
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
@@ -89,11 +91,13 @@ from ecom_assets.ingestion.sources.order_reports.source import (
     has_orders,
 )
 from ecom_assets.ingestion.sources.presence import (
+    COSTS,
     CUSTOMERS,
     EVENTS,
     ORDERS,
     RAW_OF,
     STOCK,
+    cost_kinds,
     event_kinds,
     given_sources,
     known_sources,
@@ -243,6 +247,7 @@ def table_assets(settings: Settings) -> list[TableAsset]:
         *STAR_ASSETS,
         *CREDIT_ASSETS,
         *PRODUCT_ASSETS,
+        *COST_ASSETS,
     ]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
@@ -306,6 +311,7 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
         raw_user_order_log.key: order_kinds,
         raw_customers.key: lambda _settings: {"api"},
         raw_stock.key: stock_kinds,
+        raw_costs.key: cost_kinds,
     }.get(asset.key)
     return {engine, "table", *(from_source(settings) if from_source else {"ibis"})}
 
@@ -323,6 +329,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (event_assets(settings), {EVENTS}),
         (SALES_ASSETS, {ORDERS}),
         (STOCK_ASSETS, {STOCK}),
+        (COST_ASSETS, {ORDERS, COSTS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]
@@ -545,6 +552,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         ),
         *SALES_CHECKS,
         *PRODUCT_CHECKS,
+        *COST_CHECKS,
         *ATTRIBUTION_CHECKS,
         *CUSTOMER_CHECKS,
         *VALUE_CHECKS,

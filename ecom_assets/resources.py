@@ -13,6 +13,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.events.assets import RawEventSource
 from ecom_assets.behaviour.events.late_rows import late_row_hooks
+from ecom_assets.commerce.costs.assets import CostSource
 from ecom_assets.commerce.customers.assets import CustomerSource
 from ecom_assets.commerce.orders.assets import OrderSource
 from ecom_assets.commerce.products.assets import StockSource
@@ -24,6 +25,7 @@ from ecom_assets.core.tables.received import NoSource
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.core.warehouse.resources import Warehouse, WarehouseIO
+from ecom_assets.ingestion.sources.costs import NO_COSTS, FileCosts, has_costs
 from ecom_assets.ingestion.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
 from ecom_assets.ingestion.sources.day_spans import whole_days
@@ -104,6 +106,7 @@ def platform_resources(
         "customer_source": _source(
             settings, customer_source_of, "customer_api", "Where customers come from."
         ),
+        "cost_source": cost_source_resource(settings),
         "delivery_context": delivery_resource(settings),
         **service_resources(settings),
     }
@@ -151,6 +154,20 @@ def _source(
 
     needed = {api, "warehouse"} if reads_files else {api}
     return dg.ResourceDefinition(source, required_resource_keys=needed, description=description)
+
+
+def cost_source_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return the source of costs as a resource: the configured files, or none."""
+
+    @dg.resource(
+        required_resource_keys={"warehouse"}, description="Where the costs of items come from."
+    )
+    def cost_source(context: dg.InitResourceContext) -> CostSource:
+        if not has_costs(settings):
+            return NO_COSTS
+        return FileCosts(context.resources.warehouse.file_reader(settings), settings)
+
+    return cost_source
 
 
 def _writer(

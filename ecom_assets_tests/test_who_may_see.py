@@ -93,6 +93,9 @@ OF_NOW: Final = {
     for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")
 }
 """Answers of the moment, which are not compared."""
+OF_COSTS: Final = {"/v1/analytics/profit"}
+"""Routes that need the scope `costs`; what they show is tested in `interfaces/api/test_profit.py`.
+"""
 PAGES: Final = {
     "product": "product=p1",
     "board": f"board={SAVED}",
@@ -231,6 +234,11 @@ def may_see(key: str) -> bool:
     return bool(RIGHTS[key] & {Scope.PERSONAL, Scope.ADMIN})
 
 
+def may_see_costs(key: str) -> bool:
+    """Return whether a key may see what the shop pays."""
+    return bool(RIGHTS[key] & {Scope.COSTS, Scope.ADMIN})
+
+
 def test_keys_of_every_scope_ask() -> None:
     assert {scope for scopes in RIGHTS.values() for scope in scopes} == {*Scope}
     assert next(iter(RIGHTS)) == "everything"
@@ -274,7 +282,8 @@ def expected_codes(request_: Asked, key: str, whole: int) -> set[int]:
     """Return what a key's status may be; `whole` is that of who may do everything."""
     if scope_for(request_.path) is Scope.READ and not RIGHTS[key] & {Scope.READ, Scope.ADMIN}:
         return {403}
-    return {whole} if may_see(key) else {whole, 403}
+    may = may_see(key) and (request_.path not in OF_COSTS or may_see_costs(key))
+    return {whole} if may else {whole, 403}
 
 
 @pytest.mark.sampled(2)

@@ -1193,6 +1193,162 @@ CREATE TABLE "mart"."product_performance" (
   PRIMARY KEY ("event_date", "product_id")
 );
 
+CREATE TABLE "raw"."costs" (
+  "cost_id" text COLLATE "C",
+  "item_id" text COLLATE "C",
+  "item_name" text COLLATE "C",
+  "received_unit_cost_amount" text COLLATE "C",
+  "received_piece_count" text COLLATE "C",
+  "received_currency" text COLLATE "C",
+  "received_valid_from_date" text COLLATE "C",
+  "received_valid_until_date" text COLLATE "C",
+  "valid_from_date" DATE,
+  "valid_until_date" DATE,
+  "piece_count" DECIMAL(18, 6),
+  "unit_cost_amount" DECIMAL(18, 6),
+  "currency" text COLLATE "C",
+  "unrated_currency" text COLLATE "C",
+  "left_out" text COLLATE "C",
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C"
+);
+
+CREATE INDEX ON "raw"."costs" ("received_date");
+
+CREATE TABLE "staging"."quarantined_costs" (
+  "cost_id" text COLLATE "C",
+  "item_id" text COLLATE "C",
+  "item_name" text COLLATE "C",
+  "received_unit_cost_amount" text COLLATE "C",
+  "received_piece_count" text COLLATE "C",
+  "received_currency" text COLLATE "C",
+  "received_valid_from_date" text COLLATE "C",
+  "received_valid_until_date" text COLLATE "C",
+  "valid_from_date" DATE,
+  "valid_until_date" DATE,
+  "piece_count" DECIMAL(18, 6),
+  "unit_cost_amount" DECIMAL(18, 6),
+  "currency" text COLLATE "C",
+  "unrated_currency" text COLLATE "C",
+  "left_out" text COLLATE "C",
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C",
+  "reject_reason" text COLLATE "C" NOT NULL
+);
+
+CREATE TABLE "staging"."costs" (
+  "item_id" text COLLATE "C" NOT NULL,
+  "valid_from_date" DATE NOT NULL,
+  "valid_until_date" DATE,
+  "unit_cost_amount" DECIMAL(18, 6),
+  "is_dated" BOOLEAN NOT NULL,
+  "item_name" text COLLATE "C",
+  "received_date" DATE NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "cost_id" text COLLATE "C",
+  "version_count" BIGINT NOT NULL,
+  "other_cost_count" BIGINT NOT NULL,
+  PRIMARY KEY ("item_id", "valid_from_date")
+);
+
+CREATE TABLE "mart"."item_costs" (
+  "item_id" text COLLATE "C" NOT NULL,
+  "valid_from_date" DATE NOT NULL,
+  "valid_to_date" DATE,
+  "unit_cost_amount" DECIMAL(18, 6) NOT NULL,
+  "is_estimated" BOOLEAN NOT NULL,
+  "item_name" text COLLATE "C",
+  "contradiction" text COLLATE "C",
+  "cost_start_date" DATE NOT NULL,
+  "received_date" DATE NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("item_id", "valid_from_date")
+);
+
+CREATE TABLE "mart"."profit_lines" (
+  "uniq_id" text COLLATE "C" NOT NULL,
+  "order_id" text COLLATE "C" NOT NULL,
+  "order_date" DATE NOT NULL,
+  "placed_date" DATE NOT NULL,
+  "customer_id" text COLLATE "C" NOT NULL,
+  "item_id" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "sales_channel" text COLLATE "C" NOT NULL,
+  "customer_type" text COLLATE "C" NOT NULL,
+  "status" text COLLATE "C" NOT NULL,
+  "quantity" DECIMAL(18, 4),
+  "gross_sales_amount" DECIMAL(38, 6),
+  "discount_amount" DECIMAL(38, 6),
+  "returns_amount" DECIMAL(38, 6),
+  "revenue_amount" DECIMAL(38, 6),
+  "unit_cost_amount" DECIMAL(18, 6),
+  "cost_source" text COLLATE "C",
+  "cost_from_date" DATE,
+  "is_cost_estimated" BOOLEAN,
+  "cost_amount" DECIMAL(38, 6),
+  "estimated_cost_amount" DECIMAL(38, 6),
+  "costed_revenue_amount" DECIMAL(38, 6),
+  "is_restock_assumed" BOOLEAN NOT NULL,
+  "gross_profit_amount" DECIMAL(38, 6),
+  PRIMARY KEY ("uniq_id")
+);
+
+CREATE INDEX ON "mart"."profit_lines" ("order_date");
+
+CREATE TABLE "mart"."profit_daily" (
+  "order_date" DATE NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "sales_channel" text COLLATE "C" NOT NULL,
+  "customer_type" text COLLATE "C" NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "sold_item_count" DECIMAL(18, 4),
+  "shipped_amount" DECIMAL(38, 6) NOT NULL,
+  "revenue_amount" DECIMAL(38, 6) NOT NULL,
+  "gross_sales_amount" DECIMAL(38, 6) NOT NULL,
+  "discount_amount" DECIMAL(38, 6),
+  "returns_amount" DECIMAL(38, 6) NOT NULL,
+  "costed_shipped_amount" DECIMAL(38, 6),
+  "costed_revenue_amount" DECIMAL(38, 6),
+  "cost_amount" DECIMAL(38, 6),
+  "estimated_cost_amount" DECIMAL(38, 6),
+  "gross_profit_amount" DECIMAL(38, 6),
+  "gross_margin_rate" DOUBLE PRECISION,
+  "cost_coverage_rate" DOUBLE PRECISION,
+  PRIMARY KEY ("order_date", "channel", "city_id", "item_category", "sales_channel", "customer_type")
+);
+
+CREATE TABLE "mart"."category_profitability" (
+  "week_start_date" DATE NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "profit_rank" BIGINT,
+  "popularity_rank" BIGINT NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  "sold_item_count" DECIMAL(18, 4),
+  "shipped_amount" DECIMAL(38, 6) NOT NULL,
+  "revenue_amount" DECIMAL(38, 6) NOT NULL,
+  "gross_sales_amount" DECIMAL(38, 6) NOT NULL,
+  "discount_amount" DECIMAL(38, 6),
+  "returns_amount" DECIMAL(38, 6) NOT NULL,
+  "costed_shipped_amount" DECIMAL(38, 6),
+  "costed_revenue_amount" DECIMAL(38, 6),
+  "cost_amount" DECIMAL(38, 6),
+  "estimated_cost_amount" DECIMAL(38, 6),
+  "gross_profit_amount" DECIMAL(38, 6),
+  "gross_margin_rate" DOUBLE PRECISION,
+  "cost_coverage_rate" DOUBLE PRECISION,
+  PRIMARY KEY ("week_start_date", "item_category")
+);
+
 CREATE TABLE "mart"."customer_segments" (
   "customer_id" text COLLATE "C" NOT NULL,
   "as_of_date" DATE NOT NULL,

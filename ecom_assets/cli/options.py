@@ -44,6 +44,13 @@ Customers = Annotated[
     list[str] | None,
     typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too)."),
 ]
+Costs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--costs",
+        help="File, folder or glob of what items cost: CSV, NDJSON or Parquet (gzip too).",
+    ),
+]
 AssetSelection = Annotated[
     str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
 ]
@@ -134,10 +141,16 @@ class OwnData:
     orders_mapping: str | None
     customers: list[str] = field(default_factory=list)
     customers_mapping: str | None = None
+    costs: list[str] = field(default_factory=list)
+    costs_mapping: str | None = None
 
     def with_customers(self, paths: list[str] | None, mapping: str | None) -> "OwnData":
         """Return the data with files of customers."""
         return replace(self, customers=paths or [], customers_mapping=mapping)
+
+    def with_costs(self, paths: list[str] | None, mapping: str | None) -> "OwnData":
+        """Return the data with files of costs."""
+        return replace(self, costs=paths or [], costs_mapping=mapping)
 
     @property
     def is_first_load(self) -> bool:

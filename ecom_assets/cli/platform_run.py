@@ -465,6 +465,8 @@ def settings_of(own: OwnData) -> Settings:
         customer_api_url="" if own.customers else None,
         customers=join_paths(own.customers) or None,
         customers_mapping=own.customers_mapping,
+        costs=join_paths(own.costs) or None,
+        costs_mapping=own.costs_mapping,
     )
 
 

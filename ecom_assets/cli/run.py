@@ -6,6 +6,7 @@ import typer
 
 from ecom_assets.cli.options import (
     AssetSelection,
+    Costs,
     Customers,
     Events,
     Json,
@@ -29,6 +30,8 @@ def run(
     orders_mapping: Mapping = None,
     customers: Customers = None,
     customers_mapping: Mapping = None,
+    costs: Costs = None,
+    costs_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[
         str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")
@@ -51,9 +54,8 @@ def run(
         from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
-    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping)).with_customers(
-        customers, customers_mapping
-    )
+    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
+    own = own.with_customers(customers, customers_mapping).with_costs(costs, costs_mapping)
     requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:

@@ -28,6 +28,7 @@ SUBJECTS: Final = (
     "ecom_assets.commerce.conversion",
     "ecom_assets.commerce.sales",
     "ecom_assets.commerce.products",
+    "ecom_assets.commerce.costs",
     "ecom_assets.commerce.customers",
     "ecom_assets.commerce.reconciliation",
     "ecom_assets.outputs.delivery",

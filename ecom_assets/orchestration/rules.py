@@ -40,6 +40,7 @@ from ecom_assets.ingestion.sources.events import mapping_name
 from ecom_assets.ingestion.sources.files.currency import rates_sql
 from ecom_assets.ingestion.sources.files.mapping import (
     SourceField,
+    load_cost_mapping,
     load_mapping,
     load_order_mapping,
 )
@@ -103,6 +104,7 @@ def require_rules(settings: Settings) -> None:
     rules(settings)
     load_mapping(settings.events_mapping)
     load_order_mapping(settings.orders_mapping)
+    load_cost_mapping(settings.costs_mapping)
     for name in (settings.customers_mapping, settings.customer_api_mapping):
         load_customer_mapping(name)
     try:

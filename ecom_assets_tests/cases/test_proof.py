@@ -1,4 +1,4 @@
-"""The table of cases in docs/proof.md has every case that is tested, a test of it,
+"""The table of cases in README.md has every case that is tested, a test of it,
 and the numbers of that test.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from ecom_assets_tests.cases.case import INPUTS
 
 FOLDER = Path(__file__).parent
-PROOF = FOLDER.parents[1] / "docs" / "proof.md"
+PROOF = FOLDER / "README.md"
 
 
 def lines() -> list[list[str]]:

@@ -78,10 +78,16 @@ class ReceivedOrder(Table, abstract=True):
     received_discount_codes = text("The codes of discounts, as received", nullable=True, pii=True)
     received_tax_rate = text("The rate of the tax, as received", nullable=True)
     received_is_tax_included = text("Whether prices have the tax, as received", nullable=True)
-    received_unit_cost_amount = text("What one item cost the shop, as received", nullable=True)
+    received_unit_cost_amount = text(
+        "What one item cost the shop, as received", nullable=True, is_cost=True
+    )
     payment_method = text("How it was paid, where the source says it", nullable=True)
-    received_payment_fee_amount = text("What the payment cost, as received", nullable=True)
-    received_shipping_cost_amount = text("What shipping cost the shop, as received", nullable=True)
+    received_payment_fee_amount = text(
+        "What the payment cost, as received", nullable=True, is_cost=True
+    )
+    received_shipping_cost_amount = text(
+        "What shipping cost the shop, as received", nullable=True, is_cost=True
+    )
     received_is_restocked = text("Whether items went back on sale, as received", nullable=True)
     ordered_at = instant(
         "The instant in date_time; null if the text could not be read", nullable=True
@@ -110,9 +116,11 @@ class ReceivedOrder(Table, abstract=True):
     tax_rate = tax_rate("The share in received_tax_rate; from 1 on, it is percent", nullable=True)
     is_tax_included = flag("What received_is_tax_included says", nullable=True)
     unit_cost_amount = unit_cost("The number in received_unit_cost_amount", nullable=True)
-    payment_fee_amount = received_amount("The number in received_payment_fee_amount", nullable=True)
+    payment_fee_amount = received_amount(
+        "The number in received_payment_fee_amount", nullable=True, is_cost=True
+    )
     shipping_cost_amount = received_amount(
-        "The number in received_shipping_cost_amount", nullable=True
+        "The number in received_shipping_cost_amount", nullable=True, is_cost=True
     )
     is_restocked = flag("What received_is_restocked says", nullable=True)
     currency = text(
@@ -314,9 +322,12 @@ class UserOrderLog(Table):
     payment_fee_amount = received_amount(
         "What the payment cost the shop, on one of the order's lines",
         nullable=True,
+        is_cost=True,
     )
     shipping_cost_amount = received_amount(
-        "What the shop paid for shipping and labels, in the same way", nullable=True
+        "What the shop paid for shipping and labels, in the same way",
+        nullable=True,
+        is_cost=True,
     )
     is_restocked = flag("Whether what came back is on sale again", nullable=True)
     shared_order_id = text(

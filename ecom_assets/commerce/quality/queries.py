@@ -131,12 +131,17 @@ class Wanted:
 
 
 def quarantined_samples(
-    reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool
+    reading: Reading,
+    period: Period,
+    wanted: Wanted,
+    *,
+    may_see_people: bool,
+    may_see_costs: bool = True,
 ) -> dict[str, Any]:
     """Return sample rows that were quarantined in a period, the newest day first,
     and how many there are.
 
-    Personal data are replaced unless they may be seen.
+    Personal data and costs are replaced unless they may be seen.
     """
     tables = SOURCES[wanted.source]
     rows = rows_in_period(reading, tables.samples)
@@ -144,18 +149,21 @@ def quarantined_samples(
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
     samples, total = page_of(reading, rows, order, Page(wanted.limit), period)
-    personal = (
-        set()
-        if may_see_people
-        else {name for name, column in tables.samples.columns.items() if column.pii}
-    )
-    return {"total_count": total, "samples": [_hidden(row, personal) for row in samples]}
+    columns = tables.samples.columns.items()
+    hidden = {
+        name
+        for name, column in columns
+        if (column.pii and not may_see_people) or (column.is_cost and not may_see_costs)
+    }
+    if not may_see_costs and any(column.is_cost for _, column in columns):
+        hidden.add("malformed_row")  # it has the costs in it, too
+    return {"total_count": total, "samples": [_hidden(row, hidden) for row in samples]}
 
 
-def _hidden(row: Row, personal: Set[str]) -> Row:
+def _hidden(row: Row, hidden: Set[str]) -> Row:
     """Return a row with some columns hidden; null stays null."""
     return {
-        name: HIDDEN if name in personal and value is not None else value
+        name: HIDDEN if name in hidden and value is not None else value
         for name, value in row.items()
     }
 

@@ -85,7 +85,7 @@ def sales_derivations(
 ) -> dict[str, Derivation]:
     """Return how each measure of sales comes from rows with a `status`; see `LINE_COLUMNS`."""
     counts = {name: measure.counted_as for name, measure in measures_of(declared).items()}
-    return ratios_of(SalesMeasures) | {
+    return ratios_of(declared) | {
         name: _derivation(to, rows, columns, of)
         for name, of in counts.items()
         if isinstance(of, Aggregate)

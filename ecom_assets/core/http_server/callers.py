@@ -25,13 +25,15 @@ VERSION_PREFIX = "/v1"
 class Scope(StrEnum):
     """What a caller may do; `admin` allows everything.
 
-    `personal` adds queries about single people to `read`. `write` saves questions and boards, and
+    `personal` adds queries about single people to `read`, and `costs` what the shop pays and what
+    its sales leave. `write` saves questions and boards, and
     leaves requests for runs, such as to release a day. `collect` sends events from public pages;
     `link` adds what only servers may send: aliases, which join users, and events of long ago.
     """
 
     READ = "read"
     PERSONAL = "personal"
+    COSTS = "costs"
     WRITE = "write"
     COLLECT = "collect"
     LINK = "link"

@@ -191,6 +191,13 @@ class Settings(
             "woocommerce, hubspot), or a YAML file"
         ),
     )
+    costs: str = Field(
+        "",
+        description="Paths or globs of files of what items cost, by commas (`\\,` within one)",
+    )
+    costs_mapping: str = Field(
+        "costs", description="Name of an included mapping of costs, or a YAML file"
+    )
     sandbox_until: date | None = Field(
         None,
         description=(

@@ -171,12 +171,17 @@ class TableCheck:
         )
 
     def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
-        """Return an example without personal data, which Dagster would keep for longer."""
-        personal = {
-            name for table in self.tables for name, column in table.columns.items() if column.pii
+        """Return an example without personal data, which Dagster would keep for longer, and without
+        costs, which not all who see results of checks may see.
+        """
+        hidden = {
+            name
+            for table in self.tables
+            for name, column in table.columns.items()
+            if column.pii or column.is_cost
         }
         return {
-            name: HIDDEN if name in personal else value
+            name: HIDDEN if name in hidden else value
             for name, value in _json_values(example).items()
         }
 

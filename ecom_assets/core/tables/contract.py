@@ -72,11 +72,15 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One number divided by another; with `is_rest`, 1 less that."""
+    """One number divided by another; with `is_rest`, 1 less that.
+
+    With `above_zero`, null where the other is below zero, too: a share of a loss says nothing.
+    """
 
     part: str
     whole: str
     is_rest: bool = False
+    above_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Column:
         is_additive: Whether the values of several days add up to that of all of them.
         better: The direction of a change that is good; None if neither is.
         example: A value for the documentation of the API.
+        is_cost: Whether it says what the shop pays, or what its sales leave.
     """
 
     type: str
@@ -108,6 +113,7 @@ class Column:
     is_additive: bool = True
     better: Literal["up", "down"] | None = "up"
     example: Any = None
+    is_cost: bool = False
     name: str = field(default="", compare=False)
 
     @property
@@ -334,7 +340,8 @@ def received_amount(description: str, label: str = "", **more: Any) -> Column:  
 
 def unit_cost(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of what one item costs, exact to a millionth; never added up as it is."""
-    return Column(UNIT_COST, description, "money", label=label, is_additive=False, **more)
+    options = {"is_additive": False, "is_cost": True} | more
+    return Column(UNIT_COST, description, "money", label=label, **options)
 
 
 def tax_rate(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.core.tables import portable
-from ecom_assets.core.tables.contract import MONEY, Aggregate, Column, Ratio
+from ecom_assets.core.tables.contract import Aggregate, Column, Ratio
 from ecom_assets.core.tables.formats import plain_quantity
 from ecom_assets.core.tables.queries import ZERO, Row, mean, share
 
@@ -95,7 +95,10 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
     ratios = {}
     for name, measure in measures_of(declared).items():
         if isinstance(ratio := measure.counted_as, Ratio):
-            value = portable.ratio(rows[ratio.part], rows[ratio.whole])
+            whole = rows[ratio.whole]
+            if ratio.above_zero:
+                whole = (whole > 0).ifelse(whole, ibis.null(whole.type()))
+            value = portable.ratio(rows[ratio.part], whole)
             ratios[name] = 1 - value if ratio.is_rest else value
     return rows.mutate(**ratios)
 
@@ -148,6 +151,9 @@ def completed(row: Row | None, declared: type) -> Row:
         if isinstance(ratio := measure.counted_as, Ratio):
             part, whole = result[ratio.part], result[ratio.whole]
             part = whole - part if ratio.is_rest and None not in {part, whole} else part
+            if ratio.above_zero and whole is not None and whole <= 0:
+                result[name] = None
+                continue
             result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
     return {name: result[name] for name in summable(declared)}
 
@@ -165,7 +171,7 @@ def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an a
 
 
 def _zero(measure: Column) -> Decimal | int:
-    return ZERO if measure.type == MONEY else 0
+    return ZERO if measure.shown_as == "money" else 0
 
 
 def meanings(measures: Mapping[str, Column]) -> dict[str, str]:

@@ -137,12 +137,12 @@ class Computed:
     Attributes:
         how: How it is computed, in a sentence without its full stop.
         columns: The columns of the same row that it is computed from; each goes down by itself.
-        inputs: The rows that it is computed from.
+        inputs: The rows that it is computed from, of one table or of several.
     """
 
     how: str
     columns: tuple[str, ...] = ()
-    inputs: Count | None = None
+    inputs: Count | tuple[Count, ...] | None = None
 
 
 def ratio(part: str, whole: str) -> Computed:

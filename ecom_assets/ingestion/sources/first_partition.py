@@ -81,6 +81,7 @@ def remember_paths(settings: Settings) -> None:
         bool(settings.catalogue),
     )
     renewed = {"events": events, "orders": orders, "catalogue": catalogue}
+    renewed |= {"costs": bool(settings.costs)}
     renewed |= dict.fromkeys(("customer", "customers"), customers)
     set_here = {
         name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set

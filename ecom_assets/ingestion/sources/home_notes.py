@@ -21,6 +21,8 @@ PATHS: Final = (
     "customers_mapping",
     "customer_api_mapping",
     "catalogue",
+    "costs",
+    "costs_mapping",
 )
 """The settings that say where stored rows came from and how they were read:
 most are options of `ecom run`.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.customers.contracts import RawCustomers
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.products.contracts import RawStock
@@ -18,6 +19,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import event_table_kind
 from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
+from ecom_assets.ingestion.sources.costs import has_costs
 from ecom_assets.ingestion.sources.customer_api.api import has_customers
 from ecom_assets.ingestion.sources.events import SANDBOX
 from ecom_assets.ingestion.sources.files.formats import files_below, split_paths
@@ -28,11 +30,13 @@ from ecom_assets.ingestion.sources.order_reports.source import has_events, has_o
 from ecom_assets.ingestion.sources.stock import has_stock
 
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
+COSTS: Final = "costs"
 RAW_OF: Final[Mapping[str, type[Table]]] = {
     EVENTS: RawEvents,
     ORDERS: RawUserOrderLog,
     CUSTOMERS: RawCustomers,
     STOCK: RawStock,
+    COSTS: RawCosts,
 }
 """The table that has the rows of each source as they were received."""
 
@@ -46,6 +50,7 @@ def given_sources(settings: Settings) -> frozenset[str]:
         ORDERS: has_orders(settings),
         CUSTOMERS: has_customers(settings),
         STOCK: has_stock(settings),
+        COSTS: has_costs(settings),
     }
     return frozenset(source for source, is_there in is_given.items() if is_there)
 
@@ -109,6 +114,11 @@ def stock_kinds(settings: Settings) -> set[str]:
         if not settings.has_own_data
         else set()
     )
+
+
+def cost_kinds(settings: Settings) -> set[str]:
+    """Return the kinds of the source of costs."""
+    return _file_kinds(split_paths(settings.costs)) if settings.costs else set()
 
 
 def _file_kinds(paths: list[str]) -> set[str]:

@@ -42,6 +42,7 @@ from ecom_assets.interfaces.api.routes import (
     funnels,
     operation,
     products,
+    profit,
     quality,
     realtime,
     reconciliation,
@@ -200,7 +201,17 @@ def _redis(settings: Settings) -> RedisAnswers | None:
     return RedisAnswers(url, settings.redis_timeout_s) if url else None
 
 
-SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain)
+SUBJECTS: Final = (
+    sales,
+    profit,
+    customers,
+    behaviour,
+    funnels,
+    products,
+    reconciliation,
+    quality,
+    explain,
+)
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
     *(subject.router for subject in SUBJECTS),

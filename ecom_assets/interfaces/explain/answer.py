@@ -118,7 +118,13 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
         "rows": [
-            json_row(row, contract, is_personal=question.is_personal) for row in sample[:SHOWN_ROWS]
+            json_row(
+                row,
+                contract,
+                is_personal=question.is_personal,
+                with_costs=question.with_costs,
+            )
+            for row in sample[:SHOWN_ROWS]
         ],
         "numbers": [_described(contract, name) for name in contract.numbers()],
         "made_of": _made_of(contract, sample, reader),
@@ -278,7 +284,8 @@ def _chosen(contract: type[Table], name: str, context: TraceContext) -> Derivati
 
 def _parts(derivation: Derivation | None) -> tuple[Count | Sum, ...]:
     if isinstance(derivation, Computed):
-        return (derivation.inputs,) if derivation.inputs else ()
+        inputs = derivation.inputs or ()
+        return inputs if isinstance(inputs, tuple) else (inputs,)
     if isinstance(derivation, Count | Sum):
         return (derivation,)
     return derivation if isinstance(derivation, tuple) else ()
@@ -333,7 +340,14 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     for row in page:
         if COUNTED_AS in row:
             row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
-        json_rows.append(json_row(row, level.contract, is_personal=question.is_personal))
+        json_rows.append(
+            json_row(
+                row,
+                level.contract,
+                is_personal=question.is_personal,
+                with_costs=question.with_costs,
+            )
+        )
     return json_rows
 
 
@@ -402,12 +416,22 @@ def _row_key(contract: type[Table], row: Row) -> str:
     return json.dumps(named, ensure_ascii=False, default=str)
 
 
-def json_row(row: Row, contract: type[Table], *, is_personal: bool) -> Row:
-    """Return a row as JSON values, with personal data hidden unless they may be shown."""
-    return {
-        name: _shown_value(name, value, contract) if not is_personal else json_value(value)
-        for name, value in row.items()
-    }
+def json_row(row: Row, contract: type[Table], *, is_personal: bool, with_costs: bool = True) -> Row:
+    """Return a row as JSON values, with personal data and costs hidden unless they may be shown."""
+    has_costs = any(column.is_cost for column in contract.columns.values())
+    result = {}
+    for name, value in row.items():
+        column = contract.columns.get(name)
+        is_hidden_cost = has_costs and (
+            name in FREE_TEXT or (column is not None and column.is_cost)
+        )
+        if is_hidden_cost and not with_costs and value is not None:
+            result[name] = HIDDEN
+        elif is_personal:
+            result[name] = json_value(value)
+        else:
+            result[name] = _shown_value(name, value, contract)
+    return result
 
 
 def _shown_value(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)

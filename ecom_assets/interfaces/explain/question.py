@@ -72,6 +72,7 @@ class RowsQuestion:
         limit: The most received rows to show.
         offset: How many to leave out at the start.
         is_personal: Whether personal data are shown.
+        with_costs: Whether costs are shown.
     """
 
     contract: type[Table]
@@ -80,6 +81,7 @@ class RowsQuestion:
     limit: int = 20
     offset: int = 0
     is_personal: bool = False
+    with_costs: bool = True
 
     def __post_init__(self) -> None:
         """Reject columns that the table lacks, and a column that is not numeric.

@@ -36,6 +36,13 @@ from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDay
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, Touches
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
+from ecom_assets.commerce.costs.contracts import (
+    Costs,
+    ItemCosts,
+    ProfitDaily,
+    ProfitLines,
+    RawCosts,
+)
 from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     CustomerSegments,
@@ -95,6 +102,7 @@ SERVED: tuple[type[Table], ...] = (
     ProductPerformance,
     CategoryPerformance,
     InventoryAlerts,
+    ProfitDaily,
     CustomerSegments,
     CustomerProfiles,
     LifetimeValue,
@@ -121,6 +129,10 @@ EVIDENCE: tuple[type[Table], ...] = (
     RawEvents,
     RawUserOrderLog,
     RawStock,
+    RawCosts,
+    Costs,
+    ItemCosts,
+    ProfitLines,
     DuplicateEvents,
     IdentityLinks,
     IdentityAliases,

@@ -14,7 +14,7 @@ import pytest
 import ecom_assets
 from ecom_assets.behaviour.identity.contracts import Identities, IdentityLinks
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.trace import Count, Sum
+from ecom_assets.core.tables.trace import Computed, Count, Sum
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
 from ecom_assets.outputs.serving.assets import IN_SNAPSHOT, SERVED
 from ecom_assets_tests.interfaces.api.conftest import Api
@@ -78,6 +78,7 @@ def test_impossible_questions_fail(
 def reached(tables: set[type[Table]]) -> set[type[Table]]:
     """Return these tables, and those on the ways down from their numbers to received rows."""
     traces = [trace for table in tables & set(TRACES) for trace in TRACES[table].numbers.values()]
+    traces = [trace.inputs or () if isinstance(trace, Computed) else trace for trace in traces]
     parts = [part for trace in traces for part in (trace if isinstance(trace, tuple) else (trace,))]
     below = {part.to for part in parts if isinstance(part, Count | Sum)}
     below |= {UPSTREAM[table].to for table in tables if table in UPSTREAM}

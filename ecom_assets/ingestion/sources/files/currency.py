@@ -18,6 +18,7 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
+from ecom_assets.ingestion.sources.files.mapping import UNIT_COST
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import CURRENCY
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
@@ -134,6 +135,42 @@ class Currencies:
         return replace(
             files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert
         )
+
+    def of_costs(self, files: RecordFiles, rows: str) -> str:
+        """Return the SELECT of received costs with `cost_amount` in the shop's currency.
+
+        A cost in a currency without a rate is not known, and `unrated_currency` names the currency.
+
+        Args:
+            files: The files of the costs.
+            rows: The SELECT of the costs, with their `order_date`, of which the rate is.
+
+        Raises:
+            SourceError: There are costs in several currencies, and nothing says which of them is
+                the shop's.
+        """
+        con = files.con.cursor()
+        if _is_beside_amount(files):
+            rows = select(f"* REPLACE ({self._code_sql('currency')} AS currency)", rows)
+        stated = "currency IS NOT NULL AND cost_amount IS NOT NULL"
+        sums = select("currency, sum(cost_amount), count(*)", rows, stated, group_by="currency")
+        amounts = con.execute(sums).fetchall()
+        names = {name for name, _, _ in amounts}
+        home = self.target or self.home or next(iter(names), "")
+        if not (self.target or self.home) and len(names) > 1:
+            raise SourceError(self._refusal(amounts, "costs", "row"))
+        if names <= {home}:
+            return select("*, NULL::VARCHAR AS unrated_currency", rows)
+        is_foreign = f"coalesce(l.currency <> {text(home)}, false)"
+        if self.rates is not None and self.target:
+            joined = self._joined(rates_sql(con, self.rates), rows, "l.currency", "l.order_date")
+            converted = "round(l.cost_amount * r.rate, 6)"
+        else:
+            joined, converted = f"({rows}) AS l", "NULL"
+        cost = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cost_amount END)::{UNIT_COST}"
+        is_unrated = f"{is_foreign} AND l.cost_amount IS NOT NULL AND {converted} IS NULL"
+        unrated = f"CASE WHEN {is_unrated} THEN l.currency END AS unrated_currency"
+        return select(f"l.* REPLACE ({cost} AS cost_amount), {unrated}", joined)
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
         """Return the SELECT of lines whose currency stands beside their amounts,

@@ -118,6 +118,10 @@ class RecordKind:
     )
     # the field with the id of what a document or group of lines holds all of, if rows have versions
     whole: str = ""
+    # whether the day of the field `time` is that of the row's arrival, where nothing else says it
+    arrives_at_its_time: bool = True
+    # further fields that are times, each with the column of its instant
+    other_times: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -128,7 +132,8 @@ class RecordKind:
         left_out = {LEFT_OUT: "VARCHAR"} if self.is_filtered else {}
         left_out |= OF_VERSIONS if self.whole else {}
         file = {"source_file": "VARCHAR", "malformed_row": "VARCHAR"}
-        return {**texts, self.at: "TIMESTAMP", **read, **left_out, **arrival, **file}
+        times = dict.fromkeys((self.at, *self.other_times.values()), "TIMESTAMP")
+        return {**texts, **times, **read, **left_out, **arrival, **file}
 
 
 class SourceField(Operations):
@@ -299,9 +304,8 @@ def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
         return IdField
     if name == "shop":
         return ShopField
-    return (
-        TimeField if name in {kind.time, "received_at", "placed_at", "changed_at"} else SourceField
-    )
+    times = {kind.time, "received_at", "placed_at", "changed_at", *kind.other_times}
+    return TimeField if name in times else SourceField
 
 
 def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type[RecordFields]:
@@ -492,6 +496,11 @@ class RecordMapping(MappingPart):
     def time_field(self) -> "TimeField":
         """Return the origin of the record's time."""
         result: TimeField = getattr(self.fields, self.kind.time)
+        return result
+
+    def time_field_of(self, name: str) -> "TimeField | None":
+        """Return the origin of one of the other times; None if the mapping does not fill it."""
+        result: TimeField | None = getattr(self.fields, name)
         return result
 
     def translations(self) -> dict[str, dict[str, str]]:
@@ -842,6 +851,73 @@ class OrderMapping(RecordMapping):
 
 
 load_order_mapping = partial(load, OrderMapping)
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file;
+raises as `load` does.
+"""
+
+
+COST_FIELDS = (
+    "cost_id",
+    "item_id",
+    "item_name",
+    "unit_cost_amount",
+    "piece_count",
+    "currency",
+    "valid_from_date",
+    "valid_until_date",
+)
+UNIT_COST = "DECIMAL(18, 6)"
+COST = RecordKind(
+    folder="cost_mappings",
+    fields=COST_FIELDS,
+    id="cost_id",
+    time="valid_from_date",
+    at="valid_from_at",
+    optional=frozenset(
+        {
+            "received_at",
+            "item_name",
+            "piece_count",
+            "currency",
+            "valid_from_date",
+            "valid_until_date",
+        }
+    ),
+    required=("cost_id", "item_id", "unit_cost_amount"),
+    never_empty=frozenset({"item_id"}),
+    numbers=frozenset({"unit_cost_amount", "piece_count"}),
+    renamed={
+        name: f"received_{name}"
+        for name in (
+            "unit_cost_amount",
+            "piece_count",
+            "currency",
+            "valid_from_date",
+            "valid_until_date",
+        )
+    },
+    read={
+        "cost_amount": (UNIT_COST, amount("e.unit_cost_amount", UNIT_COST)),
+        "piece_count": (UNIT_COST, amount("e.piece_count", UNIT_COST)),
+        "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
+    },
+    is_filtered=True,
+    # Costs hold from days that are long past, or to come.
+    arrives_at_its_time=False,
+    other_times={"valid_until_date": "valid_until_at"},
+)
+
+
+class CostMapping(RecordMapping):
+    """The mapping of a source layout to `costs`."""
+
+    kind: ClassVar[RecordKind] = COST
+
+    fields: fields_of(COST)  # type: ignore[valid-type]  # made from the kind
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+
+
+load_cost_mapping = partial(load, CostMapping)
 """Returns a shipped mapping by name, or a custom one by the path of its YAML file;
 raises as `load` does.
 """

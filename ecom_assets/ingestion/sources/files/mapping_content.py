@@ -7,7 +7,11 @@ from typing import Final
 
 from ecom_assets.ingestion.sources.files.alternatives import OF_PLACES, with_filled_alternatives
 
-CURRENCY_BESIDE: Final = {"event_id": "cart_value", "uniq_id": "payment_amount"}
+CURRENCY_BESIDE: Final = {
+    "event_id": "cart_value",
+    "uniq_id": "payment_amount",
+    "cost_id": "unit_cost_amount",
+}
 """The amount that may have a currency beside it, by the id of its kind of record."""
 
 

@@ -445,6 +445,10 @@ def _record_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
     if kind.whole:
         columns += _version_columns(mapping, layout)
     columns.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
+    columns += [
+        f"{_instant_of(mapping.time_field_of(name), layout)} AS {column}"
+        for name, column in kind.other_times.items()
+    ]
     if kind.is_filtered:
         columns.append(f"{left_out_sql(mapping)} AS {LEFT_OUT}")
     columns.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
@@ -512,7 +516,8 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
             f"coalesce({_stated_date(kind, zone, file)}, {file['fallback_date']}, "
             f"{file['modified_date']})"
         )
-    columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
+    names = (*kind.fields, kind.at, *kind.other_times.values())
+    columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in names]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += [f"e.{LEFT_OUT}"] if kind.is_filtered else []
     columns += [f"e.{name}" for name in OF_VERSIONS] if kind.whole else []
@@ -560,7 +565,9 @@ def _stated_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
 
 
 def _own_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
-    """Return the SQL of the row's own day; NULL if it is implausible."""
+    """Return the SQL of the row's own day; NULL if it is implausible, or no day of arrival."""
+    if not kind.arrives_at_its_time:
+        return "NULL::DATE"
     own = day_in_zone(f"e.{kind.at}", zone)
     return _between_or_null(own, file["earliest_date"], file["modified_date"])
 

@@ -103,6 +103,44 @@ def require_personal(request: Request, columns: Iterable[str]) -> None:
         )
 
 
+def may_see_costs(request: Request) -> bool:
+    """Return whether a request may query what the shop pays and what its sales leave."""
+    return may(request, Scope.COSTS)
+
+
+COST_COLUMNS: Final = frozenset(
+    name for name, column in UserOrderLog.columns.items() if column.is_cost
+)
+"""The columns of order lines that their contract marks as costs."""
+
+
+def require_costs(request: Request, what: str = "Costs and profit") -> None:
+    """Raise if the key lacks the scope `costs`.
+
+    Raises:
+        ScopeNeededError: The message names what was asked about.
+    """
+    if not may_see_costs(request):
+        raise ScopeNeededError(
+            f"{what} cannot be seen by a key without the scope {Scope.COSTS.value!r}; use one of "
+            "`ecom api-key create --scope read --scope costs`.",
+            Scope.COSTS,
+        )
+
+
+def require_visible(request: Request, columns: Iterable[str]) -> None:
+    """Raise if a query names columns with personal data or costs, and the key lacks their scope.
+
+    Raises:
+        ScopeNeededError: The message names the first such column.
+    """
+    names = list(columns)
+    require_personal(request, names)
+    for name in names:
+        if name in COST_COLUMNS:
+            require_costs(request, f"{name!r}")
+
+
 def require_write(request: Request) -> str:
     """Return the name of the caller, or raise if the key may not write.
 

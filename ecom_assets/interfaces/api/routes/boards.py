@@ -18,7 +18,12 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.conditions import columns_of, parse_where
-from ecom_assets.interfaces.api.auth.callers import are_personal, may_see_people
+from ecom_assets.interfaces.api.auth.callers import (
+    COST_COLUMNS,
+    are_personal,
+    may_see_people,
+    require_costs,
+)
 from ecom_assets.interfaces.api.parameters import Context, SlicedOfDays
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.routes.ad_hoc import ask
@@ -230,7 +235,8 @@ def asks_about_people(item: Kept, store: BoardStore) -> bool:
 
 def store_of(request: Request) -> BoardStore:
     """Return the store of the server,
-    in which a caller without `personal` keeps nothing that asks about people.
+    in which a caller without `personal` keeps nothing that asks about people, and one without
+    `costs` nothing that asks about costs.
 
     Answers to what is kept are seen by others, and are sent by e-mail.
     """
@@ -244,6 +250,8 @@ def store_of(request: Request) -> BoardStore:
                 "use a key of `ecom api-key create --scope read --scope write --scope personal`.",
                 Scope.PERSONAL,
             )
+        if COST_COLUMNS & set(_columns_of(item)):
+            require_costs(request.scope, f"{item.title!r}, which asks about costs,")
 
     return BoardStore(settings, may_keep=may_keep)
 

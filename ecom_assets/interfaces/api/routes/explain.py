@@ -8,10 +8,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.tables.conditions import Where, columns_of, parse_where, where_from
-from ecom_assets.interfaces.api.auth.callers import may_see_people
+from ecom_assets.interfaces.api.auth.callers import (
+    may_see_costs,
+    may_see_people,
+    require_costs,
+)
 from ecom_assets.interfaces.api.parameters import Context, Formatted, RequestContext
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.store import PublishedTables
@@ -21,6 +26,8 @@ from ecom_assets.orchestration.rules import rules
 
 router = APIRouter(tags=["explain"])
 Row = dict[str, Any]
+COSTS: Final = ProfitDaily.group
+"""The subject whose tables are about costs as a whole."""
 WHERE: Final = (
     "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or "
     "JSON as in the bodies of questions: a list of conditions, or {column: value}"
@@ -90,6 +97,7 @@ def explain_number(
         parameters.limit,
         parameters.offset,
         is_personal=may_see_people(context.request.scope),
+        with_costs=may_see_costs(context.request.scope),
     )
     return explain_in(context, question)
 
@@ -114,8 +122,15 @@ def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any
     """Return the explanation from the published tables, within the limits of questions.
 
     Raises:
-        ScopeNeededError: A condition is on personal data, which the caller may not see.
+        ScopeNeededError: The question is about costs, or a condition on personal data, which the
+            caller may not see.
     """
+    contract = question.contract
+    asked = {question.column, *columns_of(question.where)}
+    if contract.group == COSTS or any(
+        contract.columns[name].is_cost for name in asked & contract.columns.keys()
+    ):
+        require_costs(context.request.scope)
     for name in () if question.is_personal else columns_of(question.where):
         if question.contract.columns[name].pii:
             raise ScopeNeededError(

@@ -18,7 +18,7 @@ from ecom_assets.commerce.quality.queries import RowSource
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.measures import meanings
 from ecom_assets.core.tables.queries import Page, Period
-from ecom_assets.interfaces.api.auth.callers import may_see_people
+from ecom_assets.interfaces.api.auth.callers import may_see_costs, may_see_people
 from ecom_assets.interfaces.api.parameters import (
     Context,
     DaysParameters,
@@ -153,7 +153,11 @@ def quarantined_samples(
     period = _period(context, parameters)
     wanted = queries.Wanted(parameters.source, parameters.reason, parameters.limit)
     result = queries.quarantined_samples(
-        context.reading, period, wanted, may_see_people=may_see_people(context.request.scope)
+        context.reading,
+        period,
+        wanted,
+        may_see_people=may_see_people(context.request.scope),
+        may_see_costs=may_see_costs(context.request.scope),
     )
     definition = definition_of(SamplesAnswer, "samples")
     definition["row_count"] = "Rows of the day that were quarantined for this reason"

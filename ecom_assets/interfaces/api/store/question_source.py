@@ -46,7 +46,7 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.ingestion.sources.activities import has_views
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
-from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
+from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_visible
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
 SELDOM_READ = frozenset(
@@ -105,7 +105,7 @@ class TableSource:
             DefinitionError: A column is not published.
         """
         columns = list(columns)
-        require_personal(self.request.scope, columns)
+        require_visible(self.request.scope, columns)
         for column in columns:
             name = OTHER_NAMES.get(column, column.partition(".")[0])
             if name in self.lacking:
@@ -186,7 +186,7 @@ class OrderTableSource(TableSource):
         Raises:
             ScopeNeededError: The caller may not see a column.
         """
-        require_personal(self.request.scope, columns)
+        require_visible(self.request.scope, columns)
 
     def segment(self, named: Any) -> NoReturn:  # noqa: ANN401, ARG002 (as of events)
         """Refuse visitor segments.

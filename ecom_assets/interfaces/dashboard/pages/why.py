@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from ecom_assets.core.tables.conditions import where_from
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed
-from ecom_assets.interfaces.api.auth.callers import may_see_people
+from ecom_assets.interfaces.api.auth.callers import may_see_costs, may_see_people
 from ecom_assets.interfaces.api.routes.explain import explain_in
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -92,6 +92,7 @@ def question_of(view: View) -> RowsQuestion:
         parameters.limit,
         parameters.offset,
         is_personal,
+        with_costs=may_see_costs(view.request.scope),
     )
 
 

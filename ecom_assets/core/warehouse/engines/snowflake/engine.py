@@ -49,6 +49,7 @@ TYPES = {
     dt.Decimal(9, 6): "NUMBER(9, 6)",
     dt.Decimal(18, 6): "NUMBER(18, 6)",
     dt.Decimal(18, 9): "NUMBER(18, 9)",
+    dt.Decimal(38, 6): "NUMBER(38, 6)",
     dt.int64: "NUMBER(19, 0)",
     dt.float64: "FLOAT",
     dt.boolean: "BOOLEAN",

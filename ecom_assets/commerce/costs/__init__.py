@@ -1,0 +1,1 @@
+"""Costs: what items cost and since when, and what sales leave of it: profit by day and category."""

@@ -1,0 +1,109 @@
+"""Assets of costs: rows as received, their versions, the days on which costs hold, and profit.
+
+A cost that arrives late changes sales of any day. Each table of profit so computes the days of the
+run, and those whose rows are not as they would be computed now.
+"""
+
+from typing import Protocol
+
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs import costs as versions
+from ecom_assets.commerce.costs import profit
+from ecom_assets.commerce.costs.contracts import (
+    CategoryProfitability,
+    Costs,
+    ItemCosts,
+    ProfitDaily,
+    ProfitLines,
+    QuarantinedCosts,
+    RawCosts,
+)
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.sales.assets import EVERY_SALE
+from ecom_assets.commerce.sales.contracts import Customer, Sales
+from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import SliceOutput
+
+EVERY_COST = Reads(RawCosts, whole=True)
+EVERY_PROFIT_LINE = Reads(ProfitLines, whole=True)
+
+
+class CostSource(Protocol):
+    """A source of costs."""
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the costs, on the days on which they arrived,
+        or an output that leaves the table unchanged.
+        """
+
+
+# After the orders, whose lines may say in which currency the shop's amounts are.
+@table_asset(RawCosts, deps=(asset_key(UserOrderLog),))
+def raw_costs(cost_source: CostSource, days: Days) -> SliceOutput:
+    """Load the costs from their source; rows of other days do not change."""
+    return cost_source.received(days)
+
+
+quarantined_costs = table_asset(QuarantinedCosts, raw=EVERY_COST)(versions.quarantined_costs)
+costs = table_asset(Costs, deps=(quarantined_costs.key,), raw=EVERY_COST)(versions.costs)
+item_costs = table_asset(ItemCosts, versions=Reads(Costs, whole=True))(versions.item_costs)
+
+
+@invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, stored=ProfitLines)
+def days_of_other_lines(
+    sold: ir.Table, item_costs: ir.Table, customers: ir.Table, stored: ir.Table
+) -> ir.Table:
+    """Return the days on which a line costs something else now, or is of another order or kind."""
+    now = profit.profit_lines(sold, item_costs, customers)
+    return profit.days_that_differ(stored, now, tuple(ProfitLines.columns), "order_date")
+
+
+profit_lines = table_asset(
+    ProfitLines,
+    sold=EVERY_SALE,
+    item_costs=Reads(ItemCosts, whole=True),
+    customers=Reads(Customer, whole=True),
+    invalidated_by=days_of_other_lines,
+)(profit.profit_lines)
+
+
+def exact(contract: type[Table]) -> tuple[str, ...]:
+    """Return the columns of a table without rounding errors."""
+    return tuple(name for name, column in contract.columns.items() if column.type != "float64")
+
+
+@invalidation(lines=ProfitLines, stored=ProfitDaily)
+def days_of_other_profit(lines: ir.Table, stored: ir.Table) -> ir.Table:
+    """Return the days whose profit is another one now."""
+    now = profit.profit_daily(lines)
+    return profit.days_that_differ(stored, now, exact(ProfitDaily), "order_date")
+
+
+profit_daily = table_asset(
+    ProfitDaily, lines=EVERY_PROFIT_LINE, invalidated_by=days_of_other_profit
+)(profit.profit_daily)
+
+
+@invalidation(lines=ProfitLines, stored=CategoryProfitability)
+def weeks_of_other_profit(lines: ir.Table, stored: ir.Table) -> ir.Table:
+    """Return the Mondays of weeks in which a category earned something else than is stored."""
+    now = profit.category_profitability(lines)
+    return profit.days_that_differ(stored, now, exact(CategoryProfitability), "week_start_date")
+
+
+category_profitability = table_asset(
+    CategoryProfitability, lines=EVERY_PROFIT_LINE, invalidated_by=weeks_of_other_profit
+)(profit.category_profitability)
+COST_ASSETS = (
+    raw_costs,
+    quarantined_costs,
+    costs,
+    item_costs,
+    profit_lines,
+    profit_daily,
+    category_profitability,
+)
+"""The assets that need a source of costs."""

@@ -1,0 +1,240 @@
+"""Checks of costs and profit."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.contracts import (
+    Costs,
+    ItemCosts,
+    ProfitDaily,
+    ProfitLines,
+    QuarantinedCosts,
+    RawCosts,
+)
+from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import rows_of, union_all
+from ecom_assets.core.tables.received import NO_FAULT
+
+SAID_OF: Final = {
+    "two_costs": "with another cost of the same item and day, of which the highest counts",
+    "ends_before_start": "with an end before their start, which does not count",
+    "overlaps_next": "with an end after the next start, from which the next cost counts",
+    "gap_after": "with an end before the next start, between which the cost is not known",
+}
+"""What to say of rows by their contradiction."""
+WHY: Final = {
+    "malformed_row": "that cannot be split into columns",
+    "missing_item": "without an item",
+    "missing_cost": "without a cost",
+    "unparseable_cost": "whose cost is no number",
+    "unparseable_piece_count": "for a number of pieces that is none",
+    "negative_cost": "with a cost below zero",
+    "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
+    "unparseable_valid_from": "whose first day is no date",
+    "unparseable_valid_until": "whose last day is no date",
+}
+"""What to say of rows by their reject reason."""
+
+
+@check(Costs, reads=(RawCosts, QuarantinedCosts, Costs))
+def received_is_costs_plus_quarantined(
+    _days: Days | None, raw: ir.Table, quarantined: ir.Table, versions: ir.Table
+) -> CheckResult:
+    """Received rows of costs = rows that say a cost + quarantined rows."""
+    (row,) = rows_of(raw.agg(received=raw.count()))
+    (refused,) = rows_of(quarantined.agg(quarantined=quarantined.count()))
+    (clean,) = rows_of(versions.agg(clean=versions.version_count.sum().fill_null(0)))
+    counts = {name: int(value) for name, value in {**row, **refused, **clean}.items()}
+    residue = counts["received"] - counts["quarantined"] - counts["clean"]
+    return CheckResult(abs(residue), counts["received"], [counts] if residue else [])
+
+
+@check(QuarantinedCosts, reads=(QuarantinedCosts,), warns=True)
+def every_cost_is_read(_days: Days | None, quarantined: ir.Table) -> CheckResult:
+    """Every row of costs says a cost."""
+    return _counted(
+        quarantined.filter(quarantined.reject_reason.notin(list(NO_FAULT))),
+        "reject_reason",
+        WHY,
+        "Rows of costs that are not read: {}. Their items have no cost from these days on; fix the "
+        "rows, and run again.",
+    )
+
+
+@check(ItemCosts, reads=(ItemCosts,), warns=True)
+def costs_do_not_contradict(_days: Days | None, item_costs: ir.Table) -> CheckResult:
+    """No row of costs contradicts itself, or another row of its item."""
+    return _counted(
+        item_costs.filter(item_costs.contradiction.notnull()),
+        "contradiction",
+        SAID_OF,
+        "Rows of costs that contradict themselves or others: {}. mart.item_costs has them by item, "
+        "in `contradiction`.",
+    )
+
+
+def _counted(
+    rows: ir.Table, column: str, meanings: Mapping[str, str], sentence: str
+) -> CheckResult:
+    """Return the result of a check that counts rows by what is wrong with them.
+
+    Args:
+        rows: The rows.
+        column: What is wrong with each.
+        meanings: What to say of its values.
+        sentence: What to say, with a place for the numbers of rows and what is wrong with them.
+    """
+    grouped = rows_of(rows.group_by(column).agg(row_count=rows.count()))
+    counts = {row[column]: int(row["row_count"]) for row in grouped}
+    number = sum(counts.values())
+    said = "; ".join(
+        f"{counts[name]:,} {text}" for name, text in meanings.items() if name in counts
+    )
+    examples: list[dict[str, Any]] = [
+        {column: name, "row_count": count} for name, count in sorted(counts.items())
+    ]
+    evidence = {"sentence": sentence.format(said)} if number else {}
+    return CheckResult(number, number, examples, metadata=evidence)
+
+
+@check(ProfitDaily, reads=(ProfitLines, ProfitDaily))
+def profit_adds_up_to_its_lines(days: Days | None, lines: ir.Table, daily: ir.Table) -> BrokenRows:
+    """On each day, revenue, cost and profit are the sums of those of the order lines."""
+    names = ("revenue_amount", "cost_amount", "gross_profit_amount", "costed_revenue_amount")
+    totals = _totals(daily)
+    sides = union_all(
+        lines.select("order_date", *names),
+        totals.select("order_date", **{name: (-totals[name]).cast(PROFIT) for name in names}),
+    )
+    sides = rows_on_days(sides, "order_date", days)
+    sums = sides.group_by("order_date").agg(
+        **{name: sides[name].sum().fill_null(0) for name in names}
+    )
+    broken = sums.filter(ibis.or_(*(sums[name] != 0 for name in names)))
+    return BrokenRows(broken, sums)
+
+
+PACKS: Final = ((95, 105, "a hundred times, as in cents"), (11, 13, "twelve times, as for a pack"))
+"""How often the price a cost is where it is written in another unit: from, up to, and what it is.
+"""
+
+
+@check(ProfitLines, reads=(ProfitLines,), warns=True)
+def costs_are_below_prices(_days: Days | None, lines: ir.Table) -> CheckResult:
+    """No item costs more than customers paid for it, on average of what was sold."""
+    sold = lines.filter(
+        lines.status == "shipped", lines.quantity > 0, lines.unit_cost_amount.notnull()
+    )
+    items = sold.group_by("item_id").agg(
+        cost=sold.cost_amount.sum(), paid=sold.gross_sales_amount.sum()
+    )
+    times = (items.cost / items.paid.nullif(0)).cast("float64")
+    dear = items.filter((items.cost > items.paid) & (items.paid > 0)).mutate(times=times)
+    counts = {
+        what: dear.times.between(low, high).ifelse(1, 0).sum().fill_null(0)
+        for low, high, what in PACKS
+    }
+    (row,) = rows_of(dear.agg(dear=dear.count(), **counts))
+    (seen,) = rows_of(items.agg(n=items.count()))
+    number = int(row["dear"])
+    said = "".join(f"; {int(row[what]):,} about {what}" for _, _, what in PACKS if row[what])
+    sentence = (
+        f"Items that cost more than customers paid for them: {number:,} of {int(seen['n']):,}"
+        f"{said}. If costs are in cents, or for a pack, say so in their mapping (`piece_count`)."
+    )
+    evidence = {"sentence": sentence} if number else {}
+    examples = rows_of(dear.select("item_id").order_by("item_id").limit(EXAMPLES))
+    return CheckResult(number, int(seen["n"]), examples, metadata=evidence)
+
+
+UNKNOWN_SHARE: Final = 0.2
+"""The share of what was sold whose cost may be unknown without a warning."""
+
+
+@check(ProfitDaily, reads=(ProfitDaily,), warns=True)
+def most_costs_are_known(days: Days | None, daily: ir.Table) -> CheckResult:
+    """The cost of most of what was sold on the days of the run is known."""
+    totals = rows_on_days(_totals(daily), "order_date", days)
+    (row,) = rows_of(
+        totals.agg(
+            shipped=totals.shipped_amount.sum().fill_null(0),
+            costed=totals.costed_shipped_amount.sum().fill_null(0),
+        )
+    )
+    shipped, costed = Decimal(row["shipped"]), Decimal(row["costed"])
+    share = (shipped - costed) / shipped if shipped > 0 else Decimal(0)
+    if share <= Decimal(str(UNKNOWN_SHARE)):
+        return CheckResult(0, 1)
+    sentence = (
+        f"Of {share:.0%} of what was sold the cost is not known: margins are of the rest only. "
+        "Give `ecom run` the missing items with --costs."
+    )
+    return CheckResult(1, 1, metadata={"sentence": sentence})
+
+
+WEEK: Final = 7
+
+
+@check(ProfitDaily, reads=(ProfitDaily,), warns=True)
+def margin_does_not_fall_by_half(days: Days | None, daily: ir.Table) -> CheckResult:
+    """The gross margin of the last week is more than half of that of the four weeks before."""
+    totals = _totals(daily)
+    (newest,) = rows_of(
+        rows_on_days(totals, "order_date", days).agg(newest=totals.order_date.max())
+    )
+    if newest["newest"] is None:
+        return CheckResult(0, 0)
+    last = newest["newest"] - timedelta(days=WEEK - 1)
+    now, before = (
+        _margin(totals.filter(totals.order_date.between(first, end)))
+        for first, end in (
+            (last, newest["newest"]),
+            (last - timedelta(days=4 * WEEK), last - timedelta(days=1)),
+        )
+    )
+    if now is None or before is None or before <= 0 or now > before / 2:
+        return CheckResult(0, 1)
+    sentence = (
+        f"Gross margin fell by half or more in the week up to {newest['newest']}, against the four "
+        "weeks before; see whether costs, prices or discounts changed, and whether the newest "
+        "costs are right."
+    )
+    return CheckResult(1, 1, metadata={"sentence": sentence})
+
+
+def _totals(daily: ir.Table) -> ir.Table:
+    """Return the rows with the totals of days."""
+    return daily.filter(
+        *(daily[name] == "(all)" for name in ProfitDaily.key if name != "order_date")
+    )
+
+
+def _margin(totals: ir.Table) -> Decimal | None:
+    """Return the gross margin of some days; None where nothing was sold at a known cost."""
+    (row,) = rows_of(
+        totals.agg(
+            profit=totals.gross_profit_amount.sum(), costed=totals.costed_revenue_amount.sum()
+        )
+    )
+    if row["profit"] is None or row["costed"] is None or row["costed"] <= 0:
+        return None
+    return Decimal(row["profit"]) / Decimal(row["costed"])
+
+
+COST_CHECKS = [
+    received_is_costs_plus_quarantined,
+    every_cost_is_read,
+    costs_do_not_contradict,
+    profit_adds_up_to_its_lines,
+    costs_are_below_prices,
+    most_costs_are_known,
+    margin_does_not_fall_by_half,
+]
+"""All checks of costs and profit, in addition to the contracts."""

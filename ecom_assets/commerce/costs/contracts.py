@@ -1,0 +1,250 @@
+"""Contracts of costs: as received, quarantined, and by the days on which they hold;
+profit by order line, day and category.
+"""
+
+from typing import Any
+
+from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
+from ecom_assets.commerce.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.core.tables.contract import (
+    UNIT_COST,
+    Column,
+    Table,
+    count,
+    day,
+    flag,
+    instant,
+    item_quantity,
+    text,
+    unit_cost,
+)
+
+COST_REJECT_REASONS = (
+    "malformed_row",
+    "left_out",
+    "missing_item",
+    "missing_cost",
+    "unparseable_cost",
+    "unparseable_piece_count",
+    "negative_cost",
+    "currency_without_rate",
+    "unparseable_valid_from",
+    "unparseable_valid_until",
+)
+"""Why a received cost can be quarantined; it carries the first that applies, in this order."""
+CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after")
+"""What rows about an item's costs can say against each other; the first that applies."""
+COST_SOURCES = ("line", "costs")
+CUSTOMER_TYPES = ("new", "returning", "unknown")
+
+
+class ReceivedCost(Table, abstract=True):
+    """What every received cost carries: text as it came, and the values that were read from it."""
+
+    layer = "raw"
+
+    cost_id = text("A stable hash of what the row says", nullable=True)
+    item_id = text("The item", nullable=True)
+    item_name = text("Its name", nullable=True)
+    received_unit_cost_amount = text("What it costs, as received", nullable=True, is_cost=True)
+    received_piece_count = text("The pieces that this is for, as received", nullable=True)
+    received_currency = text("The currency of the cost, as received", nullable=True)
+    received_valid_from_date = text("The first day of the cost, as received", nullable=True)
+    received_valid_until_date = text("Its last day, as received", nullable=True)
+    valid_from_date = day(
+        "The day in received_valid_from_date; null if there is none", nullable=True
+    )
+    valid_until_date = day(
+        "The day in received_valid_until_date; null if there is none", nullable=True
+    )
+    piece_count = Column(
+        UNIT_COST, "The number in received_piece_count", "items", nullable=True, format="quantity"
+    )
+    unit_cost_amount = unit_cost(
+        "The number in received_unit_cost_amount for one piece, in the currency of the shop; null "
+        "if it cannot be read, or its currency has no rate",
+        nullable=True,
+    )
+    currency = text("The currency in received_currency", nullable=True)
+    unrated_currency = text("The currency for which ECOM_RATES has no rate", nullable=True)
+    left_out = text("The condition of the mapping that leaves the row out", nullable=True)
+    received_at = instant("When the row arrived, where the source says so", nullable=True)
+    received_date = day("The day on which the row arrived: that of its file")
+    source = text("Where it came from: the path that was given")
+    source_file = text("The file within the source")
+    malformed_row = text("The whole line, where it could not be split into columns", nullable=True)
+
+
+class RawCosts(ReceivedCost):
+    """One row per received row of costs, exactly as it came, copies and broken lines included."""
+
+    name = "costs"
+    day_column = "received_date"
+
+
+class QuarantinedCosts(ReceivedCost):
+    """One row per received row of costs that says no cost, with the first reason that applies."""
+
+    layer = "staging"
+
+    reject_reason = text("Why it says no cost", one_of=COST_REJECT_REASONS)
+
+
+class Costs(Table):
+    """One row per item and day from which a cost holds: the newest version of it.
+
+    Of a row without a day, the day on which it arrived.
+    """
+
+    layer = "staging"
+    key = ("item_id", "valid_from_date")
+
+    item_id = text("The item")
+    valid_from_date = day("The first day")
+    valid_until_date = day("The last day, where the source names one", nullable=True)
+    unit_cost_amount = unit_cost(
+        "What one piece costs; null where the newest version does not say it",
+        nullable=True,
+        at_least=0,
+    )
+    is_dated = flag("Whether the source names the first day")
+    item_name = text("The item's name", nullable=True)
+    received_date = day("The day on which this version arrived")
+    source_file = text("The file in which it came")
+    cost_id = text("The received row, see raw.costs", nullable=True)
+    version_count = count("Clean rows that say something of this item and day", unit="rows")
+    other_cost_count = count(
+        "Of those that arrived with this version, rows with another cost", unit="rows"
+    )
+
+
+class ItemCosts(Table):
+    """One row per item and days on which one cost of it holds, from a day until before another."""
+
+    layer = "mart"
+    key = ("item_id", "valid_from_date")
+
+    item_id = text("The item", example="P-0042")
+    valid_from_date = day("The first day with this cost")
+    valid_to_date = day(
+        "The day from which it holds no more; null while it holds",
+        nullable=True,
+    )
+    unit_cost_amount = unit_cost("What one piece costs", at_least=0, example="12.500000")
+    is_estimated = flag("Whether the days are before a cost is known")
+    item_name = text("The item's name", nullable=True)
+    contradiction = text(
+        "What the rows about it say against each other",
+        nullable=True,
+        one_of=CONTRADICTIONS,
+    )
+    cost_start_date = day("Its first day in staging.costs")
+    received_date = day("The day on which it arrived")
+    source_file = text("The file in which it came")
+
+
+def _line_amount(description: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    return Column(PROFIT, description, "money", nullable=True, **more)
+
+
+class ProfitLines(Table):
+    """One row per order line: what was sold, what it cost, and what is left; refunds negative."""
+
+    layer = "mart"
+    key = ("uniq_id",)
+    day_column = "order_date"
+
+    uniq_id = text("The line, see mart.sales")
+    order_id = text("The order that it is part of", pii=True)
+    order_date = day("The day of the order, or of the refund")
+    placed_date = day("The day on which the order was placed, whose cost counts")
+    customer_id = text("See mart.customer", pii=True)
+    item_id = text("See mart.item")
+    item_category = text("See mart.sales")
+    channel = text("See mart.sales")
+    city_id = text("See mart.city")
+    sales_channel = text("See mart.sales")
+    customer_type = text(
+        "Whether the customer's first order was placed on the same day", one_of=CUSTOMER_TYPES
+    )
+    status = text("Whether it was shipped, or paid back", one_of=STATUSES)
+    quantity = item_quantity("How many, negative for refunds; null if not known", nullable=True)
+    gross_sales_amount = _line_amount(
+        "What was charged before discounts; where none is known, what was paid"
+    )
+    discount_amount = _line_amount("What discounts took off; null if not known, and for refunds")
+    returns_amount = _line_amount("What was paid back")
+    revenue_amount = _line_amount("Net sales: what was paid, negative for refunds")
+    unit_cost_amount = unit_cost(
+        "What one piece cost when the order was placed; null if not known", nullable=True
+    )
+    cost_source = text(
+        "Where the cost is from; null if not known",
+        nullable=True,
+        one_of=COST_SOURCES,
+    )
+    cost_from_date = day("The first day of the cost in mart.item_costs", nullable=True)
+    is_cost_estimated = flag("Whether it was placed before a cost is known", nullable=True)
+    cost_amount = _line_amount(
+        "Unit cost times quantity; null if not known",
+        is_cost=True,
+    )
+    estimated_cost_amount = _line_amount("The same, where the cost is estimated", is_cost=True)
+    costed_revenue_amount = _line_amount("Net sales where the cost is known; else 0")
+    is_restock_assumed = flag("Whether nobody says that what came back can be sold again")
+    gross_profit_amount = _line_amount(
+        "Net sales less cost; null where the cost is not known", is_cost=True
+    )
+
+
+class ProfitDaily(ProfitMeasures, Table):
+    """One row per day, and per day and channel, city, category, sales channel and kind of customer.
+
+    What is summed has `(all)`.
+    """
+
+    layer = "mart"
+    key = ("order_date", "channel", "city_id", "item_category", "sales_channel", "customer_type")
+    day_column = "order_date"
+    counted_from = (UserOrderLog,)
+
+    order_date = day("The day of the orders, or of the refunds")
+    channel = text(
+        "What led to the orders; `(all)` where the row is of another dimension, or the total"
+    )
+    city_id = text("See mart.city; `(all)` as for the channel")
+    item_category = text("The category; `(all)` as for the channel")
+    sales_channel = text("Where the orders were placed; `(all)` as for the channel")
+    customer_type = text("New or returning customers; `(all)` as for the channel")
+
+
+class CategoryProfitability(ProfitMeasures, Table):
+    """One row per week and category: what it earned, and its place by profit and by orders."""
+
+    layer = "mart"
+    key = ("week_start_date", "item_category")
+    day_column = "week_start_date"
+    counted_from = (UserOrderLog,)
+
+    week_start_date = day("Monday of the ISO week", "Week from")
+    item_category = text("The category; of lines without one the item", "Category", example="shoes")
+    profit_rank = Column(
+        "int64",
+        "Place by gross profit, 1 for the highest; null where no cost is known",
+        "place",
+        nullable=True,
+        at_least=1,
+        is_additive=False,
+        better="down",
+        is_cost=True,
+        example=1,
+    )
+    popularity_rank = Column(
+        "int64",
+        "Place by the number of orders, 1 for the most",
+        "place",
+        at_least=1,
+        is_additive=False,
+        better="down",
+        example=2,
+    )

@@ -1,0 +1,126 @@
+"""The measures of costs and profit."""
+
+from typing import Any, Final
+
+from ecom_assets.commerce.sales.measures import SHIPPED
+from ecom_assets.core.tables.contract import Aggregate, Column, Ratio, count, item_quantity, rate
+
+PROFIT: Final = "decimal(38, 6)"
+"""The type of sums of costs, which keep the six digits of unit costs."""
+
+
+def _amount(description: str, label: str, of: Aggregate, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    options = {"nullable": True} | more
+    return Column(PROFIT, description, "money", label=label, counted_as=of, **options)
+
+
+class SoldMeasures:
+    """What was sold, beside its profit."""
+
+    order_count = count(
+        "How many orders were placed", "Orders", Aggregate("order_key", SHIPPED), unit="orders"
+    )
+    sold_item_count = item_quantity(
+        "How many items were sold",
+        "Items sold",
+        Aggregate("quantity", SHIPPED, is_sum=True),
+        nullable=True,
+        at_least=0,
+    )
+    shipped_amount = _amount(
+        "What customers paid, before refunds",
+        "Gross revenue",
+        Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        nullable=False,
+        example="37730.00",
+    )
+    revenue_amount = _amount(
+        "What customers paid, less what was paid back",
+        "Net sales",
+        Aggregate("revenue_amount", is_sum=True),
+        nullable=False,
+        example="35589.90",
+    )
+
+
+class ProfitMeasures(SoldMeasures):
+    """What sales leave after the cost of what was sold, by order lines."""
+
+    gross_sales_amount = _amount(
+        "What was charged before discounts and refunds, without taxes",
+        "Gross sales",
+        Aggregate("gross_sales_amount", is_sum=True),
+        nullable=False,
+        example="39810.00",
+    )
+    discount_amount = _amount(
+        "What discounts took off",
+        "Discounts",
+        Aggregate("discount_amount", is_sum=True),
+        better="down",
+        example="2080.00",
+    )
+    returns_amount = _amount(
+        "What was paid back",
+        "Returns",
+        Aggregate("returns_amount", is_sum=True),
+        nullable=False,
+        better="down",
+        example="2140.10",
+    )
+    costed_shipped_amount = _amount(
+        "What customers paid for it, where the cost is known",
+        "Gross revenue with a cost",
+        Aggregate("costed_revenue_amount", SHIPPED, is_sum=True),
+        is_cost=True,
+        example="33957.00",
+    )
+    costed_revenue_amount = _amount(
+        "Net sales, where the cost is known",
+        "Net sales with a cost",
+        Aggregate("costed_revenue_amount", is_sum=True),
+        is_cost=True,
+        example="32030.91",
+    )
+    cost_amount = _amount(
+        "What the items cost when ordered, less what came back",
+        "Cost of goods",
+        Aggregate("cost_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="19218.55",
+    )
+    estimated_cost_amount = _amount(
+        "What of it was ordered before a cost is known",
+        "Estimated cost",
+        Aggregate("estimated_cost_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="0.00",
+    )
+    gross_profit_amount = _amount(
+        "Net sales less cost, where it is known",
+        "Gross profit",
+        Aggregate("gross_profit_amount", is_sum=True),
+        is_cost=True,
+        example="12812.36",
+    )
+    gross_margin_rate = Column(
+        "float64",
+        "Gross profit as a share of net sales with a cost",
+        "share",
+        nullable=True,
+        at_most=1,
+        is_additive=False,
+        label="Gross margin",
+        counted_as=Ratio("gross_profit_amount", "costed_revenue_amount", above_zero=True),
+        is_cost=True,
+        example=0.4,
+    )
+    cost_coverage_rate = rate(
+        "The share of gross revenue with a cost",
+        "Cost known",
+        Ratio("costed_shipped_amount", "shipped_amount"),
+        nullable=True,
+        example=0.9,
+    )

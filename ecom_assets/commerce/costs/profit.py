@@ -1,0 +1,198 @@
+"""What sales leave after the cost of what was sold: by order line, day and dimension.
+
+METRICS "Profit"; docs/metrics/costs.md.
+"""
+
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
+from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
+from ecom_assets.commerce.orders.orders import ALL, order_key
+from ecom_assets.commerce.sales.customer_retention import by_category_or_item
+from ecom_assets.core.tables.contract import QUANTITY
+from ecom_assets.core.tables.days import Days, start_of_week
+from ecom_assets.core.tables.measures import aggregates, with_ratios
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import NO, union_all, union_distinct
+
+DIMENSIONS: Final = ("channel", "city_id", "item_category", "sales_channel", "customer_type")
+
+
+def profit_lines(
+    sold: ir.Table, item_costs: ir.Table, customers: ir.Table, days: Days | None = None
+) -> ir.Table:
+    """Return what each order line of `days` cost and left; all lines without days.
+
+    Args:
+        sold: All rows of `Sales`.
+        item_costs: All rows of `ItemCosts`.
+        customers: All rows of `Customer`.
+        days: Order days.
+    """
+    lines = sold if days is None else sold.filter(days.contain(sold.order_date))
+    lines = _with_order(lines, sold)
+    lines = _with_cost(lines, item_costs)
+    lines = _with_customer_type(lines, customers)
+    is_refund = lines.status == "refunded"
+    # What came back takes its cost back, unless it cannot be sold again; the quantity of money that
+    # went back for no item is 0.
+    is_lost = is_refund & (~lines.is_restocked).fill_null(NO)
+    quantity = is_lost.ifelse(ibis.literal(0, QUANTITY), lines.quantity)
+    cost = (lines.unit_cost_amount * quantity).cast(PROFIT)
+    revenue = lines.revenue_amount.cast(PROFIT)
+    gross = lines.gross_amount.fill_null(lines.revenue_amount).cast(PROFIT)
+    nothing, zero = ibis.null(PROFIT), ibis.literal(0, PROFIT)
+    return lines.mutate(
+        gross_sales_amount=is_refund.ifelse(zero, gross),
+        discount_amount=is_refund.ifelse(nothing, lines.discount_amount.cast(PROFIT)),
+        returns_amount=is_refund.ifelse(-revenue, zero),
+        revenue_amount=revenue,
+        cost_amount=cost,
+        estimated_cost_amount=lines.is_cost_estimated.fill_null(NO).ifelse(cost, nothing),
+        costed_revenue_amount=cost.notnull().ifelse(revenue, zero),
+        gross_profit_amount=(revenue - cost).cast(PROFIT),
+        is_restock_assumed=is_refund & lines.is_restocked.isnull() & (quantity != 0).fill_null(NO),
+    ).select(*ProfitLines.columns)
+
+
+def _with_order(lines: ir.Table, sold: ir.Table) -> ir.Table:
+    """Add the day on which the order of a line was placed, and what its line says of the cost.
+
+    Of a refund, the day is the last one up to its own on which the item of the order was shipped,
+    else any item of it, else its own.
+    """
+    refunds = lines.filter(lines.status == "refunded").select(
+        "uniq_id", "order_id", refunded_item="item_id", refunded_date="order_date"
+    )
+    shipped = sold.filter(sold.status == "shipped").select(
+        "order_id",
+        shipped_item="item_id",
+        shipped_date="order_date",
+        shipped_cost="unit_cost_amount",
+    )
+    pairs = refunds.join(shipped, "order_id")
+    pairs = pairs.filter(pairs.shipped_date <= pairs.refunded_date)
+    is_item = pairs.shipped_item == pairs.refunded_item
+    placed = pairs.group_by("uniq_id").agg(
+        item_date=pairs.shipped_date.max(where=is_item),
+        any_date=pairs.shipped_date.max(),
+        line_cost=pairs.shipped_cost.max(where=is_item),
+    )
+    placed = placed.select(
+        "line_cost",
+        refund_id="uniq_id",
+        found_date=placed.item_date.fill_null(placed.any_date),
+    )
+    joined = lines.left_join(placed, lines.uniq_id == placed.refund_id)
+    return joined.mutate(
+        placed_date=joined.found_date.fill_null(joined.order_date),
+        line_cost=joined.unit_cost_amount.fill_null(joined.line_cost),
+    ).drop("refund_id", "found_date", "unit_cost_amount")
+
+
+def _with_cost(lines: ir.Table, item_costs: ir.Table) -> ir.Table:
+    """Add the cost of one piece when the order was placed, and where it is from: what the line
+    says, else the cost of the item on that day.
+    """
+    ranges = item_costs.select(
+        costed_item="item_id",
+        from_date="valid_from_date",
+        to_date="valid_to_date",
+        dated_cost="unit_cost_amount",
+        is_estimated="is_estimated",
+    )
+    holds = [
+        lines.item_id == ranges.costed_item,
+        lines.placed_date >= ranges.from_date,
+        ranges.to_date.isnull() | (lines.placed_date < ranges.to_date),
+    ]
+    joined = lines.left_join(ranges, holds)
+    is_of_line = joined.line_cost.notnull()
+    return joined.mutate(
+        unit_cost_amount=joined.line_cost.fill_null(joined.dated_cost),
+        cost_source=ibis.cases(
+            (is_of_line, "line"),
+            (joined.dated_cost.notnull(), "costs"),
+            else_=ibis.null("string"),
+        ),
+        cost_from_date=is_of_line.ifelse(ibis.null("date"), joined.from_date),
+        is_cost_estimated=is_of_line.ifelse(NO, joined.is_estimated),
+    ).drop("line_cost", "costed_item", "from_date", "to_date", "dated_cost", "is_estimated")
+
+
+def _with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:
+    first = customers.select(buyer_id="customer_id", first_date="first_order_date")
+    joined = lines.left_join(first, lines.customer_id == first.buyer_id)
+    is_new = (joined.first_date == joined.placed_date).fill_null(NO)
+    customer_type = (joined.customer_id == UNKNOWN_CUSTOMER).ifelse(
+        "unknown", is_new.ifelse("new", "returning")
+    )
+    return joined.mutate(customer_type=customer_type).drop("buyer_id", "first_date")
+
+
+def profit_daily(lines: ir.Table, days: Days | None = None) -> ir.Table:
+    """Return the totals of each of `days` and the sums by each dimension, from `ProfitLines`.
+
+    A dimension that is summed is `(all)`.
+    """
+    lines = lines if days is None else lines.filter(days.contain(lines.order_date))
+    lines = lines.mutate(order_key=lines.order_id)
+    parts = []
+    for kept in ((), *((name,) for name in DIMENSIONS)):
+        unit = ["order_date", *kept]
+        sums = lines.group_by(*unit).agg(**aggregates(lines, ProfitMeasures))
+        parts.append(
+            with_ratios(sums, ProfitMeasures).mutate(
+                **{name: ibis.literal(ALL) for name in DIMENSIONS if name not in kept}
+            )
+        )
+    return union_all(*(part.select(*ProfitDaily.columns) for part in parts))
+
+
+def category_profitability(lines: ir.Table, days: Days | None = None) -> ir.Table:
+    """Return what each category earned in the weeks whose Monday is among `days`, from all
+    `ProfitLines`; in all weeks without days.
+    """
+    lines = lines.mutate(week_start_date=start_of_week(lines.order_date))
+    lines = lines if days is None else lines.filter(days.contain(lines.week_start_date))
+    lines = by_category_or_item(lines).mutate(order_key=order_key(lines))
+    unit = ["week_start_date", "item_category"]
+    sums = lines.group_by(*unit).agg(**aggregates(lines, ProfitMeasures))
+    rows = with_ratios(sums, ProfitMeasures)
+    # Engines place nulls differently.
+    is_unknown = rows.gross_profit_amount.isnull()
+    by_profit = ibis.window(
+        group_by="week_start_date",
+        order_by=[is_unknown, rows.gross_profit_amount.fill_null(0).desc()],
+    )
+    by_orders = ibis.window(group_by="week_start_date", order_by=rows.order_count.desc())
+    place = (ibis.rank().over(by_profit) + 1).cast("int64")
+    return rows.mutate(
+        profit_rank=is_unknown.ifelse(ibis.null("int64"), place),
+        popularity_rank=(ibis.rank().over(by_orders) + 1).cast("int64"),
+    ).select(*CategoryProfitability.columns)
+
+
+def days_that_differ(
+    stored: ir.Table, computed: ir.Table, names: tuple[str, ...], day: str
+) -> ir.Table:
+    """Return, in `day`, the days on which stored rows are not as they would be computed now.
+
+    Args:
+        stored: All rows of a table.
+        computed: The rows that its function returns now, of all days.
+        names: The columns that are compared, which tell rows apart; no numbers with rounding
+            errors.
+        day: The column of the day.
+    """
+    before, now = stored.select(*names), computed.select(*names)
+    kinds = before.schema()
+    now = now.cast({name: kinds[name] for name in names})
+    changed = union_distinct(
+        ibis.difference(before, now, distinct=True).select(day=day),
+        ibis.difference(now, before, distinct=True).select(day=day),
+    )
+    return changed.distinct()

@@ -1,0 +1,119 @@
+"""Queries about profit: what is left of sales, step by step, in total and by dimension."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.commerce.costs.profit import DIMENSIONS
+from ecom_assets.commerce.orders.orders import ALL
+from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.tables.measures import completed, summable, sums
+from ecom_assets.core.tables.queries import (
+    NoSourceError,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    with_previous,
+)
+
+NUMBERS: Final = tuple(summable(ProfitMeasures))
+Dimension = Literal["channel", "city_id", "item_category", "sales_channel", "customer_type"]
+STEPS: Final[Mapping[str, str]] = {
+    "gross_sales": "Gross sales",
+    "discounts": "Discounts",
+    "returns": "Returns",
+    "net_sales": "Net sales",
+    "unknown_cost": "Sales whose cost is unknown",
+    "cost": "Cost of goods",
+    "gross_profit": "Gross profit",
+}
+"""The steps from gross sales to gross profit: their names and labels."""
+TOTALS: Final = ("gross_sales", "net_sales", "gross_profit")
+"""The steps that are sums of those before them."""
+
+
+def profit(reading: Reading, period: Period, dimension: Dimension | None = None) -> dict[str, Any]:
+    """Return the profit of a period and of the one before, its steps, and its parts by a dimension.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoSourceError: There are no costs.
+    """
+    require_orders(reading)
+    daily = reading.table(ProfitDaily)
+    if not reading.state(daily.select("order_date").limit(1)):
+        raise NoSourceError(
+            "There are no costs to count profit from; set ECOM_COSTS, or give `ecom run` --costs "
+            "PATH."
+        )
+    rows = with_previous(_rows_by(daily, None), "order_date")
+    by_period = {
+        row["is_current"]: row
+        for row in reading.rows(
+            rows.group_by("is_current").agg(**sums(rows, ProfitMeasures)), period
+        )
+    }
+    now, before = (completed(by_period.get(which), ProfitMeasures) for which in (1, 0))
+    return {
+        "profit": if_known(now, period),
+        **compared(now, before, NUMBERS, period),
+        "steps": [] if period.is_unknown else steps(now),
+        "dimension": dimension,
+        "parts": parts(reading, period, dimension) if dimension else [],
+    }
+
+
+def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
+    """Return the rows of totals, or those by a dimension."""
+    rows = daily.filter(*(daily[name] == ALL for name in DIMENSIONS if name != dimension))
+    return rows if dimension is None else rows.filter(rows[dimension] != ALL)
+
+
+def parts(reading: Reading, period: Period, dimension: Dimension) -> list[Row]:
+    """Return the profit of each value of a dimension, the highest first."""
+    rows = with_previous(_rows_by(reading.table(ProfitDaily), dimension), "order_date")
+    rows = rows.filter(rows.is_current == 1)
+    added = rows.group_by(dimension).agg(**sums(rows, ProfitMeasures))
+    result = [
+        {"value": row[dimension], **completed(row, ProfitMeasures)}
+        for row in reading.rows(added, period)
+    ]
+    return sorted(result, key=_by_profit)
+
+
+def _by_profit(row: Row) -> tuple[bool, Decimal, Decimal, str]:
+    profit_amount = row["gross_profit_amount"]
+    return (
+        profit_amount is None,
+        -(profit_amount or Decimal(0)),
+        -row["revenue_amount"],
+        row["value"],
+    )
+
+
+def steps(numbers: Row) -> list[Row]:
+    """Return the way from gross sales to gross profit; each total is the sum of what is before it.
+
+    A step that nothing is known of is 0, as nothing is subtracted.
+    """
+    nothing = Decimal(0)
+    uncosted = numbers["revenue_amount"] - (numbers["costed_revenue_amount"] or nothing)
+    amounts = {
+        "gross_sales": numbers["gross_sales_amount"],
+        "discounts": -(numbers["discount_amount"] or nothing),
+        "returns": -numbers["returns_amount"],
+        "net_sales": numbers["revenue_amount"],
+        "unknown_cost": -uncosted,
+        "cost": -(numbers["cost_amount"] or nothing),
+        "gross_profit": numbers["gross_profit_amount"],
+    }
+    return [
+        {"step": name, "label": label, "is_total": name in TOTALS, "step_amount": amounts[name]}
+        for name, label in STEPS.items()
+    ]

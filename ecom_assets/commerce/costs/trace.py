@@ -1,0 +1,198 @@
+"""How profit goes down to order lines and costs, and a cost to the row that says it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.contracts import (
+    CategoryProfitability,
+    Costs,
+    ItemCosts,
+    ProfitDaily,
+    ProfitLines,
+    RawCosts,
+)
+from ecom_assets.commerce.costs.measures import ProfitMeasures, SoldMeasures
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.sales.contracts import Sales
+from ecom_assets.commerce.sales.customer_retention import by_category_or_item
+from ecom_assets.commerce.sales.trace import sales_derivations, signed
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.trace import (
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+    UpstreamRows,
+    keeping,
+    ratios_of,
+)
+
+
+def _of_key(context: TraceContext) -> ir.Table:
+    """Return the order lines of a row of daily profit."""
+    return context.where(ProfitLines, **{name: context.row[name] for name in ProfitDaily.key})
+
+
+def _of_week(context: TraceContext) -> ir.Table:
+    """Return the order lines of a row of the profitability of categories."""
+    monday = context.row["week_start_date"]
+    lines = by_category_or_item(context.within(ProfitLines, monday, monday + timedelta(days=6)))
+    return lines.filter(lines.item_category == context.row["item_category"])
+
+
+def _costed(rows: RowsOf) -> RowsOf:
+    """Return the order lines whose cost is known."""
+
+    def costed(context: TraceContext) -> ir.Table:
+        lines = rows(context)
+        return lines.filter(lines.unit_cost_amount.notnull())
+
+    return costed
+
+
+def _ranges_of(rows: RowsOf) -> RowsOf:
+    """Return the rows of `mart.item_costs` that order lines have their costs from."""
+
+    def ranges(context: TraceContext) -> ir.Table:
+        used = rows(context).select("item_id", valid_from_date="cost_from_date").distinct()
+        return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
+
+    return ranges
+
+
+SUMMED: Final = {
+    "gross_sales_amount": "gross_sales_amount",
+    "discount_amount": "discount_amount",
+    "returns_amount": "returns_amount",
+}
+COSTED: Final = {
+    "costed_shipped_amount": "costed_revenue_amount, of what was shipped,",
+    "costed_revenue_amount": "costed_revenue_amount",
+    "cost_amount": "cost_amount",
+    "estimated_cost_amount": "estimated_cost_amount",
+    "gross_profit_amount": "gross_profit_amount",
+}
+"""The columns of order lines that measures add up, of all lines or of those with a cost."""
+
+
+def _derivations(rows: RowsOf) -> dict[str, Derivation]:
+    """Return how each measure of profit comes from order lines, and these from costs."""
+    lines, costed = Count(ProfitLines, rows), Count(ProfitLines, _costed(rows))
+    inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)))
+    return {
+        **sales_derivations(ProfitLines, rows, declared=SoldMeasures),
+        **{
+            name: Computed(f"the sum of {column} of the order lines", inputs=lines)
+            for name, column in SUMMED.items()
+        },
+        **{
+            name: Computed(
+                f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
+                inputs=inputs,
+            )
+            for name, column in COSTED.items()
+        },
+        **ratios_of(ProfitMeasures),
+    }
+
+
+CATEGORIES: Final[Mapping[str, Derivation]] = {
+    **_derivations(_of_week),
+    "profit_rank": Computed(
+        "1 + the categories of the week with more gross profit", ("gross_profit_amount",)
+    ),
+    "popularity_rank": Computed("1 + the categories with more orders", ("order_count",)),
+}
+
+
+def _sale(context: TraceContext) -> ir.Table:
+    return context.where(
+        Sales, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"]
+    )
+
+
+def _line(context: TraceContext) -> ir.Table:
+    row = context.row
+    return context.where(UserOrderLog, order_date=row["order_date"], uniq_id=row["uniq_id"])
+
+
+def _range(context: TraceContext) -> ir.Table:
+    """Return the row of `mart.item_costs` that a line's cost is from."""
+    ranges = context.where(ItemCosts, item_id=context.row["item_id"])
+    from_date = context.row["cost_from_date"]
+    return ranges.filter(ranges.valid_from_date == from_date) if from_date else ranges.limit(0)
+
+
+COST_OF_LINE: Final = Count(ItemCosts, _range)
+LINES: Final[Mapping[str, Derivation]] = {
+    "quantity": Sum(UserOrderLog, signed(_line), "quantity"),
+    "gross_sales_amount": Computed(
+        "what the line says of its price before discounts, else what was paid",
+        inputs=Count(Sales, _sale),
+    ),
+    "discount_amount": Computed("as the line says it", inputs=Count(Sales, _sale)),
+    "returns_amount": Computed("what was paid back, without its sign", ("revenue_amount",)),
+    "revenue_amount": Sum(UserOrderLog, signed(_line), "payment_amount"),
+    "unit_cost_amount": Computed(
+        "the cost of the item on placed_date", ("placed_date",), COST_OF_LINE
+    ),
+    "cost_amount": Computed(
+        "unit_cost_amount times quantity", ("unit_cost_amount", "quantity"), COST_OF_LINE
+    ),
+    "estimated_cost_amount": Computed(
+        "cost_amount, where is_cost_estimated", ("cost_amount", "is_cost_estimated"), COST_OF_LINE
+    ),
+    "costed_revenue_amount": Computed(
+        "revenue_amount, where unit_cost_amount is known", ("revenue_amount", "unit_cost_amount")
+    ),
+    "gross_profit_amount": Computed(
+        "revenue_amount - cost_amount", ("revenue_amount", "cost_amount"), COST_OF_LINE
+    ),
+}
+
+
+def _version(context: TraceContext) -> ir.Table:
+    return context.where(
+        Costs, item_id=context.row["item_id"], valid_from_date=context.row["cost_start_date"]
+    )
+
+
+def versions_of_ranges(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the version of a cost that some rows of `mart.item_costs` are from."""
+    costs = context.table(Costs)
+    return keeping(
+        costs,
+        rows,
+        [costs.item_id == rows.item_id, costs.valid_from_date == rows.cost_start_date],
+    )
+
+
+def received_rows(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the received rows that some versions of costs are from."""
+    return keeping(context.table(RawCosts), rows, ["cost_id", "received_date", "source_file"])
+
+
+def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the sale of each line."""
+    return keeping(context.near(Sales, rows, "order_date"), rows, ["uniq_id"])
+
+
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    ProfitLines: UpstreamRows(Sales, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True),
+    ItemCosts: UpstreamRows(Costs, versions_of_ranges, ("item_id", "cost_start_date")),
+    Costs: UpstreamRows(RawCosts, received_rows, ("cost_id", "received_date", "source_file")),
+}
+TRACES: Final = (
+    TableTrace(ProfitDaily, "profit-by-day", _derivations(_of_key)),
+    TableTrace(CategoryProfitability, "profit-by-category", CATEGORIES),
+    TableTrace(ProfitLines, "profit-of-a-line", LINES),
+    TableTrace(
+        ItemCosts, "costs-of-items", {"unit_cost_amount": Sum(Costs, _version, "unit_cost_amount")}
+    ),
+)

@@ -1,0 +1,97 @@
+"""The source of what items cost: files, or none."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import duckdb
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.commerce.costs.contracts import RawCosts
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import NoSource, SliceOutput
+from ecom_assets.core.warehouse.local import in_memory, temporary
+from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
+from ecom_assets.ingestion.sources.files.currency import Currencies
+from ecom_assets.ingestion.sources.files.formats import split_paths
+from ecom_assets.ingestion.sources.files.mapping import UNIT_COST, load_cost_mapping
+from ecom_assets.ingestion.sources.files.records import RecordFiles
+
+VIEW = "received_costs"
+
+
+def has_costs(settings: Settings) -> bool:
+    """Return whether there are costs to load."""
+    return bool(settings.costs)
+
+
+def no_costs(reason: str) -> SliceOutput:
+    """Return no rows for no days, with a reason; the table is not changed."""
+    return SliceOutput.nothing(in_memory((), RawCosts), reason)
+
+
+NO_COSTS = NoSource(partial(no_costs, "ECOM_COSTS is not set"))
+
+
+def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+    """Find the configured files of costs, and check them against their mapping."""
+    return RecordFiles.open(
+        con,
+        split_paths(settings.costs),
+        load_cost_mapping(settings.costs_mapping),
+        settings.timezone,
+        settings.first_plausible_day,
+    )
+
+
+@dataclass(frozen=True)
+class FileCosts:
+    """The costs in the files of `ECOM_COSTS`.
+
+    Whatever the days of a run are, all files are read: costs hold from days that are long past. A
+    row arrives on the day of its file.
+    """
+
+    reader: Backend
+    settings: Settings
+
+    @cached_property
+    def files(self) -> RecordFiles:
+        """Return the files, checked against their mapping."""
+        return open_costs(self.reader.con, self.settings)
+
+    def received(self, _days: Days) -> SliceOutput:
+        """Return the rows of all files, on the days on which these arrived.
+
+        Raises:
+            MappingError: A file does not match its mapping.
+            SourceError: A file cannot be read, or its costs are in several currencies.
+        """
+        days = Days.from_dates(self.files.arrival_dates())
+        if not days.dates:
+            return no_costs(f"{self.settings.costs} has no rows")
+        rows = temporary(self.reader, VIEW, self._sql(), "VIEW")
+        self.files.log_malformed()
+        return SliceOutput(rows, days, supersedes=days)
+
+    def _sql(self) -> str:
+        """Return the SELECT of the rows of `RawCosts`."""
+        zone = self.settings.timezone
+        valid_from, valid_until = (
+            day_in_zone(name, zone) for name in ("valid_from_at", "valid_until_at")
+        )
+        dated = select(
+            f"*, {valid_from} AS valid_from_date, {valid_until} AS valid_until_date, "
+            f"coalesce({valid_from}, received_date) AS order_date",
+            f"({self.files.received_sql()})",
+        )
+        currencies = Currencies(
+            self.settings.currency, self.settings.rates, self.settings.known_currency
+        )
+        in_one = currencies.of_costs(self.files, f"({dated})")
+        # A pack of no pieces, or of a number that cannot be read, says nothing of a piece.
+        pieces = "CASE WHEN received_piece_count IS NULL THEN 1 ELSE nullif(piece_count, 0) END"
+        unit_cost = f"round(cost_amount / {pieces}, 6)::{UNIT_COST} AS unit_cost_amount"
+        source = f"{text(self.settings.costs)} AS source"
+        left_out = "cost_amount, order_date, valid_from_at, valid_until_at"
+        return select(f"* EXCLUDE ({left_out}), {unit_cost}, {source}", f"({in_one})")

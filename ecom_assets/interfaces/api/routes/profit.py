@@ -1,0 +1,87 @@
+"""The route of profit: what is left of sales, for callers who may see costs."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
+from ecom_assets.commerce.costs import queries
+from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.core.tables.measures import summable
+from ecom_assets.core.tables.queries import CHANGE
+from ecom_assets.interfaces.api.auth.callers import require_costs
+from ecom_assets.interfaces.api.parameters import (
+    PREVIOUS,
+    Context,
+    SlicedOfDays,
+    change_of,
+    row_of,
+    total_of,
+)
+from ecom_assets.interfaces.api.problems import documented
+
+router = APIRouter(tags=["profit"], responses=documented(403, 409))
+
+
+class ProfitNumbers(row_of(summable(ProfitMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
+    """The numbers of profit; null if unknown."""
+
+
+ProfitChange = change_of("ProfitChange", ProfitNumbers, gross_profit_amount=0.12)
+
+
+class ProfitStep(BaseModel):
+    """A step on the way from gross sales to gross profit."""
+
+    step: str = Field(title="Step", description="Its name", examples=["discounts"])
+    label: str = Field(description="Its name for people", examples=["Discounts"])
+    is_total: bool = Field(description="Whether it is the sum of the steps before it")
+    step_amount: Money | None = number(
+        "Amount", "money", "What it adds; below zero for what is taken off"
+    )
+
+
+class ProfitPart(ProfitNumbers):
+    """The profit of a value of the dimension."""
+
+    value: str = Field(title="Value", description="The value, such as a channel or a category")
+
+
+class ProfitParameters(SlicedOfDays):
+    """The days, and by what profit is broken down."""
+
+    dimension: queries.Dimension | None = Field(
+        None, description="By what profit is broken down; default not at all"
+    )
+
+
+class ProfitAnswer(Answer):
+    """The profit of a period."""
+
+    profit: ProfitNumbers = Field(description="Of the period")
+    previous: ProfitNumbers | None = Field(description=PREVIOUS)
+    change: ProfitChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
+    steps: list[ProfitStep] = Field(
+        description="From gross sales to gross profit; each total is the sum of what is before it"
+    )
+    dimension: queries.Dimension | None = Field(description="By what the parts are")
+    total_count: int | None = total_of("parts", 9)
+    parts: list[ProfitPart] = Field(description="Highest gross profit first")
+
+
+DEFINITION: Final = definition_of(ProfitAnswer, *ProfitNumbers.model_fields, "change", "steps")
+
+
+@router.get(
+    "/analytics/profit", response_model=ProfitAnswer, summary="Gross profit, margin and their steps"
+)
+def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -> dict[str, Any]:
+    """Return what is left of sales after discounts, returns and the cost of what was sold.
+
+    The key needs the scope `costs`.
+    """
+    require_costs(context.request.scope)
+    period = context.period(parameters, "sales")
+    result = queries.profit(context.reading, period, parameters.dimension)
+    return context.answer(parameters, DEFINITION, parameters.cut(result, "parts"), period)

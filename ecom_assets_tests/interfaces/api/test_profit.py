@@ -1,0 +1,151 @@
+"""Profit by public commands: files of orders and costs, `ecom run`, `ecom explain`, and the API,
+which shows costs only to keys that may see them.
+
+Two hats are sold in May for 20 each, when a hat costs 10, and one in June, when it costs 12; a
+sock for 50 costs nobody knows what; a hat of May comes back in June. So net sales are
+40 + 20 + 50 - 20 = 90, and gross profit is (40 - 20) + (20 - 12) - (20 - 10) = 18 of 40.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+
+pytestmark = pytest.mark.xdist_group("profit")
+ORDERS = """uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,\
+payment_amount,status,id
+a1,A,2026-05-20T10:00:00,anna,1,Berlin,hat,Hat,2,40,shipped,1
+b1,B,2026-06-03T10:00:00,bob,1,Berlin,hat,Hat,1,20,shipped,2
+b2,B,2026-06-03T10:00:00,bob,1,Berlin,sock,Sock,1,50,shipped,3
+a2,A,2026-06-05T10:00:00,anna,1,Berlin,hat,Hat,1,20,refunded,4
+"""
+COSTS = """item_id,unit_cost_amount,valid_from_date
+hat,10,2026-01-01
+hat,12,2026-06-01
+glove,3,2026-01-01
+glove,-3,2026-02-01
+"""
+KEYS = {
+    "owner": "a-key-that-may-do-everything",
+    "costs": "a-key-that-may-see-costs-too",
+    "read": "a-key-that-reads-revenue-only",
+    "people": "a-key-that-may-see-people-too",
+}
+SCOPES = {
+    "owner": "admin",
+    "costs": "read+costs",
+    "read": "read",
+    "people": "read+personal",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("profit") / "home"
+
+
+@pytest.fixture(scope="module")
+def result(home: Path) -> CommandResult:
+    """What a run over orders and costs says."""
+    orders, costs = home.parent / "orders.csv", home.parent / "costs.csv"
+    orders.write_text(ORDERS)
+    costs.write_text(COSTS)
+    os.utime(costs, (1_780_000_000, 1_780_000_000))  # 28 May 2026
+    return ecom("run", "--orders", orders, "--costs", costs, home=home)
+
+
+@pytest.fixture(scope="module")
+def api(home: Path, result: CommandResult) -> Iterator[Api]:
+    """The API over what the run published, with a key of each kind."""
+    assert result.exit_code == 0, result.out + result.err
+    keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
+    # A busy machine may take long for an explanation.
+    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
+    with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]
+        yield running
+
+
+def of(key: str) -> dict[str, str]:
+    return {"X-API-Key": KEYS[key]}
+
+
+DAYS = {"start_date": "2026-05-20", "end_date": "2026-06-05"}
+
+
+def profit(api: Api, **parameters: str) -> Row:
+    answer = api.get("/analytics/profit", of("costs"), **DAYS, **parameters)
+    assert answer.status_code == 200, answer.text
+    body: Row = answer.json()
+    return body
+
+
+def test_a_run_says_which_costs_are_not_read(result: CommandResult) -> None:
+    assert "Rows of costs that are not read: 1 with a cost below zero." in result.err
+
+
+def test_profit_is_of_the_sales_whose_cost_is_known(api: Api) -> None:
+    numbers = profit(api)["profit"]
+    assert numbers["revenue_amount"] == "90.00"
+    assert numbers["cost_amount"] == "22.00"
+    assert numbers["gross_profit_amount"] == "18.00"
+    assert numbers["gross_margin_rate"] == 0.45
+    assert numbers["cost_coverage_rate"] == pytest.approx(60 / 110, abs=1e-4)
+
+
+def test_the_steps_from_gross_sales_to_gross_profit_add_up(api: Api) -> None:
+    steps = {row["step"]: float(row["step_amount"]) for row in profit(api)["steps"]}
+    assert steps == {
+        "gross_sales": 110,
+        "discounts": 0,
+        "returns": -20,
+        "net_sales": 90,
+        "unknown_cost": -50,
+        "cost": -22,
+        "gross_profit": 18,
+    }
+
+
+def test_profit_by_a_dimension_adds_up_to_the_total(api: Api) -> None:
+    parts = profit(api, dimension="customer_type")["parts"]
+    assert {row["value"]: row["revenue_amount"] for row in parts} == {"new": "90.00"}
+
+
+def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
+    for key in ("owner", "costs", "read", "people"):  # who asked before changes nothing
+        may = key in {"owner", "costs"}
+        for path in ("/analytics/profit", "/explain/mart/profit_daily", "/explain/mart/item_costs"):
+            answer = api.get(path, of(key))
+            assert answer.status_code == (200 if may else 403), (key, path, answer.text)
+        csv = api.get("/analytics/profit", of(key), format="csv", dimension="channel", **DAYS)
+        assert csv.status_code == (200 if may else 403)
+        assert api.get("/analytics/sales", of(key), **DAYS).status_code == 200
+    refusal = api.get("/analytics/profit", of("read")).json()
+    assert "without the scope 'costs'" in refusal["detail"]
+
+
+def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) -> None:
+    assert api.address
+    shown = ecom(
+        "explain",
+        "mart.profit_lines",
+        "--column",
+        "cost_amount",
+        "--where",
+        "uniq_id = a1",
+        "--json",
+        home=home,
+    )
+    (down,) = shown.json["number"]["down"]
+    assert [level["table"] for level in down["levels"]] == [
+        "mart.item_costs",
+        "staging.costs",
+        "raw.costs",
+    ]
+    (row,) = down["received"]["rows"]
+    assert row["received_unit_cost_amount"] == "10"
