@@ -2,11 +2,14 @@
 taxes in prices, costs and fees.
 """
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from ecom_assets.commerce.orders.orders import PROFIT_FIELDS
 from ecom_assets_tests.builders import Row
@@ -102,6 +105,21 @@ def test_each_field_is_read_or_unknown(
     [row] = lines_of(tmp_path, line(1, 1, "10.00", **{field: text}))
     assert row[field] == expected
     assert row["payment_amount"] == 10, "the line counts with its money"
+
+
+def test_codes_and_flags_of_json_and_parquet_are_lists_and_booleans(tmp_path: Path) -> None:
+    said = {"discount_codes": ["b", "A"], "is_tax_included": True, "tax_rate": 0.19}
+    file = tmp_path / "orders.jsonl"
+    keys = ("uniq_id", "date_time", "city_id", "city_name", "customer_id", "item_id", "item_name")
+    values = ("1", "2026-05-20T12:00:00", "1", "Berlin", "ann", "hat", "Hat")
+    row = dict(zip(keys, values, strict=True)) | {"quantity": 1, "payment_amount": 11.9} | said
+    file.write_text(json.dumps(row) + "\n")
+    table = tmp_path / "orders.parquet"
+    parquet.write_table(pa.Table.from_pylist([row]), table)
+    for path in (file, table):
+        [line] = read(path)
+        assert (line["discount_codes"], line["is_tax_included"]) == ("A, B", True)
+        assert (line["payment_amount"], line["tax_amount"]) == (10, Decimal("1.9"))
 
 
 def test_prices_stay_as_they_are_where_the_rate_of_their_tax_is_not_known(tmp_path: Path) -> None:

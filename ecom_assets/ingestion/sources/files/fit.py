@@ -336,6 +336,8 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
         return "text or nested values", {"text", "nested", "null", "mixed"}
     if name in mapping.kind.numbers:
         return "a number", {"number", "text", "null", "mixed"}
+    if name in mapping.kind.lists:
+        return "text or a list", {"text", "nested", "number", "null", "mixed"}
     if name in mapping.kind.flags:
         return "yes or no", {"boolean", "number", "text", "null", "mixed"}
     return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}

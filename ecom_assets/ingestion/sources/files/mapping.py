@@ -113,6 +113,7 @@ class RecordKind:
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()  # fields that say yes or no
+    lists: frozenset[str] = frozenset()  # fields with several texts
     is_filtered: bool = (
         False  # whether a mapping may leave rows out, which then say why in a column `left_out`
     )
@@ -789,6 +790,7 @@ ORDER = RecordKind(
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount", *CHARGES, *PROFIT_NUMBERS}),
     flags=frozenset(FLAGS),
+    lists=frozenset({"discount_codes"}),
     renamed={
         name: f"received_{name}"
         for name in (
