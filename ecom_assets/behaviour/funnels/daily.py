@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.funnels.contracts import FunnelEntries
 from ecom_assets.behaviour.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
+from ecom_assets.behaviour.funnels.kernel.lists import can_list, listed_attempts
 from ecom_assets.behaviour.funnels.levels import funnel_levels
 from ecom_assets.behaviour.funnels.matching import matches
 from ecom_assets.behaviour.funnels.steps import ANY, equal_to
@@ -234,7 +235,12 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Return one row per session of `days` that took step 1: its id, visitor, day,
     first category and `level`.
     """
-    levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
+    members = events_of_sessions(events, fragments, days, rule)
+    if can_list(events, funnel):
+        every = ibis.literal(value=True)
+        levels = listed_attempts(members, funnel, SESSION, "started_date", every)
+    else:
+        levels = funnel_levels(members, funnel, SESSION)
     sessions_of_days = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(sessions_of_days, is_session(sessions_of_days, levels))
     return joined.select(
@@ -252,18 +258,53 @@ def visitor_levels(
     """Return one row per visitor and day of `days` with step 1: `visitor_id`, day,
     first category and `level`.
     """
-    funnel, span = daily.funnel, daily.window_days
-    first, *later_steps = funnel.steps
-    first_type = first.event_type
-    starts = events.filter(matches(events, first), days.contain(events.event_date))
-    attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(
+    if can_list(events, daily.funnel):
+        attempts = levels = listed_attempts_of_days(events, days, daily)
+    else:
+        attempts = attempts_of_days(events, days, daily.funnel)
+        levels = attempt_levels(events, attempts, days, daily)
+    closes_at = attempts.last_start_at + ibis.interval(seconds=daily.funnel.within)
+    attempts = attempts.mutate(closes_at=closes_at)
+    categories = _attempt_categories(fragments, attempts, days.widened(after=daily.window_days))
+    joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
+    return joined.select(
+        "visitor_id",
+        cohort_date=joined.cohort_date,
+        product_category=category_of(joined.product_category),
+        level=joined.level,
+    )
+
+
+def listed_attempts_of_days(events: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+    """Return the columns of `attempts_of_days` and `attempt_levels`, by the kernel."""
+    near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
+    near = near.mutate(cohort_date=near.event_date)
+    is_of_days = days.contain(near.event_date)
+    return listed_attempts(near, daily.funnel, ["visitor_id"], "cohort_date", is_of_days)
+
+
+def attempts_of_days(events: ir.Table, days: Days, funnel: Funnel) -> ir.Table:
+    """Return one row per visitor and day of `days` with step 1: `visitor_id`, `cohort_date`, and
+    `last_start_at`, when the last attempt of the day began.
+    """
+    starts = events.filter(matches(events, funnel.steps[0]), days.contain(events.event_date))
+    return starts.group_by("visitor_id", cohort_date="event_date").agg(
         last_start_at=starts.event_at.max()
     )
-    attempts = attempts.mutate(
-        closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within)
-    )
-    later = events.filter(days.widened(after=span).contain(events.event_date))
-    in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
+
+
+def attempt_levels(
+    events: ir.Table, attempts: ir.Table, days: Days, daily: DailyFunnel
+) -> ir.Table:
+    """Return the `level` of each row of `attempts_of_days`: the most steps of an attempt that
+    began on its day.
+    """
+    funnel = daily.funnel
+    first, *later_steps = funnel.steps
+    first_type = first.event_type
+    closes_at = attempts.last_start_at + ibis.interval(seconds=funnel.within)
+    later = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
+    in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= closes_at)
     inside = later.join(attempts, [later.visitor_id == attempts.visitor_id, in_attempt])
     inside = inside.select(
         *later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date
@@ -277,15 +318,7 @@ def visitor_levels(
         funnel = funnel.changed(steps=(on_first_day, *later_steps))
     else:
         inside = inside.filter((inside.event_type != first_type) | inside.on_first_day)
-    levels = funnel_levels(inside, funnel, ["visitor_id", "cohort_date"])
-    categories = _attempt_categories(fragments, attempts, days.widened(after=span))
-    joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
-    return joined.select(
-        "visitor_id",
-        cohort_date=joined.cohort_date,
-        product_category=category_of(joined.product_category),
-        level=joined.level,
-    )
+    return funnel_levels(inside, funnel, ["visitor_id", "cohort_date"])
 
 
 def category_of(result: ir.StringValue) -> ir.StringValue:

@@ -26,7 +26,7 @@ from ecom_assets.behaviour.journeys.journeys import (
     with_ending,
 )
 from ecom_assets.behaviour.sessions.sessions import SESSION
-from ecom_assets.core.tables.portable import fetched, has_kernels, union_distinct
+from ecom_assets.core.tables.portable import backend_with_kernels, fetched, union_distinct
 
 STEP_BITS: Final = 16
 PLACE_BITS: Final = 32
@@ -48,11 +48,8 @@ _SELECTED: Final = ibis.udf.scalar.builtin(
 
 def has_few_steps(events: ir.Table, rule: JourneyRule) -> bool:
     """Return whether the rows of `SessionEvents` are in DuckDB, and have few different steps."""
-    try:
-        con = events.get_backend()
-    except ibis.IbisError:  # rows of no engine
-        return False
-    if not has_kernels(con):
+    con = backend_with_kernels(events)
+    if con is None:
         return False
     counts = {name: events[NODES[name]].nunique() for name in rule.dimensions}
     [found] = fetched(con, events.aggregate(**counts))

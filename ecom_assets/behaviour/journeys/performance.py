@@ -4,6 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance, SearchPerformance
+from ecom_assets.behaviour.journeys.journeys import EVENT_ORDER
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.behaviour.sessions.sessions import SESSION, plain_term
 from ecom_assets.core.tables.measures import with_ratios
@@ -14,6 +15,8 @@ SEARCH_TYPES = ("search", "product_view", "add_to_cart")
 COUNTED_TYPES = ("category_view", "product_view", "add_to_cart")
 CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
 """The event types that category performance is computed from."""
+EVENTS_A_DAY = 2**32
+"""A session has fewer events than this on a day."""
 
 
 def search_performance(events: ir.Table) -> ir.Table:
@@ -62,10 +65,12 @@ def searches_of(events: ir.Table) -> ir.Table:
 def category_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and category.
 
-    The events are at least those of `CATEGORY_TYPES`, with the `session_started_at` and
-    `started_date` of their session.
+    The events are at least those of `CATEGORY_TYPES` of rows of `SessionEvents`, with the
+    `session_started_at` and `started_date` of their session.
     """
-    each = category_sessions(events)
+    day = events.event_date.delta(events.started_date, unit="day")
+    numbered = events.mutate(place=day * EVENTS_A_DAY + events.event_number)
+    each = category_sessions(numbered)
     rows = each.group_by("started_date", "product_category").agg(
         viewing_session_count=each.first_view.count(),
         cart_session_count=(each.last_own_cart > each.first_view).ifelse(1, 0).sum(),
@@ -76,29 +81,33 @@ def category_performance(events: ir.Table) -> ir.Table:
     return with_ratios(rows, CategoryMeasures).select(*CategoryPerformance.columns)
 
 
+def in_places(events: ir.Table) -> ir.Table:
+    """Return clean events of sessions with their `place` in the session."""
+    in_order = ibis.window(group_by=list(SESSION), order_by=list(EVENT_ORDER))
+    return events.mutate(place=ibis.row_number().over(in_order))
+
+
 def category_sessions(events: ir.Table) -> ir.Table:
     """Return one row per session and category: the place of its first view,
     and of the last cart and purchase.
 
-    The events are those of `category_performance`.
+    The events are those of `category_performance`, with a number `place` by which the events of a
+    session are in order.
     """
-    events = events.filter(events.event_type.isin(CATEGORY_TYPES))
-    in_order = ibis.window(group_by=list(SESSION), order_by=["event_at", "event_id"])
-    events = events.mutate(place=ibis.row_number().over(in_order))
-    whole = ibis.window(group_by=list(SESSION))
-    events = events.mutate(
-        last_cart=events.place.max(where=events.event_type == "add_to_cart").over(whole),
-        last_purchase=events.place.max(where=events.event_type == "purchase").over(whole),
+    bought = events.filter(events.event_type.isin(("add_to_cart", "purchase")))
+    last = bought.group_by(*SESSION).agg(
+        last_cart=bought.place.max(where=bought.event_type == "add_to_cart"),
+        last_purchase=bought.place.max(where=bought.event_type == "purchase"),
     )
-    events = events.filter(events.product_category.notnull(), events.event_type != "purchase")
+    events = events.filter(events.event_type.isin(COUNTED_TYPES), events.product_category.notnull())
     is_view = events.event_type.isin(("category_view", "product_view"))
-    return events.group_by("started_date", *SESSION, "product_category").agg(
+    each = events.group_by("started_date", *SESSION, "product_category").agg(
         first_view=events.place.min(where=is_view),
         last_own_cart=events.place.max(where=events.event_type == "add_to_cart"),
-        last_cart=events.last_cart.max(),
-        last_purchase=events.last_purchase.max(),
         **{
             f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum()
             for kind in COUNTED_TYPES
         },
     )
+    joined = each.left_join(last, list(SESSION))
+    return joined.select(each, "last_cart", "last_purchase")

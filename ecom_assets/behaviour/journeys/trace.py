@@ -15,7 +15,12 @@ from ecom_assets.behaviour.journeys.contracts import (
 )
 from ecom_assets.behaviour.journeys.journeys import event_steps, session_starts
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
-from ecom_assets.behaviour.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
+from ecom_assets.behaviour.journeys.performance import (
+    COUNTED_TYPES,
+    category_sessions,
+    in_places,
+    searches_of,
+)
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT, is_session, with_search_terms
 from ecom_assets.behaviour.sessions.trace import events_of_sessions, sessions_of_day
@@ -105,7 +110,7 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
     """Return how a number of sessions that did something with a category is traced."""
 
     def rows(context: TraceContext) -> ir.Table:
-        visits = category_sessions(_members(context))
+        visits = category_sessions(in_places(_members(context)))
         is_of_category = visits.product_category == context.row["product_category"]
         visits = visits.filter(is_of_category, met(visits))
         session_keys = visits.select(*SESSION).rename(started_at="session_started_at")

@@ -26,9 +26,9 @@ ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 @table_asset(SessionEvents, follows="visitors", events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
-    return compute.with_search_terms(compute.session_events(events, session_rule)).select(
-        *SessionEvents.columns
-    )
+    # Terms first, so that the properties of all events need not be put in order.
+    with_terms = compute.with_search_terms(events)
+    return compute.session_events(with_terms, session_rule).select(*SessionEvents.columns)
 
 
 session_days = table_asset(SessionDays, follows="visitors", session_events=SessionEvents)(

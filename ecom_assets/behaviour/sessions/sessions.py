@@ -167,9 +167,10 @@ def _of_first_visitor(events: ir.Table) -> ir.Table:
 def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
     order = ["event_at", "event_id"]
     in_order = ibis.window(group_by=unit, order_by=order)
-    so_far = ibis.cumulative_window(group_by=unit, order_by=order)
     events = events.mutate(
-        previous_at=events.event_at.lag().over(in_order), place=ibis.row_number().over(in_order)
+        previous_at=events.event_at.lag().over(in_order),
+        next_at=events.event_at.lead().over(in_order),
+        place=ibis.row_number().over(in_order),
     )
     begins = events.previous_at.isnull() | is_gap(events.previous_at, events.event_at, rule)
     if rule.trust_source_session_id:
@@ -180,24 +181,25 @@ def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) 
         # sessions.
         begins = begins | (changed & (events.event_at > events.previous_at))
     events = events.mutate(begins=begins)
+    # By the place, because an order by text takes twice as long as one by numbers.
+    so_far = ibis.cumulative_window(group_by=unit, order_by="place")
+    by_place = ibis.window(group_by=unit, order_by="place")
     return events.mutate(
         fragment_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)"))
         .max()
         .over(so_far),
         first_place=events.begins.ifelse(events.place, ibis.null("int64")).max().over(so_far),
-        next_at=events.event_at.lead().over(in_order),
-        next_begins=events.begins.lead().over(in_order),
+        next_begins=events.begins.lead().over(by_place),
     )
 
 
 def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, ir.BooleanValue]:
-    order = ["event_at", "event_id"]
     events = events.mutate(campaign=campaign_of(events.page_url))
-    seen = events.campaign.count().over(ibis.cumulative_window(group_by=unit, order_by=order))
+    seen = events.campaign.count().over(ibis.cumulative_window(group_by=unit, order_by="place"))
     events = events.mutate(campaign_number=seen)
     campaign = events.campaign.max().over(ibis.window(group_by=[*unit, "campaign_number"]))
     events = events.mutate(known_campaign=campaign)
-    previous = events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
+    previous = events.known_campaign.lag().over(ibis.window(group_by=unit, order_by="place"))
     events = events.mutate(previous_campaign=previous)
     return events, events.campaign.notnull() & (
         events.campaign != events.previous_campaign.fill_null("")
@@ -208,7 +210,7 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
     length_us = events.event_at.delta(events.fragment_started_at, unit="microsecond")
     events = events.mutate(cut=(length_us / (max_length_s * 1_000_000)).floor().cast("int64"))
     part = ibis.window(group_by=[*unit, "fragment_started_at", "cut"])
-    in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
+    in_order = ibis.window(group_by=unit, order_by="place")
     events = events.mutate(
         fragment_started_at=events.event_at.min().over(part),
         first_place=events.place.min().over(part),

@@ -270,6 +270,15 @@ def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
     return dialect_of(con).has_kernels
 
 
+def backend_with_kernels(rows: ir.Table) -> DuckDB | None:
+    """Return the connection of the rows if it can run the fast kernels; else None."""
+    try:
+        con = rows.get_backend()
+    except ibis.IbisError:  # rows of no engine
+        return None
+    return con if has_kernels(con) else None
+
+
 NO = ibis.literal(value=False)
 
 

@@ -174,7 +174,7 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
     starts, periods = _starts_in_periods(codes, times, part, bounds)
     units = starts >> part.time_bits
-    step_attempts = _followed(starts, codes, times, part.plan)
+    step_attempts = followed(starts, codes, times, part.plan)
     longest_in_range = _longest_by_unit(step_attempts, units)
     # Each unit in each period counts as a unit of its own: one number, rising with the starts.
     longest_in_periods = _longest_by_unit(step_attempts, units * len(bounds) + periods)
@@ -303,10 +303,10 @@ def _attempts_by_event(part: Part) -> StepAttempts:
     their starts are known from where the longest chains end first.
     """
     codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
-    return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
+    return followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
-def _followed(
+def followed(
     starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan
 ) -> StepAttempts:
     """Return which attempts take each step, and when:
