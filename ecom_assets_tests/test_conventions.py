@@ -36,6 +36,7 @@ TOUCHES_ENGINES = {
     "ecom_assets/commerce/sales/source_days.py",
     "ecom_assets/commerce/reconciliation/restatements.py",  # sees slices being replaced
     "ecom_assets/behaviour/funnels/kernel/counts.py",  # the fast way on DuckDB
+    "ecom_assets/behaviour/funnels/kernel/lists.py",
     "ecom_assets/behaviour/funnels/kernel/passes.py",
 }
 PURE = [

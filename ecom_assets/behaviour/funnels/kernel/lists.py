@@ -7,6 +7,7 @@ definition, and tests require that both give equal rows.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import duckdb
@@ -15,6 +16,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb.func import PythonUDFType
 
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.kernel.counts import can_count
@@ -125,12 +127,17 @@ def _plan(steps: int, window_us: int, is_descending: bool) -> FunnelPlan:  # noq
 
 
 def _define(con: duckdb.DuckDBPyConnection) -> None:
-    """Define the function in a connection, unless it has it."""
-    named = "SELECT count(*) FROM duckdb_functions() WHERE function_name = ?"
-    if con.execute(named, [NAME]).fetchall() == [(0,)]:
-        parameters = ["BIGINT[]", "DATE[]", "BIGINT", "BIGINT", "BIGINT"]
-        result = "STRUCT(day DATE, last_start_at TIMESTAMP, level BIGINT)[]"
-        con.create_function(NAME, _attempts, parameters, result, type="arrow")
+    """Define the function in a connection, unless its database has it."""
+    result = "STRUCT(day DATE, last_start_at TIMESTAMP, level BIGINT)[]"
+    # To ask DuckDB for it first takes longer, as it would list all of its functions.
+    with suppress(duckdb.NotImplementedException, duckdb.CatalogException):
+        con.create_function(
+            NAME,
+            _attempts,
+            ["BIGINT[]", "DATE[]", "BIGINT", "BIGINT", "BIGINT"],
+            result,
+            type=PythonUDFType.ARROW,
+        )
 
 
 def _attempts(
