@@ -1242,7 +1242,7 @@ CREATE TABLE "staging"."quarantined_costs" (
   "reject_reason" text COLLATE "C" NOT NULL
 );
 
-CREATE TABLE "staging"."costs" (
+CREATE TABLE "staging"."cost_versions" (
   "item_id" text COLLATE "C" NOT NULL,
   "valid_from_date" DATE NOT NULL,
   "valid_until_date" DATE,

@@ -12,7 +12,7 @@ from ecom_assets.commerce.costs import costs as versions
 from ecom_assets.commerce.costs import profit
 from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
-    Costs,
+    CostVersions,
     ItemCosts,
     ProfitDaily,
     ProfitLines,
@@ -48,8 +48,10 @@ def raw_costs(cost_source: CostSource, days: Days) -> SliceOutput:
 
 
 quarantined_costs = table_asset(QuarantinedCosts, raw=EVERY_COST)(versions.quarantined_costs)
-costs = table_asset(Costs, deps=(quarantined_costs.key,), raw=EVERY_COST)(versions.costs)
-item_costs = table_asset(ItemCosts, versions=Reads(Costs, whole=True))(versions.item_costs)
+cost_versions = table_asset(CostVersions, deps=(quarantined_costs.key,), raw=EVERY_COST)(
+    versions.cost_versions
+)
+item_costs = table_asset(ItemCosts, versions=Reads(CostVersions, whole=True))(versions.item_costs)
 
 
 @invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, stored=ProfitLines)
@@ -100,7 +102,7 @@ category_profitability = table_asset(
 COST_ASSETS = (
     raw_costs,
     quarantined_costs,
-    costs,
+    cost_versions,
     item_costs,
     profit_lines,
     profit_daily,

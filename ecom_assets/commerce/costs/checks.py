@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import (
-    Costs,
+    CostVersions,
     ItemCosts,
     ProfitDaily,
     ProfitLines,
@@ -43,7 +43,7 @@ WHY: Final = {
 """What to say of rows by their reject reason."""
 
 
-@check(Costs, reads=(RawCosts, QuarantinedCosts, Costs))
+@check(CostVersions, reads=(RawCosts, QuarantinedCosts, CostVersions))
 def received_is_costs_plus_quarantined(
     _days: Days | None, raw: ir.Table, quarantined: ir.Table, versions: ir.Table
 ) -> CheckResult:

@@ -90,7 +90,7 @@ class QuarantinedCosts(ReceivedCost):
     reject_reason = text("Why it says no cost", one_of=COST_REJECT_REASONS)
 
 
-class Costs(Table):
+class CostVersions(Table):
     """One row per item and day from which a cost holds: the newest version of it.
 
     Of a row without a day, the day on which it arrived.
@@ -138,7 +138,7 @@ class ItemCosts(Table):
         nullable=True,
         one_of=CONTRADICTIONS,
     )
-    cost_start_date = day("Its first day in staging.costs")
+    cost_start_date = day("Its first day in staging.cost_versions")
     received_date = day("The day on which it arrived")
     source_file = text("The file in which it came")
 

@@ -8,7 +8,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.costs.contracts import Costs, ItemCosts, QuarantinedCosts
+from ecom_assets.commerce.costs.contracts import CostVersions, ItemCosts, QuarantinedCosts
 from ecom_assets.core.tables.contract import UNIT_COST
 from ecom_assets.core.tables.copies import CopyRule, numbered_copies
 from ecom_assets.core.tables.portable import NO, union_all
@@ -77,7 +77,7 @@ COST_COPIES: Final = CopyRule(("item_id", "valid_from_date"), _newest_first)
 """Of rows about one item and first day, the newest counts; of several at once, the highest cost."""
 
 
-def costs(raw: ir.Table) -> ir.Table:
+def cost_versions(raw: ir.Table) -> ir.Table:
     """Return the newest version of each item's cost from a day on, from all rows of `RawCosts`."""
     rows = classified(raw)
     is_clean = rows.reject_reason.isnull()
@@ -106,11 +106,11 @@ def costs(raw: ir.Table) -> ir.Table:
     numbered = numbered.mutate(
         other_cost_count=is_other.ifelse(1, 0).sum().over(of_version).cast("int64")
     )
-    return numbered.filter(numbered.copy_number == 0).select(*Costs.columns)
+    return numbered.filter(numbered.copy_number == 0).select(*CostVersions.columns)
 
 
 def item_costs(versions: ir.Table) -> ir.Table:
-    """Return the days on which each cost of an item holds, from all rows of `Costs`.
+    """Return the days on which each cost of an item holds, from all rows of `CostVersions`.
 
     A cost holds from its first day until the next first day of the item, or until its own last day
     where that lies between. An end before its start does not count. The first cost of an item whose

@@ -14,7 +14,7 @@ def _amount(description: str, label: str, of: Aggregate, **more: Any) -> Column:
     return Column(PROFIT, description, "money", label=label, counted_as=of, **options)
 
 
-class SoldMeasures:
+class ProfitSalesMeasures:
     """What was sold, beside its profit."""
 
     order_count = count(
@@ -43,7 +43,7 @@ class SoldMeasures:
     )
 
 
-class ProfitMeasures(SoldMeasures):
+class ProfitMeasures(ProfitSalesMeasures):
     """What sales leave after the cost of what was sold, by order lines."""
 
     gross_sales_amount = _amount(

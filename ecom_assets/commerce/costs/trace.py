@@ -8,13 +8,13 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
-    Costs,
+    CostVersions,
     ItemCosts,
     ProfitDaily,
     ProfitLines,
     RawCosts,
 )
-from ecom_assets.commerce.costs.measures import ProfitMeasures, SoldMeasures
+from ecom_assets.commerce.costs.measures import ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
@@ -86,7 +86,7 @@ def _derivations(rows: RowsOf) -> dict[str, Derivation]:
     lines, costed = Count(ProfitLines, rows), Count(ProfitLines, _costed(rows))
     inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)))
     return {
-        **sales_derivations(ProfitLines, rows, declared=SoldMeasures),
+        **sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures),
         **{
             name: Computed(f"the sum of {column} of the order lines", inputs=lines)
             for name, column in SUMMED.items()
@@ -159,13 +159,13 @@ LINES: Final[Mapping[str, Derivation]] = {
 
 def _version(context: TraceContext) -> ir.Table:
     return context.where(
-        Costs, item_id=context.row["item_id"], valid_from_date=context.row["cost_start_date"]
+        CostVersions, item_id=context.row["item_id"], valid_from_date=context.row["cost_start_date"]
     )
 
 
 def versions_of_ranges(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the version of a cost that some rows of `mart.item_costs` are from."""
-    costs = context.table(Costs)
+    costs = context.table(CostVersions)
     return keeping(
         costs,
         rows,
@@ -185,14 +185,18 @@ def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     ProfitLines: UpstreamRows(Sales, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True),
-    ItemCosts: UpstreamRows(Costs, versions_of_ranges, ("item_id", "cost_start_date")),
-    Costs: UpstreamRows(RawCosts, received_rows, ("cost_id", "received_date", "source_file")),
+    ItemCosts: UpstreamRows(CostVersions, versions_of_ranges, ("item_id", "cost_start_date")),
+    CostVersions: UpstreamRows(
+        RawCosts, received_rows, ("cost_id", "received_date", "source_file")
+    ),
 }
 TRACES: Final = (
     TableTrace(ProfitDaily, "profit-by-day", _derivations(_of_key)),
     TableTrace(CategoryProfitability, "profit-by-category", CATEGORIES),
     TableTrace(ProfitLines, "profit-of-a-line", LINES),
     TableTrace(
-        ItemCosts, "costs-of-items", {"unit_cost_amount": Sum(Costs, _version, "unit_cost_amount")}
+        ItemCosts,
+        "costs-of-items",
+        {"unit_cost_amount": Sum(CostVersions, _version, "unit_cost_amount")},
     ),
 )

@@ -37,7 +37,7 @@ from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments, Vi
 from ecom_assets.commerce.attribution.contracts import ChannelAttribution, Conversions, Touches
 from ecom_assets.commerce.conversion.contracts import ConversionByDimension
 from ecom_assets.commerce.costs.contracts import (
-    Costs,
+    CostVersions,
     ItemCosts,
     ProfitDaily,
     ProfitLines,
@@ -130,7 +130,7 @@ EVIDENCE: tuple[type[Table], ...] = (
     RawUserOrderLog,
     RawStock,
     RawCosts,
-    Costs,
+    CostVersions,
     ItemCosts,
     ProfitLines,
     DuplicateEvents,

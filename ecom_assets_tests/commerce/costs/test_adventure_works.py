@@ -14,7 +14,7 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.commerce.costs.contracts import RawCosts
-from ecom_assets.commerce.costs.costs import costs, item_costs
+from ecom_assets.commerce.costs.costs import cost_versions, item_costs
 from ecom_assets.commerce.costs.profit import profit_lines
 from ecom_assets.commerce.sales.contracts import Customer, Sales
 from ecom_assets.core.tables.portable import schema_of
@@ -74,7 +74,7 @@ def profit_by(con: Backend, item: str, received: str) -> dict[str, Decimal]:
     lines = con.table("lines")
     named = lines.mutate(item_id=lines[item], revenue_amount=lines.price * lines.quantity)
     sold = filled(named, Sales)
-    known = item_costs(costs(filled(con.sql(received), RawCosts)))
+    known = item_costs(cost_versions(filled(con.sql(received), RawCosts)))
     nobody = filled(con.sql("SELECT NULL::VARCHAR AS customer_id WHERE false"), Customer)
     result = profit_lines(sold, known, nobody)
     sums = result.group_by("status").agg(

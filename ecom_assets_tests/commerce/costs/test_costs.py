@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.commerce.costs.contracts import ItemCosts, QuarantinedCosts, RawCosts
-from ecom_assets.commerce.costs.costs import costs, item_costs, quarantined_costs
+from ecom_assets.commerce.costs.costs import cost_versions, item_costs, quarantined_costs
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import cost
@@ -25,7 +25,7 @@ def received(rows: Iterable[Row]) -> Any:
 
 def ranges(*rows: Row) -> list[tuple[Any, ...]]:
     """Return the days of each cost, whether it is estimated, and what contradicts it."""
-    table = item_costs(costs(received(rows)))
+    table = item_costs(cost_versions(received(rows)))
     found = table.order_by("item_id", "valid_from_date").to_pyarrow().to_pylist()
     return [
         (
@@ -173,7 +173,7 @@ def test_each_day_has_the_cost_of_the_newest_version_of_the_last_start(rows: Ver
         )
         for start, end, amount, arrived in rows
     )
-    spans = item_costs(costs(table)).to_pyarrow().to_pylist()
+    spans = item_costs(cost_versions(table)).to_pyarrow().to_pylist()
     for on in range(-1, 15):
         when = START + timedelta(days=on)
         holding = [

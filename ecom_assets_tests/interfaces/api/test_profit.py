@@ -144,7 +144,7 @@ def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) 
     (down,) = shown.json["number"]["down"]
     assert [level["table"] for level in down["levels"]] == [
         "mart.item_costs",
-        "staging.costs",
+        "staging.cost_versions",
         "raw.costs",
     ]
     (row,) = down["received"]["rows"]

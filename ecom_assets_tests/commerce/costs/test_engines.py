@@ -1,0 +1,121 @@
+"""Costs and profit are the same on every engine, also where late costs change other days."""
+
+import random
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from ecom_assets.commerce.costs.assets import COST_ASSETS
+from ecom_assets.commerce.costs.contracts import RawCosts
+from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import SliceOutput
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.local import in_memory
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.commerce.costs.shop import CUSTOMER
+from ecom_assets_tests.commerce.costs.test_profit import DAYS, FIRST, random_costs, random_sales
+
+CITY = dict.fromkeys(City.columns, "(none)")
+ITEM = {"item_name": "unknown", "item_category": "(none)"}
+CALENDAR: Row = {
+    **dict.fromkeys(Calendar.columns, 1),
+    **dict.fromkeys(("month_start_date", "week_start_date"), FIRST),
+    "is_weekend": False,
+}
+"""What the tables have that those of sales refer to."""
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+def hold(engine: Engine, contract: type[Table], rows: Iterable[Row], days: Days | None) -> None:
+    """Let these be the rows of some days of a table, or of all of it."""
+    full = [dict.fromkeys(contract.columns) | dict(row) for row in rows]
+    engine.replace(contract, in_memory(full, contract), days)
+
+
+def run(engine: Engine, days: Days) -> None:
+    """Compute the tables of costs over some days."""
+    for asset in COST_ASSETS[1:]:
+        engine.ensure(asset.contract)
+        tables = {name: engine.table(reads.contract) for name, reads in asset.reads.items()}
+        output = asset.output(days, {**tables, "warehouse": engine}, engine)
+        rows, written = (
+            (output.rows, output.days) if isinstance(output, SliceOutput) else (output, days)
+        )
+        engine.replace(asset.contract, rows, written if asset.contract.day_column else None)
+
+
+def filled(engine: Engine, *, in_pieces: bool) -> Tables:
+    """Fill the tables of a random shop, whose costs change after a first run, and return them."""
+    dice = random.Random(7)  # noqa: S311 (stories, not secrets)
+    sales, first, second = random_sales(dice), random_costs(dice), random_costs(dice)
+    customers = [
+        CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in ("anna", "bob")
+    ]
+    for contract in (City, Item, Calendar, Customer, Sales, RawCosts):
+        engine.ensure(contract)
+    hold(engine, City, [CITY], None)
+    hold(engine, Item, [ITEM | {"item_id": name} for name in ("hat", "sock")], None)
+    hold(engine, Calendar, [CALENDAR | {"calendar_date": on} for on in DAYS.dates], DAYS)
+    hold(engine, Customer, customers, None)
+    hold(engine, Sales, sales, DAYS)
+    for costs in (first, second):
+        hold(engine, RawCosts, costs, DAYS)
+        run(engine, DAYS if costs is first or not in_pieces else Days((FIRST,)))
+    return {
+        asset.contract.name: sorted(
+            (
+                tuple(_value(row[name]) for name in asset.contract.columns)
+                for row in engine.rows_of(engine.table(asset.contract))
+            ),
+            key=repr,
+        )
+        for asset in COST_ASSETS[1:]
+    }
+
+
+def _value(value: object) -> object:
+    """Return a value as all engines have it: rates rounded, dates without a time."""
+    if isinstance(value, float):
+        return round(value, 9)
+    return value.date() if hasattr(value, "date") and not isinstance(value, date) else value
+
+
+def in_duckdb(folder: Path, *, in_pieces: bool = False) -> Tables:
+    """Return the tables of the shop in DuckDB."""
+    settings = Settings(home=folder, warehouse=f"duckdb://{folder / 'shop.duckdb'}")
+    with closing(new_engine(settings).open()) as engine:
+        return filled(engine, in_pieces=in_pieces)
+
+
+def at(url: str, folder: Path) -> Tables:
+    """Return the tables of the shop in a warehouse."""
+    with closing(new_engine(Settings(home=folder, warehouse=url)).open()) as engine:
+        return filled(engine, in_pieces=True)
+
+
+def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
+    pieces, whole = tmp_path / "pieces", tmp_path / "whole"
+    for folder in (pieces, whole):
+        folder.mkdir()
+    tables = in_duckdb(pieces, in_pieces=True)
+    assert tables == in_duckdb(whole)
+    assert all(tables[name] for name in ("item_costs", "profit_lines", "profit_daily"))
+    assert DAYS.dates[-1] - FIRST == timedelta(days=5)
+
+
+def test_postgres_has_the_same(tmp_path: Path, postgres_warehouse: str) -> None:
+    assert at(postgres_warehouse, tmp_path) == in_duckdb(tmp_path)
+
+
+def test_snowflake_has_the_same(tmp_path: Path, snowflake_warehouse: str) -> None:
+    assert at(snowflake_warehouse, tmp_path) == in_duckdb(tmp_path)
+
+
+def test_spark_has_the_same(tmp_path: Path, spark_warehouse: str) -> None:
+    assert at(spark_warehouse, tmp_path) == in_duckdb(tmp_path)

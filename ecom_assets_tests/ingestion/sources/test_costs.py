@@ -1,0 +1,123 @@
+"""What files of costs say: their layouts, currencies and packs, and the day of their arrival."""
+
+import os
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.core.errors import MappingError, SourceError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.costs import FileCosts
+from ecom_assets_tests.builders import Row
+
+D = Decimal
+NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
+
+
+def read(path: Path, content: str, mapping: str = "costs", **settings: Any) -> list[Row]:
+    """Return the received rows of a file that was written at noon of 10 June 2026."""
+    path.write_text(content)
+    os.utime(path, (NOON, NOON))
+    own: dict[str, Any] = {"home": path.parent / "home", "orders": "orders.csv", **settings}
+    where = Settings(costs=str(path), costs_mapping=mapping, **own)
+    output = FileCosts(connect(), where).received(Days(()))
+    assert [str(day) for day in output.days.dates] == ["2026-06-10"]
+    rows: list[Row] = output.rows.order_by("item_id").to_pyarrow().to_pylist()
+    return rows
+
+
+def costs(rows: list[Row]) -> dict[str, Decimal | None]:
+    return {row["item_id"]: row["unit_cost_amount"] for row in rows}
+
+
+def test_the_native_layout_has_days_of_the_shop(tmp_path: Path) -> None:
+    (row,) = read(
+        tmp_path / "costs.csv",
+        "item_id,unit_cost_amount,valid_from_date,valid_until_date\n007,12.0278,2026-01-01,"
+        "2026-05-31\n",
+        timezone="Europe/Berlin",
+    )
+    assert (row["item_id"], row["unit_cost_amount"]) == ("007", D("12.0278"))
+    assert (str(row["valid_from_date"]), str(row["valid_until_date"])) == (
+        "2026-01-01",
+        "2026-05-31",
+    )
+
+
+def test_a_cost_of_a_pack_is_one_of_a_piece(tmp_path: Path) -> None:
+    rows = read(
+        tmp_path / "costs.csv",
+        "item_id,unit_cost_amount,piece_count\nhat,30,12\nnail,0.005,\nsock,5,0\nbox,5,many\n",
+    )
+    assert costs(rows) == {"hat": D("2.5"), "nail": D("0.005"), "sock": None, "box": None}
+
+
+def test_a_cost_in_another_currency_is_converted_or_refused(tmp_path: Path) -> None:
+    rates = tmp_path / "rates.csv"
+    rates.write_text("date,currency,rate\n2026-01-01,USD,0.8\n2026-06-01,USD,0.9\n")
+    content = (
+        "item_id,unit_cost_amount,currency,valid_from_date\nhat,10,USD,2026-05-31\n"
+        "cap,10,usd,2026-06-01\nbag,10,GBP,2026-06-01\nsock,4,,2026-01-01\n"
+    )
+    rows = read(tmp_path / "costs.csv", content, currency="EUR", rates=rates)
+    assert costs(rows) == {"hat": D(8), "cap": D(9), "bag": None, "sock": D(4)}
+    assert [row["item_id"] for row in rows if row["unrated_currency"]] == ["bag"]
+    without = costs(read(tmp_path / "costs.csv", content, currency="EUR"))
+    assert without == {"hat": None, "cap": None, "bag": None, "sock": D(4)}
+    with pytest.raises(SourceError, match=r"The costs have amounts in .* which cannot be added up"):
+        read(tmp_path / "costs.csv", content)
+
+
+def test_a_misspelt_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="unknown column 'valid_from'"):
+        read(tmp_path / "costs.csv", "item_id,unit_cost_amount,valid_from\nhat,1,2026-01-01\n")
+    with pytest.raises(MappingError, match="no column 'unit_cost_amount'"):
+        read(tmp_path / "costs.csv", "item_id,cost\nhat,1\n")
+
+
+INVENTORY = """{"data": {"inventoryItems": {"nodes": [
+{"sku": "hat", "unitCost": {"amount": "12.5", "currencyCode": "EUR"}},
+{"sku": "sock", "unitCost": null}]}}}"""
+PRODUCTS = """Handle,Title,Variant SKU,Cost per item,Image Src
+hat,Hat,hat,12.5,a.png
+sock,Sock,sock,,
+"""
+OWN_COSTS = """[{"id": 1, "sku": "hat", "cost_of_goods_sold": {"total_value": 12.5}},
+{"id": 2, "sku": "sock", "cost_of_goods_sold": {"total_value": 0}}]"""
+WHOLESALE = """{"products": [{"id": "hat", "wholesale_price": "12.500000"},
+{"id": "sock", "wholesale_price": "0.000000"}]}"""
+VARIANTS = """{"data": [{"id": 1, "sku": "hat", "cost_price": 12.5},
+{"id": 2, "sku": "sock", "cost_price": 0}]}"""
+
+
+@pytest.mark.parametrize(
+    ("mapping", "name", "content"),
+    [
+        ("shopify", "products.csv", PRODUCTS),
+        ("shopify_inventory", "inventory.json", INVENTORY),
+        ("woocommerce", "products.json", OWN_COSTS),
+        ("magento", "products.csv", "sku,name,cost\nhat,Hat,12.5\nsock,Sock,0\n"),
+        ("prestashop", "products.json", WHOLESALE),
+        ("bigcommerce", "variants.json", VARIANTS),
+    ],
+)
+def test_a_default_of_a_platform_is_no_cost(
+    tmp_path: Path, mapping: str, name: str, content: str
+) -> None:
+    rows = read(tmp_path / name, content, mapping)
+    assert costs(rows) == {"hat": D("12.5"), "sock": None}
+    assert {row["received_valid_from_date"] for row in rows} == {None}
+
+
+def test_further_pictures_of_a_product_are_no_variants(tmp_path: Path) -> None:
+    rows = read(
+        tmp_path / "products.csv",
+        "Handle,Title,Variant SKU,Cost per item,Image Src\nhat,Hat,hat,12.5,a.png\nhat,,,,b.png\n",
+        "shopify",
+    )
+    assert [row["left_out"] for row in rows if row["item_id"] is None] == ["no_variant"]

@@ -1,0 +1,47 @@
+"""A run over the simulated shop's orders and costs finds the profit that the shop knows."""
+
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.sandbox.shop_recount import Recount
+
+pytestmark = pytest.mark.xdist_group("shop_month")
+NAMES = {
+    "gross_sales_amount": "gross_sales_amount",
+    "discount_amount": "discount_amount",
+    "returns_amount": "returns_amount",
+    "revenue_amount": "revenue_amount",
+    "cost_amount": "cost_amount",
+    "costed_revenue_amount": "revenue_with_cost_amount",
+    "gross_profit_amount": "gross_profit_amount",
+}
+"""The numbers of a line, and what the shop calls them."""
+BY = {"by_date": "order_date", "by_product": "item_id", "by_category": "item_category"}
+
+
+def test_the_profit_of_a_run_is_the_truth(month: Recount, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    orders, costs = month.folder / "orders.parquet", month.folder / "costs.csv"
+    env = {"ECOM_CATALOGUE": str(month.folder / "catalogue.parquet")}
+    result = ecom("run", "--orders", orders, "--costs", costs, home=home, env=env)
+    assert result.exit_code == 0, result.err
+    with closing(new_engine(Settings(home=home), read_only=True).open()) as engine:
+        lines = engine.table(ProfitLines)
+        for kind, unit in BY.items():
+            sums = lines.group_by(unit).agg(**{name: lines[name].sum() for name in NAMES})
+            rows = {str(row.pop(unit)): row for row in engine.rows_of(sums)}
+            truth = month.truth["profit"][kind]
+            assert rows.keys() == truth.keys()
+            for value, row in rows.items():
+                expected = {name: truth[value][of] for name, of in NAMES.items()}
+                known = {name: text and Decimal(text) for name, text in expected.items()}
+                assert row | {"discount_amount": row["discount_amount"] or 0} == known, value
+        assert engine.some_rows(ProfitDaily, None, 1)
+        assert engine.some_rows(CategoryProfitability, None, 1)
