@@ -2,6 +2,7 @@
 
 from ecom_assets.behaviour.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
 from ecom_assets.commerce.orders.assets import REPORT_ASSETS
 from ecom_assets.commerce.products.contracts import ALERTS
@@ -25,8 +26,10 @@ STEP = {
     "conversion_from_previous": float,
     "median_s_from_previous": type(None),
 }
-UNDECLARED = [asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS)]
-"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment,
+UNDECLARED = [
+    asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS, *COST_ASSETS)
+]
+"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment, ECOM_COSTS is not set,
 and no order report was loaded whole.
 """
 TABLES = [table.qualified_name() for table in ALL if table.qualified_name() not in UNDECLARED]

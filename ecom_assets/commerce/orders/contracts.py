@@ -329,7 +329,9 @@ class UserOrderLog(Table):
         nullable=True,
         is_cost=True,
     )
-    is_restocked = flag("Whether what came back is on sale again", nullable=True)
+    is_restocked = flag(
+        "Whether what came back is on sale again", nullable=True, chooses_rows=False
+    )
     shared_order_id = text(
         "The source's id of the order where other orders claim it, too; null where it is the "
         "order's own",

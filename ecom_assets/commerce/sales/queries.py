@@ -418,11 +418,18 @@ def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict
         period: The days.
         may_see_people: Whether codes of few customers are named; else they are one row.
 
+    Nothing is known where no line says anything of discounts.
+
     Raises:
         NoOrdersError: There are no order lines.
     """
     require_orders(reading)
-    lines = discounted(reading.table(Sales))
+    sold = reading.table(Sales)
+    is_said = sold.discount_amount.notnull() | sold.discount_codes.notnull()
+    if not reading.rows(sold.filter(is_said).limit(1)):
+        unknown = dict.fromkeys(measures_of(DiscountMeasures))
+        return {"source": ORDERS, "total_count": None, "total": unknown, "discounts": []}
+    lines = discounted(sold)
     coded = by_code(lines)
     if not may_see_people:
         coded = hidden(coded, MOST_HIDDEN + 1, OF_FEW)
@@ -430,11 +437,11 @@ def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict
     rows = union_all(total, coded)
     rows = rows.filter(in_period(rows.order_date))
     by_name = {
-        row["discount_code"]: row
+        row["discount_code"]: {**row, **completed(row, DiscountMeasures)}
         for row in reading.rows(added_up(rows, ["discount_code"], DiscountMeasures), period)
     }
-    nothing = {**dict.fromkeys(measures_of(DiscountMeasures)), **completed(None, DiscountMeasures)}
-    whole = by_name.pop(ALL, nothing)
+    nothing = {"customer_count": 0, **completed(None, DiscountMeasures)}
+    whole = by_name.pop(ALL, if_known(nothing, period))
     each = sorted(
         by_name.values(), key=lambda row: (-(row["discount_amount"] or 0), row["discount_code"])
     )

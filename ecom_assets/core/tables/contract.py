@@ -96,6 +96,7 @@ class Column:
         is_additive: Whether the values of several days add up to that of all of them.
         better: The direction of a change that is good; None if neither is.
         example: A value for the documentation of the API.
+        chooses_rows: Whether rows are chosen by it, so that null is not "not known".
         is_cost: Whether it says what the shop pays, or what its sales leave.
     """
 
@@ -113,16 +114,19 @@ class Column:
     is_additive: bool = True
     better: Literal["up", "down"] | None = "up"
     example: Any = None
+    chooses_rows: bool = False
     is_cost: bool = False
     name: str = field(default="", compare=False)
 
     @property
     def may_be_unknown(self) -> bool:
         """Return whether answers know what null in the column means: in any measure,
-        and in nullable columns but days, instants and flags, by which rows are chosen.
+        and in nullable columns but those by which rows are chosen: days, instants, most flags.
         """
-        chooses_rows = self.type in {"date", "boolean"} or self.type.startswith("timestamp")
-        return self.counted_as is not None or (self.nullable and not chooses_rows)
+        is_time = self.type == "date" or self.type.startswith("timestamp")
+        return self.counted_as is not None or (
+            self.nullable and not is_time and not self.chooses_rows
+        )
 
     @property
     def shown_as(self) -> Format:
@@ -287,9 +291,11 @@ def item_quantity(
     return Column(QUANTITY, description, label=label, counted_as=of, **options)
 
 
-def flag(description: str, label: str = "", *, nullable: bool = False) -> Column:
-    """Return a column of booleans."""
-    return Column("boolean", description, label=label, nullable=nullable)
+def flag(
+    description: str, label: str = "", *, nullable: bool = False, chooses_rows: bool = True
+) -> Column:
+    """Return a column of booleans, by which rows are chosen unless it is said otherwise."""
+    return Column("boolean", description, label=label, nullable=nullable, chooses_rows=chooses_rows)
 
 
 def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

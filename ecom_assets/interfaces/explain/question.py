@@ -14,6 +14,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import NEGATED, Condition, Group, Where, columns_of
@@ -107,7 +109,10 @@ class RowsQuestion:
 
     def rows(self, table: ir.Table) -> ir.Table:
         """Return the rows of the table that the question is about."""
-        return table.filter(_met(table, self.where))
+        rows = table.filter(_met(table, self.where))
+        if self.contract is Restatements and not self.with_costs:
+            rows = rows.filter(~_is_of_costs(rows))
+        return rows
 
 
 def table_named(name: str) -> type[Table]:
@@ -124,6 +129,20 @@ def table_named(name: str) -> type[Table]:
     if len(short) == 1 or marts:
         return (marts or short)[0]
     raise DefinitionError(f"There is no table {name!r}; {did_you_mean(plain, NAMES)}.")
+
+
+def _is_of_costs(restated: ir.Table) -> ir.BooleanValue:
+    """Return whether the number that changed is a cost, or in a table about costs."""
+    changed = [
+        restated.table_name.isin(
+            [table.qualified_name() for table in ALL if table.group == ProfitDaily.group]
+        )
+    ]
+    for table in ALL:
+        if costs := [name for name, column in table.columns.items() if column.is_cost]:
+            is_this = restated.table_name == table.qualified_name()
+            changed.append(is_this & restated.column_name.isin(costs))
+    return ibis.or_(*changed)
 
 
 def _met(table: ir.Table, where: Where) -> ir.BooleanValue:

@@ -42,7 +42,8 @@ UNLOGGED = {
     **dict.fromkeys(
         ("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS
     ),
-    **dict.fromkeys(("identities", "funnel_entries", "conversion_credit"), OF_ROWS),
+    **dict.fromkeys(("identities", "funnel_entries", "conversion_credit", "profit_lines"), OF_ROWS),
+    "discount_performance": "its key may name a person, whom the log would keep",
     **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
     **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),
     "returning_visitors_daily": (

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.orders.profit_checks import (
+from ecom_assets.commerce.orders.checks import (
     discounts_add_up_to_orders,
     discounts_are_within_prices,
     fees_are_small,
 )
+from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.contracts import DiscountPerformance, Sales
 from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
 from ecom_assets.core.tables.days import Days

@@ -157,6 +157,39 @@ def naming(rows: list[Row], column: str) -> str | None:
     )
 
 
+def discounts(shop: PlainShop, span: Span) -> Row:
+    """`/analytics/discounts`."""
+    by_code: dict[str, list[Row]] = defaultdict(list)
+    whole = []
+    for line in shop.lines:
+        if span.has(line["day"]) and line["status"] == "shipped" and line["discount_amount"]:
+            whole.append(line)
+            for code in (line["discount_codes"] or "(none)").split(","):
+                by_code[code].append(line)
+    rows = [_discounted(mine) | {"discount_code": code} for code, mine in by_code.items()]
+    rows.sort(key=lambda row: (-Decimal(row["discount_amount"]), row["discount_code"]))
+    total = _discounted(whole) if whole else if_known(_discounted([]), shop, span, "orders")
+    return {
+        "source": "orders",
+        "total": total,
+        "total_count": _count(rows, shop, span, "orders"),
+        "discounts": rows,
+    }
+
+
+def _discounted(lines: list[Row]) -> Row:
+    paid = sum((line["amount"] for line in lines), Decimal(0))
+    taken_off = sum((Decimal(line["discount_amount"]) for line in lines), Decimal(0))
+    return {
+        "order_count": len({line["order"] for line in lines}),
+        "customer_count": len({line["customer_id"] for line in lines}),
+        "gross_sales_amount": f"{paid + taken_off:.2f}",
+        "discount_amount": f"{taken_off:.2f}",
+        "shipped_amount": f"{paid:.2f}",
+        "discount_rate": _share(taken_off, paid + taken_off),
+    }
+
+
 def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
     """`/analytics/geographic`."""
     ids = {name: number for number, name in CITIES.items()}

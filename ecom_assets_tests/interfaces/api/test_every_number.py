@@ -70,6 +70,7 @@ OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
     "countries": about(PLACES, plain.places),
     "regions": about(PLACES, plain.places, level="region"),
     "cities": about(PLACES, plain.places, level="city"),
+    "discounts": about("/analytics/discounts", plain.discounts),
     "customers": about("/analytics/customers", plain.customers),
     "conversion": about(CONVERSION, paths.conversion),
     "conversion by device": about(CONVERSION, paths.conversion, by="device"),
@@ -161,6 +162,7 @@ NOT_OF_THE_SHOP = {
     "/metrics",
     "/analytics/realtime",
     "/analytics/deliveries",
+    "/analytics/profit",  # the shop states no costs: see test_profit.py
     "/analytics/quality",
     "/analytics/quality/conflicts",
     "/analytics/quality/samples",

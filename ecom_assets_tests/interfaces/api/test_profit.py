@@ -149,3 +149,22 @@ def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) 
     ]
     (row,) = down["received"]["rows"]
     assert row["received_unit_cost_amount"] == "10"
+
+
+def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: Api) -> None:
+    """A hat for 20 on 20 May came late: that day had revenue of 40, profit of 20."""
+    late = home.parent / "late.csv"
+    late.write_text(
+        ORDERS.splitlines()[0] + "\nc1,C,2026-05-20T11:00:00,cleo,1,Berlin,hat,Hat,1,20,shipped,5\n"
+    )
+    again = ecom("run", "--orders", late, "--costs", home.parent / "costs.csv", home=home)
+    assert again.exit_code == 0, again.out + again.err
+    for key in KEYS:
+        changed = {
+            table: api.get(
+                "/explain/mart/restatements", of(key), where=f"table_name = {table}"
+            ).json()["row_count"]
+            for table in ("mart.profit_daily", "mart.revenue_daily")
+        }
+        assert changed["mart.revenue_daily"] > 0
+        assert (changed["mart.profit_daily"] > 0) == (key in {"owner", "costs"})
