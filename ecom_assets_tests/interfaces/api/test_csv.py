@@ -15,6 +15,7 @@ Row = dict[str, Any]
 LISTS = {
     "/analytics/revenue/trend": "points",
     "/analytics/revenue/by-channel": "channels",
+    "/analytics/discounts": "discounts",
     "/analytics/geographic": "places",
     "/analytics/customers/segments": "segments",
     "/analytics/customers/profiles": "profiles",
