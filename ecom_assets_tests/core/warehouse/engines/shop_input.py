@@ -2,7 +2,8 @@
 are known to disagree on.
 """
 
-from datetime import date
+import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,26 @@ i2,Bär,Ünder_wear,0,1,7
 1003,Three,Shoes,-2,3,
 1005,Five,Shoes,many,,
 """
+
+
+COSTS = """item_id,unit_cost_amount,valid_from_date,valid_until_date
+i2,1.234567,2026-01-01,
+i2,2.5,2026-03-30,2026-03-31
+1001,10,,
+1002,11,2026-03-01,
+1002,12,2026-03-01,
+1003,-1,2026-03-01,
+i\\1,0,2026-03-01,
+"""
+
+
+def write_costs(folder: Path) -> Path:
+    """Write what some items cost, and costs that contradict each other or cannot be."""
+    costs = folder / "costs.csv"
+    costs.write_text(COSTS, encoding="utf-8")
+    arrived = datetime(2026, 3, 28, 10, tzinfo=UTC).timestamp()
+    os.utime(costs, (arrived, arrived))
+    return costs
 
 
 def write_orders(folder: Path) -> tuple[list[str], Path]:

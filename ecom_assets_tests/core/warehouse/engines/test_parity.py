@@ -39,6 +39,7 @@ from ecom_assets_tests.core.warehouse.engines.shop_input import (
     FEW_SHARE,
     RANGES,
     FixedCustomers,
+    write_costs,
     write_orders,
     write_shop,
 )
@@ -126,15 +127,16 @@ class Input:
     events: str
     orders: str
     catalogue: Path
+    costs: Path
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Input:
-    """A shop's events and orders, and odd ones."""
+    """A shop's events, orders and costs, and odd ones."""
     folder = tmp_path_factory.mktemp("shop")
     events = write_shop(folder)
     orders, catalogue = write_orders(folder)
-    return Input(",".join(events), ",".join(orders), catalogue)
+    return Input(",".join(events), ",".join(orders), catalogue, write_costs(folder))
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +172,7 @@ def everything_on(
         events=shop.events,
         orders=shop.orders,
         catalogue=shop.catalogue,
+        costs=str(shop.costs),
         # asked by nobody, since another source stands in
         customer_api_url="https://api.example.com/customers",
         amplitude_api_key=SecretStr("asked by nobody, as above"),
@@ -220,6 +223,8 @@ def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
         "staging/quarantined_orders little_money_was_refused",
         "raw/events amounts_can_be_read",
         "raw/user_order_log attributes_can_be_read",
+        "staging/quarantined_costs every_cost_is_read",
+        "mart/item_costs costs_do_not_contradict",
         "mart/shared_ids ids_are_not_shared",  # guests share an account
     }
 
