@@ -17,6 +17,7 @@ from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
+from ecom_assets.ingestion.sources.costs import open_costs
 from ecom_assets.ingestion.sources.day_spans import (
     GAP_DAYS,
     DayOfFile,
@@ -165,6 +166,9 @@ class DaysOfRun:
         """Return the files of events and of orders; none for a source that is not files,
         as the sandbox's orders.
         """
+        if self.settings.costs:
+            # Its days choose none, but a wrong path or layout ends the run before it begins.
+            open_costs(con, self.settings)
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
             opened.append(open_events(con, self.settings, event_paths(self.settings)))

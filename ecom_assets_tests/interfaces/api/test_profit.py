@@ -89,6 +89,15 @@ def test_a_run_says_which_costs_are_not_read(result: CommandResult) -> None:
     assert "Rows of costs that are not read: 1 with a cost below zero." in result.err
 
 
+def test_a_wrong_path_of_costs_ends_a_run_before_it_begins(tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text(ORDERS)
+    result = ecom("run", "--orders", orders, "--costs", tmp_path / "nope.csv", home=tmp_path / "h")
+    assert result.exit_code == 2
+    assert "nope.csv does not exist; check the path" in result.err
+    assert "mart.sales" not in result.out + result.err
+
+
 def test_profit_is_of_the_sales_whose_cost_is_known(api: Api) -> None:
     numbers = profit(api)["profit"]
     assert numbers["revenue_amount"] == "90.00"
