@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,7 +14,7 @@ from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
-from ecom_assets.ingestion.sources.files.mapping import EVENT, ORDER
+from ecom_assets.ingestion.sources.files.mapping import COST, EVENT, ORDER
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
 from ecom_assets.ingestion.sources.mapping_file import (
@@ -41,10 +42,21 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, money_lines
 
+
+class ShippedKind(StrEnum):
+    """What a shipped mapping is of."""
+
+    EVENTS = "events"
+    ORDERS = "orders"
+    CUSTOMERS = "customers"
+    COSTS = "costs"
+
+
 FOLDERS: Final = {
-    MappingKind.EVENTS: EVENT.folder,
-    MappingKind.ORDERS: ORDER.folder,
-    MappingKind.CUSTOMERS: CUSTOMERS,
+    ShippedKind.EVENTS: EVENT.folder,
+    ShippedKind.ORDERS: ORDER.folder,
+    ShippedKind.CUSTOMERS: CUSTOMERS,
+    ShippedKind.COSTS: COST.folder,
 }
 """The folder of the shipped mappings, by what they are of."""
 Files = Annotated[
@@ -82,7 +94,7 @@ def list_mappings(as_json: Json = False) -> None:
 def show(
     name: Name,
     record_kind: Annotated[
-        MappingKind | None,
+        ShippedKind | None,
         typer.Option("--of", help="What it is of, where several have the name; default the first."),
     ] = None,
 ) -> None:

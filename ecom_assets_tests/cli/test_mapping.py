@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, shipped
+from ecom_assets.ingestion.sources.files.mapping import (
+    CostMapping,
+    EventMapping,
+    OrderMapping,
+    shipped,
+)
 from ecom_assets_tests.command import ecom
 
 # Ann's view, a purchase without a product and without an amount that is a number, a time without a
@@ -33,7 +38,8 @@ event_types: {ansicht: product_view, kauf: purchase}
 
 def test_every_shipped_mapping_is_listed_and_can_be_shown(home: Path) -> None:
     listed = ecom("mapping", "list", "--json", home=home).json
-    for of, kind in (("events", EventMapping), ("orders", OrderMapping)):
+    kinds = (("events", EventMapping), ("orders", OrderMapping), ("costs", CostMapping))
+    for of, kind in kinds:
         assert [row["name"] for row in listed if row["of"] == of] == shipped(kind)
     assert all(row["description"] for row in listed)
     for row in listed:

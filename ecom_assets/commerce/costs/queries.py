@@ -100,20 +100,23 @@ def _by_profit(row: Row) -> tuple[bool, Decimal, Decimal, str]:
 def steps(numbers: Row) -> list[Row]:
     """Return the way from gross sales to gross profit; each total is the sum of what is before it.
 
-    A step that nothing is known of is 0, as nothing is subtracted.
+    A step that nothing is known of is null, and subtracts nothing.
     """
-    nothing = Decimal(0)
-    uncosted = numbers["revenue_amount"] - (numbers["costed_revenue_amount"] or nothing)
+    uncosted = numbers["revenue_amount"] - (numbers["costed_revenue_amount"] or Decimal(0))
     amounts = {
         "gross_sales": numbers["gross_sales_amount"],
-        "discounts": -(numbers["discount_amount"] or nothing),
+        "discounts": _subtracted(numbers["discount_amount"]),
         "returns": -numbers["returns_amount"],
         "net_sales": numbers["revenue_amount"],
         "unknown_cost": -uncosted,
-        "cost": -(numbers["cost_amount"] or nothing),
+        "cost": _subtracted(numbers["cost_amount"]),
         "gross_profit": numbers["gross_profit_amount"],
     }
     return [
         {"step": name, "label": label, "is_total": name in TOTALS, "step_amount": amounts[name]}
         for name, label in STEPS.items()
     ]
+
+
+def _subtracted(amount: Decimal | None) -> Decimal | None:
+    return None if amount is None else -amount

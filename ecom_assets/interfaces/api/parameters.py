@@ -433,9 +433,9 @@ NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", 
 """Fields of every answer that are not rows of its list."""
 LISTS: Final = "ecom.lists"
 """The key of a request's scope with the names of its answer's lists; see `declared_lists`."""
-PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
+PREFERRED: Final = ("breakdown", "stickiness", "lifecycle", "parts")
 """Lists that an answer has instead of its first one, if they have rows."""
-COUNTED: Final = ("cohorts", "breakdown")
+COUNTED: Final = ("cohorts", "breakdown", "parts")
 """Lists that `total_count` counts wherever an answer has them,
 even if another list has the rows of CSV.
 """

@@ -80,6 +80,12 @@ def test_a_misspelt_column_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "costs.csv", "item_id,cost\nhat,1\n")
 
 
+def test_an_unknown_layout_is_refused_with_where_to_begin(tmp_path: Path) -> None:
+    """`ecom mapping init` makes none for costs."""
+    with pytest.raises(MappingError, match="beginning with that of `ecom mapping show costs`"):
+        read(tmp_path / "costs.csv", "SKU,Cost\nhat,1\n")
+
+
 INVENTORY = """{"data": {"inventoryItems": {"nodes": [
 {"sku": "hat", "unitCost": {"amount": "12.5", "currencyCode": "EUR"}},
 {"sku": "sock", "unitCost": null}]}}}"""

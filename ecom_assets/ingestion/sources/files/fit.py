@@ -218,8 +218,8 @@ class _Fit:
         )
         return (
             f"{self.file.name} has no columns {', '.join(columns)} and {last}, which mapping "
-            f"{self.mapping.name!r} expects; let `ecom mapping init` write a mapping for it, or "
-            f"fix the file{self._looks_like()}"
+            f"{self.mapping.name!r} expects; {self.mapping.kind.how_to_map}, or fix the "
+            f"file{self._looks_like()}"
         )
 
     @property
@@ -238,7 +238,7 @@ class _Fit:
         if delimiter := self._delimiter_in_name:
             return (
                 f"{self.file.name} is separated by {delimiter!r}, which mapping "
-                f"{self.mapping.name!r} does not expect; let `ecom mapping init` write one with "
+                f"{self.mapping.name!r} does not expect; {self.mapping.kind.how_to_map} with "
                 f"`delimiter: {json.dumps(delimiter)}`, or save the file with commas"
             )
         # An id is often a hash of all columns; a field that is the column itself says more.

@@ -121,6 +121,8 @@ class RecordKind:
     whole: str = ""
     # whether the day of the field `time` is that of the row's arrival, where nothing else says it
     arrives_at_its_time: bool = True
+    # how somebody gets a mapping for a layout that no mapping expects
+    how_to_map: str = "let `ecom mapping init` write a mapping for it"
     # further fields that are times, each with the column of its instant
     other_times: Mapping[str, str] = field(default_factory=dict)
 
@@ -906,6 +908,7 @@ COST = RecordKind(
     is_filtered=True,
     # Costs hold from days that are long past, or to come.
     arrives_at_its_time=False,
+    how_to_map="write a mapping for it, beginning with that of `ecom mapping show costs`",
     other_times={"valid_until_date": "valid_until_at"},
 )
 
