@@ -281,4 +281,4 @@ def differences(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Give a sentence per figure that is not the same, the worst kind first."""
     for change in Change:
         if change != Change.SAME:
-            yield from (found.sentence() for found in comparisons if found.change == change)
+            yield from (each.sentence() for each in comparisons if each.change == change)

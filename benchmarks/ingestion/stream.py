@@ -133,9 +133,9 @@ def main(count: int = 10_000_000) -> None:
             at_most=False,
             about=about,
         ),
-        Result("stream, memory at its peak over that at a third", peak / third, "times", FLAT),
+        Result("stream, memory at its peak over that at a third", peak / third, "x", FLAT),
         Result(
-            "stream, processor time over that of a plain consumer", own_cpu_s / floor_cpu_s, "times"
+            "stream, processor time over that of a plain consumer", own_cpu_s / floor_cpu_s, "x"
         ),
     )
 
