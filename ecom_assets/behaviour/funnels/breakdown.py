@@ -4,7 +4,7 @@ The kernel says which units took each step, and when. Only the events by which t
 up, so that a column that has to be joined, such as where a session came from, is joined to these.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,11 @@ from ecom_assets.behaviour.funnels import report
 from ecom_assets.behaviour.funnels.chains import VALUE, breakdown_value
 from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.kernel.counts import TakenSteps, taken_steps
-from ecom_assets.behaviour.funnels.kernel.passes import StepTimes, times_by_group
+from ecom_assets.behaviour.funnels.kernel.passes import (
+    StepTimes,
+    times_by_group,
+    times_of_attempts,
+)
 from ecom_assets.behaviour.funnels.matching import (
     check_columns,
     counted_events,
@@ -28,6 +32,7 @@ from ecom_assets.behaviour.questions.source import Describe
 from ecom_assets.core.tables.packed import Ints
 from ecom_assets.core.tables.portable import first_of_each
 from ecom_assets.core.tables.queries import Row
+from ecom_assets.core.warehouse.sql_text import ident
 
 STEPS: Final = "breakdown_steps"
 """The temporary table of who took a step, and when."""
@@ -72,7 +77,7 @@ def fast_breakdown(
         finally:
             for table in (STEPS, VALUES, LABELS):
                 con.con.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        times = taken.times()
+        times = times_of_attempts(taken.steps)
         if not labels:
             return FastBreakdown(times, [])
         labels_by_step = [label_of[numbers] for numbers, _ in taken.steps]
@@ -113,34 +118,34 @@ class _Values:
         self.con.con.execute(
             f"CREATE OR REPLACE TEMP TABLE {VALUES} (number BIGINT, step BIGINT, {VALUE} VARCHAR)"
         )
-        for step, numbers, at in self._asked():
-            self.taken.store(numbers, at, STEPS)
-            statement = self.con.compile(self._of_step(step))
-            self.con.con.execute(f"INSERT INTO {VALUES} {statement}")
-        self._fill_up()
-
-    def _asked(self) -> Iterator[tuple[int, Ints, Ints]]:
-        """Yield the steps whose values matter, with the units of which they do, and when these took
-        the step. What was yielded before is stored when the next one is asked for.
-        """
-        attribution, steps = self.funnel.by_attribution, [*enumerate(self.taken.steps, start=1)]
+        attribution, numbers = self.funnel.by_attribution, range(1, len(self.taken.steps) + 1)
         if attribution == "all":
-            yield from ((step, *taken) for step, taken in steps)
+            for step in numbers:
+                self._store_step(step, *self.taken.steps[step - 1])
         elif attribution in {"first", "last"}:
-            yield from self._up_to_a_value(steps if attribution == "first" else steps[::-1])
+            self._store_up_to_a_value(numbers if attribution == "first" else numbers[::-1])
         else:
             step = int(attribution.removeprefix("step_"))
-            yield (step, *self.taken.steps[step - 1])
+            self._store_step(step, *self.taken.steps[step - 1])
+        self._fill_up()
 
-    def _up_to_a_value(
-        self, steps: Sequence[tuple[int, tuple[Ints, Ints]]]
-    ) -> Iterator[tuple[int, Ints, Ints]]:
-        """Yield each step with the units of which no step before it in `steps` has a value."""
+    def _store_step(self, step: int, numbers: Ints, at: Ints) -> None:
+        """Store the values that units have at a step, which they took at these times."""
+        names = ", ".join(ident(column) for column in self.taken.units)
+        columns = f"number, {names}, make_timestamp(at_us) AS event_at"
+        self.taken.store(STEPS, columns, numbers, at_us=at)
+        self.con.con.execute(f"INSERT INTO {VALUES} {self.con.compile(self._of_step(step))}")
+
+    def _store_up_to_a_value(self, steps: Sequence[int]) -> None:
+        """Store the values at each step of the units that have none at the steps before it in
+        `steps`.
+        """
         lacks_value = np.ones(self.taken.unit_count, bool)
-        for step, (numbers, at) in steps:
-            is_asked = lacks_value[numbers]
-            if is_asked.any():
-                yield step, numbers[is_asked], at[is_asked]
+        for step in steps:
+            numbers, at = self.taken.steps[step - 1]
+            lacking = lacks_value[numbers]
+            if lacking.any():
+                self._store_step(step, numbers[lacking], at[lacking])
                 having = f"SELECT number FROM {VALUES} WHERE step = {step} AND {VALUE} IS NOT NULL"  # noqa: S608  # a number
                 valued = self.con.con.execute(having).fetchnumpy()["number"]
                 lacks_value[np.asarray(valued, np.int64)] = False
@@ -159,9 +164,9 @@ class _Values:
     def _fill_up(self) -> None:
         """Store no value of units of which none was looked up."""
         units, _ = self.taken.steps[0]
-        self.con.con.register("given_units", {"number": units})
+        self.con.con.register("unit_numbers", {"number": units})
         self.con.con.execute(
-            f"INSERT INTO {VALUES} SELECT number, 0, NULL FROM given_units "  # noqa: S608  # names of this module
+            f"INSERT INTO {VALUES} SELECT number, 0, NULL FROM unit_numbers "  # noqa: S608  # names of this module
             f"ANTI JOIN {VALUES} USING (number)"
         )
-        self.con.con.unregister("given_units")
+        self.con.con.unregister("unit_numbers")

@@ -24,9 +24,9 @@ from ecom_assets.behaviour.funnels.kernel import passes
 from ecom_assets.behaviour.funnels.kernel.passes import (
     FunnelPlan,
     Overlap,
+    StepAttempts,
     StepTimes,
     concatenated,
-    entry_times,
     step_times,
     times_by_period,
 )
@@ -86,39 +86,6 @@ def funnel_times(
         return concatenated(list(batched(con, table, plan, step_times)), plan.steps)
 
 
-def store_entries(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str
-) -> None:
-    """Store the units that took step 1 in a temporary table.
-
-    Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that
-    attempt took the last step, or else when its window ends) and `is_converted` (1 if it took the
-    last step, else 0). Arguments and errors are those of `funnel_times`; `table` is the name of the
-    table.
-    """
-    with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
-        firsts, rows = 0, []
-        for unit_count, units, began, ended in batched(con, packed, plan, entry_times):
-            rows.append((units + firsts, began, ended))
-            firsts += unit_count
-        names = ("place", "began", "ended")
-        columns = zip(*rows, strict=True) if rows else [()] * len(names)
-        entries = {
-            name: np.concatenate([np.zeros(0, np.int64), *chunks])
-            for name, chunks in zip(names, columns, strict=True)
-        }
-        con.register("given_entries", entries)
-        con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE {table} AS
-            SELECT {ident(unit)}, make_timestamp(began) AS entered_at,
-                make_timestamp(CASE WHEN ended < 0 THEN began + {plan.window} ELSE ended END)
-                  AS until_at,
-                (ended >= 0)::BIGINT AS is_converted
-            FROM given_entries JOIN {packed} AS known ON place = known.rowid
-        """)  # noqa: S608  # names are quoted
-        con.unregister("given_entries")
-
-
 @dataclass(frozen=True)
 class TakenSteps:
     """Which units took each step, and when, as `taken_steps` of the passes returns it.
@@ -135,32 +102,24 @@ class TakenSteps:
     packed: str
     units: list[str]
     unit_count: int
-    steps: list[tuple[Ints, Ints]]
+    steps: StepAttempts
 
-    def times(self) -> StepTimes:
-        """Return how long units took, in the order of their numbers."""
-        began = np.zeros(self.unit_count, np.int64)
-        numbers, started = self.steps[0]
-        began[numbers] = started
-        at, from_previous, from_start = began.copy(), [], []
-        for numbers, now in self.steps:
-            from_previous.append(now - at[numbers])
-            from_start.append(now - began[numbers])
-            at[numbers] = now
-        return StepTimes(tuple(from_previous), tuple(from_start))
+    def store(self, table: str, columns: str, numbers: Ints, **values: Ints) -> None:
+        """Store some units in a temporary table.
 
-    def store(self, numbers: Ints, at: Ints, table: str) -> None:
-        """Store when units took a step in a temporary table: `number`, the columns of the unit,
-        and `event_at`.
+        Args:
+            table: The name of the table.
+            columns: SQL of its columns, of `number`, the columns of the unit, and the `values`.
+            numbers: The numbers of the units.
+            values: Numbers, one for each unit.
         """
-        names = ", ".join(ident(column) for column in self.units)
-        self.con.register("given_steps", {"number": numbers, "at_us": at})
+        self.con.register("unit_values", {"number": numbers, **values})
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {table} AS
-            SELECT number, {names}, make_timestamp(at_us) AS event_at
-            FROM given_steps JOIN {self.packed} AS known ON number = known.rowid
+            SELECT {columns}
+            FROM unit_values JOIN {self.packed} AS packed_units ON number = packed_units.rowid
         """)  # noqa: S608  # names are quoted
-        self.con.unregister("given_steps")
+        self.con.unregister("unit_values")
 
 
 @contextmanager
@@ -176,6 +135,27 @@ def taken_steps(
                 parts[step].append((numbers + first, at))
             first += unit_count
         yield TakenSteps(con, table, units, first, [passes.joined(step) for step in parts])
+
+
+def store_entries(
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str
+) -> None:
+    """Store the units that took step 1 in a temporary table.
+
+    Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that
+    attempt took the last step, or else when its window ends) and `is_converted` (1 if it took the
+    last step, else 0). Arguments and errors are those of `funnel_times`; `table` is the name of the
+    table.
+    """
+    with taken_steps(con, events_sql, funnel, [unit]) as taken:
+        (numbers, began), (converted, converted_at) = taken.steps[0], taken.steps[-1]
+        ended = np.full(taken.unit_count, -1, np.int64)
+        ended[converted] = converted_at
+        window_us = funnel.within * 1_000_000
+        columns = f"""{ident(unit)}, make_timestamp(began) AS entered_at,
+            make_timestamp(CASE WHEN ended < 0 THEN began + {window_us} ELSE ended END) AS until_at,
+            (ended >= 0)::BIGINT AS is_converted"""
+        taken.store(table, columns, numbers, began=began, ended=ended[numbers])
 
 
 def times_of_periods(

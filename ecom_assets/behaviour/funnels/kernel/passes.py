@@ -117,7 +117,7 @@ def times_by_period(
 
 def taken_steps(
     packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan
-) -> tuple[int, list[tuple[Ints, Ints]]]:
+) -> tuple[int, StepAttempts]:
     """Return the number of units, and per step those that took it, rising, with the time at which
     their longest attempt did, in microseconds.
 
@@ -137,38 +137,6 @@ def joined(parts: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
     return np.concatenate(first), np.concatenate(second)
 
 
-def entry_times(
-    packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan
-) -> tuple[int, Ints, Ints, Ints]:
-    """Return the number of units, those that took step 1,
-    and when the longest attempt of each began and ended.
-
-    It ends with the last step; times are in microseconds, -1 if that was not taken. Arguments and
-    errors are those of `step_times`.
-    """
-    rows = [
-        _entry_times_of_part(part)
-        for part in sorted_parts(packed, units, unit_count, plan)
-        if len(part.keys)
-    ]
-    entered, began, ended = (
-        np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True)
-    )
-    return unit_count, entered, began, ended
-
-
-def _entry_times_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
-    """Return the units of a part that took step 1, and when the longest attempt of each began
-    and ended.
-    """
-    step_attempts = longest_attempts(part)
-    (attempts, began), (converted, ended) = step_attempts[0], step_attempts[-1]
-    ended_by_attempt = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
-    ended_by_attempt[converted] = part.times_us(ended)
-    units = (began >> part.time_bits) + part.first_unit
-    return units, part.times_us(began), ended_by_attempt[attempts]
-
-
 def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     """Return what `times_by_period` does, of the units of a part."""
     codes, times = event_codes(part.keys, part.plan), part.keys >> part.plan.scale_bits
@@ -180,9 +148,9 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     longest_in_periods = _longest_by_unit(step_attempts, units * len(bounds) + periods)
     periods_by_step = [periods[attempts] for attempts, _ in longest_in_periods]
     return [
-        _step_times(longest_in_range, part.resolution),
+        times_of_attempts(longest_in_range, part.resolution),
         *times_by_group(
-            _step_times(longest_in_periods, part.resolution), periods_by_step, len(bounds) - 1
+            times_of_attempts(longest_in_periods, part.resolution), periods_by_step, len(bounds) - 1
         ),
     ]
 
@@ -241,7 +209,7 @@ def _times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
         return concatenated([], part.plan.steps)
-    return _step_times(longest_attempts(part), part.resolution)
+    return times_of_attempts(longest_attempts(part), part.resolution)
 
 
 def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
@@ -397,8 +365,11 @@ def _longest_by_unit(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
     ]
 
 
-def _step_times(step_attempts: StepAttempts, resolution: int) -> StepTimes:
-    """Return the times of attempts, all of which are counted."""
+def times_of_attempts(step_attempts: StepAttempts, resolution: int = 1) -> StepTimes:
+    """Return how long attempts took, all of which are counted.
+
+    `resolution` says how many microseconds the times of `step_attempts` are in.
+    """
     attempts, starts = step_attempts[0]
     at = np.zeros(int(attempts.max(initial=-1)) + 1, np.int64)
     at[attempts] = starts
