@@ -96,7 +96,13 @@ def explain_command(
     are rows as they were received.
     """
     question = RowsQuestion(
-        table_named(table), parse_where(where or []), column, limit, offset, personal
+        table_named(table),
+        parse_where(where or []),
+        column,
+        limit,
+        offset,
+        personal,
+        with_costs=True,
     )
     settings = load_settings()
     engine = new_engine(settings, read_only=True)

@@ -32,7 +32,6 @@ from ecom_assets.behaviour.questions.source import Describe
 from ecom_assets.core.tables.packed import Ints
 from ecom_assets.core.tables.portable import first_of_each
 from ecom_assets.core.tables.queries import Row
-from ecom_assets.core.warehouse.sql_text import ident
 
 STEPS: Final = "breakdown_steps"
 """The temporary table of who took a step, and when."""
@@ -131,9 +130,7 @@ class _Values:
 
     def _store_step(self, step: int, numbers: Ints, at: Ints) -> None:
         """Store the values that units have at a step, which they took at these times."""
-        names = ", ".join(ident(column) for column in self.taken.units)
-        columns = f"number, {names}, make_timestamp(at_us) AS event_at"
-        self.taken.store(STEPS, columns, numbers, at_us=at)
+        self.taken.store_events(STEPS, numbers, at)
         self.con.con.execute(f"INSERT INTO {VALUES} {self.con.compile(self._of_step(step))}")
 
     def _store_up_to_a_value(self, steps: Sequence[int]) -> None:

@@ -248,3 +248,15 @@ class CategoryProfitability(ProfitMeasures, Table):
         better="down",
         example=2,
     )
+
+
+def is_about_costs(table: type[Table]) -> bool:
+    """Return whether all of a table is about what the shop pays, or what its sales leave."""
+    return table.group == RawCosts.group
+
+
+def cost_columns(table: type[Table]) -> frozenset[str]:
+    """Return the columns of a table that are for those only who may see costs."""
+    return frozenset(
+        name for name, column in table.columns.items() if column.is_cost or is_about_costs(table)
+    )

@@ -160,8 +160,7 @@ class RawCustomers(_FetchedRecord):
     customer_id = text(
         "The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True
     )
-    is_number_id = Column(
-        "boolean",
+    is_number_id = flag(
         "Whether the API gives that id as a number; null in rows from before it was kept",
         nullable=True,
     )
@@ -191,10 +190,8 @@ class RawCustomers(_FetchedRecord):
         at_least=0,
         at_most=100,
     )
-    has_engagement_score = Column(
-        "boolean",
-        "Whether the record has that field, valid or not; null in older rows",
-        nullable=True,
+    has_engagement_score = flag(
+        "Whether the record has that field, valid or not; null in older rows", nullable=True
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
@@ -237,7 +234,7 @@ class Customers(Table):
     customer_id = text(
         "The shop's id of the customer, the same as `visitor_id` of sessions", pii=True
     )
-    is_number_id = Column("boolean", "Whether the API gives that id as a number", nullable=True)
+    is_number_id = flag("Whether the API gives that id as a number", nullable=True)
     valid_from = day("The first day on which the API returned this version")
     valid_to = day(
         "The day on which it first returned the next version; null for the current one",

@@ -147,7 +147,10 @@ class ReceivedOrder(Table, abstract=True):
     source = text("Where the line came from: `sandbox`, or the path or address that was given")
     source_file = text("The file within the source")
     malformed_row = text(
-        "The whole line, where it could not be split into columns", nullable=True, pii=True
+        "The whole line, where it could not be split into columns",
+        nullable=True,
+        pii=True,
+        is_cost=True,
     )
 
 

@@ -136,7 +136,7 @@ def quarantined_samples(
     wanted: Wanted,
     *,
     may_see_people: bool,
-    may_see_costs: bool = True,
+    may_see_costs: bool,
 ) -> dict[str, Any]:
     """Return sample rows that were quarantined in a period, the newest day first,
     and how many there are.
@@ -149,14 +149,11 @@ def quarantined_samples(
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
     samples, total = page_of(reading, rows, order, Page(wanted.limit), period)
-    columns = tables.samples.columns.items()
     hidden = {
         name
-        for name, column in columns
+        for name, column in tables.samples.columns.items()
         if (column.pii and not may_see_people) or (column.is_cost and not may_see_costs)
     }
-    if not may_see_costs and any(column.is_cost for _, column in columns):
-        hidden.add("malformed_row")  # it has the costs in it, too
     return {"total_count": total, "samples": [_hidden(row, hidden) for row in samples]}
 
 

@@ -123,10 +123,7 @@ class Column:
         """Return whether answers know what null in the column means: in any measure,
         and in nullable columns but those by which rows are chosen: days, instants, most flags.
         """
-        is_time = self.type == "date" or self.type.startswith("timestamp")
-        return self.counted_as is not None or (
-            self.nullable and not is_time and not self.chooses_rows
-        )
+        return self.counted_as is not None or (self.nullable and not self.chooses_rows)
 
     @property
     def shown_as(self) -> Format:
@@ -260,12 +257,12 @@ def text(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN
 
 def instant(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of UTC timestamps with microseconds."""
-    return Column("timestamp(6)", description, "UTC", label=label, **more)
+    return Column("timestamp(6)", description, "UTC", label=label, chooses_rows=True, **more)
 
 
 def day(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of days in the reporting time zone."""
-    return Column("date", description, label=label, **more)
+    return Column("date", description, label=label, chooses_rows=True, **more)
 
 
 def count(

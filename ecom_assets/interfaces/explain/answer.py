@@ -23,6 +23,7 @@ from ecom_assets.behaviour.identity.sign_ins import (
     deciding_sign_ins,
 )
 from ecom_assets.behaviour.questions.source import StoredTables
+from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.conditions import columns_of
@@ -117,15 +118,7 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         "table": _table(contract),
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
-        "rows": [
-            json_row(
-                row,
-                contract,
-                is_personal=question.is_personal,
-                with_costs=question.with_costs,
-            )
-            for row in sample[:SHOWN_ROWS]
-        ],
+        "rows": [shown_row(row, contract, question) for row in sample[:SHOWN_ROWS]],
         "numbers": [_described(contract, name) for name in contract.numbers()],
         "made_of": _made_of(contract, sample, reader),
     }
@@ -340,14 +333,7 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     for row in page:
         if COUNTED_AS in row:
             row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
-        json_rows.append(
-            json_row(
-                row,
-                level.contract,
-                is_personal=question.is_personal,
-                with_costs=question.with_costs,
-            )
-        )
+        json_rows.append(shown_row(row, level.contract, question))
     return json_rows
 
 
@@ -374,7 +360,7 @@ def _sign_ins(
             deciding_aliases(found, reader.table(MergedUsers), reader.table(IdentityAliases))
         )
     decided.sort(key=lambda row: (row["event_at"], row["event_id"], row["joined_by"]))
-    rows = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in decided]
+    rows = [shown_row(row, CleanEvents, question) for row in decided]
     return [row | {"why": STEPS.get(row["joined_by"], ALIASED)} for row in rows]
 
 
@@ -407,7 +393,7 @@ def _restatements(question: RowsQuestion, rows: list[Row], reader: ExplainReader
         logged.row_key.isin([_row_key(contract, row) for row in rows]),
     )
     result = reader.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
-    return [json_row(row, Restatements, is_personal=False) for row in result]
+    return [shown_row(row, Restatements, question) for row in result]
 
 
 def _row_key(contract: type[Table], row: Row) -> str:
@@ -416,22 +402,14 @@ def _row_key(contract: type[Table], row: Row) -> str:
     return json.dumps(named, ensure_ascii=False, default=str)
 
 
-def json_row(row: Row, contract: type[Table], *, is_personal: bool, with_costs: bool = True) -> Row:
+def shown_row(row: Row, contract: type[Table], question: RowsQuestion) -> Row:
     """Return a row as JSON values, with personal data and costs hidden unless they may be shown."""
-    has_costs = any(column.is_cost for column in contract.columns.values())
-    result = {}
-    for name, value in row.items():
-        column = contract.columns.get(name)
-        is_hidden_cost = has_costs and (
-            name in FREE_TEXT or (column is not None and column.is_cost)
-        )
-        if is_hidden_cost and not with_costs and value is not None:
-            result[name] = HIDDEN
-        elif is_personal:
-            result[name] = json_value(value)
-        else:
-            result[name] = _shown_value(name, value, contract)
-    return result
+    costs = frozenset() if question.with_costs else cost_columns(contract)
+    shown = {name: HIDDEN for name in costs & row.keys() if row[name] is not None}
+    return {
+        name: json_value(value) if question.is_personal else _shown_value(name, value, contract)
+        for name, value in row.items()
+    } | shown
 
 
 def _shown_value(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)

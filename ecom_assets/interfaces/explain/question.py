@@ -14,7 +14,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.costs.contracts import cost_columns, is_about_costs
 from ecom_assets.commerce.reconciliation.contracts import Restatements
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.columns import holds
@@ -83,7 +83,7 @@ class RowsQuestion:
     limit: int = 20
     offset: int = 0
     is_personal: bool = False
-    with_costs: bool = True
+    with_costs: bool = False
 
     def __post_init__(self) -> None:
         """Reject columns that the table lacks, and a column that is not numeric.
@@ -106,6 +106,12 @@ class RowsQuestion:
             raise DefinitionError(
                 f"{name}.{self.column} is not a number; {did_you_mean(self.column, numbers)}."
             )
+
+    @property
+    def is_about_costs(self) -> bool:
+        """Return whether its table, its number or a condition is about costs."""
+        named = {self.column, *columns_of(self.where)}
+        return is_about_costs(self.contract) or not named.isdisjoint(cost_columns(self.contract))
 
     def rows(self, table: ir.Table) -> ir.Table:
         """Return the rows of the table that the question is about."""
@@ -132,17 +138,15 @@ def table_named(name: str) -> type[Table]:
 
 
 def _is_of_costs(restated: ir.Table) -> ir.BooleanValue:
-    """Return whether the number that changed is a cost, or in a table about costs."""
-    changed = [
-        restated.table_name.isin(
-            [table.qualified_name() for table in ALL if table.group == ProfitDaily.group]
+    """Return whether the number that changed is a cost."""
+    costs = {table.qualified_name(): cost_columns(table) for table in ALL}
+    return ibis.or_(
+        *(
+            (restated.table_name == name) & restated.column_name.isin(sorted(columns))
+            for name, columns in costs.items()
+            if columns
         )
-    ]
-    for table in ALL:
-        if costs := [name for name, column in table.columns.items() if column.is_cost]:
-            is_this = restated.table_name == table.qualified_name()
-            changed.append(is_this & restated.column_name.isin(costs))
-    return ibis.or_(*changed)
+    )
 
 
 def _met(table: ir.Table, where: Where) -> ir.BooleanValue:

@@ -110,6 +110,30 @@ def test_a_day_without_a_rate_is_refused(tmp_path: Path) -> None:
         received(tmp_path, MIXED, currency="EUR", rates=rates)
 
 
+SHOPIFY = """\
+Name,Email,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,\
+Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Refunded Amount
+#1,ann@example.com,refunded,USD,20.00,0.00,0.00,20.00,2026-07-01 10:00:00 +0000,1,Fern,20.00,FERN,\
+2026-07-03 10:00:00 +0000,20.00
+"""
+
+
+def test_a_refund_has_the_rate_of_its_order_s_day(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(SHOPIFY)
+    settings = Settings(
+        orders=str(tmp_path / "orders.csv"),
+        orders_mapping="shopify",
+        home=tmp_path / "home",
+        currency="EUR",
+        rates=rates_in(tmp_path, "2026-07-01,USD,0.90", "2026-07-03,USD,0.80"),
+    )
+    days = Days.between(FIRST, LAST + ONE_DAY)
+    rows = order_source_of(connect(), settings).received(days).rows.to_pyarrow().to_pylist()
+    # 20.00 at 0.90, though it came back at 0.80: nothing is left of the order.
+    amounts = {row["status"]: (row["order_date"], row["payment_amount"]) for row in rows}
+    assert amounts == {"shipped": (FIRST, 18), "refunded": (LAST, 18)}
+
+
 def test_two_loads_of_different_currencies_fail_a_check() -> None:
     day = Days((FIRST,))
     eur, usd, none = (order_line("1", FIRST, currency=name) for name in ("EUR", "USD", None))

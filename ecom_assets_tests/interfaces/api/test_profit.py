@@ -7,25 +7,31 @@ sock for 50 costs nobody knows what; a hat of May comes back in June. So net sal
 """
 
 import os
+import re
 from collections.abc import Iterator
 from csv import DictReader
 from pathlib import Path
 
 import pytest
+import requests
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets.outputs.serving.assets import IN_SNAPSHOT
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 
 pytestmark = pytest.mark.xdist_group("profit")
 ORDERS = """uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,quantity,\
-payment_amount,status,id
-a1,A,2026-05-20T10:00:00,anna,1,Berlin,hat,Hat,2,40,shipped,1
-b1,B,2026-06-03T10:00:00,bob,1,Berlin,hat,Hat,1,20,shipped,2
-b2,B,2026-06-03T10:00:00,bob,1,Berlin,sock,Sock,1,50,shipped,3
-a2,A,2026-06-05T10:00:00,anna,1,Berlin,hat,Hat,1,20,refunded,4
+payment_amount,status,id,unit_cost_amount,payment_fee_amount,shipping_cost_amount
+a1,A,2026-05-20T10:00:00,anna,1,Berlin,hat,Hat,2,40,shipped,1,,1.2377,3.4577
+b1,B,2026-06-03T10:00:00,bob,1,Berlin,hat,Hat,1,20,shipped,2,,,
+b2,B,2026-06-03T10:00:00,bob,1,Berlin,sock,Sock,1,50,shipped,3,,,
+a2,A,2026-06-05T10:00:00,anna,1,Berlin,hat,Hat,1,20,refunded,4,,,
+x1,X,soon,bob,1,Berlin,sock,Sock,1,50,shipped,5,5.5577,,
 """
+COST_OF_A_LINE = re.compile(r"1\.2377|3\.4577|5\.5577")
+"""What an order costs beside its items, and a sock in a line that is quarantined."""
 COSTS = """item_id,unit_cost_amount,valid_from_date
 hat,10,2026-01-01
 hat,12,2026-06-01
@@ -37,12 +43,16 @@ KEYS = {
     "costs": "a-key-that-may-see-costs-too",
     "read": "a-key-that-reads-revenue-only",
     "people": "a-key-that-may-see-people-too",
+    "writes": "a-key-that-saves-questions-too",
+    "saves costs": "a-key-that-saves-what-costs",
 }
 SCOPES = {
     "owner": "admin",
     "costs": "read+costs",
     "read": "read",
     "people": "read+personal",
+    "writes": "read+write",
+    "saves costs": "read+write+costs",
 }
 
 
@@ -153,6 +163,75 @@ def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
     assert "without the scope 'costs'" in refusal["detail"]
 
 
+def doors() -> Iterator[tuple[str, Row]]:
+    """Yield every question that is asked by an address alone, as JSON and as CSV: each route, and
+    each published table down from one of its numbers.
+    """
+    for table in IN_SNAPSHOT:
+        path = f"/explain/{table.layer}/{table.name}"
+        yield path, {}
+        yield path, {"format": "csv"}
+    yield "/explain/mart/revenue_daily", {"column": "revenue_amount", "where": TOTAL_OF_A_DAY}
+    for source in ("orders", "events"):
+        yield "/analytics/quality/samples", {"source": source}
+        yield "/analytics/quality/samples", {"source": source, "format": "csv"}
+    for path, operations in build_app(Settings()).openapi()["paths"].items():
+        if "get" in operations and "{" not in path:
+            yield path.removeprefix("/v1"), DAYS
+            yield path.removeprefix("/v1"), {**DAYS, "format": "csv"}
+
+
+TOTAL_OF_A_DAY = """{"order_date": "2026-05-20", "channel": "(all)", "city_id": "(all)", \
+"item_category": "(all)", "sales_channel": "(all)"}"""
+
+
+def test_no_door_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
+    shown: dict[str, set[str]] = {"costs": set(), "read": set(), "people": set()}
+    for path, query in doors():
+        for key, paths in shown.items():
+            if COST_OF_A_LINE.search(api.get(path, of(key), **query).text):
+                paths.add(path)
+    assert not shown["read"] | shown["people"]
+    assert shown["costs"] == {
+        "/analytics/quality/samples",
+        "/explain/mart/quarantined_order_samples",
+        "/explain/mart/revenue_daily",
+        "/explain/mart/sales",
+        "/explain/raw/user_order_log",
+        "/explain/staging/user_order_log",
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"column": "payment_fee_amount", "where": "uniq_id = a1"},
+        {"where": "payment_fee_amount > 1"},
+        {"column": "quantity", "where": '["uniq_id = a1", "payment_fee_amount > 1"]'},
+    ],
+)
+def test_nobody_without_the_scope_asks_for_rows_by_their_costs(api: Api, query: Row) -> None:
+    for key in ("costs", "people"):
+        answer = api.get("/explain/mart/sales", of(key), **query)
+        assert answer.status_code == (200 if key == "costs" else 403), answer.text
+
+
+def test_nobody_without_the_scope_saves_what_asks_about_costs(api: Api) -> None:
+    definition = {"series": ["*"], "where": ["unit_cost_amount > 1"]}
+    question = {"name": "Dear items", "kind": "trend", "definition": definition}
+    alert = {"name": "Dear", "question": "dear-items", "when": "rises", "limit": 0.1}
+    for kind, saved in (("questions", question), ("alerts", alert)):
+        answers = {
+            key: requests.post(
+                f"{api.address}/v1/saved/{kind}", json=saved, headers=of(key), timeout=60
+            )
+            for key in ("saves costs", "writes")
+        }
+        codes = {key: answer.status_code for key, answer in answers.items()}
+        assert codes == {"saves costs": 201, "writes": 403}, answers["writes"].text
+        assert "asks about costs" in answers["writes"].json()["detail"]
+
+
 def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) -> None:
     assert api.address
     shown = ecom(
@@ -179,7 +258,8 @@ def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: 
     """A hat for 20 on 20 May came late: that day had revenue of 40, profit of 20."""
     late = home.parent / "late.csv"
     late.write_text(
-        ORDERS.splitlines()[0] + "\nc1,C,2026-05-20T11:00:00,cleo,1,Berlin,hat,Hat,1,20,shipped,5\n"
+        ORDERS.splitlines()[0]
+        + "\nc1,C,2026-05-20T11:00:00,cleo,1,Berlin,hat,Hat,1,20,shipped,6,,,\n"
     )
     again = ecom("run", "--orders", late, "--costs", home.parent / "costs.csv", home=home)
     assert again.exit_code == 0, again.out + again.err
@@ -191,4 +271,4 @@ def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: 
             for table in ("mart.profit_daily", "mart.revenue_daily")
         }
         assert changed["mart.revenue_daily"] > 0
-        assert (changed["mart.profit_daily"] > 0) == (key in {"owner", "costs"})
+        assert (changed["mart.profit_daily"] > 0) == ("costs" in SCOPES[key] or key == "owner")

@@ -52,7 +52,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplainReader]:
     """The warehouse of a shop that was run once."""
     home = tmp_path_factory.mktemp("explained") / "home"
     small_shop(home, days=8, visitors=300)
-    assert ecom("run", "--json", home=home, env=SMALL).exit_code == 0
+    costs = home / "sandbox" / "costs.csv"
+    assert ecom("run", "--json", "--costs", costs, home=home, env=SMALL).exit_code == 0
     settings = Settings(home=home, order_customers_over=0)
     with closing(new_engine(settings, read_only=True).open()) as engine:
         yield reader_of(engine, settings)

@@ -104,6 +104,14 @@ class TakenSteps:
     unit_count: int
     steps: StepAttempts
 
+    def store_events(self, table: str, numbers: Ints, at_us: Ints) -> None:
+        """Store in a temporary table when some units took a step: `number`, the columns of the
+        unit, and `event_at`.
+        """
+        names = ", ".join(ident(column) for column in self.units)
+        columns = f"number, {names}, make_timestamp(at_us) AS event_at"
+        self.store(table, columns, numbers, at_us=at_us)
+
     def store(self, table: str, columns: str, numbers: Ints, **values: Ints) -> None:
         """Store some units in a temporary table.
 

@@ -18,7 +18,6 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
-from ecom_assets.ingestion.sources.files.mapping import UNIT_COST
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import CURRENCY
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
@@ -55,6 +54,18 @@ class InOneCurrency:
 
     rows: str
     names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Priced:
+    """An amount of rows `l`: its column, that of its currency, the SQL of the day whose rate it is
+    converted by, and its digits behind the point.
+    """
+
+    amount: str
+    currency: str
+    day: str
+    digits: int = 4
 
 
 @dataclass(frozen=True)
@@ -130,8 +141,7 @@ class Currencies:
         files = replace(files, currency=home if names else "")
         if {*names} <= {home}:
             return files
-        rates = self.rates if self.target else None
-        convert = partial(self._with_known_amounts, con, rates, own_day, home)
+        convert = partial(self._with_known_amounts, con, own_day, home)
         return replace(
             files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert
         )
@@ -161,16 +171,10 @@ class Currencies:
             raise SourceError(self._refusal(amounts, "costs", "row"))
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
-        is_foreign = f"coalesce(l.currency <> {text(home)}, false)"
-        if self.rates is not None and self.target:
-            joined = self._joined(rates_sql(con, self.rates), rows, "l.currency", "l.order_date")
-            converted = "round(l.cost_amount * r.rate, 6)"
-        else:
-            joined, converted = f"({rows}) AS l", "NULL"
-        cost = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cost_amount END)::{UNIT_COST}"
-        is_unrated = f"{is_foreign} AND l.cost_amount IS NOT NULL AND {converted} IS NULL"
-        unrated = f"CASE WHEN {is_unrated} THEN l.currency END AS unrated_currency"
-        return select(f"l.* REPLACE ({cost} AS cost_amount), {unrated}", joined)
+        cost = Priced("cost_amount", "currency", "l.order_date", digits=6)
+        joined, known, unrated = self._where_rated(con, home, cost, rows)
+        columns = f"l.* REPLACE ({known} AS cost_amount), {unrated} AS unrated_currency"
+        return select(columns, joined)
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
         """Return the SELECT of lines whose currency stands beside their amounts,
@@ -291,20 +295,31 @@ class Currencies:
             )
 
     def _with_known_amounts(
-        self, con: duckdb.DuckDBPyConnection, path: Path | None, own_day: str, home: str, rows: str
+        self, con: duckdb.DuckDBPyConnection, own_day: str, home: str, rows: str
     ) -> str:
-        """Return rows with their amounts in one currency; null where there is no rate."""
-        if path:
-            joined = self._joined(rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
-            converted = "round(l.cart_amount * r.rate, 4)"
+        """Return events with their amounts in one currency; null where there is no rate."""
+        priced = Priced("cart_amount", CURRENCY, own_day)
+        joined, known, unrated = self._where_rated(con, home, priced, rows)
+        replaced = f"{known} AS cart_amount, {unrated} AS unrated_currency"
+        return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
+
+    def _where_rated(
+        self, con: duckdb.DuckDBPyConnection, home: str, priced: Priced, rows: str
+    ) -> tuple[str, str, str]:
+        """Return rows `l` with their rates, the SQL of their amount in the shop's currency, null
+        where there is no rate, and that of the currency that has none.
+        """
+        amount, currency = f"l.{priced.amount}", f"l.{priced.currency}"
+        if self.rates is not None and self.target:
+            joined = self._joined(rates_sql(con, self.rates), rows, currency, priced.day)
+            converted = f"round({amount} * r.rate, {priced.digits})"
         else:
             joined, converted = f"({rows}) AS l", "NULL"
-        is_foreign = f"l.{CURRENCY} <> {text(home)}"
-        amount = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cart_amount END)::DECIMAL(18, 4)"
-        is_unrated = f"{is_foreign} AND l.cart_amount IS NOT NULL AND {converted} IS NULL"
-        unrated = f"CASE WHEN {is_unrated} THEN l.{CURRENCY} END"
-        replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
-        return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
+        is_foreign = f"{currency} <> {text(home)}"
+        kind = f"DECIMAL(18, {priced.digits})"
+        known = f"(CASE WHEN {is_foreign} THEN {converted} ELSE {amount} END)::{kind}"
+        is_unrated = f"{is_foreign} AND {amount} IS NOT NULL AND {converted} IS NULL"
+        return joined, known, f"CASE WHEN {is_unrated} THEN {currency} END"
 
     def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, zone: str) -> str:
         # What goes back is worth what it was when it was sold, or margins would move by rates.

@@ -766,6 +766,7 @@ def codes(column: str) -> str:
     return f"nullif(array_to_string({each}, ', '), '')"
 
 
+UNIT_COST = "DECIMAL(18, 6)"
 ORDER = RecordKind(
     folder="order_mappings",
     fields=ORDER_FIELDS,
@@ -824,7 +825,7 @@ ORDER = RecordKind(
         ),
         "discount_codes": ("VARCHAR", codes("e.discount_codes")),
         "tax_rate": ("DECIMAL(9, 6)", share("e.tax_rate")),
-        "unit_cost_amount": ("DECIMAL(18, 6)", from_zero("e.unit_cost_amount", "DECIMAL(18, 6)")),
+        "unit_cost_amount": (UNIT_COST, from_zero("e.unit_cost_amount", UNIT_COST)),
         **{name: ("BOOLEAN", flag(f"e.{name}")) for name in FLAGS},
         "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
@@ -870,7 +871,6 @@ COST_FIELDS = (
     "valid_from_date",
     "valid_until_date",
 )
-UNIT_COST = "DECIMAL(18, 6)"
 COST = RecordKind(
     folder="cost_mappings",
     fields=COST_FIELDS,

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.types import Scope as Request
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.costs.contracts import cost_columns
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import (
     HEALTH_PATHS,
@@ -108,9 +109,7 @@ def may_see_costs(request: Request) -> bool:
     return may(request, Scope.COSTS)
 
 
-COST_COLUMNS: Final = frozenset(
-    name for name, column in UserOrderLog.columns.items() if column.is_cost
-)
+COST_COLUMNS: Final = cost_columns(UserOrderLog)
 """The columns of order lines that their contract marks as costs."""
 
 

@@ -233,6 +233,14 @@ def asks_about_people(item: Kept, store: BoardStore) -> bool:
     return are_personal(_columns_of(item))
 
 
+def asks_about_costs(item: Kept, store: BoardStore) -> bool:
+    """Return whether the answers of an item are about costs: its own, or those that it watches."""
+    if isinstance(item, NumberAlert) and item.question:
+        watched = store.find(SavedQuestion, item.question)
+        return watched is not None and asks_about_costs(watched.item, store)
+    return not COST_COLUMNS.isdisjoint(_columns_of(item))
+
+
 def store_of(request: Request) -> BoardStore:
     """Return the store of the server,
     in which a caller without `personal` keeps nothing that asks about people, and one without
@@ -250,7 +258,7 @@ def store_of(request: Request) -> BoardStore:
                 "use a key of `ecom api-key create --scope read --scope write --scope personal`.",
                 Scope.PERSONAL,
             )
-        if COST_COLUMNS & set(_columns_of(item)):
+        if asks_about_costs(item, BoardStore(settings)):
             require_costs(request.scope, f"{item.title!r}, which asks about costs,")
 
     return BoardStore(settings, may_keep=may_keep)

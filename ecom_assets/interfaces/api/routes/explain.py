@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.tables.conditions import Where, columns_of, parse_where, where_from
@@ -26,8 +25,6 @@ from ecom_assets.orchestration.rules import rules
 
 router = APIRouter(tags=["explain"])
 Row = dict[str, Any]
-COSTS: Final = ProfitDaily.group
-"""The subject whose tables are about costs as a whole."""
 WHERE: Final = (
     "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or "
     "JSON as in the bodies of questions: a list of conditions, or {column: value}"
@@ -125,11 +122,7 @@ def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any
         ScopeNeededError: The question is about costs, or a condition on personal data, which the
             caller may not see.
     """
-    contract = question.contract
-    asked = {question.column, *columns_of(question.where)}
-    if contract.group == COSTS or any(
-        contract.columns[name].is_cost for name in asked & contract.columns.keys()
-    ):
+    if question.is_about_costs:
         require_costs(context.request.scope)
     for name in () if question.is_personal else columns_of(question.where):
         if question.contract.columns[name].pii:
