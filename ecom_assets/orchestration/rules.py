@@ -16,6 +16,7 @@ from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
 from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.commerce.customers.value import ValueRule
 from ecom_assets.commerce.orders.held_days import OrderGate
@@ -90,6 +91,9 @@ def rules(settings: Settings) -> dict[str, Any]:
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
+        "cost_rules": CostRules(
+            settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
+        ),
     }
 
 

@@ -19,9 +19,10 @@ from ecom_assets.commerce.costs.contracts import (
     QuarantinedCosts,
     RawCosts,
 )
+from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.assets import EVERY_SALE
-from ecom_assets.commerce.sales.contracts import Customer, Sales
+from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -54,12 +55,18 @@ cost_versions = table_asset(CostVersions, deps=(quarantined_costs.key,), raw=EVE
 item_costs = table_asset(ItemCosts, versions=Reads(CostVersions, whole=True))(versions.item_costs)
 
 
-@invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, stored=ProfitLines)
-def days_of_other_lines(
-    sold: ir.Table, item_costs: ir.Table, customers: ir.Table, stored: ir.Table
+@invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, cities=City, stored=ProfitLines)
+def days_of_other_lines(  # noqa: PLR0913 (as the lines)
+    *,
+    sold: ir.Table,
+    item_costs: ir.Table,
+    customers: ir.Table,
+    cities: ir.Table,
+    stored: ir.Table,
+    cost_rules: CostRules,
 ) -> ir.Table:
     """Return the days on which a line costs something else now, or is of another order or kind."""
-    now = profit.profit_lines(sold, item_costs, customers)
+    now = profit.profit_lines(sold, item_costs, customers, cities, cost_rules=cost_rules)
     return profit.days_that_differ(stored, now, tuple(ProfitLines.columns), "order_date")
 
 
@@ -68,6 +75,7 @@ profit_lines = table_asset(
     sold=EVERY_SALE,
     item_costs=Reads(ItemCosts, whole=True),
     customers=Reads(Customer, whole=True),
+    cities=Reads(City, whole=True),
     invalidated_by=days_of_other_lines,
 )(profit.profit_lines)
 

@@ -173,8 +173,8 @@ class ProfitLines(Table):
         "What was charged before discounts; where none is known, what was paid"
     )
     discount_amount = _line_amount("What discounts took off; null if not known, and for refunds")
-    returns_amount = _line_amount("What was paid back")
-    revenue_amount = _line_amount("Net sales: what was paid, negative for refunds")
+    returns_amount = _line_amount("What was paid back, without goodwill")
+    revenue_amount = _line_amount("Net sales: what was paid, less returns")
     unit_cost_amount = unit_cost(
         "What one piece cost when the order was placed; null if not known", nullable=True
     )
@@ -194,6 +194,33 @@ class ProfitLines(Table):
     is_restock_assumed = flag("Whether nobody says that what came back can be sold again")
     gross_profit_amount = _line_amount(
         "Net sales less cost; null where the cost is not known", is_cost=True
+    )
+    shipping_amount = _line_amount("Its part of what was paid for the order's shipping")
+    shipping_cost_amount = _line_amount("Its part of what the shop paid for that", is_cost=True)
+    estimated_shipping_cost_amount = _line_amount("The same, where a rule says it", is_cost=True)
+    shipping_cost_rule = text("The rule", nullable=True, is_cost=True)
+    payment_fee_amount = _line_amount("Its part of what the payment cost", is_cost=True)
+    estimated_payment_fee_amount = _line_amount("The same, where a rule says it", is_cost=True)
+    payment_fee_rule = text("The rule", nullable=True, is_cost=True)
+    estimated_commission_amount = _line_amount(
+        "Its part of what the marketplace takes, by a rule", is_cost=True
+    )
+    commission_rule = text("The rule", nullable=True, is_cost=True)
+    goodwill_amount = _line_amount(
+        "Its part of what was paid back beyond the worth of the order, or for none; not in returns"
+    )
+    has_shared_amounts = flag(
+        "Whether these are parts of the amounts of an order of several lines, by net sales",
+        nullable=True,
+        chooses_rows=False,
+    )
+    contribution_revenue_amount = _line_amount(
+        "Net sales where all parts of the order are known; else 0"
+    )
+    contribution_before_ads_amount = _line_amount(
+        "Gross profit and shipping less what the order cost and goodwill; null where a part of the "
+        "order is not known",
+        is_cost=True,
     )
 
 

@@ -124,3 +124,78 @@ class ProfitMeasures(ProfitSalesMeasures):
         nullable=True,
         example=0.9,
     )
+    shipping_amount = _amount(
+        "What customers paid for shipping, less what was paid back",
+        "Shipping charged",
+        Aggregate("shipping_amount", is_sum=True),
+        example="1840.00",
+    )
+    shipping_cost_amount = _amount(
+        "What the shop paid for shipping, as orders state it or a rule says it",
+        "Shipping paid",
+        Aggregate("shipping_cost_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="1702.40",
+    )
+    estimated_shipping_cost_amount = _amount(
+        "What of it a rule says",
+        "Estimated shipping",
+        Aggregate("estimated_shipping_cost_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="0.00",
+    )
+    payment_fee_amount = _amount(
+        "What payments cost, as orders state it or a rule says it",
+        "Payment fees",
+        Aggregate("payment_fee_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="688.12",
+    )
+    estimated_payment_fee_amount = _amount(
+        "What of it a rule says",
+        "Estimated fees",
+        Aggregate("estimated_payment_fee_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="0.00",
+    )
+    estimated_commission_amount = _amount(
+        "What marketplaces take, by rules",
+        "Commissions",
+        Aggregate("estimated_commission_amount", is_sum=True),
+        is_cost=True,
+        better="down",
+        example="0.00",
+    )
+    goodwill_amount = _amount(
+        "What was paid back beyond the worth of orders, or for none",
+        "Goodwill",
+        Aggregate("goodwill_amount", is_sum=True),
+        better="down",
+        example="35.00",
+    )
+    contribution_shipped_amount = _amount(
+        "What customers paid for it, where all parts of the order are known",
+        "Gross revenue with a contribution",
+        Aggregate("contribution_revenue_amount", SHIPPED, is_sum=True),
+        is_cost=True,
+        example="33102.00",
+    )
+    contribution_before_ads_amount = _amount(
+        "Gross profit and shipping charged, less shipping paid, fees, commissions and goodwill, of "
+        "orders of which all parts are known",
+        "Contribution before advertising",
+        Aggregate("contribution_before_ads_amount", is_sum=True),
+        is_cost=True,
+        example="12261.84",
+    )
+    contribution_coverage_rate = rate(
+        "The share of gross revenue with a contribution",
+        "Contribution known",
+        Ratio("contribution_shipped_amount", "shipped_amount"),
+        nullable=True,
+        example=0.88,
+    )

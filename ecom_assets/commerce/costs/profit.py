@@ -3,12 +3,15 @@
 METRICS "Profit"; docs/metrics/costs.md.
 """
 
+from functools import reduce
+from operator import sub
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import CategoryProfitability, ProfitDaily, ProfitLines
+from ecom_assets.commerce.costs.contribution import CostRules, with_order_amounts
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
@@ -18,11 +21,18 @@ from ecom_assets.core.tables.measures import aggregates, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 
+NO_RULES: Final = CostRules()
 DIMENSIONS: Final = ("channel", "city_id", "item_category", "sales_channel", "customer_type")
 
 
-def profit_lines(
-    sold: ir.Table, item_costs: ir.Table, customers: ir.Table, days: Days | None = None
+def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend on)
+    sold: ir.Table,
+    item_costs: ir.Table,
+    customers: ir.Table,
+    cities: ir.Table,
+    *,
+    days: Days | None = None,
+    cost_rules: CostRules = NO_RULES,
 ) -> ir.Table:
     """Return what each order line of `days` cost and left; all lines without days.
 
@@ -30,36 +40,78 @@ def profit_lines(
         sold: All rows of `Sales`.
         item_costs: All rows of `ItemCosts`.
         customers: All rows of `Customer`.
+        cities: All rows of `City`.
         days: Order days.
+        cost_rules: What orders cost where they do not state it.
     """
-    lines = sold if days is None else sold.filter(days.contain(sold.order_date))
-    lines = _with_order(lines, sold)
-    lines = _with_cost(lines, item_costs)
-    lines = _with_customer_type(lines, customers)
+    lines = _with_cost(_with_order(_of_orders(sold, days)), item_costs)
     is_refund = lines.status == "refunded"
     # What came back takes its cost back, unless it cannot be sold again; the quantity of money that
     # went back for no item is 0.
     is_lost = is_refund & (~lines.is_restocked).fill_null(NO)
     quantity = is_lost.ifelse(ibis.literal(0, QUANTITY), lines.quantity)
-    cost = (lines.unit_cost_amount * quantity).cast(PROFIT)
-    revenue = lines.revenue_amount.cast(PROFIT)
+    lines = lines.mutate(
+        cost_amount=(lines.unit_cost_amount * quantity).cast(PROFIT),
+        paid_amount=lines.revenue_amount.abs().cast(PROFIT),
+        is_restock_assumed=is_refund & lines.is_restocked.isnull() & (quantity != 0).fill_null(NO),
+    )
+    lines = with_order_amounts(lines, sold, cities, cost_rules)
+    lines = lines if days is None else lines.filter(days.contain(lines.order_date))
+    lines = _with_customer_type(lines, customers)
+    return _with_profit(lines).select(*ProfitLines.columns)
+
+
+def _of_orders(sold: ir.Table, days: Days | None) -> ir.Table:
+    """Return the lines of some days, and all lines of orders that are paid back on them."""
+    if days is None:
+        return sold
+    in_days = sold.filter(days.contain(sold.order_date))
+    refunded = in_days.filter(in_days.status == "refunded")
+    refunded = refunded.select(refunded_order="order_id").distinct()
+    joined = sold.left_join(refunded, sold.order_id == refunded.refunded_order)
+    is_needed = days.contain(joined.order_date) | joined.refunded_order.notnull()
+    return joined.filter(is_needed).drop("refunded_order")
+
+
+def _with_profit(lines: ir.Table) -> ir.Table:
+    """Add the amounts from gross sales to the contribution before advertising."""
+    is_refund = lines.status == "refunded"
+    returns = (lines.paid_amount - lines.goodwill_amount).cast(PROFIT)
+    revenue = is_refund.ifelse(-returns, lines.paid_amount)
     gross = lines.gross_amount.fill_null(lines.revenue_amount).cast(PROFIT)
-    nothing, zero = ibis.null(PROFIT), ibis.literal(0, PROFIT)
+    cost, nothing, zero = lines.cost_amount, ibis.null(PROFIT), ibis.literal(0, PROFIT)
+    # What refunds do not state, and what no order of the shop states, is no part of it.
+    costs = [
+        lines[name].fill_null(0)
+        for name in ("shipping_cost_amount", "payment_fee_amount", "estimated_commission_amount")
+    ]
+    profit = revenue - cost.fill_null(0)
+    contribution = reduce(
+        sub, [*costs, lines.goodwill_amount], profit + lines.shipping_amount.fill_null(0)
+    )
+    is_whole = lines.is_contribution_known
     return lines.mutate(
         gross_sales_amount=is_refund.ifelse(zero, gross),
         discount_amount=is_refund.ifelse(nothing, lines.discount_amount.cast(PROFIT)),
-        returns_amount=is_refund.ifelse(-revenue, zero),
+        returns_amount=is_refund.ifelse(returns, zero),
         revenue_amount=revenue,
-        cost_amount=cost,
         estimated_cost_amount=lines.is_cost_estimated.fill_null(NO).ifelse(cost, nothing),
         costed_revenue_amount=cost.notnull().ifelse(revenue, zero),
         gross_profit_amount=(revenue - cost).cast(PROFIT),
-        is_restock_assumed=is_refund & lines.is_restocked.isnull() & (quantity != 0).fill_null(NO),
-    ).select(*ProfitLines.columns)
+        estimated_shipping_cost_amount=lines.shipping_cost_rule.notnull().ifelse(
+            lines.shipping_cost_amount, nothing
+        ),
+        estimated_payment_fee_amount=lines.payment_fee_rule.notnull().ifelse(
+            lines.payment_fee_amount, nothing
+        ),
+        contribution_revenue_amount=is_whole.ifelse(revenue, zero),
+        contribution_before_ads_amount=is_whole.ifelse(contribution.cast(PROFIT), nothing),
+    )
 
 
-def _with_order(lines: ir.Table, sold: ir.Table) -> ir.Table:
-    """Add the day on which the order of a line was placed, and what its line says of the cost.
+def _with_order(lines: ir.Table) -> ir.Table:
+    """Add the day on which the order of a line was placed, and what its line says of the cost, to
+    all lines of some orders.
 
     Of a refund, the day is the last one up to its own on which the item of the order was shipped,
     else any item of it, else its own.
@@ -67,7 +119,7 @@ def _with_order(lines: ir.Table, sold: ir.Table) -> ir.Table:
     refunds = lines.filter(lines.status == "refunded").select(
         "uniq_id", "order_id", refunded_item="item_id", refunded_date="order_date"
     )
-    shipped = sold.filter(sold.status == "shipped").select(
+    shipped = lines.filter(lines.status == "shipped").select(
         "order_id",
         shipped_item="item_id",
         shipped_date="order_date",

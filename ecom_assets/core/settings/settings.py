@@ -26,7 +26,7 @@ from pydantic_settings import (
 from ecom_assets.core.clock import is_zone, today_in
 from ecom_assets.core.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.core.redact_url import hides_its_password, without_secrets
-from ecom_assets.core.settings import subjects
+from ecom_assets.core.settings import cost_rules, subjects
 from ecom_assets.core.settings.constants import Constants, removal_of
 from ecom_assets.core.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.core.settings.intake import (
@@ -197,6 +197,22 @@ class Settings(
     )
     costs_mapping: str = Field(
         "costs", description="Name of an included mapping of costs, or a YAML file"
+    )
+    payment_fee_rules: cost_rules.PaymentFeeRules = Field(
+        (),
+        description=(
+            "What payments cost where no source says it, as tables in ecom.toml: percent, "
+            "per_order, payment_method"
+        ),
+    )
+    shipping_cost_rules: cost_rules.ShippingCostRules = Field(
+        (), description="What shipping costs: per_order, per_piece, country"
+    )
+    commission_rules: cost_rules.CommissionRules = Field(
+        (), description="What marketplaces take: percent, per_order, sales_channel"
+    )
+    other_cost_rules: cost_rules.OtherCostRules = Field(
+        (), description="What is paid whatever is ordered: per_month, name"
     )
     sandbox_until: date | None = Field(
         None,

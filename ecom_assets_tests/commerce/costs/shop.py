@@ -8,7 +8,7 @@ from typing import Any
 
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import ProfitDaily, RawCosts
-from ecom_assets.commerce.sales.contracts import Customer, Sales
+from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
 from ecom_assets.core.tables.contract import Table
@@ -22,6 +22,9 @@ TOTAL = dict.fromkeys(
     ("channel", "city_id", "item_category", "sales_channel", "customer_type"), "(all)"
 )
 """The dimensions of the row with the total of a day."""
+CITIES = ("(none)", "Germany", "Spain")
+"""Cities, each in a country of its own name."""
+PLACE = dict.fromkeys(("city_name", "region", "lookup_version"), "(none)")
 CUSTOMER = {
     "city_id": "(none)",
     "order_count": 1,
@@ -97,9 +100,10 @@ class CostShop(Platform):
 
     raw = RawCosts
 
-    def __init__(self) -> None:
-        """Open an empty warehouse."""
-        super().__init__(Settings(home=Path("never written")))
+    def __init__(self, **settings: Any) -> None:
+        """Open an empty warehouse, with some settings."""
+        super().__init__(Settings(home=Path("never written"), **settings))
+        self.hold(City, [PLACE | {"city_id": name, "country": name} for name in CITIES])
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:  # noqa: ARG002 (these depend on none)
         """Return every asset after raw, in order."""
@@ -153,12 +157,17 @@ class CostShop(Platform):
         return sums | {"margin": margin, "coverage": coverage}
 
 
-def profit_of(sales: Iterable[Row], costs: Iterable[Row]) -> Row:
-    """Return the profit of sales, all in one run."""
-    shop = CostShop()
+def shop_of(sales: Iterable[Row], costs: Iterable[Row], **settings: Any) -> CostShop:
+    """Return a shop that has run over all its sales at once."""
+    shop = CostShop(**settings)
     rows = list(sales)
     shop.cost(*costs)
     shop.sell(rows)
     dates = sorted(row["order_date"] for row in rows)
     shop.run(Days.between(dates[0], dates[-1] + timedelta(days=1)))
-    return shop.profit()
+    return shop
+
+
+def profit_of(sales: Iterable[Row], costs: Iterable[Row], **settings: Any) -> Row:
+    """Return the profit of sales, all in one run."""
+    return shop_of(sales, costs, **settings).profit()

@@ -1,0 +1,278 @@
+"""What an order leaves before advertising: its gross profit and shipping charged, less what its
+shipping, payment and marketplace cost, and less goodwill.
+
+These are amounts of whole orders, which their lines share by net sales. METRICS "Profit";
+docs/metrics/costs.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import reduce
+from operator import add, and_
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.orders.orders import CHARGES, NONE
+from ecom_assets.core.settings.cost_rules import (
+    AnyRule,
+    CommissionRule,
+    CostRule,
+    PaymentFeeRule,
+    ShippingCostRule,
+    spans,
+)
+from ecom_assets.core.tables.portable import NO
+
+ORDER: Final = ("order_id", "order_date", "status")
+"""What identifies the lines that are sold, or paid back, together."""
+WITHOUT_ITEM: Final = (NONE, "refund")
+"""The items of refunds of money for no item; Shopify's files have the second."""
+SHARED: Final = (
+    "shipping_amount",
+    "shipping_cost_amount",
+    "payment_fee_amount",
+    "estimated_commission_amount",
+    "goodwill_amount",
+)
+"""The amounts of whole orders, which their lines share."""
+CENTS: Final = 100
+UNITS: Final = 10_000
+"""The smallest parts of an amount of a line, in which shares are counted."""
+
+
+@dataclass(frozen=True)
+class CostRules:
+    """Rules for what no source states of an order; see `core/settings/cost_rules.py`."""
+
+    payment_fees: tuple[PaymentFeeRule, ...] = ()
+    shipping_costs: tuple[ShippingCostRule, ...] = ()
+    commissions: tuple[CommissionRule, ...] = ()
+
+
+def with_order_amounts(
+    lines: ir.Table, sold: ir.Table, cities: ir.Table, rules: CostRules
+) -> ir.Table:
+    """Return lines with their shares of what their orders cost and of goodwill, and by which rules.
+
+    `is_contribution_known` says whether all parts of the order are known; of a refund, of the order
+    that it is of.
+
+    Args:
+        lines: All lines of some orders, with `cost_amount` and `paid_amount`, without a sign.
+        sold: All rows of `Sales`.
+        cities: All rows of `City`.
+        rules: The rules.
+    """
+    orders = _with_rules(_orders(lines, cities), rules)
+    orders = _with_shipped_order(_with_knowledge(orders, sold, rules))
+    names = [
+        *(f"order_{name}" for name in SHARED),
+        *("payment_fee_rule", "shipping_cost_rule", "commission_rule"),
+        *("line_count", "order_weight", "is_contribution_known"),
+    ]
+    joined = lines.drop(*(name for name in SHARED if name in lines.columns)).join(
+        orders.select(*ORDER, *names), list(ORDER)
+    )
+    has_weight = joined.order_weight > 0
+    weight = has_weight.ifelse(_units(joined.paid_amount), 1)
+    joined = joined.mutate(
+        whole=has_weight.ifelse(joined.order_weight, joined.line_count).cast("float64"),
+        weight=weight,
+        weight_to=weight.sum().over(
+            ibis.cumulative_window(group_by=list(ORDER), order_by="uniq_id")
+        ),
+    )
+    shares = {name: _share(joined, joined[f"order_{name}"]) for name in SHARED}
+    return joined.mutate(**shares, has_shared_amounts=joined.line_count > 1)
+
+
+def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
+    """Return the part of each line in the total of its order.
+
+    The parts of the first lines, by `uniq_id`, are the total times their part of the weight,
+    rounded to cents; each line has what its own weight adds, and the last one the rest. So parts
+    add up to the total, and each is within a cent of its exact value.
+    """
+    cents = (total * CENTS).cast("float64")
+    before = (lines.weight_to - lines.weight).cast("float64")
+    to = lines.weight_to.cast("float64")
+    end = (to == lines.whole).ifelse(total, _rounded(cents * to / lines.whole))
+    return (end - _rounded(cents * before / lines.whole)).cast(PROFIT)
+
+
+def _rounded(cents: ir.FloatingValue) -> ir.DecimalValue:
+    """Return whole cents as an amount; every engine rounds doubles so."""
+    whole = (cents + 0.5).floor().cast("int64").cast("decimal(18, 2)")
+    return (whole * ibis.literal(Decimal("0.01"), "decimal(18, 2)")).cast(PROFIT)
+
+
+def _units(amount: ir.DecimalValue) -> ir.IntegerValue:
+    return (amount * UNITS).cast("int64")
+
+
+def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
+    """Return a row per order, and one per day of its refunds, with what its lines say."""
+    of_cities = cities.select(placed_in="city_id", country="country")
+    lines = lines.left_join(of_cities, lines.city_id == of_cities.placed_in)
+    charges = [lines[name].fill_null(0) for name in CHARGES]
+    charged = reduce(add, charges, lines.revenue_amount)
+    # Money that goes back for no piece has no cost.
+    has_cost = lines.cost_amount.notnull() | (lines.quantity == 0).fill_null(NO)
+    is_without_item = lines.item_id.isin(WITHOUT_ITEM)
+    nothing = ibis.literal(0, PROFIT)
+    return lines.group_by(*ORDER).agg(
+        line_count=lines.count(),
+        order_weight=_units(lines.paid_amount).sum().cast("int64"),
+        order_paid_amount=lines.paid_amount.sum().cast(PROFIT),
+        without_item_amount=is_without_item.ifelse(lines.paid_amount, nothing).sum().cast(PROFIT),
+        charged_amount=charged.sum().cast("decimal(18, 4)"),
+        piece_count=(lines.quantity.count() == lines.count()).ifelse(
+            lines.quantity.sum().cast("decimal(18, 4)"), ibis.null("decimal(18, 4)")
+        ),
+        is_costed=has_cost.ifelse(1, 0).sum() == lines.count(),
+        payment_method=_same(lines.payment_method),
+        country=_same(lines.country),
+        sales_channel=_same(lines.sales_channel),
+        order_shipping_amount=lines.shipping_amount.sum().cast(PROFIT),
+        stated_shipping_cost=lines.shipping_cost_amount.sum().cast(PROFIT),
+        stated_payment_fee=lines.payment_fee_amount.sum().cast(PROFIT),
+    )
+
+
+def _same(column: ir.StringColumn) -> ir.StringValue:
+    """Return the value that all lines have that have one, in small letters; null if they differ."""
+    least, greatest = column.min(), column.max()
+    return (least == greatest).ifelse(least, ibis.null("string")).lower()
+
+
+def _with_rules(orders: ir.Table, rules: CostRules) -> ir.Table:
+    """Add what orders cost: what they state, else what a rule says, else null.
+
+    An order for which nothing was paid has no fee. A refund has what it states.
+    """
+    is_order = orders.status == "shipped"
+    fee, fee_rule = _by_rule(orders, rules.payment_fees)
+    shipping, shipping_rule = _by_rule(orders, rules.shipping_costs)
+    commission, commission_rule = _by_rule(orders, rules.commissions)
+    is_free = is_order & (orders.charged_amount == 0)
+    free = is_free.ifelse(ibis.literal(0, PROFIT), ibis.null(PROFIT))
+    no_rule = ibis.null("string")
+    has_fee = orders.stated_payment_fee.notnull() | is_free
+    return orders.mutate(
+        order_payment_fee_amount=ibis.coalesce(orders.stated_payment_fee, free, fee),
+        payment_fee_rule=has_fee.ifelse(no_rule, fee_rule),
+        order_shipping_cost_amount=orders.stated_shipping_cost.fill_null(shipping),
+        shipping_cost_rule=orders.stated_shipping_cost.notnull().ifelse(no_rule, shipping_rule),
+        order_estimated_commission_amount=commission,
+        commission_rule=commission_rule,
+    )
+
+
+def _by_rule(orders: ir.Table, rules: Sequence[AnyRule]) -> tuple[ir.DecimalValue, ir.StringValue]:
+    """Return what the rule of each order makes of it, in cents, and the rule in words."""
+    nothing, no_rule = ibis.null(PROFIT), ibis.null("string")
+    cases = [(_holds(orders, rule, first, end), rule) for rule, first, end in spans(rules)]
+    if not cases:
+        return nothing, no_rule
+    return (
+        ibis.cases(*((holds, _amount(orders, rule)) for holds, rule in cases), else_=nothing),
+        ibis.cases(*((holds, ibis.literal(rule.text)) for holds, rule in cases), else_=no_rule),
+    )
+
+
+def _holds(
+    orders: ir.Table, rule: CostRule, first: date | None, end: date | None
+) -> ir.BooleanValue:
+    conditions = [orders.status == "shipped"]
+    conditions += [orders[rule.condition] == rule.value] if rule.value else []
+    conditions += [] if first is None else [orders.order_date >= ibis.literal(first)]
+    conditions += [] if end is None else [orders.order_date < ibis.literal(end)]
+    return reduce(and_, conditions).fill_null(NO)
+
+
+OF_ORDERS: Final = {"percent": "charged_amount", "per_piece": "piece_count"}
+"""What an amount of a rule is multiplied with; others are as they are."""
+
+
+def _amount(orders: ir.Table, rule: CostRule) -> ir.DecimalValue:
+    parts = []
+    for name in rule.amounts:
+        if (value := getattr(rule, name)) is not None:
+            share = value / CENTS if name == "percent" else value
+            amount = ibis.literal(share, "decimal(18, 8)")
+            parts.append(amount * orders[OF_ORDERS[name]] if name in OF_ORDERS else amount)
+    return reduce(add, parts).cast("decimal(38, 2)").cast(PROFIT)
+
+
+def _with_knowledge(orders: ir.Table, sold: ir.Table, rules: CostRules) -> ir.Table:
+    """Add whether all parts of an order are known by itself.
+
+    Each payment has a fee, if it may be 0. Shipping is a part of each order of a shop of which any
+    order states it, or a rule.
+    """
+    states = sold.filter(sold.shipping_amount.notnull() | sold.shipping_cost_amount.notnull())
+    has_shipping = ibis.literal(value=True)
+    if not rules.shipping_costs:
+        orders = orders.cross_join(states.agg(shipping_line_count=states.count()))
+        has_shipping = orders.shipping_line_count > 0
+    is_sent = orders.order_shipping_amount.notnull() & orders.order_shipping_cost_amount.notnull()
+    is_known = orders.order_payment_fee_amount.notnull() & (is_sent | ~has_shipping)
+    is_refund = orders.status == "refunded"
+    return orders.mutate(is_known=orders.is_costed & (is_refund | is_known))
+
+
+def _with_shipped_order(orders: ir.Table) -> ir.Table:
+    """Add goodwill, and to refunds whether all parts of their order are known.
+
+    What is paid back of an order beyond what its items were sold for is goodwill, and what is paid
+    back for no item, where no order is there to be paid back.
+    """
+    refunds = orders.filter(orders.status == "refunded")
+    so_far = ibis.cumulative_window(group_by="order_id", order_by="order_date")
+    refunds = refunds.mutate(paid_back_to=refunds.order_paid_amount.sum().over(so_far).cast(PROFIT))
+    shipped = orders.filter(orders.status == "shipped").select(
+        "order_id",
+        shipped_date="order_date",
+        shipped_amount="order_paid_amount",
+        unknown=(~orders.is_known).ifelse(1, 0),
+    )
+    pairs = refunds.select(
+        "order_id", "order_paid_amount", "paid_back_to", refunded_date="order_date"
+    ).join(shipped, "order_id")
+    pairs = pairs.filter(pairs.shipped_date <= pairs.refunded_date)
+    worth = pairs.group_by("order_id", "refunded_date", "order_paid_amount", "paid_back_to").agg(
+        worth=pairs.shipped_amount.sum().cast(PROFIT), unknown_count=pairs.unknown.sum()
+    )
+    beyond = _above_zero(worth.paid_back_to - worth.worth) - _above_zero(
+        worth.paid_back_to - worth.order_paid_amount - worth.worth
+    )
+    worth = worth.select(
+        "unknown_count",
+        refunded_order="order_id",
+        refunded_date="refunded_date",
+        refunded=ibis.literal("refunded"),
+        beyond=beyond.cast(PROFIT),
+    )
+    joined = orders.left_join(
+        worth,
+        [
+            orders.order_id == worth.refunded_order,
+            orders.order_date == worth.refunded_date,
+            orders.status == worth.refunded,
+        ],
+    )
+    goodwill = joined.beyond.fill_null(joined.without_item_amount)
+    is_refund = joined.status == "refunded"
+    return joined.mutate(
+        order_goodwill_amount=is_refund.ifelse(goodwill, ibis.literal(0, PROFIT)),
+        is_contribution_known=joined.is_known & (joined.unknown_count.fill_null(0) == 0),
+    )
+
+
+def _above_zero(amount: ir.DecimalValue) -> ir.DecimalValue:
+    return (amount > 0).ifelse(amount, ibis.literal(0, PROFIT))
