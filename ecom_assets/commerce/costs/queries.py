@@ -32,10 +32,26 @@ STEPS: Final[Mapping[str, str]] = {
     "unknown_cost": "Sales whose cost is unknown",
     "cost": "Cost of goods",
     "gross_profit": "Gross profit",
+    "shipping": "Shipping charged",
+    "shipping_cost": "Shipping paid",
+    "payment_fees": "Payment fees",
+    "commissions": "Commissions",
+    "goodwill": "Goodwill",
+    "unknown_parts": "Orders of which a part is unknown",
+    "contribution_before_ads": "Contribution before advertising",
 }
-"""The steps from gross sales to gross profit: their names and labels."""
-TOTALS: Final = ("gross_sales", "net_sales", "gross_profit")
+"""The steps from gross sales to the contribution before advertising: their names and labels."""
+TOTALS: Final = ("gross_sales", "net_sales", "gross_profit", "contribution_before_ads")
 """The steps that are sums of those before them."""
+OF_ORDERS: Final = ("shipping", "shipping_cost", "payment_fees", "commissions", "goodwill")
+"""The steps of amounts of whole orders, which their lines share."""
+ESTIMATED: Final[Mapping[str, str]] = {
+    "cost": "estimated_cost_amount",
+    "shipping_cost": "estimated_shipping_cost_amount",
+    "payment_fees": "estimated_payment_fee_amount",
+    "commissions": "estimated_commission_amount",
+}
+"""What of a step is estimated."""
 
 
 def profit(reading: Reading, period: Period, dimension: Dimension | None = None) -> dict[str, Any]:
@@ -98,7 +114,8 @@ def _by_profit(row: Row) -> tuple[bool, Decimal, Decimal, str]:
 
 
 def steps(numbers: Row) -> list[Row]:
-    """Return the way from gross sales to gross profit; each total is the sum of what is before it.
+    """Return the way from gross sales to the contribution; each total is the sum of what is before
+    it.
 
     A step that nothing is known of is null, and subtracts nothing.
     """
@@ -111,11 +128,37 @@ def steps(numbers: Row) -> list[Row]:
         "unknown_cost": -uncosted,
         "cost": _subtracted(numbers["cost_amount"]),
         "gross_profit": numbers["gross_profit_amount"],
+        "shipping": numbers["shipping_amount"],
+        "shipping_cost": _subtracted(numbers["shipping_cost_amount"]),
+        "payment_fees": _subtracted(numbers["payment_fee_amount"]),
+        "commissions": _subtracted(numbers["estimated_commission_amount"]),
+        "goodwill": _subtracted(numbers["goodwill_amount"]),
+        "contribution_before_ads": numbers["contribution_before_ads_amount"],
     }
+    amounts["unknown_parts"] = _rest(amounts)
     return [
-        {"step": name, "label": label, "is_total": name in TOTALS, "step_amount": amounts[name]}
+        {
+            "step": name,
+            "label": label,
+            "is_total": name in TOTALS,
+            "is_shared": name in OF_ORDERS,
+            "step_amount": amounts[name],
+            "estimated_amount": _subtracted(numbers[ESTIMATED[name]])
+            if name in ESTIMATED
+            else None,
+        }
         for name, label in STEPS.items()
     ]
+
+
+def _rest(amounts: Mapping[str, Decimal | None]) -> Decimal | None:
+    """Return what orders of which a part is unknown have in the steps after gross profit."""
+    contribution = amounts["contribution_before_ads"]
+    if contribution is None:
+        return None
+    return contribution - sum(
+        (amounts[name] or Decimal(0) for name in ("gross_profit", *OF_ORDERS)), Decimal(0)
+    )
 
 
 def _subtracted(amount: Decimal | None) -> Decimal | None:

@@ -14,6 +14,7 @@ from ecom_assets.commerce.costs.contracts import (
     ProfitLines,
     RawCosts,
 )
+from ecom_assets.commerce.costs.contribution import ORDER, SHARED
 from ecom_assets.commerce.costs.measures import ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.contracts import Sales
@@ -21,6 +22,7 @@ from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.trace import sales_derivations, signed
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import (
+    ByRow,
     Computed,
     Count,
     Derivation,
@@ -66,10 +68,29 @@ def _ranges_of(rows: RowsOf) -> RowsOf:
     return ranges
 
 
+def _revenue(rows: RowsOf) -> ByRow:
+    """Return how net sales come from order lines: what these say, less what is goodwill."""
+    plain = sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures)["revenue_amount"]
+    less_goodwill = Computed(
+        "the sum of revenue_amount of the order lines, without goodwill",
+        inputs=Count(ProfitLines, rows),
+    )
+
+    def choose(context: TraceContext) -> Derivation:
+        return less_goodwill if context.row["goodwill_amount"] else plain
+
+    return ByRow(choose)
+
+
 SUMMED: Final = {
     "gross_sales_amount": "gross_sales_amount",
     "discount_amount": "discount_amount",
     "returns_amount": "returns_amount",
+    **{name: name for name in SHARED},
+    "estimated_shipping_cost_amount": "estimated_shipping_cost_amount",
+    "estimated_payment_fee_amount": "estimated_payment_fee_amount",
+    "contribution_shipped_amount": "contribution_revenue_amount, of what was shipped,",
+    "contribution_before_ads_amount": "contribution_before_ads_amount",
 }
 COSTED: Final = {
     "costed_shipped_amount": "costed_revenue_amount, of what was shipped,",
@@ -87,6 +108,7 @@ def _derivations(rows: RowsOf) -> dict[str, Derivation]:
     inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)))
     return {
         **sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures),
+        "revenue_amount": _revenue(rows),
         **{
             name: Computed(f"the sum of {column} of the order lines", inputs=lines)
             for name, column in SUMMED.items()
@@ -129,6 +151,44 @@ def _range(context: TraceContext) -> ir.Table:
     return ranges.filter(ranges.valid_from_date == from_date) if from_date else ranges.limit(0)
 
 
+def _order(context: TraceContext) -> ir.Table:
+    """Return the sales that are of the same order as a line, or of the same refund."""
+    return context.where(Sales, **{name: context.row[name] for name in ORDER})
+
+
+def _whole_order(context: TraceContext) -> ir.Table:
+    """Return all sales and refunds of the order of a line."""
+    return context.where(Sales, order_id=context.row["order_id"])
+
+
+def _part_of_order(column: str, rule: str = "") -> ByRow:
+    """Return how a line's part of an amount of its order comes from what the order's lines say, or
+    from a rule.
+    """
+    stated = Computed(
+        f"its part, by net sales, of {column} of the order's lines", inputs=Count(Sales, _order)
+    )
+
+    def choose(context: TraceContext) -> Derivation:
+        if not rule or not context.row[rule]:
+            return stated
+        return Computed(
+            f"its part, by net sales, of what a rule of ecom.toml says: {context.row[rule]}",
+            inputs=Count(Sales, _order),
+        )
+
+    return ByRow(choose)
+
+
+def _revenue_of_line(context: TraceContext) -> Derivation:
+    """Return how net sales of a line come from what was paid, less what is goodwill."""
+    if context.row["goodwill_amount"]:
+        return Computed(
+            "what was paid back, less goodwill_amount", ("goodwill_amount",), Count(Sales, _sale)
+        )
+    return Sum(UserOrderLog, signed(_line), "payment_amount")
+
+
 COST_OF_LINE: Final = Count(ItemCosts, _range)
 LINES: Final[Mapping[str, Derivation]] = {
     "quantity": Sum(UserOrderLog, signed(_line), "quantity"),
@@ -138,7 +198,7 @@ LINES: Final[Mapping[str, Derivation]] = {
     ),
     "discount_amount": Computed("as the line says it", inputs=Count(Sales, _sale)),
     "returns_amount": Computed("what was paid back, without its sign", ("revenue_amount",)),
-    "revenue_amount": Sum(UserOrderLog, signed(_line), "payment_amount"),
+    "revenue_amount": ByRow(_revenue_of_line),
     "unit_cost_amount": Computed(
         "the cost of the item on placed_date", ("placed_date",), COST_OF_LINE
     ),
@@ -153,6 +213,26 @@ LINES: Final[Mapping[str, Derivation]] = {
     ),
     "gross_profit_amount": Computed(
         "revenue_amount - cost_amount", ("revenue_amount", "cost_amount"), COST_OF_LINE
+    ),
+    "shipping_amount": _part_of_order("shipping_amount"),
+    "shipping_cost_amount": _part_of_order("shipping_cost_amount", "shipping_cost_rule"),
+    "estimated_shipping_cost_amount": _part_of_order("shipping_cost_amount", "shipping_cost_rule"),
+    "payment_fee_amount": _part_of_order("payment_fee_amount", "payment_fee_rule"),
+    "estimated_payment_fee_amount": _part_of_order("payment_fee_amount", "payment_fee_rule"),
+    "estimated_commission_amount": _part_of_order("revenue_amount", "commission_rule"),
+    "goodwill_amount": Computed(
+        "its part, by net sales, of what was paid back beyond what the order was sold for, or for "
+        "no item of an order that is not there",
+        inputs=Count(Sales, _whole_order),
+    ),
+    "contribution_revenue_amount": Computed(
+        "revenue_amount, where all parts of the order are known", ("revenue_amount",)
+    ),
+    "contribution_before_ads_amount": Computed(
+        "gross_profit_amount + shipping_amount - shipping_cost_amount - payment_fee_amount - "
+        "estimated_commission_amount - goodwill_amount",
+        ("gross_profit_amount", *SHARED),
+        COST_OF_LINE,
     ),
 }
 

@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.costs import cost_versions, item_costs
 from ecom_assets.commerce.costs.profit import profit_lines
-from ecom_assets.commerce.sales.contracts import Customer, Sales
+from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.command import REAL_FILES
@@ -76,7 +76,8 @@ def profit_by(con: Backend, item: str, received: str) -> dict[str, Decimal]:
     sold = filled(named, Sales)
     known = item_costs(cost_versions(filled(con.sql(received), RawCosts)))
     nobody = filled(con.sql("SELECT NULL::VARCHAR AS customer_id WHERE false"), Customer)
-    result = profit_lines(sold, known, nobody)
+    nowhere = filled(con.sql("SELECT NULL::VARCHAR AS city_id WHERE false"), City)
+    result = profit_lines(sold, known, nobody, nowhere)
     sums = result.group_by("status").agg(
         revenue=result.revenue_amount.sum(),
         cost=result.cost_amount.sum(),

@@ -4,12 +4,15 @@ import random
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
+from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
+from ecom_assets.core.settings.cost_rules import CommissionRule, PaymentFeeRule, ShippingCostRule
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -18,10 +21,11 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import CUSTOMER
+from ecom_assets_tests.commerce.costs.shop import CITIES, CUSTOMER
 from ecom_assets_tests.commerce.costs.test_profit import DAYS, FIRST, random_costs, random_sales
 
 CITY = dict.fromkeys(City.columns, "(none)")
+PLACES = [CITY | {"city_id": name, "country": name} for name in CITIES]
 ITEM = {"item_name": "unknown", "item_category": "(none)"}
 CALENDAR: Row = {
     **dict.fromkeys(Calendar.columns, 1),
@@ -29,6 +33,13 @@ CALENDAR: Row = {
     "is_weekend": False,
 }
 """What the tables have that those of sales refer to."""
+COST_RULES: Final = CostRules(
+    payment_fees=(PaymentFeeRule(percent=Decimal("1.4"), per_order=Decimal("0.25")),),
+    shipping_costs=(
+        ShippingCostRule(per_order=Decimal("4.2"), per_piece=Decimal("0.333"), country="Spain"),
+    ),
+    commissions=(CommissionRule(percent=Decimal(12), sales_channel="marketplace"),),
+)
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -43,7 +54,8 @@ def run(engine: Engine, days: Days) -> None:
     for asset in COST_ASSETS[1:]:
         engine.ensure(asset.contract)
         tables = {name: engine.table(reads.contract) for name, reads in asset.reads.items()}
-        output = asset.output(days, {**tables, "warehouse": engine}, engine)
+        parameters = {**tables, "warehouse": engine, "cost_rules": COST_RULES}
+        output = asset.output(days, parameters, engine)
         rows, written = (
             (output.rows, output.days) if isinstance(output, SliceOutput) else (output, days)
         )
@@ -59,7 +71,7 @@ def filled(engine: Engine, *, in_pieces: bool) -> Tables:
     ]
     for contract in (City, Item, Calendar, Customer, Sales, RawCosts):
         engine.ensure(contract)
-    hold(engine, City, [CITY], None)
+    hold(engine, City, PLACES, None)
     hold(engine, Item, [ITEM | {"item_id": name} for name in ("hat", "sock")], None)
     hold(engine, Calendar, [CALENDAR | {"calendar_date": on} for on in DAYS.dates], DAYS)
     hold(engine, Customer, customers, None)

@@ -13,7 +13,7 @@ import pytest
 from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import CostShop, cost, profit_of, sale
+from ecom_assets_tests.commerce.costs.shop import CITIES, CostShop, cost, profit_of, sale
 from ecom_assets_tests.hypothesis_settings import seeds
 
 D = Decimal
@@ -166,8 +166,13 @@ def random_sales(dice: random.Random) -> list[Row]:
                 str(on),
                 dice.choice(("hat", "sock")),
                 str(-pieces if is_refund else pieces),
-                str((-10 if is_refund else 20) * pieces),
+                str((-dice.choice((10, 30)) if is_refund else 20) * pieces),
                 customer=dice.choice(("anna", "bob")),
+                city_id=dice.choice(CITIES),
+                payment_method=dice.choice((None, "card")),
+                shipping_amount=dice.choice((None, D("4.99"), D(0))),
+                shipping_cost_amount=dice.choice((None, D("3.35"))),
+                payment_fee_amount=dice.choice((None, D("0.7777"))),
                 is_restocked=dice.choice((None, True, False)) if is_refund else None,
                 unit_cost_amount=dice.choice((None, None, D("7.25"))),
             )

@@ -32,13 +32,19 @@ ProfitChange = change_of("ProfitChange", ProfitNumbers, gross_profit_amount=0.12
 
 
 class ProfitStep(BaseModel):
-    """A step on the way from gross sales to gross profit."""
+    """A step on the way from gross sales to the contribution before advertising."""
 
     step: str = Field(title="Step", description="Its name", examples=["discounts"])
     label: str = Field(description="Its name for people", examples=["Discounts"])
     is_total: bool = Field(description="Whether it is the sum of the steps before it")
+    is_shared: bool = Field(
+        description="Whether it is of whole orders, of which lines have parts by net sales"
+    )
     step_amount: Money | None = number(
         "Amount", "money", "What it adds; below zero for what is taken off"
+    )
+    estimated_amount: Money | None = number(
+        "Estimated", "money", "What of it is estimated: by rules, or before a cost is known"
     )
 
 
@@ -63,7 +69,8 @@ class ProfitAnswer(Answer):
     previous: ProfitNumbers | None = Field(description=PREVIOUS)
     change: ProfitChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
     steps: list[ProfitStep] = Field(
-        description="From gross sales to gross profit; each total is the sum of what is before it"
+        description="From gross sales to the contribution before advertising; each total is the "
+        "sum of what is before it"
     )
     dimension: queries.Dimension | None = Field(description="By what the parts are")
     total_count: int | None = total_of("parts", 9)
@@ -74,10 +81,13 @@ DEFINITION: Final = definition_of(ProfitAnswer, *ProfitNumbers.model_fields, "ch
 
 
 @router.get(
-    "/analytics/profit", response_model=ProfitAnswer, summary="Gross profit, margin and their steps"
+    "/analytics/profit",
+    response_model=ProfitAnswer,
+    summary="Profit, contribution and their steps",
 )
 def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -> dict[str, Any]:
-    """Return what is left of sales after discounts, returns and the cost of what was sold.
+    """Return what is left of sales after discounts, returns and the cost of what was sold, and
+    before advertising, after what shipping and payments cost.
 
     The key needs the scope `costs`.
     """

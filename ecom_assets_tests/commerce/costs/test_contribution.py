@@ -1,0 +1,249 @@
+"""What orders leave before advertising: examples that a reader can redo, and random orders beside a
+few lines of plain Python.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+import pytest
+
+from ecom_assets.commerce.costs.contracts import ProfitLines
+from ecom_assets.commerce.costs.queries import STEPS, TOTALS, steps
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.commerce.costs.shop import cost, profit_of, sale, shop_of
+
+D = Decimal
+HAT_20 = cost("hat", "20", "2026-01-01")
+CHARGED: Row = {"shipping_amount": D(6), "tax_amount": D("10.64")}
+"""What is paid beside a hat for 50: shipping of 6, and 19 % tax of both."""
+LABEL: Row = {"shipping_cost_amount": D("4.50")}
+TWO_PERCENT = [{"percent": 2, "per_order": "0.25"}]
+
+
+def hat(**more: Any) -> Row:
+    return sale("a-1", "2026-05-02", "hat", "1", "50", **{**CHARGED, **LABEL, **more})
+
+
+def contribution(profit: Row) -> Decimal | None:
+    amount: Decimal | None = profit["contribution_before_ads_amount"]
+    return amount
+
+
+def only_line(lines: Iterable[Row], **settings: Any) -> Row:
+    (row,) = shop_of(lines, [HAT_20], **settings).rows(ProfitLines)
+    return row
+
+
+def test_shipping_paid_and_the_payment_are_taken_off_and_shipping_charged_is_added() -> None:
+    """Example 7: 50 - 20 + 6 - 4.50 - (2 % of 66.64 + 0.25); then the shipping is paid back."""
+    profit = profit_of([hat()], [HAT_20], payment_fee_rules=TWO_PERCENT)
+    assert profit["payment_fee_amount"] == profit["estimated_payment_fee_amount"] == D("1.58")
+    assert contribution(profit) == D("29.92")
+    stated = profit_of([hat(payment_fee_amount=D("1.58"))], [HAT_20])
+    assert (contribution(stated), stated["estimated_payment_fee_amount"]) == (D("29.92"), None)
+    back = sale("a-2", "2026-05-09", "(none)", "0", "0", status="refunded", shipping_amount=D(-6))
+    profit = profit_of([hat(), back], [HAT_20], payment_fee_rules=TWO_PERCENT)
+    assert (profit["revenue_amount"], profit["gross_profit_amount"]) == (50, 30)
+    assert contribution(profit) == D("23.92")
+
+
+def test_nothing_unknown_is_0() -> None:
+    """A shop that nobody says the fees of has no contribution; one that has none says so."""
+    unknown = profit_of([hat()], [HAT_20])
+    assert contribution(unknown) is None
+    assert unknown["contribution_shipped_amount"] == 0
+    none = profit_of([hat()], [HAT_20], payment_fee_rules=[{"per_order": 0}])
+    assert contribution(none) == D("31.50")
+
+
+def test_shipping_is_a_part_of_each_order_of_a_shop_that_has_some() -> None:
+    download = sale("b-1", "2026-05-02", "hat", "1", "50", payment_fee_amount=D(1))
+    assert contribution(profit_of([download], [HAT_20])) == 29
+    both = profit_of([download, hat(payment_fee_amount=D(1))], [HAT_20])
+    assert contribution(both) == D("30.50")
+    assert both["contribution_shipped_amount"] == 50
+
+
+def test_contribution_is_over_orders_of_which_all_parts_are_known() -> None:
+    """Order a has a hat for 50, which costs 20, and a sock, whose cost nobody knows."""
+    sock = sale("a-2", "2026-05-02", "sock", "1", "10")
+    other = sale("b-1", "2026-05-02", "hat", "1", "40", **CHARGED, **LABEL)
+    back = sale("a-3", "2026-05-09", "hat", "-1", "-50")
+    lines = [hat(), sock, other, back]
+    profit = profit_of(lines, [HAT_20], payment_fee_rules=[{"per_order": 1}])
+    assert profit["gross_profit_amount"] == 30 + 20 - 30
+    assert contribution(profit) == D("20.50")
+    assert profit["contribution_shipped_amount"] == 40
+
+
+@pytest.mark.parametrize(
+    ("sold", "rules", "fee"),
+    [
+        ({"payment_method": "Card"}, TWO_PERCENT, "1.58"),
+        (
+            {"payment_method": "Card"},
+            [*TWO_PERCENT, {"payment_method": "card", "percent": 1}],
+            "0.67",
+        ),
+        ({"payment_method": "cash"}, [{"payment_method": "card", "percent": 1}], None),
+        ({}, [*TWO_PERCENT, {"percent": 3, "valid_from_date": "2026-05-02"}], "2.00"),
+        ({}, [*TWO_PERCENT, {"percent": 3, "valid_from_date": "2026-05-03"}], "1.58"),
+        ({}, [{"percent": 3, "valid_until_date": "2026-05-01"}], None),
+        ({}, [{"percent": 3, "valid_until_date": "2026-05-02"}], "2.00"),
+        ({"payment_fee_amount": D("0.01")}, TWO_PERCENT, "0.01"),
+    ],
+)
+def test_the_fee_is_what_the_order_states_else_that_of_the_rule_of_its_method_and_day(
+    sold: Row, rules: list[Row], fee: str | None
+) -> None:
+    line = only_line([hat(**sold)], payment_fee_rules=rules)
+    assert line["payment_fee_amount"] == (fee and D(fee))
+    is_by_rule = fee is not None and "payment_fee_amount" not in sold
+    assert (line["payment_fee_rule"] is not None) == is_by_rule
+
+
+def test_a_line_says_which_rules_its_amounts_are_from() -> None:
+    line = only_line(
+        [hat(city_id="Spain", sales_channel="Marketplace", shipping_cost_amount=None)],
+        payment_fee_rules=TWO_PERCENT,
+        shipping_cost_rules=[{"country": "Spain", "per_order": "5.5", "per_piece": "0.4"}],
+        commission_rules=[{"sales_channel": "marketplace", "percent": 12}],
+    )
+    assert line["payment_fee_rule"] == "2 % of what was charged + 0.25 per order"
+    assert line["shipping_cost_rule"] == "5.5 per order + 0.4 per piece, Spain"
+    assert line["commission_rule"] == "12 % of what was charged, marketplace"
+    assert line["estimated_shipping_cost_amount"] == D("5.9")
+    assert line["estimated_commission_amount"] == D("8.00")
+    assert line["contribution_before_ads_amount"] == 30 + 6 - D("5.9") - D("1.58") - 8
+
+
+def test_an_order_for_which_nothing_was_paid_has_no_fee() -> None:
+    free = hat(revenue_amount=D(0), shipping_amount=D(0), tax_amount=D(0))
+    line = only_line([free], payment_fee_rules=TWO_PERCENT)
+    assert (line["payment_fee_amount"], line["payment_fee_rule"]) == (0, None)
+    assert line["contribution_before_ads_amount"] == D("-24.50")
+
+
+@pytest.mark.parametrize(
+    ("refunds", "expected"),
+    [
+        ([("hat", "-50")], (50, 0)),
+        ([("hat", "-50"), ("hat", "-15")], (50, 15)),
+        ([("(none)", "-10")], (10, 0)),
+        ([("(none)", "-65")], (50, 15)),
+    ],
+)
+def test_what_is_paid_back_beyond_the_worth_of_an_order_is_goodwill(
+    refunds: list[tuple[str, str]], expected: tuple[int, int]
+) -> None:
+    lines = [
+        sale(f"a-{number}", f"2026-05-{number:02}", item, "0", amount)
+        for number, (item, amount) in enumerate(refunds, start=8)
+    ]
+    profit = profit_of([hat(payment_fee_amount=D(1)), *lines], [HAT_20])
+    returns, goodwill = expected
+    assert (profit["returns_amount"], profit["goodwill_amount"]) == expected
+    assert profit["revenue_amount"] == 50 - returns
+    assert contribution(profit) == 50 - 20 + 6 - D("4.5") - 1 - returns - goodwill
+
+
+def test_money_for_no_item_of_an_order_that_is_not_there_is_goodwill_too() -> None:
+    lost = [
+        sale("x-1", "2026-05-09", "(none)", "0", "-12"),
+        sale("y-1", "2026-05-09", "hat", "-1", "-50"),
+    ]
+    profit = profit_of([hat(), *lost], [HAT_20])
+    assert (profit["goodwill_amount"], profit["returns_amount"]) == (12, 50)
+
+
+def test_the_steps_to_the_contribution_add_up() -> None:
+    lines = [
+        hat(payment_fee_amount=D("1.58")),
+        sale("b-1", "2026-05-02", "hat", "1", "40", **CHARGED),
+        sale("a-2", "2026-05-09", "(none)", "0", "-65"),
+    ]
+    first, *others = steps(profit_of(lines, [HAT_20]))
+    assert (first["step"], first["step_amount"]) == ("gross_sales", 90)
+    so_far = first["step_amount"]
+    for step in others:
+        if step["is_total"]:
+            assert step["step_amount"] == so_far, step
+        else:
+            so_far += step["step_amount"] or 0
+    assert so_far == 50 - 20 + 6 - D("4.5") - D("1.58") - 65
+    assert {*TOTALS} < {*STEPS}
+
+
+AMOUNTS = ("shipping_amount", "shipping_cost_amount", "payment_fee_amount")
+
+
+def random_orders(dice: random.Random) -> list[Row]:
+    """Return orders of one to six lines, whose amounts are on any of them, or on none."""
+    rows: list[Row] = []
+    for order in range(150):
+        on = date(2026, 5, 1) + timedelta(days=dice.randint(0, 5))
+        size, kind = dice.randint(1, 6), dice.choice(("shipped", "shipped", "refunded"))
+        for line in range(size):
+            paid = D(dice.choice((0, 1, 333, 667, 1999, 50_000))) / 100
+            row = sale(f"{order}-{line}", str(on), dice.choice(("hat", "sock")), "1", str(paid))
+            row |= dict.fromkeys(AMOUNTS) | {"status": kind}
+            if kind == "refunded":
+                row |= {"quantity": D(-1), "revenue_amount": -paid}
+            rows.append(row)
+        for name in AMOUNTS:
+            if dice.random() < 0.8:
+                cents = D(dice.choice((0, 1, 490, 1001, 12_377))) / dice.choice((100, 10_000))
+                is_back = kind == "refunded" and dice.random() < 0.5
+                dice.choice(rows[-size:])[name] = -cents if is_back else cents
+    dice.shuffle(rows)
+    return rows
+
+
+def by_hand(total: Decimal, weights: list[int]) -> list[Decimal]:
+    """Return the parts of a total: what each weight adds to it, in whole cents."""
+    weights = weights if sum(weights) else [1] * len(weights)
+    so_far = [sum(weights[: i + 1]) for i in range(len(weights))]
+    bounds = [
+        D(floor(Fraction(total) * 100 * part / so_far[-1] + Fraction(1, 2))) / 100
+        for part in so_far
+    ]
+    bounds[-1] = total
+    return [to - before for before, to in zip([D(0), *bounds], bounds, strict=False)]
+
+
+def test_lines_share_the_amounts_of_their_order_to_the_cent_as_by_hand() -> None:
+    rows = random_orders(random.Random(3))  # noqa: S311 (orders, not secrets)
+    found = {row["uniq_id"]: row for row in shop_of(rows, [HAT_20]).rows(ProfitLines)}
+    orders: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row["uniq_id"]):
+        orders[row["order_id"]].append(row)
+    for lines in orders.values():
+        weights = [int(abs(row["revenue_amount"]) * 100) for row in lines]
+        shares = [found[row["uniq_id"]] for row in lines]
+        assert {row["has_shared_amounts"] for row in shares} == {len(lines) > 1}
+        for name in AMOUNTS:
+            stated = [row[name] for row in lines if row[name] is not None]
+            is_free = not any(weights) and lines[0]["status"] == "shipped"
+            if name == "payment_fee_amount" and is_free and not stated:
+                continue  # whether it is free depends on what shipping cost
+            expected = by_hand(sum(stated, D(0)), weights) if stated else [None] * len(lines)
+            assert [row[name] for row in shares] == expected, lines
+        is_known = all(row["cost_amount"] is not None for row in shares)
+        if lines[0]["status"] == "shipped":
+            is_known &= all(any(row[name] is not None for row in lines) for name in AMOUNTS)
+        for row in shares:
+            assert (row["contribution_before_ads_amount"] is not None) == is_known or is_free
+            if is_known:
+                assert row["contribution_before_ads_amount"] == (
+                    row["gross_profit_amount"]
+                    + (row["shipping_amount"] or 0)
+                    - (row["shipping_cost_amount"] or 0)
+                    - (row["payment_fee_amount"] or 0)
+                    - row["goodwill_amount"]
+                )
