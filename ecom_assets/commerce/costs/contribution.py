@@ -98,11 +98,15 @@ def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
     rounded to cents; each line has what its own weight adds, and the last one the rest. So parts
     add up to the total, and each is within a cent of its exact value.
     """
-    cents = (total * CENTS).cast("float64")
-    before = (lines.weight_to - lines.weight).cast("float64")
-    to = lines.weight_to.cast("float64")
-    end = (to == lines.whole).ifelse(total, _rounded(cents * to / lines.whole))
-    return (end - _rounded(cents * before / lines.whole)).cast(PROFIT)
+    return (
+        _part(lines, total, lines.weight_to) - _part(lines, total, lines.weight_to - lines.weight)
+    ).cast(PROFIT)
+
+
+def _part(lines: ir.Table, total: ir.DecimalValue, weight: ir.IntegerValue) -> ir.DecimalValue:
+    """Return the part of a total that some of its weight has; all of it has all."""
+    so_far, cents = weight.cast("float64"), (total * CENTS).cast("float64")
+    return (so_far == lines.whole).ifelse(total, _rounded(cents * so_far / lines.whole))
 
 
 def _rounded(cents: ir.FloatingValue) -> ir.DecimalValue:

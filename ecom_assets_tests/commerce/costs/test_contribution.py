@@ -210,10 +210,11 @@ def by_hand(total: Decimal, weights: list[int]) -> list[Decimal]:
     weights = weights if sum(weights) else [1] * len(weights)
     so_far = [sum(weights[: i + 1]) for i in range(len(weights))]
     bounds = [
-        D(floor(Fraction(total) * 100 * part / so_far[-1] + Fraction(1, 2))) / 100
+        total
+        if part == so_far[-1]
+        else D(floor(Fraction(total) * 100 * part / so_far[-1] + Fraction(1, 2))) / 100
         for part in so_far
     ]
-    bounds[-1] = total
     return [to - before for before, to in zip([D(0), *bounds], bounds, strict=False)]
 
 
