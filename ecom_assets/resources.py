@@ -46,6 +46,7 @@ from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, h
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
 from ecom_assets.orchestration.sandbox import (
+    SandboxCosts,
     SandboxCustomers,
     SandboxOrders,
     SandboxStock,
@@ -157,7 +158,7 @@ def _source(
 
 
 def cost_source_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return the source of costs as a resource: the configured files, or none."""
+    """Return the source of costs: the configured files, else the sandbox's, or none."""
 
     @dg.resource(
         required_resource_keys={"warehouse"}, description="Where the costs of items come from."
@@ -165,7 +166,10 @@ def cost_source_resource(settings: Settings) -> dg.ResourceDefinition:
     def cost_source(context: dg.InitResourceContext) -> CostSource:
         if not has_costs(settings):
             return NO_COSTS
-        return FileCosts(context.resources.warehouse.file_reader(settings), settings)
+        reader = context.resources.warehouse.file_reader(settings)
+        if settings.costs:
+            return FileCosts(reader, settings)
+        return SandboxCosts(settings, ensure_sandbox, reader)
 
     return cost_source
 

@@ -7,21 +7,27 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import ibis
+from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
 
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.received import FileRows, SliceOutput
+from ecom_assets.ingestion.sources.costs import FileCosts, no_costs
 from ecom_assets.ingestion.sources.customer_api.api import (
     customers_received,
     fetch_customers,
     no_customers,
 )
 from ecom_assets.ingestion.sources.events import SANDBOX
+from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.order_reports.source import OrderReader
 from ecom_assets.ingestion.sources.sandbox_shop import (
+    COSTS,
     is_living,
     last_day,
     last_day_in,
@@ -78,6 +84,25 @@ class SandboxStock(_SandboxSource):
             key = SecretStr(service.key)
             settings = self.settings_with(catalogue_api_url=service.api_url, catalogue_api_key=key)
             return fetched_stock(fetch_catalogue(settings), today, SANDBOX)
+
+
+@dataclass(frozen=True)
+class SandboxCosts(_SandboxSource):
+    """What the sandbox shop's products cost; each cost arrives on its first day."""
+
+    reader: Backend
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the costs of all days, or no rows where a shop of an earlier version has none."""
+        path = self.folder() / COSTS
+        if not path.exists():
+            return no_costs("the sandbox shop was made by a version without costs")
+        default = Settings.model_fields["costs_mapping"].default
+        settings = self.settings_with(costs=join_paths([str(path)]), costs_mapping=default)
+        rows = FileCosts(self.reader, settings).received(days).rows
+        rows = rows.mutate(received_date=rows.valid_from_date, source=ibis.literal(SANDBOX))
+        dates = {row["received_date"] for row in rows_of(rows.select("received_date").distinct())}
+        return SliceOutput(rows, Days.from_dates(dates), supersedes=Days.from_dates(dates))
 
 
 POLL_S = 0.05

@@ -2,7 +2,6 @@
 
 from ecom_assets.behaviour.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.commerce.attribution.contracts import MODELS
-from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
 from ecom_assets.commerce.orders.assets import REPORT_ASSETS
 from ecom_assets.commerce.products.contracts import ALERTS
@@ -26,11 +25,9 @@ STEP = {
     "conversion_from_previous": float,
     "median_s_from_previous": type(None),
 }
-UNDECLARED = [
-    asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS, *COST_ASSETS)
-]
-"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment, ECOM_COSTS is not set,
-and no order report was loaded whole.
+UNDECLARED = [asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS)]
+"""Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment, and no order report was
+loaded whole.
 """
 TABLES = [table.qualified_name() for table in ALL if table.qualified_name() not in UNDECLARED]
 UNCUT = {table.qualified_name() for table in ALL if table.day_column is None}
@@ -67,6 +64,14 @@ SALES = {
     "held_days": [],
     "held_order_days": [],
     "waiting_lines": [],
+}
+PROFIT = {
+    "cost_amount": str,
+    "gross_profit_amount": str,
+    "gross_margin_rate": float,
+    "cost_coverage_rate": float,
+    "contribution_before_ads_amount": str,
+    "contribution_coverage_rate": float,
 }
 RECONCILIATION = {
     "order_count": int,
@@ -132,6 +137,7 @@ SUMMARY = {
     "cohorts": {"day": [COHORTS], "week": [], "month": []},
     "carts": [CARTS],
     "sales": SALES,
+    "profit": PROFIT,
     "retention": {
         "week_start_date": str,
         **dict.fromkeys(("new", "returning", "refunded"), OF_WEEK),

@@ -10,6 +10,7 @@ from ecom_assets.behaviour.funnels.text import funnel_chart
 from ecom_assets.behaviour.journeys.text import path_line
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
+from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.customers.measures import ValueMeasures
 from ecom_assets.commerce.customers.text import expected_orders, orders_column
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence
@@ -195,9 +196,30 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
             f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: "
             f"{', '.join(amounts)}"
         ),
+        *_profit_lines(summary["profit"]),
         *without,
     ]
     return lines + _week_lines(week)
+
+
+def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
+    """Return the lines of gross profit and contribution, with what share of sales each is of."""
+    if profit is None:
+        return []
+    lines = []
+    margin = profit["gross_margin_rate"]
+    for measure, coverage, more in (
+        (
+            ProfitMeasures.gross_profit_amount,
+            profit["cost_coverage_rate"],
+            "" if margin is None else f", margin {margin:.1%}",
+        ),
+        (ProfitMeasures.contribution_before_ads_amount, profit["contribution_coverage_rate"], ""),
+    ):
+        if profit[measure.name] is not None:
+            of = "" if coverage is None else f", of {coverage:.1%} of what was sold"
+            lines.append(f"  {_named(measure, _shown(profit[measure.name]))}{more}{of}")
+    return lines
 
 
 def _changed_days(changed: Mapping[str, Any]) -> str:

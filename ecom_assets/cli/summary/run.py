@@ -22,6 +22,8 @@ from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
 from ecom_assets.commerce.attribution.queries import Unit, channels_by_model
+from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.commerce.costs.queries import profit_of_days
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.customers.queries import customer_records, expected_value, segment_totals
 from ecom_assets.commerce.orders.held_days import held_day_entry
@@ -136,6 +138,14 @@ COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
 """The parts of the summary that are null if a source is missing."""
 OF_EVENTS: Final = ("sessions", "funnel", "funnels", "journeys", "search")
 """The parts of the summary that are counted from events of its period only."""
+SHOWN_OF_PROFIT: Final = (
+    "cost_amount",
+    "gross_profit_amount",
+    "gross_margin_rate",
+    "cost_coverage_rate",
+    "contribution_before_ads_amount",
+    "contribution_coverage_rate",
+)
 REFUSED: Final = ("quarantined", "duplicates")
 LINES: Final = (*REFUSED, "held_days", "held_order_days", "waiting_lines")
 """What the summary says of order lines that do not count."""
@@ -233,6 +243,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "activity_types": activity_types(engine) if has_report(settings) else [],
         **_behaviour(reading, period),
         "sales": sales,
+        "profit": _profit(reading, outcome.days) if source == ORDERS else None,
         "retention": _customer_week(reading, period),
         "channels": _channels(
             reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None
@@ -298,6 +309,8 @@ def _without_unknown(
     if {"events", "orders"} <= unknown:
         nulls["reconciliation"] = None
     sales = summary["sales"]
+    if ORDERS in unknown:
+        nulls["profit"] = None
     if sales and (ORDERS if source == ORDERS else "events") in unknown:
         sales |= dict.fromkeys(name for name in sales if name not in LINES and name != "source")
         if ORDERS in unaccounted:
@@ -411,6 +424,18 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
         "items_sold": sold["sold_item_count"],
         **{name: _money(sold[name], reading.currency) for name in amounts},
         **lines,
+    }
+
+
+def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
+    """Return the profit of all days that a run changed; None where no cost is known."""
+    found = profit_of_days(reading, days_of_run(reading, days))
+    if found is None:
+        return None
+    return {
+        name: _money(found[name], reading.currency) if measure.shown_as == "money" else found[name]
+        for name, measure in summable(ProfitMeasures).items()
+        if name in SHOWN_OF_PROFIT
     }
 
 

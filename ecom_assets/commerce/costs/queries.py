@@ -11,6 +11,7 @@ from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import completed, summable, sums
 from ecom_assets.core.tables.queries import (
     NoSourceError,
@@ -83,6 +84,14 @@ def profit(reading: Reading, period: Period, dimension: Dimension | None = None)
         "dimension": dimension,
         "parts": parts(reading, period, dimension) if dimension else [],
     }
+
+
+def profit_of_days(reading: Reading, days: Days) -> Row | None:
+    """Return the profit of some days, in a row or not; None if no cost of any is known."""
+    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = daily.filter(days.contain(daily.order_date))
+    (row,) = reading.state(daily.agg(**sums(daily, ProfitMeasures)))
+    return completed(row, ProfitMeasures) if row["gross_profit_amount"] is not None else None
 
 
 def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:

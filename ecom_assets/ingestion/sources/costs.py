@@ -16,13 +16,18 @@ from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import split_paths
 from ecom_assets.ingestion.sources.files.mapping import UNIT_COST, load_cost_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.sandbox_shop import has_costs_file
 
 VIEW = "received_costs"
 
 
 def has_costs(settings: Settings) -> bool:
-    """Return whether there are costs to load."""
-    return bool(settings.costs)
+    """Return whether there are costs to load: configured ones, or the sandbox's if there are no own
+    data.
+    """
+    return bool(settings.costs) or (
+        not settings.has_own_data and has_costs_file(settings.sandbox_folder)
+    )
 
 
 def no_costs(reason: str) -> SliceOutput:

@@ -118,7 +118,9 @@ def stock_kinds(settings: Settings) -> set[str]:
 
 def cost_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of costs."""
-    return _file_kinds(split_paths(settings.costs)) if settings.costs else set()
+    if settings.costs:
+        return _file_kinds(split_paths(settings.costs))
+    return {"csv"} if has_costs(settings) else set()
 
 
 def _file_kinds(paths: list[str]) -> set[str]:

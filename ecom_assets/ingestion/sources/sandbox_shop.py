@@ -3,13 +3,15 @@
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 
+COSTS: Final = "costs.csv"
+"""The file with what the shop's products cost; shops of earlier versions have none."""
 Truth = dict[str, Any]
 DAYS_BEFORE = 60
 """A new shop has at least this many days before its last one,
@@ -24,6 +26,11 @@ def truth_of(folder: Path) -> Truth | None:
     except FileNotFoundError:
         return None
     return truth
+
+
+def has_costs_file(folder: Path) -> bool:
+    """Return whether the sandbox shop in a folder has, or will have, the costs of its products."""
+    return truth_of(folder) is None or (folder / COSTS).exists()
 
 
 def first_day(truth: Truth) -> date:
