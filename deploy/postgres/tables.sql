@@ -1298,6 +1298,19 @@ CREATE TABLE "mart"."profit_lines" (
   "costed_revenue_amount" DECIMAL(38, 6),
   "is_restock_assumed" BOOLEAN NOT NULL,
   "gross_profit_amount" DECIMAL(38, 6),
+  "shipping_amount" DECIMAL(38, 6),
+  "shipping_cost_amount" DECIMAL(38, 6),
+  "estimated_shipping_cost_amount" DECIMAL(38, 6),
+  "shipping_cost_rule" text COLLATE "C",
+  "payment_fee_amount" DECIMAL(38, 6),
+  "estimated_payment_fee_amount" DECIMAL(38, 6),
+  "payment_fee_rule" text COLLATE "C",
+  "estimated_commission_amount" DECIMAL(38, 6),
+  "commission_rule" text COLLATE "C",
+  "goodwill_amount" DECIMAL(38, 6),
+  "has_shared_amounts" BOOLEAN,
+  "contribution_revenue_amount" DECIMAL(38, 6),
+  "contribution_before_ads_amount" DECIMAL(38, 6),
   PRIMARY KEY ("uniq_id")
 );
 
@@ -1324,6 +1337,16 @@ CREATE TABLE "mart"."profit_daily" (
   "gross_profit_amount" DECIMAL(38, 6),
   "gross_margin_rate" DOUBLE PRECISION,
   "cost_coverage_rate" DOUBLE PRECISION,
+  "shipping_amount" DECIMAL(38, 6),
+  "shipping_cost_amount" DECIMAL(38, 6),
+  "estimated_shipping_cost_amount" DECIMAL(38, 6),
+  "payment_fee_amount" DECIMAL(38, 6),
+  "estimated_payment_fee_amount" DECIMAL(38, 6),
+  "estimated_commission_amount" DECIMAL(38, 6),
+  "goodwill_amount" DECIMAL(38, 6),
+  "contribution_shipped_amount" DECIMAL(38, 6),
+  "contribution_before_ads_amount" DECIMAL(38, 6),
+  "contribution_coverage_rate" DOUBLE PRECISION,
   PRIMARY KEY ("order_date", "channel", "city_id", "item_category", "sales_channel", "customer_type")
 );
 
@@ -1346,6 +1369,16 @@ CREATE TABLE "mart"."category_profitability" (
   "gross_profit_amount" DECIMAL(38, 6),
   "gross_margin_rate" DOUBLE PRECISION,
   "cost_coverage_rate" DOUBLE PRECISION,
+  "shipping_amount" DECIMAL(38, 6),
+  "shipping_cost_amount" DECIMAL(38, 6),
+  "estimated_shipping_cost_amount" DECIMAL(38, 6),
+  "payment_fee_amount" DECIMAL(38, 6),
+  "estimated_payment_fee_amount" DECIMAL(38, 6),
+  "estimated_commission_amount" DECIMAL(38, 6),
+  "goodwill_amount" DECIMAL(38, 6),
+  "contribution_shipped_amount" DECIMAL(38, 6),
+  "contribution_before_ads_amount" DECIMAL(38, 6),
+  "contribution_coverage_rate" DOUBLE PRECISION,
   PRIMARY KEY ("week_start_date", "item_category")
 );
 
