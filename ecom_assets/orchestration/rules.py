@@ -94,6 +94,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "cost_rules": CostRules(
             settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
         ),
+        "other_cost_rules": settings.other_cost_rules,
     }
 
 

@@ -9,11 +9,12 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs import costs as versions
-from ecom_assets.commerce.costs import profit
+from ecom_assets.commerce.costs import other_costs, profit
 from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
     CostVersions,
     ItemCosts,
+    OtherCostsDaily,
     ProfitDaily,
     ProfitLines,
     QuarantinedCosts,
@@ -22,7 +23,8 @@ from ecom_assets.commerce.costs.contracts import (
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.assets import EVERY_SALE
-from ecom_assets.commerce.sales.contracts import City, Customer, Sales
+from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Sales
+from ecom_assets.core.settings.cost_rules import OtherCostRule
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -107,6 +109,22 @@ def weeks_of_other_profit(lines: ir.Table, stored: ir.Table) -> ir.Table:
 category_profitability = table_asset(
     CategoryProfitability, lines=EVERY_PROFIT_LINE, invalidated_by=weeks_of_other_profit
 )(profit.category_profitability)
+
+
+@invalidation(calendar=Calendar, stored=OtherCostsDaily)
+def days_of_other_rules(
+    calendar: ir.Table, stored: ir.Table, other_cost_rules: tuple[OtherCostRule, ...]
+) -> ir.Table:
+    """Return the days on which rules say something else than is stored."""
+    now = other_costs.other_costs_daily(calendar, other_cost_rules)
+    return profit.days_that_differ(stored, now, tuple(OtherCostsDaily.columns), "cost_date")
+
+
+other_costs_daily = table_asset(
+    OtherCostsDaily,
+    calendar=Reads(Calendar, whole=True),
+    invalidated_by=days_of_other_rules,
+)(other_costs.other_costs_daily)
 COST_ASSETS = (
     raw_costs,
     quarantined_costs,
@@ -115,5 +133,6 @@ COST_ASSETS = (
     profit_lines,
     profit_daily,
     category_profitability,
+    other_costs_daily,
 )
 """The assets that need a source of costs."""

@@ -277,6 +277,28 @@ class CategoryProfitability(ProfitMeasures, Table):
     )
 
 
+class OtherCostsDaily(Table):
+    """One row per day and rule of `other_cost_rules`: what the shop pays whatever is ordered."""
+
+    layer = "mart"
+    key = ("cost_date", "cost_name")
+    day_column = "cost_date"
+
+    cost_date = day("The day")
+    cost_name = text("What it is for", "Cost", example="Shop software")
+    cost_rule = text("The rule", is_cost=True)
+    estimated_other_cost_amount = Column(
+        PROFIT,
+        "The day's part of what a month costs",
+        "money",
+        label="Other costs",
+        at_least=0,
+        better="down",
+        is_cost=True,
+        example="2.55",
+    )
+
+
 def is_about_costs(table: type[Table]) -> bool:
     """Return whether all of a table is about what the shop pays, or what its sales leave."""
     return table.group == RawCosts.group

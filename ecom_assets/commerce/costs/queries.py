@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.costs.contracts import ProfitDaily
-from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily
+from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.sales.coverage import require_orders
@@ -15,11 +15,13 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import completed, summable, sums
 from ecom_assets.core.tables.queries import (
     NoSourceError,
+    NotPublishedError,
     Period,
     Reading,
     Row,
     compared,
     if_known,
+    rows_in_period,
     with_previous,
 )
 
@@ -81,8 +83,28 @@ def profit(reading: Reading, period: Period, dimension: Dimension | None = None)
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
         "steps": [] if period.is_unknown else steps(now),
+        **other_costs(reading, period),
         "dimension": dimension,
         "parts": parts(reading, period, dimension) if dimension else [],
+    }
+
+
+def other_costs(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return what rules say of costs of a period that belong to no order, by name; no amount where
+    there is no such rule.
+    """
+    try:
+        rows = rows_in_period(reading, OtherCostsDaily)
+    except NotPublishedError:  # by a version without it
+        return {"estimated_other_cost_amount": None, "other_costs": []}
+    amount = rows.estimated_other_cost_amount.sum().cast(PROFIT)
+    found = reading.rows(
+        rows.group_by("cost_name").agg(estimated_amount=amount).order_by("cost_name"), period
+    )
+    total = sum((row["estimated_amount"] for row in found), Decimal(0))
+    return {
+        "estimated_other_cost_amount": total if found else None,
+        "other_costs": found,
     }
 
 

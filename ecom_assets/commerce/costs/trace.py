@@ -10,6 +10,7 @@ from ecom_assets.commerce.costs.contracts import (
     CategoryProfitability,
     CostVersions,
     ItemCosts,
+    OtherCostsDaily,
     ProfitDaily,
     ProfitLines,
     RawCosts,
@@ -122,6 +123,12 @@ def _derivations(rows: RowsOf) -> dict[str, Derivation]:
         },
         **ratios_of(ProfitMeasures),
     }
+
+
+def _by_rule_of_a_month(context: TraceContext) -> Derivation:
+    return Computed(
+        f"the day's part of its month, as a rule of ecom.toml says: {context.row['cost_rule']}"
+    )
 
 
 CATEGORIES: Final[Mapping[str, Derivation]] = {
@@ -274,6 +281,11 @@ TRACES: Final = (
     TableTrace(ProfitDaily, "profit-by-day", _derivations(_of_key)),
     TableTrace(CategoryProfitability, "profit-by-category", CATEGORIES),
     TableTrace(ProfitLines, "profit-of-a-line", LINES),
+    TableTrace(
+        OtherCostsDaily,
+        "costs-that-no-source-states",
+        {"estimated_other_cost_amount": ByRow(_by_rule_of_a_month)},
+    ),
     TableTrace(
         ItemCosts,
         "costs-of-items",

@@ -19,6 +19,7 @@ from ecom_assets.core.errors import did_you_mean
 ONE_DAY: Final = timedelta(days=1)
 Percent = Annotated[Decimal, Field(ge=0, le=100, max_digits=9, decimal_places=6)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4)]
+Cents = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 MOST_RULES: Final = 200
 """Each is a case of one expression, which every order is compared with."""
 
@@ -113,7 +114,7 @@ class OtherCostRule(CostRule):
     amounts = {"per_month": "per month"}
 
     name: str = Field(min_length=1)
-    per_month: Money | None = None
+    per_month: Cents | None = None
 
 
 AnyRule = TypeVar("AnyRule", bound=CostRule)

@@ -307,6 +307,10 @@ def with_previous(table: ir.Table, day: str) -> ir.Table:
 Row = dict[str, Any]
 
 
+class NotPublishedError(EcomError):
+    """A table is not in what is published, which may be older than this version."""
+
+
 class NoSourceError(EcomError):
     """The query needs a source that the shop does not have.
 

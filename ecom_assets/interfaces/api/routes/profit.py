@@ -54,6 +54,13 @@ class ProfitPart(ProfitNumbers):
     value: str = Field(title="Value", description="The value, such as a channel or a category")
 
 
+class OtherCost(BaseModel):
+    """What the shop pays whatever is ordered, by a rule."""
+
+    cost_name: str = Field(title="Cost", description="What it is for", examples=["Shop software"])
+    estimated_amount: Money = number("Other costs", "money", "The period's part of its months")
+
+
 class ProfitParameters(SlicedOfDays):
     """The days, and by what profit is broken down."""
 
@@ -72,6 +79,10 @@ class ProfitAnswer(Answer):
         description="From gross sales to the contribution before advertising; each total is the "
         "sum of what is before it"
     )
+    estimated_other_cost_amount: Money | None = number(
+        "Other costs", "money", "What rules say is paid whatever is ordered; in no step"
+    )
+    other_costs: list[OtherCost] = Field(description="The same by name")
     dimension: queries.Dimension | None = Field(description="By what the parts are")
     total_count: int | None = total_of("parts", 9)
     parts: list[ProfitPart] = Field(description="Highest gross profit first")

@@ -31,7 +31,7 @@ from ecom_assets.core.settings.memory import limit_of_answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.portable import missing_columns, with_newer_columns
-from ecom_assets.core.tables.queries import EVENTS, KnownDays, Period, Row
+from ecom_assets.core.tables.queries import EVENTS, KnownDays, NotPublishedError, Period, Row
 from ecom_assets.core.warehouse.local import connect, keep_within
 from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.interfaces.explain.notes import Notes, stored_notes
@@ -94,7 +94,7 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
     return result.st_ino, result.st_mtime_ns
 
 
-class NothingPublishedError(EcomError):
+class NothingPublishedError(NotPublishedError):
     """The data are not published yet."""
 
 

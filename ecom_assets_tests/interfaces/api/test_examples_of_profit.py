@@ -1,0 +1,175 @@
+"""The examples of docs/metrics/costs.md by public commands: each is sold in a city of its own, so
+that one run and one answer of the API have all of them.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.interfaces.api.conftest import Api, served
+
+pytestmark = pytest.mark.xdist_group("profit")
+NAMES = (
+    *("uniq_id", "order_id", "date_time", "item_id", "quantity", "payment_amount", "status"),
+    *("gross_amount", "discount_amount", "tax_rate", "is_tax_included", "is_restocked"),
+    *("shipping_amount", "tax_amount", "shipping_cost_amount", "payment_method"),
+)
+HAT = "hat,2,214.20,shipped,238,23.80,0.19,true"
+LABEL = "6,10.64,4.50,card"
+SOLD = {
+    "1": [f"2026-05-02,{HAT}"],
+    "2": [
+        "2026-05-02,sock,1,6.66,shipped,10,3.34",
+        "2026-05-02,sock,1,6.67,shipped,10,3.33",
+        "2026-05-02,sock,1,6.67,shipped,10,3.33",
+    ],
+    "3 sold again": [f"2026-05-02,{HAT}", "2026-05-09,hat,1,90,refunded,,,,,true"],
+    "3 lost": [f"2026-05-02,{HAT}", "2026-05-09,hat,1,90,refunded,,,,,false"],
+    "3 money": [f"2026-05-02,{HAT}", "2026-05-09,hat,0,10,refunded"],
+    "4": ["2026-05-02,hat,1,100,shipped", "2026-05-02,B,1,50,shipped"],
+    "5": ["2026-05-20,cap,3,60,shipped", "2026-06-03,cap,2,40,shipped"],
+    "5 returned": [
+        "2026-05-20,cap,3,60,shipped",
+        "2026-06-05,cap,1,20,refunded",
+        "2026-06-03,cap,2,40,shipped",
+    ],
+    "6": ["2026-05-02,tie,1,40,shipped,40,0", "2026-05-02,gift,1,0,shipped,12,12"],
+    "6 free": ["2026-05-02,tie,1,0,shipped,40,40", "2026-05-02,gift,1,0,shipped,12,12"],
+    "7": [f"2026-05-02,pen,1,50,shipped,,,,,,{LABEL}"],
+    "7 paid back": [
+        f"2026-05-02,pen,1,50,shipped,,,,,,{LABEL}",
+        "2026-05-09,,0,0,refunded,,,,,,6",
+    ],
+}
+"""The lines of the order of each example, without their ids."""
+COSTS = """item_id,unit_cost_amount,valid_from_date
+hat,60,2026-01-01
+cap,10,2026-01-01
+cap,12,2026-06-01
+tie,15,2026-01-01
+gift,4,2026-01-01
+pen,20,2026-01-01
+"""
+FEES = '[{"payment_method": "card", "percent": 2, "per_order": 0.25}]'
+EXPECTED = {
+    "1": {"gross_sales": 200, "discount": 20, "revenue": 180, "cost": 120, "gross_profit": 60},
+    "2": {"gross_sales": 30, "discount": 10, "revenue": 20, "cost": None},
+    "3 sold again": {"returns": 90, "revenue": 90, "cost": 60, "gross_profit": 30},
+    "3 lost": {"returns": 90, "revenue": 90, "cost": 120, "gross_profit": -30},
+    "3 money": {"returns": 10, "revenue": 170, "cost": 120, "gross_profit": 50},
+    "4": {"revenue": 150, "cost": 60, "gross_profit": 40},
+    "5": {"revenue": 100, "cost": 54, "gross_profit": 46},
+    "5 returned": {"revenue": 80, "cost": 44, "gross_profit": 36},
+    "6": {"gross_sales": 52, "discount": 12, "revenue": 40, "cost": 19, "gross_profit": 21},
+    "6 free": {"revenue": 0, "cost": 19, "gross_profit": -19},
+    "7": {"gross_profit": 30, "payment_fee": "1.58", "contribution_before_ads": "29.92"},
+    "7 paid back": {"revenue": 50, "gross_profit": 30, "contribution_before_ads": "23.92"},
+}
+RATES = {
+    "1": ("0.3333", 1),
+    "3 money": ("0.2941", 1),
+    "4": ("0.4", "0.6667"),
+    "6": ("0.525", 1),
+    "6 free": (None, None),
+}
+"""The margin, and the share of sales whose cost is known."""
+
+
+def orders() -> Iterator[str]:
+    """Yield the lines of a file of orders."""
+    yield ",".join([*NAMES, "customer_id", "city_id", "city_name", "id", "item_name"])
+    for order, (city, lines) in enumerate(SOLD.items()):
+        for number, line in enumerate(lines):
+            # A second sale of an order is an order of another day.
+            day, _, rest = line.partition(",")
+            order_id = f"{order} {day}" if city.startswith("5") and "06-03" in day else str(order)
+            row = [f"{order}-{number}", order_id, f"{day}T10:00:00", *rest.split(",")]
+            row += [""] * (len(NAMES) - len(row))
+            yield ",".join([*row, f"customer {order}", city, city, row[0], row[3]])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run over the examples."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "orders.csv").write_text("\n".join(orders()))
+    (folder / "costs.csv").write_text(COSTS)
+    options = ("--orders", folder / "orders.csv", "--costs", folder / "costs.csv")
+    env = {"ECOM_PAYMENT_FEE_RULES": FEES, "ECOM_OTHER_COST_RULES": RENT}
+    result = ecom("run", *options, home=folder / "home", env=env)
+    assert result.exit_code == 0, result.out + result.err
+    return folder / "home"
+
+
+RENT = '[{"name": "Tool", "per_month": 31, "valid_from_date": "2026-05-20"}]'
+
+
+@pytest.fixture(scope="module")
+def answer(home: Path) -> Any:
+    """The profit of all examples, by city."""
+    settings = Settings(home=home, api_timeout_s=300)
+    with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]
+        return profit(running)
+
+
+def profit(api: Api) -> Any:
+    days = {"start_date": "2026-05-01", "end_date": "2026-06-30"}
+    found = api.get("/analytics/profit", {}, dimension="city_id", **days)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
+    parts = {part["value"]: part for part in answer["parts"]}
+    assert parts.keys() == EXPECTED.keys()
+    for city, expected in EXPECTED.items():
+        for name, amount in expected.items():
+            found = parts[city][f"{name}_amount"]
+            known = None if amount is None else Decimal(amount)
+            assert (found and Decimal(found)) == known, (city, name)
+    for city, (margin, coverage) in RATES.items():
+        found = parts[city]
+        for name, rate in (("gross_margin_rate", margin), ("cost_coverage_rate", coverage)):
+            assert found[name] == (None if rate is None else pytest.approx(float(rate), abs=1e-4))
+
+
+def test_amounts_of_orders_and_what_is_estimated_are_marked(answer: Any) -> None:
+    steps = {step["step"]: step for step in answer["steps"]}
+    assert [name for name, step in steps.items() if step["is_shared"]] == [
+        "shipping",
+        "shipping_cost",
+        "payment_fees",
+        "commissions",
+        "goodwill",
+    ]
+    fees = steps["payment_fees"]
+    assert fees["step_amount"] == fees["estimated_amount"] == "-3.16"
+    assert steps["contribution_before_ads"]["step_amount"] == "53.84"
+
+
+def test_costs_that_belong_to_no_order_stand_beside_the_steps(answer: Any) -> None:
+    """31 a month are 12 of 20 to 31 May, and 5.17 of 1 to 5 June."""
+    assert answer["other_costs"] == [{"cost_name": "Tool", "estimated_amount": "17.17"}]
+    assert answer["estimated_other_cost_amount"] == "17.17"
+
+
+def test_an_amount_goes_down_to_the_rule(home: Path) -> None:
+    shown = ecom(
+        "explain",
+        "mart.profit_lines",
+        *("--column", "payment_fee_amount", "--where", "city_id = '7'", "--json"),
+        home=home,
+    )
+    number = shown.json["number"]
+    assert number["value"] == "1.580000"
+    assert number["how"].endswith(
+        "a rule of ecom.toml says: 2 % of what was charged + 0.25 per order, card"
+    )
+    (down,) = number["down"]
+    assert [level["table"] for level in down["levels"]][-1] == "raw.user_order_log"
