@@ -6,7 +6,7 @@ table nor a page of metrics has said it. All descriptions are in Dagster's catal
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ecom_assets.commerce.costs.measures import PROFIT
@@ -89,10 +89,13 @@ def _table(contract: type[Table], earlier: Sequence[type[Table]], said: Said) ->
     is_said = contract.day_column == _first_day(contract)
     cut = f"Cut by `{contract.day_column}`." if contract.day_column else "Not cut by days."
     yield f"{named}\n" if is_said else f"{named} {cut}\n"
-    base = _base(contract, earlier)
-    shared = base.columns if base else {}
-    if base:
+    shared: Mapping[str, Column] = {}
+    if base := _base(contract, earlier, _columns):
+        shared = base.columns
         yield f"The columns of {base.qualified_name()}, and:\n"
+    elif base := _base(contract, earlier, _measures):
+        shared = _measures(base)
+        yield f"The measures of {base.qualified_name()}, and:\n"
     columns = [column for name, column in contract.columns.items() if name not in shared]
     yield from _column_lines(contract, columns, said)
     yield ""
@@ -103,14 +106,27 @@ def _first_day(contract: type[Table]) -> str | None:
     return next((name for name in contract.key if name.endswith("_date")), None)
 
 
-def _base(contract: type[Table], earlier: Sequence[type[Table]]) -> type[Table] | None:
-    """Return the earlier table with the most columns, all of which this table has, too."""
+def _columns(table: type[Table]) -> Mapping[str, Column]:
+    return table.columns
+
+
+def _measures(table: type[Table]) -> Mapping[str, Column]:
+    """Return the columns of a table that are measures."""
+    return {name: column for name, column in table.columns.items() if column.counted_as}
+
+
+def _base(
+    contract: type[Table],
+    earlier: Sequence[type[Table]],
+    parts: Callable[[type[Table]], Mapping[str, Column]],
+) -> type[Table] | None:
+    """Return the earlier table with the most columns, or measures, all of which this has, too."""
     bases = [
         table
         for table in earlier
-        if len(table.columns) >= FEWEST_SHARED and table.columns.items() <= contract.columns.items()
+        if len(parts(table)) >= FEWEST_SHARED and parts(table).items() <= contract.columns.items()
     ]
-    return max(bases, key=lambda table: len(table.columns), default=None)
+    return max(bases, key=lambda table: len(parts(table)), default=None)
 
 
 def _column_lines(contract: type[Table], columns: Sequence[Column], said: Said) -> Iterator[str]:
@@ -152,7 +168,7 @@ def _meaning(contract: type[Table], column: Column, said: Said, before: str) -> 
     described = re.sub(WHEN_NULL, "", column.description).replace("*", r"\*")
     is_elsewhere = bool(column.label) or (column.name, described) in said
     is_elsewhere |= contract.layer not in DESCRIBED
-    is_alike = bool(before) and len(_new_words(described, f"{before} {column.name}")) <= MOST_OTHER
+    is_alike = bool(before) and len(new_words(described, f"{before} {column.name}")) <= MOST_OTHER
     if is_elsewhere or is_alike or _is_obvious(contract, column, described):
         described = ""
     said.add((column.name, described))
@@ -176,12 +192,12 @@ def _has_values(contract: type[Table], column: Column) -> bool:
 
 def _is_obvious(contract: type[Table], column: Column, described: str) -> bool:
     """Return whether the names of table and column, and the unit, already say the description."""
-    new = _new_words(described, f"{column.name} {contract.name} {column.unit or ''}")
+    new = new_words(described, f"{column.name} {contract.name} {column.unit or ''}")
     is_exact = re.search(r"[`;0-9]", described) or len(column.name) == 1
     return len(new) <= MOST_NEW_WORDS and not is_exact
 
 
-def _new_words(text: str, known: str) -> set[str]:
+def new_words(text: str, known: str) -> set[str]:
     """Return the longer words of a text that other texts do not have."""
     words = {word for word in re.findall(r"[A-Za-z]+", text) if len(word) > SHORT}
     return {word for word in words if _stem(word) not in _stems(known)}

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from dictionary import WHEN_NULL
+from dictionary import WHEN_NULL, new_words
 
 from ecom_assets.core.tables.contract import Aggregate, Column
 from ecom_assets.core.tables.measures import measures_of
@@ -47,25 +47,33 @@ def _lines(module: ModuleType) -> Iterator[str]:
                 yield f"\nIn {tables}:\n" if tables else ""
                 shown = tables
             for name, measure in declared.items():
-                counted = _counted(measures, measure)
                 described = re.sub(WHEN_NULL, "", measure.description)
+                counted = _counted(measures, measure, described)
                 yield f"- **{measure.label}** (`{name}`): {described}" + (
                     f"; {counted}" if counted else ""
                 )
 
 
-def _counted(declared: type, measure: Column) -> str:
+def _counted(declared: type, measure: Column, described: str) -> str:
+    """Return what a measure is counted from, as far as neither its name nor its description says
+    it.
+    """
     of = measure.counted_as
     if of is None:
         return ""
     if not isinstance(of, Aggregate):
         part, whole = (measures_of(declared)[name].label for name in (of.part, of.whole))
-        return f"{'1 less ' if of.is_rest else ''}{part} ÷ {whole}"
+        is_said = not of.is_rest and not new_words(f"{part} {whole}", described)
+        return "" if is_said else f"{'1 less ' if of.is_rest else ''}{part} ÷ {whole}"
     counted = (
         "rows"
         if not of.column
-        else f"{'sum' if of.is_sum else 'different values'} of `{of.column}`"
+        else f"sum of `{of.column}`"
+        if of.is_sum
+        else f"distinct `{of.column}`"
     )
+    if of.is_sum and of.column == measure.name and not of.where and of.sign == 1:
+        return ""  # a sum of the column of the same name
     where = " and ".join(
         f"`{name}`" if value is True else f"`{name}` is {value}" for name, value in of.where.items()
     )

@@ -1382,6 +1382,14 @@ CREATE TABLE "mart"."category_profitability" (
   PRIMARY KEY ("week_start_date", "item_category")
 );
 
+CREATE TABLE "mart"."other_costs_daily" (
+  "cost_date" DATE NOT NULL,
+  "cost_name" text COLLATE "C" NOT NULL,
+  "cost_rule" text COLLATE "C" NOT NULL,
+  "estimated_other_cost_amount" DECIMAL(38, 6) NOT NULL,
+  PRIMARY KEY ("cost_date", "cost_name")
+);
+
 CREATE TABLE "mart"."customer_segments" (
   "customer_id" text COLLATE "C" NOT NULL,
   "as_of_date" DATE NOT NULL,

@@ -278,8 +278,8 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     ),
 }
 TRACES: Final = (
-    TableTrace(ProfitDaily, "profit-by-day", _derivations(_of_key)),
-    TableTrace(CategoryProfitability, "profit-by-category", CATEGORIES),
+    TableTrace(ProfitDaily, "profit-by-day-and-category", _derivations(_of_key)),
+    TableTrace(CategoryProfitability, "profit-by-day-and-category", CATEGORIES),
     TableTrace(ProfitLines, "profit-of-a-line", LINES),
     TableTrace(
         OtherCostsDaily,
