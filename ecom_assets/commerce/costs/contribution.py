@@ -30,6 +30,7 @@ from ecom_assets.core.tables.portable import NO
 
 ORDER: Final = ("order_id", "order_date", "status")
 """What identifies the lines that are sold, or paid back, together."""
+PERCENT: Final = 100
 WITHOUT_ITEM: Final = (NONE, "refund")
 """The items of refunds of money for no item; Shopify's files have the second."""
 SHARED: Final = (
@@ -40,8 +41,8 @@ SHARED: Final = (
     "goodwill_amount",
 )
 """The amounts of whole orders, which their lines share."""
-CENTS: Final = 100
 UNITS: Final = 10_000
+UNITS_OF_A_CENT: Final = 100
 """The smallest parts of an amount of a line, in which shares are counted."""
 
 
@@ -79,16 +80,27 @@ def with_order_amounts(
         orders.select(*ORDER, *names), list(ORDER)
     )
     has_weight = joined.order_weight > 0
-    weight = has_weight.ifelse(_units(joined.paid_amount), 1)
     joined = joined.mutate(
-        whole=has_weight.ifelse(joined.order_weight, joined.line_count).cast("float64"),
-        weight=weight,
-        weight_to=weight.sum().over(
-            ibis.cumulative_window(group_by=list(ORDER), order_by="uniq_id")
-        ),
+        whole=has_weight.ifelse(joined.order_weight, joined.line_count.cast("float64")),
+        weight=has_weight.ifelse(_units(joined.paid_amount), 1.0),
     )
+    joined = _with_weight_so_far(joined)
     shares = {name: _share(joined, joined[f"order_{name}"]) for name in SHARED}
     return joined.mutate(**shares, has_shared_amounts=joined.line_count > 1)
+
+
+def _with_weight_so_far(lines: ir.Table) -> ir.Table:
+    """Add the weight of each line's order before it, and up to it.
+
+    Only orders of several lines are put in order, with the columns that this takes: rows with all
+    columns take twice as long.
+    """
+    several = lines.filter(lines.line_count > 1).select(*ORDER, "uniq_id", "weight")
+    so_far = ibis.cumulative_window(group_by=list(ORDER), order_by="uniq_id")
+    placed = several.select(line_id="uniq_id", placed_to=several.weight.sum().over(so_far))
+    joined = lines.left_join(placed, lines.uniq_id == placed.line_id)
+    joined = joined.mutate(weight_to=joined.placed_to.fill_null(joined.weight))
+    return joined.mutate(weight_before=joined.weight_to - joined.weight).drop("line_id")
 
 
 def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
@@ -98,25 +110,24 @@ def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
     rounded to cents; each line has what its own weight adds, and the last one the rest. So parts
     add up to the total, and each is within a cent of its exact value.
     """
-    return (
-        _part(lines, total, lines.weight_to) - _part(lines, total, lines.weight_to - lines.weight)
-    ).cast(PROFIT)
+    units = _units(total)
+    share = _part(lines, units, lines.weight_to) - _part(lines, units, lines.weight_before)
+    unit = ibis.literal(Decimal(1) / UNITS, "decimal(18, 4)")
+    return (share.cast("int64").cast("decimal(18, 4)") * unit).cast(PROFIT)
 
 
-def _part(lines: ir.Table, total: ir.DecimalValue, weight: ir.IntegerValue) -> ir.DecimalValue:
-    """Return the part of a total that some of its weight has; all of it has all."""
-    so_far, cents = weight.cast("float64"), (total * CENTS).cast("float64")
-    return (so_far == lines.whole).ifelse(total, _rounded(cents * so_far / lines.whole))
+def _part(lines: ir.Table, units: ir.FloatingValue, weight: ir.FloatingValue) -> ir.FloatingValue:
+    """Return the part of a total that some of its weight has, in whole cents; all of it has all.
+
+    Every engine rounds doubles alike, and these are far from where they are not exact.
+    """
+    cents = (units / UNITS_OF_A_CENT * weight / lines.whole + 0.5).floor()
+    return (weight == lines.whole).ifelse(units, cents * UNITS_OF_A_CENT)
 
 
-def _rounded(cents: ir.FloatingValue) -> ir.DecimalValue:
-    """Return whole cents as an amount; every engine rounds doubles so."""
-    whole = (cents + 0.5).floor().cast("int64").cast("decimal(18, 2)")
-    return (whole * ibis.literal(Decimal("0.01"), "decimal(18, 2)")).cast(PROFIT)
-
-
-def _units(amount: ir.DecimalValue) -> ir.IntegerValue:
-    return (amount * UNITS).cast("int64")
+def _units(amount: ir.DecimalValue) -> ir.FloatingValue:
+    """Return an amount in the smallest parts that a line can have, which are whole."""
+    return (amount.cast("float64") * UNITS + 0.5).floor()
 
 
 def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
@@ -131,7 +142,7 @@ def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
     nothing = ibis.literal(0, PROFIT)
     return lines.group_by(*ORDER).agg(
         line_count=lines.count(),
-        order_weight=_units(lines.paid_amount).sum().cast("int64"),
+        order_weight=_units(lines.paid_amount).sum(),
         order_paid_amount=lines.paid_amount.sum().cast(PROFIT),
         without_item_amount=is_without_item.ifelse(lines.paid_amount, nothing).sum().cast(PROFIT),
         charged_amount=charged.sum().cast("decimal(18, 4)"),
@@ -207,7 +218,7 @@ def _amount(orders: ir.Table, rule: CostRule) -> ir.DecimalValue:
     parts = []
     for name in rule.amounts:
         if (value := getattr(rule, name)) is not None:
-            share = value / CENTS if name == "percent" else value
+            share = value / PERCENT if name == "percent" else value
             amount = ibis.literal(share, "decimal(18, 8)")
             parts.append(amount * orders[OF_ORDERS[name]] if name in OF_ORDERS else amount)
     return reduce(add, parts).cast("decimal(38, 2)").cast(PROFIT)
