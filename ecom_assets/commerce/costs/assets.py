@@ -26,8 +26,7 @@ from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Sales
 from ecom_assets.core.settings.cost_rules import OtherCostRule
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
-from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.received import SliceOutput
 
 EVERY_COST = Reads(RawCosts, whole=True)
@@ -66,10 +65,14 @@ def days_of_other_lines(  # noqa: PLR0913 (as the lines)
     cities: ir.Table,
     stored: ir.Table,
     cost_rules: CostRules,
+    days: Days,
 ) -> ir.Table:
-    """Return the days on which a line costs something else now, or is of another order or kind."""
-    now = profit.profit_lines(sold, item_costs, customers, cities, cost_rules=cost_rules)
-    return profit.days_that_differ(stored, now, tuple(ProfitLines.columns), "order_date")
+    """Return the other days on which a line costs something else now, or is of another order."""
+    others = OtherDays(days)
+    now = profit.profit_lines(
+        sold, item_costs, customers, cities, days=others, cost_rules=cost_rules
+    )
+    return profit.days_that_differ(stored, now, ProfitLines, others)
 
 
 profit_lines = table_asset(
@@ -82,16 +85,11 @@ profit_lines = table_asset(
 )(profit.profit_lines)
 
 
-def exact(contract: type[Table]) -> tuple[str, ...]:
-    """Return the columns of a table without rounding errors."""
-    return tuple(name for name, column in contract.columns.items() if column.type != "float64")
-
-
 @invalidation(lines=ProfitLines, stored=ProfitDaily)
-def days_of_other_profit(lines: ir.Table, stored: ir.Table) -> ir.Table:
-    """Return the days whose profit is another one now."""
-    now = profit.profit_daily(lines)
-    return profit.days_that_differ(stored, now, exact(ProfitDaily), "order_date")
+def days_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
+    """Return the other days whose profit is another one now."""
+    others = OtherDays(days)
+    return profit.days_that_differ(stored, profit.profit_daily(lines, others), ProfitDaily, others)
 
 
 profit_daily = table_asset(
@@ -100,10 +98,11 @@ profit_daily = table_asset(
 
 
 @invalidation(lines=ProfitLines, stored=CategoryProfitability)
-def weeks_of_other_profit(lines: ir.Table, stored: ir.Table) -> ir.Table:
-    """Return the Mondays of weeks in which a category earned something else than is stored."""
-    now = profit.category_profitability(lines)
-    return profit.days_that_differ(stored, now, exact(CategoryProfitability), "week_start_date")
+def weeks_of_other_profit(lines: ir.Table, stored: ir.Table, days: Days) -> ir.Table:
+    """Return the other Mondays of weeks in which a category earned something else now."""
+    others = OtherDays(days)
+    now = profit.category_profitability(lines, others)
+    return profit.days_that_differ(stored, now, CategoryProfitability, others)
 
 
 category_profitability = table_asset(
@@ -113,11 +112,12 @@ category_profitability = table_asset(
 
 @invalidation(calendar=Calendar, stored=OtherCostsDaily)
 def days_of_other_rules(
-    calendar: ir.Table, stored: ir.Table, other_cost_rules: tuple[OtherCostRule, ...]
+    calendar: ir.Table, stored: ir.Table, other_cost_rules: tuple[OtherCostRule, ...], days: Days
 ) -> ir.Table:
-    """Return the days on which rules say something else than is stored."""
-    now = other_costs.other_costs_daily(calendar, other_cost_rules)
-    return profit.days_that_differ(stored, now, tuple(OtherCostsDaily.columns), "cost_date")
+    """Return the other days on which rules say something else than is stored."""
+    others = OtherDays(days)
+    now = other_costs.other_costs_daily(calendar, other_cost_rules, others)
+    return profit.days_that_differ(stored, now, OtherCostsDaily, others)
 
 
 other_costs_daily = table_asset(

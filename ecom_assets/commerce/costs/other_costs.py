@@ -15,8 +15,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.costs.profit import SomeDays
 from ecom_assets.core.settings.cost_rules import OtherCostRule, spans
-from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, union_all
 
 SHORT_MONTHS: Final = (4, 6, 9, 11)
@@ -24,7 +24,7 @@ FEBRUARY: Final = 2
 
 
 def other_costs_daily(
-    calendar: ir.Table, other_cost_rules: Sequence[OtherCostRule], days: Days | None = None
+    calendar: ir.Table, other_cost_rules: Sequence[OtherCostRule], days: SomeDays | None = None
 ) -> ir.Table:
     """Return what each rule says of `days`; of all days of the calendar without days.
 

@@ -4,7 +4,7 @@ METRICS "Profit"; docs/metrics/costs.md.
 """
 
 from functools import reduce
-from operator import sub
+from operator import or_, sub
 from typing import Final
 
 import ibis
@@ -15,12 +15,13 @@ from ecom_assets.commerce.costs.contribution import CostRules, with_order_amount
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
-from ecom_assets.core.tables.contract import QUANTITY
-from ecom_assets.core.tables.days import Days, start_of_week
+from ecom_assets.core.tables.contract import QUANTITY, Table
+from ecom_assets.core.tables.days import Days, OtherDays, start_of_week
 from ecom_assets.core.tables.measures import aggregates, with_ratios
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import NO, union_all, union_distinct
+from ecom_assets.core.tables.portable import NO, union_all
 
+SomeDays = Days | OtherDays
 NO_RULES: Final = CostRules()
 DIMENSIONS: Final = ("channel", "city_id", "item_category", "sales_channel", "customer_type")
 
@@ -31,7 +32,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
     customers: ir.Table,
     cities: ir.Table,
     *,
-    days: Days | None = None,
+    days: SomeDays | None = None,
     cost_rules: CostRules = NO_RULES,
 ) -> ir.Table:
     """Return what each order line of `days` cost and left; all lines without days.
@@ -61,7 +62,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
     return _with_profit(lines).select(*ProfitLines.columns)
 
 
-def _of_orders(sold: ir.Table, days: Days | None) -> ir.Table:
+def _of_orders(sold: ir.Table, days: SomeDays | None) -> ir.Table:
     """Return the lines of some days, and all lines of orders that are paid back on them."""
     if days is None:
         return sold
@@ -185,7 +186,7 @@ def _with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:
     return joined.mutate(customer_type=customer_type).drop("buyer_id", "first_date")
 
 
-def profit_daily(lines: ir.Table, days: Days | None = None) -> ir.Table:
+def profit_daily(lines: ir.Table, days: SomeDays | None = None) -> ir.Table:
     """Return the totals of each of `days` and the sums by each dimension, from `ProfitLines`.
 
     A dimension that is summed is `(all)`.
@@ -204,7 +205,7 @@ def profit_daily(lines: ir.Table, days: Days | None = None) -> ir.Table:
     return union_all(*(part.select(*ProfitDaily.columns) for part in parts))
 
 
-def category_profitability(lines: ir.Table, days: Days | None = None) -> ir.Table:
+def category_profitability(lines: ir.Table, days: SomeDays | None = None) -> ir.Table:
     """Return what each category earned in the weeks whose Monday is among `days`, from all
     `ProfitLines`; in all weeks without days.
     """
@@ -229,22 +230,30 @@ def category_profitability(lines: ir.Table, days: Days | None = None) -> ir.Tabl
 
 
 def days_that_differ(
-    stored: ir.Table, computed: ir.Table, names: tuple[str, ...], day: str
+    stored: ir.Table, computed: ir.Table, contract: type[Table], days: OtherDays
 ) -> ir.Table:
-    """Return, in `day`, the days on which stored rows are not as they would be computed now.
+    """Return, in `day`, on which days stored rows are not as they would be computed now.
+
+    Rows are compared by their key: the difference of two sets takes three times as long. Numbers
+    with rounding errors are not compared.
 
     Args:
         stored: All rows of a table.
-        computed: The rows that its function returns now, of all days.
-        names: The columns that are compared, which tell rows apart; no numbers with rounding
-            errors.
-        day: The column of the day.
+        computed: The rows that its function returns now.
+        contract: The table.
+        days: The days that are looked at.
     """
-    before, now = stored.select(*names), computed.select(*names)
-    kinds = before.schema()
-    now = now.cast({name: kinds[name] for name in names})
-    changed = union_distinct(
-        ibis.difference(before, now, distinct=True).select(day=day),
-        ibis.difference(now, before, distinct=True).select(day=day),
+    kinds = {
+        name: column.type for name, column in contract.columns.items() if column.type != "float64"
+    }
+    day = str(contract.day_column)
+    before = stored.filter(days.contain(stored[day])).select(*kinds)
+    typed = computed.cast(kinds)
+    now = typed.select(**{f"now_{name}": typed[name] for name in kinds})
+    now = now.filter(days.contain(now[f"now_{day}"]))
+    pairs = before.outer_join(
+        now, [before[name] == now[f"now_{name}"] for name in {*contract.key, day}]
     )
-    return changed.distinct()
+    differs = reduce(or_, [~pairs[name].identical_to(pairs[f"now_{name}"]) for name in kinds])
+    changed = pairs.filter(differs)
+    return changed.select(day=changed[day].fill_null(changed[f"now_{day}"])).distinct()

@@ -83,6 +83,17 @@ class Days:
         )
 
 
+@dataclass(frozen=True)
+class OtherDays:
+    """All days but some."""
+
+    than: Days
+
+    def contain(self, column: ir.Column) -> ir.BooleanValue:
+        """Return the condition that a date column holds one of the others."""
+        return ~self.than.contain(column)
+
+
 ANY_DAYS: Final = Days((date(2000, 1, 1), date(2037, 12, 31)))
 """For tables that are not cut by days: changes of clocks are looked for between these two."""
 

@@ -12,7 +12,12 @@ from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
-from ecom_assets.core.settings.cost_rules import CommissionRule, PaymentFeeRule, ShippingCostRule
+from ecom_assets.core.settings.cost_rules import (
+    CommissionRule,
+    OtherCostRule,
+    PaymentFeeRule,
+    ShippingCostRule,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
@@ -40,6 +45,7 @@ COST_RULES: Final = CostRules(
     ),
     commissions=(CommissionRule(percent=Decimal(12), sales_channel="marketplace"),),
 )
+RENT: Final = (OtherCostRule(name="Tool", per_month=Decimal("9.99")),)
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -54,7 +60,12 @@ def run(engine: Engine, days: Days) -> None:
     for asset in COST_ASSETS[1:]:
         engine.ensure(asset.contract)
         tables = {name: engine.table(reads.contract) for name, reads in asset.reads.items()}
-        parameters = {**tables, "warehouse": engine, "cost_rules": COST_RULES}
+        parameters = {
+            **tables,
+            "warehouse": engine,
+            "cost_rules": COST_RULES,
+            "other_cost_rules": RENT,
+        }
         output = asset.output(days, parameters, engine)
         rows, written = (
             (output.rows, output.days) if isinstance(output, SliceOutput) else (output, days)

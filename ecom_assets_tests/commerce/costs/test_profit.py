@@ -169,6 +169,7 @@ def random_sales(dice: random.Random) -> list[Row]:
                 str((-dice.choice((10, 30)) if is_refund else 20) * pieces),
                 customer=dice.choice(("anna", "bob")),
                 city_id=dice.choice(CITIES),
+                sales_channel=dice.choice(("web", "marketplace")),
                 payment_method=dice.choice((None, "card")),
                 shipping_amount=dice.choice((None, D("4.99"), D(0))),
                 shipping_cost_amount=dice.choice((None, D("3.35"))),
