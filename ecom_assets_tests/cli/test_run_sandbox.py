@@ -136,6 +136,21 @@ def test_segments_and_value_are_of_all_who_ordered(shop: Shop) -> None:
     assert answer["value"]["as_of_date"] == "2026-01-03"
 
 
+def test_profit_is_what_the_shop_knows(shop: Shop) -> None:
+    """Without a setting: the shop's own costs are the source."""
+    by_day = shop.truth["profit"]["by_date"].values()
+
+    def total(name: str) -> Decimal:
+        return sum((Decimal(day[name] or 0) for day in by_day), Decimal(0))
+
+    profit = shop.summary["profit"]
+    assert Decimal(profit["gross_profit_amount"]) == total("gross_profit_amount")
+    assert Decimal(profit["cost_amount"]) == total("cost_amount")
+    assert 0 < profit["contribution_coverage_rate"] <= profit["cost_coverage_rate"] < 1
+    lines = summary_lines(shop.summary)
+    assert f"  gross profit {Decimal(profit['gross_profit_amount']):,}, margin " in "\n".join(lines)
+
+
 def test_it_covers_every_day_on_which_something_arrived(shop: Shop) -> None:
     assert shop.summary["days"] == {"from": "2026-01-01", "to": "2026-01-03"}
 

@@ -119,16 +119,28 @@ def test_profit_is_of_the_sales_whose_cost_is_known(api: Api) -> None:
 
 
 def test_the_steps_from_gross_sales_to_gross_profit_add_up(api: Api) -> None:
-    """Nothing is known of discounts, which is not that there were none."""
+    """Nothing is known of discounts and of shipping charged, which is not that there were none: so
+    no contribution is known.
+    """
     amounts = {row["step"]: row["step_amount"] for row in profit(api)["steps"]}
-    assert amounts.pop("discounts") is None
-    assert {step: float(amount) for step, amount in amounts.items()} == {
+    unknown = {step for step, amount in amounts.items() if amount is None}
+    assert unknown == {
+        "discounts",
+        "shipping",
+        "commissions",
+        "unknown_parts",
+        "contribution_before_ads",
+    }
+    assert {step: float(amounts[step]) for step in amounts.keys() - unknown} == {
         "gross_sales": 110,
         "returns": -20,
         "net_sales": 90,
         "unknown_cost": -50,
         "cost": -22,
         "gross_profit": 18,
+        "shipping_cost": -3.46,
+        "payment_fees": -1.24,
+        "goodwill": 0,
     }
 
 
@@ -143,8 +155,8 @@ def test_csv_has_the_parts_where_there_are_some_and_else_the_steps(api: Api) -> 
         return answer.text.splitlines(), answer.headers["x-total-count"]
 
     steps, step_count = csv()
-    assert steps[1] == "gross_sales,Gross sales,true,110.00"
-    assert (len(steps) - 1, step_count) == (7, "7")
+    assert steps[1] == "gross_sales,Gross sales,true,false,110.00,"
+    assert (len(steps) - 1, step_count) == (14, "14")
     parts, part_count = csv(dimension="city_id", limit="1")
     (city,) = DictReader(parts)
     assert (city["value"], city["revenue_amount"], part_count) == ("1", "90.00", "1")
@@ -194,6 +206,9 @@ def test_no_door_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
     assert not shown["read"] | shown["people"]
     assert shown["costs"] == {
         "/analytics/quality/samples",
+        "/explain/mart/category_profitability",
+        "/explain/mart/profit_daily",
+        "/explain/mart/profit_lines",
         "/explain/mart/quarantined_order_samples",
         "/explain/mart/revenue_daily",
         "/explain/mart/sales",
