@@ -200,7 +200,7 @@ class Settings(
     )
     payment_fee_rules: cost_rules.PaymentFeeRules = Field(
         (),
-        description="What payments cost where no source says it: percent, per_order, payment_method",
+        description="What payments cost where no source says: percent, per_order, payment_method",
     )
     shipping_cost_rules: cost_rules.ShippingCostRules = Field(
         (), description="What shipping costs: per_order, per_piece, country"
