@@ -88,7 +88,9 @@ class ProfitAnswer(Answer):
     parts: list[ProfitPart] = Field(description="Highest gross profit first")
 
 
-DEFINITION: Final = definition_of(ProfitAnswer, *ProfitNumbers.model_fields, "change", "steps")
+DEFINITION: Final = definition_of(
+    ProfitAnswer, *ProfitNumbers.model_fields, "change", "steps", "estimated_other_cost_amount"
+)
 
 
 @router.get(
