@@ -109,8 +109,7 @@ class ProfitMeasures(ProfitSalesMeasures):
         "float64",
         "Gross profit as a share of net sales with a cost",
         "share",
-        nullable=True,
-        at_most=1,
+        nullable=True,  # above 1 where more cost came back than was sold
         is_additive=False,
         label="Gross margin",
         counted_as=Ratio("gross_profit_amount", "costed_revenue_amount", above_zero=True),

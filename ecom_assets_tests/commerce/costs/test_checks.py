@@ -12,10 +12,11 @@ from ecom_assets.commerce.costs.checks import (
     profit_adds_up_to_its_lines,
     received_is_costs_plus_quarantined,
 )
-from ecom_assets.core.tables.check import CheckResult, TableCheck
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.core.tables.check import CheckResult, TableCheck, contract_check
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import CostShop, cost, sale
+from ecom_assets_tests.commerce.costs.shop import CostShop, cost, profit_of, sale
 
 FIRST = date(2026, 5, 1)
 
@@ -68,6 +69,17 @@ def test_a_margin_that_falls_by_half_is_said() -> None:
         result = checked(margin_does_not_fall_by_half, sales, *costs)
         assert (result.broken_count == 1) is is_fallen, amount
     assert "Gross margin fell by half or more in the week up to 2026-06-04" in sentence(result)
+
+
+def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> None:
+    """A hat for 10 costs 5; a coat that cost 8 comes back for 9: net sales 1, cost -3, profit 4."""
+    sales = [
+        sale("a-1", "2026-05-02", "hat", "1", "10"),
+        sale("b-1", "2026-05-02", "coat", "-1", "-9"),
+    ]
+    costs = [cost("hat", "5", "2026-01-01"), cost("coat", "8", "2026-01-01")]
+    assert profit_of(sales, costs)["margin"] == 4
+    assert checked(contract_check(ProfitDaily), sales, *costs).broken_count == 0
 
 
 def test_rows_and_profit_are_accounted_for() -> None:
