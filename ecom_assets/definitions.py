@@ -46,7 +46,7 @@ from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
 from ecom_assets.commerce.costs.assets import COST_ASSETS, raw_costs
-from ecom_assets.commerce.costs.checks import COST_CHECKS
+from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
@@ -139,7 +139,7 @@ from ecom_assets.orchestration.automation.sensors import (
 from ecom_assets.orchestration.automation.ui_address import remember_address_of_dev
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
-from ecom_assets.orchestration.rules import order_rule, rules, source_gate
+from ecom_assets.orchestration.rules import cost_rules, order_rule, rules, source_gate
 from ecom_assets.outputs.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
 from ecom_assets.outputs.delivery.checks import delivery_checks
 from ecom_assets.outputs.delivery.tools.all import unset_exports
@@ -553,6 +553,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *SALES_CHECKS,
         *PRODUCT_CHECKS,
         *COST_CHECKS,
+        *rule_checks(cost_rules(settings)),
         *ATTRIBUTION_CHECKS,
         *CUSTOMER_CHECKS,
         *VALUE_CHECKS,

@@ -91,9 +91,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
-        "cost_rules": CostRules(
-            settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
-        ),
+        "cost_rules": cost_rules(settings),
         "other_cost_rules": settings.other_cost_rules,
     }
 
@@ -144,6 +142,13 @@ def order_rule(settings: Settings) -> OrderRule:
         settings.max_quantity,
         settings.first_plausible_day,
         settings.set_currency,
+    )
+
+
+def cost_rules(settings: Settings) -> CostRules:
+    """Return the rules for what orders cost where no source says it."""
+    return CostRules(
+        settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import ibis
@@ -16,8 +17,17 @@ from ecom_assets.commerce.costs.contracts import (
     QuarantinedCosts,
     RawCosts,
 )
+from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.measures import PROFIT
-from ecom_assets.core.tables.check import EXAMPLES, BrokenRows, CheckResult, check, rows_on_days
+from ecom_assets.commerce.sales.contracts import City, Sales
+from ecom_assets.core.tables.check import (
+    EXAMPLES,
+    BrokenRows,
+    CheckResult,
+    TableCheck,
+    check,
+    rows_on_days,
+)
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import rows_of, union_all
 from ecom_assets.core.tables.received import NO_FAULT
@@ -226,6 +236,50 @@ def _margin(totals: ir.Table) -> Decimal | None:
     if row["profit"] is None or row["costed"] is None or row["costed"] <= 0:
         return None
     return Decimal(row["profit"]) / Decimal(row["costed"])
+
+
+def rule_checks(rules: CostRules) -> list[TableCheck]:
+    """Return the check that rules are about what orders have; none without rules that name it."""
+    if not any(rule.value for rule in rules.of_orders):
+        return []
+    return [
+        TableCheck(
+            contract=ProfitLines,
+            name="rules_are_about_orders",
+            description="Each rule of costs names what some order has.",
+            function=partial(_rules_without_orders, rules),
+            tables=(ProfitLines, Sales, City),
+            warns=True,
+        )
+    ]
+
+
+def _rules_without_orders(
+    rules: CostRules, _days: Days | None, _lines: ir.Table, sold: ir.Table, cities: ir.Table
+) -> CheckResult:
+    """Count rules whose payment method, country or sales channel no order has."""
+    columns = {
+        "payment_method": sold.payment_method,
+        "sales_channel": sold.sales_channel,
+        "country": cities.country,
+    }
+    named = [rule for rule in rules.of_orders if rule.value]
+    found = {
+        name: {str(row[name]) for row in rows_of(columns[name].as_table().distinct()) if row[name]}
+        for name in {rule.condition for rule in named}
+    }
+    lost = [
+        rule for rule in named if rule.value not in {text.lower() for text in found[rule.condition]}
+    ]
+    if not lost or not all(found.values()):
+        return CheckResult(0, len(named))
+    said = "; ".join(
+        f"{rule.condition} {getattr(rule, rule.condition)!r}, where orders have "
+        f"{', '.join(sorted(found[rule.condition])[:EXAMPLES])}"
+        for rule in lost
+    )
+    sentence = f"Rules of costs about what no order has: {said}; correct them in ecom.toml."
+    return CheckResult(len(lost), len(named), metadata={"sentence": sentence})
 
 
 COST_CHECKS = [

@@ -54,6 +54,11 @@ class CostRules:
     shipping_costs: tuple[ShippingCostRule, ...] = ()
     commissions: tuple[CommissionRule, ...] = ()
 
+    @property
+    def of_orders(self) -> tuple[CostRule, ...]:
+        """Return all of them."""
+        return (*self.payment_fees, *self.shipping_costs, *self.commissions)
+
 
 def with_order_amounts(
     lines: ir.Table, sold: ir.Table, cities: ir.Table, rules: CostRules

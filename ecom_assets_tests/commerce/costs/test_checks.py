@@ -11,8 +11,11 @@ from ecom_assets.commerce.costs.checks import (
     most_costs_are_known,
     profit_adds_up_to_its_lines,
     received_is_costs_plus_quarantined,
+    rule_checks,
 )
 from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.costs.contribution import CostRules
+from ecom_assets.core.settings.cost_rules import PaymentFeeRule, ShippingCostRule
 from ecom_assets.core.tables.check import CheckResult, TableCheck, contract_check
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
@@ -80,6 +83,25 @@ def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> No
     costs = [cost("hat", "5", "2026-01-01"), cost("coat", "8", "2026-01-01")]
     assert profit_of(sales, costs)["margin"] == 4
     assert checked(contract_check(ProfitDaily), sales, *costs).broken_count == 0
+
+
+def test_a_rule_about_what_no_order_has_is_said() -> None:
+    """Rules are compared with orders whatever the case; without a value they are for all."""
+    for_all = PaymentFeeRule(percent=Decimal(1))
+    (check,) = rule_checks(
+        CostRules(
+            (for_all, PaymentFeeRule(percent=Decimal(2), payment_method="Card")),
+            (ShippingCostRule(per_order=Decimal(4), country="Germnay"),),
+        )
+    )
+    paid = sale("a-1", "2026-05-02", "hat", "1", "20", payment_method="card", city_id="Germany")
+    result = checked(check, [paid], cost("hat", "5", "2026-01-01"))
+    assert (result.broken_count, result.looked_at_count) == (1, 2)
+    assert sentence(result).startswith(
+        "Rules of costs about what no order has: country 'Germnay', where orders have (none), "
+        "Germany, Spain; correct"
+    )
+    assert rule_checks(CostRules((for_all,))) == []
 
 
 def test_rows_and_profit_are_accounted_for() -> None:
