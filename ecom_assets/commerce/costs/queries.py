@@ -150,13 +150,14 @@ def steps(numbers: Row) -> list[Row]:
 
     A step that nothing is known of is null, and subtracts nothing.
     """
-    uncosted = numbers["revenue_amount"] - (numbers["costed_revenue_amount"] or Decimal(0))
+    revenue = numbers["revenue_amount"]
+    costed = numbers["costed_revenue_amount"] or Decimal(0)
     amounts = {
         "gross_sales": numbers["gross_sales_amount"],
         "discounts": _subtracted(numbers["discount_amount"]),
-        "returns": -numbers["returns_amount"],
-        "net_sales": numbers["revenue_amount"],
-        "unknown_cost": -uncosted,
+        "returns": _subtracted(numbers["returns_amount"]),
+        "net_sales": revenue,
+        "unknown_cost": None if revenue is None else costed - revenue,
         "cost": _subtracted(numbers["cost_amount"]),
         "gross_profit": numbers["gross_profit_amount"],
         "shipping": numbers["shipping_amount"],
