@@ -24,7 +24,8 @@ NAMES = {
 }
 """The numbers of a line, and what the shop calls them."""
 OF_ORDERS = ("shipping_amount", "payment_fee_amount", "shipping_cost_amount")
-"""The numbers of orders, which the shop knows by day."""
+OF_DAYS = (*OF_ORDERS, "contribution_before_ads_amount")
+"""The numbers of orders, and of days, which the shop knows by day."""
 BY = {"by_date": "order_date", "by_product": "item_id", "by_category": "item_category"}
 
 
@@ -37,7 +38,7 @@ def test_the_profit_of_a_run_is_the_truth(month: Recount, tmp_path: Path) -> Non
     with closing(new_engine(Settings(home=home), read_only=True).open()) as engine:
         lines = engine.table(ProfitLines)
         for kind, unit in BY.items():
-            names = NAMES | dict.fromkeys(OF_ORDERS if kind == "by_date" else ())
+            names = NAMES | dict.fromkeys(OF_DAYS if kind == "by_date" else ())
             sums = lines.group_by(unit).agg(**{name: lines[name].sum() for name in names})
             rows = {str(row.pop(unit)): row for row in engine.rows_of(sums)}
             truth = month.truth["profit"][kind]

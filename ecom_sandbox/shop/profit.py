@@ -134,6 +134,8 @@ class OrderProfits:
 
 _OF_LINES = ("gross", "discount", "returns", "cost", "revenue_with_cost", "known_lines")
 _OF_ORDERS = ("shipping", "payment_fee", "shipping_cost")
+_OF_KNOWN_ORDERS = ("contribution", "known_orders")
+"""Of orders whose products all have a known cost."""
 
 
 class ProfitTruth:
@@ -144,7 +146,9 @@ class ProfitTruth:
         self._first_day, self._days = first_day, days
         self._first = (first_day - date(1970, 1, 1)).days
         size = len(costs.catalogue.names)
-        self._by_day = {name: np.zeros(days, np.int64) for name in (*_OF_LINES, *_OF_ORDERS)}
+        self._by_day = {
+            name: np.zeros(days, np.int64) for name in (*_OF_LINES, *_OF_ORDERS, *_OF_KNOWN_ORDERS)
+        }
         self._by_product = {name: np.zeros(size, np.int64) for name in _OF_LINES}
 
     def add(self, orders: Rows) -> None:
@@ -176,6 +180,11 @@ class ProfitTruth:
         for name, cents in sums.items():
             np.add.at(self._by_day[name], day[whole], cents)
             np.add.at(self._by_product[name], product, cents)
+        profits = np.bincount(whole, sums["revenue_with_cost"] - sums["cost"], len(orders))
+        left = profits.astype(np.int64) + said.shipping - said.fee - said.shipping_cost
+        is_whole = np.bincount(whole, ~is_known, len(orders)) == 0
+        np.add.at(self._by_day["contribution"], day, np.where(is_whole, left, 0))
+        np.add.at(self._by_day["known_orders"], day, is_whole)
 
     def truth(self) -> dict[str, object]:
         """Return the sums as in `truth.json`; only products of which something was sold."""
@@ -195,7 +204,7 @@ class ProfitTruth:
 
 def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str | None]:
     """Return the sums of a day, product or category, and what follows from them; cost and profit
-    are null where the cost of no line is known.
+    are null where the cost of no line is known, the contribution of a day where no order has all.
     """
     of = {name: int(sums[i]) for name, sums in cents.items()}
     revenue = of["gross"] - of["discount"] - of["returns"]
@@ -211,4 +220,7 @@ def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str | None]:
     if not of["known_lines"]:
         named |= {"cost_amount": None, "gross_profit_amount": None}
     named |= {f"{name}_amount": of[name] for name in _OF_ORDERS if name in of}
+    if "known_orders" in of:
+        known = of["contribution"] if of["known_orders"] else None
+        named["contribution_before_ads_amount"] = known
     return {name: None if value is None else r.money_text(value) for name, value in named.items()}
