@@ -57,7 +57,7 @@ gift,4,2026-01-01
 pen,20,2026-01-01
 """
 FEES = '[{"payment_method": "card", "percent": 2, "per_order": 0.25}]'
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "1": {"gross_sales": 200, "discount": 20, "revenue": 180, "cost": 120, "gross_profit": 60},
     "2": {"gross_sales": 30, "discount": 10, "revenue": 20, "cost": None},
     "3 sold again": {"returns": 90, "revenue": 90, "cost": 60, "gross_profit": 30},
@@ -71,7 +71,7 @@ EXPECTED = {
     "7": {"gross_profit": 30, "payment_fee": "1.58", "contribution_before_ads": "29.92"},
     "7 paid back": {"revenue": 50, "gross_profit": 30, "contribution_before_ads": "23.92"},
 }
-RATES = {
+RATES: dict[str, tuple[Any, Any]] = {
     "1": ("0.3333", 1),
     "3 money": ("0.2941", 1),
     "4": ("0.4", "0.6667"),

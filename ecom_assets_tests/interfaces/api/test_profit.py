@@ -233,8 +233,8 @@ def test_nobody_without_the_scope_asks_for_rows_by_their_costs(api: Api, query: 
 
 def test_nobody_without_the_scope_saves_what_asks_about_costs(api: Api) -> None:
     definition = {"series": ["*"], "where": ["unit_cost_amount > 1"]}
-    question = {"name": "Dear items", "kind": "trend", "definition": definition}
-    alert = {"name": "Dear", "question": "dear-items", "when": "rises", "limit": 0.1}
+    question: Row = {"name": "Dear items", "kind": "trend", "definition": definition}
+    alert: Row = {"name": "Dear", "question": "dear-items", "when": "rises", "limit": 0.1}
     for kind, saved in (("questions", question), ("alerts", alert)):
         answers = {
             key: requests.post(
