@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.core.errors import SettingError
-from ecom_assets.core.settings.cost_rules import PaymentFeeRule, spans
 from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.tables.cost_rules import PaymentFeeRule, spans
 
 RULES = """
 [[payment_fee_rules]]

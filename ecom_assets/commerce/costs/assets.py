@@ -24,8 +24,8 @@ from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Sales
-from ecom_assets.core.settings.cost_rules import OtherCostRule
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
+from ecom_assets.core.tables.cost_rules import OtherCostRule
 from ecom_assets.core.tables.days import Days, OtherDays
 from ecom_assets.core.tables.received import SliceOutput
 

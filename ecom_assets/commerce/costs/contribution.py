@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.orders.orders import CHARGES, NONE
-from ecom_assets.core.settings.cost_rules import (
+from ecom_assets.core.tables.cost_rules import (
     AnyRule,
     CommissionRule,
     CostRule,
@@ -48,7 +48,7 @@ UNITS_OF_A_CENT: Final = 100
 
 @dataclass(frozen=True)
 class CostRules:
-    """Rules for what no source states of an order; see `core/settings/cost_rules.py`."""
+    """Rules for what no source states of an order; see `core/tables/cost_rules.py`."""
 
     payment_fees: tuple[PaymentFeeRule, ...] = ()
     shipping_costs: tuple[ShippingCostRule, ...] = ()

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily
 from ecom_assets.commerce.costs.measures import PROFIT
 from ecom_assets.commerce.costs.profit import SomeDays
-from ecom_assets.core.settings.cost_rules import OtherCostRule, spans
+from ecom_assets.core.tables.cost_rules import OtherCostRule, spans
 from ecom_assets.core.tables.portable import NO, union_all
 
 SHORT_MONTHS: Final = (4, 6, 9, 11)

@@ -15,8 +15,8 @@ from ecom_assets.commerce.costs.checks import (
 )
 from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.costs.contribution import CostRules
-from ecom_assets.core.settings.cost_rules import PaymentFeeRule, ShippingCostRule
 from ecom_assets.core.tables.check import CheckResult, TableCheck, contract_check
+from ecom_assets.core.tables.cost_rules import PaymentFeeRule, ShippingCostRule
 from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.commerce.costs.shop import CostShop, cost, profit_of, sale

@@ -12,14 +12,14 @@ from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
-from ecom_assets.core.settings.cost_rules import (
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.cost_rules import (
     CommissionRule,
     OtherCostRule,
     PaymentFeeRule,
     ShippingCostRule,
 )
-from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput
 from ecom_assets.core.warehouse.engine import Engine

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ecom_assets.commerce.costs.other_costs import other_costs_daily
 from ecom_assets.commerce.sales.contracts import Calendar
-from ecom_assets.core.settings.cost_rules import OtherCostRule
+from ecom_assets.core.tables.cost_rules import OtherCostRule
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
