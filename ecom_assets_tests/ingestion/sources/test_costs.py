@@ -12,7 +12,8 @@ from ecom_assets.core.errors import MappingError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.warehouse.local import connect
-from ecom_assets.ingestion.sources.costs import FileCosts
+from ecom_assets.ingestion.sources.costs import FileCosts, has_costs
+from ecom_assets.orchestration.sandbox import SandboxCosts
 from ecom_assets_tests.builders import Row
 
 D = Decimal
@@ -127,3 +128,31 @@ def test_further_pictures_of_a_product_are_no_variants(tmp_path: Path) -> None:
         "shopify",
     )
     assert [row["left_out"] for row in rows if row["item_id"] is None] == ["no_variant"]
+
+
+def test_the_simulated_shop_s_costs_are_the_source_where_no_data_are_the_shop_s_own(
+    tmp_path: Path,
+) -> None:
+    """A shop of an earlier version has no costs, and own data have those that are set only."""
+    sandbox, own = Settings(home=tmp_path), Settings(home=tmp_path, orders="orders.csv")
+    assert [has_costs(settings) for settings in (sandbox, own)] == [True, False]
+    sandbox.sandbox_folder.mkdir()
+    (sandbox.sandbox_folder / "truth.json").write_text("{}")
+    assert not has_costs(sandbox)
+    (sandbox.sandbox_folder / "costs.csv").write_text("item_id,unit_cost_amount,valid_from_date\n")
+    assert [has_costs(settings) for settings in (sandbox, own)] == [True, False]
+
+
+def test_each_cost_of_the_simulated_shop_arrives_on_its_first_day(tmp_path: Path) -> None:
+    """Whenever the file was written: so runs on any days end alike."""
+    settings = Settings(home=tmp_path)
+    settings.sandbox_folder.mkdir()
+    rows = "hat,10,2026-05-01\nhat,12,2026-06-01\n"
+    (settings.sandbox_folder / "costs.csv").write_text(
+        f"item_id,unit_cost_amount,valid_from_date\n{rows}"
+    )
+    output = SandboxCosts(settings, lambda _settings: None, connect()).received(Days(()))
+    assert [str(day) for day in output.days.dates] == ["2026-05-01", "2026-06-01"]
+    received = output.rows.order_by("received_date").to_pyarrow().to_pylist()
+    assert [row["received_date"] for row in received] == [*output.days.dates]
+    assert {(row["source"], row["source_file"]) for row in received} == {("sandbox", "costs.csv")}
