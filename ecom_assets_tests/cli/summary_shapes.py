@@ -72,6 +72,10 @@ PROFIT = {
     "cost_coverage_rate": float,
     "contribution_before_ads_amount": str,
     "contribution_coverage_rate": float,
+    "estimated_cost_amount": type(None),
+    "estimated_shipping_cost_amount": type(None),
+    "estimated_payment_fee_amount": type(None),
+    "estimated_commission_amount": type(None),
 }
 RECONCILIATION = {
     "order_count": int,

@@ -1,6 +1,6 @@
 """The summary of a run as text: lines for each part of what `cli/summary/run.py` returns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from ecom_assets.behaviour.journeys.text import path_line
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.commerce.costs.measures import ProfitMeasures
+from ecom_assets.commerce.costs.queries import ESTIMATED
 from ecom_assets.commerce.customers.measures import ValueMeasures
 from ecom_assets.commerce.customers.text import expected_orders, orders_column
 from ecom_assets.commerce.orders.waiting_days import waiting_sentence
@@ -206,20 +207,41 @@ def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
     """Return the lines of gross profit and contribution, with what share of sales each is of."""
     if profit is None:
         return []
-    lines = []
-    margin = profit["gross_margin_rate"]
-    for measure, coverage, more in (
-        (
+    margin, estimated = profit["gross_margin_rate"], profit["estimated_cost_amount"]
+    lines = [
+        _profit_line(
+            profit,
             ProfitMeasures.gross_profit_amount,
-            profit["cost_coverage_rate"],
             "" if margin is None else f", margin {margin:.1%}",
-        ),
-        (ProfitMeasures.contribution_before_ads_amount, profit["contribution_coverage_rate"], ""),
-    ):
-        if profit[measure.name] is not None:
-            of = "" if coverage is None else f", of {coverage:.1%} of what was sold"
-            lines.append(f"  {_named(measure, _shown(profit[measure.name]))}{more}{of}")
+            profit["cost_coverage_rate"],
+            [estimated],
+        )
+    ]
+    if profit["contribution_before_ads_amount"] is not None:
+        lines.append(
+            _profit_line(
+                profit,
+                ProfitMeasures.contribution_before_ads_amount,
+                "",
+                profit["contribution_coverage_rate"],
+                [profit[name] for name in ESTIMATED.values()],
+            )
+        )
     return lines
+
+
+def _profit_line(
+    profit: Mapping[str, Any],
+    measure: Column,
+    more: str,
+    coverage: float | None,
+    estimated: Iterable[str | None],
+) -> str:
+    """Return a measure of profit, of which share of sales it is, and how much is estimated."""
+    total = sum((Decimal(amount) for amount in estimated if amount), Decimal(0))
+    of = "" if coverage is None else f", of {coverage:.1%} of what was sold"
+    by_rule = f", with estimated costs of {total:,}" if total else ""
+    return f"  {_named(measure, _shown(profit[measure.name]))}{more}{of}{by_rule}"
 
 
 def _changed_days(changed: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
 from ecom_assets.commerce.attribution.queries import Unit, channels_by_model
 from ecom_assets.commerce.costs.measures import ProfitMeasures
-from ecom_assets.commerce.costs.queries import profit_of_days
+from ecom_assets.commerce.costs.queries import ESTIMATED, profit_of_days
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.customers.queries import customer_records, expected_value, segment_totals
 from ecom_assets.commerce.orders.held_days import held_day_entry
@@ -145,6 +145,7 @@ SHOWN_OF_PROFIT: Final = (
     "cost_coverage_rate",
     "contribution_before_ads_amount",
     "contribution_coverage_rate",
+    *ESTIMATED.values(),
 )
 REFUSED: Final = ("quarantined", "duplicates")
 LINES: Final = (*REFUSED, "held_days", "held_order_days", "waiting_lines")
