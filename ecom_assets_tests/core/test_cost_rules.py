@@ -130,7 +130,7 @@ def test_a_rule_ends_where_the_next_one_for_the_same_begins_and_where_it_says() 
             }
         )
 
-    found = spans(
+    result = spans(
         [
             rule(3, "2026-05-01"),
             rule(1, None),
@@ -138,7 +138,7 @@ def test_a_rule_ends_where_the_next_one_for_the_same_begins_and_where_it_says() 
             rule(9, "2026-03-01", of="card"),
         ]
     )
-    assert [(span[0].percent, *span[1:]) for span in found] == [
+    assert [(span[0].percent, *span[1:]) for span in result] == [
         (Decimal(9), date(2026, 3, 1), None),
         (Decimal(1), None, date(2026, 1, 1)),
         (Decimal(2), date(2026, 1, 1), date(2026, 3, 1)),

@@ -221,6 +221,6 @@ def _amounts(cents: dict[str, Ints], i: int) -> dict[str, str | None]:
         named |= {"cost_amount": None, "gross_profit_amount": None}
     named |= {f"{name}_amount": of[name] for name in _OF_ORDERS if name in of}
     if "known_orders" in of:
-        known = of["contribution"] if of["known_orders"] else None
-        named["contribution_before_ads_amount"] = known
+        left = of["contribution"] if of["known_orders"] else None
+        named["contribution_before_ads_amount"] = left
     return {name: None if value is None else r.money_text(value) for name, value in named.items()}

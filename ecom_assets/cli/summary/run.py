@@ -430,11 +430,13 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
 
 def _profit(reading: Reading, days: Days) -> dict[str, Any] | None:
     """Return the profit of all days that a run changed; None where no cost is known."""
-    found = profit_of_days(reading, days_of_run(reading, days))
-    if found is None:
+    numbers = profit_of_days(reading, days_of_run(reading, days))
+    if numbers is None:
         return None
     return {
-        name: _money(found[name], reading.currency) if measure.shown_as == "money" else found[name]
+        name: _money(numbers[name], reading.currency)
+        if measure.shown_as == "money"
+        else numbers[name]
         for name, measure in summable(ProfitMeasures).items()
         if name in SHOWN_OF_PROFIT
     }

@@ -264,18 +264,20 @@ def _rules_without_orders(
         "country": cities.country,
     }
     named = [rule for rule in rules.of_orders if rule.value]
-    found = {
+    values = {
         name: {str(row[name]) for row in rows_of(columns[name].as_table().distinct()) if row[name]}
         for name in {rule.condition for rule in named}
     }
     lost = [
-        rule for rule in named if rule.value not in {text.lower() for text in found[rule.condition]}
+        rule
+        for rule in named
+        if rule.value not in {text.lower() for text in values[rule.condition]}
     ]
-    if not lost or not all(found.values()):
+    if not lost or not all(values.values()):
         return CheckResult(0, len(named))
     said = "; ".join(
         f"{rule.condition} {getattr(rule, rule.condition)!r}, where orders have "
-        f"{', '.join(sorted(found[rule.condition])[:EXAMPLES])}"
+        f"{', '.join(sorted(values[rule.condition])[:EXAMPLES])}"
         for rule in lost
     )
     sentence = f"Rules of costs about what no order has: {said}; correct them in ecom.toml."

@@ -102,9 +102,9 @@ def _with_weight_so_far(lines: ir.Table) -> ir.Table:
     """
     several = lines.filter(lines.line_count > 1).select(*ORDER, "uniq_id", "weight")
     so_far = ibis.cumulative_window(group_by=list(ORDER), order_by="uniq_id")
-    placed = several.select(line_id="uniq_id", placed_to=several.weight.sum().over(so_far))
-    joined = lines.left_join(placed, lines.uniq_id == placed.line_id)
-    joined = joined.mutate(weight_to=joined.placed_to.fill_null(joined.weight))
+    sums = several.select(line_id="uniq_id", weight_so_far=several.weight.sum().over(so_far))
+    joined = lines.left_join(sums, lines.uniq_id == sums.line_id)
+    joined = joined.mutate(weight_to=joined.weight_so_far.fill_null(joined.weight))
     return joined.mutate(weight_before=joined.weight_to - joined.weight).drop("line_id")
 
 

@@ -98,13 +98,13 @@ def other_costs(reading: Reading, period: Period) -> dict[str, Any]:
     except NotPublishedError:  # by a version without it
         return {"estimated_other_cost_amount": None, "other_costs": []}
     amount = rows.estimated_other_cost_amount.sum().cast(PROFIT)
-    found = reading.rows(
+    by_name = reading.rows(
         rows.group_by("cost_name").agg(estimated_amount=amount).order_by("cost_name"), period
     )
-    total = sum((row["estimated_amount"] for row in found), Decimal(0))
+    total = sum((row["estimated_amount"] for row in by_name), Decimal(0))
     return {
-        "estimated_other_cost_amount": total if found else None,
-        "other_costs": found,
+        "estimated_other_cost_amount": total if by_name else None,
+        "other_costs": by_name,
     }
 
 

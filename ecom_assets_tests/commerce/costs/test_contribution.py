@@ -220,13 +220,13 @@ def by_hand(total: Decimal, weights: list[int]) -> list[Decimal]:
 
 def test_lines_share_the_amounts_of_their_order_to_the_cent_as_by_hand() -> None:
     rows = random_orders(random.Random(3))  # noqa: S311 (orders, not secrets)
-    found = {row["uniq_id"]: row for row in shop_of(rows, [HAT_20]).rows(ProfitLines)}
+    rows_by_id = {row["uniq_id"]: row for row in shop_of(rows, [HAT_20]).rows(ProfitLines)}
     orders: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["uniq_id"]):
         orders[row["order_id"]].append(row)
     for lines in orders.values():
         weights = [int(abs(row["revenue_amount"]) * 100) for row in lines]
-        shares = [found[row["uniq_id"]] for row in lines]
+        shares = [rows_by_id[row["uniq_id"]] for row in lines]
         assert {row["has_shared_amounts"] for row in shares} == {len(lines) > 1}
         for name in AMOUNTS:
             stated = [row[name] for row in lines if row[name] is not None]

@@ -32,9 +32,9 @@ def amounts(*rules: OtherCostRule, days: Days | None = None) -> dict[tuple[str, 
 
 
 def test_the_days_of_each_month_add_up_to_it_and_none_is_a_cent_off() -> None:
-    found = amounts(OtherCostRule(name="Tool", per_month=Decimal("79.99")))
+    costs = amounts(OtherCostRule(name="Tool", per_month=Decimal("79.99")))
     months: dict[int, list[Decimal]] = defaultdict(list)
-    for (_, day), amount in found.items():
+    for (_, day), amount in costs.items():
         months[day.month].append(amount)
     assert {month: len(parts) for month, parts in months.items()} == {
         12: 31,
@@ -54,9 +54,9 @@ def test_a_new_price_counts_from_its_day_and_no_day_counts_twice() -> None:
         OtherCostRule(name="Tool", per_month=Decimal(62), valid_from_date=date(2028, 1, 30)),
         OtherCostRule(name="Rent", per_month=Decimal(0), valid_from_date=date(2028, 4, 29)),
     ]
-    found = amounts(*rules)
-    assert [found["Tool", date(2028, 1, day)] for day in (29, 30, 31)] == [1, 2, 2]
-    assert {day: amount for (name, day), amount in found.items() if name == "Rent"} == {
+    costs = amounts(*rules)
+    assert [costs["Tool", date(2028, 1, day)] for day in (29, 30, 31)] == [1, 2, 2]
+    assert {day: amount for (name, day), amount in costs.items() if name == "Rent"} == {
         date(2028, 4, 29): 0,
         date(2028, 4, 30): 0,
     }

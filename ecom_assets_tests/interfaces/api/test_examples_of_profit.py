@@ -120,9 +120,9 @@ def answer(home: Path) -> Any:
 
 def profit(api: Api) -> Any:
     days = {"start_date": "2026-05-01", "end_date": "2026-06-30"}
-    found = api.get("/analytics/profit", {}, dimension="city_id", **days)
-    assert found.status_code == 200, found.text
-    return found.json()
+    answer = api.get("/analytics/profit", {}, dimension="city_id", **days)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
@@ -130,13 +130,14 @@ def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
     assert parts.keys() == EXPECTED.keys()
     for city, expected in EXPECTED.items():
         for name, amount in expected.items():
-            found = parts[city][f"{name}_amount"]
-            known = None if amount is None else Decimal(amount)
-            assert (found and Decimal(found)) == known, (city, name)
+            text = parts[city][f"{name}_amount"]
+            expected_amount = None if amount is None else Decimal(amount)
+            assert (text and Decimal(text)) == expected_amount, (city, name)
     for city, (margin, coverage) in RATES.items():
-        found = parts[city]
         for name, rate in (("gross_margin_rate", margin), ("cost_coverage_rate", coverage)):
-            assert found[name] == (None if rate is None else pytest.approx(float(rate), abs=1e-4))
+            assert parts[city][name] == (
+                None if rate is None else pytest.approx(float(rate), abs=1e-4)
+            )
 
 
 def test_amounts_of_orders_and_what_is_estimated_are_marked(answer: Any) -> None:
