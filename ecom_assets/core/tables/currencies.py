@@ -1,6 +1,9 @@
 """Currencies: the digits of their amounts by ISO 4217, and how large usual amounts are in them."""
 
+import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Final
 
@@ -140,6 +143,36 @@ def unit_of(currency: str) -> Decimal:
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """Return an amount in the digits of its currency, half of the last one away from zero."""
     return amount.quantize(unit_of(currency), ROUND_HALF_UP)
+
+
+def rounded_parts(parts: Sequence[Fraction], total: Decimal, quantum: Decimal) -> list[Decimal]:
+    """Return parts rounded to a quantum so that they add up to a total that is rounded to it.
+
+    Args:
+        parts: The exact parts.
+        total: Their sum; as a difference of rounded numbers it may differ from it by a quantum.
+        quantum: The unit to round to, such as a cent.
+
+    Raises:
+        ValueError: The total is not that of the parts.
+    """
+    unit = Fraction(quantum)
+    if abs(sum(parts, Fraction(0)) - Fraction(total)) > unit:
+        raise ValueError(f"{total} is not the sum of the {len(parts)} parts")
+    floors = [math.floor(part / unit) for part in parts]
+    largest_first = sorted(
+        range(len(parts)),
+        key=lambda position: (floors[position] - parts[position] / unit, position),
+    )
+    left = int(Fraction(total) / unit) - sum(floors)
+    for number in range(abs(left)):
+        position = (
+            largest_first[number % len(parts)]
+            if left > 0
+            else largest_first[-1 - number % len(parts)]
+        )
+        floors[position] += 1 if left > 0 else -1
+    return [number * quantum for number in floors]
 
 
 def largest_amount(currency: str) -> Decimal:

@@ -23,7 +23,7 @@ from ecom_assets.commerce.sales.queries import (
     geography,
     sales_by,
 )
-from ecom_assets.core.tables.currencies import unit_of
+from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.core.tables.queries import (
     DECIMALS,
     ZERO,
@@ -35,36 +35,6 @@ from ecom_assets.core.tables.queries import (
 )
 
 NONE_YET: Final = Fraction(0)
-
-
-def rounded(parts: Sequence[Fraction], total: Decimal, quantum: Decimal) -> list[Decimal]:
-    """Return parts rounded to a quantum so that they add up to a total that is rounded to it.
-
-    Args:
-        parts: The exact parts.
-        total: Their sum; as a difference of rounded numbers it may differ from it by a quantum.
-        quantum: The unit to round to, such as a cent.
-
-    Raises:
-        ValueError: The total is not that of the parts.
-    """
-    unit = Fraction(quantum)
-    if abs(sum(parts, NONE_YET) - Fraction(total)) > unit:
-        raise ValueError(f"{total} is not the sum of the {len(parts)} parts")
-    floors = [math.floor(part / unit) for part in parts]
-    largest_first = sorted(
-        range(len(parts)),
-        key=lambda position: (floors[position] - parts[position] / unit, position),
-    )
-    left = int(Fraction(total) / unit) - sum(floors)
-    for number in range(abs(left)):
-        position = (
-            largest_first[number % len(parts)]
-            if left > 0
-            else largest_first[-1 - number % len(parts)]
-        )
-        floors[position] += 1 if left > 0 else -1
-    return [number * quantum for number in floors]
 
 
 @dataclass(frozen=True)
@@ -292,7 +262,8 @@ def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row
         [units, orders / units, revenue / orders] for units, orders, revenue in exact
     )
     change = now["revenue_amount"] - before["revenue_amount"]
-    parts = rounded(factor_contributions(factors_now, factors_before), change, unit_of(currency))
+    contributions = factor_contributions(factors_now, factors_before)
+    parts = rounded_parts(contributions, change, unit_of(currency))
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
         {
@@ -419,8 +390,8 @@ def _mix_and_rate(
     effects = mix_and_rate(now, before)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
     # Rounded together, so that the parts add up to the change: mix and rate of each by turns.
-    rounded_parts = rounded(exact, change, quantum)
-    mixes, rates = rounded_parts[::2], rounded_parts[1::2]
+    amounts = rounded_parts(exact, change, quantum)
+    mixes, rates = amounts[::2], amounts[1::2]
     totals = [
         sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (now, before)
     ]

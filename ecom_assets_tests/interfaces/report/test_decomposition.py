@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.core.errors import UsageError
-from ecom_assets.core.tables.currencies import unit_of
+from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.interfaces.report.causes import (
     PartRatio,
     factor_contributions,
     mix_and_rate,
-    rounded,
 )
 from ecom_assets.interfaces.report.weekly import Week
 from ecom_assets.interfaces.report.wording import factor, money, signed_amount
@@ -49,7 +48,7 @@ def test_the_factors_of_the_page_are_what_comes_out() -> None:
     _, factors = definition("Why a rate changed, and why revenue did").tables
     now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
     parts = factor_contributions(now, before)
-    assert [str(amount) for amount in rounded(parts, Decimal("400.00"), CENT)] == [
+    assert [str(amount) for amount in rounded_parts(parts, Decimal("400.00"), CENT)] == [
         line["adds"] for line in factors
     ]
 
@@ -112,7 +111,7 @@ def test_factors_add_up_to_the_change_of_the_product(
 @given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
 def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction]) -> None:
     total = Decimal(round(sum(parts) * 100)) / 100
-    actual = rounded(parts, total, CENT)
+    actual = rounded_parts(parts, total, CENT)
     assert sum(actual) == total
     assert all(
         abs(Fraction(amount) - part) < Fraction(1, 100) + Fraction(1, 200)
@@ -122,7 +121,7 @@ def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction
 
 def test_parts_of_another_total_are_refused() -> None:
     with pytest.raises(ValueError, match="is not the sum"):
-        rounded([Fraction(1), Fraction(2)], Decimal("3.02"), CENT)
+        rounded_parts([Fraction(1), Fraction(2)], Decimal("3.02"), CENT)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_the_newest_week_is_over(newest: date, week: str) -> None:
 def test_parts_are_in_the_digits_of_the_currency_and_add_up(
     currency: str, parts: list[str]
 ) -> None:
-    actual = rounded([Fraction(100, 3)] * 3, Decimal(100), unit_of(currency))
+    actual = rounded_parts([Fraction(100, 3)] * 3, Decimal(100), unit_of(currency))
     assert ([str(part) for part in actual], sum(actual)) == (parts, 100)
 
 
