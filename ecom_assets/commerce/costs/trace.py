@@ -38,8 +38,10 @@ from ecom_assets.core.tables.trace import (
 
 
 def _of_key(context: TraceContext) -> ir.Table:
-    """Return the order lines of a row of daily profit."""
-    return context.where(ProfitLines, **{name: context.row[name] for name in ProfitDaily.key})
+    """Return the order lines of a row of daily profit, or of rows that differ in their day only."""
+    values = {name: context.row[name] for name in ProfitDaily.key if name != "order_date"}
+    lines = context.where(ProfitLines, **values)
+    return lines.filter(context.days("order_date").contain(lines.order_date))
 
 
 def _of_week(context: TraceContext) -> ir.Table:
@@ -75,6 +77,7 @@ def _revenue(rows: RowsOf) -> ByRow:
     less_goodwill = Computed(
         "the sum of revenue_amount of the order lines, without goodwill",
         inputs=Count(ProfitLines, rows),
+        adds_up=True,
     )
 
     def choose(context: TraceContext) -> Derivation:
@@ -103,21 +106,25 @@ COSTED: Final = {
 """The columns of order lines that measures add up, of all lines or of those with a cost."""
 
 
-def _derivations(rows: RowsOf) -> dict[str, Derivation]:
-    """Return how each measure of profit comes from order lines, and these from costs."""
-    lines, costed = Count(ProfitLines, rows), Count(ProfitLines, _costed(rows))
-    inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)))
+def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
+    """Return how each measure of profit comes from order lines, and these from costs.
+
+    `day` is the day column of the table, if the lines of several days can be read at once.
+    """
+    lines, costed = (Count(ProfitLines, part, day=day) for part in (rows, _costed(rows)))
+    inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)), day=day)
     return {
         **sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures),
         "revenue_amount": _revenue(rows),
         **{
-            name: Computed(f"the sum of {column} of the order lines", inputs=lines)
+            name: Computed(f"the sum of {column} of the order lines", inputs=lines, adds_up=True)
             for name, column in SUMMED.items()
         },
         **{
             name: Computed(
                 f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
                 inputs=inputs,
+                adds_up=True,
             )
             for name, column in COSTED.items()
         },
@@ -127,7 +134,8 @@ def _derivations(rows: RowsOf) -> dict[str, Derivation]:
 
 def _by_rule_of_a_month(context: TraceContext) -> Derivation:
     return Computed(
-        f"the day's part of its month, as a rule of ecom.toml says: {context.row['cost_rule']}"
+        f"the day's part of its month, as a rule of ecom.toml says: {context.row['cost_rule']}",
+        adds_up=True,
     )
 
 
@@ -173,7 +181,9 @@ def _part_of_order(column: str, rule: str = "") -> ByRow:
     from a rule.
     """
     stated = Computed(
-        f"its part, by net sales, of {column} of the order's lines", inputs=Count(Sales, _order)
+        f"its part, by net sales, of {column} of the order's lines",
+        inputs=Count(Sales, _order),
+        adds_up=True,
     )
 
     def choose(context: TraceContext) -> Derivation:
@@ -182,6 +192,7 @@ def _part_of_order(column: str, rule: str = "") -> ByRow:
         return Computed(
             f"its part, by net sales, of what a rule of ecom.toml says: {context.row[rule]}",
             inputs=Count(Sales, _order),
+            adds_up=True,
         )
 
     return ByRow(choose)
@@ -191,7 +202,10 @@ def _revenue_of_line(context: TraceContext) -> Derivation:
     """Return how net sales of a line come from what was paid, less what is goodwill."""
     if context.row["goodwill_amount"]:
         return Computed(
-            "what was paid back, less goodwill_amount", ("goodwill_amount",), Count(Sales, _sale)
+            "what was paid back, less goodwill_amount",
+            ("goodwill_amount",),
+            Count(Sales, _sale),
+            adds_up=True,
         )
     return Sum(UserOrderLog, signed(_line), "payment_amount")
 
@@ -202,24 +216,38 @@ LINES: Final[Mapping[str, Derivation]] = {
     "gross_sales_amount": Computed(
         "what the line says of its price before discounts, else what was paid",
         inputs=Count(Sales, _sale),
+        adds_up=True,
     ),
-    "discount_amount": Computed("as the line says it", inputs=Count(Sales, _sale)),
-    "returns_amount": Computed("what was paid back, without its sign", ("revenue_amount",)),
+    "discount_amount": Computed("as the line says it", inputs=Count(Sales, _sale), adds_up=True),
+    "returns_amount": Computed(
+        "what was paid back, without its sign", ("revenue_amount",), adds_up=True
+    ),
     "revenue_amount": ByRow(_revenue_of_line),
     "unit_cost_amount": Computed(
         "the cost of the item on placed_date", ("placed_date",), COST_OF_LINE
     ),
     "cost_amount": Computed(
-        "unit_cost_amount times quantity", ("unit_cost_amount", "quantity"), COST_OF_LINE
+        "unit_cost_amount times quantity",
+        ("unit_cost_amount", "quantity"),
+        COST_OF_LINE,
+        adds_up=True,
     ),
     "estimated_cost_amount": Computed(
-        "cost_amount, where is_cost_estimated", ("cost_amount", "is_cost_estimated"), COST_OF_LINE
+        "cost_amount, where is_cost_estimated",
+        ("cost_amount", "is_cost_estimated"),
+        COST_OF_LINE,
+        adds_up=True,
     ),
     "costed_revenue_amount": Computed(
-        "revenue_amount, where unit_cost_amount is known", ("revenue_amount", "unit_cost_amount")
+        "revenue_amount, where unit_cost_amount is known",
+        ("revenue_amount", "unit_cost_amount"),
+        adds_up=True,
     ),
     "gross_profit_amount": Computed(
-        "revenue_amount - cost_amount", ("revenue_amount", "cost_amount"), COST_OF_LINE
+        "revenue_amount - cost_amount",
+        ("revenue_amount", "cost_amount"),
+        COST_OF_LINE,
+        adds_up=True,
     ),
     "shipping_amount": _part_of_order("shipping_amount"),
     "shipping_cost_amount": _part_of_order("shipping_cost_amount", "shipping_cost_rule"),
@@ -231,15 +259,19 @@ LINES: Final[Mapping[str, Derivation]] = {
         "its part, by net sales, of what was paid back beyond what the order was sold for, or for "
         "no item of an order that is not there",
         inputs=Count(Sales, _whole_order),
+        adds_up=True,
     ),
     "contribution_revenue_amount": Computed(
-        "revenue_amount, where all parts of the order are known", ("revenue_amount",)
+        "revenue_amount, where all parts of the order are known",
+        ("revenue_amount",),
+        adds_up=True,
     ),
     "contribution_before_ads_amount": Computed(
         "gross_profit_amount + shipping_amount - shipping_cost_amount - payment_fee_amount - "
         "estimated_commission_amount - goodwill_amount",
         ("gross_profit_amount", *SHARED),
         COST_OF_LINE,
+        adds_up=True,
     ),
 }
 
@@ -278,7 +310,7 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     ),
 }
 TRACES: Final = (
-    TableTrace(ProfitDaily, "profit-by-day-and-category", _derivations(_of_key)),
+    TableTrace(ProfitDaily, "profit-by-day-and-category", _derivations(_of_key, "order_date")),
     TableTrace(CategoryProfitability, "profit-by-day-and-category", CATEGORIES),
     TableTrace(ProfitLines, "profit-of-a-line", LINES),
     TableTrace(

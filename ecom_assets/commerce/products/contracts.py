@@ -89,7 +89,13 @@ class InventoryAlerts(Table):
         label="Order at",
     )
     lead_time_days = Column(
-        "int64", "Days from an order to its arrival", "days", nullable=True, at_least=0, example=7
+        "int64",
+        "Days from an order to its arrival",
+        "days",
+        nullable=True,
+        at_least=0,
+        is_additive=False,
+        example=7,
     )
     sold_item_count = item_quantity("Items shipped in the last 28 days", at_least=0)
     sales_days_count = count(

@@ -132,17 +132,19 @@ class Sum:
 
 @dataclass(frozen=True)
 class Computed:
-    """A number that does not add up from rows: a ratio, a place, or a model's result.
+    """A number that does not add up from received rows: a ratio, a place, or a model's result.
 
     Attributes:
         how: How it is computed, in a sentence without its full stop.
         columns: The columns of the same row that it is computed from; each goes down by itself.
         inputs: The rows that it is computed from, of one table or of several.
+        adds_up: Whether the numbers of several rows of its own table add up, such as profit.
     """
 
     how: str
     columns: tuple[str, ...] = ()
     inputs: Count | tuple[Count, ...] | None = None
+    adds_up: bool = False
 
 
 def ratio(part: str, whole: str) -> Computed:

@@ -223,8 +223,10 @@ def _number(
         TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key)
         for row in sample
     ]
-    derivation = _chosen(contract, name, context[0])
-    adds_up = derivation is not None and not isinstance(derivation, Computed)
+    chosen = [_chosen(contract, name, row) for row in context]
+    # Where one row is no count of received rows, the sum of all is none.
+    derivation = next((way for way in chosen if not _is_counted(way)), chosen[0])
+    adds_up = adds_up_over_rows(derivation, contract.columns[name])
     note = (
         ""
         if count == 1 or (adds_up and count <= MOST_ADDED)
@@ -245,7 +247,7 @@ def _number(
         "value": json_value(value),
         "note": note or None,
         "from_columns": list(derivation.columns) if isinstance(derivation, Computed) else [],
-        "adds_up": None if note or not adds_up else _adds_up(value, down),
+        "adds_up": None if note or not _is_counted(derivation) else _adds_up(value, down),
         "down": [
             part
             | {
@@ -266,6 +268,23 @@ def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
     )
     keys = ", ".join(contract.key)
     return f"These are the numbers of {count:,} rows, and {most}; choose one row by {keys}."
+
+
+def _is_counted(derivation: Derivation | None) -> bool:
+    """Return whether a number is counted or added up from received rows."""
+    return derivation is not None and not isinstance(derivation, Computed)
+
+
+def adds_up_over_rows(derivation: Derivation | None, column: Column) -> bool:
+    """Return whether the numbers of several rows of a table are added up.
+
+    Those that are counted are, and those that say so. A sum that a column says does not add up,
+    such as the cost of one piece, is a value that is read from below: each row has its own.
+    """
+    if isinstance(derivation, Computed):
+        return derivation.adds_up
+    is_value = not column.is_additive and any(isinstance(part, Sum) for part in _parts(derivation))
+    return _is_counted(derivation) and not is_value
 
 
 def _chosen(contract: type[Table], name: str, context: TraceContext) -> Derivation | None:

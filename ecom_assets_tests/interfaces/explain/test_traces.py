@@ -6,6 +6,7 @@ import pytest
 
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed, Count, Sum
+from ecom_assets.interfaces.explain.answer import adds_up_over_rows
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
 from ecom_assets.orchestration.registry import ALL, MARTS
 from ecom_assets_tests.markdown import sections
@@ -63,3 +64,20 @@ def test_every_way_ends_at_received_rows_through_tables_of_the_platform() -> Non
 def test_what_a_table_is_read_by_on_the_way_down_is_among_its_columns() -> None:
     for contract, upstream in UPSTREAM.items():
         assert set(upstream.reads) <= set(contract.columns), contract.name
+
+
+def test_what_is_added_up_over_rows_adds_up() -> None:
+    """Profit of days does; what a piece costs, and how long a delivery takes, do not."""
+    values = set()
+    for contract, trace in TRACES.items():
+        for name, derivation in trace.numbers.items():
+            column = contract.columns[name]
+            if isinstance(derivation, Computed) and derivation.adds_up:
+                assert column.is_additive, f"{contract.qualified_name()}.{name}"
+            if isinstance(derivation, Sum) and not adds_up_over_rows(derivation, column):
+                values.add(f"{contract.name}.{name}")
+    assert values == {
+        "sales.unit_cost_amount",
+        "item_costs.unit_cost_amount",
+        "inventory_alerts.lead_time_days",
+    }
