@@ -198,3 +198,7 @@ class ProfitMeasures(ProfitSalesMeasures):
         nullable=True,
         example=0.88,
     )
+
+
+HEADLINES: Final = ("gross_profit_amount", "gross_margin_rate", "cost_coverage_rate")
+"""The numbers of profit that stand beside others, such as those of products."""

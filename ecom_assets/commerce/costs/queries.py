@@ -1,18 +1,24 @@
 """Queries about profit: what is left of sales, step by step, in total and by dimension."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
 
-from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily
-from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
+from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, ProfitLines
+from ecom_assets.commerce.costs.measures import HEADLINES, PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
-from ecom_assets.commerce.orders.orders import ALL
+from ecom_assets.commerce.orders.orders import ALL, order_key
+from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
-from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.measures import completed, summable, sums
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
+from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
+from ecom_assets.core.tables.measures import aggregates, completed, summable, sums
 from ecom_assets.core.tables.queries import (
     NoSourceError,
     NotPublishedError,
@@ -21,40 +27,103 @@ from ecom_assets.core.tables.queries import (
     Row,
     compared,
     if_known,
+    in_period,
     rows_in_period,
     with_previous,
 )
 
 NUMBERS: Final = tuple(summable(ProfitMeasures))
-Dimension = Literal["channel", "city_id", "item_category", "sales_channel", "customer_type"]
-STEPS: Final[Mapping[str, str]] = {
-    "gross_sales": "Gross sales",
-    "discounts": "Discounts",
-    "returns": "Returns",
-    "net_sales": "Net sales",
-    "unknown_cost": "Sales whose cost is unknown",
-    "cost": "Cost of goods",
-    "gross_profit": "Gross profit",
-    "shipping": "Shipping charged",
-    "shipping_cost": "Shipping paid",
-    "payment_fees": "Payment fees",
-    "commissions": "Commissions",
-    "goodwill": "Goodwill",
-    "unknown_parts": "Orders of which a part is unknown",
-    "contribution_before_ads": "Contribution before advertising",
+Dimension = Literal[
+    "item_category",
+    "item_id",
+    "channel",
+    "city_id",
+    "sales_channel",
+    "customer_type",
+    "week",
+    "day",
+]
+"""By what profit is broken down; a week is its Monday."""
+TIMES: Final = ("week", "day")
+"""The dimensions whose values are in order."""
+NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
+    "item_id": (Item, "item_name"),
+    "city_id": (City, "city_name"),
 }
-"""The steps from gross sales to the contribution before advertising: their names and labels."""
-TOTALS: Final = ("gross_sales", "net_sales", "gross_profit", "contribution_before_ads")
-"""The steps that are sums of those before them."""
-OF_ORDERS: Final = ("shipping", "shipping_cost", "payment_fees", "commissions", "goodwill")
-"""The steps of amounts of whole orders, which their lines share."""
-ESTIMATED: Final[Mapping[str, str]] = {
-    "cost": "estimated_cost_amount",
-    "shipping_cost": "estimated_shipping_cost_amount",
-    "payment_fees": "estimated_payment_fee_amount",
-    "commissions": "estimated_commission_amount",
-}
-"""What of a step is estimated."""
+"""Where the values of a dimension have a name."""
+
+
+class NoCostsError(NoSourceError):
+    """The query is about profit, and the shop has no costs."""
+
+
+@dataclass(frozen=True)
+class WaterfallStep:
+    """A step on the way from gross sales to what is left of them.
+
+    Attributes:
+        name: Its name.
+        label: What people call it.
+        measure: The measure that it is made from.
+        is_total: Whether it is the sum of the steps before it; others take their measure off.
+        is_added: Whether its measure is added.
+        is_shared: Whether it is an amount of whole orders, which their lines share.
+        estimated: The measure of what of it is estimated.
+    """
+
+    name: str
+    label: str
+    measure: str
+    is_total: bool = False
+    is_added: bool = False
+    is_shared: bool = False
+    estimated: str = ""
+
+
+UNKNOWN_COST, UNKNOWN_PARTS = "unknown_cost", "unknown_parts"
+"""The steps of what is not known, which are what the others leave of the next total."""
+STEPS: Final = (
+    WaterfallStep("gross_sales", "Gross sales", "gross_sales_amount", is_total=True),
+    WaterfallStep("discounts", "Discounts", "discount_amount"),
+    WaterfallStep("returns", "Returns", "returns_amount"),
+    WaterfallStep("net_sales", "Net sales", "revenue_amount", is_total=True),
+    WaterfallStep(UNKNOWN_COST, "Sales whose cost is unknown", "costed_revenue_amount"),
+    WaterfallStep("cost", "Cost of goods", "cost_amount", estimated="estimated_cost_amount"),
+    WaterfallStep("gross_profit", "Gross profit", "gross_profit_amount", is_total=True),
+    WaterfallStep("shipping", "Shipping charged", "shipping_amount", is_added=True, is_shared=True),
+    WaterfallStep(
+        "shipping_cost",
+        "Shipping paid",
+        "shipping_cost_amount",
+        is_shared=True,
+        estimated="estimated_shipping_cost_amount",
+    ),
+    WaterfallStep(
+        "payment_fees",
+        "Payment fees",
+        "payment_fee_amount",
+        is_shared=True,
+        estimated="estimated_payment_fee_amount",
+    ),
+    WaterfallStep(
+        "commissions",
+        "Commissions",
+        "estimated_commission_amount",
+        is_shared=True,
+        estimated="estimated_commission_amount",
+    ),
+    WaterfallStep("goodwill", "Goodwill", "goodwill_amount", is_shared=True),
+    WaterfallStep(
+        UNKNOWN_PARTS, "Orders of which a part is unknown", "contribution_shipped_amount"
+    ),
+    WaterfallStep(
+        "contribution_before_ads",
+        "Contribution before advertising",
+        "contribution_before_ads_amount",
+        is_total=True,
+    ),
+)
+"""The steps from gross sales to the contribution before advertising, in order."""
 
 
 def profit(reading: Reading, period: Period, dimension: Dimension | None = None) -> dict[str, Any]:
@@ -62,15 +131,10 @@ def profit(reading: Reading, period: Period, dimension: Dimension | None = None)
 
     Raises:
         NoOrdersError: There are no order lines.
-        NoSourceError: There are no costs.
+        NoCostsError: There are no costs.
     """
-    require_orders(reading)
+    require_costs(reading)
     daily = reading.table(ProfitDaily)
-    if not reading.state(daily.select("order_date").limit(1)):
-        raise NoSourceError(
-            "There are no costs to count profit from; set ECOM_COSTS, or give `ecom run` --costs "
-            "PATH."
-        )
     rows = with_previous(_rows_by(daily, None), "order_date")
     by_period = {
         row["is_current"]: row
@@ -82,7 +146,7 @@ def profit(reading: Reading, period: Period, dimension: Dimension | None = None)
     return {
         "profit": if_known(now, period),
         **compared(now, before, NUMBERS, period),
-        "steps": [] if period.is_unknown else steps(now),
+        "steps": [] if period.is_unknown else steps(now, reading.currency),
         **other_costs(reading, period),
         "dimension": dimension,
         "parts": parts(reading, period, dimension) if dimension else [],
@@ -116,6 +180,83 @@ def profit_of_days(reading: Reading, days: Days) -> Row | None:
     return completed(row, ProfitMeasures) if row["gross_profit_amount"] is not None else None
 
 
+def has_costs(reading: Reading) -> bool:
+    """Return whether the shop has sales and costs."""
+    return bool(reading.state(reading.table(ProfitDaily).select("order_date").limit(1)))
+
+
+def require_costs(reading: Reading) -> None:
+    """Refuse a shop without costs.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoCostsError: There are no costs.
+    """
+    require_orders(reading)
+    if not has_costs(reading):
+        raise NoCostsError(
+            "There are no costs to count profit from; set ECOM_COSTS, or give `ecom run` --costs "
+            "PATH."
+        )
+
+
+def profit_over_time(
+    reading: Reading, period: Period, by: Literal["day", "week"]
+) -> Mapping[date, Row]:
+    """Return the profit of each day of a period, or of each week by its Monday; zeros where
+    nothing was sold.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoCostsError: There are no costs.
+    """
+    require_costs(reading)
+    rows = {date.fromisoformat(row["value"]): row for row in parts(reading, period, by)}
+    first = period.start_date
+    if by == "week":
+        first -= first.weekday() * ONE_DAY
+    step = 7 if by == "week" else 1
+    count = ((period.end_date - first).days // step) + 1
+    starts = [first + number * step * ONE_DAY for number in range(count)]
+    return {start: rows.get(start) or completed(None, ProfitMeasures) for start in starts}
+
+
+def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -> dict[str, Row]:
+    """Return `HEADLINES` of some items in a period; none for a shop without costs."""
+    if not item_ids or not has_costs(reading):
+        return {}
+    lines = reading.table(ProfitLines)
+    lines = lines.filter(in_period(lines.order_date), lines.item_id.isin(list(item_ids)))
+    added = _added_lines(lines, "item_id")
+    rows = {row["value"]: completed(row, ProfitMeasures) for row in reading.rows(added, period)}
+    return {item: {name: row[name] for name in HEADLINES} for item, row in rows.items()}
+
+
+def sold_items(reading: Reading, period: Period) -> list[Row]:
+    """Return what each item of a period came to, for comparisons of two periods.
+
+    `quantity`, `gross_sales_amount`, `revenue_amount` and `cost_amount` are of what was shipped and
+    has a cost, `returned_profit_amount` is the gross profit of what came back, and `shipped_count`
+    counts the lines that were shipped, with a cost or without.
+    """
+    lines = reading.table(ProfitLines)
+    lines = lines.filter(in_period(lines.order_date))
+    is_shipped, is_costed = lines.status == "shipped", lines.gross_profit_amount.notnull()
+    sums = {
+        name: lines[name].sum(where=is_shipped & is_costed).fill_null(0)
+        for name in ("quantity", "gross_sales_amount", "revenue_amount", "cost_amount")
+    }
+    return reading.rows(
+        lines.group_by("item_id").agg(
+            **sums,
+            returned_profit_amount=lines.gross_profit_amount.sum(where=~is_shipped).fill_null(0),
+            shipped_count=lines.count(where=is_shipped),
+            costed_count=lines.count(where=is_shipped & is_costed),
+        ),
+        period,
+    )
+
+
 def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
     """Return the rows of totals, or those by a dimension."""
     rows = daily.filter(*(daily[name] == ALL for name in DIMENSIONS if name != dimension))
@@ -123,15 +264,49 @@ def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
 
 
 def parts(reading: Reading, period: Period, dimension: Dimension) -> list[Row]:
-    """Return the profit of each value of a dimension, the highest first."""
-    rows = with_previous(_rows_by(reading.table(ProfitDaily), dimension), "order_date")
-    rows = rows.filter(rows.is_current == 1)
-    added = rows.group_by(dimension).agg(**sums(rows, ProfitMeasures))
+    """Return the profit of each value of a dimension: the highest first, times in their order."""
+    added = _added_by(reading, dimension)
+    if dimension in NAMES:
+        contract, name = NAMES[dimension]
+        named = reading.table(contract).select(named_id=dimension, name=name)
+        added = added.left_join(named, added.value == named.named_id).drop("named_id")
     result = [
-        {"value": row[dimension], **completed(row, ProfitMeasures)}
+        {
+            "value": str(row["value"]),
+            "name": row.get("name"),
+            **completed(row, ProfitMeasures),
+        }
         for row in reading.rows(added, period)
     ]
-    return sorted(result, key=_by_profit)
+    return sorted(result, key=_by_value if dimension in TIMES else _by_profit)
+
+
+def _added_by(reading: Reading, dimension: Dimension) -> ir.Table:
+    """Return the sums of a period for each `value` of a dimension."""
+    if dimension == "item_id":  # too many for a row per day of each
+        lines = reading.table(ProfitLines)
+        return _added_lines(lines.filter(in_period(lines.order_date)), dimension)
+    daily = reading.table(ProfitDaily)
+    if dimension in TIMES:
+        rows = _rows_by(daily, None)
+        day = rows.order_date
+        rows = rows.mutate(value=start_of_week(day) if dimension == "week" else day)
+    else:
+        rows = _rows_by(daily, dimension)
+        rows = rows.mutate(value=rows[dimension])
+    rows = rows.filter(in_period(rows.order_date))
+    return rows.group_by("value").agg(**sums(rows, ProfitMeasures))
+
+
+def _added_lines(lines: ir.Table, dimension: str) -> ir.Table:
+    """Return the sums of order lines for each `value` of a dimension."""
+    lines = lines.mutate(value=lines[dimension], order_key=order_key(lines))
+    return lines.group_by("value").agg(**aggregates(lines, ProfitMeasures))
+
+
+def _by_value(row: Row) -> str:
+    value: str = row["value"]
+    return value
 
 
 def _by_profit(row: Row) -> tuple[bool, Decimal, Decimal, str]:
@@ -144,53 +319,79 @@ def _by_profit(row: Row) -> tuple[bool, Decimal, Decimal, str]:
     )
 
 
-def steps(numbers: Row) -> list[Row]:
-    """Return the way from gross sales to the contribution; each total is the sum of what is before
-    it.
+def steps(numbers: Row, currency: str) -> list[Row]:
+    """Return the way from gross sales to the contribution, in the digits of a currency.
 
-    A step that nothing is known of is null, and subtracts nothing.
+    A step that nothing is known of is null, and takes nothing off.
     """
-    revenue = numbers["revenue_amount"]
-    costed = numbers["costed_revenue_amount"] or Decimal(0)
-    amounts = {
-        "gross_sales": numbers["gross_sales_amount"],
-        "discounts": _subtracted(numbers["discount_amount"]),
-        "returns": _subtracted(numbers["returns_amount"]),
-        "net_sales": revenue,
-        "unknown_cost": None if revenue is None else costed - revenue,
-        "cost": _subtracted(numbers["cost_amount"]),
-        "gross_profit": numbers["gross_profit_amount"],
-        "shipping": numbers["shipping_amount"],
-        "shipping_cost": _subtracted(numbers["shipping_cost_amount"]),
-        "payment_fees": _subtracted(numbers["payment_fee_amount"]),
-        "commissions": _subtracted(numbers["estimated_commission_amount"]),
-        "goodwill": _subtracted(numbers["goodwill_amount"]),
-        "contribution_before_ads": numbers["contribution_before_ads_amount"],
-    }
-    amounts["unknown_parts"] = _rest(amounts)
+    amounts = _fitted(_exact_steps(numbers), currency)
     return [
         {
-            "step": name,
-            "label": label,
-            "is_total": name in TOTALS,
-            "is_shared": name in OF_ORDERS,
-            "step_amount": amounts[name],
-            "estimated_amount": _subtracted(numbers[ESTIMATED[name]])
-            if name in ESTIMATED
-            else None,
+            "step": step.name,
+            "label": step.label,
+            "measure": step.measure,
+            "is_total": step.is_total,
+            "is_shared": step.is_shared,
+            "step_amount": amount,
+            "estimated_amount": _subtracted(numbers[step.estimated]) if step.estimated else None,
         }
-        for name, label in STEPS.items()
+        for step, amount in zip(STEPS, amounts, strict=True)
     ]
 
 
-def _rest(amounts: Mapping[str, Decimal | None]) -> Decimal | None:
-    """Return what orders of which a part is unknown have in the steps after gross profit."""
+def _fitted(exact: Sequence[Decimal | None], currency: str) -> list[Decimal | None]:
+    """Return the amounts of all steps in the digits of a currency.
+
+    Each total is rounded by itself, and the steps between two of them so that they add up. Steps
+    that do not, as parts of them were not published, are rounded by themselves.
+    """
+    result = [None if amount is None else rounded(amount, currency) for amount in exact]
+    unit = unit_of(currency)
+    before: Decimal | None = Decimal(0)
+    between: dict[int, Fraction] = {}
+    for position, (step, amount) in enumerate(zip(STEPS, exact, strict=True)):
+        if not step.is_total:
+            between |= {position: Fraction(amount)} if amount is not None else {}
+            continue
+        total = result[position]
+        if between and before is not None and total is not None:
+            shares, change = list(between.values()), total - before
+            if abs(sum(shares, Fraction(0)) - Fraction(change)) <= unit:
+                result = _with(result, between, rounded_parts(shares, change, unit))
+        before, between = total, {}
+    return result
+
+
+def _with(
+    amounts: Sequence[Decimal | None], positions: Iterable[int], others: Iterable[Decimal]
+) -> list[Decimal | None]:
+    """Return amounts with others at some positions."""
+    by_position = dict(zip(positions, others, strict=True))
+    return [by_position.get(position, amount) for position, amount in enumerate(amounts)]
+
+
+def _exact_steps(numbers: Row) -> list[Decimal | None]:
+    """Return what each step adds, exactly; below zero for what is taken off.
+
+    What is not known is what the other steps leave of the next total: sales without a cost, and
+    orders of which a part is unknown.
+    """
+    amounts: dict[str, Decimal | None] = {
+        step.name: numbers[step.measure]
+        if step.is_total or step.is_added
+        else _subtracted(numbers[step.measure])
+        for step in STEPS
+    }
+    costed, revenue = numbers["costed_revenue_amount"], amounts["net_sales"]
+    amounts[UNKNOWN_COST] = None if revenue is None else (costed or Decimal(0)) - revenue
     contribution = amounts["contribution_before_ads"]
-    if contribution is None:
-        return None
-    return contribution - sum(
-        (amounts[name] or Decimal(0) for name in ("gross_profit", *OF_ORDERS)), Decimal(0)
+    stated = [amounts["gross_profit"], *(amounts[step.name] for step in STEPS if step.is_shared)]
+    amounts[UNKNOWN_PARTS] = (
+        None
+        if contribution is None
+        else contribution - sum((amount or Decimal(0) for amount in stated), Decimal(0))
     )
+    return [amounts[step.name] for step in STEPS]
 
 
 def _subtracted(amount: Decimal | None) -> Decimal | None:

@@ -155,6 +155,21 @@ def check_scope(request: Request, action: Action) -> None:
         )
 
 
+def check_page_scope(request: Request, page: DashboardPage) -> None:
+    """Raise if the caller lacks the scope of a page.
+
+    Raises:
+        ScopeNeededError: The key lacks it.
+    """
+    if not may(request.scope, page.scope):
+        raise ScopeNeededError(
+            f"The page {page.title!r} cannot be seen with a key without the scope "
+            f"{page.scope.value!r}; log in with one of `ecom api-key create --scope read --scope "
+            f"{page.scope.value}`.",
+            page.scope,
+        )
+
+
 def is_own_origin(request: Request) -> bool:
     """Return whether a form was sent by a page of this server,
     according to the browser's headers.
@@ -310,6 +325,7 @@ def _home(request: Request) -> Response:
 def _show(page: DashboardPage) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         request.scope[ROUTE] = page.address
+        check_page_scope(request, page)
         filters = read_filters(page.asks, request.query_params.multi_items())
         store: PublishedStore = request.app.state.store
         try:

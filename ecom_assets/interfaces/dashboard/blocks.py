@@ -220,6 +220,8 @@ class Chart(Block):
     empty: str = "There is nothing to draw for these days."
     why: Why | None = None
     links: Sequence[tuple[str, str]] = ()
+    is_table_open: bool = False
+    """Whether the table stands below the chart at once."""
     MOST_SHOWN: ClassVar[int] = 400
     """Rows of the table of a chart whose CSV has them all: years of days make a page slow."""
 

@@ -171,6 +171,33 @@ def ranking(
     }
 
 
+def waterfall(
+    name: str, start: str, end: str, amount: str, columns: Sequence["TableColumn"]
+) -> Spec:
+    """Return horizontal bars from the amount in `start` to that in `end`, in the order of the rows.
+
+    Rows with `is_total` have the colour of charts; others that of their sign.
+    """
+    colour = {
+        "condition": [
+            {"test": "datum.is_total", "value": "theme.c1"},
+            {"test": f"datum.{amount} < 0", "value": "theme.bad"},
+        ],
+        "value": "theme.good",
+    }
+    return {
+        "transform": [{"filter": f"isValid(datum.{end})"}],
+        "mark": {"type": "bar", "cornerRadius": 2},
+        "encoding": {
+            "y": names(name, axis=NAME_AXIS | {"labelLimit": 220}),
+            "x": number(start, "money"),
+            "x2": {"field": end},
+            "color": colour,
+            "tooltip": tips(columns),
+        },
+    }
+
+
 def coloured_bars(
     x: Spec, y: Spec, colour: Spec, columns: Sequence["TableColumn"], **more: Spec
 ) -> Spec:

@@ -191,6 +191,7 @@ class DashboardPage:
         builder: The `Builder` of its question, where its address is the form of one.
         has_lists: Whether another form of it chooses from the lists of builders.
         needs_published: Whether it can be shown only once something is published.
+        scope: What a key needs to see it, besides `read`; the navigation of others leaves it out.
     """
 
     path: str
@@ -210,6 +211,7 @@ class DashboardPage:
     builder: Any = None
     has_lists: bool = False
     needs_published: bool = True
+    scope: Scope = Scope.READ
 
     @property
     def is_compared(self) -> bool:

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
+from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
-from ecom_assets.core.http_server.callers import CALLER, ScopeNeededError
+from ecom_assets.core.http_server.callers import CALLER, ScopeNeededError, may
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
@@ -56,6 +57,8 @@ PUBLIC_ERRORS: Final = (
     UsageError,
 )
 """Errors whose sentence is for the person who asks; of others it may name files of the server."""
+SAID_ONCE: Final = (NoLedgerError, NoCostsError)
+"""Errors that all sections of a page have in common, so that one of them says it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def build_sections(view: View) -> Iterator[Shown]:
         try:
             block = section.build(view)
         except EcomError as error:
-            block = Notice(sentence_of(error), is_shown_once=isinstance(error, NoLedgerError))
+            block = Notice(sentence_of(error), is_shown_once=isinstance(error, SAID_ONCE))
         if isinstance(block, Notice) and block.is_shown_once:
             if block in notices:
                 continue
@@ -176,7 +179,7 @@ def _response(
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
     text = TEMPLATES.get_template(template).render(
-        groups=_navigation(values.get("view")),
+        groups=_navigation(request, values.get("view")),
         caller=caller,
         notice=notice,
         token=token,
@@ -190,14 +193,16 @@ def _response(
     return response
 
 
-def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
-    """Return the groups of pages, each page with its address: with the days of this page,
-    if there is one.
+def _navigation(
+    request: Request, view: View | None
+) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
+    """Return the groups of the pages that the caller may see, each page with its address: with
+    the days of this page, if there is one.
     """
     listed = [
         (page, view.link(page.path) if view else page.address)
         for page in all_pages()
-        if page.is_listed
+        if page.is_listed and may(request.scope, page.scope)
     ]
     by_group = [(group, [entry for entry in listed if entry[0].group == group]) for group in GROUPS]
     return [(group, entries) for group, entries in by_group if entries]

@@ -246,6 +246,10 @@ def customer_segments(shop: PlainShop) -> Row:
     return {"source": "orders", "total_count": len(segments), "segments": segments}
 
 
+NO_COSTS: Row = dict.fromkeys(("gross_profit_amount", "gross_margin_rate", "cost_coverage_rate"))
+"""The profit of a product in a shop that states no costs."""
+
+
 def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: int = 50) -> Row:
     """`/analytics/products/top`."""
     names = {"revenue": "revenue_amount", "units": "sold_item_count", "views": "product_view_count"}
@@ -260,7 +264,7 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
 
     order = sorted(counted, key=sort_key)
     rows = [
-        {"rank_number": rank, **_named(name), **counted[name]}
+        {"rank_number": rank, **_named(name), **counted[name], **NO_COSTS}
         for rank, name in enumerate(order, start=1)
     ]
     return {
@@ -287,6 +291,7 @@ def one_product(shop: PlainShop, span: Span, product: str) -> Row:
         "change": {
             name: compared(now, before, shop, span, *_sources(name))["change"][name] for name in now
         },
+        "profit": NO_COSTS,
         "total_count": len(span.days),
         "trend": [
             {"event_date": str(day), **_product(shop, product, Span(day, day))} for day in span.days

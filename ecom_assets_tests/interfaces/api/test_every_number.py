@@ -201,6 +201,8 @@ has a field of this name.
 NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
+    "/analytics/products/top": {f"products.{name}" for name in plain.NO_COSTS},
+    "/analytics/products/{product_id}": {f"profit.{name}" for name in plain.NO_COSTS},
     "/analytics/funnel": {
         "warnings",
         "compared",
@@ -227,7 +229,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/sessions": {"warnings", "compared", "before", "total_count"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots,
-types that no event has, choices that are not made here. Removal effects are compared in
+types that no event has, choices that are not made here, costs. Removal effects are compared in
 `test_same_as_command.py`, choices in `test_questions.py`, the session rule of a funnel per session
 in `funnels/test_presets.py`.
 """

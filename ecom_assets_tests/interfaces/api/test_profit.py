@@ -155,7 +155,7 @@ def test_csv_has_the_parts_where_there_are_some_and_else_the_steps(api: Api) -> 
         return answer.text.splitlines(), answer.headers["x-total-count"]
 
     steps, step_count = csv()
-    assert steps[1] == "gross_sales,Gross sales,true,false,110.00,"
+    assert steps[1] == "gross_sales,Gross sales,gross_sales_amount,true,false,110.00,"
     assert (len(steps) - 1, step_count) == (14, "14")
     parts, part_count = csv(dimension="city_id", limit="1")
     (city,) = DictReader(parts)
@@ -267,6 +267,33 @@ def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) 
     ]
     (row,) = down["received"]["rows"]
     assert row["received_unit_cost_amount"] == "10"
+
+
+def number_of(api: Api, table: str, column: str, **query: str) -> Row:
+    """Return why a number of a table is what it is."""
+    answer = api.get(f"/explain/mart/{table}", of("costs"), column=column, **query)
+    assert answer.status_code == 200, answer.text
+    number: Row = answer.json()["number"]
+    return number
+
+
+def test_what_a_piece_cost_on_several_days_is_not_added_up(api: Api) -> None:
+    """A hat costs 10, and later 12; no hat costs 22."""
+    for table in ("item_costs", "profit_lines"):
+        number = number_of(api, table, "unit_cost_amount", where="item_id = hat")
+        assert (number["value"], number["down"]) == (None, []), table
+        assert "they do not add up" in number["note"]
+    both = '["item_id = hat", "valid_from_date = 2026-06-01"]'
+    assert number_of(api, "item_costs", "unit_cost_amount", where=both)["value"] == "12.00"
+
+
+def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> None:
+    """The two hats of May, the one of June, and the one that came back, at two costs."""
+    number = number_of(api, "profit_daily", "gross_profit_amount")
+    assert (number["value"], number["note"], number["adds_up"]) == ("18.00", None, None)
+    lines, costs = (part["levels"] for part in number["down"])
+    assert (lines[0]["table"], lines[0]["row_count"]) == ("mart.profit_lines", 3)
+    assert (costs[0]["table"], costs[0]["row_count"]) == ("mart.item_costs", 2)
 
 
 def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: Api) -> None:

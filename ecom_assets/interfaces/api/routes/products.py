@@ -1,5 +1,7 @@
 """Routes for products, categories and stock."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -9,6 +11,8 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
 from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of, number
+from ecom_assets.commerce.costs import queries as costs
+from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.products import contracts
 from ecom_assets.commerce.products import queries as product_queries
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
@@ -18,7 +22,8 @@ from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
-from ecom_assets.core.tables.queries import CHANGE, Coverage
+from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
+from ecom_assets.interfaces.api.auth.callers import may_see_costs
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     SOURCE,
@@ -27,12 +32,14 @@ from ecom_assets.interfaces.api.parameters import (
     DaysSliced,
     Paged,
     PagedDaysParameters,
+    RequestContext,
     change_of,
     row_of,
     total_of,
 )
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.routes.sales import SalesNumbers
+from ecom_assets.interfaces.api.store.store import NothingPublishedError
 
 router = APIRouter(tags=["products"])
 ANY_CART = ("any_cart_session_count", "any_cart_rate")
@@ -66,7 +73,11 @@ class ProductName(BaseModel):
     )
 
 
-class TopProduct(ProductName, ProductNumbers):
+class ProductProfit(row_of(summable(ProfitMeasures), only=HEADLINES, are_known=False)):  # type: ignore[misc]  # a model of a function
+    """The profit of a product; null if unknown, and without the scope `costs`."""
+
+
+class TopProduct(ProductName, ProductNumbers, ProductProfit):
     """A product with its rank."""
 
     rank_number: int = Field(description="Its place, from 1", examples=[1])
@@ -115,6 +126,7 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
     product: ProductNumbers = Field(description="Of the period")
     previous: ProductNumbers | None = Field(description=PREVIOUS)
     change: ProductChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
+    profit: ProductProfit = Field(description="Of the period; null without the scope `costs`")
     total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(
@@ -178,7 +190,19 @@ DEFINITION: Final = {
     **meanings(summable(ProductMeasures)),
     "conversion": "Purchases per view; products without a view come last",
     **definition_of(ProductAnswer, "change", "source", "related"),
+    **{name: summable(ProfitMeasures)[name].description for name in HEADLINES},
 }
+
+
+def profits_of(context: RequestContext, period: Period, product_ids: Sequence[str]) -> list[Row]:
+    """Return the profit of some products; of all null for callers who may not see costs, and over
+    what was published before there was profit.
+    """
+    profits: dict[str, Row] = {}
+    if may_see_costs(context.request.scope):
+        with suppress(NothingPublishedError):
+            profits = costs.profit_of_items(context.reading, period, product_ids)
+    return [profits.get(product_id) or dict.fromkeys(HEADLINES) for product_id in product_ids]
 
 
 @router.get(
@@ -195,6 +219,10 @@ def top_products(context: Context, parameters: Annotated[TopParameters, Query()]
         parameters.page,
         search=parameters.search,
     )
+    profits = profits_of(context, period, [row["product_id"] for row in result["products"]])
+    result["products"] = [
+        row | profit for row, profit in zip(result["products"], profits, strict=True)
+    ]
     return context.answer(parameters, DEFINITION, result, period)
 
 
@@ -222,6 +250,7 @@ def product(
                 "/analytics/products/top."
             ),
         )
+    (result["profit"],) = profits_of(context, period, [product_id])
     return context.answer(parameters, DEFINITION, parameters.cut(result, "trend"), period)
 
 

@@ -36,12 +36,17 @@ class ProfitStep(BaseModel):
 
     step: str = Field(title="Step", description="Its name", examples=["discounts"])
     label: str = Field(description="Its name for people", examples=["Discounts"])
+    measure: str = Field(
+        description="The number of `profit` that it is made from", examples=["discount_amount"]
+    )
     is_total: bool = Field(description="Whether it is the sum of the steps before it")
     is_shared: bool = Field(
         description="Whether it is of whole orders, of which lines have parts by net sales"
     )
     step_amount: Money | None = number(
-        "Amount", "money", "What it adds; below zero for what is taken off"
+        "Amount",
+        "money",
+        "What it adds; below zero for what is taken off; rounded so that steps add up to totals",
     )
     estimated_amount: Money | None = number(
         "Estimated", "money", "What of it is estimated: by rules, or before a cost is known"
@@ -51,7 +56,10 @@ class ProfitStep(BaseModel):
 class ProfitPart(ProfitNumbers):
     """The profit of a value of the dimension."""
 
-    value: str = Field(title="Value", description="The value, such as a channel or a category")
+    value: str = Field(
+        title="Value", description="The value, such as a channel, or the Monday of a week"
+    )
+    name: str | None = Field(title="Name", description="The name of an item or a city")
 
 
 class OtherCost(BaseModel):
@@ -85,7 +93,9 @@ class ProfitAnswer(Answer):
     other_costs: list[OtherCost] = Field(description="The same by name")
     dimension: queries.Dimension | None = Field(description="By what the parts are")
     total_count: int | None = total_of("parts", 9)
-    parts: list[ProfitPart] = Field(description="Highest gross profit first")
+    parts: list[ProfitPart] = Field(
+        description="Highest gross profit first; days and weeks in their order"
+    )
 
 
 DEFINITION: Final = definition_of(

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
+from ecom_assets.commerce.costs.contracts import ProfitLines
+from ecom_assets.commerce.costs.measures import HEADLINES
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.queries import SortBy
 from ecom_assets.interfaces.api.routes import products
@@ -47,6 +49,7 @@ TOP = (
         "revenue_amount",
     ),
 )
+PROFIT = TableColumn.from_fields(products.TopProduct, *HEADLINES)
 CATEGORIES = TableColumn.from_fields(
     products.Category,
     "product_category",
@@ -99,13 +102,14 @@ def top(view: View) -> Block:
         else []
     )
     later = [("Products after", view.here(offset=last))] if last < count else []
+    has_costs = any(row["cost_coverage_rate"] is not None for row in answer["products"])
     table = DataTable(
         [view.product(row) for row in answer["products"]],
-        TOP,
+        (*TOP, *(PROFIT if has_costs else ())),
         csv=view.csv("/analytics/products/top", limit=1000, **asked),
         note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
-        definition=meaning(answer, "revenue_amount"),
+        definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
         why=Why(ProductPerformance, "revenue_amount"),
     )
     return (
@@ -208,7 +212,20 @@ def numbers(view: View) -> Block:
     answer = _answer(view)
     numbers, table = products.ProductNumbers, ProductPerformance
     tile = partial(compared_tile, answer, "product", numbers, table=table, points=answer["trend"])
-    return Tiles([tile(name) for name in TILES])
+    tiles = Tiles([tile(name) for name in TILES])
+    if answer["profit"]["cost_coverage_rate"] is None:
+        return tiles
+    of_item = {"item_id": view.filters.product}
+    profit = [
+        Tile.from_field(
+            products.ProductProfit,
+            name,
+            answer["profit"][name],
+            why=Why(ProfitLines, name, of_item),
+        )
+        for name in HEADLINES
+    ]
+    return Several((tiles, Tiles(profit, compared=False)))
 
 
 def views(view: View) -> Block:
