@@ -23,6 +23,7 @@ WRITTEN: Final = {
     "catalogue_api_url": "https://stock.example/products",
     "catalogue": "catalogue.csv",
     "cities": "cities.csv",
+    "costs_email": "owner@shop.example",
     "currency": "EUR",
     "customer_api_mapping": "reqres",
     "customer_api_url": "https://customers.example/customers",

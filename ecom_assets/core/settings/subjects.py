@@ -480,6 +480,9 @@ class AlertSettings(BaseSettings):
     report_email: ByCommas = Field(
         (), description="Recipients of the weekly report, each Monday at 7:00, separated by commas"
     )
+    costs_email: ByCommas = Field(
+        (), description="Which recipients may see costs and profit, separated by commas"
+    )
     dagster_url: WebAddress = Field(
         "",
         description=(
@@ -504,7 +507,7 @@ class AlertSettings(BaseSettings):
         webhooks_of(value)
         return value
 
-    @field_validator("alert_email", "report_email")
+    @field_validator("alert_email", "report_email", "costs_email")
     @classmethod
     def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:

@@ -21,6 +21,7 @@ from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.questions.fields import Choices, Day
 from ecom_assets.behaviour.questions.model import Question, QuestionPart
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.tables.conditions import Group, parse_where
@@ -49,7 +50,7 @@ PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items()
     "session_id"
 }
 """Columns of events with personal data."""
-Subject = Literal["sales", "sessions", "conversion"]
+Subject = Literal["sales", "profit", "sessions", "conversion"]
 CART_RATES: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 
@@ -62,6 +63,11 @@ class ShopNumber:
     subject: Subject
     measure: Column
 
+    @property
+    def is_cost(self) -> bool:
+        """Return whether it is for those only who may see costs."""
+        return self.subject == "profit"
+
 
 @cache
 def shop_numbers() -> Mapping[str, ShopNumber]:
@@ -70,6 +76,7 @@ def shop_numbers() -> Mapping[str, ShopNumber]:
     conversion = {**measures_of(ConversionMeasures), **carts}
     subjects: Mapping[Subject, Mapping[str, Column]] = {
         "sales": summable(SalesMeasures),
+        "profit": {name: summable(ProfitMeasures)[name] for name in HEADLINES},
         "sessions": summable(SessionMeasures),
         "conversion": conversion,
     }

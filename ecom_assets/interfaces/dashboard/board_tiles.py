@@ -4,6 +4,7 @@ or a saved question by the sections of its page.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -12,10 +13,12 @@ from ecom_assets.behaviour.funnels.queries import daily_conversion
 from ecom_assets.behaviour.questions.answer import Kind
 from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.behaviour.trends.question import ADDITIVE
+from ecom_assets.commerce.costs.contracts import ProfitDaily
 from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Format, Table
 from ecom_assets.core.tables.queries import Period
-from ecom_assets.interfaces.api.routes import behaviour, funnels, sales
+from ecom_assets.interfaces.api.routes import behaviour, funnels, profit, sales
 from ecom_assets.interfaces.boards.model import (
     Board,
     BoardTile,
@@ -46,9 +49,19 @@ MOST_SERIES: Final = 4
 """The most series of a trend whose numbers a tile shows."""
 TABLES: Final[Mapping[Subject, type[Table]]] = {
     "sales": RevenueDaily,
+    "profit": ProfitDaily,
     "sessions": EngagementDaily,
     "conversion": CartAbandonment,
 }
+
+
+def offered_numbers(view: View) -> list[tuple[str, str]]:
+    """Return the names and labels of the shop's numbers that the caller may see."""
+    return [
+        (name, number.measure.label)
+        for name, number in shop_numbers().items()
+        if not number.is_cost or view.may(Scope.COSTS)
+    ]
 
 
 def page_of(kind: Kind[Any, Any]) -> DashboardPage:
@@ -174,13 +187,12 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
     """
     name = str(tile.measure)
     number = shop_numbers()[name]
-    made, rows, x, route = OF_SUBJECT[number.subject](view, name)
+    made, rows, x, csv = OF_SUBJECT[number.subject](view, name)
     has_days = bool(rows) and name in rows[0]
     if tile.show == "number" or not has_days:
         return Tiles((made,))
     column = TableColumn(name, number.measure.label, number.measure.shown_as)
     columns = (TableColumn(x, "Day", "date"), column)
-    csv = view.csv(route)
     if tile.show == "table":
         return DataTable(rows, columns, csv=csv, definition=made.definition, why=made.why)
     spec = charts.line(
@@ -193,7 +205,7 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
 
 
 TileSource = tuple[Tile, Sequence[Mapping[str, Any]], str, str]
-"""The tile of a number, its days, the name of their day, and the route with both."""
+"""The tile of a number, its days, the name of their day, and the address of their CSV."""
 
 
 def _sales(view: View, name: str) -> TileSource:
@@ -201,7 +213,17 @@ def _sales(view: View, name: str) -> TileSource:
     tile = compared_tile(
         answer, "sales", sales.SalesNumbers, name, table=TABLES["sales"], points=points
     )
-    return tile, points, "start_date", "/analytics/revenue/trend"
+    return tile, points, "start_date", view.csv("/analytics/revenue/trend")
+
+
+def _profit(view: View, name: str) -> TileSource:
+    answer = view.answer(profit.profit, dimension="day")
+    sold = [{**part, "event_date": date.fromisoformat(part["value"])} for part in answer["parts"]]
+    days = with_missing_days(sold, answer["range"])
+    tile = compared_tile(
+        answer, "profit", profit.ProfitNumbers, name, table=TABLES["profit"], points=days
+    )
+    return tile, days, "event_date", view.csv("/analytics/profit", dimension="day")
 
 
 def _sessions(view: View, name: str) -> TileSource:
@@ -209,7 +231,7 @@ def _sessions(view: View, name: str) -> TileSource:
     days = with_missing_days(answer["days"], answer["range"])
     numbers = behaviour.EngagementNumbers
     tile = compared_tile(answer, "engagement", numbers, name, table=TABLES["sessions"], points=days)
-    return tile, days, "event_date", "/analytics/engagement"
+    return tile, days, "event_date", view.csv("/analytics/engagement")
 
 
 def _conversion(view: View, name: str) -> TileSource:
@@ -238,11 +260,12 @@ def _conversion(view: View, name: str) -> TileSource:
         if is_rate
         else Why(TABLES["conversion"], name),
     )
-    return tile, days, "event_date", "/analytics/conversion"
+    return tile, days, "event_date", view.csv("/analytics/conversion")
 
 
 OF_SUBJECT: Final[Mapping[Subject, Callable[[View, str], TileSource]]] = {
     "sales": _sales,
+    "profit": _profit,
     "sessions": _sessions,
     "conversion": _conversion,
 }

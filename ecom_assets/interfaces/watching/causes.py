@@ -15,20 +15,27 @@ from typing import Any, Final
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.trends.question import ADDITIVE, TrendQuestion
 from ecom_assets.commerce.conversion.queries import By, conversion
+from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.sales.coverage import known_days
 from ecom_assets.commerce.sales.queries import Dimension, sales_by
 from ecom_assets.core.errors import EcomError
+from ecom_assets.core.tables.contract import Column, Ratio
 from ecom_assets.core.tables.days import ONE_DAY
-from ecom_assets.core.tables.queries import Period
+from ecom_assets.core.tables.queries import Period, Row
 from ecom_assets.core.tables.values import by_columns, named_columns
 from ecom_assets.interfaces.boards.model import PERSONAL, NumberAlert, shop_numbers
-from ecom_assets.interfaces.watching.numbers import Watched, share_at
+from ecom_assets.interfaces.watching.numbers import Watched, share_at, source_of
 from ecom_assets.interfaces.watching.rule import AlertFinding
 
 MOST: Final = 3
 DIMENSIONS: Final[Mapping[Dimension, str]] = {
     "item_category": "category",
     "sales_channel": "sales channel",
+}
+OF_PROFIT: Final[Mapping[costs.Dimension, str]] = {
+    "item_category": DIMENSIONS["item_category"],
+    "sales_channel": DIMENSIONS["sales_channel"],
+    "channel": "channel",
 }
 OF_FUNNELS: Final[tuple[By, ...]] = ("device", "channel", "category")
 ALL_VALUES: Final = 1_000
@@ -103,9 +110,7 @@ def _rate(part: Fraction) -> float:
 def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     name = watched.alert.measure or ""
     number = shop_numbers()[name]
-    days_by_source = known_days(
-        watched.reading, ["sales" if number.subject == "sales" else "events"]
-    )
+    days_by_source = known_days(watched.reading, [source_of(number.subject)])
     now, before = (
         Period("custom", start.date(), _last_day(watched, start), days_by_source)
         for start in _starts(finding)
@@ -122,6 +127,10 @@ def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
                     for rows in (sales_now, sales_before)
                 ),
             )
+    elif number.subject == "profit":
+        for by_profit, called in OF_PROFIT.items():
+            profits = (costs.parts(watched.reading, period, by_profit) for period in (now, before))
+            yield from _of_profit(called, name, number.measure, *profits)
     elif name == "conversion_rate":
         for by in OF_FUNNELS:
             parts = (
@@ -131,6 +140,28 @@ def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
             yield from split_rates(
                 by, *({part["value"]: _ends(part["steps"]) for part in rows} for rows in parts)
             )
+
+
+def _of_profit(
+    by: str, name: str, measure: Column, now: Sequence[Row], before: Sequence[Row]
+) -> Iterator[Cause]:
+    """Yield what each value of a dimension contributed to the change of a number of profit."""
+    of = measure.counted_as
+    if isinstance(of, Ratio):
+        yield from split_rates(
+            by,
+            *(
+                {
+                    row["value"]: (float(row[of.part] or 0), float(row[of.whole] or 0))
+                    for row in rows
+                }
+                for rows in (now, before)
+            ),
+        )
+    else:
+        yield from split_sums(
+            by, *({row["value"]: float(row[name] or 0) for row in rows} for rows in (now, before))
+        )
 
 
 def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:

@@ -18,7 +18,8 @@ from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.behaviour.sessions.queries import engagement
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, TrendQuestion
 from ecom_assets.commerce.conversion.queries import conversion
-from ecom_assets.commerce.sales.coverage import known_days
+from ecom_assets.commerce.costs.queries import profit_over_time
+from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import revenue_trend
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
@@ -26,9 +27,16 @@ from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
+from ecom_assets.interfaces.api.auth.callers import require_costs
 from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
-from ecom_assets.interfaces.boards.model import Every, NumberAlert, SavedQuestion, shop_numbers
+from ecom_assets.interfaces.boards.model import (
+    Every,
+    NumberAlert,
+    SavedQuestion,
+    Subject,
+    shop_numbers,
+)
 from ecom_assets.interfaces.watching.rule import ValueFormat, WatchedPoint
 
 HISTORY: Final = {"hour": 62, "day": 91, "week": 371}
@@ -197,12 +205,14 @@ class Watched:
     def _of_shop(self, first: date, last: date) -> list[WatchedPoint]:
         name, every = self.alert.measure or "", self.alert.every
         subject = shop_numbers()[name].subject
+        if shop_numbers()[name].is_cost:
+            require_costs(self.request.scope, f"{self.title!r}")
         if every == "hour" and subject != "sales":
             raise DefinitionError(
                 "Of the shop's numbers only those of sales are known by the hour; choose day or "
                 "week."
             )
-        days_by_source = known_days(self.reading, ["sales" if subject == "sales" else "events"])
+        days_by_source = known_days(self.reading, [source_of(subject)])
         if subject == "sales":
             windows = _windows(first, last, every)
             rows = [
@@ -217,6 +227,21 @@ class Watched:
                     row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"]
                 )
                 for row in rows
+            ]
+        if subject == "profit":
+            by_start = profit_over_time(
+                self.reading,
+                Period("custom", first, last, days_by_source),
+                "week" if every == "week" else "day",
+            )
+            return [
+                self._point(
+                    part.start_date,
+                    part.end_date,
+                    by_start[part.start_date][name],
+                    replace(part, known=days_by_source).data,
+                )
+                for part in (Period("custom", *days) for days in _periods(first, last, every))
             ]
         if every == "day" and name in BY_DAY:
             period = Period("custom", first, last, days_by_source)
@@ -251,6 +276,11 @@ class Watched:
         return self.reading.published.published_at.astimezone(
             ZoneInfo(self.reading.timezone)
         ).date()
+
+
+def source_of(subject: Subject) -> Source:
+    """Return which source's days say whether a number of the shop is known."""
+    return "sales" if subject in {"sales", "profit"} else "events"
 
 
 def _days_of_sessions(reading: StoreReading, period: Period) -> list[Row]:

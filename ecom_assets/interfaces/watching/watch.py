@@ -15,6 +15,7 @@ from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import EcomError, MailError, SettingError, WorkError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
+from ecom_assets.interfaces.api.routes.boards import asks_about_costs
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.boards.incidents import IncidentLog
@@ -32,7 +33,7 @@ from ecom_assets.interfaces.watching.rule import (
     findings,
     when_of,
 )
-from ecom_assets.orchestration.automation.mail import MailServer
+from ecom_assets.orchestration.automation.mail import MailServer, who_may_see_costs
 
 EMAIL, WEBHOOK = "email", "webhook"
 
@@ -262,20 +263,32 @@ def _deliver(settings: Settings, message: IncidentMessage, channel: str) -> str:
 
 
 def _send_email(settings: Settings, message: IncidentMessage) -> str:
-    url, recipients = (
-        settings.smtp_url.get_secret_value(),
-        message.alert.emails or settings.alert_email,
-    )
+    url = settings.smtp_url.get_secret_value()
+    recipients, left_out = recipients_of(settings, message.alert)
     if not url:
         raise SettingError(
             "ECOM_SMTP_URL is not set, which e-mails of alerts need; set it, or remove `emails`."
+        )
+    if not recipients:
+        raise SettingError(
+            f"ECOM_COSTS_EMAIL has none of the recipients ({', '.join(left_out)}), who must be in "
+            "it to get an alert on costs; add those who may see costs."
         )
     refused = MailServer.parse(url).send(
         message.email(settings.alert_sender or recipients[0], recipients)
     )
     if refused and len(refused) == len(recipients):
         raise MailError(f"The mail server refused every recipient: {', '.join(refused)}.")
-    return f"Notified {', '.join(recipients)}: {message.headline}."
+    but = f", but not {', '.join(left_out)}, as ECOM_COSTS_EMAIL lacks them" if left_out else ""
+    return f"Notified {', '.join(recipients)}{but}: {message.headline}."
+
+
+def recipients_of(settings: Settings, alert: NumberAlert) -> tuple[list[str], list[str]]:
+    """Return who gets the e-mails of an alert, and who does not, as they may not see costs."""
+    recipients = alert.emails or settings.alert_email
+    if not asks_about_costs(alert, BoardStore(settings)):
+        return list(recipients), []
+    return who_may_see_costs(recipients, settings.costs_email)
 
 
 def _local_time(settings: Settings, now: Clock) -> time:

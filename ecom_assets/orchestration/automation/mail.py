@@ -170,6 +170,17 @@ def new_message(
     return message
 
 
+def who_may_see_costs(
+    addresses: Sequence[str], may_see: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return which addresses are among those that may see costs, in any case, and which are not."""
+    allowed = {address.lower() for address in may_see}
+    return (
+        [address for address in addresses if address.lower() in allowed],
+        [address for address in addresses if address.lower() not in allowed],
+    )
+
+
 def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)

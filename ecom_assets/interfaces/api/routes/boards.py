@@ -21,6 +21,7 @@ from ecom_assets.core.tables.conditions import columns_of, parse_where
 from ecom_assets.interfaces.api.auth.callers import (
     COST_COLUMNS,
     are_personal,
+    may_see_costs,
     may_see_people,
     require_costs,
 )
@@ -36,6 +37,7 @@ from ecom_assets.interfaces.boards.model import (
     Kept,
     NumberAlert,
     SavedQuestion,
+    shop_numbers,
 )
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 
@@ -88,6 +90,10 @@ HIDDEN_FIELDS: Final = {
     "mails": ("emails",),
 }
 """What a key without the scope `personal` does not see where it names a person."""
+
+
+COST_FIELDS: Final = ("limit", "description")
+"""What a key without the scope `costs` does not see of an alert on costs."""
 
 
 class NoParameters(BaseModel):
@@ -143,7 +149,8 @@ class SavedVersion(VersionHead):
     """A version of a saved question, a board, an annotation, an alert or an e-mail of a board."""
 
     is_withheld: bool = Field(
-        description="Whether conditions on people are left out, for lack of `personal`"
+        description="Whether conditions on people, or bounds of costs, are left out, for lack of "
+        "`personal` or `costs`"
     )
     content: dict[str, Any] = Field(
         description="What was saved, as `POST` takes it; fields with their default are left out"
@@ -178,13 +185,25 @@ class BoardChangesAnswer(BaseModel):
 
 def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
     """Return a version as an answer has it,
-    without conditions on people for callers who may not see people.
+    without conditions on people for callers who may not see people, and without bounds of costs for
+    those who may not see costs.
     """
     content = dict(version.content)
-    is_withheld = not may_see_people(scope) and names_people(version)
-    for name in HIDDEN_FIELDS.get(version.kind.KIND, ()) if is_withheld else ():
+    hides_people = not may_see_people(scope) and names_people(version)
+    hides_costs = not may_see_costs(scope) and watches_costs(version)
+    hidden = (
+        *(HIDDEN_FIELDS.get(version.kind.KIND, ()) if hides_people else ()),
+        *(COST_FIELDS if hides_costs else ()),
+    )
+    for name in hidden:
         content.pop(name, None)
-    return {**head_of(version), "is_withheld": is_withheld, "content": content}
+    return {**head_of(version), "is_withheld": hides_people or hides_costs, "content": content}
+
+
+def watches_costs(version: KeptVersion[Any]) -> bool:
+    """Return whether a version is an alert on a number of the shop that is about costs."""
+    number = shop_numbers().get(str(version.content.get("measure")))
+    return version.kind is NumberAlert and number is not None and number.is_cost
 
 
 def names_people(version: KeptVersion[Any]) -> bool:
@@ -234,7 +253,12 @@ def asks_about_people(item: Kept, store: BoardStore) -> bool:
 
 
 def asks_about_costs(item: Kept, store: BoardStore) -> bool:
-    """Return whether the answers of an item are about costs: its own, or those that it watches."""
+    """Return whether the answers of an item are about costs: its own, or those that it watches.
+
+    A board is not, as each of its tiles is for those only who may see it.
+    """
+    if isinstance(item, NumberAlert) and item.measure:
+        return shop_numbers()[item.measure].is_cost
     if isinstance(item, NumberAlert) and item.question:
         watched = store.find(SavedQuestion, item.question)
         return watched is not None and asks_about_costs(watched.item, store)

@@ -9,11 +9,13 @@ from typing import Any, Final
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.fields import commas
-from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
 from ecom_assets.core.tables.contract import Format
+from ecom_assets.interfaces.api.auth.callers import require_costs
+from ecom_assets.interfaces.api.routes.boards import asks_about_costs
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import (
     USUAL_SPREADS,
@@ -34,6 +36,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Several,
     TableColumn,
 )
+from ecom_assets.interfaces.dashboard.board_tiles import offered_numbers
 from ecom_assets.interfaces.dashboard.forms import offered_by
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -88,6 +91,7 @@ HISTORY: Final = (
     TableColumn("value", "Value"),
     TableColumn("reason", "Why"),
 )
+OF_COSTS: Final = "What watches costs is shown to keys with the scope costs only."
 INCIDENTS: Final = (
     TableColumn("alert", "Alert", href="href"),
     *HISTORY,
@@ -171,13 +175,27 @@ def in_words(alert: NumberAlert) -> str:
 
 
 def alerts(view: View) -> Block:
-    """Return the alerts, and the form of a new one."""
+    """Return the alerts that the caller may see, and the form of a new one."""
     settings = view.context.settings
     names, log = question_names(settings), IncidentLog(settings)
-    rows = [_row(version, log, names) for version in BoardStore(settings).newest(NumberAlert)]
-    return Custom(
-        "alert_list.html", {"alerts": rows, **_form_values(view, _begun(view)), "version": None}
-    )
+    versions = BoardStore(settings).newest(NumberAlert)
+    rows = [_row(version, log, names) for version in versions if _may_see(view, [version])]
+    values = {"alerts": rows, "hidden_count": len(versions) - len(rows), "version": None}
+    return Custom("alert_list.html", values | _form_values(view, _begun(view)))
+
+
+def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
+    """Return whether the caller may see what versions of an alert watch, which can be costs.
+
+    One that cannot be read counts as such.
+    """
+    store = BoardStore(view.context.settings)
+    try:
+        return view.may(Scope.COSTS) or not any(
+            asks_about_costs(version.item, store) for version in versions
+        )
+    except EcomError:
+        return False
 
 
 def question_names(settings: Settings) -> dict[str, str]:
@@ -206,7 +224,7 @@ def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
         "offered": offered_by(view),
         "fields": fields,
         "questions": list(question_names(settings).items()),
-        "numbers": [(name, number.measure.label) for name, number in shop_numbers().items()],
+        "numbers": offered_numbers(view),
         "when": list(WHEN.items()),
         "every": list(EVERY.items()),
         "compared": list(COMPARED.items()),
@@ -250,8 +268,14 @@ def _number_name(alert: NumberAlert, saved: Mapping[str, str]) -> str:
 
 
 def incidents(view: View) -> Block:
-    """Return the newest incidents of all alerts."""
-    log = IncidentLog(view.context.settings)
+    """Return the newest incidents of the alerts that the caller may see."""
+    store = BoardStore(view.context.settings)
+    newest = IncidentLog(view.context.settings).incidents(limit=50)
+    # An alert that was deleted, or watches something else now, has its incidents still.
+    may_see = {
+        slug: _may_see(view, store.versions(NumberAlert, slug))
+        for slug in {incident.alert for incident in newest}
+    }
     rows = [
         {
             "alert": incident.finding["title"],
@@ -262,9 +286,11 @@ def incidents(view: View) -> Block:
             "reason": incident.finding["sentence"],
             "state": "over" if incident.over_in else "going on",
         }
-        for incident in log.incidents(limit=50)
+        for incident in newest
+        if may_see[incident.alert]
     ]
-    return DataTable(rows, INCIDENTS, empty="There was no incident yet.")
+    hidden = OF_COSTS if len(rows) < len(newest) else ""
+    return DataTable(rows, INCIDENTS, note=hidden, empty=hidden or "There was no incident yet.")
 
 
 def opened(view: View) -> KeptVersion[NumberAlert]:
@@ -272,8 +298,12 @@ def opened(view: View) -> KeptVersion[NumberAlert]:
 
     Raises:
         NotKeptError: There is no such alert.
+        ScopeNeededError: It is about costs, which the caller may not see.
     """
-    return BoardStore(view.context.settings).get(NumberAlert, view.filters.alert)
+    version = BoardStore(view.context.settings).get(NumberAlert, view.filters.alert)
+    if not _may_see(view, [version]):
+        require_costs(view.request.scope, f"The alert {version.item.name!r}, which watches costs,")
+    return version
 
 
 def state(view: View) -> Block:
@@ -445,7 +475,7 @@ def _limit(text: str) -> float:
 
 def _heading(view: View) -> str:
     version = BoardStore(view.context.settings).find(NumberAlert, view.filters.alert)
-    return version.item.name if version else "Alert"
+    return opened(view).item.name if version else "Alert"
 
 
 LIST: Final = DashboardPage(

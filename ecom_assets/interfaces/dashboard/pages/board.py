@@ -17,7 +17,12 @@ from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.boards.model import Board, BoardTile, SavedQuestion, shop_numbers
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.interfaces.dashboard.blocks import Block, Notice
-from ecom_assets.interfaces.dashboard.board_tiles import measure_tile, question_tile, sections_of
+from ecom_assets.interfaces.dashboard.board_tiles import (
+    measure_tile,
+    offered_numbers,
+    question_tile,
+    sections_of,
+)
 from ecom_assets.interfaces.dashboard.forms import offered_by
 from ecom_assets.interfaces.dashboard.page import (
     Action,
@@ -155,7 +160,7 @@ def grid(view: View) -> Block:
     saved = {question.slug: question for question in store.newest(SavedQuestion)}
     is_hidden = is_withheld(view, version)
     is_edited = bool(view.filters.edit) and view.may(Scope.WRITE) and not is_hidden
-    numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
+    numbers = offered_numbers(view)
     conditions = [*board.where, *([f"segment {board.segment}"] if board.segment else [])]
     tiles = [_shown_tile(view, board, position, saved) for position in range(len(board.tiles))]
     is_first = first_screen(store) == version.slug

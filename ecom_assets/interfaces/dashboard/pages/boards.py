@@ -11,7 +11,7 @@ from pydantic import Field
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.interfaces.api.routes.boards import names_people
+from ecom_assets.interfaces.api.routes.boards import names_people, watches_costs
 from ecom_assets.interfaces.boards.files import in_file, yaml_of
 from ecom_assets.interfaces.boards.model import (
     KINDS,
@@ -42,6 +42,7 @@ from ecom_assets.interfaces.dashboard.saving import builder_address, query_of
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
 WITHHELD: Final = "It has conditions on people, which a key without the scope personal may not see."
+COSTS_WITHHELD: Final = "It watches costs, which a key without the scope costs may not see."
 NOUNS: Final = {
     "questions": "Question",
     "boards": "Board",
@@ -109,8 +110,17 @@ def question_address(version: KeptVersion[SavedQuestion]) -> str:
 
 
 def is_withheld(view: View, version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on people, which the caller may not see."""
-    return not view.may(Scope.PERSONAL) and names_people(version)
+    """Return whether a version has conditions on people, or bounds of costs,
+    which the caller may not see.
+    """
+    return bool(_withheld(view, version))
+
+
+def _withheld(view: View, version: KeptVersion[Any]) -> str:
+    """Return why a version is not shown to the caller; empty if it is."""
+    if not view.may(Scope.PERSONAL) and names_people(version):
+        return WITHHELD
+    return COSTS_WITHHELD if not view.may(Scope.COSTS) and watches_costs(version) else ""
 
 
 def annotations(view: View) -> Block:
@@ -290,7 +300,7 @@ def versions(view: View) -> Block:
         {
             "version": version,
             "changed": differing(in_file(earlier), in_file(version.content)),
-            "yaml": WITHHELD if is_withheld(view, version) else yaml_of(version),
+            "yaml": _withheld(view, version) or yaml_of(version),
         }
         for version, earlier in zip(saved_versions, before, strict=True)
     ]
