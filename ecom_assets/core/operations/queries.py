@@ -3,22 +3,28 @@ and the requests that people left for runs.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ecom_assets.core.operations.requests import OperationsStore, Row
 
 
-def failing_checks(home: Path) -> dict[str, Any]:
+def failing_checks(home: Path, hidden_tables: Collection[str] = ()) -> dict[str, Any]:
     """Return the checks that failed or warned at their latest evaluation,
-    and how many have a result.
+    and how many have a result; without those of some tables.
     """
     store = OperationsStore(home)
     rows = store.rows(
         "SELECT * FROM checks WHERE NOT is_passed ORDER BY is_warning, table_name, check_name"
     )
-    (count,) = store.rows("SELECT count(*) AS n FROM checks") or [{"n": 0}]
-    return {"checks": [_check(row) for row in rows], "evaluated_count": count["n"]}
+    counts = store.rows("SELECT table_name, count(*) AS n FROM checks GROUP BY table_name")
+    return {
+        "checks": [_check(row) for row in rows if row["table_name"] not in hidden_tables],
+        "evaluated_count": sum(
+            row["n"] for row in counts if row["table_name"] not in hidden_tables
+        ),
+    }
 
 
 def _check(row: Row) -> Row:

@@ -19,7 +19,8 @@ from ecom_assets.core.operations import queries
 from ecom_assets.core.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.core.operations.requests import OperationRequest as RunRequest
 from ecom_assets.core.tables.queries import Period
-from ecom_assets.interfaces.api.auth.callers import may_see_people, require_write
+from ecom_assets.interfaces.api import visible_checks
+from ecom_assets.interfaces.api.auth.callers import may_see_costs, may_see_people, require_write
 from ecom_assets.interfaces.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
 from ecom_assets.interfaces.api.parameters import (
     VERSION,
@@ -194,7 +195,12 @@ class ChecksAnswer(Answer):
 def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
     context.do_not_keep()
-    result = parameters.cut(queries.failing_checks(context.settings.home), "checks")
+    result = parameters.cut(
+        visible_checks.failing_checks(
+            context.settings.home, with_costs=may_see_costs(context.request.scope)
+        ),
+        "checks",
+    )
     definition = definition_of(ChecksAnswer, "checks", "failing_since", "evaluated_count")
     return context.answer(parameters, definition, result, "events")
 
