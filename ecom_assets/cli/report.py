@@ -48,7 +48,8 @@ def report(
         return
     if send:
         mail_server_of(settings)
-    result = build_report(settings, chosen)
+    # Who has the files of the installation may see costs.
+    result = build_report(settings, chosen, with_costs=True)
     if out is not None:
         _write(render_page(result), out, f"the report of {result['week']}")
     if as_json:
@@ -56,7 +57,7 @@ def report(
     elif out is None and not send:
         typer.echo("\n".join(text_lines(result)))
     if send:
-        typer.echo(send_report(settings, result), err=True)
+        typer.echo(send_report(settings, Week.parse(result["week"])), err=True)
 
 
 def _write_board(settings: Settings, slug: str, out: Path | None) -> None:

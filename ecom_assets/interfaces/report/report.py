@@ -5,7 +5,7 @@ The job that sends a board, and the sensor that knows when one is due, are here 
 writes its message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -16,23 +16,26 @@ import dagster as dg
 
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import SettingError
-from ecom_assets.core.operations.queries import failing_checks
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets.interfaces.api.visible_checks import failing_checks
 from ecom_assets.interfaces.boards.model import BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.page import render_page
 from ecom_assets.interfaces.report.weekly import Week, weekly_report
 from ecom_assets.interfaces.report.wording import text_lines
 from ecom_assets.orchestration.automation.jobs import day_of, job_of_steps, schedule_status
-from ecom_assets.orchestration.automation.mail import MailServer, new_message
+from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
 
 
-def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
+def build_report(
+    settings: Settings, week: Week | None, *, with_costs: bool = False
+) -> dict[str, Any]:
     """Return the report of a week, from one published state, with the checks that fail now,
     as runs noted them.
 
-    The week is by default the newest that is over in the data.
+    The week is by default the newest that is over in the data. Profit is there for readers who may
+    see costs.
 
     Raises:
         NothingPublishedError: Nothing is published yet.
@@ -41,10 +44,10 @@ def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
         published = reading.published
         chosen = week or Week.newest_whole(reading.newest_date)
         result, version = (
-            weekly_report(reading, chosen, published.published_at),
+            weekly_report(reading, chosen, published.published_at, with_costs=with_costs),
             published.data_version,
         )
-    results = failing_checks(settings.home)
+    results = failing_checks(settings.home, with_costs=with_costs)
     failing = [
         {
             "table": result["table_name"],
@@ -60,28 +63,40 @@ def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
     return {**result, "data_version": version, "checks": checks}
 
 
-def report_message(settings: Settings, report: Mapping[str, Any]) -> EmailMessage:
+def report_message(
+    settings: Settings, report: Mapping[str, Any], recipients: Sequence[str]
+) -> EmailMessage:
     """Return the message with a report; sent again, it has the same Message-ID."""
-    recipients = settings.report_email
-    sender = settings.alert_sender or recipients[0]
+    sender = settings.alert_sender or settings.report_email[0]
     week = report["week"]
     text = "\n".join([*text_lines(report), ""])
-    message = new_message(sender, recipients, f"Weekly report {week}", f"{week}.report", text)
+    name = f"{week}.report" if report["profit"] is None else f"{week}.profit.report"
+    message = new_message(sender, recipients, f"Weekly report {week}", name, text)
     message.add_attachment(render_page(report), subtype="html", filename=f"report-{week}.html")
     return message
 
 
-def send_report(settings: Settings, report: Mapping[str, Any]) -> str:
-    """Send a report to those who are set, and return a line about it.
+def send_report(settings: Settings, week: Week | None) -> str:
+    """Send the report of a week to those who are set, with profit to those only who may see costs,
+    and return a line about it.
 
     Raises:
         SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
         MailError: The server did not take it.
     """
-    server = mail_server_of(settings)
-    refused = server.send(report_message(settings, report))
+    server, report = mail_server_of(settings), build_report(settings, week)
+    recipients, refused = settings.report_email, list[str]()
+    may_see, _ = who_may_see_costs(recipients, settings.costs_email)
+    with_profit = build_report(settings, week, with_costs=True) if may_see else report
+    if with_profit["profit"] is None:  # a shop without costs
+        may_see = []
+    others = [address for address in recipients if address not in may_see]
+    for shown, addresses in ((with_profit, may_see), (report, others)):
+        if addresses:
+            refused += server.send(report_message(settings, shown, addresses))
+    profit = f", with profit to {', '.join(may_see)}" if may_see else ""
     but = f", but the server refused {', '.join(refused)}" if refused else ""
-    return f"Sent the report of {report['week']} to {', '.join(settings.report_email)}{but}."
+    return f"Sent the report of {report['week']} to {', '.join(recipients)}{profit}{but}."
 
 
 def mail_server_of(settings: Settings) -> MailServer:
@@ -129,7 +144,7 @@ def report_job(settings: Settings) -> dg.JobDefinition:
     )
     def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
         week = Week.parse(config.week) if config.week else None
-        line = send_report(settings, build_report(settings, week))
+        line = send_report(settings, week)
         context.log.info(line)
         return line
 

@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 
 from ecom_assets.behaviour.sessions.queries import engagement
 from ecom_assets.commerce.conversion.queries import conversion
+from ecom_assets.commerce.costs import queries as costs
+from ecom_assets.commerce.costs.measures import HEADLINES
 from ecom_assets.commerce.quality.queries import held, row_accounting
 from ecom_assets.commerce.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.core.errors import UsageError
@@ -30,6 +32,7 @@ from ecom_assets.core.tables.queries import (
     require,
     unfinished_day_of_sources,
 )
+from ecom_assets.interfaces.api.store.store import NothingPublishedError
 from ecom_assets.interfaces.report.causes import (
     conversion_causes,
     of_sources,
@@ -37,6 +40,7 @@ from ecom_assets.interfaces.report.causes import (
     revenue_causes,
     revenue_factors,
 )
+from ecom_assets.interfaces.report.profit_causes import profit_causes
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
 DAYS_AFTER_MONDAY = 6
@@ -116,11 +120,14 @@ MOST_NAMED: Final = 5
 Numbers = dict[str, Row]
 
 
-def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[str, Any]:
+def weekly_report(
+    reading: Reading, week: Week, published_at: datetime, *, with_costs: bool = False
+) -> dict[str, Any]:
     """Return the report of a week from one state published at an instant,
     as `ecom report --json` prints it.
 
-    A number that is not known is None, with its reason under `missing`.
+    A number that is not known is None, with its reason under `missing`. Profit is there for readers
+    who may see costs, if the shop has costs.
     """
     period = Period("custom", week.monday, week.sunday)
     known_period = of_sources(reading, period, "sales", "events")
@@ -140,6 +147,7 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
         "days": _days(reading, period),
         "causes": causes,
         "largest_causes": largest_causes(causes),
+        "profit": _profit(reading, period) if with_costs else None,
         "rows": {
             "sources": [source for source in received["sources"] if source["received_count"]],
             "reasons": received["reasons"],
@@ -241,6 +249,35 @@ PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Num
     "conversion": (CONVERSION, _conversion),
 }
 """The names of the numbers of each subject, and what returns them."""
+
+
+def _profit(reading: Reading, period: Period) -> dict[str, Any] | None:
+    """Return the profit of a week, and what changed it; None for a shop without costs, or over what
+    was published before there was profit.
+    """
+    known_period = of_sources(reading, period, "sales")
+    try:
+        result = costs.profit(reading, known_period)
+    except (NoSourceError, NothingPublishedError):
+        return None
+    previous, currency = result["previous"] or {}, reading.currency
+    numbers = {
+        name: _in_digits(
+            _number(result["profit"][name], previous.get(name), result["change"][name]), currency
+        )
+        for name in HEADLINES
+    }
+    now, before = (numbers["gross_profit_amount"][which] for which in ("value", "previous"))
+    if not known_period.is_comparable or now is None or before is None:
+        return {"numbers": numbers, "change_amount": None, "causes": []}
+    items, items_before = (
+        costs.sold_items(reading, days) for days in (known_period, known_period.previous)
+    )
+    return {
+        "numbers": numbers,
+        "change_amount": now - before,
+        "causes": profit_causes(items, items_before, now - before, currency),
+    }
 
 
 def _days(reading: Reading, period: Period) -> list[Row]:

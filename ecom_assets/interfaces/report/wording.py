@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ecom_assets.behaviour.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.customers.measures import CustomerMeasures
 from ecom_assets.commerce.orders.held_days import hold_reason
 from ecom_assets.commerce.sales.measures import SalesMeasures
@@ -28,7 +29,7 @@ MEASURES: Final = {
         CartMeasures,
     )
     for name, measure in measures_of(declared).items()
-}
+} | {name: measures_of(ProfitMeasures)[name] for name in HEADLINES}
 """What the report has numbers of."""
 DIMENSIONS: Final = {
     "marketing_channel": "By marketing channel",
@@ -55,6 +56,16 @@ FACTORS: Final = {
     "orders_per_customer": "Orders per customer",
 }
 """What the factors of revenue are called; those that are measures as their measures are."""
+PROFIT_CAUSES: Final = {
+    "volume": "How much was sold",
+    "mix": "Which products were sold",
+    "price": "Prices before discounts",
+    "discount": "Discounts",
+    "cost": "What products cost",
+    "returns": "Returns",
+    "coverage": "Products whose cost is known in one of the weeks only",
+}
+"""What the causes of a change of gross profit are called."""
 NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
 """What a dimension's remainder is: `device` is known of purchase events,
@@ -250,6 +261,7 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
         "",
         *_numbers(report),
         *_causes(report),
+        *_profit(report),
         "",
         *(received_sentence(rows) for rows in report["rows"]["sources"]),
         *(held_sentence(day) for day in report["held_days"]),
@@ -258,7 +270,8 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
-    for name, values in report["numbers"].items():
+    profit = report["profit"]["numbers"] if report["profit"] else {}
+    for name, values in {**report["numbers"], **profit}.items():
         now, before = (number(name, values[which]) for which in ("value", "previous"))
         yield (
             f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: "
@@ -289,6 +302,17 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {part_name(cause['dimension'], part['value']):32}{added:>14}"
         if (more := len(cause["parts"]) - MOST_PARTS) > 0:
             yield f"  and {more} more"
+
+
+def _profit(report: Mapping[str, Any]) -> Iterator[str]:
+    profit, currency = report["profit"], report["currency"]
+    if profit is None or profit["change_amount"] is None:
+        return
+    change_text = signed_money(profit["change_amount"], currency)
+    yield from ("", f"Why gross profit changed by {change_text}")
+    for part in profit["causes"]:
+        added = signed_amount(part["contribution_amount"], currency)
+        yield f"  {PROFIT_CAUSES[part['cause']]:54}{added:>14}"
 
 
 def _checks(checks: Mapping[str, Any]) -> Iterator[str]:

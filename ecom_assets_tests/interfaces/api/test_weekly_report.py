@@ -342,7 +342,9 @@ def test_the_report_counts_the_checks_that_runs_noted(
         con.executemany(
             NOTE_CHECK, [check, check | {"check_name": "keys_are_unique", "is_passed": True}]
         )
-    monkeypatch.setattr(report_module, "failing_checks", lambda _home: failing_checks(tmp_path))
+    monkeypatch.setattr(
+        report_module, "failing_checks", lambda _home, **_options: failing_checks(tmp_path)
+    )
     checks = build_report(settings, Week.parse("2026-W04"))["checks"]
     assert checks["evaluated"] == failing_checks(tmp_path)["evaluated_count"] == 2
     assert [(row["table"], row["name"], row["sentence"]) for row in checks["failing"]] == [
