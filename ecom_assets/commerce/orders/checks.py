@@ -365,7 +365,7 @@ def discounts_are_within_prices(days: Days | None, lines: ir.Table) -> BrokenRow
 @check(UserOrderLog, reads=(UserOrderLog,), warns=True)
 def discounts_add_up_to_orders(days: Days | None, lines: ir.Table) -> BrokenRows:
     """The discounts of an order's lines add up to what was paid less than its prices; else a
-    discount of the whole order is on no line.
+    discount of the whole order is on no line, or on several.
     """
     shipped = _shipped(days, lines)
     has_both = (shipped.discount_amount.notnull() & shipped.gross_amount.notnull()).fill_null(NO)
@@ -377,9 +377,13 @@ def discounts_add_up_to_orders(days: Days | None, lines: ir.Table) -> BrokenRows
         payment_amount=shipped.payment_amount.sum().cast(MONEY),
     )
     orders = orders.filter(orders.line_count == orders.stated_count)
-    # What is paid above the prices is a fee, such as for wrapping.
-    missing = orders.gross_amount - orders.discount_amount - orders.payment_amount
-    wrong = orders.filter(missing > orders.line_count * CENT)
+    unstated = orders.gross_amount - orders.discount_amount - orders.payment_amount
+    most_by_rounding = orders.line_count * CENT
+    # What is paid above the prices is a fee, such as for wrapping; but where it is no more than the
+    # discounts, some were not taken off, such as that of the order, which each of its lines states.
+    surplus = -unstated
+    is_twice = (surplus > most_by_rounding) & (surplus <= orders.discount_amount)
+    wrong = orders.filter((unstated > most_by_rounding) | is_twice)
     shown = ("order_id", "gross_amount", "discount_amount", "payment_amount")
     return BrokenRows(wrong.select(*shown).order_by("order_id"), orders)
 

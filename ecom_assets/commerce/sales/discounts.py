@@ -10,8 +10,12 @@ from ecom_assets.commerce.sales.sales import added_up
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import NO, part_of_text, union_all
 
-MOST_CODES = 6
-"""Codes of one line that count; the rest of them count in the total only."""
+MOST_CODES_OF_A_LINE = 6
+"""The codes of one line that count by code; with more, the others count in the total only.
+
+Shopify takes five codes for products or the order, and one for shipping; of others that state codes
+by line most take fewer. Each is one more copy of all discounted lines in the statement.
+"""
 BETWEEN = ", "
 """What is between the codes of a line."""
 
@@ -29,7 +33,7 @@ def by_code(lines: ir.Table) -> ir.Table:
     codes = lines.discount_codes.fill_null(NONE)
     parts = [
         lines.mutate(discount_code=part_of_text(codes, BETWEEN, ibis.literal(number)))
-        for number in range(1, MOST_CODES + 1)
+        for number in range(1, MOST_CODES_OF_A_LINE + 1)
     ]
     rows = union_all(*parts)
     return rows.filter((rows.discount_code != "").fill_null(NO))

@@ -147,6 +147,8 @@ def test_checks_find_discounts_and_fees_that_do_not_fit(shop: OrderPlatform) -> 
         order_line("4", MONDAY, order_id="D", payment_fee_amount=4),
         order_line("5", MONDAY, order_id="E", payment_fee_amount=5),
         order_line("6", MONDAY, order_id="F"),
+        # A discount of 10.00 is stated as 15.00 in all, though 20.00 were paid.
+        order_line("7", MONDAY, order_id="G", gross_amount=30, discount_amount=15),
     )
     lines = shop.engine.table(UserOrderLog)
     found = {
@@ -155,7 +157,7 @@ def test_checks_find_discounts_and_fees_that_do_not_fit(shop: OrderPlatform) -> 
         for result in [check.evaluate(DAYS, lines)]
     }
     assert found == {
-        "discounts_are_within_prices": (["B"], 3),
-        "discounts_add_up_to_orders": (["C"], 3),
+        "discounts_are_within_prices": (["B"], 4),
+        "discounts_add_up_to_orders": (["C", "G"], 4),
         "fees_are_small": (["E"], 2),
     }
