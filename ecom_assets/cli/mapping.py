@@ -13,6 +13,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.ingestion.sources.cost_reading import CostFileReading
 from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.ingestion.sources.files.mapping import COST, EVENT, ORDER
 from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
@@ -71,6 +72,9 @@ OfCustomers = Annotated[
     bool,
     typer.Option("--customers", help="The mapping is of customers, where orders have one, too."),
 ]
+OfCosts = Annotated[
+    bool, typer.Option("--costs", help="The mapping is of costs, where orders have one, too.")
+]
 
 
 def list_mappings(as_json: Json = False) -> None:
@@ -112,11 +116,15 @@ def check(
     mapping: Annotated[str, typer.Option(help="Name of a shipped mapping, or a YAML file.")],
     orders: OfOrders = False,
     customers: OfCustomers = False,
+    costs: OfCosts = False,
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading: Reading
-    if customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
+    is_other = orders or customers
+    if costs or (not is_other and _is_of(COST.folder, "unit_cost_amount", mapping)):
+        reading = CostFileReading.open(files, mapping, load_settings())
+    elif customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
         reading = CustomerFileReading.open(files, mapping, load_settings())
     else:
         is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
@@ -147,10 +155,11 @@ def reading_lines(reading: Reading) -> list[str]:
             f"{event_type if event_type != source_type else '(as it is)'}"
             for source_type, event_type, count in reading.event_types
         ]
+    order = "item" if isinstance(reading, CostFileReading) else "time"
     return [
         *lines,
         "",
-        "First rows by time, as they are read:",
+        f"First rows by {order}, as they are read:",
         *(f"  {_row_text(row)}" for row in reading.preview),
     ]
 
@@ -214,6 +223,7 @@ def init(
         typer.Option("--orders/--events", help="Whether the rows are order lines or events."),
     ] = None,
     customers: OfCustomers = False,
+    costs: OfCosts = False,
 ) -> None:
     """Write a mapping for files: a shipped one that reads them,
     or one by the names and values of their columns.
@@ -224,7 +234,7 @@ def init(
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
-    kind = MappingKind.CUSTOMERS if customers else None
+    kind = MappingKind.CUSTOMERS if customers else MappingKind.COSTS if costs else None
     if orders is not None:
         kind = MappingKind.ORDERS if orders else MappingKind.EVENTS
     search = MappingSearch(
@@ -252,7 +262,7 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(
                     "The file does not say whether its rows are events, order lines or customers; "
-                    "add --events, --orders or --customers."
+                    "add --events, --orders, --customers or --costs."
                 )
             break
         answers = {**answers, still_open[0].key: _answer(still_open[0])}

@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import (
+    REASON_MEANINGS,
     CostVersions,
     ItemCosts,
     ProfitDaily,
@@ -39,18 +40,6 @@ SAID_OF: Final = {
     "gap_after": "with an end before the next start, between which the cost is not known",
 }
 """What to say of rows by their contradiction."""
-WHY: Final = {
-    "malformed_row": "that cannot be split into columns",
-    "missing_item": "without an item",
-    "missing_cost": "without a cost",
-    "unparseable_cost": "whose cost is no number",
-    "unparseable_piece_count": "for a number of pieces that is none",
-    "negative_cost": "with a cost below zero",
-    "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
-    "unparseable_valid_from": "whose first day is no date",
-    "unparseable_valid_until": "whose last day is no date",
-}
-"""What to say of rows by their reject reason."""
 
 
 @check(CostVersions, reads=(RawCosts, QuarantinedCosts, CostVersions))
@@ -72,7 +61,7 @@ def every_cost_is_read(_days: Days | None, quarantined: ir.Table) -> CheckResult
     return _counted(
         quarantined.filter(quarantined.reject_reason.notin(list(NO_FAULT))),
         "reject_reason",
-        WHY,
+        REASON_MEANINGS,
         "Rows of costs that are not read: {}. Their items have no cost from these days on; fix the "
         "rows, and run again.",
     )

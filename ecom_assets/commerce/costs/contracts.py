@@ -2,7 +2,7 @@
 profit by order line, day and category.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
 from ecom_assets.commerce.orders.contracts import STATUSES, UserOrderLog
@@ -32,6 +32,18 @@ COST_REJECT_REASONS = (
     "unparseable_valid_until",
 )
 """Why a received cost can be quarantined; it carries the first that applies, in this order."""
+REASON_MEANINGS: Final = {
+    "malformed_row": "that cannot be split into columns",
+    "missing_item": "without an item",
+    "missing_cost": "without a cost",
+    "unparseable_cost": "whose cost is no number",
+    "unparseable_piece_count": "for a number of pieces that is none",
+    "negative_cost": "with a cost below zero",
+    "currency_without_rate": "in a currency for which ECOM_RATES has no rate",
+    "unparseable_valid_from": "whose first day is no date",
+    "unparseable_valid_until": "whose last day is no date",
+}
+"""What to say of rows by their reject reason."""
 CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after")
 """What rows about an item's costs can say against each other; the first that applies."""
 COST_SOURCES = ("line", "costs")

@@ -75,12 +75,13 @@ class FileCosts:
         days = Days.from_dates(self.files.arrival_dates())
         if not days.dates:
             return no_costs(f"{self.settings.costs} has no rows")
-        rows = temporary(self.reader, VIEW, self._sql(), "VIEW")
+        rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
         self.files.log_malformed()
         return SliceOutput(rows, days, supersedes=days)
 
-    def _sql(self) -> str:
-        """Return the SELECT of the rows of `RawCosts`."""
+    @property
+    def received_sql(self) -> str:
+        """The SELECT of the rows of `RawCosts`."""
         zone = self.settings.timezone
         valid_from, valid_until = (
             day_in_zone(name, zone) for name in ("valid_from_at", "valid_until_at")

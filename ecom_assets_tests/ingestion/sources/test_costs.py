@@ -83,7 +83,9 @@ def test_a_misspelt_column_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_layout_is_refused_with_where_to_begin(tmp_path: Path) -> None:
     """`ecom mapping init` makes none for costs."""
-    with pytest.raises(MappingError, match="beginning with that of `ecom mapping show costs`"):
+    with pytest.raises(
+        MappingError, match="let `ecom mapping init --costs` write a mapping for it"
+    ):
         read(tmp_path / "costs.csv", "SKU,Cost\nhat,1\n")
 
 

@@ -908,7 +908,7 @@ COST = RecordKind(
     is_filtered=True,
     # Costs hold from days that are long past, or to come.
     arrives_at_its_time=False,
-    how_to_map="write a mapping for it, beginning with that of `ecom mapping show costs`",
+    how_to_map="let `ecom mapping init --costs` write a mapping for it",
     other_times={"valid_until_date": "valid_until_at"},
 )
 

@@ -13,7 +13,13 @@ from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import texts
-from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, RecordMapping
+from ecom_assets.ingestion.sources.files.mapping import (
+    COST,
+    CostMapping,
+    EventMapping,
+    OrderMapping,
+    RecordMapping,
+)
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
@@ -76,6 +82,7 @@ def rows_lines(spread: str) -> list[str]:
 MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.EVENTS: EventMapping,
     MappingKind.ORDERS: OrderMapping,
+    MappingKind.COSTS: CostMapping,
 }
 NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
@@ -109,7 +116,7 @@ NET_NAMES = frozenset(
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
-AMOUNTS: Final = NUMBERS_OF - {"quantity"}
+AMOUNTS: Final = NUMBERS_OF - {"quantity", "piece_count"}
 NEEDED = {
     "event_type": "what happened",
     "user_id": "who it was",
@@ -117,6 +124,8 @@ NEEDED = {
     "payment_amount": "the amount",
     **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
     "id": "the customer's id or address",
+    "item_id": "the item",
+    "unit_cost_amount": "what one piece costs",
 }
 """What columns that a mapping must have are about."""
 
@@ -595,14 +604,22 @@ class Draft:
                 self._ask_for_item(name)
                 self._ask_for_quantity(name)
                 continue
-            choices = candidates(self.values, name, self.found)
-            unreadable = self._unreadable(name)
-            if not choices:
-                raise DefinitionError(
-                    f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a "
-                    "file that has one."
-                )
-            self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+            self.ask_for_column(name)
+
+    def ask_for_column(self, name: str) -> None:
+        """Ask which column says a field.
+
+        Raises:
+            DefinitionError: None can.
+        """
+        choices = candidates(self.values, name, self.found)
+        unreadable = self._unreadable(name)
+        if not choices:
+            raise DefinitionError(
+                f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a "
+                "file that has one."
+            )
+        self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
 
     def _ask_for_item(self, name: str) -> None:
         """Ask what was bought where orders have several rows; without an answer it is the order."""
@@ -1027,3 +1044,42 @@ class CustomerDraft(Draft):
             options += self.time_options(value)
         path = f"path: {quoted('.'.join(value.path))}"
         return self.marked(f"  {name}: {{{', '.join([path, *options])}}}", FORMAT, ZONE)
+
+
+@dataclass
+class CostDraft(Draft):
+    """A mapping of costs that is being written."""
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping."""
+        needed = [name for name in MAPPINGS[self.kind].kind.required if name != COST.id]
+        for name in needed:
+            if name not in self.found:
+                self.ask_for_column(name)
+        names = dict.fromkeys([*needed, *self.found])
+        columns = [match.value.path[0] for match in self.found.values() if match.value.is_column]
+        return [
+            *file_lines(self.values),
+            *self._numerals(),
+            "fields:",
+            f"  {COST.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], equal_rows: merge}}",
+            *(self._cost_field(name) for name in names),
+            "other_columns: ignore",
+        ]
+
+    def _cost_field(self, name: str) -> str:
+        if name not in self.found:
+            return self.marked(f'  {name}: "{OPEN}"', name)
+        value = self.found[name].value
+        if name not in TIMES:
+            return self._field(name)
+        # A day is the shop's, wherever the server of the file is.
+        forms = self.values.time_formats(value)
+        options = [f"column: {quoted(value.path[0])}", "optional: true"]
+        if len(forms) > 1:
+            example = shown(self.values.counts(value, 1)[0][0])
+            written = self.ask(FORMAT, f"how days such as {example} are written", tuple(forms))
+            options.append(f"format: {written}")
+        elif forms[0] != "iso":
+            options.append(f"format: {quoted(forms[0])}")
+        return self.marked(f"  {name}: {{{', '.join([*options, 'timezone: shop'])}}}", FORMAT)

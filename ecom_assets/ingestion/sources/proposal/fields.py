@@ -104,6 +104,8 @@ NUMBERS_OF: Final = frozenset(
         "tax_amount",
         REFUNDED_AMOUNT,
         ORDER_TOTAL,
+        "unit_cost_amount",
+        "piece_count",
     }
 )
 OF_ITEMS: Final = frozenset(
@@ -120,6 +122,8 @@ TIMES: Final = frozenset(
         REFUNDED_AT,
         CHANGED_AT,
         CANCELLED_AT,
+        "valid_from_date",
+        "valid_until_date",
     }
 )
 ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
@@ -136,12 +140,14 @@ class MappingKind(StrEnum):
     EVENTS = "events"
     ORDERS = "orders"
     CUSTOMERS = "customers"
+    COSTS = "costs"
 
 
 _BY_VALUES: Final = {
     MappingKind.EVENTS: ("event_timestamp", "event_type", "user_id"),
     MappingKind.ORDERS: ("date_time", "customer_id", "status"),
     MappingKind.CUSTOMERS: ("email",),
+    MappingKind.COSTS: (),
 }
 """Fields that are known by values, where no name is."""
 

@@ -16,6 +16,7 @@ import duckdb
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.sources.cost_reading import CostFileReading
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
 from ecom_assets.ingestion.sources.files.formats import find_files
@@ -25,7 +26,12 @@ from ecom_assets.ingestion.sources.files.records import DUPLICATE
 from ecom_assets.ingestion.sources.files.shape import ADDED
 from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import unpacked
-from ecom_assets.ingestion.sources.proposal.draft import MAPPINGS, CustomerDraft, Draft
+from ecom_assets.ingestion.sources.proposal.draft import (
+    MAPPINGS,
+    CostDraft,
+    CustomerDraft,
+    Draft,
+)
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind, item_field_count, kind_of
 from ecom_assets.ingestion.sources.proposal.questions import (
     ENCODING,
@@ -75,7 +81,9 @@ def shipped_fits(
     simplest. Mappings of customers need little more than an address, so they count only where
     nothing else reads the files.
     """
-    kinds = [of_rows for of_rows in MAPPINGS if kind in {None, of_rows}]
+    # A list of products can be one of costs, too, so these are looked for only where asked for.
+    usual = [of_rows for of_rows in MAPPINGS if of_rows is not MappingKind.COSTS]
+    kinds = usual if kind is None else [of_rows for of_rows in MAPPINGS if of_rows is kind]
     with duckdb.connect() as con:
         tried = [
             _tried(con, paths, of_rows, name, settings)
@@ -123,19 +131,15 @@ def _tried(
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
-            reading = FileReading.open(
-                paths,
-                str(extended) if lines else name,
-                is_events=kind is MappingKind.EVENTS,
-                settings=settings,
-            )
+            reading = _reading_of(kind, paths, str(extended) if lines else name, settings)
             rows, filled_count = reading.rows, reading.filled_count
     except EcomError:
         return None
     clean_count = rows.counted + rows.rejected.get(
         DUPLICATE, 0
     )  # a copy of a row that is counted is clean, too
-    if clean_count * 2 < rows.read:
+    # Products whose cost nobody has set say nothing against the mapping.
+    if (clean_count + rows.rejected.get("missing_cost", 0)) * 2 < rows.read:
         return None
     return ShippedFit(
         name,
@@ -147,6 +151,16 @@ def _tried(
         rows.read,
         lines,
     )
+
+
+def _reading_of(
+    kind: MappingKind, paths: Sequence[str], mapping: str, settings: Settings
+) -> FileReading | CostFileReading:
+    """Return files as a mapping of events, order lines or costs reads them."""
+    if kind is MappingKind.COSTS:
+        return CostFileReading.open(paths, mapping, settings)
+    is_events = kind is MappingKind.EVENTS
+    return FileReading.open(paths, mapping, is_events=is_events, settings=settings)
 
 
 def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
@@ -183,7 +197,10 @@ NOUNS: Final = {
     MappingKind.EVENTS: "events",
     MappingKind.ORDERS: "order lines",
     MappingKind.CUSTOMERS: "customers",
+    MappingKind.COSTS: "costs",
 }
+DRAFTS: Final = {MappingKind.CUSTOMERS: CustomerDraft, MappingKind.COSTS: CostDraft}
+"""What writes a mapping by the values of columns; `Draft` of events and order lines."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +298,7 @@ class MappingSearch:
         table, beside = self._tables(encoding)
         kind, rows = self._kind_of(self._values(encoding, table=table), answers)
         values, item_list = self._rows_of(self._values(encoding, table=table), kind, answers)
-        draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
+        draft = DRAFTS.get(kind, Draft)(values, kind, answers)
         lines = draft.lines()
         questions = (
             *(question for question in (encodings, rows, item_list) if question is not None),
@@ -369,7 +386,8 @@ class MappingSearch:
     ) -> tuple[MappingKind, OpenQuestion | None]:
         if kind := self.kind or kind_of(values):
             return kind, None
-        question = OpenQuestion(ROWS, "what the rows are", tuple(MappingKind), MappingKind.EVENTS)
+        kinds = tuple(kind for kind in MappingKind if kind is not MappingKind.COSTS)
+        question = OpenQuestion(ROWS, "what the rows are", kinds, MappingKind.EVENTS)
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
 
     def _rows_of(
@@ -436,7 +454,7 @@ def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingK
     return [f'{key}: "{OPEN}"  # OPEN: {on_one_line(question.sentence)}: write {remedy}', *lines]
 
 
-Reading = FileReading | CustomerFileReading
+Reading = FileReading | CustomerFileReading | CostFileReading
 
 
 @contextmanager
@@ -454,7 +472,4 @@ def read_by(
         if proposal.kind is MappingKind.CUSTOMERS:
             yield CustomerFileReading.open(search.paths, str(mapping), search.settings)
         else:
-            is_events = proposal.kind is MappingKind.EVENTS
-            yield FileReading.open(
-                search.paths, str(mapping), is_events=is_events, settings=search.settings
-            )
+            yield _reading_of(proposal.kind, search.paths, str(mapping), search.settings)

@@ -34,6 +34,7 @@ COLUMNS: Final = (
     "customer_id",
     "item_id",
     "payment_amount",
+    "unit_cost_amount",
     "cart_value",
     "id",
     "status",

@@ -191,7 +191,9 @@ def _mapping_field(search: MappingSearch, chosen: str) -> MappingFormField:
 
 def _rows_field(kind: MappingKind) -> MappingFormField:
     options = tuple((option.value, in_words(option.value)) for option in MappingKind)
-    return MappingFormField(ROWS, LABELS[ROWS], "Events, order lines or customers", kind, options)
+    return MappingFormField(
+        ROWS, LABELS[ROWS], "Events, order lines, customers or costs", kind, options
+    )
 
 
 def _field(
