@@ -51,6 +51,7 @@ UNLOGGED = {
     ),
     "channel_removal_effects": "what the Markov model of mart.channel_attribution is computed from",
     "calendar": "names of days",
+    "other_costs_daily": "what rules of ecom.toml say, which no received row changes",
     "restatements": "the log itself",
 }
 """The marts cut by day whose changes are not logged, and why.

@@ -168,7 +168,7 @@ def test_an_amount_goes_down_to_the_rule(home: Path) -> None:
         home=home,
     )
     number = shown.json["number"]
-    assert number["value"] == "1.580000"
+    assert Decimal(number["value"]) == Decimal("1.58")
     assert number["how"].endswith(
         "a rule of ecom.toml says: 2 % of what was charged + 0.25 per order, card"
     )
