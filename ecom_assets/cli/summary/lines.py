@@ -224,7 +224,7 @@ def _profit_lines(profit: Mapping[str, Any] | None) -> list[str]:
                 ProfitMeasures.contribution_before_ads_amount,
                 "",
                 profit["contribution_coverage_rate"],
-                [profit[name] for name in ESTIMATED.values()],
+                [profit[name] for name in ESTIMATED],
             )
         )
     return lines

@@ -145,7 +145,7 @@ SHOWN_OF_PROFIT: Final = (
     "cost_coverage_rate",
     "contribution_before_ads_amount",
     "contribution_coverage_rate",
-    *ESTIMATED.values(),
+    *ESTIMATED,
 )
 REFUSED: Final = ("quarantined", "duplicates")
 LINES: Final = (*REFUSED, "held_days", "held_order_days", "waiting_lines")

@@ -124,6 +124,8 @@ STEPS: Final = (
     ),
 )
 """The steps from gross sales to the contribution before advertising, in order."""
+ESTIMATED: Final = tuple(step.estimated for step in STEPS if step.estimated)
+"""The measures of what is estimated in the steps."""
 
 
 def profit(reading: Reading, period: Period, dimension: Dimension | None = None) -> dict[str, Any]:
