@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from csv import DictReader
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -77,7 +78,8 @@ def api(home: Path, result: CommandResult) -> Iterator[Api]:
     assert result.exit_code == 0, result.out + result.err
     keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
     # A busy machine may take long for an explanation.
-    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
+    limits: dict[str, Any] = {"rate_limit_key": "none", "rate_limit_address": "none"}
+    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300, **limits)
     with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]
         yield running
 
