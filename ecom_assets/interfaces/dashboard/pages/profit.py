@@ -140,7 +140,7 @@ def by_part(view: View) -> Block:
     rows = [_part(view, dimension, row) for row in answer["parts"]]
     left = (answer["total_count"] or 0) - len(rows)
     columns = (
-        TableColumn("label", LABELS[dimension], href="href"),
+        TableColumn("label", LABELS[dimension], href="href", is_on_one_line=True),
         *(TableColumn.from_field(profit.ProfitPart, name, href=f"why_{name}") for name in NUMBERS),
     )
     return Chart(
