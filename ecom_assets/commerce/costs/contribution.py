@@ -118,7 +118,7 @@ def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
     units = _units(total)
     share = _part(lines, units, lines.weight_to) - _part(lines, units, lines.weight_before)
     unit = ibis.literal(Decimal(1) / UNITS, "decimal(18, 4)")
-    return (share.cast("int64").cast("decimal(18, 4)") * unit).cast(PROFIT)
+    return (share.cast("int64").cast("decimal(19, 4)") * unit).cast(PROFIT)
 
 
 def _part(lines: ir.Table, units: ir.FloatingValue, weight: ir.FloatingValue) -> ir.FloatingValue:
@@ -215,6 +215,10 @@ def _holds(
     return reduce(and_, conditions).fill_null(NO)
 
 
+FACTOR: Final = "decimal(19, 8)"
+"""The type of what amounts are multiplied by: DuckDB keeps products of two decimals of at most 18
+digits to 18, which large amounts exceed, and Spark keeps all digits of products up to 38.
+"""
 OF_ORDERS: Final = {"percent": "charged_amount", "per_piece": "piece_count"}
 """What an amount of a rule is multiplied with; others are as they are."""
 
@@ -224,7 +228,7 @@ def _amount(orders: ir.Table, rule: CostRule) -> ir.DecimalValue:
     for name in rule.amounts:
         if (value := getattr(rule, name)) is not None:
             share = value / PERCENT if name == "percent" else value
-            amount = ibis.literal(share, "decimal(18, 8)")
+            amount = ibis.literal(share, FACTOR)
             parts.append(amount * orders[OF_ORDERS[name]] if name in OF_ORDERS else amount)
     return reduce(add, parts).cast("decimal(38, 2)").cast(PROFIT)
 

@@ -52,7 +52,9 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
     is_lost = is_refund & (~lines.is_restocked).fill_null(NO)
     quantity = is_lost.ifelse(ibis.literal(0, QUANTITY), lines.quantity)
     lines = lines.mutate(
-        cost_amount=(lines.unit_cost_amount * quantity).cast(PROFIT),
+        # A product of two decimals of 18 digits has 18 on DuckDB, which currencies of small worth
+        # exceed.
+        cost_amount=(lines.unit_cost_amount.cast("decimal(19, 6)") * quantity).cast(PROFIT),
         paid_amount=lines.revenue_amount.abs().cast(PROFIT),
         is_restock_assumed=is_refund & lines.is_restocked.isnull() & (quantity != 0).fill_null(NO),
     )

@@ -53,6 +53,17 @@ def test_shipping_paid_and_the_payment_are_taken_off_and_shipping_charged_is_add
     assert contribution(profit) == D("23.92")
 
 
+def test_amounts_of_currencies_of_small_worth_are_multiplied() -> None:
+    """Forty phones that cost 25 million each are sold for 30 million each; payment takes 2 %."""
+    line = sale("a-1", "2026-05-02", "phone", "40", "1200000000", payment_method="card")
+    costs = [cost("phone", "25000000", "2026-01-01")]
+    profit = profit_of([line], costs, payment_fee_rules=[{"percent": 2}])
+    assert profit["cost_amount"] == 1_000_000_000
+    assert profit["gross_profit_amount"] == 200_000_000
+    assert profit["payment_fee_amount"] == 24_000_000
+    assert contribution(profit) == 176_000_000
+
+
 def test_nothing_unknown_is_0() -> None:
     """A shop that nobody says the fees of has no contribution; one that has none says so."""
     unknown = profit_of([hat()], [HAT_20])

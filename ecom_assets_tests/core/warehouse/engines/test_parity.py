@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import ibis
@@ -20,6 +21,7 @@ from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.behaviour.sessions.rule import PRESETS, SessionRule
 from ecom_assets.behaviour.sessions.sessions import whole_sessions
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.cost_rules import OtherCostRule, PaymentFeeRule, ShippingCostRule
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.behaviour.funnels.definitions import (
@@ -173,6 +175,12 @@ def everything_on(
         orders=shop.orders,
         catalogue=shop.catalogue,
         costs=str(shop.costs),
+        payment_fee_rules=(
+            PaymentFeeRule(percent=Decimal("1.9"), per_order=Decimal("0.35")),
+            PaymentFeeRule(payment_method="PayPal", percent=Decimal("2.49")),
+        ),
+        shipping_cost_rules=(ShippingCostRule(per_piece=Decimal("1.005")),),
+        other_cost_rules=(OtherCostRule(name="Shop software", per_month=Decimal(79)),),
         # asked by nobody, since another source stands in
         customer_api_url="https://api.example.com/customers",
         amplitude_api_key=SecretStr("asked by nobody, as above"),
