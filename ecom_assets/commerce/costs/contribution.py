@@ -42,8 +42,8 @@ SHARED: Final = (
 )
 """The amounts of whole orders, which their lines share."""
 UNITS: Final = 10_000
+"""How many of the smallest parts of an amount of a line are 1; shares are counted in them."""
 UNITS_OF_A_CENT: Final = 100
-"""The smallest parts of an amount of a line, in which shares are counted."""
 
 
 @dataclass(frozen=True)

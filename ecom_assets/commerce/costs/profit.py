@@ -224,9 +224,9 @@ def category_profitability(lines: ir.Table, days: SomeDays | None = None) -> ir.
         order_by=[is_unknown, rows.gross_profit_amount.fill_null(0).desc()],
     )
     by_orders = ibis.window(group_by="week_start_date", order_by=rows.order_count.desc())
-    place = (ibis.rank().over(by_profit) + 1).cast("int64")
+    profit_rank = (ibis.rank().over(by_profit) + 1).cast("int64")
     return rows.mutate(
-        profit_rank=is_unknown.ifelse(ibis.null("int64"), place),
+        profit_rank=is_unknown.ifelse(ibis.null("int64"), profit_rank),
         popularity_rank=(ibis.rank().over(by_orders) + 1).cast("int64"),
     ).select(*CategoryProfitability.columns)
 

@@ -134,6 +134,20 @@ def test_a_refund_has_the_rate_of_its_order_s_day(tmp_path: Path) -> None:
     assert amounts == {"shipped": (FIRST, 18), "refunded": (LAST, 18)}
 
 
+def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(SHOPIFY)
+    settings = Settings(
+        orders=str(tmp_path / "orders.csv"),
+        orders_mapping="shopify",
+        home=tmp_path / "home",
+        currency="IRR",
+        rates=rates_in(tmp_path, "2026-07-01,USD,1600000"),
+    )
+    days = Days.between(FIRST, LAST + ONE_DAY)
+    rows = order_source_of(connect(), settings).received(days).rows.to_pyarrow().to_pylist()
+    assert {row["payment_amount"] for row in rows} == {32_000_000}  # 20.00 each
+
+
 def test_two_loads_of_different_currencies_fail_a_check() -> None:
     day = Days((FIRST,))
     eur, usd, none = (order_line("1", FIRST, currency=name) for name in ("EUR", "USD", None))

@@ -384,8 +384,10 @@ def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         SourceError: The file cannot be read, or has a line that is not a rate, or two of one day
             and currency.
     """
+    # DuckDB keeps products of two decimals of at most 18 digits to 18, which 100 dollars in rupiah
+    # exceed.
     columns = (
-        "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(18, 8) AS rate"
+        "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(20, 8) AS rate"
     )
     try:
         rates = select(columns, catalogue_rows(str(path)))
