@@ -35,7 +35,7 @@ class ProfitSalesMeasures:
         example="37730.00",
     )
     revenue_amount = _amount(
-        "What customers paid, less what was paid back",
+        "What customers paid, less returns",
         "Net sales",
         Aggregate("revenue_amount", is_sum=True),
         nullable=False,
@@ -61,7 +61,7 @@ class ProfitMeasures(ProfitSalesMeasures):
         example="2080.00",
     )
     returns_amount = _amount(
-        "What was paid back",
+        "What was paid back, without goodwill",
         "Returns",
         Aggregate("returns_amount", is_sum=True),
         nullable=False,

@@ -5,13 +5,14 @@ They are declared in the shop's file, `ecom.toml`; docs/metrics/costs.md.
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Self, TypeVar
+from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ONE_DAY: Final = timedelta(days=1)
+from ecom_assets.core.tables.days import ONE_DAY
+
 Percent = Annotated[Decimal, Field(ge=0, le=100, max_digits=9, decimal_places=6)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4)]
 Cents = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
@@ -67,15 +68,21 @@ class CostRule(BaseModel):
         return f"{' + '.join(parts)}{whose}{since}{until}"
 
 
-class PaymentFeeRule(CostRule):
+class PaidShareRule(CostRule):
+    """A part of what was charged."""
+
+    amounts = {"percent": "% of what was charged", "per_order": "per order"}
+
+    percent: Percent | None = None
+    per_order: Money | None = None
+
+
+class PaymentFeeRule(PaidShareRule):
     """What a payment costs."""
 
     condition = "payment_method"
-    amounts = {"percent": "% of what was charged", "per_order": "per order"}
 
     payment_method: str = ""
-    percent: Percent | None = None
-    per_order: Money | None = None
 
 
 class ShippingCostRule(CostRule):
@@ -89,15 +96,12 @@ class ShippingCostRule(CostRule):
     per_piece: Money | None = None
 
 
-class CommissionRule(CostRule):
+class CommissionRule(PaidShareRule):
     """What a marketplace takes."""
 
     condition = "sales_channel"
-    amounts = {"percent": "% of what was charged", "per_order": "per order"}
 
     sales_channel: str = Field(min_length=1)
-    percent: Percent | None = None
-    per_order: Money | None = None
 
 
 class OtherCostRule(CostRule):
