@@ -25,7 +25,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The dashboard over the published shop, with a key that sees costs and one that does not."""
     home = profit_shop_home(tmp_path_factory.getbasetemp())
     keys = f"read+costs+personal:{KEYS['costs']},read:{KEYS['read']}"
-    settings = Settings(home=home, api_keys=keys, adhoc_timeout_s=300)
+    # A busy machine may take long for an explanation.
+    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
     with served(build_dashboard_stack(settings)) as running:  # type: ignore[arg-type]
         yield Client(running.address)
 
