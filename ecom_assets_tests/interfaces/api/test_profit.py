@@ -265,6 +265,9 @@ def test_nobody_without_the_scope_saves_what_asks_about_costs(api: Api) -> None:
         codes = {key: answer.status_code for key, answer in answers.items()}
         assert codes == {"saves costs": 201, "writes": 403}, answers["writes"].text
         assert "asks about costs" in answers["writes"].json()["detail"]
+    for key, may_see in (("costs", True), ("read", False)):
+        answer = api.get("/saved/alerts/dear", of(key)).json()
+        assert (answer["is_withheld"], "limit" in answer["content"]) == (not may_see, may_see)
 
 
 def test_a_number_goes_down_to_the_row_that_says_the_cost(home: Path, api: Api) -> None:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Scope as RequestScope
 
 from ecom_assets.behaviour.questions.answer import InUtc, QuestionAnswer
 from ecom_assets.core.errors import EcomError
@@ -183,14 +182,15 @@ class BoardChangesAnswer(BaseModel):
     )
 
 
-def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
+def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
     """Return a version as an answer has it,
     without conditions on people for callers who may not see people, and without bounds of costs for
     those who may not see costs.
     """
-    content = dict(version.content)
+    content, scope = dict(version.content), request.scope
     hides_people = not may_see_people(scope) and names_people(version)
-    hides_costs = not may_see_costs(scope) and watches_costs(version)
+    store = BoardStore(request.app.state.settings)
+    hides_costs = not may_see_costs(scope) and watches_costs(version, store)
     hidden = (
         *(HIDDEN_FIELDS.get(version.kind.KIND, ()) if hides_people else ()),
         *(COST_FIELDS if hides_costs else ()),
@@ -200,10 +200,16 @@ def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
     return {**head_of(version), "is_withheld": hides_people or hides_costs, "content": content}
 
 
-def watches_costs(version: KeptVersion[Any]) -> bool:
-    """Return whether a version is an alert on a number of the shop that is about costs."""
-    number = shop_numbers().get(str(version.content.get("measure")))
-    return version.kind is NumberAlert and number is not None and number.is_cost
+def watches_costs(version: KeptVersion[Any], store: BoardStore) -> bool:
+    """Return whether a version is an alert that watches costs; one that cannot be read counts as
+    such.
+    """
+    if version.kind is not NumberAlert or not version.content:
+        return False
+    try:
+        return asks_about_costs(version.item, store)
+    except EcomError:
+        return True
 
 
 def names_people(version: KeptVersion[Any]) -> bool:
@@ -322,7 +328,7 @@ def list_saved(
 def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, Any]:
     """Save it under an id that is made from its name."""
     writer = writer_of(request)
-    return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), writer), request.scope)
+    return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), writer), request)
 
 
 @router.get(
@@ -337,7 +343,7 @@ def get_saved(
 ) -> dict[str, Any]:
     """Return its newest version, or another one."""
     response.headers["Cache-Control"] = "no-store"
-    return shown(store_of(request).get(KEPT[kind], slug, parameters.version), request.scope)
+    return shown(store_of(request).get(KEPT[kind], slug, parameters.version), request)
 
 
 @router.put(
@@ -357,7 +363,7 @@ def change_saved(
     writer = writer_of(request)
     return shown(
         store_of(request).save(slug, KEPT[kind].from_mapping(body), parameters.changed, writer),
-        request.scope,
+        request,
     )
 
 
@@ -372,9 +378,7 @@ def delete_saved(
 ) -> dict[str, Any]:
     """Write a version that says it is deleted; its versions stay, and each can be restored."""
     writer = writer_of(request)
-    return shown(
-        store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request.scope
-    )
+    return shown(store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request)
 
 
 @router.get(
@@ -398,7 +402,7 @@ def list_saved_versions(
 def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody) -> dict[str, Any]:
     """Write an earlier version again, as the newest one."""
     writer = writer_of(request)
-    return shown(store_of(request).restore(KEPT[kind], slug, body.version, writer), request.scope)
+    return shown(store_of(request).restore(KEPT[kind], slug, body.version, writer), request)
 
 
 def _listed(
@@ -408,7 +412,7 @@ def _listed(
     part = versions[parameters.offset : parameters.offset + parameters.limit]
     return {
         "total_count": len(versions),
-        "items": [shown(version, request.scope) for version in part],
+        "items": [shown(version, request) for version in part],
     }
 
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.fields import commas
-from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
+from ecom_assets.core.errors import DefinitionError, UsageError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
 from ecom_assets.core.tables.contract import Format
 from ecom_assets.interfaces.api.auth.callers import require_costs
-from ecom_assets.interfaces.api.routes.boards import asks_about_costs
+from ecom_assets.interfaces.api.routes.boards import watches_costs
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import (
     USUAL_SPREADS,
@@ -185,17 +185,9 @@ def alerts(view: View) -> Block:
 
 
 def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
-    """Return whether the caller may see what versions of an alert watch, which can be costs.
-
-    One that cannot be read counts as such.
-    """
+    """Return whether the caller may see what versions of an alert watch, which can be costs."""
     store = BoardStore(view.context.settings)
-    try:
-        return view.may(Scope.COSTS) or not any(
-            asks_about_costs(version.item, store) for version in versions
-        )
-    except EcomError:
-        return False
+    return view.may(Scope.COSTS) or not any(watches_costs(version, store) for version in versions)
 
 
 def question_names(settings: Settings) -> dict[str, str]:

@@ -120,7 +120,8 @@ def _withheld(view: View, version: KeptVersion[Any]) -> str:
     """Return why a version is not shown to the caller; empty if it is."""
     if not view.may(Scope.PERSONAL) and names_people(version):
         return WITHHELD
-    return COSTS_WITHHELD if not view.may(Scope.COSTS) and watches_costs(version) else ""
+    store = BoardStore(view.context.settings)
+    return COSTS_WITHHELD if not view.may(Scope.COSTS) and watches_costs(version, store) else ""
 
 
 def annotations(view: View) -> Block:
