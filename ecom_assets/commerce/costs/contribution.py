@@ -76,13 +76,37 @@ def with_order_amounts(
     """
     orders = _with_rules(_orders(lines, cities), rules)
     orders = _with_shipped_order(_with_knowledge(orders, sold, rules))
-    names = [
-        *(f"order_{name}" for name in SHARED),
-        *("payment_fee_rule", "shipping_cost_rule", "commission_rule"),
-        *("line_count", "order_weight", "is_contribution_known"),
-    ]
-    joined = lines.drop(*(name for name in SHARED if name in lines.columns)).join(
-        orders.select(*ORDER, *names), list(ORDER)
+    rule_names = ("payment_fee_rule", "shipping_cost_rule", "commission_rule")
+    return _shared(lines, orders, SHARED, (*rule_names, "is_contribution_known"))
+
+
+def goodwill(sold: ir.Table) -> ir.Table:
+    """Return the part of each refund in the goodwill of its order, `goodwill_amount`, by `uniq_id`;
+    the same as `with_order_amounts` without what orders cost.
+
+    Args:
+        sold: All rows of `Sales`.
+    """
+    refunded = sold.filter(sold.status == "refunded").select(refunded_order="order_id").distinct()
+    lines = sold.select(*ORDER, "uniq_id", "item_id", "revenue_amount")
+    lines = lines.join(refunded, lines.order_id == refunded.refunded_order)
+    lines = lines.mutate(paid_amount=lines.revenue_amount.abs().cast(PROFIT))
+    orders = lines.group_by(*ORDER).agg(**_paid(lines)).mutate(is_known=ibis.literal(value=True))
+    shared = _shared(lines, _with_shipped_order(orders), ("goodwill_amount",))
+    return shared.filter(shared.status == "refunded").select("uniq_id", "goodwill_amount")
+
+
+def _shared(
+    lines: ir.Table, orders: ir.Table, names: Sequence[str], of_order: Sequence[str] = ()
+) -> ir.Table:
+    """Return lines with their parts of some amounts of their orders, by what was paid for each, and
+    with other columns of the orders.
+    """
+    orders = orders.select(
+        *ORDER, *(f"order_{name}" for name in names), *of_order, "line_count", "order_weight"
+    )
+    joined = lines.drop(*(name for name in names if name in lines.columns)).join(
+        orders, list(ORDER)
     )
     has_weight = joined.order_weight > 0
     joined = joined.mutate(
@@ -90,7 +114,7 @@ def with_order_amounts(
         weight=has_weight.ifelse(_units(joined.paid_amount), 1.0),
     )
     joined = _with_weight_so_far(joined)
-    shares = {name: _share(joined, joined[f"order_{name}"]) for name in SHARED}
+    shares = {name: _share(joined, joined[f"order_{name}"]) for name in names}
     return joined.mutate(**shares, has_shared_amounts=joined.line_count > 1)
 
 
@@ -143,13 +167,8 @@ def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
     charged = reduce(add, charges, lines.revenue_amount)
     # Money that goes back for no piece has no cost.
     has_cost = lines.cost_amount.notnull() | (lines.quantity == 0).fill_null(NO)
-    is_without_item = lines.item_id.isin(WITHOUT_ITEM)
-    nothing = ibis.literal(0, PROFIT)
     return lines.group_by(*ORDER).agg(
-        line_count=lines.count(),
-        order_weight=_units(lines.paid_amount).sum(),
-        order_paid_amount=lines.paid_amount.sum().cast(PROFIT),
-        without_item_amount=is_without_item.ifelse(lines.paid_amount, nothing).sum().cast(PROFIT),
+        **_paid(lines),
         charged_amount=charged.sum().cast("decimal(18, 4)"),
         piece_count=(lines.quantity.count() == lines.count()).ifelse(
             lines.quantity.sum().cast("decimal(18, 4)"), ibis.null("decimal(18, 4)")
@@ -162,6 +181,22 @@ def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
         stated_shipping_cost=lines.shipping_cost_amount.sum().cast(PROFIT),
         stated_payment_fee=lines.payment_fee_amount.sum().cast(PROFIT),
     )
+
+
+def _paid(lines: ir.Table) -> dict[str, ir.Value]:
+    """Return what was paid for the lines of an order, or paid back: by which its amounts are
+    shared, and what of it may be goodwill.
+    """
+    is_without_item = lines.item_id.isin(WITHOUT_ITEM)
+    nothing = ibis.literal(0, PROFIT)
+    return {
+        "line_count": lines.count(),
+        "order_weight": _units(lines.paid_amount).sum(),
+        "order_paid_amount": lines.paid_amount.sum().cast(PROFIT),
+        "without_item_amount": is_without_item.ifelse(lines.paid_amount, nothing)
+        .sum()
+        .cast(PROFIT),
+    }
 
 
 def _same(column: ir.StringColumn) -> ir.StringValue:

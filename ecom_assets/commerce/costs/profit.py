@@ -45,7 +45,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
         days: Order days.
         cost_rules: What orders cost where they do not state it.
     """
-    lines = _with_cost(_with_order(_of_orders(sold, days)), item_costs)
+    lines = _with_cost(with_order(_of_orders(sold, days)), item_costs)
     is_refund = lines.status == "refunded"
     # What came back takes its cost back, unless it cannot be sold again; the quantity of money that
     # went back for no item is 0.
@@ -60,7 +60,7 @@ def profit_lines(  # noqa: PLR0913 (each is a table or a rule that lines depend 
     )
     lines = with_order_amounts(lines, sold, cities, cost_rules)
     lines = lines if days is None else lines.filter(days.contain(lines.order_date))
-    lines = _with_customer_type(lines, customers)
+    lines = with_customer_type(lines, customers)
     return _with_profit(lines).select(*ProfitLines.columns)
 
 
@@ -78,10 +78,8 @@ def _of_orders(sold: ir.Table, days: SomeDays | None) -> ir.Table:
 
 def _with_profit(lines: ir.Table) -> ir.Table:
     """Add the amounts from gross sales to the contribution before advertising."""
-    is_refund = lines.status == "refunded"
-    returns = (lines.paid_amount - lines.goodwill_amount).cast(PROFIT)
-    revenue = is_refund.ifelse(-returns, lines.paid_amount)
-    gross = lines.gross_amount.fill_null(lines.revenue_amount).cast(PROFIT)
+    steps = sales_steps(lines)
+    revenue = steps["net_sales_amount"]
     cost, nothing, zero = lines.cost_amount, ibis.null(PROFIT), ibis.literal(0, PROFIT)
     # What refunds do not state, and what no order of the shop states, is no part of it.
     costs = [
@@ -94,9 +92,7 @@ def _with_profit(lines: ir.Table) -> ir.Table:
     )
     is_whole = lines.is_contribution_known
     return lines.mutate(
-        gross_sales_amount=is_refund.ifelse(zero, gross),
-        discount_amount=is_refund.ifelse(nothing, lines.discount_amount.cast(PROFIT)),
-        returns_amount=is_refund.ifelse(returns, zero),
+        **steps,
         revenue_amount=revenue,
         estimated_cost_amount=lines.is_cost_estimated.fill_null(NO).ifelse(cost, nothing),
         costed_revenue_amount=cost.notnull().ifelse(revenue, zero),
@@ -112,7 +108,26 @@ def _with_profit(lines: ir.Table) -> ir.Table:
     )
 
 
-def _with_order(lines: ir.Table) -> ir.Table:
+def sales_steps(lines: ir.Table) -> dict[str, ir.DecimalValue]:
+    """Return what was charged, taken off, paid back and left of order lines: the steps to net
+    sales. What was taken off is null where it is not known, and for refunds.
+
+    Args:
+        lines: Rows of `Sales` with `goodwill_amount`, which is no part of returns.
+    """
+    is_refund, paid = lines.status == "refunded", lines.revenue_amount.abs().cast(PROFIT)
+    gross = lines.gross_amount.fill_null(lines.revenue_amount).cast(PROFIT)
+    returns = (paid - lines.goodwill_amount).cast(PROFIT)
+    nothing, zero = ibis.null(PROFIT), ibis.literal(0, PROFIT)
+    return {
+        "gross_sales_amount": is_refund.ifelse(zero, gross),
+        "discount_amount": is_refund.ifelse(nothing, lines.discount_amount.cast(PROFIT)),
+        "returns_amount": is_refund.ifelse(returns, zero),
+        "net_sales_amount": is_refund.ifelse(-returns, paid),
+    }
+
+
+def with_order(lines: ir.Table) -> ir.Table:
     """Add the day on which the order of a line was placed, and what its line says of the cost, to
     all lines of some orders.
 
@@ -178,7 +193,13 @@ def _with_cost(lines: ir.Table, item_costs: ir.Table) -> ir.Table:
     ).drop("line_cost", "costed_item", "from_date", "to_date", "dated_cost", "is_estimated")
 
 
-def _with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:
+def with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:
+    """Add whether the order of a line is of the customer's first day with an order.
+
+    Args:
+        lines: Rows of `with_order`.
+        customers: All rows of `Customer`.
+    """
     first = customers.select(buyer_id="customer_id", first_date="first_order_date")
     joined = lines.left_join(first, lines.customer_id == first.buyer_id)
     is_new = (joined.first_date == joined.placed_date).fill_null(NO)
