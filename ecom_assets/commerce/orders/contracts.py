@@ -59,6 +59,7 @@ class ReceivedOrder(Table, abstract=True):
     item_category = text(
         "Its category: as received, else the catalogue's when the line was taken in", nullable=True
     )
+    vendor = text("Whose product it is, in the same way", nullable=True)
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace, as received", nullable=True
     )
@@ -275,6 +276,7 @@ class UserOrderLog(Table):
     item_id = text("What was ordered; `(none)` where the source does not say it, as of a fee")
     item_name = text("Its name", nullable=True)
     item_category = text("Its category, `(none)` without one")
+    vendor = text("Whose product it is, where the line or the catalogue says it", nullable=True)
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace; `(none)` without one"
     )

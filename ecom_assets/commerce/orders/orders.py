@@ -214,6 +214,7 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
         quantity=known_quantity(lines, rule),
         item_id=known(lines.item_id, MARKS).fill_null(NONE),
         item_name=known(lines.item_name, MARKS),
+        vendor=known(lines.vendor, MARKS),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),

@@ -35,6 +35,7 @@ RARE: Final = (
     "received_payment_fee_amount",
     "received_shipping_cost_amount",
     "received_is_restocked",
+    "vendor",
 )
 """Texts that most sources do not have: they are compared as one, as each sort key takes time."""
 CONTENT: Final = tuple(

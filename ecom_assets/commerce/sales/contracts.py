@@ -136,6 +136,7 @@ class Sales(Table):
     city_id = text("See mart.city")
     item_id = text("See mart.item")
     item_category = text("The item's category when the line was taken in, `(none)` without one")
+    vendor = UserOrderLog.vendor
     channel = text(
         "The last touch before the order that is not direct; `(none)` without a touch, see "
         "mart.touches"

@@ -68,7 +68,7 @@ type ProductSale implements Sale {{ {_SALE} lineItem: LineItem! }}
 type UnknownSale implements Sale {{ {_SALE} }}
 type MoneyBag {{ shopMoney: MoneyV2! }}
 type MoneyV2 {{ amount: Decimal! currencyCode: CurrencyCode! }}
-type LineItem {{ sku: String title: String! variant: ProductVariant }}
+type LineItem {{ sku: String title: String! vendor: String variant: ProductVariant }}
 type ProductVariant {{ legacyResourceId: UnsignedInt64! }}
 """
 SINGLE_QUERY_LIMIT = 1000

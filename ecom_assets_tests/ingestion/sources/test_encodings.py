@@ -195,6 +195,6 @@ def test_a_catalogue_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> N
     )
     with duckdb.connect() as con:
         rows = con.execute(categories_sql(con, path)).fetchall()
-    assert sorted(rows) == [("1", "Küche"), ("2", "Straße")]
+    assert sorted(rows) == [("1", "Küche", None), ("2", "Straße", None)]
     stock = FileStock(Settings(catalogue=str(path))).received(Days((date(2026, 2, 3),)))
     assert sorted(stock.rows.to_pyarrow()["product_category"].to_pylist()) == ["Küche", "Straße"]

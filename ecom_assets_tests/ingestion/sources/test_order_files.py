@@ -243,6 +243,39 @@ def test_the_catalogue_gives_categories_to_lines_that_carry_none(tmp_path: Path)
     ]
 
 
+def test_the_catalogue_gives_vendors_to_lines_that_carry_none(tmp_path: Path) -> None:
+    orders = write(tmp_path / "log.csv", f"{HEADER},vendor", f"{LINE},", f"{LINE},Own")
+    catalogue = write(tmp_path / "catalogue.csv", "product_id,Vendor,price", "3,Farm,10")
+    assert sorted(row["vendor"] for row in received(orders, catalogue)) == ["Farm", "Own"]
+    without = write(tmp_path / "other.csv", "product_id,category", "3,Dairy")
+    assert sorted(str(row["vendor"]) for row in received(orders, without)) == ["None", "Own"]
+
+
+def test_shopify_s_export_of_products_gives_vendors_and_categories(tmp_path: Path) -> None:
+    """The first row of a product describes its variants; the last row is of a further image."""
+    orders = write(
+        tmp_path / "log.csv",
+        f"{HEADER},item_category,vendor",
+        *(f"{LINE.replace(',3,', f',{sku},')},," for sku in ("HAT-S", "HAT-L", "Scarf")),
+    )
+    catalogue = write(
+        tmp_path / "products_export.csv",
+        "Handle,Title,Vendor,Type,Variant SKU,Image Src",
+        "hat,Hat,Farm,Hats,HAT-S,1.png",
+        "hat,,,,HAT-L,",
+        "hat,,,,,2.png",
+        "scarf,Scarf,Mill,Scarves,,",
+    )
+    found = {
+        (row["item_id"], row["vendor"], row["item_category"]) for row in received(orders, catalogue)
+    }
+    assert found == {
+        ("HAT-S", "Farm", "Hats"),
+        ("HAT-L", "Farm", "Hats"),
+        ("Scarf", "Mill", "Scarves"),
+    }
+
+
 def test_a_catalogue_without_categories_leaves_them_unknown(tmp_path: Path) -> None:
     orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own")
     catalogue = write(tmp_path / "catalogue.csv", "product_id,stock", "3,10")

@@ -41,6 +41,7 @@ def sale(  # noqa: PLR0913 (a record of so many parts)
         "lineItem": {
             "sku": sku or None,
             "title": sku.title(),
+            "vendor": "Green" if sku else None,
             "variant": {"legacyResourceId": "77"},
         }
     }
@@ -185,6 +186,7 @@ def test_an_order_with_a_return_is_as_in_shopify_s_sales_report(tmp_path: Path) 
     assert [by_id["1"][name] for name in said] == [4, "FALL", "shopify_payments"]
     assert [by_id["2"][name] for name in said] == [0, None, "shopify_payments"]
     assert [by_id[name]["item_id"] for name in "126"] == ["FERN", "77", "FERN"]
+    assert [by_id[name]["vendor"] for name in "126"] == ["Green", None, "Green"]
     assert [(by_id[name]["item_id"], str(by_id[name]["payment_amount"])) for name in "78"] == [
         ("refund", "0.0000"),
         ("refund", "2.0000"),

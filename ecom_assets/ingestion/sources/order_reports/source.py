@@ -19,11 +19,11 @@ from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.events import received_rows
 from ecom_assets.ingestion.sources.extraction.landing import STATE
+from ecom_assets.ingestion.sources.files.catalogue import catalogue_table
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles, landing_days
-from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 from ecom_assets.ingestion.sources.landing import (
     NATIVE_ORDERS,
     has_landed,
@@ -195,7 +195,9 @@ class OrderReader:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
             rows = select(
-                "l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result
+                "l.* REPLACE (coalesce(l.item_category, c.category) AS item_category, "
+                "coalesce(l.vendor, c.vendor) AS vendor)",
+                result,
             )
         return temporary(self.reader, VIEW, rows, "VIEW")
 
@@ -334,18 +336,22 @@ class ApiOrders(_Orders):
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
-    """Return a SELECT of each product's category in the catalogue; null where it has none.
+    """Return a SELECT of each product's category and vendor in the catalogue; null where it has
+    none.
 
     Raises:
         SourceError: The catalogue is missing or unreadable, or has no product ids.
     """
     path, reader = str(catalogue), con.cursor()
     try:
-        rows = catalogue_rows(path)
+        rows = catalogue_table(reader, path)
         described = reader.execute(f"DESCRIBE {select('*', rows)}").fetchall()
-        has_category = any(name.lower() == "category" for name, *_ in described)
-        category = "min(category::VARCHAR)" if has_category else "NULL::VARCHAR"
-        columns = f"product_id::VARCHAR AS product_id, {category} AS category"
+        present = {name.lower() for name, *_ in described}
+        attributes = [
+            f"{f'min({name}::VARCHAR)' if name in present else 'NULL::VARCHAR'} AS {name}"
+            for name in ("category", "vendor")
+        ]
+        columns = ", ".join(["product_id::VARCHAR AS product_id", *attributes])
         sql = select(columns, rows, group_by="product_id")
         reader.execute(f"DESCRIBE {sql}")
     except duckdb.Error as error:
