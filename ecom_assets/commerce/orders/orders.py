@@ -183,6 +183,37 @@ def user_order_log(
     return as_clean_lines(result.filter(days.contain(result.order_date)), order_rule)
 
 
+def lone_lines(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Return what `user_order_log` does where no row is a copy, or another version, of a record.
+
+    See `has_copies`; nothing is held and nothing waits.
+    """
+    rows = classify(raw, order_rule)
+    rows = rows.filter(rows.reject_reason.isnull(), days.contain(rows.order_date))
+    first_claim = ibis.literal(1, "int64")
+    rows = rows.mutate(claim=first_claim, claim_count=first_claim)
+    return as_clean_lines(rows, order_rule)
+
+
+def has_copies(raw: ir.Table, order_rule: OrderRule) -> ir.Table:
+    """Return one row that says whether two received rows are of one record or line: `has_copies`.
+
+    Rows that are neither clean nor of a record that the source names take no part.
+    """
+    rows = versioned_rows(raw, order_rule)
+    rows = rows.filter(rows.record_id.notnull() | rows.reject_reason.isnull())
+    counts = rows.agg(
+        row_count=rows.count(),
+        record_count=rows.record.nunique(),
+        line_count=rows.uniq_id.nunique(),
+        unnamed_count=rows.uniq_id.isnull().ifelse(1, 0).sum().fill_null(0),
+    )
+    named_count = counts.row_count - counts.unnamed_count
+    return counts.select(
+        has_copies=(counts.record_count < counts.row_count) | (counts.line_count < named_count)
+    )
+
+
 def counted_rows(
     raw: ir.Table,
     held: ir.Table | None,
