@@ -66,6 +66,10 @@ QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
             "they differ."
         ),
     ),
+    "sales": QuestionEntry(
+        "ecom_assets.commerce.custom_sales.answer.SALES",
+        "Add up orders: any measure by any dimension, over time, compared with other days.",
+    ),
     "segments": QuestionEntry(
         "ecom_assets.commerce.customers.answer.SEGMENTS",
         (

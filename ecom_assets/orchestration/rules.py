@@ -84,7 +84,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
         "has_views": has_views(settings),
-        "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
+        "attribution_rule": AttributionRule.of_days(settings.attribution_lookback_days),
         "order_gate": OrderGate(customers_over(settings), partial(checked_days, settings)),
         "clock": now_utc,
         "requests": Requests(settings.home),

@@ -530,6 +530,7 @@ TAKES_DEFINITION: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "journeys": (("journeys", "--definition", "{file}"), {}),
     "correlation": (("correlation", "--definition", "{file}"), {}),
     "experiment": (("experiment", "--definition", "{file}"), {}),
+    "sales": (("sales", "--orders", "{events}", "--definition", "{file}"), {}),
     "segment": (("funnel", "--steps", "page_view", "--segment", "{file}"), {}),
     "declared segments": (("run",), {"ECOM_VISITOR_SEGMENTS": "{file}"}),
     "declared funnels": (("run",), {"ECOM_FUNNELS": "{file}"}),

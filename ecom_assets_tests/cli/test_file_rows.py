@@ -80,7 +80,7 @@ OF_EVENTS = {
         "https://shop.example/",
     ),
 }
-OF_ORDERS = ("retention", "segments", "value")
+OF_ORDERS = ("retention", "segments", "value", "sales")
 WARNING = "ecom: warning: 4 of 7 rows (57%) are not counted, most of them (1) for "
 
 

@@ -52,7 +52,16 @@ FormGroup = Literal[
 ]
 """The part of the form that shows a field, in their order; empty for nowhere."""
 Suggestions = Literal[
-    "", "types", "columns", "numbers", "segments", "conditions", "durations", "zones"
+    "",
+    "types",
+    "columns",
+    "numbers",
+    "segments",
+    "conditions",
+    "durations",
+    "zones",
+    "measures",
+    "dimensions",
 ]
 RARE: Final[frozenset[FormGroup]] = frozenset(
     {"breakdown", "counting", "times", "calendar", "people", "tool", "list"}
@@ -90,7 +99,8 @@ class FormField:
         group: The part of the form that shows it.
         hint: An example of what to write.
         suggests: What the form offers to choose from: event types, columns, the columns of numbers,
-            declared visitor segments, usual durations, time zones; `conditions` are rows of a
+            declared visitor segments, usual durations, time zones, measures and dimensions of
+            sales; `conditions` are rows of a
             column, a comparison and a value.
         options: What the form offers besides free text, with labels; that of "" is no choice.
         width: How many columns of the form it takes.

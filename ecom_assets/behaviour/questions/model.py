@@ -261,6 +261,17 @@ class Definition(QuestionPart):
         return [*self.READS, *self.columns]
 
     @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the object, without the fields that it does not have."""
+        own = super().__get_pydantic_json_schema__(schema, handler)
+        properties = handler.resolve_ref_schema(own).get("properties", {})
+        for name in cls.WITHOUT:
+            properties.pop(name, None)
+        return own
+
+    @classmethod
     def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
         """Return the definition that texts give with its `TEXT_OPTIONS` put into other fields.
 

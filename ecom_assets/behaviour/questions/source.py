@@ -78,6 +78,23 @@ class StoredTables(Protocol):
         """Return the rows of a small result."""
 
 
+class OrderTables(StoredTables, Protocol):
+    """The tables of order lines, and those beside them that there are: published, or made from
+    files.
+    """
+
+    @property
+    def remedy(self) -> str:
+        """What to do for one that is not there, as the end of a sentence."""
+
+    @property
+    def of_purchases(self) -> bool:
+        """Whether its order lines are purchase events, as there is not a single order line."""
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether there is a table."""
+
+
 class OpenEvents(Protocol):
     """Events that are open in an engine, with their days in one time zone."""
 
@@ -130,6 +147,13 @@ class OpenEvents(Protocol):
         None without them.
         """
 
+    @property
+    def order_tables(self) -> OrderTables | None:
+        """The tables that order lines are joined to; None of events in files."""
+
+    def in_zone(self, rows: ir.Table) -> ir.Table:
+        """Return rows that have `event_at` with their `event_date` in the time zone."""
+
 
 class EventSource(Protocol):
     """The events that a question is asked of."""
@@ -159,6 +183,10 @@ class EventSource(Protocol):
     @property
     def is_bounded(self) -> bool:
         """Whether other people ask it, so that no question may take too much."""
+
+    @property
+    def may_see_people(self) -> bool:
+        """Whether who asks may see what may name single people."""
 
     @property
     def known_at(self) -> datetime:

@@ -29,7 +29,7 @@ Terms: docs/glossary.md#conversion and #credit.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -74,6 +74,11 @@ class AttributionRule:
     two_touches: str = "normalised"
     refund_days: int = 90
     period_days: int = 30
+
+    @classmethod
+    def of_days(cls, lookback_days: int) -> "AttributionRule":
+        """Return the rule of so many days before a conversion, as settings have them."""
+        return cls(lookback_s=lookback_days * DAY_S)
 
     @property
     def definition_hash(self) -> str:
@@ -513,14 +518,26 @@ def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
 def order_channels(
     conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Return one row per order and refund of `days` with its `channel`;
-    the key is that of order lines.
+    """Return one row per order and refund of `days` with its `channel`, that of `order_touches`."""
+    return order_touches(conversions, touches, rule, days).drop("session_id")
 
-    The channel is that of the last touch with a source; Direct if all touches are direct (not
-    known, if it is of them), and `(none)` without any touch. A refund has the channel of the order
-    that it reverses. The arguments are all rows of `Conversions` and `Touches`.
+
+def order_touches(
+    conversions: ir.Table,
+    touches: ir.Table,
+    rule: AttributionRule,
+    days: Days,
+    unit: Literal["order", "purchase"] = "order",
+) -> ir.Table:
+    """Return one row per order and refund of `days` with the `session_id` and `channel` of the
+    touch that led to it; the key is that of order lines. Purchase events are orders of one item.
+
+    It is the last touch with a source; the last of all if all are direct (the channel is Direct, or
+    not known if it is of them). Without any touch, the channel is `(none)`, and the session null. A
+    refund has the touch of the order that it reverses. The arguments are all rows of `Conversions`
+    and `Touches`.
     """
-    orders = conversions.filter(conversions.unit == "order")
+    orders = conversions.filter(conversions.unit == unit)
     rows = conversion_touches(orders, touches, rule, days)
     last_sourced_first = [
         rows.channel.isin(WITHOUT_SOURCE).ifelse(1, 0),
@@ -529,6 +546,7 @@ def order_channels(
     key = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
     order_touch = first_of_each(rows, key, last_sourced_first)
     return order_touch.select(
+        "session_id",
         "channel",
         order_date="converted_date",
         order_id="conversion_id",

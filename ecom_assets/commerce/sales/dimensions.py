@@ -65,6 +65,12 @@ def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
     return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
 
 
+def item_names(lines: ir.Table) -> ir.Table:
+    """Return the items of `UserOrderLog` with their names, as `item` does, without prices."""
+    latest = _latest(lines, "item_id", ("item_name", "item_category"))
+    return latest.mutate(item_name=latest.item_name.fill_null(UNKNOWN))
+
+
 def item_prices(items: ir.Table, prices: ir.Table) -> ir.Table:
     """Return one row per price of each item; days in a row with one price are one row."""
     in_order = ibis.window(group_by="item_name", order_by="received_date")

@@ -1,5 +1,7 @@
 """What codes took off and brought in: order lines by the codes of their discounts."""
 
+from typing import Final
+
 import ibis
 import ibis.expr.types as ir
 
@@ -49,13 +51,20 @@ def discount_performance(sold: ir.Table, days: Days) -> ir.Table:
     return added_up(rows, unit, DiscountMeasures).select(*DiscountPerformance.columns)
 
 
-def hidden(lines: ir.Table, customer_count: int, label: str) -> ir.Table:
-    """Return rows of `by_code` in which codes of fewer customers have one label, each line once.
+MOST_HIDDEN: Final = 4
+"""Codes of at most so many customers may name a person."""
+OF_FEW: Final = "(codes of fewer than five customers)"
 
-    A code for one person is often named after them.
+
+def hidden(lines: ir.Table, among: ir.Table | None = None) -> ir.Table:
+    """Return rows of `by_code` in which codes of few customers have one label, each line once.
+
+    A code for one person is often named after them. `among` are the rows whose customers are
+    counted, by default those themselves.
     """
-    customers = lines.group_by("discount_code").agg(customers=lines.customer_id.nunique())
-    few = customers.filter(customers.customers < customer_count, customers.discount_code != NONE)
+    counted = lines if among is None else among
+    customers = counted.group_by("discount_code").agg(customers=counted.customer_id.nunique())
+    few = customers.filter(customers.customers <= MOST_HIDDEN, customers.discount_code != NONE)
     is_few = lines.discount_code.isin(few.discount_code)
-    named = lines.mutate(discount_code=is_few.ifelse(label, lines.discount_code))
+    named = lines.mutate(discount_code=is_few.ifelse(OF_FEW, lines.discount_code))
     return named.distinct()

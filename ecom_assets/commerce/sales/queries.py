@@ -405,11 +405,6 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     return {**answer, "channel_data": coverage(result.items()), "channels": channels}
 
 
-MOST_HIDDEN: Final = 4
-"""Codes of at most so many customers may name a person."""
-OF_FEW: Final = "(codes of fewer than five customers)"
-
-
 def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict[str, Any]:
     """Return what was sold with discounts in a period, in total and by code, most discounted first.
 
@@ -432,7 +427,7 @@ def discounts(reading: Reading, period: Period, *, may_see_people: bool) -> dict
     lines = discounted(sold)
     coded = by_code(lines)
     if not may_see_people:
-        coded = hidden(coded, MOST_HIDDEN + 1, OF_FEW)
+        coded = hidden(coded)
     total = lines.mutate(discount_code=ibis.literal(ALL))
     rows = union_all(total, coded)
     rows = rows.filter(in_period(rows.order_date))

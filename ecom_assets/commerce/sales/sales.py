@@ -34,9 +34,13 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
         .left_join(channels, ORDER)
         .select(lines, channels.channel)
     )
+    return sales_of_lines(lines.mutate(channel=lines.channel.fill_null(NONE)))
+
+
+def sales_of_lines(lines: ir.Table) -> ir.Table:
+    """Return rows of `UserOrderLog` that have their `channel` as rows of `Sales`."""
     is_refund = lines.status == "refunded"
     return lines.mutate(
-        channel=lines.channel.fill_null(NONE),
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
         **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},

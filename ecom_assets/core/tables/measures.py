@@ -7,7 +7,7 @@ and traces follow from the declaration.
 Terms: docs/glossary.md#measure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, reduce
 from operator import and_
@@ -60,15 +60,17 @@ def _added(declared: type) -> Mapping[str, Column]:
     }
 
 
-def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the measures that are aggregates of rows.
+def aggregates(
+    rows: ir.Table, declared: type, names: Collection[str] | None = None
+) -> dict[str, ir.Value]:
+    """Return the measures that are aggregates of rows; of those with some names, if these are said.
 
     A sum is null if its rows have no value, and 0 without rows.
     """
     return {
         name: _aggregate(rows, measure, measure.counted_as)
         for name, measure in measures_of(declared).items()
-        if isinstance(measure.counted_as, Aggregate)
+        if isinstance(measure.counted_as, Aggregate) and (names is None or name in names)
     }
 
 
@@ -137,7 +139,7 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
     for name, measure in _added(declared).items():
         values = [row[name] for row in rows if row[name] is not None]
         is_known = len(values) == len(rows) if needs_all(measure) else bool(values) or not rows
-        result[name] = sum(values, _zero(measure)) if is_known else None
+        result[name] = sum(values, zero_of(measure)) if is_known else None
     return completed(result, declared)
 
 
@@ -145,20 +147,26 @@ def completed(row: Row | None, declared: type) -> Row:
     """Return sums with the ratios that follow from them; zeros without a row."""
     added = _added(declared).items()
     result: Row = {
-        name: _value(row[name], measure) if row else _zero(measure) for name, measure in added
+        name: plain_value(row[name], measure) if row else zero_of(measure)
+        for name, measure in added
     }
     for name, measure in summable(declared).items():
-        if isinstance(ratio := measure.counted_as, Ratio):
-            part, whole = result[ratio.part], result[ratio.whole]
-            part = whole - part if ratio.is_rest and None not in {part, whole} else part
-            if ratio.above_zero and whole is not None and whole <= 0:
-                result[name] = None
-                continue
-            result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
+        if isinstance(measure.counted_as, Ratio):
+            result[name] = quotient(measure, measure.counted_as, result)
     return {name: result[name] for name in summable(declared)}
 
 
-def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
+def quotient(measure: Column, ratio: Ratio, numbers: Row) -> Any:  # noqa: ANN401 (an amount or a share)
+    """Return a measure that is the ratio of two numbers; None where it is not known."""
+    part, whole = numbers[ratio.part], numbers[ratio.whole]
+    part = whole - part if ratio.is_rest and None not in {part, whole} else part
+    if ratio.above_zero and whole is not None and whole <= 0:
+        return None
+    return mean(part, whole) if measure.shown_as == "money" else share(part, whole)
+
+
+def plain_value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
+    """Return a number of a measure, as an engine returns it, in the type of answers."""
     if value is None:
         return value
     return (
@@ -170,7 +178,8 @@ def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an a
     )
 
 
-def _zero(measure: Column) -> Decimal | int:
+def zero_of(measure: Column) -> Decimal | int:
+    """Return what a sum or a count of no rows is."""
     return ZERO if measure.shown_as == "money" else 0
 
 

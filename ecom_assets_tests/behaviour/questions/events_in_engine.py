@@ -32,6 +32,8 @@ class EventsInEngine:
     of_orders: bool = False
     is_bounded: bool = False
     has_views: bool = True
+    may_see_people: bool = True
+    order_tables: None = None
     newest_date: None = None
     known_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     lacking: Sequence[str] = ()
@@ -73,6 +75,10 @@ class EventsInEngine:
     def events(self) -> ir.Table:
         """Return all events."""
         return self.table
+
+    def in_zone(self, rows: ir.Table) -> ir.Table:
+        """Return the rows: their days are in the time zone."""
+        return rows
 
     @property
     def known(self) -> KnownDays:

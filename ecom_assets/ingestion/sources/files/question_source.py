@@ -24,7 +24,9 @@ from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.orders.orders import (
     OrderRule,
     classify,
+    has_copies,
     lines_as_events,
+    lone_lines,
     unread_attributes,
     user_order_log,
 )
@@ -34,12 +36,14 @@ from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, fir
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.portable import rows_of, stored
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.core.warehouse.local import connect, keep_within, temporary
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select, text
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
+from ecom_assets.ingestion.sources.files.order_tables import FileOrderTables
 from ecom_assets.ingestion.sources.files.records import (
     DUPLICATE,
     FileRowCounts,
@@ -88,8 +92,19 @@ class FileOrders:
         """
         if self.files.received_days() is None and not takes_empty:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
-        received = self._received
-        return user_order_log(received, None, None, self.rule, self._days())
+        return self._clean
+
+    @cached_property
+    def _clean(self) -> ir.Table:
+        """The clean lines, stored: to decide which copy counts takes longest, if there are any."""
+        received, days = self._received, self._days()
+        (row,) = rows_of(has_copies(received, self.rule))
+        lines = (
+            user_order_log(received, None, None, self.rule, days)
+            if row["has_copies"]
+            else lone_lines(received, self.rule, days)
+        )
+        return stored(self.con, "clean_file_orders", lines)
 
     @cached_property
     def rows(self) -> FileRowCounts:
@@ -171,6 +186,7 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
     of_orders: ClassVar[bool] = False
     has_kernel: ClassVar[bool] = True
     is_bounded: ClassVar[bool] = False
+    may_see_people: ClassVar[bool] = True
     newest_date: ClassVar[date | None] = None
     lacking: ClassVar[Sequence[str]] = ()
 
@@ -443,6 +459,17 @@ class OpenFileEvents:
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""
+
+    @cached_property
+    def order_tables(self) -> FileOrderTables | None:
+        """The tables that are made from order lines; None of events."""
+        if not self.source.of_orders:
+            return None
+        return FileOrderTables(self._clean, self.files.settings)
+
+    def in_zone(self, rows: ir.Table) -> ir.Table:
+        """Return the rows: files are read with days in the time zone that is asked for."""
+        return rows
 
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}

@@ -8,6 +8,7 @@ from starlette.types import Scope as Request
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.costs.contracts import cost_columns
+from ecom_assets.commerce.custom_sales.lines import COST_NAMES
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.core.http_server.callers import (
     HEALTH_PATHS,
@@ -109,8 +110,8 @@ def may_see_costs(request: Request) -> bool:
     return may(request, Scope.COSTS)
 
 
-COST_COLUMNS: Final = cost_columns(UserOrderLog)
-"""The columns of order lines that their contract marks as costs."""
+COST_COLUMNS: Final = cost_columns(UserOrderLog) | COST_NAMES
+"""The columns of order lines that their contract marks as costs, and the measures about costs."""
 
 
 def require_costs(request: Request, what: str = "Costs and profit") -> None:

@@ -26,12 +26,20 @@ from ecom_assets.commerce.attribution.session_columns import (
     named_of,
     with_stored_columns,
 )
+from ecom_assets.commerce.costs.contracts import ProfitLines
+from ecom_assets.commerce.custom_sales.purchases import (
+    customers_of_purchases,
+    sales_of_purchases,
+)
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.orders import lines_as_events
-from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
+from ecom_assets.commerce.sales.coverage import PURCHASES, find_sales_source, require_orders
+from ecom_assets.commerce.sales.sales import PURCHASE, REFUND
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.core.tables.portable import dialect_of
 from ecom_assets.core.tables.queries import (
@@ -46,7 +54,7 @@ from ecom_assets.core.tables.queries import (
 from ecom_assets.ingestion.sources.activities import has_views
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
-from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_visible
+from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, may_see_people, require_visible
 from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
 
 SELDOM_READ = frozenset(
@@ -77,6 +85,11 @@ class TableSource:
     def has_views(self) -> bool:
         """Whether views are among the events of the settings, or of the last run."""
         return has_views(self.settings)
+
+    @property
+    def may_see_people(self) -> bool:
+        """Whether the caller may see what may name single people."""
+        return may_see_people(self.request.scope)
 
     @property
     def known_at(self) -> datetime:
@@ -221,6 +234,24 @@ class OrderTableSource(TableSource):
             yield PublishedOrders(self, con, zone)
 
 
+@dataclass(frozen=True)
+class PurchaseSource(TableSource):
+    """The purchase and refund events of one published state, in place of order lines."""
+
+    @contextmanager
+    def open(
+        self,
+        columns: Sequence[str] | None,  # noqa: ARG002 (all columns of an event are there)
+        timezone: str | None,
+        identity: IdentityRule | None = None,  # noqa: ARG002 (questions about sales name none)
+    ) -> Iterator["PublishedPurchases"]:
+        """Open the events on a connection of their own."""
+        require(self.reading, EVENTS)
+        zone = check_zone(timezone or self.reading.timezone)
+        with self.reading.adhoc() as con:
+            yield PublishedPurchases(self, con, zone)
+
+
 def published_source(
     kind: Kind[Any, Any] | None,
     request: Request,
@@ -228,7 +259,8 @@ def published_source(
     settings: Settings,
     explained: Callable[[], dict[str, Any]] | None = None,
 ) -> TableSource:
-    """Return what a question is asked of: published events, or order lines if it is of orders only.
+    """Return what a question is asked of: published events, or order lines if it is of orders only,
+    or purchase events if there are none.
 
     Routes, pages, alerts and tools for assistants get their source here.
 
@@ -239,7 +271,10 @@ def published_source(
         settings: The settings.
         explained: Returns where the numbers come from, if that is asked.
     """
-    source = OrderTableSource if kind is not None and kind.only_orders else TableSource
+    source: type[TableSource] = TableSource
+    if kind is not None and kind.only_orders:
+        is_of_purchases = find_sales_source(reading) == PURCHASES
+        source = PurchaseSource if is_of_purchases else OrderTableSource
     return source(request, reading, settings, explained)
 
 
@@ -270,7 +305,7 @@ class PublishedEvents:
         """The known days of events."""
         known_days = self._reported
         if self._is_elsewhere and known_days.first is not None:
-            events = self._in_zone(self._published())
+            events = self.in_zone(self._published())
             days = events.event_date
             (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
             # Nobody knows which days of this zone the missing days of the reporting zone leave
@@ -316,7 +351,7 @@ class PublishedEvents:
 
     @cached_property
     def _identified(self) -> ir.Table:
-        events = self._in_zone(self._on_connection())
+        events = self.in_zone(self._on_connection())
         if self.identity is None:
             return events
         tables, rule = PublishedTables(self.source.reading, self.con), self.identity
@@ -338,12 +373,13 @@ class PublishedEvents:
         """
         reading = self.source.reading
         result = Extent.from_events(
-            reading, events_in_period(self._in_zone(self._published()), period)
+            reading, events_in_period(self.in_zone(self._published()), period)
         )
         most = self.source.settings.adhoc_most_events
         if result.event_count > most:
+            rows = "order lines" if self.days_of == ORDERS else "events"
             raise QuestionTooLargeError(
-                f"The question is of {result.event_count:,} events, more than the {most:,} of "
+                f"The question is of {result.event_count:,} {rows}, more than the {most:,} of "
                 "ECOM_ADHOC_MOST_EVENTS; ask about fewer days."
             )
         return result
@@ -373,6 +409,11 @@ class PublishedEvents:
         return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None
 
     @property
+    def order_tables(self) -> "PublishedOrderTables":
+        """The published tables, on the connection."""
+        return PublishedOrderTables(self.source.reading, self.con)
+
+    @property
     def _reported(self) -> KnownDays:
         return self.source.reading.known.get(self.days_of, NOTHING)
 
@@ -380,14 +421,47 @@ class PublishedEvents:
     def _is_elsewhere(self) -> bool:
         return self.timezone != self.source.reading.timezone
 
-    def _in_zone(self, events: ir.Table) -> ir.Table:
-        """Return events with their days in the time zone."""
+    def in_zone(self, rows: ir.Table) -> ir.Table:
+        """Return rows that have `event_at` with their `event_date` in the time zone."""
         own = self._reported
         if not self._is_elsewhere or own.first is None or own.last is None:
-            return events
+            return rows
         # Two zones are up to 26 hours apart.
         days = Days.between(own.first - 2 * ONE_DAY, own.last + 3 * ONE_DAY)
-        return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
+        return rows.mutate(event_date=day_of(rows.event_at, days, self.timezone))
+
+
+class PublishedOrderTables(PublishedTables):
+    """The published tables, as questions about orders join them; see `OrderTables`."""
+
+    remedy: ClassVar[str] = "add them to what `ecom run` reads, and run it"
+    of_purchases: ClassVar[bool] = False
+
+
+class PurchaseTables(PublishedOrderTables):
+    """The published tables, with purchase events in place of order lines."""
+
+    of_purchases: ClassVar[bool] = True
+    without: ClassVar[frozenset[type[Table]]] = frozenset({City, Item, ProfitLines})
+    """The tables that follow from order lines only."""
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether purchase events make a table, or it is published."""
+        made = {Sales, Customer}
+        return contract in made or (contract not in self.without and super().has(contract))
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        if contract is Sales:
+            return self._sold
+        if contract is Customer:
+            return customers_of_purchases(self._sold)
+        return super().table(contract)
+
+    @cached_property
+    def _sold(self) -> ir.Table:
+        lines = sales_of_purchases(self.reading.events_in(self.con))
+        return dialect_of(self.con).kept(self.con, "purchases_as_sales", lines)
 
 
 @dataclass(frozen=True)
@@ -404,7 +478,7 @@ class PublishedOrders(PublishedEvents):
 
     def events(self) -> ir.Table:
         """Return the order lines of all days."""
-        return self._in_zone(self._on_connection())
+        return self.in_zone(self._on_connection())
 
     def warnings(self) -> list[str]:
         """Return nothing: lines say nothing of sessions."""
@@ -412,6 +486,39 @@ class PublishedOrders(PublishedEvents):
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: lines are no sessions."""
+
+
+@dataclass(frozen=True)
+class PublishedPurchases(PublishedEvents):
+    """Published purchase and refund events, in place of order lines, with their days in a time
+    zone.
+    """
+
+    def _published(self) -> ir.Table:
+        return _bought(self.source.reading.events())
+
+    def _on_connection(self) -> ir.Table:
+        return _bought(self.source.reading.events_in(self.con))
+
+    def events(self) -> ir.Table:
+        """Return the purchases and refunds of all days."""
+        return self.in_zone(self._on_connection())
+
+    def warnings(self) -> list[str]:
+        """Return nothing: no columns of sessions are read."""
+        return []
+
+    def stored(self, session_rule: str) -> None:
+        """Return nothing: purchases are no sessions."""
+
+    @cached_property
+    def order_tables(self) -> PurchaseTables:
+        """The published tables, on the connection, with purchases as sales."""
+        return PurchaseTables(self.source.reading, self.con)
+
+
+def _bought(events: ir.Table) -> ir.Table:
+    return events.filter(events.event_type.isin([PURCHASE, REFUND]))
 
 
 def check_zone(timezone: str) -> str:

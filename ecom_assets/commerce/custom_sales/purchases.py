@@ -1,0 +1,78 @@
+"""Purchase events in place of order lines, where there is not a single order line: each is an order
+of one item, as in `mart.purchase_revenue_daily`.
+"""
+
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.commerce.sales.contracts import Customer, Sales
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.sales import sales_of_events
+from ecom_assets.core.tables.contract import AMOUNT, QUANTITY, Table
+from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.portable import schema_of
+
+MEASURES_OF_PURCHASES: Final = frozenset(measures_of(SalesMeasures))
+"""The measures that purchase events have."""
+COLUMNS_OF_PURCHASES: Final = frozenset(
+    {
+        "uniq_id",
+        "order_id",
+        "ordered_at",
+        "order_date",
+        "customer_id",
+        "item_id",
+        "item_category",
+        "status",
+        "quantity",
+        "revenue_amount",
+    }
+)
+"""The columns of `Sales` that purchase events have values of."""
+
+
+def sales_of_purchases(events: ir.Table) -> ir.Table:
+    """Return the purchases and refunds of `CleanEvents` as rows of `Sales`; what events do not say
+    is null, or `(none)`.
+    """
+    sold = sales_of_events(events)
+    nothing = ibis.literal(NONE)
+    return _filled(
+        sold.select(
+            "customer_id",
+            "status",
+            uniq_id="event_id",
+            order_id="event_id",
+            ordered_at="event_at",
+            order_date="event_date",
+            item_id=sold.product_id.fill_null(NONE),
+            item_category=sold.product_category.fill_null(NONE),
+            quantity=sold.quantity.cast(QUANTITY),
+            revenue_amount=sold.revenue_amount.cast(AMOUNT),
+            **dict.fromkeys(("city_id", "channel", "sales_channel"), nothing),
+        ),
+        Sales,
+    )
+
+
+def customers_of_purchases(sold: ir.Table) -> ir.Table:
+    """Return the day of each customer's first purchase, as rows of `Customer` without the rest.
+
+    Args:
+        sold: Rows of `sales_of_purchases`.
+    """
+    first = sold.order_date.min(where=sold.status == "shipped")
+    return _filled(sold.group_by("customer_id").agg(first_order_date=first), Customer)
+
+
+def _filled(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    """Return rows with all columns of a contract; null where they have none."""
+    missing = {
+        name: ibis.null(kind.copy(nullable=True))
+        for name, kind in schema_of(contract).items()
+        if name not in rows.columns
+    }
+    return rows.mutate(**missing).select(*contract.columns)

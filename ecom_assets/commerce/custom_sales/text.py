@@ -1,0 +1,109 @@
+"""Sales in a terminal: a table of values, periods and numbers, with the total at its end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.core.tables.formats import amount, change, number, percent, quantity
+
+LONGEST_VALUE: Final = 40
+"""The characters of a value that are shown."""
+Texts = tuple[str, ...]
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Return a row for each value and period, and one for the total; `*` marks open periods."""
+    measures, currency = answer["measures"], answer["currency"] or ""
+    has_values = bool(answer["definition"]["by"])
+    has_periods = answer["definition"]["over"] is not None
+    title = _title(answer)
+    if not (has_values or has_periods):
+        return [title, *_single(answer, currency)]
+    heading = (
+        *([_heading(answer)] if has_values else []),
+        *(["from"] if has_periods else []),
+        *_number_headings(answer),
+    )
+    rows = [
+        (
+            *([_cut(row["label"])] if has_values else []),
+            *([_start(row)] if has_periods else []),
+            *_numbers(row, measures, currency),
+        )
+        for row in answer["sales"]
+    ]
+    name_count = len(heading) - len(_number_headings(answer))
+    total = ("total", *[""] * (name_count - 1), *_numbers(answer["total"], measures, currency))
+    return [title, *_aligned([heading, *rows, total], name_count)]
+
+
+def _title(answer: Mapping[str, Any]) -> str:
+    definition = answer["definition"]
+    parts = [", ".join(measure["label"] for measure in answer["measures"])]
+    parts += [f"by {', '.join(definition['by'])}"] if definition["by"] else []
+    parts += [f"per {definition['over']}"] if definition["over"] else []
+    parts += ["added up"] if definition["cumulative"] else []
+    span = f"{definition['first_date']} to {definition['last_date']}"
+    note = "; * is not whole" if definition["over"] else ""
+    return f"{' '.join(parts)}, {span}{note}"
+
+
+def _single(answer: Mapping[str, Any], currency: str) -> list[str]:
+    """Return a line for each number where there is one row."""
+    rows = [
+        (measure["label"], *_numbers(answer["total"], [measure], currency))
+        for measure in answer["measures"]
+    ]
+    return _aligned(rows, 1)
+
+
+def _heading(answer: Mapping[str, Any]) -> str:
+    return " / ".join(answer["definition"]["by"])
+
+
+def _number_headings(answer: Mapping[str, Any]) -> list[str]:
+    total = answer["total"]
+    result = []
+    for measure in answer["measures"]:
+        result.append(measure["label"])
+        result += ["share"] if total["share"] else []
+        result += ["before", "change"] if total["previous"] else []
+    return result
+
+
+def _numbers(row: Mapping[str, Any], measures: Sequence[Mapping[str, Any]], currency: str) -> Texts:
+    texts: list[str] = []
+    for measure in measures:
+        name, kind = measure["name"], measure["format"]
+        texts.append(_text(row["numbers"][name], kind, currency))
+        texts += [percent(row["share"][name])] if row["share"] else []
+        if row["previous"]:
+            texts += [_text(row["previous"][name], kind, currency), change(row["change"][name])]
+    return tuple(texts)
+
+
+def _text(value: Any, kind: str, currency: str) -> str:  # noqa: ANN401 (a number of any measure)
+    if kind == "money":
+        return amount(None if value is None else Decimal(value), currency)
+    written: Callable[[Any], str] = {"rate": percent, "quantity": quantity}.get(kind, number)
+    return written(value)
+
+
+def _start(row: Mapping[str, Any]) -> str:
+    return f"{row['start']}{' ' if row['is_complete'] else '*'}"
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= LONGEST_VALUE else f"{label[: LONGEST_VALUE - 1]}…"
+
+
+def _aligned(rows: Sequence[Texts], name_count: int) -> list[str]:
+    """Return rows as lines: names to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            text.ljust(width) if column < name_count else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

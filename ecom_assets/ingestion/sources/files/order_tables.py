@@ -1,0 +1,96 @@
+"""The tables of orders that follow from the order lines of files, as a run would make them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.attribution.contracts import NO_CHANNEL
+from ecom_assets.commerce.costs.contracts import ItemCosts, ProfitLines
+from ecom_assets.commerce.costs.contribution import CostRules
+from ecom_assets.commerce.costs.profit import profit_lines
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.sales import dimensions
+from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
+from ecom_assets.commerce.sales.sales import sales_of_lines
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.portable import rows_of, schema_of
+from ecom_assets.core.tables.queries import Row
+from ecom_assets.ingestion.sources.places import known_places
+
+
+@dataclass(frozen=True)
+class FileOrderTables:
+    """The tables of order lines in files; see `OrderTables`.
+
+    There are no channels, and the only costs are those that lines state.
+    """
+
+    lines: ir.Table
+    """Rows of `UserOrderLog`, of all days."""
+    settings: Settings
+    remedy: ClassVar[str] = (
+        "give `ecom run` these files with what has them, and ask the API or the dashboard"
+    )
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether order lines alone make a table."""
+        return contract in self._made
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        return self._made[contract]()
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+        return rows_of(question)
+
+    of_purchases: ClassVar[bool] = False
+
+    @property
+    def _made(self) -> Mapping[type[Table], Callable[[], ir.Table]]:
+        return {
+            Sales: self._sales,
+            Customer: self._customers,
+            City: self._cities,
+            Item: self._items,
+            ProfitLines: self._profit_lines,
+        }
+
+    @property
+    def _log(self) -> ir.Table:
+        return self.lines.select(*UserOrderLog.columns)
+
+    def _sales(self) -> ir.Table:
+        return sales_of_lines(self._log.mutate(channel=ibis.literal(NO_CHANNEL)))
+
+    def _customers(self) -> ir.Table:
+        return dimensions.customer(self._log)
+
+    def _cities(self) -> ir.Table:
+        return dimensions.city(self._log, known_places(self.settings.cities))
+
+    def _items(self) -> ir.Table:
+        return dimensions.item_names(self._log)
+
+    def _profit_lines(self) -> ir.Table:
+        """Return what lines cost and left; no row where no line states a cost."""
+        sold = self._sales()
+        has_costs = bool(rows_of(sold.filter(sold.unit_cost_amount.notnull()).limit(1)))
+        if not has_costs:
+            return self._no_rows(ProfitLines)
+        settings = self.settings
+        rules = CostRules(
+            settings.payment_fee_rules, settings.shipping_cost_rules, settings.commission_rules
+        )
+        item_costs, customers = self._no_rows(ItemCosts), self._customers()
+        return profit_lines(sold, item_costs, customers, self._cities(), cost_rules=rules)
+
+    def _no_rows(self, contract: type[Table]) -> ir.Table:
+        nothing = {
+            name: ibis.null(kind.copy(nullable=True)) for name, kind in schema_of(contract).items()
+        }
+        return self._log.limit(0).select(**nothing)
