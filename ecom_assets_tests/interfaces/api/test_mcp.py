@@ -101,8 +101,10 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
         return (await client.list_tools()).tools
 
     tools = talk(build_server(questions, partial(answer_from, app)), listed)
-    assert {tool.name for tool in tools} == {LIST_METRICS, *routes()}
-    assert len(tools) == 1 + len(routes()) > 25
+    # Arguments of `funnel`, `retention` and `custom_sales`, and a file.
+    others = {"funnel_who", "retention_who", "sales_who", "every_sales_customer"}
+    assert {tool.name for tool in tools} == {LIST_METRICS, *routes()} - others
+    assert len(tools) == 1 + len(routes()) - len(others) > 25
     assert all(
         tool.annotations.read_only_hint and tool.description and tool.title for tool in tools
     )
@@ -175,6 +177,27 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
 
 
 @pytest.mark.parametrize(
+    ("tool", "asked", "who"),
+    [
+        ("funnel", FUNNEL, {"step": 2, "stopped": True}),
+        ("retention", {"period": "week"}, {"cohort": "2026-01-05", "period": "1"}),
+    ],
+)
+def test_who_was_counted_is_an_argument_of_the_question(
+    app: FastAPI, api: Api, tool: str, asked: dict[str, Any], who: dict[str, Any]
+) -> None:
+    server = build_server(questions_of(app.openapi()), partial(answer_from, app))
+    expected = api.post(f"/v1/analytics/{tool}/who", asked, **who, offset=1).json()
+    actual = talk(server, call(tool, {**asked, "who": who, "offset": 1}))
+    assert actual.structured_content == expected
+    assert expected["who"], "somebody is there"
+    for wrong in ("all", {"steps": 1}, *([{}] if tool == "retention" else [])):
+        refused = talk(server, call(tool, {**asked, "who": wrong}))
+        assert refused.is_error
+        assert f"'who' of {tool}" in refused.content[0].text
+
+
+@pytest.mark.parametrize(
     ("tool", "arguments", "result"),
     [
         ("sales", {"weeks": 1}, "sales has no argument 'weeks'"),
@@ -217,6 +240,9 @@ def test_metrics_have_their_meaning_and_their_tool(
         row["metric"] for row in whole
     }
     assert {row["tool"] for row in whole} <= set(questions)
+    margins = talk(server, call(LIST_METRICS, {"named": "gross_margin"})).structured_content
+    of_products = {"top_products", "product"}
+    assert {row["tool"] for row in margins["metrics"]} == {"profit", "custom_sales", *of_products}
 
 
 @contextmanager
@@ -284,7 +310,7 @@ def test_over_http_without_keys_nothing_is_said_about_people_either(
         assert sold.structured_content == api.json("/v1/analytics/sales", time_range="week")
         by_person = over_http(address, "", call("funnel", {**FUNNEL, "by": "visitor_id"}))
         assert "is personal data" in by_person.content[0].text
-        assert over_http(address, "", call("funnel_who", FUNNEL)).is_error
+        assert over_http(address, "", call("funnel", {**FUNNEL, "who": {}})).is_error
         of_this_machine = httpx2.post(f"{address}/v1/analytics/funnel/who", json=FUNNEL, timeout=60)
         assert of_this_machine.status_code == 200
 

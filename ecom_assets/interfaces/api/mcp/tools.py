@@ -8,10 +8,11 @@ whatever writes.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
+from ecom_assets.commerce.custom_sales.measures import MEASURES
 from ecom_assets.core.errors import did_you_mean
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.interfaces.api.parameters import CHANGES_NOTHING
@@ -48,6 +49,10 @@ SAID_ONCE: Final = frozenset(
     }
 )
 """What parameters mean in most of forty tools: the instructions of the server say it once."""
+WHO: Final = "who"
+"""The end of the path of whom a question counts, and the argument of its tool that asks for them:
+a tool of its own would say the whole question again.
+"""
 IN_PATH: Final = re.compile(r"{(\w+)}")
 IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"
 Schema = dict[str, Any]
@@ -66,6 +71,8 @@ class ApiQuestion:
     answer_schema: Schema = field(repr=False)
     in_query: Mapping[str, str] = field(default_factory=dict)
     """The name of each parameter of the query by the argument's name."""
+    who: "ApiQuestion | None" = None
+    """The question of whom it counts, which its argument `who` asks instead."""
 
     def request(self, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Return the path, the query and the body that ask it.
@@ -74,6 +81,10 @@ class ApiQuestion:
             ValueError: An argument is missing or unknown.
         """
         self._check_names(arguments)
+        if self.who is not None and (asked := arguments.get(WHO)) is not None:
+            others = {name: value for name, value in arguments.items() if name != WHO}
+            _, query, body = self.request(others)
+            return self.who.path, {**query, **_texts_of_who(self, asked)}, body
         in_path = IN_PATH.findall(self.path)
         path = self.path
         for name in in_path:
@@ -83,7 +94,7 @@ class ApiQuestion:
             for argument, name in self.in_query.items()
             if arguments.get(argument) is not None
         }
-        elsewhere = {*self.in_query, *in_path}
+        elsewhere = {*self.in_query, *in_path, *([WHO] if self.who else [])}
         body = {name: value for name, value in arguments.items() if name not in elsewhere}
         return path, query, body
 
@@ -101,6 +112,28 @@ class ApiQuestion:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts_of_who(question: ApiQuestion, asked: Any) -> dict[str, str]:  # noqa: ANN401 (any JSON)
+    """Return the query that an argument `who` is.
+
+    Raises:
+        ValueError: It is no object, or one with a name that is missing or unknown.
+    """
+    schema: Schema = question.input_schema["properties"][WHO]
+    names = schema["properties"]
+    if not isinstance(asked, Mapping):
+        sentence = f"{WHO!r} of {question.name} is an object; it has {', '.join(names)}."
+        raise ValueError(sentence)  # noqa: TRY004 (as all refusals of arguments)
+    for name in asked:
+        if name not in names:
+            raise ValueError(
+                f"{WHO!r} of {question.name} has no {name!r}; {did_you_mean(name, names)}."
+            )
+    for name in schema.get("required", ()):
+        if name not in asked:
+            raise ValueError(f"{WHO!r} of {question.name} needs {name!r}; add it.")
+    return {name: _text(value) for name, value in asked.items() if value is not None}
 
 
 def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
@@ -121,7 +154,38 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
                     f"{question.name!r}"
                 )
             questions[question.name] = question
-    return questions
+    return _with_who(questions)
+
+
+def _with_who(questions: Mapping[str, ApiQuestion]) -> dict[str, ApiQuestion]:
+    """Return questions in which that of whom one counts is an argument of it."""
+    by_path = {(question.method, question.path): question for question in questions.values()}
+    lists = {(method, f"{path}/{WHO}") for method, path in by_path}
+    return {
+        name: _asking_who(question, by_path.get((question.method, f"{question.path}/{WHO}")))
+        for name, question in questions.items()
+        if (question.method, question.path) not in lists
+    }
+
+
+def _asking_who(question: ApiQuestion, who: ApiQuestion | None) -> ApiQuestion:
+    """Return a question with the parameters of whom it counts, if it has these, in `who`."""
+    if who is None:
+        return question
+    own = question.in_query.values()
+    parameters = {name: argument for argument, name in who.in_query.items() if name not in own}
+    properties = who.input_schema["properties"]
+    required = set(who.input_schema.get("required", ()))
+    nested: Schema = {
+        "type": "object",
+        "description": f"{who.summary}, in place of numbers; needs the scope personal",
+        "properties": {name: properties[argument] for name, argument in parameters.items()},
+    }
+    if needed := [name for name, argument in parameters.items() if argument in required]:
+        nested["required"] = needed
+    schema = question.input_schema
+    schema = {**schema, "properties": {**schema["properties"], WHO: nested}}
+    return replace(question, input_schema=schema, who=who)
 
 
 def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
@@ -268,7 +332,11 @@ def metrics_of(questions: Mapping[str, ApiQuestion], named: str = "") -> list[di
     result = [
         {"metric": name, "meaning": meaning, "tool": question.name}
         for question in questions.values()
-        for name, meaning in sorted(_numbers(question.answer_schema).items())
+        for numbers in (
+            _numbers(question.answer_schema) | _measures(question),
+            _numbers(question.who.answer_schema) if question.who else {},
+        )
+        for name, meaning in sorted(numbers.items())
     ]
     return [metric for metric in result if named.lower() in " ".join(metric.values()).lower()]
 
@@ -286,6 +354,13 @@ ENDINGS: Final = (
     "_index",
 )
 """Of the names of numbers, see CONTRIBUTING."""
+
+
+def _measures(question: ApiQuestion) -> dict[str, str]:
+    """Return the meaning of each measure that a question can be asked for, by its name."""
+    asked: Schema = question.input_schema["properties"].get("measures", {})
+    names = asked.get("items", {}).get("enum", ())
+    return {name: MEASURES[name].description for name in names if name in MEASURES}
 
 
 def _numbers(schema: Schema) -> dict[str, str]:
