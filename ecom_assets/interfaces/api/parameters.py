@@ -5,15 +5,17 @@ With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers`
 one mechanism serves all routes, so new routes have it too.
 """
 
+import asyncio
 import csv
 import hashlib
 import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -454,6 +456,51 @@ Rewrite = Callable[[bytes, Scope], tuple[bytes, dict[bytes, bytes]]]
 """Returns the body of a response in another form, with the headers that change."""
 
 
+FILE_INSTEAD: Final = "http.response.pathsend"
+"""The extension of ASGI by which an application names a file in place of a body."""
+BLOCK_BYTES: Final = 256 * 1024
+
+
+class FileOnce(Response):
+    """A file that is sent block by block, and deleted as soon as it is open for that.
+
+    To a server that takes files in place of bodies, such as that of a worker, its path is sent; the
+    server opens it.
+    """
+
+    def __init__(self, path: Path, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send a file with these headers."""
+        super().__init__()
+        self.path = path
+        self.raw_headers = list(headers)
+
+    @classmethod
+    def of_csv(cls, path: Path, name: str, row_count: int) -> "FileOnce":
+        """Return a CSV file that a browser saves under a name; no cache keeps it."""
+        headers = {
+            "content-type": MEDIA_TYPE,
+            "content-length": str(path.stat().st_size),
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+            TOTAL_HEADER: str(row_count),
+        }
+        return cls(path, [(key.encode(), value.encode()) for key, value in headers.items()])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (as ASGI)
+        """Send the file."""
+        start = {"type": "http.response.start", "status": _OK, "headers": self.raw_headers}
+        if FILE_INSTEAD in (scope.get("extensions") or {}):
+            await send(start)
+            await send({"type": FILE_INSTEAD, "path": str(self.path)})
+            return
+        with self.path.open("rb") as file:
+            self.path.unlink()
+            await send(start)
+            while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
 @dataclass
 class WholeResponse:
     """The response of an ASGI application in one piece,
@@ -464,11 +511,15 @@ class WholeResponse:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     noted: dict[str, str] = field(default_factory=dict)
+    file: str = ""
+    """The file that is sent in place of the body, and then deleted."""
 
     async def send(self, message: Message) -> None:
         """Take a part of the response."""
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], list(message["headers"])
+        elif message["type"] == FILE_INSTEAD:
+            self.file = message["path"]
         else:
             self.body += message.get("body", b"")
 
@@ -481,6 +532,8 @@ class WholeResponse:
 
     def response(self) -> Response:
         """Return it to be sent."""
+        if self.file:
+            return FileOnce(Path(self.file), self.headers)
         response = Response(self.body, self.status)
         response.raw_headers = self.headers
         return response
@@ -585,10 +638,25 @@ def csv_of(answer: Row, lists: Sequence[str]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
+    return _csv_text([columns, *([_text(row.get(name)) for name in columns] for row in rows)])
+
+
+def csv_blocks(blocks: Iterable[Sequence[Row]], columns: Sequence[str]) -> Iterator[str]:
+    """Yield the CSV of a long list, as `csv_of` writes it: the header line, then each block.
+
+    Args:
+        blocks: Its rows, some at a time, as JSON has them.
+        columns: The names of its cells.
+    """
+    yield _csv_text([columns])
+    for rows in blocks:
+        cells = (dict(_cells(row)) for row in rows)
+        yield _csv_text([_text(row.get(name)) for name in columns] for row in cells)
+
+
+def _csv_text(lines: Iterable[Sequence[str]]) -> str:
     file = io.StringIO(newline="")
-    lines = csv.writer(file)
-    lines.writerow(columns)
-    lines.writerows([_text(row.get(name)) for name in columns] for row in rows)
+    csv.writer(file).writerows(lines)
     return file.getvalue()
 
 

@@ -37,7 +37,7 @@ from ecom_assets.core.http_server.problems import REFUSED, RequestRefusal
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.middleware.request_log import REQUEST_ID
-from ecom_assets.interfaces.api.parameters import WholeResponse
+from ecom_assets.interfaces.api.parameters import FILE_INSTEAD, WholeResponse
 from ecom_assets.interfaces.api.store.store import spill_folder
 
 MakeApp = Callable[[Settings], Starlette]
@@ -178,7 +178,8 @@ def _next(connection: Connection, app: Starlette) -> AdHocRequest | None:
 
 
 async def _answer(app: Starlette, request: AdHocRequest) -> WholeResponse:
-    answered, scope = WholeResponse(), dict(request.scope)
+    # The server sends files itself, so that a long one does not pass through the connection.
+    answered, scope = WholeResponse(), {**request.scope, "extensions": {FILE_INSTEAD: {}}}
     messages = [{"type": "http.request", "body": request.body, "more_body": False}]
 
     async def receive() -> Message:

@@ -2,13 +2,17 @@
 and who was counted.
 """
 
+import json
+import os
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.behaviour.funnels.answer import StepList, WhoAnswer, who_is_at
 from ecom_assets.behaviour.funnels.question import FunnelQuestion
@@ -18,18 +22,32 @@ from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.behaviour.retention.answer import RetentionWhoAnswer, who_of
 from ecom_assets.behaviour.retention.counting import CellList
 from ecom_assets.behaviour.retention.question import RetentionQuestion
+from ecom_assets.commerce.custom_sales.behind import CUSTOMER
+from ecom_assets.commerce.custom_sales.lists import (
+    Blocks,
+    SalesLinesAnswer,
+    SalesWhoAnswer,
+    all_of,
+)
+from ecom_assets.commerce.custom_sales.lists import lines_of as lines_of_sales
+from ecom_assets.commerce.custom_sales.lists import who_of as who_of_sales
+from ecom_assets.commerce.custom_sales.question import SalesQuestion
+from ecom_assets.core.errors import DefinitionError
 from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.parameters import (
     LISTS,
     Context,
+    FileOnce,
     JustSliced,
     RequestContext,
     Sliced,
+    csv_blocks,
     declared_lists,
 )
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.store.question_source import published_source
+from ecom_assets.interfaces.api.store.store import spill_folder
 
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
@@ -133,6 +151,107 @@ def retention_who(
         parameters.cohort, parameters.period, most, parameters.returned, parameters.value
     )
     return ask(context, who_of(listed), body, parameters)
+
+
+class SalesListParameters(Sliced):
+    """Which rows to list of what is behind numbers of sales."""
+
+    limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
+
+    @property
+    def most(self) -> int:
+        """Return how many rows are looked at."""
+        return self.offset + self.limit
+
+
+@questions.post(
+    "/analytics/sales/who", response_model=SalesWhoAnswer, summary="Who is behind numbers of sales"
+)
+def sales_who(
+    context: Context, parameters: Annotated[SalesListParameters, Query()], body: SalesQuestion
+) -> QuestionAnswer:
+    """Return the customers of a question's order lines with their own numbers; it needs the scope
+    `personal`.
+    """
+    require_personal(context.request.scope, ["customer_id"])
+    return ask(context, who_of_sales(parameters.most), body, parameters)
+
+
+@questions.post(
+    "/analytics/sales/lines",
+    response_model=SalesLinesAnswer,
+    summary="Which order lines are behind numbers of sales",
+)
+def sales_lines(
+    context: Context, parameters: Annotated[SalesListParameters, Query()], body: SalesQuestion
+) -> QuestionAnswer:
+    """Return the order lines of a question with their own numbers, which `/explain` goes on from,
+    down to the received rows.
+    """
+    return ask(context, lines_of_sales(parameters.most), body, parameters)
+
+
+class EveryCustomerParameters(BaseModel):
+    """Whose customers a file has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["csv"] = Field("csv", description="What is answered: CSV")
+    definition: str = Field(
+        "{}",
+        max_length=10_000,
+        description="The question about sales as JSON, as `POST /analytics/sales` takes it",
+        examples=['{"where": ["category = Shoes"], "time_range": "month"}'],
+    )
+
+
+@questions.get(
+    "/analytics/sales/who.csv",
+    response_class=Response,
+    summary="All customers behind numbers of sales, as CSV",
+)
+def every_sales_customer(
+    context: Context, parameters: Annotated[EveryCustomerParameters, Query()]
+) -> Response:
+    """Return all customers of a question's order lines, without a limit, as a CSV file that is sent
+    block by block; it needs the scope `personal`.
+    """
+    require_personal(context.request.scope, ["customer_id"])
+    question = SalesQuestion.from_mapping(_definition_in(parameters.definition))
+    columns = [*CUSTOMER, *(f"numbers.{name}" for name in question.measures)]
+    folder = spill_folder(context.settings, os.getpid())
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(
+        "w", suffix=".csv", dir=folder, encoding="utf-8", newline="", delete=False
+    ) as file:
+        path = Path(file.name)
+
+        def take(blocks: Blocks) -> None:
+            file.writelines(csv_blocks(blocks, columns))
+
+        try:
+            answered = ask(context, all_of(take), question, Sliced())
+        except Exception:
+            path.unlink()
+            raise
+    return FileOnce.of_csv(path, "customers.csv", answered.total_count or 0)
+
+
+def _definition_in(text: str) -> dict[str, Any]:
+    """Return the definition in a parameter.
+
+    Raises:
+        DefinitionError: It is no JSON object.
+    """
+    try:
+        definition = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DefinitionError(
+            f"definition is not JSON ({error.msg} at character {error.pos}); correct it."
+        ) from error
+    if not isinstance(definition, dict):
+        raise DefinitionError('definition is no JSON object; write one, such as {"by": "product"}.')
+    return definition
 
 
 for listed in (kind for kind in all_questions() if kind.has_route):
