@@ -51,7 +51,12 @@ from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS,
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.commerce.orders.checks import order_checks, report_checks
-from ecom_assets.commerce.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
+from ecom_assets.commerce.products.assets import (
+    BASKET_ASSETS,
+    PRODUCT_ASSETS,
+    STOCK_ASSETS,
+    raw_stock,
+)
 from ecom_assets.commerce.products.checks import PRODUCT_CHECKS
 from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.commerce.reconciliation.checks import RECONCILIATION_CHECKS
@@ -328,6 +333,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     needed: list[tuple[Sequence[TableAsset], set[str]]] = [
         (event_assets(settings), {EVENTS}),
         (SALES_ASSETS, {ORDERS}),
+        (BASKET_ASSETS, {ORDERS}),
         (STOCK_ASSETS, {STOCK}),
         (COST_ASSETS, {ORDERS, COSTS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),

@@ -6,10 +6,16 @@ import ibis.expr.types as ir
 
 from ecom_assets.behaviour.sessions.contracts import SessionEvents
 from ecom_assets.commerce.orders import orders
+from ecom_assets.commerce.orders.assets import days_of_changed_orders
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, HeldOrderDays
 from ecom_assets.commerce.orders.orders import OrderRule
-from ecom_assets.commerce.products import performance, stock
-from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.commerce.products import performance, stock, together
+from ecom_assets.commerce.products.contracts import (
+    InventoryAlerts,
+    ProductPerformance,
+    ProductsBoughtTogether,
+    RawStock,
+)
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Sales
@@ -57,6 +63,11 @@ product_performance = table_asset(
 )(performance.product_performance)
 
 
+products_bought_together = table_asset(
+    ProductsBoughtTogether, sold=EVERY_SALE, invalidated_by=days_of_changed_orders
+)(together.products_bought_together)
+
+
 class StockSource(Protocol):
     """A source of stock levels."""
 
@@ -97,4 +108,6 @@ def inventory_alerts(  # noqa: PLR0913, PLR0917 (each is a table or a definition
 
 STOCK_ASSETS = (raw_stock, inventory_alerts)
 """The assets that need a catalogue with stock."""
-PRODUCT_ASSETS = (product_performance, *STOCK_ASSETS)
+BASKET_ASSETS = (products_bought_together,)
+"""The assets of products that need order lines."""
+PRODUCT_ASSETS = (product_performance, *BASKET_ASSETS, *STOCK_ASSETS)

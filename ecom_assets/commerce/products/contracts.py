@@ -145,3 +145,18 @@ class ProductPerformance(ProductMeasures, Table):
         example="shoes",
     )
     sales_source = text("Where purchases and revenue come from", one_of=("orders", "events"))
+
+
+class ProductsBoughtTogether(Table):
+    """One row per day and pair of products of which orders had both; a product with itself has its
+    orders, `(all)` with itself all orders.
+    """
+
+    layer = "mart"
+    key = ("order_date", "product_id", "other_product_id")
+    day_column = "order_date"
+
+    order_date = day("The day of the orders")
+    product_id = text("The product whose id comes first; `(all)` for all orders")
+    other_product_id = text("The other one, or the same")
+    order_count = count("Orders with a paid line of both, and at most 50 products", unit="orders")

@@ -20,12 +20,25 @@ from ecom_assets.commerce.products.contracts import (
     Alert,
     InventoryAlerts,
     ProductPerformance,
+    ProductsBoughtTogether,
     RawStock,
 )
 from ecom_assets.commerce.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.commerce.products.stock import newest_stock
+from ecom_assets.commerce.products.together import (
+    FEWEST_ORDERS,
+    MOST_PRODUCTS,
+    pairs_of,
+    with_measures,
+)
 from ecom_assets.commerce.sales.contracts import Item, Sales
-from ecom_assets.commerce.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
+from ecom_assets.commerce.sales.coverage import (
+    ORDERS,
+    PURCHASES,
+    SalesSource,
+    find_sales_source,
+    require_orders,
+)
 from ecom_assets.commerce.sales.measures import SalesMeasures
 from ecom_assets.commerce.sales.queries import NUMBERS, sales_by
 from ecom_assets.core.tables.measures import completed, measures_added, summable, summed, sums
@@ -210,6 +223,29 @@ def related(reading: Reading, product_id: str) -> list[Row]:
         for row in rows
         if row["product_id"] != product_id
     ]
+
+
+def bought_together(reading: Reading, product_id: str) -> dict[str, Any] | None:
+    """Return the products that are bought with one, by leverage; None if nobody ever ordered it.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+    """
+    require_orders(reading)
+    sold, items = reading.table(Sales), _items(reading)
+    if not reading.rows(sold.filter(sold.item_id == product_id).select("item_id").limit(1)):
+        return None
+    first_days = sold.group_by(sold_id=sold.item_id).agg(first_date=sold.order_date.min())
+    pairs = pairs_of(reading.table(ProductsBoughtTogether), first_days, product_id)
+    named = pairs.left_join(items, pairs.other_product_id == items.item_id).drop("item_id")
+    rows = reading.rows(named.rename(product_name="item_name", product_category="item_category"))
+    ranked = with_measures(rows)
+    return {
+        "product_id": product_id,
+        "fewest_joint_count": FEWEST_ORDERS,
+        "most_product_count": MOST_PRODUCTS,
+        "pairs": [{**row, "product_id": row["other_product_id"]} for row in ranked],
+    }
 
 
 def _sum(rows: list[Row]) -> Row | None:

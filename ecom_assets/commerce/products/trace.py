@@ -9,7 +9,13 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.events.contracts import CleanEvents
-from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.commerce.orders.orders import ALL
+from ecom_assets.commerce.products.contracts import (
+    InventoryAlerts,
+    ProductPerformance,
+    ProductsBoughtTogether,
+    RawStock,
+)
 from ecom_assets.commerce.products.measures import ProductMeasures
 from ecom_assets.commerce.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
@@ -132,7 +138,24 @@ STOCK: Final[Mapping[str, Derivation]] = {
     "daily_sold_items": ratio("sold_item_count", "sales_days_count"),
     "days_of_cover": ratio("stock_count", "daily_sold_items"),
 }
+
+
+def _pair_lines(context: TraceContext) -> ir.Table:
+    """Return the paid lines of a row's day of either product, or of any product."""
+    sold = context.on_day(Sales, "order_date")
+    paid = sold.filter(sold.status == "shipped", sold.revenue_amount > 0)
+    ids = {context.row["product_id"], context.row["other_product_id"]}
+    return paid if ALL in ids else paid.filter(paid.item_id.isin(sorted(ids)))
+
+
+TOGETHER: Final[Mapping[str, Derivation]] = {
+    "order_count": Computed(
+        "the orders of the day, of at most 50 products, that have paid lines of both",
+        inputs=Count(Sales, _pair_lines),
+    )
+}
 TRACES: Final = (
+    TableTrace(ProductsBoughtTogether, "bought-together", TOGETHER),
     TableTrace(ProductPerformance, "products", PERFORMANCE),
     TableTrace(InventoryAlerts, "inventory-alerts", STOCK),
 )

@@ -15,10 +15,11 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
+from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope, may, name_of_caller
-from ecom_assets.core.tables.queries import Period, Reading, TimeRange
+from ecom_assets.core.tables.queries import NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
 from ecom_assets.interfaces.api.parameters import (
     DaysParameters,
@@ -287,6 +288,15 @@ class View:
             return days
         takes_dates = page.is_listed and page.asks.model_fields.keys() >= set(DATES)
         return {name: self.ranges[0][name] for name in DATES} if takes_dates and self.ranges else {}
+
+    def explorer(self, words: str, *by: str, measures: str) -> tuple[tuple[str, str], ...]:
+        """Return the link to the page that asks sales by some dimensions, for the days of this one;
+        none where there are no order lines.
+        """
+        if self.context.reading.known.get(ORDERS, NOTHING).first is None:
+            return ()
+        asked = {"measures": measures, "by": ", ".join(by)}
+        return ((words, self.link("sales-explorer", **asked)),)
 
     def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""

@@ -59,7 +59,12 @@ from ecom_assets.commerce.orders.contracts import (
     WaitingOrderDays,
 )
 from ecom_assets.commerce.orders.orders import OrderRule
-from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.commerce.products.contracts import (
+    InventoryAlerts,
+    ProductPerformance,
+    ProductsBoughtTogether,
+    RawStock,
+)
 from ecom_assets.commerce.reconciliation.contracts import (
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
@@ -106,6 +111,7 @@ SERVED: tuple[type[Table], ...] = (
     ProductPerformance,
     CategoryPerformance,
     InventoryAlerts,
+    ProductsBoughtTogether,
     ProfitDaily,
     ProfitLines,
     CategoryProfitability,

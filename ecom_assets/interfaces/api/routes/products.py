@@ -33,6 +33,7 @@ from ecom_assets.interfaces.api.parameters import (
     Paged,
     PagedDaysParameters,
     RequestContext,
+    SlicedAnyDays,
     change_of,
     row_of,
     total_of,
@@ -135,6 +136,39 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
     )
 
 
+class Pair(ProductName):
+    """A product that is bought with another one, counted since both were on sale."""
+
+    product_category: str | None = field_of(Item.item_category)
+    since_date: date = Field(description="The day from which on both were on sale")
+    joint_count: int = number("Orders with both", "count", "Orders with both")
+    product_order_count: int = number(
+        "Orders with it", "count", "Orders with the product asked for"
+    )
+    other_order_count: int = number("Orders with the other", "count", "Orders with this product")
+    order_count: int = number("Orders", "count", "All orders since then")
+    support_rate: float = number("Support", "rate", "Orders with both among all orders")
+    confidence_rate: float = number(
+        "Of its orders", "rate", "Orders with both among those with the product asked for"
+    )
+    lift: float = number(
+        "Lift", "decimal", "How many times as often as if one said nothing of the other"
+    )
+    leverage: float = number(
+        "Leverage", "decimal", "Support less what it would be if one said nothing of the other"
+    )
+
+
+class BoughtTogetherAnswer(Answer):
+    """What is bought with a product."""
+
+    product_id: str = Field(description="The product asked for", examples=["P-0042"])
+    fewest_joint_count: int = Field(description="The fewest orders of a pair that is listed")
+    most_product_count: int = Field(description="The most products of an order that counts")
+    total_count: int = Field(description="How many products there are", examples=[4])
+    pairs: list[Pair] = Field(description="The highest leverage first")
+
+
 class Category(
     SalesNumbers,
     row_of(measures_of(CategoryMeasures), without=ANY_CART, are_known=False),  # type: ignore[misc]  # a model of a function
@@ -186,6 +220,14 @@ class AlertsAnswer(Answer):
     )
 
 
+PAIRS: Final = definition_of(
+    BoughtTogetherAnswer,
+    "joint_count",
+    "support_rate",
+    "confidence_rate",
+    "lift",
+    "leverage",
+)
 DEFINITION: Final = {
     **meanings(summable(ProductMeasures)),
     "conversion": "Purchases per view; products without a view come last",
@@ -252,6 +294,25 @@ def product(
         )
     (result["profit"],) = profits_of(context, period, [product_id])
     return context.answer(parameters, DEFINITION, parameters.cut(result, "trend"), period)
+
+
+@router.get(
+    "/analytics/products/{product_id}/bought-together",
+    response_model=BoughtTogetherAnswer,
+    summary="What is bought with a product",
+    responses=documented(404, 409),
+)
+def bought_together(
+    context: Context,
+    product_id: Annotated[str, Path(max_length=500, description="The product")],
+    parameters: SlicedAnyDays,
+) -> dict[str, Any]:
+    """Return the products that are in the same orders, by leverage, over all days."""
+    result = product_queries.bought_together(context.reading, product_id)
+    if result is None:
+        sentence = f"No order has the product {product_id!r}; look at /analytics/products/top."
+        raise HTTPException(404, sentence)
+    return context.answer(parameters, PAIRS, parameters.cut(result, "pairs"), "sales")
 
 
 @router.get(

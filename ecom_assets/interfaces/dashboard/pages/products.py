@@ -5,6 +5,7 @@ and one product, day by day.
 from functools import partial
 from typing import Any, ClassVar, Final
 
+from fastapi import HTTPException
 from pydantic import Field
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
@@ -19,6 +20,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Chart,
     Custom,
     DataTable,
+    Notice,
     Several,
     TableColumn,
     Tile,
@@ -86,6 +88,10 @@ class ProductFilters(Filters):
     FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
 
 
+REFUNDS: Final = "refunded_amount, refund_count, revenue_amount"
+"""What is asked of refunds by product."""
+
+
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
     chosen, first, search = (
@@ -112,11 +118,9 @@ def top(view: View) -> Block:
         definition=meaning(answer, "revenue_amount", *(HEADLINES if has_costs else ())),
         why=Why(ProductPerformance, "revenue_amount"),
     )
-    return (
-        Several((table, Custom("onward.html", {"links": (*earlier, *later)})))
-        if earlier or later
-        else table
-    )
+    refunds = view.explorer("Refunds by product", "product", measures=REFUNDS)
+    onward = (*earlier, *later, *refunds)
+    return Several((table, Custom("onward.html", {"links": onward}))) if onward else table
 
 
 def categories(view: View) -> Block:
@@ -187,6 +191,20 @@ RELATED = (
         products.Related, "product_category", "order_share", "order_count", bars=("order_share",)
     ),
 )
+PAIRS: Final = (
+    TableColumn("name", "Product", href="href"),
+    *TableColumn.from_fields(
+        products.Pair,
+        "product_category",
+        "joint_count",
+        "confidence_rate",
+        "lift",
+        "leverage",
+        "since_date",
+        bars=("confidence_rate",),
+    ),
+)
+MOST_PAIRS: Final = 20
 TILES = (
     "revenue_amount",
     "sold_item_count",
@@ -250,6 +268,22 @@ def related(view: View) -> Block:
     )
 
 
+def together(view: View) -> Block:
+    """Return what is bought with the product since both were on sale, by leverage."""
+    asked = partial(products.bought_together, product_id=view.filters.product)
+    try:
+        answer = view.answer(asked, limit=MOST_PAIRS)
+    except HTTPException:  # nobody ever ordered it
+        return Notice("No order has the product.")
+    return DataTable(
+        [view.product(row) for row in answer["pairs"]],
+        PAIRS,
+        empty=f"No product is in {answer['fewest_joint_count']} or more orders with it.",
+        note="Since both were on sale, the highest leverage first.",
+        definition=meaning(answer, "lift", "leverage"),
+    )
+
+
 PRODUCT: Final = DashboardPage(
     "product",
     "Product",
@@ -262,6 +296,7 @@ PRODUCT: Final = DashboardPage(
         Section("Numbers", numbers, is_titled=False),
         Section("Views by day", views, "half"),
         Section("Bought with it", related, "half"),
+        Section("Bought together more often than by chance", together),
     ),
 )
 PAGES: Final = (LIST, PRODUCT)
