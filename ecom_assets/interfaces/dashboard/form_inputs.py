@@ -20,6 +20,11 @@ from ecom_assets.behaviour.questions.fields import (
 from ecom_assets.behaviour.questions.model import Question, QuestionField, QuestionPart, in_order
 from ecom_assets.commerce.attribution.contracts import SessionColumns
 from ecom_assets.commerce.attribution.session_columns import READS
+from ecom_assets.commerce.costs.contracts import cost_columns
+from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS
+from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.tables.conditions import SYMBOLS, Condition, where_from
 from ecom_assets.core.tables.contract import Column
@@ -85,6 +90,10 @@ USUAL_DURATIONS: Final = {
     "90d": "90 days",
 }
 NUMBERS: Final = ("decimal", "int64", "float64")
+MANY: Final = frozenset({"types", "columns", "measures", "dimensions"})
+"""What a field may have several of, where its question takes a list."""
+Entry = Mapping[str, Any]
+"""An entry of a list to choose from: its value, its label and a note."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +271,7 @@ def _input_of(field: QuestionField) -> FormInput:
         form.about,
         form.width,
         default=default,
-        is_many=field.input.parts is not None and form.suggests in {"types", "columns"},
+        is_many=field.input.parts is not None and form.suggests in MANY,
     )
 
 
@@ -351,6 +360,49 @@ def _kind_of(column: Column) -> str:
     if column.type.startswith(NUMBERS):
         return "number"
     return "boolean" if column.type == "boolean" else "text"
+
+
+def sales_offered(*, with_costs: bool) -> dict[str, list[Entry]]:
+    """Return the measures, dimensions and columns of order lines that forms of sales offer;
+    those about costs only to those who may see them.
+    """
+    measures: list[Entry] = [
+        {"value": name, "label": measure.label, "note": measure.description}
+        for name, measure in MEASURES.items()
+        if with_costs or name not in COST_MEASURES
+    ]
+    dimensions: list[Entry] = [
+        {"value": name, "label": dimension.label, "note": dimension.meaning}
+        for name, dimension in DIMENSIONS.items()
+    ]
+    columns = [
+        {
+            "value": name,
+            "label": column.label or in_words(name),
+            "note": name,
+            "about": "orders",
+            "kind": _kind_of(column),
+        }
+        for name, column in Sales.columns.items()
+        if not column.pii and name not in DIMENSIONS and name not in cost_columns(UserOrderLog)
+    ]
+    return {
+        "measures": measures,
+        "dimensions": dimensions,
+        "order_columns": [
+            *(
+                {
+                    "value": name,
+                    "label": dimension.label,
+                    "note": dimension.meaning,
+                    "about": "orders",
+                    "kind": "number" if dimension.is_number else "text",
+                }
+                for name, dimension in DIMENSIONS.items()
+            ),
+            *columns,
+        ],
+    }
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:

@@ -47,6 +47,7 @@ from ecom_assets.interfaces.dashboard.form_inputs import (
     lists_offered,
     parts_of,
     row_name,
+    sales_offered,
 )
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import (
@@ -480,7 +481,11 @@ def form(builder: Builder) -> Callable[[View], Block]:
             if form_input.number and texts[form_input.name]
         ]
         builder_form = BuilderForm(
-            builder.groups, texts, outcome, offered_by(view), max([1, *filled_lines])
+            builder.groups,
+            texts,
+            outcome,
+            offered_by(view, of_orders=builder.kind.only_orders),
+            max([1, *filled_lines]),
         )
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
         notices = [Notice(text, "bad") for text in warnings]
@@ -489,16 +494,19 @@ def form(builder: Builder) -> Callable[[View], Block]:
     return build
 
 
-def offered_by(view: View) -> dict[str, list[Mapping[str, Any]]]:
-    """Return what fields offer to choose from;
-    columns with personal data only to those who may see people.
+def offered_by(view: View, *, of_orders: bool = False) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what fields offer to choose from; columns with personal data only to those who may see
+    people, and measures about costs only to those who may see these.
     """
     reading, declared = view.context.reading, view.context.settings.visitor_segments
-    return lists_offered(
+    offered = lists_offered(
         event_types(reading) if EVENTS in reading.known else (),
         columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL)),
         tuple(read_visitor_segments(declared)) if declared else (),
     )
+    of_sales = sales_offered(with_costs=view.may(Scope.COSTS))
+    columns = of_sales.pop("order_columns")
+    return offered | of_sales | ({"columns": columns} if of_orders else {})
 
 
 @dataclass(frozen=True)
@@ -632,6 +640,5 @@ def question_page(builder: Builder, sections: Sequence[Section], **page: Any) ->
     asks = choices_of(
         f"{page['path'].capitalize()}Choices", builder.groups, builder.of_data, **builder.first
     )
-    return DashboardPage(
-        sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page
-    )
+    page = {"group": "Behaviour", **page}
+    return DashboardPage(sections=around, asks=asks, is_ad_hoc=True, builder=builder, **page)

@@ -146,6 +146,16 @@ def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> No
             },
         ),
         ("retention", {"period": "week", "start": "purchase"}),
+        (
+            "sales",
+            {
+                "measures": ["revenue_amount", "order_count"],
+                "by": ["product", "city"],
+                "over": "week",
+                "where": ["category = Shoes"],
+                "share": True,
+            },
+        ),
         ("journeys", {"to_step": "purchase"}),
         ("sessions", {"idle": "45m"}),
         ("attribution", {"model": "time_decay", "lookback": "14d"}),

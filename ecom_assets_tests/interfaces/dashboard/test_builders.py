@@ -441,7 +441,17 @@ def test_an_event_type_in_quotes_is_taken_as_it_is(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["funnel", "trend", "retention", "paths", "sessions", "correlation", "credit", "experiment"],
+    [
+        "funnel",
+        "trend",
+        "retention",
+        "paths",
+        "sessions",
+        "correlation",
+        "credit",
+        "experiment",
+        "sales-explorer",
+    ],
 )
 def test_a_page_of_days_beyond_the_data_says_that_nothing_is_known(
     client: Client, name: str

@@ -19,7 +19,7 @@ from ecom_assets.interfaces.dashboard.page import all_pages
 
 ALL = all_questions()
 KINDS = [contract for contract in ALL if contract.has_route]
-PAGES = {"journeys": "paths", "attribution": "credit"}
+PAGES = {"journeys": "paths", "attribution": "credit", "sales": "sales-explorer"}
 """Pages that are not called as the command."""
 ONLY_IN_REQUESTS = {"time_range": "the options and the form have the days themselves"}
 """Fields that only bodies have."""

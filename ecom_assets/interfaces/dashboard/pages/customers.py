@@ -87,6 +87,11 @@ def weeks(view: View) -> Block:
         definition=meaning(answer, "weeks"),
         why=Why(CustomerRetention, "customers_count"),
         empty="No Monday of these days begins a week with orders; choose more days.",
+        links=view.explorer(
+            "Revenue of new and returning customers",
+            "customer_type",
+            measures="revenue_amount, customer_count, order_count",
+        ),
     )
 
 

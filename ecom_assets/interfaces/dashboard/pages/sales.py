@@ -42,6 +42,8 @@ PLACE_NAMES = {
     "region": ("region", "country"),
     "city": ("city_name", "country"),
 }
+ASKED = "revenue_amount, order_count, average_order_value"
+"""What the links to the Sales explorer ask."""
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
 
@@ -75,6 +77,7 @@ def trend(view: View) -> Block:
         csv=view.csv("/analytics/revenue/trend", granularity=by),
         definition=meaning(answer, "revenue_amount"),
         why=Why(TABLE, "revenue_amount"),
+        links=view.explorer("By any dimension", measures=ASKED),
     )
 
 
@@ -137,6 +140,7 @@ def categories(view: View) -> Block:
         definition=meaning(answer, "revenue_amount"),
         note=f"And {left} more with revenue; the CSV has all." if left else "",
         empty="Nothing that was sold in these days has a category.",
+        links=view.explorer("Categories by any number", "category", measures=ASKED),
     )
 
 
@@ -153,6 +157,7 @@ def channels(view: View) -> Block:
         height=max(120, 26 * len(answer["channels"])),
         definition=meaning(answer),
         why=Why(ChannelAttribution, "revenue_amount"),
+        links=view.explorer("Landing pages that sell", "channel", "landing_page", measures=ASKED),
     )
 
 

@@ -40,7 +40,9 @@
   }
   // Keys of properties beside the columns; their names are what people read, the whole name stands beside it.
   const readable = (name) => { const key = name.replace(/^properties\./, "").replace(/^"|"$/g, "").replace(/_/g, " "); return key.charAt(0).toUpperCase() + key.slice(1); };
+  const isOfOrders = lists.columns.some((one) => one.about === "orders");  // which have no keys of properties
   async function columns(text, name = "columns") {
+    if (isOfOrders) return matching(lists[name], text);
     let keys = [];
     try { keys = (await valuesOf("properties")).map((one) => ({ ...one, label: readable(one.value), note: one.value, kind: "property" })); } catch { /* only the columns, then */ }
     const about = (who) => lists[name].filter((one) => one.about === who);
@@ -56,6 +58,8 @@
     segments: async (text) => matching(lists.segments, text),
     durations: async (text) => matching(lists.durations, text),
     zones: async (text) => matching(lists.zones, text),
+    measures: async (text) => matching(lists.measures, text),
+    dimensions: async (text) => matching(lists.dimensions, text),
     columns: (text) => columns(text),
     numbers: (text) => columns(text, "numbers"),
   };
@@ -161,14 +165,15 @@
     draw();
     return input;
   }
+  const labelIn = (kind) => (value) => lists[kind].find((one) => one.value === value)?.label ?? labelOf(value);
   function many(input) {
     const kind = input.dataset.suggests;
     const start = input.value.split(/,(?!\s*-?\d)/).map((one) => one.trim()).filter(Boolean);
     const label = form.querySelector(`label[for="${input.id}"]`);
     const place = make("div", { className: "many" });
     input.after(place);
-    const field = chips(place, label.textContent, sources[kind], start, (values) => { input.value = values.join(", "); }, kind === "types" ? undefined : labelOf);
-    field.placeholder = kind === "types" ? "Search event types" : "Search columns";
+    const field = chips(place, label.textContent, sources[kind], start, (values) => { input.value = values.join(", "); }, kind === "types" ? undefined : labelIn(kind));
+    field.placeholder = { types: "Search event types", measures: "Search numbers", dimensions: "Search dimensions" }[kind] ?? "Search columns";
     field.id = input.id;
     input.removeAttribute("id");
     input.type = "hidden";
@@ -254,7 +259,7 @@
     let known = [];
     const find = async (text) => {
       if (!row.column) throw new Error("Choose a column first.");
-      if (kindOf(row.column) === "number") return null;
+      if (isOfOrders || kindOf(row.column) === "number") return null;
       if (kindOf(row.column) === "boolean") return [{ value: "true", label: "yes" }, { value: "false", label: "no" }];
       const type = line ? line.querySelector("input").value.replace(/^"(.*)"$|\?$/, "$1") : "";  // as it is written: quoted, or optional
       const found = await valuesOf(row.column, text, type === "*" ? "" : type);

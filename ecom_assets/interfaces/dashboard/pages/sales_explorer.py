@@ -1,0 +1,296 @@
+"""Sales explorer: any measure of orders by any dimension, over time and compared."""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.behaviour.trends.trend import OTHER
+from ecom_assets.commerce.custom_sales.answer import SALES, CustomSalesAnswer
+from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS
+from ecom_assets.commerce.custom_sales.measures import MEASURES
+from ecom_assets.commerce.custom_sales.question import SalesQuestion
+from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.tables.conditions import EVERYTHING, Where
+from ecom_assets.interfaces.api.parameters import declared_lists
+from ecom_assets.interfaces.api.routes import ad_hoc
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    TableColumn,
+    Tile,
+    Tiles,
+)
+from ecom_assets.interfaces.dashboard.form_inputs import FormInput
+from ecom_assets.interfaces.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    answered_in,
+    context,
+    correct_first,
+    question_page,
+    unknown_notice,
+)
+from ecom_assets.interfaces.dashboard.page import WHY, Section, View, csv_address
+
+BEHIND: Final = (("", "nothing"), ("who", "customers"), ("lines", "order lines"))
+"""What can be listed below the numbers."""
+BUILDER: Final = Builder(
+    SALES,
+    {"measures": "revenue_amount, order_count, average_order_value", "over": "week", "last": "90d"},
+    extra={"list": (FormInput("behind", "List", options=BEHIND),)},
+)
+MOST_LINES: Final = 12
+"""The lines of a chart: as many as the theme has colours."""
+
+
+def totals(answer: Answer) -> Block:
+    """Return the total of each measure, and its change if days are compared."""
+    total = answer["total"]
+    tiles = [
+        Tile(
+            measure["label"],
+            total["numbers"][measure["name"]],
+            measure["format"],
+            f"{measure['meaning']}.",
+            previous=total["previous"].get(measure["name"]),
+            change=total["change"].get(measure["name"]),
+            better=MEASURES[measure["name"]].better,
+        )
+        for measure in answer["measures"]
+    ]
+    return Tiles(tiles, compared=bool(total["previous"]))
+
+
+def chart(answer: Answer) -> Block:
+    """Return the first measure: lines over periods, else bars by value."""
+    measure, rows = answer["measures"][0], answer["sales"]
+    name, kind, label = measure["name"], measure["format"], measure["label"]
+    has_values, has_periods = bool(answer["definition"]["by"]), bool(answer["definition"]["over"])
+    shown = [
+        {
+            "label": row["label"] or label,
+            "start": charts.day_of(row["start"]) if row["start"] else None,
+            "value": _plain(row["numbers"][name]),
+        }
+        for row in rows
+    ]
+    columns = (
+        *([TableColumn("label", "Value")] if has_values else []),
+        *([TableColumn("start", "From")] if has_periods else []),
+        TableColumn("value", label, kind),
+    )
+    if has_periods:
+        names = list(dict.fromkeys(row["label"] for row in shown))[:MOST_LINES]
+        spec = charts.lines("start", "value", "label", kind=kind)
+        drawn = [row for row in shown if row["label"] in names]
+        described = f"A line per value: {label.lower()} over time."
+    else:
+        spec = charts.ranking("label", "value", kind=kind, title=label, sort=None)
+        drawn, described = shown, f"Bars: {label.lower()} by value."
+    return Chart(
+        spec,
+        drawn,
+        columns,
+        described,
+        csv=csv_address(answer, *declared_lists(CustomSalesAnswer)),
+        height=340 if has_periods else max(120, 26 * len(drawn)),
+        definition=f"{measure['meaning']}.",
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (a number of any measure)
+    return Decimal(value) if isinstance(value, str) else value
+
+
+def table(view: View, answer: Answer) -> Block:
+    """Return all numbers of each value; a value leads to the same question of its order lines."""
+    question: SalesQuestion = context(view, BUILDER).question
+    rows = [
+        {
+            "label": row["label"],
+            "href": _narrower(view, question, row["by"]),
+            "start": row["start"],
+            **_cells(row),
+        }
+        for row in answer["sales"]
+    ]
+    measures = answer["measures"]
+    columns = [
+        *([TableColumn("label", _by_label(question), href="href")] if question.by else []),
+        *([TableColumn("start", "From")] if question.over else []),
+    ]
+    for measure in measures:
+        name, label, kind = measure["name"], measure["label"], measure["format"]
+        columns.append(TableColumn(f"numbers.{name}", label, kind))
+        if question.share:
+            columns.append(TableColumn(f"share.{name}", f"Share of {label.lower()}", "rate"))
+        if question.compare:
+            columns.append(TableColumn(f"previous.{name}", "Before", kind))
+            columns.append(TableColumn(f"change.{name}", "Change", "change"))
+    several = [measure["label"].lower() for measure in measures if not measure["adds_up"]]
+    note = f"Rows of {', '.join(several)} do not add up to the total." if several else ""
+    return DataTable(
+        rows, columns, csv=csv_address(answer, *declared_lists(CustomSalesAnswer)), note=note
+    )
+
+
+def _by_label(question: SalesQuestion) -> str:
+    return " / ".join(DIMENSIONS[name].label for name in question.by)
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a row in one mapping, with what each is of in front."""
+    return {
+        f"{part}.{name}": value
+        for part in ("numbers", "previous", "change", "share")
+        for name, value in row[part].items()
+    }
+
+
+def _narrower(view: View, question: SalesQuestion, by: dict[str, str]) -> str:
+    """Return the address of the same question about the order lines of some values; empty for the
+    rest of the values, and for those without one.
+    """
+    if not by or {OTHER, NONE}.intersection(by.values()):
+        return ""
+    conditions = [*_conditions(question.where), *map(_equals, by.items())]
+    return view.here(where=json.dumps(conditions), by=None)
+
+
+def _conditions(where: Where) -> Sequence[dict[str, Any]]:
+    if where == EVERYTHING:
+        return ()
+    mapping = where.to_mapping()
+    parts: Sequence[dict[str, Any]] = mapping.get("all_of", [mapping])
+    return parts
+
+
+def _equals(value_of: tuple[str, str]) -> dict[str, Any]:
+    name, value = value_of
+    return {
+        "column": name,
+        "operator": "equals",
+        "value": int(value) if DIMENSIONS[name].is_number else value,
+    }
+
+
+def break_down(view: View) -> Block:
+    """Return links that ask the same by each dimension."""
+    links = [
+        {"label": dimension.label, "href": view.here(by=name)}
+        for name, dimension in DIMENSIONS.items()
+    ]
+    return Custom("links.html", {"words": "Ask the same by:", "links": links})
+
+
+def behind(view: View) -> Block:
+    """Return the customers, or the order lines, of all numbers above, or links to these lists."""
+    outcome = context(view, BUILDER)
+    if not outcome.answer:
+        return correct_first()
+    if unknown := unknown_notice(outcome.answer):
+        return unknown
+    if view.filters.behind == "lines":
+        return _lines(view, outcome.question)
+    if view.filters.behind != "who":
+        links = [
+            {"label": f"List the {label}", "href": view.here(behind=name)}
+            for name, label in BEHIND
+            if name == "lines" or (name and view.may(Scope.PERSONAL))
+        ]
+        return Custom("links.html", {"words": "Of all rows above:", "links": links})
+    return _customers(view, outcome.question)
+
+
+def _customers(view: View, question: SalesQuestion) -> Block:
+    listed = ad_hoc.sales_who(view.context, ad_hoc.SalesListParameters(), question)
+    answer = listed.model_dump(by_alias=True)
+    rows = [
+        {**_own(row), "href": view.link("person", visitor=row["customer_id"])}
+        for row in answer["who"]
+    ]
+    columns = (
+        TableColumn("customer_id", "Customer", href="href", is_on_one_line=True),
+        TableColumn("first_ordered_at", "First (UTC)", "instant"),
+        TableColumn("last_ordered_at", "Last (UTC)", "instant"),
+        *_numbers_of(answer),
+    )
+    asked = json.dumps(question.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return DataTable(
+        rows,
+        columns,
+        csv=view.csv("/analytics/sales/who.csv", with_days=False, definition=asked),
+        note=f"The first {len(rows):,} of {answer['count']:,}; the CSV has all of them.",
+        empty="No known customer has such an order line.",
+    )
+
+
+def _lines(view: View, question: SalesQuestion) -> Block:
+    """Return the newest order lines, each of which leads on to the rows that were received."""
+    listed = ad_hoc.sales_lines(view.context, ad_hoc.SalesListParameters(), question)
+    answer = listed.model_dump(by_alias=True)
+    rows = [
+        {
+            **_own(row),
+            "item_name": row["item_name"] or row["item_id"],
+            "href": _why(view, answer["explained_by"], row["uniq_id"]),
+        }
+        for row in answer["lines"]
+    ]
+    columns = (
+        TableColumn("uniq_id", "Order line", href="href", is_on_one_line=True),
+        TableColumn("ordered_at", "When (UTC)", "instant"),
+        TableColumn("item_name", "Product"),
+        TableColumn("status", "Status"),
+        TableColumn("quantity", "Quantity", "quantity"),
+        *_numbers_of(answer),
+    )
+    return DataTable(
+        rows,
+        columns,
+        csv=csv_address(answer, "lines"),
+        note=f"The newest {len(rows):,} of {answer['count']:,}; a line leads to where it is from.",
+    )
+
+
+def _why(view: View, explained_by: dict[str, str], line: str) -> str:
+    """Return the address of the explanation of a line; empty where there is none."""
+    if not explained_by:
+        return ""
+    why = {name: explained_by[name] for name in ("table", "column")}
+    return view.address(WHY, **why, **{explained_by["key"]: line})
+
+
+def _own(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a list with its numbers beside its other fields."""
+    return {**row, **{f"numbers.{name}": value for name, value in row["numbers"].items()}}
+
+
+def _numbers_of(answer: Answer) -> tuple[TableColumn, ...]:
+    return tuple(
+        TableColumn(f"numbers.{measure['name']}", measure["label"], measure["format"])
+        for measure in answer["measures"]
+    )
+
+
+PAGE = question_page(
+    BUILDER,
+    (
+        Section("Total", answered(BUILDER, totals), is_titled=False),
+        Section("Chart", answered(BUILDER, chart)),
+        Section("Rows", answered_in(BUILDER, table)),
+        Section("Break down", break_down),
+        Section("Behind the numbers", behind),
+    ),
+    path="sales-explorer",
+    title="Sales explorer",
+    group="Shop",
+    position=25,
+    summary="Any number of orders by any dimension, over time and compared.",
+)
