@@ -343,7 +343,7 @@ class Board(NamedKept):
         narrowed |= dict(zip(days, (period.start_date, period.end_date), strict=True))
         if self.where and "where" in fields:
             narrowed["where"] = Group("all_of", (question.where, parse_where(self.where)))  # type: ignore[attr-defined]  # among its fields
-        if self.segment and question.segment is None:
+        if self.segment and question.segment is None and "segment" not in question.WITHOUT:
             narrowed["segment"] = self.segment
         return question.changed(**narrowed)
 
@@ -414,7 +414,7 @@ class NumberAlert(NamedKept):
         description=(
             "Which number of the question's answer, such as `steps[step=3].count`; by "
             "default the conversion of a funnel, the first series of a trend, the share "
-            "that came back of retention"
+            "that came back of retention, the first measure of sales"
         ),
     )
     value: str | None = Field(

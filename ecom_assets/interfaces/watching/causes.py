@@ -16,6 +16,10 @@ from ecom_assets.behaviour.funnels.question import FunnelQuestion
 from ecom_assets.behaviour.trends.question import ADDITIVE, TrendQuestion
 from ecom_assets.commerce.conversion.queries import By, conversion
 from ecom_assets.commerce.costs import queries as costs
+from ecom_assets.commerce.custom_sales.dimensions import DIMENSIONS as DIMENSIONS_OF_SALES
+from ecom_assets.commerce.custom_sales.dimensions import DISCOUNT_CODE
+from ecom_assets.commerce.custom_sales.measures import is_sum
+from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.sales.coverage import known_days
 from ecom_assets.commerce.sales.queries import Dimension, sales_by
 from ecom_assets.core.errors import EcomError
@@ -38,6 +42,8 @@ OF_PROFIT: Final[Mapping[costs.Dimension, str]] = {
     "channel": "channel",
 }
 OF_FUNNELS: Final[tuple[By, ...]] = ("device", "channel", "category")
+OF_SALES: Final = ("product", "category", "channel", "sales_channel", "city")
+"""Dimensions of questions about sales whose values a message may name."""
 ALL_VALUES: Final = 1_000
 """Values of a breakdown; with fewer, the rest would be one of them."""
 Fraction = tuple[float, float]
@@ -168,9 +174,11 @@ def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     """Yield the causes by each column of the alert; of the number of all, by those of the
     question's breakdown, too.
     """
-    own = named_columns(
-        by_columns("`by`", getattr(watched.saved and watched.saved.question, "by", None))
-    )
+    question = watched.saved.question if watched.saved else None
+    if isinstance(question, SalesQuestion):
+        yield from _of_sales(watched, finding, question)
+        return
+    own = named_columns(by_columns("`by`", getattr(question, "by", None)))
     is_of_all = watched.alert.value is None
     columns = dict.fromkeys((*(own if is_of_all else ()), *watched.alert.by))
     for column in columns:
@@ -180,6 +188,35 @@ def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
             EcomError
         ):  # a column that the events lack, or by which the question cannot be broken down
             yield from _of_column(watched, finding, () if is_of_all else tuple(own), column)
+
+
+def _of_sales(watched: Watched, finding: AlertFinding, question: SalesQuestion) -> Iterator[Cause]:
+    """Yield the causes of a sum over all order lines by each dimension that may be named."""
+    name, alert = watched.alert.number or question.measures[0], watched.alert
+    if alert.value is not None or alert.every == "hour" or not is_sum(name):
+        return
+    for dimension in dict.fromkeys((*question.by, *OF_SALES)):
+        if dimension == DISCOUNT_CODE:  # which may name a person
+            continue
+        with suppress(EcomError):  # a dimension that needs what is not there
+            sums_now, sums_before = (
+                _sold(watched, name, dimension, start) for start in _starts(finding)
+            )
+            yield from split_sums(DIMENSIONS_OF_SALES[dimension].label, sums_now, sums_before)
+
+
+def _sold(watched: Watched, name: str, dimension: str, start: datetime) -> dict[str, float]:
+    document = watched.ask(
+        start.date(),
+        _last_day(watched, start),
+        measures=(name,),
+        by=(dimension,),
+        over=None,
+        compare=None,
+        cumulative=False,
+        limit=ALL_VALUES,
+    )
+    return {row["label"]: float(row["numbers"][name] or 0) for row in document["sales"]}
 
 
 def _of_column(

@@ -19,11 +19,13 @@ from ecom_assets.behaviour.sessions.queries import engagement
 from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, TrendQuestion
 from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs.queries import profit_over_time
+from ecom_assets.commerce.custom_sales.measures import MEASURES
+from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import revenue_trend
-from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.contract import MONEY, Column
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
@@ -53,6 +55,7 @@ DEFAULT_NUMBERS: Final = {
     "funnel": "steps[-1].conversion_from_start",
     "trend": "",
     "retention": "returned[1]",
+    "sales": "",
 }
 OF_THE_SHOP: Final = Request({"type": "http"})
 """The request of the shop's own process, which is nobody's key."""
@@ -84,14 +87,10 @@ class Watched:
         """How its values are written."""
         currency = self.reading.currency or ""
         if self.alert.measure is not None:
-            measure = shop_numbers()[self.alert.measure].measure
-            return ValueFormat(
-                is_rate=measure.shown_as == "rate",
-                is_count=measure.type == "int64",
-                currency=currency if measure.type == MONEY or measure.shown_as == "money" else "",
-                is_quantity=measure.shown_as == "quantity",
-            )
+            return _format_of(shop_numbers()[self.alert.measure].measure, currency)
         path, question = self.path, self.saved.question if self.saved else None
+        if isinstance(question, SalesQuestion):
+            return _format_of(MEASURES.get(path) or MEASURES[question.measures[0]], currency)
         counts = isinstance(question, TrendQuestion) and all(
             series.measure in COUNTED for series in question.series
         )
@@ -137,6 +136,7 @@ class Watched:
             "trend": self._of_trend,
             "funnel": self._of_funnel,
             "retention": self._of_retention,
+            "sales": self._of_sales,
         }
         read = by_kind.get(self.saved.kind)
         return (
@@ -184,6 +184,15 @@ class Watched:
         document = self.ask(first, last, period=self.alert.every)
         part = part_of(document, document["breakdown"], self.alert.value)
         return [_retained(cohort, self.path) for cohort in (part["cohorts"] if part else ())]
+
+    def _of_sales(self, first: date, last: date) -> list[WatchedPoint]:
+        result: list[WatchedPoint] = []
+        for start, end in _windows(first, last, self.alert.every):
+            document = self.ask(start, end, over=self.alert.every, compare=None)
+            for row in sales_rows(document, self.alert.value):
+                value = measure_of(row["numbers"], self.alert.number)
+                result.append(WatchedPoint(_start(row["start"]), value, row["is_complete"]))
+        return result
 
     def _one_by_one(self, first: date, last: date) -> list[WatchedPoint]:
         """Return the number of each day or week by a question of its own."""
@@ -349,6 +358,37 @@ def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list
         )
     values: list[float | None] = lines[0]["values"]
     return values
+
+
+def sales_rows(document: Mapping[str, Any], value: str | None) -> list[Row]:
+    """Return the rows of an answer about sales by period: those of a value, or of all values."""
+    rows: list[Row] = document["sales"]
+    if value is not None:
+        return [row for row in rows if value in {row["label"], *row["by"].values()}]
+    return document["totals"] or rows
+
+
+def measure_of(numbers: Mapping[str, Any], name: str) -> float | None:
+    """Return a number of an answer about sales by the name of its measure, by default the first.
+
+    Raises:
+        DefinitionError: The question does not ask for it.
+    """
+    name = name or next(iter(numbers))
+    if name not in numbers:
+        raise DefinitionError(
+            f"The question has no number {name!r}; {did_you_mean(name, numbers)}."
+        )
+    return _number(numbers[name])
+
+
+def _format_of(measure: Column, currency: str) -> ValueFormat:
+    return ValueFormat(
+        is_rate=measure.shown_as == "rate",
+        is_count=measure.type == "int64",
+        currency=currency if measure.type == MONEY or measure.shown_as == "money" else "",
+        is_quantity=measure.shown_as == "quantity",
+    )
 
 
 def part_of(
