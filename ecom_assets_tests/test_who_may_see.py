@@ -71,6 +71,12 @@ BODIES: Final[dict[str, list[Row]]] = {
     ],
     "/v1/analytics/attribution": [{"model": "linear"}],
     "/v1/analytics/experiment": [plain_experiments.EXPERIMENT],
+    "/v1/analytics/sales": [
+        {"by": ["discount_code", "product"]},
+        {"where": ["customer_id = u03"]},
+    ],
+    "/v1/analytics/sales/who": [{"by": ["product"]}],
+    "/v1/analytics/sales/lines": [{"limit": 3}, {"where": ["customer_id = u03"]}],
 }
 """Questions of each route that takes them as a body: of many, and about single people."""
 QUERIES: Final[dict[str, list[Row]]] = {
@@ -316,6 +322,10 @@ TOOLS: Final = [
     for request_ in ASKED
     if (question.method, with_path(question.path)) == (request_.method, request_.path)
     and "format" not in request_.query
+]
+TOOLS += [
+    ("funnel", {**FUNNEL, "who": QUERIES["/v1/analytics/funnel/who"][0]}),
+    ("retention", {"period": "week", "who": QUERIES["/v1/analytics/retention/who"][0]}),
 ]
 
 

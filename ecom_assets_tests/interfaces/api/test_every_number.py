@@ -153,6 +153,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a lifecycle": ("/analytics/trend", paths.LIVES, paths.lifecycle),
     "a correlation": ("/analytics/correlation", correlated.CORRELATION, correlated.correlation),
     "an experiment": ("/analytics/experiment", experiments.EXPERIMENT, experiments.experiment),
+    "custom sales": ("/analytics/sales", plain.CUSTOM_SALES, plain.custom_sales),
 }
 NOT_OF_THE_SHOP = {
     "/",
@@ -163,6 +164,7 @@ NOT_OF_THE_SHOP = {
     "/analytics/realtime",
     "/analytics/deliveries",
     "/analytics/profit",  # the shop states no costs: see test_profit.py
+    "/analytics/products/{product_id}/bought-together",  # see test_custom_sales.py
     "/analytics/quality",
     "/analytics/quality/conflicts",
     "/analytics/quality/samples",
@@ -174,6 +176,9 @@ NOT_OF_THE_SHOP = {
     "/operations/releases",
     "/operations/retries",
     "/analytics/funnel/who",
+    "/analytics/sales/who",  # see test_custom_sales.py
+    "/analytics/sales/who.csv",
+    "/analytics/sales/lines",
     "/analytics/values",
     "/saved/{kind}",
     "/saved/{kind}/{id}",
@@ -225,6 +230,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
         "channels.removal_effect",
     },
     "/analytics/journeys": {"warnings", "compared", "before"},
+    "/analytics/sales": {"warnings", "compared", "before", "total.start", "values.start"},
     "/analytics/experiment": {"compared", "before"},
     "/analytics/sessions": {"warnings", "compared", "before", "total_count"},
 }

@@ -1,0 +1,136 @@
+"""Questions about sales of a shop without a single order line: purchase events answer what they
+can, and the rest is refused by name.
+"""
+
+import csv
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.commerce.custom_sales.query import WITHOUT_LINES
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
+from ecom_assets_tests.command import ecom
+from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.api.test_custom_sales import (
+    CUSTOMERS,
+    EVENT_COLUMNS,
+    ITEMS,
+    KEYS,
+    MONDAY,
+    PAGES,
+    SCOPES,
+    ask,
+    behind,
+    numbers,
+    rows_of,
+    sales,
+)
+
+pytestmark = [pytest.mark.xdist_group("sales_of_purchases"), pytest.mark.when_changed]
+OF_PURCHASES = ("revenue_amount", "shipped_amount", "order_count", "refund_count")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which visits, purchases and refunds of four weeks were run."""
+    folder = tmp_path_factory.mktemp("purchases")
+    chance = random.Random(63)  # noqa: S311 (a shop, no secret)
+    rows: list[list[Any]] = []
+    for number in range(60):
+        customer, page = chance.choice(CUSTOMERS), chance.choice(PAGES)
+        item = chance.choice(sorted(ITEMS))
+        category, price, _ = ITEMS[item]
+        at = MONDAY + timedelta(hours=chance.randrange(28 * 24))
+        of_item = [item, category]
+        rows.append([f"v{number}", customer, "page_view", at, "", "", "", page, "", ""])
+        for kind, later, is_there in (
+            ("purchase", timedelta(minutes=20), chance.random() < 0.7),
+            ("refund", timedelta(minutes=40), chance.random() < 0.2),
+        ):
+            if is_there:
+                event = [f"{kind}{number}", customer, kind, at + later, *of_item, "", "", "", price]
+                rows.append(event)
+    with (folder / "events.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(EVENT_COLUMNS.split(","))
+        writer.writerows([*row[:3], f"{row[3].isoformat()}Z", *row[4:]] for row in rows)
+    result = ecom("run", "--events", folder / "events.csv", home=folder / "home")
+    assert result.exit_code == 0, result.out + result.err
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def keyed(home: Path) -> Iterator[Api]:
+    keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
+    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
+    with served(build_dashboard_stack(settings)) as running:  # type: ignore[arg-type]
+        yield running
+
+
+@pytest.mark.parametrize("by", ["", "category"])
+def test_sales_of_purchases_are_those_of_the_mart(home: Path, keyed: Api, by: str) -> None:
+    other = "country = '(all)' AND region = '(all)' AND city_name = '(all)'"
+    own = "product_category, " if by else ""
+    only = f"{other} AND product_category {'<>' if by else '='} '(all)'"
+    expected = rows_of(
+        home,
+        f"""SELECT {own}event_date, {", ".join(OF_PURCHASES)}
+        FROM mart.purchase_revenue_daily WHERE {only}""",
+        len(OF_PURCHASES),
+    )
+    answer = sales(keyed, by=[by] if by else [], over="day", measures=list(OF_PURCHASES))
+    assert numbers(answer, *OF_PURCHASES) == expected
+    assert list(answer["range"]["sources"]) == ["events"]
+    assert answer["warnings"] == [WITHOUT_LINES]
+
+
+def test_what_led_to_purchases_is_asked_as_of_orders(home: Path, keyed: Api) -> None:
+    expected = rows_of(
+        home,
+        """WITH touched AS (
+            SELECT c.conversion_id, t.session_id, t.channel, row_number() OVER (
+                PARTITION BY c.conversion_id
+                ORDER BY (t.channel = 'Direct')::INT, t.started_at DESC, t.session_id DESC) AS place
+            FROM mart.conversions c JOIN mart.touches t ON t.visitor_id = c.visitor_id
+                AND t.started_at BETWEEN c.converted_at - INTERVAL 30 DAY AND c.converted_at
+            WHERE NOT c.is_refund)
+        SELECT coalesce(t.channel, '(none)'),
+            coalesce(split_part(split_part(v.entry_page_url, '?', 1), '#', 1), '(none)'),
+            sum(c.revenue_amount), count(*)
+        FROM mart.conversions c
+        LEFT JOIN touched t ON t.conversion_id = c.conversion_id AND t.place = 1
+        LEFT JOIN mart.sessions v USING (session_id) WHERE NOT c.is_refund GROUP BY 1, 2""",
+        2,
+    )
+    measures = ("revenue_amount", "order_count")
+    question = {"by": ["channel", "landing_page"], "where": ["status = shipped"]}
+    assert numbers(sales(keyed, **question, measures=list(measures)), *measures) == expected
+    listed = behind(keyed, "who", "people").json()
+    assert {row["customer_id"] for row in listed["who"]} <= {*CUSTOMERS}
+    assert behind(keyed, "lines", "people").json()["explained_by"] == {}
+
+
+@pytest.mark.parametrize(
+    ("question", "called"),
+    [
+        ({"by": ["vendor"]}, "The dimension vendor"),
+        ({"by": ["discount_code", "product"]}, "The dimension discount_code"),
+        ({"measures": ["discount_amount"]}, "The measure discount_amount"),
+        ({"measures": ["gross_margin_rate"]}, "The measure"),
+        ({"where": ["payment_method = card"]}, "The condition on payment_method"),
+        ({"where": ["goodwill_amount > 1"]}, "The condition on goodwill_amount"),
+    ],
+)
+def test_what_only_order_lines_say_is_refused_by_name(
+    keyed: Api, question: dict[str, Any], called: str
+) -> None:
+    refused = ask(keyed, question)
+    assert refused.status_code == 409, refused.text
+    detail = refused.json()["detail"]
+    assert detail.startswith(called)
+    assert "needs order lines, and there are only purchase events; add them to what" in detail
