@@ -430,6 +430,7 @@ CREATE TABLE "raw"."user_order_log" (
   "item_id" text COLLATE "C",
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C",
+  "vendor" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -495,6 +496,7 @@ CREATE TABLE "staging"."quarantined_orders" (
   "item_id" text COLLATE "C",
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C",
+  "vendor" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -588,6 +590,7 @@ CREATE TABLE "mart"."quarantined_order_samples" (
   "item_id" text COLLATE "C",
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C",
+  "vendor" text COLLATE "C",
   "sales_channel" text COLLATE "C",
   "received_quantity" text COLLATE "C",
   "received_payment_amount" text COLLATE "C",
@@ -658,6 +661,7 @@ CREATE TABLE "staging"."user_order_log" (
   "item_id" text COLLATE "C" NOT NULL,
   "item_name" text COLLATE "C",
   "item_category" text COLLATE "C" NOT NULL,
+  "vendor" text COLLATE "C",
   "sales_channel" text COLLATE "C" NOT NULL,
   "quantity" DECIMAL(18, 4),
   "payment_amount" DECIMAL(18, 4) NOT NULL,
@@ -1012,6 +1016,7 @@ CREATE TABLE "mart"."sales" (
   "city_id" text COLLATE "C" NOT NULL,
   "item_id" text COLLATE "C" NOT NULL,
   "item_category" text COLLATE "C" NOT NULL,
+  "vendor" text COLLATE "C",
   "channel" text COLLATE "C" NOT NULL,
   "sales_channel" text COLLATE "C" NOT NULL,
   "status" text COLLATE "C" NOT NULL,
@@ -1191,6 +1196,14 @@ CREATE TABLE "mart"."product_performance" (
   "purchases_per_cart" DOUBLE PRECISION,
   "purchases_per_view" DOUBLE PRECISION,
   PRIMARY KEY ("event_date", "product_id")
+);
+
+CREATE TABLE "mart"."products_bought_together" (
+  "order_date" DATE NOT NULL,
+  "product_id" text COLLATE "C" NOT NULL,
+  "other_product_id" text COLLATE "C" NOT NULL,
+  "order_count" BIGINT NOT NULL,
+  PRIMARY KEY ("order_date", "product_id", "other_product_id")
 );
 
 CREATE TABLE "raw"."costs" (
