@@ -322,8 +322,7 @@ TOOLS: Final = [
     for request_ in ASKED
     if (question.method, with_path(question.path)) == (request_.method, request_.path)
     and "format" not in request_.query
-]
-TOOLS += [
+] + [
     ("funnel", {**FUNNEL, "who": QUERIES["/v1/analytics/funnel/who"][0]}),
     ("retention", {"period": "week", "who": QUERIES["/v1/analytics/retention/who"][0]}),
 ]

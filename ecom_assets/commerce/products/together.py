@@ -3,7 +3,7 @@
 METRICS "Bought together"; docs/metrics/products.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, Final
 
@@ -133,8 +133,9 @@ def with_measures(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [row for _, _, row in sorted(ranked, key=_by_rank)]
 
 
-def _by_rank(entry: tuple[Fraction, str, Row]) -> Sequence[Any]:
-    return entry[:2]
+def _by_rank(entry: tuple[Fraction, str, Row]) -> tuple[Fraction, str]:
+    negative_leverage, product_id, _ = entry
+    return negative_leverage, product_id
 
 
 def _plain(value: Fraction) -> float:

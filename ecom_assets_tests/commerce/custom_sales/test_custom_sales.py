@@ -155,7 +155,7 @@ def test_days_are_compared_with_those_before(orders: Path) -> None:
     """Scarves bring 10 in each of two weeks; a hat brings 10 and one is sent back for 15, after
     hats for 30.
     """
-    days = {"start_date": "2026-01-10", "end_date": "2026-01-13"}
+    days: Row = {"start_date": "2026-01-10", "end_date": "2026-01-13"}
     answer = ask(orders, by=["category"], compare="before", **days)
     rows = {
         row["label"]: (row["numbers"], row["previous"], row["change"]) for row in answer["sales"]
@@ -168,7 +168,7 @@ def test_days_are_compared_with_those_before(orders: Path) -> None:
             {"revenue_amount": None},
         ),
     }
-    week = {"start_date": "2026-01-12", "end_date": "2026-01-18"}
+    week: Row = {"start_date": "2026-01-12", "end_date": "2026-01-18"}
     answer = ask(orders, by=["category"], compare="before", over="week", **week)
     previous = {row["label"]: row["previous"]["revenue_amount"] for row in answer["sales"]}
     assert previous == {"scarves": "10.00", "hats": "30.00"}
@@ -177,7 +177,7 @@ def test_days_are_compared_with_those_before(orders: Path) -> None:
 
 def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> None:
     """Ann's order is all of the week before; Bob's scarf is the only sale on 12 January."""
-    days = {
+    days: Row = {
         "start_date": "2026-01-12",
         "end_date": "2026-01-18",
         "where": ["payment_method = paypal"],
@@ -193,7 +193,7 @@ def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> 
 def test_hours_of_a_day_and_weekdays_are_in_their_order(orders: Path) -> None:
     answer = ask(orders, by=["weekday"], limit=1)
     assert by_value(answer) == {"Monday": "50.00", "Tuesday": "10.00", "Wednesday": "-15.00"}
-    day = {"start_date": "2026-01-05", "end_date": "2026-01-05"}
+    day: Row = {"start_date": "2026-01-05", "end_date": "2026-01-05"}
     answer = ask(orders, over="hour", measures=["order_count"], **day)
     assert [row["numbers"]["order_count"] for row in answer["sales"]] == [
         1 if hour == 10 else 0 for hour in range(24)

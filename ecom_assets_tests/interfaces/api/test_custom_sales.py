@@ -570,7 +570,11 @@ def test_a_saved_question_is_watched_week_by_week_and_its_causes_add_up(
             "definition": {"measures": ["revenue_amount", "order_count"], "by": ["product"]},
         }
     )
-    asked = {"measures": ["revenue_amount", "order_count"], "by": ["product"], "over": "week"}
+    asked: Row = {
+        "measures": ["revenue_amount", "order_count"],
+        "by": ["product"],
+        "over": "week",
+    }
     answer = sales(keyed, **asked)
     store = SnapshotStore(settings)
     with store.reading() as reading:

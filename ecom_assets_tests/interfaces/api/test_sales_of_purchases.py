@@ -15,7 +15,7 @@ from ecom_assets.commerce.custom_sales.query import WITHOUT_LINES
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
 from ecom_assets_tests.interfaces.api.test_custom_sales import (
     CUSTOMERS,
     EVENT_COLUMNS,
@@ -108,7 +108,7 @@ def test_what_led_to_purchases_is_asked_as_of_orders(home: Path, keyed: Api) -> 
         2,
     )
     measures = ("revenue_amount", "order_count")
-    question = {"by": ["channel", "landing_page"], "where": ["status = shipped"]}
+    question: Row = {"by": ["channel", "landing_page"], "where": ["status = shipped"]}
     assert numbers(sales(keyed, **question, measures=list(measures)), *measures) == expected
     listed = behind(keyed, "who", "people").json()
     assert {row["customer_id"] for row in listed["who"]} <= {*CUSTOMERS}

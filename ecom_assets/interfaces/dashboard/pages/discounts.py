@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.commerce.sales.contracts import DiscountPerformance
-from ecom_assets.commerce.sales.queries import OF_FEW
+from ecom_assets.commerce.sales.discounts import OF_FEW
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard.blocks import (
