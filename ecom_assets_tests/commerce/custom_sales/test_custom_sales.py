@@ -324,11 +324,10 @@ def test_shopify_s_usual_reports_come_from_its_export_of_orders(tmp_path: Path) 
 
 def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> None:
     """Two prints of 16.00 less 4.00 and a bag of 15.00; a print comes back, less a fee of 2.00."""
-    orders = graphql.answer(
-        graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, graphql.RETURNED)
-    )
+    order = graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, graphql.RETURNED)
+    order["processedAt"] = graphql.PLACED["happenedAt"]
     path = tmp_path / "orders.json"
-    path.write_text(json.dumps(orders))
+    path.write_text(json.dumps(graphql.answer(order)))
     names = ["revenue_amount", "gross_sales_amount", "discount_amount", "returns_amount"]
     answer = ask(path, "shopify_graphql", by=["product"], measures=names)
     assert {row["by"]["product"]: [*row["numbers"].values()] for row in answer["sales"]} == {

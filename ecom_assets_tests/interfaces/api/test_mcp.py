@@ -241,8 +241,8 @@ def test_metrics_have_their_meaning_and_their_tool(
     }
     assert {row["tool"] for row in whole} <= set(questions)
     margins = talk(server, call(LIST_METRICS, {"named": "gross_margin"})).structured_content
-    of_products = {"top_products", "product"}
-    assert {row["tool"] for row in margins["metrics"]} == {"profit", "custom_sales", *of_products}
+    tools = {"profit", "custom_sales", "sales_lines", "top_products", "product"}
+    assert {row["tool"] for row in margins["metrics"]} == tools
 
 
 @contextmanager
