@@ -518,6 +518,7 @@ class DefinitionBlock(Block):
     template: ClassVar[str] = "definition.html"
     yaml: str
     command: str
+    file_option: str
     sql: Sequence[str]
     json_address: str
     csv_address: str
@@ -534,6 +535,7 @@ def definition(builder: Builder) -> Callable[[View], Block]:
         return DefinitionBlock(
             yaml.safe_dump(outcome.question.file(), sort_keys=False, allow_unicode=True),
             " ".join([f"ecom {builder.kind.name}", *_identity_options(outcome.question)]),
+            "--orders" if builder.kind.only_orders else "--events",
             list(dict.fromkeys(answer["explain"]["sql"])),
             data_address("application/json", json.dumps(jsonable_encoder(answer), indent=1)),
             csv_address(answer, *declared_lists(builder.kind.answer)),

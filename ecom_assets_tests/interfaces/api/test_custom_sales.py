@@ -516,7 +516,9 @@ def test_a_number_is_explained_down_to_received_rows_line_by_line(keyed: Api) ->
     page = page_of(keyed, "people", behind="lines", last="30d")
     assert "table=mart.sales&amp;column=revenue_amount&amp;uniq_id=" in page
     assert "/analytics/sales/who.csv?" in page_of(keyed, "people", behind="who", last="30d")
-    assert "List the customers" not in page_of(keyed, "read", last="30d")
+    page = page_of(keyed, "read", last="30d")
+    assert "List the customers" not in page
+    assert "ecom sales --definition question.yaml --orders FILE" in page
 
 
 TOGETHER = """
