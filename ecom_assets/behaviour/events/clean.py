@@ -317,7 +317,8 @@ def with_content(rows: ir.Table) -> ir.Table:
         else_=ibis.literal("session ").concat(rows.session_id.fill_null("")),
     )
     # In cents, as ids of events that disagree were made before amounts had four digits.
-    parts_of_cent = (rows.cart_amount.cast(AMOUNT) * 10_000).cast("int64")
+    # DuckDB keeps products of decimals of at most 18 digits to 18, which 10 billion exceed.
+    parts_of_cent = (rows.cart_amount.cast("decimal(22, 4)") * 10_000).cast("int64")
     is_whole = parts_of_cent % 100 == 0
     whole, exact = (parts_of_cent // 100).cast("string"), parts_of_cent.cast("string").concat("e-4")
     cents = is_whole.ifelse(whole, exact).fill_null("")

@@ -13,6 +13,8 @@ _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
 _OFFSET = (
     "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
 )
+LARGEST_AMOUNT: Final = "99999999999999.9999"
+"""The largest amount of a row; see `AMOUNT` in `tables/contract.py`."""
 BLANKS: Final = r"[\s\pZ]+"
 HALF_OF_DAY: Final = r" ?([AaPp])\.? ?[Mm]\b\.?"
 HALF_AS_READ: Final = r" \1m"
@@ -167,10 +169,7 @@ def amount(column: str, kind: str = "DECIMAL(18, 4)", double: str = "DOUBLE") ->
     digits differs from text that is not an amount.
     """
     double = f"TRY_CAST({column} AS {double})"
-    large, largest = (
-        "BETWEEN 1e14 AND 1e300",
-        "99999999999999.9999",
-    )  # the bounds leave out infinity and NaN
+    large, largest = "BETWEEN 1e14 AND 1e300", LARGEST_AMOUNT  # without infinity and NaN
     cut = f"CASE WHEN {double} {large} THEN {largest} WHEN -{double} {large} THEN -{largest} END"
     return f"COALESCE(TRY_CAST({column} AS {kind}), CAST({cut} AS {kind}))"
 

@@ -17,7 +17,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import PUBLIC_SENDER
-from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
+from ecom_assets.core.warehouse.sql_text import LARGEST_AMOUNT, day_in_zone, select, text
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.sql import CURRENCY
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
@@ -27,6 +27,8 @@ AMOUNTS: Final = {
     "unit_cost_amount": 6,
 }
 """The amounts of an order line, each with its digits behind the point."""
+BOUNDED: Final = ("payment_amount", "cart_amount")
+"""The amounts of which one that is too large is refused, or noted as unread."""
 Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
 _BY_RATES = (
@@ -312,12 +314,12 @@ class Currencies:
         amount, currency = f"l.{priced.amount}", f"l.{priced.currency}"
         if self.rates is not None and self.target:
             joined = self._joined(rates_sql(con, self.rates), rows, currency, priced.day)
-            converted = f"round({amount} * r.rate, {priced.digits})"
+            converted = f"{amount} * r.rate"
         else:
             joined, converted = f"({rows}) AS l", "NULL"
         is_foreign = f"{currency} <> {text(home)}"
-        kind = f"DECIMAL(18, {priced.digits})"
-        known = f"(CASE WHEN {is_foreign} THEN {converted} ELSE {amount} END)::{kind}"
+        fitted = _fitted(priced.amount, converted, priced.digits)
+        known = f"CASE WHEN {is_foreign} THEN {fitted} ELSE {amount} END"
         is_unrated = f"{is_foreign} AND {amount} IS NOT NULL AND {converted} IS NULL"
         return joined, known, f"CASE WHEN {is_unrated} THEN {currency} END"
 
@@ -329,8 +331,8 @@ class Currencies:
         joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
         is_foreign = f"l.currency <> {text(self.target)}"
         replaced = [
-            f"(CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, {digits}) ELSE l.{name} END)"
-            f"::DECIMAL(18, {digits}) AS {name}"
+            f"CASE WHEN {is_foreign} THEN {_fitted(name, f'l.{name} * r.rate', digits)} "
+            f"ELSE l.{name} END AS {name}"
             for name, digits in AMOUNTS.items()
         ]
         replaced.append(
@@ -346,6 +348,20 @@ def with_currency(files: RecordFiles) -> RecordFiles:
         if getattr(files.mapping.fields, "currency", None)
         else files
     )
+
+
+def _fitted(name: str, converted: str, digits: int) -> str:
+    """Return the SQL of a converted amount in the type of its column.
+
+    One that is too large is the largest that fits where that is refused, as where amounts are read;
+    any other is not known.
+    """
+    fitted = f"TRY_CAST(round({converted}, {digits}) AS DECIMAL(18, {digits}))"
+    if name not in BOUNDED:
+        return fitted
+    is_above, is_below = f"{converted} > 0", f"{converted} < 0"
+    cut = f"CASE WHEN {is_above} THEN {LARGEST_AMOUNT} WHEN {is_below} THEN -{LARGEST_AMOUNT} END"
+    return f"coalesce({fitted}, {cut})"
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"

@@ -728,9 +728,17 @@ def share(column: str) -> str:
     return f"CASE WHEN {scaled} >= 0 AND {scaled} < 1 THEN ({scaled})::DECIMAL(9, 6) END"
 
 
-def from_zero(column: str, kind: str) -> str:
-    """Return the SQL that parses text as an amount of a type; NULL for one below zero."""
-    number = amount(column, kind)
+def attribute(column: str, kind: str = "DECIMAL(18, 4)") -> str:
+    """Return the SQL that parses text as an amount beside that of a row; NULL for one that is too
+    large.
+
+    It is not cut as the amount of a row is, which is then refused: no rule refuses the others.
+    """
+    return f"TRY_CAST({column} AS {kind})"
+
+
+def from_zero(number: str) -> str:
+    """Return the SQL of a number; NULL for one below zero."""
     return f"CASE WHEN {number} >= 0 THEN {number} END"
 
 
@@ -814,20 +822,20 @@ ORDER = RecordKind(
         "id_number": ("BIGINT", whole_number("e.id")),
         "quantity": ("DECIMAL(18, 4)", amount("e.quantity")),
         "payment_amount": ("DECIMAL(18, 4)", without_tax(amount("e.payment_amount"))),
-        **{name: ("DECIMAL(18, 4)", amount(f"e.{name}")) for name in (*CHARGES, *ORDER_COSTS)},
+        **{name: ("DECIMAL(18, 4)", attribute(f"e.{name}")) for name in (*CHARGES, *ORDER_COSTS)},
         "tax_amount": (
             "DECIMAL(18, 4)",
-            f"coalesce({amount('e.tax_amount')}, {included_tax(amount('e.payment_amount'))})",
+            f"coalesce({attribute('e.tax_amount')}, {included_tax(amount('e.payment_amount'))})",
         ),
-        "gross_amount": ("DECIMAL(18, 4)", without_tax(amount("e.gross_amount"))),
+        "gross_amount": ("DECIMAL(18, 4)", without_tax(attribute("e.gross_amount"))),
         # Sources write discounts with either sign.
         "discount_amount": (
             "DECIMAL(18, 4)",
-            without_tax(f"abs({amount('e.discount_amount')})"),
+            without_tax(f"abs({attribute('e.discount_amount')})"),
         ),
         "discount_codes": ("VARCHAR", codes("e.discount_codes")),
         "tax_rate": ("DECIMAL(9, 6)", share("e.tax_rate")),
-        "unit_cost_amount": (UNIT_COST, from_zero("e.unit_cost_amount", UNIT_COST)),
+        "unit_cost_amount": (UNIT_COST, from_zero(attribute("e.unit_cost_amount", UNIT_COST))),
         **{name: ("BOOLEAN", flag(f"e.{name}")) for name in FLAGS},
         "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
@@ -903,8 +911,8 @@ COST = RecordKind(
         )
     },
     read={
-        "cost_amount": (UNIT_COST, amount("e.unit_cost_amount", UNIT_COST)),
-        "piece_count": (UNIT_COST, amount("e.piece_count", UNIT_COST)),
+        "cost_amount": (UNIT_COST, attribute("e.unit_cost_amount", UNIT_COST)),
+        "piece_count": (UNIT_COST, attribute("e.piece_count", UNIT_COST)),
         "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
     is_filtered=True,

@@ -13,9 +13,12 @@ from ecom_assets.core.tables.spellings import KeyKind
 from ecom_assets.core.warehouse.sql_text import ident, text, texts
 from ecom_assets.ingestion.sources.files.shape import KIND
 
-NUMBER: Final = "DECIMAL(19, 6)"
+NUMBER: Final = "DECIMAL(30, 6)"
 """The type of numbers that are calculated with: of its product with another,
 38 digits remain exact.
+
+The engine keeps a product of two decimals of at most 18 digits to 18, which a price of 5 billion
+rupiah times 3 exceeds; so expressions of mappings take decimals of 30 digits, too.
 """
 
 
@@ -275,10 +278,13 @@ def _units_sql(currency: str, others: Mapping[str, int]) -> str:
 
 
 def in_currency_sql(amount: str, currency: str) -> str:
-    """Return the SQL of an amount rounded to the digits of its currency;
+    """Return the SQL of an amount rounded to the digits of its currency, as a decimal;
     to cents where that is not known.
     """
-    cases = _by_digits(f"upper(trim({currency}))", lambda digits: f"round({amount}, {digits})")
+    cases = _by_digits(
+        f"upper(trim({currency}))",
+        lambda digits: f"TRY_CAST(round({amount}, {digits}) AS DECIMAL(30, {digits}))",
+    )
     return f"CASE {cases} END"
 
 

@@ -269,9 +269,9 @@ class Draft:
         """
         if value not in self.cents or self._in_cents(value):
             return ""
-        factor = f" * ({times.sql})::DECIMAL(18, 4)" if times else ""
+        factor = f" * ({times.sql})::DECIMAL(30, 4)" if times else ""
         return (
-            f"{{expression: {quoted(f'({value.sql})::DECIMAL(18, 4){factor} / 100')}, optional: "
+            f"{{expression: {quoted(f'({value.sql})::DECIMAL(30, 4){factor} / 100')}, optional: "
             f"true}}  # in cents"
         )
 
@@ -956,7 +956,7 @@ class Draft:
                     f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
                 )
             return f"  payment_amount: {sale}"
-        product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
+        product = f"({price.sql})::DECIMAL(30, 4) * ({quantity.sql})::DECIMAL(30, 4)"
         return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
 
     def _event_types(self) -> list[str]:
