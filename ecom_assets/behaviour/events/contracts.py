@@ -60,7 +60,7 @@ class ReceivedEvent(Table, abstract=True):
     )
     user_id = text("The shop's id of a known user", nullable=True, pii=True)
     event_type = text(
-        "What happened, in the platform's words where the mapping translates it", nullable=True
+        "What happened, by the platform's name where the mapping translates it", nullable=True
     )
     event_timestamp = text("When it happened, as received", nullable=True)
     product_id = text("The product concerned", nullable=True)
@@ -90,7 +90,7 @@ class ReceivedEvent(Table, abstract=True):
     )
     received_at = instant("When the event arrived, where the source says so", nullable=True)
     received_date = day("The day on which the event arrived")
-    source = text("Where the event came from: `sandbox`, or the path or address that was given")
+    source = text("Where the event came from: `sandbox`, or the path or URL that was read")
     source_file = text("The file within the source")
     malformed_row = text(
         "The whole line, where it could not be split into columns", nullable=True, pii=True
@@ -130,7 +130,7 @@ class DuplicateEvents(Table):
     event_date = day("The day on which the rows say the event happened")
     event_id = text(
         "The id that clean events have: as received, or, if another event of this id arrived "
-        "first, with `~` and content_hash behind it"
+        "first, followed by `~` and content_hash"
     )
     source_event_id = text(
         "The id as received, if events that disagree have it; else null", nullable=True
@@ -146,7 +146,7 @@ class DuplicateEvents(Table):
 
 
 class KeptEventIds(Table):
-    """One row per day and event that keeps the hash behind its id.
+    """One row per day and event whose id keeps its hash.
 
     No other event has the id any more.
 
@@ -161,7 +161,7 @@ class KeptEventIds(Table):
 
     event_date = day("The day on which the event happened")
     event_id = text("The id as received")
-    content_hash = text("The hash of who, what and amount that the event has behind its id")
+    content_hash = text("The hash of who, what and amount that follows the event's id")
 
 
 class EventAccountingDaily(RowCounts, Table):
@@ -177,7 +177,7 @@ class EventAccountingDaily(RowCounts, Table):
 
 
 class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
-    """One row per day, reject reason and place among the first five rows quarantined for it."""
+    """One row per day, reject reason and each of the first five rows quarantined for it."""
 
     layer = "mart"
     key = ("accounted_date", "reject_reason", "sample_number")
@@ -198,7 +198,7 @@ class CleanEvents(Table):
     day_column = "event_date"
 
     event_id = text(
-        "The event's id, with `~` and a hash behind it if another event of this id arrived first; "
+        "The event's id, followed by `~` and a hash if another event of this id arrived first; "
         "unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days"
     )
     event_at = instant("When it happened")
@@ -212,7 +212,7 @@ class CleanEvents(Table):
         "The step of the identity rule that found the visitor", nullable=True, one_of=JOINED_BY
     )
     session_device_id = text(
-        "The device, or the source session in its place, on which sessions are cut; empty where "
+        "The device, or else the source session, on which sessions are cut; empty where "
         "there is neither, or where the identity rule knows no devices",
         pii=True,
     )

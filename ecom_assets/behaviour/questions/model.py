@@ -120,7 +120,7 @@ class QuestionPart(BaseModel):
 
     @classmethod
     def sentence_of(cls, error: ValidationError) -> str:
-        """Return what pydantic found first as a sentence."""
+        """Return pydantic's first error as a sentence."""
         first = error.errors(include_url=False)[0]
         path = ".".join(
             part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit()
@@ -189,7 +189,7 @@ ERROR_MESSAGES: Final = {
     "tuple": "is a list, not {input}",
     "date": "is a day, YYYY-MM-DD, not {input}",
 }
-"""The end of the message by pydantic's kind of error, or its first word;
+"""The end of the message by pydantic's kind of error, or how that begins;
 pydantic's own messages are about code.
 """
 MOST_SHOWN: Final = 80
@@ -214,7 +214,7 @@ class Definition(QuestionPart):
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     """The values of other tools, by the names of the fields."""
     OF_COMMAND: ClassVar[Mapping[str, Any]] = {}
-    """Defaults that the command has in place of those of the fields."""
+    """Defaults of the command, which replace those of the fields."""
     ABOUT: ClassVar[str] = "question"
     """What a tool has or lacks, as in "ClickHouse has no sessions"."""
     BESIDE: ClassVar[frozenset[str]] = frozenset()
@@ -414,7 +414,7 @@ class Question(Definition):
         return DayRange.read(self.start_date, self.end_date, self.last, ("start_date", "end_date"))
 
     def as_of(self, newest: date) -> date:
-        """Return the day as of which a visitor segment is, given the newest day of events."""
+        """Return the day as of which a visitor segment is, from the newest day of events."""
         return self.ends(newest)[1] or newest
 
     def on_days(self, first: date, last: date) -> Self:
@@ -542,7 +542,8 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
     """Return the fields of a question that people give; those of a part of it among them.
 
     A definition inside it keeps the names of its fields. Of another part, such as `goal`, the first
-    one is called as the part, and the others have its name in front, such as `goal_where`.
+    field is called as the part, and the names of the others begin with its name, such as
+    `goal_where`.
     """
     result = []
     for name, info in model.model_fields.items():

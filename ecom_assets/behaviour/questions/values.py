@@ -104,7 +104,7 @@ def key_counts(documents: list[Row], search: str) -> list[Row]:
 
 
 def _columns_in(document: Any) -> list[str]:  # noqa: ANN401 (text of JSON, or what an engine made of it)
-    """Return the keys of one document that can be named: one with a quote or a backslash cannot."""
+    """Return the keys of a document that can be named: those without a quote and a backslash."""
     read = json.loads(document) if isinstance(document, str) else document
     names = read if isinstance(read, dict) else ()
     return [_column_of(name) for name in names if name and not set(name) & set("\"'\\")]

@@ -145,7 +145,7 @@ class ReceivedOrder(Table, abstract=True):
     )
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
-    source = text("Where the line came from: `sandbox`, or the path or address that was given")
+    source = text("Where the line came from: `sandbox`, or the path or URL that was read")
     source_file = text("The file within the source")
     malformed_row = text(
         "The whole line, where it could not be split into columns",

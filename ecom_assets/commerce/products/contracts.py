@@ -56,7 +56,7 @@ class RawStock(Table):
         nullable=True,
         one_of=STOCK_REJECT_REASONS,
     )
-    source = text("Where it came from: `sandbox`, or the path or address that was given")
+    source = text("Where it came from: `sandbox`, or the path or URL that was read")
 
 
 class InventoryAlerts(Table):

@@ -1,5 +1,5 @@
 """Which events an order report's activities have: no views,
-unless a mapping of one's own names some.
+unless a custom mapping names some.
 """
 
 from ecom_assets.core.settings.settings import Settings
@@ -11,7 +11,7 @@ from ecom_assets.ingestion.sources.report_paths import ACTIVITIES
 def has_views(settings: Settings) -> bool:
     """Return whether views are among the events of the settings, or, without any, of the last run.
 
-    Where they cannot be, nothing is known of bounces: every session would be one.
+    Without views, bounces are not known: every session would be a bounce.
     """
     if not have_activities(settings):
         return True

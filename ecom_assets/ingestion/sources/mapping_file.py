@@ -19,7 +19,7 @@ from ecom_assets.core.errors import DefinitionError, MappingError, first_line, n
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """For shipped files, of which commands read dozens: libyaml takes a tenth of the time,
-but words errors differently.
+but writes errors differently.
 """
 
 
@@ -77,11 +77,11 @@ class _DefinitionLoader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 (as the class above it)
         """Read an object; a key that it has twice is refused."""
         node = super().compose_mapping_node(anchor)
-        known = set()
+        keys = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if (key.tag, key.value) in known:
+            if (key.tag, key.value) in keys:
                 raise DoubleKeyError(key.value, _position(key.start_mark))
-            known.add((key.tag, key.value))
+            keys.add((key.tag, key.value))
         return node
 
 
@@ -92,7 +92,7 @@ def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
     if isinstance(node, yaml.ScalarNode):
         return 1 + len(node.value)
     if id(node) not in sizes:
-        sizes[id(node)] = math.inf  # until it is known: who meets it before is inside of it
+        sizes[id(node)] = math.inf  # until it is computed; a node inside of it may meet it
         inner = (
             node.value
             if isinstance(node, yaml.SequenceNode)
@@ -151,11 +151,11 @@ def definition_in(path: Path) -> object:
         raise DefinitionError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
         raise DefinitionError(
-            f"{path} cannot be read as YAML or JSON: {fault_of(error)}."
+            f"{path} cannot be read as YAML or JSON: {message_of(error)}."
         ) from error
 
 
-def fault_of(error: yaml.YAMLError) -> str:
+def message_of(error: yaml.YAMLError) -> str:
     """Return what is wrong with a text, and where if it is known."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem}{_position(error.problem_mark)}; correct it there"
@@ -190,9 +190,9 @@ def usual_event_types() -> dict[str, str]:
 
 def _spellings(name: str) -> tuple[str, ...]:
     """Return a name as written, in snake_case, in small letters, in camelCase and in PascalCase."""
-    words = name.lower().split()
-    pascal = "".join(map(str.capitalize, words))
-    return name, "_".join(words), " ".join(words), f"{words[0]}{pascal[len(words[0]) :]}", pascal
+    parts = name.lower().split()
+    pascal = "".join(map(str.capitalize, parts))
+    return name, "_".join(parts), " ".join(parts), f"{parts[0]}{pascal[len(parts[0]) :]}", pascal
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -345,7 +345,7 @@ def _validated(model: type[Model], content: Mapping[str, Any], where: str, folde
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     # An unknown key is usually a misspelling of the key that is then missing, so it is reported
     # first.
-    first: Any = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    first: Any = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":

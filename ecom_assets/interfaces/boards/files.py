@@ -22,7 +22,7 @@ from ecom_assets.core.errors import (
     did_you_mean,
     quoted_value,
 )
-from ecom_assets.ingestion.sources.mapping_file import DoubleKeyError, definition_from, fault_of
+from ecom_assets.ingestion.sources.mapping_file import DoubleKeyError, definition_from, message_of
 from ecom_assets.interfaces.boards.model import (
     KINDS,
     LONGEST_SLUG,
@@ -229,8 +229,8 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
     except DoubleKeyError as error:
         raise DefinitionError(str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        fault = fault_of(error) if isinstance(error, yaml.YAMLError) else str(error)
-        raise DefinitionError(f"It is not YAML: {fault}.") from error
+        message = message_of(error) if isinstance(error, yaml.YAMLError) else str(error)
+        raise DefinitionError(f"It is not YAML: {message}.") from error
     if not isinstance(raw, dict):
         raise DefinitionError(
             f"It maps {', '.join(kind.names())} to values; got {quoted_value(raw)}."

@@ -46,7 +46,7 @@ _BLOCK = 1 << 20
 _ENTRY_MARK: Final = b"PK\x01\x02"
 _BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
 _STRINGS: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*+:)?', re.DOTALL)
-"""The strings of JSON, and whether one is a key."""
+"""The strings of JSON, and whether each is a key."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Samples:
         file_name = safe_name(name)
         if format_of(Path(file_name))[0] is None:
             raise UsageError(
-                f"{file_name} is of no format that is read; upload a CSV, TSV, NDJSON, JSON or "
+                f"{file_name} has a format that is not read; upload a CSV, TSV, NDJSON, JSON or "
                 "Parquet file, or one of these in a .gz or .zip file."
             )
         if not content:
@@ -156,10 +156,10 @@ def _too_large(name: str) -> UsageError:
 
 def _sizes(name: str, content: bytes) -> Iterator[int]:
     """Yield how large the files in a file are when they are unpacked,
-    once each is known to be within the bounds.
+    after each is checked against the bounds.
 
     Raises:
-        UsageError: One has too many rows, columns, keys or files.
+        UsageError: A file has too many rows, columns, keys or files.
     """
     ending = name.lower()
     if ending.endswith(".zip"):
@@ -183,7 +183,7 @@ def _sizes_in_zip(name: str, content: bytes) -> Iterator[int]:
         for entry in entries:
             if not entry.filename.lower().endswith(
                 ".zip"
-            ):  # one inside another is refused when it is read
+            ):  # an archive inside another is refused when it is read
                 yield from _sizes(entry.filename, archive.read(entry))
 
 
@@ -239,5 +239,5 @@ def _check_names(name: str, text: bytes) -> None:
 def _too_many_names(name: str) -> UsageError:
     return UsageError(
         f"{name} has more than {MOST_NAMES:,} columns or different keys; upload one with the "
-        "columns of a row, such as a list of values in place of an object by id."
+        "columns of a row, such as a list of values instead of an object by id."
     )

@@ -1,5 +1,5 @@
 """Files that people uploaded to look at, which name a person:
-each is removed with all made of it.
+each is removed with its copies.
 """
 
 import gzip
@@ -37,7 +37,7 @@ class _Readable(Protocol):
 
 
 def samples_naming(home: Path, is_in: Callable[[bytes], bool], overlap: int) -> list[Path]:
-    """Return the folders of samples that name a person, or of which nobody can say.
+    """Return the folders of samples that name a person, or that cannot be read.
 
     Args:
         home: `ECOM_HOME`.

@@ -26,7 +26,7 @@ AMOUNTS: Final = {
     **dict.fromkeys(("payment_amount", *CHARGES, *PRICE_PARTS, *ORDER_COSTS), 4),
     "unit_cost_amount": 6,
 }
-"""The amounts of an order line, each with its digits behind the point."""
+"""The amounts of an order line, each with its digits after the point."""
 BOUNDED: Final = ("payment_amount", "cart_amount")
 """The amounts of which one that is too large is refused, or noted as unread."""
 Amounts = tuple[str | None, Decimal, int]
@@ -61,7 +61,7 @@ class InOneCurrency:
 @dataclass(frozen=True)
 class Priced:
     """An amount of rows `l`: its column, that of its currency, the SQL of the day whose rate it is
-    converted by, and its digits behind the point.
+    converted by, and its digits after the point.
     """
 
     amount: str
@@ -174,8 +174,8 @@ class Currencies:
         if names <= {home}:
             return select("*, NULL::VARCHAR AS unrated_currency", rows)
         cost = Priced("cost_amount", "currency", "l.order_date", digits=6)
-        joined, known, unrated = self._where_rated(con, home, cost, rows)
-        columns = f"l.* REPLACE ({known} AS cost_amount), {unrated} AS unrated_currency"
+        joined, amount, unrated = self._where_rated(con, home, cost, rows)
+        columns = f"l.* REPLACE ({amount} AS cost_amount), {unrated} AS unrated_currency"
         return select(columns, joined)
 
     def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
@@ -301,8 +301,8 @@ class Currencies:
     ) -> str:
         """Return events with their amounts in one currency; null where there is no rate."""
         priced = Priced("cart_amount", CURRENCY, own_day)
-        joined, known, unrated = self._where_rated(con, home, priced, rows)
-        replaced = f"{known} AS cart_amount, {unrated} AS unrated_currency"
+        joined, amount, unrated = self._where_rated(con, home, priced, rows)
+        replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
         return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
 
     def _where_rated(
@@ -319,14 +319,14 @@ class Currencies:
             joined, converted = f"({rows}) AS l", "NULL"
         is_foreign = f"{currency} <> {text(home)}"
         fitted = _fitted(priced.amount, converted, priced.digits)
-        known = f"CASE WHEN {is_foreign} THEN {fitted} ELSE {amount} END"
+        in_home = f"CASE WHEN {is_foreign} THEN {fitted} ELSE {amount} END"
         is_unrated = f"{is_foreign} AND {amount} IS NOT NULL AND {converted} IS NULL"
-        return joined, known, f"CASE WHEN {is_unrated} THEN {currency} END"
+        return joined, in_home, f"CASE WHEN {is_unrated} THEN {currency} END"
 
     def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, zone: str) -> str:
         # What goes back is worth what it was when it was sold, or margins would move by rates.
-        placed = f"CASE WHEN l.status = 'refunded' THEN {day_in_zone('l.placed_at', zone)} END"
-        day = f"coalesce({placed}, l.order_date)"
+        sold = f"CASE WHEN l.status = 'refunded' THEN {day_in_zone('l.placed_at', zone)} END"
+        day = f"coalesce({sold}, l.order_date)"
         self._require_rates(con, path, select("*", rows, _COUNTS), "lines", day)
         joined = self._joined(rates_sql(con, path), rows, "l.currency", day)
         is_foreign = f"l.currency <> {text(self.target)}"

@@ -1,0 +1,320 @@
+"""Amounts of ten billion and more, as currencies of small worth have them: each mapping reads
+them exactly, or the one row is refused with its amount; no engine's error refuses a file.
+"""
+
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.commerce.orders.orders import CHARGES, ORDER_COSTS, PRICE_PARTS
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.currencies import largest_amount
+from ecom_assets.ingestion.sources.mapping_file import shipped_in
+from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets_tests.builders import Row
+from ecom_assets_tests.cli.test_run_shops import LAYOUTS as SHOPS
+from ecom_assets_tests.ingestion.sources.conftest import Read, ndjson_text, write
+from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS, EventLayout
+from ecom_assets_tests.ingestion.sources.test_order_files import HEADER, RETAIL_HEADER
+from ecom_assets_tests.ingestion.sources.test_order_files import read as order_rows
+from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
+    PRESTA_ORDER,
+    SHOPIFY_ORDER,
+)
+from ecom_assets_tests.ingestion.sources.test_shop_orders import BOB, csv_text, totals
+
+FACTORS = (10**9, 987_654_321)
+"""How many times the amounts of the samples are taken: 16.00 is 16 billion."""
+HUGE = "99999999999999.99"
+AMOUNTS = ("payment_amount", *CHARGES, *PRICE_PARTS, *ORDER_COSTS)
+MONEY_KEYS = re.compile(
+    "price|amount|total|tax|shipping|paid|fee|discount|refunded|canceled|captured|cost|net",
+    re.IGNORECASE,
+)
+OTHER_KEYS = re.compile("rate|qty|quantity|^id|_id$", re.IGNORECASE)
+MONEY_TEXT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d\b")
+"""An amount in a CSV file; times and numbers of orders have no two decimals."""
+Change = Callable[[Decimal, int], str]
+"""What becomes of an amount of a sample, by its position among all of them."""
+
+
+def number_of(value: object) -> Decimal | None:
+    """Return a leaf of a document as a number; None if it is none."""
+    is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return Decimal(str(value)) if is_number and re.fullmatch(r"-?\d+(\.\d+)?", str(value)) else None
+
+
+def changed(content: Any, change: Change) -> tuple[Any, int]:
+    """Return a sample with each of its amounts changed, and their number."""
+    if isinstance(content, str):
+        positions = iter(range(len(content)))
+        replaced, count = MONEY_TEXT.subn(
+            lambda match: change(Decimal(match[0].replace(",", "")), next(positions)), content
+        )
+        return replaced, count
+    count = 0
+
+    def walked(value: Any, key: str) -> Any:
+        nonlocal count
+        if isinstance(value, dict):
+            # `shopMoney` and `billing` are read by the key above them.
+            return {name: walked(part, f"{key}.{name}") for name, part in value.items()}
+        if isinstance(value, list):
+            return [walked(part, key) for part in value]
+        number, name = number_of(value), key.rpartition(".")[2]
+        if number is None or not MONEY_KEYS.search(name) or OTHER_KEYS.search(name):
+            return value
+        count += 1
+        return change(number, count - 1)
+
+    return walked(content, ""), count
+
+
+def saved(folder: Path, mapping: str, content: Any) -> Path:
+    """Write a sample of a shop's export."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"export.{SHOPS[mapping][0]}"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("mapping", SHOPS)
+def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
+    tmp_path: Path, mapping: str
+) -> None:
+    content = SHOPS[mapping][1]
+    base = order_rows(saved(tmp_path / "base", mapping, content), mapping)
+    by_id = {row["uniq_id"]: row for row in base}
+    for factor in FACTORS:
+        larger, count = changed(content, lambda amount, _, by=factor: f"{amount * by:f}")
+        assert count
+        rows = order_rows(saved(tmp_path / str(factor), mapping, larger), mapping)
+        expected = {name: amount * factor for name, amount in totals(base).items()}
+        assert totals(rows) == expected, factor
+        assert {row["uniq_id"] for row in rows} == by_id.keys()
+        for row in rows:
+            for name in AMOUNTS:
+                small, large = by_id[row["uniq_id"]][name], row[name]
+                assert (small is None) == (large is None), (name, row["uniq_id"])
+                # A line's share is in whole cents.
+                assert small is None or abs(large - small * factor) <= factor * Decimal("0.01")
+
+
+def variants(content: Any) -> Iterator[Any]:
+    """Yield a sample once for each of its amounts, with that amount alone as large as fits."""
+    _, count = changed(content, lambda amount, _: str(amount))
+    for number in range(count):
+        yield changed(
+            content, lambda amount, position, at=number: HUGE if position == at else str(amount)
+        )[0]
+
+
+@pytest.mark.parametrize("mapping", SHOPS)
+def test_one_amount_as_large_as_fits_hides_no_other(tmp_path: Path, mapping: str) -> None:
+    content = SHOPS[mapping][1]
+    base = order_rows(saved(tmp_path / "base", mapping, content), mapping)
+    for number, variant in enumerate(variants(content)):
+        saved(tmp_path / "all" / str(number), mapping, variant)
+    by_file: dict[str, dict[str, Row]] = {}
+    for row in order_rows(tmp_path / "all", mapping):
+        by_file.setdefault(row["source_file"], {})[row["uniq_id"]] = row
+    assert len(by_file) == len([*variants(content)]) > 0
+    for rows in by_file.values():
+        for row in base:
+            other = rows[row["uniq_id"]]
+            assert (other["payment_amount"] is None) == (row["payment_amount"] is None)
+            assert other["malformed_row"] is None
+
+
+def shopify(price: str, pieces: int) -> tuple[str, str]:
+    total = f"{Decimal(price) * pieces}"
+    order = {"Currency": "IRR", "Subtotal": total, "Total": total}
+    line = {"Lineitem price": price, "Lineitem quantity": str(pieces)}
+    return "csv", csv_text([{**BOB, **order, **line}])
+
+
+def shopify_admin(price: str, pieces: int) -> tuple[str, str]:
+    line = {"id": 1, "sku": "A", "title": "A", "quantity": pieces, "price": price}
+    nothing = {"refunds": [], "shipping_lines": [], "total_tax": "0", "total_tip_received": "0"}
+    order = {**SHOPIFY_ORDER, **nothing, "currency": "IRR", "line_items": [line]}
+    return "json", json.dumps({"orders": [order]})
+
+
+def prestashop(price: str, pieces: int) -> tuple[str, str]:
+    line = {"id": "5", "product_id": "1", "product_name": "A"}
+    line |= {"product_quantity": str(pieces), "unit_price_tax_excl": price}
+    total = f"{Decimal(price) * pieces}"
+    order = {
+        **PRESTA_ORDER,
+        "conversion_rate": "1.000000",
+        "total_paid_tax_incl": total,
+        "total_paid_tax_excl": total,
+        "total_shipping_tax_excl": "0.000000",
+        "associations": {"order_rows": [line]},
+    }
+    return "json", json.dumps({"orders": [order]})
+
+
+def online_retail(price: str, pieces: int) -> tuple[str, str]:
+    line = f"536365,85123A,LAMP,{pieces},2026-07-01 08:26:00,{price},17850,Iran"
+    return "csv", f"{RETAIL_HEADER}\n{line}\n"
+
+
+def user_order_log(price: str, pieces: int) -> tuple[str, str]:
+    amount = Decimal(price) * pieces
+    return "csv", f"{HEADER}\n1,a,2026-07-01T08:26:00,0,Ulm,7,A,B,3,Lamp,{pieces},{amount}\n"
+
+
+PRODUCTS = [
+    ("5000000000.00", 3),
+    ("10000000000.01", 1),
+    ("33333333333.33", 30),
+    ("9999999999999.99", 1),
+    (HUGE, 1),
+    (HUGE, 3),
+    ("12345678901234567890.12", 2),
+]
+
+
+@pytest.mark.parametrize(
+    "export", [shopify, shopify_admin, prestashop, online_retail, user_order_log]
+)
+def test_a_price_times_a_quantity_is_exact_or_too_large(
+    tmp_path: Path, export: Callable[[str, int], tuple[str, str]]
+) -> None:
+    for number, (price, pieces) in enumerate(PRODUCTS):
+        ending, content = export(price, pieces)
+        file = write(tmp_path / str(number) / f"orders.{ending}", content)
+        settings = Settings(home=tmp_path, currency="IRR")
+        reading = FileReading.open([str(file)], export.__name__, is_events=False, settings=settings)
+        [row] = reading.files.classified().to_pyarrow().to_pylist()
+        amount = Decimal(price) * pieces
+        if amount <= largest_amount("IRR"):
+            assert (row["reject_reason"], row["payment_amount"]) == (None, amount)
+            assert row["gross_amount"] in {None, amount}
+            assert (row["gross_amount"] is None) == (export in {online_retail, user_order_log})
+        else:
+            assert row["reject_reason"] == "amount_too_large"
+            # Refused, with what it says: to the digits that a number of JSON has.
+            received = Decimal(row["received_payment_amount"])
+            assert abs(received - amount) <= amount / 10**15
+
+
+def in_files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def replace_amounts(path: Path, amount: str) -> None:
+    """Write another amount for the 19.9 of the story into files, packed or not."""
+
+    def replaced(data: bytes) -> bytes:
+        if data[:2] == b"\x1f\x8b":
+            return gzip.compress(replaced(gzip.decompress(data)))
+        return re.sub(rb"\b19\.90?\b", amount.encode(), data)
+
+    for file in in_files(path):
+        if file.suffix != ".zip":
+            file.write_bytes(replaced(file.read_bytes()))
+            continue
+        with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, replaced(data))
+
+
+TEXTS = {name: layout for name, layout in LAYOUTS.items() if "parquet" not in name}
+
+
+@pytest.mark.parametrize("layout", TEXTS.values(), ids=TEXTS)
+def test_a_large_amount_of_an_event_is_exact(
+    tmp_path: Path, read: Read, layout: EventLayout
+) -> None:
+    def amounts(folder: Path, amount: str) -> Counter[Decimal | None]:
+        folder.mkdir()
+        path = layout.write(folder)
+        replace_amounts(path, amount)
+        return Counter(row["cart_amount"] for row in read(path, layout.mapping))
+
+    base = amounts(tmp_path / "base", "19.9")
+    count = base.pop(Decimal("19.9"))
+    for amount in ("15000000000.01", "1234567890123.45", HUGE):
+        assert amounts(tmp_path / amount, amount) == {**base, Decimal(amount): count}
+
+
+def test_the_samples_are_of_all_mappings_of_events_with_amounts() -> None:
+    others = {
+        "ecommerce": "its amount is a column",
+        "rees46": "its amount is a column",
+        "otto": "it has no amounts",
+        "retailrocket": "it has no amounts",
+        "user_activity_log": "it has no amounts",
+    }
+    assert {layout.mapping for layout in TEXTS.values()} | others.keys() == {
+        *shipped_in("mappings")
+    }
+    of_orders = {"online_retail", "user_order_log"}  # each row has its amount; see above
+    assert SHOPS.keys() | of_orders == {*shipped_in("order_mappings")}
+
+
+def amplitude_sale(price: str, pieces: int) -> Row:
+    properties = {"$price": price, "$quantity": pieces}
+    return {
+        "uuid": "e",
+        "event_type": "revenue_amount",
+        "event_time": "2026-03-02 10:00:00",
+        "user_id": "u",
+        "device_id": "d",
+        "event_properties": properties,
+    }
+
+
+def segment_sale(price: str, pieces: int) -> Row:
+    return {
+        "type": "track",
+        "messageId": "e",
+        "anonymousId": "a",
+        "event": "Order Completed",
+        "timestamp": "2026-03-02T10:00:00Z",
+        "properties": {"products": [{"price": price, "quantity": pieces}]},
+    }
+
+
+def ga4_sale(price: str, pieces: int) -> Row:
+    return {
+        "event_timestamp": 1767261600000000,
+        "event_name": "purchase",
+        "user_pseudo_id": "u",
+        "event_params": [{"key": "x", "value": {}}],
+        "items": [{"price": price, "quantity": pieces}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("mapping", "sale"),
+    [("amplitude", amplitude_sale), ("segment", segment_sale), ("ga4_export", ga4_sale)],
+)
+def test_what_the_items_of_an_event_are_worth_is_exact_or_unread(
+    tmp_path: Path, mapping: str, sale: Callable[[str, int], Row]
+) -> None:
+    for number, (price, pieces) in enumerate(PRODUCTS):
+        content = ndjson_text([sale(price, pieces)])
+        file = write(tmp_path / f"e{number}.json", content)
+        settings = Settings(home=tmp_path, currency="IRR")
+        reading = FileReading.open([str(file)], mapping, is_events=True, settings=settings)
+        [row] = reading.files.classified().to_pyarrow().to_pylist()
+        amount = Decimal(price) * pieces
+        assert Decimal(row["cart_value"]) == amount
+        assert row["cart_amount"] == min(amount, Decimal("99999999999999.9999"))
+        counts = reading.rows_json
+        unread = {"cart_value": 1} if amount > largest_amount("IRR") else {}
+        assert {name: n for name, n in counts["unread"].items() if n} == unread
