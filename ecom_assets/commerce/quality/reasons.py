@@ -4,7 +4,7 @@ from typing import Final
 
 TIME: Final = (
     "The time is missing or in a form that is not read; give its `format` in the mapping, or "
-    "correct the file"
+    "correct the file (44927 is how spreadsheets count a day: format it as a date there)"
 )
 AMOUNT: Final = (
     "is more than ECOM_MAX_AMOUNT, so one row would outweigh all others; raise the setting if it "

@@ -75,6 +75,30 @@ def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     )
 
 
+def test_amounts_of_ten_billion_and_more_keep_events_of_one_id_apart() -> None:
+    """Of three rows with the id of a purchase in rials, two agree in who, what and amount."""
+    amounts = [Decimal(text) for text in ("15000000000.01", "15000000000.01", "9999999999999.99")]
+    rows = [
+        received(
+            "a",
+            at("09:00"),
+            event_type="purchase",
+            source_file=f"{number}.csv",
+            cart_amount=amount,
+            cart_value=str(amount),
+        )
+        for number, amount in enumerate(amounts)
+    ]
+    shop = Platform(Settings(currency="IRR"))
+    shop.receive(rows, DAYS)
+    shop.run(DAYS, only=STAGING)
+    assert sorted(row["cart_amount"] for row in shop.rows(CleanEvents)) == amounts[1:]
+    doubles = shop.rows(DuplicateEvents)
+    assert {row["content_hash"] for row in doubles} == {*map(content_of, rows)}
+    assert sum(row["surplus_count"] for row in doubles) == 1
+    shop.close()
+
+
 def in_cents(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount:.2f}"
 

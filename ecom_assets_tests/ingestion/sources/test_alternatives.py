@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,26 +15,41 @@ from ecom_assets.ingestion.sources.files.alternatives import with_filled_alterna
 from ecom_assets_tests.ingestion.sources.conftest import Read, ndjson_text, write
 from ecom_assets_tests.ingestion.sources.test_order_files import read as order_rows
 
+TOTALS = (
+    "total_price",
+    "total_amount",
+    "total_revenue",
+    "order_total",
+    "order_value",
+    "order_amount",
+    "purchase_amount",
+)
+"""What senders call the amount of a purchase where a tool leaves the name to them."""
 CHAINS = {
     "segment": ("revenue", "total", "value", "price"),
     "rudderstack": ("revenue", "total", "value", "price"),
     "amplitude": ("revenue", "total", "value", "price"),
-    "mixpanel": ("revenue", "total", "value", "price"),
-    "posthog": ("revenue", "total", "value", "price"),
+    "mixpanel": ("revenue", "total", "value", *TOTALS, "price"),
+    "posthog": ("revenue", "total", "value", *TOTALS, "price"),
 }
 """The members that may have an amount, in the order in which each mapping takes them."""
 EMPTY = ("", " ", None, "null", "NaN", "N/A", "(not set)", "undefined", "-")
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    return (name, name.title(), name.upper(), f" {name.title()}", f"{name}_")
+    title = name.replace("_", " ").title()
+    camel = f"{name[0]}{title[1:].replace(' ', '')}"
+    return (name, title, name.upper(), f" {title}", f"{name}_", camel)
 
 
 def objects(seed: int, count: int) -> Iterator[dict[str, Any]]:
     """Yield objects whose members are spelled and filled at random."""
     draw = random.Random(seed)  # noqa: S311 (rows of a test)
     for _ in range(count):
-        names = draw.sample(["revenue", "total", "value", "price", "brand"], draw.randint(0, 5))
+        others = draw.sample(TOTALS, draw.randint(0, 2))
+        names = draw.sample(
+            ["revenue", "total", "value", "price", "brand", *others], draw.randint(0, 5)
+        )
         members = [
             draw.choice(spellings(name)) for name in names for _ in range(draw.randint(1, 2))
         ]
@@ -45,11 +61,15 @@ def expected(properties: dict[str, Any], chain: tuple[str, ...]) -> Decimal | No
     else the first of its spellings.
     """
     for name in chain:
-        loose = [key for key in properties if key.lower().replace("_", "").replace(" ", "") == name]
+        loose = [key for key in properties if _plain(key) == _plain(name)]
         for key in sorted(loose, key=lambda key: key != name):
             if properties[key] not in EMPTY:
                 return Decimal(str(properties[key])).quantize(Decimal("0.01"))
     return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace(" ", "")
 
 
 def as_sent(tool: str, number: int, properties: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +128,22 @@ def test_the_first_filled_member_counts_however_it_is_spelled(
 )
 def test_what_is_no_alternative_stays(expression: str) -> None:
     assert with_filled_alternatives(expression) == expression
+
+
+def test_a_total_price_of_mixpanel_is_worth_more_than_the_price_of_a_piece(
+    tmp_path: Path, read: Read
+) -> None:
+    """Three lamps of 19.90 are bought for 59.70; the charge of Mixpanel's own goes before."""
+    sent: dict[Decimal | None, dict[str, Any]] = {
+        Decimal("59.70"): {"Total Price": 59.7, "Price": 19.9, "Quantity": 3},
+        Decimal("55.00"): {"$amount": 55, "Total Price": 59.7},
+        Decimal("59.75"): {"Revenue": "59.75", "Total Price": 59.7},
+        Decimal("19.90"): {"Total Price": "", "Price": 19.9},
+        None: {"Total Price Paid Before": 5},
+    }
+    rows = [as_sent("mixpanel", number, each) for number, each in enumerate(sent.values())]
+    path = write(tmp_path / "export.jsonl", ndjson_text(rows))
+    assert Counter(row["cart_amount"] for row in read(path, "mixpanel")) == Counter(sent)
 
 
 def test_columns_and_members_are_tested_and_constants_are_not() -> None:

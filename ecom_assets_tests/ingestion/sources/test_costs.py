@@ -1,6 +1,7 @@
 """What files of costs say: their layouts, currencies and packs, and the day of their arrival."""
 
 import os
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -71,6 +72,37 @@ def test_a_cost_in_another_currency_is_converted_or_refused(tmp_path: Path) -> N
     without = costs(read(tmp_path / "costs.csv", content, currency="EUR"))
     assert without == {"hat": None, "cap": None, "bag": None, "sock": D(4)}
     with pytest.raises(SourceError, match=r"The costs have amounts in .* which cannot be added up"):
+        read(tmp_path / "costs.csv", content)
+
+
+def test_a_cost_that_is_too_large_is_not_known(tmp_path: Path) -> None:
+    """A cost has at most twelve digits before the point, whatever it is converted to."""
+    rates = tmp_path / "rates.csv"
+    rates.write_text("date,currency,rate\n2026-01-01,USD,1600000\n")
+    content = (
+        "item_id,unit_cost_amount,piece_count,currency,valid_from_date\n"
+        "hat,999999999999.99,,,2026-01-01\ncap,1000000000000,,,2026-01-01\n"
+        "bag,99999999999999.99,,,2026-01-01\nsock,1e20,,,2026-01-01\n"
+        "box,1,1e20,,2026-01-01\nmug,600000,,USD,2026-01-01\npen,1000000,,USD,2026-01-01\n"
+    )
+    assert costs(read(tmp_path / "costs.csv", content, currency="IRR", rates=rates)) == {
+        "hat": D("999999999999.99"),
+        "mug": D(960_000_000_000),
+        **dict.fromkeys(("cap", "bag", "sock", "box", "pen")),
+    }
+
+
+@pytest.mark.parametrize("day", ["46023", "46023.5", "46023,75"])
+def test_days_that_a_spreadsheet_counts_are_refused_with_what_they_are(
+    tmp_path: Path, day: str
+) -> None:
+    """46023 is 2026-01-01 in a spreadsheet; no date is guessed from it."""
+    content = f'item_id,unit_cost_amount,valid_from_date,valid_until_date\nhat,1,"{day}",\n'
+    expected = (
+        f"column 'valid_from_date' of costs.csv holds numbers like {day}, but valid_from_date "
+        "expects dates; it looks like a spreadsheet's count of days"
+    )
+    with pytest.raises(MappingError, match=re.escape(expected)):
         read(tmp_path / "costs.csv", content)
 
 

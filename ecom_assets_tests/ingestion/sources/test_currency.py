@@ -2,6 +2,7 @@
 they are never added up as they are.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,7 @@ from ecom_assets.behaviour.events.checks import amounts_have_a_rate
 from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.commerce.orders.checks import amounts_are_of_one_currency
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import OrderRule, classify
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
@@ -146,6 +148,33 @@ def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) ->
     days = Days.between(FIRST, LAST + ONE_DAY)
     rows = order_source_of(connect(), settings).received(days).rows.to_pyarrow().to_pylist()
     assert {row["payment_amount"] for row in rows} == {32_000_000}  # 20.00 each
+
+
+def test_an_amount_that_a_rate_makes_too_large_is_refused_alone(tmp_path: Path) -> None:
+    """A billion dollars are more rials than an amount can have; the other order stays."""
+    large = SHOPIFY.splitlines()[1].replace("#1", "#9").replace("20.00", "1000000000.00")
+    (tmp_path / "orders.csv").write_text(f"{SHOPIFY}{large}\n")
+    settings = Settings(
+        orders=str(tmp_path / "orders.csv"),
+        orders_mapping="shopify",
+        home=tmp_path / "home",
+        currency="IRR",
+        rates=rates_in(tmp_path, "2026-07-01,USD,1600000"),
+    )
+    days = Days.between(FIRST, LAST + ONE_DAY)
+    raw = order_source_of(connect(), settings).received(days).rows
+    rows = classify(raw, OrderRule(currency="IRR")).to_pyarrow().to_pylist()
+    assert Counter(
+        (row["reject_reason"], row["payment_amount"], row["received_payment_amount"])
+        for row in rows
+    ) == {  # a sale and a refund each
+        (None, 32_000_000, "20.000000"): 2,
+        ("amount_too_large", Decimal("99999999999999.9999"), "1000000000.000000"): 2,
+    }
+    assert {row["gross_amount"] for row in rows if row["status"] == "shipped"} == {
+        Decimal(32_000_000),
+        None,
+    }
 
 
 def test_two_loads_of_different_currencies_fail_a_check() -> None:

@@ -165,6 +165,32 @@ def test_the_layout_of_another_shipped_mapping_is_recognized(tmp_path: Path) -> 
         read(write(tmp_path / "retail.csv", RETAIL_HEADER, line))
 
 
+def test_days_that_a_spreadsheet_counts_are_refused_with_what_they_are(tmp_path: Path) -> None:
+    lines = [LINE.replace("2022-11-09T00:00:00", day) for day in ("44874", "44874.5", "44875")]
+    expected = (
+        r"column 'date_time' of log\.csv holds numbers like 44874, but date_time expects dates; it "
+        "looks like a spreadsheet's count of days: format the column there as a date"
+    )
+    with pytest.raises(MappingError, match=expected):
+        read(write(tmp_path / "log.csv", HEADER, *lines))
+    with pytest.raises(MappingError, match="column 'Created at' of shop"):
+        read(write(tmp_path / "shop.csv", *shopify_lines("44874.5")), "shopify")
+    # A few of them among dates cost their rows only, and other numbers are none.
+    rows = read(write(tmp_path / "log.csv", HEADER, LINE, *lines))
+    assert [row["ordered_at"] is None for row in rows] == [False, True, True, True]
+    rows = read(write(tmp_path / "log.csv", HEADER, LINE.replace("2022-11-09T00:00:00", "12345")))
+    assert [row["ordered_at"] for row in rows] == [None]
+
+
+def shopify_lines(day: str) -> list[str]:
+    """Return an export of one order."""
+    return [
+        "Name,Email,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,"
+        "Lineitem name,Lineitem price,Lineitem sku,Financial Status,Payment Method",
+        f"#1,a@x.example,EUR,10.00,0.00,0.00,10.00,{day},1,Mug,10.00,MUG,paid,Card",
+    ]
+
+
 def test_a_mapping_of_events_is_none_of_orders() -> None:
     with pytest.raises(MappingError, match="shipped are magento, magento_grid, online_retail,"):
         load_order_mapping("rees46")

@@ -29,6 +29,9 @@ from ecom_assets.ingestion.sources.files.sql import field_sql
 from ecom_assets.ingestion.sources.mapping_file import bracketed_guess
 
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
+_SERIAL_DAY = re.compile(r"(\d{5})(?:[.,]\d+)?")
+_SERIAL_DAYS = range(36526, 73051)
+"""The numbers that spreadsheets have for the days from 2000 to 2099, which they count from 1900."""
 
 
 def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
@@ -89,6 +92,8 @@ def check_fit(
     for name, field in mapping.mapped():
         if field.column in result.columns:
             fit.check_type(name, field, field.column)
+        if isinstance(field, TimeField) and "iso" in field.formats:
+            fit.check_serial_days(name, field)
 
 
 def unknown_column(file: InputFile, column: str, mapping: RecordMapping) -> str:
@@ -182,6 +187,20 @@ class _Fit:
         if isinstance(field, TimeField) and field.formats == ("iso",):
             self._check_epoch(name, column)
 
+    def check_serial_days(self, name: str, field: SourceField) -> None:
+        """Raise MappingError for a column of dates that are the numbers of a spreadsheet."""
+        for column in _plain_columns(field):
+            first_values = _filled(self.found.first_rows, column)
+            if not first_values or not all(map(_is_serial_day, first_values)):
+                continue
+            values = _filled(sample_of(self.file, self.found, self.mapping), column)
+            if all(map(_is_serial_day, values)):
+                raise MappingError(
+                    f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but "
+                    f"{name} expects dates; it looks like a spreadsheet's count of days: format "
+                    "the column there as a date, such as 2026-01-31, and save the file again"
+                )
+
     def _check_exploded(self, exploded: str) -> None:
         column = self.found.columns.get(exploded)
         if column is None or column.kind not in {"nested", "mixed"}:
@@ -271,7 +290,19 @@ class _Fit:
 
 
 def _filled(rows: Iterable[dict[str, str]], column: str) -> list[str]:
-    return [row[column].strip() for row in rows if row[column].strip()]
+    return [row[column].strip() for row in rows if row.get(column, "").strip()]
+
+
+def _is_serial_day(value: str) -> bool:
+    match = _SERIAL_DAY.fullmatch(value)
+    return match is not None and int(match[1]) in _SERIAL_DAYS
+
+
+def _plain_columns(field: SourceField) -> Iterator[str]:
+    """Yield the columns whose values a field takes as they are."""
+    yield from filter(None, (field.column, *(field.first_of or ())))
+    for origin in (field.by_row or {}).values():
+        yield from _plain_columns(origin)
 
 
 def _epoch_form(values: list[str]) -> str | None:
