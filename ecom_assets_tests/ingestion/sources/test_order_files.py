@@ -184,9 +184,12 @@ def test_days_that_a_spreadsheet_counts_are_refused_with_what_they_are(tmp_path:
 
 def shopify_lines(day: str) -> list[str]:
     """Return an export of one order."""
-    return [
+    header = (
         "Name,Email,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,"
-        "Lineitem name,Lineitem price,Lineitem sku,Financial Status,Payment Method",
+        "Lineitem name,Lineitem price,Lineitem sku,Financial Status,Payment Method"
+    )
+    return [
+        header,
         f"#1,a@x.example,EUR,10.00,0.00,0.00,10.00,{day},1,Mug,10.00,MUG,paid,Card",
     ]
 
