@@ -98,7 +98,9 @@ class ServingSettings(BaseSettings):
     api_max_body_bytes: int = Field(
         1_000_000, ge=1_000, description="Maximum size of a request body in bytes"
     )
-    api_timeout_s: float = Field(30.0, gt=0, description="Seconds that the API may take to respond")
+    api_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds that a response, or the next block of one, may take"
+    )
     api_stop_s: float = Field(
         10.0, gt=0, description="Seconds that open requests may take when the API stops"
     )
@@ -111,8 +113,8 @@ class ServingSettings(BaseSettings):
         100,
         ge=1,
         description=(
-            "Maximum number of connections of one client address; further ones get 503; "
-            "trusted proxies have no such limit"
+            "Maximum number of connections of one client address but trusted proxies; further ones "
+            "get 503"
         ),
     )
     api_streams_per_caller: int = Field(

@@ -1,10 +1,11 @@
 """A small app behind all that `ecom api` puts in front of one, on a real socket."""
 
+import asyncio
 import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,6 +16,7 @@ import requests
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import StreamingResponse
 
 from ecom_assets.core.http_server.json_log import json_lines
 from ecom_assets.core.settings.settings import Settings
@@ -86,6 +88,8 @@ def _more_than_buffers() -> int:
 
 
 LARGE_BYTES = _more_than_buffers()
+BLOCK_COUNT = 8
+"""The blocks of `/analytics/blocks`, a line each."""
 
 
 def small_app(shop: Shop) -> FastAPI:
@@ -108,6 +112,15 @@ def small_app(shop: Shop) -> FastAPI:
     @app.get("/analytics/large")
     async def large() -> Response:
         return Response(b"x" * LARGE_BYTES)
+
+    @app.get("/analytics/blocks")
+    async def blocks(pause_s: float) -> StreamingResponse:
+        async def some() -> AsyncIterator[bytes]:
+            for number in range(BLOCK_COUNT):
+                yield f"{number}\n".encode()
+                await asyncio.sleep(pause_s)
+
+        return StreamingResponse(some(), media_type="text/csv")
 
     @app.get("/analytics/waits")
     def waits() -> str:

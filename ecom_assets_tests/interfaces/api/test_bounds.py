@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from ecom_assets.core.http_server.connections import MOST_HEAD_BYTES
-from ecom_assets_tests.interfaces.api.served import LARGE_BYTES, Running, running, wait_until
+from ecom_assets_tests.interfaces.api.served import (
+    BLOCK_COUNT,
+    LARGE_BYTES,
+    Running,
+    running,
+    wait_until,
+)
 
 FUNNEL = "POST /analytics/funnel HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 LARGEST, PATIENCE_S = 10_000, 0.4
@@ -163,6 +170,21 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
             == "The answer took longer than 0.2 s; ask for fewer days or fewer steps."
         )
         assert served.get("/analytics/sales").status_code == 200
+
+
+def test_an_answer_in_blocks_is_whole_however_long_it_takes_and_given_up_if_it_stops(
+    tmp_path: Path,
+) -> None:
+    """Eight blocks 0.1 s apart take longer than the 0.4 s that an answer may; 2 s apart, the second
+    one does not come in these.
+    """
+    with running(tmp_path, api_timeout_s=0.4) as served:
+        answer = served.get("/analytics/blocks?pause_s=0.1")
+        assert answer.text.split() == [str(number) for number in range(BLOCK_COUNT)]
+        begun = time.monotonic()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            served.get("/analytics/blocks?pause_s=2")
+        assert time.monotonic() - begun < 2
 
 
 def test_more_connections_than_are_allowed_are_asked_to_come_back(tmp_path: Path) -> None:

@@ -81,11 +81,11 @@ class RequestBounds:
         scope[IN_SCOPE] = cancellation
         working = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer.send))
         try:
-            done, _ = await asyncio.wait({working}, timeout=self.answer_timeout_s)
+            await self._wait(working, answer)
         except asyncio.CancelledError:
             working.cancel()
             raise
-        if done:
+        if working.done():
             working.result()
             return
         # A thread cannot be stopped: cancel its queries to the store, and send nothing that it
@@ -97,6 +97,18 @@ class RequestBounds:
         ending.add_done_callback(self._ending.discard)
         if not answer.has_begun:
             await self._out_of_time().response(scope)(scope, receive, send)
+
+    async def _wait(
+        self, working: "asyncio.Future[None]", answer: "_InterruptibleResponse"
+    ) -> None:
+        """Wait until an answer has ended, or nothing of it was passed on in the time to answer: one
+        that is sent block by block takes as long as its client reads.
+        """
+        while not working.done():
+            before = answer.part_count
+            await asyncio.wait({working}, timeout=self.answer_timeout_s)
+            if answer.part_count == before:
+                return
 
     def _out_of_time(self) -> RequestRefusal:
         detail = (
@@ -115,11 +127,13 @@ class _InterruptibleResponse:
     pass_on: Send
     has_begun: bool = False
     is_over: bool = False
+    part_count: int = 0
 
     async def send(self, message: Message) -> None:
         if not self.is_over:
             self.has_begun = True
             await self.pass_on(message)
+            self.part_count += 1
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
