@@ -76,6 +76,12 @@ def may(request: Request, scope: Scope) -> bool:
     return caller is None or caller.may(scope)
 
 
+def without(request: Request, scope: Scope) -> Request:
+    """Return a request whose caller has the same scopes but one."""
+    scopes = {other for other in Scope if may(request, other)} - {scope, Scope.ADMIN}
+    return {**request, CALLER: Caller(name_of_caller(request), frozenset(scopes))}
+
+
 def rights_of(request: Request) -> str:
     """Return what the caller of a request may do, as a part of the keys and ETags of answers.
 

@@ -19,6 +19,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Format, Table
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, profit, sales
+from ecom_assets.interfaces.api.routes.boards import require_readable
 from ecom_assets.interfaces.boards.model import (
     Board,
     BoardTile,
@@ -86,6 +87,8 @@ def question_tile(
     Raises:
         EcomError: It cannot be asked, or is refused.
     """
+    for kept in (board, saved):
+        require_readable(kept, view.request.scope)
     page = page_of(saved.declared)
     chosen = {
         name: text

@@ -24,12 +24,14 @@ from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.sales.coverage import Source, known_days
 from ecom_assets.commerce.sales.queries import revenue_trend
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.http_server.callers import Scope, without
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import MONEY, Column
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
 from ecom_assets.interfaces.api.auth.callers import require_costs
+from ecom_assets.interfaces.api.routes.boards import has_conditions_on_people, require_readable
 from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
 from ecom_assets.interfaces.boards.model import (
@@ -152,10 +154,21 @@ class Watched:
             start_date=first, end_date=last, time_range=None, last=None, **changed
         )
         kind = self.saved.declared
-        source = published_source(kind, self.request, self.reading, self.settings)
+        require_readable(self.saved, self.request.scope)
+        source = published_source(kind, self.asks_as, self.reading, self.settings)
         result = answer(kind, question, source)
         document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
         return document
+
+    @property
+    def asks_as(self) -> Request:
+        """The request that its question is asked by: without `personal`, unless the question itself
+        is about people. Nobody knows what the readers of a message may see.
+        """
+        assert self.saved is not None  # noqa: S101 (callers look)
+        if has_conditions_on_people(self.saved):
+            return self.request
+        return Request(without(self.request.scope, Scope.PERSONAL))
 
     def _of_trend(self, first: date, last: date) -> list[WatchedPoint]:
         result: list[WatchedPoint] = []

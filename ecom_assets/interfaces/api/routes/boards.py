@@ -5,14 +5,17 @@ Reading needs the scope `read`, and `personal` to see conditions on people; writ
 Who saves names the version that was changed, and gets 409 if somebody saved a newer one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Scope as RequestScope
 
 from ecom_assets.behaviour.questions.answer import InUtc, QuestionAnswer
+from ecom_assets.commerce.custom_sales.dimensions import DISCOUNT_CODE
+from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
@@ -91,8 +94,12 @@ HIDDEN_FIELDS: Final = {
 """What a key without the scope `personal` does not see where it names a person."""
 
 
-COST_FIELDS: Final = ("limit", "description")
-"""What a key without the scope `costs` does not see of an alert on costs."""
+COST_FIELDS: Final = {
+    "questions": ("definition", "form"),
+    "boards": ("where",),
+    "alerts": ("limit", "description"),
+}
+"""What a key without the scope `costs` does not see of what asks about costs."""
 
 
 class NoParameters(BaseModel):
@@ -148,8 +155,8 @@ class SavedVersion(VersionHead):
     """A version of a saved question, a board, an annotation, an alert or an e-mail of a board."""
 
     is_withheld: bool = Field(
-        description="Whether conditions on people, or bounds of costs, are left out, for lack of "
-        "`personal` or `costs`"
+        description="Whether what it says of people or costs is left out, for lack of `personal` "
+        "or `costs`"
     )
     content: dict[str, Any] = Field(
         description="What was saved, as `POST` takes it; fields with their default are left out"
@@ -193,7 +200,7 @@ def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
     hides_costs = not may_see_costs(scope) and watches_costs(version, store)
     hidden = (
         *(HIDDEN_FIELDS.get(version.kind.KIND, ()) if hides_people else ()),
-        *(COST_FIELDS if hides_costs else ()),
+        *(COST_FIELDS.get(version.kind.KIND, ()) if hides_costs else ()),
     )
     for name in hidden:
         content.pop(name, None)
@@ -201,13 +208,26 @@ def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
 
 
 def watches_costs(version: KeptVersion[Any], store: BoardStore) -> bool:
-    """Return whether a version is an alert that watches costs; one that cannot be read counts as
-    such.
+    """Return whether a version asks about costs, or is an alert that watches them; one that cannot
+    be read counts as such.
     """
-    if version.kind is not NumberAlert or not version.content:
+    return _asks_about(version, store, asks_about_costs)
+
+
+def watches_people(version: KeptVersion[Any], store: BoardStore) -> bool:
+    """Return whether a version asks about people, or is an alert that watches them; one that cannot
+    be read counts as such.
+    """
+    return _asks_about(version, store, asks_about_people)
+
+
+def _asks_about(
+    version: KeptVersion[Any], store: BoardStore, asks: Callable[[Kept, BoardStore], bool]
+) -> bool:
+    if not version.content:
         return False
     try:
-        return asks_about_costs(version.item, store)
+        return asks(version.item, store)
     except EcomError:
         return True
 
@@ -221,15 +241,43 @@ def names_people(version: KeptVersion[Any]) -> bool:
     try:
         if isinstance(version.item, NumberAlert | BoardMail):
             return any(version.content.get(name) for name in HIDDEN_FIELDS[version.kind.KIND])
-        return are_personal(_columns_of(version.item))
+        return has_conditions_on_people(version.item)
     except EcomError:
         return True
 
 
-def _columns_of(item: Kept) -> Iterable[str]:
+def has_conditions_on_people(item: Kept) -> bool:
+    """Return whether an item names columns with personal data, or has a condition on codes of
+    discounts: one of a single person is read there by everyone who reads the item.
+    """
+    return are_personal(_columns_of(item)) or _has_conditions_on_codes(item)
+
+
+def _has_conditions_on_codes(item: Kept) -> bool:
+    return DISCOUNT_CODE in _columns_of(item)
+
+
+def require_readable(item: Kept, request: RequestScope) -> None:
+    """Raise if an item has conditions on codes of discounts, and the key lacks the scope
+    `personal`: its answer repeats them, and has no lines of codes that name a person. Columns with
+    personal data are refused where the question is asked.
+
+    Raises:
+        ScopeNeededError: The message names the item.
+    """
+    if _has_conditions_on_codes(item) and not may_see_people(request):
+        raise ScopeNeededError(
+            f"{item.title!r} has a condition on codes of discounts, which may name a person, so a "
+            f"key without the scope {Scope.PERSONAL.value!r} may not see it; use one of `ecom "
+            "api-key create --scope read --scope personal`.",
+            Scope.PERSONAL,
+        )
+
+
+def _columns_of(item: Kept) -> Sequence[str]:
     if isinstance(item, SavedQuestion):
         return item.question.columns
-    return columns_of(parse_where(item.where)) if isinstance(item, Board) else ()
+    return list(columns_of(parse_where(item.where))) if isinstance(item, Board) else ()
 
 
 def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
@@ -245,17 +293,23 @@ def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
 
 def asks_about_people(item: Kept, store: BoardStore) -> bool:
     """Return whether the answers of an item are about people: its own conditions,
-    or those of what it watches or sends.
+    or those of what it watches or sends; and a single code of a discount that it watches.
 
     A question that is not there any more is about nobody.
     """
     if isinstance(item, NumberAlert) and item.question:
         watched = store.find(SavedQuestion, item.question)
-        return watched is not None and names_people(watched)
+        return watched is not None and (names_people(watched) or _watches_code(item, watched.item))
     if isinstance(item, BoardMail):
         sent = store.find(Board, item.board)
         return sent is not None and names_people(sent)
-    return are_personal(_columns_of(item))
+    return has_conditions_on_people(item)
+
+
+def _watches_code(alert: NumberAlert, saved: SavedQuestion) -> bool:
+    question = saved.question
+    is_by_code = isinstance(question, SalesQuestion) and DISCOUNT_CODE in question.by
+    return is_by_code and alert.value is not None
 
 
 def asks_about_costs(item: Kept, store: BoardStore) -> bool:
@@ -452,6 +506,7 @@ def answer_question(
     """
     context.do_not_keep()
     saved = store_of(context.request).get(SavedQuestion, slug).item
+    require_readable(saved, context.request.scope)
     question = saved.question
     if parameters.time_range or parameters.start_date or parameters.end_date:
         question = Board(name=saved.name).asked(saved, context.period(parameters, "events"))

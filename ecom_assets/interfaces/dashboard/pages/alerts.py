@@ -14,8 +14,7 @@ from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
 from ecom_assets.core.tables.contract import Format
-from ecom_assets.interfaces.api.auth.callers import require_costs
-from ecom_assets.interfaces.api.routes.boards import watches_costs
+from ecom_assets.interfaces.api.routes.boards import watches_costs, watches_people
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import (
     USUAL_SPREADS,
@@ -91,7 +90,9 @@ HISTORY: Final = (
     TableColumn("value", "Value"),
     TableColumn("reason", "Why"),
 )
-OF_COSTS: Final = "What watches costs is shown to keys with the scope costs only."
+HIDDEN: Final = (
+    "What watches costs or people is shown to keys with the scope costs or personal only."
+)
 INCIDENTS: Final = (
     TableColumn("alert", "Alert", href="href"),
     *HISTORY,
@@ -185,9 +186,18 @@ def alerts(view: View) -> Block:
 
 
 def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
-    """Return whether the caller may see what versions of an alert watch, which can be costs."""
+    """Return whether the caller may see what versions of an alert watch: costs, or people."""
+    return not _lacking(view, versions)
+
+
+def _lacking(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> list[Scope]:
+    """Return the scopes that the caller lacks to see what versions of an alert watch."""
     store = BoardStore(view.context.settings)
-    return view.may(Scope.COSTS) or not any(watches_costs(version, store) for version in versions)
+    return [
+        scope
+        for scope, watches in ((Scope.COSTS, watches_costs), (Scope.PERSONAL, watches_people))
+        if not view.may(scope) and any(watches(version, store) for version in versions)
+    ]
 
 
 def question_names(settings: Settings) -> dict[str, str]:
@@ -281,7 +291,7 @@ def incidents(view: View) -> Block:
         for incident in newest
         if may_see[incident.alert]
     ]
-    hidden = OF_COSTS if len(rows) < len(newest) else ""
+    hidden = HIDDEN if len(rows) < len(newest) else ""
     return DataTable(rows, INCIDENTS, note=hidden, empty=hidden or "There was no incident yet.")
 
 
@@ -290,11 +300,15 @@ def opened(view: View) -> KeptVersion[NumberAlert]:
 
     Raises:
         NotKeptError: There is no such alert.
-        ScopeNeededError: It is about costs, which the caller may not see.
+        ScopeNeededError: It is about costs or people, which the caller may not see.
     """
     version = BoardStore(view.context.settings).get(NumberAlert, view.filters.alert)
-    if not _may_see(view, [version]):
-        require_costs(view.request.scope, f"The alert {version.item.name!r}, which watches costs,")
+    for scope in _lacking(view, [version]):
+        raise ScopeNeededError(
+            f"The alert {version.item.name!r} watches what a key without the scope {scope.value!r} "
+            f"may not see; use one of `ecom api-key create --scope read --scope {scope.value}`.",
+            scope,
+        )
     return version
 
 

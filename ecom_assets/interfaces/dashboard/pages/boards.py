@@ -42,7 +42,7 @@ from ecom_assets.interfaces.dashboard.saving import builder_address, query_of
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
 WITHHELD: Final = "It has conditions on people, which a key without the scope personal may not see."
-COSTS_WITHHELD: Final = "It watches costs, which a key without the scope costs may not see."
+COSTS_WITHHELD: Final = "It is about costs, which a key without the scope costs may not see."
 NOUNS: Final = {
     "questions": "Question",
     "boards": "Board",
@@ -110,7 +110,7 @@ def question_address(version: KeptVersion[SavedQuestion]) -> str:
 
 
 def is_withheld(view: View, version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on people, or bounds of costs,
+    """Return whether a version has conditions on people, or is about costs,
     which the caller may not see.
     """
     return bool(_withheld(view, version))
