@@ -18,7 +18,7 @@ from ecom_assets.commerce.attribution.contracts import Conversions, Touches
 from ecom_assets.commerce.attribution.credit import AttributionRule, order_touches
 from ecom_assets.commerce.costs.profit import with_customer_type, with_order
 from ecom_assets.commerce.customers.contracts import CustomerSegments
-from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.commerce.orders.orders import NONE, without_query
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import Days, clock_hour
@@ -53,6 +53,7 @@ class Dimension:
         is_number: Whether its values are numbers, with which conditions compare it.
         names: The table whose column has the names of its values, and that column.
         is_of_lines: Whether only order lines say it, and no purchase event.
+        is_stated: Whether order lines may say it where there is nothing that it needs.
     """
 
     label: str
@@ -62,6 +63,7 @@ class Dimension:
     is_number: bool = False
     names: tuple[type[Table], str, str] | None = None
     is_of_lines: bool = False
+    is_stated: bool = False
 
 
 DIMENSIONS: Final[Mapping[str, Dimension]] = {
@@ -85,7 +87,12 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
         "Channel", "Channel of the last visit before the order that is not direct", Touches
     ),
     "campaign": Dimension("Campaign", "Campaign of that visit", Touches),
-    "landing_page": Dimension("Landing page", "First page of that visit, without query", Touches),
+    "landing_page": Dimension(
+        "Landing page",
+        "First page of that visit, without query; without a visit, what the order says",
+        Touches,
+        is_stated=True,
+    ),
     "first_channel": Dimension("First channel", "Channel of the customer's first visit", Touches),
     "customer_type": Dimension(
         "New or returning", "Whether the order is of the customer's first day with one"
@@ -200,14 +207,20 @@ def _with_touches(lines: ir.Table, context: SalesContext) -> ir.Table:
 
 
 def _of_touch(lines: ir.Table, context: SalesContext) -> ir.Table:
-    """Add the campaign and the landing page of the touch that `channel` of a line is from."""
+    """Add the campaign and the landing page of the touch that `channel` of a line is from; the page
+    that the order states where there is no such touch.
+    """
     tables = context.tables
+    if not tables.has(Touches):
+        return lines.mutate(landing_page=lines.landing_page.fill_null(NONE))
     campaigns = tables.table(Touches).select("campaign", campaign_session="session_id")
     pages = tables.table(Sessions).select("entry_page_url", page_session="session_id")
     joined = _with_touches(lines, context)
     joined = joined.left_join(campaigns, joined.touch_session == campaigns.campaign_session)
     joined = joined.left_join(pages, joined.touch_session == pages.page_session)
-    page = joined.entry_page_url.re_extract("^[^?#]*", 0).nullif("")
+    page = joined.touch_session.isnull().ifelse(
+        joined.landing_page, without_query(joined.entry_page_url)
+    )
     return joined.mutate(
         campaign=joined.campaign.fill_null(NONE), landing_page=page.fill_null(NONE)
     ).drop(*TOUCH, "campaign_session", "page_session", "entry_page_url")

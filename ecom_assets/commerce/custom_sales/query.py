@@ -136,7 +136,7 @@ class SalesQuery:
         if self.tables.of_purchases:
             self._require_purchases()
         for name in (*self.question.by, *sorted(self.conditions & DIMENSIONS.keys())):
-            if needs := DIMENSIONS[name].needs:
+            if (needs := DIMENSIONS[name].needs) and not self._is_stated(name):
                 self._require(needs, f"The dimension {name}")
         for name in self.question.measures:
             if columns_counted(parts_of([name])) & OF_PROFIT:
@@ -156,6 +156,13 @@ class SalesQuery:
                 f"{min(refused)} needs order lines, and there are only purchase events; "
                 f"{self.tables.remedy}."
             )
+
+    def _is_stated(self, dimension: str) -> bool:
+        """Return whether an order line states a dimension that else needs another table."""
+        sold = self.context.sold
+        return DIMENSIONS[dimension].is_stated and bool(
+            self.tables.rows(_any_row(sold.filter(sold[dimension].notnull())))
+        )
 
     def _require(self, contract: type[Table], called: str) -> None:
         tables = self.tables

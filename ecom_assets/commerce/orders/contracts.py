@@ -60,6 +60,7 @@ class ReceivedOrder(Table, abstract=True):
         "Its category: as received, else the catalogue's when the line was taken in", nullable=True
     )
     vendor = text("Whose product it is, in the same way", nullable=True)
+    landing_page = text("The landing page of the order, as received", nullable=True)
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace, as received", nullable=True
     )
@@ -277,6 +278,9 @@ class UserOrderLog(Table):
     item_name = text("Its name", nullable=True)
     item_category = text("Its category, `(none)` without one")
     vendor = text("Whose product it is, where the line or the catalogue says it", nullable=True)
+    landing_page = text(
+        "The order's landing page without query, where the source says it", nullable=True
+    )
     sales_channel = text(
         "Where it was sold, such as web, app, store or marketplace; `(none)` without one"
     )

@@ -246,11 +246,17 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
         item_id=known(lines.item_id, MARKS).fill_null(NONE),
         item_name=known(lines.item_name, MARKS),
         vendor=known(lines.vendor, MARKS),
+        landing_page=without_query(known(lines.landing_page, MARKS)),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),
     )
     return lines.select(*UserOrderLog.columns)
+
+
+def without_query(page: ir.StringValue) -> ir.StringValue:
+    """Return the address of a page without its query and fragment; null where nothing is left."""
+    return page.re_extract("^[^?#]*", 0).nullif("")
 
 
 def lines_as_events(lines: ir.Table) -> ir.Table:

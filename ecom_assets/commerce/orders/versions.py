@@ -36,6 +36,7 @@ RARE: Final = (
     "received_shipping_cost_amount",
     "received_is_restocked",
     "vendor",
+    "landing_page",
 )
 """Texts that most sources do not have: they are compared as one, as each sort key takes time."""
 CONTENT: Final = tuple(

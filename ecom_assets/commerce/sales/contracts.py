@@ -137,6 +137,7 @@ class Sales(Table):
     item_id = text("See mart.item")
     item_category = text("The item's category when the line was taken in, `(none)` without one")
     vendor = UserOrderLog.vendor
+    landing_page = UserOrderLog.landing_page
     channel = text(
         "The last touch before the order that is not direct; `(none)` without a touch, see "
         "mart.touches"

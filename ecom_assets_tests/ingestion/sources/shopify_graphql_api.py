@@ -28,8 +28,8 @@ from graphql.language.ast import FragmentSpreadNode, InlineFragmentNode, Selecti
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.shop_apis import ShopApi
 
-# Source: "Order", "SalesAgreement", "Sale" and "OrderSortKeys", Admin GraphQL API 2026-07,
-# shopify.dev.
+# Source: "Order", "CustomerVisit", "SalesAgreement", "Sale" and "OrderSortKeys", Admin GraphQL API
+# 2026-07, shopify.dev.
 _AGREEMENT = (
     "id: ID! reason: OrderActionType! happenedAt: DateTime! sales(first: Int, after: String): "
     "SaleConnection!"
@@ -43,7 +43,7 @@ type Query {{
   orders(first: Int, after: String, sortKey: OrderSortKeys, query: String): OrderConnection!
   order(id: ID!): Order
 }}
-scalar DateTime scalar UnsignedInt64 scalar Decimal scalar CurrencyCode
+scalar DateTime scalar URL scalar UnsignedInt64 scalar Decimal scalar CurrencyCode
 enum OrderSortKeys {{ CREATED_AT ID PROCESSED_AT UPDATED_AT }}
 enum OrderActionType {{ ORDER ORDER_EDIT REFUND RETURN UNKNOWN }}
 enum SaleActionType {{ ORDER RETURN UNKNOWN UPDATE }}
@@ -55,9 +55,12 @@ type Order {{
   updatedAt: DateTime! test: Boolean! currencyCode: CurrencyCode!
   sourceName: String email: String phone: String customer: Customer
   discountCodes: [String!]! paymentGatewayNames: [String!]!
+  customerJourneySummary: CustomerJourneySummary
   shippingAddress: MailingAddress agreements(first: Int, after: String): SalesAgreementConnection!
 }}
 type Customer {{ legacyResourceId: UnsignedInt64! firstName: String lastName: String }}
+type CustomerJourneySummary {{ lastVisit: CustomerVisit }}
+type CustomerVisit {{ landingPage: URL }}
 type MailingAddress {{ city: String province: String country: String }}
 type SalesAgreementConnection {{ nodes: [SalesAgreement!]! pageInfo: PageInfo! }}
 interface SalesAgreement {{ {_AGREEMENT} }}

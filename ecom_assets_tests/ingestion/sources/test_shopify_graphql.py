@@ -21,6 +21,7 @@ from ecom_assets_tests.ingestion.sources.test_order_files import read
 from ecom_assets_tests.ingestion.sources.test_shop_orders import totals
 
 SECRETS = ("secret_1", "shpat_1")
+PAGE = "https://ferns.example/mugs?utm_source=news"
 
 
 def money(amount: str) -> Row:
@@ -89,6 +90,7 @@ def order(number: int, updated: str, *agreements: Row) -> Row:
         "phone": None,
         "shippingAddress": {"city": "Bonn", "country": "Germany"},
         "customer": {"legacyResourceId": "9", "firstName": "Ann"},
+        "customerJourneySummary": {"lastVisit": {"landingPage": PAGE}},
         "agreements": list(agreements or [placed]),
     }
 
@@ -197,7 +199,7 @@ def test_an_order_with_a_return_is_as_in_shopify_s_sales_report(tmp_path: Path) 
 def test_orders_land_by_pages_with_pauses_for_what_queries_cost(
     shop: ShopApi, shopify: ShopifyGraphql, tmp_path: Path
 ) -> None:
-    """A page costs 858 of 1,000 points, so the second one comes after a second,
+    """A page costs 866 of 1,000 points, so the second one comes after a second,
     when they are there again.
     """
     shopify.bucket = Bucket(restored_per_s=800)
@@ -210,6 +212,7 @@ def test_orders_land_by_pages_with_pauses_for_what_queries_cost(
     for path in (tmp_path / "shop").rglob("*"):
         assert path.is_dir() or not any(secret.encode() in path.read_bytes() for secret in SECRETS)
     assert net(tmp_path / "shop") == 80
+    assert {row["landing_page"] for row in read(tmp_path / "shop", "shopify_graphql")} == {PAGE}
 
 
 def test_both_queries_are_below_what_one_may_cost(

@@ -35,6 +35,8 @@ PAGES = (
     "https://shop.example/hats?utm_source=google&utm_medium=cpc&utm_campaign=hats#top",
     "https://shop.example/cart",
 )
+STATED = "https://shop.example/stated"
+"""What orders say of their landing pages."""
 KEYS = {
     "read": "a-key-that-reads-revenue-only",
     "costs": "a-key-that-may-see-costs-too",
@@ -46,7 +48,7 @@ ORDER_COLUMNS = (
     "id,uniq_id,order_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,"
     "item_name,item_category,sales_channel,quantity,payment_amount,status,payment_method,"
     "discount_codes,discount_amount,gross_amount,shipping_amount,shipping_cost_amount,"
-    "payment_fee_amount"
+    "payment_fee_amount,landing_page"
 )
 OF_ORDERS = {"shipping_amount": "4.90", "shipping_cost_amount": "3.50", "payment_fee_amount": "0.3"}
 """What each order says of shipping and its payment, on its first line."""
@@ -101,7 +103,7 @@ def write_shop(folder: Path) -> None:
 def line_of(  # noqa: PLR0913, PLR0917 (each is a column)
     chance: random.Random, line: str, order: str, customer: str, item: str, at: datetime
 ) -> dict[str, Any]:
-    """Return an order line; Ann alone uses ANN10."""
+    """Return an order line; Ann alone uses ANN10, and no order of hers says a landing page."""
     category, price, _ = ITEMS[item]
     quantity, off = chance.randint(1, 3), chance.choice((0, 0, 2))
     code = "" if not off else "ANN10" if customer == "ann" else "SPRING"
@@ -123,6 +125,7 @@ def line_of(  # noqa: PLR0913, PLR0917 (each is a column)
         "discount_codes": code,
         "discount_amount": off,
         "gross_amount": quantity * price,
+        "landing_page": "" if customer == "ann" else f"{STATED}?utm_source=shop#top",
     }
 
 
@@ -200,7 +203,9 @@ LAST_TOUCH = """
         FROM mart.sales s JOIN mart.touches t ON t.visitor_id = s.customer_id
             AND t.started_at BETWEEN s.ordered_at - INTERVAL 30 DAY AND s.ordered_at
         WHERE s.status = 'shipped')
-    SELECT coalesce(split_part(split_part(v.entry_page_url, '?', 1), '#', 1), '(none)'),
+    SELECT coalesce(split_part(split_part(v.entry_page_url, '?', 1), '#', 1),
+            CASE WHEN t.session_id IS NULL AND s.customer_id <> 'ann'
+                THEN 'https://shop.example/stated' END, '(none)'),
         sum(s.revenue_amount), count(DISTINCT s.order_id)
     FROM mart.sales s LEFT JOIN touched t ON t.uniq_id = s.uniq_id AND t.place = 1
     LEFT JOIN mart.sessions v USING (session_id) WHERE s.status = 'shipped' GROUP BY 1"""
@@ -286,6 +291,10 @@ def test_a_question_of_every_day_is_answered_as_plain_sql_does(
     expected = rows_of(home, query, len(measures))
     assert numbers(answer, *measures) == expected
     assert len(expected) > 1
+    if name == "landing pages that sell":
+        assert {(page.partition("?")[0],) for page in PAGES} | {(STATED,), ("(none)",)} == {
+            *expected
+        }
 
 
 OF_REVENUE = (

@@ -68,14 +68,14 @@ def write_shop(folder: Path) -> None:
     """Write the orders of four weeks, and what a hat costs."""
     columns = "id,uniq_id,order_id,date_time,customer_id,city_id,city_name,item_id,item_name,"
     columns += "quantity,payment_amount,status,discount_codes,discount_amount"
-    rows = []
+    rows: list[list[Any]] = []
     for week in range(4):
         day = MONDAY + timedelta(weeks=week)
-        for place, customer in enumerate(CUSTOMERS):
+        for position, customer in enumerate(CUSTOMERS):
             is_anna = customer == ANNA
             order = f"order-{'anna' if is_anna else customer}-{week}"
             paid, code, off = (17.77, HER_CODE, 2.23) if is_anna else (20, "SPRING", 1)
-            rows.append([f"{week}{place}", f"line-{week}-{place}", order, f"{day}T10:00:00"])
+            rows.append([f"{week}{position}", f"line-{week}-{position}", order, f"{day}T10:00:00"])
             rows[-1] += [customer, "1", "Berlin", "hat", "Hat", 1, paid, "shipped", code, off]
     # The last week is over.
     rows.append(["99", "last", "order-bob-9", f"{MONDAY + timedelta(days=28)}T10:00:00"])
@@ -236,7 +236,8 @@ def test_assistants_see_what_their_key_may(settings: Settings, scope: str, quest
     for key, scopes in KEYS.items():
         app, called = as_caller(settings, key)
         tool = questions_of(app.openapi())["custom_sales"]
-        for who in ({}, {"who": {}}):
+        asked_who: Row = {"who": {}}
+        for who in ({}, asked_who):
             answer = asyncio.run(answer_from(called, tool, {**question, **who}, None))
             if scope in scopes and (not who or "personal" in scopes):
                 assert not answer.is_error, answer.content
