@@ -135,7 +135,7 @@ def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
         if now.others not in shown and then.has_more(shown):
             shown.append(now.others)
         before = _Result(query, earlier, then.with_other(shown))
-    rows = _Rows(query, _Result(query, query.range, now.with_other(shown)), before)
+    rows = _ResultRows(query, _Result(query, query.range, now.with_other(shown)), before)
     labels = query.labels(shown)
     named = {values: _named(question, values, labels) for values in query.in_order(shown)}
     has_both = bool(question.by and question.over)
@@ -212,7 +212,7 @@ class _Result:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _ResultRows:
     """The rows of an answer, of a range and perhaps another one that it is compared with."""
 
     query: SalesQuery

@@ -96,8 +96,9 @@ class FileCosts:
         )
         in_one = currencies.of_costs(self.files, f"({dated})")
         # A pack of no pieces, or of a number that cannot be read, says nothing of a piece.
-        pieces = "CASE WHEN received_piece_count IS NULL THEN 1 ELSE nullif(piece_count, 0) END"
-        unit_cost = f"round(cost_amount / {pieces}, 6)::{UNIT_COST} AS unit_cost_amount"
+        of_piece = f"TRY_CAST(round(cost_amount / nullif(piece_count, 0), 6) AS {UNIT_COST})"
+        cost = f"CASE WHEN received_piece_count IS NULL THEN cost_amount ELSE {of_piece} END"
+        unit_cost = f"{cost} AS unit_cost_amount"
         source = f"{text(self.settings.costs)} AS source"
         left_out = "cost_amount, order_date, valid_from_at, valid_until_at"
         return select(f"* EXCLUDE ({left_out}), {unit_cost}, {source}", f"({in_one})")

@@ -83,12 +83,12 @@ def test_a_cost_that_is_too_large_is_not_known(tmp_path: Path) -> None:
         "item_id,unit_cost_amount,piece_count,currency,valid_from_date\n"
         "hat,999999999999.99,,,2026-01-01\ncap,1000000000000,,,2026-01-01\n"
         "bag,99999999999999.99,,,2026-01-01\nsock,1e20,,,2026-01-01\n"
-        "box,1,1e20,,2026-01-01\nmug,600000,,USD,2026-01-01\npen,1000000,,USD,2026-01-01\n"
+        "box,1,1e20,,2026-01-01\njar,9e11,0.5,,2026-01-01\nmug,600000,,USD,2026-01-01\npen,1000000,,USD,2026-01-01\n"
     )
     assert costs(read(tmp_path / "costs.csv", content, currency="IRR", rates=rates)) == {
         "hat": D("999999999999.99"),
         "mug": D(960_000_000_000),
-        **dict.fromkeys(("cap", "bag", "sock", "box", "pen")),
+        **dict.fromkeys(("cap", "bag", "sock", "box", "jar", "pen")),
     }
 
 

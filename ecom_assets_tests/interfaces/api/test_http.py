@@ -243,7 +243,7 @@ def test_sql_in_a_parameter_is_a_word_like_any_other(api: Api) -> None:
 
 
 def test_a_method_that_is_not_taken_is_reported(api: Api) -> None:
-    response = api.post("/analytics/sales", {})
+    response = api.post("/analytics/products/top", {})
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
     assert "does not take POST" in response.json()["detail"]
     other = requests.options(f"{api.address}/analytics/journeys", timeout=60)
