@@ -43,6 +43,9 @@ UNLOGGED = {
         ("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS
     ),
     **dict.fromkeys(("identities", "funnel_entries", "conversion_credit", "profit_lines"), OF_ROWS),
+    "products_bought_together": (
+        "pairs change only with orders of their products, which mart.product_performance counts"
+    ),
     "discount_performance": "its key may name a person, whom the log would keep",
     **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
     **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),

@@ -176,7 +176,7 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.pdf", b"x", "no format that is read"),
+        ("a.pdf", b"x", "a format that is not read"),
         ("a.csv", b"", "is empty"),
         ("a.csv", bytes(MAX_BYTES + 1), "larger than 10 MB"),
         ("a.csv.gz", gzip.compress(b"x" * 10_000)[:-9], "damaged"),
