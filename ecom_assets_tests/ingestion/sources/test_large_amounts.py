@@ -88,6 +88,16 @@ def saved(folder: Path, mapping: str, content: Any) -> Path:
     return path
 
 
+def multiplied(factor: int) -> Change:
+    """Return what multiplies an amount."""
+    return lambda amount, _: f"{amount * factor:f}"
+
+
+def huge_at(position: int) -> Change:
+    """Return what makes the amount at a position as large as fits."""
+    return lambda amount, at: HUGE if at == position else str(amount)
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
@@ -97,7 +107,7 @@ def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
     base = order_rows(saved(tmp_path / "base", mapping, content), mapping)
     by_id = {row["uniq_id"]: row for row in base}
     for factor in FACTORS:
-        larger, count = changed(content, lambda amount, _, by=factor: f"{amount * by:f}")
+        larger, count = changed(content, multiplied(factor))
         assert count
         rows = order_rows(saved(tmp_path / str(factor), mapping, larger), mapping)
         expected = {name: amount * factor for name, amount in totals(base).items()}
@@ -115,9 +125,7 @@ def variants(content: Any) -> Iterator[Any]:
     """Yield a sample once for each of its amounts, with that amount alone as large as fits."""
     _, count = changed(content, lambda amount, _: str(amount))
     for number in range(count):
-        yield changed(
-            content, lambda amount, position, at=number: HUGE if position == at else str(amount)
-        )[0]
+        yield changed(content, huge_at(number))[0]
 
 
 @pytest.mark.sampled(2)
