@@ -10,6 +10,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ Change = Callable[[Decimal, int], str]
 """What becomes of an amount of a sample, by its position among all of them."""
 
 
+def multiplied(factor: int, amount: Decimal, _position: int) -> str:
+    return f"{amount * factor:f}"
+
+
+def huge_at(huge_position: int, amount: Decimal, position: int) -> str:
+    return HUGE if position == huge_position else f"{amount:f}"
+
+
 def number_of(value: object) -> Decimal | None:
     """Return a leaf of a document as a number; None if it is none."""
     is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -64,14 +73,13 @@ def changed(content: Any, change: Change) -> tuple[Any, int]:
         return replaced, count
     count = 0
 
-    def walked(value: Any, key: str) -> Any:
+    def walked(value: Any, name: str) -> Any:
         nonlocal count
         if isinstance(value, dict):
-            # `shopMoney` and `billing` are read by the key above them.
-            return {name: walked(part, f"{key}.{name}") for name, part in value.items()}
+            return {key: walked(part, key) for key, part in value.items()}
         if isinstance(value, list):
-            return [walked(part, key) for part in value]
-        number, name = number_of(value), key.rpartition(".")[2]
+            return [walked(part, name) for part in value]
+        number = number_of(value)
         if number is None or not MONEY_KEYS.search(name) or OTHER_KEYS.search(name):
             return value
         count += 1
@@ -88,16 +96,6 @@ def saved(folder: Path, mapping: str, content: Any) -> Path:
     return path
 
 
-def multiplied(factor: int) -> Change:
-    """Return what multiplies an amount."""
-    return lambda amount, _: f"{amount * factor:f}"
-
-
-def huge_at(position: int) -> Change:
-    """Return what makes the amount at a position as large as fits."""
-    return lambda amount, at: HUGE if at == position else str(amount)
-
-
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
@@ -107,7 +105,7 @@ def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
     base = order_rows(saved(tmp_path / "base", mapping, content), mapping)
     by_id = {row["uniq_id"]: row for row in base}
     for factor in FACTORS:
-        larger, count = changed(content, multiplied(factor))
+        larger, count = changed(content, partial(multiplied, factor))
         assert count
         rows = order_rows(saved(tmp_path / str(factor), mapping, larger), mapping)
         expected = {name: amount * factor for name, amount in totals(base).items()}
@@ -123,9 +121,9 @@ def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
 
 def variants(content: Any) -> Iterator[Any]:
     """Yield a sample once for each of its amounts, with that amount alone as large as fits."""
-    _, count = changed(content, lambda amount, _: str(amount))
-    for number in range(count):
-        yield changed(content, huge_at(number))[0]
+    _, count = changed(content, partial(multiplied, 1))
+    for position in range(count):
+        yield changed(content, partial(huge_at, position))[0]
 
 
 @pytest.mark.sampled(2)
