@@ -29,6 +29,7 @@ OF_DAYS = (*OF_ORDERS, "contribution_before_ads_amount")
 BY = {"by_date": "order_date", "by_product": "item_id", "by_category": "item_category"}
 
 
+@pytest.mark.slow
 def test_the_profit_of_a_run_is_the_truth(month: Recount, tmp_path: Path) -> None:
     home = tmp_path / "home"
     orders, costs = month.folder / "orders.parquet", month.folder / "costs.csv"

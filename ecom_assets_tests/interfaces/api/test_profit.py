@@ -218,6 +218,7 @@ def has_a_cost(api: Api, key: str, path: str, query: Row) -> bool:
     return bool(COST_OF_A_LINE.search(api.get(path, of(key), **query).text))
 
 
+@pytest.mark.when_changed
 def test_what_shows_a_cost_shows_none_to_a_key_without_the_scope(api: Api) -> None:
     asked = [(path, query) for path, query in asked_by_address() if path in SHOWS_COSTS]
     assert {path for path, _ in asked} == SHOWS_COSTS
@@ -237,6 +238,7 @@ def test_no_address_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
     assert shown["costs"] == SHOWS_COSTS
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "query",
     [
@@ -319,6 +321,7 @@ def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> No
     assert (costs[0]["table"], costs[0]["row_count"]) == ("mart.item_costs", 2)
 
 
+@pytest.mark.when_changed
 def test_changes_of_profit_are_listed_for_keys_with_costs_only(home: Path, api: Api) -> None:
     """A hat for 20 on 20 May came late: that day had revenue of 40, profit of 20."""
     late = home.parent / "late.csv"

@@ -102,6 +102,7 @@ def test_profit_by_any_dimension_adds_up(
     assert {row["label"]: row["gross_profit_amount"] for row in rows} == profits
 
 
+@pytest.mark.when_changed
 def test_numbers_lead_to_what_they_are_made_of(shop: Client) -> None:
     root = page(shop, f"profit?{DAYS}&dimension=item_category")
     address = link(root, "15.50")
@@ -133,6 +134,7 @@ def test_a_key_without_costs_sees_a_sentence_and_no_entry_in_the_menu(shop: Clie
     assert "Profit" not in menus["read"]
 
 
+@pytest.mark.when_changed
 def test_discounts_stand_by_code(shop: Client) -> None:
     root = page(shop, f"discounts?{DAYS}")
     assert tiles_of(root)["Discounts"] == "5.00"

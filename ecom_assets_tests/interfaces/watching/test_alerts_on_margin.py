@@ -87,6 +87,7 @@ def test_profit_is_watched_by_the_week(settings: Settings) -> None:
     assert [(point.day.day, point.value) for point in test.points][-2:] == [(18, 15.0), (25, 0.5)]
 
 
+@pytest.mark.when_changed
 def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     address = f"{api.address}/v1/saved/alerts"
     refused = requests.post(address, json=LOSS, headers=of("read"), timeout=60)
