@@ -100,8 +100,8 @@ def signed(rows: list[Row], amount: str, sign: str, negative: str) -> Decimal:
 
 
 @pytest.mark.slow
-def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
-    # A million purchases of the most that one may be worth, 10,000,000,000.00, and one of 0.01.
+def test_purchases_whose_sum_has_22_digits_are_added_up() -> None:
+    # A million purchases of the most that one may be worth, 10,000,000,000,000.00, and one of 0.01.
     shop = WholePlatform(Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT))
     purchase = received("e", at("09:00"), event_type="purchase", cart_amount=WIDEST_AMOUNT)
     many = [purchase | {"event_id": f"e{n}"} for n in range(1_000_000)]
@@ -110,7 +110,7 @@ def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
         DAYS, only={"duplicate_events", "events", "session_events", "session_days", "sessions"}
     )
     assert [row["purchase_amount"] for row in shop.rows(Sessions)] == [
-        Decimal("10000000000000000.01")
+        Decimal("10000000000000000000.01")
     ]
     shop.close()
 

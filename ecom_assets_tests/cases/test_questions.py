@@ -22,6 +22,7 @@ def net(case: Case, file: str) -> dict[str, Any]:
     return sales
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("case", ["13"], indirect=True)
 def test_returns_are_lines_below_zero(case: Case) -> None:
     by_init(case, "online_retail_II.csv", "Europe/London")

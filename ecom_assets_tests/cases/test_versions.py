@@ -88,6 +88,7 @@ fields:
 """
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_a_mapping_that_takes_them_for_orders_gives_a_warning(case: Case) -> None:
     (case.folder / "m.yaml").write_text(NUMBERED)

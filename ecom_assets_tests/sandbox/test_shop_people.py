@@ -263,6 +263,7 @@ def named(people: Recount, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.when_changed
 def test_the_platform_finds_the_retention_of_people_if_it_is_told_who_they_are(
     people: Recount, named: Path, home: Path
 ) -> None:

@@ -141,6 +141,7 @@ def landed(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in (*EVENT_FIELDS, "received_at")}
 
 
+@pytest.mark.when_changed
 @examples(20)
 @given(rows=rows_of_few_ids(), is_split=st.booleans())
 def test_files_give_the_events_of_the_reference(

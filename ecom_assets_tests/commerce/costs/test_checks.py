@@ -3,6 +3,8 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
+
 from ecom_assets.commerce.costs.checks import (
     costs_are_below_prices,
     costs_do_not_contradict,
@@ -63,6 +65,7 @@ def test_a_fifth_of_sales_may_be_without_a_cost() -> None:
     assert sentence(result).startswith("Of 40% of what was sold the cost is not known")
 
 
+@pytest.mark.when_changed
 def test_a_margin_that_falls_by_half_is_said() -> None:
     days = [FIRST + timedelta(days=number) for number in range(35)]
     sales = [sale(f"{day}-1", str(day), "hat", "1", "20") for day in days]
@@ -74,6 +77,7 @@ def test_a_margin_that_falls_by_half_is_said() -> None:
     assert "Gross margin fell by half or more in the week up to 2026-06-04" in sentence(result)
 
 
+@pytest.mark.when_changed
 def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> None:
     """A hat for 10 costs 5; a coat that cost 8 comes back for 9: net sales 1, cost -3, profit 4."""
     sales = [

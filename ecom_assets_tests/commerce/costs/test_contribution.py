@@ -93,6 +93,7 @@ def test_contribution_is_over_orders_of_which_all_parts_are_known() -> None:
     assert profit["contribution_shipped_amount"] == 40
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("sold", "rules", "fee"),
     [
@@ -141,6 +142,7 @@ def test_an_order_for_which_nothing_was_paid_has_no_fee() -> None:
     assert line["contribution_before_ads_amount"] == D("-24.50")
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     ("refunds", "expected"),
     [

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.contribution import CostRules
@@ -122,6 +124,7 @@ def at(url: str, folder: Path) -> Tables:
         return filled(engine, in_pieces=True)
 
 
+@pytest.mark.when_changed
 def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
     for folder in (pieces, whole):
@@ -132,6 +135,7 @@ def test_a_late_cost_changes_days_that_no_run_names(tmp_path: Path) -> None:
     assert DAYS.dates[-1] - FIRST == timedelta(days=5)
 
 
+@pytest.mark.when_changed
 def test_postgres_has_the_same(tmp_path: Path, postgres_warehouse: str) -> None:
     assert at(postgres_warehouse, tmp_path) == in_duckdb(tmp_path)
 

@@ -112,6 +112,7 @@ def test_what_goes_back_beyond_the_worth_of_an_order_is_goodwill_and_no_return(
     assert kept["total"]["numbers"] == {"order_count": 0, "refund_count": 1}
 
 
+@pytest.mark.when_changed
 def test_what_an_order_costs_is_by_the_rules_of_the_settings(tmp_path: Path) -> None:
     """Two hats cost 15 and bring 30; the payment costs 2 % of 30, and 0.40."""
     hats = write(ORDERS[:1], tmp_path / "orders.csv")

@@ -96,7 +96,7 @@ def saved(folder: Path, mapping: str, content: Any) -> Path:
     return path
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
     tmp_path: Path, mapping: str
@@ -126,7 +126,7 @@ def variants(content: Any) -> Iterator[Any]:
         yield changed(content, partial(huge_at, position))[0]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_one_amount_as_large_as_fits_hides_no_other(tmp_path: Path, mapping: str) -> None:
     content = SHOPS[mapping][1]
@@ -194,7 +194,7 @@ PRODUCTS = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "order_of", [shopify, shopify_admin, prestashop, online_retail, user_order_log]
 )
@@ -248,7 +248,7 @@ def replace_amounts(path: Path, amount: str) -> None:
 TEXTS = {name: layout for name, layout in LAYOUTS.items() if "parquet" not in name}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layout", TEXTS.values(), ids=TEXTS)
 def test_a_large_amount_of_an_event_is_exact(
     tmp_path: Path, read: Read, layout: EventLayout

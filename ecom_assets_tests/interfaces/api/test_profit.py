@@ -302,6 +302,7 @@ def number_of(api: Api, table: str, column: str, **query: str) -> Row:
     return number
 
 
+@pytest.mark.when_changed
 def test_what_a_piece_cost_on_several_days_is_not_added_up(api: Api) -> None:
     """A hat costs 10, and later 12; no hat costs 22."""
     for table in ("item_costs", "profit_lines"):
@@ -312,6 +313,7 @@ def test_what_a_piece_cost_on_several_days_is_not_added_up(api: Api) -> None:
     assert number_of(api, "item_costs", "unit_cost_amount", where=both)["value"] == "12.00"
 
 
+@pytest.mark.when_changed
 def test_profit_of_several_days_goes_down_to_its_lines_and_costs(api: Api) -> None:
     """The two hats of May, the one of June, and the one that came back, at two costs."""
     number = number_of(api, "profit_daily", "gross_profit_amount")

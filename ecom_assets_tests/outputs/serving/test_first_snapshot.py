@@ -111,6 +111,7 @@ def traces(path: Path) -> list[str]:
     return [each for each in texts if each[:8].encode() in content]
 
 
+@pytest.mark.when_changed
 def test_a_copy_of_blocks_has_the_rows_of_the_tables_and_no_byte_of_others(
     warehouse: DuckDBEngine, tmp_path: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_the_next_snapshot_writes_only_the_day_that_changed(
     assert of_visits == stored(warehouse, Visits)
 
 
+@pytest.mark.when_changed
 @pytest.mark.parametrize(
     "constants",
     [
