@@ -31,6 +31,7 @@ OF_SO_SMALL_A_SHOP = {
     ("staging/held_order_days", "no_order_day_is_held"),  # a day has few customers
     ("raw/user_order_log", "each_day_has_an_increment"),  # a day has no order
     ("mart/shared_ids", "ids_are_not_shared"),  # guests share an account
+    ("mart/profit_daily", "most_costs_are_known"),  # a day sells few products, some without a cost
 }
 """Checks that may find what is true of the shop."""
 

@@ -128,7 +128,7 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_run_changes_no_table(tmp_path:
             run.wait()  # or it is still running when its object goes, in whichever test is next
     assert tables_in(tables) > made, "tables were made after the worker was gone"
     con = duckdb.connect(str(tmp_path / "by_duckdb" / "warehouse.duckdb"), read_only=True)
-    for table in tables_in(tables):
+    for table in tables_in(tables) - {tables / "raw" / "warehouse_owner"}:  # it has its own time
         con.register("by_spark", DeltaTable(table).to_pyarrow_table())
         name = f"{table.parent.name}.{table.name}"
         assert rows_of(con, "by_spark") == rows_of(con, name), name
