@@ -13,7 +13,7 @@ from ecom_assets.core.settings.settings import PREFIX, Settings
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.cli.test_run_orders import queried
-from ecom_assets_tests.command import FEW_SALES, ecom, real_file
+from ecom_assets_tests.command import ecom, real_file
 from ecom_assets_tests.markdown import ROOT
 
 PAGE = (ROOT / "docs" / "from_the_four_scripts.md").read_text(encoding="utf-8")
@@ -69,9 +69,9 @@ def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: s
     landed = tmp_path / "reports" / "increment_date=2022-12-05" / name
     landed.parent.mkdir(parents=True)
     landed.write_bytes(real_file("user_order_log_inc.csv").read_bytes())
-    result = ecom(
-        "run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home"
-    )
+    tables = ("--select", '+key:"mart/sales" or +key:"mart/order_accounting_daily"')
+    arguments = (*tables, "--orders", tmp_path / "reports")
+    result = ecom("run", "--json", *arguments, home=tmp_path / "home")
     assert result.exit_code == 0, result.err
     sums = "SELECT status, count(*), sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
     assert queried(tmp_path / "home", sums) == [("refunded", 6, -2_390), ("shipped", 124, 58_865)]

@@ -60,6 +60,7 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "held_days": None,
         "held_order_days": None,
         "waiting_lines": None,
+        "changed_days": {"count": 1, "from": "2026-01-10", "to": "2026-01-10"},
     }
     assert list(answer["missing"]) == ["orders", "customers", "stock"]
     assert {answer[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {
@@ -122,7 +123,7 @@ def test_orders_alone_give_no_sessions_and_views(
             "SELECT product_view_count, viewing_visitor_count, purchase_count, "
             "revenue_amount::VARCHAR FROM mart.product_performance"
         ).fetchall()
-    assert product == [(None, None, 2, "139.60")]
+    assert product == [(None, None, 2, "139.6000")]
     answer = run(home, "--json", "--orders", tmp_path / "o.csv").json
     assert {name for name in OF_EVENTS if answer[name] is not None} == set()
     assert answer["sales"]["source"] == "orders"
