@@ -100,8 +100,7 @@ class FormField:
         hint: An example of what to write.
         suggests: What the form offers to choose from: event types, columns, the columns of numbers,
             declared visitor segments, usual durations, time zones, measures and dimensions of
-            sales; `conditions` are rows of a
-            column, a comparison and a value.
+            sales; `conditions` are rows of a column, a comparison and a value.
         options: What the form offers besides free text, with labels; that of "" is no choice.
         width: How many columns of the form it takes.
         about: Words by which a refusal names it.

@@ -21,7 +21,7 @@ from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.orders.orders import NONE, without_query
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.core.tables.contract import Table
-from ecom_assets.core.tables.days import Days, clock_hour
+from ecom_assets.core.tables.days import Days, clock_hour, weekday_number
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import first_of_each
@@ -173,7 +173,7 @@ def _of_place(lines: ir.Table, context: SalesContext) -> ir.Table:
 def _of_clock(lines: ir.Table, context: SalesContext) -> ir.Table:
     days = context.days.widened(before=2, after=2)
     return lines.mutate(
-        weekday=lines.event_date.day_of_week.index().cast("int64") + 1,
+        weekday=weekday_number(lines.event_date),
         hour=clock_hour(lines.ordered_at, days, context.timezone),
     )
 

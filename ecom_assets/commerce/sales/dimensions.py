@@ -19,6 +19,7 @@ from ecom_assets.core.tables.days import (
     iso_year_number,
     month_start,
     start_of_week,
+    weekday_number,
 )
 from ecom_assets.core.tables.measures import aggregates
 from ecom_assets.core.tables.places import UNKNOWN, Places
@@ -31,7 +32,7 @@ def calendar(days: Days) -> ir.Table:
     """Return one row per day."""
     table = day_table(days)
     monday = start_of_week(table.day)
-    weekday = table.day.day_of_week.index().cast("int64") + 1
+    weekday = weekday_number(table.day)
     return table.select(
         calendar_date=table.day,
         year_number=table.day.year().cast("int64"),

@@ -306,6 +306,11 @@ def number_table(count: int) -> ir.Table:
     return numbers.filter(numbers.number < count)
 
 
+def weekday_number(day: ir.DateValue) -> ir.IntegerValue:
+    """Return the number of the weekday of a day; Monday is 1."""
+    return day.day_of_week.index().cast("int64") + 1
+
+
 def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
     """Return the first day of the week of a day; weeks start on `weekday`, Monday is 0."""
     since = day.day_of_week.index().cast("int64")

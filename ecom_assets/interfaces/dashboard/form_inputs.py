@@ -318,7 +318,7 @@ def conditions_of(text: str) -> list[dict[str, Any]] | None:
 
 def lists_offered(
     types: Sequence[Mapping[str, Any]],
-    columns: Sequence[Mapping[str, str]],
+    columns: Sequence[Mapping[str, Any]],
     segments: Sequence[str],
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return what fields offer to choose from, by what they suggest: entries with a value,
@@ -363,16 +363,34 @@ def _kind_of(column: Column) -> str:
 
 
 def sales_offered(*, with_costs: bool) -> dict[str, list[Entry]]:
-    """Return the measures, dimensions and columns of order lines that forms of sales offer;
-    those about costs only to those who may see them.
+    """Return the measures and dimensions of sales that forms offer; measures about costs only to
+    those who may see them.
     """
-    measures: list[Entry] = [
-        {"value": name, "label": measure.label, "note": measure.description}
-        for name, measure in MEASURES.items()
-        if with_costs or name not in COST_MEASURES
-    ]
-    dimensions: list[Entry] = [
-        {"value": name, "label": dimension.label, "note": dimension.meaning}
+    return {
+        "measures": [
+            {"value": name, "label": measure.label, "note": measure.description}
+            for name, measure in MEASURES.items()
+            if with_costs or name not in COST_MEASURES
+        ],
+        "dimensions": [
+            {"value": name, "label": dimension.label, "note": dimension.meaning}
+            for name, dimension in DIMENSIONS.items()
+        ],
+    }
+
+
+def order_columns_offered() -> list[Entry]:
+    """Return the dimensions of sales and the columns of order lines that conditions may name, but
+    those about people and costs.
+    """
+    dimensions = [
+        {
+            "value": name,
+            "label": dimension.label,
+            "note": dimension.meaning,
+            "about": "orders",
+            "kind": "number" if dimension.is_number else "text",
+        }
         for name, dimension in DIMENSIONS.items()
     ]
     columns = [
@@ -386,23 +404,7 @@ def sales_offered(*, with_costs: bool) -> dict[str, list[Entry]]:
         for name, column in Sales.columns.items()
         if not column.pii and name not in DIMENSIONS and name not in cost_columns(UserOrderLog)
     ]
-    return {
-        "measures": measures,
-        "dimensions": dimensions,
-        "order_columns": [
-            *(
-                {
-                    "value": name,
-                    "label": dimension.label,
-                    "note": dimension.meaning,
-                    "about": "orders",
-                    "kind": "number" if dimension.is_number else "text",
-                }
-                for name, dimension in DIMENSIONS.items()
-            ),
-            *columns,
-        ],
-    }
+    return [*dimensions, *columns]
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:

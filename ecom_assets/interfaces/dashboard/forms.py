@@ -45,6 +45,7 @@ from ecom_assets.interfaces.dashboard.form_inputs import (
     item_of,
     line_parts,
     lists_offered,
+    order_columns_offered,
     parts_of,
     row_name,
     sales_offered,
@@ -499,14 +500,17 @@ def offered_by(view: View, *, of_orders: bool = False) -> dict[str, list[Mapping
     people, and measures about costs only to those who may see these.
     """
     reading, declared = view.context.reading, view.context.settings.visitor_segments
+    columns: Sequence[Mapping[str, Any]] = (
+        order_columns_offered()
+        if of_orders
+        else columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL))
+    )
     offered = lists_offered(
         event_types(reading) if EVENTS in reading.known else (),
-        columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL)),
+        columns,
         tuple(read_visitor_segments(declared)) if declared else (),
     )
-    of_sales = sales_offered(with_costs=view.may(Scope.COSTS))
-    columns = of_sales.pop("order_columns")
-    return offered | of_sales | ({"columns": columns} if of_orders else {})
+    return offered | sales_offered(with_costs=view.may(Scope.COSTS))
 
 
 @dataclass(frozen=True)

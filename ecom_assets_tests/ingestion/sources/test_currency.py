@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pytest
 from pyarrow import csv, parquet
 
@@ -136,33 +137,29 @@ def test_a_refund_has_the_rate_of_its_order_s_day(tmp_path: Path) -> None:
     assert amounts == {"shipped": (FIRST, 18), "refunded": (LAST, 18)}
 
 
-def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) -> None:
-    (tmp_path / "orders.csv").write_text(SHOPIFY)
+def rows_in_rials(folder: Path, export: str) -> ir.Table:
+    """Return the rows of an export of Shopify in rials, 1,600,000 for a dollar."""
+    (folder / "orders.csv").write_text(export)
     settings = Settings(
-        orders=str(tmp_path / "orders.csv"),
+        orders=str(folder / "orders.csv"),
         orders_mapping="shopify",
-        home=tmp_path / "home",
+        home=folder / "home",
         currency="IRR",
-        rates=rates_in(tmp_path, "2026-07-01,USD,1600000"),
+        rates=rates_in(folder, "2026-07-01,USD,1600000"),
     )
     days = Days.between(FIRST, LAST + ONE_DAY)
-    rows = order_source_of(connect(), settings).received(days).rows.to_pyarrow().to_pylist()
+    return order_source_of(connect(), settings).received(days).rows
+
+
+def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) -> None:
+    rows = rows_in_rials(tmp_path, SHOPIFY).to_pyarrow().to_pylist()
     assert {row["payment_amount"] for row in rows} == {32_000_000}  # 20.00 each
 
 
 def test_an_amount_that_a_rate_makes_too_large_is_refused_alone(tmp_path: Path) -> None:
     """A billion dollars are more rials than an amount can have; the other order stays."""
     large = SHOPIFY.splitlines()[1].replace("#1", "#9").replace("20.00", "1000000000.00")
-    (tmp_path / "orders.csv").write_text(f"{SHOPIFY}{large}\n")
-    settings = Settings(
-        orders=str(tmp_path / "orders.csv"),
-        orders_mapping="shopify",
-        home=tmp_path / "home",
-        currency="IRR",
-        rates=rates_in(tmp_path, "2026-07-01,USD,1600000"),
-    )
-    days = Days.between(FIRST, LAST + ONE_DAY)
-    raw = order_source_of(connect(), settings).received(days).rows
+    raw = rows_in_rials(tmp_path, f"{SHOPIFY}{large}\n")
     rows = classify(raw, OrderRule(currency="IRR")).to_pyarrow().to_pylist()
     assert Counter(
         (row["reject_reason"], row["payment_amount"], row["received_payment_amount"])

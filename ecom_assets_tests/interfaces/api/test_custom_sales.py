@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -141,13 +142,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
-@pytest.fixture(scope="module")
-def keyed(home: Path) -> Iterator[Api]:
-    """The API and the dashboard, with a key of each kind."""
+@contextmanager
+def served_with_keys(home: Path) -> Iterator[Api]:
+    """Serve the API and the dashboard, with a key of each kind."""
     keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
     settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
     with served(build_dashboard_stack(settings)) as running:  # type: ignore[arg-type]
         yield running
+
+
+@pytest.fixture(scope="module")
+def keyed(home: Path) -> Iterator[Api]:
+    with served_with_keys(home) as api:
+        yield api
 
 
 def ask(api: Api, question: Row, key: str = "costs", **query: str) -> requests.Response:

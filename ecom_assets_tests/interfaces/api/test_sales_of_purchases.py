@@ -12,23 +12,20 @@ from typing import Any
 import pytest
 
 from ecom_assets.commerce.custom_sales.query import WITHOUT_LINES
-from ecom_assets.core.settings.settings import Settings
-from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.interfaces.api.conftest import Api, Row, served
+from ecom_assets_tests.interfaces.api.conftest import Api, Row
 from ecom_assets_tests.interfaces.api.test_custom_sales import (
     CUSTOMERS,
     EVENT_COLUMNS,
     ITEMS,
-    KEYS,
     MONDAY,
     PAGES,
-    SCOPES,
     ask,
     behind,
     numbers,
     rows_of,
     sales,
+    served_with_keys,
 )
 
 pytestmark = [pytest.mark.xdist_group("sales_of_purchases"), pytest.mark.when_changed]
@@ -66,10 +63,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def keyed(home: Path) -> Iterator[Api]:
-    keys = ",".join(f"{SCOPES[name]}:{key}" for name, key in KEYS.items())
-    settings = Settings(home=home, api_keys=keys, api_timeout_s=300, adhoc_timeout_s=300)
-    with served(build_dashboard_stack(settings)) as running:  # type: ignore[arg-type]
-        yield running
+    with served_with_keys(home) as api:
+        yield api
 
 
 @pytest.mark.parametrize("by", ["", "category"])

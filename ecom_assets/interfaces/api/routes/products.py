@@ -155,7 +155,7 @@ class Pair(ProductName):
         "Lift", "decimal", "How many times as often as if one said nothing of the other"
     )
     leverage: float = number(
-        "Leverage", "decimal", "Support less what it would be if one said nothing of the other"
+        "Leverage", "rate", "Support less what it would be if one said nothing of the other"
     )
 
 

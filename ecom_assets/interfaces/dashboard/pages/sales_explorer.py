@@ -1,7 +1,8 @@
 """Sales explorer: any measure of orders by any dimension, over time and compared."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ BUILDER: Final = Builder(
     {"measures": "revenue_amount, order_count, average_order_value", "over": "week", "last": "90d"},
     extra={"list": (FormInput("behind", "List", options=BEHIND),)},
 )
+PAGE_ADDRESS: Final = re.compile(r"\w+://([^/\s]+)(/\S*)?")
+"""The address of a page: its host and its path."""
 MOST_LINES: Final = 12
 """The lines of a chart: as many as the theme has colours."""
 
@@ -72,9 +75,10 @@ def chart(answer: Answer) -> Block:
     measure, rows = answer["measures"][0], answer["sales"]
     name, kind, label = measure["name"], measure["format"], measure["label"]
     has_values, has_periods = bool(answer["definition"]["by"]), bool(answer["definition"]["over"])
+    paths = paths_of({row["label"] for row in rows})
     shown = [
         {
-            "label": row["label"] or label,
+            "label": paths.get(row["label"], row["label"]) or label,
             "start": charts.day_of(row["start"]) if row["start"] else None,
             "value": _plain(row["numbers"][name]),
         }
@@ -102,6 +106,17 @@ def chart(answer: Answer) -> Block:
         height=340 if has_periods else max(120, 26 * len(drawn)),
         definition=f"{measure['meaning']}.",
     )
+
+
+def paths_of(labels: Collection[str]) -> dict[str, str]:
+    """Return the paths of labels that are pages of one host, which a chart has no space for;
+    nothing where there are several hosts, or pages without one.
+    """
+    pages = {label: page for label in labels if (page := PAGE_ADDRESS.fullmatch(label))}
+    hosts = {page[1] for page in pages.values()}
+    if len(hosts) != 1 or any(label.startswith("/") for label in labels):
+        return {}
+    return {label: page[2] or "/" for label, page in pages.items()}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (a number of any measure)
@@ -247,9 +262,9 @@ def _lines(view: View, question: SalesQuestion) -> Block:
         TableColumn("uniq_id", "Order line", href="href", is_on_one_line=True),
         TableColumn("ordered_at", "When (UTC)", "instant"),
         TableColumn("item_name", "Product"),
-        TableColumn("status", "Status"),
-        TableColumn("quantity", "Quantity", "quantity"),
         *_numbers_of(answer),
+        TableColumn("quantity", "Quantity", "quantity"),
+        TableColumn("status", "Status"),
     )
     return DataTable(
         rows,
