@@ -33,7 +33,7 @@ FEW_TABLES = ("--select", '+key:"mart/sessions" or +key:"mart/engagement_daily"'
 """Words by which a run makes some tables of events only, for tests of what
 holds whatever the table.
 """
-FEW_SALES = ("--select", '+key:"mart/sales"')
+FEW_SALES = ("--select", '+key:"mart/revenue_daily"')
 """The same for orders."""
 UNTIL_DUE = " or ".join(
     f'key:"{key}"'

@@ -256,7 +256,7 @@ def test_events_alone_skip_the_tables_of_sales_and_say_so(home: Path, tmp_path: 
 def test_events_and_orders_together_cover_the_days_of_both(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "e.csv", "2026-01-05")
     orders = orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd")
-    some = '+key:"mart/sales" or +key:"mart/sessions"'
+    some = '+key:"mart/revenue_daily" or +key:"mart/engagement_daily"'
     result = ecom(
         "run", "--json", "--events", events, "--orders", orders, "--select", some, home=home
     )

@@ -183,24 +183,23 @@ def user_order_log(
     return as_clean_lines(result.filter(days.contain(result.order_date)), order_rule)
 
 
-def lone_lines(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+def lone_lines(classified: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Return what `user_order_log` does where no row is a copy, or another version, of a record.
 
     See `has_copies`; nothing is held and nothing waits.
     """
-    rows = classify(raw, order_rule)
-    rows = rows.filter(rows.reject_reason.isnull(), days.contain(rows.order_date))
+    rows = classified.filter(classified.reject_reason.isnull(), days.contain(classified.order_date))
     first_claim = ibis.literal(1, "int64")
     rows = rows.mutate(claim=first_claim, claim_count=first_claim)
     return as_clean_lines(rows, order_rule)
 
 
-def has_copies(raw: ir.Table, order_rule: OrderRule) -> ir.Table:
+def has_copies(classified: ir.Table) -> ir.Table:
     """Return one row that says whether two received rows are of one record or line: `has_copies`.
 
     Rows that are neither clean nor of a record that the source names take no part.
     """
-    rows = versioned_rows(raw, order_rule)
+    rows = with_record(classified)
     rows = rows.filter(rows.record_id.notnull() | rows.reject_reason.isnull())
     counts = rows.agg(
         row_count=rows.count(),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ecom_assets.commerce.orders.contracts import RawUserOrderLog
 from ecom_assets.commerce.orders.orders import (
     OrderRule,
+    classify,
     has_copies,
     lone_lines,
     user_order_log,
@@ -62,10 +63,11 @@ def ordered(rows: list[Row]) -> list[list[tuple[str, str]]]:
 def test_lines_without_copies_are_those_that_are_decided_on(drawn: list[dict[str, Any]]) -> None:
     lines = received(drawn)
     raw = in_memory(lines, RawUserOrderLog)
-    (row,) = rows_of(has_copies(raw, RULE))
+    classified = classify(raw, RULE)
+    (row,) = rows_of(has_copies(classified))
     if not row["has_copies"]:
         decided = rows_of(user_order_log(raw, None, None, RULE, DAYS))
-        assert ordered(rows_of(lone_lines(raw, RULE, DAYS))) == ordered(decided)
+        assert ordered(rows_of(lone_lines(classified, RULE, DAYS))) == ordered(decided)
 
 
 def test_two_rows_of_a_line_or_of_a_record_are_copies() -> None:
@@ -78,5 +80,6 @@ def test_two_rows_of_a_line_or_of_a_record_are_copies() -> None:
         ([hat, other | {"uniq_id": "a", "customer_id": None}], False),
         ([hat, hat | {"record_id": "r"}], True),
     ):
-        (row,) = rows_of(has_copies(in_memory(rows, RawUserOrderLog), RULE))
+        raw = in_memory(rows, RawUserOrderLog)
+        (row,) = rows_of(has_copies(classify(raw, RULE)))
         assert bool(row["has_copies"]) == expected, rows

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
@@ -38,8 +39,9 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of, stored
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
-from ecom_assets.core.warehouse.local import connect, keep_within, temporary
+from ecom_assets.core.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select, text
+from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
@@ -55,6 +57,9 @@ from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 
 LINES = "file_orders"
+CLASSIFIED = "classified_file_orders"
+OF_RULE: Final = ("received_status", "reject_reason")
+"""The columns of classified lines beside those that are received."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,9 @@ class FileOrders:
             raise UsageError(
                 "No orders were given; name a file, folder or glob with --orders PATH."
             )
-        con = connect()
-        keep_within(con, limit_of_run(settings))
+        con = adopted(plain_connection(limit_of_run(settings)))
+        if settings.home.is_dir():
+            STATEMENTS.keep_in(settings.home / "statements.sqlite")
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)
@@ -96,51 +102,68 @@ class FileOrders:
 
     @cached_property
     def _clean(self) -> ir.Table:
-        """The clean lines, stored: to decide which copy counts takes longest, if there are any."""
-        received, days = self._received, self._days()
-        (row,) = rows_of(has_copies(received, self.rule))
-        lines = (
-            user_order_log(received, None, None, self.rule, days)
-            if row["has_copies"]
-            else lone_lines(received, self.rule, days)
-        )
-        return stored(self.con, "clean_file_orders", lines)
+        """The clean lines. They are stored only where copies have to be decided, which takes
+        longest; else each query reads the few columns that it needs.
+        """
+        classified, days = self._classified, self._days()
+        if not self._has_copies:
+            return lone_lines(classified, self.rule, days)
+        received = classified.mutate(status=classified.received_status)
+        decided = user_order_log(received.drop(*OF_RULE), None, None, self.rule, days)
+        return stored(self.con, "clean_file_orders", decided)
+
+    @cached_property
+    def _has_copies(self) -> bool:
+        (row,) = rows_of(has_copies(self._classified))
+        return bool(row["has_copies"])
 
     @cached_property
     def rows(self) -> FileRowCounts:
         """Return the number of lines in the files,
         and of those that are not in `clean`, by reason.
         """
-        classified = self.classified()
-        ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
-        counted = classified.group_by("reject_reason").agg(
-            row_count=classified.count(), id_count=ids
-        )
-        rows = self.con.to_pyarrow(counted).to_pylist()
-        rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
-        rejected[DUPLICATE] = sum(
-            row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"]
-        )
-        read = sum(row["row_count"] for row in rows)
-        return FileRowCounts(read, rejected, self._unread, self.files.malformed_bytes)
-
-    @cached_property
-    def _unread(self) -> dict[str, int]:
-        """The number of clean lines with an attribute that is not known,
-        as it cannot be read, by its name.
-        """
-        lines = self.classified()
-        clean = lines.filter(lines.reject_reason.isnull())
-        unread = unread_attributes(clean, self.rule)
-        counts = {
-            name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()
+        classified = self._classified
+        unread = {
+            name: is_unread.ifelse(1, 0).sum().fill_null(0)
+            for name, is_unread in unread_attributes(classified, self.rule).items()
         }
-        (row,) = self.con.to_pyarrow(clean.agg(**counts)).to_pylist()
-        return {name: int(count) for name, count in row.items()}
+        counted = classified.group_by("reject_reason").agg(row_count=classified.count(), **unread)
+        by_reason = {row.pop("reject_reason"): row for row in rows_of(counted)}
+        clean = by_reason.pop(None, {})
+        rejected = {reason: row["row_count"] for reason, row in by_reason.items()}
+        rejected[DUPLICATE] = self._copy_count() if self._has_copies else 0
+        return FileRowCounts(
+            sum(rejected.values()) - rejected[DUPLICATE] + clean.pop("row_count", 0),
+            rejected,
+            {name: int(clean.get(name, 0)) for name in unread},
+            self.files.malformed_bytes,
+        )
+
+    def _copy_count(self) -> int:
+        """Return how many clean lines are surplus copies of others."""
+        lines = self._classified
+        clean = lines.filter(lines.reject_reason.isnull())
+        (row,) = rows_of(clean.agg(row_count=clean.count(), id_count=clean.uniq_id.nunique()))
+        return int(row["row_count"] - row["id_count"])
 
     def classified(self) -> ir.Table:
         """Return every received line, with the reason if it is rejected."""
-        return classify(self._received, self.rule)
+        return self._classified
+
+    @cached_property
+    def _classified(self) -> ir.Table:
+        """These lines, stored, as several passes read them and a file is expensive to read.
+
+        Columns that are null in every line are not stored, which would take as long as others.
+        """
+        rows = temporary(self.con, LINES, self._in_one.rows, "VIEW")
+        rows = without_erased(self.settings, RawUserOrderLog, rows)
+        rows = classify(rows.mutate(received_status=rows.status), self.rule)
+        nulls = {
+            name: ibis.null(rows.schema()[name])
+            for name in sorted(self.files.empty_columns() - {"status"})  # which the rule fills
+        }
+        return stored(self.con, CLASSIFIED, rows.drop(*nulls)).mutate(**nulls)
 
     @cached_property
     def currency(self) -> str:
@@ -156,19 +179,13 @@ class FileOrders:
         )
         return Currencies.from_settings(self.settings).in_one(self.files, dated)
 
-    @cached_property
-    def _received(self) -> ir.Table:
-        rows = self._in_one.rows
-        # Copies are looked for in several passes, and a file is expensive to read.
-        return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
-
     def _days(self) -> Days:
         """Return every day on which a clean line can have been ordered."""
         covered = self.files.received_days()
         if covered is None:
             return Days(())
         last = covered[1] + ONE_DAY
-        query = select("min(order_date)", LINES, f"order_date <= {date_literal(last)}")
+        query = select("min(order_date)", CLASSIFIED, f"order_date <= {date_literal(last)}")
         # All of it, because what is left unread would keep the connection busy.
         ((first,),) = self.con.con.execute(query).fetchall()
         return Days.between(first, last + ONE_DAY) if first else Days(())

@@ -28,6 +28,7 @@ from ecom_assets.core.warehouse.sql_text import date_literal, select
 from ecom_assets.ingestion.sources.files import sql as row_sql
 from ecom_assets.ingestion.sources.files.columns import FileColumns, columns_of
 from ecom_assets.ingestion.sources.files.damage import SoundCopy, copied_files
+from ecom_assets.ingestion.sources.files.empty import empty_columns
 from ecom_assets.ingestion.sources.files.fit import (
     check_expressions,
     check_fit,
@@ -162,6 +163,12 @@ class RecordFiles:
         """Log what is malformed in these files, once for each file."""
         for name, size in self.malformed_bytes.items():
             _log_once(malformed_text({"malformed_bytes": {name: size}}))
+
+    def empty_columns(self) -> frozenset[str]:
+        """Return the columns that are null in every row; see `empty`."""
+        present = {name for _, layout in self.layouts for name, _ in layout.columns}
+        present.update(self.mapping.first_line)
+        return empty_columns(self.con.cursor(), self.mapping, present)
 
     @property
     def is_parquet(self) -> bool:
