@@ -31,8 +31,15 @@ def spelled(value: str, key: KeyKind | None = None) -> str:
     return result.lower() if key == "address" and "@" in result else result
 
 
+LONG: Final = 200
+"""The SQL of a value that is longer, in characters, is an expression, and no column."""
+
+
 def spelled_sql(value: str, key: KeyKind | None = None) -> str:
     """Return the SQL of `spelled` in DuckDB; NULL for NULL and for blanks only."""
+    if len(value) > LONG:
+        # What follows has the value eleven times, and the engine would compute each.
+        return f"list_transform([{value}], lambda written: {spelled_sql('written', key)})[1]"
     blanks = "' ' || chr(9) || chr(13) || chr(10) || chr(160) || chr(8239) || chr(65279)"
     result = f"trim(regexp_replace(trim({value}, {blanks}), '^''([0-9+=@-])', '\\1'), {blanks})"
     if key == "order_name":

@@ -184,7 +184,7 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
     st.lists(
         st.one_of(
             st.fixed_dictionaries({"a": VALUES, "b": VALUES, "c": VALUES}),
-            st.sampled_from([b"{", b"[]", b'{"a": "\xff"}', b"1", b"nul", b'{"a": 1},']),
+            st.sampled_from([b"{", b"[]", b'{"a": "\xff"}', b"1", b"nul", b'{"a": 1}, x']),
         ),
         max_size=12,
     )

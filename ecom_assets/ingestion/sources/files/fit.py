@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
@@ -50,6 +50,12 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     return used
 
 
+_ACCEPTED: Final[set[str]] = set()
+"""What the engine accepted before: files of one mapping are opened often, and to ask takes longer
+than to read a small file.
+"""
+
+
 def check_expressions(
     con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]
 ) -> None:
@@ -69,8 +75,12 @@ def check_expressions(
         )
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*of_field, *ADDED}]
         columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]
+        statement = select([value, "__malformed"], select(sorted(columns), "(VALUES (0))"))
+        if statement in _ACCEPTED:
+            continue
         try:
-            con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
+            con.execute(statement)
+            _ACCEPTED.add(statement)
         except duckdb.Error as error:
             raise MappingError(
                 f"mapping {mapping.name!r}: the expression of {name} cannot be computed "

@@ -106,7 +106,7 @@ def test_every_kind_of_value_comes_back_as_it_went_in(engine: SnowflakeEngine) -
         ONE,
         "Zoë 日本 \\ ' \"",
         started_at=datetime(1969, 12, 31, 23, 59, 59, 999999),  # noqa: DTZ001 (instants are UTC without saying so)
-        spent_amount=Decimal("9999999999999999.99"),
+        spent_amount=Decimal("99999999999999.9999"),
         page_count=2**63 - 1,
         length_s=0.1 + 0.2,
         is_bot=True,
