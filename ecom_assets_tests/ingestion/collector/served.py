@@ -151,10 +151,10 @@ class CollectProcess(CollectClient):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end, and wait."""
+    def stop(self, within_s: float = 30.0) -> None:
+        """Ask it to end, and wait until what it has answered for has landed."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0
+        assert self.process.wait(within_s) == 0
 
 
 def start_process(folder: Path, port: int, **values: str) -> CollectProcess:

@@ -92,7 +92,8 @@ def _story(folder: Path, kill_count: int, seed: int) -> None:
         collector = start_process(folder, port)
     for sender in senders:
         sender.end()
-    collector.stop()
+    # Each kill leaves some 20 segments, which the last one lands one by one.
+    collector.stop(within_s=20 * (kill_count + 1))
     _compare(collector, senders, kill_count)
 
 
