@@ -19,8 +19,9 @@ from ecom_assets.commerce.products.contracts import (
 from ecom_assets.commerce.products.measures import ProductMeasures
 from ecom_assets.commerce.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
+from ecom_assets.commerce.products.together import ORDER, baskets
 from ecom_assets.commerce.sales.contracts import Sales
-from ecom_assets.commerce.sales.trace import sales_derivations, with_status
+from ecom_assets.commerce.sales.trace import counted_as_orders, sales_derivations, with_status
 from ecom_assets.core.tables.trace import (
     ByRow,
     Computed,
@@ -141,18 +142,25 @@ STOCK: Final[Mapping[str, Derivation]] = {
 
 
 def _pair_lines(context: TraceContext) -> ir.Table:
-    """Return the paid lines of a row's day of either product, or of any product."""
+    """Return the paid lines, of either product, of the orders of a row's day that have both; of the
+    row of all orders, those of any product.
+    """
     sold = context.on_day(Sales, "order_date")
+    counted = baskets(sold)
+    pair = {context.row["product_id"], context.row["other_product_id"]}
+    if ALL not in pair:
+        counted = counted.filter(counted.product_id.isin(sorted(pair)))
+        orders = counted.group_by(*ORDER).having(counted.count() == len(pair)).agg()
+        counted = counted.semi_join(orders, ORDER)
     paid = sold.filter(sold.status == "shipped", sold.revenue_amount > 0)
-    ids = {context.row["product_id"], context.row["other_product_id"]}
-    return paid if ALL in ids else paid.filter(paid.item_id.isin(sorted(ids)))
+    return paid.semi_join(
+        counted,
+        [*((paid[name], counted[name]) for name in ORDER), (paid.item_id, counted.product_id)],
+    )
 
 
 TOGETHER: Final[Mapping[str, Derivation]] = {
-    "order_count": Computed(
-        "the orders of the day, of at most 50 products, that have paid lines of both",
-        inputs=Count(Sales, _pair_lines),
-    )
+    "order_count": Count(Sales, counted_as_orders(_pair_lines))
 }
 TRACES: Final = (
     TableTrace(ProductsBoughtTogether, "bought-together", TOGETHER),
