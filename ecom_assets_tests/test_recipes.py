@@ -235,10 +235,10 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
 
 
 ORDERS_WITH_COUPONS = """\
-id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,payment_method
-1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,card
-2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,cash
-3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,card
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,coupon_code,delivery_method
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30,SPRING,van
+2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10,,post
+3,l3,2026-01-05T12:00:00,1,Berlin,cid,,,8,Scarf,1,15,SPRING,van
 """
 ASKED_COUPONS = """
 import json
@@ -249,9 +249,9 @@ days = "start_date=2026-01-05&end_date=2026-01-05"
 with TestClient(build_dashboard_app(Settings()), base_url="http://127.0.0.1") as client:
     answer = client.get(f"/v1/analytics/sales/coupons?{days}").json()
     page = client.get(f"/dashboard/coupons?{days}").text
-names = ("coupon_code", "payment_method", "order_count", "revenue_amount")
+names = ("coupon_code", "delivery_method", "order_count", "revenue_amount")
 print(json.dumps([[row[name] for name in names] for row in answer["coupons"]]))
-print(">SPRING<" in page, ">cash<" in page, "Coupon" in page)
+print(">SPRING<" in page, ">post<" in page, "Coupon" in page)
 """
 
 
@@ -293,7 +293,7 @@ def test_two_columns_of_order_lines_in_a_route_and_a_page_touch_seven_files(tmp_
     ]
     assert [output.returncode for output in outputs] == [0, 0], outputs[-1].stderr
     rows, page = outputs[-1].stdout.splitlines()
-    assert json.loads(rows) == [["SPRING", "card", 2, "45.00"], [None, "cash", 1, "10.00"]]
+    assert json.loads(rows) == [["SPRING", "van", 2, "45.00"], [None, "post", 1, "10.00"]]
     assert page == "True True True"
 
 

@@ -19,19 +19,19 @@ LINES: Final = (
     AddedLines(
         "ingestion/sources/files/mapping.py",
         '"sales_channel",',
-        ('"coupon_code",', '"payment_method",'),
+        ('"coupon_code",', '"delivery_method",'),
     ),
     AddedLines(
         "ingestion/sources/order_mappings/user_order_log.yaml",
         "sales_channel: sales_channel",
-        ("coupon_code: coupon_code", "payment_method: payment_method"),
+        ("coupon_code: coupon_code", "delivery_method: delivery_method"),
     ),
     AddedLines(
         "commerce/orders/contracts.py",
         'city_name = text("The city\'s name", nullable=True)',
         (
             'coupon_code = text("The coupon, as received", "Coupon", nullable=True)',
-            'payment_method = text("How it was paid, as received", "Payment", nullable=True)',
+            'delivery_method = text("How it is delivered, as received", "Delivery", nullable=True)',
         ),
     ),
     AddedLines(
@@ -39,7 +39,7 @@ LINES: Final = (
         'status = text("Whether it was shipped, or paid back", one_of=STATUSES)',
         (
             "coupon_code = UserOrderLog.coupon_code",
-            "payment_method = UserOrderLog.payment_method",
+            "delivery_method = UserOrderLog.delivery_method",
         ),
     ),
 )
