@@ -567,6 +567,13 @@ class Engine(ABC):
         (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
         return int(row["n"])
 
+    def has_rows(self, contract: type[Table]) -> bool:
+        """Return whether a table is there with a row, whatever columns it has: an older release
+        may have written it.
+        """
+        query = f"SELECT 1 AS is_there FROM {self.name_of(contract)} LIMIT 1"  # noqa: S608 (as above)
+        return self.has(contract) and bool(self.query(query))
+
     def some_rows(
         self, contract: type[Table], days: Days | None, limit: int
     ) -> list[dict[str, Any]]:

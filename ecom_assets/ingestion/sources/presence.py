@@ -57,9 +57,7 @@ def given_sources(settings: Settings) -> frozenset[str]:
 
 def stored_sources(engine: Engine) -> frozenset[str]:
     """Return the sources with rows in the warehouse."""
-    return frozenset(
-        name for name, raw in RAW_OF.items() if engine.has(raw) and engine.some_rows(raw, None, 1)
-    )
+    return frozenset(name for name, raw in RAW_OF.items() if engine.has_rows(raw))
 
 
 def known_sources(settings: Settings) -> frozenset[str]:

@@ -400,8 +400,10 @@ def note_peak(): peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 folder = Path(sys.argv[1])
 with closing(DuckDBEngine(folder / "shop.duckdb", memory_limit="150MB").open()) as shop:
     shop.ensure(Visits)
-    rows = "SELECT DATE '2026-03-01' + (n // 40000)::INT, repeat('v', 200) || n FROM range(3000000)
-      AS r(n)"
+    rows = (
+        "SELECT DATE '2026-03-01' + (n // 40000)::INT, repeat('v', 200) || n "
+        "FROM range(3000000) AS r(n)"
+    )
     shop.execute(f"INSERT INTO mart.visits {rows}")
     note_peak()
     publish_snapshot(shop, folder / "serving", [Visits], {}, "run", memory_limit="150MB")

@@ -30,6 +30,7 @@ from ecom_assets.behaviour.events.clean import (
     known_amount,
     reject_rules,
     repeated_ids,
+    with_known_amounts,
 )
 from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.behaviour.identity.links import ALIAS
@@ -448,7 +449,8 @@ class RowCheck:
                   FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
-        copies = ibis.table(schema_of(RawEvents), name=REPEATED)
+        # Whether two rows agree is decided by what is known of their amounts.
+        copies = with_known_amounts(ibis.table(schema_of(RawEvents), name=REPEATED), DEFAULT_RULE)
         surplus = repeated_ids(copies, DEFAULT_RULE)
         count = _rows_sql(surplus.agg(n=surplus.surplus_count.sum().fill_null(0)))
         ((surplus_count,),) = self.con.execute(count).fetchall()

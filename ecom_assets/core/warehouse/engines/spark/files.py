@@ -216,6 +216,10 @@ class SparkFiles(SparkEngine):
         """Return the number of rows of the whole table, from its log."""
         return self.snapshot(contract).row_count
 
+    def has_rows(self, contract: type[Table]) -> bool:
+        """Return whether a table is there with a row, read without Spark."""
+        return self.has(contract) and self.row_count(contract) > 0
+
     def some_rows(
         self, contract: type[Table], days: Days | None, limit: int
     ) -> list[dict[str, Any]]:
