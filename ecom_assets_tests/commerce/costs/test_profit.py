@@ -153,10 +153,12 @@ FIRST = date(2026, 5, 1)
 DAYS = Days.between(FIRST, FIRST + timedelta(days=6))
 
 
-def random_sales(dice: random.Random) -> list[Row]:
-    """Return sales of few orders, items and customers, so that all meet."""
+def random_sales(dice: random.Random, first: int = 0) -> list[Row]:
+    """Return sales of few orders, items and customers, so that all meet; no two of one number,
+    which begin at `first`.
+    """
     lines = []
-    for number in range(12):
+    for number in range(first, first + 12):
         on = dice.choice(DAYS.dates)
         pieces = dice.randint(1, 3)
         is_refund = dice.random() < 0.3
@@ -214,7 +216,7 @@ def check(seed: int) -> None:
     shop().sell([], DAYS)
     for table in shop().state():
         shop().engine.execute(f"DELETE FROM {table}")
-    before, after = random_sales(dice), random_sales(dice)
+    before, after = random_sales(dice), random_sales(dice, 12)
     changed = dice.sample(DAYS.dates, 3)
     shop().cost(*random_costs(dice))
     shop().sell(before, DAYS)
