@@ -137,6 +137,7 @@ def test_dagster_loads_both_locations_of_the_workspace(home: Path) -> None:
     assert done.stdout.count("Validation successful for code location") == 2
 
 
+@pytest.mark.when_changed
 def test_own_assets_read_the_platforms_tables_and_each_other(home: Path, tmp_path: Path) -> None:
     shop = module(home, "shop.py").shop
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:

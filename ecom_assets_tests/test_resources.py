@@ -139,6 +139,7 @@ def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> 
     assert values(shown["customer_api"]).get("key", "null") == "null"
 
 
+@pytest.mark.when_changed
 def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()

@@ -293,7 +293,7 @@ def expected_codes(request_: Asked, key: str, whole: int) -> set[int]:
     return {whole} if may_see(key) or request_.path in OF_COSTS else {whole, 403}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", OF_PAGES, ids=str)
 def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page: Asked) -> None:
     codes = {}
@@ -347,7 +347,7 @@ READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}
 """The keys that may call tools at all."""
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
 def test_a_tool_answers_a_key_the_same_after_any_other(
     tools: Servers, name: str, arguments: Row
@@ -370,6 +370,7 @@ def compare_tool(tools: Servers, name: str, arguments: Row) -> None:
             assert warm == cold[key], key
 
 
+@pytest.mark.when_changed
 def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
     page = board_page(settings, SAVED)
     html = page.html(page.alone, "")
@@ -377,6 +378,7 @@ def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
     assert not PERSON.search(html)
 
 
+@pytest.mark.when_changed
 def test_a_message_of_an_alert_names_no_person_as_a_cause(settings: Settings) -> None:
     alert = BoardStore(settings).get(NumberAlert, SAVED).item
     with closing(open_store(settings)) as store, store.reading() as reading:
@@ -386,6 +388,7 @@ def test_a_message_of_an_alert_names_no_person_as_a_cause(settings: Settings) ->
     assert named == {"event_type"}
 
 
+@pytest.mark.when_changed
 def test_nor_does_a_redis_that_processes_share(settings: Settings) -> None:
     values = Asked("GET", "/v1/analytics/values", {"column": "device_id"})
     with running_redis() as redis:

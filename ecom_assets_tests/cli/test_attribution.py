@@ -60,6 +60,7 @@ def test_removal_effects_need_those_who_did_not_buy(home: Path, events: Path) ->
     ]
 
 
+@pytest.mark.when_changed
 def test_people_read_channels_and_what_they_brought(home: Path, events: Path) -> None:
     result = ecom("attribution", "--events", events, "--lookback", "1h", home=home)
     assert result.out.splitlines() == [

@@ -110,6 +110,7 @@ def test_an_address_that_is_no_file_s_is_refused_without_its_password(
     assert not home.exists()
 
 
+@pytest.mark.when_changed
 def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "otto.jsonl"
     path.write_text('{"session": 1, "events": "none"}\n')
@@ -399,6 +400,7 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
     assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in result.out
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("setting", "value", "sentence"),
     [
@@ -604,7 +606,7 @@ def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
     return path
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("names_file", [False, True], ids=["header", "values"])
 @pytest.mark.parametrize("command", OF_EVENTS, ids=[arguments[0] for arguments in OF_EVENTS])
 def test_events_whose_pages_are_damaged_are_named(
@@ -623,6 +625,7 @@ def test_events_whose_pages_are_damaged_are_named(
     )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["retention", "segments", "value", "run"])
 def test_so_are_orders(home: Path, command: str) -> None:
     rows = "".join(ORDER.format(number) for number in range(500))

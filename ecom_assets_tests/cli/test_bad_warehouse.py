@@ -76,6 +76,7 @@ def test_a_warehouse_of_another_process_is_said_to_be_in_use(
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.usefixtures("holder")
 def test_doctor_finds_the_lock(home: Path) -> None:
     result = ecom("doctor", home=home)

@@ -13,6 +13,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
 
 
+@pytest.mark.when_changed
 def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(
     tmp_path: Path, home: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
     assert not (home / "ledger.sqlite").exists()
 
 
+@pytest.mark.when_changed
 def test_everything_is_delivered_once_and_days_may_be_chosen(home: Path) -> None:
     first = ecom(
         "export",

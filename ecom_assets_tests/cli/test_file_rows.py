@@ -151,6 +151,7 @@ def test_nor_does_a_run(home: Path) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
 def test_nor_order_lines(home: Path, command: str) -> None:

@@ -61,6 +61,7 @@ def numbers(answer: Any) -> Any:
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("arguments", "expected"),

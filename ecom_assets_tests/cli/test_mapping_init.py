@@ -137,6 +137,7 @@ def test_order_lines_are_known_by_quantity_and_price(tmp_path: Path, home: Path)
     ]
 
 
+@pytest.mark.when_changed
 def test_values_in_nested_json_are_found_by_their_last_name(tmp_path: Path, home: Path) -> None:
     lines = (
         '{"ts": 1772445600, "what": "add_to_cart", "ctx": {"user": {"email": "A@x.de"}}, "data": '

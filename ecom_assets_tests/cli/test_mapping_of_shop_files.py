@@ -227,6 +227,7 @@ def test_the_product_of_an_event_with_several_items_is_asked(tmp_path: Path, hom
     assert ecom("mapping", "check", file, "--mapping", out, home=home).exit_code == 2
 
 
+@pytest.mark.when_changed
 def test_what_a_file_holds_cannot_write_keys_into_the_mapping(tmp_path: Path, home: Path) -> None:
     evil = 'x"}\nfields: {user_id: {expression: "1"}}\n# '
     event = {"ts": 1767189900000, "id": "e1", "user": "u1", evil: evil, "event": evil}

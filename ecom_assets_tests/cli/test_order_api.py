@@ -323,6 +323,7 @@ def own_mapping() -> str:
     return shipped.read_text(encoding="utf-8") + "event_types: {action_7: page_view}\n"
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("dropped", [(), ("uniq_id",), ("uniq_id", "quantity")])
 @pytest.mark.parametrize("day", ["date_time", "date_id"])

@@ -44,6 +44,7 @@ def reported(actual: Any) -> dict[str, list[int]]:
     return {cohort["cohort"]: cohort["returned"] for cohort in actual["cohorts"]}
 
 
+@pytest.mark.when_changed
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--json").json
     assert actual["definition"] == {
@@ -407,6 +408,7 @@ def test_people_read_that_cohorts_recur(home: Path) -> None:
     )
 
 
+@pytest.mark.when_changed
 def test_who_is_in_each_cell_is_written(home: Path) -> None:
     file = home.parent / "who.csv"
     assert ask(home, "--who", str(file)).out.splitlines()[-2] == f"Written to {file}."
@@ -420,6 +422,7 @@ def test_who_is_in_each_cell_is_written(home: Path) -> None:
     ]
 
 
+@pytest.mark.when_changed
 def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     file = home.parent / "retention.yaml"
     file.write_text(
@@ -430,6 +433,7 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     assert [part["value"] for part in actual["breakdown"]] == ["page_view"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -61,6 +61,7 @@ def test_days_without_data_are_not_known(shop: Path) -> None:
     assert "0 orders" not in shown.out
 
 
+@pytest.mark.when_changed
 def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     result = ecom(*given(shop), "--select", "raw/events", home=shop / "raw")
     assert "Events: not computed. raw.events has rows of these days" in result.out

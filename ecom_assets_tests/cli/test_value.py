@@ -152,6 +152,7 @@ def test_files_of_a_row_per_customer_and_words_for_people(
     assert "Champions" in shown.out
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_purchase_events_serve_where_there_are_no_orders(

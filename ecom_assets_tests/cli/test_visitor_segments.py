@@ -66,6 +66,7 @@ def test_the_answer_has_the_segment_in_full(home: Path) -> None:
     assert "segment" not in ask(home).json["definition"]
 
 
+@pytest.mark.when_changed
 def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
     declared = {"ECOM_VISITOR_SEGMENTS": str(home.parent / "segments.yaml")}
     assert values(ask(home, "--segment", "loyal", env=declared)) == [[1], [2]]
@@ -98,6 +99,7 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("segment", "text", "sentence"),
     [

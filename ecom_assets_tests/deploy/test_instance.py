@@ -40,6 +40,7 @@ def instance(
         yield made
 
 
+@pytest.mark.when_changed
 def test_every_setting_of_the_file_is_taken(instance: dg.DagsterInstance) -> None:
     written = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
     assert instance.run_monitoring_settings == written["run_monitoring"]

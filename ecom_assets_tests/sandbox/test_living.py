@@ -57,6 +57,7 @@ def test_a_shop_that_grew_is_the_one_that_is_made_at_once(march: Path, tmp_path:
     assert files(grown) == files(march)
 
 
+@pytest.mark.when_changed
 def test_growing_touches_no_file_of_a_day_that_is_there(march: Path, tmp_path: Path) -> None:
     folder = copied(march, tmp_path / "shop")
     before = {

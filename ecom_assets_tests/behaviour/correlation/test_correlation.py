@@ -229,6 +229,7 @@ def by_definition(
     return (totals[0], totals[1]), actual
 
 
+@pytest.mark.when_changed
 @examples(60)
 @given(seed=st.integers(0, 10_000))
 def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> None:

@@ -75,6 +75,7 @@ def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     )
 
 
+@pytest.mark.when_changed
 def test_amounts_of_ten_billion_and_more_keep_events_of_one_id_apart() -> None:
     """Of three rows with the id of a purchase in rials, two agree in who, what and amount."""
     amounts = [Decimal(text) for text in ("15000000000.01", "15000000000.01", "9999999999999.99")]

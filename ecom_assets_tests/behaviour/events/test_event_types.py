@@ -12,6 +12,7 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("event_type", "expected"),

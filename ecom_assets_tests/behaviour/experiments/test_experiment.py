@@ -111,6 +111,7 @@ def test_units_of_several_variants_may_count_for_the_first() -> None:
     assert actual["mixed_count"] == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
 def test_of_simultaneous_exposures_the_one_whose_id_comes_first_counts(
     ids: tuple[str, str],

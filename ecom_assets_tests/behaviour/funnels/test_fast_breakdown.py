@@ -193,6 +193,7 @@ def earliest_set(stream: Sequence[Event], funnel: Funnel) -> list[int]:
     return best
 
 
+@pytest.mark.when_changed
 @examples(80)
 @given(
     count=st.integers(1, 3),

@@ -116,6 +116,7 @@ def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> N
         assert actual == {step: peer[step] for step in STEPS}, peer
 
 
+@pytest.mark.when_changed
 def test_exclusions_units_and_held_columns_count_as_the_examples_say(con: Backend) -> None:
     lines, expected, _ = examples("Exclusions, units, times and values")
     events = events_of(con, lines)

@@ -79,6 +79,7 @@ def published(shop: Platform, run_id: str, days: Days) -> None:
     shop.engine.replace(EngagementDaily, output.rows, output.days, hooks)
 
 
+@pytest.mark.when_changed
 def test_what_an_alias_changes_is_found_by_sql_that_postgres_takes() -> None:
     """Ibis leaves LEFT SEMI JOIN, which Postgres lacks,
     where rows of a semi-join are read twice.

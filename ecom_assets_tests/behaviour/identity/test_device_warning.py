@@ -44,6 +44,7 @@ def visits(file: Path, *, has_devices: bool) -> Path:
     return file
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @HAS_DEVICES
 @pytest.mark.parametrize(

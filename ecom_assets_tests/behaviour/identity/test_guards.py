@@ -75,6 +75,7 @@ def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
     ]
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "listed"),

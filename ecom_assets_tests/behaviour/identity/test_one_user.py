@@ -76,6 +76,7 @@ def test_a_second_user_leaves_to_the_device_what_is_far_from_both() -> None:
     assert found(events[:3], IdentityRule()) == ["ann", "ann", "ann"]
 
 
+@pytest.mark.when_changed
 def test_a_second_user_more_than_a_year_away_changes_nothing() -> None:
     events = [day(0), day(90, "ann"), day(366, "ben"), day(400, "ann")]
     assert found(events, IdentityRule()) == ["ann", "ann", "ben", "ann"]

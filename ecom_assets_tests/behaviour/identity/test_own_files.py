@@ -350,6 +350,7 @@ def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
     assert [step["count"] for step in answer["steps"]] == [2, 1]
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("devices", "visitors"), [(49, 1), (50, 2)])
 def test_in_files_too_an_alias_of_a_user_on_50_devices_joins_nobody(

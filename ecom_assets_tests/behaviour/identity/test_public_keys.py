@@ -202,6 +202,7 @@ def test_devices_beyond_the_bound_are_listed_and_time_lets_others_in(con: Backen
     ]
 
 
+@pytest.mark.when_changed
 def test_a_sign_in_of_a_page_links_its_device_and_no_session_of_a_server(con: Backend) -> None:
     browser = [
         event(0, PAGE, device="d1"),

@@ -135,6 +135,7 @@ def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platfo
         ]
 
 
+@pytest.mark.when_changed
 def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platform) -> None:
     question = RowsQuestion(
         table_named("mart.identities"),

@@ -126,6 +126,7 @@ def test_a_user_of_the_day_before_counts_only_if_seen_since_that_day(shop: Platf
     assert visitor(shop, NOON, seen("-1 00:30", "anna", arrived=-2)) == "anon-s1"
 
 
+@pytest.mark.when_changed
 def test_a_refused_row_shows_nobody(shop: Platform) -> None:
     assert (
         visitor(shop, NOON, seen("12:01", "null"), seen("12:02", "anna", event_type=" "))

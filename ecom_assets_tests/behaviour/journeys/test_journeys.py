@@ -156,6 +156,7 @@ def test_a_journey_by_category_passes_over_events_without_one(shop: Platform) ->
     ]
 
 
+@pytest.mark.when_changed
 def test_a_session_that_crosses_midnight_is_one_journey_of_the_day_it_started(
     shop: Platform,
 ) -> None:

@@ -116,6 +116,7 @@ def result(shop: Platform, table_check: TableCheck, days: Days | None) -> CheckR
     return table_check.evaluate(days, *(shop.table(table) for table in table_check.tables))
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])

@@ -104,6 +104,7 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
                 assert len(actual) > 1
 
 
+@pytest.mark.when_changed
 def test_a_day_counts_who_came_by_their_first_and_their_last_day(shop: Platform) -> None:
     shop.receive(rows_of(STORY, "UTC"), Days.between(date(2026, 3, 1), date(2026, 3, 6)))
     shop.run(Days.between(date(2026, 3, 1), date(2026, 3, 6)), only=TABLES)

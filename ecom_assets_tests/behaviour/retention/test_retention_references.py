@@ -86,7 +86,7 @@ def check(rule: RetentionQuestion, zone_and_day: tuple[str, date], seed: int) ->
     )
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
 def test_cells_are_those_of_the_definition(rule: RetentionQuestion) -> None:
     for seed in range(16):

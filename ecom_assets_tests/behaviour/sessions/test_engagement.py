@@ -60,6 +60,7 @@ def test_a_day_is_described_by_the_sessions_that_started_on_it(shop: Platform) -
     assert (day["mean_duration_s"], day["median_duration_s"]) == (420, 60)
 
 
+@pytest.mark.when_changed
 def test_the_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle(shop: Platform) -> None:
     lengths = {"anna": "09:00:00", "ben": "09:00:10", "carl": "09:00:30", "dora": "09:20:00"}
     day = engagement(

@@ -80,7 +80,7 @@ def channel_of(
     return str(actual[0])
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("source", "medium", "campaign", "channel"),
     [
@@ -144,6 +144,7 @@ def test_assistants_are_a_channel_where_that_is_wanted() -> None:
     assert channel_of("forum.example", "referral", ai_assistants=True) == "Referral"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("referrer", "answer"),
     [
@@ -167,6 +168,7 @@ def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, 
     assert source_of(SHOP, referrer) == (*answer, "(not set)")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "referrer",
     [
@@ -251,6 +253,7 @@ def test_the_shipped_lists_are_whole() -> None:
 CHANNEL_OF = {"SEARCH": "Search", "SHOPPING": "Shopping", "SOCIAL": "Social", "VIDEO": "Video"}
 
 
+@pytest.mark.when_changed
 def test_the_whole_list_of_google_has_its_channels() -> None:
     """Each of the 819 sources, in its own spelling, as a tag of a page and as GA4's source."""
     text = (
@@ -357,6 +360,7 @@ PARTS_OF_ADDRESS = (
 )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("joins", [True, False])
 @pytest.mark.parametrize("seed", seeds(range(40)))
 def test_addresses_are_looked_at_by_what_of_them_says_a_source(

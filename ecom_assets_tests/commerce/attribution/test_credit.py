@@ -47,7 +47,7 @@ def credit(
     }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("model", "expected"),
     [

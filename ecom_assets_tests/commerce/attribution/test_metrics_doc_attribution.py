@@ -28,6 +28,7 @@ def platform() -> Iterator[ShopPlatform]:
     shop_platform.close()
 
 
+@pytest.mark.when_changed
 def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:
     lines = [line for table in tables("Source and medium") for line in table]
     visits = [

@@ -60,6 +60,7 @@ def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatf
     ) == [("10 09:00", "Email")]
 
 
+@pytest.mark.when_changed
 def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(
     shop: ShopPlatform,
 ) -> None:

@@ -92,6 +92,7 @@ AGENTS_BY_DEVICE: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.when_changed
 def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None:
     rows = [
         row

@@ -46,6 +46,7 @@ def sold(*items: str) -> list[Row]:
     return [sale(f"{item}-1", "2026-05-01", item, "1", "20") for item in items]
 
 
+@pytest.mark.when_changed
 def test_costs_above_prices_are_counted_as_cents_and_packs() -> None:
     costs = [cost("hat", "19"), cost("cap", "2000"), cost("pen", "240"), cost("cup", "21")]
     result = checked(costs_are_below_prices, sold("hat", "cap", "pen", "cup"), *costs)
@@ -57,6 +58,7 @@ def test_costs_above_prices_are_counted_as_cents_and_packs() -> None:
     assert checked(costs_are_below_prices, sold("hat"), cost("hat", "20")).broken_count == 0
 
 
+@pytest.mark.when_changed
 def test_a_fifth_of_sales_may_be_without_a_cost() -> None:
     items = [f"item {number}" for number in range(5)]
     known = [cost(item, "5") for item in items]
@@ -89,6 +91,7 @@ def test_a_margin_may_be_above_1_where_more_cost_comes_back_than_is_sold() -> No
     assert checked(contract_check(ProfitDaily), sales, *costs).broken_count == 0
 
 
+@pytest.mark.when_changed
 def test_a_rule_about_what_no_order_has_is_said() -> None:
     """Rules are compared with orders whatever the case; without a value they are for all."""
     for_all = PaymentFeeRule(percent=Decimal(1))
@@ -108,6 +111,7 @@ def test_a_rule_about_what_no_order_has_is_said() -> None:
     assert rule_checks(CostRules((for_all,))) == []
 
 
+@pytest.mark.when_changed
 def test_rows_and_profit_are_accounted_for() -> None:
     costs = [
         cost("hat", "10", "2026-01-01", "2025-01-01"),

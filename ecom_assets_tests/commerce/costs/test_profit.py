@@ -33,6 +33,7 @@ GROSS_TO_PROFIT = (
 )
 
 
+@pytest.mark.when_changed
 def test_a_discount_is_taken_off_before_the_cost() -> None:
     """Example 1: 2 hats at 119.00 with 19 % tax, 10 % off, each hat costs 60."""
     hats = sale(
@@ -49,6 +50,7 @@ def test_a_discount_is_taken_off_before_the_cost() -> None:
     assert round(profit["margin"], 4) == D("0.3333")
 
 
+@pytest.mark.when_changed
 def test_a_discount_of_an_order_leaves_its_parts_of_the_lines() -> None:
     """Example 2: three socks at 10.00 with 10.00 off the order."""
     parts = (("6.66", "3.34"), ("6.67", "3.33"), ("6.67", "3.33"))
@@ -60,6 +62,7 @@ def test_a_discount_of_an_order_leaves_its_parts_of_the_lines() -> None:
     assert numbers(profit, *GROSS_TO_PROFIT) == (30, 10, 20, None, None)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("refund", "expected"),
     [
@@ -78,6 +81,7 @@ def test_a_piece_that_comes_back_takes_its_cost_back_and_money_alone_does_not(
     assert numbers(profit, *names) == expected
 
 
+@pytest.mark.when_changed
 def test_profit_is_over_the_lines_whose_cost_is_known_and_says_how_many_these_are() -> None:
     """Example 4: A for 100 costs 60, of B for 50 nobody knows it."""
     lines = [sale("a-1", "2026-05-02", "A", "1", "100"), sale("a-2", "2026-05-02", "B", "1", "50")]
@@ -87,6 +91,7 @@ def test_profit_is_over_the_lines_whose_cost_is_known_and_says_how_many_these_ar
     assert round(profit["coverage"], 4) == D("0.6667")
 
 
+@pytest.mark.when_changed
 def test_a_later_cost_changes_no_earlier_sale_and_no_return_of_it() -> None:
     """Example 5: 10 until 31 May, then 12; 3 sold in May, 2 in June; one of May goes back."""
     costs = [cost("hat", "10", "2026-01-01"), cost("hat", "12", "2026-06-01")]
@@ -100,6 +105,7 @@ def test_a_later_cost_changes_no_earlier_sale_and_no_return_of_it() -> None:
     assert numbers(returned, "revenue_amount", "cost_amount", "gross_profit_amount") == (80, 44, 36)
 
 
+@pytest.mark.when_changed
 def test_what_is_given_away_costs_all_the_same() -> None:
     """Example 6: a hat for 40 that costs 15, and a gift of 12 that costs 4; or both for nothing."""
     costs = [cost("hat", "15", "2026-01-01"), cost("gift", "4", "2026-01-01")]
@@ -113,6 +119,7 @@ def test_what_is_given_away_costs_all_the_same() -> None:
     assert numbers(profit, "revenue_amount", "gross_profit_amount", "margin") == (0, -19, None)
 
 
+@pytest.mark.when_changed
 def test_what_a_line_says_of_its_cost_comes_before_the_table() -> None:
     line = sale("a-1", "2026-05-02", "hat", "2", "180", unit_cost_amount=D("55.5"))
     back = sale("a-2", "2026-05-09", "hat", "-1", "-90")
@@ -120,6 +127,7 @@ def test_what_a_line_says_of_its_cost_comes_before_the_table() -> None:
     assert profit_of([line, back], [HAT_60])["cost_amount"] == D("55.5")
 
 
+@pytest.mark.when_changed
 def test_a_cost_without_a_day_stands_in_for_the_days_before_it_and_is_estimated() -> None:
     lines = [
         sale("a-1", "2026-05-02", "hat", "1", "90"),
@@ -129,6 +137,7 @@ def test_a_cost_without_a_day_stands_in_for_the_days_before_it_and_is_estimated(
     assert numbers(profit, "cost_amount", "estimated_cost_amount") == (120, 60)
 
 
+@pytest.mark.when_changed
 def test_a_quantity_that_is_not_known_leaves_the_cost_unknown() -> None:
     profit = profit_of([sale("a-1", "2026-05-02", "hat", None, "90")], [HAT_60])
     assert numbers(profit, "cost_amount", "gross_profit_amount", "coverage") == (None, None, 0)
@@ -232,6 +241,7 @@ def check(seed: int) -> None:
     assert in_pieces["mart.profit_lines"]
 
 
+@pytest.mark.when_changed
 def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
     check(0)
 

@@ -62,6 +62,7 @@ def by_value(answer: Row, name: str = "revenue_amount") -> dict[str, Any]:
     }
 
 
+@pytest.mark.when_changed
 def test_revenue_and_profit_by_payment_method_over_weeks(orders: Path) -> None:
     answer = ask(
         orders,
@@ -90,6 +91,7 @@ def test_revenue_and_profit_by_payment_method_over_weeks(orders: Path) -> None:
     assert [row["is_complete"] for row in answer["totals"]] == [True, False]
 
 
+@pytest.mark.when_changed
 def test_what_goes_back_beyond_the_worth_of_an_order_is_goodwill_and_no_return(
     tmp_path: Path,
 ) -> None:
@@ -130,6 +132,7 @@ def test_refunds_by_product_begin_with_the_most(orders: Path) -> None:
     assert answer["sales"][0]["by"] == {"product": "hat"}
 
 
+@pytest.mark.when_changed
 def test_new_and_returning_revenue_is_by_customer_and_a_refund_goes_with_its_order(
     orders: Path,
 ) -> None:
@@ -145,6 +148,7 @@ def test_orders_of_a_customer_are_numbered(orders: Path) -> None:
     assert by_value(answer) == {"1": "35.00", "2": "10.00"}
 
 
+@pytest.mark.when_changed
 def test_the_rest_is_other_and_a_share_is_of_the_total(orders: Path) -> None:
     answer = ask(orders, by=["product", "city"], limit=1, share=True)
     assert by_value(answer) == {"Hat / Berlin": "25.00", "(other)": "20.00"}
@@ -152,6 +156,7 @@ def test_the_rest_is_other_and_a_share_is_of_the_total(orders: Path) -> None:
     assert shares == [pytest.approx(25 / 45, abs=1e-6), pytest.approx(20 / 45, abs=1e-6)]
 
 
+@pytest.mark.when_changed
 def test_days_are_compared_with_those_before(orders: Path) -> None:
     """Scarves bring 10 in each of two weeks; a hat brings 10 and one is sent back for 15, after
     hats for 30.
@@ -176,6 +181,7 @@ def test_days_are_compared_with_those_before(orders: Path) -> None:
     assert answer["total"]["previous"] == {"revenue_amount": "40.00"}
 
 
+@pytest.mark.when_changed
 def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> None:
     """Ann's order is all of the week before; Bob's scarf is the only sale on 12 January."""
     days: Row = {
@@ -191,6 +197,7 @@ def test_what_is_sold_no_more_is_other_where_days_are_compared(orders: Path) -> 
     assert answer["sales"][1]["previous"] == {"revenue_amount": "30.00"}
 
 
+@pytest.mark.when_changed
 def test_hours_of_a_day_and_weekdays_are_in_their_order(orders: Path) -> None:
     answer = ask(orders, by=["weekday"], limit=1)
     assert by_value(answer) == {"Monday": "50.00", "Tuesday": "10.00", "Wednesday": "-15.00"}
@@ -201,6 +208,7 @@ def test_hours_of_a_day_and_weekdays_are_in_their_order(orders: Path) -> None:
     ]
 
 
+@pytest.mark.when_changed
 def test_of_days_without_data_nothing_is_known(orders: Path) -> None:
     answer = ask(orders, by=["product"], start_date="2027-01-01", end_date="2027-01-31")
     assert answer["sales"] == []
@@ -208,6 +216,7 @@ def test_of_days_without_data_nothing_is_known(orders: Path) -> None:
     assert "nothing is known of 2027-01-01 to 2027-01-31" in answer["warnings"][0]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("question", "sentence"),
     [
@@ -237,6 +246,7 @@ def test_a_wrong_question_is_refused_in_a_sentence(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.when_changed
 def test_profit_is_refused_where_no_line_says_what_anything_costs(tmp_path: Path) -> None:
     scarf = write(ORDERS[1:3], tmp_path / "scarves.csv")
     with pytest.raises(EcomError, match="The measure gross_profit_amount needs costs, and there"):
@@ -252,6 +262,7 @@ def test_a_file_of_which_no_line_counts_is_refused(tmp_path: Path) -> None:
         ask(refused)
 
 
+@pytest.mark.when_changed
 def test_more_combinations_than_can_be_counted_are_refused(
     orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +272,7 @@ def test_more_combinations_than_can_be_counted_are_refused(
     assert by_value(ask(orders, by=["product", "city"])), "there are three"
 
 
+@pytest.mark.when_changed
 def test_a_dimension_that_no_line_has_says_so(tmp_path: Path) -> None:
     plain = write([ORDERS[4]], tmp_path / "orders.csv")
     answer = ask(plain, by=["payment_method", "product"])
@@ -276,6 +288,7 @@ def test_margin_and_whatever_follows_from_costs_is_about_costs() -> None:
         assert (name in COST_MEASURES) >= is_of_costs, name
 
 
+@pytest.mark.when_changed
 def test_shopify_s_usual_reports_come_from_its_export_of_orders(tmp_path: Path) -> None:
     """Ann buys two prints for 16.00 and a bag for 20.00, less 5.00 by a code, of which 3.08 and
     1.92 fall on them; Bob and Carla a mug for 25.00 each, and Carla's order is cancelled; then Ann
@@ -323,6 +336,7 @@ def test_shopify_s_usual_reports_come_from_its_export_of_orders(tmp_path: Path) 
     }
 
 
+@pytest.mark.when_changed
 def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> None:
     """Two prints of 16.00 less 4.00 and a bag of 15.00; a print comes back, less a fee of 2.00."""
     order = graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, graphql.RETURNED)
@@ -340,6 +354,7 @@ def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> No
     assert by_value(vendors) == {"(none)": "17.00", "Green": "14.00"}
 
 
+@pytest.mark.when_changed
 def test_landing_pages_come_from_what_shopify_says_of_the_last_visit(tmp_path: Path) -> None:
     """Two orders of 10.00 began on one page, with different queries; of that with a print and a bag
     for 28.00 and 15.00 a print came back; of one of 10.00 Shopify knows no visit.
@@ -501,6 +516,7 @@ def is_in(line: Line, start: date | None, over: str | None, *, is_cumulative: bo
     return own <= start if is_cumulative else own == start
 
 
+@pytest.mark.when_changed
 def test_a_definition_is_read_from_texts_too(orders: Path) -> None:
     listed = ask(orders, measures=["revenue_amount", "order_count"], by=["product", "city"])
     texts = ask(orders, measures="revenue_amount, order_count", by="product,city")

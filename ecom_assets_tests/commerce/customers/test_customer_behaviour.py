@@ -29,6 +29,7 @@ from ecom_assets_tests.platform import Platform
 # Copies and versions
 
 
+@pytest.mark.when_changed
 def test_of_copies_the_one_that_was_changed_last_counts_and_of_one_time_the_greatest(
     shop: Platform,
 ) -> None:
@@ -83,7 +84,7 @@ def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_n
 # What behaviour says
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("last_login_at", "status"),
     [
@@ -135,7 +136,7 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     )
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("score", "level"),
     [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
@@ -181,6 +182,7 @@ def test_without_either_the_level_is_low_and_no_source_is_named(
     assert shop.rows(Customers)[1]["flawed_fields"] is None
 
 
+@pytest.mark.when_changed
 def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     row = one_of(shop)
     assert (row["engagement_score"], row["flawed_fields"], row["data_quality_score"]) == (
@@ -211,6 +213,7 @@ def test_both_thresholds_must_be_reached(
     assert computed(result) == level
 
 
+@pytest.mark.when_changed
 def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     # 365 days before the end of 10 March 2026 is the beginning of 11 March 2025.
     bought = [
@@ -248,6 +251,7 @@ def test_purchases_with_an_amount_are_added_up_beside_one_without(shop: Platform
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("30.00"), "basic")
 
 
+@pytest.mark.when_changed
 def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothing(
     shop: Platform,
 ) -> None:
@@ -297,6 +301,7 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
         CustomerRule(premium_amount=Decimal(20), enterprise_amount=Decimal(10))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("page", "referrer", "agent", "channel"),
     [
@@ -339,6 +344,7 @@ def test_first_touches_give_channels(
     assert computed(result) == channel
 
 
+@pytest.mark.when_changed
 def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> None:
     mail = {"page_url": "https://s.example/?utm_medium=email"}
     visits(

@@ -68,6 +68,7 @@ def test_customers_are_counted_by_profile_as_the_page_says(platform: Platform) -
     assert as_shown(platform.rows(CustomerProfiles), expected) == expected
 
 
+@pytest.mark.when_changed
 def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:
     answer, expected = tables("Versions of a customer")
     for line in answer:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def ordered(rows: list[Row]) -> list[list[tuple[str, str]]]:
     return sorted(sorted((name, repr(value)) for name, value in row.items()) for row in rows)
 
 
+@pytest.mark.when_changed
 @examples(200)
 @given(drawn=st.lists(LINE, max_size=8))
 def test_lines_without_copies_are_those_that_are_decided_on(drawn: list[dict[str, Any]]) -> None:

@@ -74,11 +74,13 @@ def changed(day: int) -> dict[str, datetime]:
     return {"changed_at": PLACED + timedelta(days=day)}
 
 
+@pytest.mark.when_changed
 def test_a_shorter_version_has_no_line_of_the_older_one(shop: OrderPlatform) -> None:
     first = version("101", ["hat:20", "cap:10"], 0, **changed(0))
     assert ran(shop, first, version("101", ["hat:25"], 2, **changed(2))) == {"101/hat": Decimal(25)}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("said", [{"left_out": "not_a_sale"}, {"payment_amount": None}])
 def test_a_version_that_is_left_out_or_refused_replaces_the_sale(
     shop: OrderPlatform, said: Row
@@ -160,6 +162,7 @@ def test_other_amounts_in_two_files_of_one_day_are_a_conflict(shop: OrderPlatfor
     assert sum(ran(shop, *both).values()) == 50
 
 
+@pytest.mark.when_changed
 def test_overlapping_exports_are_copies(shop: OrderPlatform) -> None:
     both = (version("101", ["hat:20", "cap:5"], 0, source_file=f"{name}.csv") for name in "ab")
     assert ran(shop, *both) == {"101/hat": Decimal(20), "101/cap": Decimal(5)}
@@ -427,6 +430,7 @@ def test_a_held_version_without_a_line_changes_its_day() -> None:
     assert held_days([*first, *cancelled, *other], 3) == {0: 0, 1: 1}
 
 
+@pytest.mark.when_changed
 def test_a_held_version_that_is_older_changes_nothing() -> None:
     newest_one = version("101", ["hat:25"], 0, **changed(2))
     assert (

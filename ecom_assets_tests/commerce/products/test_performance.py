@@ -190,6 +190,7 @@ def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_chang
     assert shop.rows(ProductPerformance) == of_events
 
 
+@pytest.mark.when_changed
 def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform) -> None:
     days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
     later = order_line(

@@ -41,6 +41,7 @@ def differences(
     ]
 
 
+@pytest.mark.when_changed
 def test_an_event_that_names_its_order_matches_its_lines(shop: ReconciledShop) -> None:
     events = [purchase("e1", "2026-03-10 09:00", amount="30", order="A1")]
     lines = [

@@ -172,6 +172,7 @@ def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(
     assert all(results[name].examples for name in expected)
 
 
+@pytest.mark.when_changed
 def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     shop.engine.execute("DELETE FROM mart.customer")
     [check] = [check for check in CHECKS if check.name == "dimensions_are_there"]

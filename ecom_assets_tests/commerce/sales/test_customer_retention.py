@@ -206,6 +206,7 @@ def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderP
     assert items == {"7": (Decimal("26.50"), 2), "8": (Decimal("10.50"), 1)}
 
 
+@pytest.mark.when_changed
 def test_a_day_of_refunds_alone_has_no_average(shop: OrderPlatform) -> None:
     run(shop, order_line("r", MONDAY, status="refunded"))
     assert {row["average_order_value"] for row in shop.rows(RevenueDaily)} == {None}

@@ -42,6 +42,7 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
     return [(row["region"], row["country"]) for row in result]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

@@ -84,7 +84,7 @@ def reader() -> Iterator[Reader]:
     opened.engine.close()
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("key", ASSETS)
 def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Reader) -> None:
     asset = ASSETS[key]

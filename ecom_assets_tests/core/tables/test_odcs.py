@@ -46,7 +46,7 @@ def test_all_tables_are_valid_together() -> None:
     assert_valid(one_document(ALL, "1.0.0", CHECKS))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.qualified_name())
 def test_every_table_is_valid_by_itself(table: type[Table]) -> None:
     alone = document_per_table(ALL, "1.0.0", CHECKS)

@@ -121,6 +121,7 @@ Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Refunded Amount
 """
 
 
+@pytest.mark.when_changed
 def test_a_refund_has_the_rate_of_its_order_s_day(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(SHOPIFY)
     settings = Settings(
@@ -151,11 +152,13 @@ def rows_in_rials(folder: Path, export: str) -> ir.Table:
     return order_source_of(connect(), settings).received(days).rows
 
 
+@pytest.mark.when_changed
 def test_amounts_are_converted_into_a_currency_of_small_worth(tmp_path: Path) -> None:
     rows = rows_in_rials(tmp_path, SHOPIFY).to_pyarrow().to_pylist()
     assert {row["payment_amount"] for row in rows} == {32_000_000}  # 20.00 each
 
 
+@pytest.mark.when_changed
 def test_an_amount_that_a_rate_makes_too_large_is_refused_alone(tmp_path: Path) -> None:
     """A billion dollars are more rials than an amount can have; the other order stays."""
     large = SHOPIFY.splitlines()[1].replace("#1", "#9").replace("20.00", "1000000000.00")

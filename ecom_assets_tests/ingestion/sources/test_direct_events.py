@@ -68,6 +68,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
     assert straight[:2] == full[:2]
 
 
+@pytest.mark.when_changed
 def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
     """Of one day of arrival; the one of the 10th says when it was received, the other does not,
     and so comes last.

@@ -69,6 +69,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
     )
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_texts_become_the_rows_that_a_file_of_them_gives(
@@ -141,6 +142,7 @@ def test_the_shipped_table_gives_times_money_and_json(
     )
 
 
+@pytest.mark.when_changed
 def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
     account: SnowflakeEngine, snowflake_url: str, home: Path
 ) -> None:
@@ -168,6 +170,7 @@ def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
     assert row["properties"] == '{"a":[1,2]}'
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
 def test_times_with_a_zone_keep_it(

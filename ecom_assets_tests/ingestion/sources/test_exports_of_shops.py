@@ -213,6 +213,7 @@ def test_customers_with_what_they_spent_stay_customers(tmp_path: Path) -> None:
     assert proposed(saved_csv(tmp_path / "customers.csv", columns))[1].kind == "customers"
 
 
+@pytest.mark.when_changed
 def test_the_total_of_an_order_is_the_amount_of_its_only_row(tmp_path: Path) -> None:
     columns: Columns = {
         "order_id": lambda sale: sale.number,

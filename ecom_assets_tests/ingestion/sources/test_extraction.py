@@ -194,6 +194,7 @@ def test_an_order_that_changed_twice_counts_once_by_its_own_time(
     assert str(totals(read(folder, "woocommerce"))["net"]) == "2472.0000"
 
 
+@pytest.mark.when_changed
 def test_it_waits_when_it_is_told_to(shop: ShopApi, tmp_path: Path) -> None:
     shop.faults = {2: (429, {"Retry-After": "1"}), 3: (503, {})}
     began = time.monotonic()
@@ -318,6 +319,7 @@ def dripping(every_s: float) -> Iterator[str]:
             connection.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("every_s", "message"),
     [

@@ -96,6 +96,7 @@ def saved(folder: Path, mapping: str, content: Any) -> Path:
     return path
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
@@ -126,6 +127,7 @@ def variants(content: Any) -> Iterator[Any]:
         yield changed(content, partial(huge_at, position))[0]
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("mapping", SHOPS)
 def test_one_amount_as_large_as_fits_hides_no_other(tmp_path: Path, mapping: str) -> None:
@@ -194,6 +196,7 @@ PRODUCTS = [
 ]
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "order_of", [shopify, shopify_admin, prestashop, online_retail, user_order_log]
@@ -312,6 +315,7 @@ def ga4_sale(number: int, price: str, pieces: int) -> Row:
     }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("mapping", "sale"),
     [("amplitude", amplitude_sale), ("segment", segment_sale), ("ga4_export", ga4_sale)],

@@ -129,6 +129,7 @@ def test_what_states_come_to_is_asked_in_the_digits_of_each_currency(tmp_path: P
     assert f"(60 rows, together {total:,} KRW)" in question.sentence
 
 
+@pytest.mark.when_changed
 def test_the_total_of_an_order_on_each_of_its_rows_counts_once(tmp_path: Path) -> None:
     """Nothing but `order_total` says an amount: the order's, though two or three rows have it."""
     totals = {1000 + n: 30 + n for n in range(30)}

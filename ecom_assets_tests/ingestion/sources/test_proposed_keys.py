@@ -43,6 +43,7 @@ def orders(
     )
 
 
+@pytest.mark.when_changed
 def test_the_id_that_repeats_is_the_customer_and_both_are_shown(tmp_path: Path) -> None:
     proposal = proposed(orders(tmp_path / "orders.csv"))
     different = len({n % PEOPLE for n in range(ORDERS)})

@@ -242,6 +242,7 @@ def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
     return result
 
 
+@pytest.mark.when_changed
 @examples(40)
 @given(orders=ORDERS, seed=st.integers(0, 1_000))
 def test_lines_of_an_order_are_one_order_wherever_they_lie(

@@ -158,6 +158,7 @@ def test_a_disk_that_takes_nothing_makes_messages_wait(
     assert len(home.ids()) == len(set(home.ids())) == 21
 
 
+@pytest.mark.when_changed
 def test_a_topic_that_was_created_again_stops_the_stream_until_somebody_agrees(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_question_about_sessions_says_what_is_not_known(
     assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
 
 
+@pytest.mark.sampled(1)
 def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="month")
     revenue = {
@@ -134,6 +135,7 @@ def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
         assert number["note"].startswith("This number is not known")
 
 
+@pytest.mark.when_changed
 def test_pages_show_nothing_where_nothing_is_known(settings: Settings) -> None:
     with served(build_dashboard_app(settings)) as pages:
         for path in ("/dashboard/?time_range=week", "/dashboard/sessions"):

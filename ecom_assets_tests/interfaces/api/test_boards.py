@@ -91,6 +91,7 @@ def test_a_board_is_saved_changed_deleted_and_restored_with_who_did_it(keyed: Ru
     ]
 
 
+@pytest.mark.when_changed
 def test_alerts_and_mails_of_boards_are_kept_the_same_way_and_their_addresses_need_personal(
     keyed: Running,
 ) -> None:
@@ -109,6 +110,7 @@ def test_alerts_and_mails_of_boards_are_kept_the_same_way_and_their_addresses_ne
     )
 
 
+@pytest.mark.when_changed
 def test_whoever_saves_over_a_newer_version_is_told_what_changed(keyed: Running) -> None:
     send(keyed, "POST", "/saved/boards", BOARD)
     send(keyed, "PUT", "/saved/boards/checkout?changed=1", {**BOARD, "name": "Till"})
@@ -119,6 +121,7 @@ def test_whoever_saves_over_a_newer_version_is_told_what_changed(keyed: Running)
     assert send(keyed, "DELETE", "/saved/boards/checkout?changed=1").status_code == 409
 
 
+@pytest.mark.when_changed
 def test_a_key_that_only_reads_writes_nothing(keyed: Running) -> None:
     for method, path, body in (
         ("POST", "/saved/boards", BOARD),
@@ -166,6 +169,7 @@ def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Runni
     assert "u01" in send(keyed, "GET", "/saved/questions/one-person", scope=personal).text
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("path", "body", "status", "sentence"),
     [
@@ -209,6 +213,7 @@ def test_what_cannot_be_saved_is_refused_in_a_sentence(
     )
 
 
+@pytest.mark.when_changed
 def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
     paths = api.json("/openapi.json")["paths"]
     content = paths["/v1/saved/{kind}"]["post"]["requestBody"]["content"]["application/json"]

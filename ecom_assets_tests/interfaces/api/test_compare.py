@@ -18,6 +18,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", QUESTIONS)
 def test_the_days_before_are_those_of_the_same_question_about_them(api: Api, path: str) -> None:
     question, field = QUESTIONS[path]

@@ -140,6 +140,7 @@ def test_a_part_of_a_funnel_by_columns_has_each_step_once(api: Api, by: str | li
         assert {row["values.1"] for row in rows if row["value"] == "Other"} == {""}
 
 
+@pytest.mark.when_changed
 def test_a_header_counts_the_list_that_the_rows_are_of(api: Api) -> None:
     funnel = {"steps": ["product_view", "add_to_cart"], "over": "week"}
     retention = {"period": "week", "by": "event_type"}

@@ -59,6 +59,7 @@ def worth(rows: list[Row]) -> str:
     return f"{sum((Decimal(row['cart_value']) for row in rows), Decimal(0)):.2f}"
 
 
+@pytest.mark.when_changed
 def test_sales_are_those_of_purchase_events(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/sales", time_range="week")
     assert answer["source"] == "purchase_events"

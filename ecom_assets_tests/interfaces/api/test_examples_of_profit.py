@@ -160,6 +160,7 @@ def test_costs_that_belong_to_no_order_stand_beside_the_steps(answer: Any) -> No
     assert answer["estimated_other_cost_amount"] == "17.17"
 
 
+@pytest.mark.when_changed
 def test_an_amount_goes_down_to_the_rule(home: Path) -> None:
     shown = ecom(
         "explain",

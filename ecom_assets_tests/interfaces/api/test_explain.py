@@ -39,6 +39,7 @@ def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: P
     }
 
 
+@pytest.mark.when_changed
 def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
     where = json.dumps(["event_date between 2026-01-05 and 2026-01-14"])
     number = api.json(

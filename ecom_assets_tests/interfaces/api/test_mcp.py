@@ -94,6 +94,7 @@ def routes() -> set[str]:
     return actual
 
 
+@pytest.mark.when_changed
 def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
     app: FastAPI, questions: dict[str, ApiQuestion]
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     assert len(actual["breakdown"]) == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("tool", "asked", "who"),
     [

@@ -66,7 +66,7 @@ LISTS = {**CSV_LISTS, "/analytics/conversion?by=device": "breakdown"}
 del LISTS["/analytics/conversion"]
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", LISTS)
 def test_a_page_is_a_part_of_the_whole(api: Api, path: str) -> None:
     path, _, by = path.partition("?by=")

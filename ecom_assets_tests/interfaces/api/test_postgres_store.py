@@ -58,7 +58,7 @@ def reported(result: requests.Response) -> dict[str, object]:
     return {name: value for name, value in result.json().items() if name not in OF_THE_STORE}
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", GETS)
 def test_marts_give_the_same_answers(api: Api, over_postgres: Api, path: str) -> None:
     assert reported(over_postgres.get(path)) == reported(api.get(path))

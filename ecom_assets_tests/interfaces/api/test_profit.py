@@ -98,6 +98,7 @@ def profit(api: Api, **parameters: str) -> Row:
     return body
 
 
+@pytest.mark.when_changed
 def test_a_run_says_which_costs_are_not_read(result: CommandResult) -> None:
     assert "Rows of costs that are not read: 1 with a cost below zero." in result.err
 
@@ -164,6 +165,7 @@ def test_csv_has_the_parts_where_there_are_some_and_else_the_steps(api: Api) -> 
     assert (city["value"], city["revenue_amount"], part_count) == ("1", "90.00", "1")
 
 
+@pytest.mark.when_changed
 def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
     for key in ("owner", "costs", "read", "people"):  # who asked before changes nothing
         may = key in {"owner", "costs"}
@@ -238,6 +240,7 @@ def test_no_address_shows_a_cost_to_a_key_without_the_scope(api: Api) -> None:
     assert shown["costs"] == SHOWS_COSTS
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "query",

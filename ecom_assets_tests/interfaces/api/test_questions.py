@@ -233,7 +233,7 @@ def numbers(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in ABOUT_THE_QUESTION}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [{}, DAYS], ids=["all days", "some days"])
 @pytest.mark.parametrize(
     ("path", "body"),
@@ -400,6 +400,7 @@ def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(
     assert response["series"][0]["total"] == len({who for who in visitors if bought[who] >= 2}) > 0
 
 
+@pytest.mark.when_changed
 def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(
     declaring: Running,
 ) -> None:

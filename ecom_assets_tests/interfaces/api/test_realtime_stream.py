@@ -96,6 +96,7 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
         assert client.metric(metric, HELD) >= 1
 
 
+@pytest.mark.when_changed
 def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     settings = Settings(

@@ -92,6 +92,7 @@ def test_a_redis_that_dies_midway_costs_no_answer(
         wait_until(lambda: served.get(f"{SALES}?n={time.monotonic()}").ok and kept.dbsize() > 0, 5)
 
 
+@pytest.mark.when_changed
 def test_a_redis_that_hangs_is_waited_for_so_long_by_each_answer(
     server: RedisServer, kept: redis.Redis, tmp_path: Path
 ) -> None:

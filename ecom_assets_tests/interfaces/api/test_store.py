@@ -94,6 +94,7 @@ def revenue(store: SnapshotStore) -> str:
     return str(answer["sales"]["revenue_amount"])
 
 
+@pytest.mark.when_changed
 def test_a_reader_sees_the_next_publication_by_itself(tmp_path: Path, shop: Shop) -> None:
     with closing(store_of(tmp_path)) as store:
         shop.sell(10, 20)
@@ -160,6 +161,7 @@ def test_the_same_data_are_the_same_version_in_the_same_file(shop: Shop) -> None
     assert shop.files() == {first.file}
 
 
+@pytest.mark.when_changed
 def test_a_dying_publication_leaves_the_old_one(
     tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_search_is_a_text_and_nothing_else(api: Api, text: str) -> None:
     assert answer["values"] == []
 
 
+@pytest.mark.when_changed
 def test_unknown_columns_are_refused_and_those_about_people_need_the_scope(
     api: Api, keyed: Running
 ) -> None:

@@ -114,7 +114,7 @@ def test_the_open_warehouse_answers_as_its_snapshot(
     assert OF_BOTH[name](warehouse, last_week(warehouse)) == expected
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", OF_THE_SUMMARY)
 def test_the_summary_is_equal_in_postgres(
     marts_in_postgres: Settings, warehouse: WarehouseReading, name: str

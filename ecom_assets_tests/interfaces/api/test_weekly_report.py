@@ -66,6 +66,7 @@ def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
     return {part["value"]: part["contribution_amount"] for part in actual["parts"]}
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("week", WEEKS)
 def test_numbers_are_those_of_the_files(
@@ -361,6 +362,7 @@ def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None
     assert "<b>" not in page
 
 
+@pytest.mark.when_changed
 def test_the_job_sends_the_week_once_to_all(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

@@ -50,7 +50,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
     return questions
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_a_page_that_asks_questions_says_so(
     client: Client, begun: list[SnapshotReading], page: DashboardPage

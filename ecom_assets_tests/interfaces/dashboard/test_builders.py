@@ -439,6 +439,7 @@ def test_an_event_type_in_quotes_is_taken_as_it_is(client: Client) -> None:
     assert "a: b (visitors)" in table(section(series, "Trend"))[0][1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "name",
     [

@@ -40,6 +40,7 @@ def reading_of(shop: Platform, *kinds: str) -> WarehouseReading:
     return WarehouseReading(shop.engine, DAY_ONE, "UTC", "", {EVENTS: KnownDays(DAY_ONE, DAY_ONE)})
 
 
+@pytest.mark.when_changed
 def test_it_begins_with_the_steps_that_there_are(shop: Platform) -> None:
     reading = reading_of(shop, "product_view", "purchase")
     assert steps_of_data(reading) == {"step1": "product_view", "step2": "purchase", "step3": ""}

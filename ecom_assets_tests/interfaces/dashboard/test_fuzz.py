@@ -206,6 +206,7 @@ def test_any_cookie(
     check(attacked.get(path, headers=sent({"cookie": cookie}, has_key=has_key)))
 
 
+@pytest.mark.when_changed
 @given(
     path=st.sampled_from(PATHS),
     headers=st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3),
@@ -233,6 +234,7 @@ def test_any_parameter(
     check(attacked.get(f"{path}?{query}", headers={"x-api-key": KEY}))
 
 
+@pytest.mark.when_changed
 @given(
     st.sampled_from(["/analytics/products/{}", "/explain/{}/{}", "/dashboard/{}", "/{}", "/v1/{}"]),
     RAW,

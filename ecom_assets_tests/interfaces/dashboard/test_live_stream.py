@@ -44,6 +44,7 @@ def test_what_arrives_is_on_the_page_within_seconds(settings: Settings, tmp_path
         browser.close()
 
 
+@pytest.mark.when_changed
 def test_a_shop_without_a_run_sees_its_first_visitors(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     land(landing / "a.csv", [("1", "anna", "purchase", 1, "boots", "9.00")], now=now_utc())

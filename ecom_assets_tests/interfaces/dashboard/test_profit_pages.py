@@ -49,6 +49,7 @@ def link(root: Node, shown: str) -> str:
     return next(a.attributes["href"] for a in root.all("a") if a.text == shown)
 
 
+@pytest.mark.when_changed
 def test_the_bars_begin_where_the_one_before_ends(shop: Client) -> None:
     rows = drawn(page(shop, f"profit?{DAYS}"), 0)
     assert [(row["label"], row["start"], row["end"]) for row in rows[:7]] == [

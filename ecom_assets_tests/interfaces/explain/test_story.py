@@ -76,6 +76,7 @@ def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> N
     assert "no such rows" not in "\n".join(lines_of(why(shop, "raw.events"), with_sql=False))
 
 
+@pytest.mark.when_changed
 def test_without_a_column_every_column_of_the_table_is_described(shop: Platform) -> None:
     answer = why(shop, "raw.events")
     columns = [row["column"] for row in (*answer["table"]["other_columns"], *answer["numbers"])]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
 from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, loaded
@@ -12,6 +13,7 @@ TIMELINE = """
     pipelineName status repositoryOrigin { repositoryName repositoryLocationName } } } } }"""
 
 
+@pytest.mark.when_changed
 @DAGSTER_S_OWN
 def test_the_timeline_has_a_run_of_a_command(tmp_path: Path) -> None:
     @dg.op

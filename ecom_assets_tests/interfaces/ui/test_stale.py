@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, CodeLocation, loaded
 
@@ -41,6 +42,7 @@ def compute(location: CodeLocation) -> None:
         )
 
 
+@pytest.mark.when_changed
 @DAGSTER_S_OWN
 def test_a_changed_rule_shows_its_tables_as_stale_and_no_others(tmp_path: Path) -> None:
     with loaded(tmp_path, {}) as location:

@@ -110,6 +110,7 @@ def test_only_keys_with_costs_make_and_see_it(api: Api) -> None:
     assert "And 1 that watch costs" in lists["read"]
 
 
+@pytest.mark.when_changed
 def test_an_incident_is_mailed_to_those_only_who_may_see_costs(
     settings: Settings, api: Api
 ) -> None:

@@ -351,6 +351,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     assert names == ["landing_files", "following", "requests", "watched_numbers", "board_mails"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("options", "why"),
     [

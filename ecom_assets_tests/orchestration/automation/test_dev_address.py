@@ -37,6 +37,7 @@ def address_after(
     return dagster_address(Settings(home=Path(home)))
 
 
+@pytest.mark.when_changed
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("arguments", "expected"),

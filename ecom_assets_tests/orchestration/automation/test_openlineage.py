@@ -61,6 +61,7 @@ def lineage_to(url: str) -> Lineage:
     )
 
 
+@pytest.mark.when_changed
 def test_a_run_begins_has_its_tables_and_ends(
     reported: tuple[CommandResult, Receiver, Path],
 ) -> None:

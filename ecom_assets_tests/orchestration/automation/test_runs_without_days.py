@@ -67,6 +67,7 @@ def sentences(result: Any) -> list[str]:
     return [str((error.cause or error).message) for error in (failed or run)]
 
 
+@pytest.mark.when_changed
 def test_a_job_is_refused_in_an_empty_home_too(home: Path) -> None:
     job = build_definitions(Settings(home=home)).resolve_job_def("events")
     with dg.DagsterInstance.ephemeral() as instance:

@@ -89,6 +89,7 @@ def test_whoever_is_erased_the_others_keep_their_ids(
     assert opened.rows(KeptEventIds) == [], "nothing is noted of those who are gone"
 
 
+@pytest.mark.when_changed
 def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platform) -> None:
     opened.clear()
     opened.receive(ROWS, DAYS)

@@ -141,6 +141,7 @@ def test_what_waits_for_long_is_reported(shop: DeliveredShop) -> None:
     assert shop.deliver(Days((MONDAY,))).late == [MONDAY]
 
 
+@pytest.mark.when_changed
 def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(
     shop: DeliveredShop, tmp_path: Path
 ) -> None:

@@ -188,6 +188,7 @@ def test_who_joins_nobody_identifies_on_no_device(shops: Shops) -> None:
     ]
 
 
+@pytest.mark.when_changed
 def test_users_who_are_one_person_identify_as_that_person(shops: Shops) -> None:
     rows = [
         seen("1", "09:00", D, "anna"),

@@ -126,6 +126,7 @@ def test_a_copy_of_blocks_has_the_rows_of_the_tables_and_no_byte_of_others(
     assert traces(of_copy) == traces(of_rows) == []
 
 
+@pytest.mark.when_changed
 def test_the_next_snapshot_writes_only_the_day_that_changed(
     warehouse: DuckDBEngine, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("many_rows", "written"), [(4, 3), (3, 6)])
 def test_where_many_rows_changed_the_snapshot_begins_as_a_copy_of_the_warehouse(
     many_rows: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,7 +132,7 @@ def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
     assert writes_of(source, Visits) == before
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
 def test_emptied_dropped_or_migrated_tables_are_read_whole(
     source: Engine, target: PostgresEngine, change: str

@@ -73,6 +73,7 @@ def test_clustering(engine: SnowflakeEngine) -> None:
     assert statement.endswith('CLUSTER BY ("RECEIVED_DATE")')
 
 
+@pytest.mark.when_changed
 @gap
 def test_quotients(engine: SnowflakeEngine) -> None:
     counts = ibis.table({"part": "int64", "whole": "int64"}, name="counts")
