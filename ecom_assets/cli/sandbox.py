@@ -4,13 +4,14 @@ and serve stand-ins for external services.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,7 @@ from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.tables.formats import amount, counted
 from ecom_sandbox.vendors.running import stand_ins
 
 
@@ -59,9 +61,29 @@ def data(
             incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    typer.echo(json_text(truth, indent=None if as_json else 2))
-    if not as_json:
-        typer.echo(f"Written to {out}. Next: ecom run --events {out}/events", err=True)
+    if as_json:
+        typer.echo(json_text(truth))
+        return
+    typer.echo("\n".join(_shop_lines(truth)))
+    typer.echo(
+        f"Written to {out}; {out}/truth.json has what a run must find. "
+        f"Next: ecom run --events {out}/events",
+        err=True,
+    )
+
+
+def _shop_lines(truth: Mapping[str, Any]) -> list[str]:
+    """Return the size of a simulated shop, from its truth, which has a line for each person."""
+    events, orders = truth["events"], truth["orders"]
+    refused = sum(events["quarantined"].values())
+    people = counted(truth["visitors"]["people"], "person", "people")
+    counts = f"{events['clean']:,} count, {events['duplicates']:,} are copies, {refused:,} refused"
+    return [
+        f"{counted(truth['settings']['days'], 'day')} from {truth['settings']['first_day']}",
+        f"  {counted(events['rows'], 'row')} of events: {counts}",
+        f"  {counted(truth['sessions']['total'], 'session')} of {people}",
+        f"  {counted(orders['orders'], 'order')}, revenue {amount(Decimal(orders['revenue']))}",
+    ]
 
 
 def _with_tool_ports(command: Callable[..., None]) -> Callable[..., None]:
