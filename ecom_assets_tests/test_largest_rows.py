@@ -15,7 +15,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets.commerce.attribution.contracts import ChannelAttribution
 from ecom_assets.commerce.customers.assets import VALUE_ASSETS
-from ecom_assets.commerce.customers.contracts import CustomerSegments
+from ecom_assets.commerce.customers.contracts import CustomerSegments, LifetimeValue
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.orders.orders import ALL
 from ecom_assets.commerce.products.assets import product_performance
@@ -112,6 +112,34 @@ def test_purchases_whose_sum_has_22_digits_are_added_up() -> None:
     assert [row["purchase_amount"] for row in shop.rows(Sessions)] == [
         Decimal("10000000000000000000.01")
     ]
+    shop.close()
+
+
+@pytest.mark.slow
+def test_strangers_stop_no_run_by_many_purchases_of_the_most() -> None:
+    # 900 purchases of 10,000,000,000,000.00, which a write key of a page may send: each day 300 of
+    # one visitor, worth 3,000,000,000,000,000.00. The first purchase of a customer is no repeat.
+    shop = WholePlatform(Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT))
+    most = [
+        received(
+            f"e{day}-{number}",
+            at("00:00") + timedelta(days=day, minutes=number),
+            user_id="anna",
+            event_type="purchase",
+            cart_amount=WIDEST_AMOUNT,
+        )
+        for day in range(3)
+        for number in range(300)
+    ]
+    shop.receive(most, DAYS)
+    shop.run(DAYS)
+    credited = [row for row in shop.rows(ChannelAttribution) if row["unit"] == "purchase"]
+    by_model = {row["model"]: Decimal(0) for row in credited}
+    for row in credited:
+        by_model[row["model"]] += row["revenue_amount"]
+    assert {*by_model.values()} == {900 * WIDEST_AMOUNT}
+    (anna,) = shop.rows(LifetimeValue)
+    assert anna["repeat_amount"] == 600 * WIDEST_AMOUNT
     shop.close()
 
 

@@ -285,7 +285,7 @@ def _by_markov(
     conversions = conversion_touches.filter(conversion_touches.touch_position == 1)
     totals = conversions.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
         conversion_count=conversions.is_refund.ifelse(0, 1).sum().cast("int64"),
-        total_money=conversions.money.sum().cast("int64"),
+        total_money=conversions.money.sum().cast(credit.PARTS),
     )
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = rows_of(credit.share_by_removal_effects(totals, con.table("effects")))

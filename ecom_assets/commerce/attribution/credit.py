@@ -103,6 +103,12 @@ MONEY_PARTS = 10_000
 """The parts of one unit of money in which it is shared among touches: the digits that amounts have.
 """
 CENT_PARTS = 100
+LARGEST_IN_CENTS, LARGE_PARTS = 10**17, 10**12
+"""Money of more parts, such as that of a day on which somebody sends purchases of the most that one
+may be worth, is shared in steps of so many parts: the number of steps is a 64-bit integer.
+"""
+PARTS = "decimal(38, 0)"
+"""Sums of money in `MONEY_PARTS`."""
 FULL_WEIGHT = 2**40
 CREDIT = "decimal(18, 9)"
 CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
@@ -367,7 +373,7 @@ def sum_credit(
         credit = rows[f"credit_after_{model}"] - rows[f"credit_before_{model}"]
         money = rows[f"money_after_{model}"] - rows[f"money_before_{model}"]
         sums[f"credit_{model}"] = rows.is_refund.ifelse(0, credit).sum().cast("int64")
-        sums[f"money_{model}"] = (rows.money < 0).ifelse(-money, money).sum().cast("int64")
+        sums[f"money_{model}"] = (rows.money < 0).ifelse(-money, money).sum().cast(PARTS)
     return rows.group_by(*by).agg(**sums)
 
 
@@ -383,9 +389,13 @@ def _part_of_money(money: ir.IntegerValue, share: Share) -> ir.IntegerValue:
     """Return a share of money: in whole cents if the money is,
     so that what is shown of the parts adds up.
     """
-    step = (money % CENT_PARTS == 0).ifelse(CENT_PARTS, 1)
-    step_count = (money / step).floor().cast("int64")
-    part = _rounded(step_count, share) * step
+    step = ibis.cases(
+        (money > LARGEST_IN_CENTS, ibis.literal(LARGE_PARTS, "int64")),
+        (money % CENT_PARTS == 0, ibis.literal(CENT_PARTS, "int64")),
+        else_=ibis.literal(1, "int64"),
+    )
+    step_count = (money.cast("float64") / step).floor().cast("int64")
+    part = _rounded(step_count, share).cast(money.type()) * step
     result: ir.IntegerValue = (share.part == share.whole).ifelse(money, part)
     return result
 
@@ -470,7 +480,7 @@ def conversion_totals(conversion_credit: ir.Table) -> ir.Table:
         is_touched=conversion_credit.channel != NO_CHANNEL,
     ).agg(
         conversion_count=conversion_credit.first_credit.sum().cast("int64"),
-        total_money=(conversion_credit.first_revenue_amount.sum() * MONEY_PARTS).cast("int64"),
+        total_money=(conversion_credit.first_revenue_amount.sum() * MONEY_PARTS).cast(PARTS),
     )
 
 
@@ -493,15 +503,15 @@ def share_by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
     )
     # The channel with the largest share takes what rounding leaves over.
     total = ibis.window(group_by=["unit", "converted_date", "bought_date"])
-    remainder = rows.total_money - rows.part_money.sum().over(total).cast("int64")
+    remainder = rows.total_money - rows.part_money.sum().over(total).cast(PARTS)
     rows = rows.mutate(money=rows.part_money + (rows.rank_number == 1).ifelse(remainder, 0))
     touched = rows.group_by("unit", "converted_date", "channel").agg(
-        credit=rows.credit.sum().cast("int64"), money=rows.money.sum().cast("int64")
+        credit=rows.credit.sum().cast("int64"), money=rows.money.sum().cast(PARTS)
     )
     untouched = totals.filter(~totals.is_touched)
     untouched = untouched.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
         credit=(untouched.conversion_count.sum() * UNITS_OF_ONE).cast("int64"),
-        money=untouched.total_money.sum().cast("int64"),
+        money=untouched.total_money.sum().cast(PARTS),
     )
     return union_all(touched, untouched)
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -209,7 +208,7 @@ KINDS: Final = {
     **dict.fromkeys(
         ("alive_probability", "expected_order_count", "expected_order_value"), pa.float64()
     ),
-    "lifetime_value_amount": pa.decimal128(18, 4),
+    "lifetime_value_amount": pa.decimal128(38, 4),
     **dict.fromkeys(("no_model_reason", "no_order_value_reason"), pa.string()),
     **dict.fromkeys(("r", "alpha", "a", "b", "p", "q", "v"), pa.float64()),
     **dict.fromkeys(("horizon_days", "value_months"), pa.int64()),
@@ -236,14 +235,14 @@ def _repeat_amounts(table: pa.Table) -> Floats:
     """Return the repeat amounts, divided from ten-thousandths,
     which are the same whole numbers on every engine.
     """
-    amounts = table["repeat_amount"].cast(pa.decimal128(18, 4))
-    parts = pa.scalar(10_000, pa.decimal128(5, 0))
-    whole: npt.NDArray[np.int64] = pc.multiply(amounts, parts).cast(pa.int64()).to_numpy()
-    return whole.astype(np.float64) / 10_000
+    amounts = table["repeat_amount"].cast(pa.decimal128(28, 4))
+    whole = pc.multiply(amounts, pa.scalar(10_000, pa.decimal128(5, 0)))
+    parts: Floats = whole.cast(pa.decimal128(38, 0)).cast(pa.float64()).to_numpy()
+    return parts / 10_000
 
 
 def _money(amounts: Floats, currency: str) -> pa.Array:
     """Return amounts rounded to the digits of their currency."""
     unit = unit_of(currency)
-    units = pa.array(np.round(amounts / float(unit)).astype(np.int64)).cast(pa.decimal128(19, 0))
-    return pc.multiply(units, pa.scalar(unit)).cast(pa.decimal128(18, 4))
+    units = pa.array(np.round(amounts / float(unit))).cast(pa.decimal128(30, 0))
+    return pc.multiply(units, pa.scalar(unit)).cast(pa.decimal128(38, 4))

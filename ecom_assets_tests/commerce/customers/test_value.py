@@ -266,5 +266,5 @@ def test_money_is_exact_to_the_cent() -> None:
         histories, sold([("ann", 0, 10), ("ann", 7, "12345678901.23"), ("ben", 14, 5)])
     )
     rows = lifetime_value(reported, MODELS, ValueRule())
-    assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(18, 4)
+    assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(38, 4)
     assert by_customer(rows)["ann"]["repeat_amount"] == Decimal("12345678901.23")
