@@ -63,7 +63,13 @@ from ecom_assets.ingestion.sources.proposal.questions import (
 )
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
-from ecom_assets.ingestion.sources.proposal.states import OrderStates, order_states, state_questions
+from ecom_assets.ingestion.sources.proposal.states import (
+    OrderStates,
+    column_of_states,
+    order_states,
+    other_states,
+    state_questions,
+)
 from ecom_assets.ingestion.sources.proposal.values import (
     EMAIL,
     NUMBERS,
@@ -163,6 +169,8 @@ class Draft:
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
         self.found = dict(found_fields(self.values, self.kind, columns))
         if self.kind is MappingKind.ORDERS:
+            if "status" not in columns and (status := column_of_states(self.values, self.found)):
+                self.found["status"] = status
             self._find_person()
             self._find_rows()
         if (
@@ -319,13 +327,31 @@ class Draft:
             ]
         else:
             lines += rows_lines(self.values.spread)
-        left_out = [*(states.leave_out_lines if states else []), *self._cancelled()]
+        left_out = [
+            *(states.leave_out_lines if states else []),
+            *self._other_states(states),
+            *self._cancelled(),
+        ]
         if self.order_rows:
             left_out.append(
                 f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
                 "  # its lines are rows, too"
             )
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _other_states(self, states: OrderStates | None) -> list[str]:
+        """Return the conditions of rows that a further column of states says were no sale, and note
+        what such a column says of parts that went back.
+        """
+        lines = []
+        for other in other_states(self.values, self.found, states) if states else []:
+            lines += [other.line] if other.line else []
+            for state in other.asked:
+                self.notes.append(
+                    f"{shown(state)} of {shown(other.value.name)} ({other.row_counts[state]:,} "
+                    "rows) says that a part went back, not how much: these rows count as a whole"
+                )
+        return lines
 
     def _cancelled(self) -> list[str]:
         """Return the conditions of rows that a day of cancellation, or a column of yes and no,

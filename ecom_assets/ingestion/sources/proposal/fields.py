@@ -601,6 +601,28 @@ def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value,
     return result
 
 
+def state_columns(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns with states of orders that are no field yet, such as that of the payment
+    beside that of the order, in the order of their names' rank.
+    """
+    usual_names = list(map(bare, _names()[MappingKind.ORDERS]["status"]))
+    free = [value for value in _free(values, matches) if value.is_column and not value.joined]
+    ranks = {
+        value: min(
+            (usual_names.index(name) for name in map(bare, value.names) if name in usual_names),
+            default=len(usual_names),
+        )
+        for value in free
+        if values.filled(value) and not _is_flag(values, value) and _are_states(values, value)
+    }
+    named = [
+        value
+        for value, rank in ranks.items()
+        if rank < len(usual_names) or _look_like_states(values, value)
+    ]
+    return sorted(named, key=lambda value: ranks[value])
+
+
 def _is_order_number(values: FileValues, value: Value) -> bool:
     """Return whether values can be numbers of orders:
     a spreadsheet that rounds them makes one of many.

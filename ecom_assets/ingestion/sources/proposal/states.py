@@ -9,7 +9,12 @@ from typing import Final
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
-from ecom_assets.ingestion.sources.proposal.fields import REFUNDED_AMOUNT, Found
+from ecom_assets.ingestion.sources.proposal.fields import (
+    REFUNDED_AMOUNT,
+    Found,
+    FoundField,
+    state_columns,
+)
 from ecom_assets.ingestion.sources.proposal.questions import (
     MOST_STATES,
     STATES,
@@ -58,9 +63,15 @@ class OrderStates:
         return [state for state, meaning in self.meanings.items() if meaning in meanings]
 
     @property
+    def refund_meanings(self) -> tuple[Meaning, ...]:
+        """Return what states of rows with a refund mean."""
+        part = (Meaning.PART_REFUND,) if self.refunded_amount else ()
+        return (Meaning.REFUND, *part)
+
+    @property
     def refunded(self) -> list[str]:
         """Return the states of rows that are a sale and a refund."""
-        return self.of(Meaning.REFUND, *([Meaning.PART_REFUND] if self.refunded_amount else []))
+        return self.of(*self.refund_meanings)
 
     @property
     def refund_kind(self) -> str:
@@ -189,6 +200,87 @@ def order_states(
         can_shape and (is_final or bool(parts and amount)),
         amount,
     )
+
+
+_UNSOLD: Final = (Meaning.NO_SALE, Meaning.REFUND, Meaning.PART_REFUND)
+
+
+def _paid_back_count(values: FileValues, value: Value) -> int:
+    """Return how many rows have a state that says that money went back."""
+    return sum(
+        count
+        for state, count in values.counts(value, MOST_STATES)
+        if (_said_meaning(value, state) or guessed_meaning(state))
+        in {Meaning.REFUND, Meaning.PART_REFUND}
+    )
+
+
+def column_of_states(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the column of the state, where a file has several: that whose states say most often
+    that money went back, as the payment's do, else the one found first.
+    """
+    status = matches.get("status")
+    if status is None or not status.value.is_column:
+        return status
+    others = state_columns(values, matches)
+    best = max([status.value, *others], key=lambda value: _paid_back_count(values, value))
+    if best == status.value:
+        return status
+    return FoundField("status", best, f"named {best.name}; its states say what went back")
+
+
+@dataclass(frozen=True)
+class OtherStates:
+    """States in a column beside that of `OrderStates`, of rows that would count as sales by that.
+
+    `left_out` has those by which a row is no sale, or a sale that went back: without it the sums
+    are the same. `asked` has those of which a part went back, `row_counts` their rows.
+    """
+
+    value: Value
+    left_out: tuple[str, ...]
+    asked: tuple[str, ...]
+    row_counts: Mapping[str, int]
+    refunded: tuple[str, ...]
+    """The states of the other column by which a row is a sale and a refund already."""
+    status: Value
+
+    @property
+    def line(self) -> str:
+        """Return the condition of the rows that are left out; empty where there are none."""
+        if not self.left_out:
+            return ""
+        is_one = f"list_contains({texts(self.left_out)}, {self.value.sql})"
+        if self.refunded:
+            is_refund = f"list_contains({texts(self.refunded)}, {self.status.sql})"
+            is_one += f" AND NOT coalesce({is_refund}, false)"
+        rows = sum(self.row_counts[state] for state in self.left_out)
+        name, condition = quoted(self.value.path[0]), quoted(is_one)
+        states = ", ".join(map(shown, self.left_out))
+        return (
+            f"  {name}: {{expression: {condition}, optional: true}}"
+            f"  # {rows:,} rows, {states}; check this"
+        )
+
+
+def other_states(values: FileValues, matches: Found, states: OrderStates) -> list[OtherStates]:
+    """Return the states of further columns that say that a row which counts is no sale."""
+    settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
+    found = []
+    for value in state_columns(values, matches):
+        meanings = {
+            state: _said_meaning(value, state) or guessed_meaning(state)
+            for state, _ in values.counts(value, MOST_STATES)
+        }
+        unsold = [state for state, meaning in meanings.items() if meaning in _UNSOLD]
+        row_counts = values.counts_beside(value, unsold, states.value, settled)
+        of_rows = [state for state in unsold if row_counts.get(state)]
+        asked = tuple(state for state in of_rows if meanings[state] is Meaning.PART_REFUND)
+        left_out = tuple(state for state in of_rows if state not in asked)
+        if of_rows:
+            refunded = tuple(states.of(*states.refund_meanings))
+            found.append(OtherStates(value, left_out, asked, row_counts, refunded, states.value))
+    return found
 
 
 def _column(matches: Found, name: str) -> str:
