@@ -11,6 +11,7 @@ from typing import Final
 
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.currencies import unusual_digits
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping import (
@@ -78,6 +79,36 @@ from ecom_assets.ingestion.sources.proposal.values import (
     FileValues,
     Value,
 )
+
+PRICES_OF_ONE: Final = frozenset(
+    map(
+        bare,
+        (
+            "unit_price",
+            "price_per_unit",
+            "price_each",
+            "unit_amount",
+            "unit_price_cents",
+            "einzelpreis",
+            "stückpreis",
+            "prix_unitaire",
+            "prix_u",
+            "pu",
+            "pu_ht",
+            "prix_unité",
+            "prezzo_unitario",
+            "precio_unitario",
+            "preço_unitário",
+            "valor_unitário",
+            "stuksprijs",
+            "stukprijs",
+            "prijs_per_stuk",
+            "cena_jednostkowa",
+            "単価",
+        ),
+    )
+)
+"""Names of prices that say that they are of one piece."""
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -402,6 +433,7 @@ class Draft:
         """Find what the rows are, and take the amounts of lines,
         not of orders that stand beside them.
         """
+        self._find_whose_price()
         payments = named_values(self.values, self.kind, "payment_amount", {})
         payments = [
             value for value in payments if value.is_column and self.values.number_forms(value)
@@ -443,6 +475,29 @@ class Draft:
                 "orders have the same"
             )
         self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
+
+    def _find_whose_price(self) -> None:
+        """Take a price that is of all pieces of a line for its amount; note where nothing says that
+        it is of one, and its name does not either.
+        """
+        price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
+        if price is None or quantity is None or "payment_amount" in self.found:
+            return
+        of_line = OrderRows(self.values, self.found).price_is_of_line()
+        if of_line:
+            del self.found[UNIT_PRICE]
+            why = f"named {price.value.name}; it grows with the quantity, so it is of all pieces"
+            self.found["payment_amount"] = FoundField("payment_amount", price.value, why)
+        elif of_line is None and bare(price.value.last_name) not in PRICES_OF_ONE:
+            many = self.values.scalar(
+                f"count(*) FILTER ({self.values.number_sql(quantity.value)} > 1)"
+            )
+            if many:
+                self.notes.append(
+                    f"{shown(price.value.name)} is taken for the price of one piece, times "
+                    f"{shown(quantity.value.name)}, in {formats.counted(many, 'row')} of several; "
+                    "if it is of all pieces, remove `times`"
+                )
 
     def _only_total(self) -> list[Value]:
         """Return the amount of the order where rows have no other amount,

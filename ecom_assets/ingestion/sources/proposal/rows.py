@@ -62,6 +62,56 @@ class OrderRows:
         number = self.values.number_sql(price)
         return f"({number} * {self.values.number_sql(quantity)})" if quantity else number
 
+    def price_is_of_line(self) -> bool | None:
+        """Return whether the price on a row is that of all its pieces, not of one; None if nothing
+        says it.
+
+        Totals of orders say it, else items that were sold in several quantities: the price of one
+        piece stays about the same, that of a line grows with the quantity.
+        """
+        price, quantity = self._value(UNIT_PRICE), self._value("quantity")
+        if price is None or quantity is None:
+            return None
+        price_sql, count_sql = map(self.values.number_sql, (price, quantity))
+        of_line, of_piece = self._totals_of_prices(price_sql, count_sql) or (0, 0)
+        if of_line == of_piece:
+            of_line, of_piece = self._items_in_several_quantities(price_sql, count_sql)
+        return None if of_line == of_piece else of_line > of_piece
+
+    def _totals_of_prices(self, price_sql: str, count_sql: str) -> Sequence[int] | None:
+        """Return in how many orders prices add up to the total, and in how many prices times
+        quantities do; orders of single pieces say nothing.
+        """
+        total, order = self._value(ORDER_TOTAL), self.order
+        if total is None or order is None or not total.is_column:
+            return None
+        measured = (
+            f"sum({price_sql}) AS lines, sum({price_sql} * {count_sql}) AS pieces, "
+            f"max({self.values.number_sql(total)}) AS total"
+        )
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
+        is_near = "count(*) FILTER (abs({} - total) < {} AND lines <> pieces)"
+        counts = [is_near.format(name, _NEAR) for name in ("lines", "pieces")]
+        result: Sequence[int] = self.values.rows(select(counts, f"({by_order})"))[0]
+        return result
+
+    def _items_in_several_quantities(self, price_sql: str, count_sql: str) -> Sequence[int]:
+        """Return of how many items the price grows with the quantity, and of how many it stays."""
+        item = self._value("item_id") or self._value("item_name")
+        if item is None:
+            return (0, 0)
+        measured = (
+            f"count(DISTINCT {count_sql}) AS quantities, count(DISTINCT {price_sql}) AS prices, "
+            f"count(DISTINCT round({price_sql} / nullif({count_sql}, 0), 2)) AS each"
+        )
+        is_known = f"{price_sql} > 0 AND {count_sql} > 0"
+        by_item = select(measured, TABLE, f"{item.column} IS NOT NULL AND {is_known}", item.column)
+        counts = ["count(*) FILTER (each < prices)", "count(*) FILTER (prices < each)"]
+        result: Sequence[int] = self.values.rows(select(counts, f"({by_item})", "quantities > 1"))[
+            0
+        ]
+        return result
+
     def continued(self) -> list[str]:
         """Return the columns that further lines of an order do not have, its number among them;
         none without such.
