@@ -66,7 +66,7 @@ BAD_FILES = [
     ("empty.csv", text(""), 1, "empty.csv is empty (0 bytes)"),
     ("blank.csv", text("\n\r\n"), 1, "blank.csv holds nothing but blank lines"),
     ("header.csv", text(f"{HEADER}\n"), 1, "{path} holds no rows"),
-    ("notes.txt", text("hello"), 1, "{path} is of a kind that is not read here"),
+    ("notes.docx", text("hello"), 1, "{path} is of a kind that is not read here"),
     ("folder", Path.mkdir, 1, "the folder {path} holds no files"),
     ("nowhere.csv", lambda _path: None, 2, "{path} does not exist"),
     ("none*.csv", lambda _path: None, 2, "no file matches {path}"),

@@ -73,6 +73,7 @@ def known_sources(settings: Settings) -> frozenset[str]:
 KIND_OF = {
     ".csv": "csv",
     ".tsv": "csv",
+    ".txt": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".json": "json",

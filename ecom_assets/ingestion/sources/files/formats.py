@@ -172,6 +172,7 @@ Format = Literal["csv", "ndjson", "parquet", "zip", "workbook"]
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
+    ".txt": "csv",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".json": "ndjson",
@@ -185,8 +186,8 @@ _PACKED_INSIDE = (".parquet.zst", ".parquet.gz", ".parquet.sz", ".parquet.lz4", 
 by how the columns in them are compressed.
 """
 _KNOWN_FORMATS = (
-    ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, .xlsx, .xls, .ods, and "
-    ".zip of these"
+    ".csv, .tsv, .txt, .ndjson, .jsonl, .json (each also with .gz), .parquet, .xlsx, .xls, .ods, "
+    "and .zip of these"
 )
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18

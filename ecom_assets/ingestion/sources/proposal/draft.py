@@ -44,6 +44,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     known_event_type,
     likely_event_type,
     named_values,
+    numbers_left,
     other_persons,
     rounded_number,
 )
@@ -80,6 +81,28 @@ from ecom_assets.ingestion.sources.proposal.values import (
     Value,
 )
 
+DISCOUNTS: Final = tuple(
+    map(
+        bare,
+        (
+            "discount",
+            "line_discount",
+            "item_discount",
+            "rabatt",
+            "remise",
+            "réduction",
+            "descuento",
+            "sconto",
+            "korting",
+            "desconto",
+            "rabat",
+            "знижка",
+            "скидка",
+            "割引",
+        ),
+    )
+)
+"""How names of columns with discounts begin."""
 PRICES_OF_ONE: Final = frozenset(
     map(
         bare,
@@ -439,6 +462,7 @@ class Draft:
             value for value in payments if value.is_column and self.values.number_forms(value)
         ]
         payments = payments or self._only_total()
+        self._take_amount_before_refunds(payments)
         rows = OrderRows(self.values, self.found)
         self.continued = rows.continued() if self.values.format == "csv" else []
         of_orders = [value for value in payments if value.path[0] in self.continued]
@@ -483,6 +507,8 @@ class Draft:
         price, quantity = self.found.get(UNIT_PRICE), self.found.get("quantity")
         if price is None or quantity is None or "payment_amount" in self.found:
             return
+        if self._takes_discount(price.value, quantity.value):
+            return
         of_line = OrderRows(self.values, self.found).price_is_of_line()
         if of_line:
             del self.found[UNIT_PRICE]
@@ -498,6 +524,49 @@ class Draft:
                     f"{shown(quantity.value.name)}, in {formats.counted(many, 'row')} of several; "
                     "if it is of all pieces, remove `times`"
                 )
+
+    def _takes_discount(self, price: Value, quantity: Value) -> bool:
+        """Take the column with price times quantity less the discount, where a discount is given;
+        note where no column has it. Return whether there is one.
+        """
+        numbers = numbers_left(self.values, self.found)
+        discounts = [
+            value
+            for value in numbers
+            if bare(value.last_name).startswith(DISCOUNTS)
+            and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
+        ]
+        if not discounts:
+            return False
+        rows = OrderRows(self.values, self.found)
+        others = [value for value in numbers if value not in discounts]
+        amounts = ((value, rows.less_discount(value, others)) for value in discounts)
+        for discount, amount in amounts:
+            if amount is not None:
+                why = (
+                    f"named {amount.name}; it is {price.name} times {quantity.name} less "
+                    f"{discount.name}"
+                )
+                self.found["payment_amount"] = FoundField("payment_amount", amount, why)
+                return True
+        named = shown(discounts[0].name)
+        self.notes.append(
+            f"{named} is not taken off {shown(price.name)} times {shown(quantity.name)}: no column "
+            "has what is left; if prices are before it, map what was paid"
+        )
+        return False
+
+    def _take_amount_before_refunds(self, payments: Sequence[Value]) -> None:
+        """Take the amount before refunds, where the one that was found is what is left."""
+        payment = self.found.get("payment_amount")
+        if payment is None or "payment_amount" in self.answers:
+            return
+        totals = [self.found[ORDER_TOTAL].value] if ORDER_TOTAL in self.found else []
+        others = [value for value in (*payments, *totals) if value != payment.value]
+        before = OrderRows(self.values, self.found, payment.value).before_refunds(others)
+        if before is not None:
+            why = f"named {before.name}; {payment.value.name} is what was left of it"
+            self.found["payment_amount"] = FoundField("payment_amount", before, why)
 
     def _only_total(self) -> list[Value]:
         """Return the amount of the order where rows have no other amount,
@@ -597,7 +666,7 @@ class Draft:
             return ""
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
             self.refunded_states = states.refunded
-            return states.refund_kind if states.is_final else ""
+            return self._refund_of_states(states) if states.is_final else ""
         columns = [
             self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found
         ]
@@ -609,6 +678,18 @@ class Draft:
             return ""
         value, yes = next(iter(flags.items()))
         return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+
+    def _refund_of_states(self, states: OrderStates) -> str:
+        """Return the condition of rows whose state says that they went back.
+
+        Where the state is carried down to all lines of an order, and what was paid back stands on
+        one, that line alone has the refund.
+        """
+        rows = OrderRows(self.values, self.found)
+        is_carried = states.column in self.carried
+        if is_carried and rows.is_paid_back_on_one_line(states.refunded):
+            return f"{states.refund_kind}, if_any: {quoted_list([self._column(REFUNDED_AMOUNT)])}"
+        return states.refund_kind
 
     def _leave_amounts_of_orders(self) -> None:
         """Leave out what was paid back of a whole order, where its rows are lines."""

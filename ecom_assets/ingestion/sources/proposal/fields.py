@@ -601,6 +601,15 @@ def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value,
     return result
 
 
+def numbers_left(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns of numbers that are no field yet."""
+    return [
+        value
+        for value in _free(values, matches)
+        if value.is_column and not value.joined and _is_amount(values, value)
+    ]
+
+
 def state_columns(values: FileValues, matches: Found) -> list[Value]:
     """Return the columns with states of orders that are no field yet, such as that of the payment
     beside that of the order, in the order of their names' rank.

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ecom_assets.core.warehouse.sql_text import ident, select
-from ecom_assets.ingestion.sources.proposal.fields import ORDER_TOTAL, UNIT_PRICE, Found
+from ecom_assets.core.warehouse.sql_text import ident, select, texts
+from ecom_assets.ingestion.sources.proposal.fields import (
+    ORDER_TOTAL,
+    REFUNDED_AMOUNT,
+    UNIT_PRICE,
+    Found,
+    state_columns,
+)
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
@@ -16,6 +22,18 @@ FEWEST_ORDERS: Final = 2
 can be that of the order.
 """
 _LINE_FIELDS: Final = ("item_id", "quantity", UNIT_PRICE)
+_OF_WHOLE_ORDERS: Final = (
+    "status",
+    "cancelled_at",
+    "changed_at",
+    "currency",
+    "country",
+    "region",
+    "city_name",
+    "sales_channel",
+    "payment_method",
+)
+"""Fields that hold for all lines of an order, where its first line has them."""
 _OF_ORDERS: Final = ("date_time", "customer_id", "order_id")
 _NEAR: Final = "0.005"
 
@@ -61,6 +79,51 @@ class OrderRows:
             return ""
         number = self.values.number_sql(price)
         return f"({number} * {self.values.number_sql(quantity)})" if quantity else number
+
+    def before_refunds(self, others: Sequence[Value]) -> Value | None:
+        """Return the amount that the payment was before something of it was paid back; None where
+        it is that already, or no column has it.
+
+        On each row, what the payment says and what was paid back add up to it.
+        """
+        back = self._value(REFUNDED_AMOUNT)
+        if self.payment is None or back is None:
+            return None
+        left, refunded = self.values.number_sql(self.payment), self.values.number_sql(back)
+        refunded = f"coalesce(abs({refunded}), 0)"
+        for other in others:
+            before = self.values.number_sql(other)
+            adds_up = f"coalesce(abs({left} + {refunded} - {before}) < {_NEAR}, false)"
+            is_row = f"{left} IS NOT NULL"
+            rows, equal, refunds = self._counts(
+                f"count(*) FILTER ({is_row})",
+                f"count(*) FILTER ({is_row} AND {adds_up})",
+                f"count(*) FILTER ({is_row} AND {refunded} > 0)",
+            )
+            if rows == equal and refunds:
+                return other
+        return None
+
+    def less_discount(self, discount: Value, others: Sequence[Value]) -> Value | None:
+        """Return the column with price times quantity less a discount on each row;
+        None without such.
+        """
+        price, quantity = self._value(UNIT_PRICE), self._value("quantity")
+        if price is None or quantity is None:
+            return None
+        price_sql, count_sql = map(self.values.number_sql, (price, quantity))
+        less = f"coalesce(abs({self.values.number_sql(discount)}), 0)"
+        pieces = f"{price_sql} * {count_sql}"
+        for other in others:
+            line = self.values.number_sql(other)
+            is_row = f"{line} IS NOT NULL AND {pieces} IS NOT NULL"
+            near = f"abs({line} - ({pieces} - sign({count_sql}) * {less})) < {_NEAR}"
+            rows, equal = self._counts(
+                f"count(*) FILTER ({is_row})", f"count(*) FILTER ({is_row} AND {near})"
+            )
+            if rows == equal > 0:
+                return other
+        return None
 
     def price_is_of_line(self) -> bool | None:
         """Return whether the price on a row is that of all its pieces, not of one; None if nothing
@@ -138,23 +201,55 @@ class OrderRows:
         values = [
             value for name in _OF_ORDERS[:-1] if (value := self._value(name)) and value.is_column
         ]
-        return [
-            value.path[0]
-            for value in values
-            if not value.joined and self._is_on_one_line(self.order, value)
+        carried = [value for value in values if self._is_on_one_line(self.order, value)]
+        if not carried:
+            return []
+        of_whole = [
+            value for name in _OF_WHOLE_ORDERS if (value := self._value(name)) and value.is_column
         ]
+        others = (*of_whole, *state_columns(self.values, self.found))
+        carried += [
+            value for value in others if self._is_on_one_line(self.order, value, all_=False)
+        ]
+        return [value.path[0] for value in dict.fromkeys(carried) if not value.joined]
 
-    def _is_on_one_line(self, order: Value, value: Value) -> bool:
+    def is_paid_back_on_one_line(self, states: Sequence[str]) -> bool:
+        """Return whether one line of each order in some states says what was paid back of it."""
+        order, status, back = self.order, self._value("status"), self._value(REFUNDED_AMOUNT)
+        if order is None or status is None or back is None:
+            return False
+        is_refund = f"bool_or(list_contains({texts(states)}, {status.column}))"
+        back_sql = self.values.number_sql(back)
+        measured = (
+            f"{is_refund} AS is_refund, count(*) FILTER ({back_sql} <> 0) AS filled, count(*) AS "
+            "row_count"
+        )
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
+        refunds, said, several = self.values.rows(
+            select(
+                "count(*) FILTER (is_refund), count(*) FILTER (is_refund AND filled = 1), count(*) "
+                "FILTER (row_count > 1)",
+                f"({by_order})",
+            )
+        )[0]
+        return bool(several) and refunds == said > 0
+
+    def _is_on_one_line(self, order: Value, value: Value, *, all_: bool = True) -> bool:
+        """Return whether one line of each order has a value; with `all_`, of all orders."""
         counts = (
             f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT "
             f"{value.column}) AS different"
         )
         by_order = select(counts, TABLE, f"{order.column} IS NOT NULL", order.column)
         is_partly = "filled > 0 AND filled < row_count AND different = 1"
-        partly, empty = self.values.rows(
-            select(f"count(*) FILTER ({is_partly}), count(*) FILTER (filled = 0)", f"({by_order})")
+        partly, empty, several = self.values.rows(
+            select(
+                f"count(*) FILTER ({is_partly}), count(*) FILTER (filled = 0), count(*) FILTER "
+                "(different > 1)",
+                f"({by_order})",
+            )
         )[0]
-        return bool(partly) and not empty
+        return bool(partly) and not (empty if all_ else several)
 
     def rows_of_orders(self) -> str:
         """Return the SQL, over the columns of the file,
@@ -196,7 +291,8 @@ class OrderRows:
         None if nothing proves it.
 
         It is if it is the same on all rows of each order, and the lines' own amounts, or their
-        prices and quantities, add up to it rather than to so many times it.
+        prices and quantities, add up to it rather than to so many times it; and if it stands on one
+        row of each order, while each has a price.
         """
         order = self.order
         if order is None or not order.is_column:
@@ -207,25 +303,34 @@ class OrderRows:
             OrderRows(self.values, self.found).amount_sql(),
         )
         proof = f"sum({own})" if own else "NULL::DECIMAL(24, 6)"
+        pieces = OrderRows(self.values, self.found).amount_sql() or "NULL"
         is_line = self._has_line() if self._line_values() else "true"
-        measured = (
-            f"count(*) AS row_count, count(DISTINCT {number}) AS different, count({number}) AS "
-            f"filled, max({number}) AS amount, {proof} AS proof, count(DISTINCT {own or '0'}) AS "
-            "different_lines"
-        )
+        measured = [
+            "count(*) AS row_count",
+            f"count(DISTINCT {number}) AS different",
+            f"count({number}) AS filled",
+            f"count({pieces}) AS priced",
+            f"max({number}) AS amount",
+            f"{proof} AS proof",
+            f"count(DISTINCT {own or '0'}) AS different_lines",
+        ]
         by_order = select(
             measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", order.column
         )
         several = "row_count > 1 AND filled > 0"
-        total, same, nearer, proved = self.values.rows(
-            select(
-                f"count(*) FILTER ({several}), count(*) FILTER ({several} AND different = 1 AND "
-                f"filled = row_count), count(*) FILTER ({several} AND abs(proof - amount) < "
-                f"abs(proof - amount * row_count)), count(*) FILTER ({several} AND proof IS NOT "
-                "NULL)",
-                f"({by_order})",
-            )
-        )[0]
+        conditions = [
+            several,
+            f"{several} AND filled = 1 AND priced = row_count",
+            f"{several} AND different = 1 AND filled = row_count",
+            f"{several} AND abs(proof - amount) < abs(proof - amount * row_count)",
+            f"{several} AND proof IS NOT NULL",
+        ]
+        counts = [f"count(*) FILTER ({condition})" for condition in conditions]
+        total, on_one_row, same, nearer, proved = self.values.rows(select(counts, f"({by_order})"))[
+            0
+        ]
+        if 0 < total == on_one_row:
+            return True
         if total < FEWEST_ORDERS or same < total:
             return False
         return nearer * 2 > proved if proved else None

@@ -232,8 +232,10 @@ class Value:
 
     @property
     def last_name(self) -> str:
-        """Return the last part of its path, within a name with dots too."""
-        return re.split(r"[./:>]", self.path[-1].strip("./:> "))[-1].strip()
+        """Return the last part of its path, within a name with dots too; that of an abbreviation
+        (`Total incl. VAT`) divides nothing.
+        """
+        return re.split(r"\.(?!\s)|[/:>]", self.path[-1].strip("./:> "))[-1].strip()
 
     @property
     def names(self) -> tuple[str, ...]:

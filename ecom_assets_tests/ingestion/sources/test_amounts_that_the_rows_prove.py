@@ -1,0 +1,77 @@
+"""Exports in which a name alone would take the wrong amount, and the rows themselves say it:
+what is left after refunds, what stands on the first line of an order, what a discount leaves.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+from ecom_assets_tests.ingestion.sources.test_proposed_exports import ANSWERS, money, searched
+
+
+def counted(path: Path, lines: list[str]) -> Decimal | None:
+    search = searched(path, lines)
+    return money(search, search.proposal(ANSWERS)).get("counted")
+
+
+WIX = (
+    "Order number,Date created,Contact email,SKU,Qty,Payment status,Total,Refunded amount,"
+    "Net amount"
+)
+
+
+def test_what_is_left_after_refunds_is_not_lowered_twice(tmp_path: Path) -> None:
+    # Wix: 28.99 stays, 24.99 goes back, of 36.00 goes 12.00 back: 52.99 in all.
+    lines = [
+        WIX,
+        "1,2026-03-14 09:15:22,ann@x.com,MUG,2,Paid,28.99,0,28.99",
+        "2,2026-03-14 13:02:03,bob@x.com,PLATE,1,Fully refunded,24.99,24.99,0",
+        "3,2026-03-15 10:00:00,cat@x.com,MUG,3,Partially refunded,36.00,12.00,24.00",
+    ]
+    assert counted(tmp_path / "wix.csv", lines) == Decimal("52.99")
+
+
+SQUARESPACE = (
+    "Order ID,Email,Financial Status,Fulfillment Status,Currency,Subtotal,Amount Refunded,Total,"
+    "Created at,Lineitem quantity,Lineitem price,Lineitem sku"
+)
+
+
+def test_what_the_first_line_of_an_order_says_holds_for_all_of_its_lines(tmp_path: Path) -> None:
+    # Squarespace: 2 x 20 + 10 stay; 20 + 3 x 10 are cancelled, on the first line only; 20 + 10 go
+    # back with 5 of shipping. Subtotal and Total are the order's, though the first line has them.
+    lines = [
+        SQUARESPACE,
+        "21,ann@x.com,PAID,FULFILLED,USD,50.00,0.00,55.00,2026-03-14 10:00:00,2,20.00,TEE",
+        "21,,,,,,,,,1,10.00,CAP",
+        "22,dan@x.com,PAID,CANCELED,USD,50.00,0.00,50.00,2026-03-15 11:00:00,1,20.00,TEE",
+        "22,,,,,,,,,3,10.00,CAP",
+        "23,eve@x.com,REFUNDED,FULFILLED,USD,30.00,35.00,35.00,2026-03-16 10:00:00,1,20.00,TEE",
+        "23,,,,,,,,,1,10.00,CAP",
+    ]
+    search = searched(tmp_path / "squarespace.csv", lines)
+    read = money(search, search.proposal(ANSWERS))
+    assert read == {"counted": Decimal(50 + 30 - 35), "left_out": Decimal(50)}
+
+
+def test_a_discount_is_taken_off_where_a_column_shows_it(tmp_path: Path) -> None:
+    # A bicycle of 899 for 799, two bells of 9.95; `Total incl. VAT` is no tax.
+    header = "Date,Sale number,Item,Quantity,Unit price,Discount,Total incl. VAT,Customer"
+    lines = [
+        header,
+        "2026-03-14 09:10,1,Bicycle,1,899.00,100.00,799.00,Jan",
+        "2026-03-14 09:10,1,Bell,2,9.95,0.00,19.90,Jan",
+        "2026-03-15 12:30,2,Bell,1,9.95,0.00,9.95,Piet",
+    ]
+    assert counted(tmp_path / "till.csv", lines) == Decimal("828.85")
+    renamed = [lines[0].replace("Total incl. VAT", "Worth"), *lines[1:]]
+    assert counted(tmp_path / "renamed.csv", renamed) == Decimal("828.85")
+
+
+def test_a_discount_that_no_column_shows_is_said(tmp_path: Path) -> None:
+    lines = [
+        "Date,Sale number,Item,Quantity,Unit price,Discount,Customer",
+        "2026-03-14 09:10,1,Bicycle,1,899.00,100.00,Jan",
+        "2026-03-15 12:30,2,Bell,1,9.95,0.00,Piet",
+    ]
+    said = " ".join(searched(tmp_path / "till.csv", lines).proposal(ANSWERS).why)
+    assert "Discount is not taken off Unit price times Quantity" in said
