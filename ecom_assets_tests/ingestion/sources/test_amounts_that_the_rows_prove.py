@@ -5,12 +5,18 @@ what is left after refunds, what stands on the first line of an order, what a di
 from decimal import Decimal
 from pathlib import Path
 
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch
+from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_proposed_exports import ANSWERS, money, searched
 
 
-def counted(path: Path, lines: list[str]) -> Decimal | None:
-    search = searched(path, lines)
-    return money(search, search.proposal(ANSWERS)).get("counted")
+def counted(path: Path, lines: list[str], answers: dict[str, str] | None = None) -> Decimal | None:
+    write(path, "\n".join([*lines, ""]))
+    settings = Settings(home=path.parent / "home")
+    search = MappingSearch([str(path)], settings, MappingKind.ORDERS)
+    return money(search, search.proposal(ANSWERS | (answers or {}))).get("counted")
 
 
 WIX = (
@@ -75,3 +81,35 @@ def test_a_discount_that_no_column_shows_is_said(tmp_path: Path) -> None:
     ]
     said = " ".join(searched(tmp_path / "till.csv", lines).proposal(ANSWERS).why)
     assert "Discount is not taken off Unit price times Quantity" in said
+
+
+def test_credit_notes_are_rows_of_their_own(tmp_path: Path) -> None:
+    # Invoices of 100 and 50, and a credit note of 100 with a number of its own: 50 in all.
+    lines = [
+        "Invoice,Date,Customer,Item,Qty,Amount,Type",
+        "1001,2026-03-14 10:00:00,C1,A,1,100.00,INV",
+        "1002,2026-03-15 10:00:00,C2,B,2,50.00,INV",
+        "1003,2026-03-16 10:00:00,C1,A,1,100.00,CRN",
+    ]
+    assert counted(tmp_path / "invoices.csv", lines) == Decimal(50)
+
+
+def test_a_part_of_a_line_goes_back_on_its_own_day(tmp_path: Path) -> None:
+    # 20 stay, of 30 go 10 back, 10 go back: 40 in all.
+    lines = [
+        "order_id,order_date,customer,sku,qty,amount,return_date,return_amount",
+        "1,2026-03-14 10:00:00,c1,A,2,20.00,,",
+        "2,2026-03-14 11:00:00,c2,B,3,30.00,2026-03-20 09:00:00,10.00",
+        "3,2026-03-15 11:00:00,c1,A,1,10.00,2026-03-21 09:00:00,10.00",
+    ]
+    assert counted(tmp_path / "returns.csv", lines) == Decimal(40)
+
+
+def test_tax_is_taken_off_no_net_amount(tmp_path: Path) -> None:
+    lines = [
+        "Date,Transaction ID,Customer ID,SKU,Qty,Net Sales,Tax",
+        "2026-03-01 09:14:05,T1,C1,LATTE,2,10.00,0.80",
+        "2026-03-01 09:20:11,T2,C2,ESPRESSO,1,3.00,0.24",
+    ]
+    answers = {"payment_amount": "Net Sales"}
+    assert counted(tmp_path / "till.csv", lines, answers) == Decimal(13)

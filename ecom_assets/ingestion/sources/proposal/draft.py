@@ -64,7 +64,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     shown,
 )
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import Meaning
+from ecom_assets.ingestion.sources.proposal.state_words import Meaning, words_of
 from ecom_assets.ingestion.sources.proposal.states import (
     OrderStates,
     column_of_states,
@@ -170,9 +170,12 @@ NET_NAMES = frozenset(
         "soustotal",
         "totalht",
         "montantht",
+        "grosssales",
+        "productsales",
     }
 )
-"""Names of amounts that shipping and taxes are not part of."""
+NET_WORDS = frozenset({"net", "netto", "ht", "excl", "excluding", "exkl", "zzgl"})
+"""Names, and words of names, of amounts that shipping and taxes are not part of."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
@@ -1019,7 +1022,8 @@ class Draft:
         """Return the columns of charges that an amount holds, by its name:
         the total of an order.
         """
-        if name != "payment_amount" or not value.is_column or bare(value.last_name) in NET_NAMES:
+        is_net = bare(value.last_name) in NET_NAMES or NET_WORDS & set(words_of(value.last_name))
+        if name != "payment_amount" or not value.is_column or is_net:
             return []
         charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
         return [charge.path[0] for charge in charges if charge.is_column]

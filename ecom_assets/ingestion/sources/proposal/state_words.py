@@ -21,6 +21,10 @@ class Meaning(StrEnum):
 MEANINGS: Final = tuple(Meaning)
 _SALE: Final = (
     "ship",
+    "inv",
+    "rechnung",
+    "verkoop",
+    "faktur",
     "deliver",
     "complet",
     "paid",
@@ -142,6 +146,17 @@ _NO_SALE: Final = (
     "відхилен",
     "невдал",
 )
+_DOCUMENTS: Final = (
+    "credit",
+    "crn",
+    "gutschrift",
+    "avoir",
+    "abono",
+    "kreditnota",
+    "creditnota",
+)
+"""Words of documents about money that went back: each is a row of its own, beside that of the sale.
+"""
 _REFUND: Final = (
     "refund",
     "return",
@@ -154,7 +169,7 @@ _REFUND: Final = (
     "zuruckerstattet",
     "zuruckgegeben",
     "zuruckgesendet",
-    "gutschrift",
+    *_DOCUMENTS,
     "gutgeschrieben",
     "ruckgabe",
     "rembours",
@@ -301,6 +316,9 @@ _FILLERS: Final = frozenset(
         "kunden",
         "artikel",
         "voll",
+        "note",
+        "memo",
+        "nota",
         "vollstandig",
         "komplett",
         "commande",
@@ -409,6 +427,11 @@ def is_state_word(state: str) -> bool:
     """Return whether a text has a word of the states of orders, whatever it means."""
     known = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
     return any(_begins(word, known) for word in words_of(state))
+
+
+def is_document(state: str) -> bool:
+    """Return whether a state is a document about money that went back, such as a credit note."""
+    return any(_begins(word, _DOCUMENTS) for word in words_of(state))
 
 
 def flag_meaning(name: str) -> Meaning | None:

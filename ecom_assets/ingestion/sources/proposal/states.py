@@ -28,6 +28,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     flag_meaning,
     guessed_meaning,
+    is_document,
     state_meaning,
 )
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
@@ -289,9 +290,11 @@ def _column(matches: Found, name: str) -> str:
 
 
 def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
-    """Return whether refunds are rows of their own: their amounts are below zero,
-    or stand beside those of sales.
+    """Return whether refunds are rows of their own: they are credit notes, their amounts are below
+    zero, or they stand beside those of sales.
     """
+    if all(map(is_document, refunded)):
+        return True
     is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
     amounts = [
         matches[name].value
