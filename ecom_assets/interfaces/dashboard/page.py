@@ -19,7 +19,8 @@ from ecom_assets.behaviour.questions.answer import ORDERS
 from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, did_you_mean
 from ecom_assets.core.http_server.callers import Scope, may, name_of_caller
-from ecom_assets.core.tables.queries import NOTHING, Period, Reading, TimeRange
+from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
 from ecom_assets.interfaces.api.parameters import (
     DaysParameters,
@@ -91,11 +92,18 @@ class Filters(PageParameters):
     def on(self, newest: date) -> Self:
         """Return the choices where the data end on a day.
 
+        Days of one's own without a first or a last day get it: a form sends them empty, where they
+        were emptied, or where the page had no numbers to take them from.
+
         Raises:
             DefinitionError: The days end before they start, or are too many.
         """
-        Period.from_range(newest, self.time_range, self.start_date, self.end_date)
-        return self
+        days = self.time_range, self.start_date, self.end_date
+        if self.time_range == "custom" or (self.time_range is None and any(days)):
+            end = self.end_date or max(newest, self.start_date or newest)
+            days = "custom", self.start_date or end - (LENGTHS["month"] - 1) * ONE_DAY, end
+        Period.from_range(newest, *days)
+        return self.model_copy(update=dict(zip(self.DAYS, days, strict=True)))
 
 
 @dataclass(frozen=True)

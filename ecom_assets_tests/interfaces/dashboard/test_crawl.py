@@ -144,6 +144,27 @@ def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits
     assert fields["step1"], "the first question"
 
 
+@pytest.mark.parametrize(
+    ("sent", "days"),
+    [
+        ({}, ("2026-01-11", "2026-02-09")),
+        ({"start_date": "2026-02-01"}, ("2026-02-01", "2026-02-09")),
+        ({"start_date": "2026-03-01"}, ("2026-03-01", "2026-03-01")),
+        ({"end_date": "2026-01-30"}, ("2026-01-01", "2026-01-30")),
+    ],
+    ids=["none", "first", "first after the data", "last"],
+)
+def test_days_of_ones_own_that_a_form_sends_empty_are_filled(
+    visits: Visits, sent: Fields, days: tuple[str, str]
+) -> None:
+    # The shop has no costs, so the page has no numbers whose days its form could send.
+    fields = {"time_range": "custom", "start_date": "", "end_date": "", **sent}
+    form = visits.open(f"/dashboard/profit?{urlencode(fields)}").one("form", class_="filters")
+    shown = next(submissions(form))
+    assert shown["time_range"] == "custom"
+    assert (shown["start_date"], shown["end_date"]) == days
+
+
 def test_an_unknown_parameter_is_answered_with_the_closest_known_ones(client: Client) -> None:
     answer = client.get("/dashboard/funnel?step_1=page_view")
     assert answer.status_code == 422
