@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, ProfitLines
@@ -15,10 +16,17 @@ from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.orders.orders import ALL, order_key
 from ecom_assets.commerce.sales.contracts import City, Item
 from ecom_assets.commerce.sales.coverage import require_orders
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Ratio, Table
 from ecom_assets.core.tables.currencies import rounded, rounded_parts, unit_of
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
-from ecom_assets.core.tables.measures import aggregates, completed, summable, sums
+from ecom_assets.core.tables.measures import (
+    aggregates,
+    completed,
+    measures_added,
+    summable,
+    sums,
+)
+from ecom_assets.core.tables.portable import ratio
 from ecom_assets.core.tables.queries import (
     NoSourceError,
     NotPublishedError,
@@ -46,6 +54,11 @@ Dimension = Literal[
 """By what profit is broken down; a week is its Monday."""
 TIMES: Final = ("week", "day")
 """The dimensions whose values are in order."""
+SORTED_BY: Final[Mapping[str, str]] = {
+    "profit": "gross_profit_amount",
+    "margin": "gross_margin_rate",
+}
+"""The number of profit by its name in what products are sorted by."""
 NAMES: Final[Mapping[str, tuple[type[Table], str]]] = {
     "item_id": (Item, "item_name"),
     "city_id": (City, "city_name"),
@@ -232,6 +245,29 @@ def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -
     added = _added_lines(lines, "item_id")
     rows = {row["value"]: completed(row, ProfitMeasures) for row in reading.rows(added, period)}
     return {item: {name: row[name] for name in HEADLINES} for item, row in rows.items()}
+
+
+def numbers_of_items(reading: Reading, name: str) -> ir.Table:
+    """Return an amount or a share of profit as the `number` of each item of a period, by
+    `product_id`; null where it is not known.
+
+    Raises:
+        NoOrdersError: There are no order lines.
+        NoCostsError: There are no costs.
+    """
+    require_costs(reading)
+    lines = reading.table(ProfitLines)
+    lines = lines.filter(in_period(lines.order_date))
+    measure = summable(ProfitMeasures)[name]
+    sums = aggregates(lines, ProfitMeasures, measures_added(name, measure))
+    items = lines.group_by(product_id=lines.item_id).agg(**sums)
+    if not isinstance(measure.counted_as, Ratio):
+        return items.select("product_id", number=name)
+    part, whole = items[measure.counted_as.part], items[measure.counted_as.whole]
+    number = ratio(part, whole)
+    if measure.counted_as.above_zero:
+        number = (whole > 0).ifelse(number, ibis.null("float64"))
+    return items.select("product_id", number=number)
 
 
 def sold_items(reading: Reading, period: Period) -> list[Row]:

@@ -5,6 +5,7 @@ Most are sums of `mart.product_performance`, whose purchases come from orders, o
 events without orders.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -60,8 +61,8 @@ from ecom_assets.core.tables.queries import (
 
 SOURCES: Final[dict[str, SalesSource]] = {performance.ORDERS: ORDERS, performance.EVENTS: PURCHASES}
 """The source of sales by its name in the rows of `ProductPerformance`."""
-SortBy = Literal["revenue", "units", "conversion", "views"]
-SORTED_BY: Final = {
+SortBy = Literal["revenue", "units", "conversion", "views", "profit", "margin"]
+SORTED_BY: Final[Mapping[str, str]] = {
     "revenue": "revenue_amount",
     "units": "sold_item_count",
     "conversion": "purchases_per_view",
@@ -79,13 +80,16 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     page: Page,
     *,
     search: str = "",
+    numbers: ir.Table | None = None,
 ) -> dict[str, Any]:
     """Return the top products of a period, sorted by a number, and the count of all products.
 
-    With `search`, only those whose name or id contains it, in upper or lower case.
+    With `search`, only those whose name or id contains it, in upper or lower case. `numbers` has
+    the `number` of products by `product_id`, where the mart does not have the one that they are
+    sorted by; products without one come last.
     """
     rows, sold = rows_in_period(reading, ProductPerformance), _Sold.from_reading(reading)
-    ranked = _ranked(reading, rows, sort_by, category, search)
+    ranked = _ranked(reading, rows, sort_by, category, search, numbers=numbers)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
     first = first.limit(page.limit, offset=page.offset)
@@ -117,17 +121,22 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     }
 
 
-def _ranked(
-    reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None, search: str
+def _ranked(  # noqa: PLR0913 (as above)
+    reading: Reading,
+    rows: ir.Table,
+    sort_by: SortBy,
+    category: str | None,
+    search: str,
+    *,
+    numbers: ir.Table | None,
 ) -> ir.Table:
     """Return each product, or each of a category or a search,
     with the `number` that it is ranked by.
     """
-    names = (
-        ("purchase_count", "product_view_count")
-        if sort_by == "conversion"
-        else (SORTED_BY[sort_by],)
-    )
+    names: tuple[str, ...] = ()
+    if numbers is None:
+        is_ratio = sort_by == "conversion"
+        names = ("purchase_count", "product_view_count") if is_ratio else (SORTED_BY[sort_by],)
     sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
     if category is not None:
         sums["product_category"] = _last_category(rows)
@@ -141,6 +150,8 @@ def _ranked(
         sought = search.lower()
         is_named = short.item_name.lower().contains(sought).fill_null(ibis.literal(value=False))
         short = short.filter(is_named | short.product_id.lower().contains(sought))
+    if numbers is not None:
+        return short.select("product_id").left_join(numbers, "product_id").drop("product_id_right")
     if sort_by == "conversion":
         return short.select(
             "product_id", number=ratio(short.purchase_count, short.product_view_count)

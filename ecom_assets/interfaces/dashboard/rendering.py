@@ -1,6 +1,6 @@
 """Templates, and the pages made with them: the blocks of a page, an error, the login."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 from ecom_assets.behaviour.questions.source import QuestionTooLargeError
 from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
-from ecom_assets.core.http_server.callers import CALLER, ScopeNeededError, may
+from ecom_assets.core.http_server.callers import CALLER, Scope, ScopeNeededError, may
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
@@ -101,7 +101,7 @@ def render_page(view: View) -> HTMLResponse:
         heading=view.page.title_of(view) if view.page.title_of else view.page.title,
         filters=view.filters,
         shown=shown,
-        choices=choices_of(view.filters),
+        choices=choices_of(view.filters, view.may),
         has_charts=any("chart.html" in _templates_of(section.block) for section in shown),
         range=next(iter(view.ranges), None),
     )
@@ -142,23 +142,29 @@ class Choice:
     is_typed: bool = False
 
 
-def choices_of(filters: BaseModel) -> list[Choice]:
+def choices_of(filters: BaseModel, has_scope: Callable[[Scope], bool]) -> list[Choice]:
     """Return the choices of a page but for its days: those with a `Literal` type are selects,
-    the others are hidden.
+    the others are hidden. Values that need a scope are for those who have it.
     """
     return [
-        _choice(name, field, str(getattr(filters, name)))
+        _choice(name, field, str(getattr(filters, name)), has_scope)
         for name, field in type(filters).model_fields.items()
         if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())}
         and getattr(filters, name) is not None
     ]
 
 
-def _choice(name: str, field: FieldInfo, value: str) -> Choice:
-    """Return a choice; a field may declare that it `is_typed`, or the `labels` of its `Literal`."""
+def _choice(name: str, field: FieldInfo, value: str, has_scope: Callable[[Scope], bool]) -> Choice:
+    """Return a choice; a field may declare that it `is_typed`, or of its `Literal` the `labels`,
+    and the `scopes` that some values need.
+    """
     declared: Any = field.json_schema_extra or {}
-    labels = declared.get("labels", {})
-    values = [option for option in get_args(field.annotation) if isinstance(option, str)]
+    labels, scopes = declared.get("labels", {}), declared.get("scopes", {})
+    values = [
+        option
+        for option in get_args(field.annotation)
+        if isinstance(option, str) and has_scope(scopes.get(option, Scope.READ))
+    ]
     options = tuple((option, labels.get(option) or in_words(option)) for option in values)
     return Choice(
         name, field.title or in_words(name), value, options, bool(declared.get("is_typed"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets_tests.command import ecom
@@ -111,18 +112,20 @@ RENT = '[{"name": "Tool", "per_month": 31, "valid_from_date": "2026-05-20"}]'
 
 
 @pytest.fixture(scope="module")
-def answer(home: Path) -> Any:
-    """The profit of all examples, by city."""
+def api(home: Path) -> Iterator[Api]:
+    """The API over the examples."""
     settings = Settings(home=home, api_timeout_s=300)
     with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]
-        return profit(running)
+        yield running
 
 
-def profit(api: Api) -> Any:
-    days = {"start_date": "2026-05-01", "end_date": "2026-06-30"}
-    answer = api.get("/analytics/profit", {}, dimension="city_id", **days)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+DAYS: dict[str, Any] = {"start_date": "2026-05-01", "end_date": "2026-06-30"}
+
+
+@pytest.fixture(scope="module")
+def answer(api: Api) -> Any:
+    """The profit of all examples, by city."""
+    return api.json("/analytics/profit", dimension="city_id", **DAYS)
 
 
 def test_each_example_comes_out_of_a_run_and_the_api(answer: Any) -> None:
@@ -158,6 +161,31 @@ def test_costs_that_belong_to_no_order_stand_beside_the_steps(answer: Any) -> No
     """31 a month are 12 of 20 to 31 May, and 5.17 of 1 to 5 June."""
     assert answer["other_costs"] == [{"cost_name": "Tool", "estimated_amount": "17.17"}]
     assert answer["estimated_other_cost_amount"] == "17.17"
+
+
+def test_products_are_sorted_by_profit_and_by_margin(api: Api) -> None:
+    """A pen leaves 30 of 50 twice, which is 60 %; hats leave the most, 60 + 30 - 30 + 50 + 40, of
+    630. Gifts brought nothing in, so they have a loss and no margin; a sock costs nobody knows
+    what.
+    """
+
+    def top(number: str, **parameters: Any) -> list[tuple[str, Any]]:
+        rows = api.json("/analytics/products/top", **DAYS, **parameters)["products"]
+        return [(row["product_id"], row[number]) for row in rows if row["product_id"] != NONE]
+
+    profits = top("gross_profit_amount", sort_by="profit", limit=50)
+    amounts = {"hat": "150.00", "cap": "82.00", "pen": "60.00", "tie": "10.00", "gift": "-8.00"}
+    assert profits == [*amounts.items(), ("B", None), ("sock", None)]
+    margins = top("gross_margin_rate", sort_by="margin", limit=50)
+    assert margins == [
+        ("pen", 0.6),
+        ("cap", pytest.approx(82 / 180, abs=1e-4)),
+        ("tie", 0.25),
+        ("hat", pytest.approx(150 / 630, abs=1e-4)),
+        *[(name, None) for name in ("B", "gift", "sock")],
+    ]
+    assert top("gross_margin_rate", sort_by="margin", limit=1, offset=2) == [("tie", 0.25)]
+    assert top("gross_margin_rate", sort_by="margin", search="HA") == margins[3:4]
 
 
 @pytest.mark.when_changed

@@ -175,6 +175,9 @@ def test_a_key_without_costs_sees_revenue_only(api: Api) -> None:
         csv = api.get("/analytics/profit", of(key), format="csv", dimension="channel", **DAYS)
         assert csv.status_code == (200 if may else 403)
         assert api.get("/analytics/sales", of(key), **DAYS).status_code == 200
+        for sort_by in ("profit", "margin"):
+            top = api.get("/analytics/products/top", of(key), sort_by=sort_by, **DAYS)
+            assert top.status_code == (200 if may else 403), (key, top.text)
     refusal = api.get("/analytics/profit", of("read")).json()
     assert "without the scope 'costs'" in refusal["detail"]
 

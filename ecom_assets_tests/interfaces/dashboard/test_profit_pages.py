@@ -126,6 +126,21 @@ def test_margin_stands_beside_products_for_keys_that_may_see_costs(shop: Client)
     assert "Gross profit" not in tiles_of(page(shop, f"product?product=hat&{DAYS}", "read"))
 
 
+def test_products_are_sorted_by_profit_for_keys_that_may_see_costs(shop: Client) -> None:
+    """The hat leaves 15.50, and the sock, which brought 50, nobody knows what."""
+    sorts = {}
+    for key in KEYS:
+        form = page(shop, f"products?{DAYS}", key).one("form", class_="filters")
+        options = form.one("select", name="sort_by").all("option")
+        sorts[key] = {option.attributes["value"] for option in options}
+    assert sorts["costs"] - sorts["read"] == {"profit", "margin"}
+    root = page(shop, f"products?{DAYS}&sort_by=profit")
+    assert [row.all("td")[1].text for row in root.one("table").all("tr")[1:]] == ["Hat", "Sock"]
+    refused = page(shop, f"products?{DAYS}&sort_by=profit", "read").one("main").text
+    assert "Products by profit cannot be seen by a key without the scope 'costs'" in refused
+    assert "Sock" not in refused
+
+
 def test_a_key_without_costs_sees_a_sentence_and_no_entry_in_the_menu(shop: Client) -> None:
     refused = page(shop, f"profit?{DAYS}", "read", 403)
     assert "without the scope 'costs'" in refused.one("main").text

@@ -23,7 +23,7 @@ from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage, Period, Row
-from ecom_assets.interfaces.api.auth.callers import may_see_costs
+from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
 from ecom_assets.interfaces.api.parameters import (
     PREVIOUS,
     SOURCE,
@@ -97,7 +97,9 @@ class TopParameters(PagedDaysParameters):
 
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
     sort_by: SortBy = Field(
-        "revenue", description="By which number; conversion is purchases per view"
+        "revenue",
+        description="By which number; conversion is purchases per view; profit and margin need the "
+        "scope `costs`",
     )
     category: str | None = Field(None, max_length=500, description="Only products of this category")
     search: str = Field(
@@ -248,11 +250,18 @@ def profits_of(context: RequestContext, period: Period, product_ids: Sequence[st
 
 
 @router.get(
-    "/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number"
+    "/analytics/products/top",
+    response_model=TopAnswer,
+    summary="Top products by a chosen number",
+    responses=documented(403, 409),
 )
 def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
-    """Return the top products by revenue, units, conversion or views."""
+    """Return the top products by revenue, units, conversion, views, profit or margin."""
     period = context.period(parameters, "sales", "events")
+    numbers = None
+    if parameters.sort_by in costs.SORTED_BY:
+        require_costs(context.request.scope, f"Products by {parameters.sort_by}")
+        numbers = costs.numbers_of_items(context.reading, costs.SORTED_BY[parameters.sort_by])
     result = product_queries.top_products(
         context.reading,
         period,
@@ -260,6 +269,7 @@ def top_products(context: Context, parameters: Annotated[TopParameters, Query()]
         parameters.category,
         parameters.page,
         search=parameters.search,
+        numbers=numbers,
     )
     profits = profits_of(context, period, [row["product_id"] for row in result["products"]])
     result["products"] = [

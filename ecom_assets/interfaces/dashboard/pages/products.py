@@ -11,8 +11,10 @@ from pydantic import Field
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.commerce.costs.contracts import ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES
+from ecom_assets.commerce.costs.queries import SORTED_BY
 from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.interfaces.api.routes import products
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -83,7 +85,11 @@ class ProductFilters(Filters):
     """The choices of the page."""
 
     search: str = Field("", title="Search", max_length=200, json_schema_extra={"is_typed": True})
-    sort_by: SortBy = Field("revenue", title="Order by")
+    sort_by: SortBy = Field(
+        "revenue",
+        title="Order by",
+        json_schema_extra={"scopes": dict.fromkeys(SORTED_BY, Scope.COSTS)},
+    )
     offset: int | None = Field(None, ge=0, le=1_000_000)
     FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
 
