@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import httpx2
@@ -21,11 +22,13 @@ from mcp_types import TextContent
 
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS, scope_for
 from ecom_assets.interfaces.api.mcp.server import build_http
 from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, questions_of
 from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import Board, BoardMail, NumberAlert, SavedQuestion
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
@@ -51,9 +54,15 @@ RIGHTS: Final = {
 }
 """The keys by name; the first has every right."""
 KEYS: Final = {name: f"a-key-with-the-scopes-{name}" for name in RIGHTS}
+READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}]
+"""The keys that may read at all."""
 PERSON: Final = re.compile(r"(?<![\w-])(?:s-)?u\d\d(?:-\d+)?(?![\w-])")
 """An id of somebody, or of one of their sessions."""
 SAVED: Final = "by-user"
+NAMED: Final = "named"
+"""The id of an alert on a value that is a person."""
+COST: Final = "4711.25"
+"""What an alert on profit says of it."""
 PATH: Final = {"product_id": "p1", "layer": "mart", "table": "engagement_daily", "id": SAVED}
 DAY: Final = "event_date = 2026-01-10"
 FUNNEL: Final[Row] = {"steps": ["page_view", "add_to_cart"]}
@@ -183,6 +192,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     changed |= {"rate_limit_key": "none", "rate_limit_address": "none"}
     result = shop.model_copy(update=changed)
     save(BoardStore(result))
+    record_incidents(IncidentLog(result))
     return result
 
 
@@ -204,7 +214,22 @@ def save(store: BoardStore) -> None:
         "by": ["event_type"],
     }
     assert store.save_new(NumberAlert.from_mapping(alert), "anna").slug == SAVED
-    store.save_new(BoardMail(board=SAVED, emails=("a@shop.example",)), "anna")
+    store.save_new(BoardMail(board=SAVED, emails=("u06@shop.example",)), "anna")
+    types = {"name": "Types", "kind": "trend", "definition": {"series": ["*"], "by": "event_type"}}
+    store.save_new(SavedQuestion.from_mapping(types), "anna")
+    emails = ["u07@shop.example"]
+    of_value = {"name": NAMED, "question": "types", "value": "u08", "emails": emails, "limit": 9}
+    profit = {"name": "Loss", "measure": "gross_profit_amount", "limit": float(COST)}
+    for named in (of_value, {**profit, "description": f"below {COST}"}):
+        store.save_new(NumberAlert.from_mapping({**named, "when": "below"}), "anna")
+
+
+def record_incidents(log: IncidentLog) -> None:
+    """Note that both alerts had an incident."""
+    for slug, title, value in ((NAMED, "Types: u08", "3"), ("loss", "Gross profit", COST)):
+        sentence = f"{title} was {value} on Mon 12 Jan: below {COST if slug == 'loss' else 9}."
+        finding = {"title": title, "value": value, "sentence": sentence}
+        log.record(slug, [(datetime(2026, 1, 12), finding)], sentence)  # noqa: DTZ001 (of the shop's clock)
 
 
 @dataclass(frozen=True)
@@ -308,6 +333,29 @@ def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page
     assert codes["everything"] == 200, codes
 
 
+SHOWN: Final = [
+    *(f"/dashboard/{path}" for path in ("boards", "alerts", f"alert?alert={NAMED}")),
+    *(f"/dashboard/versions?kind=alerts&id={slug}" for slug in (NAMED, "loss")),
+    *(f"/v1/saved/{kind}" for kind in ("questions", "boards", "alerts", "mails")),
+]
+"""Where what is saved is read."""
+
+
+def test_what_is_saved_names_people_and_costs_to_those_who_may_see_them(pages: Servers) -> None:
+    """The value of a breakdown, addresses, and what an alert on profit says."""
+    for path in SHOWN:
+        texts = {key: Asked("GET", path).ask(pages.cold, key).text for key in READERS}
+        for key, text in texts.items():
+            assert may_see(key) or not PERSON.search(text), (path, key, PERSON.search(text))
+            assert may_see_costs(key) or COST not in text, (path, key)
+    alerts = {key: Asked("GET", SHOWN[1]).ask(pages.cold, key).text for key in READERS}
+    for said in ("Types: u08 was 3", "u06@shop.example", f"below {COST}"):
+        assert said in alerts["everything"], said
+    assert f"Types: {HIDDEN} was 3" in alerts["read"], "the alert is there without the value"
+    form = Asked("GET", SHOWN[2]).ask(pages.cold, "read+write").text
+    assert "need a key of scope personal to be seen or changed" in form, "and loses it to nobody"
+
+
 def arguments_of(question: ApiQuestion, request_: Asked) -> Row:
     """Return a request as the arguments of a tool."""
     names = {name: argument for argument, name in question.in_query.items()}
@@ -343,6 +391,7 @@ def test_every_tool_is_called() -> None:
     assert {name for name, _ in TOOLS} == {*QUESTIONS}
 
 
+@pytest.mark.sampled(2)
 READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}]
 """The keys that may call tools at all."""
 

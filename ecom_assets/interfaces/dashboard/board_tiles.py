@@ -19,7 +19,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.tables.contract import Format, Table
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api.routes import behaviour, funnels, profit, sales
-from ecom_assets.interfaces.api.routes.boards import require_readable
+from ecom_assets.interfaces.api.visible_saved import require_readable
 from ecom_assets.interfaces.boards.model import (
     Board,
     BoardTile,

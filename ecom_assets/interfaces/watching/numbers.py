@@ -31,9 +31,9 @@ from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import Page, Period, Row
 from ecom_assets.interfaces.api.auth.callers import require_costs
-from ecom_assets.interfaces.api.routes.boards import has_conditions_on_people, require_readable
 from ecom_assets.interfaces.api.store.question_source import published_source
 from ecom_assets.interfaces.api.store.store import StoreReading
+from ecom_assets.interfaces.api.visible_saved import has_conditions_on_people, require_readable
 from ecom_assets.interfaces.boards.model import (
     Every,
     NumberAlert,

@@ -15,9 +15,9 @@ from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import EcomError, MailError, SettingError, WorkError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
-from ecom_assets.interfaces.api.routes.boards import asks_about_costs
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.store.store import StoreReading
+from ecom_assets.interfaces.api.visible_saved import asks_about_costs
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion

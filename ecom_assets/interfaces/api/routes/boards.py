@@ -5,32 +5,28 @@ Reading needs the scope `read`, and `personal` to see conditions on people; writ
 Who saves names the version that was changed, and gets 409 if somebody saved a newer one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Scope as RequestScope
 
 from ecom_assets.behaviour.questions.answer import InUtc, QuestionAnswer
-from ecom_assets.commerce.custom_sales.dimensions import DISCOUNT_CODE
-from ecom_assets.commerce.custom_sales.question import SalesQuestion
-from ecom_assets.core.errors import EcomError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.tables.conditions import columns_of, parse_where
-from ecom_assets.interfaces.api.auth.callers import (
-    COST_COLUMNS,
-    are_personal,
-    may_see_costs,
-    may_see_people,
-    require_costs,
-)
+from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedOfDays
 from ecom_assets.interfaces.api.problems import documented
 from ecom_assets.interfaces.api.routes.ad_hoc import ask
 from ecom_assets.interfaces.api.routes.operation import writer_of
+from ecom_assets.interfaces.api.visible_saved import (
+    asks_about_costs,
+    asks_about_people,
+    lacking_scopes,
+    require_readable,
+    visible_content,
+)
 from ecom_assets.interfaces.boards.model import (
     SLUG,
     Annotation,
@@ -39,7 +35,6 @@ from ecom_assets.interfaces.boards.model import (
     Kept,
     NumberAlert,
     SavedQuestion,
-    shop_numbers,
 )
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 
@@ -85,21 +80,6 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "mail": {"summary": "A board by e-mail", "value": {"board": "shop", "every": "week"}},
 }
-HIDDEN_FIELDS: Final = {
-    "questions": ("definition", "form"),
-    "boards": ("where", "segment"),
-    "alerts": ("value", "emails"),
-    "mails": ("emails",),
-}
-"""What a key without the scope `personal` does not see where it names a person."""
-
-
-COST_FIELDS: Final = {
-    "questions": ("definition", "form"),
-    "boards": ("where",),
-    "alerts": ("limit", "description"),
-}
-"""What a key without the scope `costs` does not see of what asks about costs."""
 
 
 class NoParameters(BaseModel):
@@ -190,94 +170,13 @@ class BoardChangesAnswer(BaseModel):
 
 
 def shown(version: KeptVersion[Any], request: Request) -> dict[str, Any]:
-    """Return a version as an answer has it,
-    without conditions on people for callers who may not see people, and without bounds of costs for
-    those who may not see costs.
-    """
-    content, scope = dict(version.content), request.scope
-    hides_people = not may_see_people(scope) and names_people(version)
+    """Return a version as an answer has it, without the fields that the caller may not see."""
     store = BoardStore(request.app.state.settings)
-    hides_costs = not may_see_costs(scope) and watches_costs(version, store)
-    hidden = (
-        *(HIDDEN_FIELDS.get(version.kind.KIND, ()) if hides_people else ()),
-        *(COST_FIELDS.get(version.kind.KIND, ()) if hides_costs else ()),
-    )
-    for name in hidden:
-        content.pop(name, None)
-    return {**head_of(version), "is_withheld": hides_people or hides_costs, "content": content}
-
-
-def watches_costs(version: KeptVersion[Any], store: BoardStore) -> bool:
-    """Return whether a version asks about costs, or is an alert that watches them; one that cannot
-    be read counts as such.
-    """
-    return _asks_about(version, store, asks_about_costs)
-
-
-def watches_people(version: KeptVersion[Any], store: BoardStore) -> bool:
-    """Return whether a version asks about people, or is an alert that watches them; one that cannot
-    be read counts as such.
-    """
-    return _asks_about(version, store, asks_about_people)
-
-
-def _asks_about(
-    version: KeptVersion[Any], store: BoardStore, asks: Callable[[Kept, BoardStore], bool]
-) -> bool:
-    if not version.content:
-        return False
-    try:
-        return asks(version.item, store)
-    except EcomError:
-        return True
-
-
-def names_people(version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on columns with personal data,
-    the value of a breakdown, or addresses.
-
-    One that cannot be read counts as such.
-    """
-    try:
-        if isinstance(version.item, NumberAlert | BoardMail):
-            return any(version.content.get(name) for name in HIDDEN_FIELDS[version.kind.KIND])
-        return has_conditions_on_people(version.item)
-    except EcomError:
-        return True
-
-
-def has_conditions_on_people(item: Kept) -> bool:
-    """Return whether an item names columns with personal data, or has a condition on codes of
-    discounts: one of a single person is read there by everyone who reads the item.
-    """
-    return are_personal(_columns_of(item)) or _has_conditions_on_codes(item)
-
-
-def _has_conditions_on_codes(item: Kept) -> bool:
-    return DISCOUNT_CODE in _columns_of(item)
-
-
-def require_readable(item: Kept, request: RequestScope) -> None:
-    """Raise if an item has conditions on codes of discounts, and the key lacks the scope
-    `personal`: its answer repeats them, and has no lines of codes that name a person. Columns with
-    personal data are refused where the question is asked.
-
-    Raises:
-        ScopeNeededError: The message names the item.
-    """
-    if _has_conditions_on_codes(item) and not may_see_people(request):
-        raise ScopeNeededError(
-            f"{item.title!r} has a condition on codes of discounts, which may name a person, so a "
-            f"key without the scope {Scope.PERSONAL.value!r} may not see it; use one of `ecom "
-            "api-key create --scope read --scope personal`.",
-            Scope.PERSONAL,
-        )
-
-
-def _columns_of(item: Kept) -> Sequence[str]:
-    if isinstance(item, SavedQuestion):
-        return item.question.columns
-    return list(columns_of(parse_where(item.where))) if isinstance(item, Board) else ()
+    return {
+        **head_of(version),
+        "is_withheld": bool(lacking_scopes(version, request.scope, store)),
+        "content": visible_content(version, request.scope, store),
+    }
 
 
 def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
@@ -289,40 +188,6 @@ def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
         "saved_by": version.saved_by,
         "saved_at": version.saved_at,
     }
-
-
-def asks_about_people(item: Kept, store: BoardStore) -> bool:
-    """Return whether the answers of an item are about people: its own conditions,
-    or those of what it watches or sends; and a single code of a discount that it watches.
-
-    A question that is not there any more is about nobody.
-    """
-    if isinstance(item, NumberAlert) and item.question:
-        watched = store.find(SavedQuestion, item.question)
-        return watched is not None and (names_people(watched) or _watches_code(item, watched.item))
-    if isinstance(item, BoardMail):
-        sent = store.find(Board, item.board)
-        return sent is not None and names_people(sent)
-    return has_conditions_on_people(item)
-
-
-def _watches_code(alert: NumberAlert, saved: SavedQuestion) -> bool:
-    question = saved.question
-    is_by_code = isinstance(question, SalesQuestion) and DISCOUNT_CODE in question.by
-    return is_by_code and alert.value is not None
-
-
-def asks_about_costs(item: Kept, store: BoardStore) -> bool:
-    """Return whether the answers of an item are about costs: its own, or those that it watches.
-
-    A board is not, as each of its tiles is for those only who may see it.
-    """
-    if isinstance(item, NumberAlert) and item.measure:
-        return shop_numbers()[item.measure].is_cost
-    if isinstance(item, NumberAlert) and item.question:
-        watched = store.find(SavedQuestion, item.question)
-        return watched is not None and asks_about_costs(watched.item, store)
-    return not COST_COLUMNS.isdisjoint(_columns_of(item))
 
 
 def store_of(request: Request) -> BoardStore:

@@ -9,12 +9,16 @@ from typing import Any, Final
 from pydantic import Field
 
 from ecom_assets.behaviour.questions.fields import commas
-from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.subjects import webhooks_of
-from ecom_assets.core.tables.contract import Format
-from ecom_assets.interfaces.api.routes.boards import watches_costs, watches_people
+from ecom_assets.core.tables.contract import HIDDEN, Format
+from ecom_assets.interfaces.api.visible_saved import (
+    lacking_scopes,
+    scopes_to_watch,
+    visible_content,
+)
 from ecom_assets.interfaces.boards.incidents import IncidentLog
 from ecom_assets.interfaces.boards.model import (
     USUAL_SPREADS,
@@ -90,8 +94,12 @@ HISTORY: Final = (
     TableColumn("value", "Value"),
     TableColumn("reason", "Why"),
 )
-HIDDEN: Final = (
+NOT_SHOWN: Final = (
     "What watches costs or people is shown to keys with the scope costs or personal only."
+)
+NAMES_PEOPLE: Final = (
+    "This alert has the value of a breakdown, or addresses, which need a key of scope personal to "
+    "be seen or changed."
 )
 INCIDENTS: Final = (
     TableColumn("alert", "Alert", href="href"),
@@ -112,9 +120,15 @@ def mails(view: View) -> Block:
     """Return which boards are sent by e-mail, and the form of another one."""
     store = BoardStore(view.context.settings)
     names = {board.slug: board.content["name"] for board in store.newest(Board)}
+
+    def addresses(version: KeptVersion[BoardMail]) -> str:
+        content = visible_content(version, view.request.scope, store)
+        return ", ".join(content["emails"]) if "emails" in content else HIDDEN
+
     rows = [
         {
             "version": version,
+            "emails": addresses(version),
             "name": names.get(version.content["board"], version.content["board"]),
             "href": address_of("board", {"board": version.content["board"]}),
             "words": EVERY_MAIL[version.item.every],
@@ -180,24 +194,32 @@ def alerts(view: View) -> Block:
     settings = view.context.settings
     names, log = question_names(settings), IncidentLog(settings)
     versions = BoardStore(settings).newest(NumberAlert)
-    rows = [_row(version, log, names) for version in versions if _may_see(view, [version])]
+    rows = [_row(view, version, log, names) for version in versions if _may_see(view, [version])]
     values = {"alerts": rows, "hidden_count": len(versions) - len(rows), "version": None}
     return Custom("alert_list.html", values | _form_values(view, _begun(view)))
 
 
 def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
-    """Return whether the caller may see what versions of an alert watch: costs, or people."""
-    return not _lacking(view, versions)
-
-
-def _lacking(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> list[Scope]:
-    """Return the scopes that the caller lacks to see what versions of an alert watch."""
+    """Return whether the caller may see the numbers that versions of an alert watch."""
     store = BoardStore(view.context.settings)
+    return not any(scopes_to_watch(version, view.request.scope, store) for version in versions)
+
+
+def _withheld_values(view: View, slug: str) -> list[str]:
+    """Return the values of breakdowns in the versions of an alert that the caller may not see."""
+    store, scope = BoardStore(view.context.settings), view.request.scope
     return [
-        scope
-        for scope, watches in ((Scope.COSTS, watches_costs), (Scope.PERSONAL, watches_people))
-        if not view.may(scope) and any(watches(version, store) for version in versions)
+        str(version.content["value"])
+        for version in store.versions(NumberAlert, slug)
+        if version.content.get("value") and "value" not in visible_content(version, scope, store)
     ]
+
+
+def _without(values: Sequence[str], text: str) -> str:
+    """Return the name of a number, or a sentence with it or about a value, without some values."""
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(f": {value}", f": {HIDDEN}").replace(repr(value), HIDDEN)
+    return text
 
 
 def question_names(settings: Settings) -> dict[str, str]:
@@ -232,7 +254,7 @@ def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
         "compared": list(COMPARED.items()),
         "webhooks": sorted(webhooks_of(settings.webhooks)),
         "has_mail": bool(settings.smtp_url.get_secret_value()),
-        "default_emails": ", ".join(settings.alert_email),
+        "default_emails": ", ".join(settings.alert_email) if view.may(Scope.PERSONAL) else "",
     }
 
 
@@ -246,19 +268,20 @@ def _state(state: object, *, is_on: bool, is_open: bool) -> str:
 
 
 def _row(
-    version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
+    view: View, version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]
 ) -> dict[str, Any]:
     alert, state = version.item, log.state(version.slug)
+    hidden = _withheld_values(view, version.slug)
     newest = next(iter(log.incidents(version.slug, 1)), None)
     is_open = newest is not None and newest.over_in is None
     return {
         "version": version,
         "href": alert_address(version.slug),
-        "number": _number_name(alert, saved),
+        "number": _without(hidden, _number_name(alert, saved)),
         "words": in_words(alert),
         "state": _state(state, is_on=alert.is_on, is_open=is_open),
         "is_open": is_open and alert.is_on,
-        "sentence": state.sentence if state else "",
+        "sentence": _without(hidden, state.sentence) if state else "",
     }
 
 
@@ -274,24 +297,23 @@ def incidents(view: View) -> Block:
     store = BoardStore(view.context.settings)
     newest = IncidentLog(view.context.settings).incidents(limit=50)
     # An alert that was deleted, or watches something else now, has its incidents still.
-    may_see = {
-        slug: _may_see(view, store.versions(NumberAlert, slug))
-        for slug in {incident.alert for incident in newest}
-    }
+    slugs = {incident.alert for incident in newest}
+    may_see = {slug: _may_see(view, store.versions(NumberAlert, slug)) for slug in slugs}
+    hidden_values = {slug: _withheld_values(view, slug) for slug in slugs}
     rows = [
         {
-            "alert": incident.finding["title"],
+            "alert": _without(hidden_values[incident.alert], incident.finding["title"]),
             "href": alert_address(incident.alert),
             "first": _period_name(incident.first_period),
             "last": _period_name(incident.last_period),
             "value": incident.finding["value"],
-            "reason": incident.finding["sentence"],
+            "reason": _without(hidden_values[incident.alert], incident.finding["sentence"]),
             "state": "over" if incident.over_in else "going on",
         }
         for incident in newest
         if may_see[incident.alert]
     ]
-    hidden = HIDDEN if len(rows) < len(newest) else ""
+    hidden = NOT_SHOWN if len(rows) < len(newest) else ""
     return DataTable(rows, INCIDENTS, note=hidden, empty=hidden or "There was no incident yet.")
 
 
@@ -303,7 +325,8 @@ def opened(view: View) -> KeptVersion[NumberAlert]:
         ScopeNeededError: It is about costs or people, which the caller may not see.
     """
     version = BoardStore(view.context.settings).get(NumberAlert, view.filters.alert)
-    for scope in _lacking(view, [version]):
+    store = BoardStore(view.context.settings)
+    for scope in scopes_to_watch(version, view.request.scope, store):
         raise ScopeNeededError(
             f"The alert {version.item.name!r} watches what a key without the scope {scope.value!r} "
             f"may not see; use one of `ecom api-key create --scope read --scope {scope.value}`.",
@@ -315,7 +338,7 @@ def opened(view: View) -> KeptVersion[NumberAlert]:
 def state(view: View) -> Block:
     """Return what the alert says of the newest period, and the switch."""
     version, settings = opened(view), view.context.settings
-    row = _row(version, IncidentLog(settings), question_names(settings))
+    row = _row(view, version, IncidentLog(settings), question_names(settings))
     return Custom("alert_state.html", {"row": row})
 
 
@@ -324,16 +347,19 @@ def tested(view: View) -> Block:
     and the incidents that there would have been.
     """
     version = opened(view)
-    context = view.context
+    context, hidden = view.context, _withheld_values(view, version.slug)
     try:
         test = back_test_in(context.settings, version.item, context.reading, view.request)
     except ScopeNeededError as error:
         return Notice(sentence_of(error), "info")
+    except EcomError as error:  # such as that no day has the value
+        return Notice(_without(hidden, sentence_of(error)))
     if not test.found:
         return Notice(
             "Too few complete periods are known to compare with: nothing can be expected yet.",
             "info",
         )
+    title = _without(hidden, test.title)
     count = len(test.incidents)
     incidents = {0: "No incident", 1: "1 incident"}.get(count, f"{count} incidents")
     summary = f"{incidents} in {len(test.found)} periods"
@@ -341,16 +367,16 @@ def tested(view: View) -> Block:
     rows = [_drawn(finding) for finding in test.found]
     columns = (
         TableColumn("start", "Period", "text"),
-        TableColumn("value", test.title, kind),
+        TableColumn("value", title, kind),
         TableColumn("low", "At least", kind),
         TableColumn("high", "At most", kind),
         TableColumn("state", "Says"),
     )
     chart = Chart(
-        _bounded(kind, test.title),
+        _bounded(kind, title),
         rows,
         columns,
-        f"{test.title} by period as a line, with its bounds and incidents.",
+        f"{title} by period as a line, with its bounds and incidents.",
         note=f"{summary}, had it been on. Nothing is sent for them.",
     )
     history = [_episode(test, episode) for episode in reversed(test.incidents)]
@@ -420,6 +446,8 @@ def _bounded(kind: str, title: str) -> charts.Spec:
 def form(view: View) -> Block:
     """Return the form that changes the alert."""
     version = opened(view)
+    if lacking_scopes(version, view.request.scope, BoardStore(view.context.settings)):
+        return Notice(NAMES_PEOPLE, "info")
     alert = version.item
     values = {name: getattr(alert, name) for name in FIELDS}
     fields = {name: "" if value is None else value for name, value in values.items()}

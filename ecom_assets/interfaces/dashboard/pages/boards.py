@@ -11,7 +11,7 @@ from pydantic import Field
 from ecom_assets.behaviour.questions.model import Question
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.interfaces.api.routes.boards import names_people, watches_costs
+from ecom_assets.interfaces.api.visible_saved import lacking_scopes
 from ecom_assets.interfaces.boards.files import in_file, yaml_of
 from ecom_assets.interfaces.boards.model import (
     KINDS,
@@ -41,8 +41,10 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.saving import builder_address, query_of
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
-WITHHELD: Final = "It has conditions on people, which a key without the scope personal may not see."
-COSTS_WITHHELD: Final = "It is about costs, which a key without the scope costs may not see."
+WITHHELD: Final = {
+    Scope.PERSONAL: "It names people, which a key without the scope personal may not see.",
+    Scope.COSTS: "It is about costs, which a key without the scope costs may not see.",
+}
 NOUNS: Final = {
     "questions": "Question",
     "boards": "Board",
@@ -110,18 +112,15 @@ def question_address(version: KeptVersion[SavedQuestion]) -> str:
 
 
 def is_withheld(view: View, version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on people, or is about costs,
-    which the caller may not see.
-    """
+    """Return whether a version names people, or is about costs, which the caller may not see."""
     return bool(_withheld(view, version))
 
 
 def _withheld(view: View, version: KeptVersion[Any]) -> str:
     """Return why a version is not shown to the caller; empty if it is."""
-    if not view.may(Scope.PERSONAL) and names_people(version):
-        return WITHHELD
     store = BoardStore(view.context.settings)
-    return COSTS_WITHHELD if not view.may(Scope.COSTS) and watches_costs(version, store) else ""
+    lacking = lacking_scopes(version, view.request.scope, store)
+    return WITHHELD[lacking[0]] if lacking else ""
 
 
 def annotations(view: View) -> Block:
