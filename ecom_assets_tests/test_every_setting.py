@@ -24,6 +24,7 @@ WRITTEN: Final = {
     "catalogue": "catalogue.csv",
     "cities": "cities.csv",
     "costs_email": "owner@shop.example",
+    "costs_webhooks": "team",
     "currency": "EUR",
     "customer_api_mapping": "reqres",
     "customer_api_url": "https://customers.example/customers",

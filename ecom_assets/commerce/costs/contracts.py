@@ -321,3 +321,14 @@ def cost_columns(table: type[Table]) -> frozenset[str]:
     return frozenset(
         name for name, column in table.columns.items() if column.is_cost or is_about_costs(table)
     )
+
+
+COST_TABLES: Final = frozenset(
+    table.qualified_name()
+    for table in list(vars().values())
+    if isinstance(table, type)
+    and issubclass(table, Table)
+    and table.__module__ == __name__
+    and not table.is_abstract
+)
+"""The tables about costs, whose checks say what the shop pays, or what its sales leave."""

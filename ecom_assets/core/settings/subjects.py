@@ -501,6 +501,10 @@ class AlertSettings(BaseSettings):
         ),
     )
 
+    costs_webhooks: ByCommas = Field(
+        (), description="Names of the webhooks that may get alerts on costs and profit, by commas"
+    )
+
     @field_validator("webhooks")
     @classmethod
     def _webhooks(cls, value: SecretStr) -> SecretStr:

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any, Final
 
-from ecom_assets.commerce.costs.contracts import cost_columns, is_about_costs
+from ecom_assets.commerce.costs.contracts import COST_TABLES, cost_columns
 from ecom_assets.core.operations import queries
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.orchestration.registry import ALL
 
-OF_COSTS: Final = frozenset(table.qualified_name() for table in ALL if is_about_costs(table))
-"""The tables whose checks say what the shop pays, or what its sales leave."""
 COST_COLUMNS: Final = {
     table.qualified_name(): columns for table in ALL if (columns := cost_columns(table))
 }
@@ -22,7 +20,7 @@ def failing_checks(home: Path, *, with_costs: bool) -> dict[str, Any]:
     """
     if with_costs:
         return queries.failing_checks(home)
-    result = queries.failing_checks(home, OF_COSTS)
+    result = queries.failing_checks(home, COST_TABLES)
     checks = [
         {
             **check,

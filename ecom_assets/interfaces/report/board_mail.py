@@ -19,7 +19,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.parameters import RequestContext
 from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.api.store.store import StoreReading
-from ecom_assets.interfaces.boards.model import Board, BoardMail
+from ecom_assets.interfaces.api.visible_saved import asks_about_costs
+from ecom_assets.interfaces.boards.model import Board, BoardMail, SavedQuestion, shop_numbers
 from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, Several
 from ecom_assets.interfaces.dashboard.charts import plain
@@ -29,11 +30,17 @@ from ecom_assets.interfaces.dashboard.pages.board import BOARD, BoardChoices, co
 from ecom_assets.interfaces.dashboard.static_files import all_files
 from ecom_assets.interfaces.report.page import TEMPLATES, print_pdf
 from ecom_assets.interfaces.watching.messages import picture_of
-from ecom_assets.orchestration.automation.mail import MailServer, new_message
+from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
 
 MOST_ROWS: Final = 12
 """Rows of a table in a message; the dashboard has them all."""
-READER: Final = Caller("e-mail of a board", frozenset({Scope.READ}))
+READERS: Final = {
+    with_costs: Caller(
+        "e-mail of a board", frozenset({Scope.READ, *([Scope.COSTS] if with_costs else [])})
+    )
+    for with_costs in (False, True)
+}
+"""As whom a board is read: with costs, or without."""
 VARIABLE: Final = re.compile(r"--([\w-]+):\s*(#[0-9a-fA-F]{3,8})")
 
 
@@ -74,8 +81,9 @@ class BoardPage:
         }
 
 
-def board_page(settings: Settings, slug: str) -> BoardPage:
-    """Return a board with the numbers that are published now.
+def board_page(settings: Settings, slug: str, *, with_costs: bool = False) -> BoardPage:
+    """Return a board with the numbers that are published now; those about costs for readers who may
+    see them.
 
     Raises:
         NotKeptError: There is no such board.
@@ -83,7 +91,9 @@ def board_page(settings: Settings, slug: str) -> BoardPage:
     """
     board = BoardStore(settings).get(Board, slug).item
     with closing(open_store(settings)) as store, store.reading() as reading:
-        view = View(BOARD, BoardChoices(board=slug), _context(settings, reading))
+        view = View(
+            BOARD, BoardChoices(board=slug), _context(settings, reading, READERS[with_costs])
+        )
         pictures: dict[str, bytes] = {}
         contents = [
             (name, _still(block, pictures, reading.currency)) for name, block in contents_of(view)
@@ -98,14 +108,14 @@ def board_page(settings: Settings, slug: str) -> BoardPage:
         )
 
 
-def _context(settings: Settings, reading: StoreReading) -> RequestContext:
+def _context(settings: Settings, reading: StoreReading, reader: Caller) -> RequestContext:
     """Return a request of the shop's own process, as the pages of the dashboard read it.
 
-    Its rights are those of a key that reads: nobody knows what the readers of an e-mail may see.
+    It has no right to see people: nobody knows whether the readers of an e-mail may.
     """
     app = Starlette()
     app.state.settings = settings
-    scope = {"type": "http", "app": app, "headers": [], "path": BOARD.address, CALLER: READER}
+    scope = {"type": "http", "app": app, "headers": [], "path": BOARD.address, CALLER: reader}
     return RequestContext(Request(scope), reading)
 
 
@@ -173,15 +183,22 @@ def _colours() -> dict[str, str]:
     return dict(reversed(VARIABLE.findall(css)))  # the first of each name is the light theme's
 
 
-def board_message(settings: Settings, kept: KeptVersion[BoardMail], due: datetime) -> EmailMessage:
+def board_message(
+    settings: Settings,
+    kept: KeptVersion[BoardMail],
+    due: datetime,
+    recipients: Sequence[str],
+    *,
+    with_costs: bool = False,
+) -> EmailMessage:
     """Return the message with a board; sent again, it has the same Message-ID."""
     mail = kept.item
-    page = board_page(settings, mail.board)
+    page = board_page(settings, mail.board, with_costs=with_costs)
     link = f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={mail.board}"
-    name = f"{kept.slug}.{due:%Y%m%dT%H%M}.board"
+    name = f"{kept.slug}.{due:%Y%m%dT%H%M}.{'costs.' if with_costs else ''}board"
     message = new_message(
         settings.alert_sender or mail.emails[0],
-        mail.emails,
+        recipients,
         page.name,
         name,
         f"{page.name}, {page.days}\n\n{link}\n",
@@ -201,7 +218,8 @@ def board_message(settings: Settings, kept: KeptVersion[BoardMail], due: datetim
 
 
 def send_board(settings: Settings, slug: str, due: datetime) -> str:
-    """Send a board to those who get it, and return a line about it.
+    """Send a board to those who get it, with numbers about costs to those only who may see them,
+    and return a line about it.
 
     Raises:
         SettingError: ECOM_SMTP_URL is not set.
@@ -211,10 +229,32 @@ def send_board(settings: Settings, slug: str, due: datetime) -> str:
     if not url:
         raise SettingError("ECOM_SMTP_URL is not set, which boards by e-mail need; set it.")
     kept = BoardStore(settings).get(BoardMail, slug)
-    refused = MailServer.parse(url).send(board_message(settings, kept, due))
+    mail, may_see = kept.item, list[str]()
+    if shows_costs(settings, mail.board):
+        may_see, _ = who_may_see_costs(mail.emails, settings.costs_email)
+    others = [address for address in mail.emails if address not in may_see]
+    server, refused = MailServer.parse(url), list[str]()
+    for recipients in (may_see, others):
+        if recipients:
+            with_costs = recipients is may_see
+            message = board_message(settings, kept, due, recipients, with_costs=with_costs)
+            refused += server.send(message)
     if refused:
         raise MailError(
             f"The mail server refused {', '.join(refused)}; correct who gets the board "
-            f"{kept.item.board!r}."
+            f"{mail.board!r}."
         )
-    return f"Sent the board {kept.item.board!r} to {', '.join(kept.item.emails)}."
+    costs = f", with costs to {', '.join(may_see)}" if may_see else ""
+    return f"Sent the board {mail.board!r} to {', '.join(mail.emails)}{costs}."
+
+
+def shows_costs(settings: Settings, slug: str) -> bool:
+    """Return whether a board has a tile about costs, or conditions on them."""
+    store = BoardStore(settings)
+    board = store.get(Board, slug).item
+    questions = (store.find(SavedQuestion, tile.question) for tile in board.tiles if tile.question)
+    return (
+        asks_about_costs(board, store)
+        or any(shop_numbers()[tile.measure].is_cost for tile in board.tiles if tile.measure)
+        or any(asks_about_costs(saved.item, store) for saved in questions if saved)
+    )

@@ -258,6 +258,13 @@ def _deliver(settings: Settings, message: IncidentMessage, channel: str) -> str:
         raise SettingError(
             f"ECOM_WEBHOOKS has no webhook {name!r}; add it, such as {name}=slack+https://…."
         )
+    if name not in settings.costs_webhooks and asks_about_costs(
+        message.alert, BoardStore(settings)
+    ):
+        raise SettingError(
+            f"ECOM_COSTS_WEBHOOKS lacks {name!r}, which must be in it to get an alert on costs; "
+            "add it if all who read there may see costs."
+        )
     post(message, *webhooks[name])
     return f"Posted to {name}: {message.headline}."
 

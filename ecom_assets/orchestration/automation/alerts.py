@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from ecom_assets.commerce.costs.contracts import COST_TABLES
 from ecom_assets.commerce.orders.held_days import hold_reason
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import MailError, SettingError
@@ -22,7 +23,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.orchestration.automation.mail import MailServer, new_message
+from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 REPORTED_EVENTS = {
@@ -47,6 +48,11 @@ class FailedCheck:
     sentence: str = ""
     """The description of the check, for the person who has to act."""
     is_warning: bool = False
+
+    @property
+    def is_about_costs(self) -> bool:
+        """Return whether it says what the shop pays, or what its sales leave."""
+        return self.table.replace("/", ".") in COST_TABLES
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,8 @@ class Alerts:
     dagster_url: str
     timezone: str = "UTC"
     """In which a day begins, of which there is one message about held days."""
+    costs_recipients: tuple[str, ...] = ()
+    """Who may see what checks of costs say."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Alerts | None":
@@ -214,6 +222,7 @@ class Alerts:
             settings.alert_email,
             dagster_address(settings),
             settings.timezone,
+            settings.costs_email,
         )
 
     def report_run(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
@@ -229,7 +238,11 @@ class Alerts:
             if report.is_well:
                 note(instance, run, SENT if held or ALERT_TAG in run.tags else "")
                 return held
-            refused = self.server.send(self.message(report))
+            refused = [
+                address
+                for message in self.messages(report)
+                for address in self.server.send(message)
+            ]
         except MailError:
             note(instance, run, UNSENT)
             raise
@@ -243,13 +256,22 @@ class Alerts:
             MailError: It could not be sent.
         """
         lines = f"ecom run did not begin.\n\n  {sentence}\n\nNo table was changed.\n"
-        refused = self.server.send(self._written("run did not begin", f"{uuid4()}.refused", lines))
+        message = self._written("run did not begin", f"{uuid4()}.refused", lines, self.recipients)
+        refused = self.server.send(message)
         return self._outcome_line("the run that did not begin", refused)
 
-    def message(self, report: RunReport) -> EmailMessage:
-        """Write the message about a run."""
-        text = "\n".join(_lines(report, self._link(report))) + "\n"
-        return self._written(_headline(report), f"{report.run_id}.alert", text)
+    def messages(self, report: RunReport) -> Iterator[EmailMessage]:
+        """Write the message about a run, without what checks of costs say for those who may not see
+        costs.
+        """
+        may_see, others = who_may_see_costs(self.recipients, self.costs_recipients)
+        if not any(check.is_about_costs for check in report.failed_checks):
+            may_see, others = [], list(self.recipients)
+        for addresses, name in ((may_see, "costs.alert"), (others, "alert")):
+            if addresses:
+                lines = _lines(report, self._link(report), with_costs=addresses is may_see)
+                text = "\n".join(lines) + "\n"
+                yield self._written(_headline(report), f"{report.run_id}.{name}", text, addresses)
 
     def _report_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
         """Send today's message about held days, if there are any and it was not sent yet."""
@@ -260,12 +282,14 @@ class Alerts:
         headline = f"{counted(len(report.held_days), 'day')} held back"
         lines = [f"{headline}.", ABOUT_HELD, "", *(f"  {line}" for line in report.held_days), ""]
         text = "\n".join([*lines, f"Run: {self._link(report)}", ""])
-        refused = self.server.send(self._written(headline, f"{today}.held", text))
+        refused = self.server.send(self._written(headline, f"{today}.held", text, self.recipients))
         instance.add_run_tags(report.run_id, {HELD_TAG: today.isoformat()})
         return self._outcome_line(headline, refused)
 
-    def _written(self, headline: str, name: str, text: str) -> EmailMessage:
-        return new_message(self.sender, self.recipients, headline, name, text)
+    def _written(
+        self, headline: str, name: str, text: str, recipients: Sequence[str]
+    ) -> EmailMessage:
+        return new_message(self.sender, recipients, headline, name, text)
 
     def _link(self, report: RunReport) -> str:
         return f"{self.dagster_url}/runs/{report.run_id}"
@@ -369,7 +393,7 @@ def _headline(report: RunReport) -> str:
     return f"{problems}: {report.job_name}" + (f", {report.days}" if report.days else "")
 
 
-def _lines(report: RunReport, link: str) -> Iterator[str]:
+def _lines(report: RunReport, link: str, *, with_costs: bool) -> Iterator[str]:
     yield f"{_headline(report)[0].upper()}{_headline(report)[1:]}."
     if report.is_tried_again:
         yield "It is tried again by itself."
@@ -381,12 +405,16 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
         yield from ("", "Failed steps", *(f"  {sentence}" for sentence in report.failed_steps))
     if report.failed_checks:
         yield from ("", "Failed checks")
-    for check in report.failed_checks:
+    shown = [check for check in report.failed_checks if with_costs or not check.is_about_costs]
+    if len(shown) < len(report.failed_checks):
+        hidden = counted(len(report.failed_checks) - len(shown), "check")
+        yield f"  {hidden} of costs, which only ECOM_COSTS_EMAIL gets"
+    for check in shown:
         yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
-        shown = f"; {counted(check.example_count, 'example')} in the run"
+        examples = f"; {counted(check.example_count, 'example')} in the run"
         yield (
             f"    observed {check.observed}, limit "
-            f"{check.limit}{shown if check.example_count else ''}"
+            f"{check.limit}{examples if check.example_count else ''}"
         )
 
 

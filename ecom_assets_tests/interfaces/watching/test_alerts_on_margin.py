@@ -5,6 +5,7 @@ In the second week a hat is sold and another comes back: 0.50 is left, of 15 bef
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,14 +14,16 @@ from pydantic import SecretStr
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.store.served_data import open_store
-from ecom_assets.interfaces.boards.model import NumberAlert
+from ecom_assets.interfaces.boards.model import Board, BoardMail, NumberAlert
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
+from ecom_assets.interfaces.report.board_mail import send_board
 from ecom_assets.interfaces.watching.causes import causes
 from ecom_assets.interfaces.watching.rule import findings
 from ecom_assets.interfaces.watching.watch import back_test, watch, watched
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.profit_shop import GROUP, profit_shop_home
+from ecom_assets_tests.interfaces.watching.test_watch import webhook
 from ecom_assets_tests.mail_server import mail_server
 
 pytestmark = pytest.mark.xdist_group(GROUP)
@@ -137,6 +140,40 @@ def test_an_alert_that_nobody_may_get_says_so(settings: Settings) -> None:
     assert not mailbox.messages
     (failure,) = outcome.failures
     assert "ECOM_COSTS_EMAIL has none of the recipients" in failure
+
+
+def test_an_incident_is_posted_to_those_webhooks_only_that_may_get_costs(
+    settings: Settings,
+) -> None:
+    BoardStore(settings).save_new(alert(emails=[], webhooks=["owners", "team"]), "anna")
+    with webhook() as (url, received):
+        hooks = {"webhooks": SecretStr(f"owners={url}, team={url}")}
+        outcome = watch(settings.model_copy(update={**hooks, "costs_webhooks": ("owners",)}))
+        assert [message["value"] for message in received] == ["0.50"]
+        assert any("Posted to owners" in line for line in outcome.lines)
+        (failure,) = outcome.failures
+        assert "ECOM_COSTS_WEBHOOKS lacks 'team'" in failure
+
+
+def test_a_board_is_mailed_with_profit_to_those_only_who_may_see_costs(settings: Settings) -> None:
+    tiles = [{"measure": name, "show": "number"} for name in ("gross_profit_amount", "order_count")]
+    days = {"time_range": "custom", "start_date": "2026-05-18", "end_date": "2026-05-31"}
+    board = Board.from_mapping({"name": "Money", "tiles": tiles, **days})
+    store = BoardStore(settings)
+    slug = store.save_new(board, "anna").slug
+    mail = store.save_new(BoardMail(board=slug, emails=(OWNER, ANN)), "anna")
+    with mail_server() as mailbox:
+        url = SecretStr(f"smtp://127.0.0.1:{mailbox.port}")
+        changes = {"smtp_url": url, "costs_email": (OWNER,)}
+        line = send_board(settings.model_copy(update=changes), mail.slug, datetime.now(UTC))
+    assert line == f"Sent the board 'money' to {OWNER}, {ANN}, with costs to {OWNER}."
+    html = {}
+    for message in mailbox.messages:
+        body = message.get_body(("html",))
+        assert body is not None
+        html[message["To"]] = body.get_content()
+    assert {to: "15.50" in text for to, text in html.items()} == {OWNER: True, ANN: False}
+    assert all("Orders" in text for text in html.values())
 
 
 def test_what_an_incident_says_of_its_causes_adds_up(settings: Settings) -> None:

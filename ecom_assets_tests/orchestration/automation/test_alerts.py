@@ -20,7 +20,13 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orchestration.automation import alerts as alerting
 from ecom_assets.orchestration.automation import mail
-from ecom_assets.orchestration.automation.alerts import ALERT_TAG, MOST_RUNS
+from ecom_assets.orchestration.automation.alerts import (
+    ALERT_TAG,
+    MOST_RUNS,
+    Alerts,
+    FailedCheck,
+    RunReport,
+)
 from ecom_assets_tests.cli.test_run_orders import orders_csv
 from ecom_assets_tests.command import (
     FEW_SALES,
@@ -166,6 +172,33 @@ def test_a_failing_check_without_blocking_is_reported(
         "    observed 2, limit 3; 2 examples in the run\n"
     )
     assert "Riga" not in message.get_content(), "examples stay where their readers have a login"
+
+
+def test_what_checks_of_costs_say_is_for_those_only_who_may_see_costs() -> None:
+    """Margin fell from 41 % to 12 %, and a day of events has no rows; Ann may not see costs."""
+    margin = FailedCheck("mart/profit_daily", "margin_is_steady", "", 0.1234, 0.2)
+    events = FailedCheck("staging/events", "rows_are_there", "There are rows", 0, 1)
+    server, owner = mail.MailServer("mail.example", 25), "owner@shop.example"
+    alerts = Alerts(
+        server, owner, (owner, ANN), "https://dagster.example", costs_recipients=(owner,)
+    )
+    for checks, kinds in (((margin, events), 2), ((events,), 1)):
+        report = RunReport(
+            "r1",
+            "everything",
+            "2026-05-01",
+            has_failed=False,
+            is_tried_again=False,
+            failed_checks=checks,
+        )
+        messages = {message["To"]: message.get_content() for message in alerts.messages(report)}
+        assert len(messages) == kinds
+        assert all("rows_are_there" in text for text in messages.values())
+        if kinds > 1:
+            assert "0.1234" in messages[owner]
+            assert "0.1234" not in messages[ANN]
+            assert "margin" not in messages[ANN]
+            assert "1 check of costs, which only ECOM_COSTS_EMAIL gets" in messages[ANN]
 
 
 def test_a_blocking_check_and_the_run_it_fails_are_one_message(
