@@ -254,6 +254,21 @@ def test_a_product_leads_to_its_page(client: Client) -> None:
     assert (lost.status_code, "No event and no order has the product" in lost.text) == (404, True)
 
 
+def test_what_is_bought_with_a_product_is_one_list(client: Client) -> None:
+    """Pairs in five orders and more, then what is in fewer, of which only these are said."""
+    path = "/analytics/products/p1"
+    answer = client.get(f"{path}/bought-together").json()
+    rarer = [row for row in client.get(path).json()["related"] if row["order_count"] < 5]
+    expected = [(row["product_name"], row["joint_count"]) for row in answer["pairs"]]
+    expected += [(row["product_name"], row["order_count"]) for row in rarer]
+    page = shown(client, "product?product=p1")
+    (section,) = [part for part in page.all("section") if part.one("h2").text == "Bought with it"]
+    rows = [[cell.text for cell in row.all("td")] for row in section.all("tr")[1:]]
+    assert [(row[0], int(row[2])) for row in rows] == expected
+    assert rarer
+    assert {row[4] for row in rows[-len(rarer) :]} == {"\N{EN DASH}"}
+
+
 @pytest.mark.when_changed
 def test_live_says_how_old_the_newest_event_is(client: Client) -> None:
     answer = client.get("/analytics/realtime").json()

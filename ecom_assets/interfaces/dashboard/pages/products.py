@@ -191,22 +191,14 @@ DAYS = TableColumn.from_fields(
     "purchase_count",
     "revenue_amount",
 )
-RELATED = (
-    TableColumn("name", "Product", href="href"),
-    *TableColumn.from_fields(
-        products.Related, "product_category", "order_share", "order_count", bars=("order_share",)
-    ),
-)
+NUMBERS_OF_PAIRS: Final = ("confidence_rate", "lift", "leverage", "since_date")
 PAIRS: Final = (
     TableColumn("name", "Product", href="href"),
     *TableColumn.from_fields(
         products.Pair,
         "product_category",
         "joint_count",
-        "confidence_rate",
-        "lift",
-        "leverage",
-        "since_date",
+        *NUMBERS_OF_PAIRS,
         bars=("confidence_rate",),
     ),
 )
@@ -265,28 +257,28 @@ def views(view: View) -> Block:
     )
 
 
-def related(view: View) -> Block:
-    """Return what is bought with the product."""
-    answer = _answer(view)
-    rows = [view.product(row) for row in answer["related"]]
-    return DataTable(
-        rows, RELATED, empty="No order has another product beside it.", note="Of all time."
-    )
-
-
 def together(view: View) -> Block:
-    """Return what is bought with the product since both were on sale, by leverage."""
+    """Return what is bought with the product: first what is in enough orders with it to say how
+    much more often than by chance, by leverage; then the rest, which only their orders are said of.
+    """
     asked = partial(products.bought_together, product_id=view.filters.product)
     try:
         answer = view.answer(asked, limit=MOST_PAIRS)
     except HTTPException:  # nobody ever ordered it
         return Notice("No order has the product.")
+    fewest = answer["fewest_joint_count"]
+    rarer = [
+        {**dict.fromkeys(NUMBERS_OF_PAIRS), **row, "joint_count": row["order_count"]}
+        for row in _answer(view)["related"]
+        if row["order_count"] < fewest
+    ]
     return DataTable(
-        [view.product(row) for row in answer["pairs"]],
+        [view.product(row) for row in [*answer["pairs"], *rarer]],
         PAIRS,
-        empty=f"No product is in {answer['fewest_joint_count']} or more orders with it.",
-        note="Since both were on sale, the highest leverage first.",
-        definition=meaning(answer, "lift", "leverage"),
+        empty="No order has another product beside it.",
+        note="Of all time, since both were on sale."
+        + (f" Of fewer than {fewest} orders only their count is said." if rarer else ""),
+        definition=meaning(answer, "confidence_rate", "lift", "leverage"),
     )
 
 
@@ -300,9 +292,8 @@ PRODUCT: Final = DashboardPage(
     title_of=lambda view: str(_answer(view)["product_name"] or view.filters.product),
     sections=(
         Section("Numbers", numbers, is_titled=False),
-        Section("Views by day", views, "half"),
-        Section("Bought with it", related, "half"),
-        Section("Bought together more often than by chance", together),
+        Section("Views by day", views),
+        Section("Bought with it", together),
     ),
 )
 PAGES: Final = (LIST, PRODUCT)
