@@ -280,9 +280,14 @@ def _items_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN40
 def _texts_shown(builder: "Builder", view: View) -> dict[str, str]:
     """Return the text of each field;
     a line such as `purchase:sum(cart_amount)` stands in the fields of its parts.
+
+    A list of names that is left empty has its default, which is what is asked.
     """
     texts = {form_input.name: _value(view, form_input.name) for form_input in builder.inputs}
     for question_field in fields_of(builder.kind.question):
+        name, default = question_field.address, question_field.default
+        if isinstance(default, list | tuple) and default and not texts.get(name, "is no text"):
+            texts[name] = _as_text(list(default))
         if line_parts(question_field):
             _part_lines(texts, question_field)
     return texts

@@ -115,6 +115,26 @@ def test_a_choice_is_in_the_address_and_the_theme_is_kept(browser: Browser, clie
 
 
 @pytest.mark.slow
+def test_a_click_on_a_value_of_the_sales_explorer_narrows(browser: Browser, client: Client) -> None:
+    page, wrong = opened(browser, client, "sales-explorer?by=product", 1440, "light")
+    chips = page.locator(".chip")
+    expect(chips).to_have_text([re.compile("Revenue"), re.compile("Product")])
+    rows = page.locator("section", has=page.get_by_role("heading", name="Rows", exact=True))
+    revenue = rows.locator("tr").nth(1).locator("td").nth(1).inner_text()
+    rows.get_by_role("link").first.click()
+    page.wait_for_url(re.compile("where="))
+    expect(page.locator(".conditions input").first).to_have_value("Product")
+    expect(page.locator("li.tile").first).to_contain_text(revenue)
+    page.get_by_role("link", name="Payment method", exact=True).click()
+    expect(chips).to_have_text([re.compile("Revenue"), re.compile("Payment method")])
+    page.get_by_role("button", name="Remove Revenue").click()
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(chips.first).to_contain_text("Revenue")  # the default is asked, and shown
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
 def test_a_chart_is_kept_as_png(browser: Browser, client: Client) -> None:
     page, _ = opened(browser, client, "?time_range=week", 1440, "light")
     with page.expect_download() as kept:

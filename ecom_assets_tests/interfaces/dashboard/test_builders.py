@@ -467,4 +467,11 @@ def test_a_page_of_days_beyond_the_data_says_that_nothing_is_known(
     assert "nothing is known of 2099-01-01 to 2099-01-10" in actual.text
 
 
+def test_the_number_of_an_address_without_one_stands_in_the_form(client: Client) -> None:
+    """The answer is about revenue, so that the form says so, and the next question keeps it."""
+    asked = page(client, "sales-explorer", by="product")
+    assert asked.one("input", name="measures").attributes["value"] == "revenue_amount"
+    assert [tile.one("h3").text for tile in asked.all("li", class_="tile")] == ["Revenue"]
+
+
 VARIANTS = {"variant": "product_category", "goal": "purchase", "control": "Hats"}
