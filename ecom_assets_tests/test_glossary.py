@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.behaviour.questions.model import fields_of
+from ecom_assets.interfaces.all_questions import all_questions
 from ecom_assets_tests.markdown import ROOT, sections
 from ecom_assets_tests.test_docs import anchor_of
 
@@ -51,6 +53,13 @@ def test_each_link_leads_to_a_term_and_each_term_is_linked_where_it_is_introduce
     anchors = {anchor_of(term) for term in TERMS}
     assert set().union(*(linked_anchors(text) for text in CODE.values())) <= anchors
     assert set().union(*(linked_anchors(docstring_of(path)) for path in CODE)) == anchors
+
+
+def test_the_help_of_a_question_says_what_the_default_is() -> None:
+    """As `--help` of other tools does, and settings: "default", and never "if not given"."""
+    helps = [field.help for kind in all_questions() for field in fields_of(kind.question)]
+    assert len(helps) > 100
+    assert [text for text in helps if re.search(r"\bgiven\b", text)] == []
 
 
 def test_a_link_may_name_several_terms() -> None:

@@ -335,5 +335,5 @@ def _help(field: QuestionField, default: object, *, is_repeated: bool) -> str:
     if is_repeated:
         help_text += "; give it once for each"
     if default not in (None, "", False) and not isinstance(default, list | tuple):
-        help_text += f"; {default} if not given"
+        help_text += f"; default {default}"
     return f"{help_text}."

@@ -57,7 +57,7 @@ class Events(QuestionPart):
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, without an event type that any event has."""
+        """Return the options that are set, without an event type that any event has."""
         return {
             name: value
             for name, value in options.items()
@@ -97,7 +97,7 @@ class Exposure(Events):
     event_type: Annotated[Name | None, EVENT_TYPE] = field(
         None,
         "Exposed by",
-        "Event type that names the variant; any event that has one if not given",
+        "Event type that names the variant; default any event that has one",
         examples=["page_view"],
         form=FormField("what", hint="any event that has one", suggests="types"),
     )
@@ -180,7 +180,7 @@ class ExperimentQuestion(Question):
     within: Duration | None = field(
         None,
         "Within",
-        f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
+        f"Time for a goal after the exposure, {DURATIONS}; default to the last day",
         examples=["7d"],
         form=FormField("what", hint="to the last day", suggests="durations"),
     )
@@ -194,7 +194,7 @@ class ExperimentQuestion(Question):
     shares: Shares | None = field(
         None,
         "Planned shares",
-        "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
+        "Planned share of each variant, as VARIANT=NUMBER; others are ignored; default equal",
         parts=commas,
         examples=[{"control": 50, "test": 50}],
         form=FormField("counting", hint="control=50, test=50"),

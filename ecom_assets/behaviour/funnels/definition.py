@@ -264,7 +264,7 @@ class Funnel(Definition):
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, and the values of its preset;
+        """Return the options that are set, and the values of its preset;
         only cohorts by week have a weekday.
         """
         result = dict(super().filled(options))
@@ -522,5 +522,5 @@ class Funnel(Definition):
         return values
 
     def file(self) -> dict[str, Any]:
-        """Return the definition as a file: all that has an effect, whatever is given."""
+        """Return the definition as a file: all that has an effect, with defaults."""
         return self.to_mapping()

@@ -47,7 +47,7 @@ TEXT_OPTIONS: Final[Mapping[str, FieldInfo]] = {
         None,
         "Bins",
         "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
-        "chosen if not given",
+        "chosen by default",
         form=FormField("times", hint="12, 1h, or 1m, 10m, 1h"),
         option=CommandOption(needs=("time_to_convert", "are those of --time-to-convert")),
     ),

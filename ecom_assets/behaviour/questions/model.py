@@ -344,21 +344,21 @@ class Question(Definition):
     start_date: Day | None = field(
         None,
         "From",
-        "First day, YYYY-MM-DD; the first of the data if not given",
+        "First day, YYYY-MM-DD; default the first of the data",
         is_date=True,
         form=FormField("days"),
     )
     end_date: Day | None = field(
         None,
         "To",
-        "Last day, YYYY-MM-DD, included; the newest of the data if not given",
+        "Last day, YYYY-MM-DD, included; default the newest of the data",
         is_date=True,
         form=FormField("days"),
     )
     timezone: str | None = field(
         None,
         "Days begin in",
-        "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
+        "Time zone that days begin in, such as Europe/Berlin; default ECOM_TIMEZONE",
         max_length=60,
         form=FormField(
             "calendar", hint="Europe/Berlin", suggests="zones", about=("timezone", "time zone")
@@ -375,7 +375,7 @@ class Question(Definition):
     identity: IdentityName = field(
         None,
         "A visitor is recognised by",
-        "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
+        "Identity rule: who a visitor is; default ECOM_IDENTITY",
         form=FormField("people", options={"": "The shop's rule"}),
     )
     compare_identity: IdentityName = field(

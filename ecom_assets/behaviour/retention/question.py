@@ -153,7 +153,7 @@ Brackets = Annotated[
 ]
 """The first and the last period of each bracket; as text `0,1-3,4-7`."""
 ANY: Final = "*"
-"""Any event type, as where none is given."""
+"""Any event type, which is the default."""
 OptionalEventType = Annotated[Name | None, EVENT_TYPE]
 
 
@@ -174,13 +174,13 @@ class RetentionQuestion(Question):
     start: OptionalEventType = field(
         None,
         "Started with",
-        "Event type that puts a visitor into a cohort; any if not given",
+        "Event type that puts a visitor into a cohort; default any",
         form=FormField("what", hint="anything", suggests="types"),
     )
     returning: OptionalEventType = field(
         None,
         "Came back with",
-        "Event type that counts as coming back; any if not given",
+        "Event type that counts as coming back; default any",
         form=FormField("what", hint="anything", suggests="types"),
         option=CommandOption("--return"),
     )
@@ -190,7 +190,7 @@ class RetentionQuestion(Question):
     last_period: CountOrNone = field(
         None,
         "Up to period",
-        "Periods after this one are left out; all are shown if not given",
+        "Periods after this one are left out; default none",
         ge=0,
         le=MAX_PERIOD,
         form=FormField("what", hint="12"),
@@ -289,7 +289,7 @@ class RetentionQuestion(Question):
     whole_until: Day | None = field(
         None,
         "Data are whole until",
-        "Last day of which the data are whole; the day before the newest if not given",
+        "Last day of which the data are whole; default the day before the newest",
         is_date=True,
         form=FormField("calendar"),
     )
@@ -297,7 +297,7 @@ class RetentionQuestion(Question):
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, and the values of its preset;
+        """Return the options that are set, and the values of its preset;
         the first event in all data needs all of them.
         """
         result = dict(super().filled(options))

@@ -125,7 +125,7 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
     """Return the models that fit the customers, and what these expect."""
     settings = data.source.settings
     usual = {"value_months": settings.value_months, "discount_rate": settings.value_discount_rate}
-    rule = ValueRule(**{**usual, **question.given})
+    rule = ValueRule(**{**usual, **question.options})
     named = {**asdict(rule), "time_unit": "week", "order": "day_with_an_order"}
     purchases, facts = _purchases(question, data, named)
     histories_table = data.con.to_pyarrow(histories(purchases))

@@ -36,8 +36,8 @@ class CustomerQuestion(Question):
         None,
         "As of",
         (
-            "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if "
-            "not given"
+            "Look at customers at the end of this day, YYYY-MM-DD; default the newest day in the "
+            "data"
         ),
         alias="as_of",
         is_date=True,
@@ -61,24 +61,23 @@ class ValueQuestion(CustomerQuestion):
     value_months: int | None = field(
         None,
         "Months",
-        "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
+        "Months of 30 days that value looks ahead; default ECOM_VALUE_MONTHS, or 12",
         option=CommandOption("--months"),
     )
     discount_rate: float | None = field(
         None,
         "Discount rate",
-        "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
-        "0.1, if not given",
+        "Share by which money is worth less a year later; default ECOM_VALUE_DISCOUNT_RATE, or 0.1",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse spans and rates that are out of range."""
-        _ = ValueRule(**self.given)
+        _ = ValueRule(**self.options)
         return self
 
     @property
-    def given(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """The values of its rule that it says itself; the others are those of the settings."""
         named = {name: getattr(self, name) for name in ValueRule.__dataclass_fields__}
         return {name: value for name, value in named.items() if value is not None}

@@ -285,7 +285,7 @@ class BoardTile(QuestionPart):
     section: str = Field(
         "",
         max_length=120,
-        description="Which section of the question's page; the first one if not given",
+        description="Which section of the question's page; default the first",
     )
     width: Width = Field("half", description="How much of the page's width it takes")
 
@@ -372,7 +372,7 @@ class FirstScreen(Kept):
     CALLED: ClassVar[str] = "the first screen"
     SLUG: ClassVar[str] = "first-screen"
 
-    board: Slug | None = Field(None, description="The id of a board; the overview if not given")
+    board: Slug | None = Field(None, description="The id of a board; default the overview")
 
     @property
     def title(self) -> str:

@@ -101,7 +101,7 @@ class FormInput:
     """A field of a builder's form.
 
     Attributes:
-        hint: What may be given, in a few words.
+        hint: What may be typed, in a few words.
         options: Pairs of value and label of a select; without them it is a text.
         suggests: What it offers to choose from, as of `FormField`.
         about: Names by which a refusal may be about this field, of the body or in its sentence; by

@@ -374,7 +374,7 @@ def address_of(path: str, choices: Mapping[str, Any]) -> str:
 
 
 def read_filters(kind: type[A], parameters: Iterable[tuple[str, str]]) -> A:
-    """Return the choices of an address; fields that a form sends empty count as not given.
+    """Return the choices of an address; fields that a form sends empty count as missing.
 
     Raises:
         DefinitionError: A choice is unknown or has a wrong value.

@@ -37,15 +37,15 @@ SAID_ONCE: Final = frozenset(
         "Days whose events are looked at, up to the newest one; default all",
         "Days to the newest: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
         "First day",
-        "First day, YYYY-MM-DD; the first of the data if not given",
+        "First day, YYYY-MM-DD; default the first of the data",
         "First day whose events are looked at; default all",
-        "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
+        "Identity rule: who a visitor is; default ECOM_IDENTITY",
         "Last day, included",
-        "Last day, YYYY-MM-DD, included; the newest of the data if not given",
+        "Last day, YYYY-MM-DD, included; default the newest of the data",
         "Most rows to return",
         "Most rows to return; default all",
         "Rows to leave out at the start",
-        "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
+        "Time zone that days begin in, such as Europe/Berlin; default ECOM_TIMEZONE",
     }
 )
 """What parameters mean in most of forty tools: the instructions of the server say it once."""
