@@ -29,6 +29,8 @@ from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.products.together import (
     FEWEST_ORDERS,
     MOST_PRODUCTS,
+    ORDER,
+    baskets,
     pairs_of,
     with_measures,
 )
@@ -204,13 +206,15 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
 
 
 def related(reading: Reading, product_id: str) -> list[Row]:
-    """Return the products shipped most often in the same orders; ties are sorted by id."""
+    """Return the products that are most often in the same orders, of all time; ties are sorted by
+    id.
+    """
     sold = reading.table(Sales)
-    shipped = sold.filter(sold.status == "shipped")
-    order = ["order_date", "order_id", "customer_id"]
-    with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
-    together = shipped.select(*order, "item_id").join(with_it, order).distinct()
-    counted = together.group_by("item_id").agg(order_count=together.count())
+    orders = sold.filter(sold.item_id == product_id).select(*ORDER).distinct()
+    bought = baskets(sold.semi_join(orders, ORDER))
+    with_it = bought.filter(bought.product_id == product_id).select(*ORDER)
+    together = bought.semi_join(with_it, ORDER)
+    counted = together.group_by(item_id="product_id").agg(order_count=together.count())
     # The product itself is in all of its orders and thus comes first; this extra row has the number
     # of its orders.
     first = counted.order_by(

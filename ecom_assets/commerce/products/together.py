@@ -21,14 +21,15 @@ MOST_PRODUCTS: Final = 50
 FEWEST_ORDERS: Final = 5
 """The fewest orders with both products of a pair that is shown."""
 ORDER: Final = ["order_date", "order_id"]
+"""What an order is known by."""
 
 
 def baskets(sold: ir.Table) -> ir.Table:
     """Return the products of each order, from rows of `Sales`: `order_date`, `order_id` and
-    `product_id`.
+    `product_id`; wherever products of one order are counted.
 
-    What was given for nothing, and what is no item, such as a fee, is left out, and so are orders
-    of more than `MOST_PRODUCTS`. Gift cards and parts of bundles are left out by mappings.
+    What was free, and what is no item, such as a fee, is left out, and so are orders of more than
+    `MOST_PRODUCTS`. Gift cards and parts of bundles are left out by mappings.
     """
     paid = sold.filter(
         sold.status == "shipped", sold.revenue_amount > 0, sold.item_id != ibis.literal(NONE)

@@ -13,8 +13,9 @@ from ecom_assets.commerce.costs.contracts import REASON_MEANINGS
 from ecom_assets.commerce.costs.costs import classified
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.warehouse.local import connect, temporary
+from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.ingestion.sources.costs import FileCosts
+from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.formats import join_paths
 from ecom_assets.ingestion.sources.files.records import FileRowCounts
 from ecom_assets.ingestion.sources.reading import PREVIEW_ROWS, NotClean
@@ -52,7 +53,7 @@ class CostFileReading:
         if not paths:
             raise UsageError("No costs were given; name a file, folder or glob.")
         own = {"costs": join_paths(paths), "costs_mapping": mapping}
-        files = FileCosts(connect(), settings.model_copy(update=own))
+        files = FileCosts(engine_of_files(settings), settings.model_copy(update=own))
         assert files.files  # noqa: S101 (opened here, so that what does not match is refused)
         return cls(files)
 

@@ -24,15 +24,14 @@ from ecom_assets.behaviour.identity.visitors import (
 )
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
-from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import fetched, stored, union_all
-from ecom_assets.core.warehouse.local import adopted, plain_connection, temporary
+from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
-from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies
+from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
@@ -144,10 +143,8 @@ class FileEvents:
             raise UsageError(
                 "No events were given; name a file, folder or glob with --events PATH."
             )
-        con = adopted(plain_connection(limit_of_run(settings)))
+        con = engine_of_files(settings)
         mapping = load_mapping(settings.events_mapping)
-        if settings.home.is_dir():
-            STATEMENTS.keep_in(settings.home / "statements.sqlite")
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         files = Currencies.from_settings(settings).of_events(files)
         opened = cls(con, files, mapping, settings)

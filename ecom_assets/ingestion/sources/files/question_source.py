@@ -34,15 +34,14 @@ from ecom_assets.commerce.orders.orders import (
 from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
-from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of, stored
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
-from ecom_assets.core.warehouse.local import adopted, plain_connection, temporary
+from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select, text
-from ecom_assets.core.warehouse.statements import STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
+from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
 from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
 from ecom_assets.ingestion.sources.files.order_tables import FileOrderTables
@@ -82,9 +81,7 @@ class FileOrders:
             raise UsageError(
                 "No orders were given; name a file, folder or glob with --orders PATH."
             )
-        con = adopted(plain_connection(limit_of_run(settings)))
-        if settings.home.is_dir():
-            STATEMENTS.keep_in(settings.home / "statements.sqlite")
+        con = engine_of_files(settings)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)

@@ -133,8 +133,8 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
     total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(
-        description="Products of which a line was shipped in the same orders, of all time; the "
-        "most frequent first"
+        description="Products in the same orders, of all time, as pairs of products are counted; "
+        "the most frequent first"
     )
 
 
