@@ -161,8 +161,7 @@ class FileCommand:
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
         source = self.source(options, question.timezone)
-        refused = refused_warning(source.files.rows.as_json())
-        if options["strict"] and refused:
+        if options["strict"] and (refused := refused_warning(source.files.rows.as_json())):
             raise SourceError(f"{refused} Mend the file or its mapping, or leave out --strict.")
         keep = partial(_written, source.files.con, out) if out else None
         result = answer(self.kind, question, source, keep=keep)

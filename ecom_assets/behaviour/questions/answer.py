@@ -351,6 +351,10 @@ A = TypeVar("A", bound=QuestionAnswer)
 M = TypeVar("M", bound=BaseModel)
 
 
+def no_check(_question: Any, _source: EventSource) -> None:  # noqa: ANN401 (any question)
+    """Refuse nothing before rows are read."""
+
+
 def no_lines(_answer: dict[str, Any]) -> list[str]:
     """Return nothing, as a question without a command prints."""
     return []
@@ -380,6 +384,7 @@ class Kind(Generic[Q, A]):
         writes: The option of the command with a file for the rows behind the answer, and its help.
         compares_itself: Whether `compute` has the days that are compared in its own lists, by
             period.
+        check: Refuses a question that a source is too large for, before its rows are read.
     """
 
     name: str
@@ -397,6 +402,7 @@ class Kind(Generic[Q, A]):
     has_route: bool = True
     writes: tuple[str, str] | None = None
     compares_itself: bool = False
+    check: Callable[[Q, EventSource], None] = no_check
 
     @property
     def path(self) -> str:
@@ -436,6 +442,7 @@ def answer(
     segment = _segment_of(question, source)
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
+    kind.check(question, source)
     with source.open([*question.read_columns, *of_segment], question.timezone, identity) as opened:
         if kind.without and opened.newest_at is None:
             raise SourceError(

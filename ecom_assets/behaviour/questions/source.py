@@ -235,6 +235,11 @@ class EventSource(Protocol):
     def nothing(self) -> str:
         """Return what to say more where no row counts as an event, after the sentence."""
 
+    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:
+        """Return whether some columns of order lines surely have more than so many combinations of
+        values, if that takes far less than to read the lines.
+        """
+
     def facts(self) -> dict[str, Any]:
         """Return what an answer says of its data, besides their days: version, currency, rows."""
 

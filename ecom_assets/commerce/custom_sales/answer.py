@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from ecom_assets.behaviour.questions.answer import Kind, PeriodStart, QuestionAnswer, money_text
 from ecom_assets.behaviour.questions.source import (
+    EventSource,
     QuestionData,
     QuestionTooLargeError,
 )
 from ecom_assets.behaviour.trends.range import TrendRange
+from ecom_assets.commerce.custom_sales import counting
 from ecom_assets.commerce.custom_sales.behind import (
     customers,
     to_write,
@@ -25,14 +27,14 @@ from ecom_assets.commerce.custom_sales.counting import (
     Values,
     completed_numbers,
     shares,
+    too_many_groups,
 )
-from ecom_assets.commerce.custom_sales.dimensions import (
-    DISCOUNT_CODE,
-)
+from ecom_assets.commerce.custom_sales.dimensions import COLUMNS, DISCOUNT_CODE
 from ecom_assets.commerce.custom_sales.measures import MEASURES, is_sum
 from ecom_assets.commerce.custom_sales.query import SalesQuery
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.custom_sales.text import lines as text_lines
+from ecom_assets.core.tables.conditions import EVERYTHING
 from ecom_assets.core.tables.days import (
     ONE_DAY,
     Days,
@@ -152,6 +154,20 @@ def compute(question: SalesQuestion, data: QuestionData) -> dict[str, Any]:
         "total": rows.row(None),
         "warnings": query.warnings(shown),
     }
+
+
+def check(question: SalesQuestion, source: EventSource) -> None:
+    """Refuse far more combinations of values than can be counted, before order lines are read.
+
+    Raises:
+        QuestionTooLargeError: It says which dimensions these are.
+    """
+    columns = [COLUMNS[name] for name in question.by if name in COLUMNS]
+    days = (question.time_range, question.last, question.start_date, question.end_date)
+    if len(question.by) <= 1 or not columns or question.where != EVERYTHING or any(days):
+        return  # of some days or lines there may be fewer
+    if source.has_more_groups(columns, counting.MOST_GROUPS):
+        raise too_many_groups(question.by)
 
 
 def _named(question: SalesQuestion, values: Values, labels: Mapping[Values, str]) -> Row:
@@ -294,4 +310,5 @@ SALES: Final = Kind(
     only_orders=True,
     compares_itself=True,
     lines=text_lines,
+    check=check,
 )

@@ -70,14 +70,12 @@ class CountedLines:
         Raises:
             QuestionTooLargeError: It says which dimensions these are.
         """
-        if len(self.by) < 2:  # noqa: PLR2004 (a single dimension has as many values as it has)
+        # A single dimension has as many values as it has; and lines have no more than there are.
+        if len(self.by) <= 1 or count_of(self.grouped) <= MOST_GROUPS:
             return
         groups = self.grouped.select(*self.by).distinct().limit(MOST_GROUPS + 1)
         if count_of(groups) > MOST_GROUPS:
-            raise QuestionTooLargeError(
-                f"There are more than {MOST_GROUPS:,} combinations of {', '.join(self.by)}; ask by "
-                "fewer dimensions, or with conditions."
-            )
+            raise too_many_groups(self.by)
 
     def first_values(self, limit: int) -> list[Values]:
         """Return the values with most of the first measure, and `(other)` if there are more.
@@ -161,6 +159,14 @@ class CountedLines:
                     columns[name] = running([numbers.get(start) for start in self.starts], name)
             for position, start in enumerate(self.starts):
                 numbers[start] = {name: columns[name][position] for name in self.parts}
+
+
+def too_many_groups(by: Sequence[str]) -> QuestionTooLargeError:
+    """Return the refusal of more combinations of values than can be counted."""
+    return QuestionTooLargeError(
+        f"There are more than {MOST_GROUPS:,} combinations of {', '.join(by)}; ask by fewer "
+        "dimensions, or with conditions."
+    )
 
 
 SEPARATOR: Final = "\x1f"

@@ -152,14 +152,21 @@ def with_dimensions(lines: ir.Table, names: Collection[str], context: SalesConte
     return lines
 
 
+COLUMNS: Final[Mapping[str, str]] = {
+    "product": "item_id",
+    "category": "item_category",
+    "city": "city_id",
+    "vendor": "vendor",
+    "payment_method": "payment_method",
+    "sales_channel": "sales_channel",
+}
+"""The dimensions that are columns of order lines as they are received, with these columns."""
+
+
 def _of_line(lines: ir.Table, _context: SalesContext) -> ir.Table:
-    return lines.mutate(
-        product=lines.item_id,
-        category=lines.item_category,
-        city=lines.city_id,
-        vendor=lines.vendor.fill_null(NONE),
-        payment_method=lines.payment_method.fill_null(NONE),
-    )
+    named = {name: lines[column] for name, column in COLUMNS.items() if name != column}
+    stated = {name: lines[name].fill_null(NONE) for name in ("vendor", "payment_method")}
+    return lines.mutate(**named, **stated)
 
 
 def _of_place(lines: ir.Table, context: SalesContext) -> ir.Table:

@@ -64,6 +64,10 @@ class EventsInEngine:
         """Open the events."""
         yield self
 
+    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:  # noqa: ARG002
+        """Return that it is not known."""
+        return False
+
     def nothing(self) -> str:
         """Return nothing."""
         return ""

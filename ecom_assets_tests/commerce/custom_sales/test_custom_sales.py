@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from ecom_assets.commerce.custom_sales import counting
 from ecom_assets.commerce.custom_sales.measures import COST_MEASURES, MEASURES, parts_of
 from ecom_assets.core.errors import DefinitionError, EcomError
+from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets_tests.commerce.custom_sales import sales_reference
 from ecom_assets_tests.commerce.custom_sales.sales_reference import (
     DIMENSIONS,
@@ -270,6 +272,25 @@ def test_more_combinations_than_can_be_counted_are_refused(
     with pytest.raises(EcomError, match="more than 3 combinations of product, hour, weekday; ask"):
         ask(orders, by=["product", "hour", "weekday"])
     assert by_value(ask(orders, by=["product", "city"])), "there are three"
+
+
+def test_far_more_combinations_are_refused_before_lines_are_read(
+    orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hats of one city and scarves of two are three combinations, by what Parquet files have; of
+    some days, or with conditions, there may be fewer.
+    """
+    parquet = tmp_path / "orders.parquet"
+    duckdb.sql(f"COPY (FROM '{orders}') TO '{parquet}' (FORMAT parquet)")
+    by = ["product", "city", "first_category"]
+    assert ask(parquet, by=by)["sales"]
+    monkeypatch.setattr(counting, "MOST_GROUPS", 1)
+    monkeypatch.delattr(FileOrders, "clean")
+    with pytest.raises(EcomError, match="more than 1 combinations of product, city, first_cat"):
+        ask(parquet, by=by)
+    for less in ({"where": ["product = hat"]}, {"start_date": "2026-01-14"}):
+        with pytest.raises(AttributeError, match="clean"):
+            ask(parquet, by=by, **less)
 
 
 @pytest.mark.when_changed

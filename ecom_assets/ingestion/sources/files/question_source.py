@@ -39,7 +39,7 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import rows_of, stored
 from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.core.warehouse.local import temporary
-from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select, text
+from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, ident, select, text
 from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
@@ -57,6 +57,8 @@ from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visi
 
 LINES = "file_orders"
 CLASSIFIED = "classified_file_orders"
+SURELY_MORE: Final = 1.5
+"""How many times as many as are allowed an approximate count has to be, which errs by a tenth."""
 OF_RULE: Final = ("received_status", "reject_reason")
 """The columns of classified lines beside those that are received."""
 
@@ -273,6 +275,10 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         """
         return []
 
+    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:  # noqa: ARG002 (orders tell)
+        """Return that nothing is known of order lines."""
+        return False
+
     def nothing(self) -> str:
         """Return why no row counts as an event."""
         return f"\n{rows_line(self.files.rows.as_json())}"
@@ -376,6 +382,19 @@ class OrderFileSource(RecordFileSource[FileOrders]):
         raise UsageError(
             "--identity is about devices, which orders do not have; ask with --events PATH."
         )
+
+    def has_more_groups(self, columns: Sequence[str], most: int) -> bool:
+        """Return whether some columns of Parquet files surely have more than so many combinations
+        of values, by an approximate count.
+        """
+        files = self.files.files
+        if not files.is_parquet or files.row_count() <= most:
+            return False
+        counted = f"approx_count_distinct(hash({', '.join(map(ident, columns))}))"
+        ((count,),) = (
+            files.con.cursor().execute(select(counted, f"({files.received_sql()})")).fetchall()
+        )
+        return bool(count > SURELY_MORE * most)
 
     def clean(self) -> ir.Table:
         """Return the order lines of all days, as events."""
