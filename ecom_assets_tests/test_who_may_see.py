@@ -391,11 +391,6 @@ def test_every_tool_is_called() -> None:
     assert {name for name, _ in TOOLS} == {*QUESTIONS}
 
 
-@pytest.mark.sampled(2)
-READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}]
-"""The keys that may call tools at all."""
-
-
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
 def test_a_tool_answers_a_key_the_same_after_any_other(
