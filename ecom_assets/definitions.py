@@ -45,7 +45,12 @@ from ecom_assets.commerce.attribution.assets import (
 from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
-from ecom_assets.commerce.costs.assets import COST_ASSETS, raw_costs
+from ecom_assets.commerce.costs.assets import (
+    COST_ASSETS,
+    ITEM_COST_ASSETS,
+    PROFIT_ASSETS,
+    raw_costs,
+)
 from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
 from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
@@ -335,7 +340,8 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (SALES_ASSETS, {ORDERS}),
         (BASKET_ASSETS, {ORDERS}),
         (STOCK_ASSETS, {STOCK}),
-        (COST_ASSETS, {ORDERS, COSTS}),
+        (ITEM_COST_ASSETS, {ORDERS, COSTS}),
+        (PROFIT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]

@@ -125,14 +125,8 @@ other_costs_daily = table_asset(
     calendar=Reads(Calendar, whole=True),
     invalidated_by=days_of_other_rules,
 )(other_costs.other_costs_daily)
-COST_ASSETS = (
-    raw_costs,
-    quarantined_costs,
-    cost_versions,
-    item_costs,
-    profit_lines,
-    profit_daily,
-    category_profitability,
-    other_costs_daily,
-)
+ITEM_COST_ASSETS = (raw_costs, quarantined_costs, cost_versions, item_costs)
 """The assets that need a source of costs."""
+PROFIT_ASSETS = (profit_lines, profit_daily, category_profitability, other_costs_daily)
+"""The assets that need orders only, whose lines may say what items cost."""
+COST_ASSETS = (*ITEM_COST_ASSETS, *PROFIT_ASSETS)

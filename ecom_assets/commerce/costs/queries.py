@@ -196,8 +196,10 @@ def profit_of_days(reading: Reading, days: Days) -> Row | None:
 
 
 def has_costs(reading: Reading) -> bool:
-    """Return whether the shop has sales and costs."""
-    return bool(reading.state(reading.table(ProfitDaily).select("order_date").limit(1)))
+    """Return whether the cost of anything that the shop sold is known."""
+    daily = reading.table(ProfitDaily)
+    costed = daily.filter(daily.gross_profit_amount.notnull())
+    return bool(reading.state(costed.select("order_date").limit(1)))
 
 
 def require_costs(reading: Reading) -> None:
@@ -210,8 +212,8 @@ def require_costs(reading: Reading) -> None:
     require_orders(reading)
     if not has_costs(reading):
         raise NoCostsError(
-            "There are no costs to count profit from; set ECOM_COSTS, or give `ecom run` --costs "
-            "PATH."
+            "There are no costs to count profit from; set ECOM_COSTS, give `ecom run` --costs "
+            "PATH, or orders whose lines state them."
         )
 
 

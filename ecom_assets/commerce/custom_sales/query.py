@@ -166,8 +166,12 @@ class SalesQuery:
 
     def _require(self, contract: type[Table], called: str) -> None:
         tables = self.tables
-        if tables.has(contract) and tables.rows(_any_row(tables.table(contract))):
-            return
+        if tables.has(contract):
+            rows = tables.table(contract)
+            if contract is ProfitLines:  # which a shop without costs has, too
+                rows = rows.filter(rows.gross_profit_amount.notnull())
+            if tables.rows(_any_row(rows)):
+                return
         raise NoSourceError(
             f"{called} needs {LACKING.get(contract, 'events')}, and there are none; "
             f"{tables.remedy}."
