@@ -47,8 +47,8 @@ from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
 from ecom_assets.commerce.costs.assets import (
     COST_ASSETS,
-    ITEM_COST_ASSETS,
     PROFIT_ASSETS,
+    RECEIVED_COST_ASSETS,
     raw_costs,
 )
 from ecom_assets.commerce.costs.checks import COST_CHECKS, rule_checks
@@ -340,7 +340,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (SALES_ASSETS, {ORDERS}),
         (BASKET_ASSETS, {ORDERS}),
         (STOCK_ASSETS, {STOCK}),
-        (ITEM_COST_ASSETS, {ORDERS, COSTS}),
+        (RECEIVED_COST_ASSETS, {ORDERS, COSTS}),
         (PROFIT_ASSETS, {ORDERS}),
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),

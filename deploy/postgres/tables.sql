@@ -1159,6 +1159,8 @@ CREATE TABLE "raw"."stock" (
   "stock_count" BIGINT,
   "reorder_point_count" BIGINT,
   "lead_time_days" BIGINT,
+  "received_unit_cost_amount" text COLLATE "C",
+  "unit_cost_amount" DECIMAL(18, 6),
   "reject_reason" text COLLATE "C",
   "source" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("received_date", "record_number")
@@ -1283,6 +1285,7 @@ CREATE TABLE "mart"."item_costs" (
   "is_estimated" BOOLEAN NOT NULL,
   "item_name" text COLLATE "C",
   "contradiction" text COLLATE "C",
+  "cost_source" text COLLATE "C" NOT NULL,
   "cost_start_date" DATE NOT NULL,
   "received_date" DATE NOT NULL,
   "source_file" text COLLATE "C" NOT NULL,

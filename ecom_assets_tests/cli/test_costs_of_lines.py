@@ -1,4 +1,4 @@
-"""`ecom run` over exports of shops whose order lines state costs: profit without a file of costs."""
+"""`ecom run` over exports of shops whose order lines state costs: profit without `ECOM_COSTS`."""
 
 import json
 from pathlib import Path
@@ -42,11 +42,11 @@ def prestashop() -> Row:
 @pytest.mark.parametrize(
     ("mapping", "export", "cost", "profit", "known"),
     [
-        # 2 × 20.00 - 20.00; 70.00 - 35.00 - 20.00; of 70.00 + 30.00
+        # 2 * 20.00 - 20.00; 70.00 - 35.00 - 20.00; of 70.00 + 30.00
         ("magento", magento(), "20.00", "15.00", 0.7),
-        # 2 × 6.50 - 6.50; 26.00 - 13.00 - 6.50; of 26.00 + 13.00
+        # 2 * 6.50 - 6.50; 26.00 - 13.00 - 6.50; of 26.00 + 13.00
         pytest.param("woocommerce", woocommerce(), "6.50", "6.50", 2 / 3, marks=pytest.mark.slow),
-        # 2 × 4.25; 16.00 - 8.50; of 16.00 + 8.00
+        # 2 * 4.25; 16.00 - 8.50; of 16.00 + 8.00
         pytest.param("prestashop", prestashop(), "8.50", "7.50", 2 / 3, marks=pytest.mark.slow),
     ],
 )

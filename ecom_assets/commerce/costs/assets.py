@@ -22,6 +22,7 @@ from ecom_assets.commerce.costs.contracts import (
 )
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.assets import EVERY_SALE
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Sales
 from ecom_assets.core.tables.asset import Reads, asset_key, invalidation, table_asset
@@ -53,7 +54,9 @@ quarantined_costs = table_asset(QuarantinedCosts, raw=EVERY_COST)(versions.quara
 cost_versions = table_asset(CostVersions, deps=(quarantined_costs.key,), raw=EVERY_COST)(
     versions.cost_versions
 )
-item_costs = table_asset(ItemCosts, versions=Reads(CostVersions, whole=True))(versions.item_costs)
+item_costs = table_asset(
+    ItemCosts, versions=Reads(CostVersions, whole=True), stock=Reads(RawStock, whole=True)
+)(versions.item_costs)
 
 
 @invalidation(sold=Sales, item_costs=ItemCosts, customers=Customer, cities=City, stored=ProfitLines)
@@ -125,8 +128,8 @@ other_costs_daily = table_asset(
     calendar=Reads(Calendar, whole=True),
     invalidated_by=days_of_other_rules,
 )(other_costs.other_costs_daily)
-ITEM_COST_ASSETS = (raw_costs, quarantined_costs, cost_versions, item_costs)
-"""The assets that need a source of costs."""
-PROFIT_ASSETS = (profit_lines, profit_daily, category_profitability, other_costs_daily)
-"""The assets that need orders only, whose lines may say what items cost."""
-COST_ASSETS = (*ITEM_COST_ASSETS, *PROFIT_ASSETS)
+RECEIVED_COST_ASSETS = (raw_costs, quarantined_costs, cost_versions)
+"""The assets that need `ECOM_COSTS`."""
+PROFIT_ASSETS = (item_costs, profit_lines, profit_daily, category_profitability, other_costs_daily)
+"""The assets that need orders only: their lines, or a catalogue, may say what items cost."""
+COST_ASSETS = (*RECEIVED_COST_ASSETS, *PROFIT_ASSETS)

@@ -20,6 +20,7 @@ from ecom_assets.commerce.costs.contracts import (
 )
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import City, Sales
 from ecom_assets.core.tables.check import (
     EXAMPLES,
@@ -65,6 +66,26 @@ def every_cost_is_read(_days: Days | None, quarantined: ir.Table) -> CheckResult
         "Rows of costs that are not read: {}. Their items have no cost from these days on; fix the "
         "rows, and run again.",
     )
+
+
+@check(ItemCosts, reads=(RawStock,), warns=True)
+def costs_of_the_catalogue_are_read(_days: Days | None, stock: ir.Table) -> CheckResult:
+    """Every cost in the newest catalogue is a number that is not below zero."""
+    stated = stock.filter(stock.received_unit_cost_amount.notnull())
+    dated = stated.mutate(newest_date=stated.received_date.max().over(ibis.window()))
+    newest = dated.filter(dated.received_date == dated.newest_date)
+    (row,) = rows_of(newest.agg(read=newest.count(), known=newest.unit_cost_amount.count()))
+    number = int(row["read"]) - int(row["known"])
+    if not number:
+        return CheckResult(0, int(row["read"]))
+    broken = newest.filter(newest.unit_cost_amount.isnull())
+    sentence = (
+        f"Products of the catalogue whose unit_cost_amount is no number, or below zero: {number:,}"
+        ". Their cost is not known; fix it in the catalogue."
+    )
+    names = "product_id", "received_unit_cost_amount"
+    examples = rows_of(broken.select(*names).order_by(*names).limit(EXAMPLES))
+    return CheckResult(number, int(row["read"]), examples, metadata={"sentence": sentence})
 
 
 @check(ItemCosts, reads=(ItemCosts,), warns=True)
@@ -280,6 +301,7 @@ def _rules_without_orders(
 COST_CHECKS = [
     received_is_costs_plus_quarantined,
     every_cost_is_read,
+    costs_of_the_catalogue_are_read,
     costs_do_not_contradict,
     profit_adds_up_to_its_lines,
     costs_are_below_prices,

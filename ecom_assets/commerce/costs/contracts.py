@@ -46,7 +46,8 @@ REASON_MEANINGS: Final = {
 """What to say of rows by their reject reason."""
 CONTRADICTIONS = ("two_costs", "ends_before_start", "overlaps_next", "gap_after")
 """What rows about an item's costs can say against each other; the first that applies."""
-COST_SOURCES = ("line", "costs")
+COST_SOURCES = ("line", "costs", "catalogue")
+"""Where a cost can be from; the first that knows it counts."""
 CUSTOMER_TYPES = ("new", "returning", "unknown")
 
 
@@ -131,7 +132,10 @@ class CostVersions(Table):
 
 
 class ItemCosts(Table):
-    """One row per item and days on which one cost of it holds, from a day until before another."""
+    """One row per item and days on which one cost of it holds, from a day until before another.
+
+    The catalogue's costs are on the days only of which `ECOM_COSTS` knows none.
+    """
 
     layer = "mart"
     key = ("item_id", "valid_from_date")
@@ -150,9 +154,12 @@ class ItemCosts(Table):
         nullable=True,
         one_of=CONTRADICTIONS,
     )
-    cost_start_date = day("Its first day in staging.cost_versions")
+    cost_source = text("Where the cost is from", one_of=COST_SOURCES[1:])
+    cost_start_date = day(
+        "Its first day in staging.cost_versions, or in raw.stock if it is the catalogue's"
+    )
     received_date = day("The day on which it arrived")
-    source_file = text("The file in which it came")
+    source_file = text("The file in which it came, or the catalogue")
 
 
 def _line_amount(description: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

@@ -16,6 +16,7 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
 
 BEFORE_ALL: Final = FIRST_PLAUSIBLE
 """The first day of a cost that stands in for the days before any is known."""
+NO_COST: Final = ibis.null(UNIT_COST)
 SAYS_NOTHING: Final = (
     "malformed_row",
     "left_out",
@@ -109,8 +110,77 @@ def cost_versions(raw: ir.Table) -> ir.Table:
     return numbered.filter(numbered.copy_number == 0).select(*CostVersions.columns)
 
 
-def item_costs(versions: ir.Table) -> ir.Table:
-    """Return the days on which each cost of an item holds, from all rows of `CostVersions`.
+def catalogue_versions(stock: ir.Table) -> ir.Table:
+    """Return what the catalogue says of the costs of its products, as rows of `CostVersions`, from
+    all rows of `RawStock`.
+
+    A cost of 0 is one that nobody has set. A product that once had a cost has a row of each day.
+    """
+    named = stock.filter(stock.product_id.notnull())
+    costed = named.filter(named.received_unit_cost_amount.notnull()).select("product_id").distinct()
+    rows = named.semi_join(costed, "product_id")
+    cost = (rows.unit_cost_amount > 0).fill_null(NO).ifelse(rows.unit_cost_amount, NO_COST)
+    rows = rows.mutate(item_id=rows.product_id, valid_from_date=rows.received_date, cost=cost)
+    days = rows.group_by("item_id", "valid_from_date").agg(
+        unit_cost_amount=rows.cost.max(),
+        lowest=rows.cost.min(),
+        item_name=rows.product_name.max(),
+        source_file=rows.source.max(),
+        version_count=rows.count().cast("int64"),
+    )
+    is_other = (days.lowest < days.unit_cost_amount).fill_null(NO)
+    return days.mutate(
+        valid_until_date=ibis.null("date"),
+        is_dated=NO,
+        received_date=days.valid_from_date,
+        cost_id=ibis.null("string"),
+        other_cost_count=is_other.ifelse(1, 0).cast("int64"),
+    ).select(*CostVersions.columns)
+
+
+def item_costs(versions: ir.Table, stock: ir.Table) -> ir.Table:
+    """Return the days on which each cost of an item holds, from all rows of `CostVersions`, and on
+    the days of which these know none, those of the catalogue, from all rows of `RawStock`.
+    """
+    of_costs = _days_of_costs(versions, "costs")
+    of_catalogue = _days_of_costs(catalogue_versions(stock), "catalogue")
+    return union_all(of_costs, _on_other_days(of_catalogue, of_costs))
+
+
+def _on_other_days(costs: ir.Table, others: ir.Table) -> ir.Table:
+    """Return the parts of the days of costs on which no other cost of the item holds."""
+    of_item = ibis.window(group_by="item_id", order_by="valid_from_date")
+    placed = others.mutate(
+        place=ibis.row_number().over(of_item), next_from=others.valid_from_date.lead().over(of_item)
+    )
+    first, ended = placed.filter(placed.place == 0), placed.filter(placed.valid_to_date.notnull())
+    gaps = union_all(
+        first.select(
+            gap_item="item_id", gap_from=ibis.literal(BEFORE_ALL), gap_to="valid_from_date"
+        ),
+        ended.select(gap_item="item_id", gap_from="valid_to_date", gap_to="next_from"),
+    )
+    inside = costs.join(
+        gaps,
+        [
+            costs.item_id == gaps.gap_item,
+            gaps.gap_to.isnull() | (costs.valid_from_date < gaps.gap_to),
+            costs.valid_to_date.isnull() | (gaps.gap_from < costs.valid_to_date),
+            gaps.gap_to.isnull() | (gaps.gap_from < gaps.gap_to),
+        ],
+    )
+    starts_later = inside.valid_from_date < inside.gap_from
+    ends_sooner = (inside.gap_to < inside.valid_to_date).fill_null(inside.gap_to.notnull())
+    inside = inside.mutate(
+        valid_from_date=starts_later.ifelse(inside.gap_from, inside.valid_from_date),
+        valid_to_date=ends_sooner.ifelse(inside.gap_to, inside.valid_to_date),
+    )
+    alone = costs.anti_join(others, "item_id")
+    return union_all(inside.select(*ItemCosts.columns), alone.select(*ItemCosts.columns))
+
+
+def _days_of_costs(versions: ir.Table, source: str) -> ir.Table:
+    """Return the days on which each cost of an item holds, from all versions of a source.
 
     A cost holds from its first day until the next first day of the item, or until its own last day
     where that lies between. An end before its start does not count. The first cost of an item whose
@@ -129,7 +199,8 @@ def item_costs(versions: ir.Table) -> ir.Table:
     )
     before = before.filter(before.valid_from_date < before.valid_to_date)
     rows = known.mutate(is_estimated=NO)
-    return union_all(rows.select(*ItemCosts.columns), before.select(*ItemCosts.columns))
+    both = (part.mutate(cost_source=ibis.literal(source)) for part in (rows, before))
+    return union_all(*(part.select(*ItemCosts.columns) for part in both))
 
 
 def _without_repeats(versions: ir.Table) -> ir.Table:

@@ -172,6 +172,7 @@ def _with_cost(lines: ir.Table, item_costs: ir.Table) -> ir.Table:
         from_date="valid_from_date",
         to_date="valid_to_date",
         dated_cost="unit_cost_amount",
+        dated_source="cost_source",
         is_estimated="is_estimated",
     )
     holds = [
@@ -183,14 +184,18 @@ def _with_cost(lines: ir.Table, item_costs: ir.Table) -> ir.Table:
     is_of_line = joined.line_cost.notnull()
     return joined.mutate(
         unit_cost_amount=joined.line_cost.fill_null(joined.dated_cost),
-        cost_source=ibis.cases(
-            (is_of_line, "line"),
-            (joined.dated_cost.notnull(), "costs"),
-            else_=ibis.null("string"),
-        ),
+        cost_source=is_of_line.ifelse("line", joined.dated_source),
         cost_from_date=is_of_line.ifelse(ibis.null("date"), joined.from_date),
         is_cost_estimated=is_of_line.ifelse(NO, joined.is_estimated),
-    ).drop("line_cost", "costed_item", "from_date", "to_date", "dated_cost", "is_estimated")
+    ).drop(
+        "line_cost",
+        "costed_item",
+        "from_date",
+        "to_date",
+        "dated_cost",
+        "dated_source",
+        "is_estimated",
+    )
 
 
 def with_customer_type(lines: ir.Table, customers: ir.Table) -> ir.Table:

@@ -18,6 +18,7 @@ from ecom_assets.commerce.costs.contracts import (
 from ecom_assets.commerce.costs.contribution import ORDER, SHARED
 from ecom_assets.commerce.costs.measures import ProfitMeasures, ProfitSalesMeasures
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.trace import sales_derivations, signed
@@ -62,13 +63,38 @@ def _costed(rows: RowsOf) -> RowsOf:
 
 
 def _ranges_of(rows: RowsOf) -> RowsOf:
-    """Return the rows of `mart.item_costs` that order lines have their costs from."""
+    """Return the rows of `mart.item_costs` that order lines have their costs from, without the
+    catalogue's.
+    """
 
     def ranges(context: TraceContext) -> ir.Table:
-        used = rows(context).select("item_id", valid_from_date="cost_from_date").distinct()
-        return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
+        return _used_ranges(rows(context), context, "costs")
 
     return ranges
+
+
+def _catalogue_of(rows: RowsOf) -> RowsOf:
+    """Return the lines of the catalogue that order lines have their costs from."""
+
+    def lines(context: TraceContext) -> ir.Table:
+        used = _used_ranges(rows(context), context, "catalogue")
+        days = used.select(product_id="item_id", received_date="cost_start_date").distinct()
+        return keeping(context.table(RawStock), days, ["product_id", "received_date"])
+
+    return lines
+
+
+def _has_catalogue_costs(context: TraceContext) -> bool:
+    """Return whether any cost of the shop is the catalogue's."""
+    of_catalogue = context.where(ItemCosts, cost_source="catalogue").select("item_id").limit(1)
+    return bool(context.ask(of_catalogue))
+
+
+def _used_ranges(lines: ir.Table, context: TraceContext, source: str) -> ir.Table:
+    """Return the rows of `mart.item_costs` of a source that order lines have their costs from."""
+    of_source = lines.filter(lines.cost_source == source)
+    used = of_source.select("item_id", valid_from_date="cost_from_date").distinct()
+    return keeping(context.table(ItemCosts), used, ["item_id", "valid_from_date"])
 
 
 def _revenue(rows: RowsOf) -> ByRow:
@@ -112,7 +138,19 @@ def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
     `day` is the day column of the table, if the lines of several days can be read at once.
     """
     lines, costed = (Count(ProfitLines, part, day=day) for part in (rows, _costed(rows)))
-    inputs = costed, Count(ItemCosts, _ranges_of(_costed(rows)), day=day)
+    of_costs = costed, Count(ItemCosts, _ranges_of(rows), day=day)
+    of_both = *of_costs, Count(RawStock, _catalogue_of(rows), day=day)
+
+    def from_costs(column: str) -> ByRow:
+        def choose(context: TraceContext) -> Derivation:
+            return Computed(
+                f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
+                inputs=of_both if _has_catalogue_costs(context) else of_costs,
+                adds_up=True,
+            )
+
+        return ByRow(choose)
+
     return {
         **sales_derivations(ProfitLines, rows, declared=ProfitSalesMeasures),
         "revenue_amount": _revenue(rows),
@@ -120,14 +158,7 @@ def _derivations(rows: RowsOf, day: str = "") -> dict[str, Derivation]:
             name: Computed(f"the sum of {column} of the order lines", inputs=lines, adds_up=True)
             for name, column in SUMMED.items()
         },
-        **{
-            name: Computed(
-                f"the sum of {column} of the order lines, whose costs are in mart.item_costs",
-                inputs=inputs,
-                adds_up=True,
-            )
-            for name, column in COSTED.items()
-        },
+        **{name: from_costs(column) for name, column in COSTED.items()},
         **ratios_of(ProfitMeasures),
     }
 
@@ -210,7 +241,51 @@ def _revenue_of_line(context: TraceContext) -> Derivation:
     return Sum(UserOrderLog, signed(_line), "payment_amount")
 
 
-COST_OF_LINE: Final = Count(ItemCosts, _range)
+def _stock_of_range(context: TraceContext) -> ir.Table:
+    """Return the lines of the catalogue that a row of `mart.item_costs` is from."""
+    row = context.row
+    return context.where(RawStock, product_id=row["item_id"], received_date=row["cost_start_date"])
+
+
+def _stock_of_line(context: TraceContext) -> ir.Table:
+    """Return the lines of the catalogue that a line's cost is from."""
+    days = _range(context).select(product_id="item_id", received_date="cost_start_date")
+    return keeping(context.table(RawStock), days, ["product_id", "received_date"])
+
+
+def _sales_of_item(context: TraceContext) -> ir.Table:
+    """Return the sales of the item of a line in its order, which say the cost of one that is paid
+    back, too.
+    """
+    return context.where(Sales, order_id=context.row["order_id"], item_id=context.row["item_id"])
+
+
+COST_OF_LINE: Final[Mapping[str | None, Count]] = {
+    None: Count(ItemCosts, _range),
+    "line": Count(Sales, _sales_of_item),
+    "costs": Count(ItemCosts, _range),
+    "catalogue": Count(RawStock, _stock_of_line),
+}
+"""Where the cost of a line is read, by `cost_source`."""
+
+
+def _from_cost(how: str, *columns: str) -> ByRow:
+    """Return how an amount of a line comes from its columns and the cost of its item."""
+
+    def choose(context: TraceContext) -> Derivation:
+        return Computed(how, columns, COST_OF_LINE[context.row["cost_source"]], adds_up=True)
+
+    return ByRow(choose)
+
+
+def _unit_cost(context: TraceContext) -> Derivation:
+    """Return where the cost of one piece of a line is read."""
+    cost = COST_OF_LINE[context.row["cost_source"]]
+    if context.row["cost_source"] == "line":
+        return Computed("as the order's lines of the item say it", inputs=cost)
+    return Computed("the cost of the item on placed_date", ("placed_date",), cost)
+
+
 LINES: Final[Mapping[str, Derivation]] = {
     "quantity": Sum(UserOrderLog, signed(_line), "quantity"),
     "gross_sales_amount": Computed(
@@ -223,31 +298,18 @@ LINES: Final[Mapping[str, Derivation]] = {
         "what was paid back, without its sign", ("revenue_amount",), adds_up=True
     ),
     "revenue_amount": ByRow(_revenue_of_line),
-    "unit_cost_amount": Computed(
-        "the cost of the item on placed_date", ("placed_date",), COST_OF_LINE
-    ),
-    "cost_amount": Computed(
-        "unit_cost_amount times quantity",
-        ("unit_cost_amount", "quantity"),
-        COST_OF_LINE,
-        adds_up=True,
-    ),
-    "estimated_cost_amount": Computed(
-        "cost_amount, where is_cost_estimated",
-        ("cost_amount", "is_cost_estimated"),
-        COST_OF_LINE,
-        adds_up=True,
+    "unit_cost_amount": ByRow(_unit_cost),
+    "cost_amount": _from_cost("unit_cost_amount times quantity", "unit_cost_amount", "quantity"),
+    "estimated_cost_amount": _from_cost(
+        "cost_amount, where is_cost_estimated", "cost_amount", "is_cost_estimated"
     ),
     "costed_revenue_amount": Computed(
         "revenue_amount, where unit_cost_amount is known",
         ("revenue_amount", "unit_cost_amount"),
         adds_up=True,
     ),
-    "gross_profit_amount": Computed(
-        "revenue_amount - cost_amount",
-        ("revenue_amount", "cost_amount"),
-        COST_OF_LINE,
-        adds_up=True,
+    "gross_profit_amount": _from_cost(
+        "revenue_amount - cost_amount", "revenue_amount", "cost_amount"
     ),
     "shipping_amount": _part_of_order("shipping_amount"),
     "shipping_cost_amount": _part_of_order("shipping_cost_amount", "shipping_cost_rule"),
@@ -266,12 +328,11 @@ LINES: Final[Mapping[str, Derivation]] = {
         ("revenue_amount",),
         adds_up=True,
     ),
-    "contribution_before_ads_amount": Computed(
+    "contribution_before_ads_amount": _from_cost(
         "gross_profit_amount + shipping_amount - shipping_cost_amount - payment_fee_amount - "
         "estimated_commission_amount - goodwill_amount",
-        ("gross_profit_amount", *SHARED),
-        COST_OF_LINE,
-        adds_up=True,
+        "gross_profit_amount",
+        *SHARED,
     ),
 }
 
@@ -280,6 +341,18 @@ def _version(context: TraceContext) -> ir.Table:
     return context.where(
         CostVersions, item_id=context.row["item_id"], valid_from_date=context.row["cost_start_date"]
     )
+
+
+def _cost_of_range(context: TraceContext) -> Derivation:
+    """Return how a cost comes from rows of costs, or from lines of the catalogue, of which the
+    highest cost counts.
+    """
+    if context.row["cost_source"] == "catalogue":
+        return Computed(
+            "the highest unit_cost_amount of the item's lines in the catalogue of the day",
+            inputs=Count(RawStock, _stock_of_range),
+        )
+    return Sum(CostVersions, _version, "unit_cost_amount")
 
 
 def versions_of_ranges(rows: ir.Table, context: TraceContext) -> ir.Table:
@@ -321,6 +394,6 @@ TRACES: Final = (
     TableTrace(
         ItemCosts,
         "costs-of-items",
-        {"unit_cost_amount": Sum(CostVersions, _version, "unit_cost_amount")},
+        {"unit_cost_amount": ByRow(_cost_of_range)},
     ),
 )

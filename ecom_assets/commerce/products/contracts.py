@@ -5,7 +5,15 @@ from typing import Final, Literal, get_args
 from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.commerce.orders.contracts import UserOrderLog
 from ecom_assets.commerce.products.measures import ProductMeasures
-from ecom_assets.core.tables.contract import Column, Table, count, day, item_quantity, text
+from ecom_assets.core.tables.contract import (
+    Column,
+    Table,
+    count,
+    day,
+    item_quantity,
+    text,
+    unit_cost,
+)
 
 STOCK_REJECT_REASONS = (
     "missing_product_id",
@@ -50,6 +58,12 @@ class RawStock(Table):
     )
     lead_time_days = Column(
         "int64", "The number in received_lead_time_days", "days", nullable=True, at_least=0
+    )
+    received_unit_cost_amount = text("What it costs, as received", nullable=True, is_cost=True)
+    unit_cost_amount = unit_cost(
+        "The number in received_unit_cost_amount; null if there is none, or it is below zero",
+        nullable=True,
+        at_least=0,
     )
     reject_reason = text(
         "Why the line has no valid stock; null if it has",

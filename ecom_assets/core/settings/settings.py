@@ -231,7 +231,8 @@ class Settings(
         None,
         description=(
             "CSV or Parquet file or workbook with product_id and category, for order "
-            "lines without a category; with stock (and reorder_point, lead_time_days), "
+            "lines without a category; with stock (and reorder_point, lead_time_days, "
+            "unit_cost_amount), "
             "also for inventory alerts"
         ),
     )

@@ -4,14 +4,14 @@ A catalogue lists current stock, not past stock, so its rows belong to one day: 
 run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import ibis.expr.types as ir
@@ -76,7 +76,8 @@ class FileStock:
         with _readable(self._path) as rows:
             columns = catalogue_columns(rows, self._path)
             if "stock" not in columns:
-                return no_stock(f"{self._path} has no column stock")
+                nothing = no_stock(f"{self._path} has no column stock")
+                return replace(nothing, warning=self._unread_costs(columns))
             present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
             listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
             result = rows.execute(select(listed, catalogue_rows(self._path))).fetchall()
@@ -87,6 +88,15 @@ class FileStock:
             Days((day,)),
             {"stock_day": str(day)},
             supersedes=Days((day,)),
+        )
+
+    def _unread_costs(self, columns: Collection[str]) -> str:
+        """Return a sentence if a file without stock has costs, which are read beside it only."""
+        if UNIT_COST not in columns:
+            return ""
+        return (
+            f"the costs in {self._path} are not read, as it has no column stock; give them to "
+            "ECOM_COSTS."
         )
 
 
@@ -163,7 +173,8 @@ def has_stock(settings: Settings) -> bool:
 
 
 REQUIRED = ("product_id", "stock")
-OPTIONAL = ("name", "category", "reorder_point", "lead_time_days")
+UNIT_COST = "unit_cost_amount"
+OPTIONAL = ("name", "category", "reorder_point", "lead_time_days", UNIT_COST)
 _NUMBERS = (
     ("stock", "stock_count", "unparseable_stock", -MAX_STOCK),
     ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),
@@ -192,6 +203,8 @@ def _rows(
             "received_stock": texts["stock"],
             "received_reorder_point": texts["reorder_point"],
             "received_lead_time_days": texts["lead_time_days"],
+            "received_unit_cost_amount": texts[UNIT_COST],
+            "unit_cost_amount": _unit_cost(texts[UNIT_COST]),
             **numbers,
             "reject_reason": "missing_product_id" if texts["product_id"] is None else reason,
             "source": source,
@@ -225,6 +238,23 @@ def _whole_number(text: str | None, least: int) -> int | None:
     if not number.is_finite() or not least <= number <= MAX_STOCK or number != int(number):
         return None
     return int(number)
+
+
+MILLIONTH: Final = Decimal("0.000001")
+MOST_COST: Final = Decimal(10) ** 12
+"""What is not less does not fit into a column of unit costs."""
+
+
+def _unit_cost(text: str | None) -> Decimal | None:
+    """Return a text as a cost to a millionth; None if it is no number, or below zero."""
+    try:
+        number = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or not 0 <= number < MOST_COST:
+        return None
+    cost = number.quantize(MILLIONTH, ROUND_HALF_UP)
+    return cost if cost < MOST_COST else None
 
 
 PAGE_SIZE = 500

@@ -8,6 +8,7 @@ from typing import Any
 
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import ProfitDaily, RawCosts
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
@@ -95,6 +96,21 @@ def sale(  # noqa: PLR0913 (each is a column)
     }
 
 
+def stock_of(*lines: tuple[str, date, str | None]) -> list[Row]:
+    """Return rows of the catalogue: an item, a day, and what it costs as text, or None."""
+    return [
+        {
+            "record_number": number,
+            "product_id": item,
+            "received_date": on,
+            "received_unit_cost_amount": text,
+            "unit_cost_amount": Decimal(text) if text and text[0].isdigit() else None,
+            "source": "catalogue",
+        }
+        for number, (item, on, text) in enumerate(lines, start=1)
+    ]
+
+
 class CostShop(Platform):
     """One warehouse in memory, with every asset of costs and profit after `raw/costs`."""
 
@@ -140,6 +156,10 @@ class CostShop(Platform):
         """Let these be the costs that arrived."""
         days = Days.from_dates({ARRIVED, *(row["received_date"] for row in rows)})
         self.hold(RawCosts, rows, days)
+
+    def catalogue(self, *lines: tuple[str, date, str | None]) -> None:
+        """Let these be the costs in the catalogue."""
+        self.hold(RawStock, stock_of(*lines), Days.from_dates(on for _, on, _ in lines))
 
     def profit(self) -> Row:
         """Return the sums of all days, as far as they are known."""

@@ -16,6 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.costs import cost_versions, item_costs
 from ecom_assets.commerce.costs.profit import profit_lines
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import City, Customer, Sales
 from ecom_assets.core.tables.portable import schema_of
 from ecom_assets.core.warehouse.local import connect
@@ -74,7 +75,8 @@ def profit_by(con: Backend, item: str, received: str) -> dict[str, Decimal]:
     lines = con.table("lines")
     named = lines.mutate(item_id=lines[item], revenue_amount=lines.price * lines.quantity)
     sold = filled(named, Sales)
-    known = item_costs(cost_versions(filled(con.sql(received), RawCosts)))
+    no_catalogue = filled(con.sql("SELECT NULL::VARCHAR AS product_id WHERE false"), RawStock)
+    known = item_costs(cost_versions(filled(con.sql(received), RawCosts)), no_catalogue)
     nobody = filled(con.sql("SELECT NULL::VARCHAR AS customer_id WHERE false"), Customer)
     nowhere = filled(con.sql("SELECT NULL::VARCHAR AS city_id WHERE false"), City)
     result = profit_lines(sold, known, nobody, nowhere)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from ecom_assets.commerce.costs.contracts import ItemCosts, QuarantinedCosts, RawCosts
 from ecom_assets.commerce.costs.costs import cost_versions, item_costs, quarantined_costs
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import cost
+from ecom_assets_tests.commerce.costs.shop import cost, stock_of
 from ecom_assets_tests.hypothesis_settings import examples
 
 D = Decimal
@@ -23,10 +24,20 @@ def received(rows: Iterable[Row]) -> Any:
     return in_memory([dict.fromkeys(RawCosts.columns) | row for row in rows], RawCosts)
 
 
-def ranges(*rows: Row) -> list[tuple[Any, ...]]:
+def costs_of(raw: Any, catalogue: Iterable[tuple[int, str | None]] = ()) -> list[Row]:
+    """Return the days of costs, from received rows and the costs of a hat on days of June."""
+    lines = stock_of(*(("hat", date(2026, 6, on), text) for on, text in catalogue))
+    stock = in_memory([dict.fromkeys(RawStock.columns) | row for row in lines], RawStock)
+    con = raw.get_backend()
+    con.con.register("stock", stock.to_pyarrow())
+    table = item_costs(cost_versions(raw), con.table("stock"))
+    rows: list[Row] = table.order_by("item_id", "valid_from_date").to_pyarrow().to_pylist()
+    return rows
+
+
+def ranges(*rows: Row, catalogue: Sequence[tuple[int, str | None]] = ()) -> list[tuple[Any, ...]]:
     """Return the days of each cost, whether it is estimated, and what contradicts it."""
-    table = item_costs(cost_versions(received(rows)))
-    found = table.order_by("item_id", "valid_from_date").to_pyarrow().to_pylist()
+    found = costs_of(received(rows), catalogue)
     return [
         (
             str(row["valid_from_date"]),
@@ -91,6 +102,38 @@ def test_a_cost_without_a_day_holds_before_it_as_an_estimate_and_later_ones_from
         ("1990-01-01", "2026-06-10", D(10), True, None),
         ("2026-06-10", "2026-06-12", D(10), False, None),
         ("2026-06-12", None, D(12), False, None),
+    ]
+
+
+def test_the_catalogue_s_cost_is_estimated_before_it_arrived_and_ends_with_it() -> None:
+    """A default of 0 is no cost, nor is what cannot be read."""
+    catalogue = [(10, "10"), (11, "10.00"), (12, "12"), (14, "0"), (16, "9"), (18, "ten")]
+    assert ranges(catalogue=catalogue) == [
+        ("1990-01-01", "2026-06-10", D(10), True, None),
+        ("2026-06-10", "2026-06-12", D(10), False, None),
+        ("2026-06-12", "2026-06-14", D(12), False, None),
+        ("2026-06-16", "2026-06-18", D(9), False, None),
+    ]
+
+
+def test_the_catalogue_s_cost_holds_on_the_days_only_of_which_no_row_of_costs_says_one() -> None:
+    dated = [
+        cost("hat", "5", "2026-06-02", "2026-06-03"),
+        cost("hat", "6", "2026-06-11", "2026-06-12"),
+    ]
+    assert ranges(*dated, catalogue=[(10, "10"), (12, "12")]) == [
+        ("1990-01-01", "2026-06-02", D(10), True, None),
+        ("2026-06-02", "2026-06-04", D(5), False, "gap_after"),
+        ("2026-06-04", "2026-06-10", D(10), True, None),
+        ("2026-06-10", "2026-06-11", D(10), False, None),
+        ("2026-06-11", "2026-06-13", D(6), False, None),
+        ("2026-06-13", None, D(12), False, None),
+    ]
+    for_good = cost("hat", "7", "2026-06-11")
+    assert ranges(for_good, catalogue=[(10, "10"), (12, "12")]) == [
+        ("1990-01-01", "2026-06-10", D(10), True, None),
+        ("2026-06-10", "2026-06-11", D(10), False, None),
+        ("2026-06-11", None, D(7), False, None),
     ]
 
 
@@ -173,7 +216,7 @@ def test_each_day_has_the_cost_of_the_newest_version_of_the_last_start(rows: Ver
         )
         for start, end, amount, arrived in rows
     )
-    spans = item_costs(cost_versions(table)).to_pyarrow().to_pylist()
+    spans = costs_of(table)
     for on in range(-1, 15):
         when = START + timedelta(days=on)
         holding = [

@@ -13,6 +13,7 @@ import pytest
 from ecom_assets.commerce.costs.assets import COST_ASSETS
 from ecom_assets.commerce.costs.contracts import RawCosts
 from ecom_assets.commerce.costs.contribution import CostRules
+from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, Sales
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
@@ -28,8 +29,14 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.commerce.costs.shop import CITIES, CUSTOMER
-from ecom_assets_tests.commerce.costs.test_profit import DAYS, FIRST, random_costs, random_sales
+from ecom_assets_tests.commerce.costs.shop import CITIES, CUSTOMER, stock_of
+from ecom_assets_tests.commerce.costs.test_profit import (
+    DAYS,
+    FIRST,
+    random_catalogue,
+    random_costs,
+    random_sales,
+)
 
 CITY = dict.fromkeys(City.columns, "(none)")
 PLACES = [CITY | {"city_id": name, "country": name} for name in CITIES]
@@ -82,7 +89,7 @@ def filled(engine: Engine, *, in_pieces: bool) -> Tables:
     customers = [
         CUSTOMER | {"customer_id": name, "first_order_date": FIRST} for name in ("anna", "bob")
     ]
-    for contract in (City, Item, Calendar, Customer, Sales, RawCosts):
+    for contract in (City, Item, Calendar, Customer, Sales, RawCosts, RawStock):
         engine.ensure(contract)
     hold(engine, City, PLACES, None)
     hold(engine, Item, [ITEM | {"item_id": name} for name in ("hat", "sock")], None)
@@ -91,6 +98,7 @@ def filled(engine: Engine, *, in_pieces: bool) -> Tables:
     hold(engine, Sales, sales, DAYS)
     for costs in (first, second):
         hold(engine, RawCosts, costs, DAYS)
+        hold(engine, RawStock, stock_of(*random_catalogue(dice)), DAYS)
         run(engine, DAYS if costs is first or not in_pieces else Days((FIRST,)))
     return {
         asset.contract.name: sorted(

@@ -127,6 +127,33 @@ def test_what_a_line_says_of_its_cost_comes_before_the_table() -> None:
     assert profit_of([line, back], [HAT_60])["cost_amount"] == D("55.5")
 
 
+def test_the_catalogue_says_a_cost_where_neither_the_line_nor_the_table_does() -> None:
+    """Four hats of May: by its line one cost 55, by the table two 60 from the 3rd until the 5th,
+    and before, by the catalogue of the 10th, one 58.
+    """
+    shop = CostShop()
+    shop.cost(cost("hat", "60", "2026-05-03", "2026-05-05"))
+    shop.catalogue(("hat", date(2026, 5, 10), "58"))
+    shop.sell(
+        [
+            sale("a-1", "2026-05-04", "hat", "1", "90", unit_cost_amount=D(55)),
+            sale("b-1", "2026-05-04", "hat", "2", "180"),
+            sale("c-1", "2026-05-02", "hat", "1", "90"),
+            sale("d-1", "2026-05-12", "hat", "1", "90"),
+        ]
+    )
+    shop.run(Days.between(date(2026, 5, 2), date(2026, 5, 13)))
+    lines = {row["uniq_id"]: row for row in shop.rows(ProfitLines)}
+    names = ("cost_source", "cost_amount", "is_cost_estimated")
+    assert {line: numbers(row, *names) for line, row in lines.items()} == {
+        "a-1": ("line", 55, False),
+        "b-1": ("costs", 120, False),
+        "c-1": ("catalogue", 58, True),
+        "d-1": ("catalogue", 58, False),
+    }
+    assert numbers(shop.profit(), "cost_amount", "estimated_cost_amount") == (291, 58)
+
+
 @pytest.mark.when_changed
 def test_a_cost_without_a_day_stands_in_for_the_days_before_it_and_is_estimated() -> None:
     lines = [
@@ -207,6 +234,14 @@ def random_costs(dice: random.Random) -> list[Row]:
     ]
 
 
+def random_catalogue(dice: random.Random) -> list[tuple[str, date, str | None]]:
+    """Return what the catalogue says on two days of what items cost, nothing or 0 among it."""
+    days = dice.sample(DAYS.dates, 2)
+    return [
+        (item, on, dice.choice((None, "0", "2", "2.5"))) for on in days for item in ("hat", "sock")
+    ]
+
+
 @cache
 def shop() -> CostShop:
     """One warehouse, emptied between stories."""
@@ -228,12 +263,14 @@ def check(seed: int) -> None:
     before, after = random_sales(dice), random_sales(dice, 12)
     changed = dice.sample(DAYS.dates, 3)
     shop().cost(*random_costs(dice))
+    shop().catalogue(*random_catalogue(dice))
     shop().sell(before, DAYS)
     run_in_pieces(DAYS.dates, dice)
     now = [row for row in before if row["order_date"] not in changed]
     now += [row for row in after if row["order_date"] in changed]
     shop().sell(now, DAYS)
     shop().cost(*random_costs(dice))
+    shop().catalogue(*random_catalogue(dice))
     run_in_pieces(changed, dice)
     in_pieces = shop().state()
     shop().run(DAYS)

@@ -5,6 +5,7 @@ Not here: alerts (`products/test_performance.py`).
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,25 @@ def test_a_file_counts_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> Non
     )
     assert (row["stock_count"], row["reorder_point_count"], row["lead_time_days"]) == (7, 10, 3)
     assert row["reject_reason"] is None
+
+
+def test_a_catalogue_may_say_what_products_cost(tmp_path: Path) -> None:
+    """What cannot be read is kept as it came, and refuses no stock."""
+    stated = ("12.3456789", "0", "-3", "twelve", "1e12", "")
+    lines = "".join(f"p{n},5,{text}\n" for n, text in enumerate(stated))
+    actual = rows(of_file(tmp_path / "c.csv", f"product_id,stock,unit_cost_amount\n{lines}"))
+    assert [row["unit_cost_amount"] for row in actual] == [
+        Decimal("12.345679"),
+        0,
+        *[None] * 4,
+    ]
+    assert [row["received_unit_cost_amount"] or "" for row in actual] == [*stated]
+    assert {row["reject_reason"] for row in actual} == {None}
+
+
+def test_costs_of_a_catalogue_without_stock_are_not_read_and_that_is_said(tmp_path: Path) -> None:
+    output = of_file(tmp_path / "c.csv", "product_id,category,unit_cost_amount\nhat,Hats,12\n")
+    assert "are not read, as it has no column stock; give them to ECOM_COSTS" in output.warning
 
 
 @pytest.mark.sampled(4)

@@ -78,6 +78,5 @@ def test_what_is_added_up_over_rows_adds_up() -> None:
                 values.add(f"{contract.name}.{name}")
     assert values == {
         "sales.unit_cost_amount",
-        "item_costs.unit_cost_amount",
         "inventory_alerts.lead_time_days",
     }

@@ -168,13 +168,13 @@ REGULARS = tuple(
 """Lines of customers who come again, more or less often, so that there is
 something to expect of them.
 """
-CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days
-i2,Bär,Ünder_wear,0,1,7
-1001,One,Shoes,1,5,3
-1002,Two,Shoes,100000,,
-1003,Three,Shoes,9,3,
-1003,Three,Shoes,-2,3,
-1005,Five,Shoes,many,,
+CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days,unit_cost_amount
+i2,Bär,Ünder_wear,0,1,7,0
+1001,One,Shoes,1,5,3,9.5
+1002,Two,Shoes,100000,,,10
+1003,Three,Shoes,9,3,,7.1234567
+1003,Three,Shoes,-2,3,,7.5
+1005,Five,Shoes,many,,,ten
 """
 
 
