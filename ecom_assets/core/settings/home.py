@@ -21,6 +21,7 @@ WRITTEN = (
     "boards.sqlite*",
     "collector",
     "collector.log*",
+    "costs",
     "dagster",
     "dashboard_secret",
     "dry_run",

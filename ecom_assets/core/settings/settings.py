@@ -193,7 +193,10 @@ class Settings(
     )
     costs: str = Field(
         "",
-        description="Paths or globs of files of what items cost, by commas (`\\,` within one)",
+        description=(
+            "Paths or globs of files of what items cost, by commas (`\\,` within one), or a table: "
+            "duckdb:///FILE/SCHEMA/TABLE, postgres://…, snowflake://…"
+        ),
     )
     costs_mapping: str = Field(
         "costs", description="Name of an included mapping of costs, or a YAML file"

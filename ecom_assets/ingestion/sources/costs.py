@@ -1,4 +1,4 @@
-"""The source of what items cost: files, or none."""
+"""The source of what items cost: files, a table that lands in files, or none."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -12,8 +12,8 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NoSource, SliceOutput
 from ecom_assets.core.warehouse.local import in_memory, temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
+from ecom_assets.ingestion.sources.cost_table import cost_paths, shown_costs
 from ecom_assets.ingestion.sources.files.currency import Currencies
-from ecom_assets.ingestion.sources.files.formats import split_paths
 from ecom_assets.ingestion.sources.files.mapping import UNIT_COST, load_cost_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.sandbox_shop import has_costs_file
@@ -39,10 +39,12 @@ NO_COSTS = NoSource(partial(no_costs, "ECOM_COSTS is not set"))
 
 
 def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
-    """Find the configured files of costs, and check them against their mapping."""
+    """Find the configured files of costs, read a table into one, and check them against their
+    mapping.
+    """
     return RecordFiles.open(
         con,
-        split_paths(settings.costs),
+        cost_paths(con, settings),
         load_cost_mapping(settings.costs_mapping),
         settings.timezone,
         settings.first_plausible_day,
@@ -51,7 +53,7 @@ def open_costs(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFile
 
 @dataclass(frozen=True)
 class FileCosts:
-    """The costs in the files of `ECOM_COSTS`.
+    """The costs in the files, or the table, of `ECOM_COSTS`.
 
     Whatever the days of a run are, all files are read: costs hold from days that are long past. A
     row arrives on the day of its file.
@@ -74,7 +76,7 @@ class FileCosts:
         """
         days = Days.from_dates(self.files.arrival_dates())
         if not days.dates:
-            return no_costs(f"{self.settings.costs} has no rows")
+            return no_costs(f"{shown_costs(self.settings)} has no rows")
         rows = temporary(self.reader, VIEW, self.received_sql, "VIEW")
         self.files.log_malformed()
         return SliceOutput(rows, days, supersedes=days)
@@ -99,6 +101,6 @@ class FileCosts:
         of_piece = f"TRY_CAST(round(cost_amount / nullif(piece_count, 0), 6) AS {UNIT_COST})"
         cost = f"CASE WHEN received_piece_count IS NULL THEN cost_amount ELSE {of_piece} END"
         unit_cost = f"{cost} AS unit_cost_amount"
-        source = f"{text(self.settings.costs)} AS source"
+        source = f"{text(shown_costs(self.settings))} AS source"
         left_out = "cost_amount, order_date, valid_from_at, valid_until_at"
         return select(f"* EXCLUDE ({left_out}), {unit_cost}, {source}", f"({in_one})")

@@ -19,6 +19,7 @@ from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.factory import event_table_kind
 from ecom_assets.core.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
+from ecom_assets.ingestion.sources.cost_table import table_kind
 from ecom_assets.ingestion.sources.costs import has_costs
 from ecom_assets.ingestion.sources.customer_api.api import has_customers
 from ecom_assets.ingestion.sources.events import SANDBOX
@@ -117,6 +118,8 @@ def stock_kinds(settings: Settings) -> set[str]:
 
 def cost_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of costs."""
+    if engine := table_kind(settings):
+        return {engine.name}
     if settings.costs:
         return _file_kinds(split_paths(settings.costs))
     return {"csv"} if has_costs(settings) else set()
