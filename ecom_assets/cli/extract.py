@@ -21,11 +21,12 @@ def extract(
     ],
     as_json: Json = False,
 ) -> None:
-    """Land what changed in a REST API since the last time, for `ecom run --orders`."""
+    """Land what changed in a REST API since the last time, for `ecom run --orders` or --costs."""
     say = (lambda _name, _landed: None) if as_json else _say
     definition, landed = run_extract(source, to, load_settings(), say)
-    command = f"ecom run --orders {to}" + (
-        f" --orders-mapping {definition.mapping}" if definition.mapping else ""
+    option = f"--{definition.mapping_of}"
+    command = f"ecom run {option} {to}" + (
+        f" {option}-mapping {definition.mapping}" if definition.mapping else ""
     )
     if as_json:
         counts = {

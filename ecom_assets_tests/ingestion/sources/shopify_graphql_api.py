@@ -28,8 +28,8 @@ from graphql.language.ast import FragmentSpreadNode, InlineFragmentNode, Selecti
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.ingestion.sources.shop_apis import ShopApi
 
-# Source: "Order", "CustomerVisit", "SalesAgreement", "Sale" and "OrderSortKeys", Admin GraphQL API
-# 2026-07, shopify.dev.
+# Source: "Order", "CustomerVisit", "SalesAgreement", "Sale", "OrderSortKeys", "inventoryItems" and
+# "InventoryItem", Admin GraphQL API 2026-07, shopify.dev.
 _AGREEMENT = (
     "id: ID! reason: OrderActionType! happenedAt: DateTime! sales(first: Int, after: String): "
     "SaleConnection!"
@@ -42,6 +42,7 @@ _SCHEMA = f"""
 type Query {{
   orders(first: Int, after: String, sortKey: OrderSortKeys, query: String): OrderConnection!
   order(id: ID!): Order
+  inventoryItems(first: Int, after: String, query: String): InventoryItemConnection!
 }}
 scalar DateTime scalar URL scalar UnsignedInt64 scalar Decimal scalar CurrencyCode
 enum OrderSortKeys {{ CREATED_AT ID PROCESSED_AT UPDATED_AT }}
@@ -72,7 +73,12 @@ type UnknownSale implements Sale {{ {_SALE} }}
 type MoneyBag {{ shopMoney: MoneyV2! }}
 type MoneyV2 {{ amount: Decimal! currencyCode: CurrencyCode! }}
 type LineItem {{ sku: String title: String! vendor: String variant: ProductVariant }}
-type ProductVariant {{ legacyResourceId: UnsignedInt64! }}
+type ProductVariant {{ legacyResourceId: UnsignedInt64! displayName: String! }}
+type InventoryItemConnection {{ nodes: [InventoryItem!]! pageInfo: PageInfo! }}
+type InventoryItem {{
+  legacyResourceId: UnsignedInt64! sku: String updatedAt: DateTime! unitCost: MoneyV2
+  variant: ProductVariant!
+}}
 """
 SINGLE_QUERY_LIMIT = 1000
 
@@ -149,6 +155,9 @@ class ShopifyGraphql:
         self._type("Query").fields["order"].resolve = lambda _root, _info, id: next(  # noqa: A006 (Shopify's name)
             row for row in api.documents["orders"] if row["id"] == id
         )
+        self._type("Query").fields["inventoryItems"].resolve = lambda _root, _info, **asked: _items(
+            api, **asked
+        )
         result = graphql_sync(
             self._schema, query, variable_values=variables, operation_name=operation
         )
@@ -219,17 +228,26 @@ def _refused(message: str, code: str) -> Row:
 
 
 def _orders(api: ShopApi, first: int, sortKey: str, query: str, after: str | None = None) -> Row:  # noqa: N803 (Shopify's)
-    name, low = query.replace("'", "").split(":>=")
-    assert (name, sortKey) == ("updated_at", "UPDATED_AT")
-    since = datetime.fromisoformat(low)
-    changed = [
-        row
-        for row in api.documents["orders"]
-        if datetime.fromisoformat(str(row["updatedAt"])) >= since
-    ]
+    assert sortKey == "UPDATED_AT"
+    changed = _changed(api.documents["orders"], query)
     # A cursor is a place in this order, which holds though the order that was there has moved.
     rows = [row for row in sorted(changed, key=_place) if after is None or _place(row) > after]
     return _page(rows, _place, first)
+
+
+def _items(api: ShopApi, first: int, query: str, after: str | None = None) -> Row:
+    """Return a page of inventory items, which are in the order of their ids."""
+    changed = _changed(api.documents["inventory_items"], query)
+    rows = sorted(changed, key=lambda row: int(row["legacyResourceId"]))
+    return _page(rows, lambda row: str(row["legacyResourceId"]), first, after)
+
+
+def _changed(documents: Sequence[Row], query: str) -> list[Row]:
+    """Return the documents that changed since the time in a query."""
+    name, low = query.replace("'", "").split(":>=")
+    assert name == "updated_at"
+    since = datetime.fromisoformat(low)
+    return [row for row in documents if datetime.fromisoformat(str(row["updatedAt"])) >= since]
 
 
 def _place(order: Row) -> str:

@@ -90,6 +90,8 @@ class ApiResource(_ExtractPart):
         attach: Lists that replace those of a document that are not empty, by the path at which they
             are requested.
         nested: Lists of a document that GraphQL cuts.
+        keeps_versions: Whether the version of a document that arrived on an earlier day stays
+            there, as costs do that held until the next.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -97,6 +99,7 @@ class ApiResource(_ExtractPart):
     endpoint: ExtractEndpoint
     attach: dict[str, str] = {}
     nested: NestedLists | None = None
+    keeps_versions: bool = False
 
     @property
     def is_graphql(self) -> bool:
@@ -121,13 +124,14 @@ class ApiClient(_ExtractPart):
 
 
 class Extract(_ExtractPart):
-    """One API, the kinds of its documents, and the shipped order mapping, or a file,
-    that reads them.
+    """One API, the kinds of its documents, and the shipped mapping, or a file, that reads them as
+    order lines or as costs.
     """
 
     name: str
     description: str = ""
     mapping: str | None = None
+    mapping_of: Literal["orders", "costs"] = "orders"
     client: ApiClient
     resources: tuple[ApiResource, ...] = Field(min_length=1)
 

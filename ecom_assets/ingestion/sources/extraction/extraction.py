@@ -74,11 +74,18 @@ class Extraction:
                 batch += documents
                 reached = reached if safe is None else safe
                 if len(batch) >= BATCH:
-                    landed += self.landing.land(resource.name, batch, self.day, reached)
+                    landed += self._land(resource, batch, reached)
                     batch = []
         finally:
-            landed += self.landing.land(resource.name, batch, self.day, reached)
+            landed += self._land(resource, batch, reached)
         return landed
+
+    def _land(
+        self, resource: ApiResource, batch: list[ApiDocument], reached: Cursor | None
+    ) -> Landed:
+        return self.landing.land(
+            resource.name, batch, self.day, reached, keeps_versions=resource.keeps_versions
+        )
 
     def _walk(
         self, resource: ApiResource, start: Cursor

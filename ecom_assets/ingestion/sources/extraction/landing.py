@@ -1,5 +1,5 @@
 """A landing folder of documents: each once, in its newest version,
-by the day on which that version arrived.
+by the day on which that version arrived; or in the newest of each day.
 
     FOLDER/orders/received_date=2026-11-23/1.jsonl
     FOLDER/extract_state.sqlite
@@ -127,10 +127,16 @@ class LandingFolder:
         return json.loads(row[0]) if row else None
 
     def land(
-        self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None
+        self,
+        resource: str,
+        documents: Sequence[ApiDocument],
+        day: date,
+        cursor: Cursor | None,
+        *,
+        keeps_versions: bool = False,
     ) -> Landed:
         """Keep documents that are newer than what is there, and that all up to `cursor` were read,
-        if it is given.
+        if it is given; with `keeps_versions`, beside the versions of earlier days.
         """
         stored = {
             key: self._stored_version(resource, key)
@@ -144,7 +150,7 @@ class LandingFolder:
         newer = [document for document in newest.values() if isinstance(document, ApiDocument)]
         with self._state:
             if newer:
-                self._keep(resource, newer, day)
+                self._keep(resource, newer, day, keeps_versions=keeps_versions)
             if cursor is not None:
                 self._state.execute(
                     "REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)]
@@ -153,20 +159,23 @@ class LandingFolder:
         changed = sum(stored[document.id] is not None for document in newer)
         return Landed(len(newer) - changed, changed)
 
-    def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
+    def _keep(
+        self, resource: str, documents: Sequence[ApiDocument], day: date, *, keeps_versions: bool
+    ) -> None:
         number = self._next_number()
-        relative_path = f"{resource}/received_date={day}/{number}.jsonl"
+        folder = f"{resource}/received_date={day}/"
+        relative_path = f"{folder}{number}.jsonl"
         (self.folder / relative_path).parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(self.folder / relative_path) as file:
             file.writelines(f"{document.text}\n" for document in documents)
         self._state.execute(
             "INSERT INTO files (number, path) VALUES (?, ?)", [number, relative_path]
         )
-        keys = [(resource, document.id) for document in documents]
+        outdated = f"{folder}*" if keeps_versions else "*"
         self._state.executemany(
-            "UPDATE files SET is_outdated = 1 "
-            "WHERE number = (SELECT file FROM documents WHERE resource = ? AND id = ?)",
-            keys,
+            "UPDATE files SET is_outdated = 1 WHERE path GLOB ? AND "
+            "number = (SELECT file FROM documents WHERE resource = ? AND id = ?)",
+            [(outdated, resource, document.id) for document in documents],
         )
         rows = [
             (resource, item.id, json.dumps(item.version), item.digest, number) for item in documents
