@@ -256,6 +256,16 @@ def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
     assert actual["alerts"]["dead"] == 0, "three days of sales are too few"
 
 
+def test_what_is_sold_has_the_vendor_of_the_catalogue(shop: Shop) -> None:
+    products = pq.read_table(shop.home / "sandbox" / "catalogue.parquet").to_pylist()
+    vendors = {product["product_id"]: product["vendor"] for product in products}
+    with duckdb.connect(str(shop.home / "warehouse.duckdb"), read_only=True) as con:
+        sold = con.execute("SELECT DISTINCT item_id, vendor FROM mart.sales").fetchall()
+    assert sold
+    assert [(item, vendor) for item, vendor in sold if vendor != vendors[item]] == []
+    assert len({vendor for _, vendor in sold}) > 2
+
+
 def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) -> None:
     actual, planted = shop.summary["channels"], shop.truth["orders"]
     assert actual["unit"] == "order"

@@ -1,4 +1,4 @@
-"""The products of the simulated shop: names, categories, prices that change, costs,
+"""The products of the simulated shop: names, vendors, categories, prices that change, costs,
 popularity and stock.
 """
 
@@ -37,6 +37,16 @@ _ADJECTIVES = (
     "Heritage",
     "Featherlight",
 )
+_VENDORS = (
+    "Fjordline",
+    "Kestrel & Co",
+    "Lumo",
+    "Marlow",
+    "Northfield",
+    "Oak & Iron",
+    "Pinea",
+    "Solbakken",
+)
 CATEGORIES = tuple(name for name, _, _, _ in _CATEGORIES)
 _CATEGORY_BOUNDS = cumulative([share for _, _, share, _ in _CATEGORIES])
 CHANGING_SHARE = 0.1
@@ -64,6 +74,7 @@ class Catalogue:
     """
 
     names: tuple[str, ...]
+    vendors: tuple[str, ...]
     category: Ints
     price_cents: Ints
     changed_cents: Ints
@@ -141,6 +152,7 @@ def make_catalogue(dice: Dice) -> Catalogue:
         for adjective in _ADJECTIVES
         for noun in nouns
     )
+    vendors = tuple(_VENDORS[i] for i in dice.below(len(_VENDORS), "vendor", product).tolist())
     percent = _CHANGED_TO_PERCENT[dice.below(len(_CHANGED_TO_PERCENT), "changed price", product)]
     changed = np.where(
         dice.chance(CHANGING_SHARE, "price changes", product), price * percent // 100, price
@@ -149,7 +161,8 @@ def make_catalogue(dice: Dice) -> Catalogue:
         _LONGEST_PRICE_DAYS + 1 - _SHORTEST_PRICE_DAYS, "price days", product
     )
     shift = dice.below(2 * _LONGEST_PRICE_DAYS, "price shift", product)
-    return Catalogue(names, category, price, changed, price_days, shift, cost, _popularity(dice))
+    popularity = _popularity(dice)
+    return Catalogue(names, vendors, category, price, changed, price_days, shift, cost, popularity)
 
 
 def _popularity(dice: Dice) -> Floats:

@@ -248,6 +248,7 @@ def write_catalogue(catalogue: Catalogue, stock: Stock, day: date, path: Path) -
         "product_id": [str(FIRST_PRODUCT_ID + i) for i in range(size)],
         "name": catalogue.names,
         "category": [CATEGORIES[i] for i in catalogue.category],
+        "vendor": catalogue.vendors,
         "price": euros(catalogue.prices_on(day)),
         "cost": euros(catalogue.cost_cents),
         "stock": stock.count,
