@@ -66,6 +66,15 @@ def test_the_shop_has_what_makes_profit_difficult(month: Recount) -> None:
     # A code takes its percent off the price before it.
     off = "select max(abs(discount_amount - gross_amount / 5)) from orders where discount_codes = "
     assert month.value(f"{off} 'SPRING20'") <= Decimal("0.01")
+    # Gifts, and orders that a code makes free, cost customers nothing, and the shop what they cost.
+    nothing = "select count(*) from profit_lines where payment_amount = 0 and not is_refund and "
+    assert month.value(f"{nothing} discount_codes is null and cost > 0") > 0
+    assert month.value(f"{nothing} discount_codes = 'TEAM100' and cost > 0") > 0
+    assert month.value(f"{nothing} discount_amount <> gross_amount") == 0
+    free = "select count(*) from orders where discount_codes = 'TEAM100' and "
+    assert month.value(f"{free} (payment_amount > 0 or payment_method is not null)") == 0
+    paid = "coalesce(sum(shipping_amount), 0) + coalesce(sum(payment_fee_amount), 0)"
+    assert month.value(f"select {paid} from orders where discount_codes = 'TEAM100'") == 0
     fees = "select sum(payment_fee_amount) from orders where payment_method = 'cash'"
     assert month.value(fees) == 0
 

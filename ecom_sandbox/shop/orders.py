@@ -123,7 +123,7 @@ class Refunds:
         )
         wants = dice.chance(REFUND_RATE, "refund", number) & (at < self._world.end_us)
         wants &= self._schedule.is_away(orders["visitor"], (at - self._world.first_us) // r.SECOND)
-        wants &= ~np.isin(orders["visitor"], self._refunded)
+        wants &= ~np.isin(orders["visitor"], self._refunded) & (total_cents(orders) > 0)
         wants &= _is_first_of(orders["visitor"], wants)
         refunds = orders[wants]
         refunds["placed"] = refunds["at"]
@@ -188,12 +188,15 @@ class OrderLineBuilder:
         first, self.rows = self.rows + 1, self.rows + len(whole)
         said = OrderProfits.of_orders(dice, orders)
         is_first, is_refund = nth == 0, order["is_refund"]
-        discount = said.discounts(orders)[whole, nth]
-        has_code = said.percent[whole] > 0
+        discount = said.discounts(orders, catalogue)[whole, nth]
+        price = orders["prices"][whole, nth]
+        is_off = ~is_refund & ((said.percent[whole] > 0) | (price == 0))
+        # A gift needs no code.
+        has_code = is_off & ((price > 0) | said.is_free[whole])
         # The cost of what comes back is that of the day on which it was sold.
         cost = self._costs.on(product, order["placed"] // r.DAY)
         methods = said.methods()
-        paid = orders["prices"][whole, nth] * quantity
+        paid = price * quantity
         return pa.table(
             {
                 "id": first + np.arange(len(whole)),
@@ -216,15 +219,17 @@ class OrderLineBuilder:
                 "sales_channel": [r.SALES_CHANNELS[i] for i in order["channel"]],
                 "shipping_amount": euros(said.shipping[whole], is_first & ~is_refund),
                 "gross_amount": euros(paid + discount, ~is_refund),
-                "discount_amount": euros(discount, has_code),
+                "discount_amount": euros(discount, is_off),
                 "discount_codes": [
-                    said.codes[i] if is_off else None
-                    for i, is_off in zip(whole.tolist(), has_code.tolist(), strict=True)
+                    said.codes[i] if has else None
+                    for i, has in zip(whole.tolist(), has_code.tolist(), strict=True)
                 ],
                 "unit_cost_amount": euros(cost, is_refund & self._costs.is_known[product]),
                 "payment_method": [
-                    None if is_back else methods[i]
-                    for i, is_back in zip(whole.tolist(), is_refund.tolist(), strict=True)
+                    methods[i] if has else None
+                    for i, has in zip(
+                        whole.tolist(), (~is_refund & ~said.is_free[whole]).tolist(), strict=True
+                    )
                 ],
                 "payment_fee_amount": euros(said.fee[whole], is_first & ~is_refund),
                 "shipping_cost_amount": euros(said.shipping_cost[whole], is_first),

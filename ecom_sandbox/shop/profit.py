@@ -1,8 +1,8 @@
-"""What the simulated shop earns: codes and discounts, fees of payments, shipping, returns that are
-not sold again, and costs that change or that nobody knows.
+"""What the simulated shop earns: codes and discounts, gifts, fees of payments, shipping, returns
+that are not sold again, and costs that change or that nobody knows.
 
-All of it follows from the numbers of orders and products, so that what customers pay is the same
-with and without it. Amounts are cents.
+All of it follows from the numbers of orders and products. The discount of a line with a price of 0
+is the price of its product: it is a gift, or of an order with a code for 100 %. Amounts are cents.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, cumulative, pick, to
 
 _CODES = ((), ("WELCOME10",), ("SPRING20",), ("VIP5",), ("VIP5", "WELCOME10"), ("THANKS-{}",))
 """The codes of an order; the last one is of one customer only."""
+FREE_CODE = "TEAM100"
+"""The code that takes 100 % off an order."""
 _PERCENT = np.array([0, 10, 20, 5, 15, 15], np.int64)
 _CODE_BOUNDS = cumulative([73, 11, 6, 6, 3, 1])
 _METHODS = ("card", "paypal", "invoice", "cash", "marketplace")
@@ -86,6 +88,7 @@ class OrderProfits:
     """What orders, or refunds, say beside what was paid; an entry for each order."""
 
     percent: Ints
+    is_free: Flags
     codes: list[str]
     method: Ints
     shipping: Ints
@@ -99,20 +102,27 @@ class OrderProfits:
         number, is_refund, channel = orders["number"], orders["is_refund"], orders["channel"]
         chosen = np.where(is_refund, 0, pick(_CODE_BOUNDS, dice.unit("code", number)))
         goods = total_cents(orders)
+        is_free = goods == 0
+        chosen = np.where(is_free, 0, chosen)
         is_sent = channel != r.STORE
-        shipping = np.where(is_sent & (goods < FREE_SHIPPING_FROM), SHIPPING_CENTS, 0)
+        is_small = (goods < FREE_SHIPPING_FROM) & ~is_free
+        shipping = np.where(is_sent & is_small, SHIPPING_CENTS, 0)
         shipping = np.where(is_refund, 0, shipping)
         method = pick(_METHOD_BOUNDS, dice.unit("payment method", number))
         method = np.where(channel == r.STORE, _CASH, method)
         method = np.where(channel == r.MARKETPLACE, _COMMISSION, method)
         fee = ((goods + shipping) * _FEE_PER_MILLE[method] + 500) // 1000 + _FEE_CENTS[method]
+        fee = np.where(is_free, 0, fee)
         parcel = PARCEL_CENTS + ITEM_CENTS * orders["quantities"].sum(axis=1)
         customers = known_customer_id(orders["visitor"]).tolist()
         return cls(
             _PERCENT[chosen],
+            is_free,
             [
-                ",".join(_CODES[i]).format(customer)
-                for i, customer in zip(chosen.tolist(), customers, strict=True)
+                FREE_CODE if free else ",".join(_CODES[i]).format(customer)
+                for i, free, customer in zip(
+                    chosen.tolist(), is_free.tolist(), customers, strict=True
+                )
             ],
             method,
             shipping,
@@ -121,11 +131,12 @@ class OrderProfits:
             dice.chance(RESTOCKED_RATE, "back on sale", number),
         )
 
-    def discounts(self, orders: Rows) -> Ints:
-        """Return what the codes took off each line, in cents, a row per order."""
+    def discounts(self, orders: Rows, catalogue: Catalogue) -> Ints:
+        """Return what was taken off each line, in cents, a row per order."""
         paid, rest = orders["prices"] * orders["quantities"], 100 - self.percent[:, np.newaxis]
         cents: Ints = (2 * paid * self.percent[:, np.newaxis] + rest) // (2 * rest)
-        return cents
+        price = catalogue.prices(orders["products"], orders["at"][:, np.newaxis] // r.DAY)
+        return np.where(orders["prices"] == 0, price * orders["quantities"], cents)
 
     def methods(self) -> list[str]:
         """Return the names of the payment methods."""
@@ -164,7 +175,7 @@ class ProfitTruth:
         whole = np.repeat(np.arange(len(orders)), orders["lines"])
         is_refund, is_restocked = orders["is_refund"][whole], said.is_restocked[whole]
         paid = orders["prices"][is_line] * quantity
-        discount = said.discounts(orders)[is_line]
+        discount = said.discounts(orders, self._costs.catalogue)[is_line]
         placed = np.where(orders["is_refund"], orders["placed"], orders["at"])[whole]
         cost = self._costs.on(product, placed // r.DAY) * quantity
         cost = np.where(is_refund, np.where(is_restocked, -cost, 0), cost)

@@ -26,6 +26,7 @@ from ecom_sandbox.shop.rows import (
     from_table,
     joined,
     pick,
+    total_cents,
 )
 
 EXIT = len(r.EVENT_TYPES)
@@ -103,6 +104,10 @@ def _pauses() -> Ints:
 
 
 MOST_STEPS = 96
+FREE_RATE, GIFT_RATE = 0.01, 0.04
+"""Shares of orders that a code makes free, and that get a gift if the cart has room."""
+GIFT_PRODUCTS = 5
+"""Gifts are of so many products, the cheapest ones."""
 _STATE = np.dtype(
     [
         ("visit", np.int64),
@@ -159,7 +164,7 @@ def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tup
         state["event"]["number"] = number + np.arange(len(state))
         _log_in_and_out(world.dice, state, step)
         number += len(state)
-        orders.append(_ordered(world.catalogue, state))
+        orders.append(_ordered(world, state))
         events.append(state["event"].copy())
     return joined(events), joined(orders, r.ORDER)
 
@@ -373,8 +378,11 @@ def _prices(catalogue: Catalogue, state: Rows) -> Ints:
     return catalogue.prices(state["products"], state["event"]["at"][:, None] // r.DAY)
 
 
-def _ordered(catalogue: Catalogue, state: Rows) -> Rows:
-    """Return this step's purchases as orders, and empty their carts."""
+def _ordered(world: World, state: Rows) -> Rows:
+    """Return this step's purchases as orders, and empty their carts.
+
+    A code takes 100 % off some, and others get a gift, whose price is 0, where the cart has room.
+    """
     buys = state["event"]["type"] == r.PURCHASE
     state["event"]["order"][buys] = state["event"]["number"][buys]
     bought = state[buys]
@@ -383,11 +391,27 @@ def _ordered(catalogue: Catalogue, state: Rows) -> Rows:
         orders[name] = bought["event"][name]
     for name in ("products", "quantities", "lines"):
         orders[name] = bought[name]
-    orders["prices"] = _prices(catalogue, bought)
+    prices = _prices(world.catalogue, bought)
+    is_free = world.dice.chance(FREE_RATE, "100 % off", orders["number"])
+    orders["prices"] = np.where(is_free[:, np.newaxis], 0, prices)
     orders["properties"] = bought["plain_properties"]
+    state["event"]["cents"][buys] = total_cents(orders)
+    _add_gifts(world, orders)
     state["lines"][buys] = 0
     state["quantities"][buys] = 0
     return orders
+
+
+def _add_gifts(world: World, orders: Rows) -> None:
+    """Add a piece of a product for nothing to some orders."""
+    dice, catalogue = world.dice, world.catalogue
+    has_gift = dice.chance(GIFT_RATE, "gift", orders["number"]) & (orders["lines"] < r.CART_LINES)
+    given, nth = np.flatnonzero(has_gift), orders["lines"][has_gift]
+    cheapest = np.argsort(catalogue.price_cents, kind="stable")[:GIFT_PRODUCTS]
+    chosen = cheapest[dice.below(GIFT_PRODUCTS, "gift product", orders["number"][has_gift])]
+    orders["products"][given, nth], orders["prices"][given, nth] = chosen, 0
+    orders["quantities"][given, nth] = 1
+    orders["lines"] += has_gift
 
 
 def city_of(dice: Dice, visitor: Ints) -> Ints:
