@@ -1038,6 +1038,7 @@ CREATE TABLE "mart"."sales" (
   "payment_fee_amount" DECIMAL(18, 4),
   "shipping_cost_amount" DECIMAL(18, 4),
   "is_restocked" BOOLEAN,
+  "refund_line_id" text COLLATE "C",
   PRIMARY KEY ("uniq_id"),
   FOREIGN KEY ("order_date") REFERENCES "mart"."calendar" ("calendar_date") DEFERRABLE INITIALLY DEFERRED,
   FOREIGN KEY ("customer_id") REFERENCES "mart"."customer" ("customer_id") DEFERRABLE INITIALLY DEFERRED,

@@ -8,7 +8,6 @@ docs/metrics/costs.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import reduce
 from operator import add, and_
 from typing import Final
@@ -17,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.costs.measures import PROFIT
-from ecom_assets.commerce.orders.orders import CHARGES, NONE
+from ecom_assets.commerce.orders.orders import CHARGES, WITHOUT_ITEM
 from ecom_assets.core.tables.cost_rules import (
     AnyRule,
     CommissionRule,
@@ -27,12 +26,11 @@ from ecom_assets.core.tables.cost_rules import (
     spans,
 )
 from ecom_assets.core.tables.portable import NO
+from ecom_assets.core.tables.shares import share, units
 
 ORDER: Final = ("order_id", "order_date", "status")
 """What identifies the lines that are sold, or paid back, together."""
 PERCENT: Final = 100
-WITHOUT_ITEM: Final = (NONE, "refund")
-"""The items of refunds of money for no item; Shopify's files have the second."""
 SHARED: Final = (
     "shipping_amount",
     "shipping_cost_amount",
@@ -41,9 +39,6 @@ SHARED: Final = (
     "goodwill_amount",
 )
 """The amounts of whole orders, which their lines share."""
-UNITS: Final = 10_000
-"""How many of the smallest parts of an amount of a line are 1; shares are counted in them."""
-UNITS_OF_A_CENT: Final = 100
 
 
 @dataclass(frozen=True)
@@ -111,10 +106,10 @@ def _shared(
     has_weight = joined.order_weight > 0
     joined = joined.mutate(
         whole=has_weight.ifelse(joined.order_weight, joined.line_count.cast("float64")),
-        weight=has_weight.ifelse(_units(joined.paid_amount), 1.0),
+        weight=has_weight.ifelse(units(joined.paid_amount), 1.0),
     )
     joined = _with_weight_so_far(joined)
-    shares = {name: _share(joined, joined[f"order_{name}"]) for name in names}
+    shares = {name: share(joined[f"order_{name}"], joined).cast(PROFIT) for name in names}
     return joined.mutate(**shares, has_shared_amounts=joined.line_count > 1)
 
 
@@ -130,33 +125,6 @@ def _with_weight_so_far(lines: ir.Table) -> ir.Table:
     joined = lines.left_join(sums, lines.uniq_id == sums.line_id)
     joined = joined.mutate(weight_to=joined.weight_so_far.fill_null(joined.weight))
     return joined.mutate(weight_before=joined.weight_to - joined.weight).drop("line_id")
-
-
-def _share(lines: ir.Table, total: ir.DecimalValue) -> ir.DecimalValue:
-    """Return the part of each line in the total of its order.
-
-    The parts of the first lines, by `uniq_id`, are the total times their part of the weight,
-    rounded to cents; each line has what its own weight adds, and the last one the rest. So parts
-    add up to the total, and each is within a cent of its exact value.
-    """
-    units = _units(total)
-    share = _part(lines, units, lines.weight_to) - _part(lines, units, lines.weight_before)
-    unit = ibis.literal(Decimal(1) / UNITS, "decimal(18, 4)")
-    return (share.cast("int64").cast("decimal(19, 4)") * unit).cast(PROFIT)
-
-
-def _part(lines: ir.Table, units: ir.FloatingValue, weight: ir.FloatingValue) -> ir.FloatingValue:
-    """Return the part of a total that some of its weight has, in whole cents; all of it has all.
-
-    Every engine rounds doubles alike, and these are far from where they are not exact.
-    """
-    cents = (units / UNITS_OF_A_CENT * weight / lines.whole + 0.5).floor()
-    return (weight == lines.whole).ifelse(units, cents * UNITS_OF_A_CENT)
-
-
-def _units(amount: ir.DecimalValue) -> ir.FloatingValue:
-    """Return an amount in the smallest parts that a line can have, which are whole."""
-    return (amount.cast("float64") * UNITS + 0.5).floor()
 
 
 def _orders(lines: ir.Table, cities: ir.Table) -> ir.Table:
@@ -191,7 +159,7 @@ def _paid(lines: ir.Table) -> dict[str, ir.Value]:
     nothing = ibis.literal(0, PROFIT)
     return {
         "line_count": lines.count(),
-        "order_weight": _units(lines.paid_amount).sum(),
+        "order_weight": units(lines.paid_amount).sum(),
         "order_paid_amount": lines.paid_amount.sum().cast(PROFIT),
         "without_item_amount": is_without_item.ifelse(lines.paid_amount, nothing)
         .sum()

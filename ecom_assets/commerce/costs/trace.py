@@ -238,7 +238,20 @@ def _revenue_of_line(context: TraceContext) -> Derivation:
             Count(Sales, _sale),
             adds_up=True,
         )
-    return Sum(UserOrderLog, signed(_line), "payment_amount")
+    return _of_line(context, "payment_amount")
+
+
+def _quantity_of_line(context: TraceContext) -> Derivation:
+    return _of_line(context, "quantity")
+
+
+def _of_line(context: TraceContext, column: str) -> Derivation:
+    """Return how a number of a line is that of its order line; a refund can be a part of one, as
+    its sale says.
+    """
+    if context.row["status"] == "refunded":
+        return Sum(Sales, signed(_sale), column)
+    return Sum(UserOrderLog, signed(_line), column)
 
 
 def _stock_of_range(context: TraceContext) -> ir.Table:
@@ -287,7 +300,7 @@ def _unit_cost(context: TraceContext) -> Derivation:
 
 
 LINES: Final[Mapping[str, Derivation]] = {
-    "quantity": Sum(UserOrderLog, signed(_line), "quantity"),
+    "quantity": ByRow(_quantity_of_line),
     "gross_sales_amount": Computed(
         "what the line says of its price before discounts, else what was paid",
         inputs=Count(Sales, _sale),

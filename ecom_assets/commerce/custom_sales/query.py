@@ -38,7 +38,7 @@ from ecom_assets.commerce.custom_sales.purchases import (
 )
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.customers.contracts import CustomerSegments
-from ecom_assets.commerce.orders.orders import NONE
+from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
@@ -52,7 +52,7 @@ from ecom_assets.core.tables.days import (
     rows_between,
 )
 from ecom_assets.core.tables.places import UNKNOWN
-from ecom_assets.core.tables.portable import stored
+from ecom_assets.core.tables.portable import count_of, stored
 from ecom_assets.core.tables.queries import NoSourceError
 
 LACKING: Final[Mapping[type[Table], str]] = {
@@ -60,6 +60,8 @@ LACKING: Final[Mapping[type[Table], str]] = {
     CustomerSegments: "segments of customers",
 }
 """What is not there where a table has no rows; of others it is events."""
+OF_ITEM: Final = frozenset({"product", "category"})
+"""The dimensions of which refunds without an item have no value."""
 WITHOUT_LINES: Final = (
     "There are no order lines: each purchase event counts as an order of one item."
 )
@@ -282,7 +284,31 @@ class SalesQuery:
             if values and values <= {NONE, UNKNOWN, OTHER}:
                 label = DIMENSIONS[name].label.lower()
                 result.append(f"No order line of these days says its {label}.")
+        of_items = {
+            of_row[position]
+            for position, name in enumerate(self.question.by)
+            if name in OF_ITEM
+            for of_row in shown
+        }
+        is_named = not of_items <= {NONE, OTHER} and not of_items.isdisjoint(WITHOUT_ITEM)
+        if is_named and not self.tables.of_purchases and (unspread := self._refunds_without_item()):
+            result.append(unspread)
         return result
+
+    def _refunds_without_item(self) -> str:
+        """Return a sentence if there are refunds that are not spread over items."""
+        lines, _ = self.lines(self.range)
+        refunds = lines.filter(lines.status == "refunded", lines.revenue_amount < 0)
+        count = count_of(
+            refunds.filter(refunds.refund_line_id.isnull(), refunds.item_id.isin(WITHOUT_ITEM))
+        )
+        are = "refund names" if count == 1 else "refunds name"
+        return (
+            f"{count:,} {are} no item, and the items of the order are not there or were paid back "
+            "before, so that no product has what was paid back."
+            if count
+            else ""
+        )
 
 
 def _has_purchase(name: str) -> bool:

@@ -182,7 +182,10 @@ class ChangedOrderDays(Table):
     day_column = "received_date"
 
     received_date = day("The day on which lines arrived")
-    order_date = day("The day of the order by one of these lines, or by another copy of one")
+    order_date = day(
+        "The day of the order by one of these lines, or by another copy of one; or of a refund "
+        "without an item of the same order"
+    )
 
 
 class DuplicateOrders(Table):

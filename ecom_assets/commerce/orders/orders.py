@@ -39,6 +39,8 @@ from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUAN
 NONE = "(none)"
 ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
+WITHOUT_ITEM: Final = (NONE, "refund")
+"""The items of refunds of money for no item; mappings write the second."""
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 """What an order costs beside its items."""
 PRICE_PARTS = ("gross_amount", "discount_amount")
@@ -231,18 +233,14 @@ def counted_rows(
 def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
     """Return rows of `counted_rows` in the columns of `UserOrderLog`."""
     lines = lines.mutate(status=lines.status.fill_null("shipped"))
-    second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
-    is_unknown = is_placeholder(lines.customer_id, (*NO_CUSTOMERS, UNKNOWN_CUSTOMER))
-    # Lines of unknown customers at one instant need not be one order.
-    of_customer = is_unknown.ifelse(lines.uniq_id, lines.customer_id.concat("-").concat(second))
-    order_id = ibis.coalesce(lines.order_id, of_customer)
+    order_id = _order_id(lines)
     lines = lines.mutate(
-        customer_id=is_unknown.ifelse(UNKNOWN_CUSTOMER, lines.customer_id),
+        customer_id=_is_unknown(lines).ifelse(UNKNOWN_CUSTOMER, lines.customer_id),
         uniq_id=claimed_key(lines.uniq_id, lines.claim),
         order_id=claimed_key(order_id, lines.claim),
         shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),
         quantity=known_quantity(lines, rule),
-        item_id=known(lines.item_id, MARKS).fill_null(NONE),
+        item_id=_item_id(lines),
         item_name=known(lines.item_name, MARKS),
         vendor=known(lines.vendor, MARKS),
         landing_page=without_query(known(lines.landing_page, MARKS)),
@@ -253,9 +251,35 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
     return lines.select(*UserOrderLog.columns)
 
 
+def _order_id(lines: ir.Table) -> ir.StringValue:
+    """Return the order of received lines, of those that do not say it their customer and second."""
+    second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    # Lines of unknown customers at one instant need not be one order.
+    of_customer = _is_unknown(lines).ifelse(
+        lines.uniq_id, lines.customer_id.concat("-").concat(second)
+    )
+    return ibis.coalesce(lines.order_id, of_customer)
+
+
+def _is_unknown(lines: ir.Table) -> ir.BooleanValue:
+    return is_placeholder(lines.customer_id, (*NO_CUSTOMERS, UNKNOWN_CUSTOMER))
+
+
+def _item_id(lines: ir.Table) -> ir.StringValue:
+    return known(lines.item_id, MARKS).fill_null(NONE)
+
+
 def without_query(page: ir.StringValue) -> ir.StringValue:
     """Return the address of a page without its query and fragment; null where nothing is left."""
     return page.re_extract("^[^?#]*", 0).nullif("")
+
+
+def is_without_item(lines: ir.Table) -> ir.BooleanValue:
+    """Return whether rows of `UserOrderLog` are refunds of money for no item; what goes back of
+    shipping, taxes or tips alone is none.
+    """
+    is_refund = (lines.status == "refunded") & lines.item_id.isin(WITHOUT_ITEM)
+    return is_refund & (lines.payment_amount > 0)
 
 
 def lines_as_events(lines: ir.Table) -> ir.Table:
@@ -312,11 +336,23 @@ def order_key(lines: ir.Table) -> ir.StringValue:
 
 def copies_of_arrivals(raw: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Return all clean rows, of any day,
-    of the records of which runs over `days` change versions.
+    of the records of which runs over `days` change versions,
+    and of the orders of which they change refunds without an item.
     """
     rows = versioned_rows(raw, rule)
-    result = rows.semi_join(_changed_records(rows, waiting, days), "record")
-    return result.filter(result.reject_reason.isnull())
+    changed = _changed_records(rows, waiting, days).select("record").distinct()
+    clean = _with_order_key(rows)
+    refunds = clean.filter(is_without_item(clean)).semi_join(changed, "record")
+    of_orders = clean.semi_join(refunds, "order_key").select("record").distinct()
+    return clean.semi_join(union_distinct(changed, of_orders), "record")
+
+
+def _with_order_key(rows: ir.Table) -> ir.Table:
+    """Return the clean ones of received lines, with their items and orders as clean lines name
+    these, but for which of several orders claims a number.
+    """
+    rows = rows.filter(rows.reject_reason.isnull())
+    return rows.mutate(item_id=_item_id(rows), order_key=_order_id(rows))
 
 
 def changed_order_days(
@@ -325,7 +361,8 @@ def changed_order_days(
     """Return the arrival days among `days`, each with the order days that its run can change.
 
     These are the order days of all versions of the records that arrived, or that waited for the
-    day, including held ones: holding or releasing a day changes the same order days as its arrival.
+    day, including held ones: holding or releasing a day changes the same order days as its arrival;
+    and the days of refunds without an item of the same orders, which are spread over these.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
@@ -334,9 +371,19 @@ def changed_order_days(
         days: Arrival days.
     """
     rows = versioned_rows(raw, order_rule)
-    copies = rows.filter(rows.reject_reason.isnull()).select("record", "order_date").distinct()
-    changed = _changed_records(rows, waiting, days).join(copies, "record")
-    return changed.select(received_date="run_date", order_date="order_date").distinct()
+    changed = _changed_records(rows, waiting, days)
+    clean = _with_order_key(rows)
+    copies = clean.select("record", "order_date").distinct()
+    refunds = clean.filter(is_without_item(clean)).select("order_key", "order_date").distinct()
+    spread = clean.select("record", "order_key").join(refunds, "order_key")
+    return union_distinct(
+        *(
+            changed.join(concerned, "record").select(
+                received_date="run_date", order_date="order_date"
+            )
+            for concerned in (copies, spread.select("record", "order_date"))
+        )
+    )
 
 
 def _changed_records(rows: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:

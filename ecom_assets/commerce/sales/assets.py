@@ -17,6 +17,7 @@ from ecom_assets.commerce.attribution.credit import AttributionRule, order_chann
 from ecom_assets.commerce.orders import orders
 from ecom_assets.commerce.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
 from ecom_assets.commerce.orders.contracts import ChangedOrderDays, PriceLog, UserOrderLog
+from ecom_assets.commerce.orders.orders import OrderRule
 from ecom_assets.commerce.sales import contracts, dimensions, discounts
 from ecom_assets.commerce.sales import sales as sold_lines
 from ecom_assets.commerce.sales.contracts import CustomerRetention, PurchaseRevenueDaily
@@ -57,17 +58,17 @@ calendar = table_asset(
     deps=(calendar.key, city.key, item.key, customer.key),
     user_order_log=EVERY_LINE,
 )
-def sales(
+def sales(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     user_order_log: ir.Table,
     conversions: ir.Table,
     touches: ir.Table,
     attribution_rule: AttributionRule,
+    order_rule: OrderRule,
     days: Days,
 ) -> ir.Table:
     """Turn order lines into sales with a channel."""
-    return sold_lines.sales(
-        user_order_log, order_channels(conversions, touches, attribution_rule, days), days
-    )
+    channels = order_channels(conversions, touches, attribution_rule, days)
+    return sold_lines.sales(user_order_log, channels, days, order_rule.currency)
 
 
 product_sales_daily = table_asset(

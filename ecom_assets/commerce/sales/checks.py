@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.contracts import UserOrderLog
-from ecom_assets.commerce.orders.orders import ALL
+from ecom_assets.commerce.orders.orders import ALL, WITHOUT_ITEM
 from ecom_assets.commerce.sales.contracts import (
     City,
     Customer,
@@ -17,7 +17,7 @@ from ecom_assets.commerce.sales.contracts import (
 )
 from ecom_assets.commerce.sales.sales import DIMENSIONS
 from ecom_assets.core.tables.check import BrokenRows, CheckResult, check, counted, rows_on_days
-from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.contract import AMOUNT, MONEY
 from ecom_assets.core.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.core.tables.portable import union_all
 
@@ -26,10 +26,46 @@ from ecom_assets.core.tables.portable import union_all
 def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> BrokenRows:
     """Per day, there are as many sales as clean order lines, with the same revenue."""
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
+    is_part = sold.refund_line_id.notnull()
+    refunds = sold.filter(is_part).select("order_date", "status", "refund_line_id").distinct()
     return _same_sums(
         days,
         lines.select(day=lines.order_date, part=lines.status, rows=1, money=signed),
-        sold.select(day=sold.order_date, part=sold.status, rows=1, money=sold.revenue_amount),
+        union_all(
+            sold.select(
+                day=sold.order_date,
+                part=sold.status,
+                rows=is_part.ifelse(0, 1),
+                money=sold.revenue_amount,
+            ),
+            # The parts of a refund are one line.
+            refunds.select(
+                day=refunds.order_date,
+                part=refunds.status,
+                rows=ibis.literal(1),
+                money=ibis.literal(0, AMOUNT),
+            ),
+        ),
+    )
+
+
+@check(Sales, reads=(Sales,), warns=True)
+def refunds_have_items(days: Days | None, sold: ir.Table) -> BrokenRows:
+    """Refunds of money for no item are spread over the items of their order; those whose order has
+    none, is not there, or has nothing left, count for no product.
+    """
+    of_run = rows_on_days(sold, "order_date", days)
+    refunds = of_run.filter(of_run.status == "refunded", of_run.revenue_amount < 0)
+    whole = refunds.filter(refunds.refund_line_id.isnull(), refunds.item_id.isin(WITHOUT_ITEM))
+    parts = refunds.filter(refunds.refund_line_id.notnull())
+    # Where no sale names an item, refunds need not.
+    named = sold.filter(sold.status == "shipped", sold.item_id.notin(WITHOUT_ITEM)).limit(1)
+    unspread = whole.cross_join(named.select(named_line="uniq_id")).select(
+        "order_date", "uniq_id", "item_id", "revenue_amount"
+    )
+    return BrokenRows(
+        unspread.order_by("order_date", "uniq_id"),
+        union_all(whole.select(refund="uniq_id"), parts.select(refund="refund_line_id").distinct()),
     )
 
 
@@ -146,6 +182,7 @@ def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> BrokenRows
 
 SALES_CHECKS = [
     sales_are_the_order_lines,
+    refunds_have_items,
     dimensions_are_there,
     prices_follow_each_other,
     items_add_up_to_sales,

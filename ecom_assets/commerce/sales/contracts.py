@@ -116,7 +116,9 @@ class Calendar(Table):
 
 
 class Sales(Table):
-    """One row per order line, refunds negative."""
+    """One row per order line, refunds negative; of a refund without an item one per item of its
+    order.
+    """
 
     layer = "mart"
     key = ("uniq_id",)
@@ -128,7 +130,7 @@ class Sales(Table):
         ("item_id", Item),
     )
 
-    uniq_id = text("The line")
+    uniq_id = text("The line; of a part of a refund the refund and the item, as `r-1 > hat`")
     order_id = text("The order that it is part of", pii=True)
     ordered_at = instant("When it was ordered, or paid back")
     order_date = day("The day of that, see mart.calendar")
@@ -170,6 +172,11 @@ class Sales(Table):
     payment_fee_amount = UserOrderLog.payment_fee_amount
     shipping_cost_amount = UserOrderLog.shipping_cost_amount
     is_restocked = UserOrderLog.is_restocked
+    refund_line_id = text(
+        "The refund without an item that the row is a part of, in staging.user_order_log; null of "
+        "all others",
+        nullable=True,
+    )
 
 
 class ProductSalesDaily(SalesMeasures, Table):

@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, PRICE_PARTS, order_key
+from ecom_assets.commerce.orders.refunds import refund_parts, spread_refunds
 from ecom_assets.commerce.sales.contracts import (
     ProductSalesDaily,
     PurchaseRevenueDaily,
@@ -24,28 +25,31 @@ DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
 ORDER = ["order_date", "order_id", "customer_id", "status"]
 
 
-def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
-    """Return one row per order line of `days`, from all rows of `UserOrderLog`.
+def sales(lines: ir.Table, channels: ir.Table, days: Days, currency: str = "") -> ir.Table:
+    """Return the sales of `days`, from all rows of `UserOrderLog`.
 
-    `channels` have the `channel` of each order, see `attribution/credit.py`.
+    `channels` have the `channel` of each order, see `attribution/credit.py`; `currency` is that of
+    lines that say none.
     """
-    lines = (
-        lines.filter(days.contain(lines.order_date))
-        .left_join(channels, ORDER)
-        .select(lines, channels.channel)
-    )
-    return sales_of_lines(lines.mutate(channel=lines.channel.fill_null(NONE)))
+    of_days = lines.filter(days.contain(lines.order_date))
+    with_channel = of_days.left_join(channels, ORDER).select(of_days, channels.channel)
+    with_channel = with_channel.mutate(channel=with_channel.channel.fill_null(NONE))
+    return sales_of_lines(with_channel, refund_parts(of_days, lines, currency))
 
 
-def sales_of_lines(lines: ir.Table) -> ir.Table:
-    """Return rows of `UserOrderLog` that have their `channel` as rows of `Sales`."""
+def sales_of_lines(lines: ir.Table, parts: ir.Table) -> ir.Table:
+    """Return rows of `UserOrderLog` that have their `channel` as rows of `Sales`, with refunds
+    without an item spread over the items of their order; `parts` are those of `refund_parts`.
+    """
     is_refund = lines.status == "refunded"
-    return lines.mutate(
+    sold = lines.mutate(
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
+        refund_line_id=ibis.null("string"),
         **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},
         **price_parts(lines),
-    ).select(*Sales.columns)
+    )
+    return spread_refunds(sold.select(*Sales.columns), parts)
 
 
 def price_parts(lines: ir.Table) -> dict[str, ir.DecimalValue]:

@@ -26,12 +26,14 @@ from ecom_assets.commerce.sales.customer_retention import by_category_or_item
 from ecom_assets.commerce.sales.discounts import by_code, discounted
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import purchases_and_refunds
-from ecom_assets.core.tables.contract import Aggregate, Table
+from ecom_assets.core.tables.contract import AMOUNT, Aggregate, Table
 from ecom_assets.core.tables.days import start_of_week
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.portable import NO
 from ecom_assets.core.tables.trace import (
+    COUNTED_AS,
+    ByRow,
     Computed,
     Count,
     Derivation,
@@ -40,6 +42,7 @@ from ecom_assets.core.tables.trace import (
     TableTrace,
     TraceContext,
     UpstreamRows,
+    carried,
     keeping,
     ratios_of,
     traced_column,
@@ -51,8 +54,33 @@ def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
     return keeping(context.near(UserOrderLog, rows, "order_date"), rows, ["uniq_id"])
 
 
+SALES_COLUMNS: Final = {"payment_amount": "revenue_amount"}
+"""The names in sales of columns of order lines, where they differ."""
+
+
+def once_per_line(rows: ir.Table, context: TraceContext, column: str) -> ir.Table:
+    """Return sales with one row for all parts of a refund that is spread over items."""
+    if not context.ask(rows.filter(rows.refund_line_id.notnull()).select("uniq_id").limit(1)):
+        return rows
+    rows = rows.mutate(uniq_id=rows.refund_line_id.fill_null(rows.uniq_id))
+    unit = ["uniq_id", "order_date", *carried(rows)]
+    if column:
+        part = -rows[SALES_COLUMNS.get(column, column)]
+        is_part = rows.refund_line_id.notnull()
+        rows = rows.mutate(part_amount=is_part.ifelse(part, ibis.null(AMOUNT)))
+        return rows.group_by(unit).agg(part_amount=rows.part_amount.sum().cast(AMOUNT))
+    # Rows that count by themselves are as many below.
+    return rows.select(unit).distinct() if COUNTED_AS in unit else rows
+
+
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
-    Sales: UpstreamRows(UserOrderLog, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True)
+    Sales: UpstreamRows(
+        UserOrderLog,
+        lines_of_sales,
+        ("uniq_id", "order_date", "refund_line_id", "revenue_amount"),
+        is_one_to_one=True,
+        whole=once_per_line,
+    )
 }
 PARTS: Final = ("order_key", "customer_id", "quantity", "revenue_amount")
 """The columns of sales that measures are counted from."""
@@ -128,9 +156,26 @@ def _of_code(context: TraceContext) -> ir.Table:
 
 
 def _this_line(context: TraceContext) -> ir.Table:
-    return context.where(
-        UserOrderLog, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"]
+    row = context.row
+    line = row["refund_line_id"] or row["uniq_id"]
+    return context.where(UserOrderLog, order_date=row["order_date"], uniq_id=line)
+
+
+def _whole_order(context: TraceContext) -> ir.Table:
+    """Return all order lines of the order of a sale."""
+    return context.where(UserOrderLog, order_id=context.row["order_id"])
+
+
+def _of_line(column: str, rows: RowsOf) -> ByRow:
+    """Return how a number of a sale is that of its order line, or its part of that of a refund."""
+    of_line = Sum(UserOrderLog, rows, column)
+    part = Computed(
+        f"the part of {column} of the refund in refund_line_id that the item has of what is left "
+        "of the order",
+        inputs=Count(UserOrderLog, _whole_order),
+        adds_up=True,
     )
+    return ByRow(lambda context: part if context.row["refund_line_id"] else of_line)
 
 
 def _purchases(context: TraceContext) -> ir.Table:
@@ -218,6 +263,14 @@ OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog,
     lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"]),
 )
+NO_PIECE: Final = Computed("0, as money went back for no piece", ("refund_line_id",), adds_up=True)
+
+
+def _quantity_of_line(context: TraceContext) -> Derivation:
+    is_part = context.row["refund_line_id"]
+    return NO_PIECE if is_part else Sum(UserOrderLog, signed(_this_line), "quantity")
+
+
 OF_PRICE: Final = Computed(
     "what was paid for the order line, its price before discounts and its discount",
     ("uniq_id", "order_date"),
@@ -262,14 +315,12 @@ TRACES: Final = (
         Sales,
         "sales",
         {
-            "quantity": Sum(UserOrderLog, signed(_this_line), "quantity"),
-            "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
-            **{name: Sum(UserOrderLog, signed(_this_line), name) for name in CHARGES},
+            "quantity": ByRow(_quantity_of_line),
+            "revenue_amount": _of_line("payment_amount", signed(_this_line)),
+            **{name: _of_line(name, signed(_this_line)) for name in CHARGES},
             **dict.fromkeys(PRICE_PARTS, OF_PRICE),
-            **{
-                name: Sum(UserOrderLog, _this_line, name)
-                for name in ("unit_cost_amount", *ORDER_COSTS)
-            },
+            "unit_cost_amount": Sum(UserOrderLog, _this_line, "unit_cost_amount"),
+            **{name: _of_line(name, _this_line) for name in ORDER_COSTS},
         },
     ),
     *(

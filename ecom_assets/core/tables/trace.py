@@ -23,8 +23,10 @@ from ecom_assets.core.tables.measures import measures_of
 
 ALL: Final = "(all)"
 """In a key column of a total: rows of every value are in it."""
-COUNTED_AS, SIGN = "counted_as", "sign"
-"""Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
+COUNTED_AS, SIGN, PART = "counted_as", "sign", "part_amount"
+"""Columns that rows carry down: what a row counts as, whether it is added or subtracted, and what
+of its number is meant, where it is only a part; null where it is all.
+"""
 Keep = Callable[[ir.Table], ir.Table]
 Query = Callable[[ir.Table], list[dict[str, Any]]]
 
@@ -236,6 +238,8 @@ class UpstreamRows:
         received_names: Returns the columns of the rows above that the next table has under another
             value, each with it. Its rows then depend on others of theirs, so that all are read
             where a few are asked for.
+        whole: Returns rows above of which several can be parts of one row of the next table with
+            one for it; for a column that is added up, with what of it they mean in `part_amount`.
     """
 
     to: type[Table]
@@ -246,11 +250,12 @@ class UpstreamRows:
     copies: Callable[[ir.Table, TraceContext], tuple[ir.Table, ir.Table]] | None = None
     found_by: Callable[[ir.Table, TraceContext], ir.Table] | None = None
     received_names: Callable[[ir.Table], Mapping[str, ir.Value]] | None = None
+    whole: Callable[[ir.Table, TraceContext, str], ir.Table] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:
     """Return which of the carried columns some rows have."""
-    return [name for name in (COUNTED_AS, SIGN) if name in rows.columns]
+    return [name for name in (COUNTED_AS, SIGN, PART) if name in rows.columns]
 
 
 def keeping(upstream: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:

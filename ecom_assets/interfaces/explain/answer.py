@@ -35,6 +35,7 @@ from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.core.tables.trace import (
     ALL,
     COUNTED_AS,
+    PART,
     ByRow,
     Computed,
     Count,
@@ -350,6 +351,8 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     numbers: dict[str, int] = {}
     json_rows = []
     for row in page:
+        if row.get(PART, row) is None:
+            del row[PART]
         if COUNTED_AS in row:
             row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
         json_rows.append(shown_row(row, level.contract, question))

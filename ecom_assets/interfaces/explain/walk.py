@@ -21,6 +21,7 @@ from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import dialect_of, union_all
 from ecom_assets.core.tables.trace import (
     COUNTED_AS,
+    PART,
     SIGN,
     Count,
     Query,
@@ -95,6 +96,8 @@ class Level:
         if self.contract.layer == "mart":  # sums are those of clean and received rows
             return ibis.null("int64")
         value = self.rows[self.derivation.of]
+        if PART in self.rows.columns:
+            value = self.rows[PART].fill_null(value)
         signed = value * self.rows[SIGN] if SIGN in self.rows.columns else value
         return signed.sum() if value.type().is_integer() else signed.cast(MONEY).sum().cast(MONEY)
 
@@ -123,6 +126,9 @@ def walk(derivation: Count | Sum, context: Sequence[TraceContext]) -> Iterator[L
         kept = context[0].keep(level.rows.select(*upstream.reads, *summed, *carried(level.rows)))
         counts, codes = coded(kept, context[0]) if isinstance(derivation, Count) else (None, kept)
         yield Level(level.contract, kept, derivation, known_totals=counts)
+        if upstream.whole:
+            of = derivation.of if isinstance(derivation, Sum) else ""
+            codes = upstream.whole(codes, context[0], of)
         level = _next_level(upstream, codes, context[0], derivation)
     yield level
 
@@ -180,8 +186,12 @@ def _next_level(
     rows = upstream.rows(kept, context)
     if upstream.to.layer != "raw":
         return Level(upstream.to, rows, derivation)
-    found_by = [*(name for name in upstream.reads if name in rows.columns), *carried(rows)]
-    wanted = {*HAPPENED, *found_by, derivation.of if isinstance(derivation, Sum) else ""}
+    found_by = [
+        *(name for name in upstream.reads if name in rows.columns),
+        *(name for name in carried(rows) if name != PART),
+    ]
+    also = [PART] if PART in rows.columns else []
+    wanted = {*HAPPENED, *found_by, *also, derivation.of if isinstance(derivation, Sum) else ""}
     thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
     def whole_rows(chosen: ir.Table) -> ir.Table:

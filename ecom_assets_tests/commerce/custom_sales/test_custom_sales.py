@@ -375,6 +375,42 @@ def test_returns_by_product_come_from_shopify_s_agreements(tmp_path: Path) -> No
     assert by_value(vendors) == {"(none)": "17.00", "Green": "14.00"}
 
 
+def test_money_back_for_no_item_is_spread_over_the_items_of_its_order(tmp_path: Path) -> None:
+    """Of prints for 28.00 and a bag for 15.00 Shopify has an adjustment of 4.30: 2.80 for the
+    prints, 1.50 for the bag. Its file of orders has only that a tenth went back of 28.92 and 18.08.
+    """
+    adjusted = graphql.agreement(
+        2, "REFUND", "2026-07-05T07:00:00Z", graphql.sale(6, "ADJUSTMENT", "-4.30")
+    )
+    path = tmp_path / "orders.json"
+    order = graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, adjusted)
+    order["processedAt"] = graphql.PLACED["happenedAt"]
+    path.write_text(json.dumps(graphql.answer(order)))
+    names = ["revenue_amount", "returns_amount", "refunded_item_count"]
+    answer = ask(path, "shopify_graphql", by=["product"], measures=names)
+    assert {row["by"]["product"]: [*row["numbers"].values()] for row in answer["sales"]} == {
+        "FERN": ["25.20", "2.80", 0],
+        "77": ["13.50", "1.50", 0],
+    }
+    assert answer["warnings"] == []
+    alone = graphql.agreement(
+        3, "REFUND", "2026-07-05T07:00:00Z", graphql.sale(9, "ADJUSTMENT", "-4.30")
+    )
+    other = graphql.order(2, "2026-07-05T07:00:00Z", alone)  # without what was sold
+    path.write_text(json.dumps(graphql.answer(order, other)))
+    answer = ask(path, "shopify_graphql", by=["product"])
+    revenue = {row["by"]["product"]: row["numbers"]["revenue_amount"] for row in answer["sales"]}
+    assert revenue == {"FERN": "25.20", "77": "13.50", "refund": "-4.30"}
+    (warning,) = answer["warnings"]
+    assert warning.startswith("1 refund names no item, and the items of the order are not there")
+    ann = shopify.ANN | {"Refunded Amount": "5.629"}
+    path = tmp_path / "orders_export.csv"
+    path.write_text(shopify.csv_text([ann, shopify.ANN_2]))
+    by_product = ask(path, "shopify", by=["product"], measures=["returns_amount"])
+    assert by_value(by_product, "returns_amount") == {"Fern print": "2.89", "Tote bag": "1.81"}
+    assert by_product["total"]["numbers"] == {"returns_amount": "4.70"}
+
+
 @pytest.mark.when_changed
 def test_landing_pages_come_from_what_shopify_says_of_the_last_visit(tmp_path: Path) -> None:
     """Two orders of 10.00 began on one page, with different queries; of that with a print and a bag

@@ -21,12 +21,15 @@ from ecom_assets_tests.platform import NO_GATE, OrderPlatform
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=7))
 SAID = {"gross_amount": 22, "discount_amount": 2, "payment_fee_amount": 1}
+MONEY_BACK = {"item_id": "refund", "payment_amount": 4, "status": "refunded"}
 ROWS = (
     order_line("a", MONDAY, "anna", **SAID),
     order_line("a", MONDAY, "anna", received_date=MONDAY + timedelta(days=3), **SAID),
     order_line("b", MONDAY + timedelta(days=1), "ben", item_category="shoes", payment_amount=5),
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", payment_amount=-1),
+    order_line("e", MONDAY, "eve", order_id="E"),
+    order_line("f", MONDAY + timedelta(days=3), "eve", order_id="E", **MONEY_BACK),
 )
 PRICES = [
     {"item_name": "Hat", "received_date": MONDAY + timedelta(days=day), "price_amount": price}
@@ -72,6 +75,13 @@ DAMAGE = {
             "dimensions_add_up_to_total",
             "new_and_returning_are_all",
         },
+    ),
+    "a refund is no item's": (
+        (
+            "UPDATE mart.sales SET uniq_id = 'f', item_id = 'refund', refund_line_id = NULL "
+            "WHERE refund_line_id = 'f'"
+        ),
+        {"refunds_have_items"},
     ),
     "a city is missing": ("DELETE FROM mart.city WHERE city_id = '2'", {"dimensions_are_there"}),
     "a price ends before the next": (

@@ -89,6 +89,22 @@ def write_shop(folder: Path) -> None:
     back = {"uniq_id": "g", "status": "refunded", **NOT_SAID}
     more = {"payment_amount": line["payment_amount"] + 7}
     orders.append(line | back | more | {"date_time": (MONDAY + timedelta(days=2)).isoformat()})
+    # Of a hat for 20 and socks for 5, five go back for neither.
+    for item, paid in (("hat", 20), ("sock", 5)):
+        line = line_of(chance, f"m-{item}", "m", "fay", item, MONDAY)
+        plain = {"quantity": 1, "payment_amount": paid, "gross_amount": paid}
+        orders.append(line | plain | {"discount_amount": "", "discount_codes": ""})
+    money: Row = {
+        "uniq_id": "m-back",
+        "item_id": "refund",
+        "item_name": "Refund",
+        "item_category": "",
+        "payment_amount": 5,
+        "status": "refunded",
+        "date_time": (MONDAY + timedelta(days=9)).isoformat(),
+        **NOT_SAID,
+    }
+    orders.append(orders[-1] | money)
     with (folder / "events.csv").open("w", newline="") as file:
         csv.writer(file).writerows([EVENT_COLUMNS.split(","), *events])
     with (folder / "orders.csv").open("w", newline="") as file:
@@ -359,6 +375,58 @@ def test_sales_by_day_are_those_of_the_marts(
         by = [name] if name else []
         answer = sales(keyed, by=by, over="day", measures=list(measures))
         assert numbers(answer, *measures) == expected, name
+
+
+def why(api: Api, table: str, column: str, **where: str) -> Row:
+    """Return why a number is what it is, for a key that may see costs."""
+    answer = api.get(
+        f"/v1/explain/{table}",
+        {"X-API-Key": KEYS["costs"]},
+        column=column,
+        where=json.dumps(where),
+    )
+    assert answer.status_code == 200, answer.text
+    number: Row = answer.json()["number"]
+    return number
+
+
+def down(number: Row) -> list[tuple[str, int, Any]]:
+    """Return each table on the way down, its rows, and what they give."""
+    (part,) = number["down"]
+    return [(level["table"], level["row_count"], level["gives"]) for level in part["levels"]]
+
+
+def test_money_back_for_no_item_is_spread_over_its_order_and_explained_down_to_its_row(
+    keyed: Api,
+) -> None:
+    """Of 20.00 for a hat and 5.00 for socks five go back: four for the hat, one for the socks."""
+    asked: Row = {"by": ["product"], "where": ["order_id = m"]}
+    for measure, amounts in (
+        ("refunded_amount", {"hat": "-4.00", "sock": "-1.00"}),
+        ("returns_amount", {"hat": "4.00", "sock": "1.00"}),
+        ("revenue_amount", {"hat": "16.00", "sock": "4.00"}),
+    ):
+        answer = sales(keyed, "people", measures=[measure], **asked)
+        assert {r["by"]["product"]: r["numbers"][measure] for r in answer["sales"]} == amounts
+    day = str((MONDAY + timedelta(days=9)).date())
+    line = why(keyed, "mart/sales", "revenue_amount", uniq_id="m-back > sock")
+    assert (line["value"], line["adds_up"]) == ("-1.00", None)
+    # The part follows from all lines of the order.
+    assert down(line) == [("staging.user_order_log", 3, 3), ("raw.user_order_log", 3, 3)]
+    for category, part in (({"item_category": "socks"}, "1.00"), ({}, "5.00")):
+        number = why(keyed, "mart/revenue_daily", "refunded_amount", order_date=day, **category)
+        assert number["adds_up"] is True
+        received = number["down"][0]["received"]["rows"]
+        rows = [row for row in received if row["uniq_id"] == "m-back"]
+        assert [(row["payment_amount"], row["part_amount"]) for row in rows] == [("5.00", part)]
+        assert {row.get("part_amount") for row in received if row not in rows} <= {None}
+    count = why(keyed, "mart/revenue_daily", "refund_count", order_date=day)
+    assert count["adds_up"] is True
+    received = [row["uniq_id"] for row in count["down"][0]["received"]["rows"]]
+    assert received.count("m-back") == 1
+    profit = why(keyed, "mart/profit_lines", "revenue_amount", uniq_id="m-back > hat")
+    assert (profit["value"], profit["adds_up"]) == ("-4.00", True)
+    assert down(profit)[-1] == ("raw.user_order_log", 1, "-4.00")
 
 
 def test_goodwill_is_taken_off_revenue_and_not_off_net_sales(keyed: Api) -> None:

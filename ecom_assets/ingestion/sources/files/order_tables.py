@@ -12,6 +12,7 @@ from ecom_assets.commerce.costs.contracts import ItemCosts, ProfitLines
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.profit import profit_lines
 from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.refunds import refund_parts
 from ecom_assets.commerce.sales import dimensions
 from ecom_assets.commerce.sales.contracts import City, Customer, Item, Sales
 from ecom_assets.commerce.sales.sales import sales_of_lines
@@ -65,7 +66,9 @@ class FileOrderTables:
         return self.lines.select(*UserOrderLog.columns)
 
     def _sales(self) -> ir.Table:
-        return sales_of_lines(self._log.mutate(channel=ibis.literal(NO_CHANNEL)))
+        log = self._log
+        parts = refund_parts(log, log, self.settings.set_currency)
+        return sales_of_lines(log.mutate(channel=ibis.literal(NO_CHANNEL)), parts)
 
     def _customers(self) -> ir.Table:
         return dimensions.customer(self._log)

@@ -157,6 +157,10 @@ ODD_ORDERS = """
 15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
 16,line-12,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,1e20,shipped
 17,line-13,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1e30,5,shipped
+18,line-14,2026-03-30T11:00:00Z,2,A b,c 4,,,i2,,1,10,shipped
+19,line-15,2026-03-30T11:00:00Z,2,A b,c 4,,,i\\1,,2,20.005,shipped
+20,line-16,2026-03-30T11:00:00Z,2,A b,c 4,,,,,1,1.99,refunded
+21,line-17,2026-03-30T11:00:00Z,2,A b,c 4,,,refund,,1,40,refunded
 """
 REGULARS = tuple(
     f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
