@@ -65,7 +65,7 @@ COMMANDS: Final[Commands] = {
     ),
     "extract": Command(
         "ecom_assets.cli.extract:extract",
-        "Land what changed in a REST API since the last time, for `ecom run --orders`.",
+        "Land what changed in a REST API since the last time, for `ecom run --orders` or --costs.",
     ),
     "ui": Command(
         "ecom_assets.cli.ui:ui",

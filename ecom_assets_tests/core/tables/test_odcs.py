@@ -74,7 +74,8 @@ def test_all_that_a_contract_says_is_in_it() -> None:
     assert actual["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
     assert (
         document["schema"][0]["dataGranularityDescription"]
-        == "One row per order line, refunds negative"
+        == "One row per order line, refunds negative; of a refund without an item one per item of "
+        "its order"
     )
     quality = {row["name"]: row["severity"] for row in document["schema"][0]["quality"]}
     assert quality == {"key_is_unique": "error", "sums_hold": "error", "is_new": "warning"}

@@ -13,7 +13,12 @@ import pytest
 
 import ecom_assets
 from ecom_assets.behaviour.identity.contracts import Identities, IdentityLinks
-from ecom_assets.commerce.costs.contracts import CategoryProfitability
+from ecom_assets.commerce.costs.contracts import (
+    CategoryProfitability,
+    CostVersions,
+    ItemCosts,
+    RawCosts,
+)
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.trace import Computed, Count, Sum
 from ecom_assets.interfaces.explain.question import TRACES, UPSTREAM
@@ -102,6 +107,7 @@ BY_REQUEST: set[type[Table]] = {
     Identities,  # a number of it is asked of `/explain` alone: why ids are of a visitor
     CategoryProfitability,  # as the profit by week and category
     IdentityLinks,  # below ids that too many share, by the row that is explained
+    *(ItemCosts, CostVersions, RawCosts),  # below costs of lines, by the row, too
 }
 
 
