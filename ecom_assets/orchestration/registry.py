@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Final
 
-from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.contract import Table, tables_of
 from ecom_assets.core.warehouse.day_notes import (
     AbsentDays,
     EmptyDays,
@@ -39,17 +39,10 @@ SUBJECTS: Final = (
 def _contracts() -> Iterator[type[Table]]:
     for subject in SUBJECTS:
         # By name, since other files derive other modules of a subject from the same list.
-        module = import_module(f"{subject}.contracts")
-        for value in vars(module).values():
-            if (
-                isinstance(value, type)
-                and issubclass(value, Table)
-                and value.__module__ == module.__name__
-            ):
-                yield value
+        yield from tables_of(import_module(f"{subject}.contracts"))
 
 
-_TABLES: Final = tuple(contract for contract in _contracts() if not contract.is_abstract)
+_TABLES: Final = tuple(_contracts())
 ALL: Final[tuple[type[Table], ...]] = tuple(
     contract for contract in _TABLES if contract.written_by == "asset"
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecom_assets.ingestion.sources.proposal.questions import KEYS, LABELS
 from ecom_assets_tests.command import ecom
 
 PURCHASES = """Artikelnummer;Bezeichnung;EK-Preis;Gültig ab;Lieferant
@@ -52,6 +53,15 @@ def test_a_mapping_of_costs_is_written_and_reads_the_file(
         "Rows without a cost",
         "Rows with a cost below zero",
     ]
+
+
+def test_a_cost_of_an_unknown_name_is_asked(home: Path, tmp_path: Path) -> None:
+    prices, written = tmp_path / "prices.csv", tmp_path / "costs.yaml"
+    prices.write_text("sku,start_date,was_uns_das_kostet,list_price\nHAT,2026-02-01,10.00,20.00\n")
+    result = ecom("mapping", "init", prices, "--costs", "--out", written, home=home)
+    assert "OPEN in" in result.out + result.err
+    assert "the column that says what one piece costs" in result.out + result.err
+    assert set(KEYS) <= set(LABELS)  # whatever is asked has a label
 
 
 def test_a_list_of_products_in_which_few_have_a_cost_is_read_by_its_shipped_mapping(

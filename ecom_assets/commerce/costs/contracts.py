@@ -2,6 +2,7 @@
 profit by order line, day and category.
 """
 
+import sys
 from typing import Any, Final
 
 from ecom_assets.commerce.costs.measures import PROFIT, ProfitMeasures
@@ -15,6 +16,7 @@ from ecom_assets.core.tables.contract import (
     flag,
     instant,
     item_quantity,
+    tables_of,
     text,
     unit_cost,
 )
@@ -330,12 +332,5 @@ def cost_columns(table: type[Table]) -> frozenset[str]:
     )
 
 
-COST_TABLES: Final = frozenset(
-    table.qualified_name()
-    for table in list(vars().values())
-    if isinstance(table, type)
-    and issubclass(table, Table)
-    and table.__module__ == __name__
-    and not table.is_abstract
-)
+COST_TABLES: Final = frozenset(table.qualified_name() for table in tables_of(sys.modules[__name__]))
 """The tables about costs, whose checks say what the shop pays, or what its sales leave."""

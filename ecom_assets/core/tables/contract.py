@@ -4,10 +4,11 @@ Terms: docs/glossary.md#contract.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import ModuleType
 from typing import Any, ClassVar, Final, Literal
 
 HIDDEN = "•••"
@@ -356,3 +357,11 @@ def tax_rate(description: str, label: str = "", **more: Any) -> Column:  # noqa:
 def amount(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of sums of money, exact to a ten-thousandth."""
     return Column(MONEY, description, "money", label=label, counted_as=of, **more)
+
+
+def tables_of(module: ModuleType) -> Iterator[type[Table]]:
+    """Yield the tables that a module declares, in its order."""
+    for value in vars(module).values():
+        is_own = isinstance(value, type) and value.__module__ == module.__name__
+        if is_own and issubclass(value, Table) and not value.is_abstract:
+            yield value

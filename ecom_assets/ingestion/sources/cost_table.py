@@ -209,12 +209,15 @@ READERS: Final[Mapping[str, Callable[[CostTable], Rows]]] = {
 
 
 def _database_length(kind: EngineKind, path: Sequence[str]) -> int:
-    """Return how many parts of a path name the database: one, or those of an existing file."""
+    """Return how many parts of a path name the database: one, or those of a file; of one that is
+    not there up to a name with an ending, or all but the table's.
+    """
     if kind.name != "duckdb":
         return 1
     lengths = range(len(path), 0, -1)
     files = (length for length in lengths if Path("/", *path[:length]).is_file())
-    return next(files, max(0, len(path) - 1))
+    named = (length for length in lengths if Path(path[length - 1]).suffix)
+    return next(files, next(named, max(0, len(path) - 1)))
 
 
 @contextmanager

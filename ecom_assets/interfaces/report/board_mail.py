@@ -30,7 +30,7 @@ from ecom_assets.interfaces.dashboard.pages.board import BOARD, BoardChoices, co
 from ecom_assets.interfaces.dashboard.static_files import all_files
 from ecom_assets.interfaces.report.page import TEMPLATES, print_pdf
 from ecom_assets.interfaces.watching.messages import picture_of
-from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
+from ecom_assets.orchestration.automation.mail import MailServer, divided_by_costs, new_message
 
 MOST_ROWS: Final = 12
 """Rows of a table in a message; the dashboard has them all."""
@@ -229,22 +229,19 @@ def send_board(settings: Settings, slug: str, due: datetime) -> str:
     if not url:
         raise SettingError("ECOM_SMTP_URL is not set, which boards by e-mail need; set it.")
     kept = BoardStore(settings).get(BoardMail, slug)
-    mail, may_see = kept.item, list[str]()
-    if shows_costs(settings, mail.board):
-        may_see, _ = who_may_see_costs(mail.emails, settings.costs_email)
-    others = [address for address in mail.emails if address not in may_see]
-    server, refused = MailServer.parse(url), list[str]()
-    for recipients in (may_see, others):
-        if recipients:
-            with_costs = recipients is may_see
-            message = board_message(settings, kept, due, recipients, with_costs=with_costs)
-            refused += server.send(message)
+    mail, server = kept.item, MailServer.parse(url)
+    refused, costs = list[str](), ""
+    for recipients, with_costs in divided_by_costs(
+        mail.emails, settings.costs_email, is_about_costs=shows_costs(settings, mail.board)
+    ):
+        message = board_message(settings, kept, due, recipients, with_costs=with_costs)
+        refused += server.send(message)
+        costs += f", with costs to {', '.join(recipients)}" if with_costs else ""
     if refused:
         raise MailError(
             f"The mail server refused {', '.join(refused)}; correct who gets the board "
             f"{mail.board!r}."
         )
-    costs = f", with costs to {', '.join(may_see)}" if may_see else ""
     return f"Sent the board {mail.board!r} to {', '.join(mail.emails)}{costs}."
 
 

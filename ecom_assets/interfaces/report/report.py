@@ -25,7 +25,12 @@ from ecom_assets.interfaces.report.page import render_page
 from ecom_assets.interfaces.report.weekly import Week, weekly_report
 from ecom_assets.interfaces.report.wording import text_lines
 from ecom_assets.orchestration.automation.jobs import day_of, job_of_steps, schedule_status
-from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
+from ecom_assets.orchestration.automation.mail import (
+    MailServer,
+    divided_by_costs,
+    new_message,
+    who_may_see_costs,
+)
 
 
 def build_report(
@@ -85,16 +90,16 @@ def send_report(settings: Settings, week: Week | None) -> str:
         MailError: The server did not take it.
     """
     server, report = mail_server_of(settings), build_report(settings, week)
-    recipients, refused = settings.report_email, list[str]()
+    recipients, refused, profit = settings.report_email, list[str](), ""
     may_see, _ = who_may_see_costs(recipients, settings.costs_email)
     with_profit = build_report(settings, week, with_costs=True) if may_see else report
-    if with_profit["profit"] is None:  # a shop without costs
-        may_see = []
-    others = [address for address in recipients if address not in may_see]
-    for shown, addresses in ((with_profit, may_see), (report, others)):
-        if addresses:
-            refused += server.send(report_message(settings, shown, addresses))
-    profit = f", with profit to {', '.join(may_see)}" if may_see else ""
+    has_profit = with_profit["profit"] is not None  # a shop without costs has none
+    for addresses, with_costs in divided_by_costs(
+        recipients, settings.costs_email, is_about_costs=has_profit
+    ):
+        shown = with_profit if with_costs else report
+        refused += server.send(report_message(settings, shown, addresses))
+        profit += f", with profit to {', '.join(addresses)}" if with_costs else ""
     but = f", but the server refused {', '.join(refused)}" if refused else ""
     return f"Sent the report of {report['week']} to {', '.join(recipients)}{profit}{but}."
 

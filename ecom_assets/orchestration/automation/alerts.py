@@ -23,7 +23,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START
 from ecom_assets.core.tables.check import HELD_DAYS
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.orchestration.automation.mail import MailServer, new_message, who_may_see_costs
+from ecom_assets.orchestration.automation.mail import MailServer, divided_by_costs, new_message
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 REPORTED_EVENTS = {
@@ -264,14 +264,13 @@ class Alerts:
         """Write the message about a run, without what checks of costs say for those who may not see
         costs.
         """
-        may_see, others = who_may_see_costs(self.recipients, self.costs_recipients)
-        if not any(check.is_about_costs for check in report.failed_checks):
-            may_see, others = [], list(self.recipients)
-        for addresses, name in ((may_see, "costs.alert"), (others, "alert")):
-            if addresses:
-                lines = _lines(report, self._link(report), with_costs=addresses is may_see)
-                text = "\n".join(lines) + "\n"
-                yield self._written(_headline(report), f"{report.run_id}.{name}", text, addresses)
+        is_about_costs = any(check.is_about_costs for check in report.failed_checks)
+        for addresses, with_costs in divided_by_costs(
+            self.recipients, self.costs_recipients, is_about_costs=is_about_costs
+        ):
+            lines = _lines(report, self._link(report), with_costs=with_costs)
+            name = f"{report.run_id}.{'costs.' if with_costs else ''}alert"
+            yield self._written(_headline(report), name, "\n".join(lines) + "\n", addresses)
 
     def _report_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
         """Send today's message about held days, if there are any and it was not sent yet."""

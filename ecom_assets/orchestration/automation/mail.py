@@ -181,6 +181,17 @@ def who_may_see_costs(
     )
 
 
+def divided_by_costs(
+    addresses: Sequence[str], may_see: Sequence[str], *, is_about_costs: bool
+) -> list[tuple[list[str], bool]]:
+    """Return who gets each of the messages about something, and whether it has what is about costs;
+    what is not about costs is one message.
+    """
+    with_costs, others = who_may_see_costs(addresses, may_see if is_about_costs else ())
+    parts = ((with_costs, True), (others, False))
+    return [(recipients, has_costs) for recipients, has_costs in parts if recipients]
+
+
 def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)

@@ -3,13 +3,20 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import ibis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.commerce.attribution import credit as credit_module
 from ecom_assets.commerce.attribution.contracts import MODELS
-from ecom_assets.commerce.attribution.credit import SHARING, AttributionRule
+from ecom_assets.commerce.attribution.credit import (
+    MONEY_PARTS,
+    PARTS,
+    SHARING,
+    AttributionRule,
+    share_by_removal_effects,
+)
 from ecom_assets.commerce.attribution.question import AttributionQuestion, model_name
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.days import Days
@@ -230,6 +237,43 @@ def test_credit_is_that_of_the_definition_however_much_is_tried(
     stories: list[Story], cents: list[int]
 ) -> None:
     check_against_the_definition(stories, cents)
+
+
+def test_money_beyond_64_bits_is_shared_to_the_last_unit() -> None:
+    # 300 purchases of 10,000,000,000,000 on a day, and 0.0001: a third and two thirds of it.
+    money = 300 * 10**13 * MONEY_PARTS + 1
+    day = {"unit": "purchase", "bought_date": DAY_ONE}
+    total = day | {"converted_date": DAY_ONE, "is_touched": True, "conversion_count": 300}
+    totals = ibis.memtable(
+        [total | {"total_money": Decimal(money)}],
+        schema={
+            "unit": "string",
+            "bought_date": "date",
+            "converted_date": "date",
+            "is_touched": "boolean",
+            "conversion_count": "int64",
+            "total_money": PARTS,
+        },
+    )
+    effects = ibis.memtable(
+        [
+            {"unit": "purchase", "channel": channel, "credit_share": part, "rank_number": rank}
+            | {"converted_date": DAY_ONE}
+            for channel, part, rank in (("Email", 2 / 3, 1), ("Affiliates", 1 / 3, 2))
+        ],
+        schema={
+            "unit": "string",
+            "channel": "string",
+            "credit_share": "float64",
+            "rank_number": "int64",
+            "converted_date": "date",
+        },
+    )
+    shared = share_by_removal_effects(totals, effects).to_pyarrow().to_pylist()
+    by_name = {row["channel"]: int(row["money"]) for row in shared}
+    assert sum(by_name.values()) == money
+    # A share has nine digits.
+    assert by_name["Affiliates"] == pytest.approx(money / 3, rel=1e-8)
 
 
 def check_chain(stories: list[Story]) -> None:

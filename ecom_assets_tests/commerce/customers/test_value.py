@@ -268,3 +268,7 @@ def test_money_is_exact_to_the_cent() -> None:
     rows = lifetime_value(reported, MODELS, ValueRule())
     assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(38, 4)
     assert by_customer(rows)["ann"]["repeat_amount"] == Decimal("12345678901.23")
+    most = [("ann", day, "90000000000000") for day in (7, 14, 21)]
+    bought: list[tuple[str, int, int | str]] = [("ann", 0, 10), *most, ("ben", 14, 5)]
+    rows = lifetime_value(answer(histories, sold(bought)), MODELS, ValueRule())
+    assert by_customer(rows)["ann"]["lifetime_value_amount"] > 10**14  # more than 18 digits

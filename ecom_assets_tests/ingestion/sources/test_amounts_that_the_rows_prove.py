@@ -83,6 +83,18 @@ def test_a_discount_that_no_column_shows_is_said(tmp_path: Path) -> None:
     assert "Discount is not taken off Unit price times Quantity" in said
 
 
+def test_people_of_one_name_are_told_apart_by_the_name_that_they_log_in_with(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        "Order Number,Buyer Name,Buyer Username,Sale Date,Item Number,Quantity,Total Price",
+        "1,Ann Lee,ann_1,2026-03-14,A,1,10.00",
+        "2,Ann Lee,lee_2,2026-03-15,A,1,20.00",
+    ]
+    proposal = searched(tmp_path / "ebay.csv", lines).proposal(ANSWERS)
+    assert '  customer_id: "Buyer Username"' in proposal.text
+
+
 def test_credit_notes_are_rows_of_their_own(tmp_path: Path) -> None:
     # Invoices of 100 and 50, and a credit note of 100 with a number of its own: 50 in all.
     lines = [

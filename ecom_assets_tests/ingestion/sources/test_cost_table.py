@@ -107,6 +107,11 @@ def test_a_table_of_snowflake_is_read(
             SourceError,
             "The costs in main.costs of duckdb:///nowhere/shop.duckdb cannot be read (IO Error: ",
         ),
+        (
+            "duckdb:///nowhere/shop.duckdb/prices/costs",
+            SourceError,
+            "The costs in prices.costs of duckdb:///nowhere/shop.duckdb cannot be read (IO Error: ",
+        ),
         ("duckdb://{shop}", SettingError, "names no table; write duckdb:///path/to/file.duckdb/"),
         ("duckdb://{shop}/prices/costs,more.csv", SettingError, "and something else"),
         (

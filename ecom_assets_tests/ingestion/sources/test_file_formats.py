@@ -75,6 +75,7 @@ def test_empty_values_are_missing_whatever_footers_say(
 
 def test_tab_separated_and_semicolons_by_ending_or_mapping(tmp_path: Path, read: Read) -> None:
     assert len(read(write(tmp_path / "e.tsv", CSV.replace(",", "\t")))) == 3
+    assert len(read(write(tmp_path / "e.txt", CSV))) == 3
     mapping = tmp_path / "m.yaml"
     own = (
         Path(__file__).parents[3]

@@ -64,7 +64,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     shown,
 )
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import Meaning, words_of
+from ecom_assets.ingestion.sources.proposal.state_words import Meaning, begins, words_of
 from ecom_assets.ingestion.sources.proposal.states import (
     OrderStates,
     column_of_states,
@@ -81,57 +81,20 @@ from ecom_assets.ingestion.sources.proposal.values import (
     Value,
 )
 
-DISCOUNTS: Final = tuple(
-    map(
-        bare,
-        (
-            "discount",
-            "line_discount",
-            "item_discount",
-            "rabatt",
-            "remise",
-            "réduction",
-            "descuento",
-            "sconto",
-            "korting",
-            "desconto",
-            "rabat",
-            "знижка",
-            "скидка",
-            "割引",
-        ),
-    )
+DISCOUNTS: Final = (
+    *("discount", "rabat", "remise", "reduction", "descuent", "descont", "sconto", "korting"),
+    *("знижк", "скидк", "割引"),
 )
-"""How names of columns with discounts begin."""
-PRICES_OF_ONE: Final = frozenset(
-    map(
-        bare,
-        (
-            "unit_price",
-            "price_per_unit",
-            "price_each",
-            "unit_amount",
-            "unit_price_cents",
-            "einzelpreis",
-            "stückpreis",
-            "prix_unitaire",
-            "prix_u",
-            "pu",
-            "pu_ht",
-            "prix_unité",
-            "prezzo_unitario",
-            "precio_unitario",
-            "preço_unitário",
-            "valor_unitário",
-            "stuksprijs",
-            "stukprijs",
-            "prijs_per_stuk",
-            "cena_jednostkowa",
-            "単価",
-        ),
-    )
+"""How words in the names of discounts begin."""
+OF_ONE_PIECE: Final = (
+    *("unit", "each", "per", "pu", "u", "einzel", "stuck", "stuk", "jednostk", "単価"),
 )
-"""Names of prices that say that they are of one piece."""
+"""How words in the names of prices begin that say that they are of one piece."""
+
+
+def has_word(value: Value, stems: Sequence[str]) -> bool:
+    """Return whether a word in the name of a column begins with one of some stems."""
+    return any(begins(word, stems) for word in words_of(value.last_name))
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -174,8 +137,8 @@ NET_NAMES = frozenset(
         "productsales",
     }
 )
-NET_WORDS = frozenset({"net", "netto", "ht", "excl", "excluding", "exkl", "zzgl"})
-"""Names, and words of names, of amounts that shipping and taxes are not part of."""
+NET_WORDS: Final = ("net", "netto", "ht", "excl", "exkl", "zzgl")
+"""Names of amounts that shipping and taxes are not part of, and words in such names."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
@@ -398,17 +361,11 @@ class Draft:
 
     def _other_states(self, states: OrderStates | None) -> list[str]:
         """Return the conditions of rows that a further column of states says were no sale, and note
-        what such a column says of parts that went back.
+        its states of which that is not known.
         """
-        lines = []
-        for other in other_states(self.values, self.found, states) if states else []:
-            lines += [other.line] if other.line else []
-            for state in other.asked:
-                self.notes.append(
-                    f"{shown(state)} of {shown(other.value.name)} ({other.row_counts[state]:,} "
-                    "rows) says that a part went back, not how much: these rows count as a whole"
-                )
-        return lines
+        others = other_states(self.values, self.found, states) if states else []
+        self.notes += [other.note for other in others if other.in_doubt]
+        return [other.line for other in others if other.left_out]
 
     def _cancelled(self) -> list[str]:
         """Return the conditions of rows that a day of cancellation, or a column of yes and no,
@@ -517,7 +474,7 @@ class Draft:
             del self.found[UNIT_PRICE]
             why = f"named {price.value.name}; it grows with the quantity, so it is of all pieces"
             self.found["payment_amount"] = FoundField("payment_amount", price.value, why)
-        elif of_line is None and bare(price.value.last_name) not in PRICES_OF_ONE:
+        elif of_line is None and not has_word(price.value, OF_ONE_PIECE):
             many = self.values.scalar(
                 f"count(*) FILTER ({self.values.number_sql(quantity.value)} > 1)"
             )
@@ -536,7 +493,7 @@ class Draft:
         discounts = [
             value
             for value in numbers
-            if bare(value.last_name).startswith(DISCOUNTS)
+            if has_word(value, DISCOUNTS)
             and self.values.scalar(f"count(*) FILTER ({self.values.number_sql(value)} <> 0)")
         ]
         if not discounts:
@@ -1022,7 +979,7 @@ class Draft:
         """Return the columns of charges that an amount holds, by its name:
         the total of an order.
         """
-        is_net = bare(value.last_name) in NET_NAMES or NET_WORDS & set(words_of(value.last_name))
+        is_net = bare(value.last_name) in NET_NAMES or has_word(value, NET_WORDS)
         if name != "payment_amount" or not value.is_column or is_net:
             return []
         charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]

@@ -77,6 +77,7 @@ LABELS: Final = {
     "item_id": "Column of the item",
     "quantity": "Column of the quantity",
     **dict.fromkeys(("payment_amount", "cart_value"), "Column of the amount"),
+    "unit_cost_amount": "Column of the cost of one piece",
     "id": "Column of the customer's id",
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",

@@ -89,20 +89,10 @@ class OrderRows:
         back = self._value(REFUNDED_AMOUNT)
         if self.payment is None or back is None:
             return None
-        left, refunded = self.values.number_sql(self.payment), self.values.number_sql(back)
-        refunded = f"coalesce(abs({refunded}), 0)"
-        for other in others:
-            before = self.values.number_sql(other)
-            adds_up = f"coalesce(abs({left} + {refunded} - {before}) < {_NEAR}, false)"
-            is_row = f"{left} IS NOT NULL"
-            rows, equal, refunds = self._counts(
-                f"count(*) FILTER ({is_row})",
-                f"count(*) FILTER ({is_row} AND {adds_up})",
-                f"count(*) FILTER ({is_row} AND {refunded} > 0)",
-            )
-            if rows == equal and refunds:
-                return other
-        return None
+        refunded = f"coalesce(abs({self.values.number_sql(back)}), 0)"
+        (refunds,) = self._counts(f"count(*) FILTER ({refunded} > 0)")
+        before = f"{self.values.number_sql(self.payment)} + {refunded}"
+        return self._column_with(before, others) if refunds else None
 
     def less_discount(self, discount: Value, others: Sequence[Value]) -> Value | None:
         """Return the column with price times quantity less a discount on each row;
@@ -113,16 +103,17 @@ class OrderRows:
             return None
         price_sql, count_sql = map(self.values.number_sql, (price, quantity))
         less = f"coalesce(abs({self.values.number_sql(discount)}), 0)"
-        pieces = f"{price_sql} * {count_sql}"
-        for other in others:
-            line = self.values.number_sql(other)
-            is_row = f"{line} IS NOT NULL AND {pieces} IS NOT NULL"
-            near = f"abs({line} - ({pieces} - sign({count_sql}) * {less})) < {_NEAR}"
-            rows, equal = self._counts(
-                f"count(*) FILTER ({is_row})", f"count(*) FILTER ({is_row} AND {near})"
-            )
+        return self._column_with(f"{price_sql} * {count_sql} - sign({count_sql}) * {less}", others)
+
+    def _column_with(self, number: str, columns: Sequence[Value]) -> Value | None:
+        """Return the first column that has a number on all rows that have the number;
+        None without such.
+        """
+        for column in columns:
+            is_near = f"abs({self.values.number_sql(column)} - ({number})) < {_NEAR}"
+            rows, equal = self._counts(f"count({number})", f"count(*) FILTER ({is_near})")
             if rows == equal > 0:
-                return other
+                return column
         return None
 
     def price_is_of_line(self) -> bool | None:
@@ -136,18 +127,18 @@ class OrderRows:
         if price is None or quantity is None:
             return None
         price_sql, count_sql = map(self.values.number_sql, (price, quantity))
-        of_line, of_piece = self._totals_of_prices(price_sql, count_sql) or (0, 0)
+        of_line, of_piece = self._totals_of_prices(price_sql, count_sql)
         if of_line == of_piece:
             of_line, of_piece = self._items_in_several_quantities(price_sql, count_sql)
         return None if of_line == of_piece else of_line > of_piece
 
-    def _totals_of_prices(self, price_sql: str, count_sql: str) -> Sequence[int] | None:
+    def _totals_of_prices(self, price_sql: str, count_sql: str) -> Sequence[int]:
         """Return in how many orders prices add up to the total, and in how many prices times
         quantities do; orders of single pieces say nothing.
         """
         total, order = self._value(ORDER_TOTAL), self.order
         if total is None or order is None or not total.is_column:
-            return None
+            return (0, 0)
         measured = (
             f"sum({price_sql}) AS lines, sum({price_sql} * {count_sql}) AS pieces, "
             f"max({self.values.number_sql(total)}) AS total"
@@ -155,8 +146,7 @@ class OrderRows:
         by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
         is_near = "count(*) FILTER (abs({} - total) < {} AND lines <> pieces)"
         counts = [is_near.format(name, _NEAR) for name in ("lines", "pieces")]
-        result: Sequence[int] = self.values.rows(select(counts, f"({by_order})"))[0]
-        return result
+        return self._counts(*counts, of=by_order)
 
     def _items_in_several_quantities(self, price_sql: str, count_sql: str) -> Sequence[int]:
         """Return of how many items the price grows with the quantity, and of how many it stays."""
@@ -169,11 +159,11 @@ class OrderRows:
         )
         is_known = f"{price_sql} > 0 AND {count_sql} > 0"
         by_item = select(measured, TABLE, f"{item.column} IS NOT NULL AND {is_known}", item.column)
-        counts = ["count(*) FILTER (each < prices)", "count(*) FILTER (prices < each)"]
-        result: Sequence[int] = self.values.rows(select(counts, f"({by_item})", "quantities > 1"))[
-            0
-        ]
-        return result
+        return self._counts(
+            "count(*) FILTER (quantities > 1 AND each < prices)",
+            "count(*) FILTER (quantities > 1 AND prices < each)",
+            of=by_item,
+        )
 
     def continued(self) -> list[str]:
         """Return the columns that further lines of an order do not have, its number among them;
@@ -209,7 +199,7 @@ class OrderRows:
         ]
         others = (*of_whole, *state_columns(self.values, self.found))
         carried += [
-            value for value in others if self._is_on_one_line(self.order, value, all_=False)
+            value for value in others if self._is_on_one_line(self.order, value, of_every=False)
         ]
         return [value.path[0] for value in dict.fromkeys(carried) if not value.joined]
 
@@ -225,31 +215,31 @@ class OrderRows:
             "row_count"
         )
         by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
-        refunds, said, several = self.values.rows(
-            select(
-                "count(*) FILTER (is_refund), count(*) FILTER (is_refund AND filled = 1), count(*) "
-                "FILTER (row_count > 1)",
-                f"({by_order})",
-            )
-        )[0]
+        refunds, said, several = self._counts(
+            "count(*) FILTER (is_refund)",
+            "count(*) FILTER (is_refund AND filled = 1)",
+            "count(*) FILTER (row_count > 1)",
+            of=by_order,
+        )
         return bool(several) and refunds == said > 0
 
-    def _is_on_one_line(self, order: Value, value: Value, *, all_: bool = True) -> bool:
-        """Return whether one line of each order has a value; with `all_`, of all orders."""
+    def _is_on_one_line(self, order: Value, value: Value, *, of_every: bool = True) -> bool:
+        """Return whether one line of an order has a value that is the order's, of every order or of
+        those that have it.
+        """
         counts = (
             f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT "
             f"{value.column}) AS different"
         )
         by_order = select(counts, TABLE, f"{order.column} IS NOT NULL", order.column)
         is_partly = "filled > 0 AND filled < row_count AND different = 1"
-        partly, empty, several = self.values.rows(
-            select(
-                f"count(*) FILTER ({is_partly}), count(*) FILTER (filled = 0), count(*) FILTER "
-                "(different > 1)",
-                f"({by_order})",
-            )
-        )[0]
-        return bool(partly) and not (empty if all_ else several)
+        partly, empty, several = self._counts(
+            f"count(*) FILTER ({is_partly})",
+            "count(*) FILTER (filled = 0)",
+            "count(*) FILTER (different > 1)",
+            of=by_order,
+        )
+        return bool(partly) and not (empty if of_every else several)
 
     def rows_of_orders(self) -> str:
         """Return the SQL, over the columns of the file,
@@ -298,18 +288,15 @@ class OrderRows:
         if order is None or not order.is_column:
             return False
         number = self.values.number_sql(amount)
-        own = next(
-            (self.values.number_sql(value) for value in lines if value != amount),
-            OrderRows(self.values, self.found).amount_sql(),
-        )
+        pieces = OrderRows(self.values, self.found).amount_sql()
+        own = next((self.values.number_sql(value) for value in lines if value != amount), pieces)
         proof = f"sum({own})" if own else "NULL::DECIMAL(24, 6)"
-        pieces = OrderRows(self.values, self.found).amount_sql() or "NULL"
         is_line = self._has_line() if self._line_values() else "true"
         measured = [
             "count(*) AS row_count",
             f"count(DISTINCT {number}) AS different",
             f"count({number}) AS filled",
-            f"count({pieces}) AS priced",
+            f"count({pieces or 'NULL'}) AS priced",
             f"max({number}) AS amount",
             f"{proof} AS proof",
             f"count(DISTINCT {own or '0'}) AS different_lines",
@@ -326,9 +313,7 @@ class OrderRows:
             f"{several} AND proof IS NOT NULL",
         ]
         counts = [f"count(*) FILTER ({condition})" for condition in conditions]
-        total, on_one_row, same, nearer, proved = self.values.rows(select(counts, f"({by_order})"))[
-            0
-        ]
+        total, on_one_row, same, nearer, proved = self._counts(*counts, of=by_order)
         if 0 < total == on_one_row:
             return True
         if total < FEWEST_ORDERS or same < total:
@@ -389,6 +374,8 @@ class OrderRows:
         )[0]
         return f"lines add up to {total.name} in {equal:,} of {orders:,} orders" if equal else ""
 
-    def _counts(self, *aggregates: str) -> Sequence[int]:
-        result: Sequence[int] = self.values.rows(select(list(aggregates), TABLE))[0]
+    def _counts(self, *aggregates: str, of: str = "") -> Sequence[int]:
+        """Return aggregates of all rows, or of those of a statement."""
+        statement = select(list(aggregates), f"({of})" if of else TABLE)
+        result: Sequence[int] = self.values.rows(statement)[0]
         return result

@@ -377,7 +377,8 @@ def words_of(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", plain)
 
 
-def _begins(word: str, stems: Sequence[str]) -> bool:
+def begins(word: str, stems: Sequence[str]) -> bool:
+    """Return whether a word begins with one of some stems; a short stem is the whole word."""
     return any(word.startswith(stem) if len(stem) >= _LEAST else word == stem for stem in stems)
 
 
@@ -392,11 +393,11 @@ def state_meaning(state: str) -> Meaning | None:
     for word in words_of(state):
         if word in _FILLERS:
             continue
-        if _begins(word, _PART):
+        if begins(word, _PART):
             is_part = True
         elif kind := _kind_of_word(word):
             kinds.add(kind)
-            is_of_goods = _begins(word, _GOODS)
+            is_of_goods = begins(word, _GOODS)
         else:
             return None
     if len(kinds) != 1 or (is_part and not (kinds == {Meaning.SALE} and is_of_goods)):
@@ -405,9 +406,9 @@ def state_meaning(state: str) -> Meaning | None:
 
 
 def _kind_of_word(word: str) -> Meaning | None:
-    if _begins(word, _ASKED) and not _begins(word, _NO_SALE):
+    if begins(word, _ASKED) and not begins(word, _NO_SALE):
         return None
-    found = {kind for kind, stems in _KINDS.items() if _begins(word, stems)}
+    found = {kind for kind, stems in _KINDS.items() if begins(word, stems)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -416,9 +417,7 @@ def guessed_meaning(state: str) -> Meaning | None:
     None where nothing speaks for a meaning.
     """
     words = words_of(state)
-    if any(_begins(word, _PART) for word in words) and any(
-        _begins(word, _REFUND) for word in words
-    ):
+    if any(begins(word, _PART) for word in words) and any(begins(word, _REFUND) for word in words):
         return Meaning.PART_REFUND
     return None
 
@@ -426,12 +425,12 @@ def guessed_meaning(state: str) -> Meaning | None:
 def is_state_word(state: str) -> bool:
     """Return whether a text has a word of the states of orders, whatever it means."""
     known = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
-    return any(_begins(word, known) for word in words_of(state))
+    return any(begins(word, known) for word in words_of(state))
 
 
 def is_document(state: str) -> bool:
     """Return whether a state is a document about money that went back, such as a credit note."""
-    return any(_begins(word, _DOCUMENTS) for word in words_of(state))
+    return any(begins(word, _DOCUMENTS) for word in words_of(state))
 
 
 def flag_meaning(name: str) -> Meaning | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
@@ -203,9 +204,6 @@ def order_states(
     )
 
 
-_UNSOLD: Final = (Meaning.NO_SALE, Meaning.REFUND, Meaning.PART_REFUND)
-
-
 def _paid_back_count(values: FileValues, value: Value) -> int:
     """Return how many rows have a state that says that money went back."""
     return sum(
@@ -232,55 +230,57 @@ def column_of_states(values: FileValues, matches: Found) -> FoundField | None:
 
 @dataclass(frozen=True)
 class OtherStates:
-    """States in a column beside that of `OrderStates`, of rows that would count as sales by that.
+    """States in a column beside that of `states`, by which their rows would count as sales.
 
     `left_out` has those by which a row is no sale, or a sale that went back: without it the sums
-    are the same. `asked` has those of which a part went back, `row_counts` their rows.
+    are the same. `in_doubt` has the others, but those of sales. Each has its number of rows.
     """
 
     value: Value
-    left_out: tuple[str, ...]
-    asked: tuple[str, ...]
-    row_counts: Mapping[str, int]
-    refunded: tuple[str, ...]
-    """The states of the other column by which a row is a sale and a refund already."""
-    status: Value
+    states: OrderStates
+    left_out: Mapping[str, int]
+    in_doubt: Mapping[str, int]
 
     @property
     def line(self) -> str:
-        """Return the condition of the rows that are left out; empty where there are none."""
-        if not self.left_out:
-            return ""
-        is_one = f"list_contains({texts(self.left_out)}, {self.value.sql})"
-        if self.refunded:
-            is_refund = f"list_contains({texts(self.refunded)}, {self.status.sql})"
+        """Return the condition of the rows that are left out."""
+        is_one = f"list_contains({texts([*self.left_out])}, {self.value.sql})"
+        if refunded := self.states.refunded:
+            is_refund = f"list_contains({texts(refunded)}, {self.states.value.sql})"
             is_one += f" AND NOT coalesce({is_refund}, false)"
-        rows = sum(self.row_counts[state] for state in self.left_out)
         name, condition = quoted(self.value.path[0]), quoted(is_one)
-        states = ", ".join(map(shown, self.left_out))
+        rows, states = sum(self.left_out.values()), ", ".join(map(shown, self.left_out))
         return (
             f"  {name}: {{expression: {condition}, optional: true}}"
             f"  # {rows:,} rows, {states}; check this"
         )
 
+    @property
+    def note(self) -> str:
+        """Return what becomes of the rows in doubt, in a sentence."""
+        states = ", ".join(
+            f"{shown(state)} ({counted(count, 'row')})" for state, count in self.in_doubt.items()
+        )
+        return (
+            f"{shown(self.value.name)} does not say for sure that these are sales: {states}; they "
+            f"count as {shown(self.states.value.name)} says"
+        )
+
 
 def other_states(values: FileValues, matches: Found, states: OrderStates) -> list[OtherStates]:
-    """Return the states of further columns that say that a row which counts is no sale."""
+    """Return the states of further columns that say, or may say, that a row which counts is no
+    sale.
+    """
     settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
     found = []
     for value in state_columns(values, matches):
-        meanings = {
-            state: _said_meaning(value, state) or guessed_meaning(state)
-            for state, _ in values.counts(value, MOST_STATES)
-        }
-        unsold = [state for state, meaning in meanings.items() if meaning in _UNSOLD]
-        row_counts = values.counts_beside(value, unsold, states.value, settled)
-        of_rows = [state for state in unsold if row_counts.get(state)]
-        asked = tuple(state for state in of_rows if meanings[state] is Meaning.PART_REFUND)
-        left_out = tuple(state for state in of_rows if state not in asked)
-        if of_rows:
-            refunded = tuple(states.of(*states.refund_meanings))
-            found.append(OtherStates(value, left_out, asked, row_counts, refunded, states.value))
+        counts = values.counts_beside(value, states.value, settled)
+        meanings = {state: _said_meaning(value, state) for state in counts}
+        left_out, in_doubt = (
+            {state: counts[state] for state, meaning in meanings.items() if meaning in among}
+            for among in ((Meaning.NO_SALE, Meaning.REFUND), (Meaning.PART_REFUND, None))
+        )
+        found.append(OtherStates(value, states, left_out, in_doubt))
     return found
 
 

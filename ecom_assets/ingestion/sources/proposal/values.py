@@ -17,14 +17,7 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
 from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
-from ecom_assets.core.warehouse.sql_text import (
-    date_literal,
-    ident,
-    instant,
-    select,
-    text,
-    texts,
-)
+from ecom_assets.core.warehouse.sql_text import date_literal, ident, instant, select, text
 from ecom_assets.ingestion.sources.files.columns import columns_of
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, find_files
@@ -405,17 +398,12 @@ class FileValues:
         )
         return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
 
-    def counts_beside(
-        self, value: Value, texts_of: Sequence[str], other: Value, but: Sequence[str]
-    ) -> dict[str, int]:
-        """Return how many rows have each of some texts, where another value is none of `but`."""
-        if not texts_of:
-            return {}
-        excluded = f"NOT coalesce(list_contains({texts(but)}, {other.column}), false)"
-        where = f"list_contains({texts(texts_of)}, {value.column})"
-        if but:
-            where += f" AND {excluded}"
-        return dict(self.rows(select(f"{value.column}, count(*)", TABLE, where, value.column)))
+    def counts_beside(self, value: Value, other: Value, but: Sequence[str]) -> dict[str, int]:
+        """Return values with their number of rows where another value is none of `but`."""
+        is_left = f"coalesce({other.column} NOT IN ({', '.join(map(text, but))}), true)"
+        where = f"{value.column} IS NOT NULL AND {is_left if but else 'true'}"
+        grouped = select(f"{value.column}, count(*)", TABLE, where, value.column)
+        return dict(self.rows(f"{grouped} ORDER BY 2 DESC, 1"))
 
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
