@@ -18,6 +18,7 @@ from ecom_assets.cli.commands import (
     LEDGER_COMMANDS,
     MAPPING_COMMANDS,
     SANDBOX_COMMANDS,
+    TASKS,
     Command,
     Commands,
     QuestionCommand,
@@ -32,6 +33,8 @@ PLAIN: Final[dict[str, Any]] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+LONGEST_SUMMARY: Final = 100
+"""Characters of what a group of commands says of itself in a list."""
 INTERRUPTED = 130
 """The exit code that shells expect of a program stopped by Ctrl-C, and that Typer uses."""
 
@@ -108,7 +111,7 @@ class _LazyGroup(TyperGroup):
         """Return what each command says of itself, then each group, without importing any."""
         summaries = {name: command.summary for name, command in self.lazy.items()}
         for name, group in self.commands.items():
-            summaries[name] = group.get_short_help_str()
+            summaries[name] = group.get_short_help_str(LONGEST_SUMMARY)
         return summaries
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -133,9 +136,12 @@ class _LazyGroup(TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (as Typer calls it)
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries().items()))
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        summaries = self.summaries()
+        tasks = TASKS if ctx.parent is None else {"Commands": tuple(summaries)}
+        for task, names in tasks.items():
+            with formatter.section(task):
+                formatter.write_dl([(name, summaries[name]) for name in names])
 
 
 def _nothing() -> None:

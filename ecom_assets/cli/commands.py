@@ -176,6 +176,24 @@ COMMANDS: Final[Commands] = {
         ),
     ),
 }
+TASKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Run the platform": ("run", "ui", "status", "doctor", "explain", "release", "migrate", "copy"),
+    "Ask a question": (*QUESTIONS, "report"),
+    "Bring data in": ("init", "mapping", "extract", "collect", "stream", "compact", "sandbox"),
+    "Serve and send results": (
+        "dashboard",
+        "api",
+        "mcp",
+        "api-key",
+        "boards",
+        "watch",
+        "export",
+        "ledger",
+        "contracts",
+    ),
+    "Remove data": ("erase", "retain"),
+}
+"""What each command and group of commands is for, as `ecom --help` shows them."""
 SANDBOX_COMMANDS: Final[Commands] = {
     "data": Command(
         "ecom_assets.cli.sandbox:data",

@@ -291,7 +291,8 @@ class PlatformRun:
             _report_skipped(settings, progress)
         else:
             progress.say(
-                "Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH"
+                "Nothing was given: this is the sandbox shop. It takes about a minute. Your own "
+                "data: ecom run --events PATH"
             )
             ensure_sandbox(settings)
             covered = days.covered()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.app import load_command
+from ecom_assets.cli.app import app, load_command
 from ecom_assets.cli.commands import (
     BOARD_COMMANDS,
     COMMANDS,
@@ -16,6 +16,7 @@ from ecom_assets.cli.commands import (
     LEDGER_COMMANDS,
     MAPPING_COMMANDS,
     SANDBOX_COMMANDS,
+    TASKS,
     Command,
 )
 from ecom_assets.cli.summary.lines import plain
@@ -50,6 +51,12 @@ def test_the_help_of_a_group_lists_each_command_with_its_summary(group: str, hom
         assert f" {name} {command.summary}" in listed
 
 
+def test_the_help_shows_each_command_below_one_task() -> None:
+    shown = [name for names in TASKS.values() for name in names]
+    groups = [group.name for group in app.registered_groups]
+    assert sorted(shown) == sorted([*COMMANDS, *groups])
+
+
 def test_the_help_loads_no_file_of_a_command_and_no_engine() -> None:
     program = (
         "import sys\n"
@@ -64,7 +71,7 @@ def test_the_help_loads_no_file_of_a_command_and_no_engine() -> None:
         command.address.split(":")[0] for command in EVERY.values() if isinstance(command, Command)
     }
     needless = files | {"ecom_assets.cli.ask", "dagster", "duckdb", "ibis", "pandas", "pyarrow"}
-    assert "Commands:" in done.stdout
+    assert "Ask a question:" in done.stdout
     assert needless & set(done.stderr.split()) == set()
 
 

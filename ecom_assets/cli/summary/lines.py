@@ -27,6 +27,12 @@ LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
 """The checks whose warnings come before all numbers, since rows are missing from those."""
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
 MISSING_SHOWN: Final = 5
+NEXT: Final = (
+    "Next: `ecom ui` (or `make ui`) opens the dashboard and Dagster's UI; `ecom explain TABLE` "
+    "goes from a number to its rows"
+)
+MOST_NAMED_TABLES: Final = 10
+"""The progress of a run names each table already."""
 CUSTOMERS_SHOWN: Final = ("tiers", "segments", "quality_bands")
 HORIZONS: Final = {
     0: "in the session",
@@ -570,14 +576,17 @@ def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
 
 def _where_lines(summary: Mapping[str, Any]) -> list[str]:
     written = set(summary["written"])
-    rows = ", ".join(
-        f"{name} {count:,}" for name, count in summary["tables"].items() if name in written
-    )
+    counts = {name: count for name, count in summary["tables"].items() if name in written}
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none written"
+    if len(counts) > MOST_NAMED_TABLES:
+        rows = counted(sum(counts.values()), "row")
+        listed = f"{len(counts)} written, {rows}; `ecom status` lists them"
     return [
-        f"Tables in {summary['warehouse']}: {rows or 'none written'}",
+        f"Tables in {summary['warehouse']}: {listed}",
         *_published_lines(summary["published"]),
         f"Memory: {summary['memory']}",
-        f"Dagster run {summary['run_id']}; look at it with `ecom ui` (or `make ui`)",
+        f"Dagster run {summary['run_id']}",
+        NEXT,
     ]
 
 
