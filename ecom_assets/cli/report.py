@@ -14,8 +14,8 @@ from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.report.board_mail import board_page
 from ecom_assets.interfaces.report.page import print_pdf, render_page
 from ecom_assets.interfaces.report.report import build_report, mail_server_of, send_report
-from ecom_assets.interfaces.report.weekly import Week
-from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.interfaces.weeks.weekly import Week
+from ecom_assets.interfaces.weeks.wording import text_lines
 
 SUFFIXES = (".html", ".pdf")
 

@@ -38,11 +38,28 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
     sold = sold.mutate(
         is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False))
     )
-    counted = _counted(_per_customer(sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)))
+    counted = _counted(sold)
     return counted.mutate(
         iso_year_number=iso_year_number(counted.week_start_date),
         iso_week_number=iso_week_number(counted.week_start_date),
     ).select(*CustomerRetention.columns)
+
+
+def customers_of_days(
+    sold: ir.Table, customers: ir.Table, first: ir.DateValue, last: ir.DateValue
+) -> ir.Table:
+    """Return what a row of `CustomerRetention` counts over all categories and cities, for any days
+    in place of a week: one row, none without an order line.
+
+    `sold` are the rows of `Sales` from `first` to `last`, `customers` all rows of `Customer`. New
+    is whose first order is on one of the days.
+    """
+    firsts = customers.select("customer_id", "first_order_date")
+    total = ibis.literal(ALL)
+    sold = sold.mutate(week_start_date=first, item_category=total, city_id=total)
+    sold = sold.left_join(firsts, "customer_id")
+    is_new = sold.first_order_date.between(first, last).fill_null(ibis.literal(value=False))
+    return _counted(sold.mutate(is_new=is_new), is_spread=False)
 
 
 def by_category_or_item(sold: ir.Table) -> ir.Table:
@@ -66,8 +83,8 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     return union_distinct(touched, later.select(day=start_of_week(later.order_date)))
 
 
-def _per_customer(sold: ir.Table) -> ir.Table:
-    """Return one row per cell, totals included, and customer with lines in it."""
+def _per_customer(sold: ir.Table, *, is_spread: bool) -> ir.Table:
+    """Return one row per cell and customer with lines in it; with totals, if `is_spread`."""
     is_refund = sold.status == "refunded"
     orders = sold.group_by(
         *CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)
@@ -81,16 +98,7 @@ def _per_customer(sold: ir.Table) -> ir.Table:
         .sum()
         .cast(MONEY),
     )
-    total = ibis.literal(ALL)
-    spread = union_all(
-        *(
-            orders.mutate(
-                item_category=orders.item_category if by_category else total,
-                city_id=orders.city_id if by_city else total,
-            )
-            for by_category, by_city in product((True, False), repeat=2)
-        )
-    )
+    spread = _with_totals(orders) if is_spread else orders
     return spread.group_by(*CELL, "customer_id", "is_known", "is_new").agg(
         orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
         refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
@@ -99,7 +107,23 @@ def _per_customer(sold: ir.Table) -> ir.Table:
     )
 
 
-def _counted(customers: ir.Table) -> ir.Table:
+def _with_totals(orders: ir.Table) -> ir.Table:
+    """Return rows once for their category and city, and once more for each total."""
+    total = ibis.literal(ALL)
+    return union_all(
+        *(
+            orders.mutate(
+                item_category=orders.item_category if by_category else total,
+                city_id=orders.city_id if by_city else total,
+            )
+            for by_category, by_city in product((True, False), repeat=2)
+        )
+    )
+
+
+def _counted(sold: ir.Table, *, is_spread: bool = True) -> ir.Table:
+    known = sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)
+    customers = _per_customer(known, is_spread=is_spread)
     is_known, is_new = customers.is_known, customers.is_known & customers.is_new
     is_returning = is_known & ~customers.is_new
     ordered = is_known & (customers.orders_count > 0)

@@ -16,6 +16,7 @@ from ecom_assets.commerce.orders.orders import ALL, NONE
 from ecom_assets.commerce.orders.queries import coverage
 from ecom_assets.commerce.sales.contracts import (
     City,
+    Customer,
     CustomerRetention,
     PurchaseRevenueDaily,
     RevenueDaily,
@@ -29,6 +30,7 @@ from ecom_assets.commerce.sales.coverage import (
     require_orders,
     sales_source,
 )
+from ecom_assets.commerce.sales.customer_retention import customers_of_days
 from ecom_assets.commerce.sales.discounts import by_code, discounted, hidden
 from ecom_assets.commerce.sales.measures import DiscountMeasures, SalesMeasures
 from ecom_assets.commerce.sales.sales import (
@@ -45,6 +47,8 @@ from ecom_assets.core.tables.measures import completed, measures_of, summable, s
 from ecom_assets.core.tables.places import UNKNOWN
 from ecom_assets.core.tables.portable import union_all
 from ecom_assets.core.tables.queries import (
+    END,
+    START,
     ZERO,
     NoSourceError,
     Page,
@@ -299,6 +303,22 @@ def customer_weeks(
     if not result:
         require_orders(reading)
     return {"total_count": total, "weeks": result}
+
+
+def customers_of_period(reading: Reading, period: Period) -> Row:
+    """Return what `CustomerRetention` counts over all categories and cities, for the days of any
+    period: new is whose first order is on one of them; zeros where nobody ordered.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
+    sold, customers = rows_in_period(reading, Sales), reading.table(Customer)
+    names = [name for name in CustomerRetention.columns if name.endswith(("_count", "_amount"))]
+    counted = customers_of_days(sold, customers, START, END).select(names)
+    rows = reading.rows(counted, period)
+    if not rows:
+        require_orders(reading)
+    return rows[0] if rows else {name: ZERO if "amount" in name else 0 for name in names}
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:

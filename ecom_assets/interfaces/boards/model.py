@@ -372,7 +372,7 @@ class FirstScreen(Kept):
     CALLED: ClassVar[str] = "the first screen"
     SLUG: ClassVar[str] = "first-screen"
 
-    board: Slug | None = Field(None, description="The id of a board; default the overview")
+    board: Slug | None = Field(None, description="The id of a board; default “Last week”")
 
     @property
     def title(self) -> str:

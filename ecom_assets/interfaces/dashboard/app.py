@@ -313,13 +313,14 @@ def _routes() -> list[BaseRoute]:
 
 def _home(request: Request) -> Response:
     """Lead to the board that the shop chose as its first screen, with the days of the address,
-    or show the overview.
+    or show the last week; the overview, where the address says which days.
     """
     first = first_screen(BoardStore(request.app.state.settings))
     if first:
         query = urlencode([("board", first), *request.query_params.multi_items()])
         return RedirectResponse(f"{PREFIX}/board?{query}", HTTPStatus.SEE_OTHER)
-    return _show(next(page for page in all_pages() if page.path == "overview"))(request)
+    path = "overview" if request.query_params else "last-week"
+    return _show(next(page for page in all_pages() if page.path == path))(request)
 
 
 def _show(page: DashboardPage) -> Callable[[Request], Response]:

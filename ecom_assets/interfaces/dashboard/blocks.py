@@ -68,7 +68,8 @@ class Tile:
 
     An unknown number is None, and so is the change between two that cannot be compared. `better` is
     the direction of a change that is good, None if neither is; `trend` is the `sparkline` of the
-    number, `why` says where it can be traced from, and `href` is a page that says more.
+    number, `why` says where it can be traced from, and `href` is a page that says more. A number
+    may stand beside that of a year before, too.
     """
 
     label: str
@@ -81,6 +82,8 @@ class Tile:
     trend: Sequence[str] = ()
     why: Why | None = None
     href: str = ""
+    year_before: Any = None
+    year_change: float | None = None
 
     @classmethod
     def from_field(
@@ -100,21 +103,17 @@ class Tile:
             str(field.title), value, format_of(field), definition, **{"better": better, **more}
         )
 
-    @property
-    def direction(self) -> str:
-        """Return whether the change is up, down or flat; empty without one."""
-        if self.change is None:
-            return ""
-        if self.change == 0:
+    def direction(self, change: float) -> str:
+        """Return whether a change is up, down or flat."""
+        if change == 0:
             return "flat"
-        return "up" if self.change > 0 else "down"
+        return "up" if change > 0 else "down"
 
-    @property
-    def feeling(self) -> str:
-        """Return whether the change is good or bad; empty if it is neither."""
-        if self.better is None or self.direction in {"", "flat"}:
+    def feeling(self, change: float) -> str:
+        """Return whether a change is good or bad; empty if it is neither."""
+        if self.better is None or change == 0:
             return ""
-        return "good" if self.direction == self.better else "bad"
+        return "good" if self.direction(change) == self.better else "bad"
 
 
 @dataclass(frozen=True)
@@ -240,6 +239,14 @@ class Notice(Block):
     tone: Literal["info", "empty", "bad", "good"] = "empty"
     is_shown_once: bool = False
     """Whether a page shows only the first of the sections that say this."""
+
+
+@dataclass(frozen=True)
+class Caption(Block):
+    """A sentence about the next block, such as its days."""
+
+    template: ClassVar[str] = "caption.html"
+    text: str
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The weekly report: the numbers of a week, what changed since the week before, and why."""
+"""The weekly report as a page, a text and an e-mail, and boards by e-mail."""

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ecom_assets.core.errors import WorkError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.queries import ZERO, Row
-from ecom_assets.interfaces.report import wording
+from ecom_assets.interfaces.weeks import wording
 
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),

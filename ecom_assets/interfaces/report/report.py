@@ -22,8 +22,8 @@ from ecom_assets.interfaces.api.visible_checks import failing_checks
 from ecom_assets.interfaces.boards.model import BoardMail
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.report.page import render_page
-from ecom_assets.interfaces.report.weekly import Week, weekly_report
-from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.interfaces.weeks.weekly import Week, weekly_report
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets.orchestration.automation.jobs import day_of, job_of_steps, schedule_status
 from ecom_assets.orchestration.automation.mail import (
     MailServer,

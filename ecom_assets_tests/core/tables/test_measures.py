@@ -23,8 +23,8 @@ from ecom_assets.core.tables.measures import (
     sums,
 )
 from ecom_assets.interfaces.dashboard.formats import formatted
-from ecom_assets.interfaces.report import wording
 from ecom_assets.interfaces.watching.rule import ValueFormat
+from ecom_assets.interfaces.weeks import wording
 from ecom_assets.orchestration.registry import SUBJECTS
 
 PAID, BACK = {"status": "shipped"}, {"status": "refunded"}

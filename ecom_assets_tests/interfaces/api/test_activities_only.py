@@ -16,8 +16,8 @@ from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, report_path
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.report import build_report
-from ecom_assets.interfaces.report.weekly import Week
-from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.interfaces.weeks.weekly import Week
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.interfaces.api.small_run import run

@@ -18,7 +18,7 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.interfaces.api.app import create_app
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets.interfaces.report.report import build_report
-from ecom_assets.interfaces.report.weekly import Week
+from ecom_assets.interfaces.weeks.weekly import Week
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Row

@@ -29,8 +29,8 @@ from ecom_assets.interfaces.api.store.served_data import open_store
 from ecom_assets.interfaces.report import report as report_module
 from ecom_assets.interfaces.report.page import print_pdf, render_page
 from ecom_assets.interfaces.report.report import NAME, build_report, report_job
-from ecom_assets.interfaces.report.weekly import Week, weekly_report
-from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.interfaces.weeks.weekly import Week, weekly_report
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.interfaces.api.plain_reconciliation import credited, customer_weeks
 from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Span

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
-from ecom_assets.interfaces.report.causes import (
+from ecom_assets.interfaces.weeks.causes import (
     PartRatio,
     factor_contributions,
     mix_and_rate,
 )
-from ecom_assets.interfaces.report.weekly import Week
-from ecom_assets.interfaces.report.wording import factor, money, signed_amount
+from ecom_assets.interfaces.weeks.weekly import Week
+from ecom_assets.interfaces.weeks.wording import factor, money, signed_amount
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.markdown import Line, definition
 

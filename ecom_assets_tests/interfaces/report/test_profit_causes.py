@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.core.tables.currencies import rounded, unit_of
-from ecom_assets.interfaces.report.profit_causes import (
+from ecom_assets.interfaces.weeks.profit_causes import (
     CAUSES,
     ItemProfit,
     profit_causes,

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.report.page import render_page
 from ecom_assets.interfaces.report.report import build_report, send_report
-from ecom_assets.interfaces.report.weekly import Week
-from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.interfaces.weeks.weekly import Week
+from ecom_assets.interfaces.weeks.wording import text_lines
 from ecom_assets_tests.interfaces.profit_shop import GROUP, profit_shop_home
 from ecom_assets_tests.mail_server import mail_server
 

@@ -64,7 +64,7 @@ CHANGES: Final = (
 
 
 def first_screen(store: BoardStore) -> str:
-    """Return the id of the board that the dashboard begins with; empty for the overview."""
+    """Return the id of the board that the dashboard begins with; empty for “Last week”."""
     chosen = store.find(FirstScreen, FirstScreen.SLUG)
     return (chosen.item.board or "") if chosen else ""
 
@@ -258,7 +258,7 @@ def restore(request: ActionRequest) -> str:
 def choose_first(request: ActionRequest) -> str:
     """Choose the board that the dashboard begins with, for everybody."""
     store, slug = request.board_store, request.form.get("board", "")
-    name = store.get(Board, slug).item.name if slug else "Overview"
+    name = store.get(Board, slug).item.name if slug else "Last week"
     versions = store.versions(FirstScreen, FirstScreen.SLUG)
     store.save(
         FirstScreen.SLUG,

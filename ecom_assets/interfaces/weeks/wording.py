@@ -17,7 +17,7 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.formats import change, rate
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import provisional_lines
-from ecom_assets.interfaces.report.causes import REST
+from ecom_assets.interfaces.weeks.causes import REST
 
 MEASURES: Final = {
     name: measure
@@ -164,15 +164,17 @@ def headline(report: Mapping[str, Any]) -> str:
 
 def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
     """Return a sentence about one of the largest causes."""
+    more = "more" if cause["contribution_amount"] > 0 else "less"
+    return f"{cause_name(cause)}: {money(abs(cause['contribution_amount']), currency)} {more}."
+
+
+def cause_name(cause: Mapping[str, Any]) -> str:
+    """Return the name of a cause, such as `The channel Email`."""
     name = part_name(cause["dimension"], cause["value"])
     subject = (
         "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
     )
-    more = "more" if cause["contribution_amount"] > 0 else "less"
-    return (
-        f"{subject[0].upper()}{subject[1:]}: {money(abs(cause['contribution_amount']), currency)} "
-        f"{more}."
-    )
+    return f"{subject[0].upper()}{subject[1:]}"
 
 
 def caveats(report: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from ecom_assets.commerce.sales.queries import (
     SALES_CHANNEL,
     by_channel,
     by_sales_channel,
-    customer_weeks,
+    customers_of_period,
     device_revenue,
     geography,
     sales_by,
@@ -28,7 +28,6 @@ from ecom_assets.core.tables.queries import (
     DECIMALS,
     ZERO,
     NoSourceError,
-    Page,
     Period,
     Reading,
     Row,
@@ -202,8 +201,8 @@ def _contribution(name: str, now: Decimal, before: Decimal, change: Decimal) -> 
 
 
 def _of_customers(reading: Reading, period: Period) -> MaybeAmounts:
-    weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
-    return {kind: weeks[0][column] if weeks else ZERO for kind, column in CUSTOMER_KINDS.items()}
+    counted = customers_of_period(reading, period)
+    return {kind: counted[column] for kind, column in CUSTOMER_KINDS.items()}
 
 
 def _by(name: str, rows: list[Row]) -> MaybeAmounts:

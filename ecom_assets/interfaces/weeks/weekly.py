@@ -16,7 +16,7 @@ from ecom_assets.commerce.conversion.queries import conversion
 from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.costs.measures import HEADLINES
 from ecom_assets.commerce.quality.queries import held, row_accounting
-from ecom_assets.commerce.sales.queries import customer_weeks, revenue_trend, sales
+from ecom_assets.commerce.sales.queries import customers_of_period, revenue_trend, sales
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.tables.currencies import rounded
 from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
@@ -33,14 +33,14 @@ from ecom_assets.core.tables.queries import (
     unfinished_day_of_sources,
 )
 from ecom_assets.interfaces.api.store.store import NothingPublishedError
-from ecom_assets.interfaces.report.causes import (
+from ecom_assets.interfaces.weeks.causes import (
     conversion_causes,
     of_sources,
     order_value_causes,
     revenue_causes,
     revenue_factors,
 )
-from ecom_assets.interfaces.report.profit_causes import profit_causes
+from ecom_assets.interfaces.weeks.profit_causes import profit_causes
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
 DAYS_AFTER_MONDAY = 6
@@ -131,8 +131,7 @@ def weekly_report(
     """
     period = Period("custom", week.monday, week.sunday)
     known_period = of_sources(reading, period, "sales", "events")
-    numbers, missing = _numbers(reading, period)
-    causes, received = _causes(reading, period, numbers), row_accounting(reading, period)
+    changed, received = changes_of(reading, period), row_accounting(reading, period)
     return {
         "week": str(week),
         "start_date": week.monday,
@@ -143,17 +142,31 @@ def weekly_report(
         "data_as_of": reading.newest_date,
         "provisional_from": unfinished_day_of_sources(known_period, reading.timezone, published_at),
         "known": {name: known_period.for_source(name).coverage for name in known_period.known},
-        "numbers": numbers,
+        "numbers": changed["numbers"],
         "days": _days(reading, period),
-        "causes": causes,
-        "largest_causes": largest_causes(causes),
+        "causes": changed["causes"],
+        "largest_causes": changed["largest_causes"],
         "profit": _profit(reading, period) if with_costs else None,
         "rows": {
             "sources": [source for source in received["sources"] if source["received_count"]],
             "reasons": received["reasons"],
         },
         "held_days": held(reading),
+        "missing": changed["missing"],
+    }
+
+
+def changes_of(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return the numbers of some days beside those of as many days before, why others are missing,
+    and what changed revenue and conversion; any days may be asked about.
+    """
+    numbers, missing = _numbers(reading, period)
+    causes = _causes(reading, period, numbers)
+    return {
+        "numbers": numbers,
         "missing": missing,
+        "causes": causes,
+        "largest_causes": largest_causes(causes),
     }
 
 
@@ -207,13 +220,13 @@ def _customers(reading: Reading, period: Period) -> Numbers:
 
 
 def customer_counts(reading: Reading, period: Period) -> Row:
-    """Return the customers of a week; zeros where nobody ordered.
+    """Return the customers of any days; zeros where nobody ordered.
 
     Raises:
         NoOrdersError: There is not a single order line.
     """
-    weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
-    return {name: int(weeks[0][column]) if weeks else 0 for name, column in CUSTOMERS.items()}
+    counted = customers_of_period(reading, period)
+    return {name: int(counted[column]) for name, column in CUSTOMERS.items()}
 
 
 def _visits(reading: Reading, period: Period) -> Numbers:

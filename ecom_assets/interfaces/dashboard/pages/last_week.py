@@ -1,0 +1,330 @@
+"""Last week: how the last day, the last week and this month were, and why revenue changed.
+
+Each number stands beside those of the week or month before, and of a year before.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily
+from ecom_assets.commerce.costs.contracts import ProfitDaily
+from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.commerce.sales.coverage import Source
+from ecom_assets.commerce.sales.measures import HEADLINES
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.queries import (
+    NoSourceError,
+    Period,
+    changes,
+    unfinished_day_of_sources,
+)
+from ecom_assets.interfaces.api.routes import behaviour, profit, sales
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Caption,
+    Chart,
+    DataTable,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.formats import day_range
+from ecom_assets.interfaces.dashboard.page import DashboardPage, PageParameters, Section, View
+from ecom_assets.interfaces.weeks.calendar_periods import CalendarPeriod, calendar_periods
+from ecom_assets.interfaces.weeks.causes import of_sources
+from ecom_assets.interfaces.weeks.weekly import changes_of
+from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_money
+
+DAY, WEEK, MONTH = "Last day", "Last week", "This month so far"
+NO_PERIOD: Final = "There is no {} of which all days are in the data and over."
+
+
+@dataclass(frozen=True)
+class KeyNumbers:
+    """Numbers of one route and one source: where they stand in its answer, and their table."""
+
+    source: Source
+    route: Callable[..., dict[str, Any]]
+    part: str
+    model: type[BaseModel]
+    names: tuple[str, ...]
+    table: type[Table]
+    page: str
+    scope: Scope = Scope.READ
+
+
+KEY_NUMBERS: Final = (
+    KeyNumbers("sales", sales.sales, "sales", sales.SalesNumbers, HEADLINES, RevenueDaily, "sales"),
+    KeyNumbers(
+        "sales",
+        profit.profit,
+        "profit",
+        profit.ProfitNumbers,
+        ("gross_profit_amount",),
+        ProfitDaily,
+        "profit",
+        Scope.COSTS,
+    ),
+    KeyNumbers(
+        "events",
+        behaviour.engagement,
+        "engagement",
+        behaviour.EngagementNumbers,
+        ("session_count", "session_conversion_rate"),
+        EngagementDaily,
+        "sessions",
+    ),
+)
+"""Orders and visits in one line; conversion in one of its meanings, so that nobody compares two."""
+SERIES: Final = TableColumn("series", "Days")
+POINTS: Final = (
+    TableColumn("start_date", "Day", "date"),
+    SERIES,
+    TableColumn.from_field(sales.Point, "revenue_amount"),
+)
+CAUSES: Final = (
+    TableColumn("name", "What changed", href="href"),
+    TableColumn("contribution_amount", "Added to revenue", "money"),
+)
+EXPLORED_BY: Final = {
+    "marketing_channel": "channel",
+    "item_category": "category",
+    "customers": "customer_type",
+    "sales_channel": "sales_channel",
+    "country": "country",
+}
+"""The dimension of the Sales explorer that shows each dimension of a change."""
+
+
+def period_named(view: View, name: str, source: Source) -> CalendarPeriod | None:
+    """Return a calendar period of a source; None if there is none that is whole."""
+    reading, settings = view.context.reading, view.context.settings
+    known = of_sources(reading, Period("custom", reading.newest_date, reading.newest_date), source)
+    newest = max((days.last for days in known.known.values() if days.last), default=None)
+    if newest is None:
+        return None
+    until_newest = replace(known, start_date=newest, end_date=newest)
+    open_from = unfinished_day_of_sources(
+        until_newest, reading.timezone, reading.published.published_at
+    )
+    periods = calendar_periods(until_newest, settings.week_start, open_from)
+    return next((period for period in periods if period.name == name), None)
+
+
+def numbers_of(name: str) -> Callable[[View], Block]:
+    """Return the section with the numbers of a calendar period."""
+
+    def build(view: View) -> Block:
+        by_days: dict[CalendarPeriod, list[Tile]] = {}
+        missing: list[NoSourceError] = []
+        for numbers in KEY_NUMBERS:
+            period = period_named(view, name, numbers.source)
+            if period is None or not view.may(numbers.scope):
+                continue
+            try:
+                by_days.setdefault(period, []).extend(_tiles(view, numbers, period))
+            except NoSourceError as error:
+                missing.append(error)
+        shown = {period: tiles for period, tiles in by_days.items() if tiles}
+        if not shown and missing:
+            raise missing[0]
+        blocks: list[Block] = []
+        for period, tiles in shown.items():
+            blocks += [Caption(_days_sentence(period)), Tiles(tiles)]
+        return Several(blocks) if blocks else Notice(NO_PERIOD.format(name.split()[1]), "info")
+
+    return build
+
+
+def _days_sentence(period: CalendarPeriod) -> str:
+    days, before, year_before = (
+        _written(days) for days in (period.days, period.before, period.year_before)
+    )
+    return f"{days}, beside {before}; a year before is {year_before}."
+
+
+def _written(days: tuple[date, date]) -> str:
+    first, last = days
+    return f"{first:%A}, {day_range(first, last)}" if first == last else day_range(first, last)
+
+
+def _tiles(view: View, numbers: KeyNumbers, period: CalendarPeriod) -> Iterator[Tile]:
+    now, before, year_before = (
+        _answer(view, numbers.route, days)
+        for days in (period.days, period.before, period.year_before)
+    )
+    change, year_change = (_changes(now, other, numbers) for other in (before, year_before))
+    for name in numbers.names:
+        yield Tile.from_field(
+            numbers.model,
+            name,
+            now[numbers.part][name],
+            meaning(now, name),
+            previous=before[numbers.part][name],
+            change=change[name],
+            year_before=year_before[numbers.part][name],
+            year_change=year_change[name],
+            why=Why(numbers.table, name, _as_parameters(period.days)),
+            href=view.address(numbers.page, **_as_parameters(period.days)),
+        )
+
+
+def _answer(
+    view: View, route: Callable[..., dict[str, Any]], days: tuple[date, date]
+) -> dict[str, Any]:
+    """Return the answer of a route for some days."""
+
+    def ask() -> dict[str, Any]:
+        return view.answer(route, start_date=days[0], end_date=days[1])
+
+    answer = _once(view, (route.__name__, days), ask)
+    view.ranges.append(answer["range"])
+    return answer
+
+
+def _once(
+    view: View, key: tuple[str, tuple[date, date]], compute: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what is computed once for each publication, as nobody's rights change it."""
+    published, state = view.context.reading.published, view.request.app.state
+    version = (published.data_version, published.published_at)
+    kept_version, kept = getattr(state, "last_week", (None, {}))
+    if kept_version != version:  # both at once, as requests over an older publication may go on
+        kept = {}
+        state.last_week = version, kept
+    if key not in kept:
+        kept[key] = compute()
+    result: dict[str, Any] = kept[key]
+    return result
+
+
+def _changes(
+    now: Mapping[str, Any], before: Mapping[str, Any], numbers: KeyNumbers
+) -> Mapping[str, float | None]:
+    """Return how numbers changed; None unless the data hold all days of both."""
+    is_comparable = now["range"]["data"] == before["range"]["data"] == "whole"
+    if not is_comparable:
+        return dict.fromkeys(numbers.names)
+    return changes(now[numbers.part], before[numbers.part], numbers.names)
+
+
+def _as_parameters(days: tuple[date, date]) -> dict[str, str]:
+    return {"start_date": str(days[0]), "end_date": str(days[1])}
+
+
+def revenue_by_day(name: str) -> Callable[[View], Block]:
+    """Return the section that draws the revenue of a calendar period beside that of the others."""
+
+    def build(view: View) -> Block:
+        period = period_named(view, name, "sales")
+        if period is None:
+            return Notice(NO_PERIOD.format(name.split()[1]), "info")
+        rows = [
+            row
+            for days in (period.days, period.before, period.year_before)
+            for row in _points(view, days, period.days)
+        ]
+        return Chart(
+            charts.lines("start_date", "revenue_amount", "series", kind="money"),
+            rows,
+            POINTS,
+            "Revenue of each day as a line, and those of the days beside it as further lines.",
+            csv=view.csv(
+                "/analytics/revenue/trend", start_date=period.days[0], end_date=period.days[1]
+            ),
+            why=Why(RevenueDaily, "revenue_amount", _as_parameters(period.days)),
+        )
+
+    return build
+
+
+def _points(
+    view: View, days: tuple[date, date], shown_on: tuple[date, date]
+) -> Iterator[dict[str, Any]]:
+    """Yield the revenue of days, drawn on the days of another period from its first on."""
+    answer = _answer(view, sales.revenue_trend, days)
+    if answer["range"]["data"] == "none":
+        return
+    most = (shown_on[1] - shown_on[0]).days
+    for number, point in enumerate(answer["points"]):
+        if number <= most:
+            yield {
+                "start_date": shown_on[0] + number * ONE_DAY,
+                "series": day_range(*days),
+                "revenue_amount": point["revenue_amount"],
+            }
+
+
+def causes(view: View) -> Block:
+    """Return what changed the revenue of the last week, each with the page that shows it."""
+    week = period_named(view, WEEK, "sales")
+    if week is None:
+        return Notice(NO_PERIOD.format("week"), "info")
+    period = Period("custom", *week.days)
+    result = _once(view, ("causes", week.days), lambda: changes_of(view.context.reading, period))
+    change = result["causes"]["revenue_change_amount"]
+    if change is None:
+        return Notice("The week before is not known in full, so nothing can be compared.", "info")
+    days = _as_parameters(week.days)
+    rows = [_cause(view, cause, days) for cause in result["largest_causes"]]
+    blocks: list[Block] = [
+        Caption(
+            f"Revenue changed by {signed_money(change, view.currency)} against the week before."
+        )
+    ]
+    blocks += [Caption(_factors(parts, view.currency)) for parts in result["causes"]["factors"]]
+    if rows:
+        blocks.append(DataTable(rows, CAUSES, note="A change has a cause in each dimension."))
+    return Several(blocks)
+
+
+def _factors(parts: Sequence[Mapping[str, Any]], currency: str) -> str:
+    added = (
+        f"{FACTORS[part['factor']].lower()} {signed_money(part['contribution_amount'], currency)}"
+        for part in parts
+    )
+    sentence = ", ".join(added)
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _cause(view: View, cause: Mapping[str, Any], days: Mapping[str, str]) -> dict[str, Any]:
+    by = EXPLORED_BY.get(cause["dimension"])
+    href = (
+        view.address("sales-explorer", by=by, measures="revenue_amount", compare="before", **days)
+        if by
+        else view.address("sessions", **days)
+    )
+    return {
+        "name": cause_name(cause),
+        "contribution_amount": cause["contribution_amount"],
+        "href": href,
+    }
+
+
+PAGE: Final = DashboardPage(
+    "last-week",
+    "Last week",
+    position=5,
+    summary="How the last day, the last week and this month were, and why revenue changed.",
+    asks=PageParameters,
+    has_comparison=False,
+    sections=(
+        Section("The week", numbers_of(WEEK)),
+        Section("Why revenue changed", causes, "half"),
+        Section("Revenue of the week by day", revenue_by_day(WEEK), "half"),
+        Section("The last day", numbers_of(DAY)),
+        Section(MONTH, numbers_of(MONTH)),
+        Section("Revenue of the month by day", revenue_by_day(MONTH)),
+    ),
+)

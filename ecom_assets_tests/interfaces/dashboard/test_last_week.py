@@ -1,0 +1,137 @@
+"""Last week: the first page of the dashboard, against plain Python over the shop's files."""
+
+from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.commerce.sales.queries import customer_weeks, customers_of_period
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.queries import Page, Period
+from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Span
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture(scope="module")
+def page(client: Client) -> Node:
+    """The page, as the dashboard begins."""
+    response = client.get("/dashboard/")
+    assert response.status_code == 200
+    return read(response.text)
+
+
+@pytest.fixture(scope="module")
+def shop(settings: Settings) -> PlainShop:
+    """What must come out."""
+    return PlainShop(settings.home.parent / "files")
+
+
+@pytest.fixture(scope="module")
+def week(shop: PlainShop) -> Span:
+    """The last week from Monday to Sunday of which all days have orders."""
+    last = shop.known("orders").last
+    monday = last + DAY - timedelta(days=(last + DAY).weekday()) - WEEK
+    return Span(monday, monday + 6 * DAY)
+
+
+def section(page: Node, title: str) -> Node:
+    """Return the section of the page with a heading."""
+    return next(one for one in page.all("section") if one.one("h2").text == title)
+
+
+def test_the_week_has_the_sales_of_monday_to_sunday(
+    page: Node, shop: PlainShop, week: Span
+) -> None:
+    shown = tiles_of(section(page, "The week"))
+    sales = shop.sales(week)
+    assert shown["Revenue"] == sales["revenue_amount"]
+    assert shown["Orders"] == str(sales["order_count"])
+    assert shown["Average order value"] == sales["average_order_value"]
+    assert "Funnel conversion" not in shown  # one conversion, so that nobody compares two
+
+
+def test_the_last_day_stands_beside_the_same_weekday(page: Node, shop: PlainShop) -> None:
+    last = shop.known("orders").last
+    part = section(page, "The last day")
+    assert tiles_of(part)["Revenue"] == shop.sales(Span(last, last))["revenue_amount"]
+    caption = part.one("p", class_="caption").text
+    weekday = f"{last:%A}"
+    assert caption.count(weekday) == 3
+    before = shop.sales(Span(last - WEEK, last - WEEK))["revenue_amount"]
+    assert f"{Decimal(before):,.2f}" in part.one("li", class_="tile").text
+
+
+def test_the_month_stands_beside_the_same_dates(page: Node, shop: PlainShop) -> None:
+    last = shop.known("orders").last
+    shown = tiles_of(section(page, "This month so far"))
+    assert shown["Revenue"] == shop.sales(Span(last.replace(day=1), last))["revenue_amount"]
+
+
+def test_what_changed_adds_up_to_the_change_of_the_week(
+    page: Node, shop: PlainShop, week: Span
+) -> None:
+    now, before = (Decimal(shop.sales(days)["revenue_amount"]) for days in (week, week.before))
+    text = section(page, "Why revenue changed").text
+    assert f"{abs(now - before):,.2f}" in text
+    links = section(page, "Why revenue changed").all("a")
+    assert links
+    assert all(f"start_date={week.first}" in link.attributes["href"] for link in links)
+
+
+def test_each_cause_leads_to_a_page_that_answers(client: Client, page: Node) -> None:
+    addresses = {link.attributes["href"] for link in section(page, "Why revenue changed").all("a")}
+    for address in addresses:
+        assert client.get(address).status_code == 200, address
+
+
+def test_a_number_leads_to_its_own_days(page: Node, week: Span) -> None:
+    part = section(page, "The week")
+    whys = [link.attributes["href"] for link in part.all("a", class_="why")]
+    assert whys
+    for why in whys:
+        assert f"start_date={week.first}" in why
+        assert f"end_date={week.last}" in why
+
+
+def test_an_address_with_days_shows_the_overview(client: Client) -> None:
+    assert read(client.get("/dashboard/?time_range=week").text).one("h1").text == "Overview"
+    assert read(client.get("/dashboard/").text).one("h1").text == "Last week"
+
+
+def test_customers_of_a_week_are_those_of_the_weekly_mart_and_of_any_days_those_of_the_files(
+    settings: Settings, shop: PlainShop
+) -> None:
+    known = shop.known("orders")
+    shipped = [line for line in shop.lines if line["status"] == "shipped" and line["customer_id"]]
+    first_days: dict[str, date] = {}
+    for line in sorted(shipped, key=lambda line: line["at"]):
+        first_days.setdefault(line["customer_id"], line["day"])
+    monday = known.first - timedelta(days=known.first.weekday())
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        for number in range(40):
+            first = monday + number * DAY
+            period = Period("custom", first, first + 6 * DAY)
+            found = customers_of_period(reading, period)
+            span = Span(period.start_date, period.end_date)
+            buyers = {line["customer_id"] for line in shipped if span.has(line["day"])}
+            new = {who for who in buyers if span.has(first_days[who])}
+            assert found["customers_count"] == len(buyers)
+            assert found["new_customers_count"] == len(new)
+            revenue = sum(
+                (
+                    line["amount"]
+                    for line in shipped
+                    if span.has(line["day"]) and line["customer_id"] in new
+                ),
+                Decimal(0),
+            )
+            assert found["new_revenue_amount"] == revenue
+            if first.weekday() == 0:
+                weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
+                assert not weeks or found == {name: weeks[0][name] for name in found}

@@ -1,0 +1,1 @@
+"""Tests of weeks and other calendar periods."""
