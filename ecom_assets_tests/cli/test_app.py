@@ -53,7 +53,7 @@ def test_the_help_of_a_group_lists_each_command_with_its_summary(group: str, hom
 
 def test_the_help_shows_each_command_below_one_task() -> None:
     shown = [name for names in TASKS.values() for name in names]
-    groups = [group.name for group in app.registered_groups]
+    groups = [str(group.name) for group in app.registered_groups]
     assert sorted(shown) == sorted([*COMMANDS, *groups])
 
 

@@ -222,6 +222,36 @@ def test_webhooks_of_an_alert_are_boxes_and_stay_checked(
     }
 
 
+@pytest.mark.parametrize(
+    ("when", "measure", "bound"),
+    [
+        ("falls", "revenue_amount", ("20%", 0.2, "20%")),
+        ("rises", "order_count", ("0.125", 0.125, "12.5%")),
+        ("below", "bounce_rate", ("3%", 0.03, "3%")),
+        ("above", "order_count", ("20", 20.0, "20")),
+        ("unexpected", "order_count", ("4", 4.0, "4")),
+    ],
+)
+def test_a_bound_opens_as_people_write_it(
+    desk: Desk, when: str, measure: str, bound: tuple[str, float, str]
+) -> None:
+    written, kept, shown = bound
+    sent = {"of": f"measure:{measure}", "name": "Watched", "when": when, "limit": written}
+    desk.send("alerts/save", **sent)
+    assert desk.store.get(NumberAlert, "watched").item.limit == pytest.approx(kept)
+    field = desk.page("alert?alert=watched").one("input", name="limit")
+    assert field.attributes["value"] == shown
+    desk.send("alerts/save", id="watched", version="1", **{**sent, "limit": shown})
+    assert desk.store.get(NumberAlert, "watched").item.limit == pytest.approx(kept)
+
+
+@pytest.mark.parametrize(("when", "measure"), [("falls", "order_count"), ("below", "bounce_rate")])
+def test_a_share_of_20_without_a_sign_is_asked_about(desk: Desk, when: str, measure: str) -> None:
+    sent = {"of": f"measure:{measure}", "name": "Watched", "when": when, "limit": "20"}
+    assert "write 20% if 20 percent is meant" in desk.message_after("alerts/save", **sent)
+    assert desk.store.newest(NumberAlert) == []
+
+
 def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(desk: Desk) -> None:
     made = desk.send(
         "boards/save-question", kind="trend", form="series1=purchase", name="Buys", board="+"

@@ -63,6 +63,8 @@ WHEN: Final = {
     "below": "is below",
     "above": "is above",
 }
+CHANGES: Final = frozenset({"falls", "rises"})
+BOUNDS: Final = frozenset({"below", "above"})
 EVERY: Final = {"day": "each day", "week": "each week", "hour": "each hour"}
 COMPARED: Final = {
     "week_before": "the same weekday a week before",
@@ -176,17 +178,27 @@ def in_words(alert: NumberAlert) -> str:
     """Return when there is a message, such as "each day,
     if it falls by more than 20% against …".
     """
-    limit = alert.limit
+    words, limit = f"{EVERY[alert.every]}, if it {WHEN[alert.when]}", limit_in_words(alert)
     if alert.when == "unexpected":
-        spreads = f", {limit:g} usual spreads" if limit not in {None, USUAL_SPREADS} else ""
-        return f"{EVERY[alert.every]}, if it {WHEN[alert.when]}{spreads}"
-    if alert.when in {"rises", "falls"}:
-        share = f"{100 * (limit or 0):g}%"
-        return (
-            f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {share} against "
-            f"{COMPARED[alert.compared_with]}"
-        )
-    return f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {limit:g}"
+        is_usual = alert.limit in {None, USUAL_SPREADS}
+        return words if is_usual else f"{words}, {limit} usual spreads"
+    if alert.when in CHANGES:
+        return f"{words} {limit} against {COMPARED[alert.compared_with]}"
+    return f"{words} {limit}"
+
+
+def limit_in_words(alert: NumberAlert) -> str:
+    """Return the bound of an alert as a person writes it: a share in percent; empty without one."""
+    if alert.limit is None:
+        return ""
+    return f"{100 * alert.limit:g}%" if _is_share(alert.when, alert.measure) else f"{alert.limit:g}"
+
+
+def _is_share(when: str, measure: str | None) -> bool:
+    """Return whether a bound is a share: of a change, or of a number of the shop that is a rate."""
+    number = shop_numbers().get(measure or "")
+    is_rate = number is not None and number.measure.shown_as == "rate"
+    return when in CHANGES or (is_rate and when in BOUNDS)
 
 
 def alerts(view: View) -> Block:
@@ -454,6 +466,7 @@ def form(view: View) -> Block:
     fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {
         "webhooks": alert.webhooks
     }
+    fields["limit"] = limit_in_words(alert)
     fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
     return Custom("alert_form.html", {**_form_values(view, fields), "version": version})
 
@@ -472,7 +485,9 @@ def save(request: ActionRequest) -> ActionResult:
         raise UsageError("This form names no number to watch; choose one, and save again.")
     fields[kind] = name
     if "limit" in fields:
-        fields["limit"] = _limit(fields["limit"])
+        fields["limit"] = _limit(
+            fields["limit"], is_share=_is_share(sent.get("when", ""), fields.get("measure"))
+        )
     slug = sent.get("id", "")
     if not slug:
         alert = NumberAlert.from_mapping({"owner": request.caller, **fields})
@@ -500,11 +515,23 @@ def switch(request: ActionRequest) -> ActionResult:
     return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
 
 
-def _limit(text: str) -> float:
+def _limit(text: str, *, is_share: bool) -> float:
+    """Return a bound as it is kept: a share as a part of 1.
+
+    Raises:
+        DefinitionError: It is no number, or a share above 1 without a sign: 20 can mean 20 % only.
+    """
+    is_percent = text.endswith("%")
     try:
-        return float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+        value = float(text.rstrip("% ")) / (100 if is_percent else 1)
     except ValueError as error:
         raise DefinitionError(f"`limit` is a number such as 0.2 or 20%, not {text!r}.") from error
+    if is_share and not is_percent and value > 1:
+        raise DefinitionError(
+            f"A share of {text} would be {100 * value:,.0f} %; write {text}% if {text} percent is "
+            "meant."
+        )
+    return value
 
 
 def _heading(view: View) -> str:

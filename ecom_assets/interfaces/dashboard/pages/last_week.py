@@ -199,14 +199,14 @@ def _once(
     """Return what is computed once for each publication, as nobody's rights change it."""
     published, state = view.context.reading.published, view.request.app.state
     version = (published.data_version, published.published_at)
+    kept: dict[Any, dict[str, Any]]
     kept_version, kept = getattr(state, "last_week", (None, {}))
     if kept_version != version:  # both at once, as requests over an older publication may go on
         kept = {}
         state.last_week = version, kept
     if key not in kept:
         kept[key] = compute()
-    result: dict[str, Any] = kept[key]
-    return result
+    return kept[key]
 
 
 def _changes(
