@@ -16,6 +16,7 @@ from ecom_assets.interfaces.api.auth.callers import COST_COLUMNS, are_personal, 
 from ecom_assets.interfaces.boards.model import (
     Board,
     BoardMail,
+    Goal,
     Kept,
     NumberAlert,
     SavedQuestion,
@@ -34,6 +35,7 @@ WITHHELD_FIELDS: Final[Mapping[Scope, Mapping[str, tuple[str, ...]]]] = {
         "questions": ("definition", "form"),
         "boards": ("where",),
         "alerts": ("limit", "description"),
+        "goals": ("amount",),
     },
 }
 """What of each kind a key without the scope does not see, where it names a person, or is about
@@ -177,7 +179,7 @@ def asks_about_costs(item: Kept, store: BoardStore) -> bool:
 
     A board is not, as each of its tiles is for those only who may see it.
     """
-    if isinstance(item, NumberAlert) and item.measure:
+    if isinstance(item, NumberAlert | Goal) and item.measure:
         return shop_numbers()[item.measure].is_cost
     if isinstance(item, NumberAlert) and item.question:
         watched = store.find(SavedQuestion, item.question)

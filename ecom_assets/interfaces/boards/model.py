@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cache, cached_property
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -365,6 +366,38 @@ class Annotation(Kept):
         return f"{self.day}: {self.text}"
 
 
+GoalMeasure = Literal["revenue_amount", "order_count", "gross_profit_amount", "session_count"]
+GOAL_MEASURES: Final[tuple[GoalMeasure, ...]] = get_args(GoalMeasure)
+"""What a goal may be about: numbers of days add up to that of the month."""
+
+
+class Goal(Kept):
+    """What a number of the shop should come to in a month."""
+
+    KIND: ClassVar[str] = "goals"
+    CALLED: ClassVar[str] = "a goal"
+
+    measure: GoalMeasure = Field(
+        description="Which number of the shop", examples=["revenue_amount"]
+    )
+    month: str = Field(
+        pattern=r"^[12]\d{3}-(?:0[1-9]|1[0-2])$", description="The month", examples=["2026-11"]
+    )
+    amount: Decimal = Field(
+        gt=0, max_digits=18, decimal_places=4, description="What it should come to", examples=[9000]
+    )
+
+    @property
+    def title(self) -> str:
+        """Return which number it is of, and the month."""
+        return f"{shop_numbers()[self.measure].measure.label}, {self.month}"
+
+    @property
+    def own_slug(self) -> str:
+        """Return the id of the goal of this number and month: there is one."""
+        return slug_of(f"{self.measure} {self.month}")
+
+
 class FirstScreen(Kept):
     """Which board the dashboard begins with."""
 
@@ -510,5 +543,6 @@ KINDS: Final[tuple[type[Kept], ...]] = (
     Annotation,
     NumberAlert,
     BoardMail,
+    Goal,
     FirstScreen,
 )

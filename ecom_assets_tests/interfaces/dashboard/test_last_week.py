@@ -1,15 +1,23 @@
 """Last week: the first page of the dashboard, against plain Python over the shop's files."""
 
+from calendar import monthrange
 from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+import requests
+from pydantic import SecretStr
 
 from ecom_assets.commerce.sales.queries import customer_weeks, customers_of_period
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Page, Period
 from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets.interfaces.boards.model import Goal
+from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets_tests.interfaces.api.conftest import served
 from ecom_assets_tests.interfaces.api.plain_shop import PlainShop, Span
 from ecom_assets_tests.interfaces.dashboard.conftest import Client
 from ecom_assets_tests.interfaces.dashboard.html import Node, read, tiles_of
@@ -135,3 +143,43 @@ def test_customers_of_a_week_are_those_of_the_weekly_mart_and_of_any_days_those_
             if first.weekday() == 0:
                 weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
                 assert not weeks or found == {name: weeks[0][name] for name in found}
+
+
+def test_a_goal_is_kept_and_shown_as_a_share_of_the_month_so_far(
+    settings: Settings, shop: PlainShop, tmp_path: Path
+) -> None:
+    last = shop.known("orders").last
+    month = f"{last:%Y-%m}"
+    own = settings.model_copy(update={"boards_url": SecretStr(f"sqlite://{tmp_path / 'boards'}")})
+    with served(build_dashboard_app(own)) as answer:
+        client = Client(answer.address)
+        page = read(client.get("/dashboard/last-week").text)
+        assert f"{month} has no goal yet" in section(page, "Goals of the month").text
+        for amount in ("1000", "2000"):  # the second replaces the first
+            sent = _send_goal(client, page, measure="revenue_amount", month=month, amount=amount)
+            assert sent.status_code == 303
+        shown = section(read(client.get("/dashboard/last-week").text), "Goals of the month")
+        refused = _send_goal(client, page, measure="revenue_amount", month="2026-13", amount="1")
+        assert refused.status_code == 303
+    kept = BoardStore(own).newest(Goal)
+    assert [(one.slug, one.number, one.item.amount) for one in kept] == [
+        (f"revenue-amount-{month}", 2, Decimal(2000))
+    ]
+    revenue = Decimal(shop.sales(Span(last.replace(day=1), last))["revenue_amount"])
+    assert f"{100 * revenue / 2000:.1f}%" in shown.text
+    assert f"{100 * last.day / monthrange(last.year, last.month)[1]:.1f}%" in shown.text
+
+
+def _send_goal(client: Client, page: Node, **fields: str) -> requests.Response:
+    form = section(page, "Goals of the month").one("form")
+    hidden = {
+        field.attributes["name"]: field.attributes["value"]
+        for field in form.all("input", type="hidden")
+    }
+    return client.session.post(
+        client.address + form.attributes["action"],
+        data={**hidden, **fields},
+        headers={"Origin": client.address},
+        timeout=60,
+        allow_redirects=False,
+    )

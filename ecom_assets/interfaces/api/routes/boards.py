@@ -32,6 +32,7 @@ from ecom_assets.interfaces.boards.model import (
     Annotation,
     Board,
     BoardMail,
+    Goal,
     Kept,
     NumberAlert,
     SavedQuestion,
@@ -41,7 +42,7 @@ from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 router = APIRouter(tags=["boards"])
 answers = APIRouter(tags=["boards"], responses=documented(404, 409, 413))
 KEPT: Final[Mapping[str, type[Kept]]] = {
-    kind.KIND: kind for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail)
+    kind.KIND: kind for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, Goal)
 }
 """The kinds that have routes, by their path."""
 EXAMPLES: Final[dict[str, Any]] = {
@@ -79,6 +80,10 @@ EXAMPLES: Final[dict[str, Any]] = {
         },
     },
     "mail": {"summary": "A board by e-mail", "value": {"board": "shop", "every": "week"}},
+    "goal": {
+        "summary": "A goal of a month",
+        "value": {"measure": "revenue_amount", "month": "2026-11", "amount": "90000"},
+    },
 }
 
 
@@ -132,7 +137,7 @@ class VersionHead(BaseModel):
 
 
 class SavedVersion(VersionHead):
-    """A version of a saved question, a board, an annotation, an alert or an e-mail of a board."""
+    """A version of a saved question, a board, an annotation, an alert, an e-mail or a goal."""
 
     is_withheld: bool = Field(
         description="Whether what it says of people or costs is left out, for lack of `personal` "
@@ -154,7 +159,9 @@ class BoardChange(VersionHead):
     """A change of anything that is kept."""
 
     kind: str = Field(
-        description="`questions`, `boards`, `annotations`, `alerts`, `mails` or `settings`",
+        description=(
+            "`questions`, `boards`, `annotations`, `alerts`, `mails`, `goals` or `settings`"
+        ),
         examples=["boards"],
     )
     name: str = Field(description="What it is called")
@@ -165,7 +172,7 @@ class BoardChangesAnswer(BaseModel):
 
     changes: list[BoardChange] = Field(
         description="The changes of saved questions, boards, "
-        "annotations, alerts, e-mails and settings"
+        "annotations, alerts, e-mails, goals and settings"
     )
 
 
@@ -215,7 +222,7 @@ def store_of(request: Request) -> BoardStore:
 
 Listed = Annotated[Listing, Query()]
 KindName = Annotated[
-    Literal["questions", "boards", "annotations", "alerts", "mails"],
+    Literal["questions", "boards", "annotations", "alerts", "mails", "goals"],
     Path(description="What it is", examples=["boards"]),
 ]
 Id = Annotated[
@@ -228,7 +235,7 @@ READ, WRITTEN = documented(404), documented(400, 404, 409)
 @router.get(
     "/saved/{kind}",
     response_model=VersionList,
-    summary="Saved questions, boards, annotations, alerts or e-mails of boards",
+    summary="Saved questions, boards, annotations, alerts, e-mails of boards or goals",
 )
 def list_saved(
     request: Request, response: Response, kind: KindName, parameters: Listed
@@ -242,7 +249,7 @@ def list_saved(
     response_model=SavedVersion,
     status_code=HTTPStatus.CREATED,
     responses=documented(400),
-    summary="Save a new question, board, annotation, alert or e-mail of a board",
+    summary="Save a new question, board, annotation, alert, e-mail of a board or goal",
 )
 def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, Any]:
     """Save it under an id that is made from its name."""

@@ -51,6 +51,7 @@ NOUNS: Final = {
     "annotations": "Annotation",
     "alerts": "Alert",
     "mails": "E-mail",
+    "goals": "Goal",
     "settings": "First screen",
 }
 CHANGES: Final = (

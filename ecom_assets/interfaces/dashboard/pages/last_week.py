@@ -3,9 +3,11 @@
 Each number stands beside those of the week or month before, and of a year before.
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -25,11 +27,14 @@ from ecom_assets.core.tables.queries import (
     unfinished_day_of_sources,
 )
 from ecom_assets.interfaces.api.routes import behaviour, profit, sales
+from ecom_assets.interfaces.boards.model import GOAL_MEASURES, Goal, shop_numbers
+from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Caption,
     Chart,
+    Custom,
     DataTable,
     Notice,
     Several,
@@ -40,13 +45,21 @@ from ecom_assets.interfaces.dashboard.blocks import (
     meaning,
 )
 from ecom_assets.interfaces.dashboard.formats import day_range
-from ecom_assets.interfaces.dashboard.page import DashboardPage, PageParameters, Section, View
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+)
 from ecom_assets.interfaces.weeks.calendar_periods import CalendarPeriod, calendar_periods
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
 from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_money
 
 DAY, WEEK, MONTH = "Last day", "Last week", "This month so far"
+SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
 NO_PERIOD: Final = "There is no {} of which all days are in the data and over."
 
 
@@ -223,6 +236,61 @@ def _as_parameters(days: tuple[date, date]) -> dict[str, str]:
     return {"start_date": str(days[0]), "end_date": str(days[1])}
 
 
+def goals(view: View) -> Block:
+    """Return how far the month is towards its goals, and the form of another one."""
+    sales_month, events_month = (period_named(view, MONTH, source) for source in SOURCES)
+    newest = max(
+        (period.days[1] for period in (sales_month, events_month) if period),
+        default=view.context.reading.newest_date,
+    )
+    month = f"{newest:%Y-%m}"
+    kept = BoardStore(view.context.settings).newest(Goal)
+    of_month = [version.item for version in kept if version.item.month == month]
+    rows = [row for goal in of_month if (row := _towards(view, goal)) is not None]
+    offered = [
+        (name, shop_numbers()[name].measure.label)
+        for name in GOAL_MEASURES
+        if view.may(Scope.COSTS) or not shop_numbers()[name].is_cost
+    ]
+    values = {"month": month, "offered": offered, "rows": rows, "can_write": view.may(Scope.WRITE)}
+    return Custom("goals.html", values)
+
+
+def _towards(view: View, goal: Goal) -> dict[str, Any] | None:
+    """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
+    numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
+    period = period_named(view, MONTH, numbers.source)
+    if period is None or not view.may(numbers.scope) or f"{period.days[1]:%Y-%m}" != goal.month:
+        return None
+    try:
+        value = _answer(view, numbers.route, period.days)[numbers.part][goal.measure]
+    except NoSourceError:
+        return None
+    if value is None:
+        return None
+    last = period.days[1]
+    return {
+        "label": shop_numbers()[goal.measure].measure.label,
+        "format": shop_numbers()[goal.measure].measure.shown_as,
+        "value": value,
+        "amount": goal.amount,
+        "share": float(Decimal(value) / goal.amount),
+        "day_share": last.day / monthrange(last.year, last.month)[1],
+    }
+
+
+def save_goal(request: ActionRequest) -> str:
+    """Keep the goal of a number for a month in place of the one that there is."""
+    sent = request.form
+    goal = Goal.from_mapping(
+        {name: sent.get(name, "").strip() for name in ("measure", "month", "amount")}
+    )
+    store = request.board_store
+    versions = store.versions(Goal, goal.own_slug)
+    store.save(goal.own_slug, goal, versions[0].number if versions else 0, request.caller)
+    return f"The goal is kept: {goal.title}."
+
+
 def revenue_by_day(name: str) -> Callable[[View], Block]:
     """Return the section that draws the revenue of a calendar period beside that of the others."""
 
@@ -319,12 +387,14 @@ PAGE: Final = DashboardPage(
     summary="How the last day, the last week and this month were, and why revenue changed.",
     asks=PageParameters,
     has_comparison=False,
+    actions=(Action("goal", save_goal, Scope.WRITE),),
     sections=(
         Section("The week", numbers_of(WEEK)),
         Section("Why revenue changed", causes, "half"),
         Section("Revenue of the week by day", revenue_by_day(WEEK), "half"),
         Section("The last day", numbers_of(DAY)),
         Section(MONTH, numbers_of(MONTH)),
+        Section("Goals of the month", goals),
         Section("Revenue of the month by day", revenue_by_day(MONTH)),
     ),
 )
