@@ -39,7 +39,7 @@ def numbers(client: Client, query: str) -> dict[str, Any]:
     ["", "time_range=week", "time_range=today", "start_date=2026-01-05&end_date=2026-01-14"],
 )
 def test_each_tile_is_the_number_of_the_api(client: Client, query: str) -> None:
-    page = client.get(f"/dashboard/?{query}")
+    page = client.get(f"/dashboard/overview?{query}")
     assert page.status_code == 200
     shown = tiles_of(read(page.text))
     assert shown == {
