@@ -217,7 +217,14 @@ def test_what_cannot_be_saved_is_refused_in_a_sentence(
 def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
     paths = api.json("/openapi.json")["paths"]
     content = paths["/v1/saved/{kind}"]["post"]["requestBody"]["content"]["application/json"]
-    assert [*content["examples"]] == ["question", "board", "annotation", "alert", "mail"]
+    assert [*content["examples"]] == [
+        "question",
+        "board",
+        "annotation",
+        "alert",
+        "mail",
+        "goal",
+    ]
 
 
 def test_a_key_without_personal_saves_nothing_that_asks_about_people(keyed: Running) -> None:

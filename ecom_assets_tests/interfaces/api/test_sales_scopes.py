@@ -144,7 +144,7 @@ def asked_by(api: Api, key: str, question: Row) -> Iterator[tuple[str, requests.
 
 def saved_by(api: Api, key: str, slug: str) -> Iterator[tuple[str, requests.Response]]:
     """Yield all that shows what is kept under an id."""
-    for kind in ("questions", "boards", "alerts", "mails", "annotations"):
+    for kind in ("questions", "boards", "alerts", "mails", "annotations", "goals"):
         for path in ("", f"/{slug}", f"/{slug}/versions"):
             yield f"{kind}{path}", send(api, key, "GET", f"/v1/saved/{kind}{path}")
         yield f"{kind} page", send(api, key, "GET", "/dashboard/versions", kind=kind, id=slug)
@@ -286,3 +286,20 @@ def test_values_that_are_suggested_have_no_code_of_a_person(api: Api) -> None:
             condition = f"discount_code{'s' * (table == 'sales')} = {HER_CODE}"
             assert send(api, key, "GET", path, where=condition).status_code == 200 if may else 403
             assert may or HER_CODE not in send(api, key, "GET", path).text
+
+
+def test_last_week_shows_profit_and_its_goal_to_keys_with_costs_only(api: Api) -> None:
+    goal = {"measure": "gross_profit_amount", "month": "2026-03", "amount": "4321.09"}
+    refused, kept = (send(api, key, "POST", "/v1/saved/goals", goal) for key in ("writes", "owner"))
+    assert (refused.status_code, kept.status_code) == (403, 201)
+    slug = kept.json()["id"]
+    for key in ("owner", *KEYS):  # what the owner was shown is kept until the next publication
+        page = send(api, key, "GET", "/dashboard/last-week")
+        saved = send(api, key, "GET", f"/v1/saved/goals/{slug}")
+        assert (page.status_code, saved.status_code) == (200, 200)
+        assert "117.77" in page.text  # the revenue of the week
+        may_see = "costs" in KEYS[key]
+        assert ("73.91" in page.text) == may_see
+        assert ("4,321.09" in page.text) == may_see
+        assert ("4321.09" in saved.text) == may_see
+        assert saved.json()["is_withheld"] != may_see
