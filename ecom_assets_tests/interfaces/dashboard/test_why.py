@@ -24,7 +24,7 @@ def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> 
     sessions = next(link for link in links if "session_count" in link)
     page = read(client.get(sessions).text)
     assert tiles_of(page) == {"session_count": tiles_of(overview)["Sessions"]}
-    assert page.one("h1").text.startswith("Why session_count of mart.engagement_daily: ")
+    assert page.one("h1").text.startswith("Why this number: sessions, ")
     assert "The received rows below give this number again." in page.one("main").text
     assert "raw.events" in page.one("main").text
 

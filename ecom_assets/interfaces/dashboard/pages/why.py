@@ -23,7 +23,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Tile,
     Tiles,
 )
-from ecom_assets.interfaces.dashboard.formats import Kind, day_range
+from ecom_assets.interfaces.dashboard.formats import Kind, day_range, in_words
 from ecom_assets.interfaces.dashboard.page import (
     WHY,
     DashboardPage,
@@ -142,9 +142,15 @@ def _title(view: View) -> str:
     )
     days = [day_range(first, last)] if first and last else []
     where = [*days, *(f"{name} {value}" for name, value in (parameters.model_extra or {}).items())]
-    return f"Why {parameters.column} of {parameters.table}" + (
-        f": {', '.join(where)}" if where else ""
-    )
+    return ", ".join([f"Why this number: {_name_of(parameters)}", *where])
+
+
+def _name_of(parameters: NumberParameters) -> str:
+    """Return what people call a number: its label, or its name in words."""
+    contract = next((table for table in TRACES if table.qualified_name() == parameters.table), None)
+    column = contract.columns.get(parameters.column or "") if contract else None
+    words = (column.label if column else "") or in_words(parameters.column or "")
+    return f"{words[:1].lower()}{words[1:]}"
 
 
 def _check_results(view: View, values: Row) -> list[Block]:
