@@ -122,9 +122,16 @@ def render_message(
 
 
 def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:
-    """Return the form that asks for a key."""
+    """Return the form that asks for a key; the pages behind it are not listed before."""
     return _response(
-        "login.html", request, status, title="Log in", message=message, target=target, page=None
+        "login.html",
+        request,
+        status,
+        title="Log in",
+        message=message,
+        target=target,
+        page=None,
+        groups=[],
     )
 
 
@@ -184,8 +191,8 @@ def _response(
 ) -> HTMLResponse:
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
+    values.setdefault("groups", _navigation(request, values.get("view")))
     text = TEMPLATES.get_template(template).render(
-        groups=_navigation(request, values.get("view")),
         caller=caller,
         notice=notice,
         token=token,

@@ -129,6 +129,7 @@ def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
 
 def test_files_of_the_login_page_are_open_and_numbers_are_not(client: Client) -> None:
     page = read(client.get("/dashboard/login").text)
+    assert page.all("nav") == [], "what pages there are is said to those who are logged in"
     files = [element.attributes["href"] for element in page.all("link")] + [
         script.attributes["src"] for script in page.all("script")
     ]
