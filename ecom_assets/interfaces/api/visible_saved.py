@@ -16,8 +16,8 @@ from ecom_assets.interfaces.api.auth.callers import COST_COLUMNS, are_personal, 
 from ecom_assets.interfaces.boards.model import (
     Board,
     BoardMail,
-    Goal,
     Kept,
+    MonthGoal,
     NumberAlert,
     SavedQuestion,
     shop_numbers,
@@ -179,7 +179,7 @@ def asks_about_costs(item: Kept, store: BoardStore) -> bool:
 
     A board is not, as each of its tiles is for those only who may see it.
     """
-    if isinstance(item, NumberAlert | Goal) and item.measure:
+    if isinstance(item, NumberAlert | MonthGoal) and item.measure:
         return shop_numbers()[item.measure].is_cost
     if isinstance(item, NumberAlert) and item.question:
         watched = store.find(SavedQuestion, item.question)

@@ -371,7 +371,7 @@ GOAL_MEASURES: Final[tuple[GoalMeasure, ...]] = get_args(GoalMeasure)
 """What a goal may be about: numbers of days add up to that of the month."""
 
 
-class Goal(Kept):
+class MonthGoal(Kept):
     """What a number of the shop should come to in a month."""
 
     KIND: ClassVar[str] = "goals"
@@ -543,6 +543,6 @@ KINDS: Final[tuple[type[Kept], ...]] = (
     Annotation,
     NumberAlert,
     BoardMail,
-    Goal,
+    MonthGoal,
     FirstScreen,
 )

@@ -14,7 +14,7 @@ from ecom_assets.commerce.sales.queries import customer_weeks, customers_of_peri
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Page, Period
 from ecom_assets.interfaces.api.store.served_data import open_store
-from ecom_assets.interfaces.boards.model import Goal
+from ecom_assets.interfaces.boards.model import MonthGoal
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.interfaces.api.conftest import served
@@ -161,7 +161,7 @@ def test_a_goal_is_kept_and_shown_as_a_share_of_the_month_so_far(
         shown = section(read(client.get("/dashboard/last-week").text), "Goals of the month")
         refused = _send_goal(client, page, measure="revenue_amount", month="2026-13", amount="1")
         assert refused.status_code == 303
-    kept = BoardStore(own).newest(Goal)
+    kept = BoardStore(own).newest(MonthGoal)
     assert [(one.slug, one.number, one.item.amount) for one in kept] == [
         (f"revenue-amount-{month}", 2, Decimal(2000))
     ]

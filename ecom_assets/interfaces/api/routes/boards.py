@@ -32,8 +32,8 @@ from ecom_assets.interfaces.boards.model import (
     Annotation,
     Board,
     BoardMail,
-    Goal,
     Kept,
+    MonthGoal,
     NumberAlert,
     SavedQuestion,
 )
@@ -42,7 +42,8 @@ from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
 router = APIRouter(tags=["boards"])
 answers = APIRouter(tags=["boards"], responses=documented(404, 409, 413))
 KEPT: Final[Mapping[str, type[Kept]]] = {
-    kind.KIND: kind for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, Goal)
+    kind.KIND: kind
+    for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, MonthGoal)
 }
 """The kinds that have routes, by their path."""
 EXAMPLES: Final[dict[str, Any]] = {

@@ -27,7 +27,7 @@ from ecom_assets.core.tables.queries import (
     unfinished_day_of_sources,
 )
 from ecom_assets.interfaces.api.routes import behaviour, profit, sales
-from ecom_assets.interfaces.boards.model import GOAL_MEASURES, Goal, shop_numbers
+from ecom_assets.interfaces.boards.model import GOAL_MEASURES, MonthGoal, shop_numbers
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -244,7 +244,7 @@ def goals(view: View) -> Block:
         default=view.context.reading.newest_date,
     )
     month = f"{newest:%Y-%m}"
-    kept = BoardStore(view.context.settings).newest(Goal)
+    kept = BoardStore(view.context.settings).newest(MonthGoal)
     of_month = [version.item for version in kept if version.item.month == month]
     rows = [row for goal in of_month if (row := _towards(view, goal)) is not None]
     offered = [
@@ -256,7 +256,7 @@ def goals(view: View) -> Block:
     return Custom("goals.html", values)
 
 
-def _towards(view: View, goal: Goal) -> dict[str, Any] | None:
+def _towards(view: View, goal: MonthGoal) -> dict[str, Any] | None:
     """Return what a number came to so far beside its goal; None where it is unknown or withheld."""
     numbers = next(one for one in KEY_NUMBERS if goal.measure in one.names)
     period = period_named(view, MONTH, numbers.source)
@@ -282,11 +282,11 @@ def _towards(view: View, goal: Goal) -> dict[str, Any] | None:
 def save_goal(request: ActionRequest) -> str:
     """Keep the goal of a number for a month in place of the one that there is."""
     sent = request.form
-    goal = Goal.from_mapping(
+    goal = MonthGoal.from_mapping(
         {name: sent.get(name, "").strip() for name in ("measure", "month", "amount")}
     )
     store = request.board_store
-    versions = store.versions(Goal, goal.own_slug)
+    versions = store.versions(MonthGoal, goal.own_slug)
     store.save(goal.own_slug, goal, versions[0].number if versions else 0, request.caller)
     return f"The goal is kept: {goal.title}."
 
