@@ -379,13 +379,13 @@ def _requests(settings: Settings) -> str | Problem:
 
 
 def _alerts(settings: Settings) -> str:
-    from ecom_assets.orchestration.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
+    if settings.alerts_are_set:
+        from ecom_assets.orchestration.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
 
-    alerts = Alerts.from_settings(settings)
-    if alerts is None:
-        return "none set; failures are shown by Dagster and by `ecom run` only"
-    alerts.server.try_login()
-    return f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}"
+        if alerts := Alerts.from_settings(settings):
+            alerts.server.try_login()
+            return f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}"
+    return "none set; failures are shown by Dagster and by `ecom run` only"
 
 
 def _lineage(settings: Settings) -> str | Problem:
@@ -426,19 +426,22 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> str | Problem:
-    from ecom_assets.interfaces.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.interfaces.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
+    from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access  # noqa: PLC0415 (loads Starlette)
     from ecom_assets.interfaces.api.store.served_data import require_current  # noqa: PLC0415 (loads DuckDB)
     from ecom_assets.orchestration.registry import MARTS  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.outputs.serving.snapshot import OlderPublicationError  # noqa: PLC0415 (as above)
 
     credentials = credentials_of(settings)
     refuse_open_access(settings, credentials)
-    if trouble := redis_trouble(settings.redis_url.get_secret_value()):
-        fix = (
-            "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
-        )
-        return Problem(trouble, fix)
+    if url := settings.redis_url.get_secret_value():
+        from ecom_assets.interfaces.api.cache.answers import redis_trouble  # noqa: PLC0415 (loads FastAPI)
+
+        if trouble := redis_trouble(url):
+            fix = (
+                "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for "
+                "itself"
+            )
+            return Problem(trouble, fix)
     try:
         require_current(settings, MARTS)
     except OlderPublicationError as error:

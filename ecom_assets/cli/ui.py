@@ -29,7 +29,7 @@ def start_api(settings: Settings) -> str:
 
     If it cannot start, the message says why, and the UI runs without it.
     """
-    from ecom_assets.interfaces.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access  # noqa: PLC0415 (loads Starlette)
 
     try:
         refuse_taken("API", settings.api_host, settings.api_port)

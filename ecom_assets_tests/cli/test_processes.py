@@ -70,6 +70,18 @@ def test_doctor_warns_of_nothing(home: Path) -> None:
     assert ecom_process("doctor", home=home).err == ""
 
 
+@pytest.mark.slow
+def test_doctor_loads_neither_dagster_nor_the_api_s_framework(home: Path) -> None:
+    script = (
+        "import sys; from ecom_assets.cli.app import app;app(['doctor'], standalone_mode=False);"
+        "print([name for name in ('dagster', 'fastapi', 'scipy.optimize') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.when_changed
 def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
     script = (

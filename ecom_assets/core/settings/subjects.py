@@ -511,6 +511,12 @@ class AlertSettings(BaseSettings):
         webhooks_of(value)
         return value
 
+    @property
+    def alerts_are_set(self) -> bool:
+        """Return whether a setting asks for alerts of failures, even if another one is missing."""
+        has_server = bool(self.smtp_url.get_secret_value())
+        return bool(self.alert_email) or (has_server and not self.report_email)
+
     @field_validator("alert_email", "report_email", "costs_email")
     @classmethod
     def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,14 +16,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.core.errors import UsageError
-from ecom_assets.core.http_server.addresses import is_loopback_name
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.http_server.credentials import Credentials
-from ecom_assets.core.http_server.keys import KeyFile, KeyRing
-from ecom_assets.core.http_server.tokens import TokenReader
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
+from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access
 from ecom_assets.interfaces.api.auth.callers import DOCUMENTATION, PAGE_FILES, document_security
 from ecom_assets.interfaces.api.auth.guard import AuditLog, Guard, RateLimits
 from ecom_assets.interfaces.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
@@ -98,30 +95,6 @@ class ApiStack:
             await send(message)
 
         await self.inner(scope, receive, ended)
-
-
-def credentials_of(settings: Settings) -> Credentials:
-    """Return the keys and the reader of tokens.
-
-    Raises:
-        EcomError: A setting is wrong, or the keys cannot be read.
-    """
-    keys = KeyRing.read(KeyFile(settings.home), settings.api_keys.get_secret_value())
-    return Credentials(keys, TokenReader(settings) if TokenReader.are_used(settings) else None)
-
-
-def refuse_open_access(settings: Settings, credentials: Credentials) -> None:
-    """Raise if the API would be open to other machines without a key.
-
-    Raises:
-        UsageError: The API would listen beyond loopback, and there is no key.
-    """
-    if not is_loopback_name(settings.api_host) and not credentials.are_needed():
-        raise UsageError(
-            "The API would be open to everybody who reaches "
-            f"{settings.api_host}:{settings.api_port}; make a key with `ecom api-key create`, or "
-            "set ECOM_API_KEYS or ECOM_JWT_…, or listen on 127.0.0.1."
-        )
 
 
 def build_stack(

@@ -28,7 +28,7 @@ from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
 from ecom_assets.core.http_server.problems import RequestRefusal
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.interfaces.api.app import credentials_of
+from ecom_assets.interfaces.api.auth.access import credentials_of
 from ecom_assets.interfaces.api.auth.guard import RateLimits
 from ecom_assets.interfaces.dashboard.sessions import LASTS_S, LoginSessions, set_cookie
 

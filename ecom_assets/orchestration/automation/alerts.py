@@ -204,9 +204,9 @@ class Alerts:
         Raises:
             SettingError: The server's address is wrong, or one of two settings is missing.
         """
-        url = settings.smtp_url.get_secret_value()
-        if not settings.alert_email and (not url or settings.report_email):
+        if not settings.alerts_are_set:
             return None
+        url = settings.smtp_url.get_secret_value()
         if not url or not settings.alert_email:
             configured, missing = (
                 ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")

@@ -174,13 +174,11 @@ class RedisAnswers:
 
 
 def redis_trouble(url: str) -> str:
-    """Return a message if Redis does not respond; empty if it responds or is not configured.
+    """Return a message if Redis does not respond; empty if it responds.
 
     Raises:
         SettingError: The packages of the extra `redis` are not installed.
     """
-    if not url:
-        return ""
     with packages_of("redis", "A cache in Redis"):
         from redis import Redis  # noqa: PLC0415 (as above)
     try:

@@ -27,7 +27,8 @@ from ecom_assets.core.http_server.callers import Scope as Permission
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
-from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack, credentials_of
+from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
+from ecom_assets.interfaces.api.auth.access import credentials_of
 from ecom_assets.interfaces.api.auth.callers import scope_for
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, metrics_of, questions_of
