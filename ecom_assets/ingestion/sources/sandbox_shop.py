@@ -1,7 +1,9 @@
 """The days of the sandbox shop, from its `truth.json`; `ecom_sandbox/shop/living.py` makes them."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,8 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 
 COSTS: Final = "costs.csv"
 """The file with what the shop's products cost; shops of earlier versions have none."""
-Truth = dict[str, Any]
+Truth = Mapping[str, Any]
+"""Read once for all who ask, so nobody changes it."""
 DAYS_BEFORE = 60
 """A new shop has at least this many days before its last one,
 so that a month has a month before it.
@@ -21,10 +24,18 @@ so that a month has a month before it.
 
 def truth_of(folder: Path) -> Truth | None:
     """Return the ground truth of the shop in a folder; None if it has none yet."""
+    path = folder / "truth.json"
     try:
-        truth: Truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        stat = path.stat()
+        return _read(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
     except FileNotFoundError:
         return None
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, *_version: int) -> Truth:
+    # Stand-ins of the shop ask for its last day with each request.
+    truth: Truth = json.loads(path.read_text(encoding="utf-8"))
     return truth
 
 
