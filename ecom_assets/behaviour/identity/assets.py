@@ -36,7 +36,7 @@ from ecom_assets.behaviour.identity.contracts import (
 )
 from ecom_assets.behaviour.identity.links import UnlinkedIds, device_of
 from ecom_assets.behaviour.identity.rule import IdentityRule
-from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors
+from ecom_assets.behaviour.identity.visitors import KnownIds, crowded_days, with_visitors
 from ecom_assets.core.tables.asset import (
     Following,
     Invalidation,
@@ -157,10 +157,10 @@ def clean_events_asset(late_days: int) -> TableAsset:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, other_days = _split(days, run_days)
-        nearby_ids = _ids_near(
-            known_ids, identity_rule, of_run, _linkable_devices(known_ids, identity_rule, of_run)
-        )
-        parts = [with_visitors(cleaned(of_run), nearby_ids, identity_rule)] if of_run.dates else []
+        parts = []
+        if of_run.dates:
+            nearby_ids = _ids_of_run(warehouse, known_ids, identity_rule, of_run)
+            parts.append(with_visitors(cleaned(of_run), nearby_ids, identity_rule))
         if other_days.dates:
             parts.append(
                 _with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors)
@@ -218,10 +218,15 @@ def _with_other_visitors(
     )
 
 
-def _linkable_devices(known_ids: KnownIds, rule: IdentityRule, days: Days) -> ir.Table:
-    """Return the devices with events on some days whose visitor other events decide."""
+def _ids_of_run(warehouse: Engine, known_ids: KnownIds, rule: IdentityRule, days: Days) -> KnownIds:
+    """Return what is known of ids with those links only that can decide about events of some days,
+    whose visitors other events decide, and whether devices are crowded then.
+    """
     seen = known_ids.links.filter(days.contain(known_ids.links.event_date))
-    return (seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen).select("device_id")
+    asking = seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen
+    nearby_ids = _ids_near(known_ids, rule, days, asking.select("device_id"))
+    may_crowd = bool(warehouse.rows_of(crowded_days(seen).limit(1)))
+    return replace(nearby_ids, may_crowd=may_crowd)
 
 
 def _ids_near(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:

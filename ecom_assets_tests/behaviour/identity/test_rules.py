@@ -18,10 +18,11 @@ from ecom_assets.behaviour.identity.rule import PRESETS, IdentityRule
 from ecom_assets.behaviour.identity.visitors import (
     FEW_RUNS,
     KnownIds,
+    crowded_days,
     with_visitors,
     with_visitors_of_all,
 )
-from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.portable import count_of, schema_of
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.behaviour.identity.reference import Seen, owners
 from ecom_assets_tests.builders import at
@@ -69,7 +70,9 @@ def visitors(
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
     if names_step is None:
         links = identity_links(table, rule)
-        found = with_visitors(table, KnownIds(links, shared_ids(links, rule), merged), rule)
+        may_crowd = count_of(crowded_days(links)) > 0
+        known_ids = KnownIds(links, shared_ids(links, rule), merged, may_crowd)
+        found = with_visitors(table, known_ids, rule)
     else:
         found = with_visitors_of_all(table, merged, rule, names_step=names_step)
     actual = con.to_pyarrow(found)
