@@ -137,20 +137,22 @@ def conversion_touches(
     the refund. `conversions` and `touches` are all rows of `Conversions` and `Touches`.
     """
     rows = _join_touches(_with_purchase(conversions, rule, days), touches, rule, days)
-    summed_columns = {
-        name: column
-        for model in models
-        for name, column in _columns_to_sum(rows, rule, model).items()
-    }
-    rows = rows.mutate(**summed_columns)
+    weighed = "time_decay" in models
+    if weighed:
+        rows = rows.mutate(weight=decayed_weight(rows.bought_at, rows.touched_at, rule))
     # By numbers, and all in one projection: most of the time is the sorting of each conversion's
     # touches.
     up_to_here = ibis.cumulative_window(group_by="conversion_number", order_by="touch_number")
     whole_conversion = ibis.window(group_by="conversion_number")
     sums: dict[str, ir.Value] = {}
-    for name in summed_columns:
-        sums[f"{name}_so_far"] = rows[name].sum().over(up_to_here).cast("int64")
-        sums[f"{name}_in_all"] = rows[name].sum().over(whole_conversion).cast("int64")
+    if weighed:
+        sums["weight_so_far"] = rows.weight.sum().over(up_to_here).cast("int64")
+        sums["weight_in_all"] = rows.weight.sum().over(whole_conversion).cast("int64")
+    if "last_non_direct" in models:
+        # Not added up along the touches: they are numbered already.
+        before = (rows.sourced_number - rows.is_sourced).min().over(whole_conversion)
+        sums["sourced_so_far"] = rows.sourced_number - before
+        sums["sourced_in_all"] = rows.sourced_number.max().over(whole_conversion) - before
     return rows.mutate(
         touch_position=ibis.row_number().over(up_to_here) + 1,
         touch_count=rows.count().over(whole_conversion),
@@ -197,8 +199,9 @@ def _join_touches(
     """Return one row per conversion and touch in the look-back before its purchase.
 
     `conversions` are rows of `_with_purchase`. `conversion_number` numbers the conversions, and
-    `touch_number` all touches of a visitor in order. A conversion without a touch has one row, with
-    the channel `(none)` and `is_touched` false.
+    `touch_number` all touches of a visitor in order. `is_sourced` is 1 for a touch with a source,
+    else 0, and `sourced_number` how many of the visitor's touches up to here have one. A conversion
+    without a touch has one row, with the channel `(none)` and `is_touched` false.
     """
     conversions = conversions.mutate(
         conversion_number=ibis.row_number().over(ibis.window(order_by=CONVERSION))
@@ -207,13 +210,18 @@ def _join_touches(
     touches = touches.filter(near.contain(touches.started_date))
     # Few visitors convert: to put the touches of all others in order took most of the time.
     touches = touches.semi_join(conversions, "visitor_id")
-    visitor_in_order = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
+    up_to_here = ibis.cumulative_window(
+        group_by="visitor_id", order_by=["started_at", "session_id"]
+    )
+    is_sourced = touches.channel.notin(WITHOUT_SOURCE).ifelse(1, 0)
     touches = touches.select(
         "visitor_id",
         "session_id",
         "channel",
         touched_at="started_at",
-        touch_number=ibis.row_number().over(visitor_in_order),
+        touch_number=ibis.row_number().over(up_to_here),
+        is_sourced=is_sourced,
+        sourced_number=is_sourced.sum().over(up_to_here).cast("int64"),
     )
     earliest = conversions.bought_at - ibis.interval(seconds=rule.lookback_s)
     rows = conversions.left_join(
@@ -223,20 +231,13 @@ def _join_touches(
             touches.touched_at >= earliest,
             touches.touched_at <= conversions.bought_at,
         ],
-    ).select(conversions, "session_id", "channel", "touched_at", "touch_number")
+    ).select(conversions, *(name for name in touches.columns if name != "visitor_id"))
     return rows.mutate(
-        is_touched=rows.channel.notnull(), channel=rows.channel.fill_null(NO_CHANNEL)
+        is_touched=rows.channel.notnull(),
+        channel=rows.channel.fill_null(NO_CHANNEL),
+        is_sourced=rows.is_sourced.fill_null(0),
+        sourced_number=rows.sourced_number.fill_null(0),
     )
-
-
-def _columns_to_sum(rows: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
-    """Return what a model adds up along the touches of a conversion, by the name of its column."""
-    if model == "last_non_direct":
-        has_source = rows.channel.notin((*WITHOUT_SOURCE, NO_CHANNEL))
-        return {"sourced_touches": has_source.ifelse(1, 0)}
-    if model == "time_decay":
-        return {"weight": decayed_weight(rows.bought_at, rows.touched_at, rule)}
-    return {}
 
 
 def decayed_weight(
@@ -290,11 +291,10 @@ def _last_sourced_has_all(
     rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue
 ) -> Share:
     """The last touch with a source has all; the last of all, if no touch has a source."""
-    includes_last_sourced = (
-        _sum_up_to(rows, "sourced_touches", position) == rows.sourced_touches_in_all
-    )
+    so_far = rows.sourced_so_far - (position == rows.touch_position).ifelse(0, rows.is_sourced)
+    has_sourced = rows.sourced_in_all > 0
+    includes_last_sourced = so_far == rows.sourced_in_all
     includes_last = position >= rows.touch_count
-    has_sourced = rows.sourced_touches_in_all > 0
     return Share(has_sourced.ifelse(includes_last_sourced, includes_last).ifelse(1, 0), ONE)
 
 
@@ -303,14 +303,8 @@ def _all_have_same(rows: ir.Table, _rule: AttributionRule, position: ir.IntegerV
 
 
 def _by_weight(rows: ir.Table, _rule: AttributionRule, position: ir.IntegerValue) -> Share:
-    return Share(_sum_up_to(rows, "weight", position), rows.weight_in_all)
-
-
-def _sum_up_to(rows: ir.Table, name: str, position: ir.IntegerValue) -> ir.IntegerValue:
-    """Return what all touches up to the row's own, or the one before it, add up to."""
-    own = (position == rows.touch_position).ifelse(0, rows[name])
-    result: ir.IntegerValue = rows[f"{name}_so_far"] - own
-    return result
+    so_far = rows.weight_so_far - (position == rows.touch_position).ifelse(0, rows.weight)
+    return Share(so_far, rows.weight_in_all)
 
 
 def _by_shape(model: str) -> ShareUpTo:
@@ -381,6 +375,8 @@ def _rounded(amount: ir.NumericValue, share: Share) -> ir.IntegerValue:
     """Return a share of an amount, rounded to a whole number;
     doubles give the same result on all engines.
     """
+    if share.whole is ONE:  # all or nothing
+        return amount.cast("int64") * share.part
     exact = amount.cast("float64") * share.part.cast("float64") / share.whole.cast("float64")
     return (exact + 0.5).floor().cast("int64")
 
@@ -389,6 +385,8 @@ def _part_of_money(money: ir.IntegerValue, share: Share) -> ir.IntegerValue:
     """Return a share of money: in whole cents if the money is,
     so that what is shown of the parts adds up.
     """
+    if share.whole is ONE:
+        return money * share.part
     step = ibis.cases(
         (money > LARGEST_IN_CENTS, ibis.literal(LARGE_PARTS, "int64")),
         (money % CENT_PARTS == 0, ibis.literal(CENT_PARTS, "int64")),
