@@ -43,6 +43,7 @@ WRITTEN = (
     "serving",
     "statements.sqlite*",
     "ui_address",
+    "uploads",
 )
 """What the platform writes into `ECOM_HOME` whatever the engine; a folder means everything in it.
 """

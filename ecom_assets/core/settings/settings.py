@@ -38,6 +38,7 @@ from ecom_assets.core.settings.intake import (
 )
 from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.core.settings.stated_currency import stated_currency
+from ecom_assets.core.settings.uploaded import UploadedSource, UploadSettings
 from ecom_assets.core.tables.currencies import largest_amount
 
 _logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Settings(
     subjects.DestinationSettings,
     AllPackageSettings,
     subjects.BoardSettings,
+    UploadSettings,
     subjects.LedgerSettings,
     subjects.PrivacySettings,
     subjects.OrderGateSettings,
@@ -129,9 +131,14 @@ class Settings(
         *sources: PydanticBaseSettingsSource,
         **named_sources: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the shop's file, which everything else goes before; none of them sets constants."""
+        """Add the shop's file, and below it what uploads say; none of them sets constants."""
         parameters, *others = (*sources, *named_sources.values())
-        return (parameters, *map(WithoutConstants, others), ShopFile(settings_cls))
+        return (
+            parameters,
+            *map(WithoutConstants, others),
+            ShopFile(settings_cls),
+            UploadedSource(settings_cls),
+        )
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field(

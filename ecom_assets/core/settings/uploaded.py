@@ -1,0 +1,109 @@
+"""What the uploads of an `ECOM_HOME` say as settings: the shop's own, which were chosen on a page,
+and the folders of their rows. Everything else goes before it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.json_text import json_text
+
+FOLDER: Final = "uploads"
+"""The folder in `ECOM_HOME` with all that belongs to uploads."""
+SHOP_CHOICES: Final = "shop.json"
+OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name")
+"""The settings that are chosen on the page of uploads."""
+NATIVE_OF: Final[Mapping[str, str]] = {
+    "events": "ecommerce",
+    "orders": "user_order_log",
+}
+"""The kinds whose rows are kept in a layout of the platform, each with its mapping."""
+FIRST_HOME: Final = Path(".ecom")
+"""The default of `home`, which this source needs before the settings are made."""
+
+
+class UploadSettings(BaseSettings):
+    """What `Settings` has for files that people send by the browser."""
+
+    upload_max_mb: int = Field(
+        500, ge=1, le=100_000, description="Size of the largest file that is sent by the browser"
+    )
+    upload_keep_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description=(
+            "Days for which files are kept as they were sent; 24 hours where nobody loads them"
+        ),
+    )
+
+
+class UploadedSource(PydanticBaseSettingsSource):
+    """The source below all others: it fills in what nothing else says."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (of the class above it)
+        """Return that no field is read by itself."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by name."""
+        known = self.current_state
+        home = Path(known.get("home") or FIRST_HOME)
+        values: dict[str, Any] = dict(shop_choices(home))
+        for kind, mapping in NATIVE_OF.items():
+            if not _is_named(known, kind) and has_rows(home, kind):
+                values |= {kind: setting_of(home, kind), f"{kind}_mapping": mapping}
+        return values
+
+
+def _is_named(known: Mapping[str, Any], kind: str) -> bool:
+    """Return whether something else says where the rows of a kind come from."""
+    return bool(known.get(kind) or (kind == "orders" and known.get("order_api_url")))
+
+
+def rows_folder(home: Path, kind: str) -> Path:
+    """Return where the rows of uploads of a kind lie."""
+    return home / FOLDER / kind
+
+
+def setting_of(home: Path, kind: str) -> str:
+    """Return the folder as the setting of paths names it: a comma is written as such."""
+    return str(rows_folder(home, kind)).replace(",", "\\,")
+
+
+def has_rows(home: Path, kind: str) -> bool:
+    """Return whether there are rows of uploads of a kind."""
+    folder = rows_folder(home, kind)
+    return (
+        folder.is_dir() and next(folder.glob("received_date=*/upload-*.parquet"), None) is not None
+    )
+
+
+def shop_choices(home: Path) -> dict[str, str]:
+    """Return what was chosen on the page for the shop, by the names of the settings; empty where
+    nothing was, or the file cannot be read.
+    """
+    try:
+        content = json.loads((home / FOLDER / SHOP_CHOICES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+
+
+def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
+    """Keep what was chosen for the shop; what is not named stays as it is.
+
+    Whether a value is possible is checked where the settings are read: `checked_choices`.
+    """
+    folder = home / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = {**shop_choices(home), **{name: choices[name] for name in OF_SHOP if name in choices}}
+    replace_bytes(folder / SHOP_CHOICES, f"{json_text(kept, indent=1)}\n".encode(), 0o600)

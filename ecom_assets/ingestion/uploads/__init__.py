@@ -1,0 +1,3 @@
+"""Files that people send by the browser: kept as they came, looked at, landed in the platform's
+own layout, and taken back.
+"""

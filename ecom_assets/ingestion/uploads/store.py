@@ -1,0 +1,500 @@
+"""The files that people sent: what was kept of each, who sent it, what became of it.
+
+    ECOM_HOME/uploads/uploads.sqlite               a row per upload
+    ECOM_HOME/uploads/originals/ID/NAME            the file as it was sent
+    ECOM_HOME/uploads/mappings/NAME.yaml           how files of a layout are read
+    ECOM_HOME/uploads/shop.json                    the shop's currency, zone, week and name
+    ECOM_HOME/uploads/KIND/received_date=…/        the rows, in the platform's own layout
+
+The list needs neither an engine nor Dagster: the API and the pages read it at each request.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from ecom_assets.core.atomic_files import sync_file, sync_folder
+from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.errors import UsageError, WorkError, system_reason
+from ecom_assets.core.settings.uploaded import FOLDER
+from ecom_assets.ingestion.sources.files.formats import format_of
+
+FILE: Final = "uploads.sqlite"
+ORIGINALS: Final = "originals"
+MAPPINGS: Final = "mappings"
+PATIENCE_S: Final = 30
+"""Seconds that a writer waits for the transaction of another one."""
+LEAST_FREE_BYTES: Final = 300_000_000
+"""What stays free on the disk for the warehouse and the API while a file comes in."""
+UNLOADED_HOURS: Final = 24
+"""Hours after which a file is removed that nobody loaded."""
+
+UploadState = Literal["kept", "loading", "loaded", "undoing", "undone", "failed"]
+KEPT: Final[UploadState] = "kept"
+LOADING: Final[UploadState] = "loading"
+LOADED: Final[UploadState] = "loaded"
+UNDOING: Final[UploadState] = "undoing"
+UNDONE: Final[UploadState] = "undone"
+FAILED: Final[UploadState] = "failed"
+WITH_ROWS: Final = (LOADED, UNDOING)
+"""The states in which rows of an upload count, or did until just now."""
+
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS uploads (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+    name TEXT NOT NULL, byte_count INTEGER NOT NULL, sent_by TEXT NOT NULL, sent_at TEXT NOT NULL,
+    state TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '', mapping TEXT NOT NULL DEFAULT '',
+    answers TEXT NOT NULL DEFAULT '{}', first_day TEXT, last_day TEXT, row_count INTEGER,
+    counted_count INTEGER, amount TEXT, currency TEXT NOT NULL DEFAULT '',
+    replaced_count INTEGER, replaced_uploads TEXT NOT NULL DEFAULT '[]',
+    has_original INTEGER NOT NULL DEFAULT 1, run_id TEXT, sentence TEXT NOT NULL DEFAULT '',
+    changed_at TEXT NOT NULL);
+"""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that somebody sent.
+
+    Attributes:
+        number: Its place among all uploads, from 1; a later one has the newer versions.
+        id: What finds it in an address; nobody guesses it.
+        name: The file's name, safe for a file system.
+        byte_count: The size of the file.
+        sent_by: Who sent it, as the list shows it.
+        sent_at: When, in UTC.
+        state: `kept` (nothing is loaded), `loading`, `loaded`, `undoing`, `undone`; `failed` with
+            nothing of it loaded.
+        kind: What its rows are: events, orders, customers, stock, costs; empty until it is known.
+        mapping: The name of the kept mapping that it is read by; empty until it is chosen.
+        answers: The answers to the questions about it, by their keys.
+        first_day: First day of its rows, in the shop's zone; None before it is loaded.
+        last_day: Last day of them.
+        row_count: Rows that were read.
+        counted_count: Those of them that count.
+        amount: The money of orders that count, sold less paid back; None where it is not known.
+        currency: The currency of that; empty if rows say none, or several.
+        replaced_count: Rows of earlier uploads that it brought a newer version of.
+        replaced_uploads: The numbers of these uploads.
+        has_original: Whether the file as it was sent is still there.
+        run_id: Dagster's run that loaded it last, or took it back.
+        sentence: Why it failed; empty otherwise.
+        changed_at: When its state changed last, in UTC.
+    """
+
+    number: int
+    id: str
+    name: str
+    byte_count: int
+    sent_by: str
+    sent_at: datetime
+    state: UploadState
+    kind: str = ""
+    mapping: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    first_day: date | None = None
+    last_day: date | None = None
+    row_count: int | None = None
+    counted_count: int | None = None
+    amount: Decimal | None = None
+    currency: str = ""
+    replaced_count: int | None = None
+    replaced_uploads: tuple[int, ...] = ()
+    has_original: bool = True
+    run_id: str | None = None
+    sentence: str = ""
+    changed_at: datetime | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether a run has still to load it, or to take it back."""
+        return self.state in {LOADING, UNDOING}
+
+
+_UPLOAD: Final = TypeAdapter(Upload)
+_KEPT_COLUMNS: Final = tuple(Upload.__dataclass_fields__)
+
+
+class UploadWriter:
+    """Takes the blocks of one file, and keeps it whole or not at all; a context manager.
+
+    Leaving it without `finish` removes what came: a cancelled upload leaves nothing.
+    """
+
+    def __init__(self, uploads: "Uploads", upload: Row, most_bytes: int) -> None:
+        """Open the file; `Uploads.begin` makes it."""
+        self._uploads, self._row, self._most = uploads, upload, most_bytes
+        self._folder = uploads.folder / ORIGINALS / upload["id"]
+        self._part = self._folder / f".{upload['name']}.part"
+        self._file: IO[bytes] | None = None
+        self._size = 0
+
+    def __enter__(self) -> "UploadWriter":
+        """Make the folder of the upload.
+
+        Raises:
+            WorkError: It cannot be made.
+        """
+        with _plain_errors(self._uploads.folder):
+            for folder in (self._uploads.folder, self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = self._part.open("xb")
+        return self
+
+    def write(self, block: bytes) -> None:
+        """Keep the next block, of any size.
+
+        Raises:
+            UsageError: The file is larger than ECOM_UPLOAD_MAX_MB.
+            WorkError: The disk is full, or cannot be written.
+        """
+        assert self._file is not None  # noqa: S101 (a block outside of `with` is a fault of ours)
+        self._size += len(block)
+        if self._size > self._most:
+            raise _too_large(self._row["name"], self._most)
+        _require_free(self._uploads.folder, len(block))
+        with _plain_errors(self._uploads.folder):
+            self._file.write(block)
+
+    def finish(self) -> Upload:
+        """Keep the file, and return it as an upload in the state `kept`.
+
+        Raises:
+            UsageError: Nothing came.
+            WorkError: The disk is full, or cannot be written.
+        """
+        assert self._file is not None  # noqa: S101 (as above)
+        if not self._size:
+            raise UsageError(f"{self._row['name']} is empty; send one with some rows.")
+        with _plain_errors(self._uploads.folder):
+            self._file.close()
+            sync_file(self._part)
+            os.replace(self._part, self._folder / self._row["name"])  # noqa: PTH105 (as in atomic_files)
+            sync_folder(self._folder)
+        kept = self._uploads.add(self._row | {"byte_count": self._size})
+        self._file = None
+        return kept
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what came, unless it was finished."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Uploads:
+    """The uploads of one `ECOM_HOME`; each call opens the list, each change is one transaction."""
+
+    def __init__(self, home: Path) -> None:
+        """Set `ECOM_HOME`; the first upload makes the folder in it."""
+        self.folder = home / FOLDER
+
+    def begin(
+        self,
+        name: str,
+        owner: str,
+        sent_by: str,
+        *,
+        most_bytes: int,
+        expected_bytes: int | None = None,
+    ) -> UploadWriter:
+        """Return what takes the blocks of a file that somebody sends.
+
+            with uploads.begin(name, owner, sent_by, most_bytes=…) as writer:
+                for block in blocks:
+                    writer.write(block)
+                upload = writer.finish()
+
+        Args:
+            name: The file's name, as the browser says it.
+            owner: The secret of the login, without which no other one finds the file until it is
+                loaded.
+            sent_by: The name of the key, as the list shows it.
+            most_bytes: The size of the largest file, of ECOM_UPLOAD_MAX_MB.
+            expected_bytes: What the browser says of the size; None if it does not.
+
+        Raises:
+            UsageError: The format is not read, or the file is said to be too large.
+            WorkError: The disk has not enough room for it.
+        """
+        safe = safe_name(name)
+        require_known_format(safe)
+        if expected_bytes is not None and expected_bytes > most_bytes:
+            raise _too_large(safe, most_bytes)
+        _require_free(self.folder, expected_bytes or 0)
+        upload_id = secrets.token_hex(16)
+        row = {
+            "id": upload_id,
+            "owner": _owner_hash(owner, upload_id),
+            "name": safe,
+            "sent_by": sent_by,
+            "sent_at": _now(),
+            "state": KEPT,
+            "changed_at": _now(),
+        }
+        return UploadWriter(self, row, most_bytes)
+
+    def add(self, row: Mapping[str, Any]) -> Upload:
+        """Note a file that came whole; `UploadWriter` calls it."""
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        with self._writing() as con:
+            con.execute(f"INSERT INTO uploads ({names}) VALUES ({values})", row)  # noqa: S608 (names of ours)
+        return self.of(row["id"])
+
+    def of(self, upload_id: str, owner: str | None = None) -> Upload:
+        """Return an upload.
+
+        Args:
+            upload_id: Its id.
+            owner: The secret of the login that asks: an upload that was never loaded is found by
+                its sender only. None where a run asks.
+
+        Raises:
+            UsageError: There is none, or it is of another login.
+        """
+        rows = self._rows("SELECT * FROM uploads WHERE id = :id", {"id": upload_id})
+        if rows and (owner is None or _is_seen_by(rows[0], owner)):
+            return _upload(rows[0])
+        raise UsageError("This upload is not there any more; send the file again.")
+
+    def numbered(self, number: int) -> Upload:
+        """Return an upload by its number, as a request or a run names it.
+
+        Raises:
+            UsageError: There is none.
+        """
+        rows = self._rows("SELECT * FROM uploads WHERE number = :number", {"number": number})
+        if not rows:
+            raise UsageError(f"There is no upload {number}.")
+        return _upload(rows[0])
+
+    def newest(self, owner: str | None = None, limit: int = 100) -> list[Upload]:
+        """Return the newest uploads, the newest first: those that were ever loaded, and those that
+        `owner` has sent; all of them for None.
+        """
+        rows = self._rows("SELECT * FROM uploads ORDER BY number DESC", {})
+        seen = [row for row in rows if owner is None or _is_seen_by(row, owner)]
+        return [_upload(row) for row in seen[:limit]]
+
+    def with_rows(self, kind: str = "") -> list[Upload]:
+        """Return the uploads whose rows count, of one kind or all, the oldest first."""
+        return [
+            upload
+            for upload in reversed(self.newest(limit=1_000_000))
+            if upload.state in WITH_ROWS and (not kind or upload.kind == kind)
+        ]
+
+    def choose(
+        self, upload: Upload, *, kind: str, mapping: str, answers: Mapping[str, str]
+    ) -> Upload:
+        """Note what an upload is, by which kept mapping it is read, and the answers about it."""
+        return self.note(upload, kind=kind, mapping=mapping, answers=dict(answers))
+
+    def note(self, upload: Upload, **values: Any) -> Upload:  # noqa: ANN401 (values of the columns)
+        """Change columns of an upload, such as `state` and `sentence`, and return it as it is now.
+
+        Raises:
+            WorkError: The list cannot be written.
+        """
+        written = {name: _stored(value) for name, value in values.items()}
+        changes = ", ".join(f"{name} = :{name}" for name in (*written, "changed_at"))
+        with self._writing() as con:
+            con.execute(
+                f"UPDATE uploads SET {changes} WHERE number = :number",  # noqa: S608 (names of ours)
+                {**written, "changed_at": _now(), "number": upload.number},
+            )
+        return self.numbered(upload.number)
+
+    def original(self, upload: Upload) -> Path:
+        """Return the file as it was sent.
+
+        Raises:
+            UsageError: It is not kept any more.
+        """
+        path = self.folder / ORIGINALS / upload.id / upload.name
+        if not path.is_file():
+            raise UsageError(
+                f"{upload.name} is not kept any more, only its rows are; send the file again."
+            )
+        return path
+
+    def remove_original(self, upload: Upload) -> None:
+        """Remove the file as it was sent; its rows stay."""
+        shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
+        self.note(upload, has_original=False)
+
+    def remove(self, upload: Upload) -> None:
+        """Remove an upload that was never loaded, with all that was kept of it.
+
+        Raises:
+            UsageError: Its rows count, or a run is at it: it can be undone instead.
+        """
+        if upload.state in {LOADING, *WITH_ROWS}:
+            raise UsageError(f"{upload.name} is loaded; undo it instead.")
+        shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
+        with self._writing() as con:
+            con.execute("DELETE FROM uploads WHERE number = ?", (upload.number,))
+
+    def remove_old(self, keep_days: int) -> None:
+        """Remove files as they were sent that are older than `keep_days`, and uploads that nobody
+        loaded within a day.
+        """
+        now = now_utc_without_zone()
+        for upload in self.newest(limit=1_000_000):
+            if upload.state == KEPT and upload.sent_at < now - timedelta(hours=UNLOADED_HOURS):
+                self.remove(upload)
+            elif (
+                upload.has_original
+                and not upload.is_waiting
+                and upload.sent_at < now - timedelta(days=keep_days)
+            ):
+                self.remove_original(upload)
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a process that was killed left of a file that came in."""
+        known = {upload.id for upload in self.newest(limit=1_000_000)}
+        oldest = (now_utc_without_zone() - timedelta(hours=UNLOADED_HOURS)).timestamp()
+        with suppress(OSError):
+            for folder in (self.folder / ORIGINALS).iterdir():
+                if folder.name not in known and folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        if not (self.folder / FILE).exists():
+            return []
+        with self._opened() as con:
+            return [dict(row) for row in con.execute(sql, parameters)]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._opened() as con:
+            con.execute("BEGIN IMMEDIATE")
+            try:
+                yield con
+            except BaseException:
+                con.execute("ROLLBACK")
+                raise
+            con.execute("COMMIT")
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        path = self.folder / FILE
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+            with closing(connection) as con:
+                con.row_factory = sqlite3.Row
+                con.executescript(TABLES)
+                yield con
+        except (OSError, sqlite3.Error) as error:
+            raise WorkError(
+                f"The list of uploads {path} cannot be used ({error}); see that it is whole and "
+                "writable, and try again."
+            ) from error
+
+
+def safe_name(name: str) -> str:
+    """Return the name of a file without its folders,
+    and without what a file system or a glob reads into it.
+    """
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip("._-")[-80:] or "file"
+
+
+def require_known_format(name: str) -> None:
+    """Refuse a file of which the ending says that it is not read.
+
+    Raises:
+        UsageError: It is a picture, a document or the like.
+    """
+    if format_of(Path(name))[0] is None:
+        raise UsageError(
+            f"{name} has a format that is not read; send an Excel, CSV, TSV, NDJSON, JSON or "
+            "Parquet file, or one of these in a .gz or .zip file."
+        )
+
+
+def _too_large(name: str, most_bytes: int) -> UsageError:
+    return UsageError(
+        f"{name} is larger than {most_bytes / 1e6:,.0f} MB (ECOM_UPLOAD_MAX_MB); send it in parts, "
+        "such as a file per year, or load it with `ecom run`."
+    )
+
+
+def _require_free(folder: Path, byte_count: int) -> None:
+    """Refuse bytes that would leave the disk without the room that runs need.
+
+    Raises:
+        WorkError: They would.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if shutil.disk_usage(place).free < byte_count + LEAST_FREE_BYTES:
+        raise WorkError(
+            "The disk of the platform is nearly full, so the file is not kept; make room, and send "
+            "it again."
+        )
+
+
+@contextmanager
+def _plain_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(
+            f"The file cannot be kept in {folder} ({system_reason(error)}); make it writable, or "
+            "make room, and send the file again."
+        ) from error
+
+
+def _owner_hash(owner: str, upload_id: str) -> str:
+    return hashlib.sha256(f"{owner}|{upload_id}".encode()).hexdigest()
+
+
+def _is_seen_by(row: Row, owner: str) -> bool:
+    """Return whether a login sees an upload: its sender always, everybody once it was loaded."""
+    was_loaded = row["state"] in {LOADED, UNDOING, UNDONE} or row["first_day"] is not None
+    return was_loaded or row["owner"] == _owner_hash(owner, row["id"])
+
+
+def _upload(row: Row) -> Upload:
+    values = {name: row[name] for name in _KEPT_COLUMNS}
+    values["answers"] = json.loads(row["answers"])
+    values["replaced_uploads"] = json.loads(row["replaced_uploads"])
+    return _UPLOAD.validate_python(values)
+
+
+def _stored(value: Any) -> Any:  # noqa: ANN401 (a value of any column)
+    """Return a value as its column holds it."""
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, sort_keys=True)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _now() -> str:
+    return now_utc_without_zone().isoformat(timespec="seconds")
