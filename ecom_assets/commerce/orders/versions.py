@@ -135,13 +135,18 @@ def _with_newest(rows: ir.Table) -> ir.Table:
     """
     # Lines of an order in a plain file say by their time of change alone that they are one version.
     is_loose = rows.is_order & (rows.position < 0) & rows.changed_at.notnull()
+    # What was uploaded lies on its own days, and arrived when it was sent.
+    arrived_date = ibis.greatest(rows.unit_date, rows.unit_at.date())
     rows = rows.mutate(
         is_loose=is_loose,
-        moment_date=is_loose.ifelse(NO_DAY, rows.unit_date),
+        moment_date=is_loose.ifelse(NO_DAY, arrived_date),
         moment_at=is_loose.ifelse(LONG_AGO, rows.unit_at),
+        moment_own_date=is_loose.ifelse(NO_DAY, rows.unit_date),
         line_number=rows.is_order.ifelse(ibis.literal(-1, "int64"), rows.id_number.fill_null(-1)),
     )
-    latest = [ibis.desc(rows.changed), ibis.desc(rows.moment_date), ibis.desc(rows.moment_at)]
+    latest = [
+        ibis.desc(rows[name]) for name in ("changed", "moment_date", "moment_at", "moment_own_date")
+    ]
     rows = rows.mutate(
         is_current=ibis.rank().over(ibis.window(group_by=CLAIM, order_by=latest)) == 0
     )

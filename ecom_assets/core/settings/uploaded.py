@@ -80,9 +80,7 @@ def setting_of(home: Path, kind: str) -> str:
 def has_rows(home: Path, kind: str) -> bool:
     """Return whether there are rows of uploads of a kind."""
     folder = rows_folder(home, kind)
-    return (
-        folder.is_dir() and next(folder.glob("received_date=*/upload-*.parquet"), None) is not None
-    )
+    return folder.is_dir() and next(folder.glob("*/received_date=*/*.parquet"), None) is not None
 
 
 def shop_choices(home: Path) -> dict[str, str]:

@@ -181,7 +181,8 @@ class MessageMapper:
             files = with_currency(
                 RecordFiles.open(self._con, [path], self._mapping, self._timezone)
             )
-            sql = select(self._selected(), f"({files.received_sql()})", "malformed_row IS NULL")
+            columns = landed_columns(self._mapping, self._schema)
+            sql = select(columns, f"({files.received_sql()})", "malformed_row IS NULL")
             if self._is_numbered:
                 sql += " ORDER BY received_at NULLS FIRST"
             return self._con.sql(sql).to_arrow_table().slice(1)
@@ -190,15 +191,24 @@ class MessageMapper:
     def _is_numbered(self) -> bool:
         return self._mapping.kind.is_filtered
 
-    def _selected(self) -> list[str]:
-        """Return the SQL of a landed file's columns, which the native mapping reads."""
-        kind, time = self._mapping.kind, self._mapping.time_field
-        columns = {name: ident(kind.renamed.get(name, name)) for name in self._schema.names}
-        if "currency" not in kind.fields:
-            columns["currency"] = CURRENCY if self._mapping.fields.currency else "NULL::VARCHAR"
-        if (time.formats, time.timezone) != (("iso",), "UTC"):
-            columns[kind.time] = f"coalesce(strftime({kind.at}, {text(INSTANT)}), {kind.time})"
-        return [f"{value} AS {ident(name)}" for name, value in columns.items()]
+
+def landed_columns(mapping: RecordMapping, schema: pa.Schema) -> list[str]:
+    """Return the SQL of the columns of a landed file, which the native mapping reads, over rows as
+    a mapping reads them: `RecordFiles.received_sql` of files `with_currency`.
+    """
+    kind, time = mapping.kind, mapping.time_field
+    columns = {name: ident(kind.renamed.get(name, name)) for name in schema.names}
+    if "currency" not in kind.fields:
+        columns["currency"] = CURRENCY if mapping.fields.currency else "NULL::VARCHAR"
+    times: dict[str, tuple[TimeField | None, str]] = {kind.time: (time, kind.at)}
+    times |= {name: (mapping.time_field_of(name), at) for name, at in kind.other_times.items()}
+    for name, (field_of_time, at) in times.items():
+        is_native = field_of_time is None or (
+            (field_of_time.formats, field_of_time.timezone) == (("iso",), "UTC")
+        )
+        if name in columns and not is_native:
+            columns[name] = f"coalesce(strftime({at}, {text(INSTANT)}), {name})"
+    return [f"{value} AS {ident(name)}" for name, value in columns.items()]
 
 
 class CustomerMapper:

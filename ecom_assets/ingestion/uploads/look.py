@@ -2,15 +2,41 @@
 refused and left out, with the reasons.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zoneinfo import available_timezones
 
-from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion
-from ecom_assets.ingestion.sources.reading import MoneyRead, NotClean
-from ecom_assets.ingestion.uploads.store import Upload, Uploads
+import duckdb
+
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import EcomError, SettingError, UsageError, first_line
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.uploaded import OF_SHOP, choose_shop
+from ecom_assets.ingestion.sources.files.damage import copies_in
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingSearch,
+    Reading,
+    open_questions,
+    read_by,
+)
+from ecom_assets.ingestion.sources.proposal.questions import ROWS, OpenQuestion
+from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
+from ecom_assets.ingestion.uploads.landed import COPIES, MAPPINGS_OF
+from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
+from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
+
+KEPT_MARK: Final = "kept:"
+"""What the name of a kept mapping begins with where shipped ones can be chosen, too."""
+BY_COLUMNS: Final = "By the names and values of the columns"
+UNKNOWN_STATE: Final = "unknown_status"
+DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +149,231 @@ def look_at(
     Raises:
         UsageError: The file is not kept any more.
     """
-    raise NotImplementedError
+    if chosen is None:
+        kept = f"{KEPT_MARK}{upload.mapping}" if upload.mapping else ""
+        chosen = Chosen(upload.answers, upload.kind, kept)
+    original = uploads.original(upload)
+    copies = original.parent / COPIES
+    copies.mkdir(mode=0o700, exist_ok=True)
+    look = UploadLook(upload, kinds=tuple(MAPPINGS_OF), lines=(("File", upload.name),))
+    try:
+        with copies_in(copies):
+            require_unpacked_size(original)
+            path, is_part = beginning_of(original, copies)
+            look = replace(look, is_part=is_part)
+            return _Looker(uploads, look, str(path), settings, chosen, copies).looked()
+    except EcomError as error:
+        return replace(look, refusal=_named(str(error), look))
+    except (duckdb.Error, OSError, ValueError, ArithmeticError) as error:
+        return replace(look, refusal=f"{upload.name} cannot be read: {first_line(error)}.")
+
+
+def _named(sentence: str, look: UploadLook) -> str:
+    """Return a sentence without the folders of this machine."""
+    return re.sub(r"\S*/originals/[0-9a-f]+/(copies/)?", "", sentence) or look.upload.name
+
+
+@dataclass(frozen=True)
+class _Looker:
+    """Looks at one file, or at the beginning of it."""
+
+    uploads: Uploads
+    look: UploadLook
+    path: str
+    settings: Settings
+    chosen: Chosen
+    copies: Path
+
+    def looked(self) -> UploadLook:
+        """Return what there is to know of the file."""
+        if (by_kept := self._by_kept_mapping()) is not None:
+            return by_kept
+        kind = MappingKind(self.chosen.kind) if self.chosen.kind in set(MappingKind) else None
+        search = MappingSearch([self.path], self.settings, kind)
+        mapping = "" if self.chosen.mapping.startswith(KEPT_MARK) else self.chosen.mapping
+        given = self._with_kept_answers(search, mapping)
+        answers, problems = search.accepted(given, mapping)
+        proposal = search.proposal(answers, mapping)
+        guesses = search.guesses(answers, mapping)
+        still_open = tuple(
+            question
+            for question in open_questions(proposal, answers)
+            if question.key != ROWS or kind is None
+        )
+        fits = [(fit.name, fit.why) for fit in search.fits]
+        best = fits[0][0] if fits else OWN
+        look = replace(
+            self.look,
+            kind=str(kind or proposal.kind),
+            mapping=mapping if mapping in {OWN, *dict(fits)} else best,
+            mappings=(*self._kept_choices(), *fits, (OWN, BY_COLUMNS)),
+            lines=(*self.look.lines, *_lines(search)),
+            why=proposal.why,
+            questions=proposal.questions,
+            answers=answers,
+            problems=problems,
+            open_questions=still_open,
+            guessed=frozenset(guesses.keys() - answers.keys()),
+            text=proposal.text,
+        )
+        if look.kind not in MAPPINGS_OF:
+            return replace(
+                look,
+                refusal=f"{look.upload.name} has {look.kind}, which cannot be loaded here yet; "
+                f"load it with `ecom run --{look.kind}`.",
+            )
+        try:
+            with read_by(search, search.proposal(guesses, mapping), self.copies) as reading:
+                return _with_reading(look, reading)
+        except EcomError as error:
+            if still_open:  # it can be read once they are answered
+                return look
+            return replace(look, refusal=_named(str(error), look))
+
+    def _by_kept_mapping(self) -> UploadLook | None:
+        """Return the look by a kept mapping that knows all of the file; None if none does."""
+        wanted = self.chosen.mapping
+        if not wanted.startswith(KEPT_MARK) and (wanted or self.chosen.answers):
+            return None
+        looks = (
+            self._read_by(kept)
+            for kept in kept_mappings(self.uploads)
+            if self.chosen.kind in {"", kept.kind}
+            and (not wanted or wanted == f"{KEPT_MARK}{kept.name}")
+        )
+        return next((look for look in looks if look is not None), None)
+
+    def _read_by(self, kept: "KeptMapping") -> UploadLook | None:
+        """Return the look by a kept mapping; None if the file has what that does not know."""
+        path = kept_mapping_path(self.uploads, kept.name)
+        is_events = kept.kind == "events"
+        try:
+            reading = FileReading.open(
+                [self.path], str(path), is_events=is_events, settings=self.settings
+            )
+            look = _with_reading(self.look, reading)
+        except (EcomError, duckdb.Error):
+            return None
+        if not kept.knows(look):
+            return None
+        return replace(
+            look,
+            kind=kept.kind,
+            mapping=f"{KEPT_MARK}{kept.name}",
+            mappings=(*self._kept_choices(), (OWN, BY_COLUMNS)),
+            lines=(*look.lines, ("Rows", f"{look.rows['read']:,}")),
+            why=(f"It is read as the files before it, by {kept.name}.",),
+            answers={answer.key: answer.answer for answer in kept.answers},
+            text=path.read_text(encoding="utf-8"),
+        )
+
+    def _kept_choices(self) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (f"{KEPT_MARK}{kept.name}", f"{kept.name}: as files before it")
+            for kept in kept_mappings(self.uploads)
+        )
+
+    def _with_kept_answers(self, search: MappingSearch, mapping: str) -> dict[str, str]:
+        """Return the given answers, and those that were given of files before about the same."""
+        given = dict(self.chosen.answers)
+        while True:
+            accepted, _ = search.accepted(given, mapping)
+            proposal = search.proposal(accepted, mapping)
+            known = _known_answers(self.uploads, str(proposal.kind))
+            fresh = {
+                question.key: answer
+                for question in proposal.questions
+                if question.key not in given
+                and (answer := known.get((_stem(question.key), question.subject))) is not None
+                and (not question.choices or answer in question.choices)
+            }
+            if not fresh:
+                return given
+            given |= fresh
+
+
+def _with_reading(look: UploadLook, reading: Reading) -> UploadLook:
+    """Return a look with the rows and the money of a reading."""
+    money = reading.money if isinstance(reading, FileReading) else {}
+    return replace(
+        look,
+        rows=reading.rows_json,
+        money=money,
+        not_clean=tuple(reading.not_clean),
+        event_types=tuple(reading.event_types),
+        preview=tuple(reading.preview),
+    )
+
+
+def _lines(search: MappingSearch) -> Iterator[tuple[str, str]]:
+    seen = search.look
+    yield "Rows", f"{seen.row_count:,}"
+    yield "Format", seen.format.upper()
+    if seen.format == "csv" and seen.sheet is None:
+        yield "Encoding", seen.encoding or "UTF-8"
+        yield "Columns are separated by", DELIMITERS[seen.delimiter]
+
+
+def _stem(key: str) -> str:
+    """Return the key of a question about one of many values without its number, which differs
+    between files.
+    """
+    return re.sub(r"_[0-9]+$", "", key)
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer, to the question of a key about a value of the file; without one, empty."""
+
+    key: str
+    subject: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class KeptMapping:
+    """A mapping that was kept: its name, what it reads, the event types that its first file had,
+    and the answers that it was made by.
+    """
+
+    name: str
+    kind: str
+    event_types: frozenset[str] = frozenset()
+    answers: tuple[KeptAnswer, ...] = ()
+
+    def knows(self, look: UploadLook) -> bool:
+        """Return whether nothing of a file is new to it: no state, no event type; a column that is
+        new does not get so far.
+        """
+        is_read = look.rows["counted"] * 2 >= look.rows["read"] > 0
+        is_known = UNKNOWN_STATE not in look.rows["rejected"]
+        return is_read and is_known and {name for name, *_ in look.event_types} <= self.event_types
+
+
+def kept_mappings(uploads: Uploads) -> list[KeptMapping]:
+    """Return the kept mappings, the newest first."""
+    found = sorted(
+        (uploads.folder / MAPPINGS).glob("*.json"),
+        key=lambda path: (path.stat().st_mtime_ns, path.name),
+        reverse=True,
+    )
+    return [_kept_mapping(path) for path in found if path.with_suffix(".yaml").exists()]
+
+
+def _kept_mapping(path: Path) -> KeptMapping:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    answers = tuple(KeptAnswer(**answer) for answer in content["answers"])
+    return KeptMapping(path.stem, content["kind"], frozenset(content["event_types"]), answers)
+
+
+def _known_answers(uploads: Uploads, kind: str) -> dict[tuple[str, str], str]:
+    """Return what was answered of files of a kind; the newest answer to a question is the last."""
+    return {
+        (_stem(answer.key), answer.subject): answer.answer
+        for kept in reversed(kept_mappings(uploads))
+        if kept.kind == kind
+        for answer in kept.answers
+    }
 
 
 def keep_choices(uploads: Uploads, look: UploadLook) -> Upload:
@@ -133,7 +383,42 @@ def keep_choices(uploads: Uploads, look: UploadLook) -> Upload:
     Raises:
         UsageError: Something is open; the sentence names it.
     """
-    raise NotImplementedError
+    if not look.is_ready:
+        still_open = ", ".join(question.label for question in look.open_questions)
+        named = ", ".join([*look.problems, *([still_open] if still_open else [])])
+        raise UsageError(look.refusal or f"Of {look.upload.name} is open: {named}.")
+    name = look.mapping.removeprefix(KEPT_MARK)
+    if not look.mapping.startswith(KEPT_MARK):
+        name = _keep(uploads, look)
+    return uploads.choose(look.upload, kind=look.kind, mapping=name, answers=look.answers)
+
+
+def _keep(uploads: Uploads, look: UploadLook) -> str:
+    """Write the mapping of a look, and return its name; one of the same text has one name."""
+    folder = uploads.folder / MAPPINGS
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base = look.mapping if look.mapping != OWN else look.upload.name.partition(".")[0].lower()
+    lines = [line for line in look.text.splitlines() if not line.startswith("#")]
+    text = "\n".join([*lines, ""])
+    number = 1
+    while True:
+        name = f"{look.kind}-{base}" if number == 1 else f"{look.kind}-{base}-{number}"
+        path = folder / f"{name}.yaml"
+        if not path.exists() or path.read_text(encoding="utf-8") == text:
+            break
+        number += 1
+    subjects = {question.key: question.subject for question in look.questions}
+    content = {
+        "kind": look.kind,
+        "event_types": sorted(name for name, *_ in look.event_types),
+        "answers": [
+            {"key": key, "subject": subjects.get(key, ""), "answer": answer}
+            for key, answer in look.answers.items()
+        ],
+    }
+    replace_bytes(path, text.encode(), 0o600)
+    replace_bytes(path.with_suffix(".json"), json_text(content, indent=1).encode(), 0o600)
+    return name
 
 
 def kept_mapping_path(uploads: Uploads, name: str) -> Path:
@@ -142,16 +427,71 @@ def kept_mapping_path(uploads: Uploads, name: str) -> Path:
     Raises:
         UsageError: There is none of this name.
     """
-    raise NotImplementedError
+    path = uploads.folder / MAPPINGS / f"{Path(name).name}.yaml"
+    if not path.is_file():
+        raise UsageError(f"There is no kept mapping {name!r}.")
+    return path
 
 
 def shop_questions(settings: Settings, looks: Sequence[UploadLook]) -> tuple[ShopQuestion, ...]:
     """Return what is to be known of the shop for files that were looked at, and what is known."""
-    raise NotImplementedError
+    stated = {read.currency for look in looks for read in look.money.values() if read.currency}
+    has_money = any(look.money.get(COUNTED) for look in looks) or any(
+        look.kind == "events" for look in looks
+    )
+    is_set = {name: name in settings.model_fields_set for name in OF_SHOP}
+    currency = settings.currency or (next(iter(stated)) if len(stated) == 1 else "")
+    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    return (
+        ShopQuestion(
+            "currency",
+            "Currency",
+            "Of all amounts; files that say another one are refused.",
+            currency,
+            is_open=has_money and not currency,
+            is_set=is_set["currency"],
+        ),
+        ShopQuestion(
+            "timezone",
+            "Time zone",
+            "Days begin at midnight here; files that say no zone are read in it.",
+            settings.timezone if is_set["timezone"] else "",
+            ZONES,
+            is_open=not is_set["timezone"],
+            is_set=is_set["timezone"],
+        ),
+        ShopQuestion(
+            "week_start",
+            "Weeks begin on",
+            "Of weekly numbers.",
+            settings.week_start,
+            days,
+            is_set=is_set["week_start"],
+        ),
+        ShopQuestion(
+            "shop_name",
+            "Name of the shop",
+            "At the top of the pages.",
+            settings.shop_name,
+            is_set=is_set["shop_name"],
+        ),
+    )
+
+
+ZONES: Final = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
 
 
 def answer_shop(settings: Settings, answers: Mapping[str, str]) -> Mapping[str, str]:
     """Keep the answers to `shop_questions`; return, by their keys, what is wrong with those that
     are not possible, of which none is kept then.
     """
-    raise NotImplementedError
+    given = {name: answers[name].strip() for name in OF_SHOP if answers.get(name, "").strip()}
+    problems = {}
+    for name, value in given.items():
+        try:
+            load_settings(**{"home": settings.home, name: value})
+        except SettingError as error:
+            problems[name] = str(error)
+    if not problems:
+        choose_shop(settings.home, given)
+    return problems

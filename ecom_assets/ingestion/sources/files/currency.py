@@ -203,6 +203,18 @@ class Currencies:
             else column
         )
 
+    def coded_events(self, files: RecordFiles) -> RecordFiles:
+        """Return files of events with the currency of each amount in `CURRENCY`, as a code."""
+        return self._with_codes(with_currency(files))
+
+    def coded_orders(self, files: RecordFiles, rows: str) -> str:
+        """Return the SELECT of received order lines with their currency as a code, as far as they
+        say one.
+        """
+        if not _is_beside_amount(files):
+            return rows
+        return self._with_code_of_amounts(files.con.cursor(), rows)
+
     def _with_codes(self, files: RecordFiles) -> RecordFiles:
         is_beside = files.convert is not None and _is_beside_amount(files)
         return replace(files, convert=self._codes_first(str)) if is_beside else files

@@ -25,6 +25,7 @@ from ecom_assets.ingestion.sources.files.manifest import (
     LANDED,
     is_generated,
     is_merged,
+    is_uploaded,
     read_manifest,
 )
 
@@ -226,9 +227,11 @@ class InputFile:
     @property
     def stored_name(self) -> str:
         """Return the name that rows carry: one for all generated files of a folder,
-        which compaction merges.
+        which compaction merges, and one for all days of a file that was uploaded.
         """
         folder, _, name = self.name.rpartition("/")
+        if is_uploaded(name):
+            return name
         return f"{folder}/{LANDED}".lstrip("/") if is_generated(name) else self.name
 
 

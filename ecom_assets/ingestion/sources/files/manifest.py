@@ -28,6 +28,7 @@ _GENERATED: Final = re.compile(
     r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet"
 )
 
+_UPLOADED: Final = re.compile(r"upload-\d{6,}-\d{3,}\.parquet")
 _MERGED: Final = re.compile(r"compact-[0-9a-f]{32}\.parquet")
 
 
@@ -46,6 +47,18 @@ def is_generated(name: str) -> bool:
     and is never changed.
     """
     return _GENERATED.fullmatch(name) is not None
+
+
+def uploaded_name(number: int, place: int) -> str:
+    """Return the name of all landed files with the rows of one file of an upload: its rows lie in
+    the folders of several days, and are one version all the same.
+    """
+    return f"upload-{number:06}-{place:03}.parquet"
+
+
+def is_uploaded(name: str) -> bool:
+    """Return whether a file has the rows of an upload."""
+    return _UPLOADED.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

@@ -143,9 +143,11 @@ class RecordFiles:
             result = columns_of(probe, file, mapping, read)
             if sheet := sheet_of(file):
                 result = replace(result, rounded=frozenset(sheet.rounded_columns))
+            result, has_malformed = _without_malformed(file, result)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
-            layouts.append((believed, _layout(file, result, mapping, used)))
+            layout = _layout(file, result, mapping, used)
+            layouts.append((believed, replace(layout, has_malformed=has_malformed)))
         note_parquet(file.path for file, _ in layouts if file.format == "parquet")
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
@@ -401,6 +403,16 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
     return replace(file, received_date=None)
 
 
+def _without_malformed(file: InputFile, found: FileColumns) -> tuple[FileColumns, bool]:
+    """Return the columns without that of the lines of an upload that cannot be read,
+    and whether there is one.
+    """
+    if file.format != "parquet" or row_sql.MALFORMED not in found.columns:
+        return found, False
+    columns = {name: of for name, of in found.columns.items() if name != row_sql.MALFORMED}
+    return replace(found, columns=columns), True
+
+
 def _layout(
     file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]
 ) -> Layout:
@@ -448,7 +460,8 @@ def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[Inpu
     for file, layout in layouts:
         # The columns of NDJSON are only those in its first lines, so they do not affect the SQL.
         columns = layout.format != "ndjson" and layout.columns
-        key = (layout.format, layout.has_typed_cells, layout.is_gzip, layout.delimiter, columns)
+        kept = layout.has_typed_cells, layout.has_malformed
+        key = (layout.format, kept, layout.is_gzip, layout.delimiter, columns)
         groups.setdefault(key, []).append((file, layout))
     return list(groups.values())
 

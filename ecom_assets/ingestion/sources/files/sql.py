@@ -52,6 +52,8 @@ MAX_DEPTH = (
 _NOTHING = "NULL::VARCHAR"
 CURRENCY = "__currency"
 """The column of the currency of an event's amount, which the tables do not have."""
+MALFORMED = "__malformed"
+"""The column with a line that cannot be read, of all that is read and of what uploads land."""
 ROW = "__row"
 """The column with the number of a row,
 which is greater than those of the rows before it in its file.
@@ -98,6 +100,7 @@ class Layout:
         False  # whether values of a CSV file lose an apostrophe at their beginning
     )
     is_numbered: bool = False  # whether rows have their number, in `ROW`
+    has_malformed: bool = False  # whether a Parquet file keeps lines that were none, in `MALFORMED`
     filled: frozenset[str] = (
         frozenset()
     )  # text columns without an empty value, according to the files' footers
@@ -196,7 +199,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         f"{_packed(other_cells)} AS __other",
         *_row_number(layout),
         "__file",
-        f"{_NOTHING} AS __malformed",
+        MALFORMED if layout.has_malformed else f"{_NOTHING} AS {MALFORMED}",
     ]
     return _exploded(layout, select(columns, source))
 
