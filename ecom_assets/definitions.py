@@ -69,6 +69,7 @@ from ecom_assets.commerce.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STA
 from ecom_assets.commerce.sales.checks import SALES_CHECKS
 from ecom_assets.core.clock import today_in
 from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets.core.operations.steps import NotedProgress
 from ecom_assets.core.optional_imports import packages_of
 from ecom_assets.core.settings.home import keep_private
 from ecom_assets.core.settings.settings import Settings, hand_on, load_settings
@@ -147,6 +148,8 @@ from ecom_assets.orchestration.automation.sensors import (
     request_sensor,
 )
 from ecom_assets.orchestration.automation.ui_address import remember_address_of_dev
+from ecom_assets.orchestration.automation.upload_runs import upload_job, upload_sensor
+from ecom_assets.orchestration.empty_home import emptied
 from ecom_assets.orchestration.privacy.checks import absence_checks
 from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
 from ecom_assets.orchestration.rules import cost_rules, order_rule, rules, source_gate
@@ -176,6 +179,7 @@ def build_definitions(
         resources: Dagster resources that replace the platform's own, by key.
     """
     settings = with_services(settings, resources or {})
+    progress = NotedProgress(settings.home, progress)
     daily = ListedDays(
         start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1
     )
@@ -211,6 +215,7 @@ def build_definitions(
         jobs=[
             *jobs(settings, {asset.key for asset in assets}),
             *manual_jobs(settings, resources or {}, pool),
+            upload_job(settings, emptied),
         ],
         schedules=schedules(settings),
         sensors=sensors(settings),
@@ -452,6 +457,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
         *landing,
         automation_condition_sensor(),
         requested,
+        upload_sensor(settings),
         *alerting,
         *watching,
         *lineage_sensors(settings),

@@ -43,6 +43,7 @@ from ecom_assets.ingestion.sources.order_reports.source import (
 from ecom_assets.ingestion.sources.presence import claim_warehouse
 from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
+from ecom_assets.ingestion.uploads.store import taken_back_names
 from ecom_assets.orchestration.registry import BY_KEY
 from ecom_assets.orchestration.rules import source_gate
 from ecom_assets.orchestration.sandbox import (
@@ -189,6 +190,7 @@ def _writer(
         without_source,
         partial(claim_warehouse, settings),
         partial(late_row_hooks, settings.late_days),
+        partial(taken_back_names, settings.home),
     )
 
 

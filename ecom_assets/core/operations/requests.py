@@ -1,4 +1,5 @@
-"""Requests to runs: to release a held day, and to send again what a tool has rejected.
+"""Requests to runs: to release a held day, to send again what a tool has rejected, and to load an
+upload or take it back.
 
 Nothing is changed when a request is made. A run over the days of a request takes it while it does
 what is requested; the sensor `requests` starts such a run. A request that is made twice is one
@@ -46,6 +47,10 @@ CREATE TABLE IF NOT EXISTS tables (
     table_name TEXT PRIMARY KEY, is_written INTEGER NOT NULL, ended_at TEXT NOT NULL,
       run_id TEXT NOT NULL,
     written_at TEXT, sentence TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS steps (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, table_name TEXT NOT NULL, began_at TEXT NOT NULL,
+    ended_at TEXT, row_count INTEGER);
+CREATE TABLE IF NOT EXISTS looks (looked_at TEXT NOT NULL, waits_for TEXT NOT NULL);
 """
 Row = dict[str, Any]
 
@@ -101,9 +106,13 @@ class OperationsStore:
             ) from error
 
 
-Kind = Literal["release", "retry"]
+Kind = Literal["release", "retry", "load", "undo"]
 RELEASE: Final[Kind] = "release"
 RETRY: Final[Kind] = "retry"
+LOAD: Final[Kind] = "load"
+UNDO: Final[Kind] = "undo"
+OF_UPLOADS: Final = (LOAD, UNDO)
+"""The kinds whose subject is an upload."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +121,10 @@ class OperationRequest:
     and who made it.
 
     Attributes:
-        kind: `release` lets a held day in; `retry` sends again what a destination has refused.
-        subject: The source of the held day, such as `orders`, or the destination, such as
-            `amplitude_events`.
+        kind: `release` lets a held day in; `retry` sends again what a destination has refused;
+            `load` loads an upload, `undo` takes it back.
+        subject: The source of the held day, such as `orders`, the destination, such as
+            `amplitude_events`, or the number of the upload.
         asked_at: When it was made first, in UTC.
         attempt: How often it was made.
         taken_at: When a run took it, in UTC; None while it waits.

@@ -50,6 +50,11 @@ def note_currencies(home: Path, source: str, days: Iterable[date], names: Collec
             replace_bytes(home / FILE, json.dumps(changed, sort_keys=True).encode())
 
 
+def forget_currencies(home: Path) -> None:
+    """Remove all notes, as no data are loaded any more."""
+    (home / FILE).unlink(missing_ok=True)
+
+
 def _notes(home: Path) -> Notes:
     try:
         notes: Notes = json.loads((home / FILE).read_text(encoding="utf-8"))

@@ -77,6 +77,14 @@ def setting_of(home: Path, kind: str) -> str:
     return str(rows_folder(home, kind)).replace(",", "\\,")
 
 
+def is_of_uploads(home: Path, paths: str) -> bool:
+    """Return whether a setting of paths is that of the rows of uploads, which nobody has set."""
+    return any(
+        Path(paths.replace("\\,", ",")).absolute() == rows_folder(home, kind).absolute()
+        for kind in NATIVE_OF
+    )
+
+
 def has_rows(home: Path, kind: str) -> bool:
     """Return whether there are rows of uploads of a kind."""
     folder = rows_folder(home, kind)

@@ -39,10 +39,12 @@ from ecom_assets.core.warehouse.raw_slices import (
     DayByDay,
     ErasedPeopleFilter,
     Replace,
+    TakenBack,
     WholeDays,
     WithdrawalGuard,
     is_guarded,
     leaving_out,
+    nothing_taken_back,
     replace_day_by_day,
 )
 
@@ -195,6 +197,7 @@ class WarehouseIOManager(dg.IOManager):
     without_source: Set[dg.AssetKey] = frozenset()
     claim: Claim = lambda _engine: None
     late_rows: LateRowHooks = lambda _engine, _contract, _days, _run: None
+    taken_back: TakenBack = nothing_taken_back
     _is_claimed: bool = field(default=False, init=False)
     _whole: set[type[Table]] = field(default_factory=set, init=False)
     _log: ChangeLog | None = field(default=None, init=False)
@@ -342,6 +345,7 @@ class WarehouseIOManager(dg.IOManager):
             is_allowed,
             slices.origin,
             slices.supersedes,
+            taken_back=self.taken_back,
             also=late_rows,
         )
         replace: Replace = guard.replace

@@ -214,6 +214,14 @@ NO_WHOLE_DAYS: frozenset[date] = frozenset()
 WholeDays = Callable[[type[Table]], Collection[date]]
 
 
+TakenBack = Callable[[], Collection[str]]
+
+
+def nothing_taken_back() -> Collection[str]:
+    """Return nothing: rows of no file may go."""
+    return ()
+
+
 HooksOf = Callable[[Engine, type[Table], Days], SliceHooks | None]
 """Returns what is called around the replacement of some days of a table; None for nothing."""
 
@@ -263,8 +271,12 @@ class WithdrawalGuard:
     erased: Mapping[date, int] = field(default_factory=dict)
     """How many more rows of a day are left out, as those of erased people, than at the last write.
     """
+    taken_back: TakenBack = nothing_taken_back
+    """Returns what the names of files begin with whose rows may go, as people took them back."""
     also: HooksOf = _no_hooks
     """Returns further hooks around the replacement of some days of a table."""
+    gone: Mapping[date, int] = field(default_factory=dict)
+    """How many rows of a day that is replaced are of such files."""
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written,
@@ -276,6 +288,7 @@ class WithdrawalGuard:
         """
         self.engine.ensure(contract)
         self.engine.ensure(StoredRows)
+        self.gone = self._rows_taken_back(contract, days)
         other_rows = rows_of_others(self.engine, contract, days, self.origin)
         if other_rows is not None:
             rows = with_rows(rows, contract, other_rows)
@@ -299,6 +312,21 @@ class WithdrawalGuard:
         self._note(contract, hooks, days, replaced_days)
         self.engine.loaded.note(contract, replaced_days, hooks.delivered)
         return written, replaced_days
+
+    def _rows_taken_back(self, contract: type[Table], days: Days) -> Counter[date]:
+        """Return how many rows of each day are of files that people took back."""
+        prefixes = tuple(self.taken_back())
+        counts = Counter[date]()
+        if not prefixes or SOURCE_FILE not in contract.columns or not days.dates:
+            return counts
+        table = self.engine.table(contract)
+        day_column = str(contract.day_column)
+        rows = table.filter(days.contain(table[day_column]))
+        by_file = rows.group_by(day_column, SOURCE_FILE).agg(row_count=rows.count())
+        for row in self.engine.rows_of(by_file):
+            if str(row[SOURCE_FILE] or "").startswith(prefixes):
+                counts[row[day_column]] += int(row["row_count"])
+        return counts
 
     def _replace(
         self, contract: type[Table], rows: ir.Table, days: Days, hooks: "_CountingHooks"
@@ -419,7 +447,8 @@ class _CountingHooks:
             row
             for row in fewer(here, counts)
             if row.day not in legitimate
-            and row.before - row.now > self.guard.erased.get(row.day, 0)
+            and row.before - row.now
+            > self.guard.erased.get(row.day, 0) + self.guard.gone.get(row.day, 0)
         ]
         if lost and not (self.guard.is_allowed or self.may_be_fewer):
             raise _FewerRowsError(lost)
@@ -443,7 +472,10 @@ class _WithdrawalHooks(_CountingHooks):
         if self.days.dates:
             self.delivered = self._own_counts()
             whole = self.guard.whole_days(self.contract)
-            lost = self.guard.gate.lost_days(self.stored, self.delivered, whole)
+            stored = {
+                day: number - self.guard.gone.get(day, 0) for day, number in self.stored.items()
+            }
+            lost = self.guard.gate.lost_days(stored, self.delivered, whole)
             if lost.dates and not self.guard.is_allowed:
                 raise _LostDaysError(lost)
         super().after()

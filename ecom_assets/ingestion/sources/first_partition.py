@@ -14,6 +14,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import PREFIX, Settings
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import find_files, join_paths, split_paths
@@ -75,7 +76,12 @@ def remember_paths(settings: Settings) -> None:
     """Record which files the last run over each source read,
     so that they are found from any folder.
     """
-    events, orders = bool(settings.events), bool(settings.orders or settings.order_api_url)
+    # Rows of uploads are found without a note.
+    named = {
+        name: bool(paths) and not is_of_uploads(settings.home, paths)
+        for name, paths in (("events", settings.events), ("orders", settings.orders))
+    }
+    events, orders = named["events"], named["orders"] or bool(settings.order_api_url)
     customers, catalogue = (
         bool(settings.customers or settings.customer_api_url),
         bool(settings.catalogue),

@@ -1,23 +1,29 @@
 """Asking for an upload to be loaded or taken back, and how far the run is that does it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
-from ecom_assets.core.operations.requests import OperationRequest
-from ecom_assets.ingestion.uploads.store import Upload
-
-
-@dataclass(frozen=True)
-class TableStep:
-    """A table that the run of a request computes: when it began and ended (None: not yet), in UTC,
-    and why it failed (empty if it did not).
-    """
-
-    table: str
-    began_at: datetime
-    ended_at: datetime | None = None
-    sentence: str = ""
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.operations.requests import (
+    LOAD,
+    OF_UPLOADS,
+    UNDO,
+    Kind,
+    OperationRequest,
+    Requests,
+)
+from ecom_assets.core.operations.steps import TableStep, last_look, steps_since
+from ecom_assets.ingestion.uploads.store import (
+    FAILED,
+    KEPT,
+    LOADED,
+    LOADING,
+    UNDOING,
+    UNDONE,
+    Upload,
+    Uploads,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,6 @@ class LoadProgress:
             failed.
         is_begun: Whether a run has begun with it.
         steps: The tables so far, in the order in which they began.
-        expected: How many tables the run computes; None until it is known.
         waits_for: The run that it waits for; empty if it waits for none.
         sensor_looked_at: When Dagster's daemon looked for requests last, in UTC; None if never.
     """
@@ -37,19 +42,25 @@ class LoadProgress:
     upload: Upload
     is_begun: bool = False
     steps: tuple[TableStep, ...] = ()
-    expected: int | None = None
     waits_for: str = ""
     sensor_looked_at: datetime | None = None
 
 
 def ask_load(home: Path, upload: Upload, asked_by: str) -> OperationRequest:
-    """Ask for an upload to be loaded; several that are asked for at once are loaded by one run.
+    """Ask for an upload to be loaded, also again with other answers; several that are asked for at
+    once are loaded by one run.
 
     Raises:
-        UsageError: It is loaded already, has no mapping yet, or its file is not kept any more.
+        UsageError: A run is at it, it has no mapping yet, or its file is not kept any more.
         WorkError: The request cannot be written.
     """
-    raise NotImplementedError
+    uploads = Uploads(home)
+    if upload.state not in {KEPT, FAILED, UNDONE, LOADED}:
+        raise UsageError(f"A run is at {upload.name} already; wait until it is over.")
+    if not (upload.kind and upload.mapping):
+        raise UsageError(f"Nobody has said yet what {upload.name} is; look at it first.")
+    uploads.original(upload)
+    return _asked(uploads, upload, LOAD, asked_by)
 
 
 def ask_undo(home: Path, upload: Upload, asked_by: str) -> OperationRequest:
@@ -59,9 +70,37 @@ def ask_undo(home: Path, upload: Upload, asked_by: str) -> OperationRequest:
         UsageError: None of its rows are loaded.
         WorkError: The request cannot be written.
     """
-    raise NotImplementedError
+    if upload.state != LOADED:
+        raise UsageError(f"Nothing of {upload.name} is loaded, so there is nothing to undo.")
+    return _asked(Uploads(home), upload, UNDO, asked_by)
+
+
+def _asked(uploads: Uploads, upload: Upload, kind: Kind, asked_by: str) -> OperationRequest:
+    sent = upload.sent_at.date()
+    days: tuple[date, date] = (upload.first_day or sent, upload.last_day or sent)
+    # The request first: a state without a request would wait for ever.
+    request = Requests(uploads.folder.parent).make(kind, str(upload.number), days, asked_by)
+    state = LOADING if kind == LOAD else UNDOING
+    uploads.note(upload, state=state, sentence="", run_id=None)
+    return request
+
+
+def waiting_requests(home: Path) -> list[OperationRequest]:
+    """Return the requests about uploads that no run has done yet, the oldest first."""
+    return [request for request in Requests(home).waiting() if request.kind in OF_UPLOADS]
 
 
 def progress_of(home: Path, upload: Upload) -> LoadProgress:
     """Return how far the newest request about an upload is."""
-    raise NotImplementedError
+    upload = Uploads(home).numbered(upload.number)
+    look = last_look(home)
+    is_begun = upload.run_id is not None
+    # The state changes when a run takes it; the steps since then are those of the run.
+    steps = steps_since(home, upload.changed_at) if is_begun and upload.changed_at else []
+    return LoadProgress(
+        upload,
+        is_begun,
+        tuple(steps) if upload.is_waiting else (),
+        look.waits_for if look and not is_begun else "",
+        look.looked_at if look else None,
+    )

@@ -6,6 +6,7 @@ The folder of an upload appears whole, by one rename. A row arrives on its own d
 would be too late to count; the time of the upload says which version is the newer one.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -141,6 +142,34 @@ def remove_landed(uploads: Uploads, upload: Upload) -> None:
         make_folder(gone.parent)
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def keep_beside(uploads: Uploads, upload: Upload) -> None:
+    """Keep the rows of an upload where nothing reads them, until it is sure that they go."""
+    beside = _beside(uploads, upload)
+    folder = folder_of(uploads, upload)
+    if not beside.exists() and folder.exists():  # else a run was killed after it had kept them
+        part = beside.with_name(f"{beside.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder, part, copy_function=os.link)
+        part.rename(beside)
+
+
+def put_back(uploads: Uploads, upload: Upload) -> None:
+    """Let the rows of an upload count again that were kept beside."""
+    beside = _beside(uploads, upload)
+    if beside.exists():
+        remove_landed(uploads, upload)
+        beside.rename(folder_of(uploads, upload))
+
+
+def forget_beside(uploads: Uploads, upload: Upload) -> None:
+    """Remove the rows of an upload that were kept beside."""
+    shutil.rmtree(_beside(uploads, upload), ignore_errors=True)
+
+
+def _beside(uploads: Uploads, upload: Upload) -> Path:
+    return uploads.folder / STAGING / f"{_folder_name(upload)}.undo"
 
 
 def folder_of(uploads: Uploads, upload: Upload) -> Path:

@@ -32,6 +32,7 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError, WorkError, system_reason
 from ecom_assets.core.settings.uploaded import FOLDER
 from ecom_assets.ingestion.sources.files.formats import format_of
+from ecom_assets.ingestion.sources.files.manifest import uploaded_prefix
 
 FILE: Final = "uploads.sqlite"
 ORIGINALS: Final = "originals"
@@ -415,6 +416,14 @@ class Uploads:
                 f"The list of uploads {path} cannot be used ({error}); see that it is whole and "
                 "writable, and try again."
             ) from error
+
+
+def taken_back_names(home: Path) -> list[str]:
+    """Return what the names of landed files begin with whose rows do not count, or not yet: rows of
+    them in the tables may go.
+    """
+    uploads = Uploads(home).newest(limit=1_000_000)
+    return [uploaded_prefix(upload.number) for upload in uploads if upload.state != LOADED]
 
 
 def safe_name(name: str) -> str:

@@ -17,7 +17,12 @@ from ecom_assets.behaviour.events.assets import raw_events
 from ecom_assets.commerce.orders.contracts import HeldOrderDays
 from ecom_assets.core.clock import Clock, now_utc
 from ecom_assets.core.errors import SourceError, UsageError, WorkError
-from ecom_assets.core.operations.requests import RELEASE, OperationRequest, Requests
+from ecom_assets.core.operations.requests import (
+    OF_UPLOADS,
+    RELEASE,
+    OperationRequest,
+    Requests,
+)
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, asset_key
 from ecom_assets.core.tables.check import PARTS
@@ -384,7 +389,8 @@ def request_sensor(
         ),
     )
     def requests(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        waiting = Requests(settings.home).waiting()
+        store = Requests(settings.home)
+        waiting = [request for request in store.waiting() if request.kind not in OF_UPLOADS]
         if not waiting:
             yield dg.SkipReason("There are no requests.")
         for request in waiting:

@@ -53,7 +53,12 @@ def uploaded_name(number: int, place: int) -> str:
     """Return the name of all landed files with the rows of one file of an upload: its rows lie in
     the folders of several days, and are one version all the same.
     """
-    return f"upload-{number:06}-{place:03}.parquet"
+    return f"{uploaded_prefix(number)}{place:03}.parquet"
+
+
+def uploaded_prefix(number: int) -> str:
+    """Return what the names of all landed files of an upload begin with."""
+    return f"upload-{number:06}-"
 
 
 def is_uploaded(name: str) -> bool:

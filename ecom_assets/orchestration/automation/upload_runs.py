@@ -1,0 +1,346 @@
+"""The runs that load uploads and take them back: the sensor that sees what is asked for, the job of
+one step that does it, and what it does.
+
+The step lands the rows, and lets `ecom run` compute the days concerned in a process of its own: it
+reads settings and files as they are now, not as definitions had them that were loaded before.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import requests
+
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.errors import EcomError, first_line
+from ecom_assets.core.operations.requests import LOAD, OperationRequest, Requests
+from ecom_assets.core.operations.steps import note_look
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.uploaded import is_of_uploads
+from ecom_assets.ingestion.uploads.asking import waiting_requests
+from ecom_assets.ingestion.uploads.landed import (
+    empty_landed,
+    forget_beside,
+    keep_beside,
+    land,
+    put_back,
+    remove_landed,
+)
+from ecom_assets.ingestion.uploads.store import (
+    FAILED,
+    LOADED,
+    LOADING,
+    UNDOING,
+    UNDONE,
+    Upload,
+    Uploads,
+)
+from ecom_assets.orchestration.automation.instance.location import LOCATION
+from ecom_assets.orchestration.automation.jobs import job_of_steps
+from ecom_assets.orchestration.automation.ui_address import dagster_address
+
+UPLOADS: Final = "uploads"
+REQUESTED: Final = "ecom/uploads"
+"""The tag of a run with the numbers of the requests that it was started for."""
+EVERY_S: Final = 10
+MOST_TRIES: Final = 3
+"""Runs that are started for a request while each of them is killed."""
+UNFINISHED: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+RELOAD: Final = "mutation { reloadRepositoryLocation(repositoryLocationName: %s) { __typename } }"
+RELOAD_S: Final = 120
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended: whether its tables are published, and what it says of them; empty if there
+    is nothing to say.
+    """
+
+    is_published: bool
+    sentence: str = ""
+
+
+Run = Callable[[Settings, date, date], RunEnd]
+"""Computes the days from the first to the last."""
+Reset = Callable[[Settings], None]
+"""Leaves an empty home: no table, and nothing published."""
+
+
+def upload_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that starts the job for uploads that somebody asks to load or to undo."""
+
+    @dg.sensor(
+        name=UPLOADS,
+        job_name=UPLOADS,
+        minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Starts a run for uploads that somebody loads, or takes back.",
+    )
+    def uploads(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        waiting = waiting_requests(settings.home)
+        if not waiting:
+            note_look(settings.home)
+            return dg.SkipReason("Nobody asks for an upload.")
+        filters = dg.RunsFilter(job_name=UPLOADS, statuses=UNFINISHED)
+        if under_way := context.instance.get_run_records(filters, limit=1):
+            run_id = under_way[0].dagster_run.run_id
+            note_look(settings.home, run_id)
+            return dg.SkipReason(f"Run {run_id} is at uploads.")
+        note_look(settings.home)
+        numbers = ",".join(str(request.number) for request in waiting)
+        tried = context.instance.get_runs_count(dg.RunsFilter(tags={REQUESTED: numbers}))
+        if tried >= MOST_TRIES:
+            give_up(settings, waiting)
+            return dg.SkipReason(f"{tried} runs for requests {numbers} were killed.")
+        return dg.RunRequest(run_key=f"{numbers}-{tried}", tags={REQUESTED: numbers})
+
+    return uploads
+
+
+def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.JobDefinition:
+    """Return the job that loads uploads and takes them back, in one step."""
+
+    @dg.op(name="uploads_run", description="Loads uploads, or takes them back.", pool=pool)
+    def uploads_run(context: dg.OpExecutionContext) -> None:
+        home = settings.home
+        sentences = UploadRun(home, context.run_id, run_days, reset).do(waiting_requests(home))
+        reload_location(load_settings(home=home), context.log.info)
+        if sentences:
+            raise dg.Failure(" ".join(sentences))
+
+    return job_of_steps(UPLOADS, "Uploads that somebody loads, or takes back.", uploads_run)
+
+
+def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
+    """Say of uploads whose runs are killed again and again that they are not loaded."""
+    run = UploadRun(settings.home, None, run_days, lambda _settings: None)
+    for request in waiting:
+        upload = run.uploads.numbered(int(request.subject))
+        run.fail(upload, "its runs were ended from outside, such as for want of memory")
+    Requests(settings.home).take(list(waiting))
+
+
+@dataclass(frozen=True)
+class UploadRun:
+    """What one run does about uploads.
+
+    Attributes:
+        home: `ECOM_HOME`.
+        run_id: The run, which the list of uploads names.
+        run: Computes days.
+        reset: Leaves an empty home where nothing is loaded any more.
+    """
+
+    home: Path
+    run_id: str | None
+    run: Run
+    reset: Reset
+
+    @property
+    def uploads(self) -> Uploads:
+        """Return the list of uploads."""
+        return Uploads(self.home)
+
+    def do(self, waiting: Sequence[OperationRequest]) -> list[str]:
+        """Load and take back what is asked for, and return sentences about what could not be done.
+
+        A request is done once, whatever becomes of it: who wants it again asks again.
+        """
+        loads, undos, failed = list[Upload](), list[Upload](), list[str]()
+        for request in waiting:
+            upload = self.uploads.numbered(int(request.subject))
+            upload = self.uploads.note(upload, run_id=self.run_id)
+            if request.kind == LOAD and upload.state == LOADING:
+                landed = self._landed(upload)
+                failed += [landed] if isinstance(landed, str) else []
+                loads += [landed] if isinstance(landed, Upload) else []
+            elif upload.state == UNDOING:
+                keep_beside(self.uploads, upload)
+                empty_landed(self.uploads, upload)
+                undos.append(upload)
+        if loads or undos:
+            sentence = self._computed(loads, undos)
+            failed += [sentence] if sentence else []
+        Requests(self.home).take(list(waiting), self.run_id)
+        return failed
+
+    def _landed(self, upload: Upload) -> Upload | str:
+        """Land an upload, and return it with what it brought; else why it cannot be read."""
+        try:
+            brought = land(self.uploads, upload, load_settings(home=self.home))
+        except EcomError as error:
+            return self.fail(upload, str(error))
+        return self.uploads.note(
+            upload,
+            first_day=brought.first_day,
+            last_day=brought.last_day,
+            row_count=brought.row_count,
+            counted_count=brought.counted_count,
+            amount=brought.amount,
+            currency=brought.currency,
+            replaced_count=sum((brought.replaced or {}).values()),
+            replaced_uploads=sorted(brought.replaced or {}),
+        )
+
+    def _computed(self, loads: Sequence[Upload], undos: Sequence[Upload]) -> str:
+        """Compute what uploads change; return why it could not be done, with all as it was."""
+        if not self._is_left(undos) and not loads:
+            return self._emptied(undos)
+        settings = load_settings(home=self.home)
+        first, last = self._days(settings, [*loads, *undos])
+        ended = self.run(settings, first, last)
+        if not ended.is_published:
+            self._not_undone(undos, ended.sentence)
+            for upload in loads:
+                self.fail(upload, ended.sentence)
+            self._as_before(loads, first, last)
+            return ended.sentence
+        for upload in loads:
+            self.uploads.note(upload, state=LOADED, sentence=ended.sentence)
+        self._settled(undos)
+        return ""
+
+    def _not_undone(self, undos: Sequence[Upload], sentence: str) -> None:
+        for upload in undos:
+            put_back(self.uploads, upload)
+            self.uploads.note(upload, state=LOADED, sentence=f"It is not undone: {sentence}")
+
+    def _is_left(self, undos: Sequence[Upload]) -> bool:
+        """Return whether the home has other data than those that are taken back."""
+        gone = {upload.number for upload in undos}
+        others = [upload for upload in self.uploads.with_rows() if upload.number not in gone]
+        return bool(others) or has_other_data(load_settings(home=self.home))
+
+    def _emptied(self, undos: Sequence[Upload]) -> str:
+        """Leave an empty home."""
+        settings = load_settings(home=self.home)
+        try:
+            self.reset(settings)
+        except EcomError as error:
+            self._not_undone(undos, str(error))
+            return str(error)
+        self._settled(undos, keeps_days=False)
+        for upload in self.uploads.newest(limit=1_000_000):
+            remove_landed(self.uploads, upload)
+        return ""
+
+    def _settled(self, undos: Sequence[Upload], *, keeps_days: bool = True) -> None:
+        """Note what was taken back, and remove its rows for good."""
+        for upload in undos:
+            self.uploads.note(upload, state=UNDONE, sentence="")
+            # The days of a source that has no other file stay days of it, without rows.
+            if not keeps_days or self.uploads.with_rows(upload.kind):
+                remove_landed(self.uploads, upload)
+            forget_beside(self.uploads, upload)
+
+    def _as_before(self, loads: Sequence[Upload], first: date, last: date) -> None:
+        """Take rows that were landed for nothing out of the tables that have taken them."""
+        if not loads:
+            return
+        settings = load_settings(home=self.home)
+        if settings.has_own_data and self._is_left([]):
+            self.run(settings, first, last)
+        else:
+            with suppress(EcomError):  # the next run that loads something begins anew
+                self.reset(settings)
+
+    def fail(self, upload: Upload, sentence: str) -> str:
+        """Note that an upload is not loaded, with the reason, and leave nothing of its rows."""
+        if upload.kind:
+            remove_landed(self.uploads, upload)
+        self.uploads.note(upload, state=FAILED, sentence=sentence)
+        return f"{upload.name} is not loaded: {sentence}"
+
+    def _days(self, settings: Settings, changed: Sequence[Upload]) -> tuple[date, date]:
+        """Return the first and the last day to compute: from the first of what changes to the
+        newest of all uploads.
+        """
+        spans = [upload for upload in (*changed, *self.uploads.with_rows()) if upload.last_day]
+        first = min(upload.first_day for upload in changed if upload.first_day)
+        last = max(upload.last_day for upload in spans if upload.last_day)
+        today = today_in(settings.timezone)
+        return min(first, today), min(last, today)
+
+
+def has_other_data(settings: Settings) -> bool:
+    """Return whether settings name data of the shop that no upload brought."""
+    named = (settings.events, settings.orders, settings.customers)
+    return bool(settings.order_api_url or settings.customer_api_url) or any(
+        paths and not is_of_uploads(settings.home, paths) for paths in named
+    )
+
+
+def run_days(settings: Settings, first: date, last: date) -> RunEnd:
+    """Let `ecom run` compute some days in a process of its own."""
+    command = [
+        *(sys.executable, "-c", "from ecom_assets.cli import main; main()", "run"),
+        *("--from", first.isoformat(), "--to", last.isoformat(), "--json"),
+    ]
+    environment = {**os.environ, "ECOM_HOME": str(settings.home)}
+    try:
+        ended = subprocess.run(  # noqa: S603 (our own command)
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        return RunEnd(is_published=False, sentence=f"No run can be started: {first_line(error)}.")
+    if ended.returncode == 0:
+        return RunEnd(is_published=True)
+    return RunEnd(_is_published(ended.stdout), _complaints(ended.stderr))
+
+
+def _is_published(summary: str) -> bool:
+    """Return whether a run computed and published all tables, whatever its checks say of them."""
+    try:
+        return bool(json.loads(summary)["success"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+MARK: Final = "ecom: "
+WARNING: Final = "ecom: warning: "
+MOST_SENTENCES: Final = 3
+
+
+def _complaints(errors: str) -> str:
+    """Return the first sentences of what a command said that failed."""
+    lines = [line for line in errors.splitlines() if line.strip()]
+    own = [
+        line.removeprefix(MARK)
+        for line in lines
+        if line.startswith(MARK) and not line.startswith(WARNING)
+    ]
+    said = own[:MOST_SENTENCES] or lines[-1:] or ["The run ended without a word."]
+    return " ".join(dict.fromkeys(said))
+
+
+def reload_location(settings: Settings, say: Callable[[str], None]) -> None:
+    """Let Dagster's UI load the definitions again, so that partitions, schedules and sensors are
+    those of the home as it is now; the daemon follows by itself within a minute.
+
+    Where no UI answers, it says so: whoever starts one has the new definitions.
+    """
+    name = json.dumps(LOCATION)
+    address = dagster_address(settings)
+    try:
+        answer = requests.post(
+            f"{address}/graphql", json={"query": RELOAD % name}, timeout=RELOAD_S
+        )
+        answer.raise_for_status()
+        kind = answer.json()["data"]["reloadRepositoryLocation"]["__typename"]
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        say(f"Dagster's UI at {address} did not load the definitions again: {first_line(error)}.")
+        return
+    say(f"Dagster's UI at {address} loaded the definitions again: {kind}.")
