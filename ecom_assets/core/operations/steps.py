@@ -86,7 +86,6 @@ class NotedProgress:
     def began(self, table: str) -> None:
         """Note that a table is about to be computed."""
         with suppress(WorkError), OperationsStore(self.home).writing() as con:
-            con.execute("PRAGMA synchronous = OFF")  # what is lost with the power is over anyway
             con.execute("INSERT INTO steps (table_name, began_at) VALUES (?, ?)", (table, _now()))
             con.execute(
                 "DELETE FROM steps WHERE number <= (SELECT max(number) FROM steps) - ?",
