@@ -28,9 +28,8 @@ from ecom_assets.ingestion.sources.day_spans import (
 from ecom_assets.ingestion.sources.events import (
     arrival_days,
     days_to_compute,
-    event_paths,
     is_table,
-    open_events,
+    open_all_events,
 )
 from ecom_assets.ingestion.sources.files.mapping import EVENT
 from ecom_assets.ingestion.sources.files.records import RecordFiles
@@ -171,7 +170,7 @@ class DaysOfRun:
             open_costs(con, self.settings)
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
-            opened.append(open_events(con, self.settings, event_paths(self.settings)))
+            opened.append(open_all_events(con, self.settings))
         if self.settings.orders:
             opened.append(open_orders(con, self.settings))
         elif self.with_history:

@@ -11,6 +11,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.stated_currency import note_currencies
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.received import FileRows
 from ecom_assets.core.warehouse.factory import event_table_kind
@@ -18,10 +19,15 @@ from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select, text
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import split_paths
-from ecom_assets.ingestion.sources.files.mapping import load_mapping
+from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.landing import NATIVE, has_landed, is_stream, landing_folder
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, other_files
+from ecom_assets.ingestion.sources.uploaded_rows import (
+    open_uploads,
+    stand_beside,
+    with_uploads,
+)
 
 
 def arrival_days(files: RecordFiles) -> Days:
@@ -83,7 +89,9 @@ def mapping_name(settings: Settings) -> str:
     """Return the name of the mapping of event files; what landed, and the sandbox shop,
     have the native one.
     """
-    return settings.events_mapping if settings.events and not is_stream(settings) else NATIVE
+    is_native = not settings.events or is_stream(settings)
+    is_native |= is_of_uploads(settings.home, settings.events)
+    return NATIVE if is_native else settings.events_mapping
 
 
 def is_table(settings: Settings) -> bool:
@@ -109,6 +117,18 @@ def open_events(
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
 
+def open_all_events(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+    """Find the event files of the settings, and uploads beside them.
+
+    Raises:
+        SourceError: There are none.
+    """
+    if settings.events and not has_landed(settings) and stand_beside(settings, "events"):
+        return open_uploads(con, settings, "events", EventMapping)
+    files = open_events(con, settings, event_paths(settings))
+    return with_uploads(files, settings, "events", EventMapping) if settings.events else files
+
+
 @dataclass(frozen=True)
 class ReceivedEventFiles:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
@@ -123,7 +143,7 @@ class ReceivedEventFiles:
         """Return the files, checked against their mapping."""
         if not self.settings.events:
             self.prepare(self.settings)
-        return open_events(self.reader.con, self.settings, event_paths(self.settings))
+        return open_all_events(self.reader.con, self.settings)
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""

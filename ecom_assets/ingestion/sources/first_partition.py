@@ -14,7 +14,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import PREFIX, Settings
-from ecom_assets.core.settings.uploaded import is_of_uploads
+from ecom_assets.core.settings.uploaded import is_of_uploads, rows_folder
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.events import event_paths, is_table
 from ecom_assets.ingestion.sources.files.formats import find_files, join_paths, split_paths
@@ -33,6 +33,7 @@ from ecom_assets.ingestion.sources.sandbox_shop import (
     sandbox_until,
     truth_of,
 )
+from ecom_assets.ingestion.sources.uploaded_rows import stand_beside
 
 SOURCES: Final = ("events", "orders")
 """Those of them that alone are data to run over."""
@@ -77,11 +78,11 @@ def remember_paths(settings: Settings) -> None:
     so that they are found from any folder.
     """
     # Rows of uploads are found without a note.
-    named = {
-        name: bool(paths) and not is_of_uploads(settings.home, paths)
-        for name, paths in (("events", settings.events), ("orders", settings.orders))
-    }
-    events, orders = named["events"], named["orders"] or bool(settings.order_api_url)
+    events, orders = (
+        bool(paths) and not is_of_uploads(settings.home, paths)
+        for paths in (settings.events, settings.orders)
+    )
+    orders = orders or bool(settings.order_api_url)
     customers, catalogue = (
         bool(settings.customers or settings.customer_api_url),
         bool(settings.catalogue),
@@ -170,11 +171,19 @@ def catalogue_of(settings: Settings) -> Path | None:
     return Path(noted) if noted else None
 
 
+def names_own_data(settings: Settings) -> bool:
+    """Return whether settings name data of the shop that no upload brought."""
+    named = (settings.events, settings.orders, settings.customers)
+    return bool(settings.order_api_url or settings.customer_api_url) or any(
+        paths and not is_of_uploads(settings.home, paths) for paths in named
+    )
+
+
 def paths_of_last_run(settings: Settings) -> dict[str, str]:
     """Return what `remembered_paths` does if the settings name no own data and it has a
     path of some, else nothing.
     """
-    paths = {} if settings.has_own_data else remembered_paths(settings)
+    paths = {} if names_own_data(settings) else remembered_paths(settings)
     return paths if any(f"{PREFIX}{name.upper()}" in paths for name in SOURCES) else {}
 
 
@@ -214,5 +223,8 @@ def _landing_days(settings: Settings) -> Iterator[date | None]:
         yield None
         return
     paths = [*(event_paths(settings) if has_events(settings) else []), *order_paths(settings)]
+    paths += [
+        str(rows_folder(settings.home, kind)) for kind in SOURCES if stand_beside(settings, kind)
+    ]
     for file in find_files(paths) if paths else ():
         yield file.received_date

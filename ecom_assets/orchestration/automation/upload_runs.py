@@ -24,7 +24,10 @@ from ecom_assets.core.errors import EcomError, first_line
 from ecom_assets.core.operations.requests import LOAD, OperationRequest, Requests
 from ecom_assets.core.operations.steps import note_look
 from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import is_of_uploads
+from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
+from ecom_assets.ingestion.sources.events import is_table
+from ecom_assets.ingestion.sources.first_partition import names_own_data, paths_of_last_run
+from ecom_assets.ingestion.sources.uploaded_rows import stand_beside
 from ecom_assets.ingestion.uploads.asking import waiting_requests
 from ecom_assets.ingestion.uploads.landed import (
     empty_landed,
@@ -276,11 +279,8 @@ class UploadRun:
 
 
 def has_other_data(settings: Settings) -> bool:
-    """Return whether settings name data of the shop that no upload brought."""
-    named = (settings.events, settings.orders, settings.customers)
-    return bool(settings.order_api_url or settings.customer_api_url) or any(
-        paths and not is_of_uploads(settings.home, paths) for paths in named
-    )
+    """Return whether settings, or earlier runs, name data of the shop that no upload brought."""
+    return names_own_data(settings) or bool(paths_of_last_run(settings))
 
 
 def run_days(settings: Settings, first: date, last: date) -> RunEnd:
@@ -289,7 +289,18 @@ def run_days(settings: Settings, first: date, last: date) -> RunEnd:
         *(sys.executable, "-c", "from ecom_assets.cli import main; main()", "run"),
         *("--from", first.isoformat(), "--to", last.isoformat(), "--json"),
     ]
-    environment = {**os.environ, "ECOM_HOME": str(settings.home)}
+    # What runs have loaded before stays a source, and uploads stand beside it; rows of an API or of
+    # a table stay in the warehouse, where files of the same kind are loaded.
+    command += [
+        part
+        for kind, mapping in NATIVE_OF.items()
+        if stand_beside(settings, kind) and is_remote(settings, kind)
+        for part in (
+            *(f"--{kind}", str(rows_folder(settings.home, kind))),
+            *(f"--{kind}-mapping", mapping),
+        )
+    ]
+    environment = {**os.environ, "ECOM_HOME": str(settings.home), **paths_of_last_run(settings)}
     try:
         ended = subprocess.run(  # noqa: S603 (our own command)
             command, env=environment, capture_output=True, text=True, check=False
@@ -299,6 +310,11 @@ def run_days(settings: Settings, first: date, last: date) -> RunEnd:
     if ended.returncode == 0:
         return RunEnd(is_published=True)
     return RunEnd(_is_published(ended.stdout), _complaints(ended.stderr))
+
+
+def is_remote(settings: Settings, kind: str) -> bool:
+    """Return whether an API or a table of a database brings rows of a kind."""
+    return is_table(settings) if kind == "events" else bool(settings.order_api_url)
 
 
 def _is_published(summary: str) -> bool:

@@ -18,8 +18,9 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.values import PUBLIC_SENDER
 from ecom_assets.core.warehouse.sql_text import LARGEST_AMOUNT, day_in_zone, select, text
+from ecom_assets.ingestion.sources.files.mapping import RecordMapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.files.sql import CURRENCY
+from ecom_assets.ingestion.sources.files.sql import CURRENCY, Layout
 from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
 
 AMOUNTS: Final = {
@@ -355,11 +356,10 @@ class Currencies:
 
 def with_currency(files: RecordFiles) -> RecordFiles:
     """Return files of events with the column `CURRENCY`, if their mapping says where it is."""
-    return (
-        replace(files, convert=lambda rows: rows)
-        if getattr(files.mapping.fields, "currency", None)
-        else files
+    says_currency = any(
+        getattr(mapping.fields, "currency", None) for mapping in files.all_mappings()
     )
+    return replace(files, convert=lambda rows: rows) if says_currency else files
 
 
 def _fitted(name: str, converted: str, digits: int) -> str:
@@ -388,21 +388,24 @@ def _totals(rows: str) -> str:
 
 def _is_beside_amount(files: RecordFiles) -> bool:
     """Return whether the currency of lines or events is taken from beside their amounts."""
-    field = getattr(files.mapping.fields, "currency", None)
-    return field is not None and (
+    fields = [getattr(mapping.fields, "currency", None) for mapping in files.all_mappings()]
+    return any(
         field.currency_code or any(origin.currency_code for origin in (field.by_row or {}).values())
+        for field in fields
+        if field is not None
     )
 
 
 def _may_have_currency(files: RecordFiles) -> bool:
     """Return whether lines may say their currency, without reading them."""
-    field = getattr(files.mapping.fields, "currency", None)
+    return any(_may_say_currency(files.mapping_of(file), layout) for file, layout in files.layouts)
+
+
+def _may_say_currency(mapping: RecordMapping, layout: Layout) -> bool:
+    field = getattr(mapping.fields, "currency", None)
     if field is None or not field.column:
         return field is not None
-    return any(
-        field.column in dict(layout.columns) or layout.format == "ndjson"
-        for _, layout in files.layouts
-    )
+    return field.column in dict(layout.columns) or layout.format == "ndjson"
 
 
 def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:

@@ -90,7 +90,9 @@ class ArrivalDays:
 
 @dataclass(frozen=True)
 class RecordFiles:
-    """The files of one source, with the mapping that they all match."""
+    """The files of one source, with the mapping that they match; those of others that stand beside
+    them have their own.
+    """
 
     con: duckdb.DuckDBPyConnection
     mapping: RecordMapping
@@ -105,6 +107,8 @@ class RecordFiles:
     """What makes the SELECT of rows with their currency one with amounts in
     one currency, without it.
     """
+    mappings: Mapping[str, RecordMapping] = field(default_factory=dict, repr=False, compare=False)
+    """The mappings of files that have another one, by their paths."""
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
     _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
@@ -151,6 +155,32 @@ class RecordFiles:
         note_parquet(file.path for file, _ in layouts if file.format == "parquet")
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
+    def beside(self, others: "RecordFiles") -> "RecordFiles":
+        """Return these files and others of the same kind of records, each read by its mapping."""
+        of_others = {file.path: others.mapping_of(file) for file in others.files()}
+        return replace(
+            self,
+            layouts=(*self.layouts, *others.layouts),
+            mappings={**of_others, **self.mappings},
+        )
+
+    def mapping_of(self, file: InputFile) -> RecordMapping:
+        """Return the mapping that a file is read by."""
+        return self.mappings.get(file.path, self.mapping)
+
+    def all_mappings(self) -> list[RecordMapping]:
+        """Return every mapping that any of the files is read by."""
+        return [self.mapping, *self.mappings.values()]
+
+    def _groups(
+        self, layouts: Iterable[tuple[InputFile, Layout]]
+    ) -> list[list[tuple[InputFile, Layout]]]:
+        """Return groups of files that one SELECT can read: of one layout and mapping."""
+        groups: dict[int, list[tuple[InputFile, Layout]]] = {}
+        for file, layout in layouts:
+            groups.setdefault(id(self.mapping_of(file)), []).append((file, layout))
+        return [group for of_mapping in groups.values() for group in _groups(of_mapping)]
+
     def files(self) -> list[InputFile]:
         """Return every file with its path, landing date (or None), size and modification time."""
         return [file for file, _ in self.layouts]
@@ -169,8 +199,11 @@ class RecordFiles:
     def empty_columns(self) -> frozenset[str]:
         """Return the columns that are null in every row; see `empty`."""
         present = {name for _, layout in self.layouts for name, _ in layout.columns}
-        present.update(self.mapping.first_line)
-        return empty_columns(self.con.cursor(), self.mapping, present)
+        present.update(name for mapping in self.all_mappings() for name in mapping.first_line)
+        con = self.con.cursor()
+        return frozenset.intersection(
+            *(empty_columns(con, mapping, present) for mapping in self.all_mappings())
+        )
 
     @property
     def is_parquet(self) -> bool:
@@ -193,8 +226,8 @@ class RecordFiles:
             for f, y in self._loose
             if f.path in arrivals and low <= arrivals[f.path].last and arrivals[f.path].first < high
         ]
-        selects = [self._select(group) for group in _groups(landed)]
-        selects += [_rows_between(self._select(group), first, end) for group in _groups(loose)]
+        selects = [self._select(group) for group in self._groups(landed)]
+        selects += [_rows_between(self._select(group), first, end) for group in self._groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def rows_sql(self, wanted: InputFile) -> str:
@@ -213,12 +246,13 @@ class RecordFiles:
         if is_dated:
             self._arrivals_by_path()
         return " UNION ALL ".join(
-            self._select(group, late_days) for group in (*_groups(landed), *_groups(self._loose))
+            self._select(group, late_days)
+            for group in (*self._groups(landed), *self._groups(self._loose))
         )
 
     def row_count(self) -> int:
         """Return how many rows the files hold."""
-        for group in _groups(self.layouts):
+        for group in self._groups(self.layouts):
             self._look_for_damage(group)
         return sum(self._row_counts[file.path] for file in self.files())
 
@@ -230,6 +264,8 @@ class RecordFiles:
         if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
             return set()
         files = [(layout, self._days_of(file)) for file, layout in self._with_footers(self.layouts)]
+        if self.mappings:  # the rules are those of one mapping
+            return set()
         return rules_passed(self.mapping, files, late_days, most)
 
     def received_days(self) -> tuple[date, date] | None:
@@ -265,7 +301,7 @@ class RecordFiles:
             for f, y in self.layouts
             if f.received_date and (wanted is None or f.received_date in wanted)
         ]
-        for group in _groups(landed):
+        for group in self._groups(landed):
             self._look_for_damage(group)
         arrivals = self._arrivals_by_path()
         by_day: dict[str, dict[date, int]] = {
@@ -316,7 +352,8 @@ class RecordFiles:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), source) for source in rows)
-        return records_sql(united, self.mapping, layout, with_currency=self.convert is not None)
+        mapping = self.mapping_of(group[0][0])
+        return records_sql(united, mapping, layout, with_currency=self.convert is not None)
 
     def _with_footers(
         self, files: Sequence[tuple[InputFile, Layout]]
@@ -340,7 +377,7 @@ class RecordFiles:
         copies, result = copied_files(self.con.cursor(), group[0][1], new)
         if result.unknown:
             [file] = [file for file in new if file.path == result.unknown[0]]
-            raise MappingError(unknown_column(file, result.unknown[1], self.mapping))
+            raise MappingError(unknown_column(file, result.unknown[1], self.mapping_of(file)))
         self._copies.update(copies)
         self._row_counts.update(result.row_counts)
 
@@ -364,7 +401,7 @@ class RecordFiles:
         from one pass over each file.
         """
         new = [(file, layout) for file, layout in self._loose if file.path not in self._arrivals]
-        for group in _groups(new):
+        for group in self._groups(new):
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
             rows: dict[str, list[tuple[date | None, int, date | None]]] = {}

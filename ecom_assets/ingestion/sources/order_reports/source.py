@@ -13,6 +13,7 @@ from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import EcomError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.stated_currency import note_currencies
+from ecom_assets.core.settings.uploaded import is_of_uploads
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import NO_DAYS, FileRows, SliceOutput
 from ecom_assets.core.warehouse.local import temporary
@@ -22,7 +23,7 @@ from ecom_assets.ingestion.sources.extraction.landing import STATE
 from ecom_assets.ingestion.sources.files.catalogue import catalogue_table
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.formats import in_landing_folders, split_paths
-from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
+from ecom_assets.ingestion.sources.files.mapping import OrderMapping, load_order_mapping
 from ecom_assets.ingestion.sources.files.records import RecordFiles, landing_days
 from ecom_assets.ingestion.sources.landing import (
     NATIVE_ORDERS,
@@ -35,6 +36,11 @@ from ecom_assets.ingestion.sources.order_reports.api import (
     history_path,
     metrics_of,
     path_of,
+)
+from ecom_assets.ingestion.sources.uploaded_rows import (
+    open_uploads,
+    stand_beside,
+    with_uploads,
 )
 
 VIEW = "received_orders"
@@ -146,17 +152,19 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
     Raises:
         SourceError: There are none.
     """
+    if not has_landed(settings, "orders") and stand_beside(settings, "orders"):
+        return open_uploads(con, settings, "orders", OrderMapping)
     if not has_landed(settings, "orders"):
         raise SourceError(
             "No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`."
         )
     # What landed has the native mapping.
-    mapping = load_order_mapping(
-        NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping
-    )
-    return RecordFiles.open(
+    is_native = is_stream(settings, "orders") or is_of_uploads(settings.home, settings.orders)
+    mapping = load_order_mapping(NATIVE_ORDERS if is_native else settings.orders_mapping)
+    files = RecordFiles.open(
         con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day
     )
+    return with_uploads(files, settings, "orders", OrderMapping)
 
 
 def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
