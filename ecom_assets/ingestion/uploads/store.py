@@ -347,6 +347,11 @@ class Uploads:
         shutil.rmtree(self.folder / ORIGINALS / upload.id, ignore_errors=True)
         self.note(upload, has_original=False)
 
+    def forget_original(self, upload_id: str) -> None:
+        """Note that the file of an upload as it was sent is not there any more."""
+        with self._writing() as con:
+            con.execute("UPDATE uploads SET has_original = 0 WHERE id = ?", (upload_id,))
+
     def remove(self, upload: Upload) -> None:
         """Remove an upload that was never loaded, with all that was kept of it.
 

@@ -25,28 +25,32 @@ from ecom_assets.core.errors import SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.erased_people import words_of
-from ecom_assets.ingestion.sources.events import (
-    event_paths,
-    is_table,
-    open_events,
-    sandbox_is_missing,
-)
+from ecom_assets.ingestion.sources.events import is_table, open_all_events, sandbox_is_missing
 from ecom_assets.ingestion.sources.files.damage import with_encoding
 from ecom_assets.ingestion.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.ingestion.sources.files.mapping import (
     EVENT,
+    EventMapping,
+    OrderMapping,
     RecordMapping,
     SourceField,
     load_order_mapping,
 )
 from ecom_assets.ingestion.sources.files.records import RecordFiles
-from ecom_assets.ingestion.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
+from ecom_assets.ingestion.sources.files.sql import (
+    MALFORMED,
+    Layout,
+    field_sql,
+    json_pointer,
+    parquet_text,
+)
 from ecom_assets.ingestion.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes
 from ecom_assets.ingestion.sources.landing import FOOTER_KEYS, footer_of, has_landed
 from ecom_assets.ingestion.sources.order_reports.api import stored_files
 from ecom_assets.ingestion.sources.order_reports.report_files import activity_mapping
 from ecom_assets.ingestion.sources.order_reports.source import has_events, open_orders
 from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, other_files
+from ecom_assets.ingestion.sources.uploaded_rows import open_uploads, stand_beside
 from ecom_assets.orchestration.privacy.person import Person
 
 CHUNK_RECORDS = 50_000
@@ -291,7 +295,15 @@ class _ParquetFile:
             if name in self.layout.needed
         }
         rows = _row_sql(self.layout, cells, self._rows, "file_row_number")
-        return select("file_row_number", rows, self.rule.condition)
+        gone = select("file_row_number", rows, self.rule.condition)
+        if not self.layout.has_malformed:
+            return gone
+        naming = " OR ".join(
+            f"contains({MALFORMED}, {text(user.strip())})"
+            for user in sorted(self.rule.person.users)
+        )
+        # A line that nobody can split goes as a whole.
+        return f"{gone} UNION {select('file_row_number', self._rows, naming)}" if naming else gone
 
 
 @dataclass(frozen=True)
@@ -386,10 +398,11 @@ Finder = _TextFile | _ParquetFile | _ShapedFile
 
 
 def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> Finder:
+    rule = _Rule(files.mapping_of(file), person)
     if layout.shape:
-        return _ShapedFile(files, file, _Rule(files.mapping, person))
+        return _ShapedFile(files, file, rule)
     kind = _ParquetFile if layout.format == "parquet" else _TextFile
-    return kind(files.con, file, layout, _Rule(files.mapping, person))
+    return kind(files.con, file, layout, rule)
 
 
 def _row_sql(layout: Layout, cells: dict[str, str], source: str, index_column: str) -> str:
@@ -425,9 +438,13 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
     if has_events(settings) and (
         has_own or not (settings.has_own_data or sandbox_is_missing(settings))
     ):
-        opens.append(lambda: open_events(con, settings, event_paths(settings)))
+        opens.append(lambda: open_all_events(con, settings))
+    elif stand_beside(settings, "events"):
+        opens.append(lambda: open_uploads(con, settings, "events", EventMapping))
     if settings.orders and has_landed(settings, "orders"):
         opens.append(lambda: open_orders(con, settings))
+    elif stand_beside(settings, "orders"):
+        opens.append(lambda: open_uploads(con, settings, "orders", OrderMapping))
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
     stored = [path for home in homes for path in stored_files(home)]
     if stored:

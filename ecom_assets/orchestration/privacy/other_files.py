@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from ecom_assets.core.atomic_files import replacing
 from ecom_assets.core.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.uploaded import FOLDER as UPLOADS
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.warehouse.sql_text import ident
 from ecom_assets.ingestion.sources.events import event_paths, is_table
@@ -60,9 +61,11 @@ CACHES = (
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
-ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, "erasure.key")
-"""The simulated shop's files and order reports are handled as landing files, samples are unpacked,
-and receipts have no ids."""
+ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, UPLOADS, "erasure.key")
+"""The simulated shop's files, order reports and rows of uploads are handled as landing files,
+samples and originals of uploads are unpacked, and receipts have no ids."""
+OF_UPLOADS: Final = (f"{UPLOADS}/*.sqlite*", f"{UPLOADS}/*.json", f"{UPLOADS}/mappings/*")
+"""What there is of uploads beside files of others and rows."""
 KEPT_PREFIX: Final = "saved: "
 """Leads the names of these among files and addresses, as in `saved: questions/one-person`."""
 
@@ -164,7 +167,7 @@ def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
         return sorted(map(str, changed))
     samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
     for folder in samples:
-        sample_files.remove(folder)
+        sample_files.remove(settings.home, folder)
     changed += samples
     for clean_file, paths in ((_remove_lines, _logs(settings)), (_hide, _databases(settings))):
         for path in paths:
@@ -189,7 +192,11 @@ def _logs(settings: Settings) -> list[Path]:
 
 
 def _databases(settings: Settings) -> list[Path]:
-    return [*settings.dagster_home.rglob("*.db"), *settings.home.glob("operations.sqlite")]
+    of_home = ("operations.sqlite", f"{UPLOADS}/uploads.sqlite")
+    return [
+        *settings.dagster_home.rglob("*.db"),
+        *(path for name in of_home for path in settings.home.glob(name)),
+    ]
 
 
 def _wal_of(path: Path) -> Path:
@@ -228,6 +235,8 @@ def _files(home: Path) -> Iterator[Path]:
     for entry in sorted(home.iterdir()) if home.is_dir() else ():
         if entry.name not in ELSEWHERE:
             yield from _files_under(entry)
+    for pattern in OF_UPLOADS:
+        yield from sorted(home.glob(pattern))
 
 
 def _files_under(entry: Path) -> Iterator[Path]:

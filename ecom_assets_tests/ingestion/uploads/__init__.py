@@ -1,0 +1,1 @@
+"""Tests of files that people send by the browser."""

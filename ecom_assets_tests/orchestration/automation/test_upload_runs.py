@@ -1,0 +1,154 @@
+"""Loading uploads and taking them back: a shop's weekly exports, in which a later one has newer
+versions, and runs that fail or are killed.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets.core.operations.requests import Requests
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
+from ecom_assets.ingestion.uploads.store import Upload, Uploads
+from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
+from ecom_assets.orchestration.empty_home import emptied
+from ecom_assets_tests.command import FEW_SALES, ecom
+from ecom_assets_tests.ingestion.uploads.shop_exports import (
+    WEEK_1,
+    WEEK_2,
+    WEEK_3,
+    chosen,
+    export,
+    revenue_of,
+    settings_of,
+)
+
+
+def run_few_tables(settings: Settings, first: date, last: date) -> RunEnd:
+    """Compute the tables of revenue in this process."""
+    days = ("--from", str(first), "--to", str(last))
+    done = ecom("run", *days, "--json", *FEW_SALES, home=settings.home)
+    return RunEnd(done.exit_code == 0, done.err)
+
+
+def work_off(home: Path) -> list[str]:
+    return UploadRun(home, "a-run", run_few_tables, emptied).do(waiting_requests(home))
+
+
+def revenue(home: Path) -> Mapping[str, int]:
+    """Return what the mart says of each day, without days that come to nothing."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute(
+            "SELECT order_date, sum(revenue_amount) FROM mart.revenue_daily "
+            "WHERE city_id <> '(all)' AND item_category <> '(all)' GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    return {str(day): int(amount) for day, amount in rows if amount}
+
+
+def states(home: Path) -> list[str]:
+    return [upload.state for upload in reversed(Uploads(home).newest())]
+
+
+@pytest.fixture(scope="module")
+def three_weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Upload]]:
+    """A home into which the exports of three weeks were loaded, the first one alone."""
+    folder = tmp_path_factory.mktemp("three_weeks")
+    home = folder / "home"
+    first = chosen(home, export(folder / "week1.csv", WEEK_1))
+    ask_load(home, first, "ann")
+    assert work_off(home) == []
+    assert (
+        revenue(home)
+        == revenue_of(WEEK_1)
+        == {
+            "2026-03-02": 100,
+            "2026-03-03": 80,
+            "2026-03-08": 30,
+        }
+    )
+    for number, orders in enumerate((WEEK_2, WEEK_3), 2):
+        ask_load(home, chosen(home, export(folder / f"week{number}.csv", orders)), "ann")
+    assert work_off(home) == []
+    return home, list(reversed(Uploads(home).newest()))
+
+
+def test_a_later_upload_replaces_versions_and_never_days(
+    three_weeks: tuple[Path, list[Upload]],
+) -> None:
+    home, uploads = three_weeks
+    assert [upload.state for upload in uploads] == ["loaded"] * 3
+    assert [(str(each.first_day), str(each.last_day)) for each in uploads] == [
+        ("2026-03-02", "2026-03-08"),
+        ("2026-03-08", "2026-03-10"),
+        ("2026-03-17", "2026-03-17"),
+    ]
+    assert [upload.amount for upload in uploads] == [210, 70, 60]
+    assert [upload.replaced_uploads for upload in uploads] == [(), (1,), ()]
+    assert revenue_of(WEEK_1, WEEK_2, WEEK_3) == {
+        "2026-03-02": 100,
+        "2026-03-03": 80,
+        "2026-03-10": 70,
+        "2026-03-17": 60,
+    }
+    assert Requests(home).waiting() == []
+
+
+def test_what_is_taken_back_lets_older_versions_count_again(
+    three_weeks: tuple[Path, list[Upload]],
+) -> None:
+    home, (first, second, third) = three_weeks
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_2, WEEK_3)
+    ask_undo(home, second, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_1, WEEK_3)
+    assert states(home) == ["loaded", "undone", "loaded"]
+    # The first of three, not the last: days that no other file has are without rows.
+    ask_undo(home, first, "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_3) == {"2026-03-17": 60}
+    # What was taken back can be loaded again, as its file is still kept.
+    ask_load(home, Uploads(home).numbered(second.number), "ann")
+    assert work_off(home) == []
+    assert revenue(home) == revenue_of(WEEK_2, WEEK_3)
+    for upload in (second, third):
+        ask_undo(home, Uploads(home).numbered(upload.number), "ann")
+    assert work_off(home) == []
+    assert (revenue(home), states(home)) == ({}, ["undone"] * 3)
+    assert not settings_of(home).has_own_data, "the home is empty, as before the first upload"
+
+
+def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    upload = chosen(home, export(tmp_path / "week1.csv", WEEK_1))
+    ask_load(home, upload, "ann")
+    full = RunEnd(is_published=False, sentence="The disk is full.")
+    failing = UploadRun(home, "a-run", lambda *_days: full, emptied)
+    assert failing.do(waiting_requests(home)) == ["The disk is full."]
+    failed = Uploads(home).numbered(upload.number)
+    assert (failed.state, failed.sentence) == ("failed", "The disk is full.")
+    assert not list((home / "uploads" / "orders").rglob("*.parquet"))
+    assert waiting_requests(home) == [], "who wants it again asks again"
+
+
+def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    ask_load(home, chosen(home, export(tmp_path / "week1.csv", WEEK_1)), "ann")
+
+    def killed(settings: Settings, first: date, last: date) -> RunEnd:
+        run_few_tables(settings, first, last)  # its tables are written when it happens
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
+    assert states(home) == ["loading"]
+    assert work_off(home) == []
+    assert (states(home), revenue(home)) == (["loaded"], revenue_of(WEEK_1))
+    ask_undo(home, Uploads(home).numbered(1), "ann")
+    ask_load(home, chosen(home, export(tmp_path / "week2.csv", WEEK_2)), "ann")
+    with pytest.raises(KeyboardInterrupt):
+        UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
+    assert work_off(home) == []
+    assert (states(home), revenue(home)) == (["undone", "loaded"], revenue_of(WEEK_2))
