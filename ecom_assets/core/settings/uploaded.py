@@ -24,6 +24,8 @@ NATIVE_OF: Final[Mapping[str, str]] = {
     "orders": "user_order_log",
 }
 """The kinds whose rows are kept in a layout of the platform, each with its mapping."""
+OF_UPLOADS: Final = (*OF_SHOP, *NATIVE_OF, *(f"{kind}_mapping" for kind in NATIVE_OF))
+"""The settings that uploads may say."""
 FIRST_HOME: Final = Path(".ecom")
 """The default of `home`, which this source needs before the settings are made."""
 
@@ -89,6 +91,13 @@ def has_rows(home: Path, kind: str) -> bool:
     """Return whether there are rows of uploads of a kind."""
     folder = rows_folder(home, kind)
     return folder.is_dir() and next(folder.glob("*/received_date=*/*.parquet"), None) is not None
+
+
+def uploads_stamp(home: Path) -> tuple[int, ...]:
+    """Return what changes whenever uploads say something else."""
+    folder = home / FOLDER
+    places = (folder / SHOP_CHOICES, *(folder / kind for kind in NATIVE_OF))
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in places)
 
 
 def shop_choices(home: Path) -> dict[str, str]:

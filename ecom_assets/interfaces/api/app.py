@@ -228,7 +228,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return behind_stack(app, build_stack(settings, app, app.build_middleware_stack()))
 
 
-def behind_stack(app: FastAPI, stack: ApiStack) -> FastAPI:
+def behind_stack(app: FastAPI, stack: ASGIApp) -> FastAPI:
     """Return an app that answers through its stack, of which it is the inner application."""
     app.middleware_stack = stack
     return app

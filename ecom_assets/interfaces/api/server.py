@@ -1,14 +1,15 @@
 """The HTTP server of the API: uvicorn over bounded connections."""
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ecom_assets.core.http_server.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
+from ecom_assets.interfaces.api.app import build_app, build_stack
 
 
 def serve(
-    settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False
+    settings: Settings, stack: ASGIApp | None = None, *, until_parent_ends: bool = False
 ) -> None:
     """Serve a stack, by default the API alone, until SIGINT or SIGTERM;
     requests in progress are finished first.
@@ -22,7 +23,7 @@ def serve(
     run_server(new_config(settings, stack), until_parent_ends=until_parent_ends)
 
 
-def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
+def new_config(settings: Settings, stack: ASGIApp) -> uvicorn.Config:
     """Return the configuration of uvicorn."""
     bounds = ConnectionBounds(
         settings.api_client_timeout_s,

@@ -42,6 +42,7 @@ from ecom_assets.interfaces.api.app import ApiStack, behind_stack, build_app, bu
 from ecom_assets.interfaces.api.cache.answers import ROUTE
 from ecom_assets.interfaces.api.parameters import RequestContext
 from ecom_assets.interfaces.api.problems import TOO_DEEP
+from ecom_assets.interfaces.api.renewed import RenewedApp
 from ecom_assets.interfaces.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import sessions
@@ -229,13 +230,17 @@ LOST: Final = "There is no page at this address. The navigation lists what there
 FAILED: Final = "The page could not be rendered; the log of the API says why."
 
 
-def build_dashboard_stack(settings: Settings) -> ApiStack:
+def build_dashboard_stack(settings: Settings) -> RenewedApp:
     """Return the API with the dashboard behind keys, rate limits and request limits,
-    for an ASGI server.
+    for an ASGI server; it is built anew when uploads change the settings of its home.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
+    return RenewedApp(settings, _built)
+
+
+def _built(settings: Settings) -> ASGIApp:
     return _stack_of(settings, build_dashboard_app(settings))
 
 
@@ -248,7 +253,8 @@ def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     app = build_dashboard_app(settings)
-    return behind_stack(app, _stack_of(settings, app, app.build_middleware_stack()))
+    first = _stack_of(settings, app, app.build_middleware_stack())
+    return behind_stack(app, RenewedApp(settings, _built, first))
 
 
 def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -> ApiStack:
