@@ -42,6 +42,7 @@ from ecom_assets.core.settings.subjects import (
     engine_kinds,
     settings_of,
 )
+from ecom_assets.core.settings.uploaded import UploadSettings
 from ecom_assets.core.tables.values import TOOLS as PRESET_TOOLS
 from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
@@ -104,6 +105,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     LedgerSettings: "The ledger of deliveries, and customers.json",
     PrivacySettings: "Erasing people, and how long rows are kept",
     BoardSettings: "Saved questions and boards",
+    UploadSettings: "Files by the browser",
     ServingSettings: "The HTTP API: address, access and limits",
     StreamSettings: "The stream: group, files, what waits",
     CollectSettings: "The collector: address, limits, and what is kept of a visitor",
