@@ -26,7 +26,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     open_questions,
     read_by,
 )
-from ecom_assets.ingestion.sources.proposal.questions import ROWS, OpenQuestion
+from ecom_assets.ingestion.sources.proposal.questions import ROWS, ZONE, OpenQuestion
 from ecom_assets.ingestion.sources.reading import COUNTED, FileReading, MoneyRead, NotClean
 from ecom_assets.ingestion.uploads.landed import COPIES, MAPPINGS_OF
 from ecom_assets.ingestion.uploads.packed import beginning_of, require_unpacked_size
@@ -274,12 +274,16 @@ class _Looker:
         )
 
     def _with_kept_answers(self, search: MappingSearch, mapping: str) -> dict[str, str]:
-        """Return the given answers, and those that were given of files before about the same."""
+        """Return the given answers, and those that were given of files before about the same; times
+        without a zone are of the shop's, where that is known.
+        """
         given = dict(self.chosen.answers)
         while True:
             accepted, _ = search.accepted(given, mapping)
             proposal = search.proposal(accepted, mapping)
             known = _known_answers(self.uploads, str(proposal.kind))
+            if "timezone" in self.settings.model_fields_set:
+                known = {(ZONE, ""): self.settings.timezone, **known}
             fresh = {
                 question.key: answer
                 for question in proposal.questions

@@ -43,7 +43,8 @@ def revenue(home: Path) -> Mapping[str, int]:
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         rows = con.execute(
             "SELECT order_date, sum(revenue_amount) FROM mart.revenue_daily "
-            "WHERE city_id <> '(all)' AND item_category <> '(all)' GROUP BY 1 ORDER BY 1"
+            "WHERE channel = '(all)' AND city_id = '(all)' AND item_category = '(all)' "
+            "AND sales_channel = '(all)' GROUP BY 1 ORDER BY 1"
         ).fetchall()
     return {str(day): int(amount) for day, amount in rows if amount}
 
@@ -96,6 +97,7 @@ def test_a_later_upload_replaces_versions_and_never_days(
     assert Requests(home).waiting() == []
 
 
+@pytest.mark.slow
 def test_what_is_taken_back_lets_older_versions_count_again(
     three_weeks: tuple[Path, list[Upload]],
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_run_that_fails_leaves_nothing_loaded_and_says_why(tmp_path: Path) -> 
     assert waiting_requests(home) == [], "who wants it again asks again"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> None:
     home = tmp_path / "home"
     ask_load(home, chosen(home, export(tmp_path / "week1.csv", WEEK_1)), "ann")

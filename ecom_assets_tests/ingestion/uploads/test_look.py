@@ -1,0 +1,154 @@
+"""What a file is, how it would be read, and what is open: real layouts, choices alone, and files
+that cannot be read, one sentence each.
+"""
+
+import gzip
+import io
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.uploaded import choose_shop
+from ecom_assets.ingestion.uploads.look import (
+    Chosen,
+    UploadLook,
+    answer_shop,
+    keep_choices,
+    look_at,
+    shop_questions,
+)
+from ecom_assets.ingestion.uploads.store import Uploads
+from ecom_assets_tests.ingestion.uploads.shop_exports import (
+    MOST_BYTES,
+    WEEK_1,
+    WEEK_2,
+    export,
+    sent,
+    settings_of,
+)
+
+
+def looked(home: Path, path: Path, choices: Chosen | None = None) -> UploadLook:
+    return look_at(Uploads(home), sent(home, path), settings_of(home), choices)
+
+
+def of_bytes(home: Path, name: str, content: bytes) -> UploadLook:
+    with Uploads(home).begin(name, "ann", "ann", most_bytes=MOST_BYTES) as writer:
+        writer.write(content)
+        upload = writer.finish()
+    return look_at(Uploads(home), upload, settings_of(home))
+
+
+def test_a_known_export_needs_no_answer_but_the_shop_s_own(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    look = looked(home, export(tmp_path / "orders.csv", WEEK_1))
+    assert (look.kind, look.mapping, look.is_ready) == ("orders", "shopify", True)
+    assert look.rows == {"read": 3, "counted": 3, "rejected": {}}
+    money = look.money["counted"]
+    assert (money.order_count, money.amount, money.currency) == (3, Decimal(210), "EUR")
+    assert [row["order_id"] for row in look.preview] == ["#1001", "#1002", "#1003"]
+    currency, zone, week, name = shop_questions(settings_of(home), [look])
+    assert (currency.value, currency.is_open) == ("EUR", False), "each line says it"
+    assert (zone.value, zone.is_open) == ("", True)
+    assert (week.value, name.value) == ("monday", "")
+    assert answer_shop(settings_of(home), {"timezone": "Mars"}).keys() == {"timezone"}
+    assert answer_shop(settings_of(home), {"timezone": "Europe/Berlin", "shop_name": "Lamps"}) == {}
+    assert settings_of(home).timezone == "Europe/Berlin"
+    _, zone, _, name = shop_questions(settings_of(home), [look])
+    assert (zone.value, zone.is_open, name.value) == ("Europe/Berlin", False, "Lamps")
+
+
+def test_what_is_set_elsewhere_goes_before_what_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_shop(tmp_path, {"timezone": "Europe/Berlin", "currency": "EUR"})
+    monkeypatch.setenv("ECOM_TIMEZONE", "Asia/Tokyo")
+    settings = settings_of(tmp_path)
+    assert (settings.timezone, settings.currency) == ("Asia/Tokyo", "EUR")
+
+
+@pytest.mark.slow
+def test_an_answer_is_asked_once_and_used_for_the_next_file_of_the_layout(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first, second, other = (tmp_path / f"sales{number}.csv" for number in (1, 2, 3))
+    header = "order_id,order_date,customer_id,item,quantity,amount,status"
+    first.write_text(
+        f"{header}\nA1,2026-03-02 10:00,ann,lamp,1,10.00,ok\n"
+        "A2,2026-03-03 11:00,bob,lamp,2,20.00,zurueckgelegt\n"
+    )
+    second.write_text(f"{header}\nA3,2026-03-04 10:00,cy,lamp,1,30.00,ok\n")
+    other.write_text(
+        f"{header}\nA4,2026-03-05 10:00,di,lamp,1,40.00,parked\n"
+        "A5,2026-03-05 11:00,di,lamp,1,50.00,ok\n"
+    )
+    look = looked(home, first)
+    assert look.kind == "orders"
+    asked = {question.subject or question.key for question in look.open_questions}
+    assert asked == {"ok", "zurueckgelegt", "timezone"}, "only the shop knows"
+    with pytest.raises(UsageError, match=r"is open: State ok, State zurueckgelegt, Time zone"):
+        keep_choices(Uploads(home), look)
+    # The shop's own zone is that of times without one, until somebody says another.
+    choose_shop(home, {"timezone": "Europe/Berlin"})
+    meanings = {"ok": "sale", "zurueckgelegt": "no sale"}
+    answers = {
+        question.key: meanings[question.subject]
+        for question in look.open_questions
+        if question.subject
+    }
+    look = look_at(Uploads(home), look.upload, settings_of(home), Chosen(answers))
+    assert (look.open_questions, look.refusal) == ((), "")
+    assert look.answers == {**answers, "timezone": "Europe/Berlin"}
+    assert look.rows == {"read": 2, "counted": 1, "rejected": {"left_out": 1}}
+    assert str(look.preview[0]["ordered_at"]) == "2026-03-02 09:00:00", "in UTC"
+    assert keep_choices(Uploads(home), look).mapping == "orders-sales1"
+    again = looked(home, second)
+    assert (again.mapping, again.is_ready) == ("kept:orders-sales1", True)
+    assert again.rows["counted"] == 1
+    # A state that no file had before is asked, and only that.
+    new = looked(home, other)
+    assert [question.subject for question in new.open_questions] == ["parked"]
+
+
+def test_files_that_cannot_be_read_are_a_sentence_each(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    png = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("orders.csv", b"a" * 200_000_000)
+    refusals = {
+        "a picture": of_bytes(home, "orders.csv", png).refusal,
+        "a locked workbook": of_bytes(home, "orders.xlsx", b"\xd0\xcf\x11\xe0" + png).refusal,
+        "a bomb": of_bytes(home, "orders.zip", packed.getvalue()).refusal,
+        "cut off": of_bytes(home, "orders.csv.gz", gzip.compress(png * 9)[:40]).refusal,
+        "blanks": of_bytes(home, "orders.csv", b"\n\n\n").refusal,
+    }
+    for what, refusal in refusals.items():
+        assert refusal, what
+        assert str(tmp_path) not in refusal, what
+        assert "Traceback" not in refusal, what
+    assert "not text" in refusals["a picture"]
+    assert "password" in refusals["a locked workbook"]
+    assert "more than 100 MB unpacked" in refusals["a bomb"]
+
+
+@pytest.mark.slow
+def test_of_a_large_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None:
+    path = export(tmp_path / "orders.csv", WEEK_1)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *lines[1:] * 30_000]) + "\n")
+    assert path.stat().st_size > 10_000_000
+    look = looked(tmp_path / "home", path)
+    assert (look.is_part, look.mapping) == (True, "shopify")
+    assert 0 < look.rows["read"] < 90_000
+
+
+@pytest.mark.slow
+def test_the_second_week_is_read_as_the_first_without_a_question(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first = looked(home, export(tmp_path / "week1.csv", WEEK_1))
+    assert keep_choices(Uploads(home), first).mapping == "orders-shopify"
+    second = looked(home, export(tmp_path / "week2.csv", WEEK_2))
+    assert (second.mapping, second.is_ready) == ("kept:orders-shopify", True)
