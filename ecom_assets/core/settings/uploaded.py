@@ -3,7 +3,7 @@ and the folders of their rows. Everything else goes before it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,9 @@ NATIVE_OF: Final[Mapping[str, str]] = {
     "orders": "user_order_log",
 }
 """The kinds whose rows are kept in a layout of the platform, each with its mapping."""
-OF_UPLOADS: Final = (*OF_SHOP, *NATIVE_OF, *(f"{kind}_mapping" for kind in NATIVE_OF))
+STEPS: Final = "funnel_steps"
+"""The setting that the mapping of an upload of events says."""
+OF_UPLOADS: Final = (*OF_SHOP, STEPS, *NATIVE_OF, *(f"{kind}_mapping" for kind in NATIVE_OF))
 """The settings that uploads may say."""
 FIRST_HOME: Final = Path(".ecom")
 """The default of `home`, which this source needs before the settings are made."""
@@ -57,7 +59,10 @@ class UploadedSource(PydanticBaseSettingsSource):
         """Return the values by name."""
         known = self.current_state
         home = Path(known.get("home") or FIRST_HOME)
+        content = _content(home)
         values: dict[str, Any] = dict(shop_choices(home))
+        if not _is_named(known, "events") and has_rows(home, "events"):
+            values |= {STEPS: content[STEPS]} if content.get(STEPS) else {}
         for kind, mapping in NATIVE_OF.items():
             if not _is_named(known, kind) and has_rows(home, kind):
                 values |= {kind: setting_of(home, kind), f"{kind}_mapping": mapping}
@@ -104,13 +109,16 @@ def shop_choices(home: Path) -> dict[str, str]:
     """Return what was chosen on the page for the shop, by the names of the settings; empty where
     nothing was, or the file cannot be read.
     """
+    content = _content(home)
+    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+
+
+def _content(home: Path) -> dict[str, Any]:
     try:
         content = json.loads((home / FOLDER / SHOP_CHOICES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: str(content[name]) for name in OF_SHOP if content.get(name)}
+    return content if isinstance(content, dict) else {}
 
 
 def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
@@ -118,7 +126,16 @@ def choose_shop(home: Path, choices: Mapping[str, str]) -> None:
 
     Whether a value is possible is checked where the settings are read: `checked_choices`.
     """
+    _keep(home, {name: choices[name] for name in OF_SHOP if name in choices})
+
+
+def choose_steps(home: Path, steps: Sequence[str]) -> None:
+    """Keep the steps of the default funnel, which the mapping of an upload of events says."""
+    _keep(home, {STEPS: list(steps)})
+
+
+def _keep(home: Path, choices: Mapping[str, Any]) -> None:
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = {**shop_choices(home), **{name: choices[name] for name in OF_SHOP if name in choices}}
+    kept = {**_content(home), **choices}
     replace_bytes(folder / SHOP_CHOICES, f"{json_text(kept, indent=1)}\n".encode(), 0o600)

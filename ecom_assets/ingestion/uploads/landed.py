@@ -25,7 +25,7 @@ from ecom_assets.core.atomic_files import sync_folder
 from ecom_assets.core.errors import SourceError, UsageError, first_line
 from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
+from ecom_assets.core.settings.uploaded import NATIVE_OF, choose_steps, rows_folder
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.core.warehouse.sql_text import day_in_zone, ident, select, text, texts
 from ecom_assets.ingestion.sources.files.currency import Currencies
@@ -115,6 +115,9 @@ def land(uploads: Uploads, upload: Upload, settings: Settings) -> Landed:
     make_folder(target.parent)
     staged.rename(target)
     sync_folder(target.parent)
+    if upload.kind == "events":  # events have the platform's own names from now on
+        steps = load(EventMapping, _mapping_path(uploads, upload)).funnel_steps
+        choose_steps(settings.home, steps)
     return result
 
 

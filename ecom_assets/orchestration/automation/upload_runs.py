@@ -19,10 +19,10 @@ from typing import Final
 import dagster as dg
 import requests
 
-from ecom_assets.core.clock import today_in
+from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, first_line
 from ecom_assets.core.operations.requests import LOAD, OperationRequest, Requests
-from ecom_assets.core.operations.steps import note_look
+from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
 from ecom_assets.ingestion.sources.events import is_table
@@ -93,6 +93,7 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Starts a run for uploads that somebody loads, or takes back.",
     )
     def uploads(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        _remove_old(settings)
         waiting = waiting_requests(settings.home)
         if not waiting:
             note_look(settings.home)
@@ -111,6 +112,14 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
         return dg.RunRequest(run_key=f"{numbers}-{tried}", tags={REQUESTED: numbers})
 
     return uploads
+
+
+def _remove_old(settings: Settings) -> None:
+    """Remove files that are kept for long enough, at the first look of an hour."""
+    before = last_look(settings.home)
+    hour = now_utc_without_zone().replace(minute=0, second=0, microsecond=0)
+    if before is None or before.looked_at < hour:
+        Uploads(settings.home).remove_old(settings.upload_keep_days)
 
 
 def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.JobDefinition:

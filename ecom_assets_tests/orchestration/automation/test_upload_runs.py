@@ -5,13 +5,21 @@ versions, and runs that fail or are killed.
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Final
 
+import dagster as dg
 import duckdb
 import pytest
 
 from ecom_assets.core.operations.requests import Requests
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.asking import ask_load, ask_undo, waiting_requests
+from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.uploads.asking import (
+    ask_load,
+    ask_undo,
+    progress_of,
+    waiting_requests,
+)
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.orchestration.automation.upload_runs import RunEnd, UploadRun
 from ecom_assets.orchestration.empty_home import emptied
@@ -23,6 +31,7 @@ from ecom_assets_tests.ingestion.uploads.shop_exports import (
     chosen,
     export,
     revenue_of,
+    sent,
     settings_of,
 )
 
@@ -155,3 +164,91 @@ def test_a_run_that_is_killed_in_the_middle_is_begun_anew(tmp_path: Path) -> Non
         UploadRun(home, "killed", killed, emptied).do(waiting_requests(home))
     assert work_off(home) == []
     assert (states(home), revenue(home)) == (["undone", "loaded"], revenue_of(WEEK_2))
+
+
+VIEWS = (
+    "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+    "2019-10-01 00:00:00 UTC,view,1,10,furniture.lamp,x,19.90,11,s1\n"
+    "2019-10-01 00:01:00 UTC,cart,1,10,furniture.lamp,x,19.90,11,s1\n"
+    "2019-10-01 00:02:00 UTC,purchase,1,10,furniture.lamp,x,19.90,11,s1\n"
+    "2019-10-02 09:00:00 UTC,view,2,10,furniture.lamp,x,24.50,12,s2\n"
+    "2019-10-02 09:01:00 UTC,view\n"
+)
+"""Events in the layout of REES46, the last of which is cut off."""
+SAME: Final = {
+    "orders": ("shopify", '+key:"mart/revenue_daily" or +key:"mart/order_accounting_daily"'),
+    "events": ("rees46", '+key:"mart/funnel_daily" or +key:"mart/event_accounting_daily"'),
+}
+"""Kinds, each with the mapping of its file and the tables that are compared."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SAME)
+def test_marts_are_those_of_the_same_file_without_an_upload(tmp_path: Path, kind: str) -> None:
+    mapping, tables = SAME[kind]
+    path = tmp_path / f"{kind}.csv"
+    if kind == "orders":
+        export(path, [*WEEK_1, *WEEK_3])
+    else:
+        path.write_text(VIEWS)
+    uploaded, plain = tmp_path / "uploaded", tmp_path / "plain"
+    ask_load(uploaded, chosen(uploaded, path), "ann")
+
+    def run(settings: Settings, first: date, last: date) -> RunEnd:
+        days = ("--from", str(first), "--to", str(last))
+        done = ecom("run", *days, "--json", "--select", tables, home=settings.home)
+        return RunEnd(done.exit_code == 0, done.err)
+
+    assert UploadRun(uploaded, "a-run", run, emptied).do(waiting_requests(uploaded)) == []
+    files = (f"--{kind}", path, f"--{kind}-mapping", mapping)
+    plainly = ecom("run", *files, "--json", "--select", tables, home=plain)
+    assert plainly.exit_code == 0, plainly.err
+    ours, theirs = marts(uploaded), marts(plain)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert any(theirs.values())
+
+
+def marts(home: Path) -> Mapping[str, list[str]]:
+    """Return the rows of every mart that has no run in it, as text."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        names = con.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'mart' "
+            "AND table_name <> 'published_days'"
+        ).fetchall()
+        return {
+            name: sorted(map(str, con.execute(f"SELECT * FROM mart.{name}").fetchall()))
+            for (name,) in names
+        }
+
+
+def test_the_sensor_starts_one_run_for_all_that_is_asked_for(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    uploads = Uploads(home)
+    made = build_definitions(settings_of(home))
+    sensor = made.resolve_sensor_def("uploads")
+
+    def started(instance: dg.DagsterInstance) -> list[str]:
+        context = dg.build_sensor_context(
+            instance=instance, repository_def=made.get_repository_def()
+        )
+        return [str(run.run_key) for run in sensor.evaluate_tick(context).run_requests or []]
+
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
+        assert started(instance) == []
+        for path in (export(tmp_path / "1.csv", WEEK_1), export(tmp_path / "2.csv", WEEK_2)):
+            upload = sent(home, path)
+            ask_load(
+                home, uploads.choose(upload, kind="orders", mapping="shopify", answers={}), "ann"
+            )
+        assert started(instance) == ["1,2-0"]
+        job = made.resolve_job_def("uploads")
+        for number in range(3):  # each of the runs is killed
+            run = instance.create_run_for_job(job, tags={"ecom/uploads": "1,2"})
+            assert started(instance) == [], f"run {number} is at them"
+            assert progress_of(home, uploads.numbered(1)).waits_for == run.run_id
+            instance.report_run_failed(run)
+            assert started(instance) == ([f"1,2-{number + 1}"] if number < 2 else [])
+    assert states(home) == ["failed", "failed"]
+    assert "ended from outside" in uploads.numbered(1).sentence
+    assert waiting_requests(home) == []
