@@ -63,7 +63,7 @@ BATCH_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedUpload:
     """What an upload brought.
 
     Attributes:
@@ -86,7 +86,7 @@ class Landed:
     replaced: Mapping[int, int] | None = None
 
 
-def land(uploads: Uploads, upload: Upload, settings: Settings) -> Landed:
+def land(uploads: Uploads, upload: Upload, settings: Settings) -> LandedUpload:
     """Write the rows of an upload where every run reads them; what it landed before goes.
 
     Raises:
@@ -290,7 +290,7 @@ def _mapping_path(uploads: Uploads, upload: Upload) -> str:
     return str(uploads.folder / MAPPINGS / f"{upload.mapping}.yaml")
 
 
-def _brought(uploads: Uploads, upload: Upload, settings: Settings, staged: Path) -> Landed:
+def _brought(uploads: Uploads, upload: Upload, settings: Settings, staged: Path) -> LandedUpload:
     """Return what landed rows are, read as every run reads them."""
     reading = FileReading.open(
         [str(staged)],
@@ -302,7 +302,7 @@ def _brought(uploads: Uploads, upload: Upload, settings: Settings, staged: Path)
     if days is None:
         raise SourceError(f"{upload.name} has no rows; send a file that has some.")
     money = reading.money.get(COUNTED)
-    return Landed(
+    return LandedUpload(
         days[0],
         days[1],
         reading.rows.read,

@@ -6,7 +6,6 @@ reads settings and files as they are now, not as definitions had them that were 
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, first_line
 from ecom_assets.core.operations.requests import LOAD, OperationRequest, Requests
 from ecom_assets.core.operations.steps import last_look, note_look
-from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
 from ecom_assets.ingestion.sources.events import is_table
 from ecom_assets.ingestion.sources.first_partition import names_own_data, paths_of_last_run
@@ -309,7 +308,8 @@ def run_days(settings: Settings, first: date, last: date) -> RunEnd:
             *(f"--{kind}-mapping", mapping),
         )
     ]
-    environment = {**os.environ, "ECOM_HOME": str(settings.home), **paths_of_last_run(settings)}
+    home = str(settings.home)
+    environment = environment_with({"ECOM_HOME": home, **paths_of_last_run(settings)})
     try:
         ended = subprocess.run(  # noqa: S603 (our own command)
             command, env=environment, capture_output=True, text=True, check=False
