@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.http_server.callers import VERSION_PREFIX
 from ecom_assets.core.http_server.credentials import Credentials
+from ecom_assets.core.http_server.problems import RequestRefusal
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
 from ecom_assets.interfaces.api.auth.access import credentials_of, refuse_open_access
@@ -102,13 +103,13 @@ def build_stack(
     app: FastAPI,
     served: ASGIApp | None = None,
     before_guard: BeforeGuard | None = None,
-    larger_bodies: Mapping[str, int] | None = None,
+    streamed_bodies: Mapping[str, int] | None = None,
 ) -> ApiStack:
     """Return an app wrapped in its middleware.
 
     `served` is wrapped in place of the app, if it is another ASGI application for it,
-    `before_guard` sees a request before the guard does, such as a login, and `larger_bodies` has
-    the limits of paths that take files.
+    `before_guard` sees a request before the guard does, such as a login, and `streamed_bodies` has
+    the limits of paths that take files, and read them themselves.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -118,7 +119,7 @@ def build_stack(
     if credentials.are_needed():
         document_security(app)
     redis = _redis(settings)
-    inner: ASGIApp = _bounded(settings, app, served or app, larger_bodies or {})
+    inner: ASGIApp = _bounded(settings, app, served or app, streamed_bodies or {})
     if settings.api_cache_mb or redis:
         inner = AnswerCache(
             inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis
@@ -140,7 +141,7 @@ def build_stack(
 
 
 def _bounded(
-    settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: Mapping[str, int]
+    settings: Settings, app: FastAPI, served: ASGIApp, streamed_bodies: Mapping[str, int]
 ) -> ASGIApp:
     """Return an app with the bounds of a request,
     in front of the processes that answer its ad-hoc questions.
@@ -152,7 +153,8 @@ def _bounded(
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,
         streams=OpenStreams(settings.api_streams_per_caller),
-        larger_bodies=larger_bodies,
+        streamed_bodies=streamed_bodies,
+        refuse=ad_hoc.refuse if ad_hoc else RequestRefusal.response,
     )
 
 

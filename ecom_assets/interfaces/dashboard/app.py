@@ -15,7 +15,6 @@ and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}`
 makes its form.
 """
 
-import hmac
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,7 +24,6 @@ import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -33,7 +31,6 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Scope
 
 from ecom_assets.core.errors import EcomError, UsageError
-from ecom_assets.core.http_server.addresses import is_origin_of
 from ecom_assets.core.http_server.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal
 from ecom_assets.core.settings.settings import Settings, load_settings
@@ -45,13 +42,18 @@ from ecom_assets.interfaces.api.problems import TOO_DEEP
 from ecom_assets.interfaces.api.renewed import RenewedApp
 from ecom_assets.interfaces.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.interfaces.boards.store import BoardStore
-from ecom_assets.interfaces.dashboard import sessions
+from ecom_assets.interfaces.dashboard import receiving, sessions
+from ecom_assets.interfaces.dashboard.form_checks import (
+    ForgedError,
+    check_form,
+    check_scope,
+    is_own_origin,
+)
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
     ActionResult,
     DashboardPage,
-    Upload,
     View,
     all_pages,
     read_filters,
@@ -67,33 +69,13 @@ from ecom_assets.interfaces.dashboard.samples import Samples
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.interfaces.dashboard.static_files import send_file
 
-MOST_FIELDS: Final = 20
-"""The most fields of a form with a file."""
 WRONG_KEY: Final = "This key is unknown or revoked."
 
 
-class ForgedError(UsageError):
-    """A form that this dashboard did not send to this caller."""
-
-
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form without files;
-    of a field that is sent several times the last value.
-    """
+    """Return the fields of a form; of a field that is sent several times the last value."""
     body = (await request.body()).decode("utf-8", "replace")
     return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
-
-
-async def read_form_with_file(request: Request) -> tuple[dict[str, str], Upload | None]:
-    """Return the fields of a form, and the file in it; None if it has none."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await read_form(request), None
-    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
-        files = [value for value in form.values() if isinstance(value, UploadFile)]
-        uploads = [Upload(file.filename or "", await file.read()) for file in files]
-        return {name: value for name, value in form.items() if isinstance(value, str)}, next(
-            iter(uploads), None
-        )
 
 
 def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
@@ -102,11 +84,11 @@ def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
     """
 
     async def post(request: Request) -> Response:
-        form, upload = await read_form_with_file(request)
+        form = await read_form(request)
         check_form(request, form)
-        check_scope(request, action)
+        check_scope(request, action.scope)
         sent = ActionRequest(
-            request, {name: value for name, value in form.items() if name != "token"}, upload
+            request, {name: value for name, value in form.items() if name != "token"}
         )
         address = form.get("next", "")
         try:
@@ -126,36 +108,6 @@ def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
     return post
 
 
-def check_form(request: Request, form: Mapping[str, str]) -> None:
-    """Raise unless a form comes from a page of this dashboard, for this caller.
-
-    Raises:
-        ForgedError: Its token is missing or wrong, or it comes from another site.
-    """
-    expected = sessions.token_of(request)
-    if not hmac.compare_digest(
-        form.get("token", "").encode(), expected.encode()
-    ) or not is_own_origin(request):
-        raise ForgedError(
-            "This form is too old, or another site sent it; open the page again, and try once more."
-        )
-
-
-def check_scope(request: Request, action: Action) -> None:
-    """Raise if the caller lacks the scope of an action; without keys,
-    callers are on this machine and may.
-
-    Raises:
-        ScopeNeededError: The key lacks it.
-    """
-    if not may(request.scope, action.scope):
-        raise ScopeNeededError(
-            f"This needs a key of scope {action.scope.value!r}; log in with one of `ecom api-key "
-            f"create --scope {action.scope.value}`.",
-            action.scope,
-        )
-
-
 def check_page_scope(request: Request, page: DashboardPage) -> None:
     """Raise if the caller lacks the scope of a page.
 
@@ -169,16 +121,6 @@ def check_page_scope(request: Request, page: DashboardPage) -> None:
             f"{page.scope.value}`.",
             page.scope,
         )
-
-
-def is_own_origin(request: Request) -> bool:
-    """Return whether a form was sent by a page of this server,
-    according to the browser's headers.
-    """
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return False
-    origin = request.headers.get("origin")
-    return origin is None or is_origin_of(origin, request.headers.get("host", ""))
 
 
 async def log_in(request: Request) -> Response:
@@ -264,12 +206,7 @@ def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -
         app,
         served,
         before_guard=lambda app, credentials: SessionLogin(app, credentials, settings.home),
-        larger_bodies={
-            f"{page.address}/{action.path}": action.max_body_bytes
-            for page in all_pages()
-            for action in page.actions
-            if action.max_body_bytes
-        },
+        streamed_bodies={receiving.ADDRESS: receiving.most_bytes(settings)},
     )
 
 
@@ -287,7 +224,8 @@ def build_dashboard_app(settings: Settings, store: PublishedStore | None = None)
     app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
 
     def refuse(refusal: RequestRefusal, scope: Scope) -> Response:
-        if not scope["path"].startswith(PREFIX):
+        by_script = receiving.TOKEN_HEADER.encode() in dict(scope["headers"])
+        if by_script or not scope["path"].startswith(PREFIX):
             return refusal.response(scope)
         scope[REFUSED] = refusal.reason
         page = render_message(
@@ -307,6 +245,7 @@ def _routes() -> list[BaseRoute]:
         Route("/login", log_in, methods=["GET", "POST"]),
         Route("/logout", log_out, methods=["POST"]),
         Route("/static/{name:path}", send_file),
+        Route(receiving.ADDRESS.removeprefix(PREFIX), receiving.receive_file, methods=["POST"]),
     ]
     pages = [Route(f"/{page.path}", _show(page)) for page in all_pages()]
     actions = [

@@ -121,20 +121,11 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A file of a form: its name, as the browser says it, and its content."""
-
-    name: str
-    content: bytes
-
-
-@dataclass(frozen=True)
 class ActionRequest:
-    """One use of an action: the request, the fields of its form, and the file that came with it."""
+    """One use of an action: the request, and the fields of its form."""
 
     request: Request
     form: Mapping[str, str]
-    upload: Upload | None = None
 
     @property
     def caller(self) -> str:
@@ -170,14 +161,12 @@ class Action:
 
     With an `ActionResult` it leads to another page than the form names.
 
-    `path` is the last part of its address, below that of the page. A form with a file may be larger
-    than others: `max_body_bytes`, 0 if it is as others.
+    `path` is the last part of its address, below that of the page.
     """
 
     path: str
     run: Callable[[ActionRequest], str | ActionResult]
     scope: Scope = Scope.ADMIN
-    max_body_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ The server limits the time to send the headers (`http_server/connections.py`).
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.http_server.problems import RequestRefusal
@@ -21,7 +22,9 @@ class RequestBounds:
     """ASGI middleware that reads the whole body of a request, within limits,
     before the app sees the request.
 
-    `larger_bodies` has the limits of paths that take files.
+    `streamed_bodies` has the limits of paths that take files: these read their body themselves,
+    block by block, once they know that the caller may send one, and the time limit is that of a
+    block. `refuse` makes the response of a refusal of theirs.
     """
 
     app: ASGIApp
@@ -29,13 +32,18 @@ class RequestBounds:
     client_timeout_s: float
     answer_timeout_s: float
     streams: OpenStreams
-    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    streamed_bodies: Mapping[str, int] = field(default_factory=dict)
+    refuse: Callable[[RequestRefusal, Scope], Response] = RequestRefusal.response
     _ending: set["asyncio.Future[None]"] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body, or refuse it if it exceeds a limit."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        most = self.streamed_bodies.get(scope["path"]) if scope["method"] == "POST" else None
+        if most is not None:
+            await self._stream(scope, StreamedBody(receive, most, self.client_timeout_s), send)
             return
         try:
             body = await self._body(scope, receive)
@@ -48,18 +56,31 @@ class RequestBounds:
                 answer = self.app if refusal is None else refusal.response(scope)
                 await answer(scope, _replay(body, receive), send)
         else:
-            await self._answer(scope, body, receive, send)
+            await self._answer(scope, _replay(body, receive), send)
+
+    async def _stream(self, scope: Scope, body: "StreamedBody", send: Send) -> None:
+        """Pass a request on whose body is read as it comes, and refuse it where the body does not
+        come, or does not end.
+        """
+        announced = dict(scope["headers"]).get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > body.most_bytes:
+            await self.refuse(_file_too_large(body.most_bytes), scope)(scope, body.receive, send)
+            return
+
+        async def unless_refused(message: Message) -> None:
+            if body.refusal is None:
+                await send(message)
+
+        await self._answer(scope, body.receive, unless_refused, body)
+        if body.refusal is not None:
+            await self.refuse(body.refusal, scope)(scope, body.receive, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | RequestRefusal:
-        max_body_bytes = max(self.max_body_bytes, self.larger_bodies.get(scope["path"], 0))
-        detail = f"The body is larger than {max_body_bytes} bytes; send it in parts."
-        too_large = RequestRefusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"}
-        )
+        max_body_bytes = self.max_body_bytes
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > max_body_bytes:
-            return too_large
+            return _too_large(max_body_bytes)
         if announced == b"0" and b"transfer-encoding" not in headers:
             return b""
         body = bytearray()
@@ -68,20 +89,19 @@ class RequestBounds:
                 async for part in Request(scope, receive).stream():
                     body += part
                     if len(body) > max_body_bytes:
-                        return too_large
+                        return _too_large(max_body_bytes)
         except TimeoutError:
-            detail = f"The body did not come within {self.client_timeout_s:g} s; send it faster."
-            return RequestRefusal(
-                HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"}
-            )
+            return _too_slow(self.client_timeout_s)
         return bytes(body)
 
-    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, body: "StreamedBody | None" = None
+    ) -> None:
         answer, cancellation = _InterruptibleResponse(send), Cancellation()
         scope[IN_SCOPE] = cancellation
-        working = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer.send))
+        working = asyncio.ensure_future(self.app(scope, receive, answer.send))
         try:
-            await self._wait(working, answer)
+            await self._wait(working, answer, body)
         except asyncio.CancelledError:
             working.cancel()
             raise
@@ -99,15 +119,19 @@ class RequestBounds:
             await self._out_of_time().response(scope)(scope, receive, send)
 
     async def _wait(
-        self, working: "asyncio.Future[None]", answer: "_InterruptibleResponse"
+        self,
+        working: "asyncio.Future[None]",
+        answer: "_InterruptibleResponse",
+        body: "StreamedBody | None",
     ) -> None:
         """Wait until an answer has ended, or nothing of it was passed on in the time to answer: one
-        that is sent block by block takes as long as its client reads.
+        that is sent block by block takes as long as its client reads, and one to a body that is
+        read block by block as long as its client sends.
         """
         while not working.done():
-            before = answer.part_count
+            before = answer.part_count, body.block_count if body else 0
             await asyncio.wait({working}, timeout=self.answer_timeout_s)
-            if answer.part_count == before:
+            if before == (answer.part_count, body.block_count if body else 0):
                 return
 
     def _out_of_time(self) -> RequestRefusal:
@@ -118,6 +142,81 @@ class RequestBounds:
         return RequestRefusal(
             HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"}
         )
+
+
+@dataclass
+class StreamedBody:
+    """The body of a request as its endpoint reads it: block by block, each within a time.
+
+    Where a block does not come in time, or the body is too large, the endpoint learns that the
+    client is gone, and `refusal` says what is answered.
+    """
+
+    pass_on: Receive
+    most_bytes: int
+    block_timeout_s: float
+    byte_count: int = 0
+    block_count: int = 0
+    is_read: bool = False
+    refusal: RequestRefusal | None = None
+
+    async def receive(self) -> Message:
+        """Return the next block, or what comes after the body."""
+        if self.refusal is not None:
+            return {"type": "http.disconnect"}
+        if self.is_read:
+            return await self.pass_on()
+        try:
+            async with asyncio.timeout(self.block_timeout_s):
+                message = await self.pass_on()
+        except TimeoutError:
+            self.refusal = _file_stopped(self.block_timeout_s)
+            return {"type": "http.disconnect"}
+        self.block_count += 1
+        self.byte_count += len(message.get("body", b""))
+        self.is_read = not message.get("more_body", False)
+        if self.byte_count > self.most_bytes:
+            self.refusal = _file_too_large(self.most_bytes)
+            return {"type": "http.disconnect"}
+        return message
+
+
+def _too_large(most_bytes: int) -> RequestRefusal:
+    return _closed(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        f"The body is larger than {most_bytes} bytes; send it in parts.",
+    )
+
+
+def _file_too_large(most_bytes: int) -> RequestRefusal:
+    return _closed(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        f"This file is larger than {most_bytes / 1e6:,.0f} MB, which is the most that may be sent "
+        "at once; export fewer days at a time, and send several files.",
+    )
+
+
+def _too_slow(timeout_s: float) -> RequestRefusal:
+    return _closed(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "body_too_slow",
+        f"The body did not come within {timeout_s:g} s; send it faster.",
+    )
+
+
+def _file_stopped(timeout_s: float) -> RequestRefusal:
+    return _closed(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "body_too_slow",
+        f"Nothing more of this file came for {timeout_s:g} s, so nothing of it is kept; look at "
+        "your connection, and send it again.",
+    )
+
+
+def _closed(status: HTTPStatus, reason: str, detail: str) -> RequestRefusal:
+    return RequestRefusal(status, reason, detail, {"connection": "close"})
 
 
 @dataclass
