@@ -95,9 +95,14 @@ def sandbox_days(settings: Settings) -> Days:
     return Days(()) if truth is None else Days.between(first_day(truth), last_day(truth) + ONE_DAY)
 
 
+def is_made(settings: Settings) -> bool:
+    """Return whether somebody has chosen the sandbox shop here, by `ecom run` or on a page."""
+    return not settings.has_own_data and truth_of(settings.sandbox_folder) is not None
+
+
 def grows(settings: Settings) -> bool:
     """Return whether the platform runs over a sandbox shop that grows,
-    so that a day of it is in progress.
+    so that a day of it is in progress; it may not be made yet.
     """
     if settings.has_own_data or settings.sandbox_until:
         return False

@@ -184,6 +184,11 @@ class RequestContext:
         return self._reading
 
     @property
+    def has_reading(self) -> bool:
+        """Return whether anything is published."""
+        return self._reading is not None
+
+    @property
     def currency(self) -> str:
         """Return the currency of all amounts; empty where it is unknown."""
         return self.settings.known_currency if self._reading is None else self._reading.currency

@@ -15,7 +15,7 @@ and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}`
 makes its form.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
@@ -34,6 +34,7 @@ from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal
 from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.interfaces.api.adhoc.questions import AdHoc
 from ecom_assets.interfaces.api.app import ApiStack, behind_stack, build_app, build_stack
 from ecom_assets.interfaces.api.cache.answers import ROUTE
@@ -49,6 +50,7 @@ from ecom_assets.interfaces.dashboard.form_checks import (
     check_scope,
     is_own_origin,
 )
+from ecom_assets.interfaces.dashboard.looking import Looks
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -65,7 +67,6 @@ from ecom_assets.interfaces.dashboard.rendering import (
     render_page,
     sentence_of,
 )
-from ecom_assets.interfaces.dashboard.samples import Samples
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.interfaces.dashboard.static_files import send_file
 
@@ -102,7 +103,8 @@ def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
             "action", path=request.url.path, caller=caller, came_out=tone
         )
         back = RedirectResponse(own_address(address, page.address), HTTPStatus.SEE_OTHER)
-        keep_message(request, back, tone, result)
+        if result:
+            keep_message(request, back, tone, result)
         return back
 
     return post
@@ -164,9 +166,8 @@ def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:
 
 
 NOTHING: Final = (
-    "Nothing is published yet. Run `ecom run`, or `make run` for the simulated shop: it ends with "
-    "publishing, and this page then shows the numbers. For data of your own, see ECOM_EVENTS and "
-    "ECOM_ORDERS in docs/settings.md."
+    "Nothing is loaded yet, so there are no numbers. Bring in a file of your shop's orders, or of "
+    "what its visitors do, and this page shows them."
 )
 LOST: Final = "There is no page at this address. The navigation lists what there is."
 FAILED: Final = "The page could not be rendered; the log of the API says why."
@@ -200,7 +201,7 @@ def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -> ApiStack:
-    Samples(settings.home).remove_old()
+    Uploads(settings.home).remove_old(settings.upload_keep_days)
     return build_stack(
         settings,
         app,
@@ -213,6 +214,7 @@ def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -
 def build_dashboard_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
+    app.state.looks = Looks()
     handlers = {
         HTTPException: _refused,
         EcomError: _failed,
@@ -256,16 +258,32 @@ def _routes() -> list[BaseRoute]:
     return [*logins, *actions, *pages, Route("/", _home)]
 
 
+FIRST: Final = f"{PREFIX}/{receiving.PAGE}"
+"""The page that an empty home begins with."""
+
+
 def _home(request: Request) -> Response:
     """Lead to the board that the shop chose as its first screen, with the days of the address,
-    or show the last week; the overview, where the address says which days.
+    or show the last week; the overview, where the address says which days. Where nothing is
+    published, lead to where files are brought in.
     """
+    if not _is_published(request):
+        return RedirectResponse(FIRST, HTTPStatus.SEE_OTHER)
     first = first_screen(BoardStore(request.app.state.settings))
     if first:
         query = urlencode([("board", first), *request.query_params.multi_items()])
         return RedirectResponse(f"{PREFIX}/board?{query}", HTTPStatus.SEE_OTHER)
     path = "overview" if request.query_params else "last-week"
     return _show(next(page for page in all_pages() if page.path == path))(request)
+
+
+def _is_published(request: Request) -> bool:
+    store: PublishedStore = request.app.state.store
+    try:
+        with store.reading(request.scope.get(IN_SCOPE)):
+            return True
+    except NothingPublishedError:
+        return False
 
 
 def _show(page: DashboardPage) -> Callable[[Request], Response]:

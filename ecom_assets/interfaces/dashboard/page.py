@@ -108,13 +108,14 @@ class Filters(PageParameters):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, and the function that makes the block below it.
+    """A part of a page: a heading, and the function that makes the block below it; None leaves the
+    section out.
 
     `width` is how much of the page's width it takes where there is room.
     """
 
     title: str
-    build: Callable[["View"], Block]
+    build: Callable[["View"], Block | None]
     width: Literal["full", "half", "third", "two-thirds"] = "full"
     is_titled: bool = True
     """Whether the heading is seen; it is always there for screen readers."""
@@ -190,6 +191,7 @@ class DashboardPage:
         has_lists: Whether another form of it chooses from the lists of builders.
         needs_published: Whether it can be shown only once something is published.
         scope: What a key needs to see it, besides `read`; the navigation of others leaves it out.
+        scripts: Files of `static/` that only this page needs.
     """
 
     path: str
@@ -210,6 +212,7 @@ class DashboardPage:
     has_lists: bool = False
     needs_published: bool = True
     scope: Scope = Scope.READ
+    scripts: tuple[str, ...] = ()
 
     @property
     def is_compared(self) -> bool:

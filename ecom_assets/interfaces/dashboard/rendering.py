@@ -78,6 +78,8 @@ def build_sections(view: View) -> Iterator[Shown]:
             block = section.build(view)
         except EcomError as error:
             block = Notice(sentence_of(error), is_shown_once=isinstance(error, SAID_ONCE))
+        if block is None:
+            continue
         if isinstance(block, Notice) and block.is_shown_once:
             if block in notices:
                 continue
@@ -108,16 +110,27 @@ def render_page(view: View) -> HTMLResponse:
 
 
 def render_message(
-    request: Request, status: HTTPStatus, title: str, text: str, page: DashboardPage | None = None
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    text: str,
+    page: DashboardPage | None = None,
 ) -> HTMLResponse:
     """Return a page with a sentence, such as an error,
-    and a link to the page without its parameters.
+    and a link to the page without its parameters; in place of a `page` that has nothing to show
+    yet, a link to where files are brought in.
     """
     plain = (
         request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
     )
     return _response(
-        "message.html", request, status, title=title, text=text, plain=plain, page=page
+        "message.html",
+        request,
+        status,
+        title=title,
+        text=text,
+        plain=plain,
+        page=page,
     )
 
 

@@ -28,7 +28,7 @@ from ecom_assets.core.tables.asset import (
 )
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
-from ecom_assets.ingestion.sources.sandbox_shop import grows, sandbox_until
+from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made, sandbox_until
 from ecom_assets.orchestration.automation.instance.location import execute_in_location
 
 EVERYTHING = "everything"
@@ -122,10 +122,10 @@ def schedule_status(settings: Settings, *, auto: bool) -> dg.DefaultScheduleStat
 
 
 def _status(settings: Settings) -> dg.DefaultScheduleStatus:
-    """Return the status with which nightly schedules begin: on over the sandbox shop,
-    whose records reach nobody.
+    """Return the status with which nightly schedules begin: on over the sandbox shop that somebody
+    has chosen, whose records reach nobody.
     """
-    return schedule_status(settings, auto=grows(settings))
+    return schedule_status(settings, auto=is_made(settings) and grows(settings))
 
 
 def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:

@@ -806,7 +806,7 @@ class Draft:
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
 
-    def ask(
+    def ask(  # noqa: PLR0913 (what a question has)
         self,
         key: str,
         sentence: str,
@@ -814,11 +814,14 @@ class Draft:
         guess: str = "",
         *,
         is_optional: bool = False,
+        note: str = "",
     ) -> str:
         """Return the answer to a question as a scalar, and keep the question."""
         if key not in {question.key for question in self.questions}:
             expected = guess or (*choices, "UTC")[0]
-            self.questions.append(OpenQuestion(key, sentence, choices, expected, is_optional))
+            self.questions.append(
+                OpenQuestion(key, sentence, choices, expected, is_optional, note=note)
+            )
         return quoted(self.answers.get(key, OPEN))
 
     def marked(self, line: str, *keys: str) -> str:
@@ -1015,18 +1018,16 @@ class Draft:
         example = shown(self.values.counts(value, 1)[0][0])
         options = []
         if len(forms) > 1:
-            options.append(
-                "format: "
-                f"{self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}"
-            )
+            sentence = f"how times such as {example} are written"
+            written = self.ask(FORMAT, sentence, tuple(forms), note=f"As in {example}")
+            options.append(f"format: {written}")
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         says_zone = forms == ["iso"] or forms[0].endswith("Z")
         is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
         if not forms[0].startswith("epoch") and not is_zoned:
-            options.append(
-                f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}"
-            )
+            sentence = f"the time zone of times such as {example}, {ZONES}"
+            options.append(f"timezone: {self.ask(ZONE, sentence, note=f'Such as {example}')}")
         return options
 
     def _numerals(self) -> list[str]:
@@ -1048,9 +1049,8 @@ class Draft:
         ] or forms[first]
         if len({form[0] for form in common}) > 1:
             example = shown(self.values.counts(first, 1)[0][0])
-            decimal = self.ask(
-                DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ",")
-            )
+            sentence = f"the sign before the decimals of amounts such as {example}"
+            decimal = self.ask(DECIMAL, sentence, (".", ","), note=f"As in {example}")
             thousands = quoted(OTHER_SEPARATOR.get(self.answers.get(DECIMAL, ""), OPEN))
             return [
                 *lines,
@@ -1100,6 +1100,7 @@ class Draft:
                     near or STAYS,
                     is_optional=True,
                     subject=name,
+                    note=f"{formats.counted(count, 'row')}{hint}",
                 )
             )
             answered[name] = self.answers.get(key, STAYS)
@@ -1201,7 +1202,8 @@ class CostDraft(Draft):
         options = [f"column: {quoted(value.path[0])}", "optional: true"]
         if len(forms) > 1:
             example = shown(self.values.counts(value, 1)[0][0])
-            written = self.ask(FORMAT, f"how days such as {example} are written", tuple(forms))
+            sentence = f"how days such as {example} are written"
+            written = self.ask(FORMAT, sentence, tuple(forms), note=f"As in {example}")
             options.append(f"format: {written}")
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")

@@ -102,7 +102,7 @@ class OpenQuestion:
     Without `choices` the answer is a time zone. A question without a guess is left open in a
     preview, which then shows what becomes of it. `is_optional` if the file is read as a person
     would expect where nobody answers. `subject` is the value of the file that the question is
-    about, if it is about one.
+    about, if it is about one, and `note` how many rows, and how much money, have it.
     """
 
     key: str
@@ -111,6 +111,7 @@ class OpenQuestion:
     guess: str = "UTC"
     is_optional: bool = False
     subject: str = ""
+    note: str = ""
 
     @property
     def label(self) -> str:

@@ -140,7 +140,16 @@ def state_questions(values: FileValues, matches: Found) -> list[OpenQuestion]:
             f"what {shown(state)!r} of {status.value.name} is ({count:,} rows{money}): "
             f"{' or '.join(MEANINGS)}"
         )
-        questions.append(OpenQuestion(key, f"{sentence}{hint}", MEANINGS, "", subject=state))
+        questions.append(
+            OpenQuestion(
+                key,
+                f"{sentence}{hint}",
+                MEANINGS,
+                "",
+                subject=state,
+                note=f"{counted(count, 'row')}{money}{hint}",
+            )
+        )
     return questions
 
 

@@ -1,39 +1,24 @@
-"""Map a file: a sample that somebody uploads, what it looks like, how it would be read,
-and the mapping for it.
+"""Your data: where files are dropped, which ones were brought in, and how far they reach. In a home
+in which nothing was loaded, it is the first page.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any, Final
-from zoneinfo import available_timezones
 
-from pydantic import Field, create_model
+from starlette.requests import Request
 
-from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.ingestion.sources.files.damage import copies_in
-from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import (
-    OWN,
-    MappingProposal,
-    MappingSearch,
-    Reading,
-    open_questions,
-    read_by,
-)
-from ecom_assets.ingestion.sources.proposal.questions import KEYS, LABELS, ROWS, OpenQuestion, shown
-from ecom_assets.ingestion.sources.reading import money_lines
-from ecom_assets.interfaces.dashboard.blocks import (
-    Block,
-    Custom,
-    DataTable,
-    Heading,
-    Notice,
-    Several,
-    TableColumn,
-)
-from ecom_assets.interfaces.dashboard.formats import in_words
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.uploads.asking import ask_undo
+from ecom_assets.ingestion.uploads.store import KEPT, LOADED, WITH_ROWS, Upload, Uploads
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.export_guides import export_guides
+from ecom_assets.interfaces.dashboard.formats import day_range, money
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -43,287 +28,196 @@ from ecom_assets.interfaces.dashboard.page import (
     Section,
     View,
     address_of,
-    data_address,
 )
-from ecom_assets.interfaces.dashboard.samples import COPIES, MAX_BYTES, Samples
+from ecom_assets.interfaces.dashboard.receiving import ADDRESS, MB
+from ecom_assets.interfaces.dashboard.receiving import PAGE as PATH
 from ecom_assets.interfaces.dashboard.sessions import token_of
+from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 
-PATH: Final = "mapping"
-ZONES: Final = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
-MOST_CHARACTERS: Final = 60
-COLUMN_LABELS: Final = {
-    "event_timestamp": "Time in the file",
-    "date_time": "Time in the file",
-    "event_at": "Time as read (UTC)",
-    "ordered_at": "Time as read (UTC)",
-    "event_type": "What happened",
-    "user_id": "Visitor",
-    "anonymous_id": "Device",
-    "session_id": "Session",
-    "product_id": "Product",
-    "cart_value": "Amount",
-    "order_id": "Order",
-    "customer_id": "Customer",
-    "item_id": "Item",
-    "received_quantity": "Quantity",
-    "received_payment_amount": "Amount",
-    "status": "State",
-    "reject_reason": "Why it is not counted",
-    "id": "Customer",
+FILES, PROGRESS = "mapping-files", "mapping-progress"
+"""The paths of the page that looks at files, and of the one that follows their loading."""
+ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
+USUAL_GAP_DAYS: Final = 7
+"""Days after which the next file is due where there was only one."""
+STATES: Final = {
+    "kept": "not loaded yet",
+    "loading": "is being loaded",
+    "loaded": "loaded",
+    "undoing": "is being taken back",
+    "undone": "taken back",
+    "failed": "not loaded",
 }
-REASONS: Final = (
-    TableColumn("reason", "Why rows are not counted"),
-    TableColumn("row_count", "Rows", "count"),
-    TableColumn("meaning", "What it means"),
-    TableColumn("example", "One of them"),
-)
-EVENT_TYPES: Final = (
-    TableColumn("theirs", "In the file"),
-    TableColumn("row_count", "Rows", "count"),
-    TableColumn("ours", "Counted as"),
-)
-
-_ANSWERS: Any = {key: (str | None, Field(None, max_length=200)) for key in KEYS}
-# The proposal lists the keys of its questions: the address of the page has a parameter for each.
-MappingParameters = create_model(
-    "MappingParameters",
-    __base__=PageParameters,
-    __doc__="The sample, which mapping is tried, and the answers to questions about the file.",
-    sample=(str | None, Field(None, max_length=64, pattern="^[0-9a-f]*$")),
-    mapping=(str | None, Field(None, max_length=100)),
-    **_ANSWERS,
-)
 
 
-@dataclass(frozen=True)
-class MappingFormField:
-    """A question as a field of the form; without options its value is typed,
-    and time zones are suggested.
-    """
-
-    name: str
-    label: str
-    sentence: str
-    value: str
-    options: tuple[tuple[str, str], ...]
-    problem: str = ""
+def uploads_of(request: Request) -> Uploads:
+    """Return the uploads of the platform that serves a request."""
+    return Uploads(request.app.state.settings.home)
 
 
-def sample(view: View) -> Block:
-    """Return the form that takes a file; for an uploaded one, all that is known about it."""
+def newest_of(request: Request) -> list[Upload]:
+    """Return the uploads that the caller may see, the newest first."""
+    return uploads_of(request).newest(token_of(request))
+
+
+def drop(view: View) -> Block:
+    """Return the field that files are dropped on, and where each export is."""
     if not view.may(Scope.WRITE):
-        return Notice("Uploading a file needs a key of scope `write`; log in with one.")
-    samples = samples_of(view.request)
-    if not view.filters.sample:
-        return Custom("sample_upload.html", {"max_megabytes": MAX_BYTES // 1_000_000})
-    samples.remove_old()
-    path = samples.path(view.filters.sample)
-    with copies_in(path.parent / COPIES):
-        return Several(tuple(_blocks(view, path)))
+        return Notice("Bringing in a file needs a key of scope `write`; log in with one.")
+    settings: Settings = view.request.app.state.settings
+    return Custom(
+        "upload_drop.html",
+        {
+            "address": ADDRESS,
+            "next": address_of(FILES, {}),
+            "accepted": ACCEPTED,
+            "max_mb": settings.upload_max_mb,
+            "max_bytes": settings.upload_max_mb * MB,
+            "keep_days": settings.upload_keep_days,
+            "guides": export_guides(),
+        },
+    )
 
 
-def samples_of(request: Any) -> Samples:  # noqa: ANN401 (of Starlette)
-    """Return the samples of the login that a request has."""
-    return Samples(request.app.state.settings.home, token_of(request))
+def waiting(view: View) -> Block | None:
+    """Return the files that the caller has sent and not loaded; None if there are none."""
+    kept = [upload for upload in newest_of(view.request) if upload.state == KEPT]
+    if not kept:
+        return None
+    files = ",".join(upload.id for upload in reversed(kept[:10]))
+    return Custom(
+        "upload_waiting.html", {"uploads": kept, "all": address_of(FILES, {"files": files})}
+    )
 
 
-def _blocks(view: View, path: Path) -> Sequence[Block]:
-    texts = {key: (getattr(view.filters, key) or "").strip() for key in KEYS}
-    answers = {key: text for key, text in texts.items() if text}
-    kind = MappingKind(answers[ROWS]) if answers.get(ROWS) in set(MappingKind) else None
-    search = MappingSearch([str(path)], view.request.app.state.settings, kind)
-    mapping = view.filters.mapping or ""
-    values = {"sample": view.filters.sample, "look": _look_lines(search, path), "zones": ZONES}
-    try:
-        accepted, problems = search.accepted(answers, mapping)
-        proposal = search.proposal(accepted, mapping)
-        guesses = search.guesses(accepted, mapping)
-    except UsageError as error:  # what a row is can still be said otherwise
-        fields = [_mapping_field(search, mapping), _rows_field(kind or MappingKind.EVENTS)]
-        form = Custom("sample_form.html", {**values, "why": (), "fields": fields, "still_open": ()})
-        return [form, Notice(str(error), "bad")]
-    questions = [
-        _field(question, answers, problems)
-        for question in proposal.questions
-        if question.key != ROWS
+def brought_in(view: View) -> Block | None:
+    """Return the list of uploads, and how far each kind reaches; None if there are none."""
+    listed = [upload for upload in newest_of(view.request) if upload.state != KEPT]
+    if not listed:
+        return None
+    by_number = {upload.number: upload for upload in listed}
+    rows = [_row(upload, by_number) for upload in listed]
+    return Custom("upload_list.html", {"rows": rows, "reaches": list(reaches(listed))})
+
+
+def _row(upload: Upload, others: dict[int, Upload]) -> dict[str, Any]:
+    days = (
+        day_range(upload.first_day, upload.last_day) if upload.first_day and upload.last_day else ""
+    )
+    replaced = [
+        others[number].name if number in others else f"file {number}"
+        for number in upload.replaced_uploads
     ]
-    fields = [_mapping_field(search, mapping), _rows_field(kind or proposal.kind), *questions]
-    still_open = open_questions(proposal, accepted)
-    form = Custom(
-        "sample_form.html",
-        {**values, "why": proposal.why, "fields": fields, "still_open": still_open},
-    )
-    read = _reading_blocks(
-        search, search.proposal(guesses, mapping), guesses.keys() - accepted.keys()
-    )
-    return [form, *read, _yaml(proposal, path)]
-
-
-def _look_lines(search: MappingSearch, path: Path) -> list[tuple[str, str]]:
-    look = search.look
-    delimiters = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-    lines = [("File", path.name), ("Rows", f"{look.row_count:,}"), ("Format", look.format.upper())]
-    if look.format == "csv":
-        lines += [
-            ("Encoding", look.encoding or "UTF-8"),
-            ("Columns are separated by", delimiters[look.delimiter]),
-        ]
-    lists = [f"{record_list.path} (up to {record_list.most})" for record_list in look.lists.items]
-    return [*lines, *([("Lists in records", ", ".join(map(shown, lists)))] if lists else [])]
-
-
-def _mapping_field(search: MappingSearch, chosen: str) -> MappingFormField:
-    fits = [
-        (fit.name, f"{fit.name}: {fit.clean_count:,} of {fit.row_count:,} rows are clean")
-        for fit in search.fits
-    ]
-    first = fits[0][0] if fits else OWN
-    options = (*fits, (OWN, "By the names and values of the columns"))
-    value = chosen if chosen in dict(options) else first
-    return MappingFormField(
-        "mapping",
-        "Mapping",
-        "Which of the shipped mappings reads the file, the best first",
-        value,
-        options,
-    )
-
-
-def _rows_field(kind: MappingKind) -> MappingFormField:
-    options = tuple((option.value, in_words(option.value)) for option in MappingKind)
-    return MappingFormField(
-        ROWS, LABELS[ROWS], "Events, order lines, customers or costs", kind, options
-    )
-
-
-def _field(
-    question: OpenQuestion, answers: Mapping[str, str], problems: Mapping[str, str]
-) -> MappingFormField:
-    options = tuple((choice, shown(choice)) for choice in question.choices)
-    sentence = f"{question.sentence[:1].upper()}{question.sentence[1:]}"
-    value, problem = answers.get(question.key, ""), problems.get(question.key, "")
-    first = (
-        f"As a run reads it: {shown(question.guess)}" if question.is_optional else "Please choose"
-    )
-    open_option = (("", first),) if options else ()
-    return MappingFormField(
-        question.key, question.label, sentence, value, (*open_option, *options), problem
-    )
-
-
-def _reading_blocks(
-    search: MappingSearch, proposal: MappingProposal, guessed: set[str]
-) -> list[Block]:
-    try:
-        with read_by(search, proposal, Path(search.paths[0]).parent / COPIES) as reading:
-            return [*_guess_notice(guessed), *_shown(reading)]
-    except EcomError as error:
-        return [Notice(f"The file cannot be read so: {shown(error)}", "bad")]
-
-
-def _guess_notice(guessed: set[str]) -> list[Block]:
-    labels = ", ".join(LABELS[key].lower() for key in KEYS if key in guessed)
-    text = f"What follows guesses for now: {labels}. Answer above, and it is read as you say."
-    return [Notice(text, "info")] if guessed else []
-
-
-def _shown(reading: Reading) -> list[Block]:
-    rows = reading.rows_json
-    blocks: list[Block] = [
-        Heading("Rows"),
-        Notice(
-            f"{rows['counted']:,} of {rows['read']:,} rows would be counted.",
-            "good" if rows["counted"] else "bad",
+    rows = "" if upload.counted_count is None else rows_words(upload.kind, upload.counted_count)
+    read = upload.row_count
+    return {
+        "upload": upload,
+        "kind": kind_words(upload.kind) if upload.kind else "",
+        "state": STATES[upload.state],
+        "sent_at": f"{upload.sent_at:%Y-%m-%d %H:%M} UTC",
+        "days": days,
+        "rows": rows,
+        "of_rows": f"of {counted(read, 'row')}" if read and read != upload.counted_count else "",
+        "money": "" if upload.amount is None else money(upload.amount, upload.currency),
+        "replaced": (
+            f"{counted(upload.replaced_count, 'row')} of {', '.join(replaced)}"
+            if upload.replaced_count and replaced
+            else ""
         ),
-    ]
-    if lines := money_lines(reading):
-        blocks.append(
-            Notice(f"Of the money {'; '.join(line.strip() for line in lines[1:])}.", "info")
-        )
-    if reading.not_clean:
-        reasons = [
-            {
-                "reason": in_words(why.reason),
-                "row_count": why.row_count,
-                "meaning": why.meaning,
-                "example": _cell(
-                    ", ".join(f"{name} {value}" for name, value in why.example.items())
-                ),
-            }
-            for why in reading.not_clean
-        ]
-        blocks.append(DataTable(reasons, REASONS))
-    if reading.event_types:
-        types = [
-            {
-                "theirs": _cell(source_type),
-                "row_count": count,
-                "ours": _cell(event_type) if event_type != source_type else "as it is",
-            }
-            for source_type, event_type, count in reading.event_types
-        ]
-        blocks += [Heading("What happens"), DataTable(types[:100], EVENT_TYPES)]
-    names: list[str] = []
-    for row in reading.preview:
-        names += [name for name, value in row.items() if value is not None and name not in names]
-    columns = tuple(TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names)
-    preview = [{name: _cell(row.get(name)) for name in names} for row in reading.preview]
-    return [
-        *blocks,
-        Heading("The first rows by time, as they would be read"),
-        DataTable(preview, columns),
-    ]
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else shown(value)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
-
-
-def _yaml(proposal: MappingProposal, path: Path) -> Block:
-    name = f"{path.name.split('.')[0]}.yaml"
-    command = f"ecom run --{proposal.kind} {path.name} --{proposal.kind}-mapping {name}"
-    values = {
-        "text": proposal.text,
-        "address": data_address("text/yaml", proposal.text),
-        "name": name,
-        "command": command,
+        "progress": address_of(PROGRESS, {"files": upload.id}) if upload.is_waiting else "",
+        "change": (
+            address_of(FILES, {"files": upload.id})
+            if upload.has_original and upload.state in {LOADED, "failed", "undone"}
+            else ""
+        ),
+        "can_undo": upload.state == LOADED,
     }
-    return Custom("sample_mapping.html", values)
 
 
-def upload(sent: ActionRequest) -> ActionResult:
-    """Keep the file of the form as a sample."""
-    if sent.upload is None or not sent.upload.name:
-        raise UsageError("No file was chosen; choose one, and try again.")
-    sample_id = samples_of(sent.request).add(sent.upload.name, sent.upload.content)
-    return ActionResult(
-        "The file is on this machine only, and is deleted within an hour, or by the button below.",
-        address_of(PATH, {"sample": sample_id}),
-    )
+def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
+    """Yield, for each kind, the days that its loaded files reach over, and when the next is due."""
+    kinds = dict.fromkeys(upload.kind for upload in uploads if upload.state in WITH_ROWS)
+    for kind in kinds:
+        loaded = [one for one in uploads if one.kind == kind and one.state in WITH_ROWS]
+        first = min((one.first_day for one in loaded if one.first_day), default=None)
+        last = max((one.last_day for one in loaded if one.last_day), default=None)
+        yield {
+            "kind": kind_words(kind),
+            "days": day_range(first, last) if first and last else "",
+            "files": counted(len(loaded), "file"),
+            "last_day": last,
+            "due": due_day(loaded),
+        }
+
+
+def due_day(loaded: Sequence[Upload]) -> date | None:
+    """Return the day on which the next file of a kind is due: as long after the newest one as files
+    usually came one after the other; None without one.
+    """
+    days = sorted({upload.sent_at.date() for upload in loaded})
+    if not days:
+        return None
+    gaps = [(after - before).days for before, after in pairwise(days)]
+    return days[-1] + timedelta(days=round(median(gaps)) if gaps else USUAL_GAP_DAYS)
+
+
+def reminder(view: View) -> Block | None:
+    """Return which file is due, for the first page; None if none is, or for who cannot send one."""
+    if not view.may(Scope.WRITE):
+        return None
+    today = now_utc_without_zone().date()
+    overdue = [
+        reach
+        for reach in reaches(newest_of(view.request))
+        if reach["due"] is not None and reach["due"] <= today
+    ]
+    if not overdue:
+        return None
+    return Custom("upload_due.html", {"overdue": overdue, "address": address_of(PATH, {})})
+
+
+def first_steps(view: View) -> Block | None:
+    """Return the other ways to begin, in a home where nothing was published."""
+    if view.context.has_reading:
+        return None
+    return Custom("upload_first_steps.html", {})
+
+
+def undo(sent: ActionRequest) -> ActionResult:
+    """Ask for the rows of an upload to be taken back."""
+    uploads, home = uploads_of(sent.request), sent.request.app.state.settings.home
+    upload = uploads.of(sent.form.get("upload", ""), token_of(sent.request))
+    ask_undo(home, upload, sent.caller)
+    return ActionResult("", address_of(PROGRESS, {"files": upload.id}))
 
 
 def delete(sent: ActionRequest) -> ActionResult:
-    """Remove the sample of the form."""
-    samples_of(sent.request).remove(sent.form.get("sample", ""))
-    return ActionResult("The sample is deleted.", address_of(PATH, {}))
+    """Remove a file that was not loaded."""
+    uploads = uploads_of(sent.request)
+    upload = uploads.of(sent.form.get("upload", ""), token_of(sent.request))
+    uploads.remove(upload)
+    return ActionResult(f"{upload.name} is deleted.", address_of(PATH, {}))
+
+
+def title(view: View) -> str:
+    """Return the heading: in an empty home it says what is to be done."""
+    return "Your data" if view.context.has_reading else "Bring in your shop"
 
 
 PAGE = DashboardPage(
     PATH,
-    "Map a file",
+    "Your data",
     group="Operation",
-    position=40,
-    summary=(
-        "Upload a sample of a file: see how it is read, and get the mapping for it. It stays "
-        "on this machine."
-    ),
-    asks=MappingParameters,
-    actions=(
-        Action("upload", upload, Scope.WRITE, MAX_BYTES + 100_000),
-        Action("delete", delete, Scope.WRITE),
-    ),
-    is_ad_hoc=True,
+    position=5,
+    summary="Bring in files of your shop, and see how far they reach. They stay on this machine.",
+    asks=PageParameters,
+    title_of=title,
+    actions=(Action("undo", undo, Scope.ADMIN), Action("delete", delete, Scope.WRITE)),
     needs_published=False,
-    sections=(Section("A sample of a file", sample),),
+    scripts=("uploads.js",),
+    sections=(
+        Section("Files", drop, is_titled=False),
+        Section("Other ways to begin", first_steps),
+        Section("Files that wait for you", waiting),
+        Section("What was brought in", brought_in),
+    ),
 )

@@ -1,0 +1,140 @@
+"""Looks at uploads, in processes of their own: no page waits for one, and a file of any size takes
+none of the API's memory.
+
+What a process finds is kept beside the file until something is said otherwise.
+"""
+
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import EcomError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.uploads.look import UploadLook, look_at
+from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
+
+LOOK: Final = ".look.json"
+"""The file beside an upload with what is known of it; no upload is called so."""
+NICENESS: Final = 10
+LASTS_S: Final = 600.0
+"""Seconds after which a look is given up."""
+AT_ONCE: Final = 2
+TOO_LONG: Final = (
+    "Looking at this file took too long, or more memory than there is; send a part of it, such as "
+    "one month."
+)
+_CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would have its locks
+_LOOK: Final = TypeAdapter(UploadLook)
+
+
+@dataclass
+class _Running:
+    process: BaseProcess
+    ends_at: float
+
+
+@dataclass
+class Looks:
+    """The looks that are under way in this server."""
+
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def of(self, settings: Settings, upload: Upload) -> UploadLook | None:
+        """Return what is known of an upload; None while it is looked at, which this begins.
+
+        Raises:
+            UsageError: The file is not kept any more.
+        """
+        path = look_path(settings, upload)
+        mark = mark_of(settings, upload)
+        if (kept := _kept(path, mark, upload)) is not None:
+            return kept
+        with self._lock:
+            self._end_old()
+            running = self._running.get(mark)
+            if running is None and len(self._running) < AT_ONCE:
+                process = _CONTEXT.Process(
+                    target=look_and_keep, args=(settings, upload.id, mark), daemon=True
+                )
+                process.start()
+                self._running[mark] = _Running(process, time.monotonic() + LASTS_S)
+                return None
+            if running is None or running.process.is_alive():
+                return None
+            del self._running[mark]
+        kept = _kept(path, mark, upload)  # it may have ended just now
+        if kept is None:  # it was ended by the system, or crashed
+            kept = UploadLook(upload, refusal=TOO_LONG)
+            _keep(path, mark, kept)
+        return kept
+
+    def _end_old(self) -> None:
+        now = time.monotonic()
+        for mark, running in list(self._running.items()):
+            if running.ends_at < now:
+                running.process.kill()
+            elif not running.process.is_alive() and running.ends_at < now + LASTS_S - 60:
+                del self._running[mark]  # nobody asks for it any more
+
+
+def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
+    """Look at an upload, and keep what is found: the whole life of a process."""
+    os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
+    uploads = Uploads(settings.home)
+    upload = uploads.of(upload_id)
+    try:
+        look = look_at(uploads, upload, settings)
+    except EcomError as error:
+        look = UploadLook(upload, refusal=str(error))
+    _keep(look_path(settings, upload), mark, look)
+
+
+def look_path(settings: Settings, upload: Upload) -> Path:
+    """Return where the look at an upload is kept.
+
+    Raises:
+        UsageError: The file is not kept any more.
+    """
+    return Uploads(settings.home).original(upload).with_name(LOOK)
+
+
+def mark_of(settings: Settings, upload: Upload) -> str:
+    """Return what a look follows from: what was said of the file and of the shop, and the mappings
+    that are kept.
+    """
+    folder = settings.home / "uploads" / MAPPINGS
+    mappings = sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.yaml"))
+    said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items())]
+    shop = [settings.timezone, settings.currency, list(settings.event_types)]
+    return sha256(json_text([said, shop, mappings]).encode()).hexdigest()
+
+
+def _kept(path: Path, mark: str, upload: Upload) -> UploadLook | None:
+    try:
+        first, _, content = path.read_bytes().partition(b"\n")
+        look = _LOOK.validate_json(content) if first.decode() == mark else None
+    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+        return None
+    return None if look is None else _as_now(look, upload)
+
+
+def _as_now(look: UploadLook, upload: Upload) -> UploadLook:
+    values = {name: getattr(look, name) for name in look.__dataclass_fields__}
+    return UploadLook(**{**values, "upload": upload})
+
+
+def _keep(path: Path, mark: str, look: UploadLook) -> None:
+    replace_bytes(path, mark.encode() + b"\n" + _LOOK.dump_json(look), 0o600)

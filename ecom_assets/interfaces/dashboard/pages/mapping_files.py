@@ -1,0 +1,292 @@
+"""Files that were sent: what each is, ten rows as they would be read, rows and money that would
+count and why others would not, and what is open as choices.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import Field
+from starlette.requests import Request
+
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.proposal.questions import shown
+from ecom_assets.ingestion.uploads.asking import ask_load
+from ecom_assets.ingestion.uploads.look import UploadLook, answer_shop, keep_choices, shop_questions
+from ecom_assets.ingestion.uploads.store import Upload
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice, TableColumn
+from ecom_assets.interfaces.dashboard.formats import in_words
+from ecom_assets.interfaces.dashboard.looking import Looks
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+    address_of,
+    data_address,
+)
+from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS, uploads_of
+from ecom_assets.interfaces.dashboard.sessions import token_of
+from ecom_assets.interfaces.dashboard.upload_words import (
+    AskedField,
+    fate_lines,
+    field_of,
+    kind_words,
+    name_of,
+    shop_field,
+)
+
+MOST_FILES: Final = 10
+"""Files that are looked at on one page."""
+MOST_CHARACTERS: Final = 60
+KIND, MAPPING = "kind", "mapping"
+"""The fields of a file beside those of its questions."""
+SHOP: Final = "shop"
+COLUMN_LABELS: Final = {
+    "event_timestamp": "Time in the file",
+    "date_time": "Time in the file",
+    "event_at": "Time as read (UTC)",
+    "ordered_at": "Time as read (UTC)",
+    "event_type": "What happened",
+    "user_id": "Visitor",
+    "anonymous_id": "Device",
+    "session_id": "Session",
+    "product_id": "Product",
+    "cart_value": "Amount",
+    "order_id": "Order",
+    "customer_id": "Customer",
+    "item_id": "Item",
+    "received_quantity": "Quantity",
+    "received_payment_amount": "Amount",
+    "status": "State",
+    "reject_reason": "Why it is not counted",
+    "id": "Customer",
+}
+REASONS: Final = (
+    TableColumn("reason", "Why rows are not counted"),
+    TableColumn("row_count", "Rows", "count"),
+    TableColumn("meaning", "What it means"),
+    TableColumn("example", "One of them"),
+)
+EVENT_TYPES: Final = (
+    TableColumn("theirs", "In the file"),
+    TableColumn("row_count", "Rows", "count"),
+    TableColumn("ours", "Counted as"),
+)
+
+
+class FilesParameters(PageParameters):
+    """Which files are shown: their ids, by commas."""
+
+    files: str | None = Field(None, max_length=33 * MOST_FILES, pattern="^[0-9a-f,]*$")
+
+
+def chosen_uploads(request: Request, files: str | None) -> list[Upload]:
+    """Return the uploads that an address or a form names, in its order.
+
+    Raises:
+        UsageError: It names none, or one that is not there for this login.
+    """
+    ids = [part for part in (files or "").split(",") if part][:MOST_FILES]
+    if not ids:
+        raise UsageError("No file is chosen; send one first.")
+    uploads = uploads_of(request)
+    return [uploads.of(part, token_of(request)) for part in dict.fromkeys(ids)]
+
+
+def looks_of(request: Request, uploads: Sequence[Upload]) -> list[UploadLook | None]:
+    """Return what is known of uploads; None for those that are being looked at."""
+    looks: Looks = request.app.state.looks
+    settings: Settings = request.app.state.settings
+    return [looks.of(settings, upload) for upload in uploads]
+
+
+def files(view: View) -> Block:
+    """Return what is known of the files, and the form with what is open."""
+    if not view.may(Scope.WRITE):
+        return Notice("Looking at a file needs a key of scope `write`; log in with one.")
+    uploads = chosen_uploads(view.request, view.filters.files)
+    looks = looks_of(view.request, uploads)
+    if None in looks:
+        done = [look is not None for look in looks]
+        return Custom("upload_looking.html", {"files": list(zip(uploads, done, strict=True))})
+    known = [look for look in looks if look is not None]
+    settings: Settings = view.request.app.state.settings
+    shop = [shop_field(question) for question in shop_questions(settings, known)]
+    readable = [look for look in known if not look.refusal]
+    open_count = sum(len(look.open_questions) for look in known) + sum(
+        field.is_open for field in shop
+    )
+    return Custom(
+        "upload_files.html",
+        {
+            "files": ",".join(upload.id for upload in uploads),
+            "cards": [_card(look) for look in known],
+            "shop": shop,
+            "is_ready": bool(readable)
+            and not open_count
+            and all(look.is_ready for look in readable),
+            "is_readable": bool(readable),
+            "open_count": open_count,
+            "may_load": view.may(Scope.ADMIN),
+            "back": address_of(PATH, {}),
+        },
+    )
+
+
+def _card(look: UploadLook) -> dict[str, Any]:
+    """Return what the page shows of one file."""
+    fields = [field_of(look, question) for question in look.questions]
+    kinds = tuple((kind, kind_words(kind)) for kind in look.kinds)
+    names: list[str] = []
+    for row in look.preview:
+        names += [name for name, value in row.items() if value is not None and name not in names]
+    return {
+        "look": look,
+        "kind": kind_words(look.kind) if look.kind else "",
+        "asked": [field for field in fields if field.is_open or field.problem],
+        "said": [field for field in fields if not (field.is_open or field.problem)],
+        "how": [
+            AskedField(name_of(look, KIND), "What is in this file?", "", kinds, look.kind),
+            AskedField(name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping),
+        ],
+        "fates": fate_lines(look),
+        "reasons": _reasons(look),
+        "reason_columns": REASONS,
+        "event_types": [
+            {
+                "theirs": _cell(theirs),
+                "row_count": count,
+                "ours": _cell(ours) if ours != theirs else "as it is",
+            }
+            for theirs, ours, count in look.event_types[:100]
+        ],
+        "event_type_columns": EVENT_TYPES,
+        "preview": [{name: _cell(row.get(name)) for name in names} for row in look.preview],
+        "preview_columns": tuple(
+            TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names
+        ),
+        "yaml": data_address("text/yaml", look.text) if look.text else "",
+        "yaml_name": f"{look.upload.name.split('.')[0]}.yaml",
+    }
+
+
+def _reasons(look: UploadLook) -> list[dict[str, Any]]:
+    return [
+        {
+            "reason": in_words(why.reason),
+            "row_count": why.row_count,
+            "meaning": why.meaning,
+            "example": _cell(", ".join(f"{name} {value}" for name, value in why.example.items())),
+        }
+        for why in look.not_clean
+    ]
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else shown(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def choose(sent: ActionRequest) -> ActionResult:
+    """Keep what was chosen, and show what follows from it."""
+    uploads = chosen_uploads(sent.request, sent.form.get("files"))
+    _keep(sent, uploads)
+    return ActionResult("", _address(uploads))
+
+
+def load(sent: ActionRequest) -> ActionResult:
+    """Ask for the files to be loaded; where something is open, or was changed just now, show it."""
+    uploads = chosen_uploads(sent.request, sent.form.get("files"))
+    if _keep(sent, uploads):
+        return ActionResult(
+            "You have changed something: see what follows from it, then load.", _address(uploads)
+        )
+    looks = [look for look in looks_of(sent.request, uploads) if look is not None]
+    readable = [look for look in looks if not look.refusal]
+    settings: Settings = sent.request.app.state.settings
+    is_open = any(question.is_open for question in shop_questions(settings, looks))
+    if len(looks) < len(uploads) or is_open or not all(look.is_ready for look in readable):
+        return ActionResult("", _address(uploads))
+    store = uploads_of(sent.request)
+    for look in readable:
+        ask_load(settings.home, keep_choices(store, look), sent.caller)
+    return ActionResult("", address_of(PROGRESS, {"files": _ids([one.upload for one in readable])}))
+
+
+def _keep(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
+    """Keep the choices of a form; return whether any differs from what was known before.
+
+    Raises:
+        UsageError: An answer about the shop is not possible.
+    """
+    store = uploads_of(sent.request)
+    is_changed = False
+    looks = looks_of(sent.request, uploads)
+    for upload, look in zip(uploads, looks, strict=True):
+        said = _fields(sent.form, str(upload.number))
+        kind, mapping = said.pop(KIND, ""), said.pop(MAPPING, "")
+        answers = {key: value for key, value in said.items() if value}
+        if look is not None:  # what is read so anyway was not said
+            kind = upload.kind if kind == look.kind else kind
+            mapping = upload.mapping if mapping == look.mapping else mapping
+            guesses = {q.key: q.guess for q in look.questions if q.is_optional}
+            answers = {
+                key: value
+                for key, value in answers.items()
+                if key in upload.answers or guesses.get(key) != value
+            }
+        if (kind, mapping, answers) != (upload.kind, upload.mapping, dict(upload.answers)):
+            store.choose(upload, kind=kind, mapping=mapping, answers=answers)
+            is_changed = True
+    return _keep_shop(sent, looks) or is_changed
+
+
+def _keep_shop(sent: ActionRequest, looks: Sequence[UploadLook | None]) -> bool:
+    settings: Settings = sent.request.app.state.settings
+    known = [look for look in looks if look is not None]
+    asked = {one.key: one for one in shop_questions(settings, known) if not one.is_set}
+    said = {key: value.strip() for key, value in _fields(sent.form, SHOP).items() if key in asked}
+    said = {key: value for key, value in said.items() if value}
+    if not said:
+        return False
+    was_open = any(asked[key].is_open for key in said)
+    changed = any(asked[key].value != value for key, value in said.items())
+    problems = answer_shop(settings, said)
+    if problems:
+        raise UsageError("; ".join(problems.values()))
+    return was_open or changed
+
+
+def _fields(form: Mapping[str, str], group: str) -> dict[str, str]:
+    """Return the fields of one file, or of the shop, by their own names."""
+    prefix = f"{group}."
+    return {
+        name.removeprefix(prefix): value for name, value in form.items() if name.startswith(prefix)
+    }
+
+
+def _ids(uploads: Sequence[Upload]) -> str:
+    return ",".join(upload.id for upload in uploads)
+
+
+def _address(uploads: Sequence[Upload]) -> str:
+    return address_of(FILES, {"files": _ids(uploads)})
+
+
+PAGE = DashboardPage(
+    FILES,
+    "What your files are",
+    group="Operation",
+    is_listed=False,
+    summary="Nothing is loaded yet. See how each file is read, and answer what it does not say.",
+    asks=FilesParameters,
+    actions=(Action("choose", choose, Scope.WRITE), Action("load", load, Scope.ADMIN)),
+    needs_published=False,
+    scripts=("uploads.js",),
+    sections=(Section("Files", files, is_titled=False),),
+)

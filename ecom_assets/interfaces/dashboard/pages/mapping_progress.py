@@ -1,0 +1,89 @@
+"""How far the loading of files is, or the taking back of one: by table, while it goes on."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.uploads.asking import LoadProgress, progress_of
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.formats import in_words
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
+from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS
+from ecom_assets.interfaces.dashboard.pages.mapping_files import FilesParameters, chosen_uploads
+from ecom_assets.interfaces.dashboard.sessions import PREFIX
+
+AGAIN_S: Final = 2
+"""Seconds after which the page looks again."""
+QUIET: Final = timedelta(seconds=60)
+"""If nothing has looked for requests for so long, nothing does."""
+
+
+def progress(view: View) -> Block:
+    """Return how far each file is, and the link to the numbers once all are done."""
+    if not view.may(Scope.WRITE):
+        return Notice("Following a file needs a key of scope `write`; log in with one.")
+    settings: Settings = view.request.app.state.settings
+    uploads = chosen_uploads(view.request, view.filters.files)
+    found = [progress_of(settings.home, upload) for upload in uploads]
+    is_over = not any(one.upload.is_waiting for one in found)
+    return Custom(
+        "upload_progress.html",
+        {
+            "files": [_file(one) for one in found],
+            "is_over": is_over,
+            "is_loaded": any(one.upload.state == "loaded" for one in found),
+            "again_s": AGAIN_S,
+            "waits_for": next((one.waits_for for one in found if one.waits_for), ""),
+            "nobody": not is_over and nobody_looks(found[0], now_utc_without_zone()),
+            "first_page": f"{PREFIX}/",
+            "list": address_of(PATH, {}),
+        },
+    )
+
+
+def nobody_looks(found: LoadProgress, now: datetime) -> bool:
+    """Return whether a request waits and nothing has looked for requests for a minute."""
+    if found.is_begun:
+        return False
+    looked = found.sensor_looked_at
+    return found.upload.changed_at < now - QUIET and (looked is None or looked < now - QUIET)
+
+
+def _file(found: LoadProgress) -> dict[str, Any]:
+    done = [step for step in found.steps if step.ended_at]
+    working = [step for step in found.steps if not step.ended_at]
+    return {
+        "upload": found.upload,
+        "is_begun": found.is_begun,
+        "done": len(done),
+        "expected": max(found.expected or 0, len(found.steps)),
+        "working": ", ".join(_words(step.table) for step in working),
+        "steps": [
+            {
+                "name": _words(step.table),
+                "state": step.sentence or ("done" if step.ended_at else "under way"),
+                "is_bad": bool(step.sentence),
+            }
+            for step in found.steps
+        ],
+        "change": address_of(FILES, {"files": found.upload.id}),
+    }
+
+
+def _words(table: str) -> str:
+    return in_words(table.rpartition(".")[2])
+
+
+PAGE = DashboardPage(
+    PROGRESS,
+    "Loading",
+    group="Operation",
+    is_listed=False,
+    summary="You may close this page: loading goes on, and this address shows how far it is.",
+    asks=FilesParameters,
+    needs_published=False,
+    scripts=("uploads.js",),
+    sections=(Section("Progress", progress, is_titled=False),),
+)

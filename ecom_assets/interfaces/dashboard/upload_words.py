@@ -1,0 +1,241 @@
+"""What pages call the kinds of rows, the questions about a file, and its money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import available_timezones
+
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.sources.proposal import questions as asked
+from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
+from ecom_assets.ingestion.sources.proposal.state_words import Meaning
+from ecom_assets.ingestion.sources.reading import COUNTED, REFUSED, MoneyRead
+from ecom_assets.ingestion.uploads.look import ShopQuestion, UploadLook
+from ecom_assets.interfaces.dashboard.formats import in_words, money
+
+KINDS: Final = {
+    "events": "Visits and events",
+    "orders": "Orders",
+    "customers": "Customers",
+    "stock": "Stock",
+    "costs": "Costs",
+}
+"""What is in a file; another kind is called by its own name."""
+ROWS: Final = {
+    "events": ("event", "events"),
+    "orders": ("order line", "order lines"),
+    "customers": ("customer", "customers"),
+    "stock": ("product", "products"),
+    "costs": ("cost", "costs"),
+}
+ZONES: Final = (
+    "UTC",
+    *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
+)
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MOST_BUTTONS: Final = 5
+"""With more choices, a question is a list to choose from."""
+ANSWERS: Final[Mapping[str, str]] = {
+    Meaning.SALE: "A sale",
+    Meaning.NO_SALE: "Not a sale: leave it out",
+    Meaning.REFUND: "Paid back in full",
+    Meaning.PART_REFUND: "A sale of which a part was paid back",
+    "as it is": "Something else: keep its name",
+    "page_view": "Somebody looked at a page",
+    "product_view": "Somebody looked at a product",
+    "category_view": "Somebody looked at a category",
+    "search": "Somebody searched",
+    "add_to_cart": "Something was put into the cart",
+    "remove_from_cart": "Something was taken out of the cart",
+    "checkout_start": "Somebody went to the checkout",
+    "purchase": "Somebody bought",
+    "refund": "Money was paid back",
+    "first": "The first product of the list",
+    "none": "None",
+    **KINDS,
+}
+"""The choices of questions as people read them."""
+SENTENCES: Final[Mapping[str, str]] = {
+    asked.ROWS: "What is in this file?",
+    asked.ZONE: "In which time zone are the times of this file?",
+    asked.FORMAT: "How are days and months written in this file?",
+    asked.DECIMAL: "Which sign stands before the cents in this file?",
+    asked.ENCODING: "Which of these readings has the right letters?",
+    asked.LIST: "Which list of this file has the products of an order?",
+    asked.BELOW_ZERO: "What are amounts below zero in this file?",
+    asked.AMOUNT_OF: "What is the amount on each row?",
+    asked.UNITS: "In which unit are the amounts of this file?",
+    "date_time": "Which column says when it was ordered?",
+    "event_timestamp": "Which column says when it happened?",
+    "event_type": "Which column says what happened?",
+    "user_id": "Which column says who the visitor is?",
+    "customer_id": "Which column says who the customer is?",
+    "item_id": "Which column says which product it is?",
+    "quantity": "Which column says how many pieces?",
+    "payment_amount": "Which column is what the customer paid?",
+    "cart_value": "Which column is the amount?",
+    "unit_cost_amount": "Which column is what one piece costs you?",
+    "id": "Which column identifies the customer?",
+    "status": "Which column says what became of an order?",
+    "refunded_amount": "Which column is what was paid back?",
+}
+"""The questions about a file, by their keys; values of states and events have sentences of their
+own.
+"""
+
+
+EXAMPLE: Final = datetime(2026, 3, 4, 17, 5, 6)  # noqa: DTZ001 (shown, and of no zone)
+"""The time by which ways of writing times are shown."""
+
+
+@dataclass(frozen=True)
+class AskedField:
+    """A question as a field of a form.
+
+    Attributes:
+        name: The name of the field.
+        sentence: The question.
+        note: What helps to answer it, such as how many rows it is about.
+        options: The values to choose from, each with its label; empty for a text.
+        value: What is chosen; empty if nothing is.
+        problem: What is wrong with it.
+        is_list: Whether the options are a list, and not buttons.
+        is_open: Whether it must be answered.
+    """
+
+    name: str
+    sentence: str
+    note: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    value: str = ""
+    problem: str = ""
+    is_list: bool = True
+    is_open: bool = False
+
+
+def field_of(look: UploadLook, question: OpenQuestion) -> AskedField:
+    """Return a question about a file as a field."""
+    choices = question.choices or ZONES
+    options = tuple((str(choice), answer_words(question, str(choice))) for choice in choices)
+    value = look.answers.get(question.key, "")
+    is_list = len(options) > MOST_BUTTONS
+    if question.is_optional and not value:
+        value = question.guess
+    return AskedField(
+        name_of(look, question.key),
+        sentence_of_question(question),
+        note_of(question),
+        options,
+        value,
+        look.problems.get(question.key, ""),
+        is_list,
+        is_open=question in look.open_questions,
+    )
+
+
+def name_of(look: UploadLook, key: str) -> str:
+    """Return the name of a field about one of several files."""
+    return f"{look.upload.number}.{key}"
+
+
+def answer_words(question: OpenQuestion, choice: str) -> str:
+    """Return a choice as people read it: names of columns and formats as they are."""
+    if question.key.startswith(("state_", "event_type_")) or question.key in {
+        asked.ROWS,
+        asked.LIST,
+    }:
+        return ANSWERS.get(choice, shown(choice))
+    if question.key == asked.FORMAT and "%" in choice:
+        return f"{EXAMPLE:{choice}} for {EXAMPLE:%B} {EXAMPLE.day}"
+    if question.key == asked.DECIMAL:
+        return {".": "A point: 1,234.50", ",": "A comma: 1.234,50"}.get(choice, choice)
+    return shown(choice)
+
+
+def sentence_of_question(question: OpenQuestion) -> str:
+    """Return a question as people read it."""
+    if question.key.startswith("state_"):
+        return f"What are orders that are “{shown(question.subject)}”?"
+    if question.key.startswith("event_type_"):
+        return f"What happened where the file says “{shown(question.subject)}”?"
+    sentence = SENTENCES.get(question.key)
+    return sentence or f"{question.sentence[:1].upper()}{question.sentence[1:]}?"
+
+
+def note_of(question: OpenQuestion) -> str:
+    """Return what helps to answer a question: rows and money, or what the file has."""
+    if question.note:
+        return question.note
+    if question.subject or question.key == asked.ROWS:
+        return ""
+    return f"{question.sentence[:1].upper()}{question.sentence[1:]}."
+
+
+def shop_field(question: ShopQuestion) -> AskedField:
+    """Return a question about the shop as a field."""
+    labels = {day: day.capitalize() for day in WEEKDAYS}
+    options = tuple((choice, labels.get(choice, choice)) for choice in question.choices)
+    return AskedField(
+        f"shop.{question.key}",
+        question.label,
+        question.sentence,
+        options,
+        question.value,
+        is_open=question.is_open,
+    )
+
+
+def kind_words(kind: str) -> str:
+    """Return what pages call a kind of rows."""
+    return KINDS.get(kind, in_words(kind))
+
+
+def rows_words(kind: str, count: int) -> str:
+    """Return a number of rows of a kind: 1 order line, 20 events."""
+    return counted(count, *ROWS.get(kind, ("row", "rows")))
+
+
+def fate_lines(look: UploadLook) -> list[tuple[str, str, str]]:
+    """Return what becomes of the rows of a file: a tone, how many rows, and their money."""
+    if not look.rows:
+        return []
+    counted_rows, read_rows = int(look.rows["counted"]), int(look.rows["read"])
+    part = " of the part that was looked at" if look.is_part else ""
+    lines = [
+        (
+            "good" if counted_rows else "bad",
+            f"{counted_rows:,} of {counted(read_rows, 'row')}{part} would be counted",
+            money_words(look.money.get(COUNTED), is_net=True),
+        )
+    ]
+    left_out, refused = look.money.get("left_out"), look.money.get(REFUSED)
+    if left_out is not None:
+        lines.append(
+            (
+                "info",
+                f"{counted(left_out.row_count, 'row')} would be left out",
+                money_words(left_out),
+            )
+        )
+    if refused is not None:
+        lines.append(
+            ("bad", f"{counted(refused.row_count, 'row')} would be refused", money_words(refused))
+        )
+    if not look.money and read_rows > counted_rows:
+        lines.append(
+            ("info", f"{counted(read_rows - counted_rows, 'row')} would not be counted", "")
+        )
+    return lines
+
+
+def money_words(read: MoneyRead | None, *, is_net: bool = False) -> str:
+    """Return the money of some rows, and their orders; empty where it is not known."""
+    if read is None:
+        return ""
+    orders = counted(read.order_count, "order") if read.order_count else ""
+    if read.amount is None:
+        return orders
+    amount = money(read.amount, read.currency)
+    net = ", sold less paid back" if is_net else ""
+    return f"{amount}{f' in {orders}' if orders else ''}{net}"
