@@ -21,8 +21,8 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.look import UploadLook, look_at
-from ecom_assets.ingestion.uploads.store import MAPPINGS, Upload, Uploads
+from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
+from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
 
 LOOK: Final = ".look.json"
 """The file beside an upload with what is known of it; no upload is called so."""
@@ -34,6 +34,8 @@ TOO_LONG: Final = (
     "Looking at this file took too long, or more memory than there is; send a part of it, such as "
     "one month."
 )
+CHOSEN_MAPPING: Final = "@mapping"
+"""Among the answers about an upload, by which mapping a person wants it to be read."""
 _CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would have its locks
 _LOOK: Final = TypeAdapter(UploadLook)
 
@@ -64,7 +66,8 @@ class Looks:
         with self._lock:
             self._end_old()
             running = self._running.get(mark)
-            if running is None and len(self._running) < AT_ONCE:
+            alive = sum(one.process.is_alive() for one in self._running.values())
+            if running is None and alive < AT_ONCE:
                 process = _CONTEXT.Process(
                     target=look_and_keep, args=(settings, upload.id, mark), daemon=True
                 )
@@ -96,10 +99,21 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
     uploads = Uploads(settings.home)
     upload = uploads.of(upload_id)
     try:
-        look = look_at(uploads, upload, settings)
+        look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
         look = UploadLook(upload, refusal=str(error))
     _keep(look_path(settings, upload), mark, look)
+
+
+def chosen_of(upload: Upload) -> Chosen | None:
+    """Return what a person has said of an upload; None to read it by what is noted of it.
+
+    One that was loaded is asked about again, with the answers that it was loaded by.
+    """
+    answers = {key: value for key, value in upload.answers.items() if key != CHOSEN_MAPPING}
+    if CHOSEN_MAPPING in upload.answers or (upload.state != KEPT and answers):
+        return Chosen(answers, upload.kind, upload.answers.get(CHOSEN_MAPPING, ""))
+    return None
 
 
 def look_path(settings: Settings, upload: Upload) -> Path:
@@ -117,7 +131,7 @@ def mark_of(settings: Settings, upload: Upload) -> str:
     """
     folder = settings.home / "uploads" / MAPPINGS
     mappings = sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.yaml"))
-    said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items())]
+    said = [upload.id, upload.kind, upload.mapping, sorted(upload.answers.items()), upload.state]
     shop = [settings.timezone, settings.currency, list(settings.event_types)]
     return sha256(json_text([said, shop, mappings]).encode()).hexdigest()
 

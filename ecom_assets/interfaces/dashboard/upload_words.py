@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import available_timezones
 
+from ecom_assets.core.tables.currencies import SMALL_CURRENCIES
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.sources.proposal import questions as asked
 from ecom_assets.ingestion.sources.proposal.questions import OpenQuestion, shown
@@ -33,6 +34,15 @@ ZONES: Final = (
     "UTC",
     *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
 )
+USUAL_CURRENCIES: Final = (
+    *("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "CAD", "AUD"),
+    *("NZD", "JPY", "INR", "BRL", "MXN", "SGD", "HKD", "AED", "ILS", "TRY", "ZAR"),
+)
+CURRENCIES: Final = (
+    *USUAL_CURRENCIES,
+    *sorted(set(SMALL_CURRENCIES) - set(USUAL_CURRENCIES)),
+)
+"""The currencies to choose from, those of most shops first."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_BUTTONS: Final = 5
 """With more choices, a question is a list to choose from."""
@@ -175,7 +185,10 @@ def note_of(question: OpenQuestion) -> str:
 def shop_field(question: ShopQuestion) -> AskedField:
     """Return a question about the shop as a field."""
     labels = {day: day.capitalize() for day in WEEKDAYS}
-    options = tuple((choice, labels.get(choice, choice)) for choice in question.choices)
+    choices = CURRENCIES if question.key == "currency" else question.choices
+    if choices and question.value and question.value not in choices:
+        choices = (question.value, *choices)
+    options = tuple((choice, labels.get(choice, choice)) for choice in choices)
     return AskedField(
         f"shop.{question.key}",
         question.label,

@@ -2,6 +2,7 @@
 count and why others would not, and what is open as choices.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,14 +11,21 @@ from starlette.requests import Request
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.settings.uploaded import OF_SHOP, shop_choices
 from ecom_assets.ingestion.sources.proposal.questions import shown
 from ecom_assets.ingestion.uploads.asking import ask_load
-from ecom_assets.ingestion.uploads.look import UploadLook, answer_shop, keep_choices, shop_questions
-from ecom_assets.ingestion.uploads.store import Upload
+from ecom_assets.ingestion.uploads.look import (
+    ShopQuestion,
+    UploadLook,
+    answer_shop,
+    keep_choices,
+    shop_questions,
+)
+from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice, TableColumn
 from ecom_assets.interfaces.dashboard.formats import in_words
-from ecom_assets.interfaces.dashboard.looking import Looks
+from ecom_assets.interfaces.dashboard.looking import CHOSEN_MAPPING, Looks
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -66,6 +74,9 @@ COLUMN_LABELS: Final = {
     "reject_reason": "Why it is not counted",
     "id": "Customer",
 }
+STATES: Final = {"shipped": "sold", "refunded": "paid back"}
+TIMES: Final = {"event_at", "ordered_at"}
+AMOUNTS: Final = {"cart_value", "received_payment_amount"}
 REASONS: Final = (
     TableColumn("reason", "Why rows are not counted"),
     TableColumn("row_count", "Rows", "count"),
@@ -101,8 +112,25 @@ def chosen_uploads(request: Request, files: str | None) -> list[Upload]:
 def looks_of(request: Request, uploads: Sequence[Upload]) -> list[UploadLook | None]:
     """Return what is known of uploads; None for those that are being looked at."""
     looks: Looks = request.app.state.looks
-    settings: Settings = request.app.state.settings
+    settings = settings_of(request)
     return [looks.of(settings, upload) for upload in uploads]
+
+
+def settings_of(request: Request) -> Settings:
+    """Return the settings of the API, with what was chosen for the shop just now."""
+    settings: Settings = request.app.state.settings
+    fresh = load_settings(home=settings.home)
+    chosen = {name: getattr(fresh, name) for name in OF_SHOP if name in fresh.model_fields_set}
+    return settings.model_copy(update=chosen)
+
+
+def asked_of_shop(settings: Settings, looks: Sequence[UploadLook]) -> list[ShopQuestion]:
+    """Return what the page asks of the shop: what nothing says; and until something is loaded, what
+    was chosen here, too.
+    """
+    is_loaded = bool(Uploads(settings.home).with_rows())
+    chosen = () if is_loaded else shop_choices(settings.home)
+    return [one for one in shop_questions(settings, looks) if not one.is_set or one.key in chosen]
 
 
 def files(view: View) -> Block:
@@ -115,8 +143,8 @@ def files(view: View) -> Block:
         done = [look is not None for look in looks]
         return Custom("upload_looking.html", {"files": list(zip(uploads, done, strict=True))})
     known = [look for look in looks if look is not None]
-    settings: Settings = view.request.app.state.settings
-    shop = [shop_field(question) for question in shop_questions(settings, known)]
+    settings = settings_of(view.request)
+    shop = [shop_field(question) for question in asked_of_shop(settings, known)]
     readable = [look for look in known if not look.refusal]
     open_count = sum(len(look.open_questions) for look in known) + sum(
         field.is_open for field in shop
@@ -166,7 +194,7 @@ def _card(look: UploadLook) -> dict[str, Any]:
             for theirs, ours, count in look.event_types[:100]
         ],
         "event_type_columns": EVENT_TYPES,
-        "preview": [{name: _cell(row.get(name)) for name in names} for row in look.preview],
+        "preview": [{name: _cell(row.get(name), name) for name in names} for row in look.preview],
         "preview_columns": tuple(
             TableColumn(name, COLUMN_LABELS.get(name, in_words(name))) for name in names
         ),
@@ -187,8 +215,14 @@ def _reasons(look: UploadLook) -> list[dict[str, Any]]:
     ]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, name: str = "") -> str:
     text = "" if value is None else shown(value)
+    if name == "status":
+        text = STATES.get(text, text)
+    elif name in TIMES:
+        text = text.replace("T", " ")
+    elif name in AMOUNTS:
+        text = re.sub(r"(\.\d\d\d*?)0+$", r"\1", text)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
@@ -208,7 +242,7 @@ def load(sent: ActionRequest) -> ActionResult:
         )
     looks = [look for look in looks_of(sent.request, uploads) if look is not None]
     readable = [look for look in looks if not look.refusal]
-    settings: Settings = sent.request.app.state.settings
+    settings = settings_of(sent.request)
     is_open = any(question.is_open for question in shop_questions(settings, looks))
     if len(looks) < len(uploads) or is_open or not all(look.is_ready for look in readable):
         return ActionResult("", _address(uploads))
@@ -229,27 +263,49 @@ def _keep(sent: ActionRequest, uploads: Sequence[Upload]) -> bool:
     looks = looks_of(sent.request, uploads)
     for upload, look in zip(uploads, looks, strict=True):
         said = _fields(sent.form, str(upload.number))
-        kind, mapping = said.pop(KIND, ""), said.pop(MAPPING, "")
-        answers = {key: value for key, value in said.items() if value}
-        if look is not None:  # what is read so anyway was not said
-            kind = upload.kind if kind == look.kind else kind
-            mapping = upload.mapping if mapping == look.mapping else mapping
-            guesses = {q.key: q.guess for q in look.questions if q.is_optional}
-            answers = {
-                key: value
-                for key, value in answers.items()
-                if key in upload.answers or guesses.get(key) != value
-            }
-        if (kind, mapping, answers) != (upload.kind, upload.mapping, dict(upload.answers)):
-            store.choose(upload, kind=kind, mapping=mapping, answers=answers)
+        before = _said_before(upload)
+        now = said if look is None else _said_anew(said, look, before)
+        if now != before:
+            answers = {key: value for key, value in now.items() if key not in {KIND, MAPPING}}
+            wanted = {CHOSEN_MAPPING: now[MAPPING]} if now.get(MAPPING) else {}
+            store.choose(
+                upload, kind=now.get(KIND, ""), mapping=upload.mapping, answers=answers | wanted
+            )
             is_changed = True
     return _keep_shop(sent, looks) or is_changed
 
 
+def _said_before(upload: Upload) -> dict[str, str]:
+    """Return what is noted of an upload, by the names of its fields."""
+    said = dict(upload.answers)
+    return {
+        name: value
+        for name, value in {
+            **said,
+            KIND: upload.kind,
+            MAPPING: said.pop(CHOSEN_MAPPING, ""),
+        }.items()
+        if value and name != CHOSEN_MAPPING
+    }
+
+
+def _said_anew(
+    said: Mapping[str, str], look: UploadLook, before: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what a form says of an upload, without what it is read by anyway."""
+    anyway = {question.key: question.guess for question in look.questions if question.is_optional}
+    anyway |= look.answers
+    anyway |= {KIND: look.kind, MAPPING: look.mapping}
+    fresh = {name: value for name, value in said.items() if value and anyway.get(name) != value}
+    if MAPPING in fresh or KIND in fresh:  # the questions are others then
+        return {**{name: before[name] for name in (KIND, MAPPING) if name in before}, **fresh}
+    return {**before, **fresh}
+
+
 def _keep_shop(sent: ActionRequest, looks: Sequence[UploadLook | None]) -> bool:
-    settings: Settings = sent.request.app.state.settings
+    settings = settings_of(sent.request)
     known = [look for look in looks if look is not None]
-    asked = {one.key: one for one in shop_questions(settings, known) if not one.is_set}
+    asked = {one.key: one for one in asked_of_shop(settings, known)}
     said = {key: value.strip() for key, value in _fields(sent.form, SHOP).items() if key in asked}
     said = {key: value for key, value in said.items() if value}
     if not said:

@@ -87,6 +87,15 @@
     for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => { if (!field.contains(event.target)) event.preventDefault(); });
   }
 
+  // The shop's zone is most often that of the browser: it is chosen at first, and stands there to be changed.
+  const choose = () => {
+    const zone = document.querySelector('select[name="shop.timezone"]');
+    if (!zone || zone.value) return;
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if ([...zone.options].some((one) => one.value === here)) zone.value = here;
+  };
+  choose();
+
   // Pages that follow something look again until it is over.
   const follow = () => {
     const mark = document.querySelector("[data-again-s]");
@@ -99,6 +108,7 @@
           const open = [...document.querySelectorAll("main details")].map((one) => one.open);
           const main = document.querySelector("main");
           main.replaceChildren(...document.adoptNode(fresh).childNodes);
+          choose();
           document.querySelectorAll("main details").forEach((one, place) => { if (open[place]) one.open = true; });
         }
       } catch { /* the server is away: the next look tries again */ }
