@@ -174,12 +174,19 @@ def live(
     rate: Annotated[
         float, typer.Option(min=0, help="Events per second, of visitors who come just now.")
     ] = 0,
+    once_chosen: Annotated[
+        bool,
+        typer.Option(
+            "--once-chosen",
+            help="Wait until somebody chooses the sandbox shop; end when own data take its place.",
+        ),
+    ] = False,
     until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C;
     `ecom ui` does so by itself.
     """
-    from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.orchestration.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.event_sinks import counts_per_second, played, sink_to  # noqa: PLC0415 (loads requests)
 
@@ -202,16 +209,28 @@ def live(
             "This shop has no day in progress: own data are set, or the sandbox shop ends on a "
             "fixed day."
         )
-    today = Today(settings, sink)
-    _until_over(lambda: today.arrive(now_utc()), TICK_S, until_parent_ends)
+    today, had_own_data = Today(settings, sink), settings.has_own_data
+
+    def step() -> bool:
+        now = load_settings()
+        if now.has_own_data and not had_own_data:  # the shop's own has taken its place
+            return False
+        if not once_chosen or is_made(now):
+            today.arrive(now_utc())
+        return True
+
+    _until_over(step, TICK_S, until_parent_ends)
 
 
 def _until_over(step: Callable[[], object], every_s: float, until_parent_ends: bool) -> None:  # noqa: FBT001 (an option)
-    """Repeat a step, at a steady pace, until Ctrl-C, or until the parent has ended."""
+    """Repeat a step, at a steady pace, until it returns False, until Ctrl-C, or until the parent
+    has ended.
+    """
     parent, due = os.getppid(), time.monotonic()
     with suppress(KeyboardInterrupt):
         while not until_parent_ends or os.getppid() == parent:
-            step()
+            if step() is False:
+                return
             due = max(due + every_s, time.monotonic() - every_s)
             time.sleep(max(due - time.monotonic(), 0))
 

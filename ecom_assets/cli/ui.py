@@ -21,6 +21,7 @@ from ecom_assets.core.settings.settings import (
 )
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 (compared with, not listened on)
 LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
 
 
@@ -38,10 +39,20 @@ def start_api(settings: Settings) -> str:
         return f"The HTTP API does not come up: {error}"
     log = start_beside(settings, LOG_NAME, "api")
     address = f"http://{settings.api_host}:{settings.api_port}"
-    return (
-        f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log "
-        f"is {log}."
-    )
+    return f"The HTTP API comes up at {address}; its log is {log}."
+
+
+def dashboard_address(settings: Settings) -> str:
+    """Return where the dashboard is reached from this machine."""
+    host = "127.0.0.1" if settings.api_host in EVERYWHERE else settings.api_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/dashboard/"
+
+
+def open_later(address: str) -> None:
+    """Open a page in a browser once it answers, beside this process."""
+    program = [sys.executable, "-m", "ecom_assets.interfaces.ui.opening", address]
+    nowhere = subprocess.DEVNULL
+    subprocess.Popen(program, stdin=nowhere, stdout=nowhere, stderr=nowhere)  # noqa: S603 (our own)
 
 
 def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
@@ -83,11 +94,20 @@ def take_own_data(settings: Settings) -> str:
 def start_shop(settings: Settings) -> str:
     """Start to deliver the events of today in a sandbox shop that grows,
     and return a message for the user.
+
+    In a home in which nobody has chosen that shop, nothing but a process that waits until somebody
+    does.
     """
-    from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.ingestion.sources.sandbox_shop import grows, is_made  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):
         return ""
+    if not is_made(settings):
+        start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", "--once-chosen")
+        return (
+            "Nothing is loaded here yet: bring in your files on that page, or look around in a "
+            "sample shop first."
+        )
     collector = start_collector(settings)
     start_beside(
         settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else [])
@@ -112,18 +132,21 @@ def start_collector(settings: Settings) -> str:
 def ui(
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Do not open the dashboard in a browser.")
+    ] = False,
 ) -> None:
-    """Serve Dagster's UI with its daemon, so that schedules and sensors run,
-    and the HTTP API beside them.
+    """Serve the dashboard on the HTTP API, and Dagster's UI with its daemon,
+    so that schedules and sensors run; where there is a display, open the dashboard in a browser.
     """
     from ecom_assets.interfaces.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.interfaces.ui.opening import has_display  # noqa: PLC0415 (loads webbrowser)
     from ecom_assets.orchestration.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.orchestration.rules import require_rules  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
-    if message := take_own_data(settings):
-        settings = load_settings()
-        typer.echo(message)
+    own_data = take_own_data(settings)
+    settings = load_settings() if own_data else settings
     require_rules(settings)
     ui_access_of(
         host, settings
@@ -134,9 +157,12 @@ def ui(
     # stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
-    for message in (start_shop(settings), start_api(settings)):
+    page, of_api = dashboard_address(settings), start_api(settings)
+    for message in (f"Your shop: {page}", own_data, start_shop(settings), of_api):
         if message:
             typer.echo(message)
+    if not no_open and has_display():
+        open_later(page)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [

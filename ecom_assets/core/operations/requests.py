@@ -106,13 +106,14 @@ class OperationsStore:
             ) from error
 
 
-Kind = Literal["release", "retry", "load", "undo"]
+Kind = Literal["release", "retry", "load", "undo", "sample"]
 RELEASE: Final[Kind] = "release"
 RETRY: Final[Kind] = "retry"
 LOAD: Final[Kind] = "load"
 UNDO: Final[Kind] = "undo"
-OF_UPLOADS: Final = (LOAD, UNDO)
-"""The kinds whose subject is an upload."""
+SAMPLE: Final[Kind] = "sample"
+OF_UPLOADS: Final = (LOAD, UNDO, SAMPLE)
+"""The kinds that the job of uploads does; the subject of the first two is an upload."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class OperationRequest:
 
     Attributes:
         kind: `release` lets a held day in; `retry` sends again what a destination has refused;
-            `load` loads an upload, `undo` takes it back.
+            `load` loads an upload, `undo` takes it back; `sample` makes the simulated shop.
         subject: The source of the held day, such as `orders`, the destination, such as
             `amplitude_events`, or the number of the upload.
         asked_at: When it was made first, in UTC.

@@ -38,7 +38,13 @@ from ecom_assets.core.settings.intake import (
 )
 from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.core.settings.stated_currency import stated_currency
-from ecom_assets.core.settings.uploaded import UploadedSource, UploadSettings
+from ecom_assets.core.settings.uploaded import (
+    NATIVE_OF,
+    OF_SHOP,
+    UploadedSource,
+    UploadSettings,
+    is_of_uploads,
+)
 from ecom_assets.core.tables.currencies import largest_amount
 
 _logger = logging.getLogger(__name__)
@@ -584,6 +590,34 @@ OPTIONS: Final = {
     "shop_name": "--shop-name",
 }
 """The options of commands that win over settings."""
+
+
+def with_uploads(settings: Settings) -> Settings:
+    """Return settings with what uploads say by now: the rows that were loaded or taken back, and
+    what was chosen for the shop. What anything else says stays.
+    """
+    fresh = load_settings(home=settings.home)
+    names = (
+        *OF_SHOP,
+        *(name for kind, _ in NATIVE_OF.items() for name in (kind, f"{kind}_mapping")),
+    )
+    values: dict[str, Any] = {
+        name: getattr(fresh, name)
+        for name in names
+        if name in fresh.model_fields_set or _was_of_uploads(settings, name)
+    }
+    if all(getattr(settings, name) == value for name, value in values.items()):
+        return settings
+    result = settings.model_copy(update=values)
+    result.model_fields_set.difference_update(values.keys() - fresh.model_fields_set)
+    return result
+
+
+def _was_of_uploads(settings: Settings, name: str) -> bool:
+    """Return whether a setting names rows of uploads, which may be taken back."""
+    kind = name.removesuffix("_mapping")
+    paths = getattr(settings, kind) if kind in NATIVE_OF else ""
+    return bool(paths) and is_of_uploads(settings.home, paths)
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a field takes; pydantic checks it)

@@ -17,6 +17,7 @@ from ecom_assets.core.json_text import json_text
 FOLDER: Final = "uploads"
 """The folder in `ECOM_HOME` with all that belongs to uploads."""
 SHOP_CHOICES: Final = "shop.json"
+LIST: Final = "uploads.sqlite"
 OF_SHOP: Final = ("currency", "timezone", "week_start", "shop_name")
 """The settings that are chosen on the page of uploads."""
 NATIVE_OF: Final[Mapping[str, str]] = {

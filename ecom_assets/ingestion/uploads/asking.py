@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.operations.requests import (
     LOAD,
     OF_UPLOADS,
+    SAMPLE,
     UNDO,
     Kind,
     OperationRequest,
@@ -75,6 +77,24 @@ def ask_undo(home: Path, upload: Upload, asked_by: str) -> OperationRequest:
     return _asked(Uploads(home), upload, UNDO, asked_by)
 
 
+def ask_sample(home: Path, asked_by: str) -> OperationRequest:
+    """Ask for the simulated shop, to look around in.
+
+    Raises:
+        WorkError: The request cannot be written.
+    """
+    today = now_utc_without_zone().date()
+    return Requests(home).make(SAMPLE, SAMPLE, (today, today), asked_by)
+
+
+def sample_progress(home: Path) -> tuple[OperationRequest | None, tuple[TableStep, ...]]:
+    """Return the newest request for the simulated shop, and the tables that were begun since."""
+    asked = [request for request in Requests(home).newest() if request.kind == SAMPLE]
+    if not asked:
+        return None, ()
+    return asked[0], tuple(steps_since(home, asked[0].asked_at))
+
+
 def _asked(uploads: Uploads, upload: Upload, kind: Kind, asked_by: str) -> OperationRequest:
     sent = upload.sent_at.date()
     days: tuple[date, date] = (upload.first_day or sent, upload.last_day or sent)
@@ -86,7 +106,9 @@ def _asked(uploads: Uploads, upload: Upload, kind: Kind, asked_by: str) -> Opera
 
 
 def waiting_requests(home: Path) -> list[OperationRequest]:
-    """Return the requests about uploads that no run has done yet, the oldest first."""
+    """Return the requests about uploads, and for the simulated shop, that no run has done yet, the
+    oldest first.
+    """
     return [request for request in Requests(home).waiting() if request.kind in OF_UPLOADS]
 
 

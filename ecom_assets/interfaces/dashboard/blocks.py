@@ -63,6 +63,11 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Nothing(Block):
+    """Leaves the section out."""
+
+
+@dataclass(frozen=True)
 class Tile:
     """A number with its definition and, where there is one, its change since the period before.
 

@@ -108,14 +108,13 @@ class Filters(PageParameters):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, and the function that makes the block below it; None leaves the
-    section out.
+    """A part of a page: a heading, and the function that makes the block below it.
 
     `width` is how much of the page's width it takes where there is room.
     """
 
     title: str
-    build: Callable[["View"], Block | None]
+    build: Callable[["View"], Block]
     width: Literal["full", "half", "third", "two-thirds"] = "full"
     is_titled: bool = True
     """Whether the heading is seen; it is always there for screen readers."""

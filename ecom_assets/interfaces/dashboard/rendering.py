@@ -22,7 +22,7 @@ from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Notice, Row
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice, Row
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.interfaces.dashboard.formats import day_range, exact, formatted, in_words, sign_of
@@ -78,7 +78,7 @@ def build_sections(view: View) -> Iterator[Shown]:
             block = section.build(view)
         except EcomError as error:
             block = Notice(sentence_of(error), is_shown_once=isinstance(error, SAID_ONCE))
-        if block is None:
+        if isinstance(block, Nothing):
             continue
         if isinstance(block, Notice) and block.is_shown_once:
             if block in notices:

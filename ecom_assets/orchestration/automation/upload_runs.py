@@ -20,7 +20,7 @@ import requests
 
 from ecom_assets.core.clock import now_utc_without_zone, today_in
 from ecom_assets.core.errors import EcomError, first_line
-from ecom_assets.core.operations.requests import LOAD, OperationRequest, Requests
+from ecom_assets.core.operations.requests import LOAD, SAMPLE, OperationRequest, Requests
 from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
 from ecom_assets.core.settings.uploaded import NATIVE_OF, rows_folder
@@ -139,6 +139,8 @@ def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
     """Say of uploads whose runs are killed again and again that they are not loaded."""
     run = UploadRun(settings.home, None, run_days, lambda _settings: None)
     for request in waiting:
+        if request.kind == SAMPLE:
+            continue
         upload = run.uploads.numbered(int(request.subject))
         run.fail(upload, "its runs were ended from outside, such as for want of memory")
     Requests(settings.home).take(list(waiting))
@@ -171,7 +173,10 @@ class UploadRun:
         A request is done once, whatever becomes of it: who wants it again asks again.
         """
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
+        failed += self._sampled(waiting)
         for request in waiting:
+            if request.kind == SAMPLE:
+                continue
             upload = self.uploads.numbered(int(request.subject))
             upload = self.uploads.note(upload, run_id=self.run_id)
             if request.kind == LOAD and upload.state == LOADING:
@@ -187,6 +192,17 @@ class UploadRun:
             failed += [sentence] if sentence else []
         Requests(self.home).take(list(waiting), self.run_id)
         return failed
+
+    def _sampled(self, waiting: Sequence[OperationRequest]) -> list[str]:
+        """Make the simulated shop where that is asked for and no data of a shop are here; return
+        why that could not be done.
+        """
+        settings = load_settings(home=self.home)
+        is_asked = any(request.kind == SAMPLE for request in waiting)
+        if not is_asked or settings.has_own_data or self._is_left([]):
+            return []
+        ended = command_ended(settings, [])
+        return [] if ended.is_published else [f"The sample shop is not there: {ended.sentence}"]
 
     def _landed(self, upload: Upload) -> Upload | str:
         """Land an upload, and return it with what it brought; else why it cannot be read."""
@@ -293,13 +309,10 @@ def has_other_data(settings: Settings) -> bool:
 
 def run_days(settings: Settings, first: date, last: date) -> RunEnd:
     """Let `ecom run` compute some days in a process of its own."""
-    command = [
-        *(sys.executable, "-c", "from ecom_assets.cli import main; main()", "run"),
-        *("--from", first.isoformat(), "--to", last.isoformat(), "--json"),
-    ]
+    options = ["--from", first.isoformat(), "--to", last.isoformat()]
     # What runs have loaded before stays a source, and uploads stand beside it; rows of an API or of
     # a table stay in the warehouse, where files of the same kind are loaded.
-    command += [
+    options += [
         part
         for kind, mapping in NATIVE_OF.items()
         if stand_beside(settings, kind) and is_remote(settings, kind)
@@ -308,6 +321,13 @@ def run_days(settings: Settings, first: date, last: date) -> RunEnd:
             *(f"--{kind}-mapping", mapping),
         )
     ]
+    return command_ended(settings, options)
+
+
+def command_ended(settings: Settings, options: Sequence[str]) -> RunEnd:
+    """Run `ecom run` with some options in a process of its own, and return how it ended."""
+    command = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "run", *options]
+    command += ["--json"]
     home = str(settings.home)
     environment = environment_with({"ECOM_HOME": home, **paths_of_last_run(settings)})
     try:

@@ -14,9 +14,10 @@ from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
-from ecom_assets.ingestion.uploads.asking import ask_undo
+from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
 from ecom_assets.ingestion.uploads.store import KEPT, LOADED, WITH_ROWS, Upload, Uploads
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard import receiving
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.interfaces.dashboard.formats import day_range, money
 from ecom_assets.interfaces.dashboard.page import (
@@ -29,11 +30,10 @@ from ecom_assets.interfaces.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.interfaces.dashboard.receiving import ADDRESS, MB
-from ecom_assets.interfaces.dashboard.receiving import PAGE as PATH
 from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 
+PATH: Final = receiving.PAGE
 FILES, PROGRESS = "mapping-files", "mapping-progress"
 """The paths of the page that looks at files, and of the one that follows their loading."""
 ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
@@ -67,33 +67,33 @@ def drop(view: View) -> Block:
     return Custom(
         "upload_drop.html",
         {
-            "address": ADDRESS,
+            "address": receiving.ADDRESS,
             "next": address_of(FILES, {}),
             "accepted": ACCEPTED,
             "max_mb": settings.upload_max_mb,
-            "max_bytes": settings.upload_max_mb * MB,
+            "max_bytes": settings.upload_max_mb * receiving.MB,
             "keep_days": settings.upload_keep_days,
             "guides": export_guides(),
         },
     )
 
 
-def waiting(view: View) -> Block | None:
-    """Return the files that the caller has sent and not loaded; None if there are none."""
+def waiting(view: View) -> Block:
+    """Return the files that the caller has sent and not loaded; nothing if there are none."""
     kept = [upload for upload in newest_of(view.request) if upload.state == KEPT]
     if not kept:
-        return None
+        return Nothing()
     files = ",".join(upload.id for upload in reversed(kept[:10]))
     return Custom(
         "upload_waiting.html", {"uploads": kept, "all": address_of(FILES, {"files": files})}
     )
 
 
-def brought_in(view: View) -> Block | None:
-    """Return the list of uploads, and how far each kind reaches; None if there are none."""
+def brought_in(view: View) -> Block:
+    """Return the list of uploads, and how far each kind reaches; nothing if there are none."""
     listed = [upload for upload in newest_of(view.request) if upload.state != KEPT]
     if not listed:
-        return None
+        return Nothing()
     by_number = {upload.number: upload for upload in listed}
     rows = [_row(upload, by_number) for upload in listed]
     return Custom("upload_list.html", {"rows": rows, "reaches": list(reaches(listed))})
@@ -160,10 +160,10 @@ def due_day(loaded: Sequence[Upload]) -> date | None:
     return days[-1] + timedelta(days=round(median(gaps)) if gaps else USUAL_GAP_DAYS)
 
 
-def reminder(view: View) -> Block | None:
-    """Return which file is due, for the first page; None if none is, or for who cannot send one."""
+def reminder(view: View) -> Block:
+    """Return which file is due, for the first page; nothing if none is, or who looks may send none."""
     if not view.may(Scope.WRITE):
-        return None
+        return Nothing()
     today = now_utc_without_zone().date()
     overdue = [
         reach
@@ -171,14 +171,14 @@ def reminder(view: View) -> Block | None:
         if reach["due"] is not None and reach["due"] <= today
     ]
     if not overdue:
-        return None
+        return Nothing()
     return Custom("upload_due.html", {"overdue": overdue, "address": address_of(PATH, {})})
 
 
-def first_steps(view: View) -> Block | None:
+def first_steps(view: View) -> Block:
     """Return the other ways to begin, in a home where nothing was published."""
     if view.context.has_reading:
-        return None
+        return Nothing()
     return Custom("upload_first_steps.html", {})
 
 
@@ -198,6 +198,12 @@ def delete(sent: ActionRequest) -> ActionResult:
     return ActionResult(f"{upload.name} is deleted.", address_of(PATH, {}))
 
 
+def sample(sent: ActionRequest) -> ActionResult:
+    """Ask for the simulated shop."""
+    ask_sample(sent.request.app.state.settings.home, sent.caller)
+    return ActionResult("", address_of(PROGRESS, {}))
+
+
 def title(view: View) -> str:
     """Return the heading: in an empty home it says what is to be done."""
     return "Your data" if view.context.has_reading else "Bring in your shop"
@@ -211,7 +217,11 @@ PAGE = DashboardPage(
     summary="Bring in files of your shop, and see how far they reach. They stay on this machine.",
     asks=PageParameters,
     title_of=title,
-    actions=(Action("undo", undo, Scope.ADMIN), Action("delete", delete, Scope.WRITE)),
+    actions=(
+        Action("undo", undo, Scope.ADMIN),
+        Action("delete", delete, Scope.WRITE),
+        Action("sample", sample, Scope.ADMIN),
+    ),
     needs_published=False,
     scripts=("uploads.js",),
     sections=(

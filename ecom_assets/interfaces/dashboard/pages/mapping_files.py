@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import OF_SHOP, shop_choices
+from ecom_assets.core.settings.settings import Settings, with_uploads
+from ecom_assets.core.settings.uploaded import shop_choices
 from ecom_assets.ingestion.sources.proposal.questions import shown
 from ecom_assets.ingestion.uploads.asking import ask_load
 from ecom_assets.ingestion.uploads.look import (
@@ -119,9 +119,7 @@ def looks_of(request: Request, uploads: Sequence[Upload]) -> list[UploadLook | N
 def settings_of(request: Request) -> Settings:
     """Return the settings of the API, with what was chosen for the shop just now."""
     settings: Settings = request.app.state.settings
-    fresh = load_settings(home=settings.home)
-    chosen = {name: getattr(fresh, name) for name in OF_SHOP if name in fresh.model_fields_set}
-    return settings.model_copy(update=chosen)
+    return with_uploads(settings)
 
 
 def asked_of_shop(settings: Settings, looks: Sequence[UploadLook]) -> list[ShopQuestion]:

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from ecom_assets.core.clock import now_utc_without_zone
 from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.operations.steps import last_look
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.asking import LoadProgress, progress_of
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.uploads.asking import LoadProgress, progress_of, sample_progress
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
@@ -25,6 +27,8 @@ def progress(view: View) -> Block:
     if not view.may(Scope.WRITE):
         return Notice("Following a file needs a key of scope `write`; log in with one.")
     settings: Settings = view.request.app.state.settings
+    if not view.filters.files:
+        return _of_sample(view, settings)
     uploads = chosen_uploads(view.request, view.filters.files)
     found = [progress_of(settings.home, upload) for upload in uploads]
     is_over = not any(one.upload.is_waiting for one in found)
@@ -43,12 +47,39 @@ def progress(view: View) -> Block:
     )
 
 
+def _of_sample(view: View, settings: Settings) -> Block:
+    """Return how far the simulated shop is."""
+    request, steps = sample_progress(settings.home)
+    done = [step for step in steps if step.ended_at]
+    looked = last_look(settings.home)
+    is_over = request is None or request.taken_at is not None
+    is_quiet = request is not None and is_quiet_since(
+        request.asked_at, looked.looked_at if looked else None, now_utc_without_zone()
+    )
+    return Custom(
+        "sample_progress.html",
+        {
+            "is_over": is_over,
+            "is_there": view.context.has_reading,
+            "done": counted(len(done), "table is", "tables are"),
+            "nobody": not is_over and not steps and is_quiet,
+            "again_s": AGAIN_S,
+            "first_page": f"{PREFIX}/",
+            "list": address_of(PATH, {}),
+        },
+    )
+
+
 def nobody_looks(found: LoadProgress, now: datetime) -> bool:
-    """Return whether a request waits and nothing has looked for requests for a minute."""
-    if found.is_begun:
-        return False
-    looked = found.sensor_looked_at
-    return found.upload.changed_at < now - QUIET and (looked is None or looked < now - QUIET)
+    """Return whether an upload waits and nothing has looked for requests for a minute."""
+    asked_at = found.upload.changed_at
+    return not found.is_begun and is_quiet_since(asked_at, found.sensor_looked_at, now)
+
+
+def is_quiet_since(asked_at: datetime | None, looked_at: datetime | None, now: datetime) -> bool:
+    """Return whether something was asked for over a minute ago, and nothing looked since then."""
+    before = now - QUIET
+    return (asked_at is None or asked_at < before) and (looked_at is None or looked_at < before)
 
 
 def _file(found: LoadProgress) -> dict[str, Any]:
@@ -57,14 +88,13 @@ def _file(found: LoadProgress) -> dict[str, Any]:
     return {
         "upload": found.upload,
         "is_begun": found.is_begun,
-        "done": len(done),
-        "expected": max(found.expected or 0, len(found.steps)),
-        "working": ", ".join(_words(step.table) for step in working),
+        "done": counted(len(done), "table is", "tables are"),
+        "working": _words(working[-1].table_name) if working else "",
         "steps": [
             {
-                "name": _words(step.table),
-                "state": step.sentence or ("done" if step.ended_at else "under way"),
-                "is_bad": bool(step.sentence),
+                "name": _words(step.table_name),
+                "rows": "" if step.row_count is None else counted(step.row_count, "row"),
+                "is_done": step.ended_at is not None,
             }
             for step in found.steps
         ],
@@ -72,8 +102,8 @@ def _file(found: LoadProgress) -> dict[str, Any]:
     }
 
 
-def _words(table: str) -> str:
-    return in_words(table.rpartition(".")[2])
+def _words(table_name: str) -> str:
+    return in_words(table_name.rpartition(".")[2])
 
 
 PAGE = DashboardPage(

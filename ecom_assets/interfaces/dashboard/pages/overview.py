@@ -22,6 +22,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.board_tiles import OF_SUBJECT
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
+from ecom_assets.interfaces.dashboard.pages.mapping import reminder
 from ecom_assets.interfaces.dashboard.pages.sales import CHANGES
 
 KEY_NUMBERS: Final[Mapping[Subject, tuple[str, ...]]] = {
@@ -89,6 +90,7 @@ PAGE = DashboardPage(
     position=10,
     summary="How the shop does, against the period before.",
     sections=(
+        Section("Files that are due", reminder, is_titled=False),
         Section("Key numbers", key_numbers, is_titled=False),
         Section("Revenue by day", revenue),
         Section("Best-selling products", best_products, "half"),
