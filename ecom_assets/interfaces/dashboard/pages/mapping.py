@@ -161,7 +161,7 @@ def due_day(loaded: Sequence[Upload]) -> date | None:
 
 
 def reminder(view: View) -> Block:
-    """Return which file is due, for the first page; nothing if none is, or who looks may send none."""
+    """Return which file is due, for the first page; nothing if none is."""
     if not view.may(Scope.WRITE):
         return Nothing()
     today = now_utc_without_zone().date()
