@@ -40,7 +40,7 @@ from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.core.settings.stated_currency import stated_currency
 from ecom_assets.core.settings.uploaded import (
     NATIVE_OF,
-    OF_SHOP,
+    OF_UPLOADS,
     UploadedSource,
     UploadSettings,
     is_of_uploads,
@@ -597,16 +597,13 @@ def with_uploads(settings: Settings) -> Settings:
     what was chosen for the shop. What anything else says stays.
     """
     fresh = load_settings(home=settings.home)
-    names = (
-        *OF_SHOP,
-        *(name for kind, _ in NATIVE_OF.items() for name in (kind, f"{kind}_mapping")),
-    )
     values: dict[str, Any] = {
         name: getattr(fresh, name)
-        for name in names
+        for name in OF_UPLOADS
         if name in fresh.model_fields_set or _was_of_uploads(settings, name)
     }
-    if all(getattr(settings, name) == value for name, value in values.items()):
+    is_said = settings.model_fields_set >= values.keys() & fresh.model_fields_set
+    if is_said and all(getattr(settings, name) == value for name, value in values.items()):
         return settings
     result = settings.model_copy(update=values)
     result.model_fields_set.difference_update(values.keys() - fresh.model_fields_set)

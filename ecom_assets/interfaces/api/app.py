@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -27,7 +26,6 @@ from ecom_assets.interfaces.api.auth.callers import DOCUMENTATION, PAGE_FILES, d
 from ecom_assets.interfaces.api.auth.guard import AuditLog, Guard, RateLimits
 from ecom_assets.interfaces.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
 from ecom_assets.interfaces.api.middleware.bounds import RequestBounds
-from ecom_assets.interfaces.api.middleware.new_settings import NewSettings
 from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics, Head, RequestLog
 from ecom_assets.interfaces.api.middleware.tracing import Tracing, new_tracer_provider
 from ecom_assets.interfaces.api.openapi import serve_document_from_thread
@@ -290,13 +288,4 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.add_middleware(RewrittenAnswers, parameter=("fields", "numbers"), rewrite=numbers_alone)
     app.add_middleware(RewrittenAnswers, parameter=("format", "csv"), rewrite=as_csv)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
-    app.add_middleware(NewSettings, settings=settings, take_up=partial(_take_up, app))
     return app
-
-
-def _take_up(app: FastAPI, settings: Settings) -> None:
-    """Let an app answer by other settings, from the next request on."""
-    app.state.settings = settings
-    app.state.store.take_up(settings)
-    app.state.recent_reading.close()
-    app.state.recent_reading = realtime.RecentReading(settings, app.state.store)

@@ -11,17 +11,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.core.errors import EcomError
-from ecom_assets.core.settings.settings import Settings, load_settings
-from ecom_assets.core.settings.uploaded import OF_UPLOADS, uploads_stamp
+from ecom_assets.core.settings.settings import Settings, with_uploads
+from ecom_assets.core.settings.uploaded import uploads_stamp
 
 Build = Callable[[Settings], ASGIApp]
 LIFESPAN: Final = "lifespan"
-
-
-def settings_now(settings: Settings) -> Settings:
-    """Return settings with what uploads say now."""
-    now = load_settings(home=settings.home)
-    return settings.model_copy(update={name: getattr(now, name) for name in OF_UPLOADS})
 
 
 @dataclass(eq=False)
@@ -127,5 +121,5 @@ class RenewedApp:
                 await before.stop()
 
     def _made(self, settings: Settings) -> _Serving | None:
-        now = settings_now(settings)
-        return None if now == settings else _Serving(self._build(now), now)
+        now = with_uploads(settings)
+        return None if now is settings else _Serving(self._build(now), now)

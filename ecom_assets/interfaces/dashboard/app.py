@@ -50,7 +50,6 @@ from ecom_assets.interfaces.dashboard.form_checks import (
     check_scope,
     is_own_origin,
 )
-from ecom_assets.interfaces.dashboard.looking import Looks
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -214,7 +213,6 @@ def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -
 def build_dashboard_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
-    app.state.looks = Looks()
     handlers = {
         HTTPException: _refused,
         EcomError: _failed,

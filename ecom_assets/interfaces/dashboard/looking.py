@@ -92,6 +92,10 @@ class Looks:
                 del self._running[mark]  # nobody asks for it any more
 
 
+LOOKS: Final = Looks()
+"""Those of this process, over which the API may be built anew."""
+
+
 def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
     """Look at an upload, and keep what is found: the whole life of a process."""
     os.nice(NICENESS)

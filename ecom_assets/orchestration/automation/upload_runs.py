@@ -46,7 +46,6 @@ from ecom_assets.ingestion.uploads.store import (
     Uploads,
 )
 from ecom_assets.orchestration.automation.instance.location import LOCATION
-from ecom_assets.orchestration.automation.jobs import job_of_steps
 from ecom_assets.orchestration.automation.ui_address import dagster_address
 
 UPLOADS: Final = "uploads"
@@ -132,7 +131,17 @@ def upload_job(settings: Settings, reset: Reset, pool: str | None = None) -> dg.
         if sentences:
             raise dg.Failure(" ".join(sentences))
 
-    return job_of_steps(UPLOADS, "Uploads that somebody loads, or takes back.", uploads_run)
+    # Of the platform's resources none: one that has the warehouse open keeps `ecom run` out.
+    @dg.job(
+        name=UPLOADS,
+        description="Uploads that somebody loads, or takes back.",
+        executor_def=dg.in_process_executor,
+        resource_defs={"io_manager": dg.mem_io_manager},
+    )
+    def job() -> None:
+        uploads_run()
+
+    return job
 
 
 def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:

@@ -67,10 +67,6 @@ class PublishedPostgresStore:
         self.tables: dict[tuple[str, str], ir.Table] = {}
         """The tables of the newest publication, by its version and their name."""
 
-    def take_up(self, settings: Settings) -> None:
-        """Read publications from now on by these settings."""
-        self.settings = settings
-
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["PostgresReading"]:
         """Open the newest publication; see `PublishedStore`."""

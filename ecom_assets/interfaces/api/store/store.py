@@ -289,9 +289,6 @@ class PublishedStore(Protocol):
             NothingPublishedError: Nothing is published yet.
         """
 
-    def take_up(self, settings: Settings) -> None:
-        """Read what is published from now on by these settings."""
-
     def close(self) -> None:
         """Close open files and connections."""
 
@@ -364,10 +361,6 @@ class SnapshotStore:
         self._folder = serving_folder(settings)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
-
-    def take_up(self, settings: Settings) -> None:
-        """Read snapshots from now on by these settings."""
-        self._settings = settings
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["SnapshotReading"]:

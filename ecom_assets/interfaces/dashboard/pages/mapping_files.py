@@ -25,7 +25,7 @@ from ecom_assets.ingestion.uploads.look import (
 from ecom_assets.ingestion.uploads.store import Upload, Uploads
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice, TableColumn
 from ecom_assets.interfaces.dashboard.formats import in_words
-from ecom_assets.interfaces.dashboard.looking import CHOSEN_MAPPING, Looks
+from ecom_assets.interfaces.dashboard.looking import CHOSEN_MAPPING, LOOKS
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -111,9 +111,8 @@ def chosen_uploads(request: Request, files: str | None) -> list[Upload]:
 
 def looks_of(request: Request, uploads: Sequence[Upload]) -> list[UploadLook | None]:
     """Return what is known of uploads; None for those that are being looked at."""
-    looks: Looks = request.app.state.looks
     settings = settings_of(request)
-    return [looks.of(settings, upload) for upload in uploads]
+    return [LOOKS.of(settings, upload) for upload in uploads]
 
 
 def settings_of(request: Request) -> Settings:
