@@ -1,5 +1,6 @@
 """The nightly run: yesterday and the days for which late events may still have come, in one run."""
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,10 @@ def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Pat
             if schedule.default_status is dg.DefaultScheduleStatus.RUNNING
         }
 
+    assert on() == set(), "nobody has chosen the sandbox shop yet"
+    truth = {"settings": {"first_day": "2026-01-01", "days": 30, "until": "2026-01-30"}}
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "truth.json").write_text(json.dumps(truth))
     assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert on(sandbox_until=date(2026, 1, 30)) == set(), (
         "a shop that has ended has nothing to take in"
