@@ -7,6 +7,7 @@ What a process finds is kept beside the file until something is said otherwise.
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
@@ -22,10 +23,12 @@ from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
+from ecom_assets.ingestion.uploads.months import MonthOfFile, months_of
 from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
 
-LOOK: Final = ".look.json"
-"""The file beside an upload with what is known of it; no upload is called so."""
+LOOK, MONTHS = ".look.json", ".months.json"
+"""The files beside an upload with what is known of it, and of its months; no upload is called so.
+"""
 NICENESS: Final = 10
 LASTS_S: Final = 600.0
 """Seconds after which a look is given up."""
@@ -38,6 +41,7 @@ CHOSEN_MAPPING: Final = "@mapping"
 """Among the answers about an upload, by which mapping a person wants it to be read."""
 _CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would have its locks
 _LOOK: Final = TypeAdapter(UploadLook)
+_MONTHS: Final = TypeAdapter(list[MonthOfFile])
 
 
 @dataclass
@@ -106,7 +110,30 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
         look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
         look = UploadLook(upload, refusal=str(error))
-    _keep(look_path(settings, upload), mark, look)
+    path = look_path(settings, upload)
+    _keep(path, mark, look)
+    if look.kind == "orders" and look.is_ready:
+        months: list[MonthOfFile] = []
+        with suppress(EcomError):
+            months = months_of(uploads, look, settings)
+        content = mark.encode() + b"\n" + _MONTHS.dump_json(months)
+        replace_bytes(path.with_name(MONTHS), content, 0o600)
+
+
+def kept_months(settings: Settings, upload: Upload) -> list[MonthOfFile] | None:
+    """Return the months of an upload that was looked at; None while they are added up.
+
+    Raises:
+        UsageError: The file is not kept any more.
+    """
+    path = look_path(settings, upload).with_name(MONTHS)
+    try:
+        mark, _, content = path.read_bytes().partition(b"\n")
+        return (
+            _MONTHS.validate_json(content) if mark.decode() == mark_of(settings, upload) else None
+        )
+    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+        return None
 
 
 def chosen_of(upload: Upload) -> Chosen | None:

@@ -34,8 +34,10 @@ from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 
 PATH: Final = receiving.PAGE
-FILES, PROGRESS = "mapping-files", "mapping-progress"
-"""The paths of the page that looks at files, and of the one that follows their loading."""
+FILES, COMPARED, PROGRESS = "mapping-files", "mapping-compare", "mapping-progress"
+"""The paths of the page that looks at files, of the one that holds a month of them beside the
+shop's admin, and of the one that follows their loading.
+"""
 ACCEPTED: Final = ".csv,.tsv,.txt,.xlsx,.xls,.json,.ndjson,.jsonl,.parquet,.pq,.gz,.zip"
 USUAL_GAP_DAYS: Final = 7
 """Days after which the next file is due where there was only one."""

@@ -37,7 +37,13 @@ from ecom_assets.interfaces.dashboard.page import (
     address_of,
     data_address,
 )
-from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS, uploads_of
+from ecom_assets.interfaces.dashboard.pages.mapping import (
+    COMPARED,
+    FILES,
+    PATH,
+    PROGRESS,
+    uploads_of,
+)
 from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import (
     AskedField,
@@ -159,6 +165,11 @@ def files(view: View) -> Block:
             "open_count": open_count,
             "may_load": view.may(Scope.ADMIN),
             "back": address_of(PATH, {}),
+            "compare": (
+                address_of(COMPARED, {"files": view.filters.files})
+                if any(look.kind == "orders" for look in readable)
+                else ""
+            ),
         },
     )
 
