@@ -11,8 +11,7 @@ from ecom_assets.ingestion.uploads.months import months_of
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets_tests.ingestion.uploads.shop_exports import Order, export, sent
 
-# March: 100 + 80 - 80 + 30 at 23:30 in Berlin on the 31st; February: 50, at half past midnight of
-# March by a clock in Berlin it is March: all of this file's times are at 10:00 UTC.
+# February: 50. March: 100, and 80 that were paid back. All of them at 10:00 UTC.
 ORDERS = (
     Order(1, "2026-02-27", 50),
     Order(2, "2026-03-02", 100),
@@ -24,7 +23,7 @@ ORDERS = (
 def test_a_month_is_what_was_sold_less_what_was_paid_back(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, timezone="Europe/Berlin")
     path = export(tmp_path / "orders.csv", ORDERS)
-    # Shipping of 7 on one order, and one order at 23:30 UTC on 28 February, which is March in Berlin.
+    # Shipping of 7 on one order, and an order at 23:30 UTC on 28 February: in Berlin it is March.
     lines = path.read_text().splitlines()
     lines[2] = lines[2].replace(",0.00,0.00,100.00,", ",7.00,0.00,107.00,", 1)
     late = Order(4, "2026-02-28", 30).line.replace("10:00:00", "23:30:00")

@@ -110,9 +110,7 @@ def _found(upload: Upload, month: MonthOfFile, shown: Decimal | None) -> dict[st
         "orders": month.order_count,
         "lines": lines,
         "beside": beside,
-        "said": _said(month, shown, words(shown - month.counted_amount))
-        if shown is not None
-        else None,
+        "said": said,
     }
 
 
