@@ -99,6 +99,48 @@ EXAMPLE: Final = datetime(2026, 3, 4, 17, 5, 6)  # noqa: DTZ001 (shown, and of n
 """The time by which ways of writing times are shown."""
 
 
+REASONS: Final[Mapping[str, tuple[str, str]]] = {
+    "unknown_status": (
+        "State not known",
+        "Nobody has said yet whether orders in this state are sales.",
+    ),
+    "left_out": (
+        "No sale",
+        "Orders that are no sales, such as cancelled ones, tests, or those that wait for payment.",
+    ),
+    "malformed_row": ("Damaged row", "The row has too many or too few values, or is too long."),
+    "implausible_date": ("Date cannot be right", "It is before 2009, or after 2099."),
+    "missing_event_id": ("No number of its own", "Each event needs an id that no other one has."),
+    "unparseable_timestamp": ("Time cannot be read", "It is missing, or written in another way."),
+    "unparseable_date_time": ("Time cannot be read", "It is missing, or written in another way."),
+    "future_timestamp": ("Time in the future", "It lies after the file was sent."),
+    "future_date_time": ("Time in the future", "It lies after the file was sent."),
+    "without_consent": (
+        "Without consent",
+        "The visitor did not agree to be recognized, so nothing can be counted by.",
+    ),
+    "missing_identity": ("Nobody known", "The row names neither a visitor, a visit nor a device."),
+    "malformed_event_type": ("Nothing happened", "The row does not say what happened."),
+    "amount_too_large": ("Amount too large", "One row would outweigh all others."),
+    "missing_uniq_id": ("No number of its own", "Each row needs an id that no other one has."),
+    "missing_customer": ("No customer", "The row does not say who has bought."),
+    "missing_amount": ("No amount", "The amount is missing, or no number."),
+    "negative_amount": ("Amount below zero", "Nothing says that it was paid back."),
+    "duplicate": ("Copy", "The same row is there once more; it is counted once."),
+}
+"""Why rows are not counted, in a few words and in a sentence; others as the platform says it."""
+
+
+def reason_words(reason: str) -> str:
+    """Return why a row is not counted, in a few words."""
+    return REASONS[reason][0] if reason in REASONS else in_words(reason)
+
+
+def reason_sentence(reason: str, meaning: str) -> str:
+    """Return why rows are not counted, in a sentence."""
+    return REASONS[reason][1] if reason in REASONS else meaning.replace("`", "")
+
+
 @dataclass(frozen=True)
 class AskedField:
     """A question as a field of a form.
@@ -112,6 +154,7 @@ class AskedField:
         problem: What is wrong with it.
         is_list: Whether the options are a list, and not buttons.
         is_open: Whether it must be answered.
+        unanswered: What stands in a list until something is chosen.
     """
 
     name: str
@@ -122,10 +165,17 @@ class AskedField:
     problem: str = ""
     is_list: bool = True
     is_open: bool = False
+    unanswered: str = "Please choose"
 
 
-def field_of(look: UploadLook, question: OpenQuestion) -> AskedField:
-    """Return a question about a file as a field."""
+def field_of(
+    look: UploadLook, question: OpenQuestion, *, asks_shop_zone: bool = False
+) -> AskedField:
+    """Return a question about a file as a field; its times are of the shop's zone, where that is
+    asked at the same time and nobody says otherwise.
+    """
+    is_open = question in look.open_questions
+    of_shop = asks_shop_zone and question.key == asked.ZONE
     choices = question.choices or ZONES
     options = tuple((str(choice), answer_words(question, str(choice))) for choice in choices)
     value = look.answers.get(question.key, "")
@@ -140,7 +190,8 @@ def field_of(look: UploadLook, question: OpenQuestion) -> AskedField:
         value,
         look.problems.get(question.key, ""),
         is_list,
-        is_open=question in look.open_questions,
+        is_open=is_open and not of_shop,
+        unanswered="That of the shop, chosen below" if of_shop else "Please choose",
     )
 
 

@@ -31,9 +31,11 @@ def test_a_month_is_what_was_sold_less_what_was_paid_back(tmp_path: Path) -> Non
     uploads = Uploads(tmp_path)
     march, february = months_of(uploads, look_at(uploads, sent(tmp_path, path), settings), settings)
     assert (march.month, march.order_count, march.currency) == ("2026-03", 3, "EUR")
-    assert (march.sold_amount, march.refunded_amount) == (100 + 80 + 30, 80)
+    assert march.sold_amount == 100 + 80 + 30
+    assert march.refunded_amount == 80
     assert march.counted_amount == 130
-    assert (february.month, february.counted_amount) == ("2026-02", 50)
+    assert february.month == "2026-02"
+    assert february.counted_amount == 50
     assert march.reasons == {"refunds": 80, "shipping": 7, "zone": -30}
     assert march.explained(Decimal(130)) == ()
     assert march.explained(Decimal("210.00")) == ("refunds",)

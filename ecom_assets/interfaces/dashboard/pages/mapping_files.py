@@ -51,6 +51,8 @@ from ecom_assets.interfaces.dashboard.upload_words import (
     field_of,
     kind_words,
     name_of,
+    reason_sentence,
+    reason_words,
     shop_field,
 )
 
@@ -149,14 +151,15 @@ def files(view: View) -> Block:
     settings = settings_of(view.request)
     shop = [shop_field(question) for question in asked_of_shop(settings, known)]
     readable = [look for look in known if not look.refusal]
-    open_count = sum(len(look.open_questions) for look in known) + sum(
-        field.is_open for field in shop
-    )
+    asks_zone = any(field.name == f"{SHOP}.timezone" and field.is_open for field in shop)
+    cards = [_card(look, asks_shop_zone=asks_zone) for look in known]
+    open_count = sum(field.is_open for card in cards for field in card["asked"])
+    open_count += sum(field.is_open for field in shop)
     return Custom(
         "upload_files.html",
         {
             "files": ",".join(upload.id for upload in uploads),
-            "cards": [_card(look) for look in known],
+            "cards": cards,
             "shop": shop,
             "is_ready": bool(readable)
             and not open_count
@@ -174,9 +177,14 @@ def files(view: View) -> Block:
     )
 
 
-def _card(look: UploadLook) -> dict[str, Any]:
+def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
     """Return what the page shows of one file."""
-    fields = [field_of(look, question) for question in look.questions]
+    fields = [
+        field_of(look, question, asks_shop_zone=asks_shop_zone) for question in look.questions
+    ]
+    asked = {
+        name_of(look, key) for key in ({one.key for one in look.open_questions} | {*look.problems})
+    }
     kinds = tuple((kind, kind_words(kind)) for kind in look.kinds)
     names: list[str] = []
     for row in look.preview:
@@ -184,8 +192,8 @@ def _card(look: UploadLook) -> dict[str, Any]:
     return {
         "look": look,
         "kind": kind_words(look.kind) if look.kind else "",
-        "asked": [field for field in fields if field.is_open or field.problem],
-        "said": [field for field in fields if not (field.is_open or field.problem)],
+        "asked": [field for field in fields if field.name in asked],
+        "said": [field for field in fields if field.name not in asked],
         "how": [
             AskedField(name_of(look, KIND), "What is in this file?", "", kinds, look.kind),
             AskedField(name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping),
@@ -214,10 +222,14 @@ def _card(look: UploadLook) -> dict[str, Any]:
 def _reasons(look: UploadLook) -> list[dict[str, Any]]:
     return [
         {
-            "reason": in_words(why.reason),
+            "reason": reason_words(why.reason),
             "row_count": why.row_count,
-            "meaning": why.meaning,
-            "example": _cell(", ".join(f"{name} {value}" for name, value in why.example.items())),
+            "meaning": reason_sentence(why.reason, why.meaning),
+            "example": ", ".join(
+                f"{COLUMN_LABELS.get(name, in_words(name))}: {_cell(value, name)}"
+                for name, value in why.example.items()
+                if name not in TIMES
+            ),
         }
         for why in look.not_clean
     ]
@@ -225,7 +237,9 @@ def _reasons(look: UploadLook) -> list[dict[str, Any]]:
 
 def _cell(value: object, name: str = "") -> str:
     text = "" if value is None else shown(value)
-    if name == "status":
+    if name == "reject_reason" and text:
+        text = reason_words(text)
+    elif name == "status":
         text = STATES.get(text, text)
     elif name in TIMES:
         text = text.replace("T", " ")
