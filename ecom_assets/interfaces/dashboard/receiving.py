@@ -38,8 +38,8 @@ from ecom_assets.interfaces.dashboard.page import address_of
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, keep_message, token_of
 
 MB: Final = 1_000_000
-PAGE: Final = "mapping"
-"""The path of the page that the file is sent from."""
+PAGE, FILES = "mapping", "mapping-files"
+"""The paths of the page that the file is sent from, and of the one that looks at it."""
 ADDRESS: Final = f"{PREFIX}/{PAGE}/upload"
 TOKEN_HEADER: Final = "x-form-token"  # noqa: S105 (its name)
 NAME_HEADER: Final = "x-file-name"
@@ -80,7 +80,7 @@ async def receive_file(request: Request) -> Response:
     _log(request, "good", f"{upload.byte_count} bytes")
     if by_script:
         return JSONResponse({"id": upload.id, "name": upload.name})
-    return RedirectResponse(address_of(PAGE, {"files": upload.id}), HTTPStatus.SEE_OTHER)
+    return RedirectResponse(address_of(FILES, {"files": upload.id}), HTTPStatus.SEE_OTHER)
 
 
 async def _kept(request: Request, *, by_script: bool) -> Upload:

@@ -127,7 +127,9 @@ def test_without_scripts_a_form_brings_one_file(writer: Sender, home: Path) -> N
         allow_redirects=False,
     )
     assert answer.status_code == 303
-    upload = Uploads(home).of(answer.headers["location"].partition("files=")[2])
+    page, _, upload_id = answer.headers["location"].partition("?files=")
+    assert page == "/dashboard/mapping-files"
+    upload = Uploads(home).of(upload_id)
     assert Uploads(home).original(upload).read_bytes() == CONTENT
 
 

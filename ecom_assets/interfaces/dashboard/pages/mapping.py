@@ -34,7 +34,8 @@ from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
 
 PATH: Final = receiving.PAGE
-FILES, COMPARED, PROGRESS = "mapping-files", "mapping-compare", "mapping-progress"
+FILES: Final = receiving.FILES
+COMPARED, PROGRESS = "mapping-compare", "mapping-progress"
 """The paths of the page that looks at files, of the one that holds a month of them beside the
 shop's admin, and of the one that follows their loading.
 """
