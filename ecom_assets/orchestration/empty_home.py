@@ -29,6 +29,8 @@ def emptied(settings: Settings) -> None:
         with closing(publication_target(settings).open()) as target:
             target.clear((*MARTS, Publication))
     shutil.rmtree(serving_folder(settings), ignore_errors=True)
+    # The files of a simulated shop, whose place the shop's own data took.
+    shutil.rmtree(settings.sandbox_folder, ignore_errors=True)
     with suppress(FileNotFoundError):
         (settings.home / OWN_DATA).unlink()
     forget_currencies(settings.home)

@@ -14,6 +14,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings, with_uploads
 from ecom_assets.core.settings.uploaded import shop_choices
 from ecom_assets.ingestion.sources.proposal.questions import shown
+from ecom_assets.ingestion.sources.sandbox_shop import is_made
 from ecom_assets.ingestion.uploads.asking import ask_load
 from ecom_assets.ingestion.uploads.look import (
     ShopQuestion,
@@ -167,6 +168,7 @@ def files(view: View) -> Block:
             "is_readable": bool(readable),
             "open_count": open_count,
             "may_load": view.may(Scope.ADMIN),
+            "replaces_sample": is_made(settings),
             "back": address_of(PATH, {}),
             "compare": (
                 address_of(COMPARED, {"files": view.filters.files})
