@@ -165,8 +165,8 @@ def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:
 
 
 NOTHING: Final = (
-    "Nothing is loaded yet, so there are no numbers. Bring in a file of your shop's orders, or of "
-    "what its visitors do, and this page shows them."
+    "Nothing is published yet. Bring in a file of your shop, or run `ecom run`: both end with "
+    "publishing, and this page then shows the numbers."
 )
 LOST: Final = "There is no page at this address. The navigation lists what there is."
 FAILED: Final = "The page could not be rendered; the log of the API says why."

@@ -21,7 +21,7 @@ from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS as OF_PAGES
 
 NUMBER = "table=mart.revenue_daily&column=order_count&order_date=2026-01-20"
 WHY = "/v1/explain/mart/revenue_daily?where=order_date = 2026-01-20"
-UNASKED = {"alert", "experiment", "board-tile", "mapping"}
+UNASKED = {"alert", "experiment", "board-tile"}
 """Pages that ask nothing before a form is filled in, and for a number of the shop."""
 READ_LINKS = ("/dashboard/live", "/v1/analytics/realtime")
 """What reads links of earlier runs on a connection of its own, and is no question."""
