@@ -363,7 +363,7 @@ PAGE = DashboardPage(
     "What your files are",
     group="Operation",
     is_listed=False,
-    summary="Nothing is loaded yet. See how each file is read, and answer what it does not say.",
+    summary="See how each file is read, and answer what it does not say. Nothing is loaded before.",
     asks=FilesParameters,
     actions=(Action("choose", choose, Scope.WRITE), Action("load", load, Scope.ADMIN)),
     needs_published=False,

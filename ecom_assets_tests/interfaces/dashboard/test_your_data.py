@@ -1,0 +1,105 @@
+"""The page of uploads: how far each kind reaches, when the next file is due, and what is asked in
+which words.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.ingestion.sources.proposal.questions import ZONE, OpenQuestion
+from ecom_assets.ingestion.sources.reading import MoneyRead
+from ecom_assets.ingestion.uploads.look import UploadLook
+from ecom_assets.ingestion.uploads.store import Upload
+from ecom_assets.interfaces.dashboard.export_guides import export_guides
+from ecom_assets.interfaces.dashboard.pages.mapping import due_day, reaches
+from ecom_assets.interfaces.dashboard.upload_words import fate_lines, field_of
+
+
+def upload(number: int, sent: str, first: str, last: str, kind: str = "orders") -> Upload:
+    return Upload(
+        number,
+        f"{number:032x}",
+        f"{number}.csv",
+        100,
+        "ann",
+        datetime.fromisoformat(f"{sent}T10:00:00"),
+        "loaded",
+        kind=kind,
+        first_day=date.fromisoformat(first),
+        last_day=date.fromisoformat(last),
+    )
+
+
+WEEKS = [
+    upload(3, "2026-03-17", "2026-03-10", "2026-03-16"),
+    upload(2, "2026-03-10", "2026-03-03", "2026-03-09"),
+    upload(1, "2026-03-02", "2026-02-01", "2026-03-01"),
+]
+
+
+def test_the_next_file_is_due_as_long_after_the_last_one_as_files_usually_come() -> None:
+    assert due_day(WEEKS) == date(2026, 3, 17 + 8), "after 8 and 7 days, the middle is 7.5"
+    assert due_day(WEEKS[:2]) == date(2026, 3, 24)
+    assert due_day(WEEKS[:1]) == date(2026, 3, 24), "a week, where nothing else is known"
+    assert due_day([]) is None
+
+
+def test_each_kind_says_how_far_it_reaches() -> None:
+    events = upload(4, "2026-03-18", "2026-03-01", "2026-03-17", kind="events")
+    of_events, of_orders = reaches([events, *WEEKS])
+    assert (of_events["kind"], of_events["files"]) == ("Visits and events", "1 file")
+    assert of_orders["days"] == "1 Feb \N{EN DASH} 16 Mar 2026"
+    assert of_orders["files"] == "3 files"
+
+
+def test_a_state_is_asked_about_in_words_of_a_shop() -> None:
+    question = OpenQuestion(
+        "state_1",
+        "what 'Reserved' is (1 rows): sale or no sale",
+        ("sale", "no sale", "refund", "part of a refund"),
+        "",
+        subject="Reserved",
+        note="1 row, together 70.00 EUR",
+    )
+    look = UploadLook(WEEKS[0], questions=(question,), open_questions=(question,))
+    field = field_of(look, question)
+    assert (field.name, field.sentence) == ("3.state_1", "What are orders that are “Reserved”?")
+    assert field.note == "1 row, together 70.00 EUR"
+    assert dict(field.options)["no sale"] == "Not a sale: leave it out"
+    assert field.is_open
+    assert not field.is_list
+
+
+@pytest.mark.parametrize("asks_shop_zone", [True, False])
+def test_times_are_of_the_shop_s_zone_where_that_is_asked_beside(*, asks_shop_zone: bool) -> None:
+    question = OpenQuestion(ZONE, "the time zone", note="Such as 2026-03-02 10:00:00")
+    look = UploadLook(WEEKS[0], questions=(question,), open_questions=(question,))
+    field = field_of(look, question, asks_shop_zone=asks_shop_zone)
+    assert field.is_open is not asks_shop_zone
+    assert ("Europe/Berlin", "Europe/Berlin") in field.options
+
+
+def test_rows_and_money_are_said_by_what_becomes_of_them() -> None:
+    look = UploadLook(
+        WEEKS[0],
+        rows={"read": 5, "counted": 3, "rejected": {"left_out": 1, "unknown_status": 1}},
+        money={
+            "counted": MoneyRead(3, 2, Decimal("160.00"), "EUR"),
+            "left_out": MoneyRead(1, 1, Decimal(30), "EUR"),
+            "refused": MoneyRead(1, 1, None, ""),
+        },
+    )
+    assert fate_lines(look) == [
+        ("good", "3 of 5 rows would be counted", "€160.00 in 2 orders, sold less paid back"),
+        ("info", "1 row would be left out", "€30.00 in 1 order"),
+        ("bad", "1 row would be refused", "1 order"),
+    ]
+
+
+def test_each_shop_system_says_where_its_export_is() -> None:
+    guides = {guide.name: guide for guide in export_guides()}
+    assert {"Shopify", "WooCommerce", "PrestaShop", "Stripe", "Google Analytics 4"} <= set(guides)
+    assert "Magento, Adobe Commerce" in guides
+    for guide in guides.values():
+        assert all(len(export.clicks) > 1 for export in guide.exports), guide.name
