@@ -193,13 +193,12 @@ def _card(look: UploadLook, *, asks_shop_zone: bool) -> dict[str, Any]:
         names += [name for name, value in row.items() if value is not None and name not in names]
     return {
         "look": look,
-        "kind": kind_words(look.kind) if look.kind else "",
         "asked": [field for field in fields if field.name in asked],
         "said": [field for field in fields if field.name not in asked],
-        "how": [
-            AskedField(name_of(look, KIND), "What is in this file?", "", kinds, look.kind),
-            AskedField(name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping),
-        ],
+        "kind": AskedField(name_of(look, KIND), "What is in this file?", "", kinds, look.kind),
+        "how": AskedField(
+            name_of(look, MAPPING), "How is it read?", "", look.mappings, look.mapping
+        ),
         "fates": fate_lines(look),
         "reasons": _reasons(look),
         "reason_columns": REASONS,
