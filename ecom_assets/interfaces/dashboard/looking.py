@@ -22,6 +22,7 @@ from ecom_assets.core.atomic_files import replace_bytes
 from ecom_assets.core.errors import EcomError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.uploads.landed import MAPPINGS_OF
 from ecom_assets.ingestion.uploads.look import Chosen, UploadLook, look_at
 from ecom_assets.ingestion.uploads.months import MonthOfFile, months_of
 from ecom_assets.ingestion.uploads.store import KEPT, MAPPINGS, Upload, Uploads
@@ -83,8 +84,7 @@ class Looks:
             del self._running[mark]
         kept = _kept(path, mark, upload)  # it may have ended just now
         if kept is None:  # it was ended by the system, or crashed
-            kept = UploadLook(upload, refusal=TOO_LONG)
-            _keep(path, mark, kept)
+            return UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=TOO_LONG)
         return kept
 
     def _end_old(self) -> None:
@@ -109,7 +109,7 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
     try:
         look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
-        look = UploadLook(upload, refusal=str(error))
+        look = UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=str(error))
     path = look_path(settings, upload)
     _keep(path, mark, look)
     if look.kind == "orders" and look.is_ready:
