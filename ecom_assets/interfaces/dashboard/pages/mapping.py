@@ -11,10 +11,12 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.errors import UsageError
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.ingestion.uploads.asking import ask_sample, ask_undo
+from ecom_assets.ingestion.uploads.look import kept_mapping_path
 from ecom_assets.ingestion.uploads.store import KEPT, LOADED, WITH_ROWS, Upload, Uploads
 from ecom_assets.interfaces.dashboard import receiving
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
@@ -29,6 +31,7 @@ from ecom_assets.interfaces.dashboard.page import (
     Section,
     View,
     address_of,
+    data_address,
 )
 from ecom_assets.interfaces.dashboard.sessions import token_of
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
@@ -98,7 +101,8 @@ def brought_in(view: View) -> Block:
     if not listed:
         return Nothing()
     by_number = {upload.number: upload for upload in listed}
-    rows = [_row(upload, by_number) for upload in listed]
+    uploads = uploads_of(view.request)
+    rows = [_row(upload, by_number) | _mapping(uploads, upload) for upload in listed]
     return Custom("upload_list.html", {"rows": rows, "reaches": list(reaches(listed))})
 
 
@@ -134,6 +138,17 @@ def _row(upload: Upload, others: dict[int, Upload]) -> dict[str, Any]:
         ),
         "can_undo": upload.state == LOADED,
     }
+
+
+def _mapping(uploads: Uploads, upload: Upload) -> dict[str, str]:
+    """Return the kept mapping of an upload as an address from which it is downloaded; empty if it
+    has none.
+    """
+    try:
+        text = kept_mapping_path(uploads, upload.mapping).read_text(encoding="utf-8")
+    except (UsageError, OSError):
+        return {"mapping": ""}
+    return {"mapping": data_address("text/yaml", text)}
 
 
 def reaches(uploads: Sequence[Upload]) -> Iterator[dict[str, Any]]:
