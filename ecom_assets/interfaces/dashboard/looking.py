@@ -6,14 +6,12 @@ What a process finds is kept beside the file until something is said otherwise.
 
 import os
 import signal
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -46,16 +44,11 @@ _MONTHS: Final = TypeAdapter(list[MonthOfFile])
 
 
 @dataclass
-class _Running:
-    process: BaseProcess
-    ends_at: float
-
-
-@dataclass
 class Looks:
     """The looks that are under way in this server."""
 
-    _running: dict[str, _Running] = field(default_factory=dict)
+    _begun: dict[str, Thread] = field(default_factory=dict)
+    _places: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, settings: Settings, upload: Upload) -> UploadLook | None:
@@ -64,36 +57,32 @@ class Looks:
         Raises:
             UsageError: The file is not kept any more.
         """
-        path = look_path(settings, upload)
-        mark = mark_of(settings, upload)
+        path, mark = look_path(settings, upload), mark_of(settings, upload)
         if (kept := _kept(path, mark, upload)) is not None:
             return kept
         with self._lock:
-            self._end_old()
-            running = self._running.get(mark)
-            alive = sum(one.process.is_alive() for one in self._running.values())
-            if running is None and alive < AT_ONCE:
-                process = _CONTEXT.Process(
-                    target=look_and_keep, args=(settings, upload.id, mark), daemon=True
-                )
-                process.start()
-                self._running[mark] = _Running(process, time.monotonic() + LASTS_S)
+            begun = self._begun.get(mark)
+            if begun is None:
+                thread = Thread(target=self._look, args=(settings, upload.id, mark), daemon=True)
+                self._begun[mark] = thread
+                thread.start()
                 return None
-            if running is None or running.process.is_alive():
+            if begun.is_alive():
                 return None
-            del self._running[mark]
-        kept = _kept(path, mark, upload)  # it may have ended just now
-        if kept is None:  # it was ended by the system, or crashed
-            return UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=TOO_LONG)
-        return kept
+            del self._begun[mark]
+        # The process has ended without a look: by the system, or since its time was over.
+        refused = UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=TOO_LONG)
+        return _kept(path, mark, upload) or refused
 
-    def _end_old(self) -> None:
-        now = time.monotonic()
-        for mark, running in list(self._running.items()):
-            if running.ends_at < now:
-                running.process.kill()
-            elif not running.process.is_alive() and running.ends_at < now + LASTS_S - 60:
-                del self._running[mark]  # nobody asks for it any more
+    def _look(self, settings: Settings, upload_id: str, mark: str) -> None:
+        """Wait for a place, and then for a process that looks at an upload."""
+        with self._places:
+            process = _CONTEXT.Process(
+                target=look_and_keep, args=(settings, upload_id, mark), daemon=True
+            )
+            process.start()
+            process.join(LASTS_S)
+            process.kill()
 
 
 LOOKS: Final = Looks()
