@@ -53,6 +53,7 @@ from ecom_assets.interfaces.dashboard.page import (
     Section,
     View,
 )
+from ecom_assets.interfaces.dashboard.pages.mapping import reminder
 from ecom_assets.interfaces.weeks.calendar_periods import CalendarPeriod, calendar_periods
 from ecom_assets.interfaces.weeks.causes import of_sources
 from ecom_assets.interfaces.weeks.weekly import changes_of
@@ -389,6 +390,7 @@ PAGE: Final = DashboardPage(
     has_comparison=False,
     actions=(Action("goal", save_goal, Scope.WRITE),),
     sections=(
+        Section("Files that are due", reminder, is_titled=False),
         Section("The week", numbers_of(WEEK)),
         Section("Why revenue changed", causes, "half"),
         Section("Revenue of the week by day", revenue_by_day(WEEK), "half"),
