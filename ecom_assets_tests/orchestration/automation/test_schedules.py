@@ -164,6 +164,13 @@ def test_without_a_customer_api_nobody_is_fetched() -> None:
     assert result.skip_message == "ECOM_CUSTOMER_API_URL is not set."
 
 
+def make_shop(home: Path) -> None:
+    """Write what says that somebody has chosen the sandbox shop."""
+    truth = {"settings": {"first_day": "2026-01-01", "days": 30, "until": "2026-01-30"}}
+    (home / "sandbox").mkdir()
+    (home / "sandbox" / "truth.json").write_text(json.dumps(truth))
+
+
 def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Path) -> None:
     def on(**options: Any) -> set[str]:
         settings = Settings(home=tmp_path, **options)
@@ -174,9 +181,7 @@ def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Pat
         }
 
     assert on() == set(), "nobody has chosen the sandbox shop yet"
-    truth = {"settings": {"first_day": "2026-01-01", "days": 30, "until": "2026-01-30"}}
-    (tmp_path / "sandbox").mkdir()
-    (tmp_path / "sandbox" / "truth.json").write_text(json.dumps(truth))
+    make_shop(tmp_path)
     assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert on(sandbox_until=date(2026, 1, 30)) == set(), (
         "a shop that has ended has nothing to take in"
@@ -193,6 +198,7 @@ def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Pat
 def test_a_setting_says_whether_schedules_are_on_before_anybody_switches_them(
     setting: Any, own: str, sandbox: str, tmp_path: Path
 ) -> None:
+    make_shop(tmp_path)
     mail: Any = {"report_email": ("owner@shop.example",), "smtp_url": "smtp://mail.example:25"}
     for settings, expected in (
         (
