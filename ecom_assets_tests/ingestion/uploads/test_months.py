@@ -3,10 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets.ingestion.uploads.look import look_at
+from ecom_assets.ingestion.uploads.look import UploadLook
 from ecom_assets.ingestion.uploads.months import months_of
 from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets_tests.ingestion.uploads.shop_exports import Order, export, sent
@@ -19,7 +17,6 @@ ORDERS = (
 )
 
 
-@pytest.mark.when_changed
 def test_a_month_is_what_was_sold_less_what_was_paid_back(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, timezone="Europe/Berlin")
     path = export(tmp_path / "orders.csv", ORDERS)
@@ -29,7 +26,8 @@ def test_a_month_is_what_was_sold_less_what_was_paid_back(tmp_path: Path) -> Non
     late = Order(4, "2026-02-28", 30).line.replace("10:00:00", "23:30:00")
     path.write_text("\n".join([*lines, late, ""]))
     uploads = Uploads(tmp_path)
-    march, february = months_of(uploads, look_at(uploads, sent(tmp_path, path), settings), settings)
+    look = UploadLook(sent(tmp_path, path), kind="orders", text="extends: shopify\n")
+    march, february = months_of(uploads, look, settings)
     assert (march.month, march.order_count, march.currency) == ("2026-03", 3, "EUR")
     assert march.sold_amount == 100 + 80 + 30
     assert march.refunded_amount == 80
