@@ -19,7 +19,7 @@ import dagster as dg
 import requests
 
 from ecom_assets.core.clock import now_utc_without_zone, today_in
-from ecom_assets.core.errors import EcomError, first_line
+from ecom_assets.core.errors import EcomError, UsageError, first_line
 from ecom_assets.core.operations.requests import LOAD, SAMPLE, OperationRequest, Requests
 from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, environment_with, load_settings
@@ -148,10 +148,8 @@ def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
     """Say of uploads whose runs are killed again and again that they are not loaded."""
     run = UploadRun(settings.home, None, run_days, lambda _settings: None)
     for request in waiting:
-        if request.kind == SAMPLE:
-            continue
-        upload = run.uploads.numbered(int(request.subject))
-        run.fail(upload, "its runs were ended from outside, such as for want of memory")
+        if (upload := run.upload_of(request)) is not None:
+            run.fail(upload, "its runs were ended from outside, such as for want of memory")
     Requests(settings.home).take(list(waiting))
 
 
@@ -184,9 +182,8 @@ class UploadRun:
         loads, undos, failed = list[Upload](), list[Upload](), list[str]()
         failed += self._sampled(waiting)
         for request in waiting:
-            if request.kind == SAMPLE:
+            if (upload := self.upload_of(request)) is None:
                 continue
-            upload = self.uploads.numbered(int(request.subject))
             upload = self.uploads.note(upload, run_id=self.run_id)
             if request.kind == LOAD and upload.state == LOADING:
                 landed = self._landed(upload)
@@ -201,6 +198,17 @@ class UploadRun:
             failed += [sentence] if sentence else []
         Requests(self.home).take(list(waiting), self.run_id)
         return failed
+
+    def upload_of(self, request: OperationRequest) -> Upload | None:
+        """Return the upload that a request is about; None if it is about none, or one that is not
+        in the list any more.
+        """
+        if request.kind == SAMPLE:
+            return None
+        try:
+            return self.uploads.numbered(int(request.subject))
+        except UsageError:
+            return None
 
     def _sampled(self, waiting: Sequence[OperationRequest]) -> list[str]:
         """Make the simulated shop where that is asked for and no data of a shop are here; return

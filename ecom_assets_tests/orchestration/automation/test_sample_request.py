@@ -61,3 +61,14 @@ def test_over_a_shop_s_own_data_there_is_no_sample(
     ask_sample(tmp_path, "ann")
     assert work_off(tmp_path) == []
     assert begun == []
+
+
+def test_a_request_about_an_upload_that_is_gone_stops_no_other(
+    tmp_path: Path, begun: list[Sequence[str]]
+) -> None:
+    today = date(2026, 3, 2)
+    Requests(tmp_path).make("load", "7", (today, today), "ann")
+    ask_sample(tmp_path, "ann")
+    assert work_off(tmp_path) == []
+    assert begun == [[]]
+    assert waiting_requests(tmp_path) == []
