@@ -20,6 +20,7 @@ from ecom_assets.interfaces.dashboard.pages.mapping import COMPARED, FILES
 from ecom_assets.interfaces.dashboard.pages.mapping_files import (
     FilesParameters,
     chosen_uploads,
+    looks_of,
     settings_of,
 )
 
@@ -49,9 +50,14 @@ def compared(view: View) -> Block:
         return Notice("Looking at a file needs a key of scope `write`; log in with one.")
     settings = settings_of(view.request)
     uploads = chosen_uploads(view.request, view.filters.files)
+    looks = looks_of(view.request, uploads)  # months are added up after a look, which this begins
     found = [(upload, kept_months(settings, upload)) for upload in uploads]
     known = [(upload, month) for upload, months in found for month in months or ()]
-    if not known and any(months is None for _, months in found):
+    is_coming = any(
+        months is None and (look is None or (look.kind == "orders" and look.is_ready))
+        for (_, months), look in zip(found, looks, strict=True)
+    )
+    if not known and is_coming:
         return Custom("upload_adding.html", {})
     named = dict.fromkeys(month.month for _, month in known)
     chosen = view.filters.month if view.filters.month in named else next(iter(named), "")
