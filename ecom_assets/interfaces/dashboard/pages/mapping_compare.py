@@ -31,7 +31,7 @@ WORDS: Final = {
     "discounts": "discounts",
     "cancelled": "orders that are no sales, such as cancelled ones",
     "refused": "rows that cannot be counted",
-    "zone": "orders around midnight at the ends of the month, which another time zone has in it",
+    "zone": "orders around midnight at the ends of the month, as days of another time zone have them",
 }
 """Why an admin may show another number."""
 DECIMALS: Final = 2
@@ -132,7 +132,7 @@ def _said(month: MonthOfFile, shown: Decimal, difference: str) -> tuple[str, str
     if not names:
         return "good", "Your shop's admin shows the same."
     reasons = " and ".join(WORDS[name] for name in names)
-    verb = "has in it" if shown > month.counted_amount else "leaves out"
+    verb = "includes" if shown > month.counted_amount else "leaves out"
     return "good", f"The difference is {difference}: your admin's number {verb} {reasons}."
 
 
