@@ -14,6 +14,7 @@ from ecom_assets.core.errors import EcomError, UsageError, system_reason
 from ecom_assets.core.settings.home import close_to_others, require_history
 from ecom_assets.core.settings.settings import (
     Settings,
+    environment_with,
     hand_on,
     load_settings,
     prepare_dagster_home,
@@ -161,7 +162,7 @@ def ui(
     for message in (f"Your shop: {page}", own_data, start_shop(settings), of_api):
         if message:
             typer.echo(message)
-    if not no_open and has_display():
+    if not no_open and has_display(environment_with({})):
         open_later(page)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.

@@ -2,7 +2,6 @@
 ADDRESS`.
 """
 
-import os
 import sys
 import time
 import urllib.request
@@ -15,7 +14,7 @@ WAITS_S: Final = 60.0
 AGAIN_S: Final = 0.5
 
 
-def has_display(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
+def has_display(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
     """Return whether a browser can show a page here: not in a shell on another machine, and on
     Linux only within a desktop.
     """

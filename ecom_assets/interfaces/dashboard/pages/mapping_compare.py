@@ -31,7 +31,7 @@ WORDS: Final = {
     "discounts": "discounts",
     "cancelled": "orders that are no sales, such as cancelled ones",
     "refused": "rows that cannot be counted",
-    "zone": "orders around midnight at the ends of the month, as days of another time zone have them",
+    "zone": "orders around midnight at the ends of the month, by another time zone",
 }
 """Why an admin may show another number."""
 DECIMALS: Final = 2
