@@ -19,7 +19,7 @@ BLOCK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class FormField:
+class SentField:
     """A field of a form, with its whole value."""
 
     name: str
@@ -33,7 +33,7 @@ class FileBegins:
     name: str
 
 
-FormPart = FormField | FileBegins | bytes
+FormPart = SentField | FileBegins | bytes
 
 
 @dataclass
@@ -137,7 +137,7 @@ class FileForm:
 
     def _part_ends(self) -> None:
         if self._text is not None:
-            self._parts.append(FormField(self._name, self._text.decode("utf-8", "replace")))
+            self._parts.append(SentField(self._name, self._text.decode("utf-8", "replace")))
         self._text, self._is_file = None, False
 
 

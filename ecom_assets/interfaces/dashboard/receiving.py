@@ -20,8 +20,8 @@ from ecom_assets.core.http_server.callers import Scope, ScopeNeededError, name_o
 from ecom_assets.core.http_server.file_bodies import (
     FileBegins,
     FileForm,
-    FormField,
     FormPart,
+    SentField,
     in_larger_blocks,
 )
 from ecom_assets.core.http_server.problems import REFUSED, WRONG_SCOPE
@@ -103,7 +103,7 @@ async def _kept(request: Request, *, by_script: bool) -> Upload:
         return await _written(request, name, request.stream(), size)
     parts = FileForm(request.headers.get("content-type", "")).parts(request.stream())
     first = await anext(parts, None)
-    if not isinstance(first, FormField) or first.name != "token":
+    if not isinstance(first, SentField) or first.name != "token":
         raise ForgedError
     check_token(request, first.value)
     async for part in parts:

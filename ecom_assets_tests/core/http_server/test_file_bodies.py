@@ -7,8 +7,8 @@ from ecom_assets.core.http_server.file_bodies import (
     MOST_FIELD_BYTES,
     FileBegins,
     FileForm,
-    FormField,
     FormPart,
+    SentField,
 )
 
 KIND = "multipart/form-data; boundary=ab"
@@ -49,7 +49,7 @@ def test_fields_and_the_file_come_in_the_order_of_the_form(size: int) -> None:
         ('name="other"; filename="second.csv"', b"not read"),
     )
     token, begins, actual = read(body, size)
-    assert token == FormField("token", "secret")
+    assert token == SentField("token", "secret")
     assert isinstance(begins, FileBegins)
     assert begins.name.endswith("rz.csv")
     assert actual == content
