@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from ecom_assets.core.atomic_files import replace_bytes
-from ecom_assets.core.errors import EcomError
+from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.json_text import json_text
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.uploads.landed import MAPPINGS_OF
@@ -99,7 +99,10 @@ def look_and_keep(settings: Settings, upload_id: str, mark: str) -> None:
         look = look_at(uploads, upload, settings, chosen_of(upload))
     except EcomError as error:
         look = UploadLook(upload, kinds=tuple(MAPPINGS_OF), refusal=str(error))
-    path = look_path(settings, upload)
+    try:
+        path = look_path(settings, upload)
+    except UsageError:  # it was deleted meanwhile
+        return
     _keep(path, mark, look)
     if look.kind == "orders" and look.is_ready:
         months: list[MonthOfFile] = []
