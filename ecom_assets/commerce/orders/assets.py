@@ -140,9 +140,27 @@ def days_of_other_copies(
     return copies.select(day="received_date").distinct()
 
 
-changed_order_days = table_asset(
+@table_asset(
     ChangedOrderDays, raw=EVERY_COPY, waiting=EVERY_WAITING_DAY, invalidated_by=days_of_other_copies
-)(orders.changed_order_days)
+)
+def changed_order_days(
+    raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, warehouse: Engine, days: Days
+) -> ir.Table:
+    """Find the order days that arrivals can change.
+
+    Those that they could change when they were run before stay: lines may have been withdrawn
+    since, and then nothing else says which days they were of, and which refunds they had.
+    """
+    warehouse.ensure(ChangedOrderDays)
+    before = warehouse.slice_rows(ChangedOrderDays, days).to_pylist()
+    now = orders.changed_order_days(raw, waiting, order_rule, days).to_pyarrow().to_pylist()
+    pairs = {(row["received_date"], row["order_date"]) for row in (*before, *now)}
+    return in_memory(
+        ({"received_date": arrived, "order_date": ordered} for arrived, ordered in sorted(pairs)),
+        ChangedOrderDays,
+    )
+
+
 duplicate_orders = table_asset(
     DuplicateOrders,
     raw=EVERY_COPY,

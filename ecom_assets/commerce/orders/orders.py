@@ -371,17 +371,19 @@ def changed_order_days(
         days: Arrival days.
     """
     rows = versioned_rows(raw, order_rule)
-    changed = _changed_records(rows, waiting, days)
     clean = _with_order_key(rows)
-    copies = clean.select("record", "order_date").distinct()
-    refunds = clean.filter(is_without_item(clean)).select("order_key", "order_date").distinct()
-    spread = clean.select("record", "order_key").join(refunds, "order_key")
+    # The few records of the days come first, so that all others are only looked through.
+    changed = _changed_records(rows, waiting, days).rename(changed_record="record")
+    copies = clean.select("record", "order_date", "order_key").join(
+        changed, [("record", "changed_record")]
+    )
+    concerned = copies.select("run_date", concerned_key="order_key").distinct()
+    refunds = clean.filter(is_without_item(clean)).select("order_key", "order_date")
+    spread = refunds.join(concerned, [("order_key", "concerned_key")])
     return union_distinct(
         *(
-            changed.join(concerned, "record").select(
-                received_date="run_date", order_date="order_date"
-            )
-            for concerned in (copies, spread.select("record", "order_date"))
+            part.select(received_date="run_date", order_date="order_date")
+            for part in (copies, spread)
         )
     )
 
@@ -400,7 +402,8 @@ def _changed_records(rows: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
         "record", "uniq_id", run_date="waits_for_date"
     )
     changed = union_distinct(arrived, waited)
-    of_lines = changed.drop("record").join(rows.select("uniq_id", "record").distinct(), "uniq_id")
+    lines = changed.select("run_date", changed_line="uniq_id")
+    of_lines = rows.select("uniq_id", "record").join(lines, [("uniq_id", "changed_line")])
     return union_distinct(
         changed.select("record", "run_date"), of_lines.select("record", "run_date")
     )

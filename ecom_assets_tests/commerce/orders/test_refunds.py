@@ -217,6 +217,29 @@ def test_a_sale_that_arrives_after_its_refund_changes_the_day_of_the_refund(
     assert [revenue for _, revenue in seen] == [-10, 50, 54]
 
 
+def test_a_sale_that_is_withdrawn_changes_its_own_day_and_the_day_of_its_refund(
+    shop: OrderPlatform,
+) -> None:
+    """The hat was ordered on day 0 and arrived on day 2; the refund of day 7 is all for the sock
+    once the hat's line is gone, and a run over day 2 alone finds both days.
+    """
+    hat, sock, refund = (*HAT_AND_SOCK, back("a-3", "10", 7))
+    arrived = [
+        row | {"received_date": MONDAY + timedelta(days=day)}
+        for row, day in ((hat, 2), (sock, 0), (refund, 7))
+    ]
+    for row in sorted(arrived, key=lambda row: row["received_date"]):
+        days = Days((row["received_date"],))
+        shop.receive([row], days)
+        shop.run(days)
+    assert refunded(shop) == [("hat", "-6.00"), ("sock", "-4.00")]
+    gone = Days((MONDAY + timedelta(days=2),))
+    shop.receive([], gone)
+    shop.run(gone)
+    assert refunded(shop) == [("sock", "-10.00")]
+    assert {row["item_id"] for row in shop.rows(Sales)} == {"sock"}
+
+
 ARRIVALS = Days.between(MONDAY, MONDAY + timedelta(days=9))
 ITEMS = ("hat", "sock", "cap", "refund", None)
 
