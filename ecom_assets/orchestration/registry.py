@@ -10,6 +10,7 @@ from ecom_assets.core.warehouse.day_notes import (
     EmptyDays,
     ErasedRows,
     LateDays,
+    UnansweredDays,
     Withdrawals,
 )
 from ecom_assets.core.warehouse.owner import WarehouseOwner
@@ -49,7 +50,8 @@ ALL: Final[tuple[type[Table], ...]] = tuple(
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (
     *(contract for contract in _TABLES if contract.written_by == "run"),
-    *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, LateDays, WarehouseOwner, StoredRows),
+    *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, UnansweredDays, LateDays),
+    *(WarehouseOwner, StoredRows),
 )
 """Tables that runs write in addition to the assets' tables; they are copied,
 cleared and migrated together.

@@ -77,7 +77,8 @@ class StockSource(Protocol):
         """
 
 
-@table_asset(RawStock)
+# Stock of an earlier day is worth more than none, and costs of the catalogue seldom change.
+@table_asset(RawStock, does_without_answer=True)
 def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     """Fetch the stock from its source; rows of other days do not change."""
     return stock_source.received(days).require_rows("stock")

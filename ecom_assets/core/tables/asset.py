@@ -258,6 +258,12 @@ class TableAsset:
     They are computed as a whole: with the rows of some visitors, their counts would be too small.
     """
 
+    does_without_answer: bool = False
+    """Whether what follows goes on with the rows that are there where the source does not answer.
+
+    A check says so, and the run fails by it.
+    """
+
     @property
     def key(self) -> dg.AssetKey:
         """Return the asset key: the layer and the name of the table."""
@@ -432,10 +438,14 @@ class TableAsset:
             resources = {
                 name: getattr(context.resources, name) for name in self._resources(dependencies)
             }
+            warehouse = context.resources.warehouse
             with tried_again_later(context):
-                return self.output(
-                    days, {**dependencies, **resources, **tables}, context.resources.warehouse
-                )
+                try:
+                    return self.output(days, {**dependencies, **resources, **tables}, warehouse)
+                except UnavailableError as error:
+                    if not self.does_without_answer or _is_tried_again(context):
+                        raise
+                    return _unanswered(warehouse.table(self.contract), days, error)
 
         parameters = [
             inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -463,6 +473,19 @@ class TableAsset:
         return (
             names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}
         ) | {"warehouse"}
+
+
+def _unanswered(rows: ir.Table, days: Days, error: UnavailableError) -> SliceOutput:
+    """Return that a table keeps its rows, as its source did not answer."""
+    warning = f"{error} The table keeps its rows, and what follows is computed from these."
+    nothing = SliceOutput.nothing(rows.limit(0), str(error))
+    return replace(nothing, warning=warning, unanswered=Days((days.dates[-1],)))
+
+
+def _is_tried_again(context: dg.AssetExecutionContext) -> bool:
+    """Return whether Dagster repeats the step if its source does not answer."""
+    is_waited_for = context.run.tags.get(MAX_RETRIES) == "0"
+    return not is_waited_for and context.retry_number < STEP_RETRIES
 
 
 @contextmanager
@@ -532,6 +555,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     deps: tuple[dg.AssetKey, ...] = (),
     follows: Following = "days",
     outdated_by: Invalidation | None = None,
+    does_without_answer: bool = False,
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
@@ -551,6 +575,7 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
         automation,
         follows=follows,
         outdated_by=outdated_by,
+        does_without_answer=does_without_answer,
     )
 
 

@@ -67,6 +67,11 @@ class SliceOutput:
 
     The table keeps what it has of them, and they are noted.
     """
+    unanswered: Days = NO_DAYS
+    """Days for which the source did not answer.
+
+    The table keeps what it has of them, and they are noted.
+    """
     origin: str = ""
     """The value of `source` in the rows.
 

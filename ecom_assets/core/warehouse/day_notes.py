@@ -54,6 +54,16 @@ class AbsentDays(DayNotes):
     run_id = text("The run that noticed it last")
 
 
+class UnansweredDays(DayNotes):
+    """One row per raw table and day that a run asked a source for which did not answer."""
+
+    received_date = day("The day that the source was asked for")
+    source_table = text("The raw table, such as `raw.raw_stock`")
+    kept_count = count("Rows of the day that the table has all the same, and keeps", unit="rows")
+    noticed_at = instant("When a run first noticed it")
+    run_id = text("The run that noticed it last")
+
+
 class EmptyDays(DayNotes):
     """One row per raw table and day of arrival that a run loaded and that had no rows."""
 
@@ -151,15 +161,34 @@ def note_absent(
     Such a day, without an increment, is a fact, not a fault: the table keeps the rows that it has
     of it.
     """
-    name, days = contract.qualified_name(), Days.from_dates({*answered.dates, *absent.dates})
-    if not absent.dates and not noted_days(engine, AbsentDays, name) & set(days.dates):
+    _note_kept(engine, AbsentDays, contract, answered, absent, run_id)
+
+
+def note_unanswered(
+    engine: "Engine", contract: type[Table], answered: Days, unanswered: Days, run_id: str
+) -> None:
+    """Record the days for which a source did not answer, and remove the records of other days that
+    it answered for.
+    """
+    _note_kept(engine, UnansweredDays, contract, answered, unanswered, run_id)
+
+
+def _note_kept(  # noqa: PLR0913, PLR0917 (each is a table, days, or the run)
+    engine: "Engine",
+    notes: type[DayNotes],
+    contract: type[Table],
+    answered: Days,
+    noted: Days,
+    run_id: str,
+) -> None:
+    """Record some days of a raw table with the rows that it keeps of them."""
+    name, days = contract.qualified_name(), Days.from_dates({*answered.dates, *noted.dates})
+    if not noted.dates and not noted_days(engine, notes, name) & set(days.dates):
         return
-    kept = engine.day_counts(contract, absent) if absent.dates else {}
+    kept = engine.day_counts(contract, noted) if noted.dates else {}
     values = {"noticed_at": datetime.now(UTC).replace(tzinfo=None), "run_id": run_id}
-    rows = [
-        {"received_date": day, "kept_count": kept.get(day, 0), **values} for day in absent.dates
-    ]
-    renew_notes(engine, AbsentDays, name, days, rows)
+    rows = [{"received_date": day, "kept_count": kept.get(day, 0), **values} for day in noted.dates]
+    renew_notes(engine, notes, name, days, rows)
 
 
 def absent_lines(rows: Iterable[Row]) -> list[str]:

@@ -28,7 +28,12 @@ from ecom_assets.core.tables.asset import (
 from ecom_assets.core.tables.contract import HIDDEN, Table
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.received import SliceOutput, SourceGate
-from ecom_assets.core.warehouse.day_notes import CODE_VERSION, note_absent, note_computation
+from ecom_assets.core.warehouse.day_notes import (
+    CODE_VERSION,
+    note_absent,
+    note_computation,
+    note_unanswered,
+)
 from ecom_assets.core.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.core.warehouse.local import naming_damaged_parquet
 from ecom_assets.core.warehouse.owner import Claim
@@ -355,6 +360,7 @@ class WarehouseIOManager(dg.IOManager):
             return replace_day_by_day(self.engine, contract, obj, replace)
         written = replace(contract, rows, days)
         note_absent(self.engine, contract, days, slices.absent, context.run_id)
+        note_unanswered(self.engine, contract, days, slices.unanswered, context.run_id)
         return written
 
     def _hooks(

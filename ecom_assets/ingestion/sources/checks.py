@@ -36,7 +36,12 @@ from ecom_assets.core.tables.received import (
     latest_count,
     usual_count,
 )
-from ecom_assets.core.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
+from ecom_assets.core.warehouse.day_notes import (
+    AbsentDays,
+    ErasedRows,
+    UnansweredDays,
+    Withdrawals,
+)
 from ecom_assets.core.warehouse.raw_slices import kind_of
 
 FileDay = tuple[str, date]
@@ -401,6 +406,14 @@ class _SourceChecks:
                 tables=(raw, source.quarantine),
                 warns=True,
             )
+        if raw is RawStock:
+            yield TableCheck(
+                contract=raw,
+                name="the_source_answered",
+                description=f"The source of {source.noun} answered when it was asked.",
+                function=self._check_answered,
+                tables=(raw, UnansweredDays),
+            )
         if raw is RawUserOrderLog:
             yield TableCheck(
                 contract=raw,
@@ -455,6 +468,23 @@ class _SourceChecks:
         return CheckResult(
             len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence}
         )
+
+    def _check_answered(
+        self, days: Days | None, raw: ir.Table, unanswered: ir.Table
+    ) -> CheckResult:
+        """Name the day for which the source did not answer, and of which day its rows are."""
+        noted = self._absent_of(unanswered, days)
+        asked = _received_dates(noted)
+        if not asked:
+            return CheckResult(0, 1)
+        newest = raw.received_date.max().to_pyarrow().as_py()
+        kept = f"that of {newest} is used instead" if newest else "there is none of other days"
+        sentence = (
+            f"The source of {self.source.noun} did not answer for {max(asked)}; {kept}, also for "
+            "what items cost. See the run's log, and run the day again."
+        )
+        examples = [{"day": str(day)} for day in sorted(asked)]
+        return CheckResult(len(asked), 1, examples[:EXAMPLES], metadata={"sentence": sentence})
 
     def _absent_of(self, absent: ir.Table, days: Days | None) -> ir.Table:
         return rows_on_days(

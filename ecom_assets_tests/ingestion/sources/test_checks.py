@@ -115,6 +115,7 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
         ("reasons_are_usual", False),
         ("no_day_lost_its_rows", False),
         ("each_day_has_an_increment", False),
+        ("the_source_answered", False),
     }
 
 
