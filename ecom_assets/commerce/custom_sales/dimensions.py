@@ -79,7 +79,11 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = {
     "region": Dimension("Region", "The region of the city", is_of_lines=True),
     "country": Dimension("Country", "The country of the city", is_of_lines=True),
     "sales_channel": Dimension("Sales channel", "Where it was sold", is_of_lines=True),
-    "payment_method": Dimension("Payment method", "How it was paid", is_of_lines=True),
+    "payment_method": Dimension(
+        "Payment method",
+        "How it was paid; a refund that does not say it has that of its order",
+        is_of_lines=True,
+    ),
     DISCOUNT_CODE: Dimension(
         "Discount code", "Code of a discount; lines with two are in both", is_of_lines=True
     ),
@@ -137,6 +141,8 @@ class SalesContext:
         return self.tables.table(Sales)
 
 
+OF_PLACE: Final = frozenset({"city", "region", "country"})
+"""The dimensions that purchase events say, too, where their properties are there."""
 AddDimensions = Callable[[ir.Table, SalesContext], ir.Table]
 """Adds dimensions to rows of `Sales` that have `event_date`, their day in the time zone."""
 
@@ -165,8 +171,26 @@ COLUMNS: Final[Mapping[str, str]] = {
 
 def _of_line(lines: ir.Table, _context: SalesContext) -> ir.Table:
     named = {name: lines[column] for name, column in COLUMNS.items() if name != column}
-    stated = {name: lines[name].fill_null(NONE) for name in ("vendor", "payment_method")}
-    return lines.mutate(**named, **stated)
+    return lines.mutate(**named, vendor=lines.vendor.fill_null(NONE))
+
+
+def _of_payment(lines: ir.Table, context: SalesContext) -> ir.Table:
+    """Add how a line was paid. A refund that does not say it has what its order's sales say, where
+    these do not differ.
+    """
+    is_silent = (lines.status == "refunded") & lines.payment_method.isnull()
+    silent = lines.filter(is_silent).select(silent_order="order_id").distinct()
+    sold = context.sold.filter(context.sold.status == "shipped")
+    paid = sold.semi_join(silent, sold.order_id == silent.silent_order)
+    least, greatest = paid.payment_method.min(), paid.payment_method.max()
+    methods = paid.group_by(paid_order="order_id").agg(least=least, greatest=greatest)
+    methods = methods.filter(methods.least == methods.greatest).select(
+        "paid_order", order_method="least"
+    )
+    joined = lines.left_join(methods, lines.order_id == methods.paid_order)
+    of_order = (joined.status == "refunded").ifelse(joined.order_method, ibis.null("string"))
+    method = ibis.coalesce(joined.payment_method, of_order, NONE)
+    return joined.mutate(payment_method=method).drop("paid_order", "order_method")
 
 
 def _of_place(lines: ir.Table, context: SalesContext) -> ir.Table:
@@ -311,7 +335,8 @@ def _of_customer(lines: ir.Table, values: ir.Table, name: str) -> ir.Table:
 
 
 ADDED_BY: Final[tuple[tuple[frozenset[str], AddDimensions], ...]] = (
-    (frozenset({"product", "category", "vendor", "city", "payment_method"}), _of_line),
+    (frozenset({"product", "category", "vendor", "city"}), _of_line),
+    (frozenset({"payment_method"}), _of_payment),
     (frozenset({"region", "country"}), _of_place),
     (frozenset({"weekday", "hour"}), _of_clock),
     (frozenset({"channel"}), _of_channel),

@@ -21,6 +21,7 @@ from ecom_assets.commerce.custom_sales.dimensions import (
     ALL_SHOWN,
     DIMENSIONS,
     DISCOUNT_CODE,
+    OF_PLACE,
     WEEKDAYS,
     SalesContext,
 )
@@ -39,6 +40,7 @@ from ecom_assets.commerce.custom_sales.purchases import (
 from ecom_assets.commerce.custom_sales.question import SalesQuestion
 from ecom_assets.commerce.customers.contracts import CustomerSegments
 from ecom_assets.commerce.orders.orders import NONE, WITHOUT_ITEM
+from ecom_assets.commerce.sales.contracts import City
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables.columns import holds
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of
@@ -149,15 +151,23 @@ class SalesQuery:
     def _require_purchases(self) -> None:
         """Refuse what only order lines say, and no purchase event."""
         refused = [
-            *(f"The dimension {name}" for name in self.question.by if not _has_purchase(name)),
+            *(f"The dimension {name}" for name in self.question.by if not self._is_bought(name)),
             *(f"The measure {name}" for name in self.parts if name not in MEASURES_OF_PURCHASES),
-            *(f"The condition on {name}" for name in self.conditions if not _has_purchase(name)),
+            *(f"The condition on {name}" for name in self.conditions if not self._is_bought(name)),
         ]
         if refused:
             raise NoSourceError(
                 f"{min(refused)} needs order lines, and there are only purchase events; "
                 f"{self.tables.remedy}."
             )
+
+    def _is_bought(self, name: str) -> bool:
+        """Return whether purchase events have a dimension, or a column of order lines."""
+        if name in OF_PLACE:
+            return self.tables.has(City)
+        if dimension := DIMENSIONS.get(name):
+            return not dimension.is_of_lines
+        return name in COLUMNS_OF_PURCHASES
 
     def _is_stated(self, dimension: str) -> bool:
         """Return whether an order line states a dimension that else needs another table."""
@@ -309,13 +319,6 @@ class SalesQuery:
             if count
             else ""
         )
-
-
-def _has_purchase(name: str) -> bool:
-    """Return whether purchase events have a dimension, or a column of order lines."""
-    if dimension := DIMENSIONS.get(name):
-        return not dimension.is_of_lines
-    return name in COLUMNS_OF_PURCHASES
 
 
 def _any_row(table: ir.Table) -> ir.Table:

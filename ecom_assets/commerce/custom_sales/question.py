@@ -156,3 +156,8 @@ class SalesQuestion(Question):
     def columns(self) -> list[str]:
         """The measures and columns that it names; dimensions are for everybody to see."""
         return [*self.measures, *columns_of(self.where)]
+
+    @property
+    def read_columns(self) -> list[str]:
+        """The columns that it names, and its dimensions."""
+        return [*super().read_columns, *self.by]

@@ -246,7 +246,7 @@ class Shop:
             "product": line.item,
             "category": CATEGORIES[line.item],
             "city": line.city,
-            "payment_method": line.method or "(none)",
+            "payment_method": self._method(line, shipped),
             "weekday": str(line.day.isoweekday()),
             "hour": str(line.at.hour),
             "cohort_month": f"{first.day:%Y-%m}" if first else "(none)",
@@ -260,6 +260,14 @@ class Shop:
         if dimension == "order_number":
             return [self._number(line, of_customer)]
         return [plain[dimension]]
+
+    @staticmethod
+    def _method(line: Line, shipped: Sequence[Line]) -> str:
+        """Return how a line was paid; of a refund that does not say it, what its order says."""
+        if line.method or not line.is_refund:
+            return line.method or "(none)"
+        methods = {other.method for other in shipped if other.order == line.order} - {""}
+        return methods.pop() if len(methods) == 1 else "(none)"
 
     @staticmethod
     def _placed(line: Line, shipped: Sequence[Line]) -> date:

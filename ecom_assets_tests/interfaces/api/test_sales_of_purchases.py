@@ -3,6 +3,7 @@ can, and the rest is refused by name.
 """
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,6 +30,12 @@ from ecom_assets_tests.interfaces.api.test_custom_sales import (
 )
 
 pytestmark = [pytest.mark.xdist_group("sales_of_purchases"), pytest.mark.when_changed]
+PLACE_OF = {
+    "ann": {"city": "Munich", "country": "DE"},
+    "bob": {"city": "Köln", "country": "Germany"},
+    "cid": {"country": "FR"},
+}
+"""Where some customers live, as their purchases say it."""
 OF_PURCHASES = ("revenue_amount", "shipped_amount", "order_count", "refund_count")
 
 
@@ -51,10 +58,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             if is_there:
                 event = [f"{kind}{number}", customer, kind, at + later, *of_item, "", "", "", price]
-                rows.append(event)
+                rows.append(
+                    [*event, json.dumps(PLACE_OF[customer]) if customer in PLACE_OF else ""]
+                )
     with (folder / "events.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(EVENT_COLUMNS.split(","))
+        writer.writerow([*EVENT_COLUMNS.split(","), "properties"])
         writer.writerows([*row[:3], f"{row[3].isoformat()}Z", *row[4:]] for row in rows)
     result = ecom("run", "--events", folder / "events.csv", home=folder / "home")
     assert result.exit_code == 0, result.out + result.err
@@ -82,6 +91,33 @@ def test_sales_of_purchases_are_those_of_the_mart(home: Path, keyed: Api, by: st
     assert numbers(answer, *OF_PURCHASES) == expected
     assert list(answer["range"]["sources"]) == ["events"]
     assert answer["warnings"] == [WITHOUT_LINES]
+
+
+@pytest.mark.parametrize("place", ["country", "region", "city"])
+def test_places_of_purchases_are_those_of_the_mart(home: Path, keyed: Api, place: str) -> None:
+    """The mart has a row per place; a country or region has several."""
+    column = {"city": "city_name"}.get(place, place)
+    expected = rows_of(
+        home,
+        f"""SELECT {column}, sum(revenue_amount), sum(order_count)
+        FROM mart.purchase_revenue_daily
+        WHERE product_category = '(all)' AND country <> '(all)' GROUP BY 1""",
+        2,
+    )
+    measures = ("revenue_amount", "order_count")
+    answer = sales(keyed, by=[place], limit=50, measures=list(measures))
+    actual: dict[str, list[Any]] = {}
+    for row in answer["sales"]:
+        # Where an event says only its country, its city is not known, and has that for a name.
+        is_known = row["label"] != "(none)" and not (place == "city" and " / " in row["label"])
+        before = actual.setdefault(row["label"] if is_known else "unknown", [0, 0])
+        before[0] += float(row["numbers"]["revenue_amount"])
+        before[1] += row["numbers"]["order_count"]
+    assert {(key,): tuple(value) for key, value in actual.items()} == expected
+    assert {"country": "Germany", "region": "Bavaria", "city": "Munich"}[place] in actual
+    narrowed = sales(keyed, by=["product"], where=["country = Germany"])
+    of_germany = sales(keyed, by=["country"], where=["country = Germany"])
+    assert narrowed["total"]["numbers"] == of_germany["total"]["numbers"]
 
 
 def test_what_led_to_purchases_is_asked_as_of_orders(home: Path, keyed: Api) -> None:

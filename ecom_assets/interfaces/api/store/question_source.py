@@ -27,7 +27,9 @@ from ecom_assets.commerce.attribution.session_columns import (
     with_stored_columns,
 )
 from ecom_assets.commerce.costs.contracts import ProfitLines
+from ecom_assets.commerce.custom_sales.dimensions import OF_PLACE
 from ecom_assets.commerce.custom_sales.purchases import (
+    cities_of_purchases,
     customers_of_purchases,
     sales_of_purchases,
 )
@@ -41,6 +43,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Table
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
+from ecom_assets.core.tables.places import Places
 from ecom_assets.core.tables.portable import dialect_of
 from ecom_assets.core.tables.queries import (
     EVENTS,
@@ -52,6 +55,7 @@ from ecom_assets.core.tables.queries import (
     require,
 )
 from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.places import known_places
 from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
 from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, may_see_people, require_visible
@@ -245,15 +249,18 @@ class PurchaseSource(TableSource):
     @contextmanager
     def open(
         self,
-        columns: Sequence[str] | None,  # noqa: ARG002 (all columns of an event are there)
+        columns: Sequence[str] | None,
         timezone: str | None,
         identity: IdentityRule | None = None,  # noqa: ARG002 (questions about sales name none)
     ) -> Iterator["PublishedPurchases"]:
-        """Open the events on a connection of their own."""
+        """Open the events on a connection of their own.
+
+        Of the columns that a question names, only places matter: the others are there.
+        """
         require(self.reading, EVENTS)
         zone = check_zone(timezone or self.reading.timezone)
         with self.reading.adhoc() as con:
-            yield PublishedPurchases(self, con, zone)
+            yield PublishedPurchases(self, con, zone, read=tuple(columns or ()))
 
 
 def published_source(
@@ -442,29 +449,37 @@ class PublishedOrderTables(PublishedTables):
     of_purchases: ClassVar[bool] = False
 
 
+@dataclass(frozen=True)
 class PurchaseTables(PublishedOrderTables):
     """The published tables, with purchase events in place of order lines."""
 
     of_purchases: ClassVar[bool] = True
     without: ClassVar[frozenset[type[Table]]] = frozenset({City, Item, ProfitLines})
-    """The tables that follow from order lines only."""
+    """The tables that follow from order lines only, but for places where these are asked for."""
+
+    places: Places | None = None
+    """The lists of places, if the question is about them, and events have the properties that say
+    them.
+    """
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether purchase events make a table, or it is published."""
-        made = {Sales, Customer}
+        made = {Sales, Customer, *([City] if self.places else [])}
         return contract in made or (contract not in self.without and super().has(contract))
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
         if contract is Sales:
-            return self._sold
+            return self._sold.select(*Sales.columns)
+        if contract is City and self.places:
+            return cities_of_purchases(self._sold)
         if contract is Customer:
             return customers_of_purchases(self._sold)
         return super().table(contract)
 
     @cached_property
     def _sold(self) -> ir.Table:
-        lines = sales_of_purchases(self.reading.events_in(self.con))
+        lines = sales_of_purchases(self.reading.events_in(self.con), self.places)
         return dialect_of(self.con).kept(self.con, "purchases_as_sales", lines)
 
 
@@ -518,7 +533,10 @@ class PublishedPurchases(PublishedEvents):
     @cached_property
     def order_tables(self) -> PurchaseTables:
         """The published tables, on the connection, with purchases as sales."""
-        return PurchaseTables(self.source.reading, self.con)
+        reading = self.source.reading
+        has_places = not OF_PLACE.isdisjoint(self.read) and "properties" not in reading.lacking
+        places = known_places(self.source.settings.cities) if has_places else None
+        return PurchaseTables(reading, self.con, places)
 
 
 def _bought(events: ir.Table) -> ir.Table:
