@@ -2,6 +2,7 @@
 scope `personal`, of costs only with `costs`. The API and the pages show the same.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ WITHHELD_FIELDS: Final[Mapping[Scope, Mapping[str, tuple[str, ...]]]] = {
     Scope.PERSONAL: {
         "questions": ("definition", "form"),
         "boards": ("where", "segment"),
-        "alerts": ("value", "emails"),
+        "alerts": ("value", "number", "emails"),
         "mails": ("emails",),
     },
     Scope.COSTS: {
@@ -40,6 +41,10 @@ WITHHELD_FIELDS: Final[Mapping[Scope, Mapping[str, tuple[str, ...]]]] = {
 }
 """What of each kind a key without the scope does not see, where it names a person, or is about
 costs.
+"""
+PICKED_ROW: Final = re.compile(r"\[(?!step=)\w+=(?P<value>[^\]]*)\]")
+"""The row of an answer that the `number` of an alert picks by a value of a breakdown, such as
+`channels[channel=Email].credit`; steps of funnels are numbered.
 """
 
 
@@ -64,7 +69,16 @@ def visible_content(
         for scope in lacking_scopes(version, request, store)
         for name in WITHHELD_FIELDS[scope].get(version.kind.KIND, ())
     }
-    return {name: value for name, value in version.content.items() if name not in withheld}
+    return {
+        name: value
+        for name, value in version.content.items()
+        if name not in withheld or (name == "number" and not values_picked(version.content))
+    }
+
+
+def values_picked(content: Mapping[str, Any]) -> list[str]:
+    """Return the values of breakdowns by which an alert's `number` picks rows."""
+    return [match["value"] for match in PICKED_ROW.finditer(content.get("number") or "")]
 
 
 def scopes_to_watch(
@@ -112,8 +126,8 @@ def names_people(version: KeptVersion[Any]) -> bool:
     """
     try:
         if isinstance(version.item, NumberAlert | BoardMail):
-            hidden = WITHHELD_FIELDS[Scope.PERSONAL][version.kind.KIND]
-            return any(version.content.get(name) for name in hidden)
+            hidden = {*WITHHELD_FIELDS[Scope.PERSONAL][version.kind.KIND]} - {"number"}
+            return any(map(version.content.get, hidden)) or bool(values_picked(version.content))
         return has_conditions_on_people(version.item)
     except EcomError:
         return True

@@ -2,6 +2,7 @@
 two people at once.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,28 @@ def test_a_board_is_saved_changed_deleted_and_restored_with_who_did_it(keyed: Ru
     assert [(change["kind"], change["change"], change["saved_by"]) for change in changes] == [
         ("boards", change, "setting:2") for change in ("restored", "deleted", "changed", "created")
     ]
+
+
+@pytest.mark.when_changed
+@pytest.mark.parametrize(
+    ("number", "is_seen"),
+    [
+        ("channels[channel=anna@shop.example].credit", False),
+        ("steps[step=3].count", True),
+        ("steps[-1].conversion_from_start", True),
+    ],
+)
+def test_the_value_by_which_an_alert_picks_its_number_needs_personal(
+    *, keyed: Running, number: str, is_seen: bool
+) -> None:
+    question = {"name": "Credit", "kind": "attribution", "definition": {}}
+    question = send(keyed, "POST", "/saved/questions", question).json()
+    body = {"name": "Credit", "question": question["id"], "number": number}
+    made = send(keyed, "POST", "/saved/alerts", body).json()
+    for scope, sees in (("read", is_seen), ("read+write+personal", True)):
+        seen = send(keyed, "GET", f"/saved/alerts/{made['id']}", scope=scope).json()
+        assert (seen["is_withheld"], "number" in seen["content"]) == (not sees, sees)
+        assert sees or "anna" not in json.dumps(seen)
 
 
 @pytest.mark.when_changed

@@ -17,6 +17,7 @@ from ecom_assets.core.tables.contract import HIDDEN, Format
 from ecom_assets.interfaces.api.visible_saved import (
     lacking_scopes,
     scopes_to_watch,
+    values_picked,
     visible_content,
 )
 from ecom_assets.interfaces.boards.incidents import IncidentLog
@@ -220,11 +221,14 @@ def _may_see(view: View, versions: Sequence[KeptVersion[NumberAlert]]) -> bool:
 def _withheld_values(view: View, slug: str) -> list[str]:
     """Return the values of breakdowns in the versions of an alert that the caller may not see."""
     store, scope = BoardStore(view.context.settings), view.request.scope
-    return [
-        str(version.content["value"])
-        for version in store.versions(NumberAlert, slug)
-        if version.content.get("value") and "value" not in visible_content(version, scope, store)
-    ]
+    hidden: list[str] = []
+    for version in store.versions(NumberAlert, slug):
+        visible = visible_content(version, scope, store)
+        if version.content.get("value") and "value" not in visible:
+            hidden.append(str(version.content["value"]))
+        if version.content.get("number") and "number" not in visible:
+            hidden += values_picked(version.content)
+    return hidden
 
 
 def _without(values: Sequence[str], text: str) -> str:
