@@ -48,6 +48,7 @@ FULL = {
     "one_more_order_day": [["commerce.one_more_order_day"]],
     "paging": [["interfaces.paging"]],
     "pipeline": [["orchestration.pipeline"]],
+    "profit": [["commerce.profit"]],
     "publication": [["outputs.publication"]],
     "questions": [["behaviour.questions"], ["behaviour.sessions_from_files"]],
     "scale": [["orchestration.scale"]],
@@ -102,6 +103,19 @@ QUICK = {
     ],
     "paging": [["interfaces.paging", "--pages", "400", "--sample", "50"]],
     "pipeline": [["orchestration.pipeline", "--size", "quick"]],
+    "profit": [
+        [
+            "commerce.profit",
+            "--lines",
+            "200000",
+            "--items",
+            "5000",
+            "--costs",
+            "20000",
+            "--repetitions",
+            "1",
+        ]
+    ],
     "publication": [
         ["outputs.publication", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]
     ],

@@ -1,1 +1,1 @@
-"""Orders and attribution."""
+"""Orders, attribution and profit."""
