@@ -68,10 +68,11 @@ def test_profit_is_counted_with_the_costs_that_are_there_and_the_run_says_so(
         return f"{number},l{number},{day}T00:00:01Z,1,Ulm,ann,A,B,hat,Hat,1,20,shipped"
 
     pq.write_table(
-        pa.Table.from_pylist([{"product_id": "hat", "stock": 9, "unit_cost_amount": "8"}]),
+        pa.Table.from_pylist([{"product_id": "hat", "stock": 9}]),
         tmp_path / "catalogue.parquet",
     )
     with CatalogueService(tmp_path / "catalogue.parquet") as api:
+        api.products[0]["unit_cost_amount"] = "8"
         env = {"ECOM_CATALOGUE_API_URL": api.api_url, "ECOM_CATALOGUE_API_KEY": api.key}
         env |= {"ECOM_SOURCE_RETRY_BASE_S": "0.01"}
         orders.write_text("\n".join([ORDER_HEADER, line(1, YESTERDAY), ""]))
@@ -84,7 +85,7 @@ def test_profit_is_counted_with_the_costs_that_are_there_and_the_run_says_so(
     assert second.exit_code == 1
     summary = json.loads(second.out)
     assert not summary["failures"]
-    assert [failed["check"] for failed in summary["checks"]["failed"]] == ["the_source_answered"]
+    assert [failed["name"] for failed in summary["checks"]["failed"]] == ["the_source_answered"]
     engine = new_engine(Settings(home=home))
     engine.open()
     profit = engine.query("SELECT order_date, gross_profit_amount FROM mart.profit_lines")
