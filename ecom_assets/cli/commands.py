@@ -70,8 +70,8 @@ COMMANDS: Final[Commands] = {
     "ui": Command(
         "ecom_assets.cli.ui:ui",
         (
-            "Serve Dagster's UI with its daemon, so that schedules and sensors run, and the "
-            "HTTP API beside them."
+            "Serve the dashboard and the HTTP API, and Dagster's UI with its daemon, so that "
+            "schedules and sensors run."
         ),
     ),
     "api": Command(

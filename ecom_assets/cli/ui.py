@@ -137,8 +137,10 @@ def ui(
         bool, typer.Option("--no-open", help="Do not open the dashboard in a browser.")
     ] = False,
 ) -> None:
-    """Serve the dashboard on the HTTP API, and Dagster's UI with its daemon,
-    so that schedules and sensors run; where there is a display, open the dashboard in a browser.
+    """Serve the dashboard and the HTTP API, and Dagster's UI with its daemon,
+    so that schedules and sensors run.
+
+    Where there is a display, the dashboard is opened in a browser.
     """
     from ecom_assets.interfaces.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
     from ecom_assets.interfaces.ui.opening import has_display  # noqa: PLC0415 (loads webbrowser)

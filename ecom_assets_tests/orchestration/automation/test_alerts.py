@@ -381,7 +381,15 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     without = build_definitions(Settings(home=Path("never written")))
     names = [sensor.name for sensor in without.sensors or ()]
-    assert names == ["landing_files", "following", "requests", "watched_numbers", "board_mails"]
+    assert "alerts" not in names
+    assert names == [
+        "landing_files",
+        "following",
+        "requests",
+        "uploads",
+        "watched_numbers",
+        "board_mails",
+    ]
 
 
 @pytest.mark.sampled(1)
