@@ -61,7 +61,7 @@ from ecom_assets.interfaces.weeks.wording import FACTORS, cause_name, signed_mon
 
 DAY, WEEK, MONTH = "Last day", "Last week", "This month so far"
 SOURCES: Final[tuple[Source, Source]] = ("sales", "events")
-NO_PERIOD: Final = "There is no {} of which all days are in the data and over."
+NO_PERIOD: Final = "The data have no whole {} yet."
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,13 @@ def numbers_of(name: str) -> Callable[[View], Block]:
         blocks: list[Block] = []
         for period, tiles in shown.items():
             blocks += [Caption(_days_sentence(period)), Tiles(tiles)]
-        return Several(blocks) if blocks else Notice(NO_PERIOD.format(name.split()[1]), "info")
+        return Several(blocks) if blocks else _no_period(name)
 
     return build
+
+
+def _no_period(name: str) -> Notice:
+    return Notice(NO_PERIOD.format(name.split()[1]), "info", is_shown_once=True)
 
 
 def _days_sentence(period: CalendarPeriod) -> str:
@@ -298,7 +302,7 @@ def revenue_by_day(name: str) -> Callable[[View], Block]:
     def build(view: View) -> Block:
         period = period_named(view, name, "sales")
         if period is None:
-            return Notice(NO_PERIOD.format(name.split()[1]), "info")
+            return _no_period(name)
         rows = [
             row
             for days in (period.days, period.before, period.year_before)
@@ -339,7 +343,7 @@ def causes(view: View) -> Block:
     """Return what changed the revenue of the last week, each with the page that shows it."""
     week = period_named(view, WEEK, "sales")
     if week is None:
-        return Notice(NO_PERIOD.format("week"), "info")
+        return _no_period(WEEK)
     period = Period("custom", *week.days)
     result = _once(view, ("causes", week.days), lambda: changes_of(view.context.reading, period))
     change = result["causes"]["revenue_change_amount"]
