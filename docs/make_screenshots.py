@@ -34,7 +34,8 @@ FUNNEL = (
     "&where_step1=product_category+%3D+Shoes"
 )
 PICTURES = {
-    "overview": ("", "body", 780),
+    "last-week": ("last-week", "body", 780),
+    "your-data": ("mapping", "body", 620),
     "board": ("board?board=shop", "body", 780),
     "sales": ("sales", "section:nth-of-type(3)", 560),
     "customers": ("customers", "body", 720),
