@@ -263,9 +263,13 @@ DAILY: Mapping[str, tuple[Row, tuple[str, ...], str]] = {
     "revenue by payment method": (
         {"by": ["payment_method"], "over": "week"},
         ("revenue_amount",),
-        """SELECT coalesce(payment_method, '(none)'), date_trunc('week', order_date)::DATE,
+        """WITH paid AS (SELECT order_id AS paid_order, min(payment_method) AS method
+        FROM staging.user_order_log WHERE status = 'shipped' GROUP BY 1
+        HAVING count(DISTINCT payment_method) = 1)
+        SELECT coalesce(payment_method, CASE status WHEN 'refunded' THEN method END, '(none)'),
+        date_trunc('week', order_date)::DATE,
         sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE payment_amount END)
-        FROM staging.user_order_log GROUP BY 1, 2""",
+        FROM staging.user_order_log LEFT JOIN paid ON order_id = paid_order GROUP BY 1, 2""",
     ),
     "discounts by code": (
         {"by": ["discount_code"], "where": ["status = shipped"]},
